@@ -1,0 +1,175 @@
+"""The words that every room shares: states, outcomes, components, and the shape of a line.
+
+No I/O, no imports from other rooms. The shape of a line is specified in ``docs/format.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeAlias
+
+FORMAT_VERSION = 1
+"""Version of the task folder's format, written into ``metadata.json`` and every process line."""
+
+Line: TypeAlias = dict[str, Any]
+"""One record as it stands in a ``.jsonl`` file; ``timestamp`` is its first key."""
+
+Processor: TypeAlias = Callable[[Line], Line]
+"""Takes a line without ids and returns the line to record. One that raises costs the line its data, never its secrecy."""
+
+
+class _Word(str, Enum):
+    """A string that is one of a fixed set; prints and serialises as the plain string."""
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class State(_Word):
+    """Where a task, step, AI call or tool run stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    TIMED_OUT = "timed_out"
+
+
+class Outcome(_Word):
+    """How something ended; every outcome is also a state."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    TIMED_OUT = "timed_out"
+
+
+_ENDS = frozenset(State(outcome.value) for outcome in Outcome)
+
+LEGAL_MOVES: Mapping[State, frozenset[State]] = {
+    State.PENDING: frozenset({State.RUNNING}) | _ENDS,
+    State.RUNNING: frozenset({State.PAUSED}) | _ENDS,
+    State.PAUSED: frozenset({State.RUNNING}) | _ENDS,
+    **{end: frozenset() for end in _ENDS},
+}
+"""From each state, the states it may move to."""
+
+
+class Component(_Word):
+    """Who speaks. The set is open: any other string is accepted where a component is expected."""
+
+    RUNNER = "runner"
+    EXECUTION_ENGINE = "execution_engine"
+    AI_SERVICE = "ai_service"
+    FILE_OPERATIONS = "file_operations"
+    TERMINAL_INTERACTION = "terminal_interaction"
+    STATE_MANAGEMENT = "state_management"
+    USER_INTERACTION = "user_interaction"
+    ORCHESTRATOR = "orchestrator"
+    INSTANCE = "instance"
+    TASK = "task"
+    WORKTREE = "worktree"
+    WEB = "web"
+    CLI = "cli"
+    TMUX = "tmux"
+    INTEGRATION = "integration"
+    DATABASE = "database"
+    PROCESS = "process"
+    AGENT = "agent"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one AI call by the GenAI convention's sum rules; ``None`` where the provider said nothing.
+
+    ``input_tokens`` contains the cached ones, ``output_tokens`` contains the reasoning ones.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_write_input_tokens: int | None = None
+    reasoning_output_tokens: int | None = None
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(*(_sum(getattr(self, f), getattr(other, f)) for f in USAGE_FIELDS))
+
+    def known(self) -> dict[str, int]:
+        """The counts that are known, by field name."""
+        return {f: v for f in USAGE_FIELDS if (v := getattr(self, f)) is not None}
+
+
+USAGE_FIELDS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_write_input_tokens",
+    "reasoning_output_tokens",
+)
+"""The fields of `Usage`, in the order they stand in files."""
+
+
+def _sum(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else a + b
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an AI call cost, in US dollars, and where the price comes from."""
+
+    amount_usd: float
+    source: str
+    """``provider`` if the response named it, ``user`` if given in code, else the price table's package name."""
+    version: str | None = None
+    """Version of the price table."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """What one response of a model says, whoever the provider is."""
+
+    usage: Usage = Usage()
+    finish_reasons: tuple[str, ...] = ()
+    response_id: str | None = None
+    model: str | None = None
+    output: tuple[dict[str, Any], ...] = ()
+    """Message parts in the shapes of the GenAI convention: ``{"type":"text","content":…}``, ``reasoning``, ``tool_call`` …"""
+    cost_usd: float | None = None
+    """Only if the provider itself reported a cost."""
+
+
+SPAN_TYPES = frozenset(
+    {"task", "step", "ai_request", "ai_response", "tool_call", "tool_result"}
+    | {"webhook", "queue_push", "queue_pickup", "segment", "span"}
+)
+"""Types of lines that start or end a span."""
+
+LOG_TYPES = frozenset({"log", "state", "attempt", "event"})
+"""Types of lines that are always a log record."""
+
+CONTENT_TYPES = frozenset({"output", "thinking", "system", "user"})
+"""Types of lines that are a log record only where content may leave."""
+
+STAGES = ("received", "validation", "command_matching", "immediate_response", "task_created", "queue_push")
+"""The stages of a webhook flow, in order."""
+
+
+def is_log_record(line: Mapping[str, Any], content_policy: str) -> bool:
+    """Whether a line is sent as an OTLP log record of its own (``docs/format.md``, table of types)."""
+    kind = line.get("type")
+    if kind in LOG_TYPES:
+        return True
+    return kind in CONTENT_TYPES and content_policy != "off"
+
+
+def is_exception_record(line: Mapping[str, Any]) -> bool:
+    """Whether an end line also carries an exception that is sent as a log record."""
+    exception = line.get("exception")
+    return line.get("phase") == "end" and isinstance(exception, Mapping) and bool(exception.get("traceback"))
