@@ -1,0 +1,163 @@
+"""Hides how a file's bytes are got at: safe opening, plain or gzip or both, in chunks, from any offset.
+
+Nothing that is planted in a folder is followed, waited for or unpacked without limit: no symlink, no FIFO or device, no hard
+link to somebody else's file, no gzip bomb. Offsets count uncompressed bytes, so they stay good while a file is compressed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from itertools import chain
+from pathlib import Path
+
+from otel_agentlog.errors import LayoutError
+from otel_agentlog.store.layout import GZIP_SUFFIX
+
+CHUNK_BYTES = 256 * 1024
+
+MAX_GZIP_RATIO = 200
+"""Bytes one compressed byte may become, past the first `FREE_GZIP_BYTES`; JSON lines stay below 50."""
+FREE_GZIP_BYTES = 64 * 1024 * 1024
+
+Complain = Callable[[str], None]
+"""Told in one sentence why the rest of a file was not read."""
+
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: opening a FIFO must not wait for its other end; for regular files it means nothing.
+_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def open_folder(folder: Path) -> int:
+    """Return a descriptor of a directory that is not itself a symlink; the caller closes it. Raises `OSError`."""
+    return os.open(folder, _FOLDER_FLAGS)
+
+
+def open_file(folder: Path, name: str) -> int:
+    """Return a descriptor of a regular file in `folder`, for reading; the caller closes it.
+
+    Raises:
+        FileNotFoundError: there is none.
+        LayoutError: it is a symlink, not a regular file, or a hard link to another user's file.
+        OSError: it cannot be opened.
+    """
+    folder_fd = open_folder(folder)
+    try:
+        return _open_in(folder_fd, folder, name)
+    finally:
+        os.close(folder_fd)
+
+
+def _open_in(folder_fd: int, folder: Path, name: str) -> int:
+    try:
+        fd = os.open(name, _FILE_FLAGS, dir_fd=folder_fd)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise LayoutError(f"{folder / name}: expected a file to read, found {error.strerror}") from error
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise LayoutError(f"{folder / name}: expected a regular file, found {stat.filemode(found.st_mode)}")
+        if found.st_nlink > 1 and found.st_uid != os.fstat(folder_fd).st_uid:
+            raise LayoutError(f"{folder / name}: expected a file of the folder's owner, found a hard link to another user's")
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def stream(folder: Path, name: str, complain: Complain, offset: int = 0) -> Generator[bytes, None, None]:
+    """Yield the bytes of a file from `offset` on, whether it stands plain, compressed or both; nothing if there is none.
+
+    Both stand there in the middle of a compression (the same bytes twice: read once) and after a compressed task was
+    resumed (older and newer lines: read in this order).
+    """
+    plain = _open_or_none(folder, name, complain)
+    packed = _open_or_none(folder, name + GZIP_SUFFIX, complain)
+    try:
+        if packed is not None and plain is not None and _begins_with(plain, packed):
+            os.close(packed)
+            packed = None
+        if packed is not None:
+            yield from _skip(_gunzipped(packed, complain), plain, offset)
+        elif plain is not None:
+            os.lseek(plain, offset, os.SEEK_SET)
+            yield from _plain(plain)
+    except OSError as error:
+        complain(f"cannot be read: {error.strerror}")
+    finally:
+        for fd in (plain, packed):
+            if fd is not None:
+                os.close(fd)
+
+
+def size_key(folder: Path, name: str) -> tuple[object, ...]:
+    """Return what changes whenever `stream` has something new to say about a file; cheap, for pollers."""
+    found: list[object] = []
+    for each in (name, name + GZIP_SUFFIX):
+        try:
+            status = os.stat(folder / each, follow_symlinks=False)
+            found.append((status.st_ino, status.st_size))
+        except OSError:
+            found.append(None)
+    return tuple(found)
+
+
+def _open_or_none(folder: Path, name: str, complain: Complain) -> int | None:
+    try:
+        return open_file(folder, name)
+    except FileNotFoundError:
+        return None
+    except LayoutError as error:
+        complain(str(error))
+    except OSError as error:
+        complain(f"{folder}: cannot be opened: {error.strerror}")
+    return None
+
+
+def _plain(fd: int) -> Iterator[bytes]:
+    while chunk := os.read(fd, CHUNK_BYTES):
+        yield chunk
+
+
+def _skip(packed: Iterator[bytes], plain: int | None, offset: int) -> Iterator[bytes]:
+    """Yield the unpacked bytes and then those of the plain file, without the first `offset`."""
+    for chunk in chain(packed, _plain(plain) if plain is not None else ()):
+        if offset < len(chunk):
+            yield chunk[offset:]
+        offset = max(0, offset - len(chunk))
+
+
+def _gunzipped(fd: int, complain: Complain) -> Iterator[bytes]:
+    """Yield what a gzip file holds, member by member, at most `CHUNK_BYTES` at a time."""
+    inflater, read, given = zlib.decompressobj(wbits=31), 0, 0
+    try:
+        while raw := os.read(fd, CHUNK_BYTES):
+            read += len(raw)
+            # Files are padded with NUL where a disk lost power, and tape tools pad on purpose.
+            while raw := raw.lstrip(b"\0") if inflater.eof else raw:
+                inflater = zlib.decompressobj(wbits=31) if inflater.eof else inflater
+                data = inflater.decompress(raw, CHUNK_BYTES)
+                raw = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
+                given += len(data)
+                if given > max(FREE_GZIP_BYTES, read * MAX_GZIP_RATIO):
+                    complain(f"gzip unpacks to more than {MAX_GZIP_RATIO} times its size")
+                    return
+                yield data
+    except zlib.error as error:
+        complain(f"gzip is damaged: {error}")
+    else:
+        if not inflater.eof:
+            complain("gzip ends too early")
+
+
+def _begins_with(plain: int, packed: int) -> bool:
+    """Whether the plain file begins with all that the compressed one holds; leaves both at their start."""
+    try:
+        return all(os.read(plain, len(chunk)) == chunk for chunk in _gunzipped(packed, lambda _: None))
+    finally:
+        os.lseek(plain, 0, os.SEEK_SET)
+        os.lseek(packed, 0, os.SEEK_SET)
