@@ -1,0 +1,274 @@
+"""From a line to the fields of an OTLP log record or span event.
+
+Hides how lines are laid out for log backends:
+
+- ``message`` is the body. GenAI events have no body, as the convention says.
+- A line of type ``log`` has no event name; every other record is an event named ``agentlog.<action>``.
+- ``details`` stay one structured attribute, ``agentlog.details``. A map cannot collide with the names of others and takes one
+  place of the SDK's 128 per record; Loki flattens it into structured metadata (``agentlog_details_files``) all the same. It
+  is bounded, because Loki rejects a record whose metadata exceeds 128 entries or 64 kB: what is cut is marked and stands
+  whole in the folder.
+- Attributes of the user's own come first and ids last, for the reason given in `semconv`.
+- ``log.record.uid`` is ``<task id>/<event id>`` and, for the second record of a line, ends in what it is: a record that is
+  sent again can be recognised as the same one.
+
+Everything here needs recorded lines (with ``event_id``) and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from opentelemetry.util.types import AttributeValue
+
+from otel_agentlog.export import semconv_content as content
+from otel_agentlog.export import semconv_fields as fields
+from otel_agentlog.export import semconv_names as names
+from otel_agentlog.export.semconv import USER_ATTRIBUTES_AT_START, Conventions
+from otel_agentlog.export.semconv_operations import is_inference
+from otel_agentlog.export.semconv_outcome import error_type
+from otel_agentlog.export.semconv_spans import operation_name
+from otel_agentlog.model import CONTENT_TYPES, Line
+
+Attributes = dict[str, AttributeValue]
+
+
+class LogFields(NamedTuple):
+    """One log record without time, trace context and resource, in the words of ``opentelemetry._logs``."""
+
+    event_name: str | None
+    severity_number: int
+    severity_text: str
+    body: str | None
+    attributes: Attributes
+
+
+_SEVERITIES = {
+    "TRACE": 1,
+    "DEBUG": 5,
+    "INFO": 9,
+    "NOTICE": 10,
+    "WARN": 13,
+    "WARNING": 13,
+    "ERROR": 17,
+    "CRITICAL": 21,
+    "FATAL": 21,
+}
+"""OTLP severity numbers; the text stays the word that stands in the folder."""
+
+MAX_DETAILS = 64
+"""Leaves of ``details`` that leave with a record."""
+MAX_DETAIL_CHARACTERS = 4_096
+"""Characters of one text among them."""
+MAX_DETAILS_CHARACTERS = 32_768
+"""Characters of all texts and keys together."""
+
+_ORIGIN = (
+    ("action", names.ACTION, fields.text),
+    ("logger", names.LOGGER, fields.text),
+    ("line", names.CODE_LINE_NUMBER, fields.integer),
+    ("state_before", names.STATE_BEFORE, fields.text),
+    ("state_after", names.STATE_AFTER, fields.text),
+)
+_EXCEPTION = (
+    ("type", names.EXCEPTION_TYPE, fields.text),
+    ("message", names.EXCEPTION_MESSAGE, fields.text),
+    ("error_id", names.ERROR_ID, fields.text),
+    ("category", names.ERROR_CATEGORY, fields.text),
+    ("suggestions", names.ERROR_SUGGESTIONS, fields.texts),
+)
+
+
+def log_fields(line: Line, conventions: Conventions) -> LogFields:
+    """The record of a line for which ``model.is_log_record`` is true.
+
+    Output, thinking and the like have their text as body, shortened under the policy ``preview`` with digest and size beside
+    it.
+    """
+    number, word = severity(line)
+    attributes = _user_attributes(line)
+    fields.copy(line, _ORIGIN, attributes)
+    if function := fields.text(line.get("function")):
+        module = fields.text(line.get("module"))
+        attributes[names.CODE_FUNCTION_NAME] = f"{module}.{function}" if module else function
+    body = fields.text(line.get("message"))
+    if line["type"] in CONTENT_TYPES:
+        body = _content_body(line, conventions, attributes)
+    if details := line.get("details"):
+        _add_details(details, attributes)
+    _add_exception(line, attributes)
+    _add_ids(line, attributes, "")
+    return LogFields(_event_name(line), number, word, body, attributes)
+
+
+def exception_fields(line: Line) -> LogFields:
+    """The record of the exception on an end line for which ``model.is_exception_record`` is true.
+
+    For AI calls it is the convention's event, at severity WARN and without a body; otherwise ``agentlog.exception`` at the
+    line's level.
+    """
+    attributes: Attributes = {}
+    _add_exception(line, attributes)
+    if (error := error_type(line)) is not None:
+        attributes[names.ERROR_TYPE] = error
+    if line["type"] == "ai_response":
+        details = line.get("details") or {}
+        attributes[names.OPERATION] = operation_name(details)
+        attributes[names.PROVIDER] = fields.provider_name(details.get("provider"))
+        fields.copy(details, (("model", names.REQUEST_MODEL, fields.text),), attributes)
+        _add_ids(line, attributes, "#exception")
+        return LogFields(names.EVENT_AI_EXCEPTION, 13, "WARN", None, attributes)
+    number, word = severity(line)
+    _add_ids(line, attributes, "#exception")
+    exception = line["exception"]
+    body = ": ".join(part for key in ("type", "message") if (part := fields.text(exception.get(key))))
+    return LogFields(names.EVENT_EXCEPTION, number, word, body or None, attributes)
+
+
+def is_details_event(end_line: Line, conventions: Conventions) -> bool:
+    """Whether the end of this AI call is to be told by `details_event_fields`."""
+    if conventions.content_policy == "off" or "event" not in conventions.content_on or end_line.get("type") != "ai_response":
+        return False
+    return is_inference(operation_name(end_line.get("details") or {}))
+
+
+def details_event_fields(start_line: Line, end_line: Line, conventions: Conventions) -> LogFields:
+    """The convention's details event of one AI call: all attributes of its span, content structured.
+
+    Both lines as they stand in the folder, with their ``attributes``.
+    """
+    attributes: Attributes = {}
+    for line in (start_line, end_line):
+        own = line.get("attributes") or {}
+        attributes.update({key: value for key, value in own.items() if key not in content.KEYS})
+    attributes.update(conventions.content(start_line, structured=True))
+    attributes.update(conventions.content(end_line, structured=True))
+    _add_ids(end_line, attributes, "#details")
+    return LogFields(names.EVENT_INFERENCE_DETAILS, 5, "DEBUG", None, attributes)
+
+
+_STAGE_COMMON = frozenset(
+    {"timestamp", "type", "level", "component", "action", "message", "stage", "task_id", "step_id", "correlation_id"}
+    | {"session_id", "instance_id", "event_id", "trace_id", "span_id", "content", "details"}
+)
+
+
+def stage_event(line: Line) -> tuple[str, Attributes]:
+    """Name and attributes of the span event that a line of ``02-webhook-flow.jsonl`` is."""
+    attributes: Attributes = {
+        names.WEBHOOK + key: value
+        for key, value in line.items()
+        if key not in _STAGE_COMMON and isinstance(value, (str, bool, int, float))
+    }
+    return f"webhook.{line.get('stage')}", attributes
+
+
+def severity(line: Line) -> tuple[int, str]:
+    """OTLP number and text of a line's level; INFO where it has none that is known."""
+    word = str(line.get("level") or "INFO").upper()
+    return _SEVERITIES.get(word, 9), word
+
+
+def _event_name(line: Line) -> str | None:
+    kind = line["type"]
+    if kind == "log":
+        return None
+    if kind in CONTENT_TYPES:
+        return names.EVENT_CONTENT
+    return f"agentlog.{fields.text(line.get('action')) or kind}"
+
+
+def _content_body(line: Line, conventions: Conventions, attributes: Attributes) -> str | None:
+    attributes[names.CONTENT_TYPE] = line["type"]
+    text = fields.text(line.get("content"))
+    if text is None or conventions.content_policy == "off":
+        return None
+    if conventions.content_policy == "full":
+        return text
+    short, whole = content.preview_text(text)
+    attributes.update(content.digest(line["type"], whole))
+    return short
+
+
+def _user_attributes(line: Line) -> Attributes:
+    given = line.get("attributes") or {}
+    own = [(key, value) for key, value in given.items() if value is not None and not key.startswith("agentlog.")]
+    return dict(own[:USER_ATTRIBUTES_AT_START])
+
+
+def _add_exception(line: Line, attributes: Attributes) -> None:
+    exception = line.get("exception")
+    if not isinstance(exception, Mapping):
+        return
+    fields.copy(exception, _EXCEPTION, attributes)
+    if traceback := exception.get("traceback"):
+        attributes[names.EXCEPTION_STACKTRACE] = traceback if isinstance(traceback, str) else "\n".join(map(str, traceback))
+
+
+def _add_ids(line: Line, attributes: Attributes, suffix: str) -> None:
+    for key, attribute, _ in fields.COMMON:
+        if value := fields.text(line.get(key)):
+            attributes.pop(attribute, None)
+            attributes[attribute] = value
+    if event_id := fields.text(line.get("event_id")):
+        task_id = fields.text(line.get("task_id"))
+        attributes[names.EVENT_ID] = event_id
+        attributes[names.LOG_RECORD_UID] = (f"{task_id}/{event_id}" if task_id else event_id) + suffix
+
+
+class _Bounded:
+    """Copies a structure within the limits above; ``cut`` says whether anything was left out."""
+
+    def __init__(self) -> None:
+        self.leaves = MAX_DETAILS
+        self.characters = MAX_DETAILS_CHARACTERS
+        self.cut = False
+
+    def copy(self, value: Any, depth: int = 0) -> Any:
+        if isinstance(value, Mapping):
+            return self._mapping(value, depth)
+        if isinstance(value, (list, tuple)):
+            return self._sequence(value, depth)
+        self.leaves -= 1
+        if isinstance(value, str):
+            return self._text(value)
+        return value if fields.number(value) is not None or isinstance(value, bool) else self._text(str(value))
+
+    def _mapping(self, value: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        copied: dict[str, Any] = {}
+        for key, item in value.items():
+            if self._spent(depth):
+                break
+            if item is not None:
+                copied[self._text(str(key))] = self.copy(item, depth + 1)
+        return copied
+
+    def _sequence(self, value: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
+        copied: list[Any] = []
+        for item in value:
+            if self._spent(depth):
+                break
+            if item is not None:
+                copied.append(self.copy(item, depth + 1))
+        return copied
+
+    def _spent(self, depth: int) -> bool:
+        spent = self.leaves <= 0 or self.characters <= 0 or depth > 8
+        self.cut = self.cut or spent
+        return spent
+
+    def _text(self, text: str) -> str:
+        limit = min(MAX_DETAIL_CHARACTERS, max(0, self.characters))
+        self.characters -= len(text)
+        if len(text) <= limit:
+            return text
+        self.cut = True
+        return text[:limit] + "…"
+
+
+def _add_details(details: Any, attributes: Attributes) -> None:
+    bounded = _Bounded()
+    attributes[names.DETAILS] = bounded.copy(details)
+    if bounded.cut:
+        attributes[names.DETAILS_TRUNCATED] = True
