@@ -17,7 +17,8 @@ from typing import Any
 
 import orjson
 
-from otel_agentlog.model import Line, timestamp
+from otel_agentlog.model import Line
+from otel_agentlog.model import timestamp as timestamp
 
 METADATA = "metadata.json"
 INPUT = "01-input.json"
@@ -44,6 +45,9 @@ RECORD_PREFIX = b'{"timestamp":"'
 
 TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 """A task id that is a folder name as it stands (with `fullmatch`; a few reserved ones aside)."""
+
+ARTIFACT_NAME = re.compile(r"[0-9a-f]{64}", re.ASCII)
+"""An artifact is named by the SHA-256 of its bytes, in hex."""
 
 NAME_CANDIDATES = 4
 """How many folder names `folder_names` offers for one id."""
@@ -157,13 +161,18 @@ def encode_document(document: Mapping[str, Any]) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
 
 
-_EVENT_ID = re.compile(r"(.+)-(0|[1-9][0-9]{0,17})", re.ASCII | re.DOTALL)
+_MAX_NUMBER_DIGITS = 18
 
 
 def split_event_id(event_id: object) -> tuple[str, int] | None:
     """Return the writer tag and number of an ``event_id`` like ``a1f3-12``; ``None`` if it has another form."""
-    match = _EVENT_ID.fullmatch(event_id) if isinstance(event_id, str) else None
-    return (match[1], int(match[2])) if match else None
+    if not isinstance(event_id, str):
+        return None
+    tag, _, number = event_id.rpartition("-")
+    plain = number.isascii() and number.isdigit() and len(number) <= _MAX_NUMBER_DIGITS
+    if not tag or not plain or (number[0] == "0" and number != "0"):
+        return None
+    return tag, int(number)
 
 
 END_TYPE: Mapping[str, str] = {"ai_request": "ai_response", "tool_call": "tool_result"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import orjson
@@ -77,15 +77,16 @@ def _depth(raw: bytes | bytearray) -> int:
 
 
 class LineReader:
-    """Iterate over the records of a file given in chunks of bytes. One pass; not for several threads.
+    """Iterate over the records of a file. One pass; not for several threads.
 
-    In `live` mode a last line without a newline is left for later, as somebody may still be writing it; otherwise it is
-    read if it is whole.
+    `source` opens the file: it is given a function to tell why the file cannot be read any further, and returns its bytes in
+    chunks. In `live` mode a last line without a newline is left for later, as somebody may still be writing it; otherwise it
+    is read if it is whole.
     """
 
     def __init__(
         self,
-        chunks: Iterable[bytes],
+        source: Callable[[Callable[[str], None]], Iterable[bytes]],
         *,
         file: str = "",
         offset: int = 0,
@@ -105,7 +106,7 @@ class LineReader:
         """NUL bytes passed over."""
         self.skipped: list[Skipped] = []
         """The first `MAX_SKIPPED_LISTED` skipped pieces."""
-        self._chunks = chunks
+        self._source = source
         self._live = live
         self._max_line_bytes = max_line_bytes
         self._pending = bytearray()
@@ -113,7 +114,7 @@ class LineReader:
 
     def __iter__(self) -> Iterator[Line]:
         end = self.offset
-        for chunk in self._chunks:
+        for chunk in self._source(self.complain):
             begin, end = end, end + len(chunk)
             nul_runs = 0
             if b"\0" in chunk:

@@ -94,16 +94,34 @@ def stream(folder: Path, name: str, complain: Complain, offset: int = 0) -> Gene
                 os.close(fd)
 
 
-def size_key(folder: Path, name: str) -> tuple[object, ...]:
+def exists(folder: Path, name: str) -> bool:
+    """Whether there is anything of that name, plain or compressed."""
+    return any(_status(folder / each) is not None for each in (name, name + GZIP_SUFFIX))
+
+
+def is_folder(path: Path) -> bool:
+    """Whether this is a directory, and no symlink to one."""
+    status = _status(path)
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def size_key(folder: Path, name: str) -> tuple[tuple[int, int] | None, ...]:
     """Return what changes whenever `stream` has something new to say about a file; cheap, for pollers."""
-    found: list[object] = []
-    for each in (name, name + GZIP_SUFFIX):
-        try:
-            status = os.stat(folder / each, follow_symlinks=False)
-            found.append((status.st_ino, status.st_size))
-        except OSError:
-            found.append(None)
-    return tuple(found)
+    found = [_status(folder / each) for each in (name, name + GZIP_SUFFIX)]
+    return tuple(status and (status.st_ino, status.st_size) for status in found)
+
+
+def is_shorter(folder: Path, name: str, offset: int) -> bool:
+    """Whether a file that is not compressed ends before `offset`: somebody emptied it or made it anew."""
+    plain, packed = _status(folder / name), _status(folder / (name + GZIP_SUFFIX))
+    return packed is None and plain is not None and plain.st_size < offset
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return os.stat(path, follow_symlinks=False)
+    except (OSError, ValueError):
+        return None
 
 
 def _open_or_none(folder: Path, name: str, complain: Complain) -> int | None:
