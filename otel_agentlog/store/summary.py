@@ -5,6 +5,7 @@ The writer feeds a `Tally` as it writes and recovery replays the folder into one
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -63,15 +64,17 @@ _TEXT_OR_NOTHING = (str, type(None))
 
 
 class Tally:
-    """Running figures of one task. `add` every line of ``02`` and ``03``, in any order; not for several threads at once.
+    """Running figures of one task. `add` every line of ``02`` and ``03``, in any order, from any thread.
 
     Keeps a few numbers, one entry for each open span, writer and distinct error; never the content of a line.
     """
 
     def __init__(self) -> None:
+        # Re-entrant: a signal handler or a finaliser may record while its own thread is in here.
+        self._lock = threading.RLock()
         self.lines = 0
         """Lines added."""
-        self.open: dict[str, OpenSpan] = {}
+        self.open_spans: dict[str, OpenSpan] = {}
         """Spans that have started and not ended, by span id, in the order they started."""
         self.writers: dict[str, int] = {}
         """Highest number of each writer tag."""
@@ -94,6 +97,10 @@ class Tally:
 
     def add(self, line: Line) -> None:
         """Count one line. Takes any mapping with string keys; values of the wrong kind count as absent."""
+        with self._lock:
+            self._add(line)
+
+    def _add(self, line: Line) -> None:
         self.lines += 1
         self._see(line)
         phase = line.get("phase")
@@ -108,19 +115,20 @@ class Tally:
         if line.get("level") in _ERROR_LEVELS:
             self._error(line)
 
-    def metrics(self, *, duration_seconds: float | None = None) -> dict[str, Any]:
+    def metrics(self, end: Line | None = None) -> dict[str, Any]:
         """Return the figures so far, with the keys of `METRICS`.
 
-        ``cost_usd`` is ``None`` if a call's price is unknown and none is known. The duration is that of the task's end line,
-        before it the given one, else the time from the task's start to the latest line.
+        ``cost_usd`` is ``None`` if a call's price is unknown and none is known. The duration is that of the task's end line; if
+        there was none, that of `end` (the line that ended the task in its place), else the time from start to latest line.
         """
-        found: dict[str, Any] = dict.fromkeys(METRICS)
-        found.update(self._tokens)
-        found.update(self._counts)
-        found["cost_usd"] = self._total_cost()
-        found["duration_seconds"] = self._duration(duration_seconds)
-        found["memory_peak_mb"] = self._memory_peak_mb
-        found["cpu_seconds"] = self._cpu_seconds
+        with self._lock:
+            found: dict[str, Any] = dict.fromkeys(METRICS)
+            found.update(self._tokens)
+            found.update(self._counts)
+            found["cost_usd"] = self._total_cost()
+            found["duration_seconds"] = self._duration(_number(end or {}, "duration_ms"))
+            found["memory_peak_mb"] = self._memory_peak_mb
+            found["cpu_seconds"] = self._cpu_seconds
         return found
 
     def _see(self, line: Line) -> None:
@@ -138,10 +146,10 @@ class Tally:
 
     def _start(self, line: Line) -> None:
         span_id = _text(line, "span_id")
-        if span_id is None or span_id in self.open:
+        if span_id is None or span_id in self.open_spans:
             return
         opened = _open_span(line)
-        self.open[span_id] = opened
+        self.open_spans[span_id] = opened
         self._count(opened.type)
         if opened.type == "task" and self._started is None:
             self._started = opened.timestamp
@@ -149,7 +157,7 @@ class Tally:
     def _end(self, line: Line) -> None:
         span_id, line_type = _text(line, "span_id") or "", _text(line, "type") or ""
         details = _mapping(line, "details")
-        if self.open.pop(span_id, None) is None:
+        if self.open_spans.pop(span_id, None) is None:
             # Its start line was lost.
             self._count(line_type)
         if line_type == "ai_response":
@@ -208,8 +216,8 @@ class Tally:
 
     def _move(self, line: Line) -> None:
         span_id, state = _text(line, "span_id") or "", _text(line, "state_after")
-        if span_id in self.open and state is not None:
-            self.open[span_id] = self.open[span_id]._replace(state_after=state)
+        if span_id in self.open_spans and state is not None:
+            self.open_spans[span_id] = self.open_spans[span_id]._replace(state_after=state)
 
     def _error(self, line: Line) -> None:
         """Count an error once, however many lines it passes through on its way up."""
@@ -226,11 +234,10 @@ class Tally:
         # Sums of prices carry the noise of binary fractions; a ten-billionth of a dollar is below every price list.
         return round(self._cost, 10)
 
-    def _duration(self, given: float | None) -> float | None:
-        if self._duration_ms is not None:
-            return round(self._duration_ms / 1000, 6)
-        if given is not None:
-            return given
+    def _duration(self, given_ms: float | None) -> float | None:
+        known_ms = given_ms if self._duration_ms is None else self._duration_ms
+        if known_ms is not None:
+            return round(known_ms / 1000, 6)
         try:
             began, last = parse_timestamp(self._started or self.first_seen or ""), parse_timestamp(self.last_seen or "")
         except ValueError:
