@@ -1,0 +1,156 @@
+"""Reads fields of other people's objects; hides that any of them may be missing, of another type, or raise.
+
+A provider's answer comes as a typed object, as the ``dict`` of one, or as decoded JSON, so everything here takes
+both objects and mappings. Nothing is called on them: attributes are read, mappings and lists are walked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from keyword import iskeyword
+from typing import Any
+
+import orjson
+
+MOST_VALUES = 50_000
+"""Most values that `plain` copies out of one object; what is beyond is replaced by `CUT`."""
+
+MOST_DEPTH = 40
+"""Deepest nesting that `plain` follows."""
+
+CUT = "[cut: too large]"
+"""Stands where `plain` stopped."""
+
+_LARGEST_COUNT = 2**63 - 1
+_SCALARS = (str, int, float, bool, type(None))
+
+
+def field(value: object, name: str) -> Any:
+    """A key of a mapping or an attribute of an object; ``None`` if there is none or reading it raises."""
+    try:
+        if isinstance(value, Mapping):
+            return value.get(name)
+        return getattr(value, name, None)
+    except Exception:  # noqa: BLE001 - a property of a foreign object may raise anything, and means: not known
+        return None
+
+
+def has(value: object, name: str) -> bool:
+    """Whether a mapping has the key or an object the attribute, whatever its value."""
+    try:
+        return name in value if isinstance(value, Mapping) else hasattr(value, name)
+    except Exception:  # noqa: BLE001 - as in `field`
+        return False
+
+
+def text(value: object, name: str) -> str | None:
+    """A field that is a string, as a plain ``str`` (the values of string enums too)."""
+    return _string(field(value, name))
+
+
+def name_of(value: object, name: str) -> str | None:
+    """A field that is a string and not empty: an id, a name, a model."""
+    return text(value, name) or None
+
+
+def count(value: object, name: str) -> int | None:
+    """A field that is a number of tokens: a whole number from 0 to 2^63-1."""
+    number = field(value, name)
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    if isinstance(number, bool) or not isinstance(number, int):
+        return None
+    return int(number) if 0 <= number <= _LARGEST_COUNT else None
+
+
+def amount(value: object, name: str) -> float | None:
+    """A field that is an amount of money: a finite number that is not negative."""
+    number = field(value, name)
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        return None
+    try:
+        result = float(number)
+    except OverflowError:
+        return None
+    return result if math.isfinite(result) and result >= 0 else None
+
+
+def items(value: object, name: str) -> list[Any]:
+    """A field that is a list or tuple; an empty list otherwise."""
+    return listed(field(value, name))
+
+
+def listed(value: object) -> list[Any]:
+    """The value as a list if it is a list or tuple; an empty list otherwise. Iterators are never consumed."""
+    try:
+        return list(value) if isinstance(value, (list, tuple)) else []
+    except Exception:  # noqa: BLE001 - a subclass of list may iterate in its own way
+        return []
+
+
+def plain(value: object) -> Any:
+    """Copy a value with the objects in it turned into dicts; ``None`` fields of objects are left out.
+
+    Objects are pydantic models and mappings. Anything else that is not JSON is left as it is, for the encoder.
+    """
+    return _Copy(opaque=True).of(value, MOST_DEPTH)
+
+
+def readable(value: object) -> Any:
+    """`plain` without the fields that only the provider can read (``encrypted_*``, ``signature``)."""
+    return _Copy(opaque=False).of(value, MOST_DEPTH)
+
+
+def decoded(value: object) -> Any:
+    """JSON text decoded, anything else and text that is not JSON unchanged."""
+    if isinstance(value, (str, bytes)):
+        try:
+            return orjson.loads(value)
+        except (orjson.JSONDecodeError, RecursionError):
+            return value
+    return value
+
+
+def _string(value: object) -> str | None:
+    return str.__str__(value) if isinstance(value, str) else None
+
+
+class _Copy:
+    """One walk through a value, with a budget: shared and cyclic references cannot make it explode."""
+
+    def __init__(self, *, opaque: bool) -> None:
+        self._left = MOST_VALUES
+        self._opaque = opaque
+
+    def of(self, value: object, depth: int) -> Any:
+        if type(value) in _SCALARS:
+            return value
+        self._left -= 1
+        if depth <= 0 or self._left < 0:
+            return CUT
+        try:
+            return self._inside(value, depth - 1)
+        except Exception:  # noqa: BLE001 - a foreign container may raise anything when it is walked
+            return CUT
+
+    def _inside(self, value: object, depth: int) -> Any:
+        if isinstance(value, Mapping):
+            return {str(k): self.of(v, depth) for k, v in value.items() if self._kept(k)}
+        if isinstance(value, (list, tuple)):
+            self._left -= len(value)
+            return [self.of(v, depth) for v in value] if self._left >= 0 else CUT
+        if (fields := _model_fields(value)) is not None:
+            return {k: self.of(v, depth) for k, v in fields.items() if v is not None and self._kept(k)}
+        return value
+
+    def _kept(self, key: object) -> bool:
+        return self._opaque or not (isinstance(key, str) and (key.startswith("encrypted_") or key == "signature"))
+
+
+def _model_fields(value: object) -> dict[str, Any] | None:
+    """The fields of a pydantic model by their names in JSON, unknown ones too; ``None`` for anything else."""
+    if not hasattr(type(value), "__pydantic_fields__"):
+        return None
+    found = {**vars(value), **(getattr(value, "__pydantic_extra__", None) or {})}
+    return {(k[:-1] if k.endswith("_") and iskeyword(k[:-1]) else k): v for k, v in found.items() if k[:1] != "_"}
