@@ -1,0 +1,119 @@
+"""The collector configuration is valid, and keeps what it acknowledged, in production's environment and in the tests'."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.collector import CONFIG, ROOT, Collector, validate
+from tests.support.otlp_answers import Ok, Refuse
+from tests.support.otlp_receiver import OtlpReceiver
+from tests.support.sdk_telemetry import providers, record_everything
+
+pytestmark = pytest.mark.collector
+
+
+def _compose_environment() -> dict[str, str]:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return {str(key): str(value) for key, value in compose["services"]["collector"]["environment"].items()}
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        pytest.param({}, id="bare"),
+        pytest.param(_compose_environment(), id="compose"),
+        pytest.param(
+            {
+                "AGENTLOG_COLLECTOR_TRACES_EXPORTERS": "[file/traces, debug]",
+                "AGENTLOG_COLLECTOR_LOGS_EXPORTERS": "[file/logs]",
+                "AGENTLOG_COLLECTOR_METRICS_EXPORTERS": "[file/metrics, prometheus]",
+                "AGENTLOG_COLLECTOR_SPAN_METRICS_EXPORTERS": "[file/span_metrics]",
+                "AGENTLOG_COLLECTOR_QUEUE_STORAGE": "",
+            },
+            id="tests",
+        ),
+    ],
+)
+def test_otelcol_validates_the_configuration(env: dict[str, str], otelcol_binary: Path) -> None:
+    """``otelcol validate`` has nothing to say about collector-config.yaml, not even a warning of deprecation."""
+    checked = validate(otelcol_binary, CONFIG, env=env)
+
+    assert (checked.returncode, "deprecat" in checked.stderr.lower(), checked.stdout) == (0, False, ""), checked.stderr
+
+
+def test_every_variable_is_documented() -> None:
+    """The list at the top of collector-config.yaml names each variable that the file uses, and no other."""
+    comment, _, body = CONFIG.read_text().partition("\nextensions:")
+    used = {part.split("}")[0].split(":-")[0] for part in body.split("${env:")[1:]}
+    listed = {word for word in comment.split() if word.startswith("AGENTLOG_COLLECTOR_")}
+
+    assert used == listed
+
+
+def test_bare_configuration_listens_on_loopback_only(otelcol_binary: Path) -> None:
+    """Whoever starts the file without any environment opens nothing to the network."""
+    hosts = {line.split("${env:AGENTLOG_COLLECTOR_HOST:-")[1].split("}")[0] for line in _lines_with_host()}
+
+    assert hosts == {"127.0.0.1"}
+
+
+def _lines_with_host() -> list[str]:
+    return [line for line in CONFIG.read_text().splitlines() if "${env:AGENTLOG_COLLECTOR_HOST" in line]
+
+
+def test_acknowledged_items_survive_kill_9_of_the_collector(
+    otelcol_binary: Path, otlp_receiver: OtlpReceiver, tmp_path: Path
+) -> None:
+    """What the collector took while its backend was down is delivered after the collector was killed and started again."""
+    otlp_receiver.answer = Refuse(503)
+    env = {
+        "AGENTLOG_COLLECTOR_TRACES_EXPORTERS": "[otlp_http/forward]",
+        "AGENTLOG_COLLECTOR_FORWARD_ENDPOINT": otlp_receiver.http_endpoint,
+    }
+    with Collector(otelcol_binary, tmp_path, env=env) as collector:
+        with providers("http", collector.http_endpoint) as made:
+            record_everything(made)
+        otlp_receiver.wait_for(lambda r: r.requests("traces"), "a first attempt")
+        collector.kill()
+        assert otlp_receiver.spans() == []
+
+        otlp_receiver.answer = Ok()
+        collector.restart()
+
+        otlp_receiver.wait_for(lambda r: {span["name"] for span in r.spans()} == {"parent", "child"}, "both spans")
+
+
+def test_a_killed_collector_goes_on_where_it_stopped(collector: Collector) -> None:
+    """After kill -9 the collector listens on the same ports, and its files keep what came before."""
+    endpoint = collector.grpc_endpoint
+    with providers("grpc", endpoint) as made:
+        record_everything(made)
+        made.flush()
+        collector.wait_for(lambda c: len(c.spans()) == 2, "the first two spans")
+
+        collector.kill()
+        collector.restart()
+
+        assert collector.grpc_endpoint == endpoint
+        record_everything(made)
+        made.flush()
+        collector.wait_for(lambda c: len(c.spans()) == 4, "two more spans")
+
+
+def test_span_metrics_are_in_seconds_with_exemplars(collector: Collector) -> None:
+    """The collector counts and times every kind of span, and each duration leads to a trace."""
+    with providers("http", collector.http_endpoint) as made:
+        record_everything(made)
+    collector.wait_for(lambda c: c.span_metrics(), "span metrics")
+
+    metrics = {metric["name"]: metric for metric in collector.span_metrics()}
+    duration = metrics["traces.span.metrics.duration"]
+    assert duration["unit"] == "s"
+    assert {point["attributes"]["span.name"] for point in duration["points"]} == {"parent", "child"}
+    trace_ids = {exemplar["trace_id"] for point in duration["points"] for exemplar in point["exemplars"]}
+    assert trace_ids == {span["trace_id"] for span in collector.spans()}
+    assert collector.metrics(), "our own metrics stand in their own file"
+    assert not any(metric["name"].startswith("traces.span") for metric in collector.metrics())

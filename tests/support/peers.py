@@ -1,0 +1,62 @@
+"""Fixtures for real peers on the wire: ``otelcol_binary``, ``collector``, ``rotel_binary``, ``otlp_receiver``.
+
+A pytest plugin: ``pytest_plugins = ["tests.support.peers"]`` in the top conftest makes them known everywhere. Where a peer cannot
+be had its tests are skipped and say why; where ``CI=true`` they fail instead, because there every peer must be had.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests.support.collector import Collector, find_collector, is_collector_cached
+from tests.support.otlp_receiver import OtlpReceiver
+from tests.support.rotel import find_rotel
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build the collector before the first test that needs it, where no test's time limit runs."""
+    wanted = any("otelcol_binary" in getattr(item, "fixturenames", ()) for item in session.items)
+    if not wanted or session.config.option.collectonly or is_collector_cached():
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line("building the OpenTelemetry Collector by .ci/collector: minutes, once")
+    find_collector()
+
+
+@pytest.fixture(scope="session")
+def otelcol_binary() -> Path:
+    """The OpenTelemetry Collector."""
+    return find_collector() or lack("no OpenTelemetry Collector: OTELCOL_BIN, PATH, a build with Go and docker all failed")
+
+
+@pytest.fixture
+def collector(otelcol_binary: Path, tmp_path: Path) -> Iterator[Collector]:
+    """A running collector that keeps what it receives in files of the test."""
+    with Collector(otelcol_binary, tmp_path / "collector") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def rotel_binary() -> Path:
+    """The rotel agent; start it with ``Rotel(rotel_binary, tmp_path, forward_to=…)``."""
+    return find_rotel() or lack("no rotel: pip install --pre rotel")
+
+
+@pytest.fixture
+def otlp_receiver() -> Iterator[OtlpReceiver]:
+    """A running OTLP receiver inside the test, http and gRPC."""
+    with OtlpReceiver() as running:
+        yield running
+
+
+def lack(reason: str) -> NoReturn:
+    """Say that a test cannot run here: a failure on CI, elsewhere a skip."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI must have every peer; {reason}")
+    pytest.skip(reason)
