@@ -5,8 +5,9 @@ No I/O, no imports from other rooms. The shape of a line is specified in ``docs/
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -173,3 +174,67 @@ def is_exception_record(line: Mapping[str, Any]) -> bool:
     """Whether an end line also carries an exception that is sent as a log record."""
     exception = line.get("exception")
     return line.get("phase") == "end" and isinstance(exception, Mapping) and bool(exception.get("traceback"))
+
+
+@dataclass(slots=True)
+class TaskRef:
+    """One task as this process knows it; shared by everything recorded below it."""
+
+    task_id: str
+    header: dict[str, Any]
+    """The keys of ``metadata.json`` that are known when the task begins; cleaned."""
+    owner: bool = True
+    """Whether this process decides how the task ends; a further process at work on the same task does not."""
+    home: Any = None
+    """Where `store` keeps its handle on the task's folder."""
+    step_counts: dict[str, int] = field(default_factory=dict)
+    """How often each step id was used, so that ids stay unique within this process."""
+    ai_calls: int = 0
+    """AI calls ended so far in this process."""
+    tool_runs: int = 0
+    """Tool runs ended so far in this process."""
+
+
+@dataclass(slots=True)
+class Envelope:
+    """A cleaned line on its way to the sinks, with what is not part of the line."""
+
+    line: Line
+    task: TaskRef | None
+    """The task it belongs to; ``None`` for a line outside every task."""
+    time_ns: int
+    """The line's timestamp as Unix nanoseconds."""
+    webhook: bool = False
+    """Whether it is a stage line, kept in ``02-webhook-flow.jsonl``."""
+    payload: dict[str, Any] | None = None
+    """Cleaned contents of whole files: ``input`` on a task's start, ``result`` on its end."""
+    redacted: int = 0
+    truncated: int = 0
+    items: int = 0
+    """How many OTLP items (spans, log records) the line completes; set by the recorder."""
+    context: Any = None
+    """The OpenTelemetry context the line was recorded in (for exemplars and log records)."""
+
+
+def count_items(line: Mapping[str, Any], content_policy: str) -> int:
+    """How many OTLP items a line completes: its span, its log record, the record of its exception."""
+    if line.get("phase") == "end":
+        return 2 if is_exception_record(line) else 1
+    return int(is_log_record(line, content_policy))
+
+
+Sink: TypeAlias = Callable[[Envelope], None]
+"""Takes an envelope; may raise, the recorder isolates it. The first sink adds ``event_id`` to the line."""
+
+_second = (-1, "")
+
+
+def timestamp(time_ns: int) -> str:
+    """Unix nanoseconds as RFC 3339 UTC with nine decimals, e.g. ``2026-11-21T05:22:01.123456789Z``."""
+    global _second
+    second, rest = divmod(time_ns, 1_000_000_000)
+    known, text = _second
+    if known != second:
+        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        _second = (second, text)
+    return f"{text}.{rest:09d}Z"

@@ -1,1 +1,23 @@
-"""Room."""
+"""Where it is kept: the task folders and the application log.
+
+The only room that knows file names and bytes. The format is ``docs/format.md``.
+"""
+
+from otel_agentlog.store.applog import RotatingLog, choose_directory
+from otel_agentlog.store.folder import TaskFolder
+from otel_agentlog.store.reader import TaskReader, find_task, follow, list_tasks, read_lines
+from otel_agentlog.store.sink import FolderSink
+from otel_agentlog.store.summary import Tally
+
+__all__ = [
+    "FolderSink",
+    "RotatingLog",
+    "Tally",
+    "TaskFolder",
+    "TaskReader",
+    "choose_directory",
+    "find_task",
+    "follow",
+    "list_tasks",
+    "read_lines",
+]

@@ -1,0 +1,113 @@
+"""How something ended: from an exception to an outcome, and to the ``exception`` object of a line."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import secrets
+import subprocess
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from otel_agentlog.model import Outcome
+
+MAX_TRACEBACK_LINES = 400
+"""Longest traceback kept, in printed lines; the middle is left out."""
+
+_TIMEOUTS = (TimeoutError, asyncio.TimeoutError, concurrent.futures.TimeoutError, subprocess.TimeoutExpired)
+_MARK = "__agentlog_error__"
+
+LEVELS = {
+    Outcome.COMPLETED: "INFO",
+    Outcome.CANCELLED: "WARNING",
+    Outcome.INTERRUPTED: "WARNING",
+    Outcome.FAILED: "ERROR",
+    Outcome.TIMED_OUT: "ERROR",
+}
+
+
+def judge(error: BaseException | None) -> tuple[Outcome, str | None]:
+    """The outcome an exception stands for, and the reason to note."""
+    if error is None:
+        return Outcome.COMPLETED, None
+    if isinstance(error, (asyncio.CancelledError, concurrent.futures.CancelledError)):
+        return Outcome.CANCELLED, type(error).__name__
+    if isinstance(error, GeneratorExit):
+        return Outcome.CANCELLED, "abandoned"
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return Outcome.INTERRUPTED, type(error).__name__
+    declared = getattr(type(error), "agentlog_outcome", None)
+    if isinstance(declared, Outcome):
+        return declared, type(error).__name__
+    if _is_timeout(error):
+        return Outcome.TIMED_OUT, type(error).__name__
+    return Outcome.FAILED, None
+
+
+def _is_timeout(error: BaseException) -> bool:
+    # HTTP clients have timeouts of their own that are not TimeoutError: httpx.ReadTimeout, openai.APITimeoutError …
+    name = type(error).__name__
+    return isinstance(error, _TIMEOUTS) or name.endswith(("Timeout", "TimeoutError", "TimeoutException"))
+
+
+def is_error(outcome: Outcome) -> bool:
+    """Whether an outcome is an error; cancelled and interrupted are neither error nor success."""
+    return outcome in (Outcome.FAILED, Outcome.TIMED_OUT)
+
+
+def type_name(error: BaseException) -> str:
+    """Qualified class name, without the module for built-ins."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def message_of(error: BaseException) -> str:
+    """``str(error)``, also where that raises."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - __str__ of an exception is anybody's code
+        return f"<{type(error).__name__} whose __str__ raises>"
+
+
+def describe(
+    error: BaseException, trace_id: int, classify: Callable[[BaseException], Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """The ``exception`` object of an end line.
+
+    The first operation of a trace that an exception passes through records the traceback; those around it refer to it by the
+    same ``error_id``, so one error is one record.
+    """
+    error_id, seen = _identify(error, trace_id)
+    described: dict[str, Any] = {"type": type_name(error), "message": message_of(error), "error_id": error_id}
+    if seen:
+        return described
+    described["traceback"] = _printed(error)
+    if classify is not None:
+        described.update(classify(error))
+    return described
+
+
+def _identify(error: BaseException, trace_id: int) -> tuple[str, bool]:
+    known = getattr(error, _MARK, None)
+    if isinstance(known, tuple) and known[1] == trace_id:
+        return known[0], True
+    error_id = known[0] if isinstance(known, tuple) else secrets.token_hex(4)
+    try:
+        setattr(error, _MARK, (error_id, trace_id))
+    except Exception:  # noqa: BLE001, S110 - exceptions with __slots__ or odd __setattr__ keep no mark and count twice
+        pass
+    return error_id, False
+
+
+def _printed(error: BaseException) -> list[str]:
+    try:
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=64))
+    except Exception:  # noqa: BLE001 - self-referencing groups and hostile frames
+        return [f"{type_name(error)}: {message_of(error)}"]
+    lines = text.rstrip("\n").split("\n")
+    if len(lines) > MAX_TRACEBACK_LINES:
+        half = MAX_TRACEBACK_LINES // 2
+        left_out = len(lines) - 2 * half
+        lines = [*lines[:half], f"  [{left_out} lines left out]", *lines[-half:]]
+    return lines

@@ -1,0 +1,70 @@
+"""Between a line and its span: names and attributes go from the line to the span, ids from the span to the line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import Status, StatusCode, format_span_id, format_trace_id, get_current_span
+
+from otel_agentlog.model import Envelope, Line
+from otel_agentlog.record.context import inside
+from otel_agentlog.record.foreign import link_lines
+from otel_agentlog.record.recorder import Recorder
+
+if TYPE_CHECKING:
+    from otel_agentlog.record.operation import Operation
+
+
+def open_span(operation: Operation, record: Recorder, envelope: Envelope) -> None:
+    """Name and begin the span of a start line, and put its ids on the line."""
+    line = envelope.line
+    line.update(operation.ids())
+    convention = record.conventions
+    name, kind = convention.span_name(line), convention.span_kind(line)
+    attributes = _span_attributes(line, convention.start_attributes(line))
+    links = operation.links()
+    operation.span = record.start_span(name, operation.outer, kind, attributes, operation.start_ns, links)
+    above, own = get_current_span(operation.outer).get_span_context(), operation.span.get_span_context()
+    line["trace_id"], line["span_id"] = format_trace_id(own.trace_id), format_span_id(own.span_id)
+    if above.is_valid:
+        line["parent_span_id"] = format_span_id(above.span_id)
+        if above.is_remote:
+            line["parent_remote"] = True
+    line["trace_flags"] = int(own.trace_flags)
+    if own.trace_state:
+        line["trace_state"] = own.trace_state.to_header()
+    if links:
+        line["links"] = link_lines(links)
+    line["name"], line["kind"], line["attributes"] = name, kind, attributes
+    operation.sent = attributes
+    envelope.task, envelope.time_ns = operation.task, operation.start_ns
+    envelope.context = inside(operation)
+
+
+def close_span(operation: Operation, record: Recorder, envelope: Envelope, end_ns: int) -> None:
+    """Put the outcome on the span of an end line, deliver the line, end the span."""
+    line = envelope.line
+    line.update(operation.ids())
+    attributes = _span_attributes(line, record.conventions.end_attributes(line))
+    code, description = record.conventions.status(line)
+    if code == "ERROR":
+        line["status"] = {"code": code, "description": description} if description else {"code": code}
+    line["attributes"] = attributes
+    envelope.task, envelope.time_ns, envelope.context = operation.task, end_ns, inside(operation)
+    try:
+        operation.span.set_attributes(attributes)
+        if code == "ERROR":
+            operation.span.set_status(Status(StatusCode.ERROR, description))
+        record.deliver(envelope)
+        operation.span.end(end_ns)
+    except Exception as error:  # noqa: BLE001 - span processors of others run in end()
+        record.failed("span", error)
+
+
+def _span_attributes(line: Line, attributes: dict[str, Any]) -> dict[str, Any]:
+    """What goes on the span; attributes of the user's that did not fit there stay in the line's details."""
+    given = line.pop("attributes", None) or {}
+    left_out = {key: value for key, value in given.items() if key not in attributes and value is not None}
+    if left_out:
+        line["details"] = {**line.get("details", {}), "attributes_left_out": left_out}
+    return attributes

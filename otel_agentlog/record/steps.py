@@ -1,0 +1,49 @@
+"""Steps: named parts of a task, nested at will."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from opentelemetry.context import Context
+
+from otel_agentlog.model import Outcome
+from otel_agentlog.record.kinds import STEP
+from otel_agentlog.record.operation import Operation
+
+_NOT_IN_IDS = re.compile(r"[^a-z0-9._-]+")
+
+
+class Step(Operation):
+    """A named part of a task."""
+
+    kind = STEP
+
+    def __init__(self, name: str, *, step_id: str | None = None, plan: bool = False, **common: Any) -> None:
+        super().__init__(name, **common)
+        self._given_id, self._plan, self._common = step_id, plan, common
+        self._details: dict[str, Any] = {}
+
+    def _copy(self) -> Step:
+        return Step(self.name, step_id=self._given_id, plan=self._plan, **self._common)
+
+    def _settle(self, context: Context, around: Operation | None) -> Context:
+        context = super()._settle(context, around)
+        self._details = {"plan": True} if self._plan else {}
+        if around is not None and around.step_id is not None:
+            self._details["parent_step_id"] = around.step_id
+        wanted = self._given_id or _NOT_IN_IDS.sub("-", self.name.lower()).strip("-") or "step"
+        self.step_id = wanted[:128]
+        if self.task is not None:
+            seen = self.task.step_counts
+            number = seen[self.step_id] = seen.get(self.step_id, 0) + 1
+            self._details["index"] = sum(seen.values())
+            if number > 1 and self._given_id is None:
+                self.step_id = f"{self.step_id}-{number}"
+        return context
+
+    def _start_fields(self) -> dict[str, Any]:
+        return {"details": dict(self._details)}
+
+    def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
+        return {"details": dict(self._details)}

@@ -1,0 +1,320 @@
+"""Tasks: one job an agent was asked to do; each owns a folder and (part of) a trace."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.context import Context
+from opentelemetry.trace import format_span_id, format_trace_id
+
+from otel_agentlog.model import Envelope, Outcome, State, TaskRef, timestamp
+from otel_agentlog.record import carrier as carriers
+from otel_agentlog.record.context import bound, inside
+from otel_agentlog.record.decorators import arguments_of
+from otel_agentlog.record.kinds import QUEUE_PICKUP, SEGMENT, TASK
+from otel_agentlog.record.operation import CORRELATION_IDS, Operation
+
+if TYPE_CHECKING:
+    from otel_agentlog.record.webhooks import Webhook
+
+_UNSET = object()
+
+
+def new_task_id() -> str:
+    """A task id that no other task has, e.g. ``task-3f9a0c12be77``."""
+    return f"task-{secrets.token_hex(6)}"
+
+
+class Pickup(Operation):
+    """A worker takes a task from a queue: the CONSUMER span around the task it continues."""
+
+    kind = QUEUE_PICKUP
+
+    def __init__(self, queue: str, task: TaskRef, latency_ms: float | None) -> None:
+        super().__init__(queue)
+        self.task = task
+        self._details: dict[str, Any] = {"queue": queue}
+        if latency_ms is not None:
+            self._details["latency_ms"] = latency_ms
+
+    def begin_in(self, context: Context) -> None:
+        """Begin as a child of what pushed the task."""
+        self._move(State.RUNNING, allowed_from=State.PENDING)
+        self._begin(context)
+
+    def _settle(self, context: Context, around: Operation | None) -> Context:
+        return context
+
+    def _start_fields(self) -> dict[str, Any]:
+        return {"details": dict(self._details)}
+
+    def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
+        return {"details": dict(self._details)}
+
+
+class Task(Operation):
+    """One job an agent was asked to do.
+
+    ``result`` is what came out; it goes into ``04-final-result.json``. Everything recorded below finds its way into this
+    task's folder.
+    """
+
+    kind = TASK
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        task_id: str | None = None,
+        input: Any = _UNSET,
+        agent: str | None = None,
+        agent_type: str | None = None,
+        workflow: str | None = None,
+        model: str | None = None,
+        source: str | None = None,
+        provider: str | None = None,
+        correlation_id: str | None = None,
+        session_id: str | None = None,
+        instance_id: str | None = None,
+        tags: Iterable[str] = (),
+        resume: Mapping[str, str] | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        component: str | None = None,
+    ) -> None:
+        super().__init__(name, attributes=attributes, component=component)
+        self._given: dict[str, Any] = {
+            "task_id": task_id,
+            "agent": agent,
+            "agent_type": agent_type,
+            "workflow": workflow,
+            "model": model,
+            "source": source,
+            "provider": provider,
+            "correlation_id": correlation_id,
+            "session_id": session_id,
+            "instance_id": instance_id,
+            "tags": [tags] if isinstance(tags, str) else list(tags),
+            "resume": resume,
+            "attributes": attributes,
+            "component": component,
+        }
+        self.input = input
+        self.result: Any = None
+        self._pickup: Pickup | None = None
+        self._webhook: Webhook | None = None
+
+    def _copy(self) -> Task:
+        return Task(self.name, input=self.input, **self._given)
+
+    # -- public ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def task_id(self) -> str:
+        """The task's id; empty before the start."""
+        return self.task.task_id if self.task is not None else ""
+
+    def output(self, text: str, **details: Any) -> None:
+        """Record a piece of what the agent says to its user."""
+        self._content("output", text, details)
+
+    def thinking(self, text: str, **details: Any) -> None:
+        """Record a piece of the agent's reasoning."""
+        self._content("thinking", text, details)
+
+    def system(self, text: str, **details: Any) -> None:
+        """Record something the system told the agent or the user."""
+        self._content("system", text, details)
+
+    def user(self, text: str, **details: Any) -> None:
+        """Record something the user said while the task ran."""
+        self._content("user", text, details)
+
+    def pause(self, reason: str | None = None) -> None:
+        """Move from running to paused. Raises `StateError` from any other state."""
+        self._move_and_tell(State.PAUSED, "task_paused", reason)
+
+    def resume(self, reason: str | None = None) -> None:
+        """Move from paused to running. Raises `StateError` from any other state."""
+        self._move_and_tell(State.RUNNING, "task_resumed", reason, allowed_from=State.PAUSED)
+
+    def carrier(self) -> dict[str, str]:
+        """W3C headers that continue this task elsewhere: ``agentlog.task(resume=carrier)``."""
+        return carriers.write(inside(self), self._carried_ids())
+
+    def environ(self) -> dict[str, str]:
+        """The carrier as environment variables for a child process; merge it into a copy of ``os.environ``."""
+        return carriers.environment(self.carrier())
+
+    # -- inside -----------------------------------------------------------------------------------------------------------
+
+    def _carried_ids(self) -> dict[str, str | None]:
+        around = bound(self.outer)
+        header = self.task.header if self.task is not None else {}
+        return {"task_id": self.task_id or None} | {key: header.get(key) or around.get(key) for key in CORRELATION_IDS}
+
+    def _content(self, kind: str, text: str, details: dict[str, Any]) -> None:
+        line: dict[str, Any] = {
+            "type": kind,
+            "level": "INFO",
+            "component": "agent",
+            "action": "content_recorded",
+            "content": text,
+        }
+        if details:
+            line["details"] = details
+        self.point(line)
+
+    def _move_and_tell(self, to: State, action: str, reason: str | None, allowed_from: State | None = None) -> None:
+        before = self._move(to, allowed_from)
+        line: dict[str, Any] = {
+            "type": "state",
+            "level": "INFO",
+            "component": "state_management",
+            "action": action,
+            "message": f"{self.name}: {before} → {to}",
+            "state_before": before.value,
+            "state_after": to.value,
+        }
+        if reason is not None:
+            line["reason"] = reason
+        self.point(line)
+
+    def called(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self.input is _UNSET:
+            self.input = arguments_of(function, args, kwargs)
+
+    def returned(self, result: Any) -> None:
+        if self.result is None:
+            self.result = result
+
+    def _settle(self, context: Context, around: Operation | None) -> Context:
+        self._recorder.open_tasks.add(self)
+        if self._given["resume"] is not None:
+            carried = carriers.read(self._given["resume"], context)
+            if (task_id := carried.ids.get("task_id")) is not None:
+                return self._continue(task_id, carried)
+            context = carried.context
+        parent = around.task if around is not None else None
+        task_id = str(self._given["task_id"] or new_task_id())
+        self.task = TaskRef(task_id, self._header(task_id, bound(context), parent.task_id if parent else None))
+        self._parent = around if parent is not None else None
+        if around is not None and around.pending_webhook is not None:
+            self._webhook = around.pending_webhook
+        return context
+
+    def _continue(self, task_id: str, carried: carriers.Carried) -> Context:
+        """Go on with a task that another process created, paused or is running."""
+        known = self._recorder.find_task(task_id)
+        header = {**self._header(task_id, carried.ids, None), **{k: v for k, v in known.items() if v is not None}}
+        self.name = self.name or str(header.get("name") or task_id)
+        header["name"] = header.get("name") or self.name
+        pending = known.get("status") in (None, State.PENDING.value)
+        self.task = TaskRef(task_id, header, owner=pending or known.get("status") == State.PAUSED.value)
+        for ours, theirs in (
+            ("agent", "assigned_agent"),
+            ("agent_type",) * 2,
+            ("model",) * 2,
+            ("source",) * 2,
+            ("provider",) * 2,
+        ):
+            self._given[ours] = self._given[ours] or header.get(theirs)
+        if not pending:
+            self.kind = SEGMENT  # type: ignore[misc]  # this one object is another kind of operation
+            return carried.context
+        return self._pick_up(carried)
+
+    def _pick_up(self, carried: carriers.Carried) -> Context:
+        assert self.task is not None
+        queued_at = carried.ids.get("queued_at", "")
+        if not queued_at.isdigit():
+            return carried.context
+        latency_ms = max(0.0, (self._recorder.clock() - int(queued_at)) / 1e6)
+        self._pickup = Pickup(carried.ids.get("queue", "tasks"), self.task, round(latency_ms, 3))
+        self._pickup.begin_in(carried.context)
+        return inside(self._pickup)
+
+    def _header(self, task_id: str, around: Mapping[str, Any], parent_task_id: str | None) -> dict[str, Any]:
+        given = self._given
+        return {
+            "task_id": task_id,
+            "parent_task_id": parent_task_id,
+            "name": self.name,
+            "source": given["source"],
+            "provider": given["provider"],
+            "created_at": timestamp(self.start_ns),
+            "assigned_agent": given["agent"],
+            "agent_type": given["agent_type"],
+            "model": given["model"],
+            **{key: given[key] or around.get(key) for key in CORRELATION_IDS},
+            "tags": given["tags"],
+        }
+
+    def _own_details(self) -> dict[str, Any]:
+        keys = ("agent", "agent_type", "workflow", "model", "source", "provider", "tags")
+        return {key: self._given[key] for key in keys if self._given[key]}
+
+    def _start_fields(self) -> dict[str, Any]:
+        return {"details": self._own_details()}
+
+    def _start_payload(self) -> dict[str, Any] | None:
+        assert self.task is not None
+        payload: dict[str, Any] = {"metadata": self.task.header}
+        if self.input is not _UNSET:
+            payload["input"] = self.input
+        return payload
+
+    def _started(self, envelope: Envelope) -> None:
+        assert self.task is not None
+        header: dict[str, Any] = {**self.task.header, **((envelope.payload or {}).pop("metadata", None) or {})}
+        context = self.span.get_span_context()
+        header["task_id"], header["trace_id"] = self.task.task_id, format_trace_id(context.trace_id)
+        header["traceparent"] = f"00-{header['trace_id']}-{format_span_id(context.span_id)}-{context.trace_flags:02x}"
+        self.task.header = header
+        if self._webhook is not None:
+            self._webhook.adopt(self.task, envelope.payload)
+        if self._parent is not None:
+            self._parent.point(self._pointer("subtask_started"))
+
+    def _pointer(self, action: str, outcome: Outcome | None = None) -> dict[str, Any]:
+        details = {"task_id": self.task_id, "name": self.name}
+        if outcome is not None:
+            details["outcome"] = outcome.value
+        return {
+            "type": "subtask",
+            "level": "INFO",
+            "component": "orchestrator",
+            "action": action,
+            "message": self.name,
+            "details": details,
+        }
+
+    _parent: Operation | None = None
+
+    def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
+        assert self.task is not None
+        details = {**self._own_details(), "ai_calls": self.task.ai_calls, "tool_runs": self.task.tool_runs}
+        return {"details": details}
+
+    def _end_payload(self) -> dict[str, Any] | None:
+        return {"result": self.result}
+
+    def _finished(self, outcome: Outcome) -> None:
+        if self._parent is not None:
+            self._parent.point(self._pointer("subtask_ended", outcome))
+        if self._pickup is not None:
+            self._pickup.end(outcome, error=self._error)
+
+
+def pending_task(name: str, input: Any, creator: Operation, given: dict[str, Any]) -> tuple[TaskRef, dict[str, Any]]:
+    """A task that waits for a worker: its reference and the cleaned payload of its first line."""
+    task = Task(name, **given)
+    task_id = str(given.get("task_id") or new_task_id())
+    record = creator._recorder
+    task.start_ns = record.clock()
+    header = task._header(task_id, bound(creator.outer), None)
+    payload = record.clean({}, {"metadata": header, "input": input}).payload or {}
+    header = {**header, **(payload.pop("metadata", None) or {}), "task_id": task_id, "trace_id": creator.trace_id}
+    header["status"] = State.PENDING.value
+    return TaskRef(task_id, header), payload

@@ -1,0 +1,272 @@
+"""Every setting, frozen, and the only reader of the environment.
+
+Strength: a value given in code, then ``agentlog.yaml``, then the environment, then the default. Where OpenTelemetry has a
+standard variable we read that one; variables that only its SDK and exporters use (headers, certificates, compression,
+limits, samplers) are read by them. A value that cannot be used raises `ConfigurationError` with the setting's name and the value.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from otel_agentlog.errors import ConfigurationError
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+SIGNALS = ("traces", "logs", "metrics")
+
+
+def _setting(default: Any, *variables: str, read: Callable[[str, Any], Any]) -> Any:
+    """A field with its environment variables, in order of strength, and the function that checks a value."""
+    metadata = {"variables": variables, "read": read}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError(name, value, "a text that is not empty")
+    return value.strip()
+
+
+def _path(name: str, value: Any) -> Path:
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise ConfigurationError(name, value, "a path")
+    return Path(os.path.abspath(os.path.expanduser(value)))
+
+
+def _flag(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    if isinstance(value, str) and value.strip().lower() in known:
+        return known[value.strip().lower()]
+    raise ConfigurationError(name, value, "true or false")
+
+
+def _one_of(*choices: str) -> Callable[[str, Any], str]:
+    def read(name: str, value: Any) -> str:
+        for choice in choices:
+            if isinstance(value, str) and value.strip().lower() == choice.lower():
+                return choice
+        raise ConfigurationError(name, value, "one of " + ", ".join(choices))
+
+    return read
+
+
+def _number(at_least: float, whole: bool = False) -> Callable[[str, Any], Any]:
+    def read(name: str, value: Any) -> Any:
+        expected = f"a {'whole ' if whole else ''}number of at least {at_least:g}"
+        try:
+            number = int(value) if whole else float(value)
+        except (TypeError, ValueError):
+            raise ConfigurationError(name, value, expected) from None
+        if isinstance(value, bool) or not number >= at_least or number == float("inf"):
+            raise ConfigurationError(name, value, expected)
+        return number
+
+    return read
+
+
+def _level(name: str, value: Any) -> str:
+    aliases = {"WARN": "WARNING", "FATAL": "CRITICAL"}
+    text = value.strip().upper() if isinstance(value, str) else value
+    text = aliases.get(text, text) if isinstance(text, str) else text
+    if text not in LEVELS:
+        raise ConfigurationError(name, value, "one of " + ", ".join(LEVELS))
+    return str(text)
+
+
+def _levels(name: str, value: Any) -> Mapping[str, str]:
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        value = {component.strip(): level for component, _, level in pairs}
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(name, value, "component=LEVEL pairs")
+    return {str(component): _level(f"{name}[{component}]", level) for component, level in value.items()}
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
+        raise ConfigurationError(name, value, "a list of texts")
+    return tuple(value)
+
+
+def _endpoint(name: str, value: Any) -> str:
+    text = _text(name, value)
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        # The value may hold credentials: say what is wrong, not what it is.
+        raise ConfigurationError(name, f"{parts.scheme or '?'}://…", "a URL like http://localhost:4318")
+    return text
+
+
+def _mapping(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(name, value, "a mapping")
+    return dict(value)
+
+
+def _callables(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
+    if not isinstance(value, Sequence) or not all(callable(item) for item in value):
+        raise ConfigurationError(name, value, "a list of functions")
+    return tuple(value)
+
+
+def _default_service() -> str:
+    name = os.path.basename(sys.argv[0] or "").removesuffix(".py") if getattr(sys, "argv", None) else ""
+    return name if name and name not in ("-c", "-m", "__main__") else "agent"
+
+
+def _default_directory() -> Path:
+    state = os.environ.get("XDG_STATE_HOME")
+    base = Path(state) if state and os.path.isabs(state) else Path(os.path.expanduser("~")) / ".local" / "state"
+    return base / "agentlog" / "tasks"
+
+
+_PROTOCOL = _one_of("http/protobuf", "grpc")
+_EXPORTER = _one_of("otlp", "console", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What `configure` was told. Every field can be given in code, in ``agentlog.yaml`` and by environment."""
+
+    service_name: str = _setting(_default_service, "OTEL_SERVICE_NAME", "AGENTLOG_SERVICE_NAME", read=_text)
+    """``service.name`` of everything sent; default: the name of the running script."""
+    directory: Path = _setting(_default_directory, "TASK_LOGS_DIR", read=_path)
+    """The folder that holds the task folders."""
+    log_directory: Path | None = _setting(None, "AGENTLOG_LOG_DIR", read=_path)
+    """Where the application log goes; default ``/var/log/<service>`` if writable, else ``~/.local/state/agentlog/logs``."""
+    log_max_bytes: int = _setting(50 * 1024 * 1024, "AGENTLOG_LOG_MAX_BYTES", read=_number(4096, whole=True))
+    """Size at which the application log is rotated, in bytes."""
+    log_keep_days: int = _setting(14, "AGENTLOG_LOG_KEEP_DAYS", read=_number(1, whole=True))
+    """Days after which a rotated application log is deleted."""
+    log_level: str = _setting("INFO", "LOG_LEVEL", "AGENTLOG_LOG_LEVEL", read=_level)
+    """Lowest level of log lines that are recorded."""
+    levels: Mapping[str, str] = _setting(dict, "AGENTLOG_LEVELS", read=_levels)
+    """Levels of single components, e.g. ``ai_service=DEBUG,web=WARNING``."""
+    console: str = _setting("auto", "AGENTLOG_CONSOLE", read=_one_of("auto", "human", "json", "off"))
+    """What the console (stderr) shows of log lines; ``auto``: human on a terminal, JSON elsewhere."""
+    capture_logging: bool = _setting(True, "AGENTLOG_CAPTURE_LOGGING", read=_flag)
+    """Whether records of stdlib ``logging`` are recorded too, by a handler added to the root logger."""
+    propagate_threads: bool = _setting(True, "AGENTLOG_PROPAGATE_THREADS", read=_flag)
+    """Whether new threads and thread pools continue the context they were started in."""
+    content: str | None = _setting(None, "AGENTLOG_CONTENT", read=_one_of("off", "preview", "full"))
+    """How much of prompts, answers, arguments and results goes to OTLP; the folder always has all of it."""
+    genai_content: str = _setting(
+        "NO_CONTENT",
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+        read=_one_of("NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT"),
+    )
+    """The convention's own switch: where content goes. It alone means ``content="full"``."""
+    profile: str = _setting("latest", "AGENTLOG_SEMCONV_PROFILE", read=_one_of("latest", "legacy", "both"))
+    """Which names of the GenAI conventions are used."""
+    endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_ENDPOINT", read=_endpoint)
+    """The collector's base URL. Without it, without an endpoint per signal and without ``otlp`` in ``OTEL_*_EXPORTER``
+    nothing is sent."""
+    traces_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", read=_endpoint)
+    logs_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", read=_endpoint)
+    metrics_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", read=_endpoint)
+    protocol: str = _setting("http/protobuf", "OTEL_EXPORTER_OTLP_PROTOCOL", read=_PROTOCOL)
+    """``http/protobuf`` or ``grpc`` (extra ``grpc``)."""
+    traces_protocol: str | None = _setting(None, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", read=_PROTOCOL)
+    logs_protocol: str | None = _setting(None, "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", read=_PROTOCOL)
+    metrics_protocol: str | None = _setting(None, "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", read=_PROTOCOL)
+    traces_exporter: str | None = _setting(None, "OTEL_TRACES_EXPORTER", read=_EXPORTER)
+    """``otlp``, ``console`` or ``none``; default ``otlp`` if there is an endpoint."""
+    logs_exporter: str | None = _setting(None, "OTEL_LOGS_EXPORTER", read=_EXPORTER)
+    metrics_exporter: str | None = _setting(None, "OTEL_METRICS_EXPORTER", read=_EXPORTER)
+    queue_size: int = _setting(20_000, "OTEL_BSP_MAX_QUEUE_SIZE", read=_number(1, whole=True))
+    """Items that wait in memory for the collector; past it they stay in the folder and are sent later."""
+    batch_size: int = _setting(512, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", read=_number(1, whole=True))
+    """Items of one request."""
+    send_delay_s: float = _setting(1.0, "AGENTLOG_SEND_DELAY", read=_number(0))
+    """Longest time, in seconds, that an item waits for company; ``OTEL_BSP_SCHEDULE_DELAY`` (milliseconds) sets it too."""
+    shutdown_timeout_s: float = _setting(5.0, "AGENTLOG_SHUTDOWN_TIMEOUT", read=_number(0))
+    """Longest time, in seconds, that the end of the process waits for all signals together."""
+    redaction_keys: Sequence[str] = _setting((), "AGENTLOG_REDACTION_KEYS", read=_texts)
+    """Further keys whose values are secret."""
+    redaction_patterns: Sequence[str] = _setting((), read=_texts)
+    """Further patterns (RE2 syntax) of secret values."""
+    redaction_allow: Sequence[str] = _setting((), read=_texts)
+    """Values that are never redacted."""
+    redaction_unmask: Sequence[str] = _setting((), "AGENTLOG_REDACTION_UNMASK", read=_texts)
+    """Names of redaction rules that are switched off; that they are is logged."""
+    prices: Mapping[str, Any] = _setting(dict, read=_mapping)
+    """Prices of your own: model → ``{"input_per_mtok": …, "output_per_mtok": …}`` in US dollars."""
+    processors: Sequence[Callable[..., Any]] = _setting((), read=_callables)
+    """Functions line → line, run after redaction (code only)."""
+
+    endpoint_given: bool = False
+    """Whether the endpoint was given in code or file, not by the environment: then a joined provider gets our delivery too."""
+
+    @property
+    def content_policy(self) -> str:
+        """``off``, ``preview`` or ``full``."""
+        return self.content or ("off" if self.genai_content == "NO_CONTENT" else "full")
+
+    @property
+    def content_on(self) -> frozenset[str]:
+        """Where content goes: ``span``, ``event``."""
+        places = {"SPAN_ONLY": ("span",), "EVENT_ONLY": ("event",), "SPAN_AND_EVENT": ("span", "event")}
+        return frozenset(places.get(self.genai_content, ("span",)))
+
+    def exporter(self, signal: str) -> str:
+        """``otlp``, ``console`` or ``none`` for ``traces``, ``logs`` or ``metrics``."""
+        chosen: str | None = getattr(self, f"{signal}_exporter")
+        if chosen is not None:
+            return chosen
+        return "otlp" if self.endpoint or getattr(self, f"{signal}_endpoint") else "none"
+
+    def protocol_of(self, signal: str) -> str:
+        """``http/protobuf`` or ``grpc``."""
+        chosen: str | None = getattr(self, f"{signal}_protocol")
+        return chosen or self.protocol
+
+
+def load(
+    given: Mapping[str, Any], file: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Settings from code, a file and the environment.
+
+    Raises:
+        ConfigurationError: a value that cannot be used, or a name that is no setting.
+    """
+    env = os.environ if environment is None else environment
+    known = {item.name: item for item in fields(Settings) if item.metadata}
+    for source, where in ((given, "configure()"), (file or {}, "agentlog.yaml")):
+        for name in source:
+            if name not in known:
+                raise ConfigurationError(
+                    str(name), source[name], f"a setting that exists ({where} knows: {', '.join(sorted(known))})"
+                )
+    values: dict[str, Any] = {}
+    for name, item in known.items():
+        found, label = _find(name, item.metadata["variables"], given, file or {}, env)
+        if found is not None:
+            values[name] = item.metadata["read"](label, found)
+    if "send_delay_s" not in values and env.get("OTEL_BSP_SCHEDULE_DELAY"):
+        values["send_delay_s"] = _number(0)("OTEL_BSP_SCHEDULE_DELAY", env["OTEL_BSP_SCHEDULE_DELAY"]) / 1000
+    endpoint_given = bool(given.get("endpoint") or (file or {}).get("endpoint"))
+    return Settings(**values, endpoint_given=endpoint_given)
+
+
+def _find(
+    name: str, variables: Sequence[str], given: Mapping[str, Any], file: Mapping[str, Any], env: Mapping[str, str]
+) -> tuple[Any, str]:
+    for source in (given, file):
+        if source.get(name) is not None:
+            return source[name], name
+    for variable in variables:
+        if env.get(variable):
+            return env[variable], variable
+    return None, name

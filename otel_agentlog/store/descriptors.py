@@ -1,0 +1,168 @@
+"""File descriptors that are safe to share between threads, and the one way a line reaches the kernel.
+
+A descriptor is closed when its last user lets go of it, never earlier: a thread that still holds it can not write into a
+file that somebody else opened under the same number meanwhile.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from otel_agentlog.store.layout import FILE_MODE, FOLDER_MODE
+
+LOCK_WAIT_S = 1.0
+"""Longest time, in seconds, to wait for a folder that recovery holds."""
+
+BRIEF_WAIT_S = 0.05
+"""Longest time, in seconds, to wait for another process that changes ``metadata.json``."""
+
+_RETRIED_SHORT_WRITES = 16
+
+
+class Descriptor:
+    """An open descriptor; closed when the object is no longer referenced."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __del__(self) -> None:
+        try:
+            os.close(self.fd)
+        except (OSError, AttributeError, TypeError):
+            pass  # closed by others, or the interpreter is shutting down
+
+
+def open_directory(path: str, parent: Descriptor | None = None) -> Descriptor:
+    """Open a directory that is no symlink and that we own."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    directory = Descriptor(os.open(path, flags, dir_fd=None if parent is None else parent.fd))
+    owner = os.fstat(directory.fd).st_uid
+    if owner != os.geteuid():
+        raise PermissionError(errno.EPERM, f"expected a folder of user {os.geteuid()}, found one of user {owner}", path)
+    return directory
+
+
+def make_directory(path: str, parent: Descriptor) -> bool:
+    """Make a directory of mode 0700 whatever the umask; false if something of that name is there."""
+    try:
+        os.mkdir(path, FOLDER_MODE, dir_fd=parent.fd)
+    except FileExistsError:
+        return False
+    directory = open_directory(path, parent)
+    os.fchmod(directory.fd, FOLDER_MODE)
+    return True
+
+
+def lock_shared(directory: Descriptor) -> bool:
+    """Hold a shared lock on a folder for as long as the descriptor lives; false if it could not be had in time."""
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(directory.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.005)
+        except OSError:
+            return False  # a file system without locks
+
+
+@contextmanager
+def lock_briefly(directory: Descriptor, name: str) -> Iterator[None]:
+    """Keep other processes out for a moment, at most `BRIEF_WAIT_S`: one that was stopped in here must not stop everybody."""
+    try:
+        lock = Descriptor(os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE, dir_fd=directory.fd))
+    except OSError:
+        lock = None
+    deadline = time.monotonic() + BRIEF_WAIT_S
+    while lock is not None:
+        try:
+            fcntl.flock(lock.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(0.001)
+        except OSError:
+            break
+    try:
+        yield
+    finally:
+        del lock
+
+
+class LineFile:
+    """A file that lines are appended to, each with one ``write()``. Safe from any thread, without a lock."""
+
+    def __init__(self, directory: Descriptor, name: str) -> None:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        self._file = Descriptor(os.open(name, flags, FILE_MODE, dir_fd=directory.fd))
+        status = os.fstat(self._file.fd)
+        _refuse_planted(status, name)
+        if status.st_mode & 0o777 != FILE_MODE:
+            os.fchmod(self._file.fd, FILE_MODE)
+        # A kill can cut the last line of whoever wrote here before.
+        self._torn = status.st_size > 0 and os.pread(self._file.fd, 1, status.st_size - 1) != b"\n"
+
+    @property
+    def gone(self) -> bool:
+        """Whether the file was deleted below us."""
+        return os.fstat(self._file.fd).st_nlink == 0
+
+    def append(self, data: bytes) -> None:
+        """Write one line, which ends in a newline. Raises `OSError`; what was half written stands on a line of its own."""
+        file = self._file
+        for _ in range(_RETRIED_SHORT_WRITES):
+            piece = b"\n" + data if self._torn else data
+            self._torn = False
+            try:
+                written = os.write(file.fd, piece)
+            except OSError:
+                self._torn = True
+                raise
+            if written == len(piece):
+                return
+            # Others may have appended meanwhile, so the rest must not follow: the whole line again, on a fresh line.
+            self._torn = True
+        raise OSError(errno.EIO, "the system kept writing less than a line")
+
+    def sync(self) -> None:
+        """Wait until the disk has it."""
+        os.fdatasync(self._file.fd)
+
+
+def _refuse_planted(status: os.stat_result, name: str) -> None:
+    if status.st_mode & 0o170000 != 0o100000:
+        raise OSError(errno.EINVAL, "expected a regular file", name)
+    if status.st_nlink > 1:
+        raise OSError(errno.EMLINK, "expected a file with one name, found a hard link", name)
+
+
+def replace_file(directory: Descriptor, name: str, temp: str, data: bytes, *, sync: bool) -> None:
+    """Replace a whole file atomically; with ``sync`` it also survives a power cut."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    file = Descriptor(os.open(temp, flags, FILE_MODE, dir_fd=directory.fd))
+    try:
+        os.fchmod(file.fd, FILE_MODE)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(file.fd, view) :]
+        if sync:
+            os.fsync(file.fd)
+        os.rename(temp, name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
+        if sync:
+            os.fsync(directory.fd)
+    except OSError:
+        try:
+            os.unlink(temp, dir_fd=directory.fd)
+        except OSError:
+            pass
+        raise

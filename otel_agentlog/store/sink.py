@@ -1,0 +1,79 @@
+"""The sink that keeps every line: in its task's folder, or in the application log when it belongs to no task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from otel_agentlog.model import Envelope, Line, State, TaskRef
+from otel_agentlog.store.folder import TaskFolder
+from otel_agentlog.store.metadata import find_metadata
+
+
+class ApplicationLog(Protocol):
+    """Keeps lines that belong to no task."""
+
+    def append(self, line: Line) -> None: ...
+
+
+class FolderSink:
+    """Writes envelopes into task folders; the first sink, because it gives each line its ``event_id``."""
+
+    name = "folder"
+
+    def __init__(
+        self,
+        root: Path,
+        process_line: Callable[[], Line],
+        application_log: ApplicationLog | None = None,
+        opened: Callable[[TaskFolder], None] = lambda folder: None,
+    ) -> None:
+        self.root = root
+        self._opened = opened
+        self._process_line = process_line
+        self._application_log = application_log
+
+    def __call__(self, envelope: Envelope) -> None:
+        if envelope.task is None:
+            if self._application_log is not None:
+                self._application_log.append(envelope.line)
+            return
+        folder = self.folder(envelope.task)
+        self._before(folder, envelope.task, envelope)
+        folder.append(envelope)
+        self._after(folder, envelope.task, envelope)
+
+    def folder(self, task: TaskRef) -> TaskFolder:
+        """The folder of a task, as this process sees it."""
+        folder = task.home
+        if not isinstance(folder, TaskFolder):
+            folder = task.home = TaskFolder(self.root, task, self._process_line)
+            self._opened(folder)
+        return folder
+
+    def find_task(self, task_id: str) -> Mapping[str, Any]:
+        """``metadata.json`` of a task id, or an empty mapping."""
+        return find_metadata(self.root, task_id)
+
+    def _before(self, folder: TaskFolder, task: TaskRef, envelope: Envelope) -> None:
+        starts = envelope.line.get("phase") == "start" and envelope.line.get("type") == "task"
+        if not task.owner or (folder.begun and not starts):
+            return
+        folder.begun = True
+        status = State.RUNNING if starts else State(str(task.header.get("status") or State.RUNNING.value))
+        folder.begin(task.header, envelope.payload, status, str(envelope.line["timestamp"]))
+
+    def _after(self, folder: TaskFolder, task: TaskRef, envelope: Envelope) -> None:
+        line = envelope.line
+        kind = line.get("type")
+        if kind == "state" and "state_after" in line and task.owner:
+            folder.write_metadata(status=line["state_after"])
+        if line.get("phase") != "end":
+            return
+        if kind == "task" and task.owner:
+            folder.finish(line, envelope.payload)
+        folder.ended = folder.ended or kind in ("task", "segment", "webhook")
+        if folder.ended and not folder.tally.open_spans:
+            folder.write_delivery()
+            folder.release()

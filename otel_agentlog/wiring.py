@@ -1,0 +1,182 @@
+"""`configure`, `flush` and `shutdown`: the one place where the rooms meet."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.export import Telemetry, Ticket
+from otel_agentlog.model import Sink
+from otel_agentlog.record import Cleaner, PriceTable, Recorder, Redactor, recorder, use
+from otel_agentlog.settings import Settings, load
+from otel_agentlog.store import FolderSink, RotatingLog, TaskFolder, choose_directory
+
+RECEIPT_INTERVAL_S = 1.0
+"""How often, in seconds, the receipt in a task's ``metadata.json`` follows what the collector acknowledged."""
+
+_logger = logging.getLogger("otel_agentlog")
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of everything recorded in this process; counts OTLP items (a finished span or a log record)."""
+
+    recorded: int
+    delivered: int
+    pending: int
+    dropped: int
+    redacted: int
+    truncated: int
+    in_time: bool
+    """Whether everything that was queued could be tried within the time allowed."""
+
+
+class Ledger:
+    """Notes on each task's folder what the collector acknowledged, and brings ``metadata.json`` up to date now and then."""
+
+    def __init__(self) -> None:
+        self._folders: set[TaskFolder] = set()
+        self._changed: set[TaskFolder] = set()
+        self._lock = threading.RLock()
+        self._written_at = 0.0
+
+    def seen(self, folder: TaskFolder) -> None:
+        """A task was begun in this process."""
+        with self._lock:
+            self._folders.add(folder)
+
+    def note(self, tickets: Sequence[Ticket], reason: str | None) -> None:
+        """Items were acknowledged, or not; what was not stays pending."""
+        if reason is None:
+            with self._lock:
+                for ticket in tickets:
+                    if isinstance(ticket.home, TaskFolder):
+                        ticket.home.note_delivery("delivered", 1)
+                        self._changed.add(ticket.home)
+        if time.monotonic() - self._written_at >= RECEIPT_INTERVAL_S:
+            self.write()
+
+    def write(self) -> None:
+        """Write the receipts that changed."""
+        with self._lock:
+            changed, self._changed = self._changed, set()
+            self._written_at = time.monotonic()
+        for folder in changed:
+            try:
+                folder.write_delivery()
+            except OSError as error:
+                recorder().failed("receipt", error)
+
+    def totals(self) -> dict[str, int]:
+        """Sums over every task of this process."""
+        keys = ("recorded", "delivered", "dropped", "redacted", "truncated")
+        with self._lock:
+            return {key: sum(folder.delivery[key] for folder in self._folders) for key in keys}
+
+
+class _Wired:
+    """What one `configure` put together."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.ledger = Ledger()
+        redactor = Redactor(
+            extra_keys=settings.redaction_keys,
+            extra_patterns=settings.redaction_patterns,
+            allow=settings.redaction_allow,
+            unmask=settings.redaction_unmask,
+        )
+        self.telemetry = Telemetry(
+            settings, receipt=self.ledger.note, failed=lambda where, error: self.recorder.failed(where, error)
+        )
+        directory = choose_directory(settings.service_name, settings.log_directory, Path.home())
+        log = RotatingLog(directory, settings.service_name, max_bytes=settings.log_max_bytes, keep_days=settings.log_keep_days)
+        self.folders = FolderSink(settings.directory, self.telemetry.process_line, log, self.ledger.seen)
+        sinks: list[Sink] = [self.folders]
+        if self.telemetry.active:
+            sinks.append(self.telemetry.sink)
+        prices = PriceTable(settings.prices)
+        self.recorder = Recorder(
+            tracer=self.telemetry.tracer,
+            conventions=self.telemetry.conventions,
+            cleaner=Cleaner(redactor),
+            processors=settings.processors,
+            sinks=sinks,
+            warn=lambda text: _logger.warning("%s", text),
+            price=prices.cost,
+            preload=prices.load,
+            content_policy=settings.content_policy,
+            find_task=self.folders.find_task,
+        )
+
+    def receipt(self, in_time: bool) -> Receipt:
+        self.ledger.write()
+        totals = self.ledger.totals()
+        pending = totals["recorded"] - totals["delivered"] - totals["dropped"]
+        return Receipt(pending=max(0, pending), in_time=in_time, **totals)
+
+
+_wired: _Wired | None = None
+_lock = threading.RLock()
+
+
+def configure(**settings: Any) -> Settings:
+    """Set up recording for this process; makes no network call.
+
+    Takes every field of `Settings` by name. What is not given comes from ``agentlog.yaml`` in the working directory (or the
+    file named by ``AGENTLOG_CONFIG``), then from the environment. Called again, it replaces the earlier set-up.
+
+    Returns:
+        The settings in force.
+
+    Raises:
+        ConfigurationError: a setting that does not exist or whose value cannot be used.
+    """
+    global _wired
+    found = load(settings, _config_file())
+    with _lock:
+        shutdown()
+        try:
+            wired = _Wired(found)
+        except (ValueError, TypeError) as error:
+            if isinstance(error, ConfigurationError):
+                raise
+            raise ConfigurationError("configure", "the settings", str(error)) from error
+        _wired = wired
+        use(wired.recorder)
+    return found
+
+
+def flush(timeout_s: float | None = None) -> Receipt:
+    """Try to send everything recorded so far; returns what became of it. ``timeout_s`` defaults to ``shutdown_timeout_s``."""
+    wired = _wired
+    if wired is None:
+        return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
+    in_time = wired.telemetry.flush(wired.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
+    return wired.receipt(in_time)
+
+
+def shutdown(timeout_s: float | None = None) -> Receipt:
+    """Send what is queued, within ``timeout_s`` seconds for all signals together, and stop recording. Runs at exit by itself."""
+    global _wired
+    with _lock:
+        wired, _wired = _wired, None
+    if wired is None:
+        return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
+    use(Recorder())
+    in_time = wired.telemetry.shutdown(wired.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
+    return wired.receipt(in_time)
+
+
+def _config_file() -> Mapping[str, Any]:
+    return {}
+
+
+atexit.register(shutdown)
