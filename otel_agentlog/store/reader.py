@@ -52,15 +52,15 @@ class TaskReader:
 
     def metadata(self) -> dict[str, Any] | None:
         """What the task is and how it stands."""
-        return self._document(layout.METADATA)
+        return self.document(layout.METADATA)
 
     def input(self) -> dict[str, Any] | None:
         """What was asked."""
-        return self._document(layout.INPUT)
+        return self.document(layout.INPUT)
 
     def final_result(self) -> dict[str, Any] | None:
         """How it ended."""
-        return self._document(layout.FINAL_RESULT)
+        return self.document(layout.FINAL_RESULT)
 
     def webhook_flow(self) -> Iterator[Line]:
         """How it came in, one line a stage."""
@@ -102,7 +102,8 @@ class TaskReader:
         """How many lines were skipped, wholly or in part, in everything read so far."""
         return sum(each.bad for each in self._skipped.values() if isinstance(each, LineReader))
 
-    def _document(self, name: str) -> dict[str, Any] | None:
+    def document(self, name: str) -> dict[str, Any] | None:
+        """Return the object in one of `layout.DOCUMENTS`."""
         skipped: list[Skipped] = []
         self._skipped[name] = skipped
         complain = _complainer(skipped, name)

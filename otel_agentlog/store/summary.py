@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 from otel_agentlog.model import USAGE_FIELDS, Line
+from otel_agentlog.store.fields import mapping, number, text
 from otel_agentlog.store.layout import parse_timestamp, split_event_id
+from otel_agentlog.store.reader import TaskReader
+from otel_agentlog.store.values import whole
 
 METRICS = (
     "cost_usd",
@@ -34,7 +38,15 @@ _COUNTED = {
     "step": "steps",
 }
 _ERROR_LEVELS = ("ERROR", "CRITICAL")
-_NO_DETAILS: Mapping[str, Any] = {}
+
+
+def replay(task: TaskReader) -> Tally:
+    """Return the tally of all that stands in a task's folder."""
+    tally = Tally()
+    for line in chain(task.webhook_flow(), task.events()):
+        # A writer counts lines before it moves what is too large into artifacts.
+        tally.add(whole(line, task))
+    return tally
 
 
 class OpenSpan(NamedTuple):
@@ -126,7 +138,7 @@ class Tally:
             found.update(self._tokens)
             found.update(self._counts)
             found["cost_usd"] = self._total_cost()
-            found["duration_seconds"] = self._duration(_number(end or {}, "duration_ms"))
+            found["duration_seconds"] = self._duration(number(end or {}, "duration_ms"))
             found["memory_peak_mb"] = self._memory_peak_mb
             found["cpu_seconds"] = self._cpu_seconds
         return found
@@ -140,12 +152,10 @@ class Tally:
             if self.first_seen is None or time < self.first_seen:
                 self.first_seen = time
         if (writer := split_event_id(line.get("event_id"))) is not None:
-            tag, number = writer
-            if number > self.writers.get(tag, -1):
-                self.writers[tag] = number
+            self.writers[writer[0]] = max(writer[1], self.writers.get(writer[0], -1))
 
     def _start(self, line: Line) -> None:
-        span_id = _text(line, "span_id")
+        span_id = text(line, "span_id")
         if span_id is None or span_id in self.open_spans:
             return
         opened = _open_span(line)
@@ -155,19 +165,19 @@ class Tally:
             self._started = opened.timestamp
 
     def _end(self, line: Line) -> None:
-        span_id, line_type = _text(line, "span_id") or "", _text(line, "type") or ""
-        details = _mapping(line, "details")
+        span_id, line_type = text(line, "span_id") or "", text(line, "type") or ""
+        details = mapping(line, "details")
         if self.open_spans.pop(span_id, None) is None:
             # Its start line was lost.
             self._count(line_type)
         if line_type == "ai_response":
             self._usage(details)
         elif line_type in ("task", "segment"):
-            self._process_figures(_mapping(details, "metrics"))
+            self._process_figures(mapping(details, "metrics"))
         if line_type == "task":
-            self.task_outcome = _text(line, "outcome")
-            self._duration_ms = _number(line, "duration_ms")
-        self._attempts_in_all(span_id, _number(details, "attempts"))
+            self.task_outcome = text(line, "outcome")
+            self._duration_ms = number(line, "duration_ms")
+        self._attempts_in_all(span_id, number(details, "attempts"))
 
     def _count(self, line_type: str | None) -> None:
         counter = _COUNTED.get(line_type or "")
@@ -179,7 +189,7 @@ class Tally:
             count = details.get(field)
             if type(count) is int:
                 self._tokens[field] += count
-        cost = _number(details, "cost_usd")
+        cost = number(details, "cost_usd")
         if cost is None:
             self._unpriced = True
         else:
@@ -187,7 +197,7 @@ class Tally:
 
     def _process_figures(self, figures: Mapping[str, Any]) -> None:
         """Processes follow each other on one task: the highest memory, the sum of CPU time."""
-        memory, cpu = _number(figures, "memory_peak_mb"), _number(figures, "cpu_seconds")
+        memory, cpu = number(figures, "memory_peak_mb"), number(figures, "cpu_seconds")
         if memory is not None:
             self._memory_peak_mb = max(memory, self._memory_peak_mb or 0.0)
         if cpu is not None:
@@ -195,16 +205,16 @@ class Tally:
 
     def _attempt(self, line: Line) -> None:
         """Count retries. ``attempt_failed`` says another attempt follows unless it was the last one allowed."""
-        details = _mapping(line, "details")
-        number, maximum = _number(details, "number"), _number(details, "maximum")
-        if line.get("action") == "attempt_failed" and (number is None or maximum is None or number < maximum):
+        details = mapping(line, "details")
+        this, maximum = number(details, "number"), number(details, "maximum")
+        if line.get("action") == "attempt_failed" and (this is None or maximum is None or this < maximum):
             which = 0
-        elif line.get("action") == "attempt_started" and number is not None and number > 1:
+        elif line.get("action") == "attempt_started" and this is not None and this > 1:
             which = 1
         else:
             return
         # One retry may be told twice, by the failure before it and by its start.
-        told = self._retried.setdefault(_text(line, "span_id") or "", [0, 0])
+        told = self._retried.setdefault(text(line, "span_id") or "", [0, 0])
         before = max(told)
         told[which] += 1
         self._counts["retries"] += max(told) - before
@@ -215,13 +225,13 @@ class Tally:
             self._counts["retries"] += max(0, int(attempts) - 1 - max(told or (0,)))
 
     def _move(self, line: Line) -> None:
-        span_id, state = _text(line, "span_id") or "", _text(line, "state_after")
+        span_id, state = text(line, "span_id") or "", text(line, "state_after")
         if span_id in self.open_spans and state is not None:
             self.open_spans[span_id] = self.open_spans[span_id]._replace(state_after=state)
 
     def _error(self, line: Line) -> None:
         """Count an error once, however many lines it passes through on its way up."""
-        error_id = _text(_mapping(line, "exception"), "error_id")
+        error_id = text(mapping(line, "exception"), "error_id")
         if error_id is not None:
             if error_id in self._error_ids:
                 return
@@ -252,18 +262,3 @@ def _open_span(line: Line) -> OpenSpan:
             values = [value if isinstance(value, str) else None for value in values]
             break
     return OpenSpan._make(values)
-
-
-def _text(line: Mapping[str, Any], key: str) -> str | None:
-    value = line.get(key)
-    return value if isinstance(value, str) else None
-
-
-def _number(line: Mapping[str, Any], key: str) -> float | None:
-    value = line.get(key)
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-def _mapping(line: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = line.get(key)
-    return value if isinstance(value, Mapping) else _NO_DETAILS

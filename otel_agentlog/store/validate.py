@@ -1,0 +1,146 @@
+"""Hides how a whole task folder is held against ``docs/format.md``. Needs nothing outside the core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from otel_agentlog.errors import LayoutError
+from otel_agentlog.model import Outcome
+from otel_agentlog.store import layout, streams
+from otel_agentlog.store.fields import mapping, number, text
+from otel_agentlog.store.reader import TaskReader
+from otel_agentlog.store.summary import METRICS, Tally
+from otel_agentlog.store.validate_files import check_artifacts, check_files
+from otel_agentlog.store.validate_lines import LineChecks
+from otel_agentlog.store.validate_report import Report
+from otel_agentlog.store.validate_schema import checker, shown
+from otel_agentlog.store.values import whole
+
+_SCHEMA_OF = {layout.METADATA: "metadata", layout.INPUT: "input", layout.FINAL_RESULT: "final-result"}
+_OUTCOMES = frozenset(outcome.value for outcome in Outcome)
+_TOLERANCE = 1e-6
+
+
+def validate(folder: Path) -> Report:
+    """Check one task's folder: schemas, ids, missing and repeated lines, states, spans, times, figures, files.
+
+    Raises:
+        LayoutError: `folder` is not a directory.
+    """
+    if not streams.is_folder(folder):
+        raise LayoutError(f"{folder}: expected a task folder, found no directory")
+    return _Validation(TaskReader(folder)).run()
+
+
+class _Validation:
+    def __init__(self, task: TaskReader) -> None:
+        self._task = task
+        self._report = Report(task.folder)
+        self._tally = Tally()
+        self._at_end: dict[str, Any] = {}
+        """Metrics when the task's own end line had been read."""
+        self._damaged = False
+        self._whole = True
+
+    def run(self) -> Report:
+        report, task = self._report, self._task
+        metadata, final = self._document(layout.METADATA), self._document(layout.FINAL_RESULT)
+        self._document(layout.INPUT)
+        task_id = text(metadata or {}, "task_id")
+        report.task_id = task_id or task.folder.name
+        checks = LineChecks(report, task_id, text(metadata or {}, "trace_id"))
+        for name in layout.LINE_FILES:
+            self._lines(name, checks)
+        status = text(metadata or {}, "status")
+        outcome = text(final or {}, "outcome") or self._tally.task_outcome or (status if status in _OUTCOMES else None)
+        crashed = outcome in (None, Outcome.INTERRUPTED.value)
+        missing = checks.finish(ended=outcome is not None, crashed=crashed, damaged=self._damaged)
+        self._whole = not (missing or self._damaged)
+        self._check_presence(metadata, final, status)
+        if metadata is not None:
+            self._check_delivery(mapping(metadata, "delivery"))
+        if final is not None:
+            self._check_final(final, status)
+        check_files(task, report)
+        check_artifacts(task, report, checks.artifacts)
+        return report
+
+    def _document(self, name: str) -> dict[str, Any] | None:
+        reader = {
+            layout.METADATA: self._task.metadata,
+            layout.INPUT: self._task.input,
+            layout.FINAL_RESULT: self._task.final_result,
+        }
+        found = reader[name]()
+        if found is None:
+            for skipped in self._task.problems:
+                if skipped.file == name:
+                    self._report.error(name, None, "a JSON object", skipped.reason)
+            return None
+        for path, expected, value in checker(_SCHEMA_OF[name])(found, ""):
+            self._report.error(name, None, f"{path}: {expected}", value)
+        return found
+
+    def _lines(self, name: str, checks: LineChecks) -> None:
+        reader = self._task.lines(name)
+        for line in reader:
+            checks.add(name, reader.number, line)
+            if name == layout.CONTROL:
+                continue
+            self._tally.add(whole(line, self._task))
+            if line.get("type") == "task" and line.get("phase") == "end":
+                self._at_end = self._tally.metrics()
+        for skipped in reader.skipped:
+            if skipped.number:
+                self._report.warning(name, skipped.number, "a whole record", skipped.reason)
+            else:
+                self._report.error(name, None, "a file that can be read to its end", skipped.reason)
+        if reader.nul_bytes:
+            self._report.warning(name, None, "no NUL bytes", f"{reader.nul_bytes} of them")
+        self._damaged = self._damaged or bool(reader.skipped)
+
+    def _check_presence(self, metadata: dict[str, Any] | None, final: dict[str, Any] | None, status: str | None) -> None:
+        report, task = self._report, self._task
+        begun = bool(self._tally.first_seen) and self._tally.lines > len(self._tally.writers)
+        if metadata is None and not streams.exists(task.folder, layout.METADATA):
+            # A process line is written before metadata.json: a kill can come between the two.
+            (report.error if begun else report.warning)(layout.METADATA, None, "a file", "none")
+        if not streams.exists(task.folder, layout.AGENT_OUTPUT):
+            report.error(layout.AGENT_OUTPUT, None, "a file", "none")
+        if final is None and status in _OUTCOMES and not streams.exists(task.folder, layout.FINAL_RESULT):
+            report.error(layout.FINAL_RESULT, None, f"a file, as the task is {status}", "none")
+        elif final is None and self._tally.task_outcome is not None:
+            report.warning(layout.FINAL_RESULT, None, f"a file, as the task {self._tally.task_outcome}", "none yet")
+
+    def _check_final(self, final: Mapping[str, Any], status: str | None) -> None:
+        report, name = self._report, layout.FINAL_RESULT
+        outcome, told = text(final, "outcome"), self._tally.task_outcome
+        if status not in _OUTCOMES:
+            report.warning(layout.METADATA, None, f"status {outcome}, as in {name}", shown(status))
+        elif outcome != status:
+            report.error(name, None, f"outcome {status}, as in {layout.METADATA}", shown(outcome))
+        if told is not None and outcome != told:
+            report.error(name, None, f"outcome {told}, as on the task's end line", shown(outcome))
+        if text(final, "task_id") != report.task_id:
+            report.error(name, None, f"task_id {shown(report.task_id)}", shown(final.get("task_id")))
+        add = report.error if self._whole else report.warning
+        # Others may have written on after the task's end: either count is right.
+        metrics, counted = mapping(final, "metrics"), self._tally.metrics()
+        for key in METRICS:
+            if not (_agree(metrics.get(key), counted[key]) or _agree(metrics.get(key), self._at_end.get(key, counted[key]))):
+                add(name, None, f"metrics.{key}: {shown(counted[key])}, as the lines say", shown(metrics.get(key)))
+
+    def _check_delivery(self, delivery: Mapping[str, Any]) -> None:
+        known = [number(delivery, key) for key in ("recorded", "delivered", "pending", "dropped")]
+        recorded, delivered, pending, dropped = (count or 0 for count in known)
+        if None not in known and not delivered + pending <= recorded <= delivered + pending + dropped:
+            expected = "delivery.recorded to be delivered + pending, and at most dropped more"
+            self._report.warning(layout.METADATA, None, expected, f"{recorded} for {delivered} + {pending} and {dropped}")
+
+
+def _agree(a: Any, b: Any) -> bool:
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
+        return abs(a - b) <= _TOLERANCE * max(1.0, abs(a))
+    return bool(a == b)

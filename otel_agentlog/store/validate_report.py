@@ -1,0 +1,73 @@
+"""Hides how findings about a folder are gathered and worded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+MAX_PROBLEMS_LISTED = 1000
+"""How many problems a report describes; all are counted."""
+
+
+class Severity(str, Enum):
+    """How much a problem weighs."""
+
+    ERROR = "error"
+    """Something is not as ``docs/format.md`` says, or is missing."""
+    WARNING = "warning"
+    """What a crash leaves behind, or what is odd without being wrong."""
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding: what was expected, what was found, and where."""
+
+    severity: Severity
+    file: str
+    number: int | None
+    """Line number, from 1."""
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        where = self.file if self.number is None else f"{self.file}:{self.number}"
+        return f"{self.severity}: {where}: expected {self.expected}, found {self.found}"
+
+
+@dataclass(slots=True)
+class Report:
+    """What `validate` found."""
+
+    folder: Path
+    task_id: str = ""
+    lines: int = 0
+    """Lines that could be read."""
+    errors: int = 0
+    warnings: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    """The first `MAX_PROBLEMS_LISTED`."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error; warnings do not count."""
+        return self.errors == 0
+
+    def error(self, file: str, number: int | None, expected: str, found: str) -> None:
+        """Add an error."""
+        self._add(Problem(Severity.ERROR, file, number, expected, found))
+
+    def warning(self, file: str, number: int | None, expected: str, found: str) -> None:
+        """Add a warning."""
+        self._add(Problem(Severity.WARNING, file, number, expected, found))
+
+    def _add(self, problem: Problem) -> None:
+        if problem.severity is Severity.ERROR:
+            self.errors += 1
+        else:
+            self.warnings += 1
+        if len(self.problems) < MAX_PROBLEMS_LISTED:
+            self.problems.append(problem)
