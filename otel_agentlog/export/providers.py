@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, cast
 
 from opentelemetry import _logs, metrics, trace
 from opentelemetry._logs import LoggerProvider as LoggerProviderAPI
@@ -26,7 +26,7 @@ from otel_agentlog._version import __version__
 from otel_agentlog.export import otlp
 from otel_agentlog.export.courier import Courier, Sender, Ticket
 from otel_agentlog.export.metrics import Metrics
-from otel_agentlog.export.semconv import Conventions
+from otel_agentlog.export.semconv import ContentPolicy, Conventions, Profile
 from otel_agentlog.export.semconv_names import SCHEMA_URL
 from otel_agentlog.export.sink import CollectLogs, CollectSpans, ExportSink
 from otel_agentlog.model import FORMAT_VERSION, Line
@@ -37,6 +37,13 @@ SCOPE = "otel_agentlog"
 
 _made: dict[str, Any] = {}
 """Providers made by an earlier `Telemetry`: OpenTelemetry lets each be set once, so a second `configure` goes on with them."""
+
+
+def conventions_of(settings: Settings) -> Conventions:
+    """The naming that the settings ask for."""
+    profile = cast(Profile, settings.profile)
+    policy = cast(ContentPolicy, settings.content_policy)
+    return Conventions(profile, policy, cast("frozenset[Literal['span', 'event']]", settings.content_on))
 
 
 class Telemetry:
@@ -52,8 +59,8 @@ class Telemetry:
         for signal in SIGNALS:
             otlp.check(settings, signal)
         self._settings, self._receipt, self._failed = settings, receipt, failed
-        self.conventions = Conventions(settings.profile, settings.content_policy, settings.content_on)  # type:
-        ignore[arg - type]  # checked by settings self._metrics: Metrics | None = None
+        self.conventions = conventions_of(settings)
+        self._metrics: Metrics | None = None
         self._meter_provider: MeterProvider | None = None
         self._senders_by_signal = self._senders()
         self.courier = Courier(
@@ -112,8 +119,7 @@ class Telemetry:
             metrics.set_meter_provider(provider)
             _made["metrics"] = provider
         if isinstance(provider, MeterProvider):
-            self._metrics = Metrics(provider.get_meter(SCOPE, __version__, SCHEMA_URL), self._settings.profile)  # type:
-            ignore[arg - type]  # checked by settings
+            self._metrics = Metrics(provider.get_meter(SCOPE, __version__, SCHEMA_URL), self.conventions.profile)
 
     # -- running ----------------------------------------------------------------------------------------------------------
 

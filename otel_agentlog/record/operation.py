@@ -54,8 +54,6 @@ class Operation:
         self._tokens = [None]
         """Popped by the one caller that may end this operation; popping a list is atomic."""
 
-    # -- what subclasses add ------------------------------------------------------------------------------------------
-
     def _copy(self: Self) -> Self:
         """A fresh operation of the same description, for each call of a decorated function."""
         raise NotImplementedError
@@ -86,8 +84,6 @@ class Operation:
 
     def links(self) -> list[Link]:
         return []
-
-    # -- public ---------------------------------------------------------------------------------------------------------
 
     @property
     def pending_webhook(self) -> Any:
@@ -190,8 +186,6 @@ class Operation:
     def finish_quietly(self, error: BaseException | None) -> None:
         """End it unless it has ended, as leaving a ``with`` block does."""
         self._finish(None, error, None)
-
-    # -- inside -----------------------------------------------------------------------------------------------------------
 
     def _enter(self, place: Place | None) -> None:
         self.start()
