@@ -34,8 +34,10 @@ def input_messages(messages: object, system: object = None) -> list[Message]:
     """
     instructions = system_instructions(system)
     first: list[Message] = [{"role": "system", "parts": instructions}] if instructions else []
-    found = _guarded(lambda: [_message(item) for item in _as_list(messages)])
-    return first + [message for message in found if message["parts"]]
+    # An item of the Responses API can be without anything to read, such as reasoning that is encrypted.
+    return first + _guarded(
+        lambda: [m for item in _as_list(messages) if (m := _message(item))["parts"] or has(item, "role")],
+    )
 
 
 def system_instructions(system: object) -> list[Part]:
