@@ -130,9 +130,11 @@ def _tool(tool: object) -> dict[str, Any]:
 
 
 def _as_list(value: object) -> list[Any]:
+    """A list as it is, one message alone in a list; nothing for iterators and for the clients' ``omit``."""
     if isinstance(value, (list, tuple)):
         return listed(value)
-    return [] if value is None or hasattr(value, "__next__") else [value]
+    alone = isinstance(value, str) or any(has(value, name) for name in ("role", "type", "content", "name"))
+    return [value] if alone else []
 
 
 def _guarded(read: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
