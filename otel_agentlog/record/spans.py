@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.trace import Status, StatusCode, format_span_id, format_trace_id, get_current_span
+from opentelemetry.trace import Status, StatusCode, format_span_id, format_trace_id, get_current_span, set_span_in_context
 
 from otel_agentlog.model import Envelope, Line
-from otel_agentlog.record.context import inside
 from otel_agentlog.record.foreign import link_lines
 from otel_agentlog.record.recorder import Recorder
 
@@ -38,7 +37,8 @@ def open_span(operation: Operation, record: Recorder, envelope: Envelope) -> Non
     line["name"], line["kind"], line["attributes"] = name, kind, attributes
     operation.sent = attributes
     envelope.task, envelope.time_ns = operation.task, operation.start_ns
-    envelope.context = inside(operation)
+    # Not the operation itself: whoever keeps the envelope must not keep a dropped operation from ending.
+    envelope.context = set_span_in_context(operation.span, operation.outer)
 
 
 def close_span(operation: Operation, record: Recorder, envelope: Envelope, end_ns: int) -> None:
@@ -50,7 +50,7 @@ def close_span(operation: Operation, record: Recorder, envelope: Envelope, end_n
     if code == "ERROR":
         line["status"] = {"code": code, "description": description} if description else {"code": code}
     line["attributes"] = attributes
-    envelope.task, envelope.time_ns, envelope.context = operation.task, end_ns, inside(operation)
+    envelope.task, envelope.time_ns, envelope.context = operation.task, end_ns, set_span_in_context(operation.span, operation.outer)
     try:
         operation.span.set_attributes(attributes)
         if code == "ERROR":

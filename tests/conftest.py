@@ -1,0 +1,28 @@
+"""Fixtures for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+import otel_agentlog as agentlog
+from otel_agentlog.testing import MemorySink, recording
+
+
+@pytest.fixture
+def recorded() -> Iterator[MemorySink]:
+    """What is recorded while the test runs, with real spans of a provider of its own."""
+    with recording(tracer=TracerProvider(shutdown_on_exit=False).get_tracer("test")) as sink:
+        yield sink
+
+
+@pytest.fixture
+def tasks_root(tmp_path: Path) -> Iterator[Path]:
+    """The root of real task folders, with recording configured to write there and nowhere else."""
+    root = tmp_path / "tasks"
+    agentlog.configure(service_name="test", directory=root, log_directory=tmp_path / "logs", console="off", capture_logging=False)
+    yield root
+    agentlog.shutdown()
