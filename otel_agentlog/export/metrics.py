@@ -21,10 +21,10 @@ from otel_agentlog.export import semconv_names as names
 from otel_agentlog.export.metrics_labels import Labels, LabelSet, extended
 from otel_agentlog.export.metrics_table import Instruments
 from otel_agentlog.export.semconv import Profile
-from otel_agentlog.export.semconv_fields import integer, number, provider_name, text
+from otel_agentlog.export.semconv_fields import integer, mapping_in, number, provider_name, text
 from otel_agentlog.export.semconv_operations import is_inference
 from otel_agentlog.export.semconv_outcome import error_type
-from otel_agentlog.export.semconv_spans import operation_name, tool_name, workflow_name
+from otel_agentlog.export.semconv_spans import operation_name, server_port, tool_name, workflow_name
 from otel_agentlog.model import Line, Outcome
 
 Delivery = Literal["recorded", "delivered", "dropped"]
@@ -89,7 +89,7 @@ class Metrics:
         chunks of a streamed answer, which the folder does not keep.
         """
         kind, phase = line.get("type"), line.get("phase")
-        details = line.get("details") or {}
+        details = mapping_in(line, "details")
         if phase == "end" and (handle := self._ends.get(str(kind))) is not None:
             handle(line, details, context)
             if chunk_intervals_ms and kind == "ai_response" and is_inference(operation_name(details)):
@@ -220,7 +220,7 @@ class Metrics:
             (names.REQUEST_MODEL, text(details.get("model"))),
             (names.RESPONSE_MODEL, text(details.get("response_model"))),
             (names.SERVER_ADDRESS, address),
-            (names.SERVER_PORT, integer(details.get("server_port")) if address else None),
+            (names.SERVER_PORT, server_port(details) if address else None),
             (names.ERROR_TYPE, error),
         )
 

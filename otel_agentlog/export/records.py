@@ -1,4 +1,4 @@
-"""From a line to the fields of an OTLP log record or span event.
+"""From a line to the fields of an OTLP log record.
 
 Hides how lines are laid out for log backends:
 
@@ -70,6 +70,7 @@ _ORIGIN = (
     ("line", names.CODE_LINE_NUMBER, fields.integer),
     ("state_before", names.STATE_BEFORE, fields.text),
     ("state_after", names.STATE_AFTER, fields.text),
+    ("reason", names.REASON, fields.text),
 )
 _EXCEPTION = (
     ("type", names.EXCEPTION_TYPE, fields.text),
@@ -113,7 +114,7 @@ def exception_fields(line: Line) -> LogFields:
     if (error := error_type(line)) is not None:
         attributes[names.ERROR_TYPE] = error
     if line["type"] == "ai_response":
-        details = line.get("details") or {}
+        details = fields.mapping_in(line, "details")
         attributes[names.OPERATION] = operation_name(details)
         attributes[names.PROVIDER] = fields.provider_name(details.get("provider"))
         fields.copy(details, (("model", names.REQUEST_MODEL, fields.text),), attributes)
@@ -121,7 +122,7 @@ def exception_fields(line: Line) -> LogFields:
         return LogFields(names.EVENT_AI_EXCEPTION, 13, "WARN", None, attributes)
     number, word = severity(line)
     _add_ids(line, attributes, "#exception")
-    exception = line["exception"]
+    exception = fields.mapping_in(line, "exception")
     body = ": ".join(part for key in ("type", "message") if (part := fields.text(exception.get(key))))
     return LogFields(names.EVENT_EXCEPTION, number, word, body or None, attributes)
 
@@ -130,7 +131,7 @@ def is_details_event(end_line: Line, conventions: Conventions) -> bool:
     """Whether the end of this AI call is to be told by `details_event_fields`."""
     if conventions.content_policy == "off" or "event" not in conventions.content_on or end_line.get("type") != "ai_response":
         return False
-    return is_inference(operation_name(end_line.get("details") or {}))
+    return is_inference(operation_name(fields.mapping_in(end_line, "details")))
 
 
 def details_event_fields(start_line: Line, end_line: Line, conventions: Conventions) -> LogFields:
@@ -140,28 +141,12 @@ def details_event_fields(start_line: Line, end_line: Line, conventions: Conventi
     """
     attributes: Attributes = {}
     for line in (start_line, end_line):
-        own = line.get("attributes") or {}
+        own = fields.mapping_in(line, "attributes")
         attributes.update({key: value for key, value in own.items() if key not in content.KEYS})
     attributes.update(conventions.content(start_line, structured=True))
     attributes.update(conventions.content(end_line, structured=True))
     _add_ids(end_line, attributes, "#details")
     return LogFields(names.EVENT_INFERENCE_DETAILS, 5, "DEBUG", None, attributes)
-
-
-_STAGE_COMMON = frozenset(
-    {"timestamp", "type", "level", "component", "action", "message", "stage", "task_id", "step_id", "correlation_id"}
-    | {"session_id", "instance_id", "event_id", "trace_id", "span_id", "content", "details"}
-)
-
-
-def stage_event(line: Line) -> tuple[str, Attributes]:
-    """Name and attributes of the span event that a line of ``02-webhook-flow.jsonl`` is."""
-    attributes: Attributes = {
-        names.WEBHOOK + key: value
-        for key, value in line.items()
-        if key not in _STAGE_COMMON and isinstance(value, (str, bool, int, float))
-    }
-    return f"webhook.{line.get('stage')}", attributes
 
 
 def severity(line: Line) -> tuple[int, str]:
@@ -192,18 +177,16 @@ def _content_body(line: Line, conventions: Conventions, attributes: Attributes) 
 
 
 def _user_attributes(line: Line) -> Attributes:
-    given = line.get("attributes") or {}
+    given = fields.mapping_in(line, "attributes")
     own = [(key, value) for key, value in given.items() if value is not None and not key.startswith("agentlog.")]
     return dict(own[:USER_ATTRIBUTES_AT_START])
 
 
 def _add_exception(line: Line, attributes: Attributes) -> None:
-    exception = line.get("exception")
-    if not isinstance(exception, Mapping):
-        return
+    exception = fields.mapping_in(line, "exception")
     fields.copy(exception, _EXCEPTION, attributes)
     if traceback := exception.get("traceback"):
-        attributes[names.EXCEPTION_STACKTRACE] = traceback if isinstance(traceback, str) else "\n".join(map(str, traceback))
+        attributes[names.EXCEPTION_STACKTRACE] = "\n".join(map(str, traceback)) if isinstance(traceback, list) else str(traceback)
 
 
 def _add_ids(line: Line, attributes: Attributes, suffix: str) -> None:
@@ -241,7 +224,8 @@ class _Bounded:
             if self._spent(depth):
                 break
             if item is not None:
-                copied[self._text(str(key))] = self.copy(item, depth + 1)
+                name = self._text(str(key)) or "_"
+                copied[name] = self.copy(item, depth + 1)
         return copied
 
     def _sequence(self, value: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
@@ -260,7 +244,7 @@ class _Bounded:
 
     def _text(self, text: str) -> str:
         limit = min(MAX_DETAIL_CHARACTERS, max(0, self.characters))
-        self.characters -= len(text)
+        self.characters -= min(len(text), limit)
         if len(text) <= limit:
             return text
         self.cut = True

@@ -61,6 +61,8 @@ _ENDS: dict[str, _Build] = {
     "queue_pickup": spans.queue_end,
 }
 
+_ENDING = (("outcome", names.OUTCOME, fields.text), ("reason", names.REASON, fields.text))
+
 _MESSAGES = frozenset({names.INPUT_MESSAGES, names.OUTPUT_MESSAGES})
 _AI_CONTENT = _MESSAGES | {names.SYSTEM_INSTRUCTIONS, names.TOOL_DEFINITIONS}
 _TOOL_CONTENT = frozenset({names.TOOL_CALL_ARGUMENTS, names.TOOL_CALL_RESULT})
@@ -103,7 +105,7 @@ class Conventions:
     def span_name(self, line: Line) -> str:
         """The low-cardinality name of the span that a start line begins."""
         name = _NAMES.get(line["type"])
-        return name(line, line.get("details") or {}) if name is not None else str(line.get("name") or line["type"])
+        return name(line, fields.mapping_in(line, "details")) if name is not None else str(line.get("name") or line["type"])
 
     def span_kind(self, line: Line) -> str:
         """``INTERNAL``, ``CLIENT``, ``SERVER``, ``PRODUCER`` or ``CONSUMER``."""
@@ -111,7 +113,7 @@ class Conventions:
 
     def start_attributes(self, line: Line) -> Attributes:
         """Attributes of a span from its start line: the user's, the convention's, content, ids."""
-        details = line.get("details") or {}
+        details = fields.mapping_in(line, "details")
         ours = _STARTS.get(line["type"], spans.nothing)(line, details)
         if self._legacy and names.PROVIDER in ours:
             ours[names.LEGACY_SYSTEM] = ours[names.PROVIDER]
@@ -122,16 +124,13 @@ class Conventions:
 
     def end_attributes(self, line: Line) -> Attributes:
         """Attributes that an end line adds to its span; ``error.type`` iff it failed."""
-        details = line.get("details") or {}
+        details = fields.mapping_in(line, "details")
         ours = _ENDS.get(line["type"], spans.nothing)(line, details)
         if self._legacy and names.USAGE_CACHE_WRITE in ours:
             self._rename_cache_write(ours)
         if self._span_policy != "off":
             ours.update(self.content(line, structured=False))
-        if outcome := line.get("outcome"):
-            ours[names.OUTCOME] = outcome
-        if reason := line.get("reason"):
-            ours[names.REASON] = reason
+        fields.copy(line, _ENDING, ours)
         if (error := error_type(line)) is not None:
             ours[names.ERROR_TYPE] = error
         return _with_user(line, ours, USER_ATTRIBUTES_AT_END)
@@ -140,9 +139,13 @@ class Conventions:
         """``("ERROR", description)`` for a failure, else ``("UNSET", None)``."""
         return span_status(line)
 
+    def stage_event(self, line: Line) -> tuple[str, Attributes]:
+        """Name and attributes of the span event that a line of ``02-webhook-flow.jsonl`` is."""
+        return spans.stage_event(line)
+
     def content(self, line: Line, *, structured: bool) -> Attributes:
         """The content attributes of a start or end line under the policy, wherever they are to stand."""
-        details = line.get("details") or {}
+        details = fields.mapping_in(line, "details")
         allowed = _CONTENT.get(line["type"])
         if allowed is None:
             return {}
@@ -158,7 +161,7 @@ class Conventions:
 
 
 def _with_user(line: Line, ours: Attributes, limit: int) -> Attributes:
-    given = line.get("attributes")
+    given = fields.mapping_in(line, "attributes")
     if not given:
         return ours
     merged: Attributes = {}
@@ -199,7 +202,7 @@ def _ai_name(line: Line, details: Mapping[str, Any]) -> str:
     elif known.named_after == names.AGENT_NAME:
         subject = details.get("agent")
     elif known.named_after == names.DATA_SOURCE_ID:
-        subject = (details.get("parameters") or {}).get("data_source_id")
+        subject = fields.mapping_in(details, "parameters").get("data_source_id")
     else:
         subject = None
     return f"{operation} {subject}" if fields.text(subject) else operation

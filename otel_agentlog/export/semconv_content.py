@@ -25,7 +25,7 @@ ContentPolicy = Literal["off", "preview", "full"]
 PREVIEW_BYTES = 2_000
 """A preview is shorter than this, in bytes; Tempo cuts attributes at 2,048 by default."""
 
-_STEPS = ((600, 12), (240, 8), (100, 6), (48, 4), (24, 3), (12, 2), (6, 1))
+_STEPS = ((1700, 24), (1000, 16), (600, 12), (240, 8), (100, 6), (48, 4), (24, 3), (12, 2), (6, 1))
 """Characters of a text and items of a list or object that a preview keeps, tried in this order."""
 
 _SCHEMA_KEYS = frozenset(
@@ -50,13 +50,13 @@ def encode(value: Any) -> bytes:
 
 
 def _sayable(value: Any, depth: int) -> Any:
-    """A copy that any JSON encoder takes: integers beyond 64 bits as text, lone surrogates escaped, bounded depth."""
+    """A copy that JSON and OTLP can say: integers beyond 64 bits as text, lone surrogates escaped, bounded depth."""
     if isinstance(value, (bool, float)) or value is None:
         return value
     if isinstance(value, int) and -_INT64 <= value < _INT64:
         return int(value)
     if depth < _DEEPEST_WHOLE and isinstance(value, Mapping):
-        return {_sayable(str(key), 0): _sayable(item, depth + 1) for key, item in value.items()}
+        return {_sayable(str(key), 0) or "_": _sayable(item, depth + 1) for key, item in value.items()}
     if depth < _DEEPEST_WHOLE and isinstance(value, (list, tuple)):
         return [_sayable(item, depth + 1) for item in value]
     text = value if isinstance(value, str) else "…" if isinstance(value, (Mapping, list, tuple)) else str(value)
@@ -130,10 +130,14 @@ def parts(value: Any) -> Any:
 
 
 def answer(value: Any) -> Any:
-    """Output messages, from the message parts of one answer or from whole messages."""
+    """Output messages, from whole messages or from message parts; a part names its ``choice`` if that is not the first."""
     if isinstance(value, list) and value and isinstance(value[0], Mapping) and "role" in value[0]:
         return value
-    return [{"role": "assistant", "parts": parts(value)}]
+    choices: dict[Any, list[Any]] = {}
+    for part in parts(value):
+        choice = part.get("choice", 0) if isinstance(part, Mapping) else 0
+        choices.setdefault(choice if isinstance(choice, int) else 0, []).append(part)
+    return [{"role": "assistant", "parts": choices[choice]} for choice in sorted(choices)] or [{"role": "assistant", "parts": []}]
 
 
 def definitions(value: Any) -> Any:
@@ -197,10 +201,10 @@ def capture(
             continue
         shaped = shape(value)
         if policy == "full":
-            captured[attribute] = shaped if structured else encode(shaped).decode()
+            captured[attribute] = _sayable(shaped, 0) if structured else encode(shaped).decode()
             continue
         short, encoded, whole = preview(_names_only(shaped) if attribute == names.TOOL_DEFINITIONS else shaped)
-        captured[attribute] = short if structured else encoded.decode()
+        captured[attribute] = _sayable(short, 0) if structured else encoded.decode()
         captured.update(digest(what, whole))
     return captured
 

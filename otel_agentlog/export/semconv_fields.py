@@ -21,6 +21,7 @@ Fields = Mapping[str, tuple[str, Convert]]
 """For a key in a line, the attribute and how to convert the value."""
 
 _INT64 = 1 << 63
+_NONE: Mapping[str, Any] = {}
 
 
 def text(value: Any) -> str | None:
@@ -42,7 +43,7 @@ def number(value: Any) -> float | None:
 def texts(value: Any) -> list[str] | None:
     """A list of strings; one string is a list of one."""
     if isinstance(value, str):
-        return [value]
+        return [value] if value else None
     if isinstance(value, (list, tuple)) and value:
         return [item for item in value if isinstance(item, str)] or None
     return None
@@ -58,6 +59,12 @@ def several(value: Any) -> int | None:
     """A number of choices, which is only told where it is not 1."""
     count = integer(value)
     return None if count == 1 else count
+
+
+def mapping_in(line: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """The object under a key; an empty one where there is none or, after a processor of the user's, something else."""
+    value = line.get(key)
+    return value if isinstance(value, Mapping) else _NONE
 
 
 def copy(source: Mapping[str, Any], fields: Iterable[tuple[str, str, Convert]], target: dict[str, AttributeValue]) -> None:
@@ -88,6 +95,11 @@ PARAMETERS: Fields = {
     "previous_response_id": (names.REQUEST_PREVIOUS_RESPONSE_ID, text),
     "prompt_name": (names.PROMPT_NAME, text),
     "prompt_version": (names.PROMPT_VERSION, text),
+}
+"""Parameters of an inference under the names of the common clients, by the attribute they become."""
+
+OTHER_PARAMETERS: Fields = {
+    **PARAMETERS,
     "encoding_formats": (names.REQUEST_ENCODING_FORMATS, texts),
     "dimension_count": (names.EMBEDDINGS_DIMENSION_COUNT, integer),
     "dimensions": (names.EMBEDDINGS_DIMENSION_COUNT, integer),
@@ -97,7 +109,7 @@ PARAMETERS: Fields = {
     "memory_record_id": (names.MEMORY_RECORD_ID, text),
     "response_id": (names.RESPONSE_ID, text),
 }
-"""Parameters of an AI call under the names of the common clients, by the attribute they become."""
+"""The same for operations that are not inferences."""
 
 USAGE = (
     ("input_tokens", names.USAGE_INPUT_TOKENS, integer),
@@ -111,7 +123,6 @@ USAGE = (
 RESPONSE = (
     ("response_model", names.RESPONSE_MODEL, text),
     ("response_id", names.RESPONSE_ID, text),
-    ("response_status", names.RESPONSE_STATUS, text),
     ("time_to_first_chunk_ms", names.RESPONSE_TIME_TO_FIRST_CHUNK, seconds),
     ("attempts", names.ATTEMPTS, integer),
 )

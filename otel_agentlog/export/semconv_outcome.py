@@ -6,13 +6,11 @@ success and show in ``agentlog.outcome`` only. A success leaves the status unset
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from otel_agentlog.export.semconv_fields import mapping_in
 from otel_agentlog.export.semconv_names import OTHER
 from otel_agentlog.model import Line, Outcome
 
-_ERRORS = frozenset({Outcome.FAILED.value, Outcome.TIMED_OUT.value})
+_ERRORS = (Outcome.FAILED.value, Outcome.TIMED_OUT.value)
 
 
 def error_type(line: Line) -> str | None:
@@ -24,11 +22,11 @@ def error_type(line: Line) -> str | None:
     outcome = line.get("outcome")
     if outcome not in _ERRORS:
         return None
-    details = line.get("details") or {}
+    details = mapping_in(line, "details")
     given = details.get("error_type")
     if isinstance(given, str) and given:
         return given
-    name = _exception(line).get("type")
+    name = mapping_in(line, "exception").get("type")
     if isinstance(name, str) and name:
         return name
     if outcome == Outcome.TIMED_OUT.value:
@@ -40,10 +38,5 @@ def span_status(line: Line) -> tuple[str, str | None]:
     """Code (``ERROR`` or ``UNSET``) and description of an end line's span."""
     if line.get("outcome") not in _ERRORS:
         return "UNSET", None
-    description = _exception(line).get("message") or line.get("reason")
+    description = mapping_in(line, "exception").get("message") or line.get("reason")
     return "ERROR", description if isinstance(description, str) else None
-
-
-def _exception(line: Line) -> Mapping[str, Any]:
-    exception = line.get("exception")
-    return exception if isinstance(exception, Mapping) else {}

@@ -78,19 +78,27 @@ def step_start(line: Line, details: Details) -> Attributes:
     return attributes
 
 
+def server_port(details: Details) -> int:
+    """The port of a provider's server; required beside its address, and everybody takes none for that of https."""
+    return fields.integer(details.get("server_port")) or 443
+
+
 def ai_start(line: Line, details: Details) -> Attributes:
     """What was asked of a model."""
     operation = operation_name(details)
     attributes: Attributes = {names.OPERATION: operation, names.PROVIDER: fields.provider_name(details.get("provider"))}
     fields.copy(details, _AI_START, attributes)
+    if address := fields.text(details.get("server_address")):
+        attributes[names.SERVER_ADDRESS] = address
+        attributes[names.SERVER_PORT] = server_port(details)
+    known = OPERATIONS.get(operation)
     parameters = details.get("parameters")
     if isinstance(parameters, Mapping):
-        _add_parameters(parameters, attributes)
+        _add_parameters(parameters, fields.PARAMETERS if known is None else fields.OTHER_PARAMETERS, attributes)
     if details.get("stream"):
         attributes[names.REQUEST_STREAM] = True
     if details.get("conversation_compacted"):
         attributes[names.CONVERSATION_COMPACTED] = True
-    known = OPERATIONS.get(operation)
     if known is None:
         if agent := fields.text(details.get("agent")):
             attributes[names.OWN_AGENT_NAME] = agent
@@ -104,15 +112,13 @@ def ai_start(line: Line, details: Details) -> Attributes:
 
 _AI_START = (
     ("model", names.REQUEST_MODEL, fields.text),
-    ("server_address", names.SERVER_ADDRESS, fields.text),
-    ("server_port", names.SERVER_PORT, fields.integer),
     ("conversation_id", names.CONVERSATION_ID, fields.text),
 )
 
 
-def _add_parameters(parameters: Details, attributes: Attributes) -> None:
+def _add_parameters(parameters: Details, known: fields.Fields, attributes: Attributes) -> None:
     for key, value in parameters.items():
-        if value is not None and (field := fields.PARAMETERS.get(key)) is not None:
+        if value is not None and (field := known.get(key)) is not None:
             attribute, convert = field
             if (converted := convert(value)) is not None:
                 attributes[attribute] = converted
@@ -129,8 +135,12 @@ def ai_end(line: Line, details: Details) -> Attributes:
         attributes[names.RESPONSE_FINISH_REASONS] = reasons
     fields.copy(details, fields.RESPONSE, attributes)
     fields.copy(details, fields.USAGE, attributes)
+    # Often known only now: the stream begins after the span.
+    if details.get("stream") or names.RESPONSE_TIME_TO_FIRST_CHUNK in attributes:
+        attributes[names.REQUEST_STREAM] = True
     known = OPERATIONS.get(operation_name(details))
     if known is not None:
+        fields.copy(details, (("response_status", names.RESPONSE_STATUS, fields.text),), attributes)
         attributes = _allowed(attributes, known.allowed)
     amount = fields.number(details.get("cost_usd"))
     if amount is not None:
@@ -251,3 +261,19 @@ def queue_end(line: Line, details: Details) -> Attributes:
 def nothing(line: Line, details: Details) -> Attributes:
     """For types that have only what all have."""
     return {}
+
+
+_STAGE_COMMON = frozenset(
+    {"timestamp", "type", "level", "component", "action", "message", "stage", "task_id", "step_id", "correlation_id"}
+    | {"session_id", "instance_id", "event_id", "trace_id", "span_id", "content", "details"}
+)
+
+
+def stage_event(line: Line) -> tuple[str, Attributes]:
+    """Name and attributes of the span event that a line of ``02-webhook-flow.jsonl`` is."""
+    attributes: Attributes = {
+        names.WEBHOOK + key: value
+        for key, value in line.items()
+        if key not in _STAGE_COMMON and isinstance(value, (str, bool, int, float))
+    }
+    return f"webhook.{line.get('stage')}", attributes
