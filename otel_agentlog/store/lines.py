@@ -120,13 +120,15 @@ class LineReader:
             if b"\0" in chunk:
                 chunk, nul_runs = self._without_nuls(chunk)
             *pieces, rest = chunk.split(b"\n")
+            number = self.number
             for piece in pieces:
-                self.number += 1
+                number += 1
                 if piece or self._pending:
+                    self.number = number
                     yield from self._line(piece)
                 begin += len(piece) + 1
                 self.offset = begin
-            self.number -= nul_runs
+            self.number = number - nul_runs
             if pieces:
                 self.offset = end - len(rest)
             self._hold(rest)

@@ -20,7 +20,7 @@ CHUNK_BYTES = 256 * 1024
 
 MAX_GZIP_RATIO = 200
 """Bytes one compressed byte may become, past the first `FREE_GZIP_BYTES`; JSON lines stay below 50."""
-FREE_GZIP_BYTES = 64 * 1024 * 1024
+FREE_GZIP_BYTES = 16 * 1024 * 1024
 
 Complain = Callable[[str], None]
 """Told in one sentence why the rest of a file was not read."""
