@@ -48,8 +48,7 @@ class _Choice:
     def add(self, choice: object) -> None:
         delta = field(choice, "delta")
         self._finish_reason = name_of(choice, "finish_reason") or self._finish_reason
-        _grow(self._texts, choice, ("text",))
-        _grow(self._texts, delta, _TEXTS)
+        _grow(self._texts, *((choice, ("text",)) if delta is None else (delta, _TEXTS)))
         if (audio := field(delta, "audio")) is not None:
             self._audio.setdefault("id", [text(audio, "id") or ""])
             _grow(self._audio, audio, ("data", "transcript"))
