@@ -92,6 +92,11 @@ class Collector:
         """Where Prometheus scrapes what we sent as metrics."""
         return self._ports["PROMETHEUS"]
 
+    @property
+    def telemetry_port(self) -> int:
+        """Where Prometheus scrapes the collector's own metrics."""
+        return self._ports["TELEMETRY"]
+
     def start(self) -> None:
         """Start on the ports of the earlier start, or else on free ones, and wait until it is healthy."""
         for attempt in range(_START_ATTEMPTS):

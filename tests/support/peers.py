@@ -1,4 +1,5 @@
-"""Fixtures for real peers on the wire: ``otelcol_binary``, ``collector``, ``rotel_binary``, ``otlp_receiver``.
+"""Fixtures for real peers on the wire: ``otelcol_binary``, ``collector``, ``rotel_binary``, ``prometheus_binary``,
+``otlp_receiver``.
 
 A pytest plugin: ``pytest_plugins = ["tests.support.peers"]`` in the top conftest makes them known everywhere. Where a peer cannot
 be had its tests are skipped and say why; where ``CI=true`` they fail instead, because there every peer must be had.
@@ -15,6 +16,7 @@ import pytest
 
 from tests.support.collector import Collector, find_collector, is_collector_cached
 from tests.support.otlp_receiver import OtlpReceiver
+from tests.support.prometheus import find_prometheus
 from tests.support.rotel import find_rotel
 
 
@@ -46,6 +48,12 @@ def collector(otelcol_binary: Path, tmp_path: Path) -> Iterator[Collector]:
 def rotel_binary() -> Path:
     """The rotel agent; start it with ``Rotel(rotel_binary, tmp_path, forward_to=…)``."""
     return find_rotel() or lack("no rotel: pip install --pre rotel")
+
+
+@pytest.fixture(scope="session")
+def prometheus_binary() -> Path:
+    """The Prometheus server; start it with ``Prometheus(prometheus_binary, tmp_path, …)``."""
+    return find_prometheus() or lack("no prometheus on PATH: apt-get install --no-install-recommends prometheus")
 
 
 @pytest.fixture
