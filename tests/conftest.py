@@ -11,6 +11,8 @@ from opentelemetry.sdk.trace import TracerProvider
 import otel_agentlog as agentlog
 from otel_agentlog.testing import MemorySink, recording
 
+pytest_plugins = ["tests.support.peers"]
+
 
 @pytest.fixture
 def recorded() -> Iterator[MemorySink]:
