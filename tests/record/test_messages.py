@@ -9,7 +9,7 @@ import anthropic
 import openai
 import pytest
 from anthropic.types import Message as ClaudeMessage
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response as ApiResponse
@@ -298,6 +298,7 @@ def near_items(draw: st.DrawFn) -> Json:
     return {**item, "type": draw(st.sampled_from(KINDS) | JSON)} if draw(st.booleans()) else item
 
 
+@settings(deadline=None)
 @given(JSON | near_items() | st.lists(near_items(), max_size=3), st.none() | JSON | st.lists(near_items(), max_size=2))
 def test_reads_any_json_without_raising(messages: object, system: object) -> None:
     """Any JSON gives messages, parts and definitions of the right types."""
@@ -308,6 +309,7 @@ def test_reads_any_json_without_raising(messages: object, system: object) -> Non
     assert all(isinstance(tool["type"], str) and isinstance(tool["name"], str) for tool in tool_definitions(messages))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.dictionaries(st.sampled_from(["type", "choice", "content"]), JSON), max_size=4), st.lists(st.text(), max_size=3)
 )

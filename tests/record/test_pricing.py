@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.errors import ConfigurationError
@@ -206,6 +206,7 @@ TOKENS = st.none() | st.integers(0, 2**63 - 1)
 RATES = st.none() | st.floats(0, 1e6)
 
 
+@settings(deadline=None)
 @given(st.builds(Price, RATES, RATES, RATES, RATES), st.builds(Usage, TOKENS, TOKENS, TOKENS, TOKENS, TOKENS))
 def test_own_prices_of_any_usage(price: Price, usage: Usage) -> None:
     """Any prices and counts give an amount from 0, or nothing."""
@@ -214,6 +215,7 @@ def test_own_prices_of_any_usage(price: Price, usage: Usage) -> None:
     assert amount is None or amount >= 0
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([None, "anthropic", "openai", "litellm", ""]) | st.text(),
     st.sampled_from(["gpt-4o", "claude-opus-4-5", "text-embedding-3-small", "a/b", "/"]) | st.text(),

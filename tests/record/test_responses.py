@@ -12,7 +12,7 @@ from unittest.mock import MagicMock
 import anthropic
 import openai
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.model import Response, Usage
@@ -478,6 +478,7 @@ def _spoilt(draw: st.DrawFn, value: Any) -> Any:
     return [_spoilt(draw, item) for item in value] if isinstance(value, list) else value
 
 
+@settings(deadline=None)
 @given(JSON | near_responses(), st.sampled_from([None, "anthropic", "openai"]))
 def test_reads_any_json_without_raising(value: object, provider: str | None) -> None:
     """Any JSON, and real responses with anything in any place, give a `Response` of the right types."""

@@ -13,7 +13,7 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.model import Response, Usage
@@ -595,6 +595,7 @@ def _as_response(message: Json) -> Json:
     return {**API_RESPONSE, "output": items}
 
 
+@settings(deadline=None)
 @given(messages(), st.integers(1, 12))
 def test_boundaries_change_nothing(message: Json, size: int) -> None:
     """However the provider cuts its answer into chunks, the joined answer is what the whole one says."""
@@ -633,6 +634,7 @@ def _spoilt(draw: st.DrawFn, value: Any) -> Any:
     return [_spoilt(draw, item) for item in value] if isinstance(value, list) else value
 
 
+@settings(deadline=None)
 @given(st.lists(JSON | near_events() | st.sampled_from(EVENTS), max_size=12))
 def test_joins_anything_without_raising(chunks: list[object]) -> None:
     """Any JSON, and real events with anything in any place and order, are joined to a `Response`."""
@@ -644,6 +646,7 @@ def test_joins_anything_without_raising(chunks: list[object]) -> None:
     assert isinstance(reader.billing(), Billing)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["next", "close", "drop", "error"]), max_size=6))
 def test_ends_once_whatever_happens(steps: list[str]) -> None:
     """Any sequence of reading, closing, failing and dropping ends the stream exactly once."""
