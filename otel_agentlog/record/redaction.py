@@ -1,0 +1,199 @@
+"""Replaces secrets by markers before anything is written or sent.
+
+    redactor = Redactor(extra_keys=["internal ref"], allow=["sk-example-key-of-the-docs-0001"])
+    redactor.text("Authorization: Bearer eyJ…")    # ("Authorization: [redacted:authorization]", 1)
+
+A marker is ``[redacted:<rule>]`` and holds nothing of the secret. The rules are listed in ``docs/redaction.md``.
+Redacting twice changes nothing. `StreamGuard` does the same for text that arrives in pieces.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate
+
+from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.record.redaction_engine import Engine, Hit
+from otel_agentlog.record.redaction_keys import KEY_RULE_NAMES, KeyRule, key_rule, words_of
+from otel_agentlog.record.redaction_re2 import Regexp, compiled
+from otel_agentlog.record.secret_context import named_rules
+from otel_agentlog.record.secret_rules import TOKEN_RULES, Rule
+from otel_agentlog.record.secret_values import fits
+from otel_agentlog.record.secret_wire import WIRE_RULES
+
+FAILED = "[redacted: redactor failed]"
+"""Stands for a text that could not be redacted."""
+
+_PATTERN_PREFIX = "re:"
+
+
+def marker(rule_name: str) -> str:
+    """What stands in the place of a secret."""
+    return f"[redacted:{rule_name}]"
+
+
+def repaired(text: str) -> str:
+    """Text that UTF-8 can say: surrogate pairs that were torn apart joined again, lone ones U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def default_rules(keys: Callable[[str], KeyRule | None] = key_rule, extra_keys: Iterable[str] = ()) -> tuple[Rule, ...]:
+    """All value rules, in the order in which they are tried at one place."""
+    return TOKEN_RULES + WIRE_RULES + named_rules(keys, extra_keys)
+
+
+class Redactor:
+    """One policy for all text. Compiles at first use, not when made; any thread may use it."""
+
+    def __init__(
+        self,
+        *,
+        keys: Callable[[str], KeyRule | None] = key_rule,
+        rules: Sequence[Rule] | None = None,
+        extra_keys: Iterable[str] = (),
+        extra_patterns: Mapping[str, str] | Iterable[str] = (),
+        allow: Iterable[str] = (),
+        unmask: Iterable[str] = (),
+    ) -> None:
+        """Put a policy together.
+
+        ``keys`` judges names, ``rules`` replace `default_rules`. ``extra_keys`` are further secret names; ``internal ref`` stands
+        for ``internal_ref``, ``internalRef`` and ``x-internal-ref``. ``extra_patterns`` are RE2 patterns, by name if given as a
+        mapping; a group named ``secret`` says which part is replaced. ``allow`` are values that are never redacted: exact, or
+        RE2 patterns for the whole value if they begin with ``re:``. ``unmask`` are names of rules to switch off.
+
+        Raises:
+            ConfigurationError: a pattern that RE2 does not accept or that matches nothing at all, or an unknown rule to unmask.
+        """
+        terms = [" ".join(words_of(name)) for name in extra_keys]
+        self._own_terms = {tuple(term.split()): KeyRule(term.replace(" ", "-")) for term in terms if term}
+        self._keys = keys
+        self.key_rule = lru_cache(maxsize=4096)(self._judge_key)
+        extra = _extra_rules(extra_patterns)
+        builtin = default_rules(self.key_rule, [term for term in terms if term]) if rules is None else tuple(rules)
+        self.unmasked = _known(unmask, {rule.name for rule in (*builtin, *extra)} | KEY_RULE_NAMES)
+        """Names of the rules that are switched off."""
+        exact, self._allowed_patterns = _allowances(allow)
+        self._allowed = frozenset(exact)
+        self._engines = [Engine([r for r in builtin if r.name not in self.unmasked], self._permits)]
+        if kept := [r for r in extra if r.name not in self.unmasked]:
+            self._engines.append(Engine(kept, self._permits, utf8=True))
+
+    def text(self, text: str) -> tuple[str, int]:
+        """The text with every secret replaced and lone surrogates repaired, and how many secrets there were."""
+        try:
+            data = text.encode()
+        except UnicodeEncodeError:
+            text = repaired(text)
+            data = text.encode()
+        redacted, count = self.data(data)
+        return (redacted.decode("utf-8", "replace"), count) if count else (text, 0)
+
+    def data(self, data: bytes) -> tuple[bytes, int]:
+        """The same for UTF-8, or any other bytes."""
+        pieces: list[bytes] = []
+        end = 0
+        for hit in self.hits(data):
+            pieces += (data[end : hit.start], marker(hit.name).encode())
+            end = hit.end
+        if not pieces:
+            return data, 0
+        pieces.append(data[end:])
+        return b"".join(pieces), len(pieces) // 2
+
+    def hits(self, data: bytes) -> Iterator[Hit]:
+        """The secrets in UTF-8 data, from left to right, none overlapping another."""
+        floor = 0
+        upcoming: list[Hit | None] = [engine.next_hit(data, 0, 0) for engine in self._engines]
+        while found := [hit for hit in upcoming if hit]:
+            hit = min(found, key=lambda hit: hit.start)
+            yield hit
+            floor = hit.end
+            for i, other in enumerate(upcoming):
+                if other and other.start < floor:
+                    upcoming[i] = self._engines[i].next_hit(data, floor, floor)
+
+    def changes(self, texts: Sequence[str], data: bytes) -> dict[str, tuple[str, int]]:
+        """For each of the texts that holds secrets: what `text` makes of it. ``data`` is all of them, joined by NUL, in UTF-8."""
+        suspects = {i for engine in self._engines for i in _suspects(engine, data, texts)}
+        redacted = {texts[i]: self.text(texts[i]) for i in suspects}
+        return {text: result for text, result in redacted.items() if result[1]}
+
+    def is_secret_key(self, key: str) -> bool:
+        """Whether whatever stands under this name is secret."""
+        rule = self.key_rule(key)
+        return rule is not None and rule.certain
+
+    def masks(self, rule: KeyRule, value: str) -> bool:
+        """Whether a text under a name of that rule is replaced as a whole."""
+        if value in self._allowed or value.startswith("[redacted") or not value:
+            return False
+        data = value.encode("utf-8", "replace")
+        return fits(rule, data) and not self._permits(data, rule.name)
+
+    def _judge_key(self, key: str) -> KeyRule | None:
+        rule = self._own_rule(key) or self._keys(key)
+        return None if rule and rule.name in self.unmasked else rule
+
+    def _own_rule(self, key: str) -> KeyRule | None:
+        if not self._own_terms:
+            return None
+        words = words_of(key)
+        spans = ((i, j) for i in range(len(words)) for j in range(i + 1, len(words) + 1))
+        return next((rule for i, j in spans if (rule := self._own_terms.get(tuple(words[i:j])))), None)
+
+    def _permits(self, value: bytes, rule_name: str) -> bool:
+        if rule_name in self.unmasked:
+            return True
+        if not self._allowed and not self._allowed_patterns:
+            return False
+        return value.decode("utf-8", "replace") in self._allowed or any(p.fullmatch(value) for p in self._allowed_patterns)
+
+
+def _suspects(engine: Engine, data: bytes, texts: Sequence[str]) -> Iterator[int]:
+    """Indexes of the texts, joined by NUL into ``data``, that need a closer look."""
+    at = engine.next_suspect(data, 0)
+    if at is None:
+        return
+    ends = list(accumulate(len(text.encode()) + 1 for text in texts))
+    while at is not None:
+        index = bisect_right(ends, at)
+        yield index
+        at = engine.next_suspect(data, ends[index]) if ends[index] < len(data) else None
+
+
+def _extra_rules(patterns: Mapping[str, str] | Iterable[str]) -> list[Rule]:
+    if isinstance(patterns, str):
+        patterns = [patterns]
+    named = patterns.items() if isinstance(patterns, Mapping) else ((f"custom-{i}", p) for i, p in enumerate(patterns, 1))
+    rules = [Rule(name, "given by the user", pattern) for name, pattern in named]
+    for rule in rules:
+        if not re.fullmatch(r"[\w.-]{1,64}", rule.name):
+            raise ConfigurationError("redaction.extra_patterns", rule.name, "a name of letters, digits, '.', '_' and '-'")
+        if _compiled("redaction.extra_patterns", rule.pattern).search(b"") is not None:
+            raise ConfigurationError("redaction.extra_patterns", rule.pattern, "a pattern that does not match the empty text")
+    return rules
+
+
+def _compiled(setting: str, pattern: str) -> Regexp:
+    try:
+        return compiled(pattern)
+    except ValueError as error:
+        raise ConfigurationError(setting, pattern, f"a pattern in RE2 syntax ({error})") from None
+
+
+def _allowances(allow: Iterable[str]) -> tuple[list[str], list[Regexp]]:
+    entries = [allow] if isinstance(allow, str) else list(allow)
+    patterns = [entry[len(_PATTERN_PREFIX) :] for entry in entries if entry.startswith(_PATTERN_PREFIX)]
+    exact = [entry for entry in entries if not entry.startswith(_PATTERN_PREFIX)]
+    return exact, [_compiled("redaction.allow", pattern) for pattern in patterns]
+
+
+def _known(unmask: Iterable[str], names: set[str] | frozenset[str]) -> frozenset[str]:
+    chosen = frozenset([unmask] if isinstance(unmask, str) else unmask)
+    for name in sorted(chosen - names):
+        raise ConfigurationError("redaction.unmask", name, f"names of rules, such as {', '.join(sorted(names)[:5])}")
+    return chosen

@@ -1,0 +1,146 @@
+"""Finds secrets in bytes in linear time; hides RE2, how it is asked, and what a fork does to it.
+
+One search with all rules joined says where the next candidate begins (about 2 ns a byte, whatever the number of rules).
+Only there the rules are tried one by one. Text without a candidate, which is nearly all text, costs that one search.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from otel_agentlog.record.redaction_re2 import Chooser, Regexp, compiled
+from otel_agentlog.record.secret_rules import Found, Rule
+
+_RULE_WINDOW_BYTES = 1024
+"""Every rule shows itself within that many bytes; longer tails are measured afterwards."""
+
+Permits = Callable[[bytes, str], bool]
+"""``(value, rule name)``: whether a value that was found may stand as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """The bytes ``[start, end)`` are a secret of the kind ``name``."""
+
+    start: int
+    end: int
+    name: str
+    final: bool
+    """No text that may still follow can change this hit."""
+
+
+class Engine:
+    """Rules made ready to search with. Compiles at first use (about 40 ms). Any thread may use it."""
+
+    def __init__(self, rules: Sequence[Rule], permits: Permits, *, utf8: bool = False) -> None:
+        self._rules = tuple(rules)
+        self._permits = permits
+        self._utf8 = utf8
+        self._generation = 0
+        self._searching: list[int] = []
+        self._forget()
+        _engines.add(self)
+
+    def _forget(self) -> None:
+        self._finder: Regexp | None = None
+        self._chooser: Chooser | None = None
+        self._opener: Regexp | None = None
+        self._each: dict[int, tuple[Regexp, int]] = {}
+
+    def next_suspect(self, data: bytes, position: int) -> int | None:
+        """The next place that needs a closer look; ``None`` means that there is no secret."""
+        return self._search(self._finder or self._ready(), data, position)
+
+    def next_hit(self, data: bytes, floor: int, position: int) -> Hit | None:
+        """The first secret at or after ``position``. What lies before ``floor`` does not exist for it."""
+        finder = self._finder or self._ready()
+        view = memoryview(data)[floor:] if floor else data
+        at = position - floor
+        while (start := self._search(finder, view, at)) is not None:
+            hit = self._resolve(data, view, floor, start)
+            if hit is None:
+                at = start + 1
+            elif self._permits(data[hit.start : hit.end], hit.name):
+                at = max(hit.end - floor, start + 1)
+            else:
+                return hit
+        return None
+
+    def first_open(self, data: bytes, floor: int, position: int) -> int:
+        """Where the earliest match begins that more text could still make or lengthen; ``len(data)`` if there is none."""
+        opener = self._opener or self._ready_opener()
+        start = self._search(opener, memoryview(data)[floor:], position - floor)
+        return len(data) if start is None else start + floor
+
+    def _resolve(self, data: bytes, view: bytes | memoryview, floor: int, start: int) -> Hit | None:
+        """Which rule matches at ``start`` of the view and stands up to its check."""
+        for index in self._candidates(view, start):
+            rule = self._rules[index]
+            regexp, group = self._each.get(index) or self._rule_regexp(index)
+            m = regexp.match(view, start)
+            if m is None:
+                continue
+            begin, end = m.span(group)
+            found = rule.check(data, floor, begin + floor, end + floor) if rule.check else Found(begin + floor, end + floor)
+            if found and found.end > max(found.start, floor):
+                return Hit(found.start, found.end, found.name or rule.name, found.final)
+        return None
+
+    def _candidates(self, view: bytes | memoryview, start: int) -> Sequence[int]:
+        assert self._chooser is not None
+        # Nothing chosen would mean that RE2 ran out of memory, for the finder has matched here.
+        return self._chooser.matching(bytes(view[start : start + _RULE_WINDOW_BYTES])) or range(len(self._rules))
+
+    def _search(self, regexp: Regexp, view: bytes | memoryview, at: int) -> int | None:
+        me = threading.get_ident()
+        self._searching.append(me)
+        try:
+            m = regexp.search(view, at)
+        finally:
+            self._searching.remove(me)
+        return None if m is None else m.start()
+
+    def _ready(self) -> Regexp:
+        patterns = [rule.pattern for rule in self._rules]
+        self._chooser = Chooser(patterns, utf8=self._utf8)
+        finder = self._finder = self._compiled("|".join(f"(?:{pattern})" for pattern in patterns), capture=False)
+        return finder
+
+    def _ready_opener(self) -> Regexp:
+        openings = [f"(?:{rule.opening})" for rule in self._rules if rule.opening]
+        opener = self._opener = self._compiled(rf"(?:{'|'.join(['[!-~]+', *openings])})\z", capture=False)
+        return opener
+
+    def _rule_regexp(self, index: int) -> tuple[Regexp, int]:
+        regexp = self._compiled(self._rules[index].pattern, capture=True)
+        self._each[index] = regexp, regexp.groupindex.get(b"secret", 0)
+        return self._each[index]
+
+    def _compiled(self, pattern: str, *, capture: bool) -> Regexp:
+        return compiled(pattern, utf8=self._utf8, capture=capture, generation=self._generation)
+
+    def _after_fork(self) -> None:
+        """RE2 searches without the GIL and under its own locks; one held by a thread that the child lacks is held for ever."""
+        me = threading.get_ident()
+        if any(thread != me for thread in self._searching):
+            _abandoned.append((self._finder, self._chooser, self._opener, self._each))
+            self._generation += 1
+            self._forget()
+        self._searching = []
+
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+_abandoned: list[object] = []
+"""Programs whose locks may be held: never used again, never destroyed either."""
+
+
+def _renew_after_fork() -> None:
+    for engine in list(_engines):
+        engine._after_fork()
+
+
+os.register_at_fork(after_in_child=_renew_after_fork)

@@ -1,0 +1,261 @@
+"""Secrets known by the protocol they travel in: headers, cookies, URLs, command lines of clients, key blocks, card numbers.
+
+Built like `secret_context`: a short, bounded pattern finds the place, a check decides and measures.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from otel_agentlog.record.secret_context import MAX_VALUE_BYTES
+from otel_agentlog.record.secret_rules import EDGE, LOOK_BACK_BYTES, Found, Rule
+from otel_agentlog.record.secret_values import (
+    is_card_number,
+    is_nothing,
+    looks_like_credential,
+    looks_like_password,
+    quoted_end,
+)
+
+MAX_BLOCK_BYTES = 12288
+"""A key block is searched this far for its end; an RSA key of 16,384 bits takes 12 kB."""
+
+_header = re.compile(rb"[\w-]*\\{0,3}[\"'`]?\]?[ \t]*(?:=>?|:)[ \t]*(?P<open>(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`])?)")
+_scheme = re.compile(rb"(?P<scheme>[A-Za-z][\w-]{1,30})[ \t]+(?P<value>[^\s\"'`\\]+)")
+_bare = re.compile(rb"[^\s\"'`\\]+")
+_to_quote_or_line_end = re.compile(rb"[^\r\n\"'`\\]*")
+
+_ONE_WORD_SCHEMES = frozenset(
+    b"bearer basic token negotiate apikey api-key ssws splunk genie-key discogs bot key ntlm dpop".split()
+)
+_LIST_SCHEMES = frozenset(
+    b"digest hawk oauth signature aws4-hmac-sha256 aws4-ecdsa-p256-sha256 aws sharedkey mac credential".split()
+)
+
+
+def _authorization(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    m = _header.match(data, start)
+    if m is None:
+        return None
+    if m["open"]:
+        stop, final = quoted_end(data, m.end(), m["open"], m.end() + MAX_VALUE_BYTES)
+        return None if is_nothing(data[m.end() : stop].strip()) else Found(m.end(), stop, None, final)
+    pair = _scheme.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
+    if pair and pair["scheme"].lower() in _LIST_SCHEMES:
+        stop = _to_quote_or_line_end.match(data, m.end(), m.end() + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]  # matches empty
+        return Found(m.end(), stop, None, stop < len(data))
+    if pair and pair["scheme"].lower() in _ONE_WORD_SCHEMES:
+        value = pair["value"].rstrip(b",;)}]")
+        return None if is_nothing(value) else Found(m.end(), pair.start("value") + len(value), None, pair.end() < len(data))
+    run = _bare.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
+    value = run.group().rstrip(b",;)}].") if run else b""
+    if is_nothing(value) or not (looks_like_password(value) and len(value) >= 8):
+        return None
+    return Found(m.end(), m.end() + len(value), None, run is not None and run.end() < len(data))
+
+
+_credential_run = re.compile(rb"[\w.~+/%-]+=*")
+
+
+def _bearer(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    run = _credential_run.match(data, start)
+    if run is None:
+        return None
+    value = run.group().rstrip(b".")
+    generated = any(48 <= byte <= 57 for byte in value) or len(value) >= 40
+    return Found(start, start + len(value)) if generated and not is_nothing(value) else None
+
+
+def _basic(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    run = _credential_run.match(data, start)
+    if run is None:
+        return None
+    try:
+        pair = base64.b64decode(run.group().rstrip(b"=.") + b"==", validate=False)
+    except binascii.Error:
+        return None
+    is_pair = b":" in pair and all(byte >= 32 for byte in pair)
+    return Found(start, run.end()) if is_pair else None
+
+
+def _cookie(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    m = _header.match(data, start)
+    if m is None:
+        return None
+    if m["open"]:
+        stop, final = quoted_end(data, m.end(), m["open"], m.end() + MAX_VALUE_BYTES)
+    else:
+        stop = _to_quote_or_line_end.match(data, m.end(), m.end() + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]  # matches empty
+        final = stop < len(data)
+    value = data[m.end() : stop].rstrip()
+    return None if is_nothing(value) else Found(m.end(), m.end() + len(value), None, final)
+
+
+_authority = re.compile(rb"[^\s\"'<>\\]*")
+_port = re.compile(rb"[0-9]{1,5}(?:[/?#]|\Z)")
+
+
+def _url_password(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    colon = data.find(b":", start + 3, end)
+    run = _authority.match(data, colon + 1, colon + 600)
+    if colon < 0 or run is None:
+        return None
+    text = run.group()
+    cut = min((at for at in (text.find(mark) for mark in (b"/", b"?", b"#")) if at >= 0), default=len(text))
+    at = text.rfind(b"@", 0, cut)
+    if at < 0:
+        # A password with a slash in it; but host:8080/path@x is no password.
+        at = -1 if _port.match(text) else text.find(b"@")
+    value = text[:at] if at > 0 else b""
+    return None if is_nothing(value) else Found(colon + 1, colon + 1 + at)
+
+
+def _url_token(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    return Found(start, end) if looks_like_credential(data[start:end]) else None
+
+
+_parameter = re.compile(rb"[\w%+/.~=-]+")
+_SIGNING = re.compile(rb"(?i)(?:sig|credential|security-token|accessid|accesskeyid|hmac)[a-z]*=\Z")
+
+
+def _url_parameter(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    run = _parameter.match(data, start, start + MAX_VALUE_BYTES)
+    signing = _SIGNING.search(data[max(floor, start - 32) : start])
+    if run is None or is_nothing(run.group()) or not (signing or looks_like_credential(run.group())):
+        return None
+    return Found(start, run.end())
+
+
+def _login_of_client(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    """``curl -u user:password``; other programs take ``-u`` for users and groups, there it must look like a password."""
+    run = _bare.match(data, start, start + MAX_VALUE_BYTES)
+    value = run.group() if run else b""
+    is_curl = b"curl" in data[max(floor, start - LOOK_BACK_BYTES) : start].lower()
+    return Found(start, start + len(value)) if not is_nothing(value) and (is_curl or looks_like_password(value)) else None
+
+
+def _bare_word(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    run = _bare.match(data, start, start + MAX_VALUE_BYTES)
+    value = run.group() if run else b""
+    return Found(start, start + len(value)) if looks_like_password(value) and not is_nothing(value) else None
+
+
+_block_end = re.compile(rb"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_block_body = re.compile(
+    rb"(?:(?:[\s\"'+,>|]|\\+[nrt])*(?:(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset)[^\n\\]{0,200}|[A-Za-z0-9+/=]{12,}))*"
+)
+
+
+def _private_key(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    closing = _block_end.search(data, end, end + MAX_BLOCK_BYTES)
+    if closing:
+        return Found(start, closing.end(), None, final=True)
+    body = _block_body.match(data, end, end + MAX_BLOCK_BYTES)
+    return Found(start, body.end() if body else end)
+
+
+_grouped = re.compile(rb"\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?!\d)|\d{4}([ -])\d{6}\2\d{4,5}(?!\d)|\d{13,19}(?!\d)")
+
+
+def _card(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    m = _grouped.match(data, start)
+    before = data[start - 1 : start] if start > floor else b""
+    if m is None or before in (b".", b"-", b"/", b"_"):
+        return None
+    after = data[m.end() : m.end() + 2]
+    if after[:1].isalpha() or after[:1] == b"_" or (after[:1] in b".-" and after[1:].isalnum()):
+        return None
+    return Found(start, m.end()) if is_card_number(m.group().replace(b" ", b"").replace(b"-", b"")) else None
+
+
+_HEADER_SET = r"\\{0,3}[\"'`]?\]?[ \t]{0,8}(?:=>?|:)[ \t]{0,8}(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`])?"
+_HEADER_BEGUN = r"\\{0,3}[\"'`]?\]?[ \t]{0,8}(?:(?:=>?|:)[^\n]*)?"
+
+WIRE_RULES: tuple[Rule, ...] = (
+    Rule(
+        "private-key",
+        "PEM, OpenSSH and PGP private key blocks, also with escaped line ends",
+        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----",
+        check=_private_key,
+        opening=r"-----BEGIN(?: [A-Z0-9 ]{0,56}-{0,5}| [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.*))",
+    ),
+    Rule(
+        "authorization",
+        "Authorization and Proxy-Authorization headers",
+        rf"(?i:authorization){_HEADER_SET}[^\s\"'`\[<]",
+        check=_authorization,
+        opening=rf"(?i:authorization){_HEADER_BEGUN}",
+    ),
+    Rule(
+        "cookie",
+        "Cookie and Set-Cookie headers",
+        rf"(?i:cookie){_HEADER_SET}[\w!#$%&'*+.^`|~-]{{1,64}}=",
+        check=_cookie,
+        opening=rf"(?i:cookie){_HEADER_BEGUN}",
+    ),
+    Rule(
+        "bearer",
+        "Bearer and a token, anywhere",
+        rf"{EDGE}(?i:bearer)(?:[ \t]{{1,4}}|%20|\+)(?P<secret>[\w.~+/-]{{12}})",
+        check=_bearer,
+        opening=rf"{EDGE}(?i:bearer)[ \t]{{1,4}}[\w.~+/%=-]*",
+    ),
+    Rule(
+        "basic-auth",
+        "Basic and base64 of user:password, anywhere",
+        rf"{EDGE}(?i:basic)(?:[ \t]{{1,4}}|%20)(?P<secret>[A-Za-z0-9+/]{{6}})",
+        check=_basic,
+        opening=rf"{EDGE}(?i:basic)[ \t]{{1,4}}[\w.~+/%=-]*",
+    ),
+    Rule(
+        "url-password",
+        "scheme://user:password@host of databases, brokers, proxies, git remotes",
+        r"://[^\s/?#@:\"'<>\\\[\]]{0,128}:[^\s@\"'<>\\]{1,256}@",
+        check=_url_password,
+        opening=r"://[^\s\"'<>\\]*",
+    ),
+    Rule(
+        "url-password",
+        "scheme://token@host",
+        r"://(?P<secret>[\w.~%-]{20,200})(?::x-oauth-basic)?@",
+        check=_url_token,
+    ),
+    Rule(
+        "url-parameter",
+        "signatures, codes and keys in the query of a URL",
+        r"(?:[?&;]|\\u0026)(?i:sig|signature|x-(?:amz|goog|ms)-(?:signature|credential|security-token)|awsaccesskeyid|googleaccessid|"
+        r"key|code|auth|jwt|assertion|hmac|sso|ticket|otp)=(?P<secret>[\w%+/.~-]{6})",
+        check=_url_parameter,
+    ),
+    Rule(
+        "client-login",
+        "curl -u user:password",
+        r"[ \t](?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[\w.@+-]{1,64}:(?P<secret>[^\s\"'`\\])",
+        check=_login_of_client,
+        opening=r"[ \t](?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[^\s\"'`\\]*",
+    ),
+    Rule(
+        "client-login",
+        "sshpass -p …, mysql -p…",
+        r"\b(?:sshpass|mysql(?:dump|admin)?)[^\n|;]{0,80}?[ \t]-p[ ]?[\"']?(?P<secret>[^\s\"'`\\])",
+        check=_bare_word,
+        opening=r"\b(?:sshpass|mysql(?:dump|admin)?)[^\n|;]{0,80}[^\s]*",
+    ),
+    Rule(
+        "netrc-password",
+        ".netrc: login … password …",
+        r"(?i:login)[ \t]{1,4}[^\s]{1,64}\s{1,8}(?i:password)[ \t]{1,4}(?P<secret>[^\s\"'`\\])",
+        check=_bare_word,
+        opening=r"(?i:login)[ \t]{1,4}[^\s]{0,64}\s{0,8}[A-Za-z]{0,8}[ \t]{0,4}[^\s\"'`\\]*",
+    ),
+    Rule(
+        "card-number",
+        "payment card numbers: issuer, length and Luhn digit are right",
+        rf"{EDGE}(?P<secret>[2-6][0-9](?:[ -]?[0-9]){{11,17}})",
+        check=_card,
+        opening=r"[2-6][0-9 -]{0,23}[.]?",
+    ),
+)
+"""Rules that go by a protocol."""

@@ -1,0 +1,76 @@
+"""Names in JSON objects: any key as text, names that do not clash, and the objects that must be told apart from tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from otel_agentlog.record.values_objects import SIMPLER, bases, big_int, placeholder
+
+MAX_NAME_PARTS = 8
+
+TAGS = frozenset({"bytes", "float", "artifact", "truncated"})
+"""Words that stand behind a ``$`` in objects of ours with one key."""
+
+_SCHEMA_TYPES = frozenset({"string", "object", "array", "number", "integer", "boolean", "null"})
+_SCHEMA_WORDS = frozenset({"$ref", "anyOf", "oneOf", "allOf"})
+_NAME_SLOTS = ("name", "key", "header", "Name", "Key")
+
+
+def name_of(key: Any) -> str:
+    """A dict's key as text: ``None`` as ``null``, ``True`` as ``true``, a tuple as ``(a, b)``, foreign objects by their class."""
+    if key is None or type(key) is bool:
+        return {None: "null", True: "true", False: "false"}[key]
+    if type(key) is int:
+        return big_int(key)
+    if type(key) is float:
+        return repr(key)
+    if type(key) is bytes:
+        return key.decode("utf-8", "replace")
+    if type(key) is tuple:
+        parts = [
+            part if type(part) is str else placeholder(part) if type(part) is tuple else name_of(part)
+            for part in key[:MAX_NAME_PARTS]
+        ]
+        return f"({', '.join(parts)}{', …' if len(key) > MAX_NAME_PARTS else ''})"
+    simpler = next((SIMPLER[base] for base in bases(key) if base in SIMPLER), placeholder)
+    simple = simpler(key)
+    return simple if type(simple) is str else name_of(simple)
+
+
+def free_name(name: str, taken: Mapping[str, Any]) -> str:
+    """The name, with ``#2``, ``#3`` … behind it if it is taken."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}#{number}"
+    return free
+
+
+def escaped(value: dict[str, Any]) -> dict[str, Any]:
+    """A user's object that looks like a tag of ours, with one more dollar sign."""
+    if len(value) == 1:
+        key = next(iter(value))
+        if key[:1] == "$" and key.lstrip("$") in TAGS:
+            return {f"${key}": value[key]}
+    return value
+
+
+def is_tag(value: dict[str, Any]) -> bool:
+    """Whether a cleaned object stands for bytes or a float."""
+    return "$bytes" in value or "$float" in value
+
+
+def is_schema(value: Mapping[Any, Any]) -> bool:
+    """Whether an object describes a value, as the parameters of tools do, instead of being one."""
+    kind = value.get("type")
+    return (type(kind) is str and kind in _SCHEMA_TYPES) or not _SCHEMA_WORDS.isdisjoint(value)
+
+
+def named_value(value: dict[str, Any]) -> tuple[str, str] | None:
+    """Name and slot of an object like ``{"name": "PASSWORD", "value": "…"}``; ``None`` for any other."""
+    slot = "value" if "value" in value else "Value" if "Value" in value else None
+    if slot is None:
+        return None
+    name = next((value[key] for key in _NAME_SLOTS if type(value.get(key)) is str), None)
+    return None if name is None else (name, slot)
