@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from otel_agentlog.errors import StateError
 from otel_agentlog.model import Outcome
 
 MAX_TRACEBACK_LINES = 400
@@ -49,6 +50,15 @@ def _is_timeout(error: BaseException) -> bool:
     # HTTP clients have timeouts of their own that are not TimeoutError: httpx.ReadTimeout, openai.APITimeoutError …
     name = type(error).__name__
     return isinstance(error, _TIMEOUTS) or name.endswith(("Timeout", "TimeoutError", "TimeoutException"))
+
+
+def outcome_of(value: Outcome | str) -> Outcome:
+    """An outcome given by a user. Raises `StateError` for a word that is none."""
+    try:
+        return Outcome(value)
+    except ValueError:
+        known = ", ".join(outcome.value for outcome in Outcome)
+        raise StateError(f"unknown outcome {value!r}; expected one of {known}") from None
 
 
 def is_error(outcome: Outcome) -> bool:

@@ -18,7 +18,7 @@ from otel_agentlog.errors import StateError
 from otel_agentlog.model import LEGAL_MOVES, Envelope, Line, Outcome, State, TaskRef, timestamp
 from otel_agentlog.record.context import Place, bound, current_context, generator_place, inside, operation_in, restore
 from otel_agentlog.record.decorators import decorate
-from otel_agentlog.record.ending import LEVELS, describe, is_error, judge
+from otel_agentlog.record.ending import LEVELS, describe, is_error, judge, outcome_of
 from otel_agentlog.record.foreign import foreign_attributes, foreign_events
 from otel_agentlog.record.kinds import Kind
 from otel_agentlog.record.recorder import Recorder, recorder
@@ -140,7 +140,7 @@ class Operation:
         """
         if self.state is State.PENDING:
             raise StateError(f"cannot end {self.kind.word} {self.name!r}: it has not begun")
-        wanted = None if outcome is None else _outcome(outcome)
+        wanted = None if outcome is None else outcome_of(outcome)
         if not self._finish(wanted, error, reason):
             raise StateError(f"cannot end {self.kind.word} {self.name!r}: it has ended already ({self.state})")
 
@@ -291,11 +291,3 @@ class Operation:
         close_span(self, record, envelope, end_ns)
         self._finished(outcome)
         self._error = None
-
-
-def _outcome(value: Outcome | str) -> Outcome:
-    try:
-        return Outcome(value)
-    except ValueError:
-        known = ", ".join(outcome.value for outcome in Outcome)
-        raise StateError(f"unknown outcome {value!r}; expected one of {known}") from None

@@ -13,8 +13,9 @@ from otel_agentlog.model import Envelope, Outcome, State, TaskRef, timestamp
 from otel_agentlog.record import carrier as carriers
 from otel_agentlog.record.context import bound, inside
 from otel_agentlog.record.decorators import arguments_of
-from otel_agentlog.record.kinds import QUEUE_PICKUP, SEGMENT, TASK
+from otel_agentlog.record.kinds import SEGMENT, TASK
 from otel_agentlog.record.operation import CORRELATION_IDS, Operation
+from otel_agentlog.record.pickup import Pickup
 
 if TYPE_CHECKING:
     from otel_agentlog.record.webhooks import Webhook
@@ -25,33 +26,6 @@ _UNSET = object()
 def new_task_id() -> str:
     """A task id that no other task has, e.g. ``task-3f9a0c12be77``."""
     return f"task-{secrets.token_hex(6)}"
-
-
-class Pickup(Operation):
-    """A worker takes a task from a queue: the CONSUMER span around the task it continues."""
-
-    kind = QUEUE_PICKUP
-
-    def __init__(self, queue: str, task: TaskRef, latency_ms: float | None) -> None:
-        super().__init__(queue)
-        self.task = task
-        self._details: dict[str, Any] = {"queue": queue}
-        if latency_ms is not None:
-            self._details["latency_ms"] = latency_ms
-
-    def begin_in(self, context: Context) -> None:
-        """Begin as a child of what pushed the task."""
-        self._move(State.RUNNING, allowed_from=State.PENDING)
-        self._begin(context)
-
-    def _settle(self, context: Context, around: Operation | None) -> Context:
-        return context
-
-    def _start_fields(self) -> dict[str, Any]:
-        return {"details": dict(self._details)}
-
-    def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
-        return {"details": dict(self._details)}
 
 
 class Task(Operation):

@@ -62,7 +62,9 @@ def test_every_span_and_log_of_the_folder_is_in_the_collector_and_nothing_else(
     assert len(logs) == len(collector.log_records())
     ids = {s.span_id for s in spans}
     assert all(s.parent_span_id in ids for s in spans if s.parent_span_id)
-    collector.wait_for(lambda c: {"agentlog.task.duration", "agentlog.tasks", "agentlog.cost"} <= {m["name"] for m in c.metrics()})
+    collector.wait_for(
+        lambda c: {"agentlog.task.duration", "agentlog.tasks", "agentlog.cost"} <= {m["name"] for m in c.metrics()}
+    )
     for task in list_tasks(root):
         delivery = (task.metadata() or {})["delivery"]
         assert delivery["recorded"] == delivery["delivered"] > 0

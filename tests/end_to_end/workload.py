@@ -41,9 +41,13 @@ def gateway(root: str) -> None:
 
 def worker() -> None:
     from otel_agentlog.record.logs import get_logger
+
     log = get_logger("workload", "agent")
     with agentlog.task(resume=json.loads(os.environ["CARRIER"])) as task:
-        with agentlog.step("plan", plan=True), agentlog.ai_call("claude-sonnet-4-5", provider="anthropic", max_tokens=100) as call:
+        with (
+            agentlog.step("plan", plan=True),
+            agentlog.ai_call("claude-sonnet-4-5", provider="anthropic", max_tokens=100) as call,
+        ):
             call.record(ANTHROPIC)
         task.thinking("The diff touches …")
         log.info("files read", files=3, ratio=0.5, nested={"a": [1, 2.5, None, "x"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import subprocess
 import sys
@@ -150,7 +151,7 @@ def test_a_task_moves_only_as_the_table_says(moves: list[str]) -> None:
                 assert legal
                 state = to[move]
         chain = [(line["state_before"], line["state_after"]) for line in recorded.lines]
-    assert all(one[1] == next_[0] for one, next_ in zip(chain, chain[1:], strict=False))
+    assert all(one[1] == next_[0] for one, next_ in itertools.pairwise(chain))
 
 
 def test_a_dropped_operation_ends_as_abandoned(recorded: MemorySink) -> None:
@@ -302,7 +303,12 @@ def test_interleaved_generators_keep_apart(recorded: MemorySink) -> None:
                 pass
 
     parents = recorded.parents()
-    assert {name: parents[name] for name in ("a0", "a1", "b0", "b1")} == {"a0": "gen a", "a1": "gen a", "b0": "gen b", "b1": "gen b"}
+    assert {name: parents[name] for name in ("a0", "a1", "b0", "b1")} == {
+        "a0": "gen a",
+        "a1": "gen a",
+        "b0": "gen b",
+        "b1": "gen b",
+    }
     assert parents["both 00"] == parents["both 11"] == "t"
 
 
@@ -392,11 +398,13 @@ def test_a_carrier_continues_the_trace_in_another_process(recorded: MemorySink) 
         "from otel_agentlog.record.carrier import read\n"
         "got = read(os.environ, Context())\n"
         "context = trace.get_current_span(got.context).get_span_context()\n"
-        "print(f'{context.trace_id:032x} {context.span_id:016x} {context.is_remote} {got.ids[\"task_id\"]} {got.ids[\"correlation_id\"]}')\n"
+        'print(f\'{context.trace_id:032x} {context.span_id:016x} {context.is_remote} {got.ids["task_id"]} {got.ids["correlation_id"]}\')\n'
     )
     with agentlog.bind(correlation_id="c-9"), agentlog.task("t", task_id="näme, with;odd=chars") as task:
         environ = task.environ()
-        said = subprocess.run([sys.executable, "-c", child], env={"PATH": "", **environ}, capture_output=True, text=True, check=True)
+        said = subprocess.run(
+            [sys.executable, "-c", child], env={"PATH": "", **environ}, capture_output=True, text=True, check=True
+        )
 
     assert said.stdout.split(" ", 3)[:3] == [task.trace_id, task.span_id, "True"]
     assert said.stdout.strip().endswith("näme, with;odd=chars c-9")

@@ -1,0 +1,204 @@
+"""The house keeps its shape: arrows point one way, rooms are entered by their doors, files stay small."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parents[1] / "otel_agentlog"
+
+FLOOR = {"model", "settings", "errors", "_version"}
+MAY_USE: dict[str, set[str]] = {
+    "": {"record", "wiring", "guard", "run"},
+    "wiring": {"record", "store", "export", "guard"},
+    "record": set(),
+    "store": set(),
+    "export": set(),
+    "guard": {"record"},
+    "run": {"record", "guard", "store"},
+    "query": {"store"},
+    "view": {"query", "store", "run", "export", "demo"},
+    "testing": {"record"},
+    "__main__": {"view"},
+    # The demo is a user of the package: the one room that enters by the front door.
+    "demo": {""},
+    **{room: set() for room in FLOOR},
+}
+OPTIONAL = {"rich", "textual", "fastapi", "uvicorn", "yaml", "genai_prices", "grpc", "psutil", "apprise", "tenacity", "stamina"}
+
+
+def _modules() -> Iterator[tuple[str, Path, ast.Module]]:
+    for path in sorted(HOME.rglob("*.py")):
+        name = ".".join(path.relative_to(HOME.parent).with_suffix("").parts).removesuffix(".__init__")
+        yield name, path, ast.parse(path.read_text())
+
+
+def _room(module: str) -> str:
+    return [*module.split("."), ""][1]
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def _arrows() -> list[tuple[str, str]]:
+    return [
+        (name, target)
+        for name, _, tree in _modules()
+        for target in _imports(tree)
+        if target == "otel_agentlog" or target.startswith("otel_agentlog.")
+    ]
+
+
+def test_arrows_point_one_way() -> None:
+    """No room imports a room that is not below it."""
+    wrong = [(a, b) for a, b in _arrows() if _room(b) not in MAY_USE[_room(a)] | FLOOR | {_room(a)}]
+
+    assert wrong == []
+
+
+def test_nobody_enters_by_the_front_door() -> None:
+    """The front door is for users: inside, nobody imports the package itself."""
+    assert [(a, b) for a, b in _arrows() if b == "otel_agentlog" and _room(a) != "demo"] == []
+
+
+def test_rooms_are_entered_by_the_door() -> None:
+    """Other rooms import ``otel_agentlog.store``, never ``otel_agentlog.store.reader``."""
+    assert [(a, b) for a, b in _arrows() if _room(a) != _room(b) and b.count(".") > 1] == []
+
+
+def test_there_are_no_import_cycles() -> None:
+    """Modules that import each other at import time cannot be read alone."""
+    graph = {name: set[str]() for name, _, _ in _modules()}
+    for name, _, tree in _modules():
+        targets = {target for node in _at_import_time(tree) for target in _modules_imported(node, graph)}
+        graph[name] = targets - {name}
+    done: set[str] = set()
+
+    def walk(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " → ".join([*path[path.index(name) :], name])
+        if name in done:
+            return
+        for target in graph[name]:
+            walk(target, (*path, name))
+        done.add(name)
+
+    for name in graph:
+        walk(name, ())
+
+
+def _modules_imported(node: ast.AST, known: Collection[str]) -> Iterator[str]:
+    """The modules behind an import; ``from package import module`` is that module, not the package's door."""
+    for found in ast.walk(node):
+        if isinstance(found, ast.ImportFrom) and found.module in known:
+            modules = [f"{found.module}.{alias.name}" for alias in found.names]
+            yield from (module if module in known else found.module for module in modules)
+
+
+def _at_import_time(tree: ast.Module) -> Iterator[ast.stmt]:
+    for node in tree.body:
+        guarded = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        if not guarded and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node
+
+
+def test_files_are_small() -> None:
+    """A file that outgrows 300 lines wants to be two."""
+    assert [path.name for _, path, _ in _modules() if len(path.read_text().splitlines()) > 300] == []
+
+
+def test_functions_are_small() -> None:
+    """No function is longer than 50 lines."""
+    long = [
+        f"{path.name}:{node.lineno} {node.name}"
+        for _, path, tree in _modules()
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (node.end_lineno or 0) - node.lineno >= 50
+    ]
+    # Long only by the number of their keyword parameters and the sentences about them.
+    assert [entry for entry in long if not entry.endswith((" __init__", " task"))] == []
+
+
+def test_optional_packages_are_imported_where_they_are_used() -> None:
+    """Outside ``view`` none of them is imported at the top of a module."""
+    found = [
+        (name, target)
+        for name, _, tree in _modules()
+        if _room(name) not in ("view", "demo")
+        for node in _at_import_time(tree)
+        for target in _imports(node)
+        if target.split(".")[0] in OPTIONAL
+    ]
+    assert found == []
+
+
+def test_only_export_knows_the_sdk() -> None:
+    """``opentelemetry.sdk`` and the exporters are imported in one room."""
+    found = {
+        _room(name)
+        for name, _, tree in _modules()
+        for target in _imports(tree)
+        if target.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))
+    }
+    assert found <= {"export"}
+
+
+def test_only_settings_reads_the_environment() -> None:
+    """``os.environ`` and ``getenv`` stand in ``settings`` and, as a user would, in the demo."""
+    reads = re.compile(r"os\.environ|getenv")
+    found = {name for name, path, _ in _modules() if reads.search(_code(path)) and _room(name) not in ("settings", "demo")}
+    assert found == set()
+
+
+def _code(path: Path) -> str:
+    """A module's text without docstrings and comments."""
+    return ast.unparse(_without_docstrings(ast.parse(path.read_text())))
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [  # type: ignore[attr-defined]
+                item for item in body if not (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant))
+            ] or [ast.Pass()]
+    return tree
+
+
+def test_broad_handlers_say_why() -> None:
+    """``except Exception`` has its reason beside it, ``except BaseException`` raises again or says why not."""
+    lines = [
+        f"{path.relative_to(HOME)}:{number}"
+        for _, path, _ in _modules()
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.match(r"\s*except( Exception| BaseException)?( as \w+)?:", line)
+        and "# noqa: BLE001" not in line
+        and "raise" not in "".join(path.read_text().splitlines()[number : number + 4])
+    ]
+    assert lines == []
+
+
+def test_the_core_imports_no_optional_package_and_no_exporter() -> None:
+    """Importing and configuring loads neither exporters nor gRPC nor anything optional."""
+    program = (
+        "import sys, tempfile, otel_agentlog\n"
+        "root = tempfile.mkdtemp()\n"
+        "otel_agentlog.configure(directory=root, log_directory=root, console='off')\n"
+        "with otel_agentlog.task('t'): pass\n"
+        "print('\\n'.join(sorted({name.split('.')[0] for name in sys.modules})))\n"
+        "print('exporter' if any(n.startswith('opentelemetry.exporter') for n in sys.modules) else '')\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"HOME": "/tmp", "PATH": ""}
+    )
+
+    loaded = set(said.stdout.split())
+    assert loaded & (OPTIONAL | {"exporter", "requests", "urllib3", "google.protobuf"}) == set()
