@@ -14,10 +14,10 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 
-from tests.support.otlp_answers import Answer, Hang, Redirect, Refuse, Reset, SlowLoris
+from tests.support.otlp_answers import Hang, Redirect, Refuse, Reset, SlowLoris
 from tests.support.otlp_decode import Export
 from tests.support.otlp_http_server import response
-from tests.support.otlp_incoming import Incoming
+from tests.support.otlp_incoming import Incoming, Verdict
 from tests.support.ports import LOOPBACK, free_ports
 
 if TYPE_CHECKING:
@@ -80,15 +80,16 @@ class _Exports:
         size_bytes = request.ByteSize()
         headers = {str(key): str(value) for key, value in context.invocation_metadata()}
         try:
-            answer = self._receiver.handle(Incoming("grpc", self._signal, request, headers, size_bytes, size_bytes))
+            verdict = self._receiver.handle(Incoming("grpc", self._signal, request, headers, size_bytes, size_bytes))
         except ValueError as error:
             self._receiver.failed_to_decode(error)
             _abort(context, Refuse(400, body=repr(error).encode()))
-        return self._carry_out(answer, context)
+        return self._carry_out(verdict, context)
 
-    def _carry_out(self, answer: Answer, context: grpc.ServicerContext) -> Any:
+    def _carry_out(self, verdict: Verdict, context: grpc.ServicerContext) -> Any:
+        answer = verdict.answer
         if isinstance(answer, (Hang, SlowLoris)):
-            self._receiver.hold(answer)
+            self._receiver.hold(verdict)
             _abort(context, Refuse(503))
         if isinstance(answer, Reset):
             _abort(context, Refuse(503, body=b"Connection reset by peer"))

@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tests.support.otlp_answers import Answer, Hang, HugeReply, PartialSuccess, Redirect, Refuse, Reset, SlowLoris
 from tests.support.otlp_decode import REQUEST_TYPES, request_from_json
-from tests.support.otlp_incoming import Incoming
+from tests.support.otlp_incoming import Incoming, Verdict
 from tests.support.ports import LOOPBACK
 
 if TYPE_CHECKING:
@@ -108,8 +108,7 @@ class _Server(ThreadingHTTPServer):
     def cut_connections(self) -> None:
         with self._open_lock:
             for connection in self._open:
-                _reset_on_close(connection)
-                _shut(connection)
+                _cut(connection)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -129,15 +128,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(404)
             return
         try:
-            answer = self._take(signal, raw)
+            verdict = self._take(signal, raw)
         # Whatever a sender can get wrong, it shall hear of it and the test shall fail.
         except Exception as error:
             self.server.receiver.failed_to_decode(error)
             self._send(400, body=repr(error).encode())
         else:
-            self._carry_out(signal, answer)
+            self._carry_out(signal, verdict)
 
-    def _take(self, signal: str, raw: bytes) -> Answer:
+    def _take(self, signal: str, raw: bytes) -> Verdict:
         body = _DECOMPRESS[self.headers.get("Content-Encoding", "identity")](raw)
         if self._is_json():
             protocol, export = "http/json", request_from_json(signal, body)
@@ -149,7 +148,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _is_json(self) -> bool:
         return str(self.headers.get("Content-Type", "")).startswith(_JSON)
 
-    def _carry_out(self, signal: str, answer: Answer) -> None:
+    def _carry_out(self, signal: str, verdict: Verdict) -> None:
+        answer = verdict.answer
         if isinstance(answer, Refuse):
             self._send(answer.status, dict(answer.headers), answer.body)
         elif isinstance(answer, Redirect):
@@ -157,10 +157,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif isinstance(answer, Reset):
             self._reset()
         elif isinstance(answer, Hang):
-            self.server.receiver.hold(answer)
+            self.server.receiver.hold(verdict)
             self._reset()
         elif isinstance(answer, SlowLoris):
-            self._drip(answer)
+            self._drip(answer, verdict)
         else:
             self._send_response(signal, answer)
 
@@ -178,14 +178,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _drip(self, answer: SlowLoris) -> None:
+    def _drip(self, answer: SlowLoris, verdict: Verdict) -> None:
         self.send_response(200)
         self.send_header("Content-Type", _PROTOBUF)
         self.send_header("Content-Length", str(answer.length))
         self.end_headers()
         for _ in range(answer.length):
             self.wfile.write(b"\0")
-            if self.server.receiver.hold(answer, answer.interval_s):
+            if self.server.receiver.hold(verdict, answer.interval_s):
                 break
         self._reset()
 
@@ -200,7 +200,8 @@ def _reset_on_close(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def _shut(connection: socket.socket) -> None:
-    # An error means that the other side was faster.
+def _cut(connection: socket.socket) -> None:
+    # An error means that the other side, or the thread that serves it, was faster.
     with suppress(OSError):
+        _reset_on_close(connection)
         connection.shutdown(socket.SHUT_RDWR)

@@ -1,10 +1,12 @@
-"""One request as a server of the in-test OTLP receiver hands it on."""
+"""One request as a server of the in-test OTLP receiver hands it on, and what it gets back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from tests.support.otlp_answers import Answer
 from tests.support.otlp_decode import Export
 
 
@@ -23,3 +25,11 @@ class Incoming:
     """Size of the body as it was sent."""
     body_bytes: int
     """Size after decompression."""
+
+
+class Verdict(NamedTuple):
+    """What to answer."""
+
+    answer: Answer
+    epoch: int
+    """Of the receiver when it decided; once it has moved on, nobody is held up any longer."""

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from tests.support.otlp_answers import Answer, Hang, Ok, Refuse, SlowLoris, ingested, settle
+from tests.support.otlp_answers import Answer, Ok, Refuse, ingested, settle
 from tests.support.otlp_decode import decode_request
 from tests.support.otlp_grpc_server import GrpcFront
 from tests.support.otlp_http_server import HttpFront
-from tests.support.otlp_incoming import Incoming
+from tests.support.otlp_incoming import Incoming, Verdict
 from tests.support.otlp_values import Item
 from tests.support.ports import LOOPBACK
 
@@ -148,7 +148,7 @@ class OtlpReceiver:
 
     # --- for the fronts: one call per request, and one to be held up ---
 
-    def handle(self, incoming: Incoming) -> Answer:
+    def handle(self, incoming: Incoming) -> Verdict:
         """Record a request, ingest what its answer says, and return the answer to carry out."""
         items = decode_request(incoming.export)
         with self._changed:
@@ -159,18 +159,17 @@ class OtlpReceiver:
             self._requests.append(request)
             self._ingested[incoming.signal].extend(ingested(answer, items))
             self._changed.notify_all()
-        return answer
+            return Verdict(answer, self._epoch)
 
     def failed_to_decode(self, error: Exception) -> None:
         """Remember a request that was no OTLP; leaving the context will raise."""
         with self._changed:
             self._errors.append(repr(error))
 
-    def hold(self, answer: Hang | SlowLoris, timeout_s: float | None = None) -> bool:
-        """Wait until the receiver closes or gets another answer, or for ``timeout_s``; true if it is over."""
+    def hold(self, verdict: Verdict, timeout_s: float | None = None) -> bool:
+        """Wait until the receiver closes or was given another answer since, or for ``timeout_s``; true if it is over."""
         with self._changed:
-            epoch = self._epoch
-            return self._changed.wait_for(lambda: self._closed or self._epoch != epoch, timeout_s)
+            return self._changed.wait_for(lambda: self._closed or self._epoch != verdict.epoch, timeout_s)
 
     def _choose(self, incoming: Incoming, items: list[Item]) -> Answer:
         if self.max_body_bytes is not None and incoming.body_bytes > self.max_body_bytes:
