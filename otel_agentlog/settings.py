@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+import otel_agentlog.settings_values as values
 from otel_agentlog.errors import ConfigurationError
 
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+MAX_CONFIG_BYTES = 64 * 1024
 SIGNALS = ("traces", "logs", "metrics")
 
 
@@ -27,98 +27,6 @@ def _setting(default: Any, *variables: str, read: Callable[[str, Any], Any]) -> 
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigurationError(name, value, "a text that is not empty")
-    return value.strip()
-
-
-def _path(name: str, value: Any) -> Path:
-    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
-        raise ConfigurationError(name, value, "a path")
-    return Path(os.path.abspath(os.path.expanduser(value)))
-
-
-def _flag(name: str, value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    known = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-    if isinstance(value, str) and value.strip().lower() in known:
-        return known[value.strip().lower()]
-    raise ConfigurationError(name, value, "true or false")
-
-
-def _one_of(*choices: str) -> Callable[[str, Any], str]:
-    def read(name: str, value: Any) -> str:
-        for choice in choices:
-            if isinstance(value, str) and value.strip().lower() == choice.lower():
-                return choice
-        raise ConfigurationError(name, value, "one of " + ", ".join(choices))
-
-    return read
-
-
-def _number(at_least: float, whole: bool = False) -> Callable[[str, Any], Any]:
-    def read(name: str, value: Any) -> Any:
-        expected = f"a {'whole ' if whole else ''}number of at least {at_least:g}"
-        try:
-            number = int(value) if whole else float(value)
-        except (TypeError, ValueError):
-            raise ConfigurationError(name, value, expected) from None
-        if isinstance(value, bool) or not number >= at_least or number == float("inf"):
-            raise ConfigurationError(name, value, expected)
-        return number
-
-    return read
-
-
-def _level(name: str, value: Any) -> str:
-    aliases = {"WARN": "WARNING", "FATAL": "CRITICAL"}
-    text = value.strip().upper() if isinstance(value, str) else value
-    text = aliases.get(text, text) if isinstance(text, str) else text
-    if text not in LEVELS:
-        raise ConfigurationError(name, value, "one of " + ", ".join(LEVELS))
-    return str(text)
-
-
-def _levels(name: str, value: Any) -> Mapping[str, str]:
-    if isinstance(value, str):
-        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
-        value = {component.strip(): level for component, _, level in pairs}
-    if not isinstance(value, Mapping):
-        raise ConfigurationError(name, value, "component=LEVEL pairs")
-    return {str(component): _level(f"{name}[{component}]", level) for component, level in value.items()}
-
-
-def _texts(name: str, value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
-    if not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
-        raise ConfigurationError(name, value, "a list of texts")
-    return tuple(value)
-
-
-def _endpoint(name: str, value: Any) -> str:
-    text = _text(name, value)
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        # The value may hold credentials: say what is wrong, not what it is.
-        raise ConfigurationError(name, f"{parts.scheme or '?'}://…", "a URL like http://localhost:4318")
-    return text
-
-
-def _mapping(name: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ConfigurationError(name, value, "a mapping")
-    return dict(value)
-
-
-def _callables(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
-    if not isinstance(value, Sequence) or not all(callable(item) for item in value):
-        raise ConfigurationError(name, value, "a list of functions")
-    return tuple(value)
 
 
 def _default_service() -> str:
@@ -132,50 +40,50 @@ def _default_directory() -> Path:
     return base / "agentlog" / "tasks"
 
 
-_PROTOCOL = _one_of("http/protobuf", "grpc")
-_EXPORTER = _one_of("otlp", "console", "none")
+_PROTOCOL = values.one_of("http/protobuf", "grpc")
+_EXPORTER = values.one_of("otlp", "console", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What `configure` was told. Every field can be given in code, in ``agentlog.yaml`` and by environment."""
 
-    service_name: str = _setting(_default_service, "OTEL_SERVICE_NAME", "AGENTLOG_SERVICE_NAME", read=_text)
+    service_name: str = _setting(_default_service, "OTEL_SERVICE_NAME", "AGENTLOG_SERVICE_NAME", read=values.text)
     """``service.name`` of everything sent; default: the name of the running script."""
-    directory: Path = _setting(_default_directory, "TASK_LOGS_DIR", read=_path)
+    directory: Path = _setting(_default_directory, "TASK_LOGS_DIR", read=values.path)
     """The folder that holds the task folders."""
-    log_directory: Path | None = _setting(None, "AGENTLOG_LOG_DIR", read=_path)
+    log_directory: Path | None = _setting(None, "AGENTLOG_LOG_DIR", read=values.path)
     """Where the application log goes; default ``/var/log/<service>`` if writable, else ``~/.local/state/agentlog/logs``."""
-    log_max_bytes: int = _setting(50 * 1024 * 1024, "AGENTLOG_LOG_MAX_BYTES", read=_number(4096, whole=True))
+    log_max_bytes: int = _setting(50 * 1024 * 1024, "AGENTLOG_LOG_MAX_BYTES", read=values.number(4096, whole=True))
     """Size at which the application log is rotated, in bytes."""
-    log_keep_days: int = _setting(14, "AGENTLOG_LOG_KEEP_DAYS", read=_number(1, whole=True))
+    log_keep_days: int = _setting(14, "AGENTLOG_LOG_KEEP_DAYS", read=values.number(1, whole=True))
     """Days after which a rotated application log is deleted."""
-    log_level: str = _setting("INFO", "LOG_LEVEL", "AGENTLOG_LOG_LEVEL", read=_level)
+    log_level: str = _setting("INFO", "LOG_LEVEL", "AGENTLOG_LOG_LEVEL", read=values.level)
     """Lowest level of log lines that are recorded."""
-    levels: Mapping[str, str] = _setting(dict, "AGENTLOG_LEVELS", read=_levels)
+    levels: Mapping[str, str] = _setting(dict, "AGENTLOG_LEVELS", read=values.levels)
     """Levels of single components, e.g. ``ai_service=DEBUG,web=WARNING``."""
-    console: str = _setting("auto", "AGENTLOG_CONSOLE", read=_one_of("auto", "human", "json", "off"))
+    console: str = _setting("auto", "AGENTLOG_CONSOLE", read=values.one_of("auto", "human", "json", "off"))
     """What the console (stderr) shows of log lines; ``auto``: human on a terminal, JSON elsewhere."""
-    capture_logging: bool = _setting(True, "AGENTLOG_CAPTURE_LOGGING", read=_flag)
+    capture_logging: bool = _setting(True, "AGENTLOG_CAPTURE_LOGGING", read=values.flag)
     """Whether records of stdlib ``logging`` are recorded too, by a handler added to the root logger."""
-    propagate_threads: bool = _setting(True, "AGENTLOG_PROPAGATE_THREADS", read=_flag)
+    propagate_threads: bool = _setting(True, "AGENTLOG_PROPAGATE_THREADS", read=values.flag)
     """Whether new threads and thread pools continue the context they were started in."""
-    content: str | None = _setting(None, "AGENTLOG_CONTENT", read=_one_of("off", "preview", "full"))
+    content: str | None = _setting(None, "AGENTLOG_CONTENT", read=values.one_of("off", "preview", "full"))
     """How much of prompts, answers, arguments and results goes to OTLP; the folder always has all of it."""
     genai_content: str = _setting(
         "NO_CONTENT",
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
-        read=_one_of("NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT"),
+        read=values.one_of("NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT"),
     )
     """The convention's own switch: where content goes. It alone means ``content="full"``."""
-    profile: str = _setting("latest", "AGENTLOG_SEMCONV_PROFILE", read=_one_of("latest", "legacy", "both"))
+    profile: str = _setting("latest", "AGENTLOG_SEMCONV_PROFILE", read=values.one_of("latest", "legacy", "both"))
     """Which names of the GenAI conventions are used."""
-    endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_ENDPOINT", read=_endpoint)
+    endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_ENDPOINT", read=values.endpoint)
     """The collector's base URL. Without it, without an endpoint per signal and without ``otlp`` in ``OTEL_*_EXPORTER``
     nothing is sent."""
-    traces_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", read=_endpoint)
-    logs_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", read=_endpoint)
-    metrics_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", read=_endpoint)
+    traces_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", read=values.endpoint)
+    logs_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", read=values.endpoint)
+    metrics_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", read=values.endpoint)
     protocol: str = _setting("http/protobuf", "OTEL_EXPORTER_OTLP_PROTOCOL", read=_PROTOCOL)
     """``http/protobuf`` or ``grpc`` (extra ``grpc``)."""
     traces_protocol: str | None = _setting(None, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", read=_PROTOCOL)
@@ -185,25 +93,25 @@ class Settings:
     """``otlp``, ``console`` or ``none``; default ``otlp`` if there is an endpoint."""
     logs_exporter: str | None = _setting(None, "OTEL_LOGS_EXPORTER", read=_EXPORTER)
     metrics_exporter: str | None = _setting(None, "OTEL_METRICS_EXPORTER", read=_EXPORTER)
-    queue_size: int = _setting(20_000, "OTEL_BSP_MAX_QUEUE_SIZE", read=_number(1, whole=True))
+    queue_size: int = _setting(20_000, "OTEL_BSP_MAX_QUEUE_SIZE", read=values.number(1, whole=True))
     """Items that wait in memory for the collector; past it they stay in the folder and are sent later."""
-    batch_size: int = _setting(512, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", read=_number(1, whole=True))
+    batch_size: int = _setting(512, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", read=values.number(1, whole=True))
     """Items of one request."""
-    send_delay_s: float = _setting(1.0, "AGENTLOG_SEND_DELAY", read=_number(0))
+    send_delay_s: float = _setting(1.0, "AGENTLOG_SEND_DELAY", read=values.number(0))
     """Longest time, in seconds, that an item waits for company; ``OTEL_BSP_SCHEDULE_DELAY`` (milliseconds) sets it too."""
-    shutdown_timeout_s: float = _setting(5.0, "AGENTLOG_SHUTDOWN_TIMEOUT", read=_number(0))
+    shutdown_timeout_s: float = _setting(5.0, "AGENTLOG_SHUTDOWN_TIMEOUT", read=values.number(0))
     """Longest time, in seconds, that the end of the process waits for all signals together."""
-    redaction_keys: Sequence[str] = _setting((), "AGENTLOG_REDACTION_KEYS", read=_texts)
+    redaction_keys: Sequence[str] = _setting((), "AGENTLOG_REDACTION_KEYS", read=values.texts)
     """Further keys whose values are secret."""
-    redaction_patterns: Sequence[str] = _setting((), read=_texts)
+    redaction_patterns: Sequence[str] = _setting((), read=values.texts)
     """Further patterns (RE2 syntax) of secret values."""
-    redaction_allow: Sequence[str] = _setting((), read=_texts)
+    redaction_allow: Sequence[str] = _setting((), read=values.texts)
     """Values that are never redacted."""
-    redaction_unmask: Sequence[str] = _setting((), "AGENTLOG_REDACTION_UNMASK", read=_texts)
+    redaction_unmask: Sequence[str] = _setting((), "AGENTLOG_REDACTION_UNMASK", read=values.texts)
     """Names of redaction rules that are switched off; that they are is logged."""
-    prices: Mapping[str, Any] = _setting(dict, read=_mapping)
+    prices: Mapping[str, Any] = _setting(dict, read=values.mapping)
     """Prices of your own: model → ``{"input_per_mtok": …, "output_per_mtok": …}`` in US dollars."""
-    processors: Sequence[Callable[..., Any]] = _setting((), read=_callables)
+    processors: Sequence[Callable[..., Any]] = _setting((), read=values.callables)
     """Functions line → line, run after redaction (code only)."""
 
     endpoint_given: bool = False
@@ -225,7 +133,7 @@ class Settings:
         chosen: str | None = getattr(self, f"{signal}_exporter")
         if chosen is not None:
             return chosen
-        return "otlp" if self.endpoint or getattr(self, f"{signal}_endpoint") else "none"
+        return "otlp" if self.endpoint or getattr(self, f"{signal}values.endpoint") else "none"
 
     def protocol_of(self, signal: str) -> str:
         """``http/protobuf`` or ``grpc``."""
@@ -249,15 +157,15 @@ def load(
                 raise ConfigurationError(
                     str(name), source[name], f"a setting that exists ({where} knows: {', '.join(sorted(known))})"
                 )
-    values: dict[str, Any] = {}
+    checked: dict[str, Any] = {}
     for name, item in known.items():
         found, label = _find(name, item.metadata["variables"], given, file or {}, env)
         if found is not None:
-            values[name] = item.metadata["read"](label, found)
-    if "send_delay_s" not in values and env.get("OTEL_BSP_SCHEDULE_DELAY"):
-        values["send_delay_s"] = _number(0)("OTEL_BSP_SCHEDULE_DELAY", env["OTEL_BSP_SCHEDULE_DELAY"]) / 1000
+            checked[name] = item.metadata["read"](label, found)
+    if "send_delay_s" not in checked and env.get("OTEL_BSP_SCHEDULE_DELAY"):
+        checked["send_delay_s"] = values.number(0)("OTEL_BSP_SCHEDULE_DELAY", env["OTEL_BSP_SCHEDULE_DELAY"]) / 1000
     endpoint_given = bool(given.get("endpoint") or (file or {}).get("endpoint"))
-    return Settings(**values, endpoint_given=endpoint_given)
+    return Settings(**checked, endpoint_given=endpoint_given)
 
 
 def _find(
@@ -270,3 +178,45 @@ def _find(
         if env.get(variable):
             return env[variable], variable
     return None, name
+
+
+def read_config_file(environment: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+    """What ``agentlog.yaml`` in the working directory says, or the file that ``AGENTLOG_CONFIG`` names; empty without one.
+
+    Raises:
+        ConfigurationError: the named file is not there, the file is no YAML mapping, or PyYAML is not installed.
+    """
+    env = os.environ if environment is None else environment
+    named = env.get("AGENTLOG_CONFIG")
+    path = Path(named or "agentlog.yaml")
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_CONFIG_BYTES + 1)
+    except FileNotFoundError:
+        if named:
+            raise ConfigurationError("AGENTLOG_CONFIG", named, "a file that exists") from None
+        return {}
+    except OSError as error:
+        raise ConfigurationError("AGENTLOG_CONFIG", str(path), f"a file that can be read ({error.strerror})") from None
+    return _parse_yaml(path, text)
+
+
+def _parse_yaml(path: Path, text: bytes) -> Mapping[str, Any]:
+    try:
+        import yaml
+    except ImportError:
+        raise ConfigurationError(str(path), "a YAML file", "the package PyYAML: pip install 'otel_agentlog[yaml]'") from None
+    # An anchor can make a small file into a gigabyte; settings need none.
+    if len(text) > MAX_CONFIG_BYTES or b"&" in text or b"*" in text:
+        raise ConfigurationError(
+            str(path), f"{len(text)} bytes", f"at most {MAX_CONFIG_BYTES} bytes of YAML without anchors and aliases"
+        )
+    try:
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:
+        raise ConfigurationError(str(path), "not YAML", f"a YAML mapping ({str(error).splitlines()[0]})") from None
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise ConfigurationError(str(path), type(found).__name__, "a YAML mapping of settings")
+    return found

@@ -6,7 +6,7 @@ import atexit
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.export import Telemetry, Ticket
 from otel_agentlog.model import Sink
 from otel_agentlog.record import Cleaner, PriceTable, Recorder, Redactor, recorder, use
-from otel_agentlog.settings import Settings, load
+from otel_agentlog.settings import Settings, load, read_config_file
 from otel_agentlog.store import FolderSink, RotatingLog, TaskFolder, choose_directory
 
 RECEIPT_INTERVAL_S = 1.0
@@ -140,7 +140,7 @@ def configure(**settings: Any) -> Settings:
         ConfigurationError: a setting that does not exist or whose value cannot be used.
     """
     global _wired
-    found = load(settings, _config_file())
+    found = load(settings, read_config_file())
     with _lock:
         shutdown()
         try:
@@ -173,10 +173,6 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
     use(Recorder())
     in_time = wired.telemetry.shutdown(wired.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
     return wired.receipt(in_time)
-
-
-def _config_file() -> Mapping[str, Any]:
-    return {}
 
 
 atexit.register(shutdown)

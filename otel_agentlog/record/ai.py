@@ -56,6 +56,8 @@ class AiCall(Attempted):
         self._billed: list[tuple[Response, Billing]] = []
         """Every response that was paid for, those of failed attempts too."""
         self._reader: StreamReader | None = None
+        self._chunks = 0
+        self._stream_reason: str | None = None
         self._first_chunk_ns: int | None = None
         self._last_chunk_ns = 0
         self._intervals_ms: list[float] = []
@@ -134,7 +136,9 @@ class AiCall(Attempted):
             failed = read_response(response, self.provider)
             self._bill(failed, read_billing(response))
             how.update(failed.usage.known())
-        self._reader = None
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            self._bill(reader.response(), reader.billing())
         super().attempt_failed(error, **how)
 
     # -- inside -----------------------------------------------------------------------------------------------------------
@@ -165,12 +169,15 @@ class AiCall(Attempted):
         self._response = response
 
     def _stream_ended(self, error: BaseException | None) -> None:
-        self._take_stream()
+        # May run inside the garbage collector, in any thread: it only notes, the reading is done at the end of the call.
+        if isinstance(error, GeneratorExit):
+            self._stream_reason = f"stream {error}" if error.args else "stream abandoned"
 
     def _take_stream(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None:
-            self._take(reader.response())
+            self._chunks += reader.chunks
+            self._take(reader.response(), reader.billing())
 
     def _settle(self, context: Context, around: Operation | None) -> Context:
         self._recorder.load_prices()
@@ -217,13 +224,16 @@ class AiCall(Attempted):
             details["stream"] = True
         if self._first_chunk_ns is not None:
             details["time_to_first_chunk_ms"] = round((self._first_chunk_ns - self._monotonic_start) / 1e6, 3)
-            details["chunks"] = len(self._intervals_ms) + 1
+            details["chunks"] = self._chunks
         if self._conversation_id is not None:
             details["conversation_id"] = self._conversation_id
         details["attempts"] = self.attempts
         if response.output:
             details["output"] = list(response.output)
-        return {"details": details}
+        fields: dict[str, Any] = {"details": details}
+        if self._stream_reason is not None and outcome is Outcome.COMPLETED:
+            fields["reason"] = self._stream_reason
+        return fields
 
     def _end_payload(self) -> dict[str, Any] | None:
         return {"chunk_intervals_ms": self._intervals_ms} if self._intervals_ms else None

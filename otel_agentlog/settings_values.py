@@ -1,0 +1,121 @@
+"""How a value from code, file or environment becomes the value of a setting; each refuses what it cannot use.
+
+Every function takes the setting's name, for the error, and the value as it was found.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from otel_agentlog.errors import ConfigurationError
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+def text(name: str, value: Any) -> str:
+    """A text that is not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError(name, value, "a text that is not empty")
+    return value.strip()
+
+
+def path(name: str, value: Any) -> Path:
+    """An absolute path; ``~`` is expanded."""
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise ConfigurationError(name, value, "a path")
+    return Path(os.path.abspath(os.path.expanduser(value)))
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or false, or a word for it."""
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    if isinstance(value, str) and value.strip().lower() in known:
+        return known[value.strip().lower()]
+    raise ConfigurationError(name, value, "true or false")
+
+
+def one_of(*choices: str) -> Callable[[str, Any], str]:
+    """A reader of one of these words, in any case."""
+
+    def read(name: str, value: Any) -> str:
+        for choice in choices:
+            if isinstance(value, str) and value.strip().lower() == choice.lower():
+                return choice
+        raise ConfigurationError(name, value, "one of " + ", ".join(choices))
+
+    return read
+
+
+def number(at_least: float, whole: bool = False) -> Callable[[str, Any], Any]:
+    """A reader of a number of at least this."""
+
+    def read(name: str, value: Any) -> Any:
+        expected = f"a {'whole ' if whole else ''}number of at least {at_least:g}"
+        try:
+            number = int(value) if whole else float(value)
+        except (TypeError, ValueError):
+            raise ConfigurationError(name, value, expected) from None
+        if isinstance(value, bool) or not number >= at_least or number == float("inf"):
+            raise ConfigurationError(name, value, expected)
+        return number
+
+    return read
+
+
+def level(name: str, value: Any) -> str:
+    """A level by name."""
+    aliases = {"WARN": "WARNING", "FATAL": "CRITICAL"}
+    text = value.strip().upper() if isinstance(value, str) else value
+    text = aliases.get(text, text) if isinstance(text, str) else text
+    if text not in LEVELS:
+        raise ConfigurationError(name, value, "one of " + ", ".join(LEVELS))
+    return str(text)
+
+
+def levels(name: str, value: Any) -> Mapping[str, str]:
+    """Levels by component, from a mapping or ``a=DEBUG,b=INFO``."""
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        value = {component.strip(): level for component, _, level in pairs}
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(name, value, "component=LEVEL pairs")
+    return {str(component): level(f"{name}[{component}]", level) for component, level in value.items()}
+
+
+def texts(name: str, value: Any) -> tuple[str, ...]:
+    """A list of texts, or one text with commas."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
+        raise ConfigurationError(name, value, "a list of texts")
+    return tuple(value)
+
+
+def endpoint(name: str, value: Any) -> str:
+    """An http or https URL."""
+    found = text(name, value)
+    parts = urlsplit(found)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        # The value may hold credentials: say what is wrong, not what it is.
+        raise ConfigurationError(name, f"{parts.scheme or '?'}://…", "a URL like http://localhost:4318")
+    return found
+
+
+def mapping(name: str, value: Any) -> Mapping[str, Any]:
+    """A mapping."""
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(name, value, "a mapping")
+    return dict(value)
+
+
+def callables(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
+    """A list of functions."""
+    if not isinstance(value, Sequence) or not all(callable(item) for item in value):
+        raise ConfigurationError(name, value, "a list of functions")
+    return tuple(value)

@@ -1,0 +1,125 @@
+"""Settings: what is stronger, what is refused, and that errors name the setting."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import otel_agentlog as agentlog
+from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.settings import load, read_config_file
+
+
+def test_code_beats_file_beats_environment() -> None:
+    """The same setting in three places: the strongest wins."""
+    environment = {"LOG_LEVEL": "ERROR", "OTEL_SERVICE_NAME": "env", "TASK_LOGS_DIR": "/from/env"}
+    found = load({"log_level": "debug"}, {"log_level": "WARNING", "service_name": "file"}, environment)
+
+    assert (found.log_level, found.service_name, found.directory) == ("DEBUG", "file", Path("/from/env"))
+
+
+def test_the_root_follows_xdg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a setting the tasks are below the user's state directory."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    assert load({}, environment={}).directory == tmp_path / "agentlog" / "tasks"
+
+
+@pytest.mark.parametrize(
+    ("given_", "environment", "named"),
+    [
+        ({"log_level": "loud"}, {}, "log_level"),
+        ({}, {"LOG_LEVEL": "loud"}, "LOG_LEVEL"),
+        ({}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "carrier-pigeon"}, "OTEL_EXPORTER_OTLP_PROTOCOL"),
+        ({"endpoint": "localhost:4318"}, {}, "endpoint"),
+        ({"shutdown_timeout_s": -1}, {}, "shutdown_timeout_s"),
+        ({"queue_size": "many"}, {}, "queue_size"),
+        ({"queue_size": True}, {}, "queue_size"),
+        ({"levels": "web=LOUD"}, {}, "levels[web]"),
+        ({"processors": [1]}, {}, "processors"),
+        ({"no_such_setting": 1}, {}, "no_such_setting"),
+        ({"service_name": ""}, {}, "service_name"),
+        ({"directory": 3}, {}, "directory"),
+        ({}, {"AGENTLOG_SEND_DELAY": "soon"}, "AGENTLOG_SEND_DELAY"),
+        ({"redaction_patterns": ["(unclosed"]}, {}, "redaction_patterns"),
+        ({"prices": {"m": {"input_per_mtok": -1}}}, {}, "prices"),
+    ],
+)
+def test_bad_values_are_refused_by_name(
+    given_: dict[str, Any], environment: dict[str, str], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says which setting, what was expected and what was found; nothing is half configured."""
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setenv("TASK_LOGS_DIR", str(tmp_path))
+    with pytest.raises(ConfigurationError) as refused:
+        agentlog.configure(console="off", capture_logging=False, log_directory=tmp_path, **given_)
+
+    assert named in str(refused.value)
+    assert "expected" in str(refused.value)
+
+
+def test_credentials_in_an_endpoint_are_not_repeated() -> None:
+    """An error about an endpoint does not show the endpoint."""
+    with pytest.raises(ConfigurationError) as refused:
+        load({"endpoint": "ftp://user:hunter2@host"})
+
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    """agentlog.yaml gives settings by their names."""
+    file = tmp_path / "agentlog.yaml"
+    file.write_text("service_name: reviewer\nlevels:\n  ai_service: DEBUG\nredaction_keys: [pin]\n")
+
+    found = load({}, read_config_file({"AGENTLOG_CONFIG": str(file)}), {})
+
+    assert (found.service_name, dict(found.levels), found.redaction_keys) == ("reviewer", {"ai_service": "DEBUG"}, ("pin",))
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", "a: &x [1]\nb: *x\n", "x" * 100_000])
+def test_a_file_that_cannot_be_used_is_refused(text: str, tmp_path: Path) -> None:
+    """Lists, broken YAML, anchors and huge files are refused by the file's name."""
+    file = tmp_path / "agentlog.yaml"
+    file.write_text(text)
+
+    with pytest.raises(ConfigurationError, match=r"agentlog\.yaml"):
+        read_config_file({"AGENTLOG_CONFIG": str(file)})
+
+
+def test_a_named_file_must_be_there() -> None:
+    """AGENTLOG_CONFIG that points nowhere is an error, a missing agentlog.yaml is none."""
+    with pytest.raises(ConfigurationError, match="AGENTLOG_CONFIG"):
+        read_config_file({"AGENTLOG_CONFIG": "/nowhere/agentlog.yaml"})
+
+
+@given(
+    st.dictionaries(st.sampled_from(["LOG_LEVEL", "AGENTLOG_CONTENT", "OTEL_BSP_MAX_QUEUE_SIZE", "AGENTLOG_LEVELS"]), st.text())
+)
+def test_any_environment_is_read_or_refused(environment: dict[str, str]) -> None:
+    """Whatever stands in the environment: settings, or a ConfigurationError, nothing else."""
+    with contextlib.suppress(ConfigurationError):
+        load({}, environment=environment)
+
+
+@pytest.mark.parametrize(
+    ("environment", "exporter", "protocol"),
+    [
+        ({}, "none", "http/protobuf"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, "otlp", "http/protobuf"),
+        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://c:4318/v1/logs"}, "none", "http/protobuf"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"}, "otlp", "grpc"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_EXPORTER": "none"}, "none", "http/protobuf"),
+        ({"OTEL_TRACES_EXPORTER": "console"}, "console", "http/protobuf"),
+    ],
+)
+def test_standard_variables_choose_exporter_and_protocol(environment: dict[str, str], exporter: str, protocol: str) -> None:
+    """OTEL_* variables decide what is sent and how, per signal."""
+    found = load({}, environment=environment)
+
+    assert (found.exporter("traces"), found.protocol_of("traces")) == (exporter, protocol)
