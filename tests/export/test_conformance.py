@@ -44,7 +44,7 @@ _PARAMETER = st.sampled_from(
         "made_up",
     )
 )
-_PARAMETERS = st.dictionaries(_PARAMETER, _JSON, max_size=6)
+_PARAMETERS = st.dictionaries(_PARAMETER, st.integers(0, 9) | st.floats() | _JSON, max_size=6)
 _REQUEST = st.fixed_dictionaries(
     {"operation": st.sampled_from(["chat", "text_completion", "transcribe", *OPERATIONS])},
     optional={
@@ -319,22 +319,23 @@ def test_the_checker_accepts_what_is_right(span: dict[str, Any]) -> None:
 def _metric(name: str = "gen_ai.client.inference.duration", **changes: Any) -> dict[str, Any]:
     labels = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", **changes.pop("labels", {})}
     bounds = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
-    point = {"attributes": {key: value for key, value in labels.items() if value is not None}, "explicit_bounds": bounds}
+    point = {"attributes": {key: value for key, value in labels.items() if value is not None}, "boundaries": bounds}
     point.update(changes.pop("point", {}))
-    return {"name": name, "type": "histogram", "is_monotonic": None, "unit": "s", "points": [point], **changes}
+    return {"name": name, "instrument": "histogram", "unit": "s", "points": [point], **changes}
 
 
-_COUNTER = {"type": "sum", "is_monotonic": True, "unit": "{token}"}
+_COUNTER = {"instrument": "counter", "unit": "{token}"}
 _NO_LABELS = {"gen_ai.operation.name": None, "gen_ai.provider.name": None}
 
 _WRONG_METRICS: list[tuple[str, dict[str, Any]]] = [
     ("unit", _metric(unit="ms")),
-    ("instrument", _metric(type="gauge")),
-    ("instrument", _metric("agentlog.tasks.active", unit="{task}", type="sum", is_monotonic=True, labels=_NO_LABELS)),
-    ("boundaries", _metric(point={"explicit_bounds": [0.1, 1.0]})),
+    ("instrument", _metric(instrument="gauge")),
+    ("instrument", _metric("agentlog.tasks.active", unit="{task}", instrument="counter", labels=_NO_LABELS)),
+    ("boundaries", _metric(point={"boundaries": [0.1, 1.0]})),
+    ("boundaries", _metric(point={"boundaries": None})),
     ("missing", _metric(labels={"gen_ai.provider.name": None})),
     ("missing", _metric("gen_ai.client.inference.usage.input_tokens", **_COUNTER)),
-    ("label", _metric("agentlog.cost", unit="{USD}", type="sum", is_monotonic=True, labels={"agentlog.task.id": "task-1"})),
+    ("label", _metric("agentlog.cost", unit="{USD}", instrument="counter", labels={"agentlog.task.id": "task-1"})),
     ("type", _metric(labels={"server.address": "a", "server.port": "443"})),
     ("condition", _metric(labels={"server.address": "a"})),
     ("condition", _metric("gen_ai.client.operation.duration")),
@@ -349,6 +350,11 @@ def test_the_checker_finds_what_is_wrong_with_a_metric(rule: str, metric: dict[s
     assert [violation.rule for violation in Checker().metric(metric)] == [rule]
 
 
+def test_exponential_histograms_have_no_boundaries_to_check() -> None:
+    """Users may choose the aggregation by environment; that is no violation."""
+    assert Checker().metric(_metric(point={"boundaries": None, "scale": 3})) == []
+
+
 def test_the_checker_finds_a_failed_call_in_a_token_histogram() -> None:
     """Token histograms are for calls that succeeded."""
     bounds = [4.0**power for power in range(14)]
@@ -356,7 +362,7 @@ def test_the_checker_finds_a_failed_call_in_a_token_histogram() -> None:
         "gen_ai.client.inference.operation.input_tokens",
         unit="{token}",
         labels={"error.type": "E"},
-        point={"explicit_bounds": bounds},
+        point={"boundaries": bounds},
     )
 
     assert [violation.rule for violation in Checker().metric(metric)] == ["condition"]

@@ -3,7 +3,8 @@
 What is checked has the plain shapes of ``tests.support.otlp_decode``, of which these keys matter:
 
 - span: ``{"name", "kind": "CLIENT", "attributes": {…}, "status": {"code": "UNSET"|"OK"|"ERROR"}}``;
-- metric: ``{"name", "type": "histogram"|"sum"…, "is_monotonic", "unit", "points": [{"attributes", "explicit_bounds": […]}]}``;
+- metric: ``{"name", "instrument": "histogram"|"counter"|"updowncounter", "unit", "points": [{"attributes", "boundaries": […]}]}``
+  (points of exponential histograms have a ``scale`` instead of boundaries);
 - log record: ``{"event_name", "severity_number", "body", "attributes": {…}}``.
 
 Integers must be ``int`` and doubles ``float`` in Python. Profiles other than ``latest`` also allow the names of the past.
@@ -74,12 +75,6 @@ _OWN_METRICS = {
     "agentlog.sdk.items.delivered": ("counter", "{item}"),
     "agentlog.sdk.items.dropped": ("counter", "{item}"),
 }
-
-
-def _instrument(metric: Plain) -> str:
-    if metric["type"] != "sum":
-        return str(metric["type"]).removeprefix("exponential_")
-    return "counter" if metric["is_monotonic"] else "updowncounter"
 
 
 class Checker:
@@ -231,7 +226,7 @@ class Checker:
             return [Violation("unknown_metric", where, "no such metric")] if ours else []
         found = [
             Violation(rule, where, f"expected {spec[rule]!r}, found {actual!r}")
-            for rule, actual in (("instrument", _instrument(metric)), ("unit", metric["unit"]))
+            for rule, actual in (("instrument", metric["instrument"]), ("unit", metric["unit"]))
             if actual != spec[rule]
         ]
         return found + [violation for point in metric["points"] for violation in self._point(spec, name, point, where)]
@@ -239,8 +234,8 @@ class Checker:
     def _point(self, spec: dict[str, Any], name: str, point: Plain, where: str) -> Iterator[Violation]:
         labels = point["attributes"]
         yield from self._known(labels, where)
-        if (expected := spec.get("boundaries")) and point.get("explicit_bounds", expected) != expected:
-            yield Violation("boundaries", where, f"expected {expected}, found {point['explicit_bounds']}")
+        if (expected := spec.get("boundaries")) and "scale" not in point and point.get("boundaries") != expected:
+            yield Violation("boundaries", where, f"expected {expected}, found {point.get('boundaries')}")
         for key, (level, _) in spec["attrs"].items():
             if level == "required" and key not in labels:
                 yield Violation("missing", where, f"required label {key}")
