@@ -23,7 +23,7 @@ MAX_GZIP_RATIO = 200
 FREE_GZIP_BYTES = 16 * 1024 * 1024
 
 Complain = Callable[[str], None]
-"""Told in one sentence why the rest of a file was not read."""
+"""Told what was found that keeps the rest of a file from being read."""
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a FIFO must not wait for its other end; for regular files it means nothing.
@@ -43,26 +43,37 @@ def open_file(folder: Path, name: str) -> int:
         LayoutError: it is a symlink, not a regular file, or a hard link to another user's file.
         OSError: it cannot be opened.
     """
+    try:
+        return _open(folder, name)
+    except _Refused as refused:
+        raise LayoutError(f"{folder / name}: expected a file of the task, found {refused}") from None
+
+
+class _Refused(Exception):
+    """What was found that is not opened."""
+
+
+def _open(folder: Path, name: str) -> int:
     folder_fd = open_folder(folder)
     try:
-        return _open_in(folder_fd, folder, name)
+        return _open_in(folder_fd, name)
     finally:
         os.close(folder_fd)
 
 
-def _open_in(folder_fd: int, folder: Path, name: str) -> int:
+def _open_in(folder_fd: int, name: str) -> int:
     try:
         fd = os.open(name, _FILE_FLAGS, dir_fd=folder_fd)
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise LayoutError(f"{folder / name}: expected a file to read, found {error.strerror}") from error
+        raise _Refused(f"what cannot be opened: {error.strerror}") from error
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
-            raise LayoutError(f"{folder / name}: expected a regular file, found {stat.filemode(found.st_mode)}")
+            raise _Refused(f"no regular file: {stat.filemode(found.st_mode)}")
         if found.st_nlink > 1 and found.st_uid != os.fstat(folder_fd).st_uid:
-            raise LayoutError(f"{folder / name}: expected a file of the folder's owner, found a hard link to another user's")
+            raise _Refused("a hard link to another user's file")
     except BaseException:
         os.close(fd)
         raise
@@ -87,7 +98,7 @@ def stream(folder: Path, name: str, complain: Complain, offset: int = 0) -> Gene
             os.lseek(plain, offset, os.SEEK_SET)
             yield from _plain(plain)
     except OSError as error:
-        complain(f"cannot be read: {error.strerror}")
+        complain(f"an error while reading: {error.strerror}")
     finally:
         for fd in (plain, packed):
             if fd is not None:
@@ -126,13 +137,13 @@ def _status(path: Path) -> os.stat_result | None:
 
 def _open_or_none(folder: Path, name: str, complain: Complain) -> int | None:
     try:
-        return open_file(folder, name)
+        return _open(folder, name)
     except FileNotFoundError:
         return None
-    except LayoutError as error:
-        complain(str(error))
+    except _Refused as refused:
+        complain(str(refused))
     except OSError as error:
-        complain(f"{folder}: cannot be opened: {error.strerror}")
+        complain(f"a folder that cannot be opened: {error.strerror}")
     return None
 
 
@@ -162,14 +173,14 @@ def _gunzipped(fd: int, complain: Complain) -> Iterator[bytes]:
                 raw = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
                 given += len(data)
                 if given > max(FREE_GZIP_BYTES, read * MAX_GZIP_RATIO):
-                    complain(f"gzip unpacks to more than {MAX_GZIP_RATIO} times its size")
+                    complain(f"gzip that unpacks to more than {MAX_GZIP_RATIO} times its size")
                     return
                 yield data
     except zlib.error as error:
-        complain(f"gzip is damaged: {error}")
+        complain(f"damaged gzip: {error}")
     else:
         if not inflater.eof:
-            complain("gzip ends too early")
+            complain("gzip that ends too early")
 
 
 def _begins_with(plain: int, packed: int) -> bool:

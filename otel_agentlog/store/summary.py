@@ -76,7 +76,7 @@ _TEXT_OR_NOTHING = (str, type(None))
 
 
 class Tally:
-    """Running figures of one task. `add` every line of ``02`` and ``03``, in any order, from any thread.
+    """Running figures of one task. `add` every line of ``02`` and ``03`` as it comes, from any thread.
 
     Keeps a few numbers, one entry for each open span, writer and distinct error; never the content of a line.
     """

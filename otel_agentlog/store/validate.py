@@ -62,7 +62,7 @@ class _Validation:
         if metadata is not None:
             self._check_delivery(mapping(metadata, "delivery"))
         if final is not None:
-            self._check_final(final, status)
+            self._check_final(final, status, task_id)
         check_files(task, report)
         check_artifacts(task, report, checks.artifacts)
         return report
@@ -77,7 +77,7 @@ class _Validation:
         if found is None:
             for skipped in self._task.problems:
                 if skipped.file == name:
-                    self._report.error(name, None, "a JSON object", skipped.reason)
+                    self._report.error(name, None, "a file with one JSON object", skipped.reason)
             return None
         for path, expected, value in checker(_SCHEMA_OF[name])(found, ""):
             self._report.error(name, None, f"{path}: {expected}", value)
@@ -114,7 +114,7 @@ class _Validation:
         elif final is None and self._tally.task_outcome is not None:
             report.warning(layout.FINAL_RESULT, None, f"a file, as the task {self._tally.task_outcome}", "none yet")
 
-    def _check_final(self, final: Mapping[str, Any], status: str | None) -> None:
+    def _check_final(self, final: Mapping[str, Any], status: str | None, known_id: str | None) -> None:
         report, name = self._report, layout.FINAL_RESULT
         outcome, told = text(final, "outcome"), self._tally.task_outcome
         if status not in _OUTCOMES:
@@ -123,13 +123,15 @@ class _Validation:
             report.error(name, None, f"outcome {status}, as in {layout.METADATA}", shown(outcome))
         if told is not None and outcome != told:
             report.error(name, None, f"outcome {told}, as on the task's end line", shown(outcome))
-        if text(final, "task_id") != report.task_id:
-            report.error(name, None, f"task_id {shown(report.task_id)}", shown(final.get("task_id")))
+        if known_id is not None and final.get("task_id") != known_id:
+            report.error(name, None, f"task_id {shown(known_id)}", shown(final.get("task_id")))
         add = report.error if self._whole else report.warning
         # Others may have written on after the task's end: either count is right.
         metrics, counted = mapping(final, "metrics"), self._tally.metrics()
         for key in METRICS:
-            if not (_agree(metrics.get(key), counted[key]) or _agree(metrics.get(key), self._at_end.get(key, counted[key]))):
+            if key in metrics and not (
+                _agree(metrics.get(key), counted[key]) or _agree(metrics.get(key), self._at_end.get(key, counted[key]))
+            ):
                 add(name, None, f"metrics.{key}: {shown(counted[key])}, as the lines say", shown(metrics.get(key)))
 
     def _check_delivery(self, delivery: Mapping[str, Any]) -> None:

@@ -172,7 +172,7 @@ class LineChecks:
         for tag, numbers in self._writers.items():
             for gap in numbers.gaps():
                 missing = True
-                expected, found = f"every event_id of writer {tag} up to {tag}-{numbers.highest}", f"{gap} missing"
+                expected, found = f"every event_id up to {tag}-{numbers.highest}", f"{tag}-{gap} missing"
                 if lenient and numbers.is_in_flight(gap):
                     self._report.warning(AGENT_OUTPUT, None, expected, f"{found}, in flight when the process died")
                 else:

@@ -57,7 +57,7 @@ def shown(value: Any, length: int = 80) -> str:
     """Return a value for an error message: short, printable, never more than a glimpse of the contents."""
     if isinstance(value, (dict, list)):
         return f"{_type_name(value)} of {len(value)}"
-    text = repr(value) if isinstance(value, str) else str(value)
+    text = orjson.dumps(value).decode() if isinstance(value, (str, bool, type(None))) else str(value)
     text = text.encode("ascii", "backslashreplace").decode("ascii")
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
