@@ -133,7 +133,7 @@ class Settings:
         chosen: str | None = getattr(self, f"{signal}_exporter")
         if chosen is not None:
             return chosen
-        return "otlp" if self.endpoint or getattr(self, f"{signal}values.endpoint") else "none"
+        return "otlp" if self.endpoint or getattr(self, f"{signal}_endpoint") else "none"
 
     def protocol_of(self, signal: str) -> str:
         """``http/protobuf`` or ``grpc``."""

@@ -82,10 +82,10 @@ def levels(name: str, value: Any) -> Mapping[str, str]:
     """Levels by component, from a mapping or ``a=DEBUG,b=INFO``."""
     if isinstance(value, str):
         pairs = [part.partition("=") for part in value.split(",") if part.strip()]
-        value = {component.strip(): level for component, _, level in pairs}
+        value = {component.strip(): word for component, _, word in pairs}
     if not isinstance(value, Mapping):
         raise ConfigurationError(name, value, "component=LEVEL pairs")
-    return {str(component): level(f"{name}[{component}]", level) for component, level in value.items()}
+    return {str(component): level(f"{name}[{component}]", word) for component, word in value.items()}
 
 
 def texts(name: str, value: Any) -> tuple[str, ...]:
