@@ -11,6 +11,7 @@ from otel_agentlog.store.sink import FolderSink
 from otel_agentlog.store.spans import LogRecordLine, SpanRecord
 from otel_agentlog.store.spans_rebuild import records
 from otel_agentlog.store.summary import Tally
+from otel_agentlog.store.validate import validate
 
 __all__ = [
     "FolderSink",
@@ -27,4 +28,5 @@ __all__ = [
     "parse_timestamp",
     "read_lines",
     "records",
+    "validate",
 ]

@@ -7,6 +7,7 @@ the same time; whole files are replaced by whoever owns the task.
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import itertools
 import os
@@ -16,7 +17,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from otel_agentlog.model import Envelope, Line, State, TaskRef, timestamp
 from otel_agentlog.store.descriptors import (
@@ -47,6 +48,8 @@ from otel_agentlog.store.summary import Tally
 CHECK_INTERVAL_S = 1.0
 """How often, in seconds, a writer looks whether its files are still there."""
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 _lock = threading.RLock()
 """Held while a folder is opened or one of its whole files replaced; never while a line is written."""
 
@@ -64,6 +67,27 @@ def _forget_parents_files() -> None:
 os.register_at_fork(after_in_child=_forget_parents_files)
 
 
+def with_descriptors(method: Method) -> Method:
+    """Where the process has no descriptor left, let go of the folders that were not written to for longest, and try again."""
+
+    @functools.wraps(method)
+    def call(self: TaskFolder, *args: Any, **kwargs: Any) -> Any:
+        self.used_at = time.monotonic()
+        try:
+            return method(self, *args, **kwargs)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+        others = sorted(
+            (folder for folder in list(_folders) if folder.is_open and folder is not self), key=lambda folder: folder.used_at
+        )
+        for folder in others[: max(8, len(others) // 2)]:
+            folder.release()
+        return method(self, *args, **kwargs)
+
+    return cast(Method, call)
+
+
 class TaskFolder:
     """One task's folder, open for writing in this process."""
 
@@ -78,6 +102,8 @@ class TaskFolder:
         self._numbers = itertools.count()
         self._temps = itertools.count()
         self._checked_at = 0.0
+        self.used_at = 0.0
+        """When something of it was last opened or replaced, on the monotonic clock."""
         self._written: dict[str, int] = {}
         self._name = ""
         self._introduced = False
@@ -124,6 +150,7 @@ class TaskFolder:
         self._introduced = False
         return True
 
+    @with_descriptors
     def _open_file(self, name: str) -> LineFile:
         with _lock:
             directory = self._open()
@@ -200,6 +227,7 @@ class TaskFolder:
         if not was_open:
             self.release()
 
+    @with_descriptors
     def write_metadata(self, *, sync: bool = False, **changes: Any) -> None:
         """Change keys of ``metadata.json`` and replace it; what other processes wrote there stays."""
         with _lock:
@@ -250,6 +278,7 @@ class TaskFolder:
             tally.add(line)
         return tally
 
+    @with_descriptors
     def _write_document(self, name: str, document: Mapping[str, Any], *, sync: bool = False) -> None:
         with _lock:
             self._write(self._open(), name, document, sync)
@@ -258,6 +287,7 @@ class TaskFolder:
         temp = temp_name(name, f"{self._tag}x{next(self._temps)}")
         replace_file(directory, name, temp, encode_document(document), sync=sync)
 
+    @with_descriptors
     def write_artifact(self, data: bytes) -> str:
         """Keep a payload too large for a line; returns its sha256 in hex, which is its file name."""
         digest = hashlib.sha256(data).hexdigest()
