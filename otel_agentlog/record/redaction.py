@@ -116,9 +116,22 @@ class Redactor:
                 if other and other.start < floor:
                     upcoming[i] = self._engines[i].next_hit(data, floor, floor)
 
+    def next_hit(self, data: bytes, floor: int, position: int) -> Hit | None:
+        """The first secret at or after ``position``; what lies before ``floor`` does not exist for it."""
+        found = [hit for engine in self._engines if (hit := engine.next_hit(data, floor, position))]
+        return min(found, key=lambda hit: hit.start) if found else None
+
+    def first_open(self, data: bytes, floor: int, position: int) -> int:
+        """Where the text begins that more text could still make part of a secret; ``len(data)`` if there is none."""
+        return min(engine.first_open(data, floor, position) for engine in self._engines)
+
     def changes(self, texts: Sequence[str], data: bytes) -> dict[str, tuple[str, int]]:
         """For each of the texts that holds secrets: what `text` makes of it. ``data`` is all of them, joined by NUL, in UTF-8."""
-        suspects = {i for engine in self._engines for i in _suspects(engine, data, texts)}
+        suspects: set[int] = set()
+        for engine in self._engines:
+            at = engine.next_suspect(data, 0)
+            if at is not None:
+                suspects.update(_suspects(engine, data, texts, at))
         redacted = {texts[i]: self.text(texts[i]) for i in suspects}
         return {text: result for text, result in redacted.items() if result[1]}
 
@@ -153,12 +166,10 @@ class Redactor:
         return value.decode("utf-8", "replace") in self._allowed or any(p.fullmatch(value) for p in self._allowed_patterns)
 
 
-def _suspects(engine: Engine, data: bytes, texts: Sequence[str]) -> Iterator[int]:
-    """Indexes of the texts, joined by NUL into ``data``, that need a closer look."""
-    at = engine.next_suspect(data, 0)
-    if at is None:
-        return
+def _suspects(engine: Engine, data: bytes, texts: Sequence[str], first: int) -> Iterator[int]:
+    """Indexes of the texts, joined by NUL into ``data``, that need a closer look; ``first`` is where the first place is."""
     ends = list(accumulate(len(text.encode()) + 1 for text in texts))
+    at: int | None = first
     while at is not None:
         index = bisect_right(ends, at)
         yield index
@@ -169,7 +180,7 @@ def _extra_rules(patterns: Mapping[str, str] | Iterable[str]) -> list[Rule]:
     if isinstance(patterns, str):
         patterns = [patterns]
     named = patterns.items() if isinstance(patterns, Mapping) else ((f"custom-{i}", p) for i, p in enumerate(patterns, 1))
-    rules = [Rule(name, "given by the user", pattern) for name, pattern in named]
+    rules = [Rule(name, "given by the user", pattern, opening=r"[^\n]+") for name, pattern in named]
     for rule in rules:
         if not re.fullmatch(r"[\w.-]{1,64}", rule.name):
             raise ConfigurationError("redaction.extra_patterns", rule.name, "a name of letters, digits, '.', '_' and '-'")

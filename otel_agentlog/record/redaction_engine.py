@@ -29,6 +29,8 @@ class Hit:
     start: int
     end: int
     name: str
+    origin: int
+    """Where what gives it away begins: the name, the header, the scheme of the URL."""
     final: bool
     """No text that may still follow can change this hit."""
 
@@ -87,11 +89,12 @@ class Engine:
             begin, end = m.span(group)
             found = rule.check(data, floor, begin + floor, end + floor) if rule.check else Found(begin + floor, end + floor)
             if found and found.end > max(found.start, floor):
-                return Hit(found.start, found.end, found.name or rule.name, found.final)
+                return Hit(found.start, found.end, found.name or rule.name, min(found.start, start + floor), found.final)
         return None
 
     def _candidates(self, view: bytes | memoryview, start: int) -> Sequence[int]:
-        assert self._chooser is not None
+        if self._chooser is None:
+            self._chooser = Chooser([rule.pattern for rule in self._rules], utf8=self._utf8)
         # Nothing chosen would mean that RE2 ran out of memory, for the finder has matched here.
         return self._chooser.matching(bytes(view[start : start + _RULE_WINDOW_BYTES])) or range(len(self._rules))
 
@@ -105,9 +108,7 @@ class Engine:
         return None if m is None else m.start()
 
     def _ready(self) -> Regexp:
-        patterns = [rule.pattern for rule in self._rules]
-        self._chooser = Chooser(patterns, utf8=self._utf8)
-        finder = self._finder = self._compiled("|".join(f"(?:{pattern})" for pattern in patterns), capture=False)
+        finder = self._finder = self._compiled("|".join(f"(?:{rule.pattern})" for rule in self._rules), capture=False)
         return finder
 
     def _ready_opener(self) -> Regexp:

@@ -26,17 +26,20 @@ from otel_agentlog.record.secret_values import (
 KeyLookup: TypeAlias = Callable[[str], KeyRule | None]
 """Judges a name, see `redaction_keys.key_rule`."""
 
-MAX_VALUE_BYTES = 8192
+MAX_VALUE_BYTES = 65_536
 """A value, a header or a cookie is followed this far."""
 
 _KEY_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+_OWNERS = (
+    r"api|app(?:lication)?|access|private|secret|signing|encryption|ssh|auth|account|master|shared|subscription|licen[sc]e|session|"
+    r"service|deploy|hmac|storage|root|admin"
+)
 _NAMES = (
-    r"pass(?:word|wd|phrase|code)|pwd|[_-]pass|secret|(?:api|app(?:lication)?|access|private|secret|signing|encryption|ssh|auth|"
-    r"account|master|shared|subscription|licen[sc]e|session|service|deploy|hmac|storage|root|admin)[_. -]?key|credential|creds|"
-    r"bearer|authorization|conn(?:ection)?[_. -]?str(?:ing)?|cvv|cvc|[_-]otp|totp|[_-]auth"
+    rf"pass(?:word|wd|phrase|code)|pwd|[_-]pass|secret|(?:{_OWNERS})[_. -]?key|credential|creds|bearer|authorization|"
+    r"conn(?:ection)?[_. -]?str(?:ing)?|cvv|cvc|[_-]otp|totp|[_-]auth"
 )
 _REST = r"[\w.-]{0,32}"
-_SHUT = r"\\{0,3}[\"'`]?\]?"
+_SHUT = r"(?:\\{0,3}[\"'`]\]?)?"
 _SET = r"[ \t]{0,8}(?:={1,3}>?|:=|:)[ \t]{0,8}"
 _OPEN = r"(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`]{1,3})"
 _FIRST = r"[^\s\"'`\\,;&<>(){}\[\]|]"
@@ -49,13 +52,13 @@ _TRIPLE_BEGUN = r"(?:\"\"\"|''')(?s:.*)"
 _VALUE_BEGUN = rf"(?:{_QUOTED_BEGUN}|{_ESCAPED_BEGUN}|{_TRIPLE_BEGUN}|[^\s\"'`]*[ \t]*)"
 
 _assigned = re.compile(
-    rb"[\w.-]*(?: (?:key|string|str)\b[\w.-]*)?\\{0,3}[\"'`]?\]?[ \t]*(?P<sign>={1,3}>?|:=|:)(?P<gap>[ \t]*)"
+    rb"[\w.-]*(?: (?:key|string|str)\b[\w.-]*)?(?:\\{0,3}[\"'`]\]?)?[ \t]*(?P<sign>={1,3}>?|:=|:)(?P<gap>[ \t]*)"
     rb"(?P<open>(?:[bBrRuUfF]{0,2}\\{0,3}(?:\"\"\"|'''|[\"'`]))?)"
 )
 _name = re.compile(rb"[\w.-]+(?: (?:key|string|str)\b[\w.-]*)?")
 _bare = re.compile(rb"[^\s\"'`<>\\&]+")
 _line = re.compile(rb"[^\r\n]*")
-_rest_of_line = re.compile(rb"[ \t]*[,;]?[ \t]*(?:[\r\n]|\\[rn]|#|\Z)")
+_rest_of_line = re.compile(rb"[ \t]*(?:[\r\n]|\\[rn]|#|\Z)")
 _before_key = re.compile(rb"(?:\A|[\n\r]|\\n)[ \t]*(?:[-*>#] *|export +|set +|ENV +|const +|var +|let +)?[\"']?\Z")
 
 
@@ -166,17 +169,18 @@ _SAYS = r"(?i:is|was|to|as|equals|becomes)"
 
 def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Rule, ...]:
     """Rules that go by a secret's name, as ``key_rule`` judges it; ``more_names`` are those it knows beyond the usual ones."""
-    own = "".join("|" + r"[_. -]?".join(re.escape(word) for word in name.split()) for name in more_names)
+    own = "".join("|" + r"[_.-]?".join(re.escape(word) for word in name.split()) for name in more_names)
     names = f"(?i:{_NAMES}{own})"
     any_name = f"(?:{names}{_REST}|{_TOKEN})"
-    flag = rf"--(?:[A-Za-z0-9]{{1,20}}-){{0,4}}(?:{names}|(?i:token))(?:-[A-Za-z0-9]{{1,20}}){{0,2}}"
+    name_in_two_words = rf"(?i:{_OWNERS}|conn(?:ection)?) [A-Za-z]{{0,6}}"
+    flag = rf"--[A-Za-z0-9-]{{0,40}}?(?:{names}|(?i:token))(?:-[A-Za-z0-9]{{1,20}}){{0,2}}"
     return (
         Rule(
             "assignment",
             "a secret name and its value in JSON, YAML, env files, code, query strings; the marker names the key rule",
             rf"{names}{_REST}{_SHUT}{_SET}(?:{_OPEN}[^\n]|{_FIRST})",
             check=partial(_assignment, key_rule),
-            opening=rf"{any_name}{_SHUT}[ \t]{{0,8}}(?:[=:]{{1,3}}>?[ \t]{{0,8}}{_VALUE_BEGUN})?",
+            opening=rf"{any_name}{_SHUT}[ \t]{{0,8}}(?:[=:]{{1,3}}>?[ \t]{{0,8}}{_VALUE_BEGUN})?|{name_in_two_words}",
         ),
         Rule(
             "assignment",

@@ -16,7 +16,9 @@ _BLANK_OR_WIDE = re.compile(rb"[^!-~]")
 _IDENTIFIER = re.compile(rb"[A-Za-z_][A-Za-z_]*\Z")
 _DOTTED = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+[,;:)]*\Z")
 _CALL = re.compile(rb"(?:await )?[A-Za-z_][\w.]*[(\[]")
-_PLACEHOLDER = re.compile(rb"\$(?:[A-Z_][A-Z0-9_]*\Z|[{(])|\{\{|%\(|<[^<>]*>?\Z|\{[\w.!:]*\}?\Z")
+_PLACEHOLDER = re.compile(
+    rb"(?:\$[A-Z_][A-Z0-9_]*|\$\{[^}]*\}?|\$\([^)]*\)?|\{\{[^{}]*(?:\}\})?|%\(\w*\)?s?|<[^<>]*>?|\{[\w.!:]*\}?)\Z"
+)
 _AMOUNT = re.compile(rb"[0-9]+-[a-z]+\Z")
 _NEXT_PAIR = re.compile(rb"[,;][ \w.-]{1,40}=")
 
@@ -50,7 +52,7 @@ def looks_like_password(value: bytes) -> bool:
 
 def looks_like_credential(value: bytes) -> bool:
     """Whether a value looks generated: 16 or more characters without blanks, letters and digits, 8 or more distinct."""
-    if not 16 <= len(value) <= 8192 or _BLANK_OR_WIDE.search(value) or b"://" in value or value[:1] == b"/":
+    if len(value) < 16 or _BLANK_OR_WIDE.search(value) or b"://" in value or value[:1] == b"/":
         return False
     return len(set(value)) >= 8 and bool(_LETTER.search(value)) and bool(_DIGIT.search(value))
 

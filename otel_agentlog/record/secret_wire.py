@@ -22,7 +22,7 @@ from otel_agentlog.record.secret_values import (
 MAX_BLOCK_BYTES = 12288
 """A key block is searched this far for its end; an RSA key of 16,384 bits takes 12 kB."""
 
-_header = re.compile(rb"[\w-]*\\{0,3}[\"'`]?\]?[ \t]*(?:=>?|:)[ \t]*(?P<open>(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`])?)")
+_header = re.compile(rb"[\w-]*(?:\\{0,3}[\"'`]\]?)?[ \t]*(?:=>?|:)[ \t]*(?P<open>(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`])?)")
 _scheme = re.compile(rb"(?P<scheme>[A-Za-z][\w-]{1,30})[ \t]+(?P<value>[^\s\"'`\\]+)")
 _bare = re.compile(rb"[^\s\"'`\\]+")
 _to_quote_or_line_end = re.compile(rb"[^\r\n\"'`\\]*")
@@ -170,8 +170,8 @@ def _card(data: bytes, floor: int, start: int, end: int) -> Found | None:
     return Found(start, m.end()) if is_card_number(m.group().replace(b" ", b"").replace(b"-", b"")) else None
 
 
-_HEADER_SET = r"\\{0,3}[\"'`]?\]?[ \t]{0,8}(?:=>?|:)[ \t]{0,8}(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`])?"
-_HEADER_BEGUN = r"\\{0,3}[\"'`]?\]?[ \t]{0,8}(?:(?:=>?|:)[^\n]*)?"
+_HEADER_SET = r"(?:\\{0,3}[\"'`]\]?)?[ \t]{0,8}(?:=>?|:)[ \t]{0,8}(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`])?"
+_HEADER_BEGUN = r"(?:\\{0,3}[\"'`]\]?)?[ \t]{0,8}(?:(?:=>?|:)[^\n]*)?"
 
 WIRE_RULES: tuple[Rule, ...] = (
     Rule(
@@ -212,14 +212,14 @@ WIRE_RULES: tuple[Rule, ...] = (
     Rule(
         "url-password",
         "scheme://user:password@host of databases, brokers, proxies, git remotes",
-        r"://[^\s/?#@:\"'<>\\\[\]]{0,128}:[^\s@\"'<>\\]{1,256}@",
+        r"://[^\s/?#@:\"'<>\\\[\]]{0,64}:(?:[^\s@/?#\"'<>\\]+|[^\s@/?#0-9\"'<>\\][^\s@\"'<>\\]*)@",
         check=_url_password,
         opening=r"://[^\s\"'<>\\]*",
     ),
     Rule(
         "url-password",
         "scheme://token@host",
-        r"://(?P<secret>[\w.~%-]{20,200})(?::x-oauth-basic)?@",
+        r"://(?P<secret>[\w.~%-]{20,})(?::x-oauth-basic)?@",
         check=_url_token,
     ),
     Rule(
@@ -232,9 +232,9 @@ WIRE_RULES: tuple[Rule, ...] = (
     Rule(
         "client-login",
         "curl -u user:password",
-        r"[ \t](?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[\w.@+-]{1,64}:(?P<secret>[^\s\"'`\\])",
+        r"\B(?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[\w.@+-]{1,64}:(?P<secret>[^\s\"'`\\])",
         check=_login_of_client,
-        opening=r"[ \t](?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[^\s\"'`\\]*",
+        opening=r"\B(?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[^\s\"'`\\]*",
     ),
     Rule(
         "client-login",
@@ -255,7 +255,7 @@ WIRE_RULES: tuple[Rule, ...] = (
         "payment card numbers: issuer, length and Luhn digit are right",
         rf"{EDGE}(?P<secret>[2-6][0-9](?:[ -]?[0-9]){{11,17}})",
         check=_card,
-        opening=r"[2-6][0-9 -]{0,23}[.]?",
+        opening=rf"(?:{EDGE})?[2-6][0-9 -]{{0,23}}[.]?",
     ),
 )
 """Rules that go by a protocol."""
