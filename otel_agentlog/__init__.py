@@ -13,30 +13,45 @@ with agentlog.task("Review PR 42", input={"message": "…"}, agent="brain") as t
     task.result = "Looks good."
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from otel_agentlog._version import __version__
-from otel_agentlog.errors import AgentlogError, ConfigurationError, LayoutError, StateError, TaskNotFoundError
-from otel_agentlog.model import Component, Outcome, State
-from otel_agentlog.record import (
-    AiCall,
-    Operation,
-    Step,
-    Task,
-    ToolRun,
-    Webhook,
-    ai_call,
-    bind,
-    current_operation,
-    current_task,
-    step,
-    task,
-    tool,
-    webhook,
-)
-from otel_agentlog.settings import Settings
-from otel_agentlog.wiring import Receipt, configure, flush, shutdown
+
+if TYPE_CHECKING:
+    from otel_agentlog.errors import AgentlogError, ConfigurationError, LayoutError, StateError, TaskNotFoundError
+    from otel_agentlog.model import Component, Outcome, State
+    from otel_agentlog.record import (
+        AgentLogger,
+        AgentlogHandler,
+        AiCall,
+        Operation,
+        Step,
+        Task,
+        ToolRun,
+        Webhook,
+        add_ids,
+        ai_call,
+        bind,
+        current_operation,
+        current_task,
+        get_logger,
+        record_event,
+        seed_json,
+        step,
+        task,
+        tool,
+        webhook,
+    )
+    from otel_agentlog.settings import Settings
+    from otel_agentlog.wiring import Receipt, configure, flush, shutdown
 
 __all__ = [
+    "AgentLogger",
     "AgentlogError",
+    "AgentlogHandler",
     "AiCall",
     "Component",
     "ConfigurationError",
@@ -53,15 +68,47 @@ __all__ = [
     "ToolRun",
     "Webhook",
     "__version__",
+    "add_ids",
     "ai_call",
     "bind",
     "configure",
     "current_operation",
     "current_task",
     "flush",
+    "get_logger",
+    "record_event",
+    "seed_json",
     "shutdown",
     "step",
     "task",
     "tool",
     "webhook",
 ]
+
+# A name's room is entered when the name is first used: who only reads (the command line, a web page) does not pay for the
+# OpenTelemetry SDK, which is most of the import time.
+_HOMES = {
+    "errors": ("AgentlogError", "ConfigurationError", "LayoutError", "StateError", "TaskNotFoundError"),
+    "model": ("Component", "Outcome", "State"),
+    "record": (
+        *("AgentLogger", "AgentlogHandler", "AiCall", "Operation", "Step", "Task", "ToolRun", "Webhook"),
+        *("add_ids", "ai_call", "bind", "current_operation", "current_task", "get_logger", "record_event", "seed_json"),
+        *("step", "task", "tool", "webhook"),
+    ),
+    "settings": ("Settings",),
+    "wiring": ("Receipt", "configure", "flush", "shutdown"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
