@@ -44,6 +44,15 @@ _PROTOCOL = values.one_of("http/protobuf", "grpc")
 _EXPORTER = values.one_of("otlp", "console", "none")
 
 
+@dataclass(frozen=True)
+class Terminal:
+    """What the environment says about the terminal: ``NO_COLOR``, ``FORCE_COLOR``, ``TERM``."""
+
+    no_color: str | None = None
+    force_color: str | None = None
+    term: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What `configure` was told. Every field can be given in code, in ``agentlog.yaml`` and by environment."""
@@ -117,6 +126,9 @@ class Settings:
     endpoint_given: bool = False
     """Whether the endpoint was given in code or file, not by the environment: then a joined provider gets our delivery too."""
 
+    terminal: Terminal = Terminal()
+    """How the console may look; from the environment alone."""
+
     @property
     def content_policy(self) -> str:
         """``off``, ``preview`` or ``full``."""
@@ -165,7 +177,8 @@ def load(
     if "send_delay_s" not in checked and env.get("OTEL_BSP_SCHEDULE_DELAY"):
         checked["send_delay_s"] = values.number(0)("OTEL_BSP_SCHEDULE_DELAY", env["OTEL_BSP_SCHEDULE_DELAY"]) / 1000
     endpoint_given = bool(given.get("endpoint") or (file or {}).get("endpoint"))
-    return Settings(**checked, endpoint_given=endpoint_given)
+    terminal = Terminal(env.get("NO_COLOR"), env.get("FORCE_COLOR"), env.get("TERM"))
+    return Settings(**checked, endpoint_given=endpoint_given, terminal=terminal)
 
 
 def _find(

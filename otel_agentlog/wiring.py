@@ -14,7 +14,20 @@ from typing import Any
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.export import Telemetry, Ticket
 from otel_agentlog.model import Sink
-from otel_agentlog.record import Cleaner, PriceTable, Recorder, Redactor, recorder, use
+from otel_agentlog.record import (
+    Cleaner,
+    PriceTable,
+    Recorder,
+    Redactor,
+    configure_logs,
+    console_sink,
+    install_stdlib,
+    propagate,
+    recorder,
+    uninstall_stdlib,
+    unpropagate,
+    use,
+)
 from otel_agentlog.settings import Settings, load, read_config_file
 from otel_agentlog.store import FolderSink, RotatingLog, TaskFolder, choose_directory
 
@@ -102,6 +115,10 @@ class _Wired:
         sinks: list[Sink] = [self.folders]
         if self.telemetry.active:
             sinks.append(self.telemetry.sink)
+        terminal = settings.terminal
+        console = console_sink(settings.console, no_color=terminal.no_color, force_color=terminal.force_color, term=terminal.term)
+        if console is not None:
+            sinks.append(console)
         prices = PriceTable(settings.prices)
         self.recorder = Recorder(
             tracer=self.telemetry.tracer,
@@ -151,6 +168,11 @@ def configure(**settings: Any) -> Settings:
             raise ConfigurationError("configure", "the settings", str(error)) from error
         _wired = wired
         use(wired.recorder)
+        configure_logs(found.log_level, found.levels)
+        if found.capture_logging:
+            install_stdlib(found.log_level, last_resort=found.console == "off")
+        if found.propagate_threads:
+            propagate()
     return found
 
 
@@ -171,6 +193,9 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
     if wired is None:
         return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
     use(Recorder())
+    uninstall_stdlib()
+    unpropagate()
+    configure_logs()
     in_time = wired.telemetry.shutdown(wired.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
     return wired.receipt(in_time)
 

@@ -2,18 +2,27 @@
 
 from otel_agentlog.record.ai import AiCall
 from otel_agentlog.record.binding import Binding, bind
+from otel_agentlog.record.console import console_sink
 from otel_agentlog.record.front import ai_call, current_operation, current_task, step, task, tool, webhook
+from otel_agentlog.record.logs import AgentLogger, get_logger
+from otel_agentlog.record.logs_install import install_stdlib, uninstall_stdlib
+from otel_agentlog.record.logs_levels import configure_logs
+from otel_agentlog.record.logs_structlog import add_ids, record_event, seed_json
 from otel_agentlog.record.operation import Operation
 from otel_agentlog.record.pricing import PriceTable
 from otel_agentlog.record.recorder import Recorder, recorder, use
 from otel_agentlog.record.redaction import Redactor
+from otel_agentlog.record.stdlib import AgentlogHandler
 from otel_agentlog.record.steps import Step
 from otel_agentlog.record.tasks import Task
+from otel_agentlog.record.threads import propagate, unpropagate
 from otel_agentlog.record.tools import ToolRun
 from otel_agentlog.record.values import Cleaner
 from otel_agentlog.record.webhooks import Webhook
 
 __all__ = [
+    "AgentLogger",
+    "AgentlogHandler",
     "AiCall",
     "Binding",
     "Cleaner",
@@ -25,14 +34,24 @@ __all__ = [
     "Task",
     "ToolRun",
     "Webhook",
+    "add_ids",
     "ai_call",
     "bind",
+    "configure_logs",
+    "console_sink",
     "current_operation",
     "current_task",
+    "get_logger",
+    "install_stdlib",
+    "propagate",
+    "record_event",
     "recorder",
+    "seed_json",
     "step",
     "task",
     "tool",
+    "uninstall_stdlib",
+    "unpropagate",
     "use",
     "webhook",
 ]

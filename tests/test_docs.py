@@ -1,0 +1,52 @@
+"""The docs cannot drift: settings, files and commands are named where users look for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from otel_agentlog.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_every_setting_is_documented() -> None:
+    """docs/settings.md names every setting and every variable that we read."""
+    text = (ROOT / "docs" / "settings.md").read_text()
+    for item in dataclasses.fields(Settings):
+        if item.metadata:
+            assert f"| `{item.name}` |" in text
+            assert all(f"`{variable}`" in text for variable in item.metadata["variables"])
+
+
+def test_links_in_the_docs_lead_somewhere() -> None:
+    """Every relative link of README, CONTRIBUTING and docs/ is a file."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    broken = [
+        f"{page.name}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def test_the_example_in_the_readme_runs(tmp_path: Path) -> None:
+    """README's Python example, as it stands there, makes a task that completes."""
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    env = {**os.environ, "TASK_LOGS_DIR": str(tmp_path / "tasks"), "AGENTLOG_LOG_DIR": str(tmp_path / "logs")}
+    subprocess.run([sys.executable, "-W", "error", "-c", example], cwd=ROOT, env=env, check=True)
+
+    (folder,) = (tmp_path / "tasks").iterdir()
+    assert '"success":true' in (folder / "04-final-result.json").read_text()
+
+
+def test_the_readme_says_what_ci_runs() -> None:
+    """`.ci/run` calls README's test command."""
+    (command,) = re.findall(r"&& (\.venv/bin/python -m pytest)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+
+    assert f"\n{command}\n" in (ROOT / ".ci" / "run").read_text()
