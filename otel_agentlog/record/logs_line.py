@@ -1,0 +1,115 @@
+"""Turns what a logger was given into a line of type ``log``: level, origin, message, exception, details.
+
+Hides the many forms in which exceptions and callers come. Runs user code only where a message or an exception must become
+text, and survives whatever that raises.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from functools import lru_cache
+from types import FrameType
+from typing import Any
+
+from otel_agentlog.model import Line
+from otel_agentlog.record.ending import describe, message_of, type_name
+from otel_agentlog.record.logs_levels import word_of
+from otel_agentlog.record.recorder import Recorder
+
+MAX_STACK_LINES = 200
+"""Longest ``stack_info`` kept, in printed lines."""
+
+
+def log_line(number: int, message: str, logger: str, component: object) -> Line:
+    """The beginning of a line; the keys that every log line has."""
+    line: Line = {"type": "log", "level": word_of(number)}
+    if component is not None:
+        line["component"] = str(component)
+    line["logger"], line["message"] = logger, message
+    return line
+
+
+def add_origin(line: Line, frame: FrameType | None) -> None:
+    """Note the calling code."""
+    if frame is not None:
+        code = frame.f_code
+        line["module"], line["function"], line["line"] = module_of(code.co_filename), code.co_name, frame.f_lineno
+
+
+@lru_cache(maxsize=1024)
+def module_of(path: str) -> str:
+    """A source file's name without folder and ending, as stdlib ``logging`` names modules."""
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def caller(frame: FrameType | None, skip: int) -> FrameType | None:
+    """The frame ``skip`` calls further out; the outermost one if there are not that many."""
+    while skip > 0 and frame is not None and frame.f_back is not None:
+        frame, skip = frame.f_back, skip - 1
+    return frame
+
+
+def text_of(value: object) -> str:
+    """``str(value)``, also where that raises."""
+    if type(value) is str:
+        return value
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - __str__ is anybody's code
+        return f"<{type(value).__name__} whose __str__ raises>"
+
+
+def interpolated(event: object, args: tuple[Any, ...]) -> tuple[str, bool]:
+    """``event % args`` as stdlib does it; where that cannot be done the text as it is, and false."""
+    text = text_of(event)
+    if not args:
+        return text, True
+    try:
+        return text % (args[0] if len(args) == 1 and isinstance(args[0], Mapping) and args[0] else args), True
+    except Exception:  # noqa: BLE001 - a wrong format string, or an argument whose __str__ raises
+        return text, False
+
+
+def error_of(exc_info: object) -> BaseException | None:
+    """The exception meant by an ``exc_info``: true for the current one, an exception, or stdlib's triple."""
+    if isinstance(exc_info, BaseException):
+        return exc_info
+    if isinstance(exc_info, tuple):
+        return exc_info[1] if len(exc_info) > 1 and isinstance(exc_info[1], BaseException) else None
+    return sys.exc_info()[1] if exc_info else None
+
+
+def add_error(line: Line, error: BaseException | None, trace_id: str | None, record: Recorder) -> None:
+    """Note an exception; it is the same error, under the same ``error_id``, wherever this trace meets it again."""
+    if error is not None:
+        line["exception"] = describe(error, int(trace_id, 16) if trace_id else 0, record.classify)
+
+
+def printed_error(error: BaseException) -> dict[str, Any]:
+    """An exception for showing only: with its traceback each time, and without a mark that it was recorded."""
+    try:
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=64))
+    except Exception:  # noqa: BLE001 - groups that contain themselves, and hostile frames
+        text = f"{type_name(error)}: {message_of(error)}"
+    return {"type": type_name(error), "message": message_of(error), "traceback": text.rstrip("\n").split("\n")}
+
+
+def add_printed_error(line: Line, printed: str) -> None:
+    """Note an exception of which only the printed traceback is left."""
+    lines = printed.rstrip("\n").split("\n")
+    kind, _, message = lines[-1].partition(": ")
+    line["exception"] = {"type": kind.strip() or "Exception", "message": message, "traceback": lines}
+
+
+def stack_of(frame: FrameType | None) -> list[str]:
+    """The stack above a frame, one string per printed line, outermost call first."""
+    printed = "".join(traceback.format_stack(frame, limit=MAX_STACK_LINES // 2)) if frame is not None else ""
+    return stack_lines(printed)
+
+
+def stack_lines(printed: str) -> list[str]:
+    """A printed stack as it stands in ``details.stack_info``."""
+    return printed.rstrip("\n").split("\n")[-MAX_STACK_LINES:]
