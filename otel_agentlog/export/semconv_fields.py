@@ -64,7 +64,8 @@ def several(value: Any) -> int | None:
 def mapping_in(line: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """The object under a key; an empty one where there is none or, after a processor of the user's, something else."""
     value = line.get(key)
-    return value if isinstance(value, Mapping) else _NONE
+    # The check by type comes first because that of an abstract class costs 0.3 µs.
+    return value if type(value) is dict or isinstance(value, Mapping) else _NONE
 
 
 def copy(source: Mapping[str, Any], fields: Iterable[tuple[str, str, Convert]], target: dict[str, AttributeValue]) -> None:
@@ -130,6 +131,7 @@ RESPONSE = (
 TASK = (
     ("source", names.TASK_SOURCE, text),
     ("provider", names.TASK_PROVIDER, text),
+    ("workflow", names.TASK_WORKFLOW, text),
     ("tags", names.TASK_TAGS, texts),
     ("agent_type", names.OWN_AGENT_TYPE, text),
     ("agent_version", names.OWN_AGENT_VERSION, text),

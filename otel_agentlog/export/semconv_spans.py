@@ -92,8 +92,7 @@ def ai_start(line: Line, details: Details) -> Attributes:
         attributes[names.SERVER_ADDRESS] = address
         attributes[names.SERVER_PORT] = server_port(details)
     known = OPERATIONS.get(operation)
-    parameters = details.get("parameters")
-    if isinstance(parameters, Mapping):
+    if parameters := fields.mapping_in(details, "parameters"):
         _add_parameters(parameters, fields.PARAMETERS if known is None else fields.OTHER_PARAMETERS, attributes)
     if details.get("stream"):
         attributes[names.REQUEST_STREAM] = True
@@ -144,7 +143,7 @@ def ai_end(line: Line, details: Details) -> Attributes:
         attributes = _allowed(attributes, known.allowed)
     amount = fields.number(details.get("cost_usd"))
     if amount is not None:
-        attributes.update(_cost(amount, details.get("price")))
+        attributes.update(_cost(amount, fields.mapping_in(details, "price")))
     return attributes
 
 
@@ -157,9 +156,9 @@ def finish_reasons(line: Line, details: Details) -> list[str] | None:
     return ["error"] if begun and line.get("outcome") != Outcome.COMPLETED.value else None
 
 
-def _cost(amount: float, price: Any) -> Attributes:
+def _cost(amount: float, price: Details) -> Attributes:
     # Shaped like the convention's open proposal (semantic-conventions-genai #443), so that a rename is all it takes later.
-    source = fields.text(price.get("source")) if isinstance(price, Mapping) else None
+    source = fields.text(price.get("source"))
     cost: Attributes = {names.COST_AMOUNT: amount, names.COST_CURRENCY: "USD"}
     cost[names.COST_SOURCE] = "provider" if source == "provider" else "local"
     if source is not None:
@@ -180,9 +179,7 @@ def tool_start(line: Line, details: Details) -> Attributes:
     skill = details.get("skill")
     if skill is not None:
         fields.copy(skill if isinstance(skill, Mapping) else {"name": skill}, fields.SKILL, attributes)
-    command = details.get("command")
-    if isinstance(command, Mapping):
-        fields.copy(command, fields.COMMAND, attributes)
+    fields.copy(fields.mapping_in(details, "command"), fields.COMMAND, attributes)
     return attributes
 
 
@@ -191,8 +188,7 @@ def tool_suffix(details: Details) -> str:
     skill = details.get("skill")
     known = skill if isinstance(skill, Mapping) else {"name": skill}
     skill_name, resource = fields.text(known.get("name")), fields.text(known.get("resource_name"))
-    command = details.get("command")
-    program = fields.text(command.get("executable_name")) if isinstance(command, Mapping) else None
+    program = fields.text(fields.mapping_in(details, "command").get("executable_name"))
     if resource:
         return f" {skill_name} {resource}" if skill_name else f" {resource}"
     if program:

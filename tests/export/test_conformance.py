@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.export.semconv_operations import OPERATIONS
@@ -148,7 +148,12 @@ def _operations(draw: st.DrawFn) -> Pair:
     policy=st.sampled_from(["off", "preview", "full"]),
     intervals=st.lists(st.floats(0, 1e4), max_size=3),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=150,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 def test_whatever_happened_is_told_by_the_conventions(
     pairs: list[Pair], profile: Any, policy: Any, intervals: list[float]
 ) -> None:

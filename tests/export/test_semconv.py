@@ -210,6 +210,7 @@ def test_a_task_of_an_agent_is_an_invocation_and_any_other_is_a_workflow() -> No
     assert CONVENTIONS.start_attributes(workflow) == {
         "gen_ai.operation.name": "invoke_workflow",
         "gen_ai.workflow.name": "review",
+        "agentlog.task.workflow": "review",
         "agentlog.task.name": "Review PR 42",
         "agentlog.task.id": "task-abc123",
         "agentlog.component": "agent",

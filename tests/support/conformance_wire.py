@@ -20,6 +20,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -78,11 +79,12 @@ class Wire:
         self.conventions = Conventions(profile, content_policy, content_on)
         self._spans, self._reader = InMemorySpanExporter(), InMemoryMetricReader()
         self._records = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # the SDK left it so
-        tracers = TracerProvider(shutdown_on_exit=False)
+        nobody = Resource({})
+        tracers = TracerProvider(resource=nobody, shutdown_on_exit=False)
         tracers.add_span_processor(SimpleSpanProcessor(self._spans))
-        loggers = LoggerProvider(shutdown_on_exit=False)
+        loggers = LoggerProvider(nobody, shutdown_on_exit=False)
         loggers.add_log_record_processor(SimpleLogRecordProcessor(self._records))
-        meters = MeterProvider([self._reader], shutdown_on_exit=False)
+        meters = MeterProvider([self._reader], nobody, shutdown_on_exit=False)
         self._tracer, self._logger = tracers.get_tracer("test"), loggers.get_logger("test")
         self.metrics = Metrics(meters.get_meter("test"), profile)
 
