@@ -81,7 +81,7 @@ def reported_cost(usage: object) -> float | None:
     ticks = amount(usage, "cost_in_usd_ticks")
     if ticks is not None:
         return ticks / _TICKS_PER_USD
-    cost = _known(amount(usage, "cost"), amount(field(usage, "cost"), "total_cost"))
+    cost: float | None = _known(amount(usage, "cost"), amount(field(usage, "cost"), "total_cost"))
     if cost is None or field(usage, "is_byok") is not True:
         return cost
     upstream = amount(field(usage, "cost_details"), "upstream_inference_cost")
