@@ -285,8 +285,9 @@ class Operation:
         fields.update(self._end_fields(outcome))
         if events := foreign_events(self.span):
             fields["events"] = events
-        self._attributes = {**foreign_attributes(self.span, self.sent), **self._attributes}
+        foreign = foreign_attributes(self.span, self.sent)
         line = self._line("end", end_ns, LEVELS[outcome], self.kind.end_action(outcome), before, self.state, fields)
+        line["foreign"] = {key: value for key, value in foreign.items() if key not in line["attributes"]}
         envelope = record.clean(line, self._end_payload())
         close_span(self, record, envelope, end_ns)
         self._finished(outcome)

@@ -45,7 +45,9 @@ def close_span(operation: Operation, record: Recorder, envelope: Envelope, end_n
     """Put the outcome on the span of an end line, deliver the line, end the span."""
     line = envelope.line
     line.update(operation.ids())
-    attributes = _span_attributes(line, record.conventions.end_attributes(line))
+    # Others have put these on the span already, whatever the conventions think of them.
+    foreign = line.pop("foreign", None) or {}
+    attributes = {**foreign, **_span_attributes(line, record.conventions.end_attributes(line))}
     code, description = record.conventions.status(line)
     if code == "ERROR":
         line["status"] = {"code": code, "description": description} if description else {"code": code}

@@ -30,6 +30,9 @@ class Step(Operation):
     def _settle(self, context: Context, around: Operation | None) -> Context:
         context = super()._settle(context, around)
         self._details = {"plan": True} if self._plan else {}
+        agent = around.task.header.get("assigned_agent") if around is not None and around.task is not None else None
+        if self._plan and agent:
+            self._details["agent"] = agent
         if around is not None and around.step_id is not None:
             self._details["parent_step_id"] = around.step_id
         wanted = self._given_id or _NOT_IN_IDS.sub("-", self.name.lower()).strip("-") or "step"
