@@ -116,7 +116,8 @@ class _Event:
         self.name = text_of(event.get("logger") or event.get("logger_name") or getattr(source, "name", None) or _module(outside))
         component = event.get("component")
         self.component = None if component is None else text_of(component)
-        self.error = error_of(event.get("exc_info"))
+        # Some of structlog's own loggers leave it to the chain to know what .exception() means.
+        self.error = error_of(event.get("exc_info", method == "exception" and "exception" not in event))
         self.data = {key: value for key, value in event.items() if key not in _DROPPED and key not in _PARCEL}
         self._message = text_of(next((self.data.pop(key) for key in ("event", "message", "msg") if key in self.data), ""))
 
