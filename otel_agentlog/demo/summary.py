@@ -102,6 +102,7 @@ def after_tree(run: Run) -> str:
     lines = ["", *_figures(run), f"Processes   gateway {run.gateway_pid}, worker {run.worker_pid}: one folder, one trace"]
     lines.append(f"Folder      {run.folder}")
     lines += [f"            {each['folder']} ({each['name']}: {each['outcome']})" for each in sub_tasks(run)]
+    lines.append(f"Look again  agentlog show {run.task_id} --root {run.root}")
     if run.sends:
         lines += [f"Trace       {run.trace_id}", f"            {JAEGER.format(trace_id=run.trace_id)}", f"            {GRAFANA}"]
     lines += [f"Delivery    {_delivery('gateway', asdict(run.gateway_receipt))}"]

@@ -1,0 +1,41 @@
+"""What the demo prints for people, and what arrives where it sends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.demo.running import make_project, run_demo
+from tests.support.otlp_receiver import OtlpReceiver
+
+
+def test_people_are_told_what_came_out_and_where_it_is(tmp_path: Path) -> None:
+    """The report, the figures, the price's nature, the folders and the receipts; no trace to look for without a collector."""
+    ran = run_demo(tmp_path, make_project(tmp_path / "project"))
+
+    assert ran.code == 0, ran.err
+    assert f"Reviewing {tmp_path / 'project'} with offline agentlog-offline-demo" in ran.out
+    assert "The task completed." in ran.out
+    assert ran.main.final["result"] in ran.out
+    assert "at a demo price; nobody is charged" in ran.out
+    for folder in ran.folders:
+        assert str(folder.path) in ran.out
+    assert "(Find the last review: failed)" in ran.out
+    assert "no collector is set" in ran.out
+    assert "localhost:16686" not in ran.out
+
+
+def test_everything_is_delivered_where_there_is_a_collector(tmp_path: Path) -> None:
+    """Both processes' receipts say so, the spans that arrived are those of the folders, and the trace can be looked up."""
+    with OtlpReceiver() as receiver:
+        ran = run_demo(tmp_path, make_project(tmp_path / "project"), "--json", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.http_endpoint)
+        arrived = {span["span_id"] for span in receiver.spans()}
+
+    said = json.loads(ran.out)
+    recorded = {line["span_id"] for folder in ran.folders for line in folder.events if line.get("phase") == "end"}
+    assert ran.code == 0, ran.err
+    assert arrived == recorded
+    assert said["look"]["jaeger"] == f"http://localhost:16686/trace/{said['trace_id']}"
+    for receipt in said["receipts"].values():
+        assert (receipt["pending"], receipt["dropped"], receipt["in_time"]) == (0, 0, True)
+        assert receipt["delivered"] == receipt["recorded"] > 0
