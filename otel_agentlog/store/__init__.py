@@ -4,29 +4,45 @@ The only room that knows file names and bytes. The format is ``docs/format.md``.
 """
 
 from otel_agentlog.store.applog import RotatingLog, choose_directory
+from otel_agentlog.store.fields import mapping, number, objects, text
 from otel_agentlog.store.folder import TaskFolder
-from otel_agentlog.store.layout import parse_timestamp
+from otel_agentlog.store.layout import AGENT_OUTPUT, WEBHOOK_FLOW, parse_timestamp
 from otel_agentlog.store.reader import TaskReader, find_task, follow, list_tasks, read_lines
 from otel_agentlog.store.sink import FolderSink
 from otel_agentlog.store.spans import LogRecordLine, SpanRecord
 from otel_agentlog.store.spans_rebuild import records
-from otel_agentlog.store.summary import Tally
+from otel_agentlog.store.spans_tree import Figures, Node, Tree, tree
+from otel_agentlog.store.summary import Tally, replay
 from otel_agentlog.store.validate import validate
+from otel_agentlog.store.validate_report import Problem, Report
 
 __all__ = [
+    "AGENT_OUTPUT",
+    "WEBHOOK_FLOW",
+    "Figures",
     "FolderSink",
     "LogRecordLine",
+    "Node",
+    "Problem",
+    "Report",
     "RotatingLog",
     "SpanRecord",
     "Tally",
     "TaskFolder",
     "TaskReader",
+    "Tree",
     "choose_directory",
     "find_task",
     "follow",
     "list_tasks",
+    "mapping",
+    "number",
+    "objects",
     "parse_timestamp",
     "read_lines",
     "records",
+    "replay",
+    "text",
+    "tree",
     "validate",
 ]

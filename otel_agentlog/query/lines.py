@@ -1,0 +1,97 @@
+"""Hides how a task's two files of lines become one stream in the order of time, also while they grow."""
+
+from __future__ import annotations
+
+import heapq
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from otel_agentlog.model import Line
+from otel_agentlog.query.presence import is_abandoned
+from otel_agentlog.store import AGENT_OUTPUT, WEBHOOK_FLOW, TaskReader, follow, text
+
+POLL_SECONDS = 0.2
+"""How often, in seconds, a followed task is looked at."""
+
+_QUIET_POLLS = 10
+"""After this many polls without a line it is worth asking whether anybody still writes."""
+
+_MAX_BATCH = 1000
+"""Lines that are put in order at a time."""
+
+
+class LineStream:
+    """The lines of a task's webhook flow and of its output, told in the order of their times. For one thread."""
+
+    def __init__(self, task: TaskReader) -> None:
+        self._task = task
+        self._seen = {WEBHOOK_FLOW: 0, AGENT_OUTPUT: 0}
+        self.left_alone = False
+        """Whether `new` ended because the task's process is gone."""
+
+    def latest(self, count: int | None = None) -> list[Line]:
+        """Return the last `count` lines that are there, or all of them. Holds no more than it returns."""
+        numbered = ((_order(line), number, line) for number, line in enumerate(self._told()))
+        if count is None:
+            return [line for _, _, line in sorted(numbered, key=lambda entry: entry[:2])]
+        return [line for _, _, line in reversed(heapq.nlargest(count, numbered, key=lambda entry: entry[:2]))]
+
+    def _told(self) -> Iterator[Line]:
+        for name in self._seen:
+            self._seen[name] = 0
+            for line in self._task.lines(name):
+                self._seen[name] += 1
+                yield line
+
+    def new(self) -> Iterator[Line]:
+        """Yield the lines that come after those `latest` saw, until the task has ended or its process is gone."""
+        found: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
+        stop = threading.Event()
+        for name, seen in self._seen.items():
+            threading.Thread(target=self._watch, args=(name, seen, found.put, stop), name=f"follow {name}", daemon=True).start()
+        try:
+            yield from self._until_quiet(found)
+        finally:
+            stop.set()
+
+    def _watch(self, name: str, seen: int, put: Callable[[Line | None], None], stop: threading.Event) -> None:
+        try:
+            lines = follow(self._task, name=name, poll_seconds=POLL_SECONDS, stop=stop, until_ended=True)
+            for line in islice(lines, seen, None):
+                put(line)
+        finally:
+            put(None)
+
+    def _until_quiet(self, found: queue.SimpleQueue[Line | None]) -> Iterator[Line]:
+        watching, quiet = len(self._seen), 0
+        while watching:
+            batch = _batch(found)
+            watching -= batch.count(None)
+            yield from sorted((line for line in batch if line is not None), key=_order)
+            quiet = 0 if batch else quiet + 1
+            if quiet == _QUIET_POLLS:
+                quiet, self.left_alone = 0, self._is_left_alone()
+                if self.left_alone:
+                    return
+
+    def _is_left_alone(self) -> bool:
+        return is_abandoned(self._task, text(self._task.metadata() or {}, "status") or "")
+
+
+def _batch(found: queue.SimpleQueue[Line | None]) -> list[Line | None]:
+    """Whatever has come; nothing if nothing comes within a poll."""
+    batch: list[Line | None] = []
+    try:
+        batch.append(found.get(timeout=POLL_SECONDS))
+        while len(batch) < _MAX_BATCH:
+            batch.append(found.get_nowait())
+    except queue.Empty:
+        pass
+    return batch
+
+
+def _order(line: Line) -> str:
+    # Times of one format sort as text.
+    return text(line, "timestamp") or ""

@@ -1,0 +1,59 @@
+"""Hides how what a person typed becomes a task: an id, the beginning of one, ``last``, or a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from otel_agentlog.errors import TaskNotFoundError
+from otel_agentlog.store import TaskReader, find_task, list_tasks
+
+LAST = "last"
+"""Stands for the newest task."""
+
+_SHOWN = 5
+_PREFIX = "task-"
+
+
+def resolve(root: Path, wanted: str | None) -> TaskReader:
+    """Return the task a person means; the newest one for ``None`` and `LAST`.
+
+    Raises:
+        TaskNotFoundError: there is none, or several; the message says which come near.
+    """
+    if wanted is None or wanted == LAST:
+        return _newest(root)
+    if "/" in wanted and os.path.isdir(wanted):
+        return _at(Path(os.path.abspath(wanted)))
+    try:
+        return find_task(root, wanted)
+    except TaskNotFoundError as error:
+        begun = _beginning_with(root, wanted)
+        if not begun:
+            raise error from None
+    if len(begun) == 1:
+        return begun[0]
+    names = sorted(task.folder.name for task in begun)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    raise TaskNotFoundError(f"{wanted!r} is the beginning of several tasks: {', '.join(names[:_SHOWN])}{more}")
+
+
+def _newest(root: Path) -> TaskReader:
+    newest = next(list_tasks(root, newest_first=True), None)
+    if newest is None:
+        raise TaskNotFoundError(f"no tasks below {root}: expected folders of tasks, found none")
+    return newest
+
+
+def _at(path: Path) -> TaskReader:
+    found = next((task for task in list_tasks(path.parent) if task.folder.name == path.name), None)
+    if found is None:
+        raise TaskNotFoundError(f"{path}: expected the folder of a task, found none")
+    return found
+
+
+def _beginning_with(root: Path, wanted: str) -> list[TaskReader]:
+    """Tasks whose id begins so, with or without the ``task-`` in front."""
+    if not wanted:
+        return []
+    return [task for task in list_tasks(root) if task.folder.name.startswith((wanted, _PREFIX + wanted))]

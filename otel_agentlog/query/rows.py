@@ -1,0 +1,156 @@
+"""Hides how one row about a task comes together from its whole files, or from its lines while it has not ended."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from otel_agentlog.model import Outcome, State, timestamp
+from otel_agentlog.query.presence import is_abandoned
+from otel_agentlog.store import TaskReader, list_tasks, mapping, number, parse_timestamp, replay, text
+
+UNSUCCESSFUL = frozenset({Outcome.FAILED.value, Outcome.TIMED_OUT.value, Outcome.INTERRUPTED.value})
+"""Outcomes of a task that did not do its job, though nobody called it off."""
+
+_ENDS = frozenset(outcome.value for outcome in Outcome)
+_STATES = frozenset(state.value for state in State)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """One task at a glance. Every text is as it stands in the folder: not safe for a terminal."""
+
+    task_id: str
+    folder: Path
+    status: str
+    """A state; ``interrupted`` also where a process died and nobody has written that down yet."""
+    process_gone: bool
+    """Whether the folder says ``running`` and no process is at work on it."""
+    metadata: Mapping[str, Any]
+    """``metadata.json``; empty if it is not there."""
+    metrics: Mapping[str, Any]
+    """The figures of ``04-final-result.json``; counted from the lines while there is none."""
+    error: Mapping[str, Any] | None
+    """The exception it ended with: ``type``, ``message``, ``error_id``."""
+
+    @property
+    def name(self) -> str:
+        """Name for people; the id where there is none."""
+        return text(self.metadata, "name") or self.task_id
+
+    @property
+    def parent_task_id(self) -> str | None:
+        """The task it is a sub-task of."""
+        return text(self.metadata, "parent_task_id")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more is to be expected."""
+        return self.status in _ENDS
+
+    def time_ns(self, *keys: str) -> int | None:
+        """The first of these times of ``metadata.json`` that is known, in Unix nanoseconds."""
+        for key in keys:
+            try:
+                return parse_timestamp(text(self.metadata, key) or "")
+            except ValueError:
+                continue
+        return None
+
+    def as_json(self) -> dict[str, Any]:
+        """One flat object, in the words of the folder."""
+        known = {key: value for key, value in self.metadata.items() if key not in ("format_version", "updated_at", "delivery")}
+        return {
+            **known,
+            "task_id": self.task_id,
+            "name": self.name,
+            "status": self.status,
+            "process_gone": self.process_gone,
+            **self.metrics,
+            "error": None if self.error is None else dict(self.error),
+            "delivery": dict(mapping(self.metadata, "delivery")),
+            "folder": str(self.folder),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What `find_rows` found."""
+
+    rows: list[TaskRow]
+    """Newest first, at most as many as asked for."""
+    matching: int
+    """How many there are in all."""
+    tasks: int
+    """How many tasks there are below the root, whatever their status."""
+
+
+def find_rows(root: Path, *, statuses: Collection[str] = (), limit: int | None = None) -> Found:
+    """Return the tasks below `root`, newest first; with `statuses` only those that stand so."""
+    tasks, matching = 0, []
+    for task in list_tasks(root):
+        tasks += 1
+        metadata = task.metadata() or {}
+        if statuses and _standing(task, metadata)[0] not in statuses:
+            continue
+        matching.append((_created(task, metadata), task.folder.name, task))
+    matching.sort(key=lambda entry: entry[:2], reverse=True)
+    return Found([row_of(task) for _, _, task in matching[:limit]], len(matching), tasks)
+
+
+def row_of(task: TaskReader) -> TaskRow:
+    """Return the row of one task. Reads all its lines if it has not ended."""
+    metadata = task.metadata() or {}
+    status, gone = _standing(task, metadata)
+    final = task.final_result() or {}
+    metrics: Mapping[str, Any] = mapping(final, "metrics")
+    if not metrics:
+        metrics = replay(task).metrics()
+        if status not in _ENDS:
+            metrics = {**metrics, "duration_seconds": _elapsed(metadata, metrics)}
+    return TaskRow(
+        task_id=text(metadata, "task_id") or task.folder.name,
+        folder=task.folder,
+        status=status,
+        process_gone=gone,
+        metadata=metadata,
+        metrics=metrics,
+        error=mapping(final, "error") or None,
+    )
+
+
+def _standing(task: TaskReader, metadata: Mapping[str, Any]) -> tuple[str, bool]:
+    """How a task stands, and whether that is so because its process is gone."""
+    status = text(metadata, "status")
+    if status in _ENDS:
+        return status, False
+    # The final result is written before metadata.json says so: a kill can come between the two.
+    outcome = text(task.final_result() or {}, "outcome")
+    if outcome in _ENDS:
+        return outcome, False
+    # Without metadata.json there are at most the first lines of a process that was killed, or is about to write it.
+    status = status if status in _STATES else State.RUNNING.value
+    return (State.INTERRUPTED.value, True) if is_abandoned(task, status) else (status, False)
+
+
+def _elapsed(metadata: Mapping[str, Any], metrics: Mapping[str, Any]) -> float | None:
+    """Seconds since the start of a task that goes on."""
+    try:
+        began = parse_timestamp(text(metadata, "started_at") or "")
+    except ValueError:
+        return number(metrics, "duration_seconds")
+    return round(max(0, time.time_ns() - began) / 1e9, 3)
+
+
+def _created(task: TaskReader, metadata: Mapping[str, Any]) -> str:
+    created = text(metadata, "created_at")
+    if created is not None:
+        return created
+    try:
+        return timestamp(os.stat(task.folder, follow_symlinks=False).st_mtime_ns)
+    except OSError:
+        return ""
