@@ -79,7 +79,7 @@ class _Validation:
                 if skipped.file == name:
                     self._report.error(name, None, "a file with one JSON object", skipped.reason)
             return None
-        for path, expected, value in checker(_SCHEMA_OF[name])(found, ""):
+        for path, expected, value in checker(_SCHEMA_OF[name])(found):
             self._report.error(name, None, f"{path}: {expected}", value)
         return found
 

@@ -64,7 +64,7 @@ class LineChecks:
     def add(self, file: str, number: int, line: Line) -> None:
         """Check one line as such and against those before it."""
         self._report.lines += 1
-        for path, expected, found in checker(SCHEMA_OF[file])(line, ""):
+        for path, expected, found in checker(SCHEMA_OF[file])(line):
             self._report.error(file, number, f"{path}: {expected}" if path else expected, found)
         self._check_ids(file, number, line)
         self._note_artifacts(file, number, line)

@@ -1,13 +1,13 @@
 """Hides how a value is held against a JSON Schema, for the part of the language that our own schemas use.
 
 ``type const enum pattern minLength minimum maximum required properties items allOf if/then/else $ref`` (local) and truth values.
-A keyword outside this list is refused when the schema is loaded, so a schema can never be read more loosely than it says.
+A keyword outside this list is refused when the schema is compiled, so a schema is never read more loosely than it says.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple, TypeAlias
@@ -27,8 +27,12 @@ class Mismatch(NamedTuple):
     found: str
 
 
-Check: TypeAlias = Callable[[Any, str], Iterator[Mismatch]]
+Check: TypeAlias = Callable[[Any], list[Mismatch]]
+"""Takes a value and returns its mismatches."""
+
 _Schema: TypeAlias = Mapping[str, Any]
+_Part: TypeAlias = Callable[[Any, str, "list[Mismatch] | None"], bool]
+"""Whether a value fits; where a list is given, mismatches are added to it, else the first one is enough."""
 
 
 @cache
@@ -40,7 +44,7 @@ def schema(name: str) -> dict[str, Any]:
 
 @cache
 def checker(name: str) -> Check:
-    """Return the check of one of `SCHEMA_NAMES`: a value and a path prefix in, mismatches out."""
+    """Return the check of one of `SCHEMA_NAMES`."""
     return compiled(schema(name))
 
 
@@ -50,7 +54,16 @@ def compiled(root: _Schema) -> Check:
     Raises:
         ValueError: it uses a keyword that is not understood here.
     """
-    return _Compiler(root).check(root)
+    fits = _Compiler(root).part(root)
+
+    def check(value: Any) -> list[Mismatch]:
+        mismatches: list[Mismatch] = []
+        # Nearly every line fits, and finding that out is much cheaper than saying where one does not.
+        if not fits(value, "", None):
+            fits(value, "", mismatches)
+        return mismatches
+
+    return check
 
 
 def shown(value: Any, length: int = 80) -> str:
@@ -69,12 +82,10 @@ _TYPES: Mapping[str, Callable[[Any], bool]] = {
     "boolean": lambda value: isinstance(value, bool),
     "null": lambda value: value is None,
     "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
-    "integer": lambda value: not isinstance(value, bool) and (isinstance(value, int) or _is_whole(value)),
+    "integer": lambda value: (
+        (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
+    ),
 }
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, float) and value.is_integer()
 
 
 def _type_name(value: Any) -> str:
@@ -84,138 +95,137 @@ def _type_name(value: Any) -> str:
 class _Compiler:
     def __init__(self, root: _Schema) -> None:
         self._root = root
-        self._known: dict[str, Check] = {}
-        self._makers: Mapping[str, Callable[[Any], Check]] = {
+        self._known: dict[str, _Part] = {}
+        self._makers: Mapping[str, Callable[[Any], _Part]] = {
             "$ref": self._ref,
-            "type": self._type,
-            "const": self._const,
-            "enum": self._enum,
-            "pattern": self._pattern,
-            "minLength": self._min_length,
-            "minimum": self._minimum,
-            "maximum": self._maximum,
-            "required": self._required,
+            "type": _type,
+            "const": lambda constant: _enum([constant]),
+            "enum": _enum,
+            "pattern": _pattern,
+            "minLength": lambda least: _test(lambda v: not isinstance(v, str) or len(v) >= least, f"at least {least} characters"),
+            "minimum": lambda limit: _test(lambda v: not _TYPES["number"](v) or v >= limit, f"at least {limit}"),
+            "maximum": lambda limit: _test(lambda v: not _TYPES["number"](v) or v <= limit, f"at most {limit}"),
+            "required": _required,
             "properties": self._properties,
             "items": self._items,
-            "allOf": lambda parts: _all([self.check(part) for part in parts]),
-            "if": self.check,
+            "allOf": lambda parts: _all([self.part(part) for part in parts]),
         }
 
-    def check(self, part: _Schema | bool) -> Check:
+    def part(self, part: _Schema | bool) -> _Part:
         if isinstance(part, bool):
-            return _anything if part else _nothing
-        checks = []
+            return _test(lambda value: part, "nothing")
+        parts = [self._conditional(part)] if "if" in part else []
         for keyword, argument in part.items():
-            if keyword in _ANNOTATIONS or keyword in ("then", "else"):
-                continue
-            if keyword not in self._makers:
+            if keyword in self._makers:
+                parts.append(self._makers[keyword](argument))
+            elif keyword not in _PASSED_OVER:
                 raise ValueError(f"JSON Schema keyword {keyword!r} is not understood")
-            checks.append(self._conditional(part) if keyword == "if" else self._makers[keyword](argument))
-        return checks[0] if len(checks) == 1 else _all(checks)
+        return parts[0] if len(parts) == 1 else _all(parts)
 
-    def _ref(self, reference: str) -> Check:
+    def _ref(self, reference: str) -> _Part:
         if reference not in self._known:
-            # Recursion through a reference finds this stand-in.
-            self._known[reference] = lambda value, path: self._known[reference](value, path)
+            # A schema that refers to itself finds this stand-in.
+            self._known[reference] = lambda value, path, out: self._known[reference](value, path, out)
             part = self._root
             for step in reference.removeprefix("#/").split("/"):
                 part = part[step]
-            self._known[reference] = self.check(part)
+            self._known[reference] = self.part(part)
         return self._known[reference]
 
-    def _type(self, names: str | list[str]) -> Check:
-        allowed = [names] if isinstance(names, str) else names
-        tests, expected = [_TYPES[name] for name in allowed], " or ".join(allowed)
-        return _test(lambda value: any(test(value) for test in tests), expected)
+    def _properties(self, schemas: _Schema) -> _Part:
+        parts = {key: self.part(part) for key, part in schemas.items()}
 
-    def _const(self, constant: Any) -> Check:
-        return _test(lambda value: _same(value, constant), shown(constant))
+        def fits(value: Any, path: str, out: list[Mismatch] | None) -> bool:
+            if not isinstance(value, dict):
+                return True
+            fine = True
+            for key, part in parts.items():
+                if key in value and not part(value[key], _joined(path, key) if out is not None else "", out):
+                    if out is None:
+                        return False
+                    fine = False
+            return fine
 
-    def _enum(self, members: list[Any]) -> Check:
-        return _test(lambda value: any(_same(value, member) for member in members), f"one of {', '.join(map(str, members))}")
+        return fits
 
-    def _pattern(self, pattern: str) -> Check:
-        search = re.compile(pattern).search
-        return _test(lambda value: not isinstance(value, str) or search(value) is not None, f"text that matches {pattern}")
+    def _items(self, item_schema: _Schema | bool) -> _Part:
+        part = self.part(item_schema)
 
-    def _min_length(self, length: int) -> Check:
-        return _test(lambda value: not isinstance(value, str) or len(value) >= length, f"at least {length} characters")
+        def fits(value: Any, path: str, out: list[Mismatch] | None) -> bool:
+            if not isinstance(value, list):
+                return True
+            fitting = [part(item, f"{path}[{index}]", out) for index, item in enumerate(value)]
+            return all(fitting)
 
-    def _minimum(self, limit: float) -> Check:
-        return _test(lambda value: not _TYPES["number"](value) or value >= limit, f"at least {limit}")
+        return fits
 
-    def _maximum(self, limit: float) -> Check:
-        return _test(lambda value: not _TYPES["number"](value) or value <= limit, f"at most {limit}")
-
-    def _required(self, keys: list[str]) -> Check:
-        def check(value: Any, path: str) -> Iterator[Mismatch]:
-            if isinstance(value, dict):
-                for key in keys:
-                    if key not in value:
-                        yield Mismatch(_joined(path, key), "a value", "nothing")
-
-        return check
-
-    def _properties(self, parts: _Schema) -> Check:
-        checks = {key: self.check(part) for key, part in parts.items()}
-
-        def check(value: Any, path: str) -> Iterator[Mismatch]:
-            if isinstance(value, dict):
-                for key, each in checks.items():
-                    if key in value:
-                        yield from each(value[key], _joined(path, key))
-
-        return check
-
-    def _items(self, part: _Schema | bool) -> Check:
-        item_check = self.check(part)
-
-        def check(value: Any, path: str) -> Iterator[Mismatch]:
-            if isinstance(value, list):
-                for index, item in enumerate(value):
-                    yield from item_check(item, f"{path}[{index}]")
-
-        return check
-
-    def _conditional(self, part: _Schema) -> Check:
-        condition, yes, no = self.check(part["if"]), self.check(part.get("then", True)), self.check(part.get("else", True))
-
-        def check(value: Any, path: str) -> Iterator[Mismatch]:
-            return (yes if next(condition(value, path), None) is None else no)(value, path)
-
-        return check
+    def _conditional(self, part: _Schema) -> _Part:
+        condition, yes, no = self.part(part["if"]), self.part(part.get("then", True)), self.part(part.get("else", True))
+        return lambda value, path, out: (yes if condition(value, path, None) else no)(value, path, out)
 
 
-_ANNOTATIONS = frozenset({"$schema", "$id", "$defs", "title", "description"})
+_PASSED_OVER = frozenset({"$schema", "$id", "$defs", "title", "description", "if", "then", "else"})
 
 
-def _anything(value: Any, path: str) -> Iterator[Mismatch]:
-    return iter(())
+def _all(parts: list[_Part]) -> _Part:
+    def fits(value: Any, path: str, out: list[Mismatch] | None) -> bool:
+        fine = True
+        for part in parts:
+            if not part(value, path, out):
+                if out is None:
+                    return False
+                fine = False
+        return fine
+
+    return fits
 
 
-def _nothing(value: Any, path: str) -> Iterator[Mismatch]:
-    return iter((Mismatch(path, "nothing", shown(value)),))
+def _test(passes: Callable[[Any], bool], expected: str) -> _Part:
+    def fits(value: Any, path: str, out: list[Mismatch] | None) -> bool:
+        if passes(value):
+            return True
+        if out is not None:
+            out.append(Mismatch(path, expected, shown(value)))
+        return False
+
+    return fits
 
 
-def _all(checks: list[Check]) -> Check:
-    def check(value: Any, path: str) -> Iterator[Mismatch]:
-        for each in checks:
-            yield from each(value, path)
-
-    return check
-
-
-def _test(passes: Callable[[Any], bool], expected: str) -> Check:
-    def check(value: Any, path: str) -> Iterator[Mismatch]:
-        if not passes(value):
-            yield Mismatch(path, expected, shown(value))
-
-    return check
+def _type(names: str | list[str]) -> _Part:
+    if isinstance(names, str):
+        return _test(_TYPES[names], names)
+    tests = [_TYPES[name] for name in names]
+    return _test(lambda value: any(test(value) for test in tests), " or ".join(names))
 
 
-def _same(a: Any, b: Any) -> bool:
+def _enum(members: list[Any]) -> _Part:
+    if all(isinstance(member, str) for member in members):
+        texts = frozenset(members)
+        return _test(lambda value: isinstance(value, str) and value in texts, _listed(members))
     # In JSON true is not 1.
-    return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
+    return _test(
+        lambda value: any(value == m and isinstance(value, bool) == isinstance(m, bool) for m in members), _listed(members)
+    )
+
+
+def _listed(members: list[Any]) -> str:
+    texts = [member if isinstance(member, str) else shown(member) for member in members]
+    return texts[0] if len(texts) == 1 else f"one of {', '.join(texts)}"
+
+
+def _pattern(pattern: str) -> _Part:
+    search = re.compile(pattern).search
+    return _test(lambda value: not isinstance(value, str) or search(value) is not None, f"text that matches {pattern}")
+
+
+def _required(keys: list[str]) -> _Part:
+    def fits(value: Any, path: str, out: list[Mismatch] | None) -> bool:
+        missing = [key for key in keys if key not in value] if isinstance(value, dict) else []
+        if out is not None:
+            out.extend(Mismatch(_joined(path, key), "a value", "nothing") for key in missing)
+        return not missing
+
+    return fits
 
 
 def _joined(path: str, key: str) -> str:

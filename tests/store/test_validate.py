@@ -568,7 +568,7 @@ def test_our_checker_agrees_with_jsonschema(instance: tuple[str, Any]) -> None:
     """On whether a document is valid, and on where it is not."""
     name, document = instance
 
-    ours = list(checker(name)(document, ""))
+    ours = list(checker(name)(document))
     theirs = list(VALIDATORS[name].iter_errors(document))
 
     assert bool(ours) == bool(theirs), (ours, theirs)
@@ -595,7 +595,7 @@ def test_every_line_of_the_golden_folders_fits_its_schema() -> None:
     for name, documents in SAMPLES.items():
         for document in documents:
             VALIDATORS[name].validate(document)
-            assert list(checker(name)(document, "")) == []
+            assert list(checker(name)(document)) == []
 
 
 def test_validation_needs_nothing_but_the_core() -> None:
@@ -610,4 +610,4 @@ def test_lines_can_be_validated_while_they_are_read() -> None:
     data = (GOLDEN / TASK / EVENTS).read_bytes()
     check = checker("event-line")
 
-    assert [mismatch for line in LineReader(lambda complain: [data]) for mismatch in check(line, "")] == []
+    assert [mismatch for line in LineReader(lambda complain: [data]) for mismatch in check(line)] == []
