@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
@@ -24,6 +25,8 @@ from opentelemetry.trace import ProxyTracerProvider
 
 from otel_agentlog._version import __version__
 from otel_agentlog.export import otlp
+from otel_agentlog.export.adopt import Adopt, AdoptSpans
+from otel_agentlog.export.cleaning import Clean
 from otel_agentlog.export.courier import Courier, Sender, Ticket
 from otel_agentlog.export.metrics import Metrics
 from otel_agentlog.export.semconv import ContentPolicy, Conventions, Profile
@@ -34,6 +37,9 @@ from otel_agentlog.settings import SIGNALS, Settings
 
 SCOPE = "otel_agentlog"
 """Name of the instrumentation scope of everything recorded here."""
+
+_adopting: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
+"""Providers whose foreign spans are filed already; a second `configure` must not file them twice."""
 
 _made: dict[str, Any] = {}
 """Providers made by an earlier `Telemetry`: OpenTelemetry lets each be set once, so a second `configure` goes on with them."""
@@ -55,10 +61,13 @@ class Telemetry:
         *,
         receipt: Callable[[Sequence[Ticket], str | None], None],
         failed: Callable[[str, BaseException], None],
+        adopt: Adopt = lambda context, start: None,
+        clean: Clean | None = None,
     ) -> None:
         for signal in SIGNALS:
             otlp.check(settings, signal)
         self._settings, self._receipt, self._failed = settings, receipt, failed
+        self._adopt, self._clean = adopt, clean
         self.conventions = conventions_of(settings)
         self._metrics: Metrics | None = None
         self._meter_provider: MeterProvider | None = None
@@ -94,8 +103,12 @@ class Telemetry:
         own = provider is made
         if isinstance(provider, TracerProvider):
             self.resource = provider.resource
+            # Before the spans are collected: what was filed gives the span its ticket.
+            if provider not in _adopting:
+                provider.add_span_processor(AdoptSpans(self._adopt, SCOPE, self._failed))
+                _adopting.add(provider)
             if self._settings.exporter("traces") != "none" and (own or self._settings.endpoint_given):
-                provider.add_span_processor(CollectSpans(self.courier, self.sink.ticket_of, only_own=not own))
+                provider.add_span_processor(CollectSpans(self.courier, self.sink.ticket_of, self._clean, only_own=not own))
         return provider.get_tracer(SCOPE, __version__, SCHEMA_URL)
 
     def _join_logs(self) -> _logs.Logger | None:
@@ -108,7 +121,7 @@ class Telemetry:
             made = _made["logs"] = provider = LoggerProvider(resource=self.resource, shutdown_on_exit=False)
             _logs.set_logger_provider(provider)
         if provider is made and isinstance(provider, LoggerProvider) and self._settings.exporter("logs") != "none":
-            provider.add_log_record_processor(CollectLogs(self.courier, lambda: self.sink.current_ticket))
+            provider.add_log_record_processor(CollectLogs(self.courier, lambda: self.sink.current_ticket, self._clean))
         return provider.get_logger(SCOPE, __version__, SCHEMA_URL)
 
     def _join_metrics(self) -> None:

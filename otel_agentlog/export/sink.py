@@ -15,11 +15,15 @@ from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, format_span_id
 
+from otel_agentlog.export.cleaning import Clean, cleaned_log, cleaned_span
 from otel_agentlog.export.courier import Courier, Item, Ticket
 from otel_agentlog.export.metrics import Metrics
 from otel_agentlog.export.records import LogFields, details_event_fields, exception_fields, is_details_event, log_fields
 from otel_agentlog.export.semconv import Conventions
 from otel_agentlog.model import Envelope, Line, is_exception_record, is_log_record
+
+OWN_SCOPE = "otel_agentlog"
+"""Instrumentation scope of everything recorded here; it was cleaned before it came here."""
 
 MAX_OPEN = 100_000
 """Spans that wait for their end before they are sent; a leak of spans must not become a leak of memory."""
@@ -116,15 +120,23 @@ def records_of(line: Line, conventions: Conventions, ai_starts: dict[str, Line])
 class CollectSpans(SpanProcessor):
     """Takes finished, sampled spans to the courier."""
 
-    def __init__(self, courier: Courier, ticket_of: Callable[[ReadableSpan], Ticket | None], only_own: bool) -> None:
-        self._courier, self._ticket_of, self._only_own = courier, ticket_of, only_own
+    def __init__(
+        self, courier: Courier, ticket_of: Callable[[ReadableSpan], Ticket | None], clean: Clean | None, *, only_own: bool
+    ) -> None:
+        self._courier, self._ticket_of, self._clean, self._only_own = courier, ticket_of, clean, only_own
 
     def on_end(self, span: ReadableSpan) -> None:
         ticket = self._ticket_of(span)
         context = span.get_span_context()
         if context is None or not context.trace_flags.sampled or (ticket is None and self._only_own):
             return
-        self._courier.put(Item("traces", span, ticket or Ticket(None, None)))
+        ticket = ticket or Ticket(None, None)
+        clean, scope = self._clean, span.instrumentation_scope
+        if clean is None or (scope is not None and scope.name == OWN_SCOPE and not span.events):
+            self._courier.put(Item("traces", span, ticket))
+        else:
+            # What others put on spans was not cleaned by us yet; that takes time, so the courier's thread does it.
+            self._courier.do(lambda: self._courier.put(Item("traces", cleaned_span(span, clean), ticket)))
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._courier.flush(timeout_millis / 1000)
@@ -133,11 +145,15 @@ class CollectSpans(SpanProcessor):
 class CollectLogs(LogRecordProcessor):
     """Takes log records of every logger to the courier."""
 
-    def __init__(self, courier: Courier, current_ticket: Callable[[], Ticket]) -> None:
-        self._courier, self._current_ticket = courier, current_ticket
+    def __init__(self, courier: Courier, current_ticket: Callable[[], Ticket], clean: Clean | None) -> None:
+        self._courier, self._current_ticket, self._clean = courier, current_ticket, clean
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        self._courier.put(Item("logs", log_record, self._current_ticket()))
+        clean, scope = self._clean, log_record.instrumentation_scope
+        if clean is None or (scope is not None and scope.name == OWN_SCOPE):
+            self._courier.put(Item("logs", log_record, self._current_ticket()))
+        else:
+            self._courier.do(lambda: self._courier.put(Item("logs", cleaned_log(log_record, clean), Ticket(None, None))))
 
     def shutdown(self) -> None:
         """The courier is shut down by whoever made it."""

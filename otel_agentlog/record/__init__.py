@@ -1,5 +1,6 @@
 """What happened: tasks, steps, AI calls, tool runs, webhooks and log lines, cleaned once and handed to the sinks."""
 
+from otel_agentlog.record.adopted import adopt
 from otel_agentlog.record.ai import AiCall
 from otel_agentlog.record.binding import Binding, bind
 from otel_agentlog.record.console import console_sink
@@ -35,6 +36,7 @@ __all__ = [
     "ToolRun",
     "Webhook",
     "add_ids",
+    "adopt",
     "ai_call",
     "bind",
     "configure_logs",

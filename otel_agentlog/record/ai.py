@@ -56,6 +56,7 @@ class AiCall(Attempted):
         self._billed: list[tuple[Response, Billing]] = []
         """Every response that was paid for, those of failed attempts too."""
         self._reader: StreamReader | None = None
+        self._lent: list[Response] = []
         self._chunks = 0
         self._stream_reason: str | None = None
         self._first_chunk_ns: int | None = None
@@ -143,6 +144,10 @@ class AiCall(Attempted):
 
     # -- inside -----------------------------------------------------------------------------------------------------------
 
+    def lend(self, response: Response) -> None:
+        """Take what the client library's own span said, where nobody told more."""
+        self._lent.append(response)
+
     def returned(self, result: Any) -> None:
         if self._response is None and self._reader is None and result is not None:
             self.record(result)
@@ -207,6 +212,9 @@ class AiCall(Attempted):
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
         self._take_stream()
+        if not any_known(self._usage):
+            for lent in self._lent:
+                self._take(lent)
         response = self._response or Response()
         details = self._common_details()
         details.update(self._usage.known())
@@ -214,17 +222,8 @@ class AiCall(Attempted):
         if cost := self._find_cost(response):
             details["cost_usd"] = cost.amount_usd
             details["price"] = {"source": cost.source, **({"version": cost.version} if cost.version else {})}
-        if response.finish_reasons:
-            details["finish_reasons"] = list(response.finish_reasons)
-        if response.response_id:
-            details["response_id"] = response.response_id
-        if response.model:
-            details["response_model"] = response.model
-        if self._given_stream:
-            details["stream"] = True
-        if self._first_chunk_ns is not None:
-            details["time_to_first_chunk_ms"] = round((self._first_chunk_ns - self._monotonic_start) / 1e6, 3)
-            details["chunks"] = self._chunks
+        details.update(_said(response))
+        details.update(self._stream_details())
         if self._conversation_id is not None:
             details["conversation_id"] = self._conversation_id
         details["attempts"] = self.attempts
@@ -234,6 +233,13 @@ class AiCall(Attempted):
         if self._stream_reason is not None and outcome is Outcome.COMPLETED:
             fields["reason"] = self._stream_reason
         return fields
+
+    def _stream_details(self) -> dict[str, Any]:
+        details: dict[str, Any] = {"stream": True} if self._given_stream else {}
+        if self._first_chunk_ns is not None:
+            details["time_to_first_chunk_ms"] = round((self._first_chunk_ns - self._monotonic_start) / 1e6, 3)
+            details["chunks"] = self._chunks
+        return details
 
     def _end_payload(self) -> dict[str, Any] | None:
         return {"chunk_intervals_ms": self._intervals_ms} if self._intervals_ms else None
@@ -259,6 +265,15 @@ class AiCall(Attempted):
     def _finished(self, outcome: Outcome) -> None:
         if self.task is not None:
             self.task.ai_calls += 1
+
+
+def _said(response: Response) -> dict[str, Any]:
+    said = {
+        "finish_reasons": list(response.finish_reasons),
+        "response_id": response.response_id,
+        "response_model": response.model,
+    }
+    return {key: value for key, value in said.items() if value}
 
 
 def any_known(usage: Usage) -> bool:

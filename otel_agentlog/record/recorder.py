@@ -19,6 +19,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, Tracer
 
 from otel_agentlog.model import Envelope, Line, Processor, Sink, TaskRef, count_items, timestamp
+from otel_agentlog.tagged import untagged
 
 WARNING_INTERVAL_S = 60.0
 """Shortest time between two reports of lost records, in seconds."""
@@ -132,6 +133,16 @@ class Recorder:
         envelope.truncated += cleaned.truncated
         result: dict[str, Any] = cleaned.value
         return result
+
+    def clean_value(self, value: Any) -> Any:
+        """Any value, redacted and bounded, with numbers and bytes as they are; something harmless where that fails."""
+        if self._cleaner is None:
+            return value
+        try:
+            return untagged(self._cleaner.clean(value).value)
+        except Exception as error:  # noqa: BLE001 - fail closed, as in `clean`
+            self.failed("processor", error)
+            return "[redacted: processor failed]"
 
     def clean_text(self, text: str) -> str:
         """One string, redacted and bounded."""

@@ -9,6 +9,7 @@ from opentelemetry.trace import Status, StatusCode, format_span_id, format_trace
 from otel_agentlog.model import Envelope, Line
 from otel_agentlog.record.foreign import link_lines
 from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.tagged import untagged_attributes
 
 if TYPE_CHECKING:
     from otel_agentlog.record.operation import Operation
@@ -22,7 +23,7 @@ def open_span(operation: Operation, record: Recorder, envelope: Envelope) -> Non
     name, kind = convention.span_name(line), convention.span_kind(line)
     attributes = _span_attributes(line, convention.start_attributes(line))
     links = operation.links()
-    operation.span = record.start_span(name, operation.outer, kind, attributes, operation.start_ns, links)
+    operation.span = record.start_span(name, operation.outer, kind, untagged_attributes(attributes), operation.start_ns, links)
     above, own = get_current_span(operation.outer).get_span_context(), operation.span.get_span_context()
     line["trace_id"], line["span_id"] = format_trace_id(own.trace_id), format_span_id(own.span_id)
     if above.is_valid:
@@ -52,9 +53,10 @@ def close_span(operation: Operation, record: Recorder, envelope: Envelope, end_n
     if code == "ERROR":
         line["status"] = {"code": code, "description": description} if description else {"code": code}
     line["attributes"] = attributes
-    envelope.task, envelope.time_ns, envelope.context = operation.task, end_ns, set_span_in_context(operation.span, operation.outer)
+    envelope.task, envelope.time_ns = operation.task, end_ns
+    envelope.context = set_span_in_context(operation.span, operation.outer)
     try:
-        operation.span.set_attributes(attributes)
+        operation.span.set_attributes(untagged_attributes(attributes))
         if code == "ERROR":
             operation.span.set_status(Status(StatusCode.ERROR, description))
         record.deliver(envelope)

@@ -6,8 +6,6 @@ that looks like one but is not well-formed stays what it is.
 
 from __future__ import annotations
 
-import base64
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,13 +14,12 @@ import orjson
 from otel_agentlog.model import Line
 from otel_agentlog.store.lines import MAX_LINE_BYTES
 from otel_agentlog.store.reader import TaskReader
-
-_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+from otel_agentlog.tagged import untagged
 
 
 def decoded(value: Any) -> Any:
     """Return a value from a line with tagged bytes and floats as such."""
-    return _replaced(value, _untagged)
+    return untagged(value)
 
 
 def with_artifacts(value: Any, task: TaskReader) -> Any:
@@ -49,17 +46,6 @@ def _replaced(value: Any, replacement: Callable[[str, Any], Any]) -> Any:
         if found is not None:
             return found
     return {key: _replaced(item, replacement) for key, item in value.items()}
-
-
-def _untagged(tag: str, content: Any) -> Any:
-    if tag == "$float":
-        return _FLOATS.get(content) if isinstance(content, str) else None
-    if tag == "$bytes" and isinstance(content, str):
-        try:
-            return base64.b64decode(content, validate=True)
-        except ValueError:
-            return None
-    return None
 
 
 def _artifact(task: TaskReader, reference: Any) -> Any:

@@ -1,0 +1,44 @@
+"""Values that JSON cannot say, as they stand in lines: objects with one key that begins with a dollar sign.
+
+``{"$bytes": "<base64>"}``, ``{"$float": "NaN"|"Infinity"|"-Infinity"}``. A user's own object of that look has one more
+dollar sign in its key, which is taken away here.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from typing import Any
+
+_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def untagged(value: Any) -> Any:
+    """The value as it was before it was written; what only looks like a tag stays as it is."""
+    kind = type(value)
+    if kind is list:
+        return [untagged(item) for item in value]
+    if kind is not dict:
+        return value
+    if len(value) == 1:
+        ((key, content),) = value.items()
+        if key[:1] == "$":
+            return _meant(key, content)
+    return {key: untagged(item) for key, item in value.items()}
+
+
+def untagged_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes with their values as they were; cheap where they are plain, as nearly always."""
+    return {key: untagged(value) if type(value) in (dict, list) else value for key, value in attributes.items()}
+
+
+def _meant(key: str, content: Any) -> Any:
+    if key == "$float" and isinstance(content, str) and content in _FLOATS:
+        return _FLOATS[content]
+    if key == "$bytes" and isinstance(content, str):
+        try:
+            return base64.b64decode(content, validate=True)
+        except ValueError:
+            pass
+    return {key[1:] if key.startswith("$$") else key: untagged(content)}
