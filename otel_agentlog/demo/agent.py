@@ -15,7 +15,7 @@ from otel_agentlog.demo.models import Model
 from otel_agentlog.demo.pace import Pace
 from otel_agentlog.demo.survey import look_at, printable
 from otel_agentlog.demo.talk import Talk
-from otel_agentlog.demo.toolbox import Toolbox
+from otel_agentlog.demo.toolbox import WORKING_TIME_S, Toolbox
 
 LARGEST = 5
 
@@ -68,7 +68,7 @@ class Reviewer:
 
     def _check_syntax(self) -> None:
         with agentlog.step("check syntax"):
-            self._pace.show(1.5)
+            self._pace.show(WORKING_TIME_S)
             copy = syntax.copy_sources(self._survey, self._scratch)
             self._facts.update(sources_compiled=len(copy.names), sources_left_out=copy.left_out, syntax_problems=[])
             try:
@@ -91,7 +91,7 @@ class Reviewer:
     @agentlog.tool("FindTests")
     def _find_tests(self) -> list[str]:
         """As a decorator, a tool run records arguments and result by itself."""
-        self._pace.show(2.5)
+        self._pace.show(WORKING_TIME_S)
         names = [file.name for file in self._survey.files]
         return [name for name in names if os.path.basename(name).startswith("test_") or "/tests/" in f"/{name}"][:100]
 
@@ -106,7 +106,7 @@ class Reviewer:
     def _read_last_review(self) -> str:
         path = os.path.join(self._scratch, "last-review.md")
         with agentlog.tool("Read", arguments={"path": path}) as run:
-            self._pace.show(2.5)
+            self._pace.show(WORKING_TIME_S)
             with open(path, encoding="utf-8") as file:
                 run.result = text = file.read()
         return text

@@ -18,7 +18,7 @@ MOST_FILES_LISTED = 500
 MOST_ATTEMPTS = 7
 FIRST_WAIT_S = 0.05
 
-WORKING_TIME_S = 2.5
+WORKING_TIME_S = 3.0
 """How long a tool takes with ``--slow``, in seconds."""
 
 DEFINITIONS: tuple[dict[str, Any], ...] = (

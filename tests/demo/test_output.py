@@ -39,3 +39,15 @@ def test_everything_is_delivered_where_there_is_a_collector(tmp_path: Path) -> N
     for receipt in said["receipts"].values():
         assert (receipt["pending"], receipt["dropped"], receipt["in_time"]) == (0, 0, True)
         assert receipt["delivered"] == receipt["recorded"] > 0
+
+
+def test_the_commands_in_the_page_about_it_work(tmp_path: Path) -> None:
+    """Every ``jq`` and ``find`` line of ``docs/demo.md`` prints something when run where the page says."""
+    page = (Path(__file__).parents[2] / "docs" / "demo.md").read_text()
+    commands = [line.removeprefix("$ ") for line in page.splitlines() if line.startswith(("$ jq ", "$ cd .. && find "))]
+    ran = run_demo(tmp_path, make_project(tmp_path / "project"))
+
+    answers = [ran.shell(f"cd {ran.main.path}; {command}") for command in commands]
+
+    assert len(commands) == 7
+    assert [command for command, answer in zip(commands, answers, strict=True) if not answer.strip()] == []
