@@ -37,14 +37,16 @@ def main(argv: list[str] | None = None) -> int:
     except (_UsageError, models.ProviderUnavailableError, agentlog.ConfigurationError) as error:
         sys.stderr.write(f"agentlog demo: {error}\n")
         return USAGE_ERROR
-    with tempfile.TemporaryDirectory(prefix="agentlog-demo-", ignore_cleanup_errors=True) as scratch:
-        return _run(job, settings, scratch, as_json=options.json)
+    try:
+        with tempfile.TemporaryDirectory(prefix="agentlog-demo-", ignore_cleanup_errors=True) as scratch:
+            return _run(job, settings, scratch, as_json=options.json)
+    except KeyboardInterrupt:
+        return worker.INTERRUPTED
 
 
 def _run(job: Job, settings: agentlog.Settings, scratch: str, *, as_json: bool) -> int:
     if not as_json:
-        sys.stdout.write(f"Reviewing {printable(job.path)} with {job.provider} {job.model} …\n")
-        sys.stdout.flush()
+        _say(f"Reviewing {printable(job.path)} with {job.provider} {job.model} …\n")
     write_job(scratch, job)
     queued = gateway.receive(job)
     environment = processes.child_environment(os.environ, queued.carrier)
@@ -60,18 +62,27 @@ def _run(job: Job, settings: agentlog.Settings, scratch: str, *, as_json: bool) 
         gateway_receipt=agentlog.flush(),
         worker=worker.read_report(scratch),
     )
+    if not run.folder.is_dir():
+        sys.stderr.write(f"agentlog demo: nothing was recorded; expected a directory that can be written at {run.root}\n")
+        return worker.FAILED
     if as_json:
-        sys.stdout.write(json.dumps(summary.as_json(run), ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(summary.as_json(run)) + "\n")
     else:
         _tell(run)
     return _exit_code(code)
 
 
 def _tell(run: summary.Run) -> None:
-    sys.stdout.write(f"\n{summary.before_tree(run)}\n")
-    sys.stdout.flush()
+    _say(f"\n{summary.before_tree(run)}\n")
     processes.show_tree(run.task_id, str(run.root), processes.child_environment(os.environ, {}))
-    sys.stdout.write(summary.after_tree(run))
+    _say(summary.after_tree(run))
+
+
+def _say(text: str) -> None:
+    """Print what a terminal of any encoding can take. A model's words may hold control characters: they are left out."""
+    encoding = sys.stdout.encoding or "utf-8"
+    shown = "".join(c for c in text if c.isprintable() or c in "\n\t")
+    sys.stdout.write(shown.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
 
 

@@ -80,12 +80,13 @@ class Reviewer:
     def _have_tests_summarised(self) -> None:
         """A task inside a task: it has a folder of its own, in the same trace."""
         given = {key: self._facts.get(key) for key in ("tests", "test_files")}
-        with agentlog.step("summarise tests"):
-            subtask = agentlog.task("Summarise the tests", agent="test-summariser", input=given)
-            with subtask:
-                names = self._find_tests()
-                subtask.result = self._talk.ask(subtask, _with_facts("Summarise the tests in a sentence.", given))
-                log.info("tests summarised", test_files=len(names))
+        with (
+            agentlog.step("summarise tests"),
+            agentlog.task("Summarise the tests", agent="test-summariser", input=given) as subtask,
+        ):
+            names = self._find_tests()
+            subtask.result = self._talk.ask(subtask, _with_facts("Summarise the tests in a sentence.", given))
+            log.info("tests summarised", test_files=len(names))
         self._facts["tests_summary"] = subtask.result
 
     @agentlog.tool("FindTests")

@@ -25,6 +25,17 @@ def test_people_are_told_what_came_out_and_where_it_is(tmp_path: Path) -> None:
     assert "localhost:16686" not in ran.out
 
 
+def test_a_terminal_of_any_encoding_will_do(tmp_path: Path) -> None:
+    """What it cannot show is escaped."""
+    place = tmp_path / "caf\u00e9"
+    place.mkdir()
+
+    ran = run_demo(tmp_path, place, PYTHONIOENCODING="ascii")
+
+    assert ran.code == 0, ran.err
+    assert "# Review of `caf\\xe9`" in ran.out
+
+
 def test_everything_is_delivered_where_there_is_a_collector(tmp_path: Path) -> None:
     """Both processes' receipts say so, the spans that arrived are those of the folders, and the trace can be looked up."""
     with OtlpReceiver() as receiver:

@@ -178,6 +178,16 @@ def test_what_cannot_be_reviewed_is_named(tmp_path: Path, arguments: tuple[str, 
     assert not ran.root.exists()
 
 
+def test_a_root_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """Recording never hurts the agent, so it runs; but a demo without a record has failed, and says why."""
+    (tmp_path / "tasks").write_text("a file where the folders should go")
+
+    ran = run_demo(tmp_path, tmp_path)
+
+    assert ran.code == 1
+    assert f"agentlog demo: nothing was recorded; expected a directory that can be written at {ran.root}\n" in ran.err
+
+
 def test_modules_in_the_working_directory_are_not_imported(tmp_path: Path) -> None:
     """A directory with a ``json.py`` of its own can be reviewed from inside, by the installed command."""
     script, place = tmp_path / "bin" / "agentlog-demo", tmp_path / "place"
