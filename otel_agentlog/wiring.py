@@ -19,6 +19,7 @@ from otel_agentlog.record import (
     PriceTable,
     Recorder,
     Redactor,
+    adopt,
     configure_logs,
     console_sink,
     install_stdlib,
@@ -107,7 +108,11 @@ class _Wired:
             unmask=settings.redaction_unmask,
         )
         self.telemetry = Telemetry(
-            settings, receipt=self.ledger.note, failed=lambda where, error: self.recorder.failed(where, error)
+            settings,
+            receipt=self.ledger.note,
+            failed=lambda where, error: self.recorder.failed(where, error),
+            adopt=adopt,
+            clean=lambda value: self.recorder.clean_value(value),
         )
         directory = choose_directory(settings.service_name, settings.log_directory, Path.home())
         log = RotatingLog(directory, settings.service_name, max_bytes=settings.log_max_bytes, keep_days=settings.log_keep_days)
