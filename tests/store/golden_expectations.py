@@ -18,7 +18,7 @@ from otel_agentlog.store.reader import TaskReader, list_tasks
 from otel_agentlog.store.spans_rebuild import rebuild
 from otel_agentlog.store.spans_tree import tree
 from otel_agentlog.store.summary import replay
-from tests.store.make_golden import HERE
+from tests.store.golden_writer import HERE
 
 
 def path_of(task: TaskReader) -> Path:

@@ -14,49 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.store import layout
-
-HOSTILE_IDS = [
-    "",
-    ".",
-    "..",
-    "/",
-    "../x",
-    "/etc/passwd",
-    "a/../../x",
-    "a/b",
-    "a\\b",
-    "..\\x",
-    "~root",
-    "-rf",
-    "--help",
-    ".hidden",
-    "task\n2",
-    "task\x002",
-    "\x1b[2J",
-    "\u202egnp.exe",
-    "é",
-    "e\u0301",
-    "é" * 128,
-    "x" * 129,
-    "x" * 5000,
-    "\ud800",
-    "a\udcffb",
-    "CON",
-    "nul.txt",
-    "metadata.json",
-    "01-input.json",
-    "artifacts",
-    "Control.JSONL",
-    "task 1",
-    "task%2F1",
-    "$(reboot)",
-    "a.",
-    "trailing ",
-    "日本語",
-    "😀" * 40,
-    "ﬁ",
-    "İ",
-]
+from tests.store.hostile_ids import HOSTILE_IDS
 
 
 def folded(name: str) -> str:

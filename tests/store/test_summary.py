@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from otel_agentlog.store.reader import TaskReader, list_tasks
 from otel_agentlog.store.summary import METRICS, OpenSpan, Tally, replay
-from tests.store.make_golden import HERE as GOLDEN
+from tests.store.golden_writer import HERE as GOLDEN
 
 GOLDEN_TASKS = [task.folder.name for task in list_tasks(GOLDEN)]
 
@@ -241,9 +241,7 @@ def test_threads_may_feed_one_tally() -> None:
 scalars = (
     st.none() | st.booleans() | st.integers(-5, 2**63) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5)
 )
-anything = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
-)
+anything = scalars | st.lists(scalars, max_size=2) | st.dictionaries(st.text(max_size=4), scalars, max_size=2)
 keys = [
     "timestamp",
     "type",
@@ -265,7 +263,7 @@ wild_details = st.fixed_dictionaries(
 wild_lines = st.dictionaries(st.sampled_from(keys), words | anything | wild_details)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(wild_lines, max_size=15))
 def test_no_line_makes_a_tally_raise(lines: list[dict[str, Any]]) -> None:
     """Lines come from damaged files too; the figures keep their types."""
