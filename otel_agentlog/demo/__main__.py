@@ -109,12 +109,13 @@ def _job(options: argparse.Namespace) -> Job:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise _UsageError(f"{message} (agentlog demo --help)")
+        raise _UsageError(f"{message}; see agentlog demo --help")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="agentlog demo",
+        allow_abbrev=False,
         description="Run a small real agent over a directory and record it: in through a webhook, on in a second process. "
         "It never writes into the directory, and needs no network, no key and no server.",
     )

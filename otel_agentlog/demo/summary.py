@@ -122,8 +122,8 @@ def _figures(run: Run) -> list[str]:
         f"Model       {run.job.provider} {run.job.model}: {metrics['ai_calls']} calls, {metrics['input_tokens']:,} tokens in "
         f"({metrics['cache_read_input_tokens']:,} cached), {metrics['output_tokens']:,} out",
         f"Cost        {'unknown' if cost is None else f'{cost:.6f} USD{price}'}",
-        f"Work        {metrics['steps']} steps, {metrics['tool_runs']} tool runs, {metrics['retries']} retries, "
-        f"{metrics['errors']} errors, {metrics['duration_seconds']:.1f} s",
+        f"Work        steps {metrics['steps']}, tool runs {metrics['tool_runs']}, retries {metrics['retries']}, "
+        f"errors {metrics['errors']}, {metrics['duration_seconds']:.1f} s",
     ]
 
 

@@ -55,7 +55,9 @@ class Talk:
         with self._call(request) as call:
             response = self._model.send(request)
             call.record(response)
-        return self._model.reply(response)
+        reply = self._model.reply(response)
+        log.info("model answered", asks_for=[asked.name for asked in reply.tools])
+        return reply
 
     def _call(self, request: dict[str, Any], stream: bool = False) -> agentlog.AiCall:
         limits = {key: request[key] for key in ("max_tokens", "max_completion_tokens") if key in request}

@@ -86,6 +86,7 @@ class Toolbox:
             run.exit_code = completed.returncode
             found = syntax.problems(copy, completed.stdout)
             run.result = {"problems": found, "stderr": completed.stderr[-2000:]}
+            log.info("sources compiled", files=len(copy.names), problems=len(found))
         return found
 
     def _perform(self, run: agentlog.ToolRun, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

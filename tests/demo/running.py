@@ -98,7 +98,7 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 
 def command(*arguments: str | bytes | Path) -> list[str | bytes | Path]:
     """The command line of the demo."""
-    return [sys.executable, "-m", "otel_agentlog.demo", *arguments]
+    return [sys.executable, "-m", "otel_agentlog", "demo", *arguments]
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:

@@ -199,7 +199,7 @@ def test_what_is_logged_is_in_the_folder(ran: Ran) -> None:
 
     assert logs["directory surveyed"]["step_id"] == "look-around"
     assert logs["directory surveyed"]["details"] == {"files": 6, "whole": True}
-    assert {line["component"] for line in logs.values()} == {"web", "agent", "file_operations"}
+    assert {line["component"] for line in logs.values()} == {"web", "agent", "ai_service", "file_operations"}
     assert logs["no last review, going on without"]["level"] == "WARNING"
 
 

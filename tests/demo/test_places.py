@@ -167,7 +167,7 @@ def test_task_folders_inside_the_directory_are_not_part_of_it(tmp_path: Path) ->
     [
         (("/no/such/place",), "agentlog demo: PATH: expected a directory, found nothing at /no/such/place\n"),
         (("/etc/passwd",), "agentlog demo: PATH: expected a directory, found a file at /etc/passwd\n"),
-        ((".", "--seed", "x"), "agentlog demo: argument --seed: invalid int value: 'x' (agentlog demo --help)\n"),
+        ((".", "--seed", "x"), "agentlog demo: argument --seed: invalid int value: 'x'; see agentlog demo --help\n"),
     ],
 )
 def test_what_cannot_be_reviewed_is_named(tmp_path: Path, arguments: tuple[str, ...], complaint: str) -> None:
