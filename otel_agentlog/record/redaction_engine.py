@@ -1,4 +1,4 @@
-"""Finds secrets in bytes in linear time; hides RE2, how it is asked, and what a fork does to it.
+"""Finds secrets in bytes in linear time; hides RE2, how it is asked, and what a fork or the end of the process does to it.
 
 One search with all rules joined says where the next candidate begins (about 2 ns a byte, whatever the number of rules).
 Only there the rules are tried one by one. Text without a candidate, which is nearly all text, costs that one search.
@@ -6,8 +6,10 @@ Only there the rules are tried one by one. Text without a candidate, which is ne
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +18,10 @@ from otel_agentlog.record.redaction_re2 import Chooser, Regexp, compiled
 from otel_agentlog.record.secret_rules import Found, Rule
 
 _RULE_WINDOW_BYTES = 1024
-"""Every rule shows itself within that many bytes; longer tails are measured afterwards."""
+"""Rules other than the one that the finder saw are given that many bytes to show themselves."""
+_VAIN_BYTES = 1 << 16
+_VAIN_RATIO = 64
+"""Bytes of rejected matches that are put up with, and how many more per byte of progress; texts not made for it stay below 5."""
 
 Permits = Callable[[bytes, str], bool]
 """``(value, rule name)``: whether a value that was found may stand as it is."""
@@ -55,57 +60,83 @@ class Engine:
 
     def next_suspect(self, data: bytes, position: int) -> int | None:
         """The next place that needs a closer look; ``None`` means that there is no secret."""
-        return self._search(self._finder or self._ready(), data, position)
+        finder = self._finder or self._ready()
+        me = threading.get_ident()
+        self._searching.append(me)
+        try:
+            _check_not_exiting(me)
+            m = finder.search(data, position)
+        finally:
+            self._searching.remove(me)
+        return None if m is None else m.start()
 
     def next_hit(self, data: bytes, floor: int, position: int) -> Hit | None:
-        """The first secret at or after ``position``. What lies before ``floor`` does not exist for it."""
+        """The first secret at or after ``position``. What lies before ``floor`` does not exist for it.
+
+        Raises:
+            RuntimeError: the data is made to be searched in more than linear time.
+        """
+        me = threading.get_ident()
+        self._searching.append(me)
+        try:
+            _check_not_exiting(me)
+            return self._next_hit(data, floor, position)
+        finally:
+            self._searching.remove(me)
+
+    def first_open(self, data: bytes, floor: int, position: int) -> int:
+        """Where the earliest match begins that more text could still make or lengthen; ``len(data)`` if there is none."""
+        opener = self._opener or self._ready_opener()
+        me = threading.get_ident()
+        self._searching.append(me)
+        try:
+            _check_not_exiting(me)
+            m = opener.search(memoryview(data)[floor:], position - floor)
+        finally:
+            self._searching.remove(me)
+        return len(data) if m is None else m.start() + floor
+
+    def _next_hit(self, data: bytes, floor: int, position: int) -> Hit | None:
         finder = self._finder or self._ready()
         view = memoryview(data)[floor:] if floor else data
-        at = position - floor
-        while (start := self._search(finder, view, at)) is not None:
-            hit = self._resolve(data, view, floor, start)
+        at, in_vain = position - floor, 0
+        while m := finder.search(view, at):
+            start, end = m.span()
+            hit = self._resolve(data, view, floor, start, end)
             if hit is None:
                 at = start + 1
             elif self._permits(data[hit.start : hit.end], hit.name):
                 at = max(hit.end - floor, start + 1)
             else:
                 return hit
+            in_vain += end - start
+            if in_vain > _VAIN_BYTES + _VAIN_RATIO * (at + floor - position):
+                raise RuntimeError("a text made to be costly to search")
         return None
 
-    def first_open(self, data: bytes, floor: int, position: int) -> int:
-        """Where the earliest match begins that more text could still make or lengthen; ``len(data)`` if there is none."""
-        opener = self._opener or self._ready_opener()
-        start = self._search(opener, memoryview(data)[floor:], position - floor)
-        return len(data) if start is None else start + floor
-
-    def _resolve(self, data: bytes, view: bytes | memoryview, floor: int, start: int) -> Hit | None:
+    def _resolve(self, data: bytes, view: bytes | memoryview, floor: int, start: int, end: int) -> Hit | None:
         """Which rule matches at ``start`` of the view and stands up to its check."""
-        for index in self._candidates(view, start):
+        for index in self._candidates(view, start, end):
             rule = self._rules[index]
-            regexp, group = self._each.get(index) or self._rule_regexp(index)
-            m = regexp.match(view, start)
-            if m is None:
-                continue
-            begin, end = m.span(group)
-            found = rule.check(data, floor, begin + floor, end + floor) if rule.check else Found(begin + floor, end + floor)
+            if rule.by_start:
+                begin, stop = start, end
+            else:
+                regexp, group = self._each.get(index) or self._rule_regexp(index)
+                m = regexp.match(view, start)
+                if m is None:
+                    continue
+                begin, stop = m.span(group)
+            found = rule.check(data, floor, begin + floor, stop + floor) if rule.check else Found(begin + floor, stop + floor)
             if found and found.end > max(found.start, floor):
                 return Hit(found.start, found.end, found.name or rule.name, min(found.start, start + floor), found.final)
         return None
 
-    def _candidates(self, view: bytes | memoryview, start: int) -> Sequence[int]:
+    def _candidates(self, view: bytes | memoryview, start: int, end: int) -> Sequence[int]:
         if self._chooser is None:
             self._chooser = Chooser([rule.pattern for rule in self._rules], utf8=self._utf8)
         # Nothing chosen would mean that RE2 ran out of memory, for the finder has matched here.
-        return self._chooser.matching(bytes(view[start : start + _RULE_WINDOW_BYTES])) or range(len(self._rules))
-
-    def _search(self, regexp: Regexp, view: bytes | memoryview, at: int) -> int | None:
-        me = threading.get_ident()
-        self._searching.append(me)
-        try:
-            m = regexp.search(view, at)
-        finally:
-            self._searching.remove(me)
-        return None if m is None else m.start()
+        window = bytes(view[start : max(end, start + _RULE_WINDOW_BYTES)])
+        return self._chooser.matching(window) or range(len(self._rules))
 
     def _ready(self) -> Regexp:
         finder = self._finder = self._compiled("|".join(f"(?:{rule.pattern})" for rule in self._rules), capture=False)
@@ -137,6 +168,9 @@ class Engine:
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 _abandoned: list[object] = []
 """Programs whose locks may be held: never used again, never destroyed either."""
+_exiting: int | None = None
+"""The thread that is ending the process."""
+_EXIT_WAIT_S = 2.0
 
 
 def _renew_after_fork() -> None:
@@ -144,4 +178,25 @@ def _renew_after_fork() -> None:
         engine._after_fork()
 
 
+def _check_not_exiting(me: int) -> None:
+    if _exiting is not None and _exiting != me:
+        raise RuntimeError("the interpreter is shutting down")
+
+
+def _wait_for_searches() -> None:
+    """Before 3.14, CPython ends a daemon thread when it next takes the GIL; inside RE2's binding that aborts the process.
+
+    So at exit no other thread may begin a search (its text is given up), and those under way are waited for.
+    """
+    global _exiting
+    me = _exiting = threading.get_ident()
+    deadline = time.monotonic() + _EXIT_WAIT_S
+    while any(thread != me for engine in list(_engines) for thread in list(engine._searching)):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.001)
+
+
 os.register_at_fork(after_in_child=_renew_after_fork)
+# Registered when the package is imported, so that it runs after the handlers of those who use it.
+atexit.register(_wait_for_searches)

@@ -73,11 +73,11 @@ _GLUED_RULES = {"passwd": "password", "passphrase": "password", "clientsecret": 
 _GLUED_RULES |= {"accesskey": "access-key", "privatekey": "private-key", "secretkey": "secret-key", "password": "password"}
 
 _ABOUT = _words("""
-    age alg algorithm arn at banner budget changed consent cost count created date dir disabled domain enabled encoding endpoint
-    env expiration expire expires expiry field fields file filename format hint in index jar label len length limit limits manager
-    map max min mode model modified name names path policies policy position present price prompt provider required requirements
-    reset rotation schema scope scopes size source state status stdin store strength time timeout ttl type types updated uri url
-    usage used valid validator verified version versions
+    age alg algorithm arn at banner budget changed consent cost count created date dir disabled domain enabled encoding
+    endpoint env expiration expire expires expiry field fields file filename format hint in index jar label len length limit
+    limits manager map max mgr min mode model modified name names path policies policy position present price prompt
+    provider required requirements reset rotation schema scope scopes size source state status stdin store strength time
+    timeout ttl type types updated uri url usage used valid validator verified version versions
 """)
 """A name that ends in one of these speaks *about* the secret: ``password_policy``, ``token_count``, ``secret_name``."""
 

@@ -19,7 +19,7 @@ from otel_agentlog.record.redaction_engine import Hit
 from otel_agentlog.record.secret_rules import LOOK_BACK_BYTES
 
 HOLD_BYTES = 16_384
-"""At most that much is held back. Beyond, a secret that is still growing is replaced and the rest of it dropped; other text is let go."""
+"""At most that much is held back. Beyond, a secret that still grows is replaced and its rest dropped; other text is let go."""
 
 _KEPT_BYTES = 1024
 """No rule needs more than that to show itself, so that much of a text let go is held on to."""
@@ -78,13 +78,17 @@ class StreamGuard:
         self._data += self._without_rest(new)
         out = bytearray()
         while True:
-            end = len(self._data) if last else self._redactor.first_open(self._data, self._floor, self._at)
-            hit = self._redactor.next_hit(self._data, self._floor, self._at)
+            # One byte of what was released may belong to a match: the separator in front of it.
+            begin = max(self._floor, self._at - 1)
+            end = len(self._data) if last else self._redactor.first_open(self._data, self._floor, begin)
+            hit = self._redactor.next_hit(self._data, self._floor, begin)
             if hit is None or not (last or hit.origin < end or (hit.final and hit.origin == end)):
                 break
             self._release(hit, out)
         if not last and len(self._data) - end > HOLD_BYTES:
             end = self._let_go(hit, out)
+        while end > self._at and end < len(self._data) and self._data[end] & 0xC0 == 0x80:
+            end -= 1  # never within a character
         out += self._data[self._at : end]
         self._at = max(self._at, end)
         self._trim()

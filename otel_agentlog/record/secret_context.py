@@ -38,7 +38,7 @@ _NAMES = (
     rf"pass(?:word|wd|phrase|code)|pwd|[_-]pass|secret|(?:{_OWNERS})[_. -]?key|credential|creds|bearer|authorization|"
     r"conn(?:ection)?[_. -]?str(?:ing)?|cvv|cvc|[_-]otp|totp|[_-]auth"
 )
-_REST = r"[\w.-]{0,32}"
+_REST = r"[\w.-]*"
 _SHUT = r"(?:\\{0,3}[\"'`]\]?)?"
 _SET = r"[ \t]{0,8}(?:={1,3}>?|:=|:)[ \t]{0,8}"
 _OPEN = r"(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`]{1,3})"
@@ -56,7 +56,8 @@ _assigned = re.compile(
     rb"(?P<open>(?:[bBrRuUfF]{0,2}\\{0,3}(?:\"\"\"|'''|[\"'`]))?)"
 )
 _name = re.compile(rb"[\w.-]+(?: (?:key|string|str)\b[\w.-]*)?")
-_bare = re.compile(rb"[^\s\"'`<>\\&]+")
+_bare = re.compile(rb"[^\s\"'`<>\\]+")
+_word = re.compile(rb"[^\s\"'`]+")
 _line = re.compile(rb"[^\r\n]*")
 _rest_of_line = re.compile(rb"[ \t]*(?:[\r\n]|\\[rn]|#|\Z)")
 _before_key = re.compile(rb"(?:\A|[\n\r]|\\n)[ \t]*(?:[-*>#] *|export +|set +|ENV +|const +|var +|let +)?[\"']?\Z")
@@ -126,7 +127,7 @@ def _command_flag(key_rule: KeyLookup, data: bytes, floor: int, start: int, end:
         return None
     if m["open"]:
         return _quoted(data, m.end(), m["open"], rule)
-    run = _bare.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
+    run = _word.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
     if run is None or is_nothing(run.group()) or not fits(rule, run.group()):
         return None
     return Found(run.start(), run.end(), rule.name)
@@ -140,7 +141,7 @@ def _said_in_prose(key_rule: KeyLookup, data: bytes, floor: int, start: int, end
     rule = key_rule(m["name"].decode("ascii", "replace").replace(" ", "_")) if m else None
     if m is None or rule is None:
         return None
-    run = _bare.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
+    run = _word.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
     value = run.group().rstrip(b".,;:!?)]}") if run else b""
     if is_nothing(value) or b"://" in value:
         return None
@@ -148,7 +149,7 @@ def _said_in_prose(key_rule: KeyLookup, data: bytes, floor: int, start: int, end
     return Found(m.end(), m.end() + len(value), rule.name) if told else None
 
 
-_element = re.compile(rb"[\w.-]*>(?P<value>[^<\n]{1,512})</")
+_element = re.compile(rb"[\w.-]*>(?P<value>[^<\n]{1,2048})</")
 
 
 def _xml_element(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> Found | None:
@@ -173,13 +174,14 @@ def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Ru
     names = f"(?i:{_NAMES}{own})"
     any_name = f"(?:{names}{_REST}|{_TOKEN})"
     name_in_two_words = rf"(?i:{_OWNERS}|conn(?:ection)?) [A-Za-z]{{0,6}}"
-    flag = rf"--[A-Za-z0-9-]{{0,40}}?(?:{names}|(?i:token))(?:-[A-Za-z0-9]{{1,20}}){{0,2}}"
+    flag = rf"--[A-Za-z0-9-]*?(?:{names}|(?i:token))[A-Za-z0-9-]*"
     return (
         Rule(
             "assignment",
             "a secret name and its value in JSON, YAML, env files, code, query strings; the marker names the key rule",
             rf"{names}{_REST}{_SHUT}{_SET}(?:{_OPEN}[^\n]|{_FIRST})",
             check=partial(_assignment, key_rule),
+            by_start=True,
             opening=rf"{any_name}{_SHUT}[ \t]{{0,8}}(?:[=:]{{1,3}}>?[ \t]{{0,8}}{_VALUE_BEGUN})?|{name_in_two_words}",
         ),
         Rule(
@@ -187,18 +189,20 @@ def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Ru
             "the same for names that end in token",
             rf"{_TOKEN}{_SHUT}{_SET}{_OPEN}?[\w./+=~$-]{{6}}",
             check=partial(_assignment, key_rule),
+            by_start=True,
         ),
         Rule(
             "command-flag",
             "--password value, --api-key 'value'; the marker names the key rule",
-            rf"{flag}[ \t]{{1,4}}\\{{0,3}}[\"'`]?[^\s\"'`\\-]",
+            rf"{flag}[ \t]{{1,4}}\\{{0,3}}[\"'`]?[^\s\"'`\\|<\[-]",
             check=partial(_command_flag, key_rule),
-            opening=rf"--[\w-]{{1,120}}[ \t]{{1,4}}(?:{_QUOTED_BEGUN}|{_ESCAPED_BEGUN}|[^\s\"'`]*)",
+            by_start=True,
+            opening=rf"--[\w-]+[ \t]{{1,4}}(?:{_QUOTED_BEGUN}|{_ESCAPED_BEGUN}|[^\s\"'`]*)",
         ),
         Rule(
             "statement",
             "the password is …, the token was …; the marker names the key rule",
-            rf"\b{_SPOKEN}[ \t]{{1,2}}{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]{{6}}",
+            rf"\b{_SPOKEN}[ \t]{{1,2}}{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*[0-9!@#$%^&*+=~]",
             check=partial(_said_in_prose, key_rule),
             opening=rf"\b{_SPOKEN}[ \t]{{1,2}}(?:[A-Za-z]{{0,7}}|{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*)",
         ),
@@ -207,6 +211,7 @@ def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Ru
             "<password>…</password>; the marker names the key rule",
             rf"(?:{names}|(?i:token)){_REST}>[^<>\s]",
             check=partial(_xml_element, key_rule),
-            opening=rf"(?:{names}|(?i:token)){_REST}>[^<\n]{{0,512}}<?",
+            by_start=True,
+            opening=rf"(?:{names}|(?i:token)){_REST}>[^<\n]*<?",
         ),
     )

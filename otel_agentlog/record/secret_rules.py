@@ -37,7 +37,9 @@ class Rule:
     pattern: str
     """RE2; the group ``secret`` is replaced, else the whole match. Without `check` a match is always a secret."""
     check: Check | None = None
-    """Judges each match. Matches of a rule with a check must not overlap without bound: a rejected one is searched again from inside."""
+    """Judges each match. Loops are better unbounded than counted: counters multiply the states that RE2 must build."""
+    by_start: bool = False
+    """True: the check needs to know only where a match starts."""
     opening: str | None = None
     """What an unfinished match looks like; needed where it may hold blanks or non-ASCII, which streams else take as its end."""
 
@@ -130,7 +132,7 @@ _DISTINCT: tuple[tuple[str, str, str], ...] = (
     ("circleci-token", "CircleCI", r"CCIPAT_\w{20,}_[0-9a-f]{40}"),
     ("tailscale-key", "Tailscale", r"tskey-[a-z]+-[\w-]{20,}"),
     ("jwt", "signed or encrypted JSON web token", r"eyJ[\w-]{10,}(?:\.[\w-]*){1,4}\.[\w-]{10,}"),
-    ("password-hash", "crypt, bcrypt, argon2", r"\$(?:2[abxy]?|apr1|[156y]|argon2(?:id|i|d))\$[\w./$=,+-]{20,}"),
+    ("password-hash", "crypt, bcrypt, argon2", r"(?:\$|%24)(?:2[abxy]?|apr1|[156y]|argon2(?:id|i|d))(?:\$|%24)[\w./$=,+%-]{20,}"),
 )
 """Prefixes so long or odd that they need no edge."""
 
@@ -145,12 +147,13 @@ _EDGED: tuple[tuple[str, str, str], ...] = (
     ("elevenlabs-key", "ElevenLabs", r"sk_[0-9a-f]{48}"),
     ("firecrawl-key", "Firecrawl", r"fc-[0-9a-f]{32}"),
     ("voyage-key", "Voyage", r"pa-[\w-]{40,}"),
-    ("gcp-refresh-token", "Google OAuth refresh token", r"1//0[\w-]{30,}"),
+    ("gcp-refresh-token", "Google OAuth refresh token", r"1(?://|%2F%2F)0[\w-]{30,}"),
     ("gcp-express-key", "Google Vertex express", r"AQ\.A[\w-]{40,}"),
     ("alibaba-key", "Alibaba Cloud", r"LTAI[A-Za-z0-9]{12,30}"),
     ("tencent-key", "Tencent Cloud", r"AKID[A-Za-z0-9]{32}"),
     ("render-key", "Render", r"rnd_[A-Za-z0-9]{20,}"),
     ("twilio-key", "Twilio", r"SK[0-9a-f]{32}"),
+    ("mailgun-key", "Mailgun", r"key-[0-9a-f]{32}"),
     ("resend-key", "Resend", r"re_[A-Za-z0-9]{8}_[A-Za-z0-9]{20,}"),
     ("crates-token", "crates.io", r"cio[A-Za-z0-9]{32}"),
     ("nuget-key", "NuGet", r"oy2[a-z0-9]{43}"),
@@ -171,8 +174,8 @@ _TAILED: tuple[tuple[str, str, str, bytes, int, int], ...] = (
     ("mailgun-key", "Mailgun", rf"-{_HEX8}-{_HEX8}", _HEX, 32, 32),
     ("mailchimp-key", "Mailchimp", r"-us[0-9]{1,2}", _HEX, 32, 32),
     ("newrelic-key", "New Relic license", r"NRAL", _HEX, 36, 36),
-    ("telegram-token", "Telegram bot", r":AA[\w-]{33}", _DIGITS, 8, 10),
-    ("discord-token", "Discord bot", r"\.[\w-]{6}\.[\w-]{27,}", _ALNUM + b"_-", 23, 28),
+    ("telegram-token", "Telegram bot", r"(?::|%3A)AA[\w-]{33}", _DIGITS, 8, 10),
+    ("discord-token", "Discord bot", r"\.[GXY][\w-]{5}\.[\w-]{27,}", _ALNUM + b"_-", 23, 28),
     ("asana-token", "Asana", r":[0-9a-f]{32}", _DIGITS + b"/", 17, 19),
 )
 """Secrets whose distinct part stands in the middle: pattern, then the characters to its left and how many of them."""

@@ -17,10 +17,12 @@ _IDENTIFIER = re.compile(rb"[A-Za-z_][A-Za-z_]*\Z")
 _DOTTED = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+[,;:)]*\Z")
 _CALL = re.compile(rb"(?:await )?[A-Za-z_][\w.]*[(\[]")
 _PLACEHOLDER = re.compile(
-    rb"(?:\$[A-Z_][A-Z0-9_]*|\$\{[^}]*\}?|\$\([^)]*\)?|\{\{[^{}]*(?:\}\})?|%\(\w*\)?s?|<[^<>]*>?|\{[\w.!:]*\}?)\Z"
+    rb"(?:\$\{[^}]*\}?|\$\([^)]*\)?|\{\{[^{}]*(?:\}\})?|%\(\w*\)?s?|<[^<>]*>?|"
+    rb"(?:[A-Za-z]+ )?(?:%[sdr]|\$?\{[\w.!:\[\]'()-]*\}?|\$[A-Z_][A-Z0-9_]*)(?::(?:%[sdr]|\{[\w.!:]*\}))?|"
+    rb"[A-Z][A-Z0-9_]*_(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?))\Z"
 )
 _AMOUNT = re.compile(rb"[0-9]+-[a-z]+\Z")
-_NEXT_PAIR = re.compile(rb"[,;][ \w.-]{1,40}=")
+_NEXT_PAIR = re.compile(rb"[,;&][ \w.-]{1,40}=")
 
 _NOTHING = frozenset(
     b"""
@@ -38,9 +40,9 @@ MARKER_START = b"[redacted"
 
 def is_nothing(value: bytes) -> bool:
     """Whether a value is no secret at all: empty, a marker of ours, a placeholder, a type's name, asterisks."""
-    if not value or value.startswith(MARKER_START) or len(set(value)) == 1:
+    if not value or value[:1] in b",)" or value.startswith(MARKER_START) or len(set(value)) == 1:
         return True
-    return value.lower().strip(b",;.:") in _NOTHING or _PLACEHOLDER.match(value) is not None
+    return value.lower().strip(b",;.:()[]") in _NOTHING or _PLACEHOLDER.match(value) is not None
 
 
 def looks_like_password(value: bytes) -> bool:
@@ -79,7 +81,7 @@ def looks_like_path(value: bytes) -> bool:
 
 
 def cut_at_next_pair(value: bytes) -> bytes:
-    """The part of an unquoted value before the next ``,name=`` or ``;name=`` and without closing punctuation."""
+    """The part of an unquoted value before the next ``,name=``, ``;name=`` or ``&name=`` and without closing punctuation."""
     pair = _NEXT_PAIR.search(value)
     return (value[: pair.start()] if pair else value).rstrip(b",;.)}]")
 

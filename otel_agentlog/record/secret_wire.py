@@ -14,6 +14,7 @@ from otel_agentlog.record.secret_rules import EDGE, LOOK_BACK_BYTES, Found, Rule
 from otel_agentlog.record.secret_values import (
     is_card_number,
     is_nothing,
+    looks_like_code,
     looks_like_credential,
     looks_like_password,
     quoted_end,
@@ -25,6 +26,7 @@ MAX_BLOCK_BYTES = 12288
 _header = re.compile(rb"[\w-]*(?:\\{0,3}[\"'`]\]?)?[ \t]*(?:=>?|:)[ \t]*(?P<open>(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`])?)")
 _scheme = re.compile(rb"(?P<scheme>[A-Za-z][\w-]{1,30})[ \t]+(?P<value>[^\s\"'`\\]+)")
 _bare = re.compile(rb"[^\s\"'`\\]+")
+_parameters = re.compile(rb"(?:[\w-]+=\"[^\"\n]*\"|[^\r\n\"'`\\])*")
 _to_quote_or_line_end = re.compile(rb"[^\r\n\"'`\\]*")
 
 _ONE_WORD_SCHEMES = frozenset(
@@ -44,14 +46,14 @@ def _authorization(data: bytes, floor: int, start: int, end: int) -> Found | Non
         return None if is_nothing(data[m.end() : stop].strip()) else Found(m.end(), stop, None, final)
     pair = _scheme.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
     if pair and pair["scheme"].lower() in _LIST_SCHEMES:
-        stop = _to_quote_or_line_end.match(data, m.end(), m.end() + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]  # matches empty
-        return Found(m.end(), stop, None, stop < len(data))
+        stop = _parameters.match(data, m.end(), m.end() + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]  # matches empty
+        return Found(m.end(), stop, None, stop < len(data) and data[stop : stop + 1] != b'"')
     if pair and pair["scheme"].lower() in _ONE_WORD_SCHEMES:
         value = pair["value"].rstrip(b",;)}]")
         return None if is_nothing(value) else Found(m.end(), pair.start("value") + len(value), None, pair.end() < len(data))
     run = _bare.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
     value = run.group().rstrip(b",;)}].") if run else b""
-    if is_nothing(value) or not (looks_like_password(value) and len(value) >= 8):
+    if is_nothing(value) or looks_like_code(value) or not (looks_like_password(value) and len(value) >= 8):
         return None
     return Found(m.end(), m.end() + len(value), None, run is not None and run.end() < len(data))
 
@@ -93,23 +95,24 @@ def _cookie(data: bytes, floor: int, start: int, end: int) -> Found | None:
     return None if is_nothing(value) else Found(m.end(), m.end() + len(value), None, final)
 
 
+_user = re.compile(rb"://[^\s/?#@:\"'<>\\\[\]]*:")
 _authority = re.compile(rb"[^\s\"'<>\\]*")
 _port = re.compile(rb"[0-9]{1,5}(?:[/?#]|\Z)")
 
 
 def _url_password(data: bytes, floor: int, start: int, end: int) -> Found | None:
-    colon = data.find(b":", start + 3, end)
-    run = _authority.match(data, colon + 1, colon + 600)
-    if colon < 0 or run is None:
+    user = _user.match(data, start)
+    run = _authority.match(data, user.end(), user.end() + MAX_VALUE_BYTES) if user else None
+    if user is None or run is None:
         return None
-    text = run.group()
+    text, begin = run.group(), user.end()
     cut = min((at for at in (text.find(mark) for mark in (b"/", b"?", b"#")) if at >= 0), default=len(text))
     at = text.rfind(b"@", 0, cut)
     if at < 0:
         # A password with a slash in it; but host:8080/path@x is no password.
         at = -1 if _port.match(text) else text.find(b"@")
     value = text[:at] if at > 0 else b""
-    return None if is_nothing(value) else Found(colon + 1, colon + 1 + at)
+    return None if is_nothing(value) else Found(begin, begin + at)
 
 
 def _url_token(data: bytes, floor: int, start: int, end: int) -> Found | None:
@@ -142,6 +145,7 @@ def _bare_word(data: bytes, floor: int, start: int, end: int) -> Found | None:
     return Found(start, start + len(value)) if looks_like_password(value) and not is_nothing(value) else None
 
 
+_block_begin = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _block_end = re.compile(rb"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _block_body = re.compile(
     rb"(?:(?:[\s\"'+,>|]|\\+[nrt])*(?:(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset)[^\n\\]{0,200}|[A-Za-z0-9+/=]{12,}))*"
@@ -149,6 +153,10 @@ _block_body = re.compile(
 
 
 def _private_key(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    opening = _block_begin.match(data, start)
+    if opening is None:
+        return None
+    end = opening.end()
     closing = _block_end.search(data, end, end + MAX_BLOCK_BYTES)
     if closing:
         return Found(start, closing.end(), None, final=True)
@@ -156,22 +164,25 @@ def _private_key(data: bytes, floor: int, start: int, end: int) -> Found | None:
     return Found(start, body.end() if body else end)
 
 
-_grouped = re.compile(rb"\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?!\d)|\d{4}([ -])\d{6}\2\d{4,5}(?!\d)|\d{13,19}(?!\d)")
+_SEPARATORS = re.compile(rb"%20|[ +-]")
+_grouped = re.compile(rb"\d{4}([ +-]|%20)\d{4}\1\d{4}\1\d{4}(?!\d)|\d{4}([ +-]|%20)\d{6}\2\d{4,5}(?!\d)|\d{13,19}(?!\d)")
 
 
 def _card(data: bytes, floor: int, start: int, end: int) -> Found | None:
     m = _grouped.match(data, start)
-    before = data[start - 1 : start] if start > floor else b""
-    if m is None or before in (b".", b"-", b"/", b"_"):
+    if m is None:
         return None
     after = data[m.end() : m.end() + 2]
     if after[:1].isalpha() or after[:1] == b"_" or (after[:1] in b".-" and after[1:].isalnum()):
         return None
-    return Found(start, m.end()) if is_card_number(m.group().replace(b" ", b"").replace(b"-", b"")) else None
+    return Found(start, m.end()) if is_card_number(_SEPARATORS.sub(b"", m.group())) else None
 
 
 _HEADER_SET = r"(?:\\{0,3}[\"'`]\]?)?[ \t]{0,8}(?:=>?|:)[ \t]{0,8}(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`])?"
 _HEADER_BEGUN = r"(?:\\{0,3}[\"'`]\]?)?[ \t]{0,8}(?:(?:=>?|:)[^\n]*)?"
+
+_LED = r"(?:\A|[^\w./\\%-]|\\[nrtbf]|%[0-9A-Fa-f]{2})"
+"""What may stand before a card number; floats, paths, ids and dates go on to the left."""
 
 WIRE_RULES: tuple[Rule, ...] = (
     Rule(
@@ -179,6 +190,7 @@ WIRE_RULES: tuple[Rule, ...] = (
         "PEM, OpenSSH and PGP private key blocks, also with escaped line ends",
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----",
         check=_private_key,
+        by_start=True,
         opening=r"-----BEGIN(?: [A-Z0-9 ]{0,56}-{0,5}| [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.*))",
     ),
     Rule(
@@ -186,13 +198,15 @@ WIRE_RULES: tuple[Rule, ...] = (
         "Authorization and Proxy-Authorization headers",
         rf"(?i:authorization){_HEADER_SET}[^\s\"'`\[<]",
         check=_authorization,
+        by_start=True,
         opening=rf"(?i:authorization){_HEADER_BEGUN}",
     ),
     Rule(
         "cookie",
         "Cookie and Set-Cookie headers",
-        rf"(?i:cookie){_HEADER_SET}[\w!#$%&'*+.^`|~-]{{1,64}}=",
+        rf"(?i:cookie){_HEADER_SET}[\w!#$%&'*+.^`|~-]+=",
         check=_cookie,
+        by_start=True,
         opening=rf"(?i:cookie){_HEADER_BEGUN}",
     ),
     Rule(
@@ -212,8 +226,9 @@ WIRE_RULES: tuple[Rule, ...] = (
     Rule(
         "url-password",
         "scheme://user:password@host of databases, brokers, proxies, git remotes",
-        r"://[^\s/?#@:\"'<>\\\[\]]{0,64}:(?:[^\s@/?#\"'<>\\]+|[^\s@/?#0-9\"'<>\\][^\s@\"'<>\\]*)@",
+        r"://[^\s/?#@:\"'<>\\\[\]]*:(?:[^\s@/?#\"'<>\\]+|[^\s@/?#0-9\"'<>\\][^\s@\"'<>\\]*)@",
         check=_url_password,
+        by_start=True,
         opening=r"://[^\s\"'<>\\]*",
     ),
     Rule(
@@ -232,30 +247,30 @@ WIRE_RULES: tuple[Rule, ...] = (
     Rule(
         "client-login",
         "curl -u user:password",
-        r"\B(?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[\w.@+-]{1,64}:(?P<secret>[^\s\"'`\\])",
+        r"\B(?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[\w.@+-]+:(?P<secret>[^\s\"'`\\])",
         check=_login_of_client,
         opening=r"\B(?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[^\s\"'`\\]*",
     ),
     Rule(
         "client-login",
         "sshpass -p …, mysql -p…",
-        r"\b(?:sshpass|mysql(?:dump|admin)?)[^\n|;]{0,80}?[ \t]-p[ ]?[\"']?(?P<secret>[^\s\"'`\\])",
+        r"\b(?:sshpass|mysql(?:dump|admin)?)[^\n|;]*?[ \t]-p[ ]?[\"']?(?P<secret>[^\s\"'`\\])",
         check=_bare_word,
-        opening=r"\b(?:sshpass|mysql(?:dump|admin)?)[^\n|;]{0,80}[^\s]*",
+        opening=r"\b(?:sshpass|mysql(?:dump|admin)?)[^\n]*",
     ),
     Rule(
         "netrc-password",
         ".netrc: login … password …",
-        r"(?i:login)[ \t]{1,4}[^\s]{1,64}\s{1,8}(?i:password)[ \t]{1,4}(?P<secret>[^\s\"'`\\])",
+        r"(?i:login)[ \t]{1,4}[^\s]+\s{1,8}(?i:password)[ \t]{1,4}(?P<secret>[^\s\"'`\\])",
         check=_bare_word,
-        opening=r"(?i:login)[ \t]{1,4}[^\s]{0,64}\s{0,8}[A-Za-z]{0,8}[ \t]{0,4}[^\s\"'`\\]*",
+        opening=r"(?i:login)[ \t]{1,4}[^\s]*\s{0,8}[A-Za-z]{0,8}[ \t]{0,4}[^\s\"'`\\]*",
     ),
     Rule(
         "card-number",
         "payment card numbers: issuer, length and Luhn digit are right",
-        rf"{EDGE}(?P<secret>[2-6][0-9](?:[ -]?[0-9]){{11,17}})",
+        rf"{_LED}(?P<secret>[2-6][0-9](?:(?:[ +-]|%20)?[0-9]){{11,17}})",
         check=_card,
-        opening=rf"(?:{EDGE})?[2-6][0-9 -]{{0,23}}[.]?",
+        opening=rf"{_LED}[2-6][0-9 %+-]{{0,30}}[.]?",
     ),
 )
 """Rules that go by a protocol."""
