@@ -65,7 +65,7 @@ class ConsoleSink:
             return json_text(envelope.line, timestamp_of(envelope.time_ns))
         text = human(envelope.line, envelope.time_ns, Look(self._colour, self._columns or _columns_of(stream)))
         if self._untold:
-            text = f"[agentlog: {self._untold} lines could not be shown here]\n{text}"
+            text = f"[agentlog: lines that could not be shown here: {self._untold}]\n{text}"
         return text
 
     def _write(self, stream: IO[str], text: str) -> bool:

@@ -63,7 +63,7 @@ class Look:
 
 def human(line: Line, time_ns: int, look: Look = Look()) -> str:
     """One line for people, ending in a newline; exceptions, stacks and further lines of the message below it, indented."""
-    level = str(line.get("level") or "INFO")
+    level = one_line(str(line.get("level") or "INFO"))
     head = _head(line, time_ns, level, look)
     message, *further = _message(line)
     strong = level if level in ("ERROR", "CRITICAL") else "strong"
@@ -105,7 +105,7 @@ def _tail(line: Line, look: Look) -> list[Piece]:
     details = line.get("details")
     pairs = dict(details) if isinstance(details, Mapping) else {}
     if line.get("type") not in (None, "log"):
-        pairs = {key: pairs[key] for key in _LIFECYCLE_FIGURES if key in pairs}
+        pairs = {key: pairs[key] for key in _LIFECYCLE_FIGURES if pairs.get(key) is not None}
     if "duration_ms" in line:
         pairs["duration_ms"] = line["duration_ms"]
     pairs = {key: value for key, value in pairs.items() if key not in _OWN_DETAILS}
@@ -119,8 +119,8 @@ def _tail(line: Line, look: Look) -> list[Piece]:
 
 def _short_ids(line: Line) -> str:
     task = str(line.get("task_id") or "")
-    short = one_line(task.removeprefix("task-"))[:12]
-    step = one_line(str(line.get("step_id") or ""))[:20]
+    short = one_line(task.removeprefix("task-"))[:8]
+    step = cut_to_width(one_line(str(line.get("step_id") or "")), 16)
     if short or step:
         return " ".join(part for part in (short, step) if part)
     trace = str(line.get("trace_id") or "")
@@ -168,19 +168,31 @@ def _wrapped(head: list[Piece], pieces: list[Piece], look: Look) -> str:
     text = " ".join(_painted(word, style, look) for word, style in head)
     used = sum(width_of(word) for word, _ in head) + len(head) - 1
     indent = used + 1 if look.columns is not None and look.columns >= 100 else 4
-    for index, (word, style) in enumerate(pieces):
-        gap = "  " if index and style in ("key", "ids") and pieces[index - 1][1] not in ("key", "ids") else " "
+    run, run_style, before = "", "", ""
+    for word, style in pieces:
+        gap = "  " if style in ("key", "ids") and before not in ("key", "ids") else " "
         if look.columns is not None:
-            word = cut_to_width(word, look.columns - indent)
+            word = _fitted(word, look.columns - indent)
             if used + len(gap) + _shown_width(word) > look.columns:
-                text, used, gap = text + "\n" + " " * indent, indent, ""
-        text += gap + _painted(word, style, look)
+                text, run, used, gap = text + _painted(run, run_style, look) + "\n" + " " * indent, "", indent, ""
+        if run and style == run_style != "key":
+            run += gap + word
+        else:
+            text += _painted(run, run_style, look) + gap
+            run, run_style = word, style
         used += len(gap) + _shown_width(word)
-    return text.rstrip(" ")
+        before = style
+    return (text + _painted(run, run_style, look)).rstrip(" ")
 
 
 def _below(pieces: list[Piece], look: Look) -> str:
-    return "\n" + _wrapped([("   ", "")], pieces, look) if pieces else ""
+    return "\n" + _wrapped([("  ", "")], pieces, look) if pieces else ""
+
+
+def _fitted(word: str, columns: int) -> str:
+    key, mark, value = word.partition("\0")
+    room = columns - width_of(key)
+    return key + mark + cut_to_width(value, room) if mark and room > 0 else cut_to_width(key, columns)
 
 
 def _shown_width(word: str) -> int:
