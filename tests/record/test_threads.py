@@ -346,7 +346,8 @@ class _Contrib:
                 finally:
                     otel_context.detach(token)
 
-            return submit(pool, call, *args, **kwargs)
+            future: Future[Any] = submit(pool, call, *args, **kwargs)
+            return future
 
         threading.Thread.start, threading.Thread.run = their_start, their_run  # type: ignore[method-assign, assignment]
         ThreadPoolExecutor.submit = their_submit  # type: ignore[assignment, method-assign]
