@@ -1,0 +1,120 @@
+"""Spans of other libraries: one AI call in the folder per request, right tokens, nothing twice, nothing secret."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+import otel_agentlog as agentlog
+from otel_agentlog.export import readable_span
+from otel_agentlog.store import SpanRecord, find_task, records, validate
+from tests.support.otlp_receiver import OtlpReceiver
+from tests.support.provider_server import ProviderServer
+
+APP = Path(__file__).parent / "vendor_app.py"
+Line = dict[str, Any]
+
+
+@pytest.fixture
+def provider() -> Iterator[ProviderServer]:
+    """A model provider on this machine."""
+    with ProviderServer() as server:
+        yield server
+
+
+def _run(root: Path, server: ProviderServer, library: str, wrapped: str, endpoint: str = "") -> list[Line]:
+    url = server.anthropic_url if library == "anthropic" else server.openai_url
+    env = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "AGENTLOG_SEND_DELAY": "0"}
+    subprocess.run([sys.executable, str(APP), str(root), url, library, wrapped], env=env, check=True, timeout=90)
+    task = find_task(root, "t")
+    assert [str(problem) for problem in validate(task.folder).problems] == []
+    return list(task.events())
+
+
+@pytest.mark.parametrize("wrapped", ["wrapped", "bare"])
+@pytest.mark.parametrize("library", ["anthropic", "openai-genai", "openai-openinference", "requests"])
+def test_one_request_is_one_ai_call(library: str, wrapped: str, provider: ProviderServer, tmp_path: Path) -> None:
+    """Whoever instruments the client, and with or without our own ai_call around it."""
+    lines = _run(tmp_path / "tasks", provider, library, wrapped)
+
+    assert len(provider.requests) == 1
+    calls = [line for line in lines if line["type"] == "ai_response"]
+    if library == "requests" and wrapped == "bare":
+        assert calls == []
+        (request,) = [line for line in lines if line["type"] == "span" and line["phase"] == "start"]
+        assert request["attributes"]["http.method"] == "POST"
+        return
+    (call,) = calls
+    usage = (call["details"]["input_tokens"], call["details"]["output_tokens"])
+    assert usage == _tokens(library)
+    metrics = (find_task(tmp_path / "tasks", "t").final_result() or {})["metrics"]
+    assert (metrics["ai_calls"], metrics["input_tokens"], metrics["output_tokens"]) == (1, *usage)
+
+
+def _tokens(library: str) -> tuple[int, int]:
+    from tests.support.provider_replies import ANTHROPIC_MESSAGE, CHAT_COMPLETION
+
+    if library == "anthropic":
+        usage: Any = ANTHROPIC_MESSAGE["usage"]
+        return usage["input_tokens"] + usage["cache_read_input_tokens"] + usage["cache_creation_input_tokens"], usage[
+            "output_tokens"
+        ]
+    usage = CHAT_COMPLETION["usage"]
+    return usage["prompt_tokens"], usage["completion_tokens"]
+
+
+@pytest.mark.parametrize("library", ["anthropic", "openai-genai", "openai-openinference", "requests"])
+def test_adopted_spans_are_the_same_in_both_homes(
+    library: str, provider: ProviderServer, otlp_receiver: OtlpReceiver, tmp_path: Path
+) -> None:
+    """What is rebuilt from the folder equals what was sent, also for spans that others made."""
+    _run(tmp_path / "tasks", provider, library, "wrapped", otlp_receiver.http_endpoint)
+    spans = [record for record in records(find_task(tmp_path / "tasks", "t")) if isinstance(record, SpanRecord)]
+    sent = sorted(otlp_receiver.spans(), key=lambda span: str(span["span_id"]))
+    assert {span["scope"]["name"] for span in sent} > {"otel_agentlog"}
+
+    with OtlpReceiver() as second:
+        OTLPSpanExporter(f"{second.http_endpoint}/v1/traces").export([readable_span(span) for span in spans])
+        assert sorted(second.spans(), key=lambda span: str(span["span_id"])) == sent
+
+
+def test_foreign_spans_are_filed_under_their_step_and_cleaned(tasks_root: Path) -> None:
+    """Names, attributes, events and status of foreign spans lose their secrets; parents and children fit."""
+    secret = "sk-" + "ant-api03-" + "a1B2c3D4" * 12
+    tracer = trace.get_tracer("vendor.lib", "1.2")
+    with agentlog.task("t", task_id="t"), agentlog.step("s"):
+        with tracer.start_as_current_span(f"GET {secret}", attributes={"header": f"x-api-key: {secret}", "n": 1}) as span:
+            span.add_event("sent", {"key": secret})
+            with agentlog.tool("inside"):
+                pass
+        with pytest.raises(ValueError, match="sk"), tracer.start_as_current_span("fails"):
+            raise ValueError(secret)
+
+    task = find_task(tasks_root, "t")
+    assert secret not in "".join(path.read_text() for path in task.folder.iterdir())
+    lines = list(task.events())
+    starts = {line["message"]: line for line in lines if line.get("phase") == "start"}
+    vendor = next(line for line in lines if line["type"] == "span" and line["phase"] == "start")
+    assert vendor["parent_span_id"] == starts["s"]["span_id"]
+    assert starts["inside"]["parent_span_id"] == vendor["span_id"]
+    assert vendor["scope"] == {"name": "vendor.lib", "version": "1.2", "schema_url": ""}
+    assert vendor["step_id"] == "s"
+    failed = [line for line in lines if line["type"] == "span" and line.get("outcome") == "failed"]
+    assert len(failed) == 1
+    assert validate(task.folder).problems == []
+
+
+def test_foreign_spans_outside_a_task_are_not_filed(tasks_root: Path) -> None:
+    """A span that belongs to no task stays where it was."""
+    with trace.get_tracer("vendor.lib").start_as_current_span("alone"):
+        pass
+
+    assert not tasks_root.exists() or list(tasks_root.iterdir()) == []
