@@ -1,0 +1,143 @@
+"""Nobody is displaced: providers that are there are joined, those that are not are made; each case in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.otlp_receiver import OtlpReceiver
+
+BEFORE = """
+import os, sys
+from opentelemetry import trace, metrics, _logs
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.resources import Resource
+spans = InMemorySpanExporter()
+provider = TracerProvider(resource=Resource({"service.name": "theirs"}))
+provider.add_span_processor(SimpleSpanProcessor(spans))
+trace.set_tracer_provider(provider)
+"""
+
+TASK = """
+import otel_agentlog as agentlog
+agentlog.configure(directory=sys.argv[1], log_directory=sys.argv[1] + "-l", console="off", service_name="ours", **settings)
+with agentlog.task("t", task_id="t"), agentlog.step("s"):
+    pass
+"""
+
+
+def _run(program: str, root: Path, **env: str) -> str:
+    command = [sys.executable, "-W", "error", "-c", program, str(root)]
+    done = subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_an_existing_tracer_provider_is_joined(tmp_path: Path) -> None:
+    """Our spans go through their provider with their resource; it stays the global one."""
+    program = (
+        BEFORE
+        + "settings = {}\n"
+        + TASK
+        + """
+assert trace.get_tracer_provider() is provider
+print(sorted(span.name for span in spans.get_finished_spans()))
+print({span.resource.attributes["service.name"] for span in spans.get_finished_spans()})
+"""
+    )
+    assert _run(program, tmp_path / "tasks").splitlines() == ["['invoke_workflow', 's']", "{'theirs'}"]
+    assert '"service.name":"theirs"' in (tmp_path / "tasks" / "t" / "03-agent-output.jsonl").read_text()
+
+
+def test_their_provider_is_not_shut_down(tmp_path: Path) -> None:
+    """agentlog.shutdown() ends our work, not theirs."""
+    program = (
+        BEFORE
+        + "settings = {}\n"
+        + TASK
+        + """
+agentlog.shutdown()
+with trace.get_tracer("theirs").start_as_current_span("later"):
+    pass
+print([span.name for span in spans.get_finished_spans()][-1])
+"""
+    )
+    assert _run(program, tmp_path / "tasks") == "later\n"
+
+
+@pytest.mark.parametrize("given", ["code", "environment"])
+def test_a_joined_provider_gets_our_delivery_only_if_asked_in_code(
+    given: str, otlp_receiver: OtlpReceiver, tmp_path: Path
+) -> None:
+    """With OTEL_* alone their owner sends already; an endpoint given to configure() is meant for us."""
+    endpoint = otlp_receiver.http_endpoint
+    settings = f"settings = {{'endpoint': {endpoint!r}}}\n" if given == "code" else "settings = {}\n"
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint} if given == "environment" else {}
+    program = BEFORE + settings + TASK + "print(len(spans.get_finished_spans()))\n"
+
+    assert _run(program, tmp_path / "tasks", **env) == "2\n"
+    assert len(otlp_receiver.spans()) == (2 if given == "code" else 0)
+
+
+def test_handlers_and_levels_of_logging_stay(tmp_path: Path) -> None:
+    """The root logger keeps its handlers and level; ours is added and goes with shutdown()."""
+    program = (
+        """
+import logging, sys
+settings = {"capture_logging": True}
+logging.basicConfig(level=logging.ERROR, stream=sys.stdout, format="theirs %(message)s")
+before = list(logging.getLogger().handlers)
+"""
+        + TASK
+        + """
+root = logging.getLogger()
+assert root.handlers[: len(before)] == before and root.level == logging.ERROR
+logging.error("hello")
+agentlog.shutdown()
+assert root.handlers == before
+"""
+    )
+    assert _run(program, tmp_path / "tasks") == "theirs hello\n"
+
+
+def test_configure_makes_no_network_call_and_no_thread_waits(tmp_path: Path) -> None:
+    """With an endpoint that nobody answers, configure() opens no socket."""
+    program = """
+import socket, sys
+def refuse(*args, **kwargs): raise AssertionError("configure() opened a connection")
+socket.socket.connect = refuse
+settings = {"endpoint": "http://127.0.0.1:9", "shutdown_timeout_s": 0.2}
+import otel_agentlog as agentlog
+agentlog.configure(directory=sys.argv[1], log_directory=sys.argv[1] + "-l", console="off", **settings)
+print("configured")
+"""
+    assert _run(program, tmp_path / "tasks") == "configured\n"
+
+
+@pytest.mark.parametrize("sampler", ["always_off", "traceidratio"])
+def test_what_is_not_sampled_is_in_the_folder_all_the_same(sampler: str, otlp_receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """The sampler decides what is sent, never what is kept."""
+    env = {
+        "OTEL_TRACES_SAMPLER": sampler,
+        "OTEL_TRACES_SAMPLER_ARG": "0",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_receiver.http_endpoint,
+    }
+    _run("import sys\nsettings = {}\n" + TASK, tmp_path / "tasks", **env)
+
+    assert otlp_receiver.spans() == []
+    text = (tmp_path / "tasks" / "t" / "03-agent-output.jsonl").read_text()
+    assert text.count('"phase":"end"') == 2
+    assert '"success":true' in (tmp_path / "tasks" / "t" / "04-final-result.json").read_text()
+
+
+def test_a_disabled_sdk_still_fills_the_folder(tmp_path: Path) -> None:
+    """OTEL_SDK_DISABLED switches sending off, not recording."""
+    _run("import sys\nsettings = {}\n" + TASK, tmp_path / "tasks", OTEL_SDK_DISABLED="true")
+
+    assert '"success":true' in (tmp_path / "tasks" / "t" / "04-final-result.json").read_text()
