@@ -23,13 +23,23 @@ def child_environment(environment: Mapping[str, str], carrier: Mapping[str, str]
     return {**kept, **{name.upper(): value for name, value in carrier.items()}}
 
 
-def _python(module: str, *arguments: str) -> list[str]:
+_PROGRAM = """import sys
+sys.path[:] = {path!a}
+import runpy
+try:
+    runpy.run_module({module!a}, {{}}, "__main__", True)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def python_command(module: str, *arguments: str) -> list[str]:
     """The command that runs a module as ``python -m`` does, but finds modules where we find them.
 
-    ``python -m`` looks into the working directory first, and that may be the very directory under review.
+    ``python -m`` looks into the working directory first, and that may be the very directory under review. Ctrl-C while the
+    module's imports run ends it without a traceback.
     """
-    program = f"import sys; sys.path[:] = {sys.path!a}; import runpy; runpy.run_module({module!r}, {{}}, '__main__', True)"
-    return [sys.executable, "-c", program, *arguments]
+    return [sys.executable, "-c", _PROGRAM.format(path=sys.path, module=module), *arguments]
 
 
 def run_worker(scratch: str, environment: dict[str, str], *, quiet: bool) -> tuple[int, int]:
@@ -37,7 +47,7 @@ def run_worker(scratch: str, environment: dict[str, str], *, quiet: bool) -> tup
 
     With ``quiet`` what it prints goes to stderr.
     """
-    command = _python("otel_agentlog.demo.worker", scratch)
+    command = python_command("otel_agentlog.demo.worker", scratch)
     # In a session of its own: the terminal's Ctrl-C would reach the worker, and then we would pass it on a second time.
     worker = subprocess.Popen(  # noqa: S603 - our own command line, no shell
         command, env=environment, stdin=subprocess.DEVNULL, stdout=_STDERR if quiet else None, start_new_session=True
@@ -55,5 +65,5 @@ def run_worker(scratch: str, environment: dict[str, str], *, quiet: bool) -> tup
 
 def show_tree(task_id: str, root: str, environment: dict[str, str]) -> int:
     """Have ``agentlog show`` print the task; returns its exit code."""
-    command = _python("otel_agentlog", "show", task_id, "--root", root)
+    command = python_command("otel_agentlog", "show", task_id, "--root", root)
     return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False).returncode  # noqa: S603 - as above

@@ -20,6 +20,16 @@ GRAFANA = "http://localhost:3000"
 """Where the project's own docker compose stack shows what it received."""
 
 
+_OUTCOMES = {
+    "pending": "The task is still pending: no worker took it.",
+    "running": "The worker ended before the task did.",
+    "completed": "The task completed.",
+    "failed": "The task failed.",
+    "interrupted": "The task was interrupted.",
+}
+"""What people are told, by the task's status."""
+
+
 @dataclass(frozen=True)
 class Run:
     """What is known of a run once the worker has ended."""
@@ -91,7 +101,7 @@ def before_tree(run: Run) -> str:
     """What came out."""
     status = run.document("metadata.json").get("status", "unknown")
     result = run.document("04-final-result.json").get("result")
-    lines = [f"The task {status}." if status != "pending" else "The task is still pending: no worker took it."]
+    lines = [_OUTCOMES.get(status, f"The task is {status}.")]
     if run.worker.get("error"):
         lines.append(run.worker["error"])
     return "\n".join(lines) + (f"\n\n{result}\n" if result else "\n")

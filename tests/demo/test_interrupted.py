@@ -10,9 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from otel_agentlog.demo.processes import python_command
 from otel_agentlog.store.validate import validate
 from tests.demo.running import TIMEOUT_S, Folder, Ran, command, environment, make_project
 from tests.support.waiting import wait_until
+
+
+def test_ctrl_c_while_a_process_still_starts_is_quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever interrupts the imports sees no traceback."""
+    (tmp_path / "interrupted_import.py").write_text("raise KeyboardInterrupt\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    done = subprocess.run(python_command("interrupted_import"), capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def _to_the_process(gateway: subprocess.Popen[str]) -> None:

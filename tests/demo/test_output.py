@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.demo.running import make_project, run_demo
 from tests.support.otlp_receiver import OtlpReceiver
 
 
 def test_people_are_told_what_came_out_and_where_it_is(tmp_path: Path) -> None:
-    """The report, the figures, the price's nature, the folders and the receipts; no trace to look for without a collector."""
+    """The report, the tree, the figures, the price's nature, the folders, the receipts; no trace to look for, as none was sent."""
     ran = run_demo(tmp_path, make_project(tmp_path / "project"))
 
     assert ran.code == 0, ran.err
@@ -21,6 +23,8 @@ def test_people_are_told_what_came_out_and_where_it_is(tmp_path: Path) -> None:
     for folder in ran.folders:
         assert str(folder.path) in ran.out
     assert "(Find the last review: failed)" in ran.out
+    for step in ("look around", "check syntax", "compare with the last review", "weigh the findings"):
+        assert f"step {step}" in ran.out
     assert "no collector is set" in ran.out
     assert "localhost:16686" not in ran.out
 
@@ -36,10 +40,13 @@ def test_a_terminal_of_any_encoding_will_do(tmp_path: Path) -> None:
     assert "# Review of `caf\\xe9`" in ran.out
 
 
-def test_everything_is_delivered_where_there_is_a_collector(tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_everything_is_delivered_where_there_is_a_collector(tmp_path: Path, protocol: str) -> None:
     """Both processes' receipts say so, the spans that arrived are those of the folders, and the trace can be looked up."""
     with OtlpReceiver() as receiver:
-        ran = run_demo(tmp_path, make_project(tmp_path / "project"), "--json", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.http_endpoint)
+        endpoint = receiver.grpc_endpoint if protocol == "grpc" else receiver.http_endpoint
+        there = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+        ran = run_demo(tmp_path, make_project(tmp_path / "project"), "--json", **there)
         arrived = {span["span_id"] for span in receiver.spans()}
 
     said = json.loads(ran.out)
