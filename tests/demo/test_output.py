@@ -12,7 +12,7 @@ from tests.support.otlp_receiver import OtlpReceiver
 
 
 def test_people_are_told_what_came_out_and_where_it_is(tmp_path: Path) -> None:
-    """The report, the tree, the figures, the price's nature, the folders, the receipts; no trace to look for, as none was sent."""
+    """Report, tree, figures, the price's nature, the folders, the receipts; no trace to look for: none was sent."""
     ran = run_demo(tmp_path, make_project(tmp_path / "project"))
 
     assert ran.code == 0, ran.err
