@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -82,7 +83,8 @@ def _report(task: TaskReader, with_lines: bool, above: frozenset[str]) -> TaskRe
         gathered.add(line)
     grown = tree(task)
     open_status = State.INTERRUPTED.value if row.has_ended else row.status
-    entries = {id(node): _entry(node, gathered, open_status) for _, node in grown.walk()}
+    now_ns = None if row.has_ended else time.time_ns()
+    entries = {id(node): _entry(node, gathered, open_status, now_ns) for _, node in grown.walk()}
     for _, node in grown.walk():
         entries[id(node)].children = [entries[id(child)] for child in node.children]
         if node.type == "subtask" and node.task_id:
@@ -102,15 +104,16 @@ def _report(task: TaskReader, with_lines: bool, above: frozenset[str]) -> TaskRe
     )
 
 
-def _entry(node: Node, gathered: _Gathered, open_status: str) -> Entry:
+def _entry(node: Node, gathered: _Gathered, open_status: str, now_ns: int | None) -> Entry:
     notes = gathered.by_span.get(node.span_id) or _Notes()
+    goes_on = node.is_open and now_ns is not None and node.start_ns is not None
     return Entry(
         kind=_KINDS.get(node.type, node.type),
         name=node.name,
         status=open_status if node.is_open else node.outcome or State.COMPLETED.value,
         start_ns=node.start_ns,
         end_ns=node.end_ns,
-        duration_ms=node.duration_ms,
+        duration_ms=max(0, (now_ns or 0) - (node.start_ns or 0)) / 1e6 if goes_on else node.duration_ms,
         own=node.own,
         total=node.total,
         span_id=node.span_id or None,

@@ -1,1 +1,1 @@
-"""Room."""
+"""How people see it: the command line."""
