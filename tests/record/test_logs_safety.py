@@ -180,7 +180,7 @@ def test_a_sink_that_logs_does_not_recurse() -> None:
         use(before)
 
     assert lines == ["first", "about a line", "about a line, by stdlib"]
-    assert failures == {"nested_log": 4}
+    assert set(failures) == {"nested_log"}
 
 
 def test_a_sink_that_raises_costs_only_itself(recorded: MemorySink) -> None:

@@ -352,8 +352,9 @@ def test_a_value_that_logs_when_made_text(recorded: MemorySink, log: logging.Log
 
     log.info("%s", Talkative())
 
-    assert [line["message"] for line in recorded.lines] == ["asked talkative", "talkative"]
-    assert recorder().failures == {"nested_log": 1}
+    # From Python 3.14 on, logging itself keeps the inner record back.
+    assert [line["message"] for line in recorded.lines] in (["asked talkative", "talkative"], ["talkative"])
+    assert recorder().failures.get("nested_log", 0) == len(recorded.lines) - 1
 
 
 # -- locks ---------------------------------------------------------------------------------------------------------------
