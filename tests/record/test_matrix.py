@@ -254,7 +254,8 @@ def test_it_ends_once_in_the_right_way(
         raised = caught
     gc.collect()
 
-    assert raised is error
+    # asyncio of Python 3.10 raises a new CancelledError out of run_until_complete.
+    assert raised is error or (ending == "cancel" and type(raised) is type(error))
     outcome, reason = OUTCOMES[ending]
     (end,) = [line for line in recorded.ends() if line["message"] == "op"]
     assert (outcome, reason) == (end["outcome"], end.get("reason"))
