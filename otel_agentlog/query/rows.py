@@ -132,8 +132,9 @@ def _standing(task: TaskReader, metadata: Mapping[str, Any]) -> tuple[str, bool]
     outcome = text(task.final_result() or {}, "outcome")
     if outcome in _ENDS:
         return outcome, False
-    # Without metadata.json there are at most the first lines of a process that was killed, or is about to write it.
-    status = status if status in _STATES else State.RUNNING.value
+    if status not in _STATES:
+        # Without metadata.json, or with a damaged one, the lines must say; at a task's very start they do not yet.
+        status = replay(task).task_outcome or State.RUNNING.value
     return (State.INTERRUPTED.value, True) if is_abandoned(task, status) else (status, False)
 
 

@@ -93,7 +93,7 @@ def _columns(rows: Sequence[tuple[TaskRow, int]], screen: Screen) -> list[Column
     columns = [
         Column(""),
         Column("TASK", least=longest_id),
-        Column("NAME", least=12),
+        Column("NAME", least=20),
         Column("STATUS", worth=40),
         Column("AGENT", worth=20, least=8),
         Column("STARTED", worth=90),

@@ -17,6 +17,7 @@ from otel_agentlog.view.text import cut, pad, safe, width
 
 DEFAULT_LINES = 50
 _TYPE, _COMPONENT = 12, 16
+_NAME, _NARROW_NAME = 48, 20
 _WIDE = 100
 """From this many columns on the component is shown."""
 
@@ -75,7 +76,7 @@ class _Printer:
         head = [Piece(f"{time}  ", "dim"), Piece(self._label(line, "type", _TYPE), "tool")]
         if self._with_component:
             head.append(Piece(self._label(line, "component", _COMPONENT), "dim"))
-        first, *rest = said(line)
+        first, *rest = said(line, _NAME if self._with_component else _NARROW_NAME)
         indent = sum(width(piece.text) for piece in head)
         if self._full:
             self._screen.line(*head, *first)

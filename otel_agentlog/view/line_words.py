@@ -14,40 +14,42 @@ from otel_agentlog.view.values import many_lines, one_line
 
 LEVEL_STYLES = {"WARNING": "warn", "ERROR": "error", "CRITICAL": "bad", "DEBUG": "dim"}
 _DETAILS = 400
-_MAX_NAME = 48
 
 Words = list[Piece]
 
 
-def said(line: Mapping[str, Any]) -> list[Words]:
-    """A line as people read it; further lines where a text has several, and for a traceback."""
+def said(line: Mapping[str, Any], name_columns: int = 48) -> list[Words]:
+    """A line as people read it; further lines where a text has several, and for a traceback.
+
+    The name of what started or ended is cut to `name_columns`, so that what became of it is seen.
+    """
     if "stage" in line:
         return [[Piece(_text(line, "stage"), "title"), Piece(f"  {stage_details(dict(line), _DETAILS)}", "dim")]]
     kind = _text(line, "type")
     if kind in CONTENT_TYPES:
         return [[Piece(text, "dim" if kind == "thinking" else "")] for text in many_lines(_raw(line, "content"))]
     if line.get("phase") == "start":
-        return [_start(line)]
-    words_of = _end if line.get("phase") == "end" else _OTHERS.get(kind, _message)
-    return [words_of(line), *_traceback(line.get("exception"))]
+        return [_start(line, name_columns)]
+    first = _end(line, name_columns) if line.get("phase") == "end" else _OTHERS.get(kind, _message)(line)
+    return [first, *_traceback(line.get("exception"))]
 
 
-def _start(line: Mapping[str, Any]) -> Words:
+def _start(line: Mapping[str, Any], name_columns: int) -> Words:
     details = line.get("details")
     arguments = details.get("arguments") if isinstance(details, Mapping) else None
     latency = details.get("latency_ms") if isinstance(details, Mapping) else None
     aside = one_line(arguments, _DETAILS) if arguments else ""
     if isinstance(latency, (int, float)):
         aside = f"after {human.duration(latency)} in the queue"
-    return [Piece(f"{_short_name(line)} "), Piece("started", "run"), Piece(f"  {aside}", "dim")]
+    return [Piece(f"{cut(_message_text(line), name_columns)} "), Piece("started", "run"), Piece(f"  {aside}", "dim")]
 
 
-def _end(line: Mapping[str, Any]) -> Words:
+def _end(line: Mapping[str, Any], name_columns: int) -> Words:
     outcome = _text(line, "outcome") or "ended"
     style = words.STYLE_OF_STATE.get(outcome, "")
     took = line.get("duration_ms")
     time = f" in {human.duration(took)}" if isinstance(took, (int, float)) else ""
-    said = [Piece(f"{_short_name(line)} "), Piece(words.state_word(outcome), style), Piece(time, "dim")]
+    said = [Piece(f"{cut(_message_text(line), name_columns)} "), Piece(words.state_word(outcome), style), Piece(time, "dim")]
     exception = line.get("exception")
     if isinstance(exception, Mapping):
         found = words.error_id(exception)
@@ -124,11 +126,6 @@ _OTHERS: dict[str, Callable[[Mapping[str, Any]], Words]] = {
     "subtask": _subtask,
     "process": _process,
 }
-
-
-def _short_name(line: Mapping[str, Any]) -> str:
-    """The name of what started or ended, short enough for what follows it to be seen."""
-    return cut(_message_text(line), _MAX_NAME)
 
 
 def _message_text(line: Mapping[str, Any]) -> str:

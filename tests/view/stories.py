@@ -1,6 +1,6 @@
 """Tasks of every kind, recorded by the real SDK: ``python -m tests.view.stories ROOT`` makes them all.
 
-`STORIES` are functions that record one task each; those in `PROCESSES` need a process of their own, as they do not end by themselves.
+`STORIES` end by themselves; a `Worker` is a process of its own with a task that stays open.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def review() -> None:
         hook.stage("validation", status="passed")
         hook.stage("command_matching", command="review", matched=True)
         hook.stage("immediate_response", reaction="eyes")
-        hook.create_task("Review PR 42", input={"message": "please review"}, agent="brain", task_id="task-review42", tags=["demo"])
+        hook.create_task(
+            "Review PR 42", input={"message": "please review"}, agent="brain", task_id="task-review42", tags=["demo"]
+        )
         carrier = hook.push("tasks")
     with suppress(ValueError), agentlog.task(resume=carrier) as task:
         with agentlog.step("plan"):
