@@ -76,8 +76,9 @@ class Redactor:
         builtin = default_rules(self.key_rule, [term for term in terms if term]) if rules is None else tuple(rules)
         self.unmasked = _known(unmask, {rule.name for rule in (*builtin, *extra)} | KEY_RULE_NAMES)
         """Names of the rules that are switched off."""
-        exact, self._allowed_patterns = _allowances(allow)
+        exact, patterns = _allowances(allow)
         self._allowed = frozenset(exact)
+        self._allowed_patterns = Engine(patterns, lambda value, name: False, utf8=True) if patterns else None
         self._engines = [Engine([r for r in builtin if r.name not in self.unmasked], self._permits)]
         if kept := [r for r in extra if r.name not in self.unmasked]:
             self._engines.append(Engine(kept, self._permits, utf8=True))
@@ -161,9 +162,9 @@ class Redactor:
     def _permits(self, value: bytes, rule_name: str) -> bool:
         if rule_name in self.unmasked:
             return True
-        if not self._allowed and not self._allowed_patterns:
-            return False
-        return value.decode("utf-8", "replace") in self._allowed or any(p.fullmatch(value) for p in self._allowed_patterns)
+        if self._allowed and value.decode("utf-8", "replace") in self._allowed:
+            return True
+        return self._allowed_patterns is not None and self._allowed_patterns.next_suspect(value, 0) is not None
 
 
 def _suspects(engine: Engine, data: bytes, texts: Sequence[str], first: int) -> Iterator[int]:
@@ -196,11 +197,14 @@ def _compiled(setting: str, pattern: str) -> Regexp:
         raise ConfigurationError(setting, pattern, f"a pattern in RE2 syntax ({error})") from None
 
 
-def _allowances(allow: Iterable[str]) -> tuple[list[str], list[Regexp]]:
+def _allowances(allow: Iterable[str]) -> tuple[list[str], list[Rule]]:
+    """Exact values, and rules that match nothing but whole values."""
     entries = [allow] if isinstance(allow, str) else list(allow)
     patterns = [entry[len(_PATTERN_PREFIX) :] for entry in entries if entry.startswith(_PATTERN_PREFIX)]
+    for pattern in patterns:
+        _compiled("redaction.allow", pattern)
     exact = [entry for entry in entries if not entry.startswith(_PATTERN_PREFIX)]
-    return exact, [_compiled("redaction.allow", pattern) for pattern in patterns]
+    return exact, [Rule("allowed", "given by the user", rf"\A(?:{pattern})\z") for pattern in patterns]
 
 
 def _known(unmask: Iterable[str], names: set[str] | frozenset[str]) -> frozenset[str]:

@@ -32,27 +32,11 @@ MAX_KEY_CHARS = 1024
 _MARGIN_CHARS = 16_384
 """A text over the limit is cut this far behind it before redaction and exactly after, so no secret is cut in half."""
 _INT64 = 1 << 63
-
-
 _NEW: Any = object()
 
 
 class Walk:
     """Turns one value into plain JSON values and collects the texts in it, which are redacted afterwards, all at once."""
-
-    __slots__ = (
-        "_bytes_left",
-        "_known",
-        "_limits",
-        "_nodes_left",
-        "_path",
-        "_secrets",
-        "_short",
-        "failed",
-        "new_keys",
-        "texts",
-        "truncated",
-    )
 
     def __init__(self, secrets: Secrets, limits: Limits, known_keys: dict[str, KeyRule | None]) -> None:
         self.texts: list[str] = []
@@ -75,8 +59,12 @@ class Walk:
             return value if -_INT64 <= value < _INT64 else self.string(big_int(value))
         if kind is float:
             return value if value - value == 0.0 else special_float(value)
-        handler = _HANDLERS.get(kind)
-        return handler(self, value, depth) if handler else self._foreign(value, depth)
+        try:
+            handler = _HANDLERS.get(kind)
+            return handler(self, value, depth) if handler else self._foreign(value, depth)
+        except Exception:  # noqa: BLE001 - an object may be broken in any way; a mark stands for it
+            self.failed += 1
+            return self._note(placeholder(value))
 
     def under(self, key: str, value: Any) -> Any:
         """A value as it stands under a name."""
@@ -104,28 +92,29 @@ class Walk:
         kept = result.encode()[:limit].decode("utf-8", "ignore")
         return f"{kept}…[truncated: {max(len(text) - len(kept), 1)} of {len(text)} characters left out]"
 
+    def _note(self, text: str) -> str:
+        """A text of ours, short but for the names of classes in it."""
+        self.texts.append(text)
+        return text
+
     def _foreign(self, value: Any, depth: int) -> Any:
         """An object of a type that is not JSON's."""
-        try:
-            for base in bases(value):
-                if handler := _HANDLERS.get(base):
-                    return handler(self, value, depth)
-                if simpler := SIMPLER.get(base):
-                    return self.value(simpler(value), depth + 1)
-            named = fields(value)
-            if named is not None:
-                return self._within(value, depth, lambda: self._mapping(named, len(named), depth))
-            return self._within(value, depth, lambda: self._buffer(value, depth))
-        except Exception:  # noqa: BLE001 - an object may be broken in any way; a mark stands for it
-            self.failed += 1
-            return self.string(placeholder(value))
+        for base in bases(value):
+            if handler := _HANDLERS.get(base):
+                return handler(self, value, depth)
+            if simpler := SIMPLER.get(base):
+                return self.value(simpler(value), depth + 1)
+        named = fields(value)
+        if named is not None:
+            return self._within(value, depth, lambda: self._mapping(named, len(named), depth))
+        return self._within(value, depth, lambda: self._buffer(value, depth))
 
     def _within(self, value: Any, depth: int, read: Callable[[], Any]) -> Any:
         """What ``read`` makes of a container, unless it contains itself or is too deep."""
         if id(value) in self._path or depth >= self._limits.max_depth:
             self.truncated += 1
             why = "contains itself" if id(value) in self._path else f"is below depth {self._limits.max_depth}"
-            return self.string(f"[truncated: {placeholder(value)} {why}]")
+            return self._note(f"[truncated: {placeholder(value)} {why}]")
         self._path.add(id(value))
         try:
             return read()
@@ -229,7 +218,8 @@ class Walk:
 
     def _rule_of_pair(self, pair: tuple[Any, ...]) -> KeyRule | None:
         """The rule for the second of two: headers come as ``("authorization", "…")`` or the same in bytes."""
-        name = pair[0].decode("latin-1") if type(pair[0]) is bytes else pair[0]
+        name = tuple.__getitem__(pair, 0)
+        name = name.decode("latin-1") if type(name) is bytes else name
         return self._secrets.key_rule(name) if type(name) is str else None
 
     def _set(self, value: Any, depth: int) -> Any:
@@ -272,7 +262,7 @@ class Walk:
         """Arrays of numbers (``array.array``, NumPy's arrays and scalars) by their memory; a placeholder for anything else."""
         view = numbers_of(value)
         if view is None:
-            return self.string(placeholder(value))
+            return self._note(placeholder(value))
         if view.ndim == 0:
             return self.value(view.tolist(), depth + 1)
         return self._sequence(view[: self._limits.max_items].tolist(), view.shape[0] if view.shape else 0, depth)
