@@ -94,7 +94,7 @@ class LineReader:
         max_line_bytes: int = MAX_LINE_BYTES,
     ) -> None:
         self.file = file
-        self.offset = offset
+        self.offset = self._end = offset
         """Where the next line begins, in uncompressed bytes: the place to go on from."""
         self.number = 0
         """Number of the line last read, from 1."""
@@ -113,29 +113,48 @@ class LineReader:
         self._too_long = False
 
     def __iter__(self) -> Iterator[Line]:
-        end = self.offset
         for chunk in self._source(self.complain):
-            begin, end = end, end + len(chunk)
-            nul_runs = 0
             if b"\0" in chunk:
-                chunk, nul_runs = self._without_nuls(chunk)
-            *pieces, rest = chunk.split(b"\n")
-            number = self.number
-            for piece in pieces:
-                number += 1
-                if piece or self._pending:
-                    self.number = number
-                    yield from self._line(piece)
-                begin += len(piece) + 1
-                self.offset = begin
-            self.number = number - nul_runs
-            if pieces:
-                self.offset = end - len(rest)
-            self._hold(rest)
-        if self._pending and not self._live:
+                yield from self._with_nuls(chunk)
+            else:
+                yield from self._feed(chunk)
+        if not self._live:
+            yield from self._break("ends within a line")
+
+    def _feed(self, chunk: bytes) -> Iterator[Line]:
+        *pieces, rest = chunk.split(b"\n")
+        begin, number = self._end, self.number
+        for piece in pieces:
+            number += 1
+            if piece or self._pending:
+                self.number = number
+                yield from self._line(piece)
+            begin += len(piece) + 1
+            self.offset = begin
+        self.number = number
+        self._end += len(chunk)
+        self._hold(rest)
+
+    def _with_nuls(self, chunk: bytes) -> Iterator[Line]:
+        """Read a chunk with NUL bytes in it: they end what stands before them, but are no newline."""
+        runs = [(0, len(chunk))] if chunk.count(0) == len(chunk) else [match.span() for match in _NULS.finditer(chunk)]
+        done = 0
+        for begin, end in runs:
+            yield from self._feed(chunk[done:begin])
+            yield from self._break("ends in NUL bytes")
+            self.nul_bytes += end - begin
+            self._end += end - begin
+            self.offset = self._end
+            done = end
+        yield from self._feed(chunk[done:])
+
+    def _break(self, reason: str) -> Iterator[Line]:
+        """Read what is pending as a line, though no newline ends it."""
+        if self._pending:
             self.number += 1
-            yield from self._line(b"", "ends within a line")
-            self.offset = end
+            yield from self._line(b"", reason)
+            self.number -= 1
+            self.offset = self._end
 
     def skip(self, reason: str) -> None:
         """Note that the line at hand was skipped."""
@@ -146,11 +165,6 @@ class LineReader:
         """Note why something is missing, without counting a line."""
         if len(self.skipped) < MAX_SKIPPED_LISTED:
             self.skipped.append(Skipped(self.file, number, self.offset, reason))
-
-    def _without_nuls(self, chunk: bytes) -> tuple[bytes, int]:
-        count = chunk.count(0)
-        self.nul_bytes += count
-        return (b"\n", 1) if count == len(chunk) else _NULS.subn(b"\n", chunk)
 
     def _hold(self, rest: bytes) -> None:
         """Keep the beginning of a line that goes on in the next chunk."""
