@@ -184,9 +184,9 @@ def _extra_rules(patterns: Mapping[str, str] | Iterable[str]) -> list[Rule]:
     rules = [Rule(name, "given by the user", pattern, opening=r"[^\n]+") for name, pattern in named]
     for rule in rules:
         if not re.fullmatch(r"[\w.-]{1,64}", rule.name):
-            raise ConfigurationError("redaction.extra_patterns", rule.name, "a name of letters, digits, '.', '_' and '-'")
-        if _compiled("redaction.extra_patterns", rule.pattern).search(b"") is not None:
-            raise ConfigurationError("redaction.extra_patterns", rule.pattern, "a pattern that does not match the empty text")
+            raise ConfigurationError("redaction_patterns", rule.name, "a name of letters, digits, '.', '_' and '-'")
+        if _compiled("redaction_patterns", rule.pattern).search(b"") is not None:
+            raise ConfigurationError("redaction_patterns", rule.pattern, "a pattern that does not match the empty text")
     return rules
 
 
@@ -202,7 +202,7 @@ def _allowances(allow: Iterable[str]) -> tuple[list[str], list[Rule]]:
     entries = [allow] if isinstance(allow, str) else list(allow)
     patterns = [entry[len(_PATTERN_PREFIX) :] for entry in entries if entry.startswith(_PATTERN_PREFIX)]
     for pattern in patterns:
-        _compiled("redaction.allow", pattern)
+        _compiled("redaction_allow", pattern)
     exact = [entry for entry in entries if not entry.startswith(_PATTERN_PREFIX)]
     return exact, [Rule("allowed", "given by the user", rf"\A(?:{pattern})\z") for pattern in patterns]
 
@@ -210,5 +210,5 @@ def _allowances(allow: Iterable[str]) -> tuple[list[str], list[Rule]]:
 def _known(unmask: Iterable[str], names: set[str] | frozenset[str]) -> frozenset[str]:
     chosen = frozenset([unmask] if isinstance(unmask, str) else unmask)
     for name in sorted(chosen - names):
-        raise ConfigurationError("redaction.unmask", name, f"names of rules, such as {', '.join(sorted(names)[:5])}")
+        raise ConfigurationError("redaction_unmask", name, f"names of rules, such as {', '.join(sorted(names)[:5])}")
     return chosen
