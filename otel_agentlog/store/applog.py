@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otel_agentlog.model import Line
-from otel_agentlog.store.applog_archive import Archive, Lock, lock_exclusively
-from otel_agentlog.store.descriptors import Descriptor, LineFile, lock_shared
+from otel_agentlog.store.applog_archive import Archive
+from otel_agentlog.store.descriptors import Descriptor, LineFile
 from otel_agentlog.store.layout import FILE_MODE, FOLDER_MODE, encode
+from otel_agentlog.store.locks import Lock, lock_exclusively, lock_shared
 
 CHECK_INTERVAL_S = 1.0
 """How often, in seconds, a writer looks whether the file it has open is still the log."""

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import os
 import re
 import shutil
 import threading
-import time
 from collections.abc import Callable
-from enum import Enum
 from pathlib import Path
 
 from otel_agentlog.store.descriptors import Descriptor
 from otel_agentlog.store.layout import FILE_MODE, GZIP_SUFFIX
+from otel_agentlog.store.locks import Lock, lock_exclusively
 
 RELEASE_WAIT_S = 3.0
 """Longest time, in seconds, to wait for other writers to leave a rotated file; after that it is compressed another time."""
 
-_POLL_S = 0.05
 _CHUNK_BYTES = 256 * 1024
 
 
@@ -77,29 +74,6 @@ class Archive:
                 _compress(path)
         except OSError:
             pass  # another process was faster, or the disk is full: nothing is lost, and the next start or rotation tries again
-
-
-class Lock(Enum):
-    """What came of asking for a lock."""
-
-    OURS = "ours"
-    TAKEN = "taken"
-    UNSUPPORTED = "unsupported"
-
-
-def lock_exclusively(file: Descriptor, wait_s: float = 0.0) -> Lock:
-    """Have a file to oneself for as long as the descriptor lives."""
-    deadline = time.monotonic() + wait_s
-    while True:
-        try:
-            fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return Lock.OURS
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return Lock.TAKEN
-            time.sleep(_POLL_S)
-        except OSError:
-            return Lock.UNSUPPORTED
 
 
 def _compress(path: Path) -> None:

@@ -1,42 +1,60 @@
 """File descriptors that are safe to share between threads, and the one way a line reaches the kernel.
 
 A descriptor is closed when its last user lets go of it, never earlier: a thread that still holds it can not write into a
-file that somebody else opened under the same number meanwhile.
+file that somebody else opened under the same number meanwhile. The child of a fork closes its parent's at once: with a
+descriptor it would inherit the lock that hangs on it, and keep it for as long as it lives.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import weakref
 
 from otel_agentlog.store.layout import FILE_MODE, FOLDER_MODE
 
-LOCK_WAIT_S = 1.0
-"""Longest time, in seconds, to wait for a folder that recovery holds."""
-
-BRIEF_WAIT_S = 0.05
-"""Longest time, in seconds, to wait for another process that changes ``metadata.json``."""
-
 _RETRIED_SHORT_WRITES = 16
+
+_open: dict[int, weakref.ref[Descriptor]] = {}
 
 
 class Descriptor:
     """An open descriptor; closed when the object is no longer referenced."""
 
-    __slots__ = ("fd",)
+    __slots__ = ("__weakref__", "fd")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        _open[id(self)] = weakref.ref(self)
+
+    def close(self) -> None:
+        """Close it now; for those that nobody else can hold."""
+        fd = self.abandon()
+        if fd >= 0:
+            os.close(fd)
+
+    def abandon(self) -> int:
+        """Never close it: somebody has closed it already, and the number may be another file's by now."""
+        fd, self.fd = self.fd, -1
+        _open.pop(id(self), None)
+        return fd
 
     def __del__(self) -> None:
         try:
-            os.close(self.fd)
+            self.close()
         except (OSError, AttributeError, TypeError):
             pass  # closed by others, or the interpreter is shutting down
+
+
+def _close_parents() -> None:
+    for reference in list(_open.values()):
+        descriptor = reference()
+        if descriptor is not None:
+            Descriptor.__del__(descriptor)
+    _open.clear()
+
+
+os.register_at_fork(after_in_child=_close_parents)
 
 
 def open_directory(path: str, parent: Descriptor | None = None) -> Descriptor:
@@ -60,45 +78,6 @@ def make_directory(path: str, parent: Descriptor) -> bool:
     return True
 
 
-def lock_shared(directory: Descriptor) -> bool:
-    """Hold a shared lock on a folder for as long as the descriptor lives; false if it could not be had in time."""
-    deadline = time.monotonic() + LOCK_WAIT_S
-    while True:
-        try:
-            fcntl.flock(directory.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.005)
-        except OSError:
-            return False  # a file system without locks
-
-
-@contextmanager
-def lock_briefly(directory: Descriptor, name: str) -> Iterator[None]:
-    """Keep other processes out for a moment, at most `BRIEF_WAIT_S`: one that was stopped in here must not stop everybody."""
-    try:
-        lock = Descriptor(os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE, dir_fd=directory.fd))
-    except OSError:
-        lock = None
-    deadline = time.monotonic() + BRIEF_WAIT_S
-    while lock is not None:
-        try:
-            fcntl.flock(lock.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                break
-            time.sleep(0.001)
-        except OSError:
-            break
-    try:
-        yield
-    finally:
-        del lock
-
-
 class LineFile:
     """A file that lines are appended to, each with one ``write()``. Safe from any thread, without a lock."""
 
@@ -109,13 +88,23 @@ class LineFile:
         _refuse_planted(status, name)
         if status.st_mode & 0o777 != FILE_MODE:
             os.fchmod(self._file.fd, FILE_MODE)
+        self.identity = (status.st_dev, status.st_ino)
+        """Which file it is, whatever it is called."""
         # A kill can cut the last line of whoever wrote here before.
         self._torn = status.st_size > 0 and os.pread(self._file.fd, 1, status.st_size - 1) != b"\n"
 
     @property
     def gone(self) -> bool:
-        """Whether the file was deleted below us."""
-        return os.fstat(self._file.fd).st_nlink == 0
+        """Whether the file was deleted below us, or the descriptor closed by code that closes whatever is open."""
+        try:
+            status = os.fstat(self._file.fd)
+        except OSError:
+            self._file.abandon()
+            return True
+        if (status.st_dev, status.st_ino) != self.identity:
+            self._file.abandon()
+            return True
+        return status.st_nlink == 0
 
     def append(self, data: bytes) -> None:
         """Write one line, which ends in a newline. Raises `OSError`; what was half written stands on a line of its own."""
@@ -124,12 +113,11 @@ class LineFile:
             piece = b"\n" + data if self._torn else data
             self._torn = False
             try:
-                written = os.write(file.fd, piece)
-            except OSError:
+                if os.write(file.fd, piece) == len(piece):
+                    return
+            except BaseException:  # a signal handler may raise anything, before or behind the write
                 self._torn = True
                 raise
-            if written == len(piece):
-                return
             # Others may have appended meanwhile, so the rest must not follow: the whole line again, on a fresh line.
             self._torn = True
         raise OSError(errno.EIO, "the system kept writing less than a line")

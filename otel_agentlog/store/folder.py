@@ -1,13 +1,12 @@
 """The write side of one task folder, as one process sees it.
 
-Hides where the folder is, which descriptors are open, and how numbers are given out. Lines of any thread may be appended at
-the same time; whole files are replaced by whoever owns the task.
+Hides in which order lines and whole files are written, when they reach the disk, and what happens when the disk does not take
+what it is given. Lines of any thread may be appended at the same time, without a lock.
 """
 
 from __future__ import annotations
 
 import errno
-import functools
 import hashlib
 import itertools
 import os
@@ -17,49 +16,35 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from otel_agentlog.model import Envelope, Line, State, TaskRef, timestamp
-from otel_agentlog.store.descriptors import (
-    Descriptor,
-    LineFile,
-    lock_briefly,
-    lock_shared,
-    make_directory,
-    open_directory,
-    replace_file,
-)
+from otel_agentlog.store.descriptors import LineFile, make_directory, open_directory, replace_file
+from otel_agentlog.store.documents import Documents, final_result
+from otel_agentlog.store.durability import FOLDER, ROOT, Level, Syncer
 from otel_agentlog.store.layout import (
     AGENT_OUTPUT,
+    ARTIFACTS,
     FINAL_RESULT,
     INPUT,
     METADATA,
     WEBHOOK_FLOW,
     encode,
-    encode_document,
-    folder_names,
     temp_name,
 )
-from otel_agentlog.store.metadata import DELIVERY_KEYS, METADATA_KEYS, merged, open_root, read_metadata, size_of
+from otel_agentlog.store.metadata import METADATA_KEYS, size_of
+from otel_agentlog.store.opening import FULL, Numbers, Opening
 from otel_agentlog.store.reader import TaskReader
 from otel_agentlog.store.spill import MAX_LINE_BYTES, spill
 from otel_agentlog.store.summary import Tally
 
-CHECK_INTERVAL_S = 1.0
-"""How often, in seconds, a writer looks whether its files are still there."""
-
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-_lock = threading.RLock()
-"""Held while a folder is opened or one of its whole files replaced; never while a line is written."""
+_ERROR_LEVELS = ("ERROR", "CRITICAL")
 
 _folders: weakref.WeakSet[TaskFolder] = weakref.WeakSet()
 
 
 def _forget_parents_files() -> None:
-    # The child of a fork shares descriptors and numbers with its parent, and another thread may have held the lock.
-    global _lock
-    _lock = threading.RLock()
+    # The child of a fork shares descriptors and numbers with its parent, and another thread may have held a lock.
     for folder in list(_folders):
         folder.forget()
 
@@ -67,234 +52,220 @@ def _forget_parents_files() -> None:
 os.register_at_fork(after_in_child=_forget_parents_files)
 
 
-def with_descriptors(method: Method) -> Method:
-    """Where the process has no descriptor left, let go of the folders that were not written to for longest, and try again."""
-
-    @functools.wraps(method)
-    def call(self: TaskFolder, *args: Any, **kwargs: Any) -> Any:
-        self.used_at = time.monotonic()
-        try:
-            return method(self, *args, **kwargs)
-        except OSError as error:
-            if error.errno not in (errno.EMFILE, errno.ENFILE):
-                raise
-        others = sorted(
-            (folder for folder in list(_folders) if folder.is_open and folder is not self), key=lambda folder: folder.used_at
-        )
-        for folder in others[: max(8, len(others) // 2)]:
-            folder.release()
-        return method(self, *args, **kwargs)
-
-    return cast(Method, call)
-
-
 class TaskFolder:
     """One task's folder, open for writing in this process."""
 
-    def __init__(self, root: Path, task: TaskRef, process_line: Callable[[], Line]) -> None:
+    def __init__(self, root: Path, task: TaskRef, process_line: Callable[[], Line], syncer: Syncer | None = None) -> None:
         self.task = task
-        self.tally = Tally()
-        self.delivery = dict.fromkeys(DELIVERY_KEYS, 0)
-        self._root, self._process_line = root, process_line
-        self._directory: Descriptor | None = None
-        self._files: dict[str, LineFile] = {}
-        self._tag = secrets.token_hex(4)
-        self._numbers = itertools.count()
-        self._temps = itertools.count()
-        self._checked_at = 0.0
-        self.used_at = 0.0
-        """When something of it was last opened or replaced, on the monotonic clock."""
-        self._written: dict[str, int] = {}
-        self._name = ""
-        self._introduced = False
-        self._counting = threading.RLock()
-        self._bytes = 0
         self.begun = False
         """Whether its whole files were written from here."""
         self.ended = False
         """Whether the work of this process on the task has ended."""
+        self.tally = Tally()
+        """The figures of what this process wrote."""
+        self.waiting: set[str] = set()
+        """Names of files that the syncer was asked for and has not brought to the disk yet."""
+        self._process_line, self._syncer = process_line, syncer or Syncer()
+        self._opening = Opening(root, task.task_id, self._introduce, self._renewed)
+        self._documents = Documents(task, self._opening.directory)
+        self._counting = threading.RLock()
+        self._bytes = 0
+        self._degraded = False
         _folders.add(self)
+
+    def forget(self) -> None:
+        """In the child of a fork: write with own descriptors and numbers from here on, and leave the ending to the parent."""
+        self.task.owner = False
+        self.tally, self.waiting = Tally(), set()
+        self._counting, self._bytes, self._degraded = threading.RLock(), 0, False
+        self._opening.forget()
+        self._documents.forget()
+
+    @property
+    def path(self) -> Path:
+        """The folder; meaningful once something was written."""
+        return self._opening.root / self._opening.name
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process has it open, and holds it."""
+        return self._opening.is_open
+
+    def release(self) -> None:
+        """Let go of the folder and its lock; the next line opens it again."""
+        self._opening.release()
 
     # -- lines ------------------------------------------------------------------------------------------------------------
 
     def append(self, envelope: Envelope) -> None:
-        """Give the line its ``event_id`` and write it. Raises `OSError`."""
-        line = envelope.line
-        file = self._file(WEBHOOK_FLOW if envelope.webhook else AGENT_OUTPUT)
-        line["event_id"] = f"{self._tag}-{next(self._numbers)}"
+        """Give the line its ``event_id`` and write it. Raises `OSError`; then the line is lost, and counted as dropped."""
+        line, name = envelope.line, WEBHOOK_FLOW if envelope.webhook else AGENT_OUTPUT
+        try:
+            file, size = self._append(name, line)
+        except Exception:
+            lost = max(1, envelope.items)
+            self._documents.count(recorded=lost, dropped=lost)
+            raise
+        with self._counting:
+            self._bytes += size
+            self.tally.add(line)
+        self._documents.count(recorded=envelope.items, redacted=envelope.redacted, truncated=envelope.truncated)
+        self._keep(file, name, line)
+
+    def _append(self, name: str, line: Line) -> tuple[LineFile, int]:
+        try:
+            file = self._opening.file(name)
+        finally:
+            # A line that cannot be written leaves a gap, which says so for ever.
+            line["event_id"] = self._opening.numbers.next()
         data = encode(line)
         if len(data) > MAX_LINE_BYTES:
             data = encode(spill(line, self.write_artifact))
-        file.append(data)
-        with self._counting:
-            self._bytes += len(data)
-            self.tally.add(line)
-            self.delivery["redacted"] += envelope.redacted
-            self.delivery["truncated"] += envelope.truncated
-            self.delivery["recorded"] += envelope.items
+        try:
+            file.append(data)
+        except OSError as error:
+            if error.errno in FULL:
+                raise
+            # Another mount, another server, a descriptor that somebody closed: perhaps the file opened anew takes it.
+            self.release()
+            file = self._opening.file(name)
+            file.append(data)
+        return file, len(data)
 
-    def _file(self, name: str) -> LineFile:
-        file = self._files.get(name)
-        if file is None or self._vanished(file):
-            return self._open_file(name)
-        return file
-
-    def _vanished(self, file: LineFile) -> bool:
-        now = time.monotonic()
-        if now - self._checked_at < CHECK_INTERVAL_S:
-            return False
-        self._checked_at = now
-        if not file.gone:
-            return False
-        self.release()
-        self._introduced = False
-        return True
-
-    @with_descriptors
-    def _open_file(self, name: str) -> LineFile:
-        with _lock:
-            directory = self._open()
-            if not self._introduced:
-                self._introduce(directory)
-            if name not in self._files:
-                self._files[name] = LineFile(directory, name)
-            return self._files[name]
-
-    # -- the folder -------------------------------------------------------------------------------------------------------
-
-    @property
-    def is_open(self) -> bool:
-        return self._directory is not None
-
-    def release(self) -> None:
-        """Let go of the folder and its lock; the next line opens it again."""
-        with _lock:
-            self._files, self._directory = {}, None
-
-    def forget(self) -> None:
-        """In the child of a fork: write with own descriptors and numbers from here on, and leave the ending to the parent."""
-        self._files, self._directory, self._introduced = {}, None, False
-        self.task.owner = False
-        self.tally, self._counting, self._bytes = Tally(), threading.RLock(), 0
-
-    def _open(self) -> Descriptor:
-        if self._directory is None:
-            directory = self._find(open_root(self._root))
-            lock_shared(directory)
-            self._directory, self._checked_at = directory, time.monotonic()
-        return self._directory
-
-    def _introduce(self, directory: Descriptor) -> None:
-        # A new tag each time: after a fork or in a folder that vanished the numbers begin anew.
-        self._tag, self._numbers, self._introduced = secrets.token_hex(4), itertools.count(), True
-        line = dict(self._process_line())
-        line = {"timestamp": timestamp(time.time_ns()), **line}
-        line["task_id"], line["event_id"] = self.task.task_id, f"{self._tag}-{next(self._numbers)}"
-        output = self._files[AGENT_OUTPUT] = LineFile(directory, AGENT_OUTPUT)
+    def _introduce(self, output: LineFile, numbers: Numbers) -> None:
+        line = {"timestamp": timestamp(time.time_ns()), **self._process_line()}
+        line["task_id"], line["event_id"] = self.task.task_id, numbers.next()
         data = encode(line)
         output.append(data)
         with self._counting:
             self._bytes += len(data)
             self.tally.add(line)
+        if self._syncer.level is not Level.PROCESS:
+            self._syncer.ask(self, AGENT_OUTPUT, FOLDER, ROOT)
 
-    def _find(self, root: Descriptor) -> Descriptor:
-        for name in folder_names(self.task.task_id):
-            created = make_directory(name, root)
-            directory = open_directory(name, root)
-            if created or read_metadata(directory).get("task_id") in (None, self.task.task_id):
-                self._name = name
-                return directory
-        raise FileExistsError(errno.EEXIST, "every folder name of this task id is taken by another task", self.task.task_id)
+    def _renewed(self) -> None:
+        """The folder was deleted or moved away below us: what it is about must be said again."""
+        if self.begun:
+            self._documents.say_again()
+            self._syncer.retry(self)
+
+    def _keep(self, file: LineFile, name: str, line: Line) -> None:
+        """Have a line brought to the disk as soon as its level of durability asks for."""
+        level = self._syncer.level
+        if level is Level.SYNC:
+            try:
+                file.sync()
+            except OSError as error:
+                self._syncer.broken(self, name, error)
+        elif level is Level.GROUP or line.get("level") in _ERROR_LEVELS:
+            self._syncer.ask(self, name)
+
+    def degrade(self, name: str, error: OSError) -> None:
+        """Say in the folder, once, that the disk may not have all of it. Raises nothing."""
+        if self._degraded:
+            return
+        self._degraded = True
+        line: Line = {
+            "timestamp": timestamp(time.time_ns()),
+            "type": "event",
+            "level": "WARNING",
+            "component": "process",
+            "action": "durability_degraded",
+            "message": f"{name} could not be brought to the disk: a power cut may take what was recorded, the process's end not",
+            "task_id": self.task.task_id,
+            "details": {"file": name, "error": errno.errorcode.get(error.errno or 0, "unknown")},
+        }
+        try:
+            self.append(Envelope(line, self.task, time.time_ns(), items=1))
+        except OSError as problem:
+            self._syncer.failed("folder", problem)
+
+    def path_of(self, name: str) -> str:
+        """Where a file is; `FOLDER` and `ROOT` are the folder and the one around it."""
+        if name == ROOT:
+            return os.fspath(self._opening.root)
+        return os.fspath(self.path if name == FOLDER else self.path / name)
 
     # -- whole files ------------------------------------------------------------------------------------------------------
 
     @property
-    def path(self) -> Path:
-        """The folder; meaningful once something was written."""
-        return self._root / self._name
+    def delivery(self) -> Mapping[str, int]:
+        """What this process adds to the receipt in ``metadata.json``."""
+        return self._documents.counts
 
     def note_delivery(self, key: str, count: int) -> None:
         """Add to ``delivered`` or ``dropped``; the file follows with `write_delivery`."""
-        with self._counting:
-            self.delivery[key] += count
+        self._documents.count(**{key: count})
 
     def write_delivery(self) -> None:
-        """Bring the receipt in ``metadata.json`` up to date, without keeping a finished folder open."""
-        if self.delivery == self._written:
+        """Bring the receipt in ``metadata.json`` up to date. Raises `OSError`."""
+        self.settle()
+
+    def settle(self) -> None:
+        """Write what the whole files should say by now, without keeping a finished folder open. Raises `OSError`."""
+        if self._documents.settled:
             return
         was_open = self.is_open
-        self.write_metadata()
+        self._settle()
         if not was_open:
             self.release()
 
-    @with_descriptors
-    def write_metadata(self, *, sync: bool = False, **changes: Any) -> None:
-        """Change keys of ``metadata.json`` and replace it; what other processes wrote there stays."""
-        with _lock:
-            directory = self._open()
-            # The lock is on the lines' file, because metadata.json is another file after each replacement.
-            with lock_briefly(directory, AGENT_OUTPUT):
-                with self._counting:
-                    now = dict(self.delivery)
-                added = {key: now[key] - self._written.get(key, 0) for key in now}
-                self._write(directory, METADATA, merged(read_metadata(directory), changes, added), sync)
-                self._written = now
+    def write_metadata(self, **changes: Any) -> None:
+        """Change keys of ``metadata.json`` and replace it; what other processes wrote there stays. Raises `OSError`."""
+        self._documents.change(changes)
+        self._settle()
 
     def begin(self, header: Mapping[str, Any], payload: Mapping[str, Any] | None, status: State, at: str) -> None:
-        """Write what is known when a task is created or started: ``metadata.json`` and ``01-input.json``."""
+        """Write what is known when a task is created or started: ``metadata.json`` and ``01-input.json``. Raises `OSError`."""
         changes = {key: header[key] for key in METADATA_KEYS if header.get(key) is not None}
         changes["status"] = status.value
         if status is State.RUNNING:
             changes["started_at"] = at
-        self.write_metadata(**changes)
+        self._documents.change(changes)
         given = payload is not None and "input" in payload
-        if given or not (self.path / INPUT).exists():
-            kept = {"task_id": self.task.task_id, "timestamp": at, "input": (payload or {}).get("input")}
-            self._write_document(INPUT, {**kept, "source": header.get("source"), "provider": header.get("provider")})
+        kept = {"task_id": self.task.task_id, "timestamp": at, "input": (payload or {}).get("input")}
+        document = {**kept, "source": header.get("source"), "provider": header.get("provider")}
+        self._documents.owe(INPUT, document, only_new=not given)
+        self._settle()
+        if self._syncer.level is Level.GROUP:
+            self._syncer.ask(self, METADATA, INPUT, FOLDER, ROOT)
 
     def finish(self, end: Line, payload: Mapping[str, Any] | None) -> None:
-        """Write ``04-final-result.json`` and the last state of ``metadata.json``, and wait for the disk."""
-        outcome = str(end["outcome"])
-        error = end.get("exception")
-        result = {
-            "success": outcome == "completed",
-            "outcome": outcome,
-            "result": (payload or {}).get("result"),
-            "error": None if error is None else {key: error[key] for key in error if key != "traceback"},
-            "metrics": self._tally_of_all().metrics(end),
-            "completed_at": end["timestamp"],
-            "task_id": self.task.task_id,
-        }
-        self._write_document(FINAL_RESULT, result, sync=True)
-        self.write_metadata(sync=True, status=outcome, completed_at=end["timestamp"])
+        """Write ``04-final-result.json`` and the last state of ``metadata.json``, both soon on the disk. Raises `OSError`."""
+        result = (payload or {}).get("result")
+        self._documents.owe(FINAL_RESULT, final_result(end, result, self._tally_of_all(), self.task.task_id))
+        self._documents.change({"status": str(end["outcome"]), "completed_at": end["timestamp"]})
+        self._settle()
+        if self._syncer.level is not Level.SYNC:
+            self._syncer.ask(self, WEBHOOK_FLOW, AGENT_OUTPUT, FINAL_RESULT, METADATA, FOLDER, ROOT)
+
+    def _settle(self) -> None:
+        sync = self._syncer.level is Level.SYNC
+        opening = self._opening
+        try:
+            opening.with_descriptors(lambda: opening.with_reopening(lambda: self._documents.settle(sync=sync)))
+        except OSError:
+            self._syncer.retry(self)
+            raise
 
     def _tally_of_all(self) -> Tally:
         """The tally of every process that worked on this task: ours, unless others wrote here too."""
-        on_disk = sum(size_of(self._root / self._name / name) for name in (AGENT_OUTPUT, WEBHOOK_FLOW))
+        on_disk = sum(size_of(self.path / name) for name in (AGENT_OUTPUT, WEBHOOK_FLOW))
         if on_disk == self._bytes:
             return self.tally
-        tally, reader = Tally(), TaskReader(self._root / self._name)
+        tally, reader = Tally(), TaskReader(self.path)
         for line in itertools.chain(reader.webhook_flow(), reader.events()):
             tally.add(line)
         return tally
 
-    @with_descriptors
-    def _write_document(self, name: str, document: Mapping[str, Any], *, sync: bool = False) -> None:
-        with _lock:
-            self._write(self._open(), name, document, sync)
-
-    def _write(self, directory: Descriptor, name: str, document: Mapping[str, Any], sync: bool) -> None:
-        temp = temp_name(name, f"{self._tag}x{next(self._temps)}")
-        replace_file(directory, name, temp, encode_document(document), sync=sync)
-
-    @with_descriptors
     def write_artifact(self, data: bytes) -> str:
-        """Keep a payload too large for a line; returns its sha256 in hex, which is its file name."""
+        """Keep a payload too large for a line; returns its sha256 in hex, which is its file name. Raises `OSError`."""
+        return self._opening.with_descriptors(lambda: self._opening.with_reopening(lambda: self._write_artifact(data)))
+
+    def _write_artifact(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()
-        with _lock:
-            directory = self._open()
-        make_directory("artifacts", directory)
-        artifacts = open_directory("artifacts", directory)
-        temp = temp_name(digest, f"{self._tag}x{next(self._temps)}")
-        replace_file(artifacts, digest, temp, data, sync=False)
+        directory, sync = self._opening.directory(), self._syncer.level is not Level.PROCESS
+        make_directory(ARTIFACTS, directory)
+        artifacts = open_directory(ARTIFACTS, directory)
+        replace_file(artifacts, digest, temp_name(digest, secrets.token_hex(6)), data, sync=sync)
         return digest

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from otel_agentlog.model import Envelope, Line, State, TaskRef
+from otel_agentlog.store.durability import Syncer
 from otel_agentlog.store.folder import TaskFolder
 from otel_agentlog.store.metadata import find_metadata
 
@@ -28,33 +29,56 @@ class FolderSink:
         process_line: Callable[[], Line],
         application_log: ApplicationLog | None = None,
         opened: Callable[[TaskFolder], None] = lambda folder: None,
+        *,
+        durability: str = "process",
+        failed: Callable[[str, BaseException], None] = lambda where, error: None,
     ) -> None:
+        """`failed` is told of whole files that could not be written yet, and of what could not be brought to the disk."""
         self.root = root
         self._opened = opened
         self._process_line = process_line
         self._application_log = application_log
+        self._syncer = Syncer(durability, failed)
 
     def __call__(self, envelope: Envelope) -> None:
-        if envelope.task is None:
+        """Keep a line. Raises `OSError` if it is lost."""
+        task = envelope.task
+        if task is None:
             if self._application_log is not None:
                 self._application_log.append(envelope.line)
             return
-        folder = self.folder(envelope.task)
-        self._before(folder, envelope.task, envelope)
-        folder.append(envelope)
-        self._after(folder, envelope.task, envelope)
+        folder = self.folder(task)
+        # The line and the whole files do not need each other: each is tried whatever becomes of the other.
+        self._whole_files(self._before, folder, task, envelope)
+        try:
+            folder.append(envelope)
+        finally:
+            self._whole_files(self._after, folder, task, envelope)
 
     def folder(self, task: TaskRef) -> TaskFolder:
         """The folder of a task, as this process sees it."""
         folder = task.home
         if not isinstance(folder, TaskFolder):
-            folder = task.home = TaskFolder(self.root, task, self._process_line)
+            folder = task.home = TaskFolder(self.root, task, self._process_line, self._syncer)
             self._opened(folder)
         return folder
 
     def find_task(self, task_id: str) -> Mapping[str, Any]:
         """``metadata.json`` of a task id, or an empty mapping."""
         return find_metadata(self.root, task_id)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait for the disk where a level of durability asked for it; whether that was done in time."""
+        self._syncer.settle()
+        return self._syncer.flush(timeout_s)
+
+    def _whole_files(
+        self, work: Callable[[TaskFolder, TaskRef, Envelope], None], folder: TaskFolder, task: TaskRef, envelope: Envelope
+    ) -> None:
+        try:
+            work(folder, task, envelope)
+        except OSError as error:
+            self._syncer.failed("documents", error)
 
     def _before(self, folder: TaskFolder, task: TaskRef, envelope: Envelope) -> None:
         starts = envelope.line.get("phase") == "start" and envelope.line.get("type") == "task"

@@ -198,16 +198,16 @@ def test_a_folder_that_vanishes_is_made_again(tasks_root: Path) -> None:
     """Deleted below a running task, the folder is back with the next lines, and the user's code notices nothing."""
     import shutil
 
-    from otel_agentlog.store import folder as folder_module
+    from otel_agentlog.store import opening
 
-    before, folder_module.CHECK_INTERVAL_S = folder_module.CHECK_INTERVAL_S, 0.0
+    before, opening.CHECK_INTERVAL_S = opening.CHECK_INTERVAL_S, 0.0
     try:
         with agentlog.task("t", task_id="t") as task:
             task.output("one")
             shutil.rmtree(tasks_root / "t")
             task.output("two")
     finally:
-        folder_module.CHECK_INTERVAL_S = before
+        opening.CHECK_INTERVAL_S = before
 
     reader = find_task(tasks_root, "t")
     assert [line["content"] for line in reader.events() if line["type"] == "output"] == ["two"]

@@ -1,0 +1,223 @@
+"""How much of what was written survives what: the levels, and the thread that waits for the disk so that nobody else has to.
+
+Hides grouping: whatever asks for a file within a few milliseconds shares one ``fdatasync``. Asking takes no lock and does no I/O,
+so it is safe in signal handlers, ``__del__`` and garbage collection.
+"""
+
+from __future__ import annotations
+
+import _thread
+import errno
+import os
+import stat
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from enum import Enum
+from queue import Empty, SimpleQueue
+from typing import Protocol, TypeAlias
+
+GROUP_S = 0.02
+"""How long, in seconds, the first of a group waits for company; with the disk's own time it stays within 50 ms."""
+
+RETRY_S = 1.0
+"""How often, in seconds, whole files that could not be written are tried again."""
+
+_IDLE_S = 0.5
+
+FOLDER, ROOT = ".", ".."
+"""Stand for the folder itself, and the folder around it, where names of files are asked for."""
+
+_OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
+
+
+class Level(str, Enum):
+    """What a recorded line survives once its call has returned."""
+
+    PROCESS = "process"
+    """The end of the process, however it ends: the kernel has it."""
+    GROUP = "group"
+    """A power cut, from 50 ms later on."""
+    SYNC = "sync"
+    """A power cut."""
+
+
+class Kept(Protocol):
+    """What the syncer works for: a task's folder."""
+
+    waiting: set[str]
+    """Names that were asked for and are not synced yet."""
+
+    def path_of(self, name: str) -> str: ...
+    def settle(self) -> None: ...
+    def degrade(self, name: str, error: OSError) -> None: ...
+
+
+Asked: TypeAlias = "tuple[Kept | threading.Event, str]"
+"""A folder and the name of what is to be synced, or an event to be set once everything before it is."""
+
+
+class Syncer:
+    """Brings files to the disk in the background, and tries again what could not be written."""
+
+    def __init__(
+        self, level: Level | str = Level.PROCESS, failed: Callable[[str, BaseException], None] = lambda where, error: None
+    ) -> None:
+        self.level = Level(level)
+        self.failed = failed
+        """Told what went wrong: ``sync`` or ``documents``, and the error."""
+        self.forget()
+        _syncers.add(self)
+
+    def forget(self) -> None:
+        """In the child of a fork: what was asked for is the parent's to do."""
+        self._queue: SimpleQueue[Asked] = SimpleQueue()
+        self._idle = [None]
+        """Popped by whoever starts the thread; popping a list is atomic."""
+        self._unsettled: dict[int, Kept] = {}
+
+    # -- any thread -------------------------------------------------------------------------------------------------------
+
+    def ask(self, folder: Kept, *names: str) -> None:
+        """Have files of a folder synced soon."""
+        for name in names:
+            if name not in folder.waiting:
+                folder.waiting.add(name)
+                self._queue.put((folder, name))
+        self._wake()
+
+    def retry(self, folder: Kept) -> None:
+        """Have the whole files of a folder written later, as they cannot be now."""
+        self._unsettled[id(folder)] = folder
+        self._wake()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until all that was asked for is synced; whether that was so in time."""
+        if self._idle and self._queue.empty():
+            return True
+        done = threading.Event()
+        self._queue.put((done, ""))
+        self._wake()
+        return done.wait(timeout_s)
+
+    def settle(self) -> None:
+        """Write now what could not be written before, as the process is about to end."""
+        unsettled, self._unsettled = self._unsettled, {}
+        for folder in unsettled.values():
+            self._settle(folder)
+
+    def _wake(self) -> None:
+        try:
+            self._idle.pop()
+        except IndexError:
+            return
+        try:
+            # Not threading.Thread: starting one takes a lock, and a signal handler may have interrupted whoever holds it.
+            _thread.start_new_thread(self._run, ())
+        except RuntimeError:
+            # No threads left, or the interpreter is ending.
+            self._sync_all(self._gathered(0.0, 0.0))
+            self._idle.append(None)
+
+    # -- own thread -------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        idle = self._idle
+        while True:
+            try:
+                busy = self._turn()
+            except Exception as error:  # noqa: BLE001 - whatever a folder may raise must not end this thread
+                self.failed("sync", error)
+                continue
+            if busy:
+                continue
+            idle.append(None)
+            if self._queue.empty() and not self._unsettled:
+                return
+            # Somebody asked between our last look and this one; whoever pops the token goes on.
+            try:
+                idle.pop()
+            except IndexError:
+                return
+
+    def _turn(self) -> bool:
+        """Do what there is; false if nothing came for a while."""
+        gathered = self._gathered(GROUP_S, RETRY_S if self._unsettled else _IDLE_S)
+        self._sync_all(gathered)
+        if not gathered and self._unsettled:
+            self.settle()
+            return True
+        return bool(gathered)
+
+    def _gathered(self, group_s: float, idle_s: float) -> list[Asked]:
+        try:
+            found = [self._queue.get(timeout=idle_s)]
+        except Empty:
+            return []
+        if group_s and not isinstance(found[0][0], threading.Event):
+            time.sleep(group_s)
+        while True:
+            try:
+                found.append(self._queue.get_nowait())
+            except Empty:
+                return found
+
+    def _sync_all(self, gathered: list[Asked]) -> None:
+        # Files before the folders that name them.
+        for folder, name in sorted(gathered, key=lambda item: (item[1] in (FOLDER, ROOT), item[1] == ROOT)):
+            if not isinstance(folder, threading.Event):
+                # First: what is written from now on needs asking for again.
+                folder.waiting.discard(name)
+                self._sync(folder, name)
+        for item, _ in gathered:
+            if isinstance(item, threading.Event):
+                item.set()
+
+    def _sync(self, folder: Kept, name: str) -> None:
+        try:
+            sync_path(folder.path_of(name))
+        except FileNotFoundError:
+            pass  # deleted or archived meanwhile
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self.ask(folder, name)
+            else:
+                self.broken(folder, name, error)
+
+    def broken(self, folder: Kept, name: str, error: OSError) -> None:
+        """A sync failed: pages may be lost already, and trying again would say they are not."""
+        self.failed("sync", error)
+        folder.degrade(name, error)
+
+    def _settle(self, folder: Kept) -> None:
+        try:
+            folder.settle()
+        except OSError as error:
+            self.failed("documents", error)
+            self._unsettled[id(folder)] = folder
+
+
+def sync_path(path: str) -> None:
+    """Wait until the disk has a file or folder. Raises `OSError`; where syncing is unknown nothing is waited for."""
+    fd = os.open(path, _OPEN_FLAGS)
+    try:
+        # What changes in a folder is nothing but metadata.
+        (os.fsync if stat.S_ISDIR(os.fstat(fd).st_mode) else os.fdatasync)(fd)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(fd)
+
+
+_syncers: weakref.WeakSet[Syncer] = weakref.WeakSet()
+
+
+def _leave_it_to_the_parent() -> None:
+    for syncer in list(_syncers):
+        syncer.forget()
+
+
+os.register_at_fork(after_in_child=_leave_it_to_the_parent)
