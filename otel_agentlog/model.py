@@ -6,7 +6,7 @@ No I/O, no imports from other rooms. The shape of a line is specified in ``docs/
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
@@ -170,6 +170,22 @@ def is_log_record(line: Mapping[str, Any], content_policy: str) -> bool:
     return kind in CONTENT_TYPES and content_policy != "off"
 
 
+NOT_INFERENCE = frozenset(
+    {"embeddings", "retrieval", "fetch_response", "create_agent", "invoke_agent", "create_memory_store", "search_memory"}
+    | {"create_memory", "update_memory", "upsert_memory", "delete_memory", "delete_memory_store"}
+)
+"""GenAI operations that are no request for an answer; every other one is an inference, as the set is open."""
+
+
+def is_details_record(line: Mapping[str, Any], content_policy: str, content_on: Collection[str]) -> bool:
+    """Whether the end of an AI call is also sent as a log record with all that was said (``content_on`` has ``event``)."""
+    if content_policy == "off" or "event" not in content_on or line.get("type") != "ai_response":
+        return False
+    details = line.get("details")
+    operation = details.get("operation") if isinstance(details, Mapping) else None
+    return not isinstance(operation, str) or operation not in NOT_INFERENCE
+
+
 def is_exception_record(line: Mapping[str, Any]) -> bool:
     """Whether an end line also carries an exception that is sent as a log record."""
     exception = line.get("exception")
@@ -212,15 +228,27 @@ class Envelope:
     truncated: int = 0
     items: int = 0
     """How many OTLP items (spans, log records) the line completes; set by the recorder."""
+    size_bytes: int = 0
+    """Length of the line as it stands in the folder, before large values were moved out; set by the first sink."""
     context: Any = None
     """The OpenTelemetry context the line was recorded in (for exemplars and log records)."""
 
 
-def count_items(line: Mapping[str, Any], content_policy: str) -> int:
-    """How many OTLP items a line completes: its span, its log record, the record of its exception."""
-    if line.get("phase") == "end":
-        return 2 if is_exception_record(line) else 1
-    return int(is_log_record(line, content_policy))
+SPAN, LOG, DETAILS, EXCEPTION = "span", "log", "details", "exception"
+"""The kinds of OTLP items a line can give, at most one of each: its span, or the log record it is, and records about an end."""
+
+
+def items_of(line: Mapping[str, Any], content_policy: str, content_on: Collection[str] = ("span",)) -> tuple[str, ...]:
+    """The kinds of the OTLP items that a line completes, in the order they are sent; none for most lines."""
+    if line.get("phase") != "end":
+        return (LOG,) if is_log_record(line, content_policy) else ()
+    details = (DETAILS,) if is_details_record(line, content_policy, content_on) else ()
+    return (SPAN, *details, EXCEPTION) if is_exception_record(line) else (SPAN, *details)
+
+
+def count_items(line: Mapping[str, Any], content_policy: str, content_on: Collection[str] = ("span",)) -> int:
+    """How many OTLP items a line completes."""
+    return len(items_of(line, content_policy, content_on))
 
 
 Sink: TypeAlias = Callable[[Envelope], None]

@@ -135,6 +135,7 @@ class _Wired:
             price=prices.cost,
             preload=prices.load,
             content_policy=settings.content_policy,
+            content_on=settings.content_on,
             find_task=self.folders.find_task,
         )
 

@@ -16,10 +16,8 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from otel_agentlog.export.records import LogFields, details_event_fields, exception_fields, log_fields
-from otel_agentlog.export.semconv import ContentPolicy, Conventions
-from otel_agentlog.export.sink import span_context_of
-from otel_agentlog.model import Line
+from otel_agentlog.export.semconv import ContentPolicy, Conventions, Profile
+from otel_agentlog.export.sink import fields_of, span_context_of
 
 
 class ScopeData(Protocol):
@@ -61,8 +59,10 @@ def readable_span(record: Any) -> ReadableSpan:
 
 
 def readable_log(record: Any, time_ns: int) -> ReadableLogRecord:
-    """A log record from its line (``store.LogRecordLine``)."""
-    fields = _fields(record.kind, record.line, getattr(record, "start", None), _conventions(record.content_policy))
+    """A log record from its line (``store.LogRecordLine``), under the settings of the process that recorded it."""
+    origin = record.origin
+    conventions = _conventions(origin.profile, record.content_policy, frozenset(origin.content_on))
+    fields = fields_of(record.kind, record.line, record.start, conventions)
     return ReadableLogRecord(
         LogRecord(
             timestamp=time_ns,
@@ -79,18 +79,10 @@ def readable_log(record: Any, time_ns: int) -> ReadableLogRecord:
     )
 
 
-def _fields(kind: str, line: Line, start: Line | None, conventions: Conventions) -> LogFields:
-    if kind == "exception":
-        return exception_fields(line)
-    if kind == "details":
-        return details_event_fields(start or {"type": "ai_request"}, line, conventions)
-    return log_fields(line, conventions)
-
-
-@lru_cache(maxsize=8)
-def _conventions(policy: str) -> Conventions:
-    places: frozenset[Literal["span", "event"]] = frozenset(("span", "event"))
-    return Conventions("latest", cast(ContentPolicy, policy), places)
+@lru_cache(maxsize=32)
+def _conventions(profile: str, policy: str, places: frozenset[str]) -> Conventions:
+    content_on = cast("frozenset[Literal['span', 'event']]", places)
+    return Conventions(cast(Profile, profile), cast(ContentPolicy, policy), content_on)
 
 
 def _scope(scope: ScopeData) -> InstrumentationScope:

@@ -26,10 +26,9 @@ from otel_agentlog.export import semconv_content as content
 from otel_agentlog.export import semconv_fields as fields
 from otel_agentlog.export import semconv_names as names
 from otel_agentlog.export.semconv import USER_ATTRIBUTES_AT_START, Conventions
-from otel_agentlog.export.semconv_operations import is_inference
 from otel_agentlog.export.semconv_outcome import error_type
 from otel_agentlog.export.semconv_spans import operation_name
-from otel_agentlog.model import CONTENT_TYPES, Line
+from otel_agentlog.model import CONTENT_TYPES, Line, is_details_record
 
 Attributes = dict[str, AttributeValue]
 
@@ -129,9 +128,7 @@ def exception_fields(line: Line) -> LogFields:
 
 def is_details_event(end_line: Line, conventions: Conventions) -> bool:
     """Whether the end of this AI call is to be told by `details_event_fields`."""
-    if conventions.content_policy == "off" or "event" not in conventions.content_on or end_line.get("type") != "ai_response":
-        return False
-    return is_inference(operation_name(fields.mapping_in(end_line, "details")))
+    return is_details_record(end_line, conventions.content_policy, conventions.content_on)
 
 
 def details_event_fields(start_line: Line, end_line: Line, conventions: Conventions) -> LogFields:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from otel_agentlog.export import semconv_names as names
+from otel_agentlog.model import NOT_INFERENCE
 
 _CALL = frozenset({names.OPERATION, names.PROVIDER, names.LEGACY_SYSTEM})
 _MODEL = _CALL | {names.REQUEST_MODEL}
@@ -64,4 +65,4 @@ OPERATIONS: dict[str, Operation] = {
 
 def is_inference(operation: str) -> bool:
     """Whether an AI call is one request for an answer, the only kind that the inference metrics count."""
-    return operation not in OPERATIONS
+    return operation not in NOT_INFERENCE

@@ -5,8 +5,7 @@ The calling thread only queues; everything else happens on the courier's thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from opentelemetry import trace
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
@@ -18,9 +17,9 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, forma
 from otel_agentlog.export.cleaning import Clean, cleaned_log, cleaned_span
 from otel_agentlog.export.courier import Courier, Item, Ticket
 from otel_agentlog.export.metrics import Metrics
-from otel_agentlog.export.records import LogFields, details_event_fields, exception_fields, is_details_event, log_fields
+from otel_agentlog.export.records import LogFields, details_event_fields, exception_fields, log_fields
 from otel_agentlog.export.semconv import Conventions
-from otel_agentlog.model import Envelope, Line, is_exception_record, is_log_record
+from otel_agentlog.model import DETAILS, EXCEPTION, SPAN, Envelope, Line, items_of
 
 OWN_SCOPE = "otel_agentlog"
 """Instrumentation scope of everything recorded here; it was cleaned before it came here."""
@@ -93,28 +92,29 @@ class ExportSink:
                     self._metrics.on_delivery(signal, "recorded", count)
         if self._logger is not None:
             self.current_ticket = self._ticket(envelope)
-            for fields in self._records(line):
+            for _, fields in records_of(line, self._conventions, self._ai_starts):
                 emit(self._logger, fields, line, envelope.time_ns)
             self.current_ticket = Ticket(None, None)
 
-    def _records(self, line: Line) -> list[LogFields]:
-        return records_of(line, self._conventions, self._ai_starts)
 
-
-def records_of(line: Line, conventions: Conventions, ai_starts: dict[str, Line]) -> list[LogFields]:
-    """The log records a line gives; ``ai_starts`` keeps start lines of AI calls where their details event needs them."""
-    if is_log_record(line, conventions.content_policy):
-        return [log_fields(line, conventions)]
-    records = []
+def records_of(line: Line, conventions: Conventions, ai_starts: dict[str, Line]) -> list[tuple[str, LogFields]]:
+    """The log records a line gives, each with its kind; ``ai_starts`` keeps what their details events need of AI calls."""
     if line.get("type") == "ai_request" and "event" in conventions.content_on and conventions.content_policy != "off":
         if len(ai_starts) < MAX_OPEN:
             ai_starts[line["span_id"]] = line
-    elif is_details_event(line, conventions):
-        start: Mapping[str, Any] = ai_starts.pop(line["span_id"], {"type": "ai_request"})
-        records.append(details_event_fields(dict(start), line, conventions))
-    if is_exception_record(line):
-        records.append(exception_fields(line))
-    return records
+        return []
+    kinds = items_of(line, conventions.content_policy, conventions.content_on)
+    start = ai_starts.pop(line["span_id"], None) if DETAILS in kinds else None
+    return [(kind, fields_of(kind, line, start, conventions)) for kind in kinds if kind != SPAN]
+
+
+def fields_of(kind: str, line: Line, start: Line | None, conventions: Conventions) -> LogFields:
+    """One log record of a line, by its kind; the same for live records and those rebuilt from a folder."""
+    if kind == EXCEPTION:
+        return exception_fields(line)
+    if kind == DETAILS:
+        return details_event_fields(start or {"type": "ai_request"}, line, conventions)
+    return log_fields(line, conventions)
 
 
 class CollectSpans(SpanProcessor):

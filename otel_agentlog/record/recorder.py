@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -83,6 +83,7 @@ class Recorder:
         price: Callable[..., Any] | None = None,
         preload: Callable[[], object] | None = None,
         content_policy: str = "off",
+        content_on: Collection[str] = ("span",),
         find_task: Callable[[str], Mapping[str, Any]] = lambda task_id: {},
     ) -> None:
         self.tracer = tracer or trace.get_tracer("otel_agentlog")
@@ -93,7 +94,7 @@ class Recorder:
         self.classify = classify
         self.price = price
         self._preload = preload
-        self._content_policy = content_policy
+        self._content = content_policy, content_on
         self.find_task = find_task
         """The ``metadata.json`` of a task id, or an empty mapping."""
         self.failures: dict[str, int] = {}
@@ -156,7 +157,7 @@ class Recorder:
 
     def deliver(self, envelope: Envelope) -> None:
         """Hand a cleaned line to every sink; one that fails costs only itself."""
-        envelope.items = 0 if envelope.webhook else count_items(envelope.line, self._content_policy)
+        envelope.items = 0 if envelope.webhook else count_items(envelope.line, *self._content)
         for sink in self.sinks:
             try:
                 sink(envelope)

@@ -27,6 +27,8 @@ class Origin:
     resource: Mapping[str, Any] = field(default_factory=dict)
     scope: Scope = Scope()
     content_policy: str = "off"
+    content_on: tuple[str, ...] = ("span",)
+    profile: str = "latest"
     pid: int | None = None
     host: str | None = None
 
@@ -75,6 +77,9 @@ class SpanRecord:
     line_type: str
     """``type`` of the start line."""
     outcome: str | None = None
+    event_id: str | None = field(default=None, compare=False)
+    """Of the line that ended it."""
+    origin: Origin = field(default=Origin(), compare=False)
     start_lost: bool = False
     """Whether only the end line is there: kind and parent are unknown, the start follows from the duration."""
 
@@ -88,7 +93,16 @@ class LogRecordLine:
     scope: Scope
     content_policy: str
     kind: str
-    """``log``, or ``exception`` for the exception on an end line."""
+    """``log``, or on an end line ``exception`` or ``details`` (all that was said in an AI call)."""
+    origin: Origin = field(default=Origin(), compare=False)
+    start: Line | None = None
+    """The start line of the AI call, for ``details``."""
+
+    @property
+    def event_id(self) -> str | None:
+        """Of the line."""
+        event_id = self.line.get("event_id")
+        return event_id if isinstance(event_id, str) else None
 
 
 Record: TypeAlias = SpanRecord | LogRecordLine

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from otel_agentlog.model import Line, is_exception_record, is_log_record
+from otel_agentlog.model import DETAILS, EXCEPTION, LOG, Line, is_details_record, is_exception_record, is_log_record
 from otel_agentlog.store.fields import mapping, number, objects, text
 from otel_agentlog.store.layout import parse_timestamp, split_event_id
 from otel_agentlog.store.reader import TaskReader
@@ -47,6 +47,8 @@ class _Rebuilder:
         self._origins: dict[str, Origin] = {}
         self._searched = False
         self._open: dict[str, SpanRecord] = {}
+        self._said: dict[str, Line] = {}
+        """Start lines of open AI calls that are told in full by an event."""
         self._ended: set[str] = set()
         self._stages: dict[str, list[SpanEvent]] = {}
         self._time_ns = 0
@@ -68,13 +70,20 @@ class _Rebuilder:
         if phase == "start":
             self._start(line, origin)
         elif phase == "end":
-            span = self._end(line, origin)
-            if span is not None:
-                yield span
-                if "exception" in line and is_exception_record((log := self._log(line, origin, "exception")).line):
-                    yield log
+            yield from self._ended_by(line, origin)
         elif text(line, "type") and is_log_record(line, origin.content_policy):
-            yield self._log(line, origin, "log")
+            yield self._log(line, origin, LOG)
+
+    def _ended_by(self, line: Line, origin: Origin) -> Iterator[Record]:
+        start = self._said.pop(str(line.get("span_id")), None)
+        span = self._end(line, origin)
+        if span is None:
+            return
+        yield span
+        if is_details_record(line, origin.content_policy, origin.content_on):
+            yield self._log(line, origin, DETAILS, start)
+        if "exception" in line and is_exception_record((log := self._log(line, origin, EXCEPTION)).line):
+            yield log
 
     def _origin(self, line: Line) -> Origin:
         writer = split_event_id(line.get("event_id"))
@@ -93,6 +102,8 @@ class _Rebuilder:
         span_id = text(line, "span_id")
         if span_id is not None and span_id not in self._open and span_id not in self._ended:
             self._open[span_id] = self._span(line, origin, self._time(line))
+            if line.get("type") == "ai_request" and "event" in origin.content_on:
+                self._said[span_id] = line
 
     def _span(self, line: Line, origin: Origin, start_ns: int) -> SpanRecord:
         flags = line.get("trace_flags")
@@ -116,6 +127,7 @@ class _Rebuilder:
             scope=_scope(line.get("scope"), origin.scope),
             resource=origin.resource,
             line_type=text(line, "type") or "",
+            origin=origin,
         )
 
     def _end(self, line: Line, origin: Origin) -> SpanRecord | None:
@@ -130,7 +142,7 @@ class _Rebuilder:
             span.start_lost = True
         span.end_ns = end_ns
         span.name = text(line, "name") or span.name
-        span.outcome = text(line, "outcome")
+        span.outcome, span.event_id = text(line, "outcome"), text(line, "event_id")
         values = self._decoded(line, "attributes", "events")
         span.attributes.update(mapping(values, "attributes"))
         span.events = [self._event(event) for event in objects(values, "events")]
@@ -157,9 +169,10 @@ class _Rebuilder:
     def _event(self, event: Mapping[str, Any]) -> SpanEvent:
         return SpanEvent(text(event, "name") or "", self._time(event), mapping(event, "attributes"))
 
-    def _log(self, line: Line, origin: Origin, kind: str) -> LogRecordLine:
-        whole = with_artifacts(line, self._task)
-        return LogRecordLine(whole, origin.resource, _scope(line.get("scope"), origin.scope), origin.content_policy, kind)
+    def _log(self, line: Line, origin: Origin, kind: str, start: Line | None = None) -> LogRecordLine:
+        whole, asked = (None if each is None else with_artifacts(each, self._task) for each in (line, start))
+        scope = _scope(line.get("scope"), origin.scope)
+        return LogRecordLine(whole or {}, origin.resource, scope, origin.content_policy, kind, origin, asked)
 
     def _decoded(self, line: Line, *keys: str) -> dict[str, Any]:
         return {key: decoded(with_artifacts(line[key], self._task)) for key in keys if key in line}
@@ -177,9 +190,16 @@ def _origin(line: Line) -> Origin:
         resource=mapping(line, "resource"),
         scope=_scope(line.get("scope"), Scope()),
         content_policy=text(line, "content_policy") or "off",
+        content_on=tuple(place for place in _list(line, "content_on", ["span"]) if isinstance(place, str)),
+        profile=text(line, "profile") or "latest",
         pid=pid if type(pid) is int else None,
         host=text(line, "host"),
     )
+
+
+def _list(line: Line, key: str, default: list[Any]) -> list[Any]:
+    value = line.get(key)
+    return value if isinstance(value, list) else default
 
 
 _UNKNOWN = Origin()

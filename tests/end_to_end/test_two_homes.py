@@ -72,13 +72,22 @@ def test_every_span_and_log_of_the_folder_is_in_the_collector_and_nothing_else(
 
 
 @pytest.mark.collector
-@pytest.mark.parametrize("policy", ["off", "preview", "full"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"AGENTLOG_CONTENT": "off"},
+        {"AGENTLOG_CONTENT": "preview", "AGENTLOG_SEMCONV_PROFILE": "legacy"},
+        {"AGENTLOG_CONTENT": "full"},
+        {"AGENTLOG_CONTENT": "preview", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "EVENT_ONLY"},
+        {"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_AND_EVENT", "AGENTLOG_SEMCONV_PROFILE": "both"},
+    ],
+)
 def test_what_is_rebuilt_from_the_folder_equals_what_was_sent(
-    collector: Collector, otlp_receiver: OtlpReceiver, tmp_path: Path, policy: str
+    collector: Collector, otlp_receiver: OtlpReceiver, tmp_path: Path, content: dict[str, str]
 ) -> None:
     """Spans and log records made from the folder alone, sent again, equal those the collector got, field by field."""
     root = tmp_path / "tasks"
-    _run(root, collector.http_endpoint, "http/protobuf", AGENTLOG_CONTENT=policy)
+    _run(root, collector.http_endpoint, "http/protobuf", **content)
     spans, logs = _from_folders(root)
     collector.wait_for(lambda c: len(c.spans()) >= len(spans) and len(c.log_records()) >= len(logs))
 

@@ -27,6 +27,8 @@ ANTHROPIC = {
     "usage": {"input_tokens": 100, "output_tokens": 20, "cache_read_input_tokens": 7, "cache_creation_input_tokens": 5},
 }
 
+MESSAGES = [{"role": "user", "content": "Please review. " * 200}]
+
 
 def gateway(root: str) -> None:
     with agentlog.webhook("github", "issue_comment.created", payload={"comment": {"body": "/review"}}) as hook:
@@ -46,9 +48,14 @@ def worker() -> None:
     with agentlog.task(resume=json.loads(os.environ["CARRIER"])) as task:
         with (
             agentlog.step("plan", plan=True),
-            agentlog.ai_call("claude-sonnet-4-5", provider="anthropic", max_tokens=100) as call,
+            agentlog.ai_call("claude-sonnet-4-5", provider="anthropic", max_tokens=100, messages=MESSAGES) as call,
         ):
             call.record(ANTHROPIC)
+        try:
+            with agentlog.ai_call("claude-sonnet-4-5", provider="anthropic", messages=MESSAGES):
+                raise TimeoutError("no answer")
+        except TimeoutError:
+            log.warning("asked in vain")
         task.thinking("The diff touches …")
         log.info("files read", files=3, ratio=0.5, nested={"a": [1, 2.5, None, "x"]})
         logging.getLogger("workload.std").warning("careful with %s", "this")
