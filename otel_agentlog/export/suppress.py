@@ -10,8 +10,8 @@ _KEYS = ("suppress_instrumentation", "suppress_http_instrumentation")
 
 
 def suppressed() -> Context:
-    """The current context with instrumentation suppressed."""
-    context = otel_context.get_current()
+    """A context with instrumentation suppressed and nothing else, so that it keeps no operation alive."""
+    context = Context()
     for key in _KEYS:
         context = otel_context.set_value(key, True, context)
     return context

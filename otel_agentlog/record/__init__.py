@@ -3,7 +3,9 @@
 from otel_agentlog.record.adopted import adopt
 from otel_agentlog.record.ai import AiCall
 from otel_agentlog.record.binding import Binding, bind
+from otel_agentlog.record.carrier import environ
 from otel_agentlog.record.console import console_sink
+from otel_agentlog.record.ending import error_id
 from otel_agentlog.record.front import ai_call, current_operation, current_task, step, task, tool, webhook
 from otel_agentlog.record.logs import AgentLogger, get_logger
 from otel_agentlog.record.logs_install import install_stdlib, uninstall_stdlib
@@ -43,6 +45,8 @@ __all__ = [
     "console_sink",
     "current_operation",
     "current_task",
+    "environ",
+    "error_id",
     "get_logger",
     "install_stdlib",
     "propagate",

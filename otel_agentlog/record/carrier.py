@@ -44,7 +44,7 @@ def write(context: Context, ids: Mapping[str, str | None]) -> dict[str, str]:
     return carrier
 
 
-def environment(carrier: Mapping[str, str]) -> dict[str, str]:
+def environ(carrier: Mapping[str, str]) -> dict[str, str]:
     """The same carrier as environment variables, to be merged into a copy of ``os.environ``."""
     return {key.upper(): value for key, value in carrier.items() if key.lower() in HEADERS}
 

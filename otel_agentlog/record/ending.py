@@ -88,8 +88,8 @@ def describe(
     The first operation of a trace that an exception passes through records the traceback; those around it refer to it by the
     same ``error_id``, so one error is one record.
     """
-    error_id, seen = _identify(error, trace_id)
-    described: dict[str, Any] = {"type": type_name(error), "message": message_of(error), "error_id": error_id}
+    identity, seen = _identify(error, trace_id)
+    described: dict[str, Any] = {"type": type_name(error), "message": message_of(error), "error_id": identity}
     if seen:
         return described
     described["traceback"] = _printed(error)
@@ -98,16 +98,22 @@ def describe(
     return described
 
 
+def error_id(error: BaseException) -> str | None:
+    """The 8-character id under which an exception was recorded; ``None`` if it was not."""
+    known = getattr(error, _MARK, None)
+    return known[0] if isinstance(known, tuple) else None
+
+
 def _identify(error: BaseException, trace_id: int) -> tuple[str, bool]:
     known = getattr(error, _MARK, None)
     if isinstance(known, tuple) and known[1] == trace_id:
         return known[0], True
-    error_id = known[0] if isinstance(known, tuple) else secrets.token_hex(4)
+    identity = known[0] if isinstance(known, tuple) else secrets.token_hex(4)
     try:
-        setattr(error, _MARK, (error_id, trace_id))
+        setattr(error, _MARK, (identity, trace_id))
     except Exception:  # noqa: BLE001, S110 - exceptions with __slots__ or odd __setattr__ keep no mark and count twice
         pass
-    return error_id, False
+    return identity, False
 
 
 def _printed(error: BaseException) -> list[str]:

@@ -205,8 +205,10 @@ class Operation:
 
     def _begin(self, context: Context) -> None:
         record = self._recorder = recorder()
-        self.start_ns, self._monotonic_start = record.clock(), record.monotonic()
+        self.start_ns = record.clock()
         self.outer = self._settle(context, operation_in(context))
+        # Anew: what was begun while settling, such as a queue pickup, lies around this.
+        self.start_ns, self._monotonic_start = record.clock(), record.monotonic()
         line = self._line("start", self.start_ns, "INFO", self.kind.started, State.PENDING, State.RUNNING, self._start_fields())
         envelope = record.clean(line, self._start_payload())
         open_span(self, record, envelope)

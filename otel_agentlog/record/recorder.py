@@ -85,6 +85,7 @@ class Recorder:
         content_policy: str = "off",
         content_on: Collection[str] = ("span",),
         find_task: Callable[[str], Mapping[str, Any]] = lambda task_id: {},
+        find_input: Callable[[str], Any] = lambda task_id: None,
     ) -> None:
         self.tracer = tracer or trace.get_tracer("otel_agentlog")
         self.conventions: Conventions = conventions or PlainConventions()
@@ -95,6 +96,8 @@ class Recorder:
         self.price = price
         self._preload = preload
         self._content = content_policy, content_on
+        self.find_input = find_input
+        """What a task was asked, from ``01-input.json``."""
         self.find_task = find_task
         """The ``metadata.json`` of a task id, or an empty mapping."""
         self.failures: dict[str, int] = {}
@@ -180,7 +183,9 @@ class Recorder:
             span = self.tracer.start_span(
                 name, parent, SpanKind[kind], attributes, links, start_ns, record_exception=False, set_status_on_exception=False
             )
-            if span.get_span_context().is_valid:
+            own = span.get_span_context()
+            # Without an SDK the API's tracer hands back the parent's span.
+            if own.is_valid and own.span_id != trace.get_current_span(parent).get_span_context().span_id:
                 return span
         except Exception as error:  # noqa: BLE001 - samplers and processors of others run in there
             self.failed("span", error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import Context
@@ -11,7 +12,7 @@ from opentelemetry.trace import format_span_id, format_trace_id
 
 from otel_agentlog.model import Envelope, Outcome, State, TaskRef, timestamp
 from otel_agentlog.record import carrier as carriers
-from otel_agentlog.record.context import bound, inside
+from otel_agentlog.record.context import bound, current, inside
 from otel_agentlog.record.decorators import arguments_of
 from otel_agentlog.record.kinds import SEGMENT, TASK
 from otel_agentlog.record.operation import CORRELATION_IDS, Operation
@@ -74,13 +75,15 @@ class Task(Operation):
             "attributes": attributes,
             "component": component,
         }
-        self.input = input
+        self.input: Any = None if input is _UNSET else input
+        """What was asked; in a worker that resumes a task, what its creator gave."""
+        self._input_given = input is not _UNSET
         self.result: Any = None
         self._pickup: Pickup | None = None
         self._webhook: Webhook | None = None
 
     def _copy(self) -> Task:
-        return Task(self.name, input=self.input, **self._given)
+        return Task(self.name, input=self.input if self._input_given else _UNSET, **self._given)
 
     # -- public ---------------------------------------------------------------------------------------------------------
 
@@ -88,6 +91,11 @@ class Task(Operation):
     def task_id(self) -> str:
         """The task's id; empty before the start."""
         return self.task.task_id if self.task is not None else ""
+
+    @property
+    def folder(self) -> Path | None:
+        """The task's folder; ``None`` before the start and where nothing is kept."""
+        return getattr(self.task.home, "path", None) if self.task is not None else None
 
     def output(self, text: str, **details: Any) -> None:
         """Record a piece of what the agent says to its user."""
@@ -119,7 +127,7 @@ class Task(Operation):
 
     def environ(self) -> dict[str, str]:
         """The carrier as environment variables for a child process; merge it into a copy of ``os.environ``."""
-        return carriers.environment(self.carrier())
+        return carriers.environ(self.carrier())
 
     # -- inside -----------------------------------------------------------------------------------------------------------
 
@@ -138,7 +146,9 @@ class Task(Operation):
         }
         if details:
             line["details"] = details
-        self.point(line)
+        # Said inside a step, it belongs to that step.
+        here = current()
+        (here if here is not None and here.task is self.task else self).point(line)
 
     def _move_and_tell(self, to: State, action: str, reason: str | None, allowed_from: State | None = None) -> None:
         before = self._move(to, allowed_from)
@@ -156,8 +166,8 @@ class Task(Operation):
         self.point(line)
 
     def called(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self.input is _UNSET:
-            self.input = arguments_of(function, args, kwargs)
+        if not self._input_given:
+            self.input, self._input_given = arguments_of(function, args, kwargs), True
 
     def returned(self, result: Any) -> None:
         if self.result is None:
@@ -172,7 +182,8 @@ class Task(Operation):
             context = carried.context
         parent = around.task if around is not None else None
         task_id = str(self._given["task_id"] or new_task_id())
-        self.task = TaskRef(task_id, self._header(task_id, bound(context), parent.task_id if parent else None))
+        above = {**bound(context), **({key: parent.header.get(key) for key in CORRELATION_IDS} if parent else {})}
+        self.task = TaskRef(task_id, self._header(task_id, above, parent.task_id if parent else None))
         self._parent = around if parent is not None else None
         if around is not None and around.pending_webhook is not None:
             self._webhook = around.pending_webhook
@@ -183,6 +194,8 @@ class Task(Operation):
         known = self._recorder.find_task(task_id)
         header = {**self._header(task_id, carried.ids, None), **{k: v for k, v in known.items() if v is not None}}
         self.name = self.name or str(header.get("name") or task_id)
+        if not self._input_given:
+            self.input = self._recorder.find_input(task_id)
         header["name"] = header.get("name") or self.name
         pending = known.get("status") in (None, State.PENDING.value)
         self.task = TaskRef(task_id, header, owner=pending or known.get("status") == State.PAUSED.value)
@@ -235,7 +248,7 @@ class Task(Operation):
     def _start_payload(self) -> dict[str, Any] | None:
         assert self.task is not None
         payload: dict[str, Any] = {"metadata": self.task.header}
-        if self.input is not _UNSET:
+        if self._input_given:
             payload["input"] = self.input
         return payload
 
@@ -279,16 +292,3 @@ class Task(Operation):
             self._parent.point(self._pointer("subtask_ended", outcome))
         if self._pickup is not None:
             self._pickup.end(outcome, error=self._error)
-
-
-def pending_task(name: str, input: Any, creator: Operation, given: dict[str, Any]) -> tuple[TaskRef, dict[str, Any]]:
-    """A task that waits for a worker: its reference and the cleaned payload of its first line."""
-    task = Task(name, **given)
-    task_id = str(given.get("task_id") or new_task_id())
-    record = creator._recorder
-    task.start_ns = record.clock()
-    header = task._header(task_id, bound(creator.outer), None)
-    payload = record.clean({}, {"metadata": header, "input": input}).payload or {}
-    header = {**header, **(payload.pop("metadata", None) or {}), "task_id": task_id, "trace_id": creator.trace_id}
-    header["status"] = State.PENDING.value
-    return TaskRef(task_id, header), payload

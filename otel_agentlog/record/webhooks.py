@@ -12,12 +12,12 @@ from typing import Any
 
 from opentelemetry.context import Context
 
-from otel_agentlog.model import Envelope, Line, Outcome, TaskRef, timestamp
+from otel_agentlog.model import Envelope, Line, Outcome, State, TaskRef, timestamp
 from otel_agentlog.record import carrier as carriers
-from otel_agentlog.record.context import inside
+from otel_agentlog.record.context import bound, inside
 from otel_agentlog.record.kinds import QUEUE_PUSH, WEBHOOK
 from otel_agentlog.record.operation import CORRELATION_IDS, Operation
-from otel_agentlog.record.tasks import pending_task
+from otel_agentlog.record.tasks import Task, new_task_id
 
 
 class Push(Operation):
@@ -68,7 +68,7 @@ class Webhook(Operation):
         given.setdefault("source", "webhook")
         given.setdefault("provider", self.provider)
         try:
-            task, payload = pending_task(name, input, self, given)
+            task, payload = _pending_task(name, input, self, given)
             self.adopt(task, payload)
             return task.task_id
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
@@ -138,3 +138,16 @@ class Webhook(Operation):
         name, attributes = record.conventions.stage_event(envelope.line)
         self.span.add_event(name, attributes, time_ns)
         record.deliver(envelope)
+
+
+def _pending_task(name: str, input: Any, creator: Operation, given: dict[str, Any]) -> tuple[TaskRef, dict[str, Any]]:
+    """A task that waits for a worker: its reference and the cleaned payload of its first line."""
+    task = Task(name, **given)
+    task_id = str(given.get("task_id") or new_task_id())
+    record = creator._recorder
+    task.start_ns = record.clock()
+    header = task._header(task_id, bound(creator.outer), None)
+    payload = record.clean({}, {"metadata": header, "input": input}).payload or {}
+    header = {**header, **(payload.pop("metadata", None) or {}), "task_id": task_id, "trace_id": creator.trace_id}
+    header["status"] = State.PENDING.value
+    return TaskRef(task_id, header), payload

@@ -11,9 +11,11 @@ from typing import Any
 
 import orjson
 
+from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.model import FORMAT_VERSION, timestamp
 from otel_agentlog.store.descriptors import Descriptor, open_directory
 from otel_agentlog.store.layout import METADATA, folder_names
+from otel_agentlog.store.reader import find_task
 
 METADATA_KEYS = (
     *(
@@ -97,3 +99,12 @@ def find_metadata(root: Path, task_id: str) -> dict[str, Any]:
         if found.get("task_id") == task_id:
             return found
     return {}
+
+
+def find_input(root: Path, task_id: str) -> Any:
+    """What a task was asked, from its ``01-input.json``; ``None`` if there is no such task."""
+    try:
+        found = find_task(root, task_id).input()
+    except (TaskNotFoundError, OSError):
+        return None
+    return found.get("input") if found else None

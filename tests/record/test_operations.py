@@ -7,6 +7,7 @@ import itertools
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 import otel_agentlog as agentlog
 from otel_agentlog.errors import StateError
 from otel_agentlog.model import LEGAL_MOVES, State
+from otel_agentlog.store import TaskReader
 from otel_agentlog.testing import FixedClock, MemorySink, recording
 
 
@@ -429,7 +431,7 @@ def test_unsampled_and_unconfigured_spans_still_have_ids() -> None:
     task, step = recorded.of(phase="start")
     assert task["trace_id"] == step["trace_id"]
     assert int(task["trace_id"], 16)
-    assert step["parent_span_id"] == task["span_id"]
+    assert step["parent_span_id"] == task["span_id"] != step["span_id"]
 
 
 def test_a_processor_that_raises_costs_the_data_not_the_line(recorded: MemorySink) -> None:
@@ -484,3 +486,45 @@ def test_a_span_processor_that_raises_does_not_reach_the_user() -> None:
         pass
 
     assert recorded.actions == ["task_started", "step_execution_started", "step_execution_completed", "task_completed"]
+
+
+def test_what_is_said_inside_a_step_belongs_to_the_step(recorded: MemorySink) -> None:
+    """thinking() and the like carry the step and the span they were said in."""
+    with agentlog.task("t") as task, agentlog.step("one") as step:
+        task.thinking("hm")
+
+    (line,) = recorded.of(type="thinking")
+    assert (line["step_id"], line["span_id"]) == ("one", step.span_id)
+
+
+def test_a_sub_task_has_its_parents_correlation_ids(recorded: MemorySink) -> None:
+    """Ids given to the outer task stand on the inner one too."""
+    with agentlog.task("outer", correlation_id="c-1"), agentlog.task("inner", session_id="s-2"):
+        pass
+
+    inner = next(e.task for e in recorded.envelopes if e.line["message"] == "inner" and e.line["type"] == "task")
+    assert inner is not None
+    assert (inner.header["correlation_id"], inner.header["session_id"]) == ("c-1", "s-2")
+
+
+def test_a_picked_up_task_starts_after_its_pickup(tasks_root: Path) -> None:
+    """The CONSUMER span encloses the task; the worker finds the input that the webhook gave."""
+    with agentlog.webhook("github", "push") as hook:
+        hook.create_task("job", input={"n": 1}, task_id="t")
+        carrier = hook.push()
+    with agentlog.task(resume=agentlog.environ(carrier)) as task:
+        assert task.input == {"n": 1}
+        assert task.folder == tasks_root / "t"
+
+    lines = list(TaskReader(tasks_root / "t").events())
+    starts = {line["type"]: line["timestamp"] for line in lines if line.get("phase") == "start"}
+    assert starts["webhook"] <= starts["queue_push"] <= starts["queue_pickup"] <= starts["task"]
+
+
+def test_an_exception_tells_its_error_id(recorded: MemorySink) -> None:
+    """error_id() gives what a user may be shown; None for an exception that was never recorded."""
+    with pytest.raises(ValueError, match="boom") as caught, agentlog.step("s"):
+        raise ValueError("boom")
+
+    assert agentlog.error_id(caught.value) == recorded.ends()[0]["exception"]["error_id"]
+    assert agentlog.error_id(ValueError()) is None
