@@ -72,7 +72,9 @@ def test_nobody_enters_by_the_front_door() -> None:
 
 def test_rooms_are_entered_by_the_door() -> None:
     """Other rooms import ``otel_agentlog.store``, never ``otel_agentlog.store.reader``."""
-    assert [(a, b) for a, b in _arrows() if _room(a) != _room(b) and b.count(".") > 1] == []
+    # python -m otel_agentlog is the command line and nothing else.
+    doors = [(a, b) for a, b in _arrows() if _room(a) != _room(b) and _room(a) != "__main__"]
+    assert [(a, b) for a, b in doors if b.count(".") > 1] == []
 
 
 def test_there_are_no_import_cycles() -> None:

@@ -400,7 +400,8 @@ def test_a_carrier_continues_the_trace_in_another_process(recorded: MemorySink) 
         "from otel_agentlog.record.carrier import read\n"
         "got = read(os.environ, Context())\n"
         "context = trace.get_current_span(got.context).get_span_context()\n"
-        'print(f\'{context.trace_id:032x} {context.span_id:016x} {context.is_remote} {got.ids["task_id"]} {got.ids["correlation_id"]}\')\n'
+        "print(f'{context.trace_id:032x} {context.span_id:016x} {context.is_remote}', end=' ')\n"
+        "print(got.ids['task_id'], got.ids['correlation_id'])\n"
     )
     with agentlog.bind(correlation_id="c-9"), agentlog.task("t", task_id="näme, with;odd=chars") as task:
         environ = task.environ()
