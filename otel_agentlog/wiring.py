@@ -137,6 +137,7 @@ class _Wired:
             content_policy=settings.content_policy,
             content_on=settings.content_on,
             find_task=self.folders.find_task,
+            find_input=self.folders.find_input,
         )
 
     def receipt(self, in_time: bool) -> Receipt:
@@ -176,7 +177,7 @@ def configure(**settings: Any) -> Settings:
         use(wired.recorder)
         configure_logs(found.log_level, found.levels)
         if found.capture_logging:
-            install_stdlib(found.log_level, last_resort=found.console == "off")
+            install_stdlib(last_resort=found.console == "off")
         if found.propagate_threads:
             propagate()
     return found

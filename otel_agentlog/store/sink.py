@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from otel_agentlog.model import Envelope, Line, State, TaskRef
 from otel_agentlog.store.durability import Syncer
 from otel_agentlog.store.folder import TaskFolder
-from otel_agentlog.store.metadata import find_metadata
+from otel_agentlog.store.metadata import find_input, find_metadata
 
 
 class ApplicationLog(Protocol):
@@ -62,6 +62,10 @@ class FolderSink:
             folder = task.home = TaskFolder(self.root, task, self._process_line, self._syncer)
             self._opened(folder)
         return folder
+
+    def find_input(self, task_id: str) -> Any:
+        """What a task was asked, from its ``01-input.json``."""
+        return find_input(self.root, task_id)
 
     def find_task(self, task_id: str) -> Mapping[str, Any]:
         """``metadata.json`` of a task id, or an empty mapping."""

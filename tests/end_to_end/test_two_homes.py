@@ -22,7 +22,7 @@ WORKLOAD = Path(__file__).parent / "workload.py"
 Item = dict[str, Any]
 
 
-def _run(root: Path, endpoint: str, protocol: str, **more: str) -> None:
+def _run(root: Path, endpoint: str, protocol: str, program: str = "workload", **more: str) -> None:
     env = {
         **os.environ,
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
@@ -30,7 +30,10 @@ def _run(root: Path, endpoint: str, protocol: str, **more: str) -> None:
         "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test",
         **more,
     }
-    subprocess.run([sys.executable, "-W", "error", str(WORKLOAD), str(root)], env=env, check=True, timeout=60)
+    command = [sys.executable, "-W", "error", str(WORKLOAD), str(root)]
+    if program == "demo":
+        command = [sys.executable, "-m", "otel_agentlog", "demo", "--root", str(root)]
+    subprocess.run(command, env=env, check=True, timeout=60, stdout=subprocess.DEVNULL)
 
 
 def _endpoint(collector: Collector, protocol: str) -> str:
@@ -47,13 +50,14 @@ def _sorted(items: list[Item], *keys: str) -> list[Item]:
 
 
 @pytest.mark.collector
+@pytest.mark.parametrize("program", ["workload", "demo"])
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_every_span_and_log_of_the_folder_is_in_the_collector_and_nothing_else(
-    collector: Collector, tmp_path: Path, protocol: str
+    collector: Collector, tmp_path: Path, protocol: str, program: str
 ) -> None:
     """Through http and gRPC: ids of both homes are the same sets, and the receipt says that all was delivered."""
     root = tmp_path / "tasks"
-    _run(root, _endpoint(collector, protocol), protocol)
+    _run(root, _endpoint(collector, protocol), protocol, program)
 
     spans, logs = _from_folders(root)
     collector.wait_for(lambda c: len(c.spans()) >= len(spans) and len(c.log_records()) >= len(logs))
