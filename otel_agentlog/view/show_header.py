@@ -161,7 +161,7 @@ def _said(report: TaskReport) -> Iterator[str]:
 
 
 def _delivery(delivery: Any) -> str:
-    if not isinstance(delivery, Mapping):
+    if not isinstance(delivery, Mapping) or not any(delivery.values()):
         return ""
     keys = ("recorded", "delivered", "pending", "dropped", "redacted", "truncated")
     always = ("recorded", "delivered", "pending")
