@@ -16,6 +16,7 @@ from opentelemetry.trace import INVALID_SPAN, Link, Span, format_span_id, format
 
 from otel_agentlog.errors import StateError
 from otel_agentlog.model import LEGAL_MOVES, Envelope, Line, Outcome, State, TaskRef, timestamp
+from otel_agentlog.record import exits
 from otel_agentlog.record.context import Place, bound, current_context, generator_place, inside, operation_in, restore
 from otel_agentlog.record.decorators import decorate
 from otel_agentlog.record.ending import LEVELS, describe, is_error, judge, outcome_of
@@ -213,7 +214,8 @@ class Operation:
         envelope = record.clean(line, self._start_payload())
         open_span(self, record, envelope)
         self._started(envelope)
-        record.deliver(envelope)
+        with exits.opening(self):
+            record.deliver(envelope)
 
     def _line(
         self, phase: str, time_ns: int, level: str, action: str, before: State, after: State, fields: dict[str, Any]
@@ -269,6 +271,8 @@ class Operation:
         ending = outcome or judged
         self._error = error
         before, self.state = self.state, State(ending.value)
+        if not exits.closed(self):
+            return True  # begun before a fork: its end is the parent's to tell
         try:
             self._deliver_end(before, ending, error, reason or judged_reason)
         except Exception as problem:  # noqa: BLE001 - recording never raises into the user's code
