@@ -19,6 +19,7 @@ from otel_agentlog.record import (
     PriceTable,
     Recorder,
     Redactor,
+    StreamGuard,
     adopt,
     configure_logs,
     console_sink,
@@ -30,7 +31,7 @@ from otel_agentlog.record import (
     use,
 )
 from otel_agentlog.settings import Settings, load, read_config_file
-from otel_agentlog.store import FolderSink, RotatingLog, TaskFolder, choose_directory
+from otel_agentlog.store import FolderSink, PruneReport, RotatingLog, TaskFolder, Upkeep, choose_directory, limits_of
 
 RECEIPT_INTERVAL_S = 1.0
 """How often, in seconds, the receipt in a task's ``metadata.json`` follows what the collector acknowledged."""
@@ -134,17 +135,26 @@ class _Wired:
             warn=lambda text: _logger.warning("%s", text),
             price=prices.cost,
             preload=prices.load,
+            new_guard=lambda: StreamGuard(redactor),
             content_policy=settings.content_policy,
             content_on=settings.content_on,
             find_task=self.folders.find_task,
             find_input=self.folders.find_input,
         )
 
+        self.upkeep = Upkeep(settings.directory, limits_of(settings), done=_tell_upkeep, failed=self.recorder.failed)
+
     def receipt(self, in_time: bool) -> Receipt:
         self.ledger.write()
         totals = self.ledger.totals()
         pending = totals["recorded"] - totals["delivered"] - totals["dropped"]
         return Receipt(pending=max(0, pending), in_time=in_time, **totals)
+
+
+def _tell_upkeep(report: PruneReport) -> None:
+    said = report.in_words()
+    if said:
+        _logger.log(logging.WARNING if report.dropped else logging.INFO, "%s", said)
 
 
 _wired: _Wired | None = None
@@ -180,6 +190,7 @@ def configure(**settings: Any) -> Settings:
             install_stdlib(last_resort=found.console == "off")
         if found.propagate_threads:
             propagate()
+        wired.upkeep.start()
     return found
 
 
@@ -200,6 +211,7 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
     if wired is None:
         return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
     use(Recorder())
+    wired.upkeep.stop()
     uninstall_stdlib()
     unpropagate()
     configure_logs()

@@ -15,6 +15,7 @@ from otel_agentlog.record.operation import Operation
 from otel_agentlog.record.pricing import PriceTable
 from otel_agentlog.record.recorder import Recorder, recorder, use
 from otel_agentlog.record.redaction import Redactor
+from otel_agentlog.record.redaction_stream import StreamGuard
 from otel_agentlog.record.stdlib import AgentlogHandler
 from otel_agentlog.record.steps import Step
 from otel_agentlog.record.tasks import Task
@@ -34,6 +35,7 @@ __all__ = [
     "Recorder",
     "Redactor",
     "Step",
+    "StreamGuard",
     "Task",
     "ToolRun",
     "Webhook",

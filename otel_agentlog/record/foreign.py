@@ -6,10 +6,10 @@ end line, so that the folder stays lossless.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from opentelemetry.trace import Link, Span, format_span_id, format_trace_id
+from opentelemetry.trace import Span
 
 from otel_agentlog.model import timestamp
 
@@ -36,15 +36,3 @@ def foreign_events(span: Span) -> list[dict[str, Any]]:
 def event_line(event: Any) -> dict[str, Any]:
     """One span event as it stands in a line."""
     return {"timestamp": timestamp(event.timestamp), "name": event.name, "attributes": dict(event.attributes or {})}
-
-
-def link_lines(links: Sequence[Link]) -> list[dict[str, Any]]:
-    """Links of a span as they stand in a line."""
-    return [
-        {
-            "trace_id": format_trace_id(link.context.trace_id),
-            "span_id": format_span_id(link.context.span_id),
-            **({"attributes": dict(link.attributes)} if link.attributes else {}),
-        }
-        for link in links
-    ]

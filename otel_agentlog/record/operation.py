@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, Link, Span, format_span_id, format_trace_id
+from opentelemetry.trace import INVALID_SPAN, Span, format_span_id, format_trace_id
 
 from otel_agentlog.errors import StateError
 from otel_agentlog.model import LEGAL_MOVES, Envelope, Line, Outcome, State, TaskRef, timestamp
@@ -80,11 +80,11 @@ class Operation:
     def _started(self, envelope: Envelope) -> None:
         """Called with the complete start line before it is delivered."""
 
+    def _ending(self) -> None:
+        """Called before the end line is built."""
+
     def _finished(self, outcome: Outcome) -> None:
         """Called after the end line was delivered."""
-
-    def links(self) -> list[Link]:
-        return []
 
     @property
     def pending_webhook(self) -> Any:
@@ -274,6 +274,7 @@ class Operation:
         if not exits.closed(self):
             return True  # begun before a fork: its end is the parent's to tell
         try:
+            self._ending()
             self._deliver_end(before, ending, error, reason or judged_reason)
         except Exception as problem:  # noqa: BLE001 - recording never raises into the user's code
             self._recorder.failed("record", problem)
@@ -284,8 +285,7 @@ class Operation:
         elapsed_ns = max(0, record.monotonic() - self._monotonic_start)
         end_ns = self.start_ns + elapsed_ns
         fields: dict[str, Any] = {"outcome": outcome.value, "duration_ms": round(elapsed_ns / 1e6, 3)}
-        if reason:
-            fields["reason"] = reason
+        fields.update({"reason": reason} if reason else {})
         if error is not None and is_error(outcome):
             fields["exception"] = describe(error, self.span.get_span_context().trace_id, record.classify)
         fields.update(self._end_fields(outcome))

@@ -16,9 +16,10 @@ from weakref import WeakSet
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, Tracer
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, Tracer
 
 from otel_agentlog.model import Envelope, Line, Processor, Sink, TaskRef, count_items, timestamp
+from otel_agentlog.record.content import Guard
 from otel_agentlog.tagged import untagged
 
 WARNING_INTERVAL_S = 60.0
@@ -82,6 +83,7 @@ class Recorder:
         classify: Callable[[BaseException], Mapping[str, Any]] | None = None,
         price: Callable[..., Any] | None = None,
         preload: Callable[[], object] | None = None,
+        new_guard: Callable[[], Guard] | None = None,
         content_policy: str = "off",
         content_on: Collection[str] = ("span",),
         find_task: Callable[[str], Mapping[str, Any]] = lambda task_id: {},
@@ -95,6 +97,8 @@ class Recorder:
         self.classify = classify
         self.price = price
         self._preload = preload
+        self.new_guard = new_guard
+        """Makes what redacts a stream of text."""
         self._content = content_policy, content_on
         self.find_input = find_input
         """What a task was asked, from ``01-input.json``."""
@@ -175,13 +179,11 @@ class Recorder:
         envelope.task, envelope.time_ns, envelope.context = task, time_ns, otel_context.get_current()
         self.deliver(envelope)
 
-    def start_span(
-        self, name: str, parent: Context, kind: str, attributes: Mapping[str, Any], start_ns: int, links: Sequence[Link] = ()
-    ) -> Span:
+    def start_span(self, name: str, parent: Context, kind: str, attributes: Mapping[str, Any], start_ns: int) -> Span:
         """The one seam through which spans begin; always returns a span with valid ids."""
         try:
             span = self.tracer.start_span(
-                name, parent, SpanKind[kind], attributes, links, start_ns, record_exception=False, set_status_on_exception=False
+                name, parent, SpanKind[kind], attributes, (), start_ns, record_exception=False, set_status_on_exception=False
             )
             own = span.get_span_context()
             # Without an SDK the API's tracer hands back the parent's span.

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import Status, StatusCode, format_span_id, format_trace_id, get_current_span, set_span_in_context
 
 from otel_agentlog.model import Envelope, Line
-from otel_agentlog.record.foreign import link_lines
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.tagged import untagged_attributes
 
@@ -22,8 +21,7 @@ def open_span(operation: Operation, record: Recorder, envelope: Envelope) -> Non
     convention = record.conventions
     name, kind = convention.span_name(line), convention.span_kind(line)
     attributes = _span_attributes(line, convention.start_attributes(line))
-    links = operation.links()
-    operation.span = record.start_span(name, operation.outer, kind, untagged_attributes(attributes), operation.start_ns, links)
+    operation.span = record.start_span(name, operation.outer, kind, untagged_attributes(attributes), operation.start_ns)
     above, own = get_current_span(operation.outer).get_span_context(), operation.span.get_span_context()
     line["trace_id"], line["span_id"] = format_trace_id(own.trace_id), format_span_id(own.span_id)
     if above.is_valid:
@@ -33,8 +31,6 @@ def open_span(operation: Operation, record: Recorder, envelope: Envelope) -> Non
     line["trace_flags"] = int(own.trace_flags)
     if own.trace_state:
         line["trace_state"] = own.trace_state.to_header()
-    if links:
-        line["links"] = link_lines(links)
     line["name"], line["kind"], line["attributes"] = name, kind, attributes
     operation.sent = attributes
     envelope.task, envelope.time_ns = operation.task, operation.start_ns

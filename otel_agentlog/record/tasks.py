@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.context import Context
 from opentelemetry.trace import format_span_id, format_trace_id
 
-from otel_agentlog.model import Envelope, Outcome, State, TaskRef, timestamp
+from otel_agentlog.model import Envelope, Line, Outcome, State, TaskRef, timestamp
 from otel_agentlog.record import carrier as carriers
+from otel_agentlog.record.content import Streams, content_line, state_line
 from otel_agentlog.record.context import bound, current, inside
 from otel_agentlog.record.decorators import arguments_of
 from otel_agentlog.record.kinds import SEGMENT, TASK
@@ -79,6 +80,7 @@ class Task(Operation):
         """What was asked; in a worker that resumes a task, what its creator gave."""
         self._input_given = input is not _UNSET
         self.result: Any = None
+        self._streams = Streams(self._recorder.new_guard)
         self._pickup: Pickup | None = None
         self._webhook: Webhook | None = None
 
@@ -97,21 +99,21 @@ class Task(Operation):
         """The task's folder; ``None`` before the start and where nothing is kept."""
         return getattr(self.task.home, "path", None) if self.task is not None else None
 
-    def output(self, text: str, **details: Any) -> None:
-        """Record a piece of what the agent says to its user."""
-        self._content("output", text, details)
+    def output(self, text: str, *, stream: bool = False, **details: Any) -> None:
+        """Record a piece of what the agent says to its user; with ``stream`` it is a chunk that the next one continues."""
+        self._content("output", text, stream, details)
 
-    def thinking(self, text: str, **details: Any) -> None:
+    def thinking(self, text: str, *, stream: bool = False, **details: Any) -> None:
         """Record a piece of the agent's reasoning."""
-        self._content("thinking", text, details)
+        self._content("thinking", text, stream, details)
 
     def system(self, text: str, **details: Any) -> None:
         """Record something the system told the agent or the user."""
-        self._content("system", text, details)
+        self._content("system", text, False, details)
 
     def user(self, text: str, **details: Any) -> None:
         """Record something the user said while the task ran."""
-        self._content("user", text, details)
+        self._content("user", text, False, details)
 
     def pause(self, reason: str | None = None) -> None:
         """Move from running to paused. Raises `StateError` from any other state."""
@@ -136,34 +138,30 @@ class Task(Operation):
         header = self.task.header if self.task is not None else {}
         return {"task_id": self.task_id or None} | {key: header.get(key) or around.get(key) for key in CORRELATION_IDS}
 
-    def _content(self, kind: str, text: str, details: dict[str, Any]) -> None:
-        line: dict[str, Any] = {
-            "type": kind,
-            "level": "INFO",
-            "component": "agent",
-            "action": "content_recorded",
-            "content": text,
-        }
-        if details:
-            line["details"] = details
+    def _content(self, kind: str, text: str, stream: bool, details: dict[str, Any]) -> None:
+        try:
+            if stream:
+                text = self._streams.take(kind, text)
+            else:
+                self._end_streams(kind)
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            self._recorder.failed("record", error)
+            return
+        if text or not stream:
+            self._say(content_line(kind, text, details))
+
+    def _end_streams(self, kind: str | None = None) -> None:
+        for each, rest in self._streams.rest(kind).items():
+            self._say(content_line(each, rest, {}))
+
+    def _say(self, line: Line) -> None:
         # Said inside a step, it belongs to that step.
         here = current()
         (here if here is not None and here.task is self.task else self).point(line)
 
     def _move_and_tell(self, to: State, action: str, reason: str | None, allowed_from: State | None = None) -> None:
         before = self._move(to, allowed_from)
-        line: dict[str, Any] = {
-            "type": "state",
-            "level": "INFO",
-            "component": "state_management",
-            "action": action,
-            "message": f"{self.name}: {before} → {to}",
-            "state_before": before.value,
-            "state_after": to.value,
-        }
-        if reason is not None:
-            line["reason"] = reason
-        self.point(line)
+        self.point(state_line(self.name, before, to, action, reason))
 
     def called(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not self._input_given:
@@ -278,6 +276,9 @@ class Task(Operation):
         }
 
     _parent: Operation | None = None
+
+    def _ending(self) -> None:
+        self._end_streams()
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
         assert self.task is not None
