@@ -61,6 +61,12 @@ class Settings:
     """``service.name`` of everything sent; default: the name of the running script."""
     directory: Path = _setting(_default_directory, "TASK_LOGS_DIR", read=values.path)
     """The folder that holds the task folders."""
+    durability: str = _setting("process", "AGENTLOG_DURABILITY", read=values.one_of("process", "group", "sync"))
+    """What a recorded line survives: the end of the ``process``; a power cut 50 ms later (``group``) or at once (``sync``)."""
+    recover_on_start: bool = _setting(True, "AGENTLOG_RECOVER_ON_START", read=values.flag)
+    """Whether `configure` closes, in the background, what processes left open that died."""
+    handle_signals: bool = _setting(True, "AGENTLOG_HANDLE_SIGNALS", read=values.flag)
+    """Whether SIGTERM and SIGHUP are noted in open tasks before they do what they do anyway."""
     log_directory: Path | None = _setting(None, "AGENTLOG_LOG_DIR", read=values.path)
     """Where the application log goes; default ``/var/log/<service>`` if writable, else ``~/.local/state/agentlog/logs``."""
     log_max_bytes: int = _setting(50 * 1024 * 1024, "AGENTLOG_LOG_MAX_BYTES", read=values.number(4096, whole=True))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,13 @@ from otel_agentlog.record import (
     Redactor,
     StreamGuard,
     adopt,
+    at_exit_of_children,
     configure_logs,
     console_sink,
     install_stdlib,
+    interrupt_open,
+    join_signals,
+    leave_signals,
     propagate,
     recorder,
     uninstall_stdlib,
@@ -35,6 +40,12 @@ from otel_agentlog.store import FolderSink, PruneReport, RotatingLog, TaskFolder
 
 RECEIPT_INTERVAL_S = 1.0
 """How often, in seconds, the receipt in a task's ``metadata.json`` follows what the collector acknowledged."""
+
+LEAST_SYNC_S = 0.2
+"""Time, in seconds, that the disk gets in any case when everything is flushed."""
+
+BEFORE_DEATH_S = 2.0
+"""Longest time, in seconds, that a process waits for the collector when a signal ends it that nobody handles."""
 
 _logger = logging.getLogger("otel_agentlog")
 
@@ -61,6 +72,10 @@ class Ledger:
         self._changed: set[TaskFolder] = set()
         self._lock = threading.RLock()
         self._written_at = 0.0
+
+    def forget(self) -> None:
+        """In the child of a fork: what was acknowledged is the parent's to note."""
+        self._changed, self._lock = set(), threading.RLock()
 
     def seen(self, folder: TaskFolder) -> None:
         """A task was begun in this process."""
@@ -117,7 +132,14 @@ class _Wired:
         )
         directory = choose_directory(settings.service_name, settings.log_directory, Path.home())
         log = RotatingLog(directory, settings.service_name, max_bytes=settings.log_max_bytes, keep_days=settings.log_keep_days)
-        self.folders = FolderSink(settings.directory, self.telemetry.process_line, log, self.ledger.seen)
+        self.folders = FolderSink(
+            settings.directory,
+            self.telemetry.process_line,
+            log,
+            self.ledger.seen,
+            durability=settings.durability,
+            failed=lambda where, error: self.recorder.failed(where, error),
+        )
         sinks: list[Sink] = [self.folders]
         if self.telemetry.active:
             sinks.append(self.telemetry.sink)
@@ -143,6 +165,14 @@ class _Wired:
         )
 
         self.upkeep = Upkeep(settings.directory, limits_of(settings), done=_tell_upkeep, failed=self.recorder.failed)
+
+    def flush(self, send: Callable[[float], bool], timeout_s: float | None) -> Receipt:
+        """Bring everything to the disk and to the collector, both within one deadline; says what became of it."""
+        deadline = time.monotonic() + (self.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
+        sent = send(max(0.0, deadline - time.monotonic()))
+        # The disk had all that time too.
+        synced = self.folders.flush(max(LEAST_SYNC_S, deadline - time.monotonic()))
+        return self.receipt(sent and synced)
 
     def receipt(self, in_time: bool) -> Receipt:
         self.ledger.write()
@@ -190,6 +220,9 @@ def configure(**settings: Any) -> Settings:
             install_stdlib(last_resort=found.console == "off")
         if found.propagate_threads:
             propagate()
+        if found.handle_signals:
+            join_signals(_before_death)
+        at_exit_of_children(_at_exit)
         wired.upkeep.start()
     return found
 
@@ -199,8 +232,7 @@ def flush(timeout_s: float | None = None) -> Receipt:
     wired = _wired
     if wired is None:
         return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
-    in_time = wired.telemetry.flush(wired.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
-    return wired.receipt(in_time)
+    return wired.flush(wired.telemetry.flush, timeout_s)
 
 
 def shutdown(timeout_s: float | None = None) -> Receipt:
@@ -211,12 +243,34 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
     if wired is None:
         return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
     use(Recorder())
+    leave_signals()
     wired.upkeep.stop()
     uninstall_stdlib()
     unpropagate()
     configure_logs()
-    in_time = wired.telemetry.shutdown(wired.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
-    return wired.receipt(in_time)
+    return wired.flush(wired.telemetry.shutdown, timeout_s)
 
 
-atexit.register(shutdown)
+def _before_death() -> None:
+    """Within a signal handler that ends the process: send what is queued, for a moment. What is not sent is in the folders."""
+    wired = _wired
+    if wired is not None:
+        wired.telemetry.courier.flush(min(BEFORE_DEATH_S, wired.settings.shutdown_timeout_s))
+        wired.ledger.write()
+
+
+def _at_exit() -> None:
+    interrupt_open("process exit")
+    shutdown()
+
+
+def _in_child() -> None:
+    # Another thread of the parent may have held these.
+    global _lock
+    _lock = threading.RLock()
+    if _wired is not None:
+        _wired.ledger.forget()
+
+
+atexit.register(_at_exit)
+os.register_at_fork(after_in_child=_in_child)

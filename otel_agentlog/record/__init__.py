@@ -6,6 +6,7 @@ from otel_agentlog.record.binding import Binding, bind
 from otel_agentlog.record.carrier import environ
 from otel_agentlog.record.console import console_sink
 from otel_agentlog.record.ending import error_id
+from otel_agentlog.record.exits import at_exit_of_children, interrupt_open
 from otel_agentlog.record.front import ai_call, current_operation, current_task, step, task, tool, webhook
 from otel_agentlog.record.logs import AgentLogger, get_logger
 from otel_agentlog.record.logs_install import install_stdlib, uninstall_stdlib
@@ -16,6 +17,7 @@ from otel_agentlog.record.pricing import PriceTable
 from otel_agentlog.record.recorder import Recorder, recorder, use
 from otel_agentlog.record.redaction import Redactor
 from otel_agentlog.record.redaction_stream import StreamGuard
+from otel_agentlog.record.signals import join_signals, leave_signals
 from otel_agentlog.record.stdlib import AgentlogHandler
 from otel_agentlog.record.steps import Step
 from otel_agentlog.record.tasks import Task
@@ -42,6 +44,7 @@ __all__ = [
     "add_ids",
     "adopt",
     "ai_call",
+    "at_exit_of_children",
     "bind",
     "configure_logs",
     "console_sink",
@@ -51,6 +54,9 @@ __all__ = [
     "error_id",
     "get_logger",
     "install_stdlib",
+    "interrupt_open",
+    "join_signals",
+    "leave_signals",
     "propagate",
     "record_event",
     "recorder",

@@ -1,17 +1,19 @@
 """What is open in this process, so that it can be ended when the process ends, and by nobody but the process that began it.
 
 Hides the registry: it holds no operation alive, takes no lock, and is empty in the child of a fork. A block that a child leaves
-but its parent entered is the parent's to end.
+but its parent entered is the parent's to end. Hides also how one learns that a child of ``multiprocessing`` ends, since such
+children end without ``atexit``.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from otel_agentlog.model import Line, Outcome
 from otel_agentlog.record.kinds import SEGMENT, TASK
@@ -23,8 +25,10 @@ _open: dict[int, weakref.ref[Operation]] = {}
 """In the order they began."""
 
 _on_task: list[Callable[[], None]] = []
+_at_child_exit: list[Callable[[], object]] = []
 
-os.register_at_fork(after_in_child=_open.clear)
+_LAST = -100
+"""``exitpriority`` of ``multiprocessing``: after everything that users and libraries do at the end of a child."""
 
 
 class opening:
@@ -80,3 +84,34 @@ def tell_open_tasks(line: Line) -> None:
 def _alive() -> list[Operation]:
     found = [reference() for reference in list(_open.values())]
     return [operation for operation in found if operation is not None]
+
+
+def at_exit_of_children(call: Callable[[], object]) -> None:
+    """Have something called when this process ends, if it is a child of ``multiprocessing``, and when its own children do."""
+    if call not in _at_child_exit:
+        _at_child_exit.append(call)
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        _finalize(call)
+
+
+def _finalize(call: Callable[[], object]) -> None:
+    from multiprocessing.util import Finalize  # only where it is loaded anyway
+
+    Finalize(None, call, exitpriority=_LAST)
+
+
+def _finalize_all(anchor: object) -> None:
+    for call in _at_child_exit:
+        _finalize(call)
+
+
+def _in_child() -> None:
+    _open.clear()
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        # A child begins by forgetting the finalizers there are; what is registered here runs after that.
+        util.register_after_fork(opening, _finalize_all)
+
+
+os.register_at_fork(after_in_child=_in_child)
