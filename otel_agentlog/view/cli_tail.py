@@ -17,7 +17,9 @@ from otel_agentlog.view.text import cut, pad, safe, width
 
 DEFAULT_LINES = 50
 _TYPE, _COMPONENT = 12, 16
-_NAME, _NARROW_NAME = 48, 20
+_NAME = 48
+_OUTCOME = 20
+"""Columns kept free behind a name, for what became of it."""
 _WIDE = 100
 """From this many columns on the component is shown."""
 
@@ -76,8 +78,9 @@ class _Printer:
         head = [Piece(f"{time}  ", "dim"), Piece(self._label(line, "type", _TYPE), "tool")]
         if self._with_component:
             head.append(Piece(self._label(line, "component", _COMPONENT), "dim"))
-        first, *rest = said(line, _NAME if self._with_component else _NARROW_NAME)
         indent = sum(width(piece.text) for piece in head)
+        room = None if self._screen.columns is None else self._screen.columns - indent
+        first, *rest = said(line, _NAME if room is None else min(_NAME, room - _OUTCOME))
         if self._full:
             self._screen.line(*head, *first)
             for more in rest:
@@ -85,7 +88,6 @@ class _Printer:
             return
         if rest and line.get("type") in CONTENT_TYPES:
             first = [*first, Piece(f" {self._screen.glyphs.ellipsis} (+{human.count(len(rest), 'line')})", "dim")]
-        room = None if self._screen.columns is None else self._screen.columns - indent
         self._screen.line(*head, *fit(first, room, self._screen.glyphs.ellipsis))
 
     def _label(self, line: Line, key: str, columns: int) -> str:

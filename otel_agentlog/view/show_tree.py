@@ -36,7 +36,7 @@ class Row:
 
 def draw(report: TaskReport, screen: Screen, *, full: bool) -> Iterator[list[Piece]]:
     """The lines of the tree; with `full` nothing is left out."""
-    rows = list(_rows(report.roots, screen.glyphs, full))
+    rows = list(_rows(report.roots, screen, full))
     if not rows:
         yield [Piece("Nothing was recorded yet.", "dim")]
         return
@@ -47,15 +47,18 @@ def draw(report: TaskReport, screen: Screen, *, full: bool) -> Iterator[list[Pie
         if row.entry is None:
             yield fit(row.left, screen.columns, screen.glyphs.ellipsis)
         else:
-            left = fit(row.left, room, screen.glyphs.ellipsis)
+            left = fit(row.left, None if screen.columns is None else room, screen.glyphs.ellipsis)
             yield [*left, Piece(" " * max(0, room - columns_of(left))), *figures.of(row.entry)]
 
 
-def _rows(roots: Sequence[Entry], glyphs: Glyphs, full: bool) -> Iterator[Row]:
+def _rows(roots: Sequence[Entry], screen: Screen, full: bool) -> Iterator[Row]:
     """Every part after the one it belongs to, without recursion: agents nest deep."""
+    glyphs, deepest = screen.glyphs, (screen.columns or 2 * _MAX_LABEL_UNLIMITED) // 2
     waiting: list[tuple[Entry | Words, str, str]] = [(root, "", "") for root in reversed(roots)]
     while waiting:
-        item, own, beneath = waiting.pop()
+        item, drawn, beneath = waiting.pop()
+        # Names matter more than how deep they are: past half the width the outer levels are not drawn.
+        own = drawn if len(drawn) <= deepest else glyphs.ellipsis + drawn[len(glyphs.ellipsis) - deepest :]
         if isinstance(item, list):
             yield Row([Piece(own, "dim"), *item])
             continue

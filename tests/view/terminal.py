@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -15,7 +16,12 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from otel_agentlog.view.cli import main
+
 TIMEOUT_S = 60.0
+_ROWS = 24
 _STEERING = (
     "OTEL_",
     "AGENTLOG_",
@@ -70,15 +76,15 @@ def agentlog(*arguments: object, cwd: Path | None = None, **more: str) -> Said:
 class Terminal:
     """The command on a pseudo-terminal."""
 
-    def __init__(self, *arguments: object, columns: int = 80, rows: int = 24, **more: str) -> None:
+    def __init__(self, *arguments: object, columns: int = 80, **more: str) -> None:
         ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, columns, 0, 0))
         self._process = subprocess.Popen(
             command(*arguments),
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env=environment(TERM="xterm-256color", **more),
+            env=environment(**{"TERM": "xterm-256color", **more}),
             start_new_session=True,
         )
         os.close(theirs)
@@ -117,6 +123,23 @@ class Terminal:
 def on_terminal(*arguments: object, columns: int = 80, **more: str) -> Said:
     """Run the command on a terminal of this width."""
     return Terminal(*arguments, columns=columns, **more).end()
+
+
+class _Paper(io.StringIO):
+    """Takes what is printed and says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def as_wide_as(columns: int, *arguments: object) -> Said:
+    """Run the command in this process as if on a terminal of this width, without colours: fast, for many widths."""
+    with pytest.MonkeyPatch.context() as patch:
+        paper = _Paper()
+        patch.setenv("COLUMNS", str(columns))
+        patch.setattr(sys, "stdout", paper)
+        code = main([*map(str, arguments), "--no-color"])
+    return Said(code, paper.getvalue(), "")
 
 
 def plain(text: str) -> str:
