@@ -61,6 +61,14 @@ class Settings:
     """``service.name`` of everything sent; default: the name of the running script."""
     directory: Path = _setting(_default_directory, "TASK_LOGS_DIR", read=values.path)
     """The folder that holds the task folders."""
+    retention_days: float | None = _setting(None, "TASK_LOGS_RETENTION_DAYS", read=values.number(0.01))
+    """Days after its end at which a task is deleted; default: never."""
+    max_tasks: int | None = _setting(None, "TASK_LOGS_MAX_TASKS", read=values.number(1, whole=True))
+    """Most task folders to keep; the oldest finished ones go. Default: no limit."""
+    max_bytes: int | None = _setting(None, "TASK_LOGS_MAX_BYTES", read=values.size)
+    """Most bytes of all task folders together, e.g. ``500MB`` or ``2GiB``; the oldest finished ones go. Default: no limit."""
+    compress_after_days: float | None = _setting(None, "TASK_LOGS_COMPRESS_AFTER_DAYS", read=values.number(0))
+    """Days after its end at which a task's files are compressed, 0: with the next upkeep; default: never."""
     durability: str = _setting("process", "AGENTLOG_DURABILITY", read=values.one_of("process", "group", "sync"))
     """What a recorded line survives: the end of the ``process``; a power cut 50 ms later (``group``) or at once (``sync``)."""
     recover_on_start: bool = _setting(True, "AGENTLOG_RECOVER_ON_START", read=values.flag)

@@ -6,12 +6,18 @@ Every function takes the setting's name, for the error, and the value as it was 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from otel_agentlog.errors import ConfigurationError
+
+_UNITS = {"": 1, "b": 1, **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}}
+_UNITS.update({f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)})
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?(b|[kmgt]i?b|)", re.ASCII | re.IGNORECASE)
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -66,6 +72,17 @@ def number(at_least: float, whole: bool = False) -> Callable[[str, Any], Any]:
         return number
 
     return read
+
+
+def size(name: str, value: Any) -> int:
+    """Bytes, as a whole number or with a unit: kB, MB, GB, TB count in thousands, KiB, MiB, GiB, TiB in 1024s."""
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    # A lone M could be either, and the smaller one would delete what the larger one keeps.
+    factor = _UNITS[match[2].lower()] if match else 1
+    number = int(Decimal(match[1]) * factor) if match and (factor > 1 or "." not in match[1]) else value
+    if type(number) is not int or number < 1:
+        raise ConfigurationError(name, value, "a number of bytes, such as 500MB or 2GiB")
+    return number
 
 
 def level(name: str, value: Any) -> str:

@@ -8,22 +8,29 @@ from otel_agentlog.store.fields import mapping, number, objects, text
 from otel_agentlog.store.folder import TaskFolder
 from otel_agentlog.store.layout import AGENT_OUTPUT, WEBHOOK_FLOW, parse_timestamp
 from otel_agentlog.store.reader import TaskReader, find_task, follow, list_tasks, read_lines
+from otel_agentlog.store.retention import Limits
 from otel_agentlog.store.sink import FolderSink
 from otel_agentlog.store.spans import LogRecordLine, SpanRecord
 from otel_agentlog.store.spans_rebuild import records
 from otel_agentlog.store.spans_tree import Figures, Node, Tree, tree
 from otel_agentlog.store.summary import Tally, replay
+from otel_agentlog.store.upkeep import limits_of, prune
+from otel_agentlog.store.upkeep_background import Upkeep
+from otel_agentlog.store.upkeep_report import Deleted, PruneReport
 from otel_agentlog.store.validate import validate
 from otel_agentlog.store.validate_report import Problem, Report
 
 __all__ = [
     "AGENT_OUTPUT",
     "WEBHOOK_FLOW",
+    "Deleted",
     "Figures",
     "FolderSink",
+    "Limits",
     "LogRecordLine",
     "Node",
     "Problem",
+    "PruneReport",
     "Report",
     "RotatingLog",
     "SpanRecord",
@@ -31,14 +38,17 @@ __all__ = [
     "TaskFolder",
     "TaskReader",
     "Tree",
+    "Upkeep",
     "choose_directory",
     "find_task",
     "follow",
+    "limits_of",
     "list_tasks",
     "mapping",
     "number",
     "objects",
     "parse_timestamp",
+    "prune",
     "read_lines",
     "records",
     "replay",
