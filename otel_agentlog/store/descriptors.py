@@ -67,6 +67,16 @@ def open_directory(path: str, parent: Descriptor | None = None) -> Descriptor:
     return directory
 
 
+def is_named(directory: Descriptor, path: str, parent: Descriptor) -> bool:
+    """Whether an open directory still goes by this name. Raises `OSError` other than that there is none."""
+    try:
+        named = os.stat(path, dir_fd=parent.fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    ours = os.fstat(directory.fd)
+    return (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)
+
+
 def make_directory(path: str, parent: Descriptor) -> bool:
     """Make a directory of mode 0700 whatever the umask; false if something of that name is there."""
     try:

@@ -26,6 +26,7 @@ from otel_agentlog.store.layout import (
     AGENT_OUTPUT,
     ARTIFACTS,
     FINAL_RESULT,
+    GZIP_SUFFIX,
     INPUT,
     METADATA,
     WEBHOOK_FLOW,
@@ -250,7 +251,8 @@ class TaskFolder:
 
     def _tally_of_all(self) -> Tally:
         """The tally of every process that worked on this task: ours, unless others wrote here too."""
-        on_disk = sum(size_of(self.path / name) for name in (AGENT_OUTPUT, WEBHOOK_FLOW))
+        names = (AGENT_OUTPUT, WEBHOOK_FLOW, AGENT_OUTPUT + GZIP_SUFFIX, WEBHOOK_FLOW + GZIP_SUFFIX)
+        on_disk = sum(size_of(self.path / name) for name in names)
         if on_disk == self._bytes:
             return self.tally
         tally, reader = Tally(), TaskReader(self.path)

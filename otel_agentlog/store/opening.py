@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from otel_agentlog.store.descriptors import Descriptor, LineFile, make_directory, open_directory
+from otel_agentlog.store.descriptors import Descriptor, LineFile, is_named, make_directory, open_directory
 from otel_agentlog.store.layout import AGENT_OUTPUT, folder_names
 from otel_agentlog.store.locks import lock_shared
 from otel_agentlog.store.metadata import open_root, read_metadata
@@ -139,9 +139,17 @@ class Opening:
         """The folder itself, made if it is not there. Raises `OSError`."""
         directory = self._directory
         if directory is None:
-            directory = self._find(open_root(self.root))
-            lock_shared(directory)
+            directory = self._hold(open_root(self.root))
             self._directory, self._checked_at = directory, time.monotonic()
+        return directory
+
+    def _hold(self, root: Descriptor) -> Descriptor:
+        for _ in range(_QUICK_TRIES):
+            directory = self._find(root)
+            lock_shared(directory)
+            # While we waited for the lock, retention may have given the folder up.
+            if is_named(directory, self.name, root):
+                break
         return directory
 
     def _find(self, root: Descriptor) -> Descriptor:

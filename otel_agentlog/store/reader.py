@@ -108,7 +108,7 @@ class TaskReader:
         self._skipped[name] = skipped
         complain = _complainer(skipped, name)
         raw = bytearray()
-        for chunk in streams.stream(self.folder, name, complain):
+        for chunk in streams.stream(self.folder, name, complain, replaced=True):
             raw += chunk
             if len(raw) > MAX_DOCUMENT_BYTES:
                 complain(f"longer than {MAX_DOCUMENT_BYTES} bytes")

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from otel_agentlog.errors import LayoutError
-from otel_agentlog.store.descriptors import Descriptor, open_directory
+from otel_agentlog.store.descriptors import Descriptor, is_named, open_directory
 from otel_agentlog.store.layout import ARTIFACTS, METADATA
 from otel_agentlog.store.locks import Lock, lock_exclusively
 from otel_agentlog.store.retention import StoredTask
@@ -66,7 +66,7 @@ class Burials:
         found = examine(self._root, task.name, self._delivers)
         # Compression changes sizes and never makes a file younger; all else that is not as it was is somebody's work.
         as_before = replace(found, changed_ns=task.changed_ns, size_bytes=task.size_bytes, unpacked=task.unpacked) == task
-        if not as_before or found.changed_ns > task.changed_ns or not _is_named(self._root, task.name, folder):
+        if not as_before or found.changed_ns > task.changed_ns or not is_named(folder, task.name, self._root):
             raise LayoutError("changed meanwhile")
         tombstone = f".pruned.{task.name}.{secrets.token_hex(8)}"
         os.rename(task.name, tombstone, src_dir_fd=self._root.fd, dst_dir_fd=self._root.fd)
@@ -149,8 +149,3 @@ def _open_tombstone(root: Descriptor, name: str, task_name: str, delivers: bool)
         return Tombstone(name, folder, 0, 0)
     task = examine(root, name, delivers, task_name)
     return Tombstone(name, folder, task.undelivered, task.size_bytes)
-
-
-def _is_named(root: Descriptor, name: str, folder: Descriptor) -> bool:
-    ours, named = os.fstat(folder.fd), os.stat(name, dir_fd=root.fd, follow_symlinks=False)
-    return (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)

@@ -80,14 +80,16 @@ def _open_in(folder_fd: int, name: str) -> int:
     return fd
 
 
-def stream(folder: Path, name: str, complain: Complain, offset: int = 0) -> Generator[bytes, None, None]:
+def stream(
+    folder: Path, name: str, complain: Complain, offset: int = 0, *, replaced: bool = False
+) -> Generator[bytes, None, None]:
     """Yield the bytes of a file from `offset` on, whether it stands plain, compressed or both; nothing if there is none.
 
     Both stand there in the middle of a compression (the same bytes twice: read once) and after a compressed task was
-    resumed (older and newer lines: read in this order).
+    resumed (older and newer lines: read in this order). A file that is `replaced` as a whole is then the plain one.
     """
     plain = _open_or_none(folder, name, complain)
-    packed = _open_or_none(folder, name + GZIP_SUFFIX, complain)
+    packed = None if replaced and plain is not None else _open_or_none(folder, name + GZIP_SUFFIX, complain)
     try:
         if packed is not None and plain is not None and _begins_with(plain, packed):
             os.close(packed)

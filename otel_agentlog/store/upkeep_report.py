@@ -86,9 +86,10 @@ class PruneReport:
 
     def as_json(self) -> dict[str, Any]:
         """The report for programs."""
-        plain = ("dry_run", "ran", "complete", "tasks", "tasks_left", "bytes_before", "bytes_after", "busy", "waiting", "finished")
+        plain = ("dry_run", "ran", "complete", "tasks", "tasks_left", "bytes_before", "bytes_after", "busy", "waiting")
         return {
             **{key: getattr(self, key) for key in plain},
+            "finished": self.finished,
             "dropped": {"quota": self.dropped},
             "tasks_over": self.tasks_over,
             "bytes_over": self.bytes_over,
