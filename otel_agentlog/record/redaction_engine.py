@@ -19,9 +19,13 @@ from otel_agentlog.record.secret_rules import Found, Rule
 
 _RULE_WINDOW_BYTES = 1024
 """Rules other than the one that the finder saw are given that many bytes to show themselves."""
+MAX_CANDIDATES = 20_000
+"""Places of one text that are looked into, at 10 to 30 us each; what comes after them is given up."""
 _VAIN_BYTES = 1 << 16
 _VAIN_RATIO = 64
 """Bytes of rejected matches that are put up with, and how many more per byte of progress; texts not made for it stay below 5."""
+GIVEN_UP = "too-much"
+"""Name of the hit that stands for the rest of a text that was made to be costly."""
 
 Permits = Callable[[bytes, str], bool]
 """``(value, rule name)``: whether a value that was found may stand as it is."""
@@ -38,6 +42,15 @@ class Hit:
     """Where what gives it away begins: the name, the header, the scheme of the URL."""
     final: bool
     """No text that may still follow can change this hit."""
+
+
+class Budget:
+    """What may still be spent on one text."""
+
+    __slots__ = ("candidates",)
+
+    def __init__(self) -> None:
+        self.candidates = MAX_CANDIDATES
 
 
 class Engine:
@@ -70,17 +83,16 @@ class Engine:
             self._searching.remove(me)
         return None if m is None else m.start()
 
-    def next_hit(self, data: bytes, floor: int, position: int) -> Hit | None:
+    def next_hit(self, data: bytes, floor: int, position: int, budget: Budget) -> Hit | None:
         """The first secret at or after ``position``. What lies before ``floor`` does not exist for it.
 
-        Raises:
-            RuntimeError: the data is made to be searched in more than linear time.
+        Once the budget is spent, or where the data is made to be searched in more than linear time, all the rest is one hit.
         """
         me = threading.get_ident()
         self._searching.append(me)
         try:
             _check_not_exiting(me)
-            return self._next_hit(data, floor, position)
+            return self._next_hit(data, floor, position, budget)
         finally:
             self._searching.remove(me)
 
@@ -96,12 +108,15 @@ class Engine:
             self._searching.remove(me)
         return len(data) if m is None else m.start() + floor
 
-    def _next_hit(self, data: bytes, floor: int, position: int) -> Hit | None:
+    def _next_hit(self, data: bytes, floor: int, position: int, budget: Budget) -> Hit | None:
         finder = self._finder or self._ready()
         view = memoryview(data)[floor:] if floor else data
         at, in_vain = position - floor, 0
         while m := finder.search(view, at):
             start, end = m.span()
+            if budget.candidates <= 0:
+                return Hit(start + floor, len(data), GIVEN_UP, start + floor, final=True)
+            budget.candidates -= 1
             hit = self._resolve(data, view, floor, start, end)
             if hit is None:
                 at = start + 1
@@ -111,7 +126,7 @@ class Engine:
                 return hit
             in_vain += end - start
             if in_vain > _VAIN_BYTES + _VAIN_RATIO * (at + floor - position):
-                raise RuntimeError("a text made to be costly to search")
+                budget.candidates = 0
         return None
 
     def _resolve(self, data: bytes, view: bytes | memoryview, floor: int, start: int, end: int) -> Hit | None:
@@ -174,6 +189,8 @@ _EXIT_WAIT_S = 2.0
 
 
 def _renew_after_fork() -> None:
+    global _exiting
+    _exiting = None
     for engine in list(_engines):
         engine._after_fork()
 

@@ -44,6 +44,9 @@ class Rule:
     """What an unfinished match looks like; needed where it may hold blanks or non-ASCII, which streams else take as its end."""
 
 
+APART = r"(?:\A|[^\w+/]|\\[nrtbf]|%[0-9A-Fa-f]{2})"
+"""A stricter left edge: not after what base64 is made of."""
+
 LOOK_BACK_BYTES = 96
 """How far a check looks to the left of its match; streams keep that much."""
 
@@ -155,16 +158,20 @@ _EDGED: tuple[tuple[str, str, str], ...] = (
     ("twilio-key", "Twilio", r"SK[0-9a-f]{32}"),
     ("mailgun-key", "Mailgun", r"key-[0-9a-f]{32}"),
     ("resend-key", "Resend", r"re_[A-Za-z0-9]{8}_[A-Za-z0-9]{20,}"),
-    ("crates-token", "crates.io", r"cio[A-Za-z0-9]{32}"),
     ("nuget-key", "NuGet", r"oy2[a-z0-9]{43}"),
     ("airtable-token", "Airtable", r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}"),
-    ("square-token", "Square access token", r"EAAA[\w-]{60}"),
-    ("facebook-token", "Facebook", r"EAA[A-Z][A-Za-z0-9]{80,}"),
     ("okta-token", "Okta", r"SSWS 00[\w-]{40}"),
 )
 """Prefixes short enough to stand inside innocent words: they must begin at an edge."""
 
 _OPENINGS = {"okta-token": rf"{EDGE}SSWS 0{{0,2}}[\w-]{{0,40}}"}
+
+_APART: tuple[tuple[str, str, str], ...] = (
+    ("facebook-token", "Facebook", r"EAA[A-Z][A-Za-z0-9]{80,}"),
+    ("square-token", "Square access token", r"EAAA[\w-]{60}"),
+    ("crates-token", "crates.io", r"cio[A-Za-z0-9]{32}"),
+)
+"""Prefixes that base64 is full of: they must not stand within it."""
 
 _TAILED: tuple[tuple[str, str, str, bytes, int, int], ...] = (
     ("azure-client-secret", "Microsoft Entra client secret", r"[0-9]Q~[\w~.-]{31,34}", _ALNUM + b"_~.", 3, 3),
@@ -195,6 +202,7 @@ def _with_head(chars: bytes, fewest: int, most: int) -> Check:
 TOKEN_RULES: tuple[Rule, ...] = (
     *(Rule(name, about, pattern) for name, about, pattern in _DISTINCT),
     *(Rule(name, about, f"{EDGE}(?P<secret>{pattern})", opening=_OPENINGS.get(name)) for name, about, pattern in _EDGED),
+    *(Rule(name, about, f"{APART}(?P<secret>{pattern})") for name, about, pattern in _APART),
     *(Rule(name, about, pattern, _with_head(chars, least, most)) for name, about, pattern, chars, least, most in _TAILED),
 )
 """Rules for secrets known by their own shape, in the order in which they are tried at one place."""

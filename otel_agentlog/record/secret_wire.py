@@ -173,7 +173,7 @@ def _card(data: bytes, floor: int, start: int, end: int) -> Found | None:
     if m is None:
         return None
     after = data[m.end() : m.end() + 2]
-    if after[:1].isalpha() or after[:1] == b"_" or (after[:1] in b".-" and after[1:].isalnum()):
+    if after[:1] in (b".", b"-") and after[1:].isdigit():
         return None
     return Found(start, m.end()) if is_card_number(_SEPARATORS.sub(b"", m.group())) else None
 

@@ -21,11 +21,11 @@ class Secrets:
         self.redacted = 0
         self.failed = 0
 
-    def text(self, text: str) -> str:
-        """One text without secrets."""
-        text, count = self._text(text)
+    def text(self, text: str) -> tuple[str, int]:
+        """One text without secrets, and its size in UTF-8 bytes."""
+        text, count, size = self._text(text)
         self.redacted += count
-        return text
+        return text, size
 
     def data(self, raw: bytes) -> bytes | None:
         """Bytes without secrets; ``None`` if that failed."""
@@ -80,14 +80,15 @@ class Secrets:
             self.failed += 1
             return True
 
-    def _text(self, text: str) -> tuple[str, int]:
+    def _text(self, text: str) -> tuple[str, int, int]:
         if self._redactor is None:
-            return repaired(text), 0
+            text = repaired(text)
+            return text, 0, len(text.encode())
         try:
-            return self._redactor.text(text)
+            return self._redactor.sized_text(text)
         except Exception:  # noqa: BLE001 - fail closed, whatever went wrong
             self.failed += 1
-            return FAILED, 0
+            return FAILED, 0, len(FAILED)
 
     def _changes(self, texts: list[str]) -> dict[str, tuple[str, int]]:
         """What becomes of those texts that cannot stay."""
@@ -95,7 +96,7 @@ class Secrets:
             data = "\0".join(texts).encode()
             return self._redactor.changes(texts, data) if self._redactor else {}
         except Exception:  # noqa: BLE001 - a lone surrogate, or one text that the redactor fails at: each is tried alone
-            results = {text: self._text(text) for text in texts}
+            results = {text: self._text(text)[:2] for text in texts}
             return {text: result for text, result in results.items() if result[0] != text}
 
     def _replaced(self, value: Any, changes: dict[str, tuple[str, int]]) -> Any:

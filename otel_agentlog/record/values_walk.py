@@ -6,6 +6,7 @@ import base64
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice
+from math import isfinite
 from typing import Any
 
 from otel_agentlog.record.redaction import FAILED
@@ -83,8 +84,7 @@ class Walk:
             self._bytes_left if self._limits.max_string_bytes is None else min(self._limits.max_string_bytes, self._bytes_left)
         )
         head = text[: limit + _MARGIN_CHARS]
-        result = self._secrets.text(head)
-        size = len(result) if result.isascii() else len(result.encode())
+        result, size = self._secrets.text(head)
         self._bytes_left -= min(size, limit)
         if len(head) == len(text) and size <= limit:
             return result
@@ -192,14 +192,28 @@ class Walk:
             return self.value(value, depth + 1)
         return self._secrets.masked(rule, self.value(value, depth + 1))
 
-    def _sequence(self, items: Any, length: int, depth: int) -> list[Any]:
+    def _sequence(self, items: Iterable[Any], length: int, depth: int) -> list[Any]:
         """``items`` holds at least as many as may be taken."""
         count = self._take(length)
-        out = [self.value(item, depth + 1) for item in islice(items, count)]
+        out = list(islice(items, count))
+        if not self._is_plain(out):
+            out = [self.value(item, depth + 1) for item in out]
         if count < length:
             self.truncated += 1
             out.append(f"[truncated: {length - count} of {length} items left out]")
         return out
+
+    def _is_plain(self, items: list[Any]) -> bool:
+        """Whether items can stay as they are: numbers of one type, or short texts. Spares embeddings a call for each number."""
+        kinds = set(map(type, items))
+        if kinds == {int}:
+            return bool(min(items) >= -_INT64 and max(items) < _INT64)
+        if kinds == {float}:
+            return isfinite(sum(items))
+        if kinds == {str} and max(map(len, items)) <= self._short:
+            self.texts += items
+            return True
+        return False
 
     def _list(self, value: list[Any], depth: int) -> Any:
         most = self._limits.max_items
