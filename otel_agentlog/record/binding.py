@@ -8,6 +8,8 @@ from typing import Any
 from opentelemetry import context as otel_context
 
 from otel_agentlog.record.context import restore, with_bound
+from otel_agentlog.record.operation import CORRELATION_IDS
+from otel_agentlog.record.recorder import recorder
 
 
 class Binding:
@@ -15,7 +17,10 @@ class Binding:
 
     def __init__(self, values: dict[str, Any]) -> None:
         self._outer = otel_context.get_current()
-        self._attached = with_bound(self._outer, values)
+        clean = recorder().clean_text
+        # These go onto lines as they are; other values are cleaned with the line.
+        ids = {key: clean(str(values[key])) for key in CORRELATION_IDS if values.get(key) is not None}
+        self._attached = with_bound(self._outer, {**values, **ids})
         otel_context.attach(self._attached)
 
     def __enter__(self) -> Binding:

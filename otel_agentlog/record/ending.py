@@ -7,11 +7,13 @@ import concurrent.futures
 import secrets
 import subprocess
 import traceback
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from otel_agentlog.errors import StateError
 from otel_agentlog.model import Outcome
+
+if TYPE_CHECKING:
+    from otel_agentlog.record.recorder import Recorder
 
 MAX_TRACEBACK_LINES = 400
 """Longest traceback kept, in printed lines; the middle is left out."""
@@ -80,9 +82,7 @@ def message_of(error: BaseException) -> str:
         return f"<{type(error).__name__} whose __str__ raises>"
 
 
-def describe(
-    error: BaseException, trace_id: int, classify: Callable[[BaseException], Mapping[str, Any]] | None = None
-) -> dict[str, Any]:
+def describe(error: BaseException, trace_id: int, record: Recorder) -> dict[str, Any]:
     """The ``exception`` object of an end line.
 
     The first operation of a trace that an exception passes through records the traceback; those around it refer to it by the
@@ -92,9 +92,10 @@ def describe(
     described: dict[str, Any] = {"type": type_name(error), "message": message_of(error), "error_id": identity}
     if seen:
         return described
-    described["traceback"] = _printed(error)
-    if classify is not None:
-        described.update(classify(error))
+    # Cleaned as one text, before it is cut into lines: a key block in a message has many lines.
+    described["traceback"] = _cut(record.clean_text(_printed(error)))
+    if record.classify is not None:
+        described.update(record.classify(error))
     return described
 
 
@@ -116,11 +117,14 @@ def _identify(error: BaseException, trace_id: int) -> tuple[str, bool]:
     return identity, False
 
 
-def _printed(error: BaseException) -> list[str]:
+def _printed(error: BaseException) -> str:
     try:
-        text = "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=64))
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=64))
     except Exception:  # noqa: BLE001 - self-referencing groups and hostile frames
-        return [f"{type_name(error)}: {message_of(error)}"]
+        return f"{type_name(error)}: {message_of(error)}"
+
+
+def _cut(text: str) -> list[str]:
     lines = text.rstrip("\n").split("\n")
     if len(lines) > MAX_TRACEBACK_LINES:
         half = MAX_TRACEBACK_LINES // 2

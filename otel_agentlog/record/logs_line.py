@@ -85,7 +85,7 @@ def error_of(exc_info: object) -> BaseException | None:
 def add_error(line: Line, error: BaseException | None, trace_id: str | None, record: Recorder) -> None:
     """Note an exception; it is the same error, under the same ``error_id``, wherever this trace meets it again."""
     if error is not None:
-        line["exception"] = describe(error, int(trace_id, 16) if trace_id else 0, record.classify)
+        line["exception"] = describe(error, int(trace_id, 16) if trace_id else 0, record)
 
 
 def printed_error(error: BaseException) -> dict[str, Any]:

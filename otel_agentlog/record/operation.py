@@ -287,7 +287,7 @@ class Operation:
         fields: dict[str, Any] = {"outcome": outcome.value, "duration_ms": round(elapsed_ns / 1e6, 3)}
         fields.update({"reason": reason} if reason else {})
         if error is not None and is_error(outcome):
-            fields["exception"] = describe(error, self.span.get_span_context().trace_id, record.classify)
+            fields["exception"] = describe(error, self.span.get_span_context().trace_id, record)
         fields.update(self._end_fields(outcome))
         if events := foreign_events(self.span):
             fields["events"] = events

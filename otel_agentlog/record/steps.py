@@ -35,8 +35,9 @@ class Step(Operation):
             self._details["agent"] = agent
         if around is not None and around.step_id is not None:
             self._details["parent_step_id"] = around.step_id
-        wanted = self._given_id or _NOT_IN_IDS.sub("-", self.name.lower()).strip("-") or "step"
-        self.step_id = wanted[:128]
+        # The id is made from the name as it may be shown: a secret in a name must not live on in an id.
+        wanted = self._recorder.clean_text(str(self._given_id or self.name))
+        self.step_id = (wanted if self._given_id else _NOT_IN_IDS.sub("-", wanted.lower()).strip("-"))[:128] or "step"
         if self.task is not None:
             seen = self.task.step_counts
             number = seen[self.step_id] = seen.get(self.step_id, 0) + 1

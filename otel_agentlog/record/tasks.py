@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,16 +17,12 @@ from otel_agentlog.record.decorators import arguments_of
 from otel_agentlog.record.kinds import SEGMENT, TASK
 from otel_agentlog.record.operation import CORRELATION_IDS, Operation
 from otel_agentlog.record.pickup import Pickup
+from otel_agentlog.record.task_ids import safe_task_id
 
 if TYPE_CHECKING:
     from otel_agentlog.record.webhooks import Webhook
 
 _UNSET = object()
-
-
-def new_task_id() -> str:
-    """A task id that no other task has, e.g. ``task-3f9a0c12be77``."""
-    return f"task-{secrets.token_hex(6)}"
 
 
 class Task(Operation):
@@ -179,7 +174,7 @@ class Task(Operation):
                 return self._continue(task_id, carried)
             context = carried.context
         parent = around.task if around is not None else None
-        task_id = str(self._given["task_id"] or new_task_id())
+        task_id = safe_task_id(self._given["task_id"], self._recorder)
         above = {**bound(context), **({key: parent.header.get(key) for key in CORRELATION_IDS} if parent else {})}
         self.task = TaskRef(task_id, self._header(task_id, above, parent.task_id if parent else None))
         self._parent = around if parent is not None else None

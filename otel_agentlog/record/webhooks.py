@@ -17,7 +17,8 @@ from otel_agentlog.record import carrier as carriers
 from otel_agentlog.record.context import bound, inside
 from otel_agentlog.record.kinds import QUEUE_PUSH, WEBHOOK
 from otel_agentlog.record.operation import CORRELATION_IDS, Operation
-from otel_agentlog.record.tasks import Task, new_task_id
+from otel_agentlog.record.task_ids import safe_task_id
+from otel_agentlog.record.tasks import Task
 
 
 class Push(Operation):
@@ -143,8 +144,8 @@ class Webhook(Operation):
 def _pending_task(name: str, input: Any, creator: Operation, given: dict[str, Any]) -> tuple[TaskRef, dict[str, Any]]:
     """A task that waits for a worker: its reference and the cleaned payload of its first line."""
     task = Task(name, **given)
-    task_id = str(given.get("task_id") or new_task_id())
     record = creator._recorder
+    task_id = safe_task_id(given.get("task_id"), record)
     task.start_ns = record.clock()
     header = task._header(task_id, bound(creator.outer), None)
     payload = record.clean({}, {"metadata": header, "input": input}).payload or {}
