@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from otel_agentlog.errors import TaskNotFoundError
-from otel_agentlog.store import TaskReader, find_task, list_tasks
+from otel_agentlog.store import TaskReader, find_task, list_tasks, text
 
 LAST = "last"
-"""Stands for the newest task."""
+"""Stands for the newest task that is not a part of another one."""
 
 _SHOWN = 5
 _PREFIX = "task-"
@@ -39,10 +39,11 @@ def resolve(root: Path, wanted: str | None) -> TaskReader:
 
 
 def _newest(root: Path) -> TaskReader:
-    newest = next(list_tasks(root, newest_first=True), None)
-    if newest is None:
+    tasks = list(list_tasks(root, newest_first=True))
+    if not tasks:
         raise TaskNotFoundError(f"no tasks below {root}: expected folders of tasks, found none")
-    return newest
+    # A sub-task is younger than its task, and not what somebody means who has just run something.
+    return next((task for task in tasks if text(task.metadata() or {}, "parent_task_id") is None), tasks[0])
 
 
 def _at(path: Path) -> TaskReader:

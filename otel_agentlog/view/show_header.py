@@ -59,7 +59,8 @@ def _facts(report: TaskReport, screen: Screen) -> Iterator[tuple[str, str]]:
     yield "task", safe(row.task_id) + (f" (sub-task of {safe(row.parent_task_id)})" if row.parent_task_id else "")
     yield "agent", between.join(_known(meta, "assigned_agent", "agent_type", "model"))
     yield "came by", " ".join(_known(meta, "source", "provider"))
-    yield "tags", ", ".join(safe(tag) for tag in meta.get("tags") or () if isinstance(tag, str))
+    tags = meta.get("tags")
+    yield "tags", ", ".join(safe(tag) for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ""
     yield "ids", between.join(f"{key[:-3]} {safe(meta[key])}" for key in _IDS if isinstance(meta.get(key), str))
     yield "started", _when(row)
     yield "input", _preview(report.input)

@@ -13,6 +13,7 @@ from otel_agentlog.view.text import safe, safe_lines
 MAX_LINES = 200
 MAX_CHARACTERS = 20_000
 """What is shown of one text; the folder has all of it."""
+_LINE = 100
 
 
 def one_line(value: Any, limit: int) -> str:
@@ -48,19 +49,26 @@ def _json(value: Any) -> str:
 
 
 def many_lines(value: Any) -> list[str]:
-    """A value as lines, all of it within reason: text as it is, everything else as indented JSON."""
-    text = value if isinstance(value, str) else _indented(value)
+    """A value as lines, all of it within reason: text as it is, everything else as JSON, as dense as can be read."""
+    text = value if isinstance(value, str) else _spread(value)
     lines = safe_lines(text[:MAX_CHARACTERS])
     left_out = max(0, len(text) - MAX_CHARACTERS) + sum(len(line) + 1 for line in lines[MAX_LINES:])
     return lines[:MAX_LINES] + ([f"[{left_out:,} more characters in the folder]"] if left_out else [])
 
 
-def _indented(value: Any) -> str:
-    try:
-        flat = orjson.dumps(value, default=str)
-        return (flat if len(flat) <= 100 else orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2)).decode()
-    except TypeError:
-        return repr(value)
+def _spread(value: Any, margin: str = "") -> str:
+    """JSON in which whatever fits on a line stands on one."""
+    flat = _json(value)
+    # What is far too long is cut anyway.
+    if len(flat) <= _LINE - len(margin) or len(flat) > 4 * MAX_CHARACTERS or not isinstance(value, (dict, list)):
+        return flat
+    inner = margin + "  "
+    if isinstance(value, dict):
+        items = [f"{_json(key)}: {_spread(item, inner)}" for key, item in value.items()]
+    else:
+        items = [_spread(item, inner) for item in value]
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    return opening + "\n" + ",\n".join(inner + item for item in items) + "\n" + margin + closing
 
 
 def spoken(parts: Any) -> str:

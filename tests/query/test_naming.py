@@ -85,3 +85,12 @@ def test_an_id_with_slashes_is_found(tmp_path: Path) -> None:
     agentlog.shutdown()
 
     assert resolve(root, "team/job/1").task_id == "team/job/1"
+
+
+def test_the_last_task_is_not_a_part_of_another(make_task: MakeTask, tmp_path: Path) -> None:
+    """A sub-task is younger than its task, and not what is meant; where there is nothing else, it is."""
+    make_task("inner", {"created_at": "2026-11-21T02:00:00.000000000Z", "parent_task_id": "outer"})
+    assert resolve(tmp_path / "tasks", None).task_id == "inner"
+
+    make_task("outer", {"created_at": "2026-11-21T01:00:00.000000000Z", "parent_task_id": None})
+    assert resolve(tmp_path / "tasks", None).task_id == "outer"

@@ -125,7 +125,12 @@ def test_what_is_open_in_a_running_task_runs(make_task: MakeTask) -> None:
 def test_subtasks_that_point_at_each_other_end(make_task: MakeTask) -> None:
     """Pointers in a circle, which only damage makes, are followed once."""
     for task_id, other in (("one", "two"), ("two", "one")):
-        pointer = {"timestamp": "2026-11-21T05:22:05.000000000Z", "type": "subtask", "span_id": f"{0:016x}", "event_id": "aa-9"}
+        pointer: dict[str, Any] = {
+            "timestamp": "2026-11-21T05:22:05.000000000Z",
+            "type": "subtask",
+            "span_id": f"{0:016x}",
+            "event_id": "aa-9",
+        }
         pointer["details"] = {"task_id": other, "name": other}
         folder = make_task(task_id, {"status": "completed"}, start(0), pointer)
 
@@ -134,7 +139,12 @@ def test_subtasks_that_point_at_each_other_end(make_task: MakeTask) -> None:
 
 def test_a_subtask_that_is_not_there_stays_a_pointer(make_task: MakeTask) -> None:
     """Retention may have taken it."""
-    pointer = {"timestamp": "2026-11-21T05:22:05.000000000Z", "type": "subtask", "span_id": f"{0:016x}", "event_id": "aa-9"}
+    pointer: dict[str, Any] = {
+        "timestamp": "2026-11-21T05:22:05.000000000Z",
+        "type": "subtask",
+        "span_id": f"{0:016x}",
+        "event_id": "aa-9",
+    }
     pointer["details"] = {"task_id": "gone", "name": "Gone"}
     found = report(TaskReader(make_task("task-1", {"status": "completed"}, start(0), pointer)))
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from otel_agentlog.view.cli import main
 
 TIMEOUT_S = 60.0
 _ROWS = 24
+NOTHING: Mapping[str, str] = {}
 _STEERING = (
     "OTEL_",
     "AGENTLOG_",
@@ -65,10 +67,10 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "otel_agentlog", *map(str, arguments)]
 
 
-def agentlog(*arguments: object, cwd: Path | None = None, **more: str) -> Said:
+def agentlog(*arguments: object, cwd: Path | None = None, env: Mapping[str, str] = NOTHING) -> Said:
     """Run the command with its output in pipes."""
     ran = subprocess.run(
-        command(*arguments), capture_output=True, env=environment(**more), cwd=cwd, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL
+        command(*arguments), capture_output=True, env=environment(**env), cwd=cwd, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL
     )
     return Said(ran.returncode, ran.stdout.decode("utf-8", "surrogateescape"), ran.stderr.decode("utf-8", "surrogateescape"))
 
@@ -76,7 +78,7 @@ def agentlog(*arguments: object, cwd: Path | None = None, **more: str) -> Said:
 class Terminal:
     """The command on a pseudo-terminal."""
 
-    def __init__(self, *arguments: object, columns: int = 80, **more: str) -> None:
+    def __init__(self, *arguments: object, columns: int = 80, env: Mapping[str, str] = NOTHING) -> None:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, columns, 0, 0))
         self._process = subprocess.Popen(
@@ -84,7 +86,7 @@ class Terminal:
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env=environment(**{"TERM": "xterm-256color", **more}),
+            env=environment(**{"TERM": "xterm-256color", **env}),
             start_new_session=True,
         )
         os.close(theirs)
@@ -120,9 +122,9 @@ class Terminal:
         return Said(code, self.shown, "")
 
 
-def on_terminal(*arguments: object, columns: int = 80, **more: str) -> Said:
+def on_terminal(*arguments: object, columns: int = 80, env: Mapping[str, str] = NOTHING) -> Said:
     """Run the command on a terminal of this width."""
-    return Terminal(*arguments, columns=columns, **more).end()
+    return Terminal(*arguments, columns=columns, env=env).end()
 
 
 class _Paper(io.StringIO):

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.view.cli import main
@@ -80,6 +80,7 @@ def write(folder: Path, lines: list[Any], metadata: dict[str, Any], final: dict[
 
 
 @given(lines=LINES, metadata=METADATA, final=FINAL)
+@example(lines=[], metadata={"tags": True}, final={})
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_command_shows_any_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: list[Any], metadata: dict[str, Any], final: dict[str, Any]

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 import otel_agentlog
 from otel_agentlog._version import __version__
 from otel_agentlog.view.cli import COMMANDS, main
-from tests.view.terminal import TIMEOUT_S, agentlog, command, environment, on_terminal, plain
+from tests.view.terminal import NOTHING, TIMEOUT_S, agentlog, command, environment, on_terminal, plain
 from tests.view.test_cli_text import acts_on_a_terminal
 
 READING = (["ls"], ["show", "task-review42"], ["tail", "task-review42"], ["validate"])
@@ -119,7 +120,7 @@ def test_no_tasks_at_all_is_one_line(tmp_path: Path, name: str) -> None:
 
 def test_a_setting_that_cannot_be_used_is_exit_code_2(tmp_path: Path) -> None:
     """Named with its value, as `configure` names it."""
-    ran = agentlog("ls", LOG_LEVEL="LOUD")
+    ran = agentlog("ls", env={"LOG_LEVEL": "LOUD"})
 
     assert (ran.code, ran.err) == (
         2,
@@ -153,15 +154,15 @@ def test_the_root_is_the_one_of_the_sdk(stories: Path, tmp_path: Path) -> None:
     (tmp_path / "agentlog.yaml").write_text(f"directory: {stories}\n")
     (tmp_path / ".local").mkdir()
 
-    def shown(*arguments: object, **more: str) -> str:
-        found: str = json.loads(agentlog("ls", "--json", *arguments, **more).out)["root"]
+    def shown(*arguments: object, env: Mapping[str, str] = NOTHING) -> str:
+        found: str = json.loads(agentlog("ls", "--json", *arguments, env=env).out)["root"]
         return found
 
     assert json.loads(agentlog("--root", stories, "ls", "--json").out)["root"] == str(stories)
     assert shown("--root", stories) == str(stories)
     assert json.loads(agentlog("ls", "--json", cwd=tmp_path).out)["root"] == str(stories)
-    assert shown(TASK_LOGS_DIR=str(stories)) == str(stories)
-    assert shown(HOME=str(tmp_path)) == f"{tmp_path}/.local/state/agentlog/tasks"
+    assert shown(env={"TASK_LOGS_DIR": str(stories)}) == str(stories)
+    assert shown(env={"HOME": str(tmp_path)}) == f"{tmp_path}/.local/state/agentlog/tasks"
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def test_a_terminal_gets_colours_and_the_same_words(stories: Path) -> None:
     coloured, asked, told = (
         on_terminal(*arguments),
         on_terminal(*arguments, "--no-color"),
-        on_terminal(*arguments, NO_COLOR="1"),
+        on_terminal(*arguments, env={"NO_COLOR": "1"}),
     )
 
     assert "\x1b[" in coloured.out
@@ -207,18 +208,18 @@ def test_a_terminal_gets_colours_and_the_same_words(stories: Path) -> None:
 @pytest.mark.parametrize("more", [{"TERM": "dumb"}, {"NO_COLOR": "1"}])
 def test_terminals_without_colours_get_none(stories: Path, more: dict[str, str]) -> None:
     """A dumb terminal is taken at its word."""
-    assert "\x1b" not in on_terminal("ls", "--root", stories, **more).out
+    assert "\x1b" not in on_terminal("ls", "--root", stories, env=more).out
 
 
 def test_force_color_colours_a_pipe(stories: Path) -> None:
     """For those who page it with ``less -R``."""
-    assert "\x1b[" in agentlog("ls", "--root", stories, FORCE_COLOR="1").out
+    assert "\x1b[" in agentlog("ls", "--root", stories, env={"FORCE_COLOR": "1"}).out
 
 
 def test_without_rich_a_terminal_gets_the_same_words(stories: Path, tmp_path: Path) -> None:
     """The extra ``cli`` adds colours and nothing else."""
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['rich'] = None\n")
-    ran = on_terminal("ls", "--root", stories, PYTHONPATH=str(tmp_path))
+    ran = on_terminal("ls", "--root", stories, env={"PYTHONPATH": str(tmp_path)})
 
     assert (ran.code, "\x1b" in ran.out) == (0, False)
     assert "task-review42" in ran.out
@@ -226,7 +227,7 @@ def test_without_rich_a_terminal_gets_the_same_words(stories: Path, tmp_path: Pa
 
 def test_a_terminal_that_knows_ascii_only_gets_ascii(stories: Path) -> None:
     """Signs and lines have a plain form; names in other scripts are replaced, not fatal."""
-    ran = agentlog("show", "task-wide", "--root", stories, PYTHONIOENCODING="ascii")
+    ran = agentlog("show", "task-wide", "--root", stories, env={"PYTHONIOENCODING": "ascii"})
 
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.isascii()
