@@ -1,9 +1,9 @@
 """For tests of instrumented code: record into memory, with a clock that stands still unless told otherwise.
 
-    def test_my_agent():
-        with recording() as recorded:
-            my_agent()
-        assert recorded.actions == ["task_started", "tool_run_started", "tool_run_completed", "task_completed"]
+def test_my_agent():
+    with recording() as recorded:
+        my_agent()
+    assert recorded.actions == ["task_started", "tool_run_started", "tool_run_completed", "task_completed"]
 """
 
 from __future__ import annotations
