@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.record.redaction import Redactor, default_rules
 from otel_agentlog.record.redaction_keys import KEY_RULE_NAMES, key_rule
+from otel_agentlog.record.secret_context import named_rules
 from tests.record.near_misses import near_misses
 from tests.record.secret_corpus import CARRIED, KIND_COUNT, NAMED, SHAPES, leaks, planted
 from tests.record.secret_mixtures import TEXTS
@@ -193,3 +195,11 @@ def test_warming_changes_nothing() -> None:
     redactor.warm()
 
     assert redactor.text("password=hunter2") == ("password=[redacted:password]", 1)
+
+
+def test_every_rule_is_documented() -> None:
+    """docs/redaction.md names every rule that can stand in a marker."""
+    page = (Path(__file__).parents[2] / "docs" / "redaction.md").read_text()
+    carried = {rule.name for rule in default_rules()} - {rule.name for rule in named_rules(key_rule)}
+
+    assert [name for name in sorted(carried | KEY_RULE_NAMES) if f"`{name}`" not in page] == []
