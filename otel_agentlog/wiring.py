@@ -36,7 +36,17 @@ from otel_agentlog.record import (
     use,
 )
 from otel_agentlog.settings import Settings, load, read_config_file
-from otel_agentlog.store import FolderSink, PruneReport, RotatingLog, TaskFolder, Upkeep, choose_directory, limits_of
+from otel_agentlog.store import (
+    BackgroundRecovery,
+    FolderSink,
+    PruneReport,
+    Recovered,
+    RotatingLog,
+    TaskFolder,
+    Upkeep,
+    choose_directory,
+    limits_of,
+)
 
 RECEIPT_INTERVAL_S = 1.0
 """How often, in seconds, the receipt in a task's ``metadata.json`` follows what the collector acknowledged."""
@@ -164,6 +174,9 @@ class _Wired:
             find_input=self.folders.find_input,
         )
 
+        self.recovery = BackgroundRecovery(
+            settings.directory, self.telemetry.conventions.end_attributes, done=_tell_recovery, failed=self.recorder.failed
+        )
         self.upkeep = Upkeep(settings.directory, limits_of(settings), done=_tell_upkeep, failed=self.recorder.failed)
 
     def flush(self, send: Callable[[float], bool], timeout_s: float | None) -> Receipt:
@@ -179,6 +192,12 @@ class _Wired:
         totals = self.ledger.totals()
         pending = totals["recorded"] - totals["delivered"] - totals["dropped"]
         return Receipt(pending=max(0, pending), in_time=in_time, **totals)
+
+
+def _tell_recovery(found: Recovered) -> None:
+    if found.repaired:
+        tasks = ", ".join(repair.task_id for repair in found.repaired[:3])
+        _logger.warning("closed what dead processes left open: %d tasks (%s …)", len(found.repaired), tasks)
 
 
 def _tell_upkeep(report: PruneReport) -> None:
@@ -224,6 +243,8 @@ def configure(**settings: Any) -> Settings:
             join_signals(_before_death)
         at_exit_of_children(_at_exit)
         wired.upkeep.start()
+        if found.recover_on_start:
+            wired.recovery.start()
     return found
 
 
@@ -244,6 +265,7 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
         return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
     use(Recorder())
     leave_signals()
+    wired.recovery.stop()
     wired.upkeep.stop()
     uninstall_stdlib()
     unpropagate()

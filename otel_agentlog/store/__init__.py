@@ -8,6 +8,8 @@ from otel_agentlog.store.fields import mapping, number, objects, text
 from otel_agentlog.store.folder import TaskFolder
 from otel_agentlog.store.layout import AGENT_OUTPUT, WEBHOOK_FLOW, parse_timestamp
 from otel_agentlog.store.reader import TaskReader, find_task, follow, list_tasks, read_lines
+from otel_agentlog.store.recovery import Recovered, Repair, recover
+from otel_agentlog.store.recovery_background import BackgroundRecovery
 from otel_agentlog.store.retention import Limits
 from otel_agentlog.store.sink import FolderSink
 from otel_agentlog.store.spans import LogRecordLine, SpanRecord
@@ -23,6 +25,7 @@ from otel_agentlog.store.validate_report import Problem, Report
 __all__ = [
     "AGENT_OUTPUT",
     "WEBHOOK_FLOW",
+    "BackgroundRecovery",
     "Deleted",
     "Figures",
     "FolderSink",
@@ -31,6 +34,8 @@ __all__ = [
     "Node",
     "Problem",
     "PruneReport",
+    "Recovered",
+    "Repair",
     "Report",
     "RotatingLog",
     "SpanRecord",
@@ -51,6 +56,7 @@ __all__ = [
     "prune",
     "read_lines",
     "records",
+    "recover",
     "replay",
     "text",
     "tree",
