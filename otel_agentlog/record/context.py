@@ -87,7 +87,7 @@ class PlacedSpan(Span):
         operation = self._operation
         if not operation.ended and not (operation.place is not None and operation.place.suspended):
             return operation.span
-        return trace.get_current_span(live(operation.outer))
+        return trace.get_current_span(live(operation.around))
 
     def get_span_context(self) -> SpanContext:
         return self._live.get_span_context()
@@ -124,7 +124,7 @@ def live(context: Context) -> Context:
     """The innermost context around, or equal to, this one whose operation is open and not suspended."""
     operation = context.get(_OPERATION)
     while operation is not None and not operation.is_current:  # type: ignore[attr-defined]  # only Operations stand under the key
-        context = operation.outer  # type: ignore[attr-defined]
+        context = operation.around  # type: ignore[attr-defined]
         operation = context.get(_OPERATION)
     return context
 

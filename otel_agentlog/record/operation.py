@@ -42,7 +42,8 @@ class Operation:
         self.span: Span = INVALID_SPAN
         self.task: TaskRef | None = None
         self.step_id: str | None = None
-        self.outer: Context = otel_context.Context()
+        # The context of its parent, maybe in another process; and the one that was current here and will be again.
+        self.outer = self.around = otel_context.Context()
         self.place: Place | None = None
         self.start_ns = 0
         self._component = component
@@ -81,10 +82,9 @@ class Operation:
         """Called with the complete start line before it is delivered."""
 
     def _ending(self) -> None:
-        """Called before the end line is built."""
+        """Called before the end line is built; `_finished` after it was delivered."""
 
-    def _finished(self, outcome: Outcome) -> None:
-        """Called after the end line was delivered."""
+    def _finished(self, outcome: Outcome) -> None: ...
 
     @property
     def pending_webhook(self) -> Any:
@@ -205,6 +205,7 @@ class Operation:
         return before
 
     def _begin(self, context: Context) -> None:
+        self.around = current_context()
         record = self._recorder = recorder()
         self.start_ns = record.clock()
         self.outer = self._settle(context, operation_in(context))
@@ -266,7 +267,7 @@ class Operation:
         except IndexError:
             return False
         if self._attached is not None:
-            restore(self._attached, self.outer)
+            restore(self._attached, self.around)
         judged, judged_reason = judge(error)
         ending = outcome or judged
         self._error = error

@@ -529,3 +529,25 @@ def test_an_exception_tells_its_error_id(recorded: MemorySink) -> None:
 
     assert agentlog.error_id(caught.value) == recorded.ends()[0]["exception"]["error_id"]
     assert agentlog.error_id(ValueError()) is None
+
+
+def test_after_a_resumed_task_nothing_of_it_stays_current(tasks_root: Path) -> None:
+    """A worker that takes several tasks from a queue does not put the later ones into the trace of the first."""
+    carriers = []
+    for number in range(2):
+        with agentlog.webhook("github", "push") as hook:
+            hook.create_task(f"job {number}")
+            carriers.append(hook.push())
+    traces = []
+    for carrier in carriers:
+        with agentlog.task(resume=carrier) as task:
+            traces.append(task.trace_id)
+        assert not trace.get_current_span().get_span_context().is_valid
+    with agentlog.task("of its own") as own:
+        assert own.trace_id not in traces
+
+    assert traces[0] != traces[1]
+    (start,) = [
+        line for line in TaskReader(tasks_root / own.task_id).events() if line["type"] == "task" and line["phase"] == "start"
+    ]
+    assert "parent_span_id" not in start
