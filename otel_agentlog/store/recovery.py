@@ -26,6 +26,9 @@ from otel_agentlog.store.recovery_write import write_closing
 CURSOR = ".recovered"
 """File in the root: what did not change since the time in it, in Unix nanoseconds, was found closed."""
 
+CURSOR_FROM = 200
+"""How many tasks must have been looked at for it to be worth while."""
+
 _CURSOR_SLACK_NS = 5_000_000_000
 _DEEPEST = 50
 
@@ -103,7 +106,7 @@ class _Recovery:
                 report.complete = False
                 break
             self._one(task)
-        if task_ids is None and report.complete and not self._dry_run:
+        if task_ids is None and report.complete and not self._dry_run and report.looked_at >= CURSOR_FROM:
             self._write_cursor(began_ns - _CURSOR_SLACK_NS)
         return report
 
