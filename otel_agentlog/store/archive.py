@@ -21,7 +21,7 @@ from otel_agentlog.store.archive_gzip import pack, unpacked_sha256
 from otel_agentlog.store.archive_place import InUseError, Place, Plain, finish, write_all
 from otel_agentlog.store.descriptors import Descriptor, open_directory
 from otel_agentlog.store.layout import ARTIFACTS, GZIP_SUFFIX, temp_name
-from otel_agentlog.store.retention_survey import list_contents, worth_packing
+from otel_agentlog.store.retention_survey import list_contents, under_preparation, worth_packing
 from otel_agentlog.store.streams import CHUNK_BYTES
 
 BATCH = 32
@@ -41,7 +41,7 @@ class Compression:
     files: list[str] = field(default_factory=list)
     """Those that were packed, artifacts with their folder."""
     before_bytes: int = 0
-    """Their size, plain and compressed parts together."""
+    """Their size, plain and compressed parts together, with what a killed run had prepared."""
     after_bytes: int = 0
     problems: list[str] = field(default_factory=list)
     """What was left as it is, with the reason."""
@@ -63,7 +63,8 @@ _Work = Callable[[Place, str, Callable[[], bool]], _Packed]
 
 def measure(path: Path, folder: Descriptor, spent: Callable[[], bool], done: Compression) -> None:
     """Note in `done` what `compress` would do now, to the byte, without writing anything. Raises `OutOfTimeError`, `OSError`."""
-    for place, names in _places(path, folder):
+    for place, names, stale in _places(path, folder):
+        done.before_bytes += sum(stale.values())
         for name in names:
             packed = _attempt(_measured, place, name, spent, done)
             if packed is not None:
@@ -80,18 +81,29 @@ def compress(path: Path, folder: Descriptor, spent: Callable[[], bool], done: Co
         OutOfTimeError: ``spent()`` was true.
         OSError: the folder cannot be read, or the disk did not take it.
     """
-    for place, names in _places(path, folder):
+    for place, names, stale in _places(path, folder):
+        for name, size in stale.items():
+            place.remove(name)
+            done.before_bytes += size
         for start in range(0, len(names), BATCH):
             _compress_batch(place, names[start : start + BATCH], spent, done)
 
 
-def _places(path: Path, folder: Descriptor) -> Iterator[tuple[Place, list[str]]]:
-    prefix = f"{ARTIFACTS}/"
-    names = worth_packing(list_contents(folder).files)
-    yield Place(path, folder, folder), [name for name in names if not name.startswith(prefix)]
-    artifacts = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
-    if artifacts:
-        yield Place(path / ARTIFACTS, open_directory(ARTIFACTS, folder), folder, prefix), artifacts
+def _places(path: Path, folder: Descriptor) -> Iterator[tuple[Place, list[str], dict[str, int]]]:
+    """Each directory of a task with the files to pack and, with their sizes, those that somebody who was killed had begun."""
+    files, prefix = list_contents(folder).files, f"{ARTIFACTS}/"
+    names, stale = worth_packing(files), {name: files[name].st_size for name in under_preparation(files)}
+    yield (
+        Place(path, folder, folder),
+        [name for name in names if not name.startswith(prefix)],
+        {name: size for name, size in stale.items() if not name.startswith(prefix)},
+    )
+    if any(name.startswith(prefix) for name in (*names, *stale)):
+        yield (
+            Place(path / ARTIFACTS, open_directory(ARTIFACTS, folder), folder, prefix),
+            [name.removeprefix(prefix) for name in names if name.startswith(prefix)],
+            {name.removeprefix(prefix): size for name, size in stale.items() if name.startswith(prefix)},
+        )
 
 
 def _attempt(work: _Work, place: Place, name: str, spent: Callable[[], bool], done: Compression) -> _Packed | None:

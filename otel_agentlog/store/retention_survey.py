@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,6 +37,9 @@ LARGE_BYTES = 64 * 1024
 
 LEDGER = ".delivery.jsonl"
 """What delivery keeps in a folder once it has tried to deliver it."""
+
+PREPARED = (".pack.tmp", ".whole.tmp")
+"""How the files end that a compression prepares."""
 
 MAX_LEFT_LISTED = 100
 """How many things that were left alone are described; all are counted."""
@@ -90,10 +93,10 @@ def survey(root: Descriptor, delivers: bool, left: LeftAlone, spent: Callable[[]
     """Return the task folders below the root, and whether there was time to look at all of them."""
     tasks: list[StoredTask] = []
     for name in sorted(os.listdir(root.fd)):
-        if spent():
-            return tasks, False
         if name.startswith("."):
             continue
+        if spent():
+            return tasks, False
         try:
             task = examine(root, name, delivers)
         except LayoutError as error:
@@ -137,7 +140,7 @@ def examine(root: Descriptor, name: str, delivers: bool, task_name: str | None =
         size_bytes=contents.size_bytes,
         undelivered=_undelivered(mapping(metadata, "delivery"), delivers or LEDGER in contents.files),
         foreign=contents.foreign,
-        unpacked=bool(worth_packing(contents.files)),
+        unpacked=bool(worth_packing(contents.files) or under_preparation(contents.files)),
     )
 
 
@@ -242,6 +245,11 @@ def _problem(name: str, status: os.stat_result, *, within_artifacts: bool) -> st
     known = ARTIFACT_NAME.fullmatch(plain) is not None if within_artifacts else plain in _OWN
     # Files that begin with a dot are this package's own notes beside a task, or were on their way to be one of its files.
     return None if known or name.startswith(".") else "a file that does not belong to a task"
+
+
+def under_preparation(files: Iterable[str]) -> list[str]:
+    """What a compression that was killed left."""
+    return [name for name in files if name.endswith(PREPARED)]
 
 
 def worth_packing(files: Mapping[str, os.stat_result]) -> list[str]:

@@ -139,7 +139,7 @@ class _Run:
                 self._report.left.add(task.name, f"an error: {error.strerror}")
             for problem in done.problems:
                 self._report.left.add(task.name, problem)
-            if done.files:
+            if done.before_bytes:
                 self._report.compressed.append(Compressed(task.name, task.task_id, done.before_bytes, done.after_bytes))
                 now[task.name] = replace(task, size_bytes=task.size_bytes - done.before_bytes + done.after_bytes)
             if not self._report.complete:
