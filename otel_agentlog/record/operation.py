@@ -17,7 +17,17 @@ from opentelemetry.trace import INVALID_SPAN, Span, format_span_id, format_trace
 from otel_agentlog.errors import StateError
 from otel_agentlog.model import LEGAL_MOVES, Envelope, Line, Outcome, State, TaskRef, timestamp
 from otel_agentlog.record import exits
-from otel_agentlog.record.context import Place, bound, current_context, generator_place, inside, operation_in, restore
+from otel_agentlog.record.context import (
+    CORRELATION_IDS,
+    Place,
+    bound,
+    bound_attributes,
+    current_context,
+    generator_place,
+    inside,
+    operation_in,
+    restore,
+)
 from otel_agentlog.record.decorators import decorate
 from otel_agentlog.record.ending import LEVELS, describe, is_error, judge, outcome_of
 from otel_agentlog.record.foreign import foreign_attributes, foreign_events
@@ -27,8 +37,6 @@ from otel_agentlog.record.spans import close_span, open_span
 
 Self = TypeVar("Self", bound="Operation")
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-CORRELATION_IDS = ("correlation_id", "session_id", "instance_id")
 
 
 class Operation:
@@ -235,13 +243,10 @@ class Operation:
         }
         if not line["details"]:
             del line["details"]
-        own = {**self._bound_attributes(), **self._attributes} if phase == "start" else self._attributes
+        own = {**bound_attributes(self.outer), **self._attributes} if phase == "start" else self._attributes
         self._attributes = {}
         line["attributes"] = own
         return line
-
-    def _bound_attributes(self) -> dict[str, Any]:
-        return {key: value for key, value in bound(self.outer).items() if key not in CORRELATION_IDS}
 
     def ids(self) -> dict[str, str]:
         """The ids that stand on every line recorded here."""
