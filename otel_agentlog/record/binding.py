@@ -7,8 +7,7 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 
-from otel_agentlog.record.context import restore, with_bound
-from otel_agentlog.record.operation import CORRELATION_IDS
+from otel_agentlog.record.context import CORRELATION_IDS, restore, with_bound
 from otel_agentlog.record.recorder import recorder
 
 

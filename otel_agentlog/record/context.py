@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _OPERATION = otel_context.create_key("agentlog.operation")
 _BOUND = otel_context.create_key("agentlog.bound")
 
+CORRELATION_IDS = ("correlation_id", "session_id", "instance_id")
+"""Bound values that become keys of every line."""
+
 _GENERATOR_FLAGS = 0x20 | 0x200
 """``inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR``."""
 
@@ -160,6 +163,11 @@ def restore(attached: Context, outer: Context) -> None:
 def bound(context: Context) -> Mapping[str, Any]:
     """What `bind` put on everything below."""
     return context.get(_BOUND) or {}  # type: ignore[return-value]  # only mappings stand under the key
+
+
+def bound_attributes(context: Context) -> dict[str, Any]:
+    """Of what `bind` put on everything below, what is no id of a line but an attribute."""
+    return {key: value for key, value in bound(context).items() if key not in CORRELATION_IDS}
 
 
 def with_bound(context: Context, values: Mapping[str, Any]) -> Context:

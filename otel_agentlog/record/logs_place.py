@@ -17,8 +17,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext, format_span_id, format_trace_id, get_current_span
 
 from otel_agentlog.model import Line, TaskRef
-from otel_agentlog.record.context import bound, current_context, operation_in
-from otel_agentlog.record.operation import CORRELATION_IDS, Operation
+from otel_agentlog.record.context import CORRELATION_IDS, bound, current_context, operation_in
+from otel_agentlog.record.operation import Operation
 from otel_agentlog.record.recorder import Recorder, recorder
 
 MAX_NESTED = 2

@@ -18,9 +18,7 @@ from otel_agentlog.errors import StateError
 from otel_agentlog.model import LEGAL_MOVES, Envelope, Line, Outcome, State, TaskRef, timestamp
 from otel_agentlog.record import exits
 from otel_agentlog.record.context import (
-    CORRELATION_IDS,
     Place,
-    bound,
     bound_attributes,
     current_context,
     generator_place,
@@ -33,7 +31,7 @@ from otel_agentlog.record.ending import LEVELS, describe, is_error, judge, outco
 from otel_agentlog.record.foreign import foreign_attributes, foreign_events
 from otel_agentlog.record.kinds import Kind
 from otel_agentlog.record.recorder import Recorder, recorder
-from otel_agentlog.record.spans import close_span, open_span
+from otel_agentlog.record.spans import close_span, ids_of, open_span
 
 Self = TypeVar("Self", bound="Operation")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -250,20 +248,7 @@ class Operation:
 
     def ids(self) -> dict[str, str]:
         """The ids that stand on every line recorded here."""
-        ids: dict[str, str] = {}
-        if self.task is not None:
-            ids["task_id"] = self.task.task_id
-        if self.step_id is not None:
-            ids["step_id"] = self.step_id
-        around = bound(self.outer)
-        for key in CORRELATION_IDS:
-            value = (self.task.header.get(key) if self.task is not None else None) or around.get(key)
-            if value is not None:
-                ids[key] = str(value)
-        context = self.span.get_span_context()
-        if context.is_valid:
-            ids["trace_id"], ids["span_id"] = format_trace_id(context.trace_id), format_span_id(context.span_id)
-        return ids
+        return ids_of(self.task, self.step_id, self.outer, self.span)
 
     def _finish(self, outcome: Outcome | None, error: BaseException | None, reason: str | None) -> bool:
         """End once; whether it was this call that ended it."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.trace import Status, StatusCode, format_span_id, format_trace_id, get_current_span, set_span_in_context
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, Status, StatusCode, format_span_id, format_trace_id, get_current_span, set_span_in_context
 
-from otel_agentlog.model import Envelope, Line
+from otel_agentlog.model import Envelope, Line, TaskRef
+from otel_agentlog.record.context import CORRELATION_IDS, bound
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.tagged import untagged_attributes
 
@@ -68,3 +70,21 @@ def _span_attributes(line: Line, attributes: dict[str, Any]) -> dict[str, Any]:
     if left_out:
         line["details"] = {**line.get("details", {}), "attributes_left_out": left_out}
     return attributes
+
+
+def ids_of(task: TaskRef | None, step_id: str | None, context: Context, span: Span) -> dict[str, str]:
+    """The ids that stand on every line recorded in a place."""
+    ids: dict[str, str] = {}
+    if task is not None:
+        ids["task_id"] = task.task_id
+    if step_id is not None:
+        ids["step_id"] = step_id
+    around = bound(context)
+    for key in CORRELATION_IDS:
+        value = (task.header.get(key) if task is not None else None) or around.get(key)
+        if value is not None:
+            ids[key] = str(value)
+    own = span.get_span_context()
+    if own.is_valid:
+        ids["trace_id"], ids["span_id"] = format_trace_id(own.trace_id), format_span_id(own.span_id)
+    return ids

@@ -12,10 +12,10 @@ from opentelemetry.trace import format_span_id, format_trace_id
 from otel_agentlog.model import Envelope, Line, Outcome, State, TaskRef, timestamp
 from otel_agentlog.record import carrier as carriers
 from otel_agentlog.record.content import Streams, content_line, state_line
-from otel_agentlog.record.context import bound, current, inside
+from otel_agentlog.record.context import CORRELATION_IDS, bound, current, inside
 from otel_agentlog.record.decorators import arguments_of
 from otel_agentlog.record.kinds import SEGMENT, TASK
-from otel_agentlog.record.operation import CORRELATION_IDS, Operation
+from otel_agentlog.record.operation import Operation
 from otel_agentlog.record.pickup import Pickup
 from otel_agentlog.record.task_ids import safe_task_id
 

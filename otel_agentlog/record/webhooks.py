@@ -14,9 +14,9 @@ from opentelemetry.context import Context
 
 from otel_agentlog.model import Envelope, Line, Outcome, State, TaskRef, timestamp
 from otel_agentlog.record import carrier as carriers
-from otel_agentlog.record.context import bound, inside
+from otel_agentlog.record.context import CORRELATION_IDS, bound, inside
 from otel_agentlog.record.kinds import QUEUE_PUSH, WEBHOOK
-from otel_agentlog.record.operation import CORRELATION_IDS, Operation
+from otel_agentlog.record.operation import Operation
 from otel_agentlog.record.task_ids import safe_task_id
 from otel_agentlog.record.tasks import Task
 
