@@ -189,9 +189,12 @@ def _suspects(engine: Engine, data: bytes, texts: Sequence[str], first: int) -> 
     ends = list(accumulate(len(text.encode()) + 1 for text in texts))
     at: int | None = first
     while at is not None:
-        index = bisect_right(ends, at)
+        # What stands before a secret belongs to its place: here it may be the NUL before its text.
+        index = bisect_right(ends, at + (data[at] == 0))
+        if index >= len(ends):
+            return
         yield index
-        at = engine.next_suspect(data, ends[index]) if ends[index] < len(data) else None
+        at = engine.next_suspect(data, ends[index] - 1) if ends[index] < len(data) else None
 
 
 def _extra_rules(patterns: Mapping[str, str] | Iterable[str]) -> list[Rule]:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from otel_agentlog.record.redaction import FAILED, Redactor
-from otel_agentlog.record.values import Cleaner
+from otel_agentlog.record.values import Cleaner, Limits
 from tests.record.hostile_values import Plain, Point
 from tests.record.secret_corpus import SHAPES, leaks, planted
 
@@ -98,3 +98,16 @@ def test_names_that_cannot_be_judged_hide_their_values() -> None:
     cleaned = Cleaner(Redactor(keys=broken)).clean({"a": "text", "b": [1]})
 
     assert cleaned.value == {"a": FAILED, "b": [FAILED]}
+
+
+def test_texts_are_judged_alike_alone_and_among_others() -> None:
+    """Every kind of secret is found as one of many items of a list, whatever stands before it."""
+    corpus = list(planted(3))
+    cleaner = Cleaner(Redactor())
+    limit = Limits().max_items
+    for begin in range(0, len(corpus), limit):
+        part = corpus[begin : begin + limit]
+        together = cleaner.clean([p.text for p in part]).value
+        assert together == [cleaner.clean(p.text).value for p in part]
+    card = next(p.text for p in corpus if p.kind == "discover" and p.context == "plain")
+    assert cleaner.clean({"a": "2026-11-21", "b": card}).value == {"a": "2026-11-21", "b": "[redacted:card-number]"}
