@@ -184,16 +184,20 @@ class Telemetry:
 
 def _in_time(work: Callable[[], object], timeout_s: float) -> bool:
     """Do work that may take longer than it promises; whether it was done in time."""
-    done = threading.Event()
+    ended, worked = threading.Event(), threading.Event()
 
     def run() -> None:
         try:
             work()
+            worked.set()
+        except Exception:  # noqa: BLE001, S110 - the SDK raises where it could not flush in time; the answer is no
+            pass
         finally:
-            done.set()
+            ended.set()
 
     try:
         threading.Thread(target=run, name="agentlog-flush", daemon=True).start()
     except RuntimeError:
         return False  # the interpreter is shutting down and starts no threads
-    return done.wait(timeout_s)
+    ended.wait(timeout_s)
+    return worked.is_set()
