@@ -11,7 +11,7 @@ from pathlib import Path
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.descriptors import Descriptor
 from otel_agentlog.store.layout import FILE_MODE, GZIP_SUFFIX, LINE_FILES
-from otel_agentlog.store.locks import Lock, lock_exclusively
+from otel_agentlog.store.locks import BRIEF_WAIT_S, Lock, lock_exclusively
 from otel_agentlog.store.streams import CHUNK_BYTES, stream
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -120,7 +120,7 @@ class Place:
         """Have the task to ourselves until the result is closed. Raises `InUseError`."""
         # Opened anew, as a lock belongs to what was opened, and closing it must not close the folder.
         lock = Descriptor(os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.task_folder.fd))
-        if lock_exclusively(lock) is not Lock.OURS:
+        if lock_exclusively(lock, BRIEF_WAIT_S) is not Lock.OURS:
             raise InUseError
         return lock
 

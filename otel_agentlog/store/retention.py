@@ -60,8 +60,8 @@ class StoredTask:
     status: str
     ended_ns: int | None
     """When it ended, as Unix nanoseconds; ``None`` if it does not say."""
-    changed_ns: int
-    """When any of its files changed last."""
+    changed_ns: frozenset[int]
+    """When its files changed last, each of them."""
     size_bytes: int
     undelivered: int = 0
     """OTLP items that the collector should have and has not."""
@@ -81,7 +81,7 @@ class StoredTask:
 def is_free(task: StoredTask, now_ns: int) -> bool:
     """Whether a task may be touched at all."""
     # In both directions: after a jump of the clock a time may lie ahead, for ever.
-    is_quiet = abs(now_ns - task.changed_ns) >= QUIET_NS
+    is_quiet = all(abs(now_ns - changed_ns) >= QUIET_NS for changed_ns in task.changed_ns)
     return task.is_finished and task.ended_ns is not None and is_quiet and not task.in_use
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.descriptors import Descriptor, is_named, open_directory
 from otel_agentlog.store.layout import ARTIFACTS, METADATA
-from otel_agentlog.store.locks import Lock, lock_exclusively
+from otel_agentlog.store.locks import BRIEF_WAIT_S, Lock, lock_exclusively
 from otel_agentlog.store.retention import StoredTask
 from otel_agentlog.store.retention_survey import Contents, LeftAlone, examine, list_contents, open_task_folder
 
@@ -61,12 +61,12 @@ class Burials:
 
     def _rename(self, task: StoredTask) -> Tombstone:
         folder = open_task_folder(self._root, task.name)
-        if lock_exclusively(folder) is not Lock.OURS:
+        if lock_exclusively(folder, BRIEF_WAIT_S) is not Lock.OURS:
             raise LayoutError("in use meanwhile")
         found = examine(self._root, task.name, self._delivers)
-        # Compression changes sizes and never makes a file younger; all else that is not as it was is somebody's work.
+        # Compression changes sizes and keeps times; all else that is not as it was is somebody's work.
         as_before = replace(found, changed_ns=task.changed_ns, size_bytes=task.size_bytes, unpacked=task.unpacked) == task
-        if not as_before or found.changed_ns > task.changed_ns or not is_named(folder, task.name, self._root):
+        if not as_before or not found.changed_ns <= task.changed_ns or not is_named(folder, task.name, self._root):
             raise LayoutError("changed meanwhile")
         tombstone = f".pruned.{task.name}.{secrets.token_hex(8)}"
         os.rename(task.name, tombstone, src_dir_fd=self._root.fd, dst_dir_fd=self._root.fd)
@@ -143,7 +143,7 @@ def left_over(root: Descriptor, delivers: bool, left: LeftAlone) -> list[Tombsto
 
 def _open_tombstone(root: Descriptor, name: str, task_name: str, delivers: bool) -> Tombstone:
     folder = open_task_folder(root, name)
-    if lock_exclusively(folder) is not Lock.OURS:
+    if lock_exclusively(folder, BRIEF_WAIT_S) is not Lock.OURS:
         raise LayoutError("in use")
     if not os.listdir(folder.fd):
         return Tombstone(name, folder, 0, 0)

@@ -28,7 +28,7 @@ from otel_agentlog.store.layout import (
     folder_names,
     parse_timestamp,
 )
-from otel_agentlog.store.locks import Lock, lock_exclusively
+from otel_agentlog.store.locks import BRIEF_WAIT_S, Lock, lock_exclusively
 from otel_agentlog.store.metadata import read_metadata
 from otel_agentlog.store.retention import StoredTask
 
@@ -84,9 +84,9 @@ class Contents:
         return sum(status.st_size for status in self.files.values())
 
     @property
-    def changed_ns(self) -> int:
-        """When the latest of the files changed."""
-        return max((status.st_mtime_ns for status in self.files.values()), default=0)
+    def changed_ns(self) -> frozenset[int]:
+        """When the files changed last."""
+        return frozenset(status.st_mtime_ns for status in self.files.values())
 
 
 def survey(root: Descriptor, delivers: bool, left: LeftAlone, spent: Callable[[], bool]) -> tuple[list[StoredTask], bool]:
@@ -194,12 +194,15 @@ def _undelivered(delivery: Mapping[str, Any], concerned: bool) -> int:
 
 
 def is_in_use(root: Descriptor, name: str) -> bool:
-    """Whether somebody holds a task folder, or it cannot be told. Takes it exclusively for an instant."""
+    """Whether somebody holds a task folder, or it cannot be told. Takes it exclusively for an instant.
+
+    A moment is waited, as others look in the same way: recovery, the command line.
+    """
     try:
         folder = open_directory(name, root)
     except OSError:
         return True
-    found = lock_exclusively(folder)
+    found = lock_exclusively(folder, BRIEF_WAIT_S)
     folder.close()
     return found is not Lock.OURS
 

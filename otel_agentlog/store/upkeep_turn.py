@@ -26,6 +26,7 @@ TOTALS = ".upkeep.json"
 INTERVAL_NS = 3_600 * 1_000_000_000
 """Least time between two runs in the background, over all processes."""
 
+_PREPARED = temp_name(TOTALS, "turn")
 _MAX_TOTALS_BYTES = 64 * 1024
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _KEYS = ("tasks_deleted", "bytes_freed", "tasks_compressed", "bytes_saved")
@@ -39,6 +40,10 @@ class Turn:
 
     def complete(self, now_ns: int) -> None:
         """Note that a run came to its end. Raises `OSError`."""
+        try:
+            os.unlink(_PREPARED, dir_fd=self._root.fd)
+        except OSError:
+            pass  # there is none, as it should be: only who is killed leaves one
         os.utime(self._lock.fd, ns=(now_ns, now_ns))
 
     def add(self, now_ns: int, dropped: int = 0, **more: int) -> None:
@@ -47,7 +52,7 @@ class Turn:
         totals: dict[str, Any] = {"timestamp": as_text(now_ns)}
         totals.update({key: _count(found.get(key)) + more.get(key, 0) for key in _KEYS})
         totals["dropped"] = {"quota": _count(mapping(found, "dropped").get("quota")) + dropped}
-        replace_file(self._root, TOTALS, temp_name(TOTALS, "turn"), encode_document(totals), sync=False)
+        replace_file(self._root, TOTALS, _PREPARED, encode_document(totals), sync=False)
 
     def end(self) -> None:
         """Let others have their turn."""

@@ -45,9 +45,10 @@ def make_task(
     ended_ns: int = NOW_NS - DAY_NS,
     size_bytes: int = 2000,
     delivery: Mapping[str, int] | None = None,
+    final: bool = False,
     **metadata: Any,
 ) -> Path:
-    """Make one folder of this size, its files as old as its end."""
+    """Make one folder of this size, its files as old as its end; with `final` recovery has nothing to add."""
     folder = root / name
     folder.mkdir(mode=0o700)
     ended = timestamp(ended_ns)
@@ -63,6 +64,8 @@ def make_task(
     document["completed_at"] = ended if status not in ("pending", "running", "paused") else None
     document["delivery"] = {**dict.fromkeys(DELIVERY_KEYS, 0), **(delivery or {})}
     known = write(folder / layout.METADATA, layout.encode_document(document | metadata), ended_ns)
+    if final:
+        known += write(folder / layout.FINAL_RESULT, layout.encode_document({"outcome": status, "task_id": name}), ended_ns)
     write(folder / layout.AGENT_OUTPUT, lines(name, ended, size_bytes - known), ended_ns)
     return folder
 
@@ -112,7 +115,11 @@ def content(folder: Path) -> tuple[Any, ...]:
     read: list[Any] = [task.metadata(), task.input(), task.final_result()]
     read += [list(task.webhook_flow()), list(task.events()), list(task.control())]
     artifacts = folder / layout.ARTIFACTS
-    hashes = sorted({name.removesuffix(".gz") for name in os.listdir(artifacts)}) if artifacts.is_dir() else []
+    hashes = (
+        sorted({name.removesuffix(".gz") for name in os.listdir(artifacts) if not name.startswith(".")})
+        if artifacts.is_dir()
+        else []
+    )
     read += [(each, b"".join(task.artifact(each))) for each in hashes]
     assert task.problems == []
     return tuple(read)
