@@ -14,7 +14,7 @@ from tests.support.peers import lack
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SECONDS = 25
+SECONDS = 20
 """How long kills go on; on a usual machine that is enough for every system call of the run."""
 
 

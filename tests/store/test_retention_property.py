@@ -128,7 +128,7 @@ def oldest_first(tasks: dict[str, Given]) -> list[str]:
 
 
 @given(tasks=TASKS, limits=LIMITS)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_tasks_and_any_limits(tasks: list[Given], limits: Limits, tmp_path: Path) -> None:
     """The rules hold, the prediction is exact to the byte, nothing else changes, and a second run has nothing to do."""
     root = tmp_path / "tasks"

@@ -81,7 +81,7 @@ def test_two_runs_at_once(wait_s: float, tmp_path: Path) -> None:
 def test_writers_go_on_while_everything_is_pruned(tmp_path: Path) -> None:
     """Two writers make tasks and resume earlier ones while finished ones are compressed and deleted without a pause."""
     root = tmp_path / "tasks"
-    writers = [start(WRITER, root, 3, letter) for letter in "ab"]
+    writers = [start(WRITER, root, 2, letter) for letter in "ab"]
     deleted: dict[str, int] = {}
     compressed = 0
     # Six seconds later, for the clock of upkeep: so what was written this very moment counts as quiet.
