@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _open: dict[int, weakref.ref[Operation]] = {}
 """In the order they began."""
 
-_on_task: list[Callable[[], None]] = []
+_on_begin: list[Callable[[], None]] = []
 _at_child_exit: list[Callable[[], object]] = []
 
 _LAST = -100
@@ -45,9 +45,8 @@ class opening:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         operation = self._operation
         _open[id(operation)] = weakref.ref(operation)
-        if operation.kind is TASK or operation.kind is SEGMENT:
-            for call in _on_task:
-                call()
+        for call in _on_begin:
+            call()
 
 
 def closed(operation: Operation) -> bool:
@@ -55,10 +54,10 @@ def closed(operation: Operation) -> bool:
     return _open.pop(id(operation), None) is not None
 
 
-def on_task(call: Callable[[], None]) -> None:
-    """Have something called whenever a task has begun; calling this again with the same function changes nothing."""
-    if call not in _on_task:
-        _on_task.append(call)
+def on_begin(call: Callable[[], None]) -> None:
+    """Have something called whenever anything has begun; calling this again with the same function changes nothing."""
+    if call not in _on_begin:
+        _on_begin.append(call)
 
 
 def interrupt_open(reason: str, within_s: float = 5.0) -> int:

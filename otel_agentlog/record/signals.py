@@ -4,8 +4,8 @@ Hides the chain. Where nobody handles the signal, what is open is ended as inter
 without us. Where somebody does, that handler decides what becomes of the process: it may well let the tasks come to their end.
 So each open task gets a line that says which signal came, and the handler is called.
 
-Handlers found at the next task are chained too, so it does not matter whether they were installed before or after us. An ignored
-signal stays ignored (``nohup``).
+Handlers that are found whenever anything begins are chained too, so it does not matter whether they were installed before or
+after us. An ignored signal stays ignored (``nohup``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from otel_agentlog.record.exits import interrupt_open, on_task, tell_open_tasks
+from otel_agentlog.record.exits import interrupt_open, on_begin, tell_open_tasks
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """The signals that end a process and give it time to say so; SIGINT raises `KeyboardInterrupt`, which needs no handler."""
@@ -38,7 +38,7 @@ def join_signals(dying: Callable[[], object]) -> None:
     global _dying, _on
     _dying, _on = dying, True
     _join()
-    on_task(_join)
+    on_begin(_join)
 
 
 def leave_signals() -> None:
