@@ -177,7 +177,7 @@ class _Wired:
         self.recovery = BackgroundRecovery(
             settings.directory, self.telemetry.conventions.end_attributes, done=_tell_recovery, failed=self.recorder.failed
         )
-        self.upkeep = Upkeep(settings.directory, limits_of(settings), done=_tell_upkeep, failed=self.recorder.failed)
+        self.upkeep = Upkeep(settings.directory, limits_of(settings), done=self._tell_upkeep, failed=self.recorder.failed)
 
     def flush(self, send: Callable[[float], bool], timeout_s: float | None) -> Receipt:
         """Bring everything to the disk and to the collector, both within one deadline; says what became of it."""
@@ -186,6 +186,13 @@ class _Wired:
         # The disk had all that time too.
         synced = self.folders.flush(max(LEAST_SYNC_S, deadline - time.monotonic()))
         return self.receipt(sent and synced)
+
+    def _tell_upkeep(self, report: PruneReport) -> None:
+        if report.dropped:
+            self.telemetry.count_dropped(report.dropped, "quota")
+        said = report.in_words()
+        if said:
+            _logger.log(logging.WARNING if report.dropped else logging.INFO, "%s", said)
 
     def receipt(self, in_time: bool) -> Receipt:
         self.ledger.write()
@@ -198,12 +205,6 @@ def _tell_recovery(found: Recovered) -> None:
     if found.repaired:
         tasks = ", ".join(repair.task_id for repair in found.repaired[:3])
         _logger.warning("closed what dead processes left open: %d tasks (%s …)", len(found.repaired), tasks)
-
-
-def _tell_upkeep(report: PruneReport) -> None:
-    said = report.in_words()
-    if said:
-        _logger.log(logging.WARNING if report.dropped else logging.INFO, "%s", said)
 
 
 _wired: _Wired | None = None

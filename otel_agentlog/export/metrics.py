@@ -100,8 +100,8 @@ class Metrics:
             self._attempted(line, details, context)
         self._count_error(line, context)
 
-    def on_delivery(self, signal: str, event: Delivery, count: int = 1, reason: str | None = None) -> None:
-        """Count items of a signal (``span``, ``log``).
+    def on_delivery(self, signal: str | None, event: Delivery, count: int = 1, reason: str | None = None) -> None:
+        """Count items of a signal (``span``, ``log``, or ``None`` where it is not known).
 
         ``reason``, for dropped ones, is one of a few words such as ``queue_full``.
         """

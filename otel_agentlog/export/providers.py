@@ -142,6 +142,11 @@ class Telemetry:
             word = "span" if signal == "traces" else "log"
             self._metrics.on_delivery(word, "delivered" if reason is None else "dropped", len(tickets), reason)
 
+    def count_dropped(self, items: int, reason: str) -> None:
+        """Count items that will not be sent, of whatever signal."""
+        if self._metrics is not None:
+            self._metrics.on_delivery(None, "dropped", items, reason)
+
     @property
     def active(self) -> bool:
         """Whether anything leaves at all; without it nothing needs to be queued."""
