@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from otel_agentlog.errors import LayoutError
 from otel_agentlog.settings import Settings
 from otel_agentlog.store import archive, retention
 from otel_agentlog.store.descriptors import Descriptor, open_directory
@@ -106,6 +107,8 @@ class _Run:
 
     def _finish_left_over(self) -> None:
         for tombstone in left_over(self._folder, self._limits.delivers, self._report.left):
+            if self._spent():
+                return
             if self._turn is None or empty(self._folder, tombstone, self._report.left, self._count_dropped):
                 self._report.finished.append(tombstone.name)
                 self._report.dropped += tombstone.undelivered
@@ -135,6 +138,8 @@ class _Run:
                 self._report.left.add(task.name, "in use meanwhile")
             except archive.OutOfTimeError:
                 self._report.complete = False
+            except LayoutError as error:
+                self._report.left.add(task.name, str(error))
             except OSError as error:
                 self._report.left.add(task.name, f"an error: {error.strerror}")
             for problem in done.problems:

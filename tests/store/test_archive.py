@@ -298,6 +298,27 @@ def test_a_line_without_a_lock_keeps_the_plain_file(tmp_path: Path) -> None:
     assert b"".join(stream(folder, OUTPUT, lambda _: None)) == before + LATER
 
 
+def test_a_folder_that_is_replaced_meanwhile_is_not_entered(tmp_path: Path) -> None:
+    """A symlink in the place of a folder that was ours a moment ago: reported, and the next task's turn comes."""
+    make_task(tmp_path, "task-a", ended_ns=NOW_NS - 2 * DAY_NS)
+    make_task(tmp_path, "task-b")
+    elsewhere = make_task(tmp_path, "elsewhere", status="running")
+    asked: list[int] = []
+
+    def meddle() -> bool:
+        asked.append(1)
+        if len(asked) == 3:
+            shutil.rmtree(tmp_path / "task-a")
+            (tmp_path / "task-a").symlink_to(elsewhere)
+        return False
+
+    before = tree(elsewhere)
+    report = prune(tmp_path, COMPRESS, now_ns=NOW_NS, spent=meddle)
+
+    assert ([each.name for each in report.compressed], tree(elsewhere)) == (["task-b"], before)
+    assert [each.reason for each in report.left.listed] == ["no folder but a symlink"]
+
+
 def test_a_run_without_time_leaves_nothing_half_done(tmp_path: Path) -> None:
     """What was packed stays packed, what was under preparation is gone."""
     for number in range(3):

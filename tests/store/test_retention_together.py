@@ -17,6 +17,7 @@ import otel_agentlog as agentlog
 from otel_agentlog.store import Limits, PruneReport, TaskReader, Upkeep, follow, list_tasks, prune, validate
 from otel_agentlog.store.layout import AGENT_OUTPUT
 from tests.store.retention_folders import DAY_NS, content, make_task, names, tree
+from tests.support.otlp_receiver import OtlpReceiver
 from tests.support.waiting import wait_until
 
 PRUNE_ALL = """
@@ -194,6 +195,27 @@ def test_configure_keeps_the_root_in_order(tmp_path: Path, caplog: pytest.LogCap
     assert json.loads((root / ".upkeep.json").read_bytes())["dropped"] == {"quota": 4}
 
 
+def test_what_the_quota_costs_is_a_metric(tmp_path: Path, otlp_receiver: OtlpReceiver) -> None:
+    """Dropped items of whatever signal, with the reason ``quota``, reach the collector."""
+    root = tmp_path / "tasks"
+    root.mkdir(mode=0o700)
+    make_task(root, "task-a", ended_ns=time.time_ns() - DAY_NS, size_bytes=3000, delivery={"pending": 5}, final=True)
+    program = f"""
+import os, time
+import otel_agentlog as agentlog
+agentlog.configure(directory={str(root)!r}, log_directory={str(tmp_path)!r}, console="off", max_bytes=1000,
+                   endpoint={otlp_receiver.http_endpoint!r})
+deadline = time.monotonic() + 20
+while os.path.exists({str(root / "task-a")!r}) and time.monotonic() < deadline:
+    time.sleep(0.01)
+agentlog.shutdown()
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=60)
+
+    (metric,) = (each for each in otlp_receiver.metrics() if each["name"] == "agentlog.sdk.items.dropped")
+    assert [(point["value"], point["attributes"]) for point in metric["points"]] == [(5, {"agentlog.reason": "quota"})]
+
+
 def _said(caplog: pytest.LogCaptureFixture) -> list[str]:
     said = [(record.levelname, *record.getMessage().partition("upkeep of the tasks: ")) for record in caplog.records]
     return [f"{level}: {text}" for level, _, found, text in said if found]
@@ -265,7 +287,7 @@ agentlog.configure(directory={str(tmp_path / "tasks")!r}, log_directory={str(tmp
 from otel_agentlog.store import Limits, Upkeep
 busy = Upkeep({str(tmp_path / "tasks")!r}, Limits(max_tasks=1000), done=lambda report: None, failed=print, retry_s=0.0)
 busy.start()
-for number in range(20):
+for number in range(10):
     child = os.fork()
     if child == 0:
         with agentlog.task("job", task_id=f"task-{{number}}"):
@@ -279,5 +301,5 @@ agentlog.shutdown()
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=60)
 
-    assert len(names(tmp_path / "tasks")) == 20
+    assert len(names(tmp_path / "tasks")) == 10
     assert prune(tmp_path / "tasks", Limits(max_tasks=0), now_ns=time.time_ns() + DAY_NS).ran is True
