@@ -21,7 +21,7 @@ from typing import Any
 from otel_agentlog.model import Envelope, Line, State, TaskRef, timestamp
 from otel_agentlog.store.descriptors import LineFile, make_directory, open_directory, replace_file
 from otel_agentlog.store.documents import Documents, final_result
-from otel_agentlog.store.durability import FOLDER, ROOT, Level, Syncer
+from otel_agentlog.store.durability import FOLDER, ROOT, Level, Syncer, sync_path
 from otel_agentlog.store.layout import (
     AGENT_OUTPUT,
     ARTIFACTS,
@@ -116,9 +116,10 @@ class TaskFolder:
     def _append(self, name: str, line: Line) -> tuple[LineFile, int]:
         try:
             file = self._opening.file(name)
-        finally:
-            # A line that cannot be written leaves a gap, which says so for ever.
-            line["event_id"] = self._opening.numbers.next()
+        except OSError:
+            line["event_id"] = self._opening.lose()
+            raise
+        line["event_id"] = self._opening.numbers.next()
         data = encode(line)
         if len(data) > MAX_LINE_BYTES:
             data = encode(spill(line, self.write_artifact))
@@ -141,8 +142,18 @@ class TaskFolder:
         with self._counting:
             self._bytes += len(data)
             self.tally.add(line)
-        if self._syncer.level is not Level.PROCESS:
+        if self._syncer.level is Level.GROUP:
             self._syncer.ask(self, AGENT_OUTPUT, FOLDER, ROOT)
+        elif self._syncer.level is Level.SYNC:
+            self._sync_folders()
+
+    def _sync_folders(self) -> None:
+        """A file that is on the disk is of no use if its name is not."""
+        try:
+            sync_path(self.path_of(FOLDER))
+            sync_path(self.path_of(ROOT))
+        except OSError as error:
+            self._syncer.failed("sync", error)
 
     def _renewed(self) -> None:
         """The folder was deleted or moved away below us: what it is about must be said again."""

@@ -41,6 +41,7 @@ class Numbers:
         self._tag, self._count = secrets.token_hex(4), itertools.count()
 
     def next(self) -> str:
+        """The number of the next line."""
         return f"{self._tag}-{next(self._count)}"
 
 
@@ -67,6 +68,8 @@ class Opening:
         self._opening = threading.RLock()
         self._checked_at = 0.0
         self._failures, self._closed_until, self._problem = 0, 0.0, 0
+        self._lost = 0
+        """Lines lost since the files were last open."""
 
     @property
     def is_open(self) -> bool:
@@ -86,6 +89,11 @@ class Opening:
             return self._open_file(name)
         return file
 
+    def lose(self) -> str:
+        """The number of a line that cannot be written: it is missing from then on, which says so for ever."""
+        self._lost += not self._files
+        return self.numbers.next()
+
     def _vanished(self, file: LineFile) -> bool:
         now = time.monotonic()
         if now - self._checked_at < CHECK_INTERVAL_S:
@@ -102,7 +110,8 @@ class Opening:
         # Not for longer than this, and never against its own thread: then two of us open it, and one of the two is let go.
         held = self._opening.acquire(timeout=_OPEN_WAIT_S)
         try:
-            return self._files.get(name) or self.with_descriptors(lambda: self._open_now(name))
+            known = self._files.get(name)
+            return known or self.with_reopening(lambda: self.with_descriptors(lambda: self._open_now(name)))
         except OSError as error:
             self._pause(error)
             raise
@@ -124,7 +133,10 @@ class Opening:
             # Numbers cannot go on after a fork, or in a file that was begun anew.
             numbers = Numbers()
             self._introduce(output, numbers)
+            for _ in range(self._lost):
+                numbers.next()
             self.numbers, self._identity = numbers, output.identity
+        self._lost = 0
         files = {**self._files, AGENT_OUTPUT: output}
         if name not in files:
             files[name] = LineFile(directory, name)
