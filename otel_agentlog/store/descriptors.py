@@ -19,25 +19,35 @@ _open: dict[int, weakref.ref[Descriptor]] = {}
 
 
 class Descriptor:
-    """An open descriptor; closed when the object is no longer referenced."""
+    """An open descriptor; closed when the object is no longer referenced.
 
-    __slots__ = ("__weakref__", "fd")
+    Code that closes whatever is open may have closed it, and its number may be another file's by now: that one is not closed.
+    """
+
+    __slots__ = ("__weakref__", "fd", "identity")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        status = os.fstat(fd)
+        self.identity = (status.st_dev, status.st_ino)
+        """Which file it is, whatever it is called."""
         _open[id(self)] = weakref.ref(self)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the number still stands for the file that was opened."""
+        try:
+            status = os.fstat(self.fd)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self.identity
 
     def close(self) -> None:
         """Close it now; for those that nobody else can hold."""
-        fd = self.abandon()
-        if fd >= 0:
-            os.close(fd)
-
-    def abandon(self) -> int:
-        """Never close it: somebody has closed it already, and the number may be another file's by now."""
-        fd, self.fd = self.fd, -1
         _open.pop(id(self), None)
-        return fd
+        if self.is_ours:
+            fd, self.fd = self.fd, -1
+            os.close(fd)
 
     def __del__(self) -> None:
         try:
@@ -98,7 +108,7 @@ class LineFile:
         _refuse_planted(status, name)
         if status.st_mode & 0o777 != FILE_MODE:
             os.fchmod(self._file.fd, FILE_MODE)
-        self.identity = (status.st_dev, status.st_ino)
+        self.identity = self._file.identity
         """Which file it is, whatever it is called."""
         # A kill can cut the last line of whoever wrote here before.
         self._torn = status.st_size > 0 and os.pread(self._file.fd, 1, status.st_size - 1) != b"\n"
@@ -106,15 +116,7 @@ class LineFile:
     @property
     def gone(self) -> bool:
         """Whether the file was deleted below us, or the descriptor closed by code that closes whatever is open."""
-        try:
-            status = os.fstat(self._file.fd)
-        except OSError:
-            self._file.abandon()
-            return True
-        if (status.st_dev, status.st_ino) != self.identity:
-            self._file.abandon()
-            return True
-        return status.st_nlink == 0
+        return not self._file.is_ours or os.fstat(self._file.fd).st_nlink == 0
 
     def append(self, data: bytes) -> None:
         """Write one line, which ends in a newline. Raises `OSError`; what was half written stands on a line of its own."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +12,16 @@ from otel_agentlog.model import Envelope, Line, State, TaskRef
 from otel_agentlog.store.durability import Syncer
 from otel_agentlog.store.folder import TaskFolder
 from otel_agentlog.store.metadata import find_input, find_metadata
+
+_making = threading.RLock()
+
+
+def _renew_after_fork() -> None:
+    global _making
+    _making = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew_after_fork)
 
 
 class ApplicationLog(Protocol):
@@ -58,10 +70,17 @@ class FolderSink:
     def folder(self, task: TaskRef) -> TaskFolder:
         """The folder of a task, as this process sees it."""
         folder = task.home
-        if not isinstance(folder, TaskFolder):
-            folder = task.home = TaskFolder(self.root, task, self._process_line, self._syncer)
-            self._opened(folder)
-        return folder
+        if isinstance(folder, TaskFolder):
+            return folder
+        made = TaskFolder(self.root, task, self._process_line, self._syncer)
+        # Held for two assignments. Re-entrant: a signal handler or a finaliser may come in between.
+        with _making:
+            folder = task.home
+            if isinstance(folder, TaskFolder):
+                return folder
+            task.home = made
+        self._opened(made)
+        return made
 
     def find_input(self, task_id: str) -> Any:
         """What a task was asked, from its ``01-input.json``."""
