@@ -228,8 +228,8 @@ class Envelope:
     truncated: int = 0
     items: int = 0
     """How many OTLP items (spans, log records) the line completes; set by the recorder."""
-    size_bytes: int = 0
-    """Length of the line as it stands in the folder, before large values were moved out; set by the first sink."""
+    kept: bool = False
+    """Whether it stands in its task's folder; set by the first sink."""
     context: Any = None
     """The OpenTelemetry context the line was recorded in (for exemplars and log records)."""
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import otel_agentlog.settings_values as values
 from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.settings_otlp import Connection, connection
 
 MAX_CONFIG_BYTES = 64 * 1024
 SIGNALS = ("traces", "logs", "metrics")
@@ -40,6 +41,7 @@ def _default_directory() -> Path:
     return base / "agentlog" / "tasks"
 
 
+_NOT_FAILED = ("completed", "cancelled")
 _PROTOCOL = values.one_of("http/protobuf", "grpc")
 _EXPORTER = values.one_of("otlp", "console", "none")
 
@@ -124,6 +126,14 @@ class Settings:
     """Longest time, in seconds, that an item waits for company; ``OTEL_BSP_SCHEDULE_DELAY`` (milliseconds) sets it too."""
     shutdown_timeout_s: float = _setting(5.0, "AGENTLOG_SHUTDOWN_TIMEOUT", read=values.number(0))
     """Longest time, in seconds, that the end of the process waits for all signals together."""
+    catch_up_days: float = _setting(7.0, "AGENTLOG_CATCH_UP_DAYS", read=values.number(0))
+    """How old, in days, tasks of other processes may be that are sent in the background because they still wait; 0: none."""
+    keep_failed: bool = _setting(True, "AGENTLOG_KEEP_FAILED", read=values.flag)
+    """Whether a task that the sampler left out is sent after all if it did not complete."""
+    keep_slow_s: float | None = _setting(None, "AGENTLOG_KEEP_SLOW", read=values.number(0))
+    """Duration in seconds from which on it is sent after all."""
+    keep_cost_usd: float | None = _setting(None, "AGENTLOG_KEEP_COST", read=values.number(0))
+    """Known cost in US dollars from which on it is sent after all."""
     redaction_keys: Sequence[str] = _setting((), "AGENTLOG_REDACTION_KEYS", read=values.texts)
     """Further keys whose values are secret."""
     redaction_patterns: Sequence[str] = _setting((), read=values.texts)
@@ -142,6 +152,8 @@ class Settings:
 
     terminal: Terminal = Terminal()
     """How the console may look; from the environment alone."""
+    connections: Mapping[str, Connection] = field(default_factory=dict)
+    """By signal, what the standard variables say; from the environment alone."""
 
     @property
     def content_policy(self) -> str:
@@ -153,6 +165,20 @@ class Settings:
         """Where content goes: ``span``, ``event``."""
         places = {"SPAN_ONLY": ("span",), "EVENT_ONLY": ("event",), "SPAN_AND_EVENT": ("span", "event")}
         return frozenset(places.get(self.genai_content, ("span",)))
+
+    def reason_to_keep(self, outcome: str | None, seconds: float | None, cost_usd: float | None) -> str | None:
+        """Why a task that ended like this is sent although the sampler left it out; ``None`` if it is not."""
+        if self.keep_failed and outcome not in _NOT_FAILED:
+            return "failed"
+        if self.keep_slow_s is not None and seconds is not None and seconds >= self.keep_slow_s:
+            return "slow"
+        if self.keep_cost_usd is not None and cost_usd is not None and cost_usd >= self.keep_cost_usd:
+            return "cost"
+        return None
+
+    def connection_of(self, signal: str) -> Connection:
+        """What the standard variables say about the connection of ``traces``, ``logs`` or ``metrics``."""
+        return self.connections.get(signal) or Connection()
 
     def exporter(self, signal: str) -> str:
         """``otlp``, ``console`` or ``none`` for ``traces``, ``logs`` or ``metrics``."""
@@ -192,7 +218,8 @@ def load(
         checked["send_delay_s"] = values.number(0)("OTEL_BSP_SCHEDULE_DELAY", env["OTEL_BSP_SCHEDULE_DELAY"]) / 1000
     endpoint_given = bool(given.get("endpoint") or (file or {}).get("endpoint"))
     terminal = Terminal(env.get("NO_COLOR"), env.get("FORCE_COLOR"), env.get("TERM"))
-    return Settings(**checked, endpoint_given=endpoint_given, terminal=terminal)
+    connections = {signal: connection(signal, env) for signal in SIGNALS}
+    return Settings(**checked, endpoint_given=endpoint_given, terminal=terminal, connections=connections)
 
 
 def _find(

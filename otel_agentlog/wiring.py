@@ -7,14 +7,14 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.export import Telemetry, Ticket
-from otel_agentlog.model import Sink
+from otel_agentlog.export import Deliver, Telemetry, ship
+from otel_agentlog.model import Line, Sink
 from otel_agentlog.record import (
     Cleaner,
     PriceTable,
@@ -38,18 +38,22 @@ from otel_agentlog.record import (
 from otel_agentlog.settings import Settings, load, read_config_file
 from otel_agentlog.store import (
     BackgroundRecovery,
+    Deliveries,
     FolderSink,
+    OwnShipment,
+    Presence,
     PruneReport,
     Recovered,
     RotatingLog,
-    TaskFolder,
+    Shipment,
     Upkeep,
     choose_directory,
     limits_of,
+    unshipped,
 )
 
-RECEIPT_INTERVAL_S = 1.0
-"""How often, in seconds, the receipt in a task's ``metadata.json`` follows what the collector acknowledged."""
+MAX_CAUGHT_UP = 2_000
+"""How many folders are looked into at once for what other processes left behind, those changed last first."""
 
 LEAST_SYNC_S = 0.2
 """Time, in seconds, that the disk gets in any case when everything is flushed."""
@@ -74,51 +78,36 @@ class Receipt:
     """Whether everything that was queued could be tried within the time allowed."""
 
 
-class Ledger:
-    """Notes on each task's folder what the collector acknowledged, and brings ``metadata.json`` up to date now and then."""
+class _Backlog:
+    """What waits in folders to be sent, by this process or by none."""
 
-    def __init__(self) -> None:
-        self._folders: set[TaskFolder] = set()
-        self._changed: set[TaskFolder] = set()
-        self._lock = threading.RLock()
-        self._written_at = 0.0
+    def __init__(self, settings: Settings, deliveries: Deliveries, signals: Callable[[], Collection[str]]) -> None:
+        self._settings, self._deliveries, self._signals = settings, deliveries, signals
 
-    def forget(self) -> None:
-        """In the child of a fork: what was acknowledged is the parent's to note."""
-        self._changed, self._lock = set(), threading.RLock()
+    @property
+    def has_left(self) -> bool:
+        return self._deliveries.has_left
 
-    def seen(self, folder: TaskFolder) -> None:
-        """A task was begun in this process."""
-        with self._lock:
-            self._folders.add(folder)
+    def ship_left(self, deliver: Deliver) -> bool:
+        taken = 0
+        for home, marks in self._deliveries.take_left():
+            with OwnShipment(self._deliveries, home, marks) as shipment:
+                taken += ship(shipment.unsent(), deliver, shipment).delivered
+        return taken > 0
 
-    def note(self, tickets: Sequence[Ticket], reason: str | None) -> None:
-        """Items were acknowledged, or not; what was not stays pending."""
-        if reason is None:
-            with self._lock:
-                for ticket in tickets:
-                    if isinstance(ticket.home, TaskFolder):
-                        ticket.home.note_delivery("delivered", 1)
-                        self._changed.add(ticket.home)
-        if time.monotonic() - self._written_at >= RECEIPT_INTERVAL_S:
-            self.write()
-
-    def write(self) -> None:
-        """Write the receipts that changed."""
-        with self._lock:
-            changed, self._changed = self._changed, set()
-            self._written_at = time.monotonic()
-        for folder in changed:
+    def ship_others(self, deliver: Deliver) -> None:
+        self._deliveries.review()
+        since_s = time.time() - self._settings.catch_up_days * 86_400
+        for task in unshipped(self._settings.directory, at_most=MAX_CAUGHT_UP, since_s=since_s):
             try:
-                folder.write_delivery()
+                with Shipment(task, self._settings.reason_to_keep, signals=self._signals()) as shipment:
+                    shipped = ship(shipment.unsent(), deliver, shipment)
             except OSError as error:
-                recorder().failed("receipt", error)
-
-    def totals(self) -> dict[str, int]:
-        """Sums over every task of this process."""
-        keys = ("recorded", "delivered", "dropped", "redacted", "truncated")
-        with self._lock:
-            return {key: sum(folder.delivery[key] for folder in self._folders) for key in keys}
+                if not isinstance(error, (BlockingIOError, FileNotFoundError)):
+                    recorder().failed("catch-up", error)
+                continue
+            if shipped.problems:
+                return
 
 
 class _Wired:
@@ -126,7 +115,8 @@ class _Wired:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.ledger = Ledger()
+        self.deliveries = Deliveries(settings.reason_to_keep, lambda where, error: self.recorder.failed(where, error))
+        self.presence = Presence(settings.directory)
         redactor = Redactor(
             extra_keys=settings.redaction_keys,
             extra_patterns=settings.redaction_patterns,
@@ -135,18 +125,19 @@ class _Wired:
         )
         self.telemetry = Telemetry(
             settings,
-            receipt=self.ledger.note,
+            books=self.deliveries,
             failed=lambda where, error: self.recorder.failed(where, error),
             adopt=adopt,
             clean=lambda value: self.recorder.clean_value(value),
+            backlog=_Backlog(settings, self.deliveries, lambda: self.telemetry.sends),
         )
         directory = choose_directory(settings.service_name, settings.log_directory, Path.home())
         log = RotatingLog(directory, settings.service_name, max_bytes=settings.log_max_bytes, keep_days=settings.log_keep_days)
         self.folders = FolderSink(
             settings.directory,
-            self.telemetry.process_line,
+            self._process_line,
             log,
-            self.ledger.seen,
+            recorded=self.deliveries.recorded,
             durability=settings.durability,
             failed=lambda where, error: self.recorder.failed(where, error),
         )
@@ -168,8 +159,7 @@ class _Wired:
             price=prices.cost,
             preload=prices.load,
             new_guard=lambda: StreamGuard(redactor),
-            content_policy=settings.content_policy,
-            content_on=settings.content_on,
+            count_items=self.telemetry.count_items,
             find_task=self.folders.find_task,
             find_input=self.folders.find_input,
         )
@@ -178,6 +168,12 @@ class _Wired:
             settings.directory, self.telemetry.conventions.end_attributes, done=_tell_recovery, failed=self.recorder.failed
         )
         self.upkeep = Upkeep(settings.directory, limits_of(settings), done=self._tell_upkeep, failed=self.recorder.failed)
+
+    def _process_line(self) -> Line:
+        """How each writer introduces itself; whoever reads it can tell whether somebody still delivers what it wrote."""
+        line, sends = self.telemetry.process_line(), list(self.telemetry.sends)
+        courier = self.presence.name() if sends else None
+        return {**line, "courier": courier, "sends": sends} if courier else line
 
     def flush(self, send: Callable[[float], bool], timeout_s: float | None) -> Receipt:
         """Bring everything to the disk and to the collector, both within one deadline; says what became of it."""
@@ -195,8 +191,8 @@ class _Wired:
             _logger.log(logging.WARNING if report.dropped else logging.INFO, "%s", said)
 
     def receipt(self, in_time: bool) -> Receipt:
-        self.ledger.write()
-        totals = self.ledger.totals()
+        self.deliveries.write()
+        totals = self.deliveries.totals
         pending = totals["recorded"] - totals["delivered"] - totals["dropped"]
         return Receipt(pending=max(0, pending), in_time=in_time, **totals)
 
@@ -243,6 +239,7 @@ def configure(**settings: Any) -> Settings:
         if found.handle_signals:
             join_signals(_before_death)
         at_exit_of_children(_at_exit)
+        wired.telemetry.start()
         wired.upkeep.start()
         if found.recover_on_start:
             wired.recovery.start()
@@ -271,7 +268,9 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
     uninstall_stdlib()
     unpropagate()
     configure_logs()
-    return wired.flush(wired.telemetry.shutdown, timeout_s)
+    receipt = wired.flush(wired.telemetry.shutdown, timeout_s)
+    wired.presence.leave()
+    return receipt
 
 
 def _before_death() -> None:
@@ -279,7 +278,7 @@ def _before_death() -> None:
     wired = _wired
     if wired is not None:
         wired.telemetry.courier.flush(min(BEFORE_DEATH_S, wired.settings.shutdown_timeout_s))
-        wired.ledger.write()
+        wired.deliveries.write()
 
 
 def _at_exit() -> None:
@@ -291,8 +290,6 @@ def _in_child() -> None:
     # Another thread of the parent may have held these.
     global _lock
     _lock = threading.RLock()
-    if _wired is not None:
-        _wired.ledger.forget()
 
 
 atexit.register(_at_exit)

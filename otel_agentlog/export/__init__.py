@@ -3,10 +3,28 @@
 The only room that knows the OpenTelemetry SDK.
 """
 
-from otel_agentlog.export.courier import Courier, Item, Ticket
+from otel_agentlog.export.courier import Courier
+from otel_agentlog.export.direct import Direct
+from otel_agentlog.export.lane import Limits
 from otel_agentlog.export.metrics import Metrics
+from otel_agentlog.export.parcels import Item, Ticket
 from otel_agentlog.export.providers import Telemetry
 from otel_agentlog.export.rebuilt import readable_log, readable_span
 from otel_agentlog.export.semconv import Conventions
+from otel_agentlog.export.shipping import Deliver, Shipped, ship
 
-__all__ = ["Conventions", "Courier", "Item", "Metrics", "Telemetry", "Ticket", "readable_log", "readable_span"]
+__all__ = [
+    "Conventions",
+    "Courier",
+    "Deliver",
+    "Direct",
+    "Item",
+    "Limits",
+    "Metrics",
+    "Shipped",
+    "Telemetry",
+    "Ticket",
+    "readable_log",
+    "readable_span",
+    "ship",
+]

@@ -1,23 +1,24 @@
-"""The official exporters, made late: nothing of them is imported until something is to be sent.
+"""Who sends a signal, made late: nothing of the exporters is imported until something is to be sent.
 
-Hides which package serves which protocol, and that their results say only yes or no.
+Hides which package serves which protocol. Over http the official exporters send through a session of ours that tells what
+really happened; over gRPC we send ourselves, with the official encoders (``docs/decisions/0006-delivery.md``).
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.export.outcome import Outcome, Verdict, of_count
 from otel_agentlog.settings import Settings
 
 _MODULES = {
     ("traces", "http/protobuf"): ("opentelemetry.exporter.otlp.proto.http.trace_exporter", "OTLPSpanExporter"),
     ("logs", "http/protobuf"): ("opentelemetry.exporter.otlp.proto.http._log_exporter", "OTLPLogExporter"),
     ("metrics", "http/protobuf"): ("opentelemetry.exporter.otlp.proto.http.metric_exporter", "OTLPMetricExporter"),
-    ("traces", "grpc"): ("opentelemetry.exporter.otlp.proto.grpc.trace_exporter", "OTLPSpanExporter"),
-    ("logs", "grpc"): ("opentelemetry.exporter.otlp.proto.grpc._log_exporter", "OTLPLogExporter"),
     ("metrics", "grpc"): ("opentelemetry.exporter.otlp.proto.grpc.metric_exporter", "OTLPMetricExporter"),
 }
 _CONSOLE = {
@@ -25,6 +26,17 @@ _CONSOLE = {
     "logs": ("opentelemetry.sdk._logs.export", "ConsoleLogRecordExporter"),
     "metrics": ("opentelemetry.sdk.metrics.export", "ConsoleMetricExporter"),
 }
+_DEFAULT_GRPC_ENDPOINT = "http://localhost:4317"
+
+
+class Sender(Protocol):
+    """Sends batches of one signal; for one thread."""
+
+    until: float | None
+    """When the last request must be over, on the monotonic clock; ``None`` as long as nobody is in a hurry."""
+
+    def send(self, batch: Sequence[Any]) -> Outcome: ...
+    def shutdown(self) -> None: ...
 
 
 def check(settings: Settings, signal: str) -> None:
@@ -39,35 +51,79 @@ def check(settings: Settings, signal: str) -> None:
         raise ConfigurationError("protocol", "grpc", "the package opentelemetry-exporter-otlp: pip install 'otel_agentlog[grpc]'")
 
 
-def make_exporter(settings: Settings, signal: str) -> Any:
-    """The exporter of a signal, as the settings and the standard ``OTEL_EXPORTER_OTLP_*`` variables say."""
+def make_sender(settings: Settings, signal: str) -> Sender:
+    """What sends ``traces`` or ``logs``, as the settings and the standard ``OTEL_EXPORTER_OTLP_*`` variables say."""
     if settings.exporter(signal) == "console":
-        module, name = _CONSOLE[signal]
-        return getattr(importlib.import_module(module), name)()
-    protocol = settings.protocol_of(signal)
-    module, name = _MODULES[signal, protocol]
-    make = getattr(importlib.import_module(module), name)
-    own: str | None = getattr(settings, f"{signal}_endpoint")
-    if own is not None:
-        return make(endpoint=own)
-    if settings.endpoint is None:
-        return make()
-    if protocol == "grpc":
-        return make(endpoint=settings.endpoint, insecure=settings.endpoint.startswith("http://"))
-    return make(endpoint=f"{settings.endpoint.rstrip('/')}/v1/{signal}")
+        return ExporterSender(_console(signal), None)
+    if settings.protocol_of(signal) == "grpc":
+        from otel_agentlog.export.grpc_send import GrpcSender
+
+        endpoint = _endpoint(settings, signal) or _DEFAULT_GRPC_ENDPOINT
+        return GrpcSender(signal, endpoint, settings.connection_of(signal))
+    return _over_http(settings, signal)
+
+
+def make_metric_exporter(settings: Settings) -> Any:
+    """The official exporter of metrics; nothing it does takes longer than its timeout."""
+    if settings.exporter("metrics") == "console":
+        return _console("metrics")
+    if settings.protocol_of("metrics") == "http/protobuf":
+        return _over_http(settings, "metrics").exporter
+    endpoint = _endpoint(settings, "metrics")
+    if endpoint is None:
+        return _official("metrics", "grpc")()
+    return _official("metrics", "grpc")(endpoint=endpoint, insecure=endpoint.startswith("http://"))
 
 
 class ExporterSender:
     """Sends batches through one of the official exporters."""
 
-    def __init__(self, exporter: Any) -> None:
-        self._exporter = exporter
+    def __init__(self, exporter: Any, session: Any) -> None:
+        self.exporter = exporter
+        self._session = session
+        self.until: float | None = None
 
-    def send(self, batch: Sequence[Any]) -> str | None:
-        """``None`` if the collector acknowledged the batch, else ``export_failed``."""
-        result = self._exporter.export(batch)
-        return None if result.name == "SUCCESS" else "export_failed"
+    def send(self, batch: Sequence[Any]) -> Outcome:
+        """Export once; what came of it."""
+        if self._session is None:
+            return of_count(self.exporter.export(batch))
+        self._session.until = self.until
+        self._session.take()
+        result = self.exporter.export(batch)
+        outcome: Outcome | None = self._session.take()
+        if outcome is None:
+            # It did not come to a request: something in the batch cannot be encoded, or it is larger than exporters send.
+            return of_count(result) if result.name == "SUCCESS" else Outcome(Verdict.REJECTED, "encoding")
+        return outcome
 
     def shutdown(self) -> None:
-        """Let go of connections; a retry that waits is given up."""
-        self._exporter.shutdown()
+        """Let go of connections."""
+        self.exporter.shutdown()
+
+
+def _over_http(settings: Settings, signal: str) -> ExporterSender:
+    from otel_agentlog.export.http import ReportingSession
+
+    session = ReportingSession(signal)
+    endpoint = _endpoint(settings, signal)
+    make = _official(signal, "http/protobuf")
+    exporter = make(session=session) if endpoint is None else make(endpoint=endpoint, session=session)
+    return ExporterSender(exporter, session)
+
+
+def _endpoint(settings: Settings, signal: str) -> str | None:
+    """The URL for a signal; ``None`` if the exporter's default is meant."""
+    own: str | None = getattr(settings, f"{signal}_endpoint")
+    if own is not None or settings.endpoint is None or settings.protocol_of(signal) == "grpc":
+        return own or settings.endpoint
+    return f"{settings.endpoint.rstrip('/')}/v1/{signal}"
+
+
+def _official(signal: str, protocol: str) -> Any:
+    module, name = _MODULES[signal, protocol]
+    return getattr(importlib.import_module(module), name)
+
+
+def _console(signal: str) -> Any:
+    module, name = _CONSOLE[signal]
+    return getattr(importlib.import_module(module), name)()

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol, cast
 
 from opentelemetry import _logs, metrics, trace
 from opentelemetry._logs import LoggerProvider as LoggerProviderAPI
@@ -26,13 +25,17 @@ from opentelemetry.trace import ProxyTracerProvider
 from otel_agentlog._version import __version__
 from otel_agentlog.export import otlp
 from otel_agentlog.export.adopt import Adopt, AdoptSpans
+from otel_agentlog.export.catchup import Backlog, CatchUp, Nothing
 from otel_agentlog.export.cleaning import Clean
-from otel_agentlog.export.courier import Courier, Sender, Ticket
-from otel_agentlog.export.metrics import Metrics
+from otel_agentlog.export.courier import Courier
+from otel_agentlog.export.lane import Limits
+from otel_agentlog.export.metrics import Delivery, Metrics
+from otel_agentlog.export.otlp import Sender
+from otel_agentlog.export.parcels import Receipts, Ticket
 from otel_agentlog.export.semconv import ContentPolicy, Conventions, Profile
 from otel_agentlog.export.semconv_names import SCHEMA_URL
-from otel_agentlog.export.sink import CollectLogs, CollectSpans, ExportSink
-from otel_agentlog.model import FORMAT_VERSION, Line
+from otel_agentlog.export.sink import Books, CollectLogs, CollectSpans, ExportSink
+from otel_agentlog.model import FORMAT_VERSION, LOG, SPAN, Line, items_of
 from otel_agentlog.settings import SIGNALS, Settings
 
 SCOPE = "otel_agentlog"
@@ -59,75 +62,99 @@ class Telemetry:
         self,
         settings: Settings,
         *,
-        receipt: Callable[[Sequence[Ticket], str | None], None],
+        books: BooksAndReceipts,
         failed: Callable[[str, BaseException], None],
         adopt: Adopt = lambda context, start: None,
         clean: Clean | None = None,
+        backlog: Backlog | None = None,
     ) -> None:
         for signal in SIGNALS:
             otlp.check(settings, signal)
-        self._settings, self._receipt, self._failed = settings, receipt, failed
+        self._settings, self._books, self._failed = settings, books, failed
         self._adopt, self._clean = adopt, clean
         self.conventions = conventions_of(settings)
         self._metrics: Metrics | None = None
         self._meter_provider: MeterProvider | None = None
-        self._senders_by_signal = self._senders()
-        self.courier = Courier(
-            self._senders_by_signal,
-            receipt=self._on_receipt,
-            failed=failed,
-            queue_size=settings.queue_size,
-            batch_size=settings.batch_size,
-            delay_s=settings.send_delay_s,
-        )
         self.resource = Resource.create({"service.name": settings.service_name})
+        self.sends: tuple[str, ...] = ()
+        """The signals that reach a collector through our courier."""
+        self.elsewhere: tuple[str, ...] = ()
+        """The signals that somebody else's exporters take to a collector, without our knowing when."""
         self._join_metrics()
-        self._logger = self._join_logs()
-        self.sink = ExportSink(self.courier, self.conventions, self._metrics, self._logger)
-        self.tracer = self._join_traces()
+        traces, logs = self._find_traces(), self._find_logs()
+        self.courier = self._make_courier()
+        self._catch_up = CatchUp(self.courier, backlog or Nothing(), failed, others=settings.catch_up_days > 0)
+        logger = logs.get_logger(SCOPE, __version__, SCHEMA_URL) if logs is not None else None
+        self.sink = ExportSink(self.courier, self.conventions, self._metrics, logger, books, sends=self.sends)
+        self.active = bool(self.sends) or self._metrics is not None or logger is not None
+        """Whether anything leaves at all; without it nothing needs to be queued."""
+        self._collect(traces, logs)
+        self.tracer = traces.get_tracer(SCOPE, __version__, SCHEMA_URL)
+
+    def _make_courier(self) -> Courier:
+        settings = self._settings
+        limits = Limits(settings.batch_size, settings.queue_size, delay_s=settings.send_delay_s)
+
+        def maker(signal: str) -> Callable[[], Sender]:
+            return lambda: otlp.make_sender(settings, signal)
+
+        return Courier(
+            {signal: maker(signal) for signal in self.sends},
+            receipts=_Counted(self._books, lambda: self._metrics),
+            failed=self._failed,
+            dropped=lambda signal, count, reason: self._count_dropped(signal, count, reason),
+            limits=limits,
+            flushers=[self._flush_metrics] if "metrics" in _made else [],
+            on_calm=lambda: self._catch_up.on_calm(),
+        )
 
     # -- joining ----------------------------------------------------------------------------------------------------------
 
-    def _senders(self) -> Mapping[str, Callable[[], Sender]]:
-        def maker(signal: str) -> Callable[[], Sender]:
-            return lambda: otlp.ExporterSender(otlp.make_exporter(self._settings, signal))
-
-        return {signal: maker(signal) for signal in ("traces", "logs") if self._settings.exporter(signal) != "none"}
-
-    def _join_traces(self) -> trace.Tracer:
+    def _find_traces(self) -> trace.TracerProvider:
         provider = trace.get_tracer_provider()
-        made = _made.get("traces")
         if isinstance(provider, ProxyTracerProvider):
-            made = _made["traces"] = provider = TracerProvider(resource=self.resource, shutdown_on_exit=False)
+            provider = _made["traces"] = TracerProvider(resource=self.resource, shutdown_on_exit=False)
             trace.set_tracer_provider(provider)
-        own = provider is made
         if isinstance(provider, TracerProvider):
             self.resource = provider.resource
-            # Before the spans are collected: what was filed gives the span its ticket.
-            if provider not in _adopting:
-                provider.add_span_processor(AdoptSpans(self._adopt, SCOPE, self._failed))
-                _adopting.add(provider)
+            own = provider is _made.get("traces")
             if self._settings.exporter("traces") != "none" and (own or self._settings.endpoint_given):
-                provider.add_span_processor(CollectSpans(self.courier, self.sink.ticket_of, self._clean, only_own=not own))
-        return provider.get_tracer(SCOPE, __version__, SCHEMA_URL)
+                self.sends = (*self.sends, "traces")
+            elif not own:
+                self.elsewhere = (*self.elsewhere, "traces")
+        return provider
 
-    def _join_logs(self) -> _logs.Logger | None:
+    def _find_logs(self) -> LoggerProviderAPI | None:
         provider: LoggerProviderAPI = _logs.get_logger_provider()
-        made = _made.get("logs")
+        wanted = self._settings.exporter("logs") != "none"
         # The logs API has no public name for the provider that stands in until one is set.
         if type(provider).__name__ == "ProxyLoggerProvider":
-            if self._settings.exporter("logs") == "none":
+            if not wanted:
                 return None
-            made = _made["logs"] = provider = LoggerProvider(resource=self.resource, shutdown_on_exit=False)
+            provider = _made["logs"] = LoggerProvider(resource=self.resource, shutdown_on_exit=False)
             _logs.set_logger_provider(provider)
-        if provider is made and isinstance(provider, LoggerProvider) and self._settings.exporter("logs") != "none":
-            provider.add_log_record_processor(CollectLogs(self.courier, lambda: self.sink.current_ticket, self._clean))
-        return provider.get_logger(SCOPE, __version__, SCHEMA_URL)
+        if provider is not _made.get("logs"):
+            self.elsewhere = (*self.elsewhere, "logs")
+        elif wanted:
+            self.sends = (*self.sends, "logs")
+        return provider
+
+    def _collect(self, traces: trace.TracerProvider, logs: LoggerProviderAPI | None) -> None:
+        if isinstance(traces, TracerProvider):
+            # Before the spans are collected: what was filed gives the span its ticket.
+            if traces not in _adopting:
+                traces.add_span_processor(AdoptSpans(self._adopt, SCOPE, self._failed))
+                _adopting.add(traces)
+            if "traces" in self.sends:
+                only_own = traces is not _made.get("traces")
+                traces.add_span_processor(CollectSpans(self.courier, self.sink, self._clean, only_own=only_own))
+        if isinstance(logs, LoggerProvider) and "logs" in self.sends:
+            logs.add_log_record_processor(CollectLogs(self.courier, self.sink, self._clean))
 
     def _join_metrics(self) -> None:
         provider: MeterProviderAPI = metrics.get_meter_provider()
         if not isinstance(provider, MeterProvider) and self._settings.exporter("metrics") != "none":
-            reader = PeriodicExportingMetricReader(otlp.make_exporter(self._settings, "metrics"))
+            reader = PeriodicExportingMetricReader(otlp.make_metric_exporter(self._settings))
             provider = self._meter_provider = MeterProvider([reader], resource=self.resource, shutdown_on_exit=False)
             metrics.set_meter_provider(provider)
             _made["metrics"] = provider
@@ -136,21 +163,27 @@ class Telemetry:
 
     # -- running ----------------------------------------------------------------------------------------------------------
 
-    def _on_receipt(self, signal: str, tickets: Sequence[Ticket], reason: str | None) -> None:
-        self._receipt(tickets, reason)
+    def _count_dropped(self, signal: str, count: int, reason: str) -> None:
         if self._metrics is not None:
-            word = "span" if signal == "traces" else "log"
-            self._metrics.on_delivery(word, "delivered" if reason is None else "dropped", len(tickets), reason)
+            self._metrics.on_delivery(SPAN if signal == "traces" else LOG, "dropped", count, reason)
 
     def count_dropped(self, items: int, reason: str) -> None:
         """Count items that will not be sent, of whatever signal."""
         if self._metrics is not None:
             self._metrics.on_delivery(None, "dropped", items, reason)
 
-    @property
-    def active(self) -> bool:
-        """Whether anything leaves at all; without it nothing needs to be queued."""
-        return bool(self._senders_by_signal) or self._metrics is not None or self._logger is not None
+    def count_items(self, line: Line) -> int:
+        """How many items a line completes whose delivery we know of."""
+        kinds = items_of(line, self.conventions.content_policy, self.conventions.content_on)
+        if not self.elsewhere:
+            return len(kinds)
+        return sum(("traces" if kind == SPAN else "logs") not in self.elsewhere for kind in kinds)
+
+    def start(self) -> None:
+        """Begin to send; until now nothing was done that takes a network."""
+        if self.sends:
+            self.courier.start()
+            self._catch_up.start()
 
     def process_line(self) -> Line:
         """The line with which each writer introduces itself: resource, scope and policy of what it will write."""
@@ -168,41 +201,57 @@ class Telemetry:
             "profile": self._settings.profile,
             "resource": dict(self.resource.attributes),
             "scope": {"name": SCOPE, "version": __version__, "schema_url": SCHEMA_URL},
+            **({"elsewhere": list(self.elsewhere)} if self.elsewhere else {}),
         }
 
     def flush(self, timeout_s: float) -> bool:
         """Send what is queued, all signals within one deadline; whether that was done in time."""
         deadline = time.monotonic() + timeout_s
         done = self.courier.flush(timeout_s)
-        provider = _made.get("metrics")
-        if isinstance(provider, MeterProvider):
-            left_s = max(0.0, deadline - time.monotonic())
-            done = _in_time(lambda: provider.force_flush(int(left_s * 1000)), left_s) and done
-        return done
+        return self._catch_up.finish(deadline) and done
 
     def shutdown(self, timeout_s: float) -> bool:
         """Send what is queued, all signals within one deadline, and stop what was started here."""
         deadline = time.monotonic() + timeout_s
+        self.courier.hurry(deadline)
         done = self.flush(timeout_s)
-        return self.courier.shutdown(max(0.1, deadline - time.monotonic())) and done
+        self._catch_up.last_look(deadline)
+        self._catch_up.stop()
+        # Everything was tried, or the time is over: what came in between is tried for as long as there is any left.
+        return self.courier.shutdown(max(0.0, deadline - time.monotonic())) and done
+
+    def _flush_metrics(self, timeout_s: float) -> None:
+        provider = _made.get("metrics")
+        if isinstance(provider, MeterProvider):
+            provider.force_flush(int(timeout_s * 1000))
 
 
-def _in_time(work: Callable[[], object], timeout_s: float) -> bool:
-    """Do work that may take longer than it promises; whether it was done in time."""
-    ended, worked = threading.Event(), threading.Event()
+class BooksAndReceipts(Books, Receipts, Protocol):
+    """Where it is noted what became of items."""
 
-    def run() -> None:
-        try:
-            work()
-            worked.set()
-        except Exception:  # noqa: BLE001, S110 - the SDK raises where it could not flush in time; the answer is no
-            pass
-        finally:
-            ended.set()
 
-    try:
-        threading.Thread(target=run, name="agentlog-flush", daemon=True).start()
-    except RuntimeError:
-        return False  # the interpreter is shutting down and starts no threads
-    ended.wait(timeout_s)
-    return worked.is_set()
+class _Counted:
+    """Receipts that are counted in metrics, too."""
+
+    def __init__(self, receipts: Receipts, metrics: Callable[[], Metrics | None]) -> None:
+        self._receipts, self._metrics = receipts, metrics
+
+    def delivered(self, tickets: Sequence[Ticket], rejected: int, message: str) -> None:
+        self._receipts.delivered(tickets, rejected, message)
+        self._count(tickets[rejected:], "delivered", None)
+        self._count(tickets[:rejected], "dropped", "rejected")
+
+    def rejected(self, tickets: Sequence[Ticket], reason: str, message: str) -> None:
+        self._receipts.rejected(tickets, reason, message)
+        self._count(tickets, "dropped", reason)
+
+    def left(self, tickets: Sequence[Ticket]) -> None:
+        self._receipts.left(tickets)
+
+    def _count(self, tickets: Sequence[Ticket], event: Delivery, reason: str | None) -> None:
+        metrics = self._metrics()
+        if metrics is not None:
+            spans = sum(ticket.kind == SPAN for ticket in tickets)
+            for signal, count in ((SPAN, spans), (LOG, len(tickets) - spans)):
+                if count:
+                    metrics.on_delivery(signal, event, count, reason)

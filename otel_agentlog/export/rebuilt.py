@@ -58,8 +58,9 @@ def readable_span(record: Any) -> ReadableSpan:
     )
 
 
-def readable_log(record: Any, time_ns: int) -> ReadableLogRecord:
+def readable_log(record: Any, time_ns: int | None = None) -> ReadableLogRecord:
     """A log record from its line (``store.LogRecordLine``), under the settings of the process that recorded it."""
+    time_ns = record.time_ns if time_ns is None else time_ns
     origin = record.origin
     conventions = _conventions(origin.profile, record.content_policy, frozenset(origin.content_on))
     fields = fields_of(record.kind, record.line, record.start, conventions)

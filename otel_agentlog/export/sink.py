@@ -5,7 +5,9 @@ The calling thread only queues; everything else happens on the courier's thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
 
 from opentelemetry import trace
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
@@ -15,17 +17,31 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, format_span_id
 
 from otel_agentlog.export.cleaning import Clean, cleaned_log, cleaned_span
-from otel_agentlog.export.courier import Courier, Item, Ticket
+from otel_agentlog.export.courier import Courier
 from otel_agentlog.export.metrics import Metrics
+from otel_agentlog.export.parcels import Item, Ticket, size_of
 from otel_agentlog.export.records import LogFields, details_event_fields, exception_fields, log_fields
 from otel_agentlog.export.semconv import Conventions
-from otel_agentlog.model import DETAILS, EXCEPTION, SPAN, Envelope, Line, items_of
+from otel_agentlog.model import DETAILS, EXCEPTION, LOG, SPAN, Envelope, Line, items_of
 
 OWN_SCOPE = "otel_agentlog"
 """Instrumentation scope of everything recorded here; it was cleaned before it came here."""
 
 MAX_OPEN = 100_000
 """Spans that wait for their end before they are sent; a leak of spans must not become a leak of memory."""
+
+_SPAN_OF_OTHERS = Ticket(kind=SPAN)
+_OF_OTHERS = Item("logs", None, Ticket(kind=LOG))
+
+
+class Books(Protocol):
+    """Where it is noted what the sampler left out; called on the courier's thread."""
+
+    def unsampled(self, tickets: Sequence[Ticket]) -> None:
+        """These are not to be sent, unless their task turns out to be worth it."""
+
+    def ended(self, home: Any) -> None:
+        """A task ended: now it can be told whether it was."""
 
 
 def span_context_of(line: Line) -> Context:
@@ -57,44 +73,87 @@ class ExportSink:
 
     name = "export"
 
-    def __init__(self, courier: Courier, conventions: Conventions, metrics: Metrics | None, logger: Logger | None) -> None:
+    def __init__(
+        self,
+        courier: Courier,
+        conventions: Conventions,
+        metrics: Metrics | None,
+        logger: Logger | None,
+        books: Books,
+        *,
+        sends: Collection[str],
+    ) -> None:
+        """``sends`` are the signals that go out through this courier."""
         self._courier, self._conventions, self._metrics, self._logger = courier, conventions, metrics, logger
+        self._books = books
+        self._sends_spans, self._sends_logs = "traces" in sends, "logs" in sends
         self._tickets: dict[str, Ticket] = {}
         self._ai_starts: dict[str, Line] = {}
-        self.current_ticket = Ticket(None, None)
-        """The ticket of the log record that is being emitted; only used on the courier's thread."""
+        self.current = Item("logs", None)
+        """What the log record becomes that is being emitted; only used on the courier's thread."""
 
     def __call__(self, envelope: Envelope) -> None:
         if envelope.webhook:
             return
         line = envelope.line
-        if line.get("phase") == "end" and len(self._tickets) < MAX_OPEN:
-            self._tickets[line["span_id"]] = self._ticket(envelope)
-        self._courier.do(lambda: self._work(envelope))
+        kinds = items_of(line, self._conventions.content_policy, self._conventions.content_on)
+        # A line that could not be written has no home: what is made of it is sent now or never.
+        home = envelope.task.home if envelope.task is not None and envelope.kept else None
+        sampled = home is None or _is_sampled(envelope)
+        tickets = {kind: Ticket(home, line.get("event_id"), kind) for kind in kinds}
+        if SPAN in tickets and sampled and self._sends_spans:
+            self._expect(line["span_id"], tickets[SPAN])
+        if not self._courier.do(lambda: self._work(envelope, tickets, sampled), size_of(None, line)):
+            self._courier.leave("logs", [ticket for kind, ticket in tickets.items() if kind != SPAN])
+
+    def _expect(self, span_id: str, ticket: Ticket) -> None:
+        """The span of this line ends in a moment."""
+        if len(self._tickets) >= MAX_OPEN:
+            # Spans that never came, whatever became of them: their lines are in the folder.
+            forgotten = self._tickets.pop(next(iter(self._tickets)), None)
+            self._courier.leave("traces", [forgotten] if forgotten is not None else [])
+        self._tickets[span_id] = ticket
 
     def ticket_of(self, span: ReadableSpan) -> Ticket | None:
         """The ticket of one of our own spans; ``None`` for a foreign one."""
         context = span.get_span_context()
         return None if context is None else self._tickets.pop(format_span_id(context.span_id), None)
 
-    def _ticket(self, envelope: Envelope) -> Ticket:
-        home = envelope.task.home if envelope.task is not None else None
-        return Ticket(home, envelope.line.get("event_id"))
+    def unsampled(self, ticket: Ticket) -> None:
+        """A span that was recorded is not to be sent."""
+        self._courier.do(lambda: self._books.unsampled([ticket]))
 
-    def _work(self, envelope: Envelope) -> None:
+    def _work(self, envelope: Envelope, tickets: Mapping[str, Ticket], sampled: bool) -> None:
         line = envelope.line
         if self._metrics is not None:
-            intervals = (envelope.payload or {}).get("chunk_intervals_ms", ())
-            self._metrics.on_line(line, envelope.context, intervals)
-            spans = int(line.get("phase") == "end")
-            for signal, count in (("span", spans), ("log", envelope.items - spans)):
-                if count > 0:
-                    self._metrics.on_delivery(signal, "recorded", count)
-        if self._logger is not None:
-            self.current_ticket = self._ticket(envelope)
-            for _, fields in records_of(line, self._conventions, self._ai_starts):
+            self._measure(self._metrics, envelope, tickets)
+        if not sampled:
+            # Logs of a task go where its spans go: it is left out, or sent, as a whole.
+            self._books.unsampled([ticket for kind, ticket in tickets.items() if self._is_sent(kind)])
+        elif self._logger is not None:
+            for kind, fields in records_of(line, self._conventions, self._ai_starts):
+                self.current = Item("logs", None, tickets[kind], size_of(fields.body, fields.attributes))
                 emit(self._logger, fields, line, envelope.time_ns)
-            self.current_ticket = Ticket(None, None)
+            self.current = _OF_OTHERS
+        if line.get("type") == "task" and line.get("phase") == "end" and envelope.task is not None:
+            self._books.ended(envelope.task.home)
+
+    def _is_sent(self, kind: str) -> bool:
+        return self._sends_spans if kind == SPAN else self._sends_logs
+
+    def _measure(self, metrics: Metrics, envelope: Envelope, tickets: Mapping[str, Ticket]) -> None:
+        intervals = (envelope.payload or {}).get("chunk_intervals_ms", ())
+        metrics.on_line(envelope.line, envelope.context, intervals)
+        for kind in tickets:
+            metrics.on_delivery(SPAN if kind == SPAN else LOG, "recorded")
+
+
+def _is_sampled(envelope: Envelope) -> bool:
+    """Whether the span that a line was recorded in was chosen to be sent; outside of every span there is no choice."""
+    if envelope.context is None:
+        return True
+    context = trace.get_current_span(envelope.context).get_span_context()
+    return context.trace_flags.sampled if context.is_valid else True
 
 
 def records_of(line: Line, conventions: Conventions, ai_starts: dict[str, Line]) -> list[tuple[str, LogFields]]:
@@ -120,23 +179,26 @@ def fields_of(kind: str, line: Line, start: Line | None, conventions: Convention
 class CollectSpans(SpanProcessor):
     """Takes finished, sampled spans to the courier."""
 
-    def __init__(
-        self, courier: Courier, ticket_of: Callable[[ReadableSpan], Ticket | None], clean: Clean | None, *, only_own: bool
-    ) -> None:
-        self._courier, self._ticket_of, self._clean, self._only_own = courier, ticket_of, clean, only_own
+    def __init__(self, courier: Courier, sink: ExportSink, clean: Clean | None, *, only_own: bool) -> None:
+        self._courier, self._sink, self._clean, self._only_own = courier, sink, clean, only_own
 
     def on_end(self, span: ReadableSpan) -> None:
-        ticket = self._ticket_of(span)
-        context = span.get_span_context()
-        if context is None or not context.trace_flags.sampled or (ticket is None and self._only_own):
+        ticket, context = self._sink.ticket_of(span), span.get_span_context()
+        if context is None or (ticket is None and self._only_own):
             return
-        ticket = ticket or Ticket(None, None)
+        if not context.trace_flags.sampled:
+            if ticket is not None:
+                self._sink.unsampled(ticket)
+            return
         clean, scope = self._clean, span.instrumentation_scope
         if clean is None or (scope is not None and scope.name == OWN_SCOPE and not span.events):
-            self._courier.put(Item("traces", span, ticket))
+            self._put(span, ticket)
         else:
             # What others put on spans was not cleaned by us yet; that takes time, so the courier's thread does it.
-            self._courier.do(lambda: self._courier.put(Item("traces", cleaned_span(span, clean), ticket)))
+            self._courier.do(lambda: self._put(cleaned_span(span, clean), ticket), size_of(None, span.attributes))
+
+    def _put(self, span: ReadableSpan, ticket: Ticket | None) -> None:
+        self._courier.put(Item("traces", span, ticket or _SPAN_OF_OTHERS, size_of(None, span.attributes)))
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._courier.flush(timeout_millis / 1000)
@@ -145,15 +207,18 @@ class CollectSpans(SpanProcessor):
 class CollectLogs(LogRecordProcessor):
     """Takes log records of every logger to the courier."""
 
-    def __init__(self, courier: Courier, current_ticket: Callable[[], Ticket], clean: Clean | None) -> None:
-        self._courier, self._current_ticket, self._clean = courier, current_ticket, clean
+    def __init__(self, courier: Courier, sink: ExportSink, clean: Clean | None) -> None:
+        self._courier, self._sink, self._clean = courier, sink, clean
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         clean, scope = self._clean, log_record.instrumentation_scope
-        if clean is None or (scope is not None and scope.name == OWN_SCOPE):
-            self._courier.put(Item("logs", log_record, self._current_ticket()))
+        if scope is not None and scope.name == OWN_SCOPE:
+            self._courier.put(replace(self._sink.current, data=log_record))
+        elif clean is None:
+            self._courier.put(replace(_OF_OTHERS, data=log_record))
         else:
-            self._courier.do(lambda: self._courier.put(Item("logs", cleaned_log(log_record, clean), Ticket(None, None))))
+            size = size_of(log_record.log_record.body, log_record.log_record.attributes)
+            self._courier.do(lambda: self._courier.put(replace(_OF_OTHERS, data=cleaned_log(log_record, clean))), size)
 
     def shutdown(self) -> None:
         """The courier is shut down by whoever made it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -84,8 +84,7 @@ class Recorder:
         price: Callable[..., Any] | None = None,
         preload: Callable[[], object] | None = None,
         new_guard: Callable[[], Guard] | None = None,
-        content_policy: str = "off",
-        content_on: Collection[str] = ("span",),
+        count_items: Callable[[Line], int] = lambda line: count_items(line, "off"),
         find_task: Callable[[str], Mapping[str, Any]] = lambda task_id: {},
         find_input: Callable[[str], Any] = lambda task_id: None,
     ) -> None:
@@ -99,7 +98,7 @@ class Recorder:
         self._preload = preload
         self.new_guard = new_guard
         """Makes what redacts a stream of text."""
-        self._content = content_policy, content_on
+        self._count_items = count_items
         self.find_input = find_input
         """What a task was asked, from ``01-input.json``."""
         self.find_task = find_task
@@ -164,7 +163,7 @@ class Recorder:
 
     def deliver(self, envelope: Envelope) -> None:
         """Hand a cleaned line to every sink; one that fails costs only itself."""
-        envelope.items = 0 if envelope.webhook else count_items(envelope.line, *self._content)
+        envelope.items = 0 if envelope.webhook else self._count_items(envelope.line)
         for sink in self.sinks:
             try:
                 sink(envelope)

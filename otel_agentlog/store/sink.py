@@ -44,13 +44,16 @@ class FolderSink:
         *,
         durability: str = "process",
         failed: Callable[[str, BaseException], None] = lambda where, error: None,
+        recorded: Callable[[Envelope], None] = lambda envelope: None,
     ) -> None:
-        """`failed` is told of whole files that could not be written yet, and of what could not be brought to the disk."""
+        """`failed` is told of whole files that could not be written yet, and of what could not be brought to the disk;
+        `recorded` of every line of a task, kept or lost."""
         self.root = root
         self._opened = opened
         self._process_line = process_line
         self._application_log = application_log
         self._syncer = Syncer(durability, failed)
+        self._recorded = recorded
 
     def __call__(self, envelope: Envelope) -> None:
         """Keep a line. Raises `OSError` if it is lost."""
@@ -62,9 +65,12 @@ class FolderSink:
         folder = self.folder(task)
         # The line and the whole files do not need each other: each is tried whatever becomes of the other.
         self._whole_files(self._before, folder, task, envelope)
+        envelope.kept = False
         try:
             folder.append(envelope)
+            envelope.kept = True
         finally:
+            self._recorded(envelope)
             self._whole_files(self._after, folder, task, envelope)
 
     def folder(self, task: TaskRef) -> TaskFolder:

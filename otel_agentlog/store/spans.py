@@ -31,6 +31,12 @@ class Origin:
     profile: str = "latest"
     pid: int | None = None
     host: str | None = None
+    courier: str | None = None
+    """The presence of the process, as long as it delivers what it recorded itself."""
+    sends: tuple[str, ...] = ()
+    """The signals (``traces``, ``logs``) it delivers itself."""
+    elsewhere: tuple[str, ...] = ()
+    """The signals that reach a collector by somebody else's exporters, without our knowing when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,11 @@ class SpanRecord:
     start_lost: bool = False
     """Whether only the end line is there: kind and parent are unknown, the start follows from the duration."""
 
+    @property
+    def sampled(self) -> bool:
+        """Whether it was chosen to be sent when it began."""
+        return bool(self.trace_flags & 1)
+
 
 @dataclass(frozen=True, slots=True)
 class LogRecordLine:
@@ -97,10 +108,14 @@ class LogRecordLine:
     origin: Origin = field(default=Origin(), compare=False)
     start: Line | None = None
     """The start line of the AI call, for ``details``."""
+    time_ns: int = field(default=0, compare=False)
+    """The line's time as Unix nanoseconds."""
+    sampled: bool = field(default=True, compare=False)
+    """Whether the span it belongs to was chosen to be sent."""
 
     @property
     def event_id(self) -> str | None:
-        """Of the line."""
+        """Of its line."""
         event_id = self.line.get("event_id")
         return event_id if isinstance(event_id, str) else None
 

@@ -50,6 +50,7 @@ class _Rebuilder:
         self._said: dict[str, Line] = {}
         """Start lines of open AI calls that are told in full by an event."""
         self._ended: set[str] = set()
+        self._unsampled: set[str] = set()
         self._stages: dict[str, list[SpanEvent]] = {}
         self._time_ns = 0
 
@@ -101,7 +102,9 @@ class _Rebuilder:
     def _start(self, line: Line, origin: Origin) -> None:
         span_id = text(line, "span_id")
         if span_id is not None and span_id not in self._open and span_id not in self._ended:
-            self._open[span_id] = self._span(line, origin, self._time(line))
+            span = self._open[span_id] = self._span(line, origin, self._time(line))
+            if not span.sampled:
+                self._unsampled.add(span_id)
             if line.get("type") == "ai_request" and "event" in origin.content_on:
                 self._said[span_id] = line
 
@@ -172,7 +175,8 @@ class _Rebuilder:
     def _log(self, line: Line, origin: Origin, kind: str, start: Line | None = None) -> LogRecordLine:
         whole, asked = (None if each is None else with_artifacts(each, self._task) for each in (line, start))
         scope = _scope(line.get("scope"), origin.scope)
-        return LogRecordLine(whole or {}, origin.resource, scope, origin.content_policy, kind, origin, asked)
+        time_ns, sampled = self._time(line), line.get("span_id") not in self._unsampled
+        return LogRecordLine(whole or {}, origin.resource, scope, origin.content_policy, kind, origin, asked, time_ns, sampled)
 
     def _decoded(self, line: Line, *keys: str) -> dict[str, Any]:
         return {key: decoded(with_artifacts(line[key], self._task)) for key in keys if key in line}
@@ -190,16 +194,19 @@ def _origin(line: Line) -> Origin:
         resource=mapping(line, "resource"),
         scope=_scope(line.get("scope"), Scope()),
         content_policy=text(line, "content_policy") or "off",
-        content_on=tuple(place for place in _list(line, "content_on", ["span"]) if isinstance(place, str)),
+        content_on=_words(line, "content_on", ("span",)),
         profile=text(line, "profile") or "latest",
         pid=pid if type(pid) is int else None,
         host=text(line, "host"),
+        courier=text(line, "courier"),
+        sends=_words(line, "sends", ()),
+        elsewhere=_words(line, "elsewhere", ()),
     )
 
 
-def _list(line: Line, key: str, default: list[Any]) -> list[Any]:
+def _words(line: Line, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
     value = line.get(key)
-    return value if isinstance(value, list) else default
+    return tuple(word for word in value if isinstance(word, str)) if isinstance(value, list) else default
 
 
 _UNKNOWN = Origin()

@@ -1,0 +1,115 @@
+"""Threads that do what may take its time, so that the courier's own never waits for a network.
+
+A hand is made when it is first needed, does one thing after another, and can be left behind if it gets stuck.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from queue import SimpleQueue
+
+from opentelemetry import context as otel_context
+
+from otel_agentlog.export.isolate import Parts, deliver
+from otel_agentlog.export.otlp import Sender
+from otel_agentlog.export.outcome import Outcome, Verdict
+from otel_agentlog.export.parcels import Item
+from otel_agentlog.export.suppress import suppressed
+
+Work = Callable[[], None]
+
+_buried: list[object] = []
+"""What must neither be used nor closed: senders of a parent process, whose destructors would speak on its connections, and those
+of a hand that is stuck."""
+
+
+class Hand:
+    """Does what it is given, in order; what is given must not raise."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def do(self, work: Work) -> None:
+        """Have something done; at the end of the interpreter, where no threads begin, it is done here and now."""
+        if self._thread is None or not self._thread.is_alive():
+            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                work()
+                return
+            self._thread = thread
+        self._queue.put(work)
+
+    def stop(self) -> None:
+        """End the thread when it has done what it was given."""
+        if self._thread is not None:
+            self._queue.put(None)
+
+    def _run(self) -> None:
+        otel_context.attach(suppressed())
+        while (work := self._queue.get()) is not None:
+            work()
+
+
+class SendingHands:
+    """One hand and one sender for each signal; the sender is made by its hand, when there is something to send."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Sender]], failed: Callable[[str, BaseException], None]) -> None:
+        self._makers, self._failed = makers, failed
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._hands = {signal: Hand(f"agentlog-{signal}") for signal in self._makers}
+        self._senders: dict[str, Sender] = {}
+        self._until: float | None = None
+
+    def forget(self) -> None:
+        """In the child of a fork: it has neither the threads nor a right to the parent's connections."""
+        _buried.append((self._hands, self._senders))
+        self._begin_anew()
+
+    def send(self, signal: str, items: Sequence[Item], trusted: bool, told: Callable[[Parts[Item]], None]) -> None:
+        """Have items sent; ``told`` is told what became of them, by the hand. Raises nothing."""
+
+        def work() -> None:
+            parts: Parts[Item] = [(items, Outcome(Verdict.LATER, "export_failed"))]
+            try:
+                sender = self._sender(signal)
+                parts = deliver(lambda part: sender.send([item.data for item in part]), items, trusted=trusted)
+            except BaseException as error:  # noqa: BLE001 - whatever an exporter raises must not end its hand
+                self._failed("export", error)
+            told(parts)
+
+        self._hands[signal].do(work)
+
+    def _sender(self, signal: str) -> Sender:
+        if signal not in self._senders:
+            self._senders[signal] = self._makers[signal]()
+        sender = self._senders[signal]
+        sender.until = self._until
+        return sender
+
+    def hurry(self, until: float) -> None:
+        """No request may take longer than until this moment on the monotonic clock."""
+        self._until = until
+        for sender in list(self._senders.values()):
+            sender.until = until
+
+    def leave_behind(self, signal: str) -> None:
+        """Give up a hand that does not come back; the next one makes a sender of its own."""
+        _buried.append((self._hands[signal], self._senders.pop(signal, None)))
+        self._hands[signal] = Hand(f"agentlog-{signal}")
+
+    def stop(self) -> None:
+        """End the threads and let go of the connections."""
+        for hand in self._hands.values():
+            hand.stop()
+        for sender in self._senders.values():
+            try:
+                sender.shutdown()
+            except Exception as error:  # noqa: BLE001 - exporters are others' code
+                self._failed("export", error)

@@ -1,0 +1,227 @@
+"""One signal's way to the collector: what waits, what is under way, when to try again. No threads and no clock of its own here.
+
+Owned by the courier's thread alone. Live items come first; parcels from folders go when nothing else is waiting. What does not
+fit, or what the collector does not take as things stand, is left in its folder: being here saves reading it again, no more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from otel_agentlog.export.breaker import Breaker
+from otel_agentlog.export.isolate import Parts
+from otel_agentlog.export.outcome import Outcome, Verdict
+from otel_agentlog.export.parcels import Item, Receipts, Ticket
+
+BATCH_BYTES = 3 * 1024 * 1024
+"""A batch is closed at about this size: below the 4 MiB that gRPC servers take by default."""
+
+NOT_NOW = Outcome(Verdict.LATER, "not_now")
+"""What is said of a parcel while the collector is left alone."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is sent at once, and how much waits in memory."""
+
+    batch_items: int = 512
+    queue_items: int = 20_000
+    queue_bytes: int = 64 * 1024 * 1024
+    delay_s: float = 1.0
+    """Longest time an item waits for company."""
+
+
+@dataclass(eq=False)
+class Parcel:
+    """Items that are sent together; from a folder if somebody waits for what becomes of them."""
+
+    items: Sequence[Item]
+    told: Callable[[Parts[Item]], None] | None = None
+    sent_at: float = field(default=0.0)
+
+
+class Lane:
+    """What waits for one signal."""
+
+    def __init__(
+        self,
+        signal: str,
+        limits: Limits,
+        receipts: Receipts,
+        dropped: Callable[[str, int, str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``dropped`` is told signal, number and reason of items that are lost, as they have no folder."""
+        self.signal = signal
+        self.breaker = Breaker(clock)
+        self.busy: Parcel | None = None
+        self._limits, self._receipts, self._dropped, self._clock = limits, receipts, dropped, clock
+        self._waiting: deque[Item] = deque()
+        self._bytes = 0
+        self._since = 0.0
+        """When the oldest waiting item came."""
+        self._parcels: deque[Parcel] = deque()
+        self._added = self._settled = 0
+        self._pushed_to = 0
+        """All items up to this one are to be tried now."""
+
+    # -- what comes in ----------------------------------------------------------------------------------------------------
+
+    def add(self, item: Item) -> None:
+        """Take a live item, or leave it in its folder."""
+        if len(self._waiting) >= self._limits.queue_items or self._bytes + item.size_bytes > self._limits.queue_bytes:
+            self.leave((item.ticket,), "queue_full")
+            return
+        self._added += 1
+        if not self._waiting:
+            self._since = self._clock()
+        self._waiting.append(item)
+        self._bytes += item.size_bytes
+
+    def offer(self, parcel: Parcel) -> None:
+        """Take a parcel from a folder, or say at once that it cannot be sent now."""
+        self._parcels.append(parcel)
+        if self.busy is None and not self.breaker.ready:
+            self._return_parcels()
+
+    def _return_parcels(self) -> None:
+        parcels, self._parcels = self._parcels, deque()
+        for parcel in parcels:
+            if parcel.told is not None:
+                parcel.told([(parcel.items, NOT_NOW)])
+
+    def push(self) -> None:
+        """Try everything that waits now, not later."""
+        self._pushed_to = self._added
+        if not self.breaker.answered:
+            # Nobody was there; one look whether somebody is now costs nothing.
+            self.breaker.until = 0.0
+
+    @property
+    def pushed(self) -> bool:
+        """Whether all was tried that was to be."""
+        return self._settled >= self._pushed_to
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing waits here and the collector may be spoken to."""
+        return self.busy is None and not self._waiting and not self._parcels and self.breaker.ready
+
+    @property
+    def waiting(self) -> int:
+        """Live items that wait or are under way."""
+        return self._added - self._settled
+
+    # -- what goes out ----------------------------------------------------------------------------------------------------
+
+    def next(self) -> Parcel | None:
+        """The parcel to send now, if there is one; it is under way from here on."""
+        if self.busy is not None or not self.breaker.ready:
+            return None
+        if self._due_at() <= self._clock():
+            self.busy = Parcel(self._batch())
+        elif self._parcels:
+            self.busy = self._parcels.popleft()
+        if self.busy is not None:
+            self.busy.sent_at = self._clock()
+        return self.busy
+
+    def wake_at(self) -> float:
+        """When `next` may have something, on the clock; infinity if only news can change that."""
+        if self.busy is not None:
+            return float("inf")
+        if not self.breaker.ready:
+            return self.breaker.until
+        return 0.0 if self._parcels else self._due_at()
+
+    def _due_at(self) -> float:
+        if not self._waiting:
+            return float("inf")
+        enough = len(self._waiting) >= self._limits.batch_items or self._bytes >= BATCH_BYTES
+        return 0.0 if enough or not self.pushed else self._since + self._limits.delay_s
+
+    def _batch(self) -> Sequence[Item]:
+        batch: list[Item] = []
+        size = 0
+        while self._waiting and len(batch) < self._limits.batch_items and (size < BATCH_BYTES or not batch):
+            item = self._waiting.popleft()
+            batch.append(item)
+            size += item.size_bytes
+        self._bytes -= size
+        self._since = self._clock()
+        return batch
+
+    # -- what came of it --------------------------------------------------------------------------------------------------
+
+    def came_back(self, parcel: Parcel, parts: Parts[Item]) -> None:
+        """Note what became of a parcel."""
+        if self.busy is not parcel:
+            return
+        self.busy = None
+        self._judge(parts)
+        if parcel.told is not None:
+            parcel.told(parts)
+        else:
+            for items, outcome in reversed(parts):
+                self._settle(items, outcome)
+        if not self.breaker.ready:
+            self._return_parcels()
+
+    def _judge(self, parts: Parts[Item]) -> None:
+        if any(outcome.verdict is Verdict.DELIVERED for _, outcome in parts):
+            self.breaker.succeeded()
+        for items, outcome in parts:
+            alone = outcome.verdict is Verdict.BROKEN and len(items) == 1 and self.breaker.trusted
+            if outcome.verdict in (Verdict.LATER, Verdict.REFUSED, Verdict.BROKEN) and not alone:
+                self.breaker.failed(outcome)
+                if outcome.verdict is not Verdict.LATER or not outcome.answered:
+                    # Trying again while somebody waits for the end would make them wait for nothing.
+                    self._pushed_to = 0
+                return
+
+    def _settle(self, items: Sequence[Item], outcome: Outcome) -> None:
+        verdict, tickets = outcome.verdict, [item.ticket for item in items]
+        if verdict is Verdict.DELIVERED:
+            self._receipts.delivered(tickets, min(outcome.rejected, len(items)), outcome.message)
+        elif verdict in (Verdict.REJECTED, Verdict.TOO_LARGE):
+            self._receipts.rejected(tickets, outcome.reason, outcome.message)
+        elif verdict is Verdict.REFUSED:
+            self.leave(tickets, outcome.reason)
+        elif verdict is Verdict.BROKEN and self.breaker.ready:
+            pass  # it stays pending in its folder; sent again from here it would break the collector again
+        else:
+            self._put_back(items)
+            return
+        self._settled += len(items)
+
+    def _put_back(self, items: Sequence[Item]) -> None:
+        self._waiting.extendleft(reversed(items))
+        self._bytes += sum(item.size_bytes for item in items)
+        self._since = self._clock()
+        while len(self._waiting) > self._limits.queue_items or (
+            self._bytes > self._limits.queue_bytes and len(self._waiting) > 1
+        ):
+            item = self._waiting.pop()
+            self._bytes -= item.size_bytes
+            self._settled += 1
+            self.leave((item.ticket,), "queue_full")
+
+    def leave(self, tickets: Sequence[Ticket], reason: str) -> None:
+        """Leave items in their folders; those that have none are lost."""
+        at_home = [ticket for ticket in tickets if ticket.home is not None]
+        if at_home:
+            self._receipts.left(at_home)
+        if len(at_home) < len(tickets):
+            self._dropped(self.signal, len(tickets) - len(at_home), reason)
+
+    def abandon(self) -> None:
+        """The courier ends: what waits stays in its folders, and whoever waits for a parcel is told so."""
+        under_way = [] if self.busy is None else [self.busy]
+        for parcel in (*under_way, *self._parcels):
+            if parcel.told is not None:
+                parcel.told([])
+        self._parcels.clear()
+        self.busy = None

@@ -1,0 +1,124 @@
+"""A batch that is refused as a whole is taken apart: mates go through, the bad ones stand alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_agentlog.export.isolate import MAX_BROKEN, MAX_REQUESTS, Parts, deliver
+from otel_agentlog.export.outcome import DELIVERED, Outcome, Verdict
+
+Numbers = Sequence[int]
+
+
+class Collector:
+    """Takes numbers by simple rules and remembers what it took."""
+
+    def __init__(self, *, poison: Verdict | None = None, bad: frozenset[int] = frozenset(), most: int = 10**9) -> None:
+        self._poison, self._bad, self._most = poison, bad, most
+        self.taken: list[int] = []
+        self.requests = 0
+
+    def __call__(self, batch: Numbers) -> Outcome:
+        self.requests += 1
+        if len(batch) > self._most:
+            return Outcome(Verdict.TOO_LARGE, "http_413")
+        if self._poison is not None and any(number in self._bad for number in batch):
+            return Outcome(self._poison, "http_400")
+        self.taken += batch
+        return DELIVERED
+
+
+def _by_verdict(parts: Parts[int], verdict: Verdict) -> list[int]:
+    return sorted(number for part, outcome in parts if outcome.verdict is verdict for number in part)
+
+
+@given(st.integers(1, 600), st.data())
+def test_mates_of_poison_go_through_and_each_item_is_in_one_part(size: int, data: st.DataObject) -> None:
+    """Whatever few of a batch are bad: they alone are rejected, all others are taken once."""
+    bad = data.draw(st.frozensets(st.integers(0, size - 1), max_size=5))
+    collector = Collector(poison=Verdict.REJECTED, bad=bad)
+
+    parts = deliver(collector, range(size), trusted=True)
+
+    assert _by_verdict(parts, Verdict.REJECTED) == sorted(bad)
+    assert sorted(collector.taken) == _by_verdict(parts, Verdict.DELIVERED) == sorted(set(range(size)) - bad)
+
+
+@given(st.integers(1, 600), st.integers(0, 600), st.booleans())
+def test_too_large_batches_are_split_down_to_what_is_taken(size: int, most: int, trusted: bool) -> None:
+    """Each item is taken at most once; where none fits every one that was tried alone is too large."""
+    collector = Collector(most=most)
+
+    parts = deliver(collector, range(size), trusted=trusted)
+
+    decided = [(len(part), outcome) for part, outcome in parts]
+    assert sorted(number for part, _ in parts for number in part) == list(range(size))
+    assert all(length == 1 for length, outcome in decided if outcome.verdict is Verdict.TOO_LARGE)
+    assert len(collector.taken) == len(set(collector.taken))
+    if most >= 8:
+        assert sorted(collector.taken) == list(range(size))
+    assert collector.requests <= MAX_REQUESTS
+
+
+def test_a_collector_that_rejects_everything_has_judged_nothing() -> None:
+    """A wrong address that answers 400 to all costs a few requests and no record."""
+    collector = Collector(poison=Verdict.REJECTED, bad=frozenset(range(512)))
+
+    parts = deliver(collector, range(512), trusted=False)
+
+    assert _by_verdict(parts, Verdict.REFUSED) == list(range(512))
+    assert collector.requests < 20
+
+
+def test_a_few_bad_records_alone_are_rejected_even_by_a_collector_that_took_nothing_yet() -> None:
+    """Three items, all bad: three rejections, as the specification asks."""
+    parts = deliver(Collector(poison=Verdict.REJECTED, bad=frozenset(range(3))), range(3), trusted=False)
+
+    assert _by_verdict(parts, Verdict.REJECTED) == [0, 1, 2]
+
+
+def test_a_collector_that_fails_over_everything_is_left_alone() -> None:
+    """500 to whatever is sent: three requests, and all waits."""
+    collector = Collector(poison=Verdict.BROKEN, bad=frozenset(range(512)))
+
+    parts = deliver(collector, range(512), trusted=False)
+
+    assert collector.requests == MAX_BROKEN
+    assert _by_verdict(parts, Verdict.BROKEN) == list(range(512))
+
+
+@given(st.integers(2, 600), st.data())
+def test_one_record_that_breaks_a_collector_does_not_keep_its_mates(size: int, data: st.DataObject) -> None:
+    """500 because of one item: it waits alone, nothing is dropped."""
+    bad = data.draw(st.integers(0, size - 1))
+    collector = Collector(poison=Verdict.BROKEN, bad=frozenset({bad}))
+
+    parts = deliver(collector, range(size), trusted=False)
+
+    assert _by_verdict(parts, Verdict.BROKEN) == [bad]
+    assert len(collector.taken) == size - 1
+
+
+def test_when_the_collector_goes_away_the_rest_is_not_tried() -> None:
+    """The first answer that says later ends the batch; what was taken stays taken."""
+    answers = iter([Outcome(Verdict.REJECTED, "http_400"), DELIVERED, Outcome(Verdict.LATER, "connection")])
+
+    parts = deliver(lambda batch: next(answers), range(8), trusted=True)
+
+    assert _by_verdict(parts, Verdict.DELIVERED) == [0, 1, 2, 3]
+    assert _by_verdict(parts, Verdict.LATER) == [4, 5, 6, 7]
+
+
+def test_rejections_without_end_are_bounded_and_what_is_undecided_waits() -> None:
+    """A trusted collector that suddenly rejects all: what was not judged alone is sent again later."""
+    collector = Collector(poison=Verdict.REJECTED, bad=frozenset(range(512)))
+
+    parts = deliver(collector, range(512), trusted=True)
+
+    rejected, waiting = _by_verdict(parts, Verdict.REJECTED), _by_verdict(parts, Verdict.LATER)
+    assert collector.requests == MAX_REQUESTS
+    assert len(rejected) > 80
+    assert sorted(rejected + waiting) == list(range(512))
