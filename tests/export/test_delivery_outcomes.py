@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_agentlog.export import outcome as outcomes
 from otel_agentlog.export.otlp import Sender, make_sender
@@ -315,7 +315,9 @@ def test_retry_after_is_a_number_or_a_date(value: str | None, expected: float | 
     assert outcomes.retry_after(value, 0.0) == expected
 
 
-@given(st.integers(100, 599), st.binary(max_size=64), st.dictionaries(st.sampled_from(["Content-Type", "Retry-After"]), st.text()))
+@given(
+    st.integers(100, 599), st.binary(max_size=64), st.dictionaries(st.sampled_from(["Content-Type", "Retry-After"]), st.text())
+)
 def test_every_status_has_a_verdict(status: int, body: bytes, headers: dict[str, str]) -> None:
     """Whatever a server answers, nothing raises, and only the data's own fault drops data."""
     outcome = outcomes.of_http(status, headers, body, 0.0)
