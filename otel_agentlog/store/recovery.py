@@ -132,8 +132,8 @@ class _Recovery:
         self._report.looked_at += 1
         try:
             found = None if _looks_closed(task) else self._repair(task)
-        except OSError as error:
-            found = Repair(task.task_id, task.folder, "failed", problem=f"{type(error).__name__}: {error.strerror or error}")
+        except Exception as error:  # noqa: BLE001 - whatever stands in one folder must not keep others from being repaired
+            found = Repair(task.task_id, task.folder, "failed", problem=f"{type(error).__name__}: {error}")
         if found is not None:
             self._report.repairs.append(found)
 

@@ -117,10 +117,11 @@ class Case:
                 yield span_id, child
 
     def writers_of_open(self) -> list[Line]:
-        """Process lines of those who left something open; of all, where nothing is open."""
+        """Process lines of those who left something open; of all who worked on the task, where nothing is open."""
         left_open = (*self.open.values(), *self.pointers.values())
         tags = {writer[0] for line in left_open if (writer := split_event_id(line.get("event_id")))}
-        return [line for tag, line in self.processes.items() if tag in tags or not left_open]
+        workers = {tag: line for tag, line in self.processes.items() if "repaired_by" not in line}
+        return [line for tag, line in workers.items() if tag in tags or not left_open]
 
     # -- reading ----------------------------------------------------------------------------------------------------------
 
@@ -143,7 +144,8 @@ class Case:
     def _count(self, line: Line) -> None:
         writer = split_event_id(line.get("event_id"))
         process = self.processes.get(writer[0]) if writer else None
-        self.items += count_items(line, text(process or {}, "content_policy") or "off")
+        if text(line, "type"):
+            self.items += count_items(line, text(process or {}, "content_policy") or "off")
 
     def _process(self, line: Line) -> None:
         if (writer := split_event_id(line.get("event_id"))) is not None:
