@@ -7,9 +7,9 @@ from typing import Any
 
 from otel_agentlog.model import Line, Outcome, State, count_items
 from otel_agentlog.store.fields import mapping, text
-from otel_agentlog.store.layout import AGENT_OUTPUT, parse_timestamp, split_event_id
+from otel_agentlog.store.layout import AGENT_OUTPUT, FINAL_RESULT, METADATA, parse_timestamp, split_event_id
 from otel_agentlog.store.reader import TaskReader
-from otel_agentlog.store.streams import stream
+from otel_agentlog.store.streams import exists, stream
 from otel_agentlog.store.summary import Tally
 from otel_agentlog.store.values import whole
 
@@ -93,9 +93,17 @@ class Case:
     @property
     def has_begun(self) -> bool:
         """Whether somebody has taken up the task; one that waits for a worker has not begun."""
-        if self.task_start is not None or self.result is not None or self.status in UNENDED or self.status in OUTCOMES:
+        if self.task_start is not None or self.status in UNENDED or self.status in OUTCOMES:
             return True
-        return self.status is None and self.tally.lines > 0 and not self._came_in
+        # A result that was cut off still says that there was one.
+        if exists(self.task.folder, FINAL_RESULT):
+            return True
+        return self.status is None and self.is_something and not self._came_in
+
+    @property
+    def is_something(self) -> bool:
+        """Whether anything was written of it besides empty files."""
+        return self.tally.lines > 0 or exists(self.task.folder, METADATA)
 
     @property
     def outcome(self) -> str:

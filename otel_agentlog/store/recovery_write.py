@@ -36,7 +36,7 @@ def write_closing(directory: Descriptor, case: Case, closing: Closing, *, dry_ru
     Raises `OSError`; what was written until then stands, and the next repair goes on from there.
     """
     ends = case.has_begun and not (case.is_finished and case.metadata is not None)
-    heals = case.metadata is None and case.tally.lines > 0
+    heals = case.metadata is None and case.is_something
     if not (closing.lines or ends or heals):
         return None
     status = case.outcome if case.has_begun else case.status or State.PENDING.value
