@@ -175,7 +175,7 @@ class _Rebuilder:
     def _log(self, line: Line, origin: Origin, kind: str, start: Line | None = None) -> LogRecordLine:
         whole, asked = (None if each is None else with_artifacts(each, self._task) for each in (line, start))
         scope = _scope(line.get("scope"), origin.scope)
-        time_ns, sampled = self._time(line), line.get("span_id") not in self._unsampled
+        time_ns, sampled = self._time(line), text(line, "span_id") not in self._unsampled
         return LogRecordLine(whole or {}, origin.resource, scope, origin.content_policy, kind, origin, asked, time_ns, sampled)
 
     def _decoded(self, line: Line, *keys: str) -> dict[str, Any]:
