@@ -55,6 +55,9 @@ from otel_agentlog.store import (
 MAX_CAUGHT_UP = 2_000
 """How many folders are looked into at once for what other processes left behind, those changed last first."""
 
+MAX_IN_VAIN = 3
+"""How many tasks in a row are looked into of which the collector takes nothing."""
+
 LEAST_SYNC_S = 0.2
 """Time, in seconds, that the disk gets in any case when everything is flushed."""
 
@@ -97,7 +100,7 @@ class _Backlog:
 
     def ship_others(self, deliver: Deliver) -> None:
         self._deliveries.review()
-        since_s = time.time() - self._settings.catch_up_days * 86_400
+        since_s, in_vain = time.time() - self._settings.catch_up_days * 86_400, 0
         for task in unshipped(self._settings.directory, at_most=MAX_CAUGHT_UP, since_s=since_s):
             try:
                 with Shipment(task, self._settings.reason_to_keep, signals=self._signals()) as shipment:
@@ -106,7 +109,8 @@ class _Backlog:
                 if not isinstance(error, (BlockingIOError, FileNotFoundError)):
                     recorder().failed("catch-up", error)
                 continue
-            if shipped.problems:
+            in_vain = in_vain + 1 if shipped.problems and not shipped.delivered else 0
+            if in_vain >= MAX_IN_VAIN:
                 return
 
 

@@ -16,6 +16,7 @@ from typing import Protocol
 from otel_agentlog.export.courier import STUCK_S, Courier
 from otel_agentlog.export.hands import Hand
 from otel_agentlog.export.isolate import Parts
+from otel_agentlog.export.lane import NOT_NOW
 from otel_agentlog.export.parcels import Item
 from otel_agentlog.export.shipping import Deliver
 
@@ -27,6 +28,7 @@ LAST_LOOK_S = 1.0
 """Longest time, in seconds, that the end of a process waits for a look at what others left behind."""
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+_TRIES, _MOMENT_S = 5, 0.5
 
 
 class Backlog(Protocol):
@@ -86,7 +88,7 @@ class CatchUp:
         self._idle = [None]
         """Popped by whoever sends what is left; popping a list is atomic."""
         self._looked = threading.Event()
-        self._stopped = False
+        self._stop = threading.Event()
         self._not_before = 0.0
         self._pause_s = _FIRST_PAUSE_S
 
@@ -122,8 +124,12 @@ class CatchUp:
 
     def stop(self) -> None:
         """End what is under way; it is sent another time."""
-        self._stopped = True
+        self._stop.set()
         self._hand.stop()
+
+    @property
+    def _stopped(self) -> bool:
+        return self._stop.is_set()
 
     # -- what -------------------------------------------------------------------------------------------------------------
 
@@ -153,6 +159,15 @@ class CatchUp:
             self._backlog.ship_others(self._deliver)
 
     def _deliver(self, signal: str, items: Sequence[Item]) -> Parts[Item]:
+        """Send items when nothing live waits; where the collector is left alone for a moment, wait for that."""
+        for _ in range(_TRIES):
+            parts = self._offer(items)
+            if self._stopped or [outcome for _, outcome in parts] != [NOT_NOW]:
+                break
+            self._stop.wait(_MOMENT_S)
+        return parts
+
+    def _offer(self, items: Sequence[Item]) -> Parts[Item]:
         if self._stopped:
             return []
         answered = threading.Event()

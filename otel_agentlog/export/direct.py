@@ -29,9 +29,14 @@ class Direct:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.signals = tuple(signal for signal in ("traces", "logs") if settings.exporter(signal) != "none")
+        self.signals = tuple(signal for signal in ("traces", "logs") if settings.exporter(signal) == "otlp")
         self._senders: dict[str, Sender] = {}
         self._breakers = {signal: Breaker() for signal in self.signals}
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether no signal can be sent for now, because nobody is there or whoever is takes nothing."""
+        return not any(breaker.ready for breaker in self._breakers.values())
 
     def check(self) -> None:
         """Fail if a sender cannot be made. Raises `ConfigurationError`."""
@@ -40,22 +45,29 @@ class Direct:
 
     def __call__(self, signal: str, items: Sequence[Item]) -> Parts[Item]:
         """Send items of one signal; what became of them."""
-        breaker, done = self._breakers[signal], Parts[Item]()
+        breaker = self._breakers[signal]
+        done: Parts[Item] = []
         for _ in range(TRIES):
             parts = deliver(lambda part: self._sender(signal).send([item.data for item in part]), items, trusted=breaker.trusted)
-            done += [part for part in parts if part[1].verdict is not Verdict.LATER]
-            waiting = [part for part in parts if part[1].verdict is Verdict.LATER]
-            if any(outcome.verdict is Verdict.DELIVERED for _, outcome in parts):
-                breaker.succeeded()
-            if not waiting:
-                return done
-            breaker.failed(waiting[0][1])
+            waiting = self._note(breaker, parts, done)
             wait_s = breaker.until - time.monotonic()
-            if not breaker.answered or wait_s > LONGEST_WAIT_S:
+            if not waiting or not breaker.answered or wait_s > LONGEST_WAIT_S:
                 break
-            threading.Event().wait(wait_s)
+            threading.Event().wait(max(0.0, wait_s))
             items = [item for part, _ in waiting for item in part]
         return done + waiting
+
+    def _note(self, breaker: Breaker, parts: Parts[Item], done: Parts[Item]) -> Parts[Item]:
+        """Sort what is done from what is to be tried again, and note how the collector does."""
+        if any(outcome.verdict is Verdict.DELIVERED for _, outcome in parts):
+            breaker.succeeded()
+        waiting = [part for part in parts if part[1].verdict is Verdict.LATER]
+        done += [part for part in parts if part[1].verdict is not Verdict.LATER]
+        for _, outcome in parts:
+            if outcome.verdict in (Verdict.LATER, Verdict.REFUSED):
+                breaker.failed(outcome)
+                break
+        return waiting
 
     def _sender(self, signal: str) -> Sender:
         if signal not in self._senders:

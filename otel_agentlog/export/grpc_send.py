@@ -23,7 +23,7 @@ from opentelemetry.util.re import parse_env_headers
 from otel_agentlog._version import __version__
 from otel_agentlog.export import outcome as outcomes
 from otel_agentlog.export.outcome import Outcome, Verdict
-from otel_agentlog.export.quiet import quieten
+from otel_agentlog.export.quiet import quiet
 from otel_agentlog.export.replies import read_message
 from otel_agentlog.settings_otlp import Connection
 
@@ -53,12 +53,12 @@ class GrpcSender:
         """Send spans or log records of the SDK, once; what came of it."""
         import grpc
 
-        quieten()
         timeout_s = self._connection.timeout_s
         if self.until is not None:
             timeout_s = max(0.001, min(timeout_s, self.until - time.monotonic()))
         try:
-            request = self._encode(batch)
+            with quiet():
+                request = self._encode(batch)
         except (ValueError, TypeError, EncodeError, AttributeError) as error:
             return Outcome(Verdict.REJECTED, "encoding", type(error).__name__)
         try:

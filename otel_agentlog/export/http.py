@@ -156,7 +156,9 @@ class ReportingSession(requests.Session):
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         """As `requests` does it; raises `NotDelivered` for everything but a clean success."""
-        quieten()
+        if self._signal == "metrics":
+            # Exported by a thread of the SDK's, which complains when we have returned.
+            quieten()
         if self._outcome is not None:
             # The exporter wants to try again; when is for us to say.
             raise NotDelivered
@@ -185,7 +187,7 @@ class ReportingSession(requests.Session):
                 self._outcome = Outcome(Verdict.LATER, "timeout", type(error).__name__)
                 return None
             except (requests.exceptions.ConnectionError, HTTPError, OSError) as error:
-                self._outcome = Outcome(Verdict.LATER, "connection", outcomes.said(str(error).encode()))
+                self._outcome = Outcome(Verdict.LATER, "connection", outcomes.said(_cause(error).encode()))
                 # An open connection that the other side had closed meanwhile says nothing about the server.
                 if _exchange.connected or last:
                     return None
@@ -223,6 +225,17 @@ class ReportingSession(requests.Session):
             _parents.append(dict(self.adapters))
             self._mount()
             self._pid = os.getpid()
+
+
+def _cause(error: BaseException) -> str:
+    """What went wrong in the end, below the layers of libraries that each wrap it."""
+    for _ in range(8):
+        inner = getattr(error, "reason", None) or next((each for each in error.args if isinstance(each, Exception)), None)
+        inner = inner or error.__cause__ or error.__context__
+        if not isinstance(inner, Exception):
+            break
+        error = inner
+    return getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
 
 
 _parents: list[Mapping[str, Any]] = []

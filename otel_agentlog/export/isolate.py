@@ -18,7 +18,7 @@ MAX_REQUESTS = 200
 MAX_BROKEN = 3
 """Failures in a row over different data after which a collector that has taken nothing is left alone."""
 
-SPARE_REJECTIONS = 6
+SPARE_REJECTIONS = 3
 """Rejections in a row, beyond those that finding one bad item takes, after which they are not about the data."""
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ _JUDGED = (Verdict.REJECTED, Verdict.TOO_LARGE)
 def deliver(send: Callable[[Sequence[T]], Outcome], batch: Sequence[T], *, trusted: bool) -> Parts[T]:
     """Send a batch, in parts where it must be; every item is in exactly one part of the result.
 
-    ``trusted`` says that this collector has taken data before, so that its rejections are about the data.
+    ``trusted`` says that this collector has taken data before; only then a rejection is about the data, and final.
     """
     return _Delivery(send, batch, trusted).run()
 
@@ -89,10 +89,13 @@ class _Delivery(Generic[T]):
         return self._failed_in_a_row >= (MAX_BROKEN if outcome.verdict is Verdict.BROKEN else self._patience)
 
     def _doubted(self) -> Parts[T]:
-        """Where nothing was taken and too much rejected, nothing was judged."""
-        if self._trusted or self._failed_in_a_row < self._patience:
+        """A collector that has taken nothing yet has judged nothing: it may be no collector, or not the right one."""
+        if self._trusted:
             return self._done
-        return [(part, replace(outcome, verdict=Verdict.REFUSED)) for part, outcome in self._done]
+        return [
+            (part, replace(outcome, verdict=Verdict.BROKEN) if outcome.verdict in _JUDGED else outcome)
+            for part, outcome in self._done
+        ]
 
 
 def _undecided(outcome: Outcome) -> Outcome:

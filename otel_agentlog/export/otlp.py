@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.export.outcome import Outcome, Verdict, of_count
+from otel_agentlog.export.quiet import quiet
 from otel_agentlog.settings import Settings
 
 _MODULES = {
@@ -89,7 +90,8 @@ class ExporterSender:
             return of_count(self.exporter.export(batch))
         self._session.until = self.until
         self._session.take()
-        result = self.exporter.export(batch)
+        with quiet():
+            result = self.exporter.export(batch)
         outcome: Outcome | None = self._session.take()
         if outcome is None:
             # It did not come to a request: something in the batch cannot be encoded, or it is larger than exporters send.

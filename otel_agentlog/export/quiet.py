@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _LOGGERS = (
     "opentelemetry.exporter.otlp.common.http",
@@ -39,8 +41,24 @@ class _Quiet(logging.Filter):
 _filter = _Quiet()
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Within this block the loggers of exporters and http clients say nothing in this thread."""
+    before = _state.quiet
+    _begin()
+    try:
+        yield
+    finally:
+        _state.quiet = before
+
+
 def quieten() -> None:
-    """From now on, the loggers of exporters and http clients say nothing in this thread; for threads that only send."""
+    """From now on they say nothing in this thread, if it is one that only sends."""
+    if threading.current_thread() is not threading.main_thread():
+        _begin()
+
+
+def _begin() -> None:
     if not _state.quiet:
         _state.quiet = True
         for name in _LOGGERS:

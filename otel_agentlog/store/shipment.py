@@ -75,12 +75,13 @@ class Shipment:
         keep: Keep,
         *,
         signals: Collection[str] = SIGNALS,
-        sampled_too: bool = False,
+        everything: bool = False,
         dry: bool = False,
     ) -> None:
-        """``sampled_too`` sends what the sampler left out as well; ``dry`` changes nothing on the disk."""
+        """``everything`` is also what the sampler left out, and what others' exporters may have sent; ``dry`` changes nothing on
+        the disk."""
         self.task = task
-        self._keep, self._signals, self._sampled_too, self._dry = keep, frozenset(signals), sampled_too, dry
+        self._keep, self._signals, self._everything, self._dry = keep, frozenset(signals), everything, dry
         self._ledger = Ledger()
         self._sampled = Marks()
         self._why: str | None = None
@@ -135,10 +136,12 @@ class Shipment:
     def _is_wanted(self, kind: str, record: Record) -> bool:
         tally, event_id = self._tally, record.event_id
         held = self._is_present(record) and signal_of(kind) in record.origin.sends
-        if event_id is None or signal_of(kind) in record.origin.elsewhere:
+        acked = event_id is not None and self._ledger.acked.has(kind, event_id)
+        elsewhere = signal_of(kind) in record.origin.elsewhere and not acked and not self._everything
+        if event_id is None or elsewhere:
             return False
         tally.counts.recorded += 1
-        if self._ledger.acked.has(kind, event_id):
+        if acked:
             tally.counts.delivered += 1
         elif self._is_dropped(kind, event_id):
             tally.counts.dropped += 1
@@ -154,7 +157,7 @@ class Shipment:
             self._ledger.kept = self._why
             if not self._dry:
                 note(self.task.folder, kept=self._why)
-        if self._why is not None or self._sampled_too:
+        if self._why is not None or self._everything:
             return True
         if self._ended:
             self._sampled.add(kind, event_id)
@@ -164,7 +167,7 @@ class Shipment:
         return False
 
     def _is_dropped(self, kind: str, event_id: str) -> bool:
-        again = (SAMPLED,) if self._sampled_too else ()
+        again = (SAMPLED,) if self._everything else ()
         return any(marks.has(kind, event_id) for reason, marks in self._ledger.dropped.items() if reason not in again)
 
     def _is_present(self, record: Record) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from otel_agentlog.model import Outcome
 from otel_agentlog.store.descriptors import open_directory
 from otel_agentlog.store.fields import mapping, text
-from otel_agentlog.store.layout import AGENT_OUTPUT
+from otel_agentlog.store.layout import AGENT_OUTPUT, METADATA
 from otel_agentlog.store.ledger import read_ledger
 from otel_agentlog.store.locks import Lock, lock_exclusively
 from otel_agentlog.store.reader import TaskReader
@@ -19,14 +19,17 @@ from otel_agentlog.store.streams import size_key
 _ENDS = frozenset(outcome.value for outcome in Outcome)
 
 
-def unshipped(root: Path, *, at_most: int, since_s: float) -> Iterator[TaskReader]:
-    """Yield tasks whose work is over and that may have something to send, those changed last first.
+def unshipped(root: Path, *, at_most: int | None = None, since_s: float = 0.0, idle_only: bool = True) -> Iterator[TaskReader]:
+    """Yield tasks that may have something to send, those changed last first.
 
-    Looks at no more than `at_most` folders, and at none that was not touched since `since_s` (Unix time).
+    Looks at no more than `at_most` folders, and at none that was not touched since `since_s` (Unix time). With `idle_only`
+    tasks that somebody is at work on are left out, and those of which nothing could be sent when somebody last looked.
     """
-    for _, name in heapq.nlargest(at_most, _folders(root, since_s)):
+    found = _folders(root, since_s)
+    chosen = sorted(found, reverse=True) if at_most is None else heapq.nlargest(at_most, found)
+    for _, name in chosen:
         task = TaskReader(root / name)
-        if _is_due(task):
+        if _is_due(task) and not (idle_only and (_is_in_use(task) or is_settled(task))):
             yield task
 
 
@@ -48,12 +51,18 @@ def _folders(root: Path, since_s: float) -> Iterator[tuple[float, str]]:
 def _is_due(task: TaskReader) -> bool:
     metadata = task.metadata()
     if metadata is None:
-        return False
+        # Killed before it was written: the lines may still be there.
+        return task.folder.is_dir()
     ended = text(metadata, "status") in _ENDS
-    pending = mapping(metadata, "delivery").get("pending")
-    if ended and pending == 0:
+    return not ended or mapping(metadata, "delivery").get("pending") != 0 or _is_newer(task.folder)
+
+
+def _is_newer(folder: Path) -> bool:
+    """Whether lines were written after the receipt: whoever wrote them was killed."""
+    try:
+        return os.stat(folder / AGENT_OUTPUT).st_mtime_ns > os.stat(folder / METADATA).st_mtime_ns
+    except OSError:
         return False
-    return not _is_in_use(task) and not is_settled(task)
 
 
 def _is_in_use(task: TaskReader) -> bool:

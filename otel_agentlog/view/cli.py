@@ -40,6 +40,7 @@ COMMANDS = {
     "show": Command("otel_agentlog.view.cli_show", "show one task: what happened, for how long, at what cost"),
     "tail": Command("otel_agentlog.view.cli_tail", "print a task's lines as people read them, or follow them live"),
     "validate": Command("otel_agentlog.view.cli_validate", "check task folders against the format"),
+    "ship": Command("otel_agentlog.view.cli_ship", "send to the collector what it has not got"),
     "recover": Command("otel_agentlog.view.cli_recover", "close what processes left open that died"),
     "prune": Command("otel_agentlog.view.cli_prune", "delete old tasks and compress finished ones, as the limits say"),
 }
