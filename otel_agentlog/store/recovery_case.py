@@ -55,8 +55,6 @@ class Case:
         self.task = task
         self.metadata = task.metadata()
         self.status = status_of(self.metadata)
-        found = task.final_result()
-        self.result = found if text(found or {}, "outcome") in OUTCOMES else None
         self.tally = Tally()
         self.items = 0
         """OTLP items that the lines complete."""
@@ -69,6 +67,7 @@ class Case:
         self.pointers: dict[tuple[str, str], Line] = {}
         """Sub-tasks that began and did not end here, by span and task id."""
         self.task_start: Line | None = None
+        """Start line of the task itself, the last one where the same id was used again."""
         self.task_end: Line | None = None
         self._ids: set[str] = set()
         self._wanted: dict[str, Line] = {}
@@ -81,6 +80,14 @@ class Case:
         for line in task.events():
             self._add(whole(line, task))
         self._hear_of_children()
+        self.result = self._found_result()
+
+    def _found_result(self) -> dict[str, Any] | None:
+        """``04-final-result.json``, unless it is damaged or that of an earlier task of the same id."""
+        found = self.task.final_result() or {}
+        ended, began = valid_time({"timestamp": found.get("completed_at")}), valid_time(self.task_start or {})
+        is_older = began is not None and ended is not None and ended < began
+        return found if text(found, "outcome") in OUTCOMES and not is_older else None
 
     @property
     def task_id(self) -> str:
@@ -171,7 +178,8 @@ class Case:
             return
         self._ids.add(span_id)
         self.open[span_id] = _shortened(line)
-        if line.get("type") == "task" and self.task_start is None:
+        if line.get("type") == "task":
+            self.task_end = None
             self.task_start = {**_shortened(line), **{key: line[key] for key in _TASK_KEPT if key in line}}
         parent = text(line, "parent_span_id")
         # A task or webhook may begin inside a span that is in no folder, or in another one.
@@ -180,7 +188,7 @@ class Case:
 
     def _end(self, span_id: str, line: Line) -> None:
         self._ids.add(span_id)
-        if line.get("type") == "task" and self.task_end is None:
+        if line.get("type") == "task" and (self.task_start is None or self.task_start["span_id"] == span_id):
             self.task_end = line
         start = self.open.pop(span_id, None)
         self.last_seen.pop(span_id, None)
