@@ -17,17 +17,11 @@ from typing import Any
 import otel_agentlog.settings_values as values
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings_otlp import Connection, connection
+from otel_agentlog.settings_sending import Sending
+from otel_agentlog.settings_values import setting as _setting
 
 MAX_CONFIG_BYTES = 64 * 1024
 SIGNALS = ("traces", "logs", "metrics")
-
-
-def _setting(default: Any, *variables: str, read: Callable[[str, Any], Any]) -> Any:
-    """A field with its environment variables, in order of strength, and the function that checks a value."""
-    metadata = {"variables": variables, "read": read}
-    if callable(default):
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
 
 
 def _default_service() -> str:
@@ -41,11 +35,6 @@ def _default_directory() -> Path:
     return base / "agentlog" / "tasks"
 
 
-_NOT_FAILED = ("completed", "cancelled")
-_PROTOCOL = values.one_of("http/protobuf", "grpc")
-_EXPORTER = values.one_of("otlp", "console", "none")
-
-
 @dataclass(frozen=True)
 class Terminal:
     """What the environment says about the terminal: ``NO_COLOR``, ``FORCE_COLOR``, ``TERM``."""
@@ -56,7 +45,7 @@ class Terminal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Sending):
     """What `configure` was told. Every field can be given in code, in ``agentlog.yaml`` and by environment."""
 
     service_name: str = _setting(_default_service, "OTEL_SERVICE_NAME", "AGENTLOG_SERVICE_NAME", read=values.text)
@@ -93,47 +82,6 @@ class Settings:
     """Whether records of stdlib ``logging`` are recorded too, by a handler added to the root logger."""
     propagate_threads: bool = _setting(True, "AGENTLOG_PROPAGATE_THREADS", read=values.flag)
     """Whether new threads and thread pools continue the context they were started in."""
-    content: str | None = _setting(None, "AGENTLOG_CONTENT", read=values.one_of("off", "preview", "full"))
-    """How much of prompts, answers, arguments and results goes to OTLP; the folder always has all of it."""
-    genai_content: str = _setting(
-        "NO_CONTENT",
-        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
-        read=values.one_of("NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT"),
-    )
-    """The convention's own switch: where content goes. It alone means ``content="full"``."""
-    profile: str = _setting("latest", "AGENTLOG_SEMCONV_PROFILE", read=values.one_of("latest", "legacy", "both"))
-    """Which names of the GenAI conventions are used."""
-    endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_ENDPOINT", read=values.endpoint)
-    """The collector's base URL. Without it, without an endpoint per signal and without ``otlp`` in ``OTEL_*_EXPORTER``
-    nothing is sent."""
-    traces_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", read=values.endpoint)
-    logs_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", read=values.endpoint)
-    metrics_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", read=values.endpoint)
-    protocol: str = _setting("http/protobuf", "OTEL_EXPORTER_OTLP_PROTOCOL", read=_PROTOCOL)
-    """``http/protobuf`` or ``grpc`` (extra ``grpc``)."""
-    traces_protocol: str | None = _setting(None, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", read=_PROTOCOL)
-    logs_protocol: str | None = _setting(None, "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", read=_PROTOCOL)
-    metrics_protocol: str | None = _setting(None, "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", read=_PROTOCOL)
-    traces_exporter: str | None = _setting(None, "OTEL_TRACES_EXPORTER", read=_EXPORTER)
-    """``otlp``, ``console`` or ``none``; default ``otlp`` if there is an endpoint."""
-    logs_exporter: str | None = _setting(None, "OTEL_LOGS_EXPORTER", read=_EXPORTER)
-    metrics_exporter: str | None = _setting(None, "OTEL_METRICS_EXPORTER", read=_EXPORTER)
-    queue_size: int = _setting(20_000, "OTEL_BSP_MAX_QUEUE_SIZE", read=values.number(1, whole=True))
-    """Items that wait in memory for the collector; past it they stay in the folder and are sent later."""
-    batch_size: int = _setting(512, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", read=values.number(1, whole=True))
-    """Items of one request."""
-    send_delay_s: float = _setting(1.0, "AGENTLOG_SEND_DELAY", read=values.number(0))
-    """Longest time, in seconds, that an item waits for company; ``OTEL_BSP_SCHEDULE_DELAY`` (milliseconds) sets it too."""
-    shutdown_timeout_s: float = _setting(5.0, "AGENTLOG_SHUTDOWN_TIMEOUT", read=values.number(0))
-    """Longest time, in seconds, that the end of the process waits for all signals together."""
-    catch_up_days: float = _setting(7.0, "AGENTLOG_CATCH_UP_DAYS", read=values.number(0))
-    """How old, in days, tasks of other processes may be that are sent in the background because they still wait; 0: none."""
-    keep_failed: bool = _setting(True, "AGENTLOG_KEEP_FAILED", read=values.flag)
-    """Whether a task that the sampler left out is sent after all if it did not complete."""
-    keep_slow_s: float | None = _setting(None, "AGENTLOG_KEEP_SLOW", read=values.number(0))
-    """Duration in seconds from which on it is sent after all."""
-    keep_cost_usd: float | None = _setting(None, "AGENTLOG_KEEP_COST", read=values.number(0))
-    """Known cost in US dollars from which on it is sent after all."""
     redaction_keys: Sequence[str] = _setting((), "AGENTLOG_REDACTION_KEYS", read=values.texts)
     """Further keys whose values are secret."""
     redaction_patterns: Sequence[str] = _setting((), read=values.texts)
@@ -155,42 +103,9 @@ class Settings:
     connections: Mapping[str, Connection] = field(default_factory=dict)
     """By signal, what the standard variables say; from the environment alone."""
 
-    @property
-    def content_policy(self) -> str:
-        """``off``, ``preview`` or ``full``."""
-        return self.content or ("off" if self.genai_content == "NO_CONTENT" else "full")
-
-    @property
-    def content_on(self) -> frozenset[str]:
-        """Where content goes: ``span``, ``event``."""
-        places = {"SPAN_ONLY": ("span",), "EVENT_ONLY": ("event",), "SPAN_AND_EVENT": ("span", "event")}
-        return frozenset(places.get(self.genai_content, ("span",)))
-
-    def reason_to_keep(self, outcome: str | None, seconds: float | None, cost_usd: float | None) -> str | None:
-        """Why a task that ended like this is sent although the sampler left it out; ``None`` if it is not."""
-        if self.keep_failed and outcome not in _NOT_FAILED:
-            return "failed"
-        if self.keep_slow_s is not None and seconds is not None and seconds >= self.keep_slow_s:
-            return "slow"
-        if self.keep_cost_usd is not None and cost_usd is not None and cost_usd >= self.keep_cost_usd:
-            return "cost"
-        return None
-
     def connection_of(self, signal: str) -> Connection:
         """What the standard variables say about the connection of ``traces``, ``logs`` or ``metrics``."""
         return self.connections.get(signal) or Connection()
-
-    def exporter(self, signal: str) -> str:
-        """``otlp``, ``console`` or ``none`` for ``traces``, ``logs`` or ``metrics``."""
-        chosen: str | None = getattr(self, f"{signal}_exporter")
-        if chosen is not None:
-            return chosen
-        return "otlp" if self.endpoint or getattr(self, f"{signal}_endpoint") else "none"
-
-    def protocol_of(self, signal: str) -> str:
-        """``http/protobuf`` or ``grpc``."""
-        chosen: str | None = getattr(self, f"{signal}_protocol")
-        return chosen or self.protocol
 
 
 def load(

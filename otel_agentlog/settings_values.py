@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -136,3 +137,11 @@ def callables(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
     if not isinstance(value, Sequence) or not all(callable(item) for item in value):
         raise ConfigurationError(name, value, "a list of functions")
     return tuple(value)
+
+
+def setting(default: Any, *variables: str, read: Callable[[str, Any], Any]) -> Any:
+    """A field with its environment variables, in order of strength, and the function that checks a value."""
+    metadata = {"variables": variables, "read": read}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)

@@ -1,0 +1,123 @@
+"""`configure`, `flush` and `shutdown`: the one place where the rooms meet."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from typing import Any
+
+from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.record import (
+    Recorder,
+    at_exit_of_children,
+    configure_logs,
+    install_stdlib,
+    interrupt_open,
+    join_signals,
+    leave_signals,
+    propagate,
+    uninstall_stdlib,
+    unpropagate,
+    use,
+)
+from otel_agentlog.settings import Settings, load, read_config_file
+from otel_agentlog.wiring.receipt import Receipt
+from otel_agentlog.wiring.setup import Wired
+
+__all__ = ["Receipt", "configure", "flush", "shutdown"]
+
+BEFORE_DEATH_S = 2.0
+"""Longest time, in seconds, that a process waits for the collector when a signal ends it that nobody handles."""
+
+_wired: Wired | None = None
+_lock = threading.RLock()
+
+
+def configure(**settings: Any) -> Settings:
+    """Set up recording for this process; makes no network call.
+
+    Takes every field of `Settings` by name. What is not given comes from ``agentlog.yaml`` in the working directory (or the
+    file named by ``AGENTLOG_CONFIG``), then from the environment. Called again, it replaces the earlier set-up.
+
+    Returns:
+        The settings in force.
+
+    Raises:
+        ConfigurationError: a setting that does not exist or whose value cannot be used.
+    """
+    global _wired
+    found = load(settings, read_config_file())
+    with _lock:
+        shutdown()
+        try:
+            wired = Wired(found)
+        except (ValueError, TypeError) as error:
+            if isinstance(error, ConfigurationError):
+                raise
+            raise ConfigurationError("configure", "the settings", str(error)) from error
+        _wired = wired
+        use(wired.recorder)
+        configure_logs(found.log_level, found.levels)
+        if found.capture_logging:
+            install_stdlib(last_resort=found.console == "off")
+        if found.propagate_threads:
+            propagate()
+        if found.handle_signals:
+            join_signals(_before_death)
+        at_exit_of_children(_at_exit)
+        wired.telemetry.start()
+        wired.upkeep.start()
+        if found.recover_on_start:
+            wired.recovery.start()
+    return found
+
+
+def flush(timeout_s: float | None = None) -> Receipt:
+    """Try to send everything recorded so far; returns what became of it. ``timeout_s`` defaults to ``shutdown_timeout_s``."""
+    wired = _wired
+    if wired is None:
+        return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
+    return wired.flush(wired.telemetry.flush, timeout_s)
+
+
+def shutdown(timeout_s: float | None = None) -> Receipt:
+    """Send what is queued, within ``timeout_s`` seconds for all signals together, and stop recording. Runs at exit by itself."""
+    global _wired
+    with _lock:
+        wired, _wired = _wired, None
+    if wired is None:
+        return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
+    use(Recorder())
+    leave_signals()
+    wired.recovery.stop()
+    wired.upkeep.stop()
+    uninstall_stdlib()
+    unpropagate()
+    configure_logs()
+    receipt = wired.flush(wired.telemetry.shutdown, timeout_s)
+    wired.presence.leave()
+    return receipt
+
+
+def _before_death() -> None:
+    """Within a signal handler that ends the process: send what is queued, for a moment. What is not sent is in the folders."""
+    wired = _wired
+    if wired is not None:
+        wired.telemetry.courier.flush(min(BEFORE_DEATH_S, wired.settings.shutdown_timeout_s))
+        wired.deliveries.write()
+
+
+def _at_exit() -> None:
+    interrupt_open("process exit")
+    shutdown()
+
+
+def _in_child() -> None:
+    # Another thread of the parent may have held these.
+    global _lock
+    _lock = threading.RLock()
+
+
+atexit.register(_at_exit)
+os.register_at_fork(after_in_child=_in_child)

@@ -1,0 +1,50 @@
+"""What waits in folders to be sent, and how it is fetched from there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+
+from otel_agentlog.export import Deliver, ship
+from otel_agentlog.record import recorder
+from otel_agentlog.settings import Settings
+from otel_agentlog.store import Deliveries, OwnShipment, Shipment, unshipped
+
+MAX_CAUGHT_UP = 2_000
+"""How many folders are looked into at once for what other processes left behind, those changed last first."""
+
+MAX_IN_VAIN = 3
+"""How many tasks in a row are looked into of which the collector takes nothing."""
+
+
+class Backlog:
+    """What waits in folders to be sent, by this process or by none."""
+
+    def __init__(self, settings: Settings, deliveries: Deliveries, signals: Callable[[], Collection[str]]) -> None:
+        self._settings, self._deliveries, self._signals = settings, deliveries, signals
+
+    @property
+    def has_left(self) -> bool:
+        return self._deliveries.has_left
+
+    def ship_left(self, deliver: Deliver) -> bool:
+        taken = 0
+        for home, marks in self._deliveries.take_left():
+            with OwnShipment(self._deliveries, home, marks) as shipment:
+                taken += ship(shipment.unsent(), deliver, shipment).delivered
+        return taken > 0
+
+    def ship_others(self, deliver: Deliver) -> None:
+        self._deliveries.review()
+        since_s, in_vain = time.time() - self._settings.catch_up_days * 86_400, 0
+        for task in unshipped(self._settings.directory, at_most=MAX_CAUGHT_UP, since_s=since_s):
+            try:
+                with Shipment(task, self._settings.reason_to_keep, signals=self._signals()) as shipment:
+                    shipped = ship(shipment.unsent(), deliver, shipment)
+            except OSError as error:
+                if not isinstance(error, (BlockingIOError, FileNotFoundError)):
+                    recorder().failed("catch-up", error)
+                continue
+            in_vain = in_vain + 1 if shipped.problems and not shipped.delivered else 0
+            if in_vain >= MAX_IN_VAIN:
+                return

@@ -1,0 +1,125 @@
+"""What one `configure` puts together: the rooms, each given what it needs of the others."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from otel_agentlog.export import Telemetry
+from otel_agentlog.model import Line, Sink
+from otel_agentlog.record import Cleaner, PriceTable, Recorder, Redactor, StreamGuard, adopt, console_sink
+from otel_agentlog.settings import Settings
+from otel_agentlog.store import (
+    BackgroundRecovery,
+    Deliveries,
+    FolderSink,
+    Presence,
+    PruneReport,
+    Recovered,
+    RotatingLog,
+    Upkeep,
+    choose_directory,
+    limits_of,
+)
+from otel_agentlog.wiring.backlog import Backlog
+from otel_agentlog.wiring.receipt import Receipt
+
+LEAST_SYNC_S = 0.2
+"""Time, in seconds, that the disk gets in any case when everything is flushed."""
+
+_logger = logging.getLogger("otel_agentlog")
+
+
+class Wired:
+    """What one `configure` put together."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.deliveries = Deliveries(settings.reason_to_keep, lambda where, error: self.recorder.failed(where, error))
+        self.presence = Presence(settings.directory)
+        redactor = Redactor(
+            extra_keys=settings.redaction_keys,
+            extra_patterns=settings.redaction_patterns,
+            allow=settings.redaction_allow,
+            unmask=settings.redaction_unmask,
+        )
+        self.telemetry = Telemetry(
+            settings,
+            books=self.deliveries,
+            failed=lambda where, error: self.recorder.failed(where, error),
+            adopt=adopt,
+            clean=lambda value: self.recorder.clean_value(value),
+            backlog=Backlog(settings, self.deliveries, lambda: self.telemetry.sends),
+        )
+        directory = choose_directory(settings.service_name, settings.log_directory, Path.home())
+        log = RotatingLog(directory, settings.service_name, max_bytes=settings.log_max_bytes, keep_days=settings.log_keep_days)
+        self.folders = FolderSink(
+            settings.directory,
+            self._process_line,
+            log,
+            recorded=self.deliveries.recorded,
+            durability=settings.durability,
+            failed=lambda where, error: self.recorder.failed(where, error),
+        )
+        sinks: list[Sink] = [self.folders]
+        if self.telemetry.active:
+            sinks.append(self.telemetry.sink)
+        terminal = settings.terminal
+        console = console_sink(settings.console, no_color=terminal.no_color, force_color=terminal.force_color, term=terminal.term)
+        if console is not None:
+            sinks.append(console)
+        prices = PriceTable(settings.prices)
+        self.recorder = Recorder(
+            tracer=self.telemetry.tracer,
+            conventions=self.telemetry.conventions,
+            cleaner=Cleaner(redactor),
+            processors=settings.processors,
+            sinks=sinks,
+            warn=lambda text: _logger.warning("%s", text),
+            price=prices.cost,
+            preload=prices.load,
+            new_guard=lambda: StreamGuard(redactor),
+            count_items=self.telemetry.count_items,
+            find_task=self.folders.find_task,
+            find_input=self.folders.find_input,
+        )
+
+        self.recovery = BackgroundRecovery(
+            settings.directory, self.telemetry.conventions.end_attributes, done=_tell_recovery, failed=self.recorder.failed
+        )
+        self.upkeep = Upkeep(settings.directory, limits_of(settings), done=self._tell_upkeep, failed=self.recorder.failed)
+
+    def _process_line(self) -> Line:
+        """How each writer introduces itself; whoever reads it can tell whether somebody still delivers what it wrote."""
+        line, sends = self.telemetry.process_line(), list(self.telemetry.sends)
+        courier = self.presence.name() if sends else None
+        return {**line, "courier": courier, "sends": sends} if courier else line
+
+    def flush(self, send: Callable[[float], bool], timeout_s: float | None) -> Receipt:
+        """Bring everything to the disk and to the collector, both within one deadline; says what became of it."""
+        deadline = time.monotonic() + (self.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
+        sent = send(max(0.0, deadline - time.monotonic()))
+        # The disk had all that time too.
+        synced = self.folders.flush(max(LEAST_SYNC_S, deadline - time.monotonic()))
+        return self.receipt(sent and synced)
+
+    def _tell_upkeep(self, report: PruneReport) -> None:
+        if report.dropped:
+            self.telemetry.count_dropped(report.dropped, "quota")
+        said = report.in_words()
+        if said:
+            _logger.log(logging.WARNING if report.dropped else logging.INFO, "%s", said)
+
+    def receipt(self, in_time: bool) -> Receipt:
+        self.deliveries.write()
+        totals = self.deliveries.totals
+        pending = totals["recorded"] - totals["delivered"] - totals["dropped"]
+        return Receipt(pending=max(0, pending), in_time=in_time, **totals)
+
+
+def _tell_recovery(found: Recovered) -> None:
+    if found.repaired:
+        tasks = ", ".join(repair.task_id for repair in found.repaired[:3])
+        _logger.warning("closed what dead processes left open: %d tasks (%s …)", len(found.repaired), tasks)
