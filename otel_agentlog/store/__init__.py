@@ -7,7 +7,7 @@ from otel_agentlog.store.applog import RotatingLog, choose_directory
 from otel_agentlog.store.deliveries import Deliveries
 from otel_agentlog.store.fields import mapping, number, objects, text
 from otel_agentlog.store.folder import TaskFolder
-from otel_agentlog.store.layout import AGENT_OUTPUT, WEBHOOK_FLOW, parse_timestamp
+from otel_agentlog.store.layout import AGENT_OUTPUT, CONTROL, FINAL_RESULT, INPUT, METADATA, WEBHOOK_FLOW, parse_timestamp
 from otel_agentlog.store.own_shipment import OwnShipment
 from otel_agentlog.store.presence import Presence
 from otel_agentlog.store.reader import TaskReader, find_task, follow, list_tasks, read_lines
@@ -30,6 +30,10 @@ from otel_agentlog.store.validate_report import Problem, Report
 
 __all__ = [
     "AGENT_OUTPUT",
+    "CONTROL",
+    "FINAL_RESULT",
+    "INPUT",
+    "METADATA",
     "WEBHOOK_FLOW",
     "BackgroundRecovery",
     "Counts",

@@ -80,6 +80,10 @@ class TaskReader:
         self._skipped[name] = reader
         return reader
 
+    def stamp(self, name: str) -> str:
+        """Return what is another text after every change of one of the task's files, for caches; empty if it is not there."""
+        return streams.stamp(self.folder, name)
+
     def artifact(self, sha256: str) -> Iterator[bytes]:
         """Return the bytes of a payload that was too large for a line, in chunks; nothing if it is not there."""
         if layout.ARTIFACT_NAME.fullmatch(sha256) is None:

@@ -124,6 +124,12 @@ def size_key(folder: Path, name: str) -> tuple[tuple[int, int] | None, ...]:
     return tuple(status and (status.st_ino, status.st_size) for status in found)
 
 
+def stamp(folder: Path, name: str) -> str:
+    """Return what is another text after every change of a file; empty if there is none. Inodes are used again, hence the time."""
+    found = [_status(folder / each) for each in (name, name + GZIP_SUFFIX)]
+    return ".".join(f"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}" for status in found if status is not None)
+
+
 def is_shorter(folder: Path, name: str, offset: int) -> bool:
     """Whether a file that is not compressed ends before `offset`: somebody emptied it or made it anew."""
     plain, packed = _status(folder / name), _status(folder / (name + GZIP_SUFFIX))
