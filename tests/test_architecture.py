@@ -11,7 +11,7 @@ from pathlib import Path
 
 HOME = Path(__file__).resolve().parents[1] / "otel_agentlog"
 
-FLOOR = {"model", "settings", "settings_values", "settings_otlp", "settings_sending", "errors", "tagged", "_version"}
+FLOOR = {"doors", "model", "settings", "settings_values", "settings_otlp", "settings_sending", "errors", "tagged", "_version"}
 MAY_USE: dict[str, set[str]] = {
     "": {"record", "wiring", "guard", "run"},
     "wiring": {"record", "store", "export", "guard"},

@@ -3,10 +3,17 @@
 Texts are handed on as they stand in the folder; who shows them makes them safe.
 """
 
-from otel_agentlog.query.lines import LineStream
-from otel_agentlog.query.naming import LAST, resolve
-from otel_agentlog.query.report import Entry, TaskReport, report, time_of
-from otel_agentlog.query.rows import UNSUCCESSFUL, Found, TaskRow, find_rows, row_of
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_agentlog.doors import load_when_used
+
+if TYPE_CHECKING:
+    from otel_agentlog.query.lines import LineStream
+    from otel_agentlog.query.naming import LAST, resolve
+    from otel_agentlog.query.report import Entry, TaskReport, report, time_of
+    from otel_agentlog.query.rows import UNSUCCESSFUL, Found, TaskRow, find_rows, row_of
 
 __all__ = [
     "LAST",
@@ -22,3 +29,13 @@ __all__ = [
     "row_of",
     "time_of",
 ]
+
+load_when_used(
+    __name__,
+    {
+        "lines": ("LineStream",),
+        "naming": ("LAST", "resolve"),
+        "report": ("Entry", "TaskReport", "report", "time_of"),
+        "rows": ("Found", "TaskRow", "UNSUCCESSFUL", "find_rows", "row_of"),
+    },
+)

@@ -3,48 +3,62 @@
 The only room that knows file names and bytes. The format is ``docs/format.md``.
 """
 
-from otel_agentlog.store.applog import RotatingLog, choose_directory
-from otel_agentlog.store.deliveries import Deliveries
-from otel_agentlog.store.fields import mapping, number, objects, text
-from otel_agentlog.store.folder import TaskFolder
-from otel_agentlog.store.layout import AGENT_OUTPUT, CONTROL, FINAL_RESULT, INPUT, METADATA, WEBHOOK_FLOW, parse_timestamp
-from otel_agentlog.store.own_shipment import OwnShipment
-from otel_agentlog.store.presence import Presence
-from otel_agentlog.store.reader import TaskReader, find_task, follow, list_tasks, read_lines
-from otel_agentlog.store.receipt import Counts
-from otel_agentlog.store.recovery import Recovered, Repair, recover
-from otel_agentlog.store.recovery_background import BackgroundRecovery
-from otel_agentlog.store.retention import Limits
-from otel_agentlog.store.shipment import Shipment, Unsent
-from otel_agentlog.store.sink import FolderSink
-from otel_agentlog.store.spans import LogRecordLine, SpanRecord
-from otel_agentlog.store.spans_rebuild import records
-from otel_agentlog.store.spans_tree import Figures, Node, Tree, tree
-from otel_agentlog.store.summary import Tally, replay
-from otel_agentlog.store.unshipped import unshipped
-from otel_agentlog.store.upkeep import limits_of, prune
-from otel_agentlog.store.upkeep_background import Upkeep
-from otel_agentlog.store.upkeep_report import Deleted, PruneReport
-from otel_agentlog.store.validate import validate
-from otel_agentlog.store.validate_report import Problem, Report
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_agentlog.doors import load_when_used
+
+if TYPE_CHECKING:
+    from otel_agentlog.store.applog import RotatingLog, choose_directory
+    from otel_agentlog.store.catalogue_card import COST_UNITS_PER_USD, Card, Failure, Part, amount, gather, words_of
+    from otel_agentlog.store.catalogue_gist import Gist, gist_of
+    from otel_agentlog.store.deliveries import Deliveries
+    from otel_agentlog.store.fields import mapping, number, objects, text
+    from otel_agentlog.store.folder import TaskFolder
+    from otel_agentlog.store.layout import AGENT_OUTPUT, CONTROL, FINAL_RESULT, INPUT, METADATA, WEBHOOK_FLOW, parse_timestamp
+    from otel_agentlog.store.own_shipment import OwnShipment
+    from otel_agentlog.store.presence import Presence
+    from otel_agentlog.store.reader import TaskReader, find_task, follow, list_tasks, read_lines
+    from otel_agentlog.store.receipt import Counts
+    from otel_agentlog.store.recovery import Recovered, Repair, recover
+    from otel_agentlog.store.recovery_background import BackgroundRecovery
+    from otel_agentlog.store.retention import Limits
+    from otel_agentlog.store.shipment import Shipment, Unsent
+    from otel_agentlog.store.sink import FolderSink
+    from otel_agentlog.store.spans import LogRecordLine, SpanRecord
+    from otel_agentlog.store.spans_rebuild import records
+    from otel_agentlog.store.spans_tree import Figures, Node, Tree, tree
+    from otel_agentlog.store.summary import Tally, replay
+    from otel_agentlog.store.unshipped import unshipped
+    from otel_agentlog.store.upkeep import limits_of, prune
+    from otel_agentlog.store.upkeep_background import Upkeep
+    from otel_agentlog.store.upkeep_report import Deleted, PruneReport
+    from otel_agentlog.store.validate import validate
+    from otel_agentlog.store.validate_report import Problem, Report
 
 __all__ = [
     "AGENT_OUTPUT",
     "CONTROL",
+    "COST_UNITS_PER_USD",
     "FINAL_RESULT",
     "INPUT",
     "METADATA",
     "WEBHOOK_FLOW",
     "BackgroundRecovery",
+    "Card",
     "Counts",
     "Deleted",
     "Deliveries",
+    "Failure",
     "Figures",
     "FolderSink",
+    "Gist",
     "Limits",
     "LogRecordLine",
     "Node",
     "OwnShipment",
+    "Part",
     "Presence",
     "Problem",
     "PruneReport",
@@ -60,9 +74,12 @@ __all__ = [
     "Tree",
     "Unsent",
     "Upkeep",
+    "amount",
     "choose_directory",
     "find_task",
     "follow",
+    "gather",
+    "gist_of",
     "limits_of",
     "list_tasks",
     "mapping",
@@ -78,4 +95,37 @@ __all__ = [
     "tree",
     "unshipped",
     "validate",
+    "words_of",
 ]
+
+load_when_used(
+    __name__,
+    {
+        "applog": ("RotatingLog", "choose_directory"),
+        "catalogue_card": ("COST_UNITS_PER_USD", "Card", "Failure", "Part", "amount", "gather", "words_of"),
+        "catalogue_gist": ("Gist", "gist_of"),
+        "deliveries": ("Deliveries",),
+        "fields": ("mapping", "number", "objects", "text"),
+        "folder": ("TaskFolder",),
+        "layout": ("AGENT_OUTPUT", "CONTROL", "FINAL_RESULT", "INPUT", "METADATA", "WEBHOOK_FLOW", "parse_timestamp"),
+        "own_shipment": ("OwnShipment",),
+        "presence": ("Presence",),
+        "reader": ("TaskReader", "find_task", "follow", "list_tasks", "read_lines"),
+        "receipt": ("Counts",),
+        "recovery": ("Recovered", "Repair", "recover"),
+        "recovery_background": ("BackgroundRecovery",),
+        "retention": ("Limits",),
+        "shipment": ("Shipment", "Unsent"),
+        "sink": ("FolderSink",),
+        "spans": ("LogRecordLine", "SpanRecord"),
+        "spans_rebuild": ("records",),
+        "spans_tree": ("Figures", "Node", "Tree", "tree"),
+        "summary": ("Tally", "replay"),
+        "unshipped": ("unshipped",),
+        "upkeep": ("limits_of", "prune"),
+        "upkeep_background": ("Upkeep",),
+        "upkeep_report": ("Deleted", "PruneReport"),
+        "validate": ("validate",),
+        "validate_report": ("Problem", "Report"),
+    },
+)
