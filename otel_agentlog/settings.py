@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,11 @@ def _find(
         if env.get(variable):
             return env[variable], variable
     return None, name
+
+
+def inherited(names: Iterable[str] | None = None) -> dict[str, str]:
+    """What a child process gets of this process's environment: these variables, or all of them."""
+    return dict(os.environ) if names is None else {name: os.environ[name] for name in names if name in os.environ}
 
 
 def read_config_file(environment: Mapping[str, str] | None = None) -> Mapping[str, Any]:
