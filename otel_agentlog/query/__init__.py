@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from otel_agentlog.doors import load_when_used
 
 if TYPE_CHECKING:
+    from otel_agentlog.query.alert_observations import observations, says_something
+    from otel_agentlog.query.alert_rules import RULES, Rule, changed, rules_from
+    from otel_agentlog.query.alerts import Alert, Observation, Watch
     from otel_agentlog.query.lines import LineStream
     from otel_agentlog.query.naming import LAST, resolve
     from otel_agentlog.query.report import Entry, TaskReport, report, time_of
@@ -17,22 +20,34 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LAST",
+    "RULES",
     "UNSUCCESSFUL",
+    "Alert",
     "Entry",
     "Found",
     "LineStream",
+    "Observation",
+    "Rule",
     "TaskReport",
     "TaskRow",
+    "Watch",
+    "changed",
     "find_rows",
+    "observations",
     "report",
     "resolve",
     "row_of",
+    "rules_from",
+    "says_something",
     "time_of",
 ]
 
 load_when_used(
     __name__,
     {
+        "alert_observations": ("observations", "says_something"),
+        "alert_rules": ("RULES", "Rule", "changed", "rules_from"),
+        "alerts": ("Alert", "Observation", "Watch"),
         "lines": ("LineStream",),
         "naming": ("LAST", "resolve"),
         "report": ("Entry", "TaskReport", "report", "time_of"),

@@ -1,0 +1,187 @@
+"""Rules over sliding windows: each fires past its threshold, once, and says when it is over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.query import RULES, Alert, Observation, Watch, changed, observations, rules_from
+
+SECOND = 1_000_000_000
+START = 1_795_000_000 * SECOND
+
+
+def _run(watch: Watch, at_s: float, count: int = 1, **given_: Any) -> None:
+    for _ in range(count):
+        watch.observe(Observation(time_ns=START + int(at_s * SECOND), **{"kind": "tool_run", "outcome": "completed", **given_}))
+
+
+def _fired(watch: Watch, at_s: float) -> list[tuple[str, bool]]:
+    return [(alert.type, alert.resolved) for alert in watch.evaluate(START + int(at_s * SECOND))]
+
+
+def test_a_tenth_of_failures_is_enough_and_one_more_is_too_much() -> None:
+    """The error rate fires above 10 %, not at it."""
+    watch = Watch()
+    _run(watch, 0, 9)
+    _run(watch, 0, 1, outcome="failed")
+    assert _fired(watch, 1) == []
+    _run(watch, 1, 1, outcome="timed_out")
+    assert _fired(watch, 2) == [("error_rate_percent", False)]
+
+
+def test_an_alert_is_told_once_and_once_more_when_it_is_over() -> None:
+    """Deduplicated while it lasts; the recovery notice names the same rule."""
+    watch = Watch()
+    _run(watch, 0, 5, outcome="failed")
+    assert _fired(watch, 1) == [("error_rate_percent", False)]
+    assert _fired(watch, 2) == []
+    assert [alert.type for alert in watch.active.values()] == ["error_rate_percent"]
+    assert _fired(watch, 400) == [("error_rate_percent", True)]
+    assert watch.active == {}
+
+
+def test_slow_tools_fire_at_their_95th_percentile() -> None:
+    """The p95 of durations above 30 s; tasks may take as long as they like."""
+    watch = Watch()
+    _run(watch, 0, 20, duration_s=1.0)
+    _run(watch, 0, 1, duration_s=31.0)
+    _run(watch, 0, 9, kind="task", duration_s=900.0)
+    assert _fired(watch, 1) == []
+    _run(watch, 1, 1, duration_s=31.0)
+    assert _fired(watch, 2) == [("p95_duration_seconds", False)]
+
+
+def test_a_gigabyte_of_memory_names_who_took_it() -> None:
+    """Peak memory above 1,024 MB, by tool."""
+    watch = Watch()
+    _run(watch, 0, memory_mb=1024.0, source="small")
+    _run(watch, 0, memory_mb=1025.0, source="large")
+    (alert,) = watch.evaluate(START + SECOND)
+    assert (alert.type, alert.specialist, alert.value, alert.threshold) == ("memory_peak_mb", "large", 1025.0, 1024.0)
+
+
+def test_half_the_executions_is_a_drop() -> None:
+    """The rate of the last five minutes against that of the half hour before."""
+    watch = Watch()
+    for minute in range(30):
+        _run(watch, minute * 60, 2)
+    for minute in range(30, 35):
+        _run(watch, minute * 60, 1)
+    assert _fired(watch, 34.9 * 60) == []
+    assert ("execution_rate_drop_percent", False) in _fired(watch, 38 * 60)
+
+
+def test_the_sixth_error_of_a_minute_is_too_much() -> None:
+    """Errors per minute above 5."""
+    watch = Watch()
+    _run(watch, 0, 5, kind="error")
+    assert _fired(watch, 1) == []
+    _run(watch, 1, 1, kind="error")
+    assert _fired(watch, 2) == [("errors_per_minute", False)]
+
+
+def test_the_third_timeout_of_one_tool_counts_not_that_of_another() -> None:
+    """Repeated timeouts are counted by source."""
+    watch = Watch({**RULES, "error_rate_percent": changed(RULES["error_rate_percent"], False)})
+    _run(watch, 0, 2, outcome="timed_out", source="fetch")
+    _run(watch, 0, 2, outcome="timed_out", source="parse")
+    assert _fired(watch, 1) == []
+    _run(watch, 1, 1, outcome="timed_out", source="fetch")
+    (alert,) = watch.evaluate(START + 2 * SECOND)
+    assert (alert.type, alert.specialist, alert.value) == ("repeated_timeouts", "fetch", 3.0)
+
+
+def test_a_dollar_an_hour() -> None:
+    """The cost of AI calls in the last hour."""
+    watch = Watch()
+    _run(watch, 0, 10, kind="ai_call", cost_usd=0.1)
+    assert _fired(watch, 1) == []
+    _run(watch, 1, 1, kind="ai_call", cost_usd=0.01)
+    assert _fired(watch, 2) == [("cost_per_hour_usd", False)]
+    assert _fired(watch, 3700) == [("cost_per_hour_usd", True)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "spent"),
+    [("task_tokens", {"tokens": 60}), ("task_cost_usd", {"cost_usd": 60.0}), ("task_steps", {"kind": "step"})],
+)
+def test_a_task_has_a_budget(rule: str, spent: dict[str, Any]) -> None:
+    """Budgets are per task, off until given, and end with the task."""
+    watch = Watch(rules_from({rule: {"threshold": 100, "action": "stop"}} if rule != "task_steps" else {rule: 1}))
+    _run(watch, 0, **{"kind": "ai_call", "task_id": "a", **spent})
+    _run(watch, 0, **{"kind": "ai_call", "task_id": "b", **spent})
+    assert not [alert for alert in watch.evaluate(START + SECOND) if alert.type == rule]
+    _run(watch, 1, **{"kind": "ai_call", "task_id": "a", **spent})
+    (alert,) = [alert for alert in watch.evaluate(START + 2 * SECOND) if alert.type == rule]
+    assert (alert.task_id, alert.action) == ("a", "warn" if rule == "task_steps" else "stop")
+    _run(watch, 3, kind="task", task_id="a")
+    assert (rule, True) in _fired(watch, 4)
+
+
+@pytest.mark.parametrize(
+    ("given_", "named"),
+    [
+        ({"eror_rate": 1}, "eror_rate"),
+        ({"error_rate_percent": -1}, "-1"),
+        ({"error_rate_percent": "10"}, "'10'"),
+        ({"error_rate_percent": True}, "True"),
+        ({"error_rate_percent": {"treshold": 1}}, "treshold"),
+        ({"error_rate_percent": {"severity": "bad"}}, "bad"),
+        ({"task_tokens": {"threshold": 1, "action": "explode"}}, "explode"),
+    ],
+)
+def test_a_bad_rule_is_refused_by_name_and_value(given_: dict[str, Any], named: str) -> None:
+    """A configuration error says what was expected and what was found."""
+    with pytest.raises(ConfigurationError, match=named):
+        rules_from(given_)
+
+
+def test_what_lines_say() -> None:
+    """End lines and first-seen errors are observations; starts and log lines are none."""
+    time = "2026-11-21T05:22:01.123456789Z"
+    end = {"timestamp": time, "type": "ai_response", "phase": "end", "outcome": "completed", "duration_ms": 1500.0}
+    details = {"model": "m", "input_tokens": 10, "output_tokens": 5, "cost_usd": 0.5}
+    (seen,) = observations({**end, "task_id": "t", "details": details})
+    assert (seen.kind, seen.tokens, seen.cost_usd, seen.duration_s, seen.source) == ("ai_call", 15, 0.5, 1.5, "m")
+    error = {"timestamp": time, "type": "log", "level": "ERROR", "exception": {"type": "ValueError", "traceback": ["x"]}}
+    assert [seen.kind for seen in observations(error)] == ["error"]
+    assert not list(observations({**end, "phase": "start"}))
+    assert not list(observations({"type": "task", "phase": "end", "timestamp": 7}))
+
+
+_SEEN = st.builds(
+    Observation,
+    time_ns=st.integers(START, START + 7200 * SECOND),
+    kind=st.sampled_from(["task", "tool_run", "ai_call", "step", "error"]),
+    task_id=st.sampled_from([None, "a", "b"]),
+    source=st.sampled_from([None, "x", "y"]),
+    outcome=st.sampled_from([None, "completed", "failed", "timed_out", "cancelled"]),
+    duration_s=st.none() | st.floats(0, 1e6),
+    memory_mb=st.none() | st.floats(0, 1e6),
+    cost_usd=st.none() | st.floats(0, 1e3),
+    tokens=st.integers(0, 10**9),
+)
+
+
+@given(st.lists(_SEEN, max_size=60))
+def test_every_alert_that_began_ends(seen: list[Observation]) -> None:
+    """Whatever is observed in whatever order: no alert twice without its end between, and in silence all are over but budgets."""
+    watch = Watch(rules_from({"task_tokens": 1000, "task_cost_usd": 5, "task_steps": 3}))
+    firing: set[tuple[str, str | None, str | None]] = set()
+
+    def check(alerts: list[Alert]) -> None:
+        for alert in alerts:
+            assert (alert.key in firing) == alert.resolved
+            (firing.discard if alert.resolved else firing.add)(alert.key)
+
+    for each in sorted(seen, key=lambda each: each.time_ns):
+        watch.observe(each)
+        check(watch.evaluate(each.time_ns))
+    check(watch.evaluate(START + 10 * 7200 * SECOND))
+    assert {key for key in firing if not key[0].startswith("task_")} == set()
+    assert firing == watch.active.keys()
