@@ -58,6 +58,10 @@ class Sending:
     keep_cost_usd: float | None = _setting(None, "AGENTLOG_KEEP_COST", read=values.number(0))
     """Known cost in US dollars from which on it is sent after all."""
 
+    trace_url: str | None = _setting(None, "AGENTLOG_TRACE_URL", read=values.trace_url)
+    """Where a trace can be looked at, with ``{trace_id}`` in it, e.g. ``http://localhost:16686/trace/{trace_id}``; the web page
+    links there."""
+
     @property
     def content_policy(self) -> str:
         """``off``, ``preview`` or ``full``."""

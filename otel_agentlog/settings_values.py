@@ -125,6 +125,15 @@ def endpoint(name: str, value: Any) -> str:
     return found
 
 
+def trace_url(name: str, value: Any) -> str:
+    """An http or https URL with ``{trace_id}`` in it."""
+    found = text(name, value)
+    parts = urlsplit(found)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "{trace_id}" not in found:
+        raise ConfigurationError(name, found, "a URL like http://localhost:16686/trace/{trace_id}")
+    return found
+
+
 def mapping(name: str, value: Any) -> Mapping[str, Any]:
     """A mapping."""
     if not isinstance(value, Mapping):

@@ -32,6 +32,11 @@ class Setting:
         """The folder that holds the task folders: ``--root``, else where the SDK of a program started here would write."""
         return self._settings.directory
 
+    @property
+    def trace_url(self) -> str | None:
+        """Where a trace can be looked at, as the settings say."""
+        return self._settings.trace_url
+
     def screen(self) -> Screen:
         """The screen on standard output."""
         return stdout_screen(self._settings.terminal, colour=self.colour)
