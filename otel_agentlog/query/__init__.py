@@ -13,33 +13,51 @@ if TYPE_CHECKING:
     from otel_agentlog.query.alert_observations import observations, says_something
     from otel_agentlog.query.alert_rules import RULES, Rule, changed, rules_from
     from otel_agentlog.query.alerts import Alert, Observation, Watch
+    from otel_agentlog.query.filters import Filter
+    from otel_agentlog.query.groups import Group
     from otel_agentlog.query.lines import LineStream
     from otel_agentlog.query.naming import LAST, resolve
+    from otel_agentlog.query.percentiles import Percentiles
+    from otel_agentlog.query.questions import GROUPS, Bucket, Overview, Page, Statistics, overview, search, statistics, timeline
     from otel_agentlog.query.report import Entry, TaskReport, report, time_of
     from otel_agentlog.query.rows import UNSUCCESSFUL, Found, TaskRow, find_rows, row_of
+    from otel_agentlog.query.shelf import ORDERS
 
 __all__ = [
+    "GROUPS",
     "LAST",
+    "ORDERS",
     "RULES",
     "UNSUCCESSFUL",
     "Alert",
+    "Bucket",
     "Entry",
+    "Filter",
     "Found",
+    "Group",
     "LineStream",
     "Observation",
+    "Overview",
+    "Page",
+    "Percentiles",
     "Rule",
+    "Statistics",
     "TaskReport",
     "TaskRow",
     "Watch",
     "changed",
     "find_rows",
     "observations",
+    "overview",
     "report",
     "resolve",
     "row_of",
     "rules_from",
     "says_something",
+    "search",
+    "statistics",
     "time_of",
+    "timeline",
 ]
 
 load_when_used(
@@ -48,9 +66,14 @@ load_when_used(
         "alert_observations": ("observations", "says_something"),
         "alert_rules": ("RULES", "Rule", "changed", "rules_from"),
         "alerts": ("Alert", "Observation", "Watch"),
+        "filters": ("Filter",),
+        "groups": ("Group",),
         "lines": ("LineStream",),
         "naming": ("LAST", "resolve"),
+        "percentiles": ("Percentiles",),
+        "questions": ("Bucket", "GROUPS", "Overview", "Page", "Statistics", "overview", "search", "statistics", "timeline"),
         "report": ("Entry", "TaskReport", "report", "time_of"),
         "rows": ("Found", "TaskRow", "UNSUCCESSFUL", "find_rows", "row_of"),
+        "shelf": ("ORDERS",),
     },
 )

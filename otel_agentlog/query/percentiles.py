@@ -1,0 +1,42 @@
+"""Percentiles by nearest rank: each is a value that was measured, and at most that share of the values is greater."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_US_PER_S = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """How long things took, in seconds. All ``None`` where nothing was measured."""
+
+    p50: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    average: float | None = None
+    maximum: float | None = None
+
+    def as_json(self) -> dict[str, float | None]:
+        """By name."""
+        return {name: getattr(self, name) for name in ("p50", "p90", "p95", "p99", "average", "maximum")}
+
+
+def percentiles_of(durations_us: Sequence[int]) -> Percentiles:
+    """Return the percentiles of durations in microseconds; negative ones, which stand for unknown, are left out."""
+    ordered = sorted(durations_us)
+    known = ordered[_first_known(ordered) :] if ordered and ordered[0] < 0 else ordered
+    if not known:
+        return Percentiles()
+    p50, p90, p95, p99 = (_in_seconds(known[max(0, -(-len(known) * percent // 100) - 1)]) for percent in (50, 90, 95, 99))
+    return Percentiles(p50, p90, p95, p99, average=round(sum(known) / len(known) / _US_PER_S, 6), maximum=_in_seconds(known[-1]))
+
+
+def _first_known(ordered: Sequence[int]) -> int:
+    return next((index for index, value in enumerate(ordered) if value >= 0), len(ordered))
+
+
+def _in_seconds(microseconds: int) -> float:
+    return microseconds / _US_PER_S
