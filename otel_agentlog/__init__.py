@@ -48,13 +48,23 @@ if TYPE_CHECKING:
         webhook,
     )
     from otel_agentlog.settings import Settings
-    from otel_agentlog.wiring import Receipt, configure, flush, shutdown
+    from otel_agentlog.wiring import (
+        Alert,
+        Receipt,
+        active_alerts,
+        configure,
+        flush,
+        register_alert_callback,
+        set_alert_threshold,
+        shutdown,
+    )
 
 __all__ = [
     "AgentLogger",
     "AgentlogError",
     "AgentlogHandler",
     "AiCall",
+    "Alert",
     "Component",
     "ConfigurationError",
     "LayoutError",
@@ -70,6 +80,7 @@ __all__ = [
     "ToolRun",
     "Webhook",
     "__version__",
+    "active_alerts",
     "add_ids",
     "ai_call",
     "bind",
@@ -81,7 +92,9 @@ __all__ = [
     "flush",
     "get_logger",
     "record_event",
+    "register_alert_callback",
     "seed_json",
+    "set_alert_threshold",
     "shutdown",
     "step",
     "task",
@@ -111,7 +124,16 @@ _HOMES = {
         *("step", "task", "tool", "webhook"),
     ),
     "settings": ("Settings",),
-    "wiring": ("Receipt", "configure", "flush", "shutdown"),
+    "wiring": (
+        "Alert",
+        "Receipt",
+        "active_alerts",
+        "configure",
+        "flush",
+        "register_alert_callback",
+        "set_alert_threshold",
+        "shutdown",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

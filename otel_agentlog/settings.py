@@ -92,6 +92,8 @@ class Settings(Sending):
     """Names of redaction rules that are switched off; that they are is logged."""
     prices: Mapping[str, Any] = _setting(dict, read=values.mapping)
     """Prices of your own: model → ``{"input_per_mtok": …, "output_per_mtok": …}`` in US dollars."""
+    alerts: Mapping[str, Any] = _setting(dict, "AGENTLOG_ALERTS", read=values.thresholds)
+    """What is too much: rule → threshold, ``false``, or a mapping (``docs/alerts.md``). If given, it is watched for here."""
     processors: Sequence[Callable[..., Any]] = _setting((), read=values.callables)
     """Functions line → line, run after redaction (code only)."""
 

@@ -106,6 +106,23 @@ def levels(name: str, value: Any) -> Mapping[str, str]:
     return {str(component): level(f"{name}[{component}]", word) for component, word in value.items()}
 
 
+def thresholds(name: str, value: Any) -> Mapping[str, Any]:
+    """Thresholds by rule, from a mapping or ``error_rate_percent=15,task_cost_usd=2``; ``off`` for none."""
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        return {rule.strip(): _threshold(f"{name}[{rule.strip()}]", word.strip()) for rule, _, word in pairs}
+    return mapping(name, value)
+
+
+def _threshold(name: str, word: str) -> float | bool:
+    if word.lower() in ("off", "false", "no"):
+        return False
+    try:
+        return float(word)
+    except ValueError:
+        raise ConfigurationError(name, word, "a number, or off") from None
+
+
 def texts(name: str, value: Any) -> tuple[str, ...]:
     """A list of texts, or one text with commas."""
     if isinstance(value, str):

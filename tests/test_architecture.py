@@ -14,7 +14,8 @@ HOME = Path(__file__).resolve().parents[1] / "otel_agentlog"
 FLOOR = {"doors", "model", "settings", "settings_values", "settings_otlp", "settings_sending", "errors", "tagged", "_version"}
 MAY_USE: dict[str, set[str]] = {
     "": {"record", "wiring", "guard", "run"},
-    "wiring": {"record", "store", "export", "guard"},
+    # Alerts are rules of `query`, and are looked at in the process that records, too (docs/decisions/0017).
+    "wiring": {"record", "store", "export", "guard", "query"},
     "record": set(),
     "store": set(),
     "export": set(),

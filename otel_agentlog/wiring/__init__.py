@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.query import Alert
 from otel_agentlog.record import (
     Recorder,
     at_exit_of_children,
@@ -22,10 +23,20 @@ from otel_agentlog.record import (
     use,
 )
 from otel_agentlog.settings import Settings, load, read_config_file
+from otel_agentlog.wiring.alerting import active_alerts, register_alert_callback, set_alert_threshold
 from otel_agentlog.wiring.receipt import Receipt
 from otel_agentlog.wiring.setup import Wired
 
-__all__ = ["Receipt", "configure", "flush", "shutdown"]
+__all__ = [
+    "Alert",
+    "Receipt",
+    "active_alerts",
+    "configure",
+    "flush",
+    "register_alert_callback",
+    "set_alert_threshold",
+    "shutdown",
+]
 
 BEFORE_DEATH_S = 2.0
 """Longest time, in seconds, that a process waits for the collector when a signal ends it that nobody handles."""
@@ -67,6 +78,7 @@ def configure(**settings: Any) -> Settings:
             join_signals(_before_death)
         at_exit_of_children(_at_exit)
         wired.telemetry.start()
+        wired.alerting.start()
         wired.upkeep.start()
         if found.recover_on_start:
             wired.recovery.start()
@@ -88,6 +100,7 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
         wired, _wired = _wired, None
     if wired is None:
         return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
+    wired.alerting.stop()
     use(Recorder())
     leave_signals()
     wired.recovery.stop()

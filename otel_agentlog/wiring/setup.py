@@ -9,6 +9,7 @@ from pathlib import Path
 
 from otel_agentlog.export import Telemetry
 from otel_agentlog.model import Line, Sink
+from otel_agentlog.query import rules_from
 from otel_agentlog.record import Cleaner, PriceTable, Recorder, Redactor, StreamGuard, adopt, console_sink
 from otel_agentlog.settings import Settings
 from otel_agentlog.store import (
@@ -23,6 +24,7 @@ from otel_agentlog.store import (
     choose_directory,
     limits_of,
 )
+from otel_agentlog.wiring.alerting import Alerting
 from otel_agentlog.wiring.backlog import Backlog
 from otel_agentlog.wiring.receipt import Receipt
 
@@ -63,7 +65,8 @@ class Wired:
             durability=settings.durability,
             failed=lambda where, error: self.recorder.failed(where, error),
         )
-        sinks: list[Sink] = [self.folders]
+        self.alerting = Alerting(rules_from(settings.alerts), on=bool(settings.alerts), stop_task=lambda alert: None)
+        sinks: list[Sink] = [self.folders, self.alerting]
         if self.telemetry.active:
             sinks.append(self.telemetry.sink)
         terminal = settings.terminal

@@ -1,0 +1,182 @@
+"""Alerts in the process that records: a sink that notes what ended, and one background thread that looks at it every second.
+
+Off until there is a reason: the setting ``alerts``, a threshold set in code, or a callback. The calling thread appends to a queue
+and does no more; past its bound the oldest are not counted, which only happens at thousands of ends a second.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.model import Envelope, Line
+from otel_agentlog.query import RULES, Alert, Rule, Watch, changed, observations, says_something
+from otel_agentlog.record import recorder
+
+INTERVAL_S = 1.0
+"""Seconds between two looks."""
+
+MAX_WAITING = 5_000
+"""Most lines that wait for the next look."""
+
+Callback = Callable[[Alert], object]
+
+_LEVELS = {"critical": "ERROR", "warning": "WARNING", "info": "INFO"}
+_lock = threading.Lock()
+_callbacks: list[Callback] = []
+_thresholds: dict[str, Any] = {}
+_running: Alerting | None = None
+
+
+def set_alert_threshold(name: str, value: float | Mapping[str, Any] | bool) -> None:
+    """Change a rule from now on, whatever the settings say: ``set_alert_threshold("error_rate_percent", 15.0)``.
+
+    ``value`` is a threshold, ``False`` (off), or a mapping of fields such as ``{"threshold": 5, "action": "stop"}``.
+
+    Raises:
+        ConfigurationError: a rule that does not exist, or a value that cannot be used.
+    """
+    if name not in RULES:
+        raise ConfigurationError(f"alerts.{name}", value, f"a rule that exists ({', '.join(RULES)})")
+    changed(RULES[name], value)
+    with _lock:
+        _thresholds[name] = value
+        if _running is not None:
+            _running.use(name, value)
+
+
+def register_alert_callback(callback: Callback) -> Callable[[], None]:
+    """Have a function called, on a background thread, with each `Alert` and each recovery notice (``alert.resolved``).
+
+    Returns:
+        A function that takes it back.
+    """
+    if not callable(callback):
+        raise ConfigurationError("register_alert_callback", callback, "a function that takes an alert")
+    with _lock:
+        _callbacks.append(callback)
+        if _running is not None:
+            _running.turn_on()
+
+    def take_back() -> None:
+        with _lock:
+            if callback in _callbacks:
+                _callbacks.remove(callback)
+
+    return take_back
+
+
+def active_alerts() -> list[Alert]:
+    """What is too much right now, in this process."""
+    running = _running
+    return [] if running is None else running.active()
+
+
+class Alerting:
+    """The sink, and the thread behind it."""
+
+    name = "alerts"
+
+    def __init__(self, rules: Mapping[str, Rule], *, on: bool, stop_task: Callable[[Alert], None]) -> None:
+        self._watch = Watch(rules)
+        self._stop_task = stop_task
+        self._waiting: deque[Line] = deque(maxlen=MAX_WAITING)
+        self._on = on
+        self._pid = 0
+        self._wake = threading.Event()
+        self._ended = False
+
+    def __call__(self, envelope: Envelope) -> None:
+        """Take note of a line."""
+        if self._on and says_something(envelope.line):
+            self._waiting.append(envelope.line)
+            if self._pid != os.getpid():
+                self._start()
+
+    def turn_on(self) -> None:
+        """Begin to watch."""
+        self._on = True
+
+    def use(self, name: str, value: Any) -> None:
+        """Change a rule."""
+        self._watch.rules[name] = changed(self._watch.rules[name], value)
+        self.turn_on()
+
+    def active(self) -> list[Alert]:
+        """What is too much right now."""
+        return list(self._watch.active.values())
+
+    def start(self) -> None:
+        """Become the one that `set_alert_threshold` and `register_alert_callback` speak to."""
+        global _running
+        with _lock:
+            _running = self
+            for name, value in _thresholds.items():
+                self.use(name, value)
+            if _callbacks:
+                self.turn_on()
+
+    def stop(self) -> None:
+        """Look once more, and end."""
+        global _running
+        with _lock:
+            if _running is self:
+                _running = None
+        self._ended = True
+        self._wake.set()
+        if self._on and self._pid == os.getpid():
+            self._look()
+
+    def _start(self) -> None:
+        # Also in a forked child, which has the parent's lines but not its thread.
+        self._pid = os.getpid()
+        self._wake = threading.Event()
+        try:
+            threading.Thread(target=self._work, name="agentlog-alerts", daemon=True).start()
+        except RuntimeError as error:
+            recorder().failed("alerts", error)  # no more threads
+
+    def _work(self) -> None:
+        while not self._ended:
+            self._wake.wait(INTERVAL_S)
+            if not self._ended:
+                self._look()
+
+    def _look(self) -> None:
+        try:
+            while self._waiting:
+                for seen in observations(self._waiting.popleft()):
+                    self._watch.observe(seen)
+            news = self._watch.evaluate(time.time_ns())
+        except Exception as error:  # noqa: BLE001 - what watches must not disturb what is watched
+            recorder().failed("alerts", error)
+            return
+        for alert in news:
+            self._tell(alert)
+
+    def _tell(self, alert: Alert) -> None:
+        recorder().point(_line(alert), None, {})
+        listeners: list[Callback] = [*_callbacks]
+        if alert.action == "stop" and not alert.resolved and alert.task_id is not None:
+            listeners.append(self._stop_task)
+        for listener in listeners:
+            try:
+                listener(alert)
+            except Exception as error:  # noqa: BLE001 - callbacks are anybody's code
+                recorder().failed("alert callback", error)
+
+
+def _line(alert: Alert) -> Line:
+    return {
+        "type": "event",
+        "level": _LEVELS.get(alert.severity, "WARNING"),
+        "component": "orchestrator",
+        "action": "alert_resolved" if alert.resolved else "alert_raised",
+        "message": f"{alert.type}: {alert.message}",
+        "details": alert.as_json(),
+    }
