@@ -1,0 +1,122 @@
+"""How a process begins: in a session of its own, within its limits, without the rights it shall not have.
+
+Standard library only: this runs in the supervisor's process, between ``fork`` and ``exec``. Rights are given up by Landlock
+(``<linux/landlock.h>``), which the kernel enforces for the process and all its descendants.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+from typing import Any
+
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER = 1, 38, 36
+_libc = ctypes.CDLL(None, use_errno=True)
+
+# Rights as bits: which of them a version of Landlock knows, and which make sense for a file.
+_READ_BITS = 0b1101
+_WRITE_BITS = {1: 0b1_1111_1111_0010, 2: 0b11_1111_1111_0010, 3: 0b111_1111_1111_0010}
+_FILE_BITS = 0b0100_0000_0000_0111
+_NETWORK_BITS, _SIGNAL_BITS = 0b11, 0b10
+_NETWORK_VERSION, _SIGNAL_VERSION = 4, 6
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_RESET_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP", "SIGPIPE", "SIGXFSZ", "SIGCHLD")
+
+
+def become_reaper() -> None:
+    """From now on every orphan below this process becomes its child (Linux)."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        _libc.prctl(option, value, 0, 0, 0)
+
+
+def start(spec: dict[str, Any]) -> tuple[int, tuple[str, int] | None]:
+    """Fork and execute; the process id, and where it failed with which errno."""
+    told, tell = os.pipe()  # closed by a successful exec
+    try:
+        pid = os.fork()
+    except OSError as error:
+        return 0, ("start", error.errno or 0)
+    if pid == 0:
+        stage = "start"
+        try:
+            os.setsid()
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            stage = "cwd"
+            os.chdir(spec["cwd"])
+            stage = "limits"
+            _limit(spec)
+            stage = "sandbox"
+            _confine(spec["sandbox"])
+            for name in _RESET_SIGNALS:
+                signal.signal(getattr(signal, name), signal.SIG_DFL)
+            stage = "exec"
+            os.execve(spec["path"], spec["argv"], spec["env"])  # noqa: S606 - running programs is what this is for
+        except BaseException as error:  # noqa: BLE001 - this process is a fork that must not return into the caller's code
+            os.write(tell, f"{stage} {getattr(error, 'errno', None) or 0}".encode())
+        os._exit(127)
+    os.close(tell)
+    words = os.read(told, 64).decode().split()
+    os.close(told)
+    if not words:
+        return pid, None
+    os.waitpid(pid, 0)
+    return pid, (words[0], int(words[1]))
+
+
+def _limit(spec: dict[str, Any]) -> None:
+    for name, value in spec["rlimits"].items():
+        kind = getattr(resource, name)
+        _, hard = resource.getrlimit(kind)
+        limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (limit, limit))
+    if spec["no_new_privileges"]:
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _confine(sandbox: dict[str, Any]) -> None:
+    """Give up what the sandbox does not allow, by Landlock. Raises `OSError` where the kernel cannot."""
+    if not sandbox:
+        return
+    version = _landlock(_CREATE_RULESET, None, 0, 1)
+    read = _READ_BITS if "read" in sandbox else 0
+    write = _WRITE_BITS[min(version, 3)] if "write" in sandbox else 0
+    net = _NETWORK_BITS if sandbox.get("network") is False else 0
+    if net and version < _NETWORK_VERSION:
+        raise OSError(38, "no network rules")
+    fields = [read | write]
+    fields += [net] if version >= _NETWORK_VERSION else []
+    fields += [_SIGNAL_BITS] if version >= _SIGNAL_VERSION else []
+    attributes = b"".join(field.to_bytes(8, sys.byteorder) for field in fields)
+    ruleset = _landlock(_CREATE_RULESET, attributes, len(attributes), 0)
+    for path in sandbox.get("read", ()):
+        _allow(ruleset, path, read)
+    for path in sandbox.get("write", ()):
+        _allow(ruleset, path, read | write)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _landlock(_RESTRICT_SELF, ruleset, 0)
+
+
+def _allow(ruleset: int, path: str, bits: int) -> None:
+    try:
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return  # what is not there needs no right
+    bits &= ~0 if os.path.isdir(path) else _FILE_BITS
+    if bits:
+        _landlock(_ADD_RULE, ruleset, 1, bits.to_bytes(8, sys.byteorder) + fd.to_bytes(4, sys.byteorder), 0)
+    os.close(fd)
+
+
+def _landlock(number: int, *arguments: Any) -> int:
+    sized = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
+    result = int(_libc.syscall(ctypes.c_long(number), *sized))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "landlock")
+    return result
