@@ -21,7 +21,20 @@ from typing import TYPE_CHECKING, Any
 from otel_agentlog._version import __version__
 
 if TYPE_CHECKING:
-    from otel_agentlog.errors import AgentlogError, ConfigurationError, LayoutError, StateError, TaskNotFoundError
+    from otel_agentlog.errors import (
+        AgentlogError,
+        ConfigurationError,
+        DatabaseError,
+        InstanceError,
+        IntegrationError,
+        LayoutError,
+        StateError,
+        TaskError,
+        TaskNotFoundError,
+        TmuxError,
+        WorktreeError,
+    )
+    from otel_agentlog.guard import ErrorCategory, ErrorDetails, categorize, error_details, register_category
     from otel_agentlog.model import Component, Outcome, State
     from otel_agentlog.record import (
         AgentLogger,
@@ -67,6 +80,11 @@ __all__ = [
     "Alert",
     "Component",
     "ConfigurationError",
+    "DatabaseError",
+    "ErrorCategory",
+    "ErrorDetails",
+    "InstanceError",
+    "IntegrationError",
     "LayoutError",
     "Operation",
     "Outcome",
@@ -76,23 +94,29 @@ __all__ = [
     "StateError",
     "Step",
     "Task",
+    "TaskError",
     "TaskNotFoundError",
+    "TmuxError",
     "ToolRun",
     "Webhook",
+    "WorktreeError",
     "__version__",
     "active_alerts",
     "add_ids",
     "ai_call",
     "bind",
+    "categorize",
     "configure",
     "current_operation",
     "current_task",
     "environ",
+    "error_details",
     "error_id",
     "flush",
     "get_logger",
     "record_event",
     "register_alert_callback",
+    "register_category",
     "seed_json",
     "set_alert_threshold",
     "shutdown",
@@ -105,7 +129,11 @@ __all__ = [
 # A name's room is entered when the name is first used: who only reads (the command line, a web page) does not pay for the
 # OpenTelemetry SDK, which is most of the import time.
 _HOMES = {
-    "errors": ("AgentlogError", "ConfigurationError", "LayoutError", "StateError", "TaskNotFoundError"),
+    "errors": (
+        *("AgentlogError", "ConfigurationError", "DatabaseError", "InstanceError", "IntegrationError", "LayoutError"),
+        *("StateError", "TaskError", "TaskNotFoundError", "TmuxError", "WorktreeError"),
+    ),
+    "guard": ("ErrorCategory", "ErrorDetails", "categorize", "error_details", "register_category"),
     "model": ("Component", "Outcome", "State"),
     "record": (
         *("AgentLogger", "AgentlogHandler", "AiCall", "Operation", "Step", "Task", "ToolRun", "Webhook"),

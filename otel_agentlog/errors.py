@@ -1,27 +1,55 @@
-"""The errors this package raises on purpose.
+"""The errors this package raises on purpose, and those it offers for agents to raise.
 
     AgentlogError
-    ├── ConfigurationError    configure() was given a value it cannot use; names the setting and the value
+    ├── ConfigurationError    a setting has a value that cannot be used; names the setting and the value
     ├── StateError            a move that is not legal, e.g. end() on something that has ended
     ├── LayoutError           a folder that is not a task folder, or a file in it that cannot be read
-    └── TaskNotFoundError     no folder for a task id
+    ├── TaskNotFoundError     no folder for a task id
+    ├── InstanceError         an agent instance: it does not start, answer or stop
+    ├── WorktreeError         a worktree: it cannot be made, changed, merged or removed
+    ├── TaskError             a task: it cannot be assigned, carried out or finished
+    ├── IntegrationError      a system of others: GitHub, Jira, Slack, a webhook
+    ├── DatabaseError         a database: connection, query, migration
+    └── TmuxError             tmux: a session, a window, a layout
+    TaskCancelled             a BaseException: somebody cancelled the task that this code works on
+
+Each but the last takes ``context=``, a mapping that is recorded with it: in the folder as ``exception.context``, on the span as
+``agentlog.error.context.<key>``; redacted like everything else.
 
 Recording calls raise none of these, with one exception: `StateError` goes to the caller of an illegal move.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, overload
+
+from otel_agentlog.model import Outcome
+
 
 class AgentlogError(Exception):
     """Base of every error of this package."""
+
+    def __init__(self, *args: object, context: Mapping[str, Any] | None = None) -> None:
+        super().__init__(*args)
+        self.context: dict[str, Any] = dict(context or {})
+        """What was the case when it happened; recorded with the error."""
 
 
 class ConfigurationError(AgentlogError, ValueError):
     """A setting has a value that cannot be used."""
 
-    def __init__(self, setting: str, value: object, expected: str) -> None:
-        super().__init__(f"setting {setting!r}: expected {expected}, found {value!r}")
-        self.setting = setting
+    @overload
+    def __init__(self, message: str = ..., /, *, context: Mapping[str, Any] | None = ...) -> None: ...
+    @overload
+    def __init__(self, setting: str, value: object, expected: str, *, context: Mapping[str, Any] | None = ...) -> None: ...
+    def __init__(
+        self, setting: str = "", value: object = None, expected: str | None = None, *, context: Mapping[str, Any] | None = None
+    ) -> None:
+        """Either a message, or the name of a setting, the value found and in words what was expected."""
+        message = setting if expected is None else f"setting {setting!r}: expected {expected}, found {value!r}"
+        super().__init__(message, context=context)
+        self.setting: str | None = None if expected is None else setting
 
 
 class StateError(AgentlogError, RuntimeError):
@@ -34,3 +62,50 @@ class LayoutError(AgentlogError):
 
 class TaskNotFoundError(AgentlogError, LookupError):
     """No task of that id below the root."""
+
+
+class InstanceError(AgentlogError):
+    """An agent instance does not start, answer or stop."""
+
+
+class WorktreeError(AgentlogError):
+    """A worktree cannot be made, changed, merged or removed."""
+
+
+class TaskError(AgentlogError):
+    """A task cannot be assigned, carried out or finished."""
+
+
+class IntegrationError(AgentlogError):
+    """A system of others, such as GitHub or Jira, does not do what it was asked."""
+
+
+class DatabaseError(AgentlogError):
+    """A database cannot be reached, or does not do what it was asked."""
+
+
+class TmuxError(AgentlogError):
+    """A tmux session, window or layout cannot be made, found or removed."""
+
+
+class TaskCancelled(BaseException):
+    """Somebody cancelled the task; raised at its next checkpoint, and at each one after it.
+
+    No `Exception`, like `asyncio.CancelledError`: agents try again after every `Exception`, and a cancelled one must not.
+    """
+
+    agentlog_outcome = Outcome.CANCELLED
+
+    def __init__(self, task_id: str, *, request_id: str = "", reason: str = "cancelled") -> None:
+        super().__init__(task_id, reason)
+        self.task_id, self.request_id, self.reason = task_id, request_id, reason
+
+    def __str__(self) -> str:
+        return f"task {self.task_id}: {self.reason}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _cancelled, (self.task_id, self.request_id, self.reason)
+
+
+def _cancelled(task_id: str, request_id: str, reason: str) -> TaskCancelled:
+    return TaskCancelled(task_id, request_id=request_id, reason=reason)

@@ -26,7 +26,7 @@ from otel_agentlog.export import semconv_content as content
 from otel_agentlog.export import semconv_fields as fields
 from otel_agentlog.export import semconv_names as names
 from otel_agentlog.export.semconv import USER_ATTRIBUTES_AT_START, Conventions
-from otel_agentlog.export.semconv_outcome import error_type
+from otel_agentlog.export.semconv_outcome import context_attributes, error_type
 from otel_agentlog.export.semconv_spans import operation_name
 from otel_agentlog.model import CONTENT_TYPES, Line, is_details_record
 
@@ -181,6 +181,7 @@ def _user_attributes(line: Line) -> Attributes:
 
 def _add_exception(line: Line, attributes: Attributes) -> None:
     exception = fields.mapping_in(line, "exception")
+    attributes.update(context_attributes(exception))
     fields.copy(exception, _EXCEPTION, attributes)
     if traceback := exception.get("traceback"):
         attributes[names.EXCEPTION_STACKTRACE] = "\n".join(map(str, traceback)) if isinstance(traceback, list) else str(traceback)

@@ -27,7 +27,7 @@ from otel_agentlog.export import semconv_names as names
 from otel_agentlog.export import semconv_spans as spans
 from otel_agentlog.export.semconv_content import ContentPolicy
 from otel_agentlog.export.semconv_operations import OPERATIONS
-from otel_agentlog.export.semconv_outcome import error_type, span_status
+from otel_agentlog.export.semconv_outcome import error_attributes, error_type, span_status
 from otel_agentlog.model import Line
 
 __all__ = ["USER_ATTRIBUTES_AT_END", "USER_ATTRIBUTES_AT_START", "ContentPolicy", "Conventions", "Profile"]
@@ -133,6 +133,7 @@ class Conventions:
         fields.copy(line, _ENDING, ours)
         if (error := error_type(line)) is not None:
             ours[names.ERROR_TYPE] = error
+            ours.update(error_attributes(line))
         return _with_user(line, ours, USER_ATTRIBUTES_AT_END)
 
     def status(self, line: Line) -> tuple[str, str | None]:

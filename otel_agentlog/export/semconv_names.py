@@ -151,6 +151,8 @@ CONTENT_TYPE = "agentlog.content.type"
 ERROR_ID = "agentlog.error.id"
 ERROR_CATEGORY = "agentlog.error.category"
 ERROR_SUGGESTIONS = "agentlog.error.suggestions"
+ERROR_CONTEXT = "agentlog.error.context"
+"""In front of each key of an error's context."""
 SIGNAL = "agentlog.signal"
 
 # Events.

@@ -6,9 +6,20 @@ success and show in ``agentlog.outcome`` only. A success leaves the status unset
 
 from __future__ import annotations
 
-from otel_agentlog.export.semconv_fields import mapping_in
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry.util.types import AttributeValue
+
+from otel_agentlog.export import semconv_names as names
+from otel_agentlog.export.semconv_fields import integer, mapping_in, number, text
 from otel_agentlog.export.semconv_names import OTHER
 from otel_agentlog.model import Line, Outcome
+
+MAX_CONTEXT = 16
+"""Keys of an error's context that leave as attributes; the folder has all of them."""
+MAX_CONTEXT_CHARACTERS = 1_024
+"""Characters of one of their values."""
 
 _ERRORS = (Outcome.FAILED.value, Outcome.TIMED_OUT.value)
 
@@ -32,6 +43,33 @@ def error_type(line: Line) -> str | None:
     if outcome == Outcome.TIMED_OUT.value:
         return "timeout"
     return "nonzero_exit" if details.get("exit_code") else OTHER
+
+
+def error_attributes(line: Line) -> dict[str, AttributeValue]:
+    """What a failed span says about its error beside ``error.type``: id, category and the scalars of its context."""
+    exception = mapping_in(line, "exception")
+    if not exception or line.get("outcome") not in _ERRORS:
+        return {}
+    found: dict[str, AttributeValue] = {}
+    for key, name in (("error_id", names.ERROR_ID), ("category", names.ERROR_CATEGORY)):
+        if (value := text(exception.get(key))) is not None:
+            found[name] = value
+    return {**found, **context_attributes(exception)}
+
+
+def context_attributes(exception: Mapping[str, Any]) -> dict[str, AttributeValue]:
+    """The scalars of an error's context, as ``agentlog.error.context.<key>``."""
+    scalars = ((key, _scalar(value)) for key, value in mapping_in(exception, "context").items())
+    known = [(f"{names.ERROR_CONTEXT}.{key}", value) for key, value in scalars if value is not None]
+    return dict(known[:MAX_CONTEXT])
+
+
+def _scalar(value: Any) -> AttributeValue | None:
+    if isinstance(value, str):
+        return value if len(value) <= MAX_CONTEXT_CHARACTERS else value[:MAX_CONTEXT_CHARACTERS] + "…"
+    if isinstance(value, bool):
+        return value
+    return integer(value) if isinstance(value, int) else number(value)
 
 
 def span_status(line: Line) -> tuple[str, str | None]:

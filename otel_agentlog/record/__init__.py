@@ -5,7 +5,7 @@ from otel_agentlog.record.ai import AiCall
 from otel_agentlog.record.binding import Binding, bind
 from otel_agentlog.record.carrier import environ
 from otel_agentlog.record.console import console_sink
-from otel_agentlog.record.ending import error_id
+from otel_agentlog.record.error_ids import assign_error_id, error_id, new_error_id
 from otel_agentlog.record.exits import at_exit_of_children, interrupt_open
 from otel_agentlog.record.front import ai_call, current_operation, current_task, step, task, tool, webhook
 from otel_agentlog.record.logs import AgentLogger, get_logger
@@ -44,6 +44,7 @@ __all__ = [
     "add_ids",
     "adopt",
     "ai_call",
+    "assign_error_id",
     "at_exit_of_children",
     "bind",
     "configure_logs",
@@ -57,6 +58,7 @@ __all__ = [
     "interrupt_open",
     "join_signals",
     "leave_signals",
+    "new_error_id",
     "propagate",
     "record_event",
     "recorder",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from otel_agentlog.record.ending import message_of, type_name
+from otel_agentlog.record.error_ids import assign_error_id
 from otel_agentlog.record.operation import Operation
 
 
@@ -31,6 +32,7 @@ class Attempted(Operation):
             described["wait_ms"] = round(wait_seconds * 1000, 3)
         if error is not None:
             described["error_type"] = type_name(error)
+            described["error_id"] = assign_error_id(error)
         described["reason"] = reason or (message_of(error) if error is not None else "unknown")
         described.update(details)
         self.attempts += 1

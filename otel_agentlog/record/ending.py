@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import secrets
 import subprocess
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from otel_agentlog.errors import StateError
+from otel_agentlog.errors import AgentlogError, StateError
 from otel_agentlog.model import Outcome
+from otel_agentlog.record.error_ids import Mark, mark_of, new_error_id, put_mark
 
 if TYPE_CHECKING:
     from otel_agentlog.record.recorder import Recorder
@@ -19,7 +19,6 @@ MAX_TRACEBACK_LINES = 400
 """Longest traceback kept, in printed lines; the middle is left out."""
 
 _TIMEOUTS = (TimeoutError, asyncio.TimeoutError, concurrent.futures.TimeoutError, subprocess.TimeoutExpired)
-_MARK = "__agentlog_error__"
 
 LEVELS = {
     Outcome.COMPLETED: "INFO",
@@ -88,33 +87,33 @@ def describe(error: BaseException, trace_id: int, record: Recorder) -> dict[str,
     The first operation of a trace that an exception passes through records the traceback; those around it refer to it by the
     same ``error_id``, so one error is one record.
     """
-    identity, seen = _identify(error, trace_id)
+    known = mark_of(error)
+    identity = new_error_id() if known is None else known.error_id
     described: dict[str, Any] = {"type": type_name(error), "message": message_of(error), "error_id": identity}
-    if seen:
-        return described
+    if known is not None and known.trace_id == trace_id:
+        return {**described, "category": known.category} if known.category else described
+    if context := _context_of(error):
+        described["context"] = context
     # Cleaned as one text, before it is cut into lines: a key block in a message has many lines.
     described["traceback"] = _cut(record.clean_text(_printed(error)))
-    if record.classify is not None:
-        described.update(record.classify(error))
+    described.update(_classified(error, record))
+    put_mark(error, Mark(identity, trace_id, described.get("category")))
     return described
 
 
-def error_id(error: BaseException) -> str | None:
-    """The 8-character id under which an exception was recorded; ``None`` if it was not."""
-    known = getattr(error, _MARK, None)
-    return known[0] if isinstance(known, tuple) else None
+def _context_of(error: BaseException) -> dict[str, Any]:
+    given = error.__dict__.get("context") if isinstance(error, AgentlogError) else None
+    return dict(given) if isinstance(given, dict) else {}
 
 
-def _identify(error: BaseException, trace_id: int) -> tuple[str, bool]:
-    known = getattr(error, _MARK, None)
-    if isinstance(known, tuple) and known[1] == trace_id:
-        return known[0], True
-    identity = known[0] if isinstance(known, tuple) else secrets.token_hex(4)
+def _classified(error: BaseException, record: Recorder) -> dict[str, Any]:
+    if record.classify is None:
+        return {}
     try:
-        setattr(error, _MARK, (identity, trace_id))
-    except Exception:  # noqa: BLE001, S110 - exceptions with __slots__ or odd __setattr__ keep no mark and count twice
-        pass
-    return identity, False
+        return dict(record.classify(error))
+    except Exception as problem:  # noqa: BLE001 - rules are anybody's code; the error is recorded without a category
+        record.failed("classify", problem)
+        return {}
 
 
 def _printed(error: BaseException) -> str:

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from otel_agentlog.export import Telemetry
+from otel_agentlog.guard import classify
 from otel_agentlog.model import Line, Sink
 from otel_agentlog.query import rules_from
 from otel_agentlog.record import Cleaner, PriceTable, Recorder, Redactor, StreamGuard, adopt, console_sink
 from otel_agentlog.settings import Settings
 from otel_agentlog.store import (
     BackgroundRecovery,
+    ControlFile,
     Deliveries,
     FolderSink,
     Presence,
@@ -27,6 +29,7 @@ from otel_agentlog.store import (
 from otel_agentlog.wiring.alerting import Alerting
 from otel_agentlog.wiring.backlog import Backlog
 from otel_agentlog.wiring.receipt import Receipt
+from otel_agentlog.wiring.resuming import finder
 
 LEAST_SYNC_S = 0.2
 """Time, in seconds, that the disk gets in any case when everything is flushed."""
@@ -81,12 +84,14 @@ class Wired:
             processors=settings.processors,
             sinks=sinks,
             warn=lambda text: _logger.warning("%s", text),
+            classify=classify,
             price=prices.cost,
             preload=prices.load,
             new_guard=lambda: StreamGuard(redactor),
             count_items=self.telemetry.count_items,
-            find_task=self.folders.find_task,
+            find_task=finder(self.folders, self.telemetry.conventions.end_attributes, lambda *what: self.recorder.failed(*what)),
             find_input=self.folders.find_input,
+            open_control=ControlFile,
         )
 
         self.recovery = BackgroundRecovery(

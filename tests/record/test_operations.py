@@ -171,7 +171,7 @@ def test_an_exception_is_recorded_in_full_once(recorded: MemorySink) -> None:
 
     tool, step, task = (line["exception"] for line in recorded.ends())
     assert tool["error_id"] == step["error_id"] == task["error_id"]
-    assert re.fullmatch("[0-9a-f]{8}", tool["error_id"])
+    assert re.fullmatch("[0-9a-z]{8}", tool["error_id"])
     assert tool["traceback"][-1] == "ValueError: boom"
     assert "traceback" not in step
     assert "traceback" not in task
@@ -373,6 +373,7 @@ def test_attempts_are_events_of_one_run(recorded: MemorySink) -> None:
         run.attempt_failed(reason="still busy", wait_seconds=1)
 
     first, second = recorded.of(type="attempt")
+    assert re.fullmatch("[0-9a-z]{8}", first["details"].pop("error_id"))
     assert first["details"] == {"number": 1, "maximum": 3, "wait_ms": 500.0, "error_type": "OSError", "reason": "busy"}
     assert second["details"] == {"number": 2, "wait_ms": 1000, "reason": "still busy"}
     assert {first["span_id"], second["span_id"]} == {run.span_id}

@@ -1,0 +1,37 @@
+"""The words in which suggestions are written: categories and causes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class ErrorCategory(str, Enum):
+    """What kind of thing went wrong; equal to its name as a string."""
+
+    TIMEOUT = "TIMEOUT"
+    """It took longer than it was allowed to."""
+    VALIDATION = "VALIDATION"
+    """What was given cannot be used; trying again with the same cannot succeed."""
+    DEPENDENCY = "DEPENDENCY"
+    """Something else that is needed is not there or does not answer."""
+    EXECUTION = "EXECUTION"
+    """It ran and failed on its own account."""
+    PERMISSION = "PERMISSION"
+    """It is not allowed; trying again cannot succeed."""
+    RESOURCE = "RESOURCE"
+    """Something is used up: memory, disk, descriptors, a quota, a rate."""
+    UNKNOWN = "UNKNOWN"
+    """Nothing is known about this kind of error."""
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A known reason for errors."""
+
+    category: ErrorCategory
+    suggestions: tuple[str, ...] = ()
+    """The most likely remedy first."""

@@ -1,0 +1,100 @@
+"""Error ids: eight characters ``0-9a-z`` that people can read out, unlike all others.
+
+Random ones would repeat: of a million ids out of 36**8 one pair is the same with a probability of 16 %. So each process begins
+somewhere by lot and then walks through all of them with one stride: within a process none comes twice, and two processes
+meet only if their walks overlap, which for a thousand processes with a thousand errors each happens once in 3,000 such roots.
+
+The id is kept on the exception itself, so that it is the same wherever that exception is met.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+from collections.abc import Iterator
+from typing import NamedTuple
+
+LENGTH = 8
+ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+COUNT = 36**LENGTH
+"""How many ids there are."""
+
+# Has no factor in common with 36, so that it visits every id before the first comes again; near the golden section of
+# the whole, so that neighbours look nothing alike.
+_STRIDE = 1_743_541_808_807
+
+_MARK = "__agentlog_error__"
+
+
+class Mark(NamedTuple):
+    """What is noted on an exception that has an id."""
+
+    error_id: str
+    trace_id: int | None
+    """The trace in which it was recorded in full; ``None`` if it was not recorded yet."""
+    category: str | None = None
+
+
+def _walk() -> Iterator[int]:
+    return itertools.count(secrets.randbelow(COUNT))
+
+
+_numbers = _walk()
+
+
+def _begin_anew() -> None:
+    """In the child of a fork: elsewhere than the parent."""
+    global _numbers
+    _numbers = _walk()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
+
+
+def new_error_id() -> str:
+    """An id that no other error has. Safe from any thread."""
+    return _written(next(_numbers) * _STRIDE % COUNT)
+
+
+def _written(number: int) -> str:
+    letters = []
+    for _ in range(LENGTH):
+        number, digit = divmod(number, 36)
+        letters.append(ALPHABET[digit])
+    return "".join(letters)
+
+
+def mark_of(error: BaseException) -> Mark | None:
+    """What is noted on an exception; ``None`` if it has no id."""
+    try:
+        # Past __getattribute__ and __getattr__ of the exception's class, which are anybody's code.
+        known = object.__getattribute__(error, _MARK)
+    except AttributeError:
+        return None
+    return known if isinstance(known, Mark) else None
+
+
+def put_mark(error: BaseException, mark: Mark) -> None:
+    """Note an id on an exception, also on one whose class forbids new attributes."""
+    try:
+        # Past the class's __setattr__, e.g. of a frozen dataclass.
+        object.__setattr__(error, _MARK, mark)
+    except (AttributeError, TypeError):
+        pass  # it keeps no mark, and counts anew each time
+
+
+def assign_error_id(error: BaseException) -> str:
+    """The exception's id; a new one if it has none yet. Recording it later keeps that id."""
+    known = mark_of(error)
+    if known is not None:
+        return known.error_id
+    identity = new_error_id()
+    put_mark(error, Mark(identity, None))
+    return identity
+
+
+def error_id(error: BaseException) -> str | None:
+    """The 8-character id under which an exception was recorded; ``None`` if it has none."""
+    known = mark_of(error)
+    return None if known is None else known.error_id
