@@ -1,0 +1,81 @@
+"""Hides how a refusal looks: one JSON object that says what was expected and what was found (RFC 9457)."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from otel_agentlog.errors import AgentlogError, TaskNotFoundError
+
+MEDIA_TYPE = "application/problem+json"
+
+_SHOWN = 200
+
+
+class ProblemBody(BaseModel):
+    """What is wrong, in words for people and a number for programs."""
+
+    model_config = ConfigDict(extra="allow")
+
+    title: str = Field(description="The status in words.")
+    status: int
+    detail: str = Field(description="What was expected, what was found.")
+
+
+class Problem(HTTPException):
+    """A request that is not answered; `detail` goes to the client."""
+
+    def response(self) -> JSONResponse:
+        """The answer that says so."""
+        return problem_response(self.status_code, self.detail, self.headers)
+
+
+def problem_response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """An answer in the form of `ProblemBody`."""
+    body = {"title": http.HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return JSONResponse(body, status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says about refusals with these statuses."""
+    schema = {"$ref": "#/components/schemas/ProblemBody"}
+    return {
+        status: {"description": http.HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in (*statuses, 401, 403, 414, 422)
+    }
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Let whatever goes wrong in `app` be answered in this form."""
+
+    async def not_found(_: Request, error: Exception) -> JSONResponse:
+        return problem_response(404, str(error))
+
+    async def unreadable(_: Request, error: Exception) -> JSONResponse:
+        return problem_response(409, str(error))
+
+    async def by_status(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        return problem_response(error.status_code, str(error.detail), error.headers)
+
+    async def invalid(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        return problem_response(422, "; ".join(map(_one_mistake, error.errors()[:5])))
+
+    app.add_exception_handler(TaskNotFoundError, not_found)
+    app.add_exception_handler(AgentlogError, unreadable)
+    app.add_exception_handler(HTTPException, by_status)
+    app.add_exception_handler(RequestValidationError, invalid)
+
+
+def _one_mistake(error: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in error.get("loc", ()))
+    found = repr(error.get("input"))[:_SHOWN].encode("ascii", "backslashreplace").decode()
+    return f"{where}: {error.get('msg')}, found {found}"
