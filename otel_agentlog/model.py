@@ -203,6 +203,8 @@ class TaskRef:
     """Whether this process decides how the task ends; a further process at work on the same task does not."""
     home: Any = None
     """Where `store` keeps its handle on the task's folder."""
+    control: Any = None
+    """What was asked of the task, as this process knows it; kept by `record`."""
     step_counts: dict[str, int] = field(default_factory=dict)
     """How often each step id was used, so that ids stay unique within this process."""
     ai_calls: int = 0
@@ -251,16 +253,41 @@ def count_items(line: Mapping[str, Any], content_policy: str, content_on: Collec
     return len(items_of(line, content_policy, content_on))
 
 
+@dataclass(frozen=True, slots=True)
+class ControlRequest:
+    """Something asked of a task from outside: one line of ``control.jsonl``."""
+
+    request: str
+    """``pause`` ``resume`` ``cancel`` ``context``."""
+    request_id: str
+    timestamp: str
+    source: str
+    """Where it was asked: ``cli`` ``web`` ``monitor`` ``api`` ``alert`` ``code``; open set."""
+    requested_by: str
+    text: str = ""
+    """What a ``context`` request adds."""
+    reason: str | None = None
+    terminate_tools: bool = False
+    """Whether a ``cancel`` also ends the tools that are running."""
+
+
 Sink: TypeAlias = Callable[[Envelope], None]
 """Takes an envelope; may raise, the recorder isolates it. The first sink adds ``event_id`` to the line."""
 
 _second = (-1, "")
 
 
+_LAST_NS = 253_402_300_800 * 1_000_000_000 - 1
+"""The last nanosecond of the year 9999, beyond which RFC 3339 has no words."""
+
+
 def timestamp(time_ns: int) -> str:
-    """Unix nanoseconds as RFC 3339 UTC with nine decimals, e.g. ``2026-11-21T05:22:01.123456789Z``."""
+    """Unix nanoseconds as RFC 3339 UTC with nine decimals, e.g. ``2026-11-21T05:22:01.123456789Z``.
+
+    A time before 1970 or after 9999, which a broken clock may give, is the nearest that can be written.
+    """
     global _second
-    second, rest = divmod(time_ns, 1_000_000_000)
+    second, rest = divmod(min(max(time_ns, 0), _LAST_NS), 1_000_000_000)
     known, text = _second
     if known != second:
         text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
