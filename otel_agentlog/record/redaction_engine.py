@@ -70,6 +70,8 @@ class Engine:
         self._chooser: Chooser | None = None
         self._opener: Regexp | None = None
         self._each: dict[int, tuple[Regexp, int]] = {}
+        # Re-entrant: a signal handler may record while its own thread compiles.
+        self._compiling = threading.RLock()
 
     def next_suspect(self, data: bytes, position: int) -> int | None:
         """The next place that needs a closer look; ``None`` means that there is no secret."""
@@ -154,7 +156,11 @@ class Engine:
         return self._chooser.matching(window) or range(len(self._rules))
 
     def _ready(self) -> Regexp:
-        finder = self._finder = self._compiled("|".join(f"(?:{rule.pattern})" for rule in self._rules), capture=False)
+        with self._compiling:
+            finder = self._finder
+            if finder is None:
+                sights = "|".join(f"(?:{rule.sight or rule.pattern})" for rule in self._rules)
+                finder = self._finder = self._compiled(sights, capture=False)
         return finder
 
     def _ready_opener(self) -> Regexp:
@@ -177,6 +183,7 @@ class Engine:
             _abandoned.append((self._finder, self._chooser, self._opener, self._each))
             self._generation += 1
             self._forget()
+        self._compiling = threading.RLock()
         self._searching = []
 
 

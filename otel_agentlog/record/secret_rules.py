@@ -6,6 +6,7 @@ seen in the wild. Secrets known by what stands around them (``password=…``, he
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -42,6 +43,8 @@ class Rule:
     """True: the check needs to know only where a match starts."""
     opening: str | None = None
     """What an unfinished match looks like; needed where it may hold blanks or non-ASCII, which streams else take as its end."""
+    sight: str | None = None
+    """What to search for instead of `pattern`: matches at the same places, but no further than it must to be sure."""
 
 
 APART = r"(?:\A|[^\w+/]|\\[nrtbf]|%[0-9A-Fa-f]{2})"
@@ -199,10 +202,22 @@ def _with_head(chars: bytes, fewest: int, most: int) -> Check:
     return check
 
 
+_endless = re.compile(r"\{(\d+),\}(?=\)*(?:\||\Z))")
+
+
+def _token(name: str, about: str, pattern: str, check: Check | None = None) -> Rule:
+    """A rule whose pattern ends, in every branch, in the characters of a token.
+
+    RE2 looks from the end of a match back to its beginning with all rules at once, and with endless tails it would go back as
+    far as there are letters: through all of a base64 text, at each candidate.
+    """
+    return Rule(name, about, pattern, check, opening=_OPENINGS.get(name), sight=_endless.sub(r"{\1}", pattern))
+
+
 TOKEN_RULES: tuple[Rule, ...] = (
-    *(Rule(name, about, pattern) for name, about, pattern in _DISTINCT),
-    *(Rule(name, about, f"{EDGE}(?P<secret>{pattern})", opening=_OPENINGS.get(name)) for name, about, pattern in _EDGED),
-    *(Rule(name, about, f"{APART}(?P<secret>{pattern})") for name, about, pattern in _APART),
-    *(Rule(name, about, pattern, _with_head(chars, least, most)) for name, about, pattern, chars, least, most in _TAILED),
+    *(_token(name, about, pattern) for name, about, pattern in _DISTINCT),
+    *(_token(name, about, f"{EDGE}(?P<secret>{pattern})") for name, about, pattern in _EDGED),
+    *(_token(name, about, f"{APART}(?P<secret>{pattern})") for name, about, pattern in _APART),
+    *(_token(name, about, pattern, _with_head(chars, least, most)) for name, about, pattern, chars, least, most in _TAILED),
 )
 """Rules for secrets known by their own shape, in the order in which they are tried at one place."""

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.record.redaction import Redactor, default_rules
 from otel_agentlog.record.redaction_keys import KEY_RULE_NAMES, key_rule
+from otel_agentlog.record.redaction_re2 import compiled
 from otel_agentlog.record.secret_context import named_rules
+from otel_agentlog.record.secret_rules import TOKEN_RULES
 from tests.record.near_misses import near_misses
 from tests.record.secret_corpus import CARRIED, KIND_COUNT, NAMED, SHAPES, leaks, planted
 from tests.record.secret_mixtures import TEXTS
@@ -203,3 +205,18 @@ def test_every_rule_is_documented() -> None:
     carried = {rule.name for rule in default_rules()} - {rule.name for rule in named_rules(key_rule)}
 
     assert [name for name in sorted(carried | KEY_RULE_NAMES) if f"`{name}`" not in page] == []
+
+
+def test_the_search_sees_a_token_where_its_whole_pattern_does() -> None:
+    """The shorter patterns that are searched for begin at the same places as the patterns they stand for."""
+    texts = [p.text.encode() for seed in (21, 22) for p in planted(seed)] + [near_misses(5, 50_000).encode()]
+    text = b"\n".join(texts)
+    for rule in (rule for rule in TOKEN_RULES if rule.sight != rule.pattern):
+        long, short = (compiled(pattern, utf8=False, capture=False) for pattern in (rule.pattern, rule.sight))
+        at, found = 0, long.search(text, 0)
+        while found is not None:
+            same = short.search(text, at)
+            assert same is not None, rule.name
+            assert same.start() == found.start(), rule.name
+            at = found.span()[1]
+            found = long.search(text, at)
