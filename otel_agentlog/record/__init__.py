@@ -4,7 +4,9 @@ from otel_agentlog.record.adopted import adopt
 from otel_agentlog.record.ai import AiCall
 from otel_agentlog.record.binding import Binding, bind
 from otel_agentlog.record.carrier import environ
+from otel_agentlog.record.checkpoints import checkpoint
 from otel_agentlog.record.console import console_sink
+from otel_agentlog.record.control import Control, control_here
 from otel_agentlog.record.error_ids import assign_error_id, error_id, new_error_id
 from otel_agentlog.record.exits import at_exit_of_children, interrupt_open
 from otel_agentlog.record.front import ai_call, current_operation, current_task, step, task, tool, webhook
@@ -32,6 +34,7 @@ __all__ = [
     "AiCall",
     "Binding",
     "Cleaner",
+    "Control",
     "Operation",
     "PriceTable",
     "Recorder",
@@ -47,8 +50,10 @@ __all__ = [
     "assign_error_id",
     "at_exit_of_children",
     "bind",
+    "checkpoint",
     "configure_logs",
     "console_sink",
+    "control_here",
     "current_operation",
     "current_task",
     "environ",

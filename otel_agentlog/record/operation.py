@@ -130,11 +130,14 @@ class Operation:
         """Begin, without becoming current; for work whose start and end are not in one block.
 
         Raises:
-            StateError: it has begun already.
+            StateError: it has begun already, or it is a task to be resumed that has ended.
         """
         self._move(State.RUNNING, allowed_from=State.PENDING)
         try:
             self._begin(current_context())
+        except StateError:
+            self.state = State.PENDING
+            raise
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             self._recorder.failed("record", error)
         return self

@@ -20,6 +20,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, T
 
 from otel_agentlog.model import Envelope, Line, Processor, Sink, TaskRef, count_items, timestamp
 from otel_agentlog.record.content import Guard
+from otel_agentlog.record.control import Source
 from otel_agentlog.tagged import untagged
 
 WARNING_INTERVAL_S = 60.0
@@ -87,6 +88,7 @@ class Recorder:
         count_items: Callable[[Line], int] = lambda line: count_items(line, "off"),
         find_task: Callable[[str], Mapping[str, Any]] = lambda task_id: {},
         find_input: Callable[[str], Any] = lambda task_id: None,
+        open_control: Callable[[TaskRef], Source | None] = lambda task: None,
     ) -> None:
         self.tracer = tracer or trace.get_tracer("otel_agentlog")
         self.conventions: Conventions = conventions or PlainConventions()
@@ -101,6 +103,8 @@ class Recorder:
         self._count_items = count_items
         self.find_input = find_input
         """What a task was asked, from ``01-input.json``."""
+        self.open_control = open_control
+        """Where a task's control requests stand."""
         self.find_task = find_task
         """The ``metadata.json`` of a task id, or an empty mapping."""
         self.failures: dict[str, int] = {}

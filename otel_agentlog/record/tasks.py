@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.context import Context
 from opentelemetry.trace import format_span_id, format_trace_id
 
+from otel_agentlog.errors import StateError
 from otel_agentlog.model import Envelope, Line, Outcome, State, TaskRef, timestamp
 from otel_agentlog.record import carrier as carriers
-from otel_agentlog.record.content import Streams, content_line, state_line
+from otel_agentlog.record.checkpoints import Checkpoints
+from otel_agentlog.record.content import Streams, content_line
 from otel_agentlog.record.context import CORRELATION_IDS, bound, current, inside
+from otel_agentlog.record.control import control_of
 from otel_agentlog.record.decorators import arguments_of
 from otel_agentlog.record.kinds import SEGMENT, TASK
 from otel_agentlog.record.operation import Operation
@@ -24,8 +27,13 @@ if TYPE_CHECKING:
 
 _UNSET = object()
 
+_BEGIN_ANEW = (None, State.PENDING.value, State.INTERRUPTED.value)
+"""Of a task that is resumed: nobody has begun it, or who had begun it is gone."""
 
-class Task(Operation):
+_ENDED = frozenset(outcome.value for outcome in Outcome if outcome is not Outcome.INTERRUPTED)
+
+
+class Task(Checkpoints):
     """One job an agent was asked to do.
 
     ``result`` is what came out; it goes into ``04-final-result.json``. Everything recorded below finds its way into this
@@ -85,11 +93,6 @@ class Task(Operation):
     # -- public ---------------------------------------------------------------------------------------------------------
 
     @property
-    def task_id(self) -> str:
-        """The task's id; empty before the start."""
-        return self.task.task_id if self.task is not None else ""
-
-    @property
     def folder(self) -> Path | None:
         """The task's folder; ``None`` before the start and where nothing is kept."""
         return getattr(self.task.home, "path", None) if self.task is not None else None
@@ -109,14 +112,6 @@ class Task(Operation):
     def user(self, text: str, **details: Any) -> None:
         """Record something the user said while the task ran."""
         self._content("user", text, False, details)
-
-    def pause(self, reason: str | None = None) -> None:
-        """Move from running to paused. Raises `StateError` from any other state."""
-        self._move_and_tell(State.PAUSED, "task_paused", reason)
-
-    def resume(self, reason: str | None = None) -> None:
-        """Move from paused to running. Raises `StateError` from any other state."""
-        self._move_and_tell(State.RUNNING, "task_resumed", reason, allowed_from=State.PAUSED)
 
     def carrier(self) -> dict[str, str]:
         """W3C headers that continue this task elsewhere: ``agentlog.task(resume=carrier)``."""
@@ -154,10 +149,6 @@ class Task(Operation):
         here = current()
         (here if here is not None and here.task is self.task else self).point(line)
 
-    def _move_and_tell(self, to: State, action: str, reason: str | None, allowed_from: State | None = None) -> None:
-        before = self._move(to, allowed_from)
-        self.point(state_line(self.name, before, to, action, reason))
-
     def called(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not self._input_given:
             self.input, self._input_given = arguments_of(function, args, kwargs), True
@@ -177,21 +168,36 @@ class Task(Operation):
         task_id = safe_task_id(self._given["task_id"], self._recorder)
         above = {**bound(context), **({key: parent.header.get(key) for key in CORRELATION_IDS} if parent else {})}
         self.task = TaskRef(task_id, self._header(task_id, above, parent.task_id if parent else None))
+        control = self.task.control = control_of(self, self._recorder.open_control(self.task), parent)
+        if control is not None and self._given["task_id"] is not None:
+            control.not_before = timestamp(self.start_ns)
         self._parent = around if parent is not None else None
         if around is not None and around.pending_webhook is not None:
             self._webhook = around.pending_webhook
         return context
 
     def _continue(self, task_id: str, carried: carriers.Carried) -> Context:
-        """Go on with a task that another process created, paused or is running."""
+        """Go on with a task that another process created, is running, or left behind when it died.
+
+        Raises:
+            StateError: it has ended.
+        """
         known = self._recorder.find_task(task_id)
+        status = known.get("status")
+        if status in _ENDED:
+            raise StateError(f"cannot resume task {task_id}: it has ended ({status})")
         header = {**self._header(task_id, carried.ids, None), **{k: v for k, v in known.items() if v is not None}}
         self.name = self.name or str(header.get("name") or task_id)
         if not self._input_given:
             self.input = self._recorder.find_input(task_id)
         header["name"] = header.get("name") or self.name
-        pending = known.get("status") in (None, State.PENDING.value)
-        self.task = TaskRef(task_id, header, owner=pending or known.get("status") == State.PAUSED.value)
+        begins = status in _BEGIN_ANEW
+        header["completed_at"] = None
+        self.task = TaskRef(task_id, header, owner=begins)
+        control = self.task.control = control_of(self, self._recorder.open_control(self.task), None)
+        if control is not None:
+            control.continues = begins
+            self._joins_paused = None if begins else status == State.PAUSED.value
         for ours, theirs in (
             ("agent", "assigned_agent"),
             ("agent_type",) * 2,
@@ -200,7 +206,7 @@ class Task(Operation):
             ("provider",) * 2,
         ):
             self._given[ours] = self._given[ours] or header.get(theirs)
-        if not pending:
+        if not begins:
             self.kind = SEGMENT  # type: ignore[misc]  # this one object is another kind of operation
             return carried.context
         return self._pick_up(carried)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         parts_of,
         unpack,
     )
+    from otel_agentlog.store.control import MAX_TEXT_BYTES, Requested, ask
+    from otel_agentlog.store.control_file import ControlFile
     from otel_agentlog.store.deliveries import Deliveries
     from otel_agentlog.store.fields import mapping, number, objects, text
     from otel_agentlog.store.folder import TaskFolder
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from otel_agentlog.store.receipt import Counts
     from otel_agentlog.store.recovery import Recovered, Repair, recover
     from otel_agentlog.store.recovery_background import BackgroundRecovery
+    from otel_agentlog.store.recovery_resumed import close_abandoned
     from otel_agentlog.store.retention import Limits
     from otel_agentlog.store.shipment import Shipment, Unsent
     from otel_agentlog.store.sink import FolderSink
@@ -62,6 +65,7 @@ __all__ = [
     "BackgroundRecovery",
     "Card",
     "Columns",
+    "ControlFile",
     "Counts",
     "Deleted",
     "Deliveries",
@@ -82,6 +86,7 @@ __all__ = [
     "Recovered",
     "Repair",
     "Report",
+    "Requested",
     "RotatingLog",
     "Shipment",
     "SpanRecord",
@@ -92,7 +97,9 @@ __all__ = [
     "Unsent",
     "Upkeep",
     "amount",
+    "ask",
     "choose_directory",
+    "close_abandoned",
     "columns_of",
     "find_task",
     "follow",
@@ -135,6 +142,8 @@ load_when_used(
             "parts_of",
             "unpack",
         ),
+        "control": ("MAX_TEXT_BYTES", "Requested", "ask"),
+        "control_file": ("ControlFile",),
         "deliveries": ("Deliveries",),
         "fields": ("mapping", "number", "objects", "text"),
         "folder": ("TaskFolder",),
@@ -145,6 +154,7 @@ load_when_used(
         "receipt": ("Counts",),
         "recovery": ("Recovered", "Repair", "recover"),
         "recovery_background": ("BackgroundRecovery",),
+        "recovery_resumed": ("close_abandoned",),
         "retention": ("Limits",),
         "shipment": ("Shipment", "Unsent"),
         "sink": ("FolderSink",),

@@ -232,7 +232,9 @@ class TaskFolder:
         changes = {key: header[key] for key in METADATA_KEYS if header.get(key) is not None}
         changes["status"] = status.value
         if status is State.RUNNING:
-            changes["started_at"] = at
+            # One that was left behind and goes on began when it began.
+            changes["started_at"] = header.get("started_at") or at
+            changes["completed_at"] = None
         self._documents.change(changes)
         given = payload is not None and "input" in payload
         kept = {"task_id": self.task.task_id, "timestamp": at, "input": (payload or {}).get("input")}

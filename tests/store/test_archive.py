@@ -201,6 +201,7 @@ def test_lines_that_come_late_are_read_behind_the_compressed_ones(tasks_root: Pa
     with agentlog.task("job", task_id="task-a", input={"a": 1}) as task:
         carrier = task.carrier()
         task.output("first")
+        task.end("interrupted")
     age(tasks_root)
     prune(tasks_root, Limits(compress_after_days=0))
     folder = tasks_root / "task-a"

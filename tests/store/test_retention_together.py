@@ -43,6 +43,7 @@ while time.monotonic() - began < float(sys.argv[2]):
             carrier = earlier.carrier()
             with agentlog.task(resume=carrier) as resumed:
                 resumed.output("late")
+        task.end("interrupted")
     earlier = task
     number += 1
 agentlog.shutdown()

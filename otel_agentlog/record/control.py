@@ -1,0 +1,279 @@
+"""What was asked of a task from outside, as one process sees it: read now and then, told as events, and obeyed at checkpoints.
+
+Hides how requests become states. A request for a task also holds what lies below it: the checkpoints of a sub-task ask its
+parents' controls too. Holds no task alive; safe from any thread, and no lock is held while anybody waits.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from otel_agentlog.errors import StateError, TaskCancelled
+from otel_agentlog.model import ControlRequest, State
+from otel_agentlog.record.content import state_line
+from otel_agentlog.record.context import current
+
+if TYPE_CHECKING:
+    from otel_agentlog.record.checkpoints import Checkpoints
+
+LOOK_EVERY_S = 0.05
+"""Shortest time between two looks at whether anything was asked, in seconds."""
+
+COMPONENT = "user_interaction"
+
+
+class Found(Protocol):
+    """What one look brought."""
+
+    @property
+    def requests(self) -> Sequence[ControlRequest]: ...
+    @property
+    def refused(self) -> Sequence[str]: ...
+
+
+class Source(Protocol):
+    """Where requests stand; implemented by ``otel_agentlog.store``."""
+
+    def changed(self) -> bool: ...
+    def new(self) -> Found: ...
+    def history(self) -> tuple[Collection[str], Collection[str]]: ...
+
+
+class Control:
+    """One task's requests and what they came to, in this process."""
+
+    def __init__(self, task: Checkpoints, source: Source, parent: Control | None) -> None:
+        self.parent = parent
+        self.next_look = 0.0
+        """On the monotonic clock."""
+        self.cancel: ControlRequest | None = None
+        self.wanted: ControlRequest | None = None
+        """A pause that was asked for and has not begun."""
+        self.paused_with: Control | None = None
+        """The task above whose pause holds this one."""
+        self.settled_by_request: set[State] = set()
+        """States that a request brought about where the agent's own call may come too late."""
+        self.texts: list[str] = []
+        self._unread: list[ControlRequest] = []
+        self._task = weakref.ref(task)
+        self._source = source
+        self._pid = os.getpid()
+        self._turn = threading.RLock()
+        self.continues = False
+        """Whether an earlier process may have dealt with some of the requests."""
+        self.not_before = ""
+        """Timestamp before which requests were for an earlier task of the same id."""
+        self._history: tuple[Collection[str], Collection[str]] | None = None
+        self._is_renewed = False
+
+    @property
+    def task(self) -> Checkpoints | None:
+        """The task, while it is open."""
+        task = self._task()
+        return task if task is not None and not task.ended else None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether this is the child of a fork: it obeys, but the task's states are its parent's to tell."""
+        return os.getpid() != self._pid
+
+    def chain(self) -> Iterator[Control]:
+        """This control and those of the tasks above, innermost first."""
+        control: Control | None = self
+        while control is not None:
+            yield control
+            control = control.parent
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether a checkpoint has more to do than to look."""
+        if self.cancel is not None or self.wanted is not None:
+            return True
+        task = self._task()
+        return task is not None and task.state is State.PAUSED
+
+    # -- looking ----------------------------------------------------------------------------------------------------------
+
+    def look(self, *, now: bool = False) -> None:
+        """Take what was asked since the last look, at most every `LOOK_EVERY_S` unless ``now``; never raises."""
+        moment = time.monotonic()
+        if moment < self.next_look and not now:
+            return
+        self.next_look = moment + LOOK_EVERY_S
+        task = self.task
+        if task is None or not self._enter():
+            return
+        try:
+            if self._source.changed():
+                self._take(task, self._source.new())
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            task.failed_to_record(error)
+        finally:
+            self._turn.release()
+
+    def _enter(self) -> bool:
+        if self.is_elsewhere and not self._is_renewed:
+            # Another thread of the parent may have held it.
+            self._turn, self._is_renewed = threading.RLock(), True
+        return self._turn.acquire(blocking=False)
+
+    def _take(self, task: Checkpoints, found: Found) -> None:
+        for why in found.refused:
+            self._tell(task, "control_request_refused", f"refused a request: {why}", level="WARNING")
+        for asked in found.requests:
+            if self.not_before and asked.timestamp < self.not_before:
+                continue
+            if self.continues and asked.request_id in self._known()[0]:
+                self._remember(asked)
+            else:
+                self._obey(task, asked)
+
+    def _known(self) -> tuple[Collection[str], Collection[str]]:
+        """What earlier processes have dealt with; looked up when something was asked, as nearly always nothing was."""
+        if self._history is None:
+            self._history = self._source.history()
+        return self._history
+
+    def _remember(self, asked: ControlRequest) -> None:
+        """What was dealt with leaves its text; and a cancel stands until the task has ended."""
+        if asked.request == "context":
+            self._add(asked, unread=asked.request_id not in self._known()[1])
+        elif asked.request == "cancel" and self.cancel is None:
+            self.cancel = asked
+
+    def join(self, *, paused: bool) -> None:
+        """Begin beside others who deal with what stands there already; what holds them holds us too. Never raises."""
+        last: ControlRequest | None = None
+        try:
+            for asked in self._source.new().requests if self._source.changed() else ():
+                if asked.request in ("pause", "resume"):
+                    last = asked
+                else:
+                    self._remember(asked)
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            if (task := self.task) is not None:
+                task.failed_to_record(error)
+        if paused and last is not None and last.request == "pause":
+            self.wanted = last
+
+    # -- obeying ----------------------------------------------------------------------------------------------------------
+
+    def _obey(self, task: Checkpoints, asked: ControlRequest) -> None:
+        if asked.request == "pause":
+            changes = self.wanted is None and self.cancel is None and task.state is State.RUNNING
+            self.wanted = asked if changes else self.wanted
+            self._tell_request(task, "execution_pause_requested", asked, "paused at the next checkpoint" if changes else None)
+        elif asked.request == "resume":
+            self._resume(task, asked)
+        elif asked.request == "cancel":
+            changes = self.cancel is None or (asked.terminate_tools and not self.cancel.terminate_tools)
+            self.cancel = asked if changes else self.cancel
+            self._tell_request(task, "execution_cancel_requested", asked, "cancelled at the next checkpoint" if changes else None)
+        else:
+            self._tell_request(task, "context_added_by_user", asked, "added")
+            task.user(asked.text, request_id=asked.request_id, source=asked.source)
+            self._add(asked, unread=True)
+
+    def _add(self, asked: ControlRequest, *, unread: bool) -> None:
+        self.texts.append(asked.text)
+        if unread:
+            self._unread.append(asked)
+
+    def _resume(self, task: Checkpoints, asked: ControlRequest) -> None:
+        pending, self.wanted = self.wanted, None
+        if pending is not None:
+            effect: str | None = "the pause had not begun"
+        else:
+            effect = "resumed" if task.state is State.PAUSED and self.paused_with is None else None
+        self._tell_request(task, "execution_resume_requested", asked, effect)
+        if effect == "resumed":
+            self.settled_by_request.add(State.RUNNING)
+            self.move(State.RUNNING, "task_resumed", asked)
+
+    def move(self, to: State, action: str, because: ControlRequest | None, *, with_task: str = "") -> None:
+        """Bring the task's state to what was asked for, and say so."""
+        with self._turn:
+            task = self.task
+            if task is not None:
+                self._move(task, to, action, because, with_task)
+
+    def _move(self, task: Checkpoints, to: State, action: str, because: ControlRequest | None, with_task: str) -> None:
+        details = {"request_id": because.request_id} if because is not None else {}
+        if self.is_elsewhere:
+            task.state = to
+            self._tell(task, action.replace("task", "process"), f"process {os.getpid()}: {to}", **details)
+            return
+        try:
+            before = task._move(to)
+        except StateError:
+            return  # it has ended, or another thread was faster
+        reason = f"with task {with_task}" if with_task else because.reason if because is not None else None
+        line = state_line(task.name, before, to, action, reason)
+        task.point({**line, "component": COMPONENT, **({"details": details} if details else {})})
+
+    def take_texts(self) -> list[str]:
+        """The texts that were not handed out before, oldest first; that they were is recorded."""
+        with self._turn:
+            taken, self._unread = self._unread, []
+        task = self.task
+        if taken and task is not None:
+            ids = [asked.request_id for asked in taken]
+            self._tell(task, "context_taken_up", f"context taken up by the agent: {len(ids)}", request_ids=ids)
+        return [asked.text for asked in taken]
+
+    @property
+    def must_stop_tools(self) -> bool:
+        """Whether somebody cancelled this task, or one above, and wants its tools ended too."""
+        return any(each.cancel is not None and each.cancel.terminate_tools and each.task is not None for each in self.chain())
+
+    def cancelled(self) -> TaskCancelled | None:
+        """What a checkpoint raises, if this task was cancelled and has not ended."""
+        asked, task = self.cancel, self.task
+        if asked is None or task is None:
+            return None
+        return TaskCancelled(task.task_id, request_id=asked.request_id, reason=asked.reason or f"cancelled by {_who(asked)}")
+
+    # -- saying -----------------------------------------------------------------------------------------------------------
+
+    def _tell_request(self, task: Checkpoints, action: str, asked: ControlRequest, effect: str | None) -> None:
+        details: dict[str, Any] = {"request_id": asked.request_id, "source": asked.source, "requested_by": asked.requested_by}
+        details["effect"] = effect or "none"
+        details["requested_at"] = asked.timestamp
+        if asked.terminate_tools:
+            details["terminate_tools"] = True
+        if asked.text:
+            details["characters"] = len(asked.text)
+        what = "context added" if asked.request == "context" else f"{asked.request} requested"
+        self._tell(task, action, f"{what} by {_who(asked)}", reason=asked.reason, **details)
+
+    def _tell(
+        self, task: Checkpoints, action: str, message: str, *, level: str = "INFO", reason: str | None = None, **details: Any
+    ) -> None:
+        line: dict[str, Any] = {"type": "event", "level": level, "component": COMPONENT, "action": action, "message": message}
+        if reason is not None:
+            line["reason"] = reason
+        task.point({**line, **({"details": details} if details else {})})
+
+
+def _who(asked: ControlRequest) -> str:
+    return f"{asked.requested_by} ({asked.source})"
+
+
+def control_here() -> Control | None:
+    """The control of the task that is running here."""
+    operation = current()
+    task = operation.task if operation is not None else None
+    return task.control if task is not None else None
+
+
+def control_of(task: Checkpoints, source: Source | None, parent: Any) -> Control | None:
+    """The control of a task that begins; ``None`` where nothing is kept, so nothing can be asked."""
+    above = getattr(parent, "control", None)
+    if source is None:
+        return above if isinstance(above, Control) else None
+    return Control(task, source, above if isinstance(above, Control) else None)
