@@ -6,14 +6,13 @@ the collector takes something.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from otel_agentlog.export.courier import STUCK_S, Courier
+from otel_agentlog.export.forks import forget_in_child
 from otel_agentlog.export.hands import Hand
 from otel_agentlog.export.isolate import Parts
 from otel_agentlog.export.lane import NOT_NOW
@@ -39,7 +38,7 @@ class Backlog(Protocol):
         """Whether something of this process waits there."""
 
     def ship_left(self, deliver: Deliver) -> bool:
-        """Send that; whether anything was taken."""
+        """Send that; whether anything was taken. Raises nothing that costs what waits."""
 
     def ship_others(self, deliver: Deliver) -> None:
         """Send what dead processes left."""
@@ -57,17 +56,6 @@ class Nothing:
         pass
 
 
-_all: weakref.WeakSet[CatchUp] = weakref.WeakSet()
-
-
-def _forget_parents() -> None:
-    for catch_up in list(_all):
-        catch_up.forget()
-
-
-os.register_at_fork(after_in_child=_forget_parents)
-
-
 class CatchUp:
     """Works off a backlog whenever the courier has nothing better to do."""
 
@@ -76,7 +64,7 @@ class CatchUp:
         self._courier, self._backlog, self._failed = courier, backlog, failed
         self._others_wanted = others
         self._begin_anew()
-        _all.add(self)
+        forget_in_child(self)
 
     def forget(self) -> None:
         """In the child of a fork: the parent looks after others."""
@@ -110,8 +98,9 @@ class CatchUp:
 
     def finish(self, deadline: float) -> bool:
         """Send what is left of this process before ``deadline`` (monotonic); whether there was time for all of it."""
-        if not self._backlog.has_left or not self._courier.ready:
+        if not self._courier.ready or not (self._backlog.has_left or self._is_shipping):
             return True
+        # Behind what is under way already.
         finished = threading.Event()
         self._hand.do(lambda: self._run(self._ship_left, finished.set))
         return finished.wait(max(0.0, deadline - time.monotonic()))
@@ -145,8 +134,12 @@ class CatchUp:
             self._failed("catch-up", error)
         finished()
 
+    @property
+    def _is_shipping(self) -> bool:
+        return not self._idle
+
     def _ship_left(self) -> None:
-        if self._backlog.ship_left(self._deliver):
+        if self._backlog.has_left and self._backlog.ship_left(self._deliver):
             self._pause_s = _FIRST_PAUSE_S
         if self._backlog.has_left:
             self._not_before = time.monotonic() + self._pause_s
@@ -178,5 +171,7 @@ class CatchUp:
             answered.set()
 
         self._courier.offer(items, told)
-        answered.wait(2 * STUCK_S)
-        return answer
+        deadline = time.monotonic() + 2 * STUCK_S
+        while not answered.wait(_MOMENT_S) and not self._stopped and time.monotonic() < deadline:
+            pass
+        return answer if answered.is_set() else []

@@ -9,10 +9,8 @@ courier's thread alone, and needs no lock either.
 from __future__ import annotations
 
 import _thread
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -21,6 +19,7 @@ from typing import Any
 from opentelemetry import context as otel_context
 
 from otel_agentlog.export.flushes import Flush, Flusher, Flushes
+from otel_agentlog.export.forks import forget_in_child
 from otel_agentlog.export.hands import SendingHands
 from otel_agentlog.export.isolate import Parts
 from otel_agentlog.export.lane import Lane, Limits, Parcel
@@ -42,17 +41,6 @@ class _Sized:
 
     work: Callable[[], None]
     size_bytes: int
-
-
-_couriers: weakref.WeakSet[Courier] = weakref.WeakSet()
-
-
-def _forget_parents_work() -> None:
-    for courier in list(_couriers):
-        courier.forget()
-
-
-os.register_at_fork(after_in_child=_forget_parents_work)
 
 
 class Courier:
@@ -77,7 +65,7 @@ class Courier:
         self._flushers, self._on_calm = flushers, on_calm
         self._stopping = False
         self._begin_anew()
-        _couriers.add(self)
+        forget_in_child(self)
 
     def _begin_anew(self) -> None:
         self._queue: SimpleQueue[Any] = SimpleQueue()
@@ -117,7 +105,7 @@ class Courier:
             # Made of work that came before whatever is in the queue now.
             self._lanes[item.signal].add(item)
             return
-        if self._queue.qsize() >= self._limits.queue_items or self._is_full:
+        if self._is_full:
             self.leave(item.signal, (item.ticket,))
             return
         self._came_bytes += item.size_bytes
@@ -148,7 +136,8 @@ class Courier:
 
     @property
     def _is_full(self) -> bool:
-        return self._came_bytes - self._took_bytes > self._limits.queue_bytes
+        waiting = self._came_bytes - self._took_bytes
+        return waiting > self._limits.queue_bytes or self._queue.qsize() >= self._limits.queue_items
 
     def _push(self, work: Any) -> None:
         self._queue.put(work)
@@ -157,14 +146,15 @@ class Courier:
 
     def offer(self, items: Sequence[Item], told: Callable[[Parts[Item]], None]) -> None:
         """Send items of one signal when nothing live waits; ``told`` is told what became of them, ``[]`` if the courier ends."""
-        parcel = Parcel(items, told)
         if self._stopping:
             told([])
-            return
-        self.do(lambda: self._lanes[items[0].signal].offer(parcel))
+        else:
+            self._push(Parcel(items, told))
 
     def flush(self, timeout_s: float) -> bool:
         """Send what is queued; whether that was done in time. What was sent in vain counts as done."""
+        if self._stopping:
+            return True
         if threading.get_ident() == self._thread_id:
             return False
         if self._queue.empty() and self._idle and not self._flushers:
@@ -215,18 +205,22 @@ class Courier:
 
     def _turn(self, until: float = _NEVER) -> bool:
         """Wait for something to do and do it; false if that is the end. Raises nothing."""
+        work = self._next(until)
+        if work is _END:
+            return False
+        # Each on its own: what fails must not keep those waiting who wait for the rest.
+        if work is not _NOTHING:
+            self._try(lambda: self._take(work))
+        self._try(self._do_timers)
+        self._try(self._send)
+        self._try(self._answer_flushes)
+        return True
+
+    def _try(self, work: Callable[[], None]) -> None:
         try:
-            work = self._next(until)
-            if work is _END:
-                return False
-            if work is not _NOTHING:
-                self._take(work)
-            self._do_timers()
-            self._send()
-            self._answer_flushes()
+            work()
         except BaseException as error:  # noqa: BLE001 - nothing that an exporter or a receipt raises may end this thread
             self._failed("export", error)
-        return True
 
     def _next(self, until: float) -> Any:
         wake_at = min([until, *(lane.wake_at() for lane in self._lanes.values()), *(due for due, _ in self._timers)])
@@ -249,6 +243,8 @@ class Courier:
             for lane in self._lanes.values():
                 lane.push()
             self._flushes.begin(work)
+        elif isinstance(work, Parcel):
+            self._lanes[work.items[0].signal].offer(work)
         elif isinstance(work, _Sized):
             self._took_bytes += work.size_bytes
             work.work()
@@ -290,3 +286,14 @@ class Courier:
             lane.abandon()
         self._flushes.stop()
         self._sending.stop()
+        self._turn_away()
+
+    def _turn_away(self) -> None:
+        """Tell those who came too late, so that nobody waits for a thread that is gone."""
+        while not self._queue.empty():
+            work = self._queue.get_nowait()
+            if isinstance(work, Flush):
+                work.in_vain = True
+                work.done.set()
+            elif isinstance(work, Parcel) and work.told is not None:
+                work.told([])

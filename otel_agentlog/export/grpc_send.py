@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from google.protobuf.message import DecodeError, EncodeError
+from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]  # no stubs exist
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no stubs exist
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
@@ -59,7 +59,7 @@ class GrpcSender:
         try:
             with quiet():
                 request = self._encode(batch)
-        except (ValueError, TypeError, EncodeError, AttributeError) as error:
+        except Exception as error:  # noqa: BLE001 - encoders raise many kinds, and each is about something in the batch
             return Outcome(Verdict.REJECTED, "encoding", type(error).__name__)
         try:
             return read_message(self._signal, self._stub.Export(request, metadata=self._headers, timeout=timeout_s))

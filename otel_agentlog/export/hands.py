@@ -11,6 +11,7 @@ from queue import SimpleQueue
 
 from opentelemetry import context as otel_context
 
+from otel_agentlog.export.forks import importing
 from otel_agentlog.export.isolate import Parts, deliver
 from otel_agentlog.export.otlp import Sender
 from otel_agentlog.export.outcome import Outcome, Verdict
@@ -31,18 +32,26 @@ class Hand:
         self._name = name
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._starting = threading.RLock()
+        """Re-entrant, because a signal handler may flush while its own thread begins one."""
 
     def do(self, work: Work) -> None:
         """Have something done; at the end of the interpreter, where no threads begin, it is done here and now."""
-        if self._thread is None or not self._thread.is_alive():
-            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:
-                work()
-                return
-            self._thread = thread
-        self._queue.put(work)
+        if self._has_thread():
+            self._queue.put(work)
+        else:
+            work()
+
+    def _has_thread(self) -> bool:
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    return False
+                self._thread = thread
+        return True
 
     def stop(self) -> None:
         """End the thread when it has done what it was given."""
@@ -88,7 +97,8 @@ class SendingHands:
 
     def _sender(self, signal: str) -> Sender:
         if signal not in self._senders:
-            self._senders[signal] = self._makers[signal]()
+            with importing():
+                self._senders[signal] = self._makers[signal]()
         sender = self._senders[signal]
         sender.until = self._until
         return sender

@@ -157,8 +157,9 @@ class ReportingSession(requests.Session):
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         """As `requests` does it; raises `NotDelivered` for everything but a clean success."""
         if self._signal == "metrics":
-            # Exported by a thread of the SDK's, which complains when we have returned.
+            # Exported by a thread of the SDK's, which complains when we have returned, and never asks what came of it.
             quieten()
+            self._outcome = None
         if self._outcome is not None:
             # The exporter wants to try again; when is for us to say.
             raise NotDelivered

@@ -5,15 +5,19 @@ Hides how often is tried, and when it is not the data that is wrong but the coll
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-from otel_agentlog.export.outcome import Outcome, Verdict
+from otel_agentlog.export.outcome import UNTRIED, Outcome, Verdict
 
 MAX_REQUESTS = 200
 """Requests spent on one batch; what is undecided then waits for the next time."""
+
+MAX_BATCH_S = 60.0
+"""Time, in seconds, spent on one batch before its last request begins; likewise."""
 
 MAX_BROKEN = 3
 """Failures in a row over different data after which a collector that has taken nothing is left alone."""
@@ -27,17 +31,22 @@ Parts = list[tuple[Sequence[T], Outcome]]
 _JUDGED = (Verdict.REJECTED, Verdict.TOO_LARGE)
 
 
-def deliver(send: Callable[[Sequence[T]], Outcome], batch: Sequence[T], *, trusted: bool) -> Parts[T]:
+def deliver(
+    send: Callable[[Sequence[T]], Outcome], batch: Sequence[T], *, trusted: bool, clock: Callable[[], float] = time.monotonic
+) -> Parts[T]:
     """Send a batch, in parts where it must be; every item is in exactly one part of the result.
 
     ``trusted`` says that this collector has taken data before; only then a rejection is about the data, and final.
     """
-    return _Delivery(send, batch, trusted).run()
+    return _Delivery(send, batch, trusted, clock).run()
 
 
 class _Delivery(Generic[T]):
-    def __init__(self, send: Callable[[Sequence[T]], Outcome], batch: Sequence[T], trusted: bool) -> None:
-        self._send, self._trusted = send, trusted
+    def __init__(
+        self, send: Callable[[Sequence[T]], Outcome], batch: Sequence[T], trusted: bool, clock: Callable[[], float]
+    ) -> None:
+        self._send, self._trusted, self._clock = send, trusted, clock
+        self._until = clock() + MAX_BATCH_S
         self._waiting: deque[Sequence[T]] = deque([batch])
         self._done: Parts[T] = []
         self._limit = len(batch)
@@ -57,7 +66,9 @@ class _Delivery(Generic[T]):
                 continue
             self._done.append((part, outcome if len(part) == 1 else _undecided(outcome)))
             if stop:
-                self._done += [(rest, _undecided(outcome)) for rest in self._waiting]
+                # A success says nothing of what was not sent.
+                untried = UNTRIED if outcome.verdict is Verdict.DELIVERED else _undecided(outcome)
+                self._done += [(rest, untried) for rest in self._waiting]
                 break
         return self._doubted()
 
@@ -82,11 +93,15 @@ class _Delivery(Generic[T]):
 
     def _stops(self, outcome: Outcome) -> bool:
         """Whether the rest of the batch had better not be tried now."""
-        if outcome.verdict in (Verdict.LATER, Verdict.REFUSED) or self._requests >= MAX_REQUESTS:
+        if outcome.verdict in (Verdict.LATER, Verdict.REFUSED) or self._is_spent:
             return True
         if self._trusted:
             return False
         return self._failed_in_a_row >= (MAX_BROKEN if outcome.verdict is Verdict.BROKEN else self._patience)
+
+    @property
+    def _is_spent(self) -> bool:
+        return self._requests >= MAX_REQUESTS or self._clock() >= self._until
 
     def _doubted(self) -> Parts[T]:
         """A collector that has taken nothing yet has judged nothing: it may be no collector, or not the right one."""

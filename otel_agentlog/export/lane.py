@@ -184,6 +184,8 @@ class Lane:
 
     def _settle(self, items: Sequence[Item], outcome: Outcome) -> None:
         verdict, tickets = outcome.verdict, [item.ticket for item in items]
+        # First: whatever a receipt may raise, nobody waits for these any longer.
+        self._settled += len(items)
         if verdict is Verdict.DELIVERED:
             self._receipts.delivered(tickets, min(outcome.rejected, len(items)), outcome.message)
         elif verdict in (Verdict.REJECTED, Verdict.TOO_LARGE):
@@ -191,13 +193,13 @@ class Lane:
         elif verdict is Verdict.REFUSED:
             self.leave(tickets, outcome.reason)
         elif verdict is Verdict.BROKEN and self.breaker.ready:
-            pass  # it stays pending in its folder; sent again from here it would break the collector again
+            # Sent again from here at once it would break the collector again.
+            self._let_go(tickets, outcome.reason, self._receipts.set_aside)
         else:
             self._put_back(items)
-            return
-        self._settled += len(items)
 
     def _put_back(self, items: Sequence[Item]) -> None:
+        self._settled -= len(items)
         self._waiting.extendleft(reversed(items))
         self._bytes += sum(item.size_bytes for item in items)
         self._since = self._clock()
@@ -210,10 +212,13 @@ class Lane:
             self.leave((item.ticket,), "queue_full")
 
     def leave(self, tickets: Sequence[Ticket], reason: str) -> None:
-        """Leave items in their folders; those that have none are lost."""
+        """Leave items in their folders, to be sent from there; those that have none are lost."""
+        self._let_go(tickets, reason, self._receipts.left)
+
+    def _let_go(self, tickets: Sequence[Ticket], reason: str, tell: Callable[[Sequence[Ticket]], None]) -> None:
         at_home = [ticket for ticket in tickets if ticket.home is not None]
         if at_home:
-            self._receipts.left(at_home)
+            tell(at_home)
         if len(at_home) < len(tickets):
             self._dropped(self.signal, len(tickets) - len(at_home), reason)
 

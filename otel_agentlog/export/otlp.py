@@ -82,6 +82,7 @@ class ExporterSender:
     def __init__(self, exporter: Any, session: Any) -> None:
         self.exporter = exporter
         self._session = session
+        self._closed = False
         self.until: float | None = None
 
     def send(self, batch: Sequence[Any]) -> Outcome:
@@ -93,6 +94,8 @@ class ExporterSender:
         with quiet():
             result = self.exporter.export(batch)
         outcome: Outcome | None = self._session.take()
+        if outcome is None and self._closed:
+            return Outcome(Verdict.LATER, "stopped")
         if outcome is None:
             # It did not come to a request: something in the batch cannot be encoded, or it is larger than exporters send.
             return of_count(result) if result.name == "SUCCESS" else Outcome(Verdict.REJECTED, "encoding")
@@ -100,6 +103,7 @@ class ExporterSender:
 
     def shutdown(self) -> None:
         """Let go of connections."""
+        self._closed = True
         self.exporter.shutdown()
 
 

@@ -55,10 +55,12 @@ class Outcome:
     @property
     def answered(self) -> bool:
         """Whether a server was there to answer, so that waiting for a moment is worth while."""
-        return self.verdict is not Verdict.LATER or self.reason not in ("timeout", "connection")
+        return self.verdict is not Verdict.LATER or self.reason not in ("timeout", "connection", "export_failed")
 
 
 DELIVERED = Outcome(Verdict.DELIVERED, "ok")
+UNTRIED = Outcome(Verdict.LATER, "untried")
+"""What is said of the rest of a batch that took too long, or too many requests."""
 
 _HTTP: Mapping[int, Verdict] = {
     400: Verdict.REJECTED,

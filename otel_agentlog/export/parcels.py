@@ -36,14 +36,21 @@ class Item:
     """About as much as it takes on the wire."""
 
 
-class Receipts(Protocol):
-    """Told what became of items; called on the courier's thread."""
+class Notes(Protocol):
+    """Told what became of items that were sent; called by whoever sends."""
 
     def delivered(self, tickets: Sequence[Ticket], rejected: int, message: str) -> None:
         """The collector has them, but for ``rejected`` of them, and nobody knows which."""
 
     def rejected(self, tickets: Sequence[Ticket], reason: str, message: str) -> None:
         """The collector will not take them, ever."""
+
+    def set_aside(self, tickets: Sequence[Ticket]) -> None:
+        """The collector failed over each of them alone; they wait in their folders, and are not tried again soon."""
+
+
+class Receipts(Notes, Protocol):
+    """Told what became of live items; called on the courier's thread."""
 
     def left(self, tickets: Sequence[Ticket]) -> None:
         """They are no longer on their way; they wait in their folders to be sent from there."""

@@ -12,18 +12,15 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, cast
 
-from opentelemetry import _logs, metrics, trace
+from opentelemetry import _logs, trace
 from opentelemetry._logs import LoggerProvider as LoggerProviderAPI
-from opentelemetry.metrics import MeterProvider as MeterProviderAPI
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import ProxyTracerProvider
 
 from otel_agentlog._version import __version__
-from otel_agentlog.export import otlp
+from otel_agentlog.export import meters, otlp
 from otel_agentlog.export.adopt import Adopt, AdoptSpans
 from otel_agentlog.export.catchup import Backlog, CatchUp, Nothing
 from otel_agentlog.export.cleaning import Clean
@@ -34,7 +31,7 @@ from otel_agentlog.export.otlp import Sender
 from otel_agentlog.export.parcels import Receipts, Ticket
 from otel_agentlog.export.semconv import ContentPolicy, Conventions, Profile
 from otel_agentlog.export.semconv_names import SCHEMA_URL
-from otel_agentlog.export.sink import Books, CollectLogs, CollectSpans, ExportSink
+from otel_agentlog.export.sink import Books, CollectLogs, CollectSpans, ExportSink, Way
 from otel_agentlog.model import FORMAT_VERSION, LOG, SPAN, Line, items_of
 from otel_agentlog.settings import SIGNALS, Settings
 
@@ -43,6 +40,9 @@ SCOPE = "otel_agentlog"
 
 _adopting: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
 """Providers whose foreign spans are filed already; a second `configure` must not file them twice."""
+
+_collecting_spans: weakref.WeakKeyDictionary[TracerProvider, CollectSpans] = weakref.WeakKeyDictionary()
+_collecting_logs: weakref.WeakKeyDictionary[LoggerProvider, CollectLogs] = weakref.WeakKeyDictionary()
 
 _made: dict[str, Any] = {}
 """Providers made by an earlier `Telemetry`: OpenTelemetry lets each be set once, so a second `configure` goes on with them."""
@@ -74,7 +74,6 @@ class Telemetry:
         self._adopt, self._clean = adopt, clean
         self.conventions = conventions_of(settings)
         self._metrics: Metrics | None = None
-        self._meter_provider: MeterProvider | None = None
         self.resource = Resource.create({"service.name": settings.service_name})
         self.sends: tuple[str, ...] = ()
         """The signals that reach a collector through our courier."""
@@ -104,7 +103,7 @@ class Telemetry:
             failed=self._failed,
             dropped=lambda signal, count, reason: self._count_dropped(signal, count, reason),
             limits=limits,
-            flushers=[self._flush_metrics] if "metrics" in _made else [],
+            flushers=[meters.flush] if meters.any_made() else [],
             on_calm=lambda: self._catch_up.on_calm(),
         )
 
@@ -137,6 +136,8 @@ class Telemetry:
             self.elsewhere = (*self.elsewhere, "logs")
         elif wanted:
             self.sends = (*self.sends, "logs")
+        else:
+            return None
         return provider
 
     def _collect(self, traces: trace.TracerProvider, logs: LoggerProviderAPI | None) -> None:
@@ -145,20 +146,30 @@ class Telemetry:
             if traces not in _adopting:
                 traces.add_span_processor(AdoptSpans(self._adopt, SCOPE, self._failed))
                 _adopting.add(traces)
-            if "traces" in self.sends:
-                only_own = traces is not _made.get("traces")
-                traces.add_span_processor(CollectSpans(self.courier, self.sink, self._clean, only_own=only_own))
-        if isinstance(logs, LoggerProvider) and "logs" in self.sends:
-            logs.add_log_record_processor(CollectLogs(self.courier, self.sink, self._clean))
+            self._collect_spans(traces)
+        if isinstance(logs, LoggerProvider):
+            self._collect_logs(logs)
+
+    def _collect_spans(self, provider: TracerProvider) -> None:
+        # A processor cannot be taken off a provider again, so that of an earlier `configure` takes spans to us from now on.
+        collect = _collecting_spans.get(provider)
+        if collect is None and "traces" in self.sends:
+            collect = _collecting_spans[provider] = CollectSpans(only_own=provider is not _made.get("traces"))
+            provider.add_span_processor(collect)
+        if collect is not None:
+            collect.way = Way(self.courier, self.sink, self._clean) if "traces" in self.sends else None
+
+    def _collect_logs(self, provider: LoggerProvider) -> None:
+        collect = _collecting_logs.get(provider)
+        if collect is None and "logs" in self.sends:
+            collect = _collecting_logs[provider] = CollectLogs()
+            provider.add_log_record_processor(collect)
+        if collect is not None:
+            collect.way = Way(self.courier, self.sink, self._clean) if "logs" in self.sends else None
 
     def _join_metrics(self) -> None:
-        provider: MeterProviderAPI = metrics.get_meter_provider()
-        if not isinstance(provider, MeterProvider) and self._settings.exporter("metrics") != "none":
-            reader = PeriodicExportingMetricReader(otlp.make_metric_exporter(self._settings))
-            provider = self._meter_provider = MeterProvider([reader], resource=self.resource, shutdown_on_exit=False)
-            metrics.set_meter_provider(provider)
-            _made["metrics"] = provider
-        if isinstance(provider, MeterProvider):
+        provider = meters.meter_provider(self._settings, self.resource)
+        if provider is not None:
             self._metrics = Metrics(provider.get_meter(SCOPE, __version__, SCHEMA_URL), self.conventions.profile)
 
     # -- running ----------------------------------------------------------------------------------------------------------
@@ -220,11 +231,6 @@ class Telemetry:
         # Everything was tried, or the time is over: what came in between is tried for as long as there is any left.
         return self.courier.shutdown(max(0.0, deadline - time.monotonic())) and done
 
-    def _flush_metrics(self, timeout_s: float) -> None:
-        provider = _made.get("metrics")
-        if isinstance(provider, MeterProvider):
-            provider.force_flush(int(timeout_s * 1000))
-
 
 class BooksAndReceipts(Books, Receipts, Protocol):
     """Where it is noted what became of items."""
@@ -244,6 +250,9 @@ class _Counted:
     def rejected(self, tickets: Sequence[Ticket], reason: str, message: str) -> None:
         self._receipts.rejected(tickets, reason, message)
         self._count(tickets, "dropped", reason)
+
+    def set_aside(self, tickets: Sequence[Ticket]) -> None:
+        self._receipts.set_aside(tickets)
 
     def left(self, tickets: Sequence[Ticket]) -> None:
         self._receipts.left(tickets)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from otel_agentlog.export.isolate import Parts
 from otel_agentlog.export.lane import BATCH_BYTES, Limits
 from otel_agentlog.export.outcome import Verdict
-from otel_agentlog.export.parcels import Item, Receipts, Ticket, size_of
+from otel_agentlog.export.parcels import Item, Notes, Ticket, size_of
 from otel_agentlog.export.rebuilt import readable_log, readable_span
 from otel_agentlog.model import SPAN
 
@@ -45,14 +45,14 @@ class Shipped:
     """By signal, why its items wait: a word, and what the collector said."""
 
 
-def ship(unsent: Iterable[Unsent], deliver: Deliver, receipts: Receipts, limits: Limits | None = None) -> Shipped:
+def ship(unsent: Iterable[Unsent], deliver: Deliver, receipts: Notes, limits: Limits | None = None) -> Shipped:
     """Send items as they are read; a signal that the collector does not take now is not tried again in this call."""
     return _Shipping(deliver, receipts, limits or Limits()).run(unsent)
 
 
 def item_of(unsent: Unsent) -> Item:
-    """An item of a folder as it goes to a collector."""
-    ticket = Ticket(unsent.home if unsent.home is not None else unsent, unsent.event_id, unsent.kind)
+    """An item of a folder as it goes to a collector. Raises whatever a damaged line makes it raise."""
+    ticket = _ticket(unsent)
     if unsent.kind == SPAN:
         span = readable_span(unsent.record)
         return Item("traces", span, ticket, size_of(None, span.attributes))
@@ -60,8 +60,12 @@ def item_of(unsent: Unsent) -> Item:
     return Item("logs", log, ticket, size_of(log.log_record.body, log.log_record.attributes))
 
 
+def _ticket(unsent: Unsent) -> Ticket:
+    return Ticket(unsent.home if unsent.home is not None else unsent, unsent.event_id, unsent.kind)
+
+
 class _Shipping:
-    def __init__(self, deliver: Deliver, receipts: Receipts, limits: Limits) -> None:
+    def __init__(self, deliver: Deliver, receipts: Notes, limits: Limits) -> None:
         self._deliver, self._receipts, self._limits = deliver, receipts, limits
         self._batches: dict[str, list[Item]] = {"traces": [], "logs": []}
         self._bytes = {"traces": 0, "logs": 0}
@@ -73,7 +77,9 @@ class _Shipping:
             if signal in self._shipped.problems:
                 self._shipped.waiting += 1
                 continue
-            item = item_of(each)
+            item = self._item(each)
+            if item is None:
+                continue
             self._batches[signal].append(item)
             self._bytes[signal] += item.size_bytes
             if len(self._batches[signal]) >= self._limits.batch_items or self._bytes[signal] >= BATCH_BYTES:
@@ -81,6 +87,14 @@ class _Shipping:
         for signal in self._batches:
             self._send(signal)
         return self._shipped
+
+    def _item(self, unsent: Unsent) -> Item | None:
+        try:
+            return item_of(unsent)
+        except Exception as error:  # noqa: BLE001 - a damaged line may raise anything, and must not keep its mates
+            self._receipts.rejected([_ticket(unsent)], "unreadable", type(error).__name__)
+            self._shipped.dropped += 1
+            return None
 
     def _send(self, signal: str) -> None:
         batch, self._batches[signal] = self._batches[signal], []
@@ -101,7 +115,7 @@ class _Shipping:
             else:
                 self._shipped.waiting += len(items)
                 if outcome.verdict is Verdict.BROKEN and len(items) == 1:
-                    self._receipts.left(tickets)
+                    self._receipts.set_aside(tickets)
                 else:
                     self._shipped.problems.setdefault(signal, f"{outcome.reason} {outcome.message}".strip())
         if not parts:

@@ -6,7 +6,7 @@ The calling thread only queues; everything else happens on the courier's thread.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from opentelemetry import trace
@@ -103,8 +103,20 @@ class ExportSink:
         tickets = {kind: Ticket(home, line.get("event_id"), kind) for kind in kinds}
         if SPAN in tickets and sampled and self._sends_spans:
             self._expect(line["span_id"], tickets[SPAN])
-        if not self._courier.do(lambda: self._work(envelope, tickets, sampled), size_of(None, line)):
+        # The end of a task is always worth the memory: something is decided then.
+        size = 0 if _ends_task(line) else size_of(None, line)
+        if not self._courier.do(lambda: self._work(envelope, tickets, sampled), size):
+            self._leave(tickets, sampled)
+
+    def _leave(self, tickets: Mapping[str, Ticket], sampled: bool) -> None:
+        """There is no room for a line: what it gives stays in its folder. Its span comes by itself."""
+        if sampled:
             self._courier.leave("logs", [ticket for kind, ticket in tickets.items() if kind != SPAN])
+        elif tickets:
+            self._courier.do(lambda: self._leave_out(tickets))
+
+    def _leave_out(self, tickets: Mapping[str, Ticket]) -> None:
+        self._books.unsampled([ticket for kind, ticket in tickets.items() if self._is_sent(kind)])
 
     def _expect(self, span_id: str, ticket: Ticket) -> None:
         """The span of this line ends in a moment."""
@@ -129,13 +141,13 @@ class ExportSink:
             self._measure(self._metrics, envelope, tickets)
         if not sampled:
             # Logs of a task go where its spans go: it is left out, or sent, as a whole.
-            self._books.unsampled([ticket for kind, ticket in tickets.items() if self._is_sent(kind)])
+            self._leave_out(tickets)
         elif self._logger is not None:
             for kind, fields in records_of(line, self._conventions, self._ai_starts):
                 self.current = Item("logs", None, tickets[kind], size_of(fields.body, fields.attributes))
                 emit(self._logger, fields, line, envelope.time_ns)
             self.current = _OF_OTHERS
-        if line.get("type") == "task" and line.get("phase") == "end" and envelope.task is not None:
+        if _ends_task(line) and envelope.task is not None:
             self._books.ended(envelope.task.home)
 
     def _is_sent(self, kind: str) -> bool:
@@ -146,6 +158,10 @@ class ExportSink:
         metrics.on_line(envelope.line, envelope.context, intervals)
         for kind in tickets:
             metrics.on_delivery(SPAN if kind == SPAN else LOG, "recorded")
+
+
+def _ends_task(line: Line) -> bool:
+    return line.get("type") == "task" and line.get("phase") == "end"
 
 
 def _is_sampled(envelope: Envelope) -> bool:
@@ -176,52 +192,85 @@ def fields_of(kind: str, line: Line, start: Line | None, conventions: Convention
     return log_fields(line, conventions)
 
 
+@dataclass(frozen=True)
+class Way:
+    """Where finished spans and log records of a provider go."""
+
+    courier: Courier
+    sink: ExportSink
+    clean: Clean | None
+
+
 class CollectSpans(SpanProcessor):
     """Takes finished, sampled spans to the courier."""
 
-    def __init__(self, courier: Courier, sink: ExportSink, clean: Clean | None, *, only_own: bool) -> None:
-        self._courier, self._sink, self._clean, self._only_own = courier, sink, clean, only_own
+    def __init__(self, *, only_own: bool) -> None:
+        self._only_own = only_own
+        self.way: Way | None = None
+        """Changes with every `configure`; without it spans go nowhere."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        ticket, context = self._sink.ticket_of(span), span.get_span_context()
-        if context is None or (ticket is None and self._only_own):
+        way, context = self.way, span.get_span_context()
+        if way is None or context is None:
+            return
+        ticket = way.sink.ticket_of(span)
+        if ticket is None and self._only_own:
             return
         if not context.trace_flags.sampled:
             if ticket is not None:
-                self._sink.unsampled(ticket)
+                way.sink.unsampled(ticket)
             return
-        clean, scope = self._clean, span.instrumentation_scope
-        if clean is None or (scope is not None and scope.name == OWN_SCOPE and not span.events):
-            self._put(span, ticket)
+        scope = span.instrumentation_scope
+        if way.clean is None or (scope is not None and scope.name == OWN_SCOPE and not span.events):
+            _put_span(way, span, ticket)
         else:
             # What others put on spans was not cleaned by us yet; that takes time, so the courier's thread does it.
-            self._courier.do(lambda: self._put(cleaned_span(span, clean), ticket), size_of(None, span.attributes))
-
-    def _put(self, span: ReadableSpan, ticket: Ticket | None) -> None:
-        self._courier.put(Item("traces", span, ticket or _SPAN_OF_OTHERS, size_of(None, span.attributes)))
+            _put_cleaned_span(way, span, way.clean, ticket)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return self._courier.flush(timeout_millis / 1000)
+        return _flushed(self.way, timeout_millis)
+
+
+def _put_span(way: Way, span: ReadableSpan, ticket: Ticket | None) -> None:
+    way.courier.put(Item("traces", span, ticket or _SPAN_OF_OTHERS, size_of(None, span.attributes)))
+
+
+def _put_cleaned_span(way: Way, span: ReadableSpan, clean: Clean, ticket: Ticket | None) -> None:
+    size = size_of(None, span.attributes)
+    if not way.courier.do(lambda: _put_span(way, cleaned_span(span, clean), ticket), size):
+        way.courier.leave("traces", [ticket or _SPAN_OF_OTHERS])
 
 
 class CollectLogs(LogRecordProcessor):
     """Takes log records of every logger to the courier."""
 
-    def __init__(self, courier: Courier, sink: ExportSink, clean: Clean | None) -> None:
-        self._courier, self._sink, self._clean = courier, sink, clean
+    def __init__(self) -> None:
+        self.way: Way | None = None
+        """As for spans."""
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        clean, scope = self._clean, log_record.instrumentation_scope
+        way, scope = self.way, log_record.instrumentation_scope
+        if way is None:
+            return
         if scope is not None and scope.name == OWN_SCOPE:
-            self._courier.put(replace(self._sink.current, data=log_record))
-        elif clean is None:
-            self._courier.put(replace(_OF_OTHERS, data=log_record))
+            way.courier.put(replace(way.sink.current, data=log_record))
+        elif way.clean is None:
+            way.courier.put(replace(_OF_OTHERS, data=log_record))
         else:
-            size = size_of(log_record.log_record.body, log_record.log_record.attributes)
-            self._courier.do(lambda: self._courier.put(replace(_OF_OTHERS, data=cleaned_log(log_record, clean))), size)
+            _put_cleaned_log(way, log_record, way.clean)
 
     def shutdown(self) -> None:
         """The courier is shut down by whoever made it."""
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return self._courier.flush(timeout_millis / 1000)
+        return _flushed(self.way, timeout_millis)
+
+
+def _put_cleaned_log(way: Way, record: ReadWriteLogRecord, clean: Clean) -> None:
+    size = size_of(record.log_record.body, record.log_record.attributes)
+    if not way.courier.do(lambda: way.courier.put(replace(_OF_OTHERS, data=cleaned_log(record, clean))), size):
+        way.courier.leave("logs", [_OF_OTHERS.ticket])
+
+
+def _flushed(way: Way | None, timeout_millis: int) -> bool:
+    return way is None or way.courier.flush(timeout_millis / 1000)

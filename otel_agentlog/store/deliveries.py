@@ -22,6 +22,9 @@ from otel_agentlog.store.reader import TaskReader
 RECEIPT_INTERVAL_S = 1.0
 """How often, in seconds, the receipt in a task's ``metadata.json`` follows the ledger."""
 
+ASIDE_S = 300.0
+"""How long, in seconds, an item waits before it is tried again that a collector failed over."""
+
 COUNTED = ("recorded", "delivered", "dropped", "redacted", "truncated")
 
 Keep = Callable[["str | None", "float | None", "float | None"], "str | None"]
@@ -54,6 +57,8 @@ class Deliveries:
         self.totals = dict.fromkeys(COUNTED, 0)
         self._changed: set[TaskFolder] = set()
         self._left: dict[TaskFolder, Marks] = {}
+        self._aside: list[tuple[float, TaskFolder, Marks]] = []
+        """With the moment, on the monotonic clock, from which on it is to be tried again."""
         self._unsampled: dict[TaskFolder, Marks] = {}
         self._decided: weakref.WeakKeyDictionary[TaskFolder, bool] = weakref.WeakKeyDictionary()
         self._written_at = 0.0
@@ -103,6 +108,12 @@ class Deliveries:
             for ticket in tickets:
                 if isinstance(ticket.home, TaskFolder):
                     self._left.setdefault(ticket.home, Marks()).add(ticket.kind, ticket.event_id)
+
+    def set_aside(self, tickets: Sequence[Ticketed]) -> None:
+        """They wait in their folders, too, but a collector failed over them; they are left alone for a while."""
+        due = time.monotonic() + ASIDE_S
+        with self._lock:
+            self._aside += [(due, home, marks) for home, marks in _by_home(tickets)]
 
     def _drop(self, home: TaskFolder, marks: Marks, reason: str, message: str = "") -> None:
         self._note(home, dropped=marks, reason=reason, message=message)
@@ -159,12 +170,17 @@ class Deliveries:
     @property
     def has_left(self) -> bool:
         """Whether something waits in the folders of this process to be sent from there."""
-        return bool(self._left)
+        # The oldest stands first.
+        return bool(self._left) or any(due <= time.monotonic() for due, _, _ in self._aside[:1])
 
     def take_left(self) -> list[tuple[TaskFolder, Marks]]:
         """What waits; from here on it is the caller's to send, or to give back by `left`."""
+        now = time.monotonic()
         with self._lock:
             left, self._left = self._left, {}
+            for _, home, marks in (each for each in self._aside if each[0] <= now):
+                left.setdefault(home, Marks()).update(marks.as_json())
+            self._aside = [each for each in self._aside if each[0] > now]
         return list(left.items())
 
     def give_back(self, home: TaskFolder, marks: Marks) -> None:

@@ -17,6 +17,12 @@ MAX_NUMBER = 1 << 26
 Json = dict[str, dict[str, list[Any]]]
 
 
+def can_mark(event_id: str | None) -> bool:
+    """Whether an item of this id can be kept in a set; what cannot be noted as sent is better not sent."""
+    item = split_event_id(event_id)
+    return item is not None and item[1] < MAX_NUMBER
+
+
 class Marks:
     """A set of items. Not for several threads at once."""
 

@@ -19,6 +19,15 @@ class OwnShipment:
         self._seen = Marks()
         self._all_seen = False
 
+    @classmethod
+    def take_all(cls, deliveries: Deliveries) -> list[OwnShipment]:
+        """Everything that is left, by folder; what is not sent is to be given back."""
+        return [cls(deliveries, home, marks) for home, marks in deliveries.take_left()]
+
+    def give_back(self) -> None:
+        """Leave it for another time."""
+        self._deliveries.give_back(self._home, self._marks)
+
     def __enter__(self) -> OwnShipment:
         return self
 
@@ -38,15 +47,19 @@ class OwnShipment:
     def delivered(self, tickets: Sequence[Ticketed], rejected: int, message: str) -> None:
         """A collector has them, but for ``rejected`` of them."""
         self._deliveries.delivered(tickets, rejected, message)
-        self.left(tickets)
+        self._done(tickets)
 
     def rejected(self, tickets: Sequence[Ticketed], reason: str, message: str) -> None:
         """No collector will take them."""
         self._deliveries.rejected(tickets, reason, message)
-        self.left(tickets)
+        self._done(tickets)
 
-    def left(self, tickets: Sequence[Ticketed]) -> None:
-        """They are not to be tried again by this process."""
+    def set_aside(self, tickets: Sequence[Ticketed]) -> None:
+        """They are not to be tried again soon."""
+        self._deliveries.set_aside(tickets)
+        self._done(tickets)
+
+    def _done(self, tickets: Sequence[Ticketed]) -> None:
         for ticket in tickets:
             self._marks.discard(ticket.kind, ticket.event_id)
             self._seen.discard(ticket.kind, ticket.event_id)

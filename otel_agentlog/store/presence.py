@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import threading
+import time
 import weakref
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from otel_agentlog.store.metadata import open_root
 
 PREFIX = ".courier-"
 """How these files are called, in the root beside the tasks."""
+
+SWEEP_AFTER_S = 3600.0
+"""Age, in seconds, from which on a file is looked at by `sweep`: one that was just made may not be locked yet."""
 
 _NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -73,6 +77,23 @@ class Presence:
         if file is not None:
             _remove(self._root, name)
             file.close()
+
+    @staticmethod
+    def sweep(root: Path) -> None:
+        """Remove the files of processes below a root that are gone; raises nothing."""
+        oldest_s = time.time() - SWEEP_AFTER_S
+        for name in _names(root, oldest_s):
+            is_present(root, name)
+
+
+def _names(root: Path, oldest_s: float) -> list[str]:
+    """What the files are named for that did not change since a moment (Unix time)."""
+    try:
+        with os.scandir(root) as entries:
+            found = [entry for entry in entries if entry.name.startswith(PREFIX)]
+            return [e.name.removeprefix(PREFIX) for e in found if e.stat(follow_symlinks=False).st_mtime < oldest_s]
+    except OSError:
+        return []
 
 
 def is_present(root: Path, name: str) -> bool:

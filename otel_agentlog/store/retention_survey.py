@@ -28,15 +28,13 @@ from otel_agentlog.store.layout import (
     folder_names,
     parse_timestamp,
 )
+from otel_agentlog.store.ledger import DELIVERY
 from otel_agentlog.store.locks import BRIEF_WAIT_S, Lock, lock_exclusively
 from otel_agentlog.store.metadata import read_metadata
 from otel_agentlog.store.retention import StoredTask
 
 LARGE_BYTES = 64 * 1024
 """Size from which a whole file or an artifact is worth compressing; lines always are."""
-
-LEDGER = ".delivery.jsonl"
-"""What delivery keeps in a folder once it has tried to deliver it."""
 
 PREPARED = (".pack.tmp", ".whole.tmp")
 """How the files end that a compression prepares."""
@@ -138,7 +136,7 @@ def examine(root: Descriptor, name: str, delivers: bool, task_name: str | None =
         ended_ns=_time_of(metadata, "completed_at") or _time_of(metadata, "updated_at"),
         changed_ns=contents.changed_ns,
         size_bytes=contents.size_bytes,
-        undelivered=_undelivered(mapping(metadata, "delivery"), delivers or LEDGER in contents.files),
+        undelivered=_undelivered(mapping(metadata, "delivery"), delivers or DELIVERY in contents.files),
         foreign=contents.foreign,
         unpacked=bool(worth_packing(contents.files) or under_preparation(contents.files)),
     )

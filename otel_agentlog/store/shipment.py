@@ -18,15 +18,13 @@ from otel_agentlog.store.descriptors import Descriptor, open_directory
 from otel_agentlog.store.layout import FILE_MODE
 from otel_agentlog.store.ledger import DELIVERY, SAMPLED, Ledger, note, read_ledger
 from otel_agentlog.store.locks import Lock, lock_exclusively, lock_shared
-from otel_agentlog.store.marks import Marks
+from otel_agentlog.store.marks import Marks, can_mark
 from otel_agentlog.store.presence import is_present
 from otel_agentlog.store.reader import TaskReader
 from otel_agentlog.store.receipt import Counts, change_receipt, set_receipt
 from otel_agentlog.store.spans import LogRecordLine, Record
 from otel_agentlog.store.spans_rebuild import records
-from otel_agentlog.store.unshipped import sizes_of
-
-SIGNALS = ("traces", "logs")
+from otel_agentlog.store.unshipped import SIGNALS, sizes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,8 @@ def complete(task: TaskReader) -> Iterator[tuple[str, Record]]:
 @dataclass
 class _Tally:
     counts: Counts = field(default_factory=Counts)
+    sendable: int = 0
+    """Items of the signals that are asked for."""
     held: int = 0
     waiting: int = 0
 
@@ -87,8 +87,9 @@ class Shipment:
         self._why: str | None = None
         self._ended = False
         self._tally = _Tally()
-        self._delivered_here = self._dropped_here = 0
-        self._looked_at_all = False
+        self._delivered_here = self._dropped_here = self._rejected_here = 0
+        self._sizes: list[int | None] | None = None
+        """Of the files of lines before they were read, once all of them was looked at."""
         self._directory: Descriptor | None = None
         self._lock: Descriptor | None = None
         self._presences: dict[str, bool] = {}
@@ -125,20 +126,21 @@ class Shipment:
 
     def unsent(self) -> Iterator[Unsent]:
         """Yield what is to be sent, in the order it was recorded."""
+        sizes = sizes_of(self.task)
         final = self.task.final_result()
         self._ended = final is not None
         self._why = self._ledger.kept or (reason_to_keep(final, self._keep) if final is not None else None)
         for kind, record in complete(self.task):
             if self._is_wanted(kind, record):
                 yield Unsent(kind, record.event_id, record)
-        self._looked_at_all = True
+        self._sizes = sizes
 
     def _is_wanted(self, kind: str, record: Record) -> bool:
         tally, event_id = self._tally, record.event_id
         held = self._is_present(record) and signal_of(kind) in record.origin.sends
         acked = event_id is not None and self._ledger.acked.has(kind, event_id)
         elsewhere = signal_of(kind) in record.origin.elsewhere and not acked and not self._everything
-        if event_id is None or elsewhere:
+        if elsewhere or not can_mark(event_id):
             return False
         tally.counts.recorded += 1
         if acked:
@@ -148,7 +150,8 @@ class Shipment:
         elif held:
             tally.held += 1
         elif signal_of(kind) in self._signals:
-            return record.sampled or self._is_kept(kind, event_id)
+            tally.sendable += 1
+            return record.sampled or self._is_kept(kind, str(event_id))
         return False
 
     def _is_kept(self, kind: str, event_id: str) -> bool:
@@ -166,7 +169,7 @@ class Shipment:
             self._tally.waiting += 1
         return False
 
-    def _is_dropped(self, kind: str, event_id: str) -> bool:
+    def _is_dropped(self, kind: str, event_id: str | None) -> bool:
         again = (SAMPLED,) if self._everything else ()
         return any(marks.has(kind, event_id) for reason, marks in self._ledger.dropped.items() if reason not in again)
 
@@ -177,7 +180,15 @@ class Shipment:
             return False
         if name not in self._presences:
             self._presences[name] = is_present(self.task.folder.parent, name)
+            if not self._presences[name]:
+                # What it noted before it left is all there by now; we may have looked a moment too early.
+                self._read_again()
         return self._presences[name]
+
+    def _read_again(self) -> None:
+        kept, self._ledger = self._ledger.kept, read_ledger(self.task.folder)
+        self._ledger.kept = self._ledger.kept or kept
+        self._ledger.rejected = max(0, self._ledger.rejected - self._rejected_here)
 
     # -- what became of it ------------------------------------------------------------------------------------------------
 
@@ -186,6 +197,7 @@ class Shipment:
         marks = _marks(tickets)
         self._delivered_here += len(marks) - rejected
         self._dropped_here += rejected
+        self._rejected_here += rejected
         note(self.task.folder, acked=marks, rejected=rejected, message=message if rejected else "")
 
     def rejected(self, tickets: Sequence[Ticketed], reason: str, message: str) -> None:
@@ -194,7 +206,7 @@ class Shipment:
         self._dropped_here += len(marks)
         note(self.task.folder, dropped=marks, reason=reason, message=message)
 
-    def left(self, tickets: Sequence[Ticketed]) -> None:
+    def set_aside(self, tickets: Sequence[Ticketed]) -> None:
         """They wait where they are."""
 
     @property
@@ -219,12 +231,23 @@ class Shipment:
     def _settle(self, directory: Descriptor) -> None:
         if self._sampled:
             note(self.task.folder, dropped=self._sampled, reason=SAMPLED)
-        alone = self._looked_at_all and not any(self._presences.values()) and lock_exclusively(directory) is Lock.OURS
-        if alone:
-            counts = set_receipt(self.task, directory, self.counts)
-            note(self.task.folder, settled={"sizes": sizes_of(self.task), "pending": counts.pending - self._tally.waiting})
+        if self._sizes is not None and self._is_alone(directory):
+            set_receipt(self.task, directory, self.counts)
+            settled = {"sizes": self._sizes, "pending": self._could_be_sent, "signals": sorted(self._signals)}
+            note(self.task.folder, settled=settled)
         elif self._delivered_here or self._dropped_here or self._sampled:
             change_receipt(self.task, directory, self._delivered_here, self._dropped_here + len(self._sampled))
+
+    def _is_alone(self, directory: Descriptor) -> bool:
+        """Whether nobody is at work in the folder, and nobody was since it was read."""
+        if any(self._presences.values()) or lock_exclusively(directory) is not Lock.OURS:
+            return False
+        return sizes_of(self.task) == self._sizes
+
+    @property
+    def _could_be_sent(self) -> int:
+        done = self._delivered_here + self._dropped_here + len(self._sampled) + self._tally.waiting
+        return max(0, self._tally.sendable - done)
 
 
 def _marks(tickets: Sequence[Ticketed]) -> Marks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from otel_agentlog.model import Outcome
@@ -16,20 +16,31 @@ from otel_agentlog.store.locks import Lock, lock_exclusively
 from otel_agentlog.store.reader import TaskReader
 from otel_agentlog.store.streams import size_key
 
+SIGNALS = ("traces", "logs")
+"""All that is sent from folders."""
+
 _ENDS = frozenset(outcome.value for outcome in Outcome)
 
 
-def unshipped(root: Path, *, at_most: int | None = None, since_s: float = 0.0, idle_only: bool = True) -> Iterator[TaskReader]:
+def unshipped(
+    root: Path,
+    signals: Collection[str] = SIGNALS,
+    *,
+    at_most: int | None = None,
+    since_s: float = 0.0,
+    idle_only: bool = True,
+) -> Iterator[TaskReader]:
     """Yield tasks that may have something to send, those changed last first.
 
     Looks at no more than `at_most` folders, and at none that was not touched since `since_s` (Unix time). With `idle_only`
-    tasks that somebody is at work on are left out, and those of which nothing could be sent when somebody last looked.
+    tasks that somebody is at work on are left out, and those of which nothing of these `signals` could be sent when somebody
+    last looked.
     """
     found = _folders(root, since_s)
     chosen = sorted(found, reverse=True) if at_most is None else heapq.nlargest(at_most, found)
     for _, name in chosen:
         task = TaskReader(root / name)
-        if _is_due(task) and not (idle_only and (_is_in_use(task) or is_settled(task))):
+        if _is_due(task) and not (idle_only and (_is_in_use(task) or is_settled(task, signals))):
             yield task
 
 
@@ -76,9 +87,12 @@ def _is_in_use(task: TaskReader) -> bool:
     return taken
 
 
-def is_settled(task: TaskReader) -> bool:
+def is_settled(task: TaskReader, signals: Collection[str]) -> bool:
     """Whether nothing could be sent when somebody last looked at all of it, and nothing was recorded since."""
     settled = read_ledger(task.folder).settled
+    looked_at = settled.get("signals")
+    if not isinstance(looked_at, list) or not set(signals) <= {each for each in looked_at if isinstance(each, str)}:
+        return False
     return settled.get("pending") == 0 and settled.get("sizes") == sizes_of(task)
 
 

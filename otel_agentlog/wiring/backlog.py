@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
-from otel_agentlog.export import Deliver, ship
+from otel_agentlog.export import Deliver, Shipped, ship
 from otel_agentlog.record import recorder
 from otel_agentlog.settings import Settings
-from otel_agentlog.store import Deliveries, OwnShipment, Shipment, unshipped
+from otel_agentlog.store import Deliveries, OwnShipment, Presence, Shipment, unshipped
 
 MAX_CAUGHT_UP = 2_000
 """How many folders are looked into at once for what other processes left behind, those changed last first."""
@@ -28,22 +28,39 @@ class Backlog:
         return self._deliveries.has_left
 
     def ship_left(self, deliver: Deliver) -> bool:
-        taken = 0
-        for home, marks in self._deliveries.take_left():
-            with OwnShipment(self._deliveries, home, marks) as shipment:
-                taken += ship(shipment.unsent(), deliver, shipment).delivered
+        taken = in_vain = 0
+        left = OwnShipment.take_all(self._deliveries)
+        while left and in_vain < MAX_IN_VAIN:
+            shipped = self._ship_own(left.pop(), deliver)
+            taken += shipped.delivered
+            in_vain = in_vain + 1 if shipped.problems and not shipped.delivered else 0
+        for shipment in left:
+            shipment.give_back()
         return taken > 0
+
+    def _ship_own(self, shipment: OwnShipment, deliver: Deliver) -> Shipped:
+        try:
+            with shipment:
+                return ship(shipment.unsent(), deliver, shipment)
+        except Exception as error:  # noqa: BLE001 - a folder that cannot be read must not cost what waits in the others
+            recorder().failed("catch-up", error)
+            return Shipped()
 
     def ship_others(self, deliver: Deliver) -> None:
         self._deliveries.review()
+        Presence.sweep(self._settings.directory)
         since_s, in_vain = time.time() - self._settings.catch_up_days * 86_400, 0
-        for task in unshipped(self._settings.directory, at_most=MAX_CAUGHT_UP, since_s=since_s):
+        for task in unshipped(self._settings.directory, self._signals(), at_most=MAX_CAUGHT_UP, since_s=since_s):
+            if self.has_left:
+                # What this process left comes before what others did.
+                self.ship_left(deliver)
             try:
                 with Shipment(task, self._settings.reason_to_keep, signals=self._signals()) as shipment:
                     shipped = ship(shipment.unsent(), deliver, shipment)
-            except OSError as error:
-                if not isinstance(error, (BlockingIOError, FileNotFoundError)):
-                    recorder().failed("catch-up", error)
+            except (BlockingIOError, FileNotFoundError):
+                continue  # somebody else ships it, or retention was faster
+            except Exception as error:  # noqa: BLE001 - whatever a damaged folder raises must not keep the older ones
+                recorder().failed("catch-up", error)
                 continue
             in_vain = in_vain + 1 if shipped.problems and not shipped.delivered else 0
             if in_vain >= MAX_IN_VAIN:

@@ -59,6 +59,7 @@ def test_too_large_batches_are_split_down_to_what_is_taken(size: int, most: int,
     assert all(length == 1 for length, outcome in decided if outcome.verdict is Verdict.TOO_LARGE)
     assert trusted or collector.taken or not _by_verdict(parts, Verdict.TOO_LARGE)
     assert len(collector.taken) == len(set(collector.taken))
+    assert sorted(collector.taken) == _by_verdict(parts, Verdict.DELIVERED)
     if most >= 8 or (most >= 1 and size <= 64):
         assert sorted(collector.taken) == list(range(size))
     assert collector.requests <= MAX_REQUESTS
@@ -125,3 +126,26 @@ def test_rejections_without_end_are_bounded_and_what_is_undecided_waits() -> Non
     assert collector.requests == MAX_REQUESTS
     assert len(rejected) > 80
     assert sorted(rejected + waiting) == list(range(512))
+
+
+def test_what_was_not_sent_for_lack_of_requests_is_not_delivered() -> None:
+    """One by one, and the last request that is spent succeeds: the rest of the batch has not arrived."""
+    collector = Collector(most=1)
+
+    parts = deliver(collector, range(600), trusted=True)
+
+    assert collector.requests == MAX_REQUESTS
+    assert sorted(collector.taken) == _by_verdict(parts, Verdict.DELIVERED)
+    assert len(_by_verdict(parts, Verdict.LATER)) == 600 - len(collector.taken)
+
+
+def test_a_batch_takes_no_longer_than_it_may() -> None:
+    """A collector that takes pieces, but slowly: what is left waits for the next time."""
+    seconds = iter(range(0, 10_000, 9))
+    collector = Collector(most=1)
+
+    parts = deliver(collector, range(64), trusted=True, clock=lambda: float(next(seconds)))
+
+    assert collector.requests < 10
+    assert sorted(collector.taken) == _by_verdict(parts, Verdict.DELIVERED)
+    assert sorted(number for part, _ in parts for number in part) == list(range(64))
