@@ -231,6 +231,13 @@ class Control:
         """Whether somebody cancelled this task, or one above, and wants its tools ended too."""
         return any(each.cancel is not None and each.cancel.terminate_tools and each.task is not None for each in self.chain())
 
+    def tell_tool_stopped(self) -> None:
+        """Record that a running tool is ended because of a cancel."""
+        asked = next((each.cancel for each in self.chain() if each.cancel is not None), None)
+        task = self.task
+        if task is not None and asked is not None:
+            self._tell(task, "tool_terminated", "a running tool is ended, as the task was cancelled", request_id=asked.request_id)
+
     def cancelled(self) -> TaskCancelled | None:
         """What a checkpoint raises, if this task was cancelled and has not ended."""
         asked, task = self.cancel, self.task
