@@ -1,20 +1,61 @@
-"""Running things, recorded: scripts of a registry, commands, file operations."""
+"""Running things, recorded: scripts of a registry, commands, file operations; and controlling tasks that run elsewhere."""
 
-from otel_agentlog.run.outcome import ToolResult
-from otel_agentlog.run.outcome_causes import ToolError
-from otel_agentlog.run.process_end import ResourceUsage
-from otel_agentlog.run.registry import Registry, RegistryError, Script, load_registry
-from otel_agentlog.run.service import ToolExecutionService
-from otel_agentlog.run.service_running import terminate_tools
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_agentlog.doors import load_when_used
+
+if TYPE_CHECKING:
+    from otel_agentlog.run.control import Stoppable, add_context, cancel, effect_of, pause, resume, stoppable
+    from otel_agentlog.run.outcome import ToolResult
+    from otel_agentlog.run.outcome_causes import ToolError
+    from otel_agentlog.run.process_end import ResourceUsage
+    from otel_agentlog.run.registry import Registry, RegistryError, Script, load_registry
+    from otel_agentlog.run.service import ToolExecutionService
+    from otel_agentlog.run.service_running import terminate_tools
 
 __all__ = [
     "Registry",
     "RegistryError",
     "ResourceUsage",
     "Script",
+    "Stoppable",
     "ToolError",
     "ToolExecutionService",
     "ToolResult",
+    "add_context",
+    "cancel",
+    "effect_of",
     "load_registry",
+    "pause",
+    "resume",
+    "stoppable",
     "terminate_tools",
 ]
+
+load_when_used(
+    __name__,
+    {
+        "control": (
+            "Stoppable",
+            "add_context",
+            "cancel",
+            "effect_of",
+            "pause",
+            "resume",
+            "stoppable",
+        ),
+        "outcome": ("ToolResult",),
+        "outcome_causes": ("ToolError",),
+        "process_end": ("ResourceUsage",),
+        "registry": (
+            "Registry",
+            "RegistryError",
+            "Script",
+            "load_registry",
+        ),
+        "service": ("ToolExecutionService",),
+        "service_running": ("terminate_tools",),
+    },
+)
