@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from otel_agentlog.doors import load_when_used
 
 if TYPE_CHECKING:
+    from otel_agentlog.query.alert_feed import Feed
     from otel_agentlog.query.alert_observations import observations, says_something
     from otel_agentlog.query.alert_rules import RULES, Rule, changed, rules_from
     from otel_agentlog.query.alerts import Alert, Observation, Watch
@@ -32,6 +33,7 @@ __all__ = [
     "Alert",
     "Bucket",
     "Entry",
+    "Feed",
     "Filter",
     "Found",
     "Group",
@@ -63,6 +65,7 @@ __all__ = [
 load_when_used(
     __name__,
     {
+        "alert_feed": ("Feed",),
         "alert_observations": ("observations", "says_something"),
         "alert_rules": ("RULES", "Rule", "changed", "rules_from"),
         "alerts": ("Alert", "Observation", "Watch"),

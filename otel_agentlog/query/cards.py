@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from otel_agentlog.model import State
-from otel_agentlog.query.rows import TaskRow, row_of
-from otel_agentlog.store import COST_UNITS_PER_USD, Card, Gist, TaskReader, amount, gather, gist_of, list_tasks, text
+from otel_agentlog.query.rows import ENDS, TaskRow, row_of, standing
+from otel_agentlog.store import (
+    COST_UNITS_PER_USD,
+    Card,
+    Gist,
+    TaskReader,
+    amount,
+    bounded_time,
+    gather,
+    gist_of,
+    list_tasks,
+    replay,
+    storable,
+    text,
+)
 
 MAX_TEXT = 20_000
 """Characters of the input and of the result that are looked at for words."""
@@ -29,16 +43,19 @@ def card_of(task: TaskReader) -> Card:
     """Return the card of one task, as it stands now."""
     row, gist = row_of(task), gist_of(task)
     metadata, metrics = row.metadata, row.metrics
+    settled = row.has_ended and not row.process_gone
+    told = metrics.get("duration_seconds") if settled else replay(task).metrics().get("duration_seconds")
     tags = tuple(tag for tag in _list(metadata.get("tags")) if isinstance(tag, str))
     memory = amount(metrics.get("memory_peak_mb"), 1000)
     return Card(
         folder=task.folder.name,
-        task_id=row.task_id,
-        name=row.name,
+        task_id=storable(row.task_id),
+        name=storable(row.name),
         status=row.status,
+        settled=settled,
         host=gist.host,
         created_ns=_created(row),
-        started_ns=row.time_ns("started_at", "created_at"),
+        started_ns=None if (started := row.time_ns("started_at")) is None else bounded_time(started),
         agent=text(metadata, "assigned_agent"),
         agent_type=text(metadata, "agent_type"),
         model=text(metadata, "model"),
@@ -50,6 +67,7 @@ def card_of(task: TaskReader) -> Card:
         specialist=_tagged(tags, "specialist") or gist.specialist() or text(metadata, "agent_type"),
         session_id=text(metadata, "session_id"),
         correlation_id=text(metadata, "correlation_id"),
+        told_duration_us=amount(told, _US),
         duration_us=amount(metrics.get("duration_seconds"), _US),
         cost=amount(metrics.get("cost_usd"), COST_UNITS_PER_USD),
         memory_kb=memory,
@@ -67,7 +85,7 @@ _COUNTS = ("input_tokens", "output_tokens", "ai_calls", "tool_runs", "steps", "r
 def _created(row: TaskRow) -> int:
     created = row.time_ns("created_at")
     if created is not None:
-        return created
+        return bounded_time(created)
     try:
         return os.stat(row.folder, follow_symlinks=False).st_mtime_ns
     except OSError:
@@ -84,7 +102,7 @@ def _tagged(tags: tuple[str, ...], key: str) -> str | None:
 
 
 def _texts(task: TaskReader, row: TaskRow, gist: Gist, tags: tuple[str, ...]) -> Iterator[Any]:
-    yield from (row.task_id, row.folder.name, row.name, *tags)
+    yield from (storable(row.task_id), storable(row.folder.name), storable(row.name), *tags)
     yield from (text(row.metadata, key) for key in ("assigned_agent", "model", "correlation_id", "session_id", "trace_id"))
     if row.error is not None:
         yield from (text(row.error, key) for key in ("type", "message", "error_id", "category"))
@@ -103,6 +121,9 @@ def _as_text(value: Any) -> str:
         return str(value)[:MAX_TEXT]
 
 
-def is_open(card: Card) -> bool:
-    """Whether more is to be expected of a task."""
-    return card.status in (State.PENDING, State.RUNNING, State.PAUSED)
+def freshened(card: Card, task: TaskReader) -> Card:
+    """The card of a task that goes on and whose files have not changed, as it stands now: time passes, processes die."""
+    row_status, _ = standing(task)
+    if row_status in ENDS or card.started_ns is None:
+        return replace(card, status=row_status, duration_us=card.told_duration_us)
+    return replace(card, status=row_status, duration_us=amount(max(0, time.time_ns() - card.started_ns) // 1000))

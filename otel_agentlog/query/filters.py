@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from otel_agentlog.query.rows import UNSUCCESSFUL
-from otel_agentlog.store import COST_UNITS_PER_USD, Card, words_of
+from otel_agentlog.store import COST_UNITS_PER_USD, Card, Conditions, storable, words_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class Filter:
     @property
     def words(self) -> list[str]:
         """The words that must stand in the task."""
-        return sorted(set(words_of(self.text or "")))
+        return sorted(set(words_of(storable(self.text or ""))))
 
     @property
     def is_impossible(self) -> bool:
@@ -82,6 +82,22 @@ def ranges_of(wanted: Filter) -> list[tuple[str, int | None, int | None]]:
 def _scaled(value: float | None, scale: int) -> int | None:
     # Beyond 64 bits nothing lies, and SQLite does not understand it.
     return None if value is None else round(min(max(value * scale, -(2.0**62)), 2.0**62))
+
+
+def conditions_of(wanted: Filter) -> Conditions:
+    """A filter as the catalogue understands it."""
+    return Conditions(
+        nothing=wanted.is_impossible,
+        statuses=wanted.wanted,
+        equal={name: value for name in EQUAL if (value := getattr(wanted, name)) is not None},
+        ranges=ranges_of(wanted),
+        tag=wanted.tag,
+        tool=wanted.tool,
+        model=wanted.model,
+        provider=wanted.provider,
+        category=None if wanted.error_category is None else wanted.error_category.upper(),
+        words=wanted.words,
+    )
 
 
 def meets(wanted: Filter) -> Callable[[Card], bool]:

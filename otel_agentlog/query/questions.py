@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog.errors import AgentlogError
+from otel_agentlog.query.catalogued import Progress, ask
 from otel_agentlog.query.filters import Filter
 from otel_agentlog.query.groups import Group, dollars, grouped, grouped_parts
 from otel_agentlog.query.percentiles import percentiles_of
 from otel_agentlog.query.rows import UNSUCCESSFUL, TaskRow, row_of
-from otel_agentlog.query.shelf import ORDERS, Shelf, open_shelf
+from otel_agentlog.query.shelf import ORDERS, Counted, Shelf
 from otel_agentlog.store import Columns, TaskReader
 
 MAX_BUCKETS = 10_000
@@ -63,17 +64,28 @@ class Bucket:
     p95_duration_s: float | None
 
 
-def search(root: Path, wanted: Filter | None = None, *, order: str = "newest", limit: int | None = 50, offset: int = 0) -> Page:
+def search(
+    root: Path,
+    wanted: Filter | None = None,
+    *,
+    order: str = "newest",
+    limit: int | None = 50,
+    offset: int = 0,
+    progress: Progress | None = None,
+) -> Page:
     """Return the tasks below a root that meet a filter, in an order: ``newest``, ``oldest``, ``slowest``, ``costliest``.
 
     Raises:
         AgentlogError: there is no such order.
     """
     _known(order, ORDERS, "order")
-    shelf, wanted = open_shelf(root), wanted or Filter()
-    counted = shelf.count(wanted)
-    rows = [row for name in shelf.folders(wanted, order, limit, max(0, offset)) if (row := _row(root / name)) is not None]
-    return Page(rows, counted.matching, counted.tasks)
+    asked = wanted or Filter()
+
+    def page(shelf: Shelf) -> tuple[list[str], Counted]:
+        return shelf.folders(asked, order, limit, max(0, offset)), shelf.count(asked)
+
+    names, counted = ask(root, page, progress)
+    return Page([row for name in names if (row := _row(root / name)) is not None], counted.matching, counted.tasks)
 
 
 def _row(folder: Path) -> TaskRow | None:
@@ -81,7 +93,9 @@ def _row(folder: Path) -> TaskRow | None:
     return row_of(TaskReader(folder)) if folder.is_dir() else None
 
 
-def statistics(root: Path, wanted: Filter | None = None, *, group_by: str | None = None) -> Statistics:
+def statistics(
+    root: Path, wanted: Filter | None = None, *, group_by: str | None = None, progress: Progress | None = None
+) -> Statistics:
     """Return figures of the tasks that meet a filter, in one group or by one of `GROUPS`. Days are local ones.
 
     Raises:
@@ -89,7 +103,7 @@ def statistics(root: Path, wanted: Filter | None = None, *, group_by: str | None
     """
     if group_by is not None:
         _known(group_by, GROUPS, "group")
-    return _statistics(open_shelf(root), wanted or Filter(), group_by)
+    return ask(root, lambda shelf: _statistics(shelf, wanted or Filter(), group_by), progress)
 
 
 def _statistics(shelf: Shelf, wanted: Filter, group_by: str | None) -> Statistics:
@@ -122,7 +136,7 @@ def timeline(root: Path, wanted: Filter | None = None, *, bucket_s: int) -> list
     Raises:
         AgentlogError: these would be more than `MAX_BUCKETS`, or no seconds.
     """
-    return _timeline(open_shelf(root).columns(wanted or Filter()), bucket_s)
+    return ask(root, lambda shelf: _timeline(shelf.columns(wanted or Filter()), bucket_s))
 
 
 def _timeline(columns: Columns, bucket_s: int) -> list[Bucket]:
@@ -190,7 +204,10 @@ class Overview:
 
 def overview(root: Path, *, now_ns: int, window_s: float, top: int = 5, rows: int = 20) -> Overview:
     """Return how it goes below a root: the last `window_s` seconds, and what runs now."""
-    shelf = open_shelf(root)
+    return ask(root, lambda shelf: _overview(root, shelf, now_ns=now_ns, window_s=window_s, top=top, rows=rows))
+
+
+def _overview(root: Path, shelf: Shelf, *, now_ns: int, window_s: float, top: int, rows: int) -> Overview:
     window = Filter(since_ns=max(0, now_ns - round(window_s * _NS)))
     midnight = datetime.fromtimestamp(now_ns // _NS).astimezone().replace(hour=0, minute=0, second=0)
     today = Filter(since_ns=round(midnight.timestamp()) * _NS)

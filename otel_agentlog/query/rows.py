@@ -16,7 +16,9 @@ from otel_agentlog.store import TaskReader, list_tasks, mapping, number, parse_t
 UNSUCCESSFUL = frozenset({Outcome.FAILED.value, Outcome.TIMED_OUT.value, Outcome.INTERRUPTED.value})
 """Outcomes of a task that did not do its job, though nobody called it off."""
 
-_ENDS = frozenset(outcome.value for outcome in Outcome)
+ENDS = frozenset(outcome.value for outcome in Outcome)
+"""The states in which nothing more is to be expected."""
+
 _STATES = frozenset(state.value for state in State)
 
 
@@ -50,7 +52,7 @@ class TaskRow:
     @property
     def has_ended(self) -> bool:
         """Whether nothing more is to be expected."""
-        return self.status in _ENDS
+        return self.status in ENDS
 
     def time_ns(self, *keys: str) -> int | None:
         """The first of these times of ``metadata.json`` that is known, in Unix nanoseconds."""
@@ -110,7 +112,7 @@ def row_of(task: TaskReader) -> TaskRow:
     metrics: Mapping[str, Any] = mapping(final, "metrics")
     if not metrics:
         metrics = replay(task).metrics()
-        if status not in _ENDS:
+        if status not in ENDS:
             metrics = {**metrics, "duration_seconds": _elapsed(metadata, metrics)}
     return TaskRow(
         task_id=text(metadata, "task_id") or task.folder.name,
@@ -123,14 +125,19 @@ def row_of(task: TaskReader) -> TaskRow:
     )
 
 
+def standing(task: TaskReader) -> tuple[str, bool]:
+    """How a task stands, and whether that is so because its process is gone."""
+    return _standing(task, task.metadata() or {})
+
+
 def _standing(task: TaskReader, metadata: Mapping[str, Any]) -> tuple[str, bool]:
     """How a task stands, and whether that is so because its process is gone."""
     status = text(metadata, "status")
-    if status in _ENDS:
+    if status in ENDS:
         return status, False
     # The final result is written before metadata.json says so: a kill can come between the two.
     outcome = text(task.final_result() or {}, "outcome")
-    if outcome in _ENDS:
+    if outcome in ENDS:
         return outcome, False
     if status not in _STATES:
         # Without metadata.json, or with a damaged one, the lines must say; at a task's very start they do not yet.

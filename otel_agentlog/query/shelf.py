@@ -41,8 +41,8 @@ class Shelf(Protocol):
     def parts(self, wanted: Filter, kind: str) -> PartColumns:
         """The AI calls or tool runs of those that meet it."""
 
-    def failures(self, wanted: Filter) -> Iterable[tuple[str, Failure]]:
-        """The errors of those that meet it, each with its task's folder."""
+    def failures(self, wanted: Filter) -> list[tuple[str, Failure]]:
+        """The errors of those that meet it, each with its task's folder, the newest first."""
 
 
 class Scanned:
@@ -51,33 +51,34 @@ class Scanned:
     def __init__(self, root: Path, cards: Iterable[Card] | None = None) -> None:
         self.cards = list(scan(root) if cards is None else cards)
 
-    def _matching(self, wanted: Filter) -> list[Card]:
+    def matching(self, wanted: Filter) -> list[Card]:
+        """Those that meet a filter."""
         test = meets(wanted)
         return [card for card in self.cards if test(card)]
 
     def folders(self, wanted: Filter, order: str, limit: int | None, offset: int) -> list[str]:
         """The names of the folders of the tasks that meet a filter."""
         key = ORDERS[order]
-        found = sorted(self._matching(wanted), key=lambda card: (key(card), card.folder))
+        found = sorted(self.matching(wanted), key=lambda card: (key(card), card.folder))
         return [card.folder for card in found[offset : None if limit is None else offset + limit]]
 
     def count(self, wanted: Filter) -> Counted:
         """How many meet it, and how many there are."""
-        return Counted(len(self._matching(wanted)), len(self.cards))
+        return Counted(len(self.matching(wanted)), len(self.cards))
 
     def columns(self, wanted: Filter) -> Columns:
         """The figures of those that meet it."""
-        return columns_of(self._matching(wanted), Names())
+        return columns_of(self.matching(wanted), Names())
 
     def parts(self, wanted: Filter, kind: str) -> PartColumns:
         """The AI calls or tool runs of those that meet it."""
-        return parts_of(self._matching(wanted), kind, Names())
+        return parts_of(self.matching(wanted), kind, Names())
 
-    def failures(self, wanted: Filter) -> Iterable[tuple[str, Failure]]:
-        """The errors of those that meet it, each with its task's folder."""
-        return [(card.folder, failure) for card in self._matching(wanted) for failure in card.failures]
+    def failures(self, wanted: Filter) -> list[tuple[str, Failure]]:
+        """The errors of those that meet it, each with its task's folder, the newest first."""
+        return newest_first((card.folder, failure) for card in self.matching(wanted) for failure in card.failures)
 
 
-def open_shelf(root: Path) -> Shelf:
-    """Return the cards of a root."""
-    return Scanned(root)
+def newest_first(failures: Iterable[tuple[str, Failure]]) -> list[tuple[str, Failure]]:
+    """Errors in the order of their times."""
+    return sorted(failures, key=lambda entry: (-entry[1].time_ns, entry[0], entry[1].error_id or ""))

@@ -11,7 +11,19 @@ from otel_agentlog.doors import load_when_used
 
 if TYPE_CHECKING:
     from otel_agentlog.store.applog import RotatingLog, choose_directory
-    from otel_agentlog.store.catalogue_card import COST_UNITS_PER_USD, Card, Failure, Part, amount, gather, words_of
+    from otel_agentlog.store.catalogue import CATALOGUE_FAILED, Catalogue, is_busy
+    from otel_agentlog.store.catalogue_card import (
+        COST_UNITS_PER_USD,
+        Card,
+        Failure,
+        Part,
+        amount,
+        bounded_time,
+        gather,
+        storable,
+        words_of,
+    )
+    from otel_agentlog.store.catalogue_file import discard_catalogue
     from otel_agentlog.store.catalogue_gist import Gist, gist_of
     from otel_agentlog.store.catalogue_lanes import (
         LANES,
@@ -24,6 +36,7 @@ if TYPE_CHECKING:
         parts_of,
         unpack,
     )
+    from otel_agentlog.store.catalogue_where import Conditions
     from otel_agentlog.store.control import MAX_TEXT_BYTES, Requested, ask
     from otel_agentlog.store.control_file import ControlFile
     from otel_agentlog.store.deliveries import Deliveries
@@ -53,18 +66,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AGENT_OUTPUT",
+    "CATALOGUE_FAILED",
     "CONTROL",
     "COST_UNITS_PER_USD",
     "FINAL_RESULT",
     "INPUT",
     "LANES",
+    "MAX_TEXT_BYTES",
     "METADATA",
     "PART_LANES",
     "UNKNOWN",
     "WEBHOOK_FLOW",
     "BackgroundRecovery",
     "Card",
+    "Catalogue",
     "Columns",
+    "Conditions",
     "ControlFile",
     "Counts",
     "Deleted",
@@ -98,13 +115,16 @@ __all__ = [
     "Upkeep",
     "amount",
     "ask",
+    "bounded_time",
     "choose_directory",
     "close_abandoned",
     "columns_of",
+    "discard_catalogue",
     "find_task",
     "follow",
     "gather",
     "gist_of",
+    "is_busy",
     "limits_of",
     "list_tasks",
     "mapping",
@@ -117,6 +137,7 @@ __all__ = [
     "records",
     "recover",
     "replay",
+    "storable",
     "text",
     "tree",
     "unpack",
@@ -129,7 +150,19 @@ load_when_used(
     __name__,
     {
         "applog": ("RotatingLog", "choose_directory"),
-        "catalogue_card": ("COST_UNITS_PER_USD", "Card", "Failure", "Part", "amount", "gather", "words_of"),
+        "catalogue": ("CATALOGUE_FAILED", "Catalogue", "is_busy"),
+        "catalogue_card": (
+            "COST_UNITS_PER_USD",
+            "Card",
+            "Failure",
+            "Part",
+            "amount",
+            "bounded_time",
+            "gather",
+            "storable",
+            "words_of",
+        ),
+        "catalogue_file": ("discard_catalogue",),
         "catalogue_gist": ("Gist", "gist_of"),
         "catalogue_lanes": (
             "Columns",
@@ -142,6 +175,7 @@ load_when_used(
             "parts_of",
             "unpack",
         ),
+        "catalogue_where": ("Conditions",),
         "control": ("MAX_TEXT_BYTES", "Requested", "ask"),
         "control_file": ("ControlFile",),
         "deliveries": ("Deliveries",),

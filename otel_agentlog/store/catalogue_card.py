@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 COST_UNITS_PER_USD = 10**10
 """Costs are kept in ten-billionths of a dollar, the precision of ``04-final-result.json``."""
 
@@ -79,6 +81,8 @@ class Card:
     task_id: str
     name: str
     status: str
+    settled: bool = True
+    """Whether it has ended, and its folder says so: it will stand as it stands."""
     host: str | None = None
     """Where it was recorded."""
     created_ns: int = 0
@@ -95,6 +99,8 @@ class Card:
     session_id: str | None = None
     correlation_id: str | None = None
     duration_us: int | None = None
+    told_duration_us: int | None = None
+    """From the first to the last line; that of a task whose process is gone."""
     cost: int | None = None
     """In units; ``None`` if unknown."""
     input_tokens: int = 0
@@ -131,7 +137,9 @@ def amount(value: object, scale: int = 1) -> int | None:
 
 def words_of(text: str) -> list[str]:
     """The words of a text as they are searched for: letters, digits and ``_``, upper and lower case alike."""
-    return [word[:MAX_WORD_LENGTH] for word in _WORD.findall(_ALONE.sub(r" \1 ", text.casefold()))]
+    if not text.isascii():
+        text = _ALONE.sub(r" \1 ", text)
+    return [word[:MAX_WORD_LENGTH] for word in _WORD.findall(text.casefold())]
 
 
 def gather(texts: Iterable[Any]) -> frozenset[str]:
@@ -139,8 +147,34 @@ def gather(texts: Iterable[Any]) -> frozenset[str]:
     found: set[str] = set()
     for text in texts:
         if isinstance(text, str):
-            for word in words_of(text):
-                found.add(word)
-                if len(found) >= MAX_WORDS:
-                    return frozenset(found)
+            found.update(words_of(text))
+            if len(found) >= MAX_WORDS:
+                return frozenset(sorted(found)[:MAX_WORDS])
     return frozenset(found)
+
+
+def storable(text: str) -> str:
+    """A text without lone surrogates, which come from file names and have no bytes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def bounded_time(time_ns: int) -> int:
+    """A time that has room in 64 bits: any before 2100 and some after it."""
+    return min(max(time_ns, -(2**62)), 2**62)
+
+
+def card_to_bytes(card: Card) -> bytes:
+    """A card as JSON."""
+    return orjson.dumps(card, default=sorted)
+
+
+def card_from_bytes(data: bytes) -> Card:
+    """The card in `card_to_bytes`.
+
+    Raises:
+        ValueError, TypeError: it is none, or one of another make.
+    """
+    values = orjson.loads(data)
+    values["parts"] = [Part(**part) for part in values["parts"]]
+    values["failures"] = [Failure(**failure) for failure in values["failures"]]
+    return Card(**{**values, "tags": tuple(values["tags"]), "words": frozenset(values["words"])})

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from otel_agentlog.model import Line
-from otel_agentlog.store.catalogue_card import COST_UNITS_PER_USD, MAX_AMOUNT, MAX_RUNS_TIMED, Failure, Part, amount
+from otel_agentlog.store.catalogue_card import COST_UNITS_PER_USD, MAX_AMOUNT, MAX_RUNS_TIMED, Failure, Part, amount, bounded_time
 from otel_agentlog.store.fields import mapping, text
 from otel_agentlog.store.layout import parse_timestamp
 from otel_agentlog.store.reader import TaskReader
-from otel_agentlog.store.summary import Tally
 from otel_agentlog.store.values import whole
 
 MAX_FAILURES = 200
@@ -32,7 +31,6 @@ _RUNNING = "running"
 class Gist:
     """What the lines of a task say."""
 
-    tally: Tally = field(default_factory=Tally)
     host: str | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     """Of the task's span."""
@@ -53,8 +51,6 @@ class Gist:
 def gist_of(task: TaskReader) -> Gist:
     """Return what the lines of a task say. Reads them once; damaged ones are skipped."""
     gathering = _Gathering()
-    for line in task.webhook_flow():
-        gathering.gist.tally.add(whole(line, task))
     for line in task.events():
         gathering.add(line, whole(line, task))
     return gathering.done()
@@ -68,7 +64,6 @@ class _Gathering:
         self._known: set[str] = set()
 
     def add(self, line: Line, full: Line) -> None:
-        self.gist.tally.add(full)
         kind = text(line, "type") or ""
         if kind in _PARTS:
             self._part(full, _PARTS[kind])
@@ -157,6 +152,6 @@ def _first(values: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
 
 def _time(line: Line) -> int:
     try:
-        return parse_timestamp(text(line, "timestamp") or "")
+        return bounded_time(parse_timestamp(text(line, "timestamp") or ""))
     except ValueError:
         return 0

@@ -143,14 +143,14 @@ def _tasks(root: Path) -> Iterator[TaskReader]:
     try:
         with os.scandir(root) as entries:
             for entry in entries:
-                if not entry.name.startswith(".") and _is_task_folder(folder := root / entry.name):
+                if not entry.name.startswith(".") and is_task_folder(folder := root / entry.name):
                     yield TaskReader(folder)
     except OSError:
         # No root yet, or one that is not ours to read: no tasks.
         return
 
 
-def _is_task_folder(folder: Path) -> bool:
+def is_task_folder(folder: Path) -> bool:
     """Whether this is a folder that holds anything of a task; a kill can come before ``metadata.json`` is there."""
     names = (layout.METADATA, layout.AGENT_OUTPUT, layout.WEBHOOK_FLOW)
     return streams.is_folder(folder) and any(streams.exists(folder, name) for name in names)
@@ -174,9 +174,9 @@ def find_task(root: Path, task_id: str) -> TaskReader:
     """
     for name in layout.folder_names(task_id):
         task = TaskReader(root / name)
-        if _is_task_folder(task.folder) and _answers_to(task, task_id):
+        if is_task_folder(task.folder) and _answers_to(task, task_id):
             return task
-    if layout.TASK_ID.fullmatch(task_id) and layout.folder_name(task_id) != task_id and _is_task_folder(root / task_id):
+    if layout.TASK_ID.fullmatch(task_id) and layout.folder_name(task_id) != task_id and is_task_folder(root / task_id):
         return TaskReader(root / task_id)
     raise TaskNotFoundError(_not_found(root, task_id))
 

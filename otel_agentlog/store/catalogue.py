@@ -1,0 +1,158 @@
+"""The catalogue: an index of the task folders below a root. Never the truth, and rebuilt from the folders whenever in doubt.
+
+Tasks that ended stand in tables; those that go on stay cards, which are looked at anew each time. `refresh` finds out cheaply
+what changed: the root's time tells of new and deleted folders, a signature of each folder of the rest.
+"""
+
+# Statements are put together from our own words; what others wrote is bound.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from otel_agentlog.store import catalogue_file
+from otel_agentlog.store.catalogue_card import Card
+from otel_agentlog.store.catalogue_lanes import LANES, PART_LANES, Columns, Names, PartColumns
+from otel_agentlog.store.catalogue_refresh import Describe, Freshen, Progress, Refresh, changed_among
+from otel_agentlog.store.catalogue_where import Conditions, where
+
+ORDERS = {
+    "newest": ("created_ns DESC", (("created_ns", -1),)),
+    "oldest": ("created_ns", (("created_ns", 1),)),
+    "slowest": ("duration_us DESC, created_ns DESC", (("duration_us", -1), ("created_ns", -1))),
+    "costliest": ("cost DESC, created_ns DESC", (("cost", -1), ("created_ns", -1))),
+}
+"""What comes first, in SQL and by the fields of a card with 1 or -1 for up or down; among equals the folder's name decides."""
+
+
+class Catalogue:
+    """One root's index, open. For any thread, one at a time; not to be carried over a fork.
+
+    Everything raises `sqlite3.Error`, `OSError` or `ValueError` where the index cannot be used.
+    """
+
+    def __init__(self, root: Path, describe: Describe, freshen: Freshen) -> None:
+        self.root = root
+        self.path = catalogue_file.choose(root)
+        self.pid = os.getpid()
+        self.live: list[Card] = []
+        """The tasks that go on, as they stood at the latest `refresh`."""
+        self.lock = threading.RLock()
+        self._connection = catalogue_file.connect(self.path)
+        self._identity = catalogue_file.identity(self.path)
+        self._refresh = Refresh(root, self._connection, describe, freshen)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the file that is open is still the one that has the name."""
+        return self.pid == os.getpid() and self._identity == catalogue_file.identity(self.path)
+
+    def refresh(self, progress: Progress | None = None) -> None:
+        """Bring it up to date; `progress` is told how many folders of how many were read."""
+        with self.lock:
+            self.live = self._refresh.run(progress)
+
+    def recheck(self, folders: list[str]) -> bool:
+        """Look at these folders again, and return whether anything had changed."""
+        with self.lock:
+            changed = changed_among(self._connection, self.root, folders)
+            if changed:
+                self._refresh.read_again(changed)
+                self.live = self._refresh.run(None)
+            return bool(changed)
+
+    # -- asking -----------------------------------------------------------------------------------------------------------
+
+    def count(self, conditions: Conditions) -> int:
+        """How many of the tasks that ended meet these conditions."""
+        clause, values = where(conditions)
+        return int(self._one(f"SELECT count(*) FROM task WHERE {clause}", values))
+
+    def folders(self, conditions: Conditions, order: str, limit: int | None) -> list[tuple[tuple[int, ...], str]]:
+        """The first `limit` of them in one of `ORDERS`: what they are ordered by, and the folder's name."""
+        clause, values = where(conditions)
+        by, keys = ORDERS[order]
+        columns = ", ".join(name for name, _ in keys)
+        query = (
+            f"SELECT (SELECT name FROM folder WHERE folder.id = task.id) AS folder_name, {columns} FROM task"
+            f" WHERE {clause} ORDER BY {by}, folder_name LIMIT ?"
+        )
+        with self.lock:
+            rows = self._connection.execute(query, [*values, -1 if limit is None else limit]).fetchall()
+        directions = [direction for _, direction in keys]
+        return [
+            (tuple(value * sign for value, sign in zip(row[1:], directions, strict=True)), os.fsdecode(row[0])) for row in rows
+        ]
+
+    def columns(self, conditions: Conditions) -> Columns:
+        """The figures of those that meet these conditions."""
+        clause, values = where(conditions)
+        with self.lock:
+            data = self._one(f"SELECT CAST(group_concat(lanes, '') AS BLOB) FROM task WHERE {clause}", values)
+            return Columns(LANES, data or b"", self._names())
+
+    def parts(self, conditions: Conditions, kind: str) -> PartColumns:
+        """Their AI calls (``ai_call``) or tool runs (``tool_run``)."""
+        clause, values = where(conditions)
+        inner = "1" if clause == "1" else f"task IN (SELECT id FROM task WHERE {clause})"
+        query = (
+            "SELECT CAST(group_concat(lanes, '') AS BLOB), CAST(group_concat(durations, '') AS BLOB)"
+            f" FROM part NOT INDEXED WHERE kind = ? AND {inner}"
+        )
+        with self.lock:
+            lanes, durations = self._connection.execute(query, [kind, *values]).fetchone()
+            return PartColumns(Columns(PART_LANES, lanes or b"", self._names()), durations or b"")
+
+    def failures(
+        self, conditions: Conditions
+    ) -> list[tuple[str, int, str | None, str | None, str | None, str | None, str | None]]:
+        """Their errors: folder, Unix nanoseconds, error id, type, category, message, component; the newest first."""
+        clause, values = where(conditions)
+        query = (
+            "SELECT folder.name, time_ns, error_id, type, category, message, component FROM failure"
+            f" JOIN folder ON folder.id = failure.task WHERE failure.task IN (SELECT id FROM task WHERE {clause})"
+            " ORDER BY time_ns DESC"
+        )
+        with self.lock:
+            rows = self._connection.execute(query, values).fetchall()
+        return [(os.fsdecode(row[0]), *row[1:]) for row in rows]
+
+    def _names(self) -> Names:
+        names = Names()
+        rows = self._connection.execute("SELECT id, text FROM name ORDER BY id").fetchall()
+        # Ids begin at 1 and have no gaps, as names are never deleted.
+        for number, text in [(0, "\0"), *rows]:
+            if names.number(text) != number:
+                raise ValueError("the catalogue's names are not in order")
+        return names
+
+    def _one(self, query: str, values: list[Any]) -> Any:
+        with self.lock:
+            return self._connection.execute(query, values).fetchone()[0]
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Keep other threads from changing it while several questions are asked."""
+        with self.lock:
+            yield
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self.lock:
+            self._connection.close()
+
+
+CATALOGUE_FAILED = (sqlite3.Error, OSError, ValueError, TypeError)
+"""What is raised where the index cannot be used."""
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether the index is whole, and only another process kept it for too long."""
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)

@@ -1,0 +1,191 @@
+"""Hides how the catalogue learns cheaply what changed below its root.
+
+A new or deleted folder changes the root's time. A folder that changed has another signature: those of tasks that go on are
+always looked at, and of the many that ended all if they are few, else the latest and some others, so that whatever changed
+unseen is found in the end. No lock is held while folders are read, so several processes may do this at once.
+"""
+
+# Statements are put together from our own words; what others wrote is bound.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from otel_agentlog.store.catalogue_card import Card, card_from_bytes, card_to_bytes
+from otel_agentlog.store.catalogue_signature import NO_FOLDER, signature
+from otel_agentlog.store.catalogue_write import Numbering, insert, remove
+from otel_agentlog.store.reader import TaskReader, is_task_folder
+
+RACY_NS = 2_000_000_000
+"""A time younger than this may stand still though something changes: clocks of file systems are coarse."""
+
+CHUNK = 200
+"""Folders that are written in one transaction."""
+
+SWEPT = 2000
+"""Tasks that ended up to this many are all looked at each time."""
+
+SAMPLE = 200
+"""Of more, so many of the latest and so many others."""
+
+MAX_GARBAGE = 20_000
+"""Deleted tasks whose words are still in the index, past as many as there are tasks."""
+
+Describe = Callable[[TaskReader], Card]
+"""Reads a folder."""
+Freshen = Callable[[Card, TaskReader], Card]
+"""Brings the card of a task that goes on up to now, when its files have not changed."""
+Progress = Callable[[int, int], None]
+
+_Found = tuple[bytes, int, "Card | None"]
+
+
+class Refresh:
+    """Brings one catalogue up to date."""
+
+    def __init__(self, root: Path, connection: sqlite3.Connection, describe: Describe, freshen: Freshen) -> None:
+        self._root, self._connection = root, connection
+        self._describe, self._freshen = describe, freshen
+
+    def run(self, progress: Progress | None) -> list[Card]:
+        """Do it, and return the cards of the tasks that go on."""
+        self._list(progress)
+        self._sweep()
+        return self._look_at_live()
+
+    # -- new and deleted folders ------------------------------------------------------------------------------------------
+
+    def _list(self, progress: Progress | None) -> None:
+        status = os.stat(self._root)
+        stamp = f"{status.st_dev}:{status.st_ino}:{status.st_mtime_ns}"
+        if self._meta("listed") == stamp:
+            return
+        # Before the listing, so that what comes during it is seen the next time.
+        settled = time.time_ns() - status.st_mtime_ns > RACY_NS
+        names = {name for name in os.listdir(os.fsencode(self._root)) if not name.startswith(b".")}
+        known = {name for (name,) in self._connection.execute("SELECT name FROM folder UNION ALL SELECT name FROM live")}
+        if gone := known - names:
+            self._forget(gone)
+        self._read(sorted(names - known), progress)
+        if settled:
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('listed', ?)", (stamp,))
+
+    def _forget(self, names: Iterable[bytes]) -> None:
+        with self._writing():
+            garbage = int(self._meta("garbage") or 0) + remove(self._connection, names)
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('garbage', ?)", (garbage,))
+        (tasks,) = self._connection.execute("SELECT count(*) FROM task").fetchone()
+        if garbage > MAX_GARBAGE + tasks:
+            raise ValueError("more garbage in the catalogue than tasks")
+
+    def _read(self, names: Sequence[bytes], progress: Progress | None) -> None:
+        # Each process begins elsewhere, so that two of them share the work instead of doing it twice.
+        start = random.randrange(len(names)) if len(names) > CHUNK else 0  # noqa: S311 - no secret
+        names = [*names[start:], *names[:start]]
+        for done in range(0, len(names), CHUNK):
+            chunk = names[done : done + CHUNK]
+            if len(names) > CHUNK:
+                chunk = self._without_known(chunk)
+            self._keep([self._look(name) for name in chunk])
+            if progress is not None:
+                progress(min(done + CHUNK, len(names)), len(names))
+
+    def _without_known(self, names: Sequence[bytes]) -> list[bytes]:
+        marks = ", ".join("?" * len(names))
+        known = {name for (name,) in self._connection.execute(f"SELECT name FROM folder WHERE name IN ({marks})", names)}
+        return [name for name in names if name not in known]
+
+    def read_again(self, names: Sequence[bytes]) -> None:
+        """Read these folders, whatever is known of them."""
+        for done in range(0, len(names), CHUNK):
+            self._keep([self._look(name) for name in names[done : done + CHUNK]])
+
+    def _look(self, name: bytes) -> _Found:
+        path = self._path(name)
+        # Before the folder is read: what changes meanwhile is seen the next time.
+        mark, mark_live = signature(path), signature(path, live=True)
+        folder = self._root / os.fsdecode(name)
+        if mark_live == NO_FOLDER or not is_task_folder(folder):
+            return name, mark_live, None
+        card = self._describe(TaskReader(folder))
+        return name, mark if card.settled else mark_live, card
+
+    def _keep(self, found: Sequence[_Found]) -> None:
+        if not found:
+            return
+        with self._writing():
+            numbering = Numbering(self._connection)
+            for name, mark, card in found:
+                if card is not None and card.settled:
+                    insert(self._connection, numbering, name, card, mark)
+                else:
+                    remove(self._connection, [name])
+                    row = (name, mark, None if card is None else card_to_bytes(card))
+                    self._connection.execute("INSERT INTO live VALUES (?, ?, ?)", row)
+
+    # -- tasks that ended -------------------------------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        changed = [name for name, mark in self._sample() if signature(self._path(name)) != mark]
+        self.read_again(changed)
+
+    def _sample(self) -> list[tuple[bytes, int]]:
+        execute = self._connection.execute
+        (last,) = execute("SELECT coalesce(max(id), 0) FROM folder").fetchone()
+        if last <= SWEPT:
+            return execute("SELECT name, signature FROM folder").fetchall()
+        latest = execute("SELECT name, signature FROM folder ORDER BY id DESC LIMIT ?", (SAMPLE,)).fetchall()
+        anywhere = (random.randrange(last), SAMPLE)  # noqa: S311 - no secret
+        return latest + execute("SELECT name, signature FROM folder WHERE id > ? ORDER BY id LIMIT ?", anywhere).fetchall()
+
+    # -- tasks that go on -------------------------------------------------------------------------------------------------
+
+    def _look_at_live(self) -> list[Card]:
+        rows = self._connection.execute("SELECT name, signature, card FROM live").fetchall()
+        changed = [name for name, mark, _ in rows if signature(self._path(name), live=True) != mark]
+        if changed:
+            self.read_again(changed)
+            rows = self._connection.execute("SELECT name, signature, card FROM live").fetchall()
+        return [
+            self._freshen(card_from_bytes(card), TaskReader(self._root / os.fsdecode(name)))
+            for name, _, card in rows
+            if card is not None
+        ]
+
+    # -- tables -----------------------------------------------------------------------------------------------------------
+
+    def _path(self, name: bytes) -> str:
+        return f"{os.fspath(self._root)}/{os.fsdecode(name)}"
+
+    def _meta(self, key: str) -> str | int | None:
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else row[0]
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+
+def changed_among(connection: sqlite3.Connection, root: Path, folders: Sequence[str]) -> list[bytes]:
+    """Those of these folders that say something else than before."""
+    changed = []
+    for folder in folders:
+        name = os.fsencode(folder)
+        row = connection.execute("SELECT signature FROM folder WHERE name = ?", (name,)).fetchone()
+        if row is not None and row[0] != signature(f"{os.fspath(root)}/{folder}"):
+            changed.append(name)
+    return changed
