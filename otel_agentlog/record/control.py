@@ -256,7 +256,8 @@ class Control:
         if asked.text:
             details["characters"] = len(asked.text)
         what = "context added" if asked.request == "context" else f"{asked.request} requested"
-        self._tell(task, action, f"{what} by {_who(asked)}", reason=asked.reason, **details)
+        nothing = "" if effect else ": nothing to do"
+        self._tell(task, action, f"{what} by {_who(asked)}{nothing}", reason=asked.reason, **details)
 
     def _tell(
         self, task: Checkpoints, action: str, message: str, *, level: str = "INFO", reason: str | None = None, **details: Any

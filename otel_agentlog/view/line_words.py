@@ -54,7 +54,8 @@ def _end(line: Mapping[str, Any], name_columns: int) -> Words:
     if isinstance(exception, Mapping):
         found = words.error_id(exception)
         return [*said, Piece(f"  {words.error_text(exception)}", "error"), Piece(f"  [{found}]" if found else "", "dim")]
-    return [*said, Piece(f"  {_figures(line.get('details'))}", "dim")]
+    why = _text(line, "reason") if outcome != "completed" else ""
+    return [*said, Piece(f"  {why or _figures(line.get('details'))}", "dim")]
 
 
 def _figures(details: Any) -> str:
