@@ -18,6 +18,7 @@ from itertools import accumulate
 from random import Random
 
 from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.record.personal_data import personal_rules
 from otel_agentlog.record.redaction_engine import Budget, Engine, Hit
 from otel_agentlog.record.redaction_keys import KEY_RULE_NAMES, KeyRule, key_rule, words_of
 from otel_agentlog.record.redaction_re2 import Regexp, compiled
@@ -62,16 +63,19 @@ class Redactor:
         extra_patterns: Mapping[str, str] | Iterable[str] = (),
         allow: Iterable[str] = (),
         unmask: Iterable[str] = (),
+        personal: Iterable[str] = (),
     ) -> None:
         """Put a policy together.
 
         ``keys`` judges names, ``rules`` replace `default_rules`. ``extra_keys`` are further secret names; ``internal ref`` stands
         for ``internal_ref``, ``internalRef`` and ``x-internal-ref``. ``extra_patterns`` are RE2 patterns, by name if given as a
         mapping; a group named ``secret`` says which part is replaced. ``allow`` are values that are never redacted: exact, or
-        RE2 patterns for the whole value if they begin with ``re:``. ``unmask`` are names of rules to switch off.
+        RE2 patterns for the whole value if they begin with ``re:``. ``unmask`` are names of rules to switch off. ``personal`` are
+        the kinds of personal data that are redacted too: ``email`` ``phone`` ``iban`` ``ip``, or ``all``.
 
         Raises:
-            ConfigurationError: a pattern that RE2 does not accept or that matches nothing at all, or an unknown rule to unmask.
+            ConfigurationError: a pattern that RE2 does not accept or that matches nothing at all, an unknown rule to unmask, or
+                an unknown kind of personal data.
         """
         terms = [" ".join(words_of(name)) for name in extra_keys]
         self._own_terms = {tuple(term.split()): KeyRule(term.replace(" ", "-")) for term in terms if term}
@@ -79,6 +83,7 @@ class Redactor:
         self.key_rule = lru_cache(maxsize=4096)(self._judge_key)
         extra = _extra_rules(extra_patterns)
         builtin = default_rules(self.key_rule, [term for term in terms if term]) if rules is None else tuple(rules)
+        builtin += personal_rules(personal)
         self.unmasked = _known(unmask, {rule.name for rule in (*builtin, *extra)} | KEY_RULE_NAMES)
         """Names of the rules that are switched off."""
         exact, patterns = _allowances(allow)
