@@ -8,8 +8,30 @@ from otel_agentlog.record.checkpoints import checkpoint
 from otel_agentlog.record.console import console_sink
 from otel_agentlog.record.control import Control, control_here
 from otel_agentlog.record.error_ids import assign_error_id, error_id, new_error_id
+from otel_agentlog.record.events import log_event
 from otel_agentlog.record.exits import at_exit_of_children, interrupt_open
 from otel_agentlog.record.front import ai_call, current_operation, current_task, step, task, tool, webhook
+from otel_agentlog.record.lifecycle import (
+    log_instance_lifecycle,
+    log_resource_usage,
+    log_service_status,
+    log_task_assignment,
+    log_tmux_session,
+    log_worktree_operation,
+)
+from otel_agentlog.record.lifecycle_runner import RunnerEvent, log_runner_event
+from otel_agentlog.record.lifecycle_services import (
+    log_authentication,
+    log_database_operation,
+    log_file_event,
+    log_github_call,
+    log_jira_call,
+    log_rate_limit,
+    log_web_request,
+    log_web_response,
+    log_webhook_processing,
+    log_websocket_event,
+)
 from otel_agentlog.record.logs import AgentLogger, get_logger
 from otel_agentlog.record.logs_install import install_stdlib, uninstall_stdlib
 from otel_agentlog.record.logs_levels import configure_logs
@@ -39,6 +61,7 @@ __all__ = [
     "PriceTable",
     "Recorder",
     "Redactor",
+    "RunnerEvent",
     "Step",
     "StreamGuard",
     "Task",
@@ -63,6 +86,24 @@ __all__ = [
     "interrupt_open",
     "join_signals",
     "leave_signals",
+    "log_authentication",
+    "log_database_operation",
+    "log_event",
+    "log_file_event",
+    "log_github_call",
+    "log_instance_lifecycle",
+    "log_jira_call",
+    "log_rate_limit",
+    "log_resource_usage",
+    "log_runner_event",
+    "log_service_status",
+    "log_task_assignment",
+    "log_tmux_session",
+    "log_web_request",
+    "log_web_response",
+    "log_webhook_processing",
+    "log_websocket_event",
+    "log_worktree_operation",
     "new_error_id",
     "propagate",
     "record_event",
