@@ -42,6 +42,8 @@ RESPONSE_TYPES: dict[str, Any] = {
 }
 """The response message of each signal."""
 
+_POURED_BYTES = 1 << 20
+
 _REJECTED_FIELDS = {"traces": "rejected_spans", "logs": "rejected_log_records", "metrics": "rejected_data_points"}
 
 
@@ -165,6 +167,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_response(signal, answer)
 
     def _send_response(self, signal: str, answer: Answer) -> None:
+        if isinstance(answer, HugeReply) and not self._is_json():
+            self._pour(answer.size_bytes)
+            return
         message = response(signal, answer)
         if self._is_json():
             self._send(200, {"Content-Type": _JSON}, json.dumps(json.loads(MessageToJson(message))).encode())
@@ -177,6 +182,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+
+    def _pour(self, size_bytes: int) -> None:
+        """A valid response with a message of that size, without having it in memory."""
+        message = b"\x12" + _varint(size_bytes)
+        head = b"\x0a" + _varint(len(message) + size_bytes) + message
+        self.send_response(200)
+        self.send_header("Content-Type", _PROTOBUF)
+        self.send_header("Content-Length", str(len(head) + size_bytes))
+        self.end_headers()
+        self.wfile.write(head)
+        for start in range(0, size_bytes, _POURED_BYTES):
+            self.wfile.write(b"x" * min(_POURED_BYTES, size_bytes - start))
 
     def _drip(self, answer: SlowLoris, verdict: Verdict) -> None:
         self.send_response(200)
@@ -193,6 +210,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         _reset_on_close(self.connection)
         self.connection.close()
+
+
+def _varint(number: int) -> bytes:
+    """As protobuf writes lengths."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
 
 
 def _reset_on_close(connection: socket.socket) -> None:
