@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from otel_agentlog.run.process_cancel import Cancellation
 from otel_agentlog.run.process_end import Ending, Problem, ResourceUsage, end_marked
 from otel_agentlog.settings import inherited
 
@@ -70,35 +71,6 @@ class Launch:
     sandbox: Mapping[str, Any] = field(default_factory=dict)
     no_new_privileges: bool = False
     core_dumps: bool = True
-
-
-class Cancellation:
-    """Ends an execution from another thread; good for one execution."""
-
-    def __init__(self) -> None:
-        self._ours, self.theirs = socket.socketpair()
-        self.asked = False
-
-    def cancel(self) -> None:
-        """Ask for the end; may be called more than once."""
-        self.asked = True
-        try:
-            self._ours.send(b"c")
-        except OSError:
-            pass  # it has ended already
-
-    def wait(self, seconds: float) -> bool:
-        """Sleep, unless or until it is cancelled; whether it is."""
-        if not self.asked:
-            with selectors.DefaultSelector() as selector:
-                selector.register(self.theirs, selectors.EVENT_READ)
-                selector.select(seconds)
-        return self.asked
-
-    def close(self) -> None:
-        """Let go of what it holds."""
-        self._ours.close()
-        self.theirs.close()
 
 
 def find_program(name: str, cwd: str, env: Mapping[str, str]) -> tuple[str, int]:

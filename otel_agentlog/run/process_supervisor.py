@@ -177,6 +177,7 @@ class Tree:
 
     def _clear(self) -> None:
         """End whatever the program left behind, as politely as the grace allows."""
+        self._deadline = None
         left = _descendants(os.getpid())
         self.said["left_behind"] = len(left)
         if left and self._kill_at is None:

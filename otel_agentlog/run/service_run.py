@@ -1,0 +1,218 @@
+"""One execution of a script: its attempts, what is recorded of them, and the result they come to."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from otel_agentlog.guard import ErrorDetails
+from otel_agentlog.model import Outcome
+from otel_agentlog.record import ToolRun, error_id, recorder
+from otel_agentlog.run.outcome import ToolResult
+from otel_agentlog.run.outcome_causes import CAUSES, ToolError
+from otel_agentlog.run.outcome_classify import cause_of, explain
+from otel_agentlog.run.process import run_process
+from otel_agentlog.run.process_cancel import Cancellation
+from otel_agentlog.run.process_end import Ending, ResourceUsage
+from otel_agentlog.run.process_output import Output, excerpt
+from otel_agentlog.run.registry import Script
+from otel_agentlog.run.service_prepare import Prepared, fresh_folder, launch_of
+
+_LONGEST_WAIT_S = 60.0
+_TAIL_CHARACTERS = 1000
+_JSON_DEPTH_ERRORS = (ValueError, RecursionError)
+
+
+@dataclass
+class Attempt:
+    """How one attempt went."""
+
+    ending: Ending
+    output: Output
+    error: ToolError | None
+    details: ErrorDetails | None
+    data: Any
+    sandboxed: bool
+
+
+class Execution:
+    """All attempts of one execution."""
+
+    def __init__(self, prepared: Prepared, run: ToolRun, execution_id: str, cancellation: Cancellation) -> None:
+        self._prepared, self._run, self._id, self._cancellation = prepared, run, execution_id, cancellation
+        self._script: Script = prepared.script
+        self.usage = ResourceUsage()
+        self.earlier: list[ErrorDetails] = []
+        self.made = 0
+
+    def attempts(self) -> Attempt:
+        """Try as often as the registry allows and it can help; the last attempt."""
+        for number in range(1, self._script.retries + 2):
+            self.made = number
+            attempt = self._attempt(number)
+            self.usage = self.usage + attempt.ending.usage
+            if attempt.error is None or number > self._script.retries or not self._may_help(attempt.error):
+                return attempt
+            wait_s = self._wait_s(number)
+            assert attempt.details is not None
+            self.earlier.append(attempt.details)
+            self._run.attempt_failed(
+                attempt.error, wait_seconds=wait_s, maximum=self._script.retries + 1, category=attempt.error.category.value
+            )
+            if self._cancellation.wait(wait_s):
+                return self._cancelled(attempt)
+        raise AssertionError("the last attempt returns")
+
+    def _may_help(self, error: ToolError) -> bool:
+        if error.cause == "cancelled":
+            return False
+        chosen = self._script.retry_on
+        return CAUSES[error.cause].transient if chosen is None else error.category.value in chosen
+
+    def _wait_s(self, number: int) -> float:
+        jitter = random.uniform(0.75, 1.25)  # noqa: S311 - spreads retries, guards nothing
+        return float(min(_LONGEST_WAIT_S, self._script.retry_wait_s * 2 ** (number - 1)) * jitter)
+
+    def _attempt(self, number: int) -> Attempt:
+        scratch = fresh_folder()
+        try:
+            ending, output, sandboxed = self._run_once(scratch)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        stderr = output.kept["stderr"].end()
+        cause = cause_of(ending, stderr, too_much_output=output.stopped)
+        data = None
+        if cause is None and self._script.output == "json":
+            data, cause = _parsed(output)
+        if cause is None:
+            return Attempt(ending, output, None, None, data, sandboxed)
+        error = ToolError(self._said_why(cause, ending), cause, context=self._context(cause, ending, number))
+        return Attempt(ending, output, error, self._details(error, stderr), None, sandboxed)
+
+    def _run_once(self, scratch: str) -> tuple[Ending, Output, bool]:
+        script = self._script
+        wanted = any(key != "best_effort" for key in script.sandbox)
+        for sandboxed in (True, False):
+            output = self._new_output()
+            launch = launch_of(self._prepared, self._id, scratch, sandboxed=sandboxed)
+            try:
+                ending = run_process(launch, output, self._cancellation)
+            finally:
+                output.close()
+            refused = ending.problem is not None and ending.problem.stage == "sandbox"
+            if not (refused and script.sandbox.get("best_effort")):
+                break
+        return ending, output, wanted and sandboxed and ending.problem is None
+
+    def _new_output(self) -> Output:
+        record = recorder()
+        return Output(
+            self._script.max_output_bytes,
+            say=self._say if record.active else None,
+            mask=self._prepared.mask,
+            new_guard=record.new_guard,
+            stop_beyond=self._script.on_too_much_output == "stop",
+        )
+
+    def _say(self, stream: str, text: str) -> None:
+        self._run.point(output_line(self._run.name, stream, text))
+
+    def _said_why(self, cause: str, ending: Ending) -> str:
+        if cause == "bad_output":
+            return f"{self._script.id}: what it printed is not the JSON that the registry promises"
+        return explain(self._script.id, cause, ending)
+
+    def _context(self, cause: str, ending: Ending, number: int) -> dict[str, Any]:
+        known = {"script_id": self._script.id, "cause": cause, "attempt": number, "exit_code": ending.exit_code}
+        return {key: value for key, value in known.items() if value is not None}
+
+    def _details(self, error: ToolError, stderr: str) -> ErrorDetails:
+        said = recorder().clean_text(self._prepared.mask.text(stderr)).strip()
+        last = said.rpartition("\n")[2][-_TAIL_CHARACTERS:]
+        trace = said[said.rfind("Traceback (most recent call last)") :] if "Traceback (most recent" in said else ""
+        cause = CAUSES[error.cause]
+        return ErrorDetails(
+            category=cause.category,
+            message=f"{error}: {last}" if last and error.cause not in ("timed_out", "cancelled") else str(error),
+            context={**error.context, "execution_id": self._id, **({"stderr": said[-_TAIL_CHARACTERS:]} if said else {})},
+            suggestions=cause.suggestions,
+            stack_trace=trace,
+        )
+
+    def _cancelled(self, attempt: Attempt) -> Attempt:
+        error = ToolError(
+            f"{self._script.id}: cancelled between two attempts", "cancelled", context={"script_id": self._script.id}
+        )
+        return Attempt(attempt.ending, attempt.output, error, self._details(error, ""), None, attempt.sandboxed)
+
+    def recorded(self, attempt: Attempt) -> dict[str, Any]:
+        """What the folder says about the last attempt."""
+        record, mask = recorder(), self._prepared.mask
+        kept, ending = attempt.output.kept, attempt.ending
+        shown: dict[str, Any] = {}
+        for name, stream in kept.items():
+            shown[f"{name}_bytes"] = stream.size_bytes
+            if record.active and stream.size_bytes:
+                shown[name] = excerpt(stream, mask, record.new_guard)
+        shown["resource_usage"] = self.usage.as_dict()
+        further = {"left_behind": ending.left_behind, "unkillable": list(ending.unkillable), "reason": ending.reason}
+        return {**shown, **{key: value for key, value in further.items() if value}}
+
+
+def output_line(name: str, stream: str, text: str) -> dict[str, Any]:
+    """A piece of what a process printed, as a line."""
+    details = {"stream": stream, "tool": name}
+    line = {"type": "output", "level": "INFO", "component": "tool", "action": "content_recorded"}
+    return {**line, "content": text, "details": details}
+
+
+def _parsed(output: Output) -> tuple[Any, str | None]:
+    kept = output.kept["stdout"]
+    if kept.left_out_bytes:
+        return None, "too_much_output"
+    try:
+        return json.loads(kept.text()), None
+    except _JSON_DEPTH_ERRORS:
+        return None, "bad_output"
+
+
+def run_script(
+    prepared: Prepared, run: ToolRun, execution_id: str, cancellation: Cancellation, ids: dict[str, str | None]
+) -> ToolResult:
+    """Run a prepared script inside a tool run that has begun; ends that run."""
+    began = time.monotonic()
+    execution = Execution(prepared, run, execution_id, cancellation)
+    last = execution.attempts()
+    run.exit_code = last.ending.exit_code
+    run.result = execution.recorded(last)
+    usage = execution.usage
+    run.set_attribute("agentlog.tool.cpu_seconds", round(usage.cpu_s, 6))
+    if usage.memory_peak_mb is not None:
+        run.set_attribute("agentlog.tool.memory_peak_mb", usage.memory_peak_mb)
+    outcome = last.error.outcome if last.error is not None else Outcome.COMPLETED
+    run.end(outcome, error=last.error)
+    kept = last.output.kept
+    return ToolResult(
+        success=last.error is None,
+        script_id=prepared.script.id,
+        execution_id=execution_id,
+        outcome=outcome,
+        output=kept["stdout"].text(),
+        data=last.data,
+        stderr=kept["stderr"].text(),
+        exit_code=last.ending.exit_code,
+        error_details=last.details,
+        error_id=error_id(last.error) if last.error is not None else None,
+        resource_usage=usage,
+        attempts=execution.made,
+        earlier_errors=tuple(execution.earlier),
+        duration_s=time.monotonic() - began,
+        output_bytes=kept["stdout"].size_bytes,
+        stderr_bytes=kept["stderr"].size_bytes,
+        sandboxed=last.sandboxed,
+        **ids,
+    )
