@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the demo.
 
     Returns:
-        0 if the task completed, 1 if it failed, 2 if it could not begin, 130 if it was interrupted.
+        0 if the task completed, 1 if it failed, 2 if it could not begin, 3 if it was cancelled, 130 if it was interrupted.
     """
     try:
         options = _parser().parse_args(argv)
@@ -125,7 +125,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", metavar="M", help="which model (default: a small one of the provider)")
     parser.add_argument("--message", metavar="TEXT", default="Is this directory in good shape?", help="what the comment asks")
-    parser.add_argument("--slow", action="store_true", help="with waits to watch, about a minute in all")
+    parser.add_argument(
+        "--slow",
+        action="store_true",
+        help="with waits to watch and to step in (agentlog pause, context, resume, cancel), about a minute",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another N, another choice of files to read")
     parser.add_argument(
         "--root", metavar="DIR", help="where task folders go (default: TASK_LOGS_DIR or the user's state directory)"

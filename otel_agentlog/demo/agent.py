@@ -49,11 +49,23 @@ class Reviewer:
         task.user(self._job.message)
         self._plan(task)
         self._look_around(task)
+        self._listen(task)
         self._check_syntax()
+        self._listen(task)
         self._have_tests_summarised()
         self._compare_with_last_review()
+        self._listen(task)
         self._weigh(task)
+        self._listen(task)
         return self._report(task)
+
+    def _listen(self, task: agentlog.Task) -> None:
+        """Where the user may pause or stop the agent, and is heard: what they add goes into everything asked from here on."""
+        task.checkpoint()
+        for text in task.new_context():
+            task.output(f"Noted: {text}")
+        if task.context:
+            self._facts["user_added"] = task.context
 
     def _plan(self, task: agentlog.Task) -> None:
         with agentlog.step("plan", plan=True):
@@ -62,7 +74,9 @@ class Reviewer:
     def _look_around(self, task: agentlog.Task) -> None:
         with agentlog.step("look around"):
             log.info("directory surveyed", files=len(self._survey.files), whole=self._survey.whole)
-            self._talk.explore(task, "Look around in the directory. Read what tells most, then the index.", self._tools)
+            self._talk.explore(
+                task, "Look around in the directory. Read what tells most, then the index.", self._tools, self._listen
+            )
             counts = self._tools.read_index()
             self._facts.update(counts, unreadable=self._survey.unreadable + counts.get("unreadable", 0))
 

@@ -159,6 +159,7 @@ def _report(facts: dict[str, Any]) -> Answer:
     text = f"# Review of `{facts.get('directory')}`\n\n| | |\n|---|---|\n"
     text += "".join(f"| {name} | {value} |\n" for name, value in rows)
     largest = [f"{file['path']}` ({_size(file['size_bytes'])})" for file in facts.get("largest") or []]
+    text += _listed("You added", [" ".join(str(each).split())[:200] for each in facts.get("user_added") or []])
     text += _listed("Largest files", largest, "`") + _listed("Syntax problems", facts.get("syntax_problems") or [])
     return Answer("The facts are all there; they only want to be written down.", f"{text}\n{facts.get('assessment', '')}".strip())
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import otel_agentlog as agentlog
+
 PIECE_S = 0.1
 """Longest single sleep, in seconds."""
 
@@ -21,7 +23,8 @@ class Pace:
             self.wait(seconds)
 
     def wait(self, seconds: float) -> None:
-        """A wait that is needed."""
+        """A wait that is needed; the task can be paused and cancelled in it."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             time.sleep(min(PIECE_S, left))
+            agentlog.checkpoint()

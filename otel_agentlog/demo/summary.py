@@ -25,6 +25,7 @@ _OUTCOMES = {
     "running": "The worker ended before the task did.",
     "completed": "The task completed.",
     "failed": "The task failed.",
+    "cancelled": "The task was cancelled.",
     "interrupted": "The task was interrupted.",
 }
 """What people are told, by the task's status."""

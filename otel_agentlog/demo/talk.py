@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import otel_agentlog as agentlog
@@ -37,10 +37,14 @@ class Talk:
         task.output(text)
         return text
 
-    def explore(self, task: agentlog.Task, prompt: str, toolbox: Toolbox) -> str:
-        """Ask, run the tools that the answer asks for, tell what came out, and so on until it asks for none."""
+    def explore(self, task: agentlog.Task, prompt: str, toolbox: Toolbox, listen: Callable[[agentlog.Task], None]) -> str:
+        """Ask, run the tools that the answer asks for, tell what came out, and so on until it asks for none.
+
+        Before each turn it listens to the user.
+        """
         messages: list[dict[str, Any]] = [{"role": "user", "content": prompt}]
         for _ in range(MOST_TURNS):
+            listen(task)
             reply = self._turn(messages, DEFINITIONS)
             _tell(task, reply)
             if not reply.tools:

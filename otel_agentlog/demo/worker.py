@@ -19,7 +19,7 @@ from otel_agentlog.demo.pace import Pace
 
 SERVICE_NAME = "demo-reviewer"
 
-COMPLETED, FAILED, INTERRUPTED = 0, 1, 130
+COMPLETED, FAILED, CANCELLED, INTERRUPTED = 0, 1, 3, 130
 """Exit codes."""
 
 _REPORT = "worker.json"
@@ -39,6 +39,8 @@ def main(argv: list[str]) -> int:
         code = COMPLETED
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except agentlog.TaskCancelled as cancelled:
+        code, error_text = CANCELLED, str(cancelled)
     except Exception as error:  # noqa: BLE001 - whatever stopped the agent is the task's outcome, and recorded as that
         code, error_text = FAILED, f"{type(error).__name__}: {error}"
     receipt = agentlog.flush()
