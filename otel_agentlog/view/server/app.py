@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 
 from otel_agentlog._version import __version__
 from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.view.server.control_routes import control_router
 from otel_agentlog.view.server.door import LOOPBACK_HOSTS, Door, Doorkeeper
 from otel_agentlog.view.server.limits import Limits
 from otel_agentlog.view.server.logs_routes import logs_router
@@ -100,6 +101,7 @@ def _routes(source: Source) -> APIRouter:
     router.include_router(overview_router(source, slots))
     router.include_router(logs_router(source))
     router.include_router(task_router(source, slots))
+    router.include_router(control_router(source))
     router.include_router(metrics_router(source))
     return router
 

@@ -9,7 +9,7 @@ from typing import Any
 from otel_agentlog.model import Line
 from otel_agentlog.query import row_of
 from otel_agentlog.store import AGENT_OUTPUT, CONTROL, FINAL_RESULT, METADATA, WEBHOOK_FLOW, TaskReader
-from otel_agentlog.view.server.pages_of_lines import page_of
+from otel_agentlog.view.server.pages_of_lines import clipped, page_of
 
 FILES = {"webhook-flow": WEBHOOK_FLOW, "agent-output": AGENT_OUTPUT, "control": CONTROL}
 
@@ -34,6 +34,8 @@ class Follower:
     """One task being followed. For one thread at a time."""
 
     task: TaskReader
+    clip: int = 0
+    """Texts are cut to so many characters; 0: never."""
     position: list[int] = field(default_factory=lambda: [0] * len(FILES))
     ended: bool = False
     """Whether nothing more is to be told."""
@@ -61,7 +63,7 @@ class Follower:
         self.position[number] = page.next
         if not page.more:
             self._stamps[name] = stamp
-        lines: list[Line] = page.lines
+        lines: list[Line] = clipped(page.lines, self.clip) if self.clip else page.lines
         return [
             Told("line", {"file": word, "line": line}, write_position(self.position) if line is lines[-1] else None)
             for line in lines

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query, Request, WebSocket
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
 from otel_agentlog.query import report
 from otel_agentlog.store import AGENT_OUTPUT, CONTROL, FINAL_RESULT, INPUT, METADATA, WEBHOOK_FLOW, TaskReader
@@ -98,25 +99,26 @@ def _add_streams(router: APIRouter, source: Source, slots: Slots) -> None:
         task_id: TaskId,
         after: Annotated[str | None, Query(max_length=64, description=_POSITION)] = None,
         last_event_id: Annotated[str | None, Header(max_length=64, description=_POSITION)] = None,
+        clip: Clip = 0,
     ) -> StreamingResponse:
-        follower = _follower(source, task_id, last_event_id or after)
+        follower = await run_in_threadpool(_follower, source, task_id, last_event_id or after, clip)
         return sse_response(follow(follower, source.limits), slots)
 
     @router.websocket("/ws")
     async def socket(socket: WebSocket, task_id: Annotated[str, Path()]) -> None:
         try:
-            follower = _follower(source, task_id, socket.query_params.get("after"))
+            follower = await run_in_threadpool(_follower, source, task_id, socket.query_params.get("after"), 0)
         except Problem as problem:
             await socket.close(1008, str(problem.detail)[:100])
             return
         await speak(socket, follow(follower, source.limits), slots, source.limits)
 
 
-def _follower(source: Source, task_id: str, position: str | None) -> Follower:
+def _follower(source: Source, task_id: str, position: str | None, clip: int) -> Follower:
     begin = read_position(position)
     if position is not None and begin is None:
         raise Problem(400, f"after: expected the id of an event such as 0.5120.0, found {position!r}")
-    follower = Follower(source.task(task_id))
+    follower = Follower(source.task(task_id), clip=clip)
     if begin is not None:
         follower.position = begin
     return follower

@@ -1,0 +1,82 @@
+// Which page is shown: the part of the address behind #. One page at a time; leaving it ends its streams and timers.
+
+import { get, takeToken } from "./api.js";
+import { askForToken } from "./control.js";
+import { h, show } from "./dom.js";
+import { hearKeys, startTheme } from "./keys.js";
+import { overviewPage } from "./overview.js";
+import { taskPage } from "./task.js";
+import { listAddress, tasksPage } from "./tasks.js";
+
+const main = document.getElementById("main");
+let current = null;
+let leaving = new AbortController();
+
+const WORDS = { on: "live", off: "reconnecting", refused: "refused" };
+
+function live(state, error, word) {
+  const lamp = document.getElementById("live");
+  lamp.dataset.state = state;
+  lamp.lastElementChild.textContent = word ?? WORDS[state];
+  lamp.title = error?.message ?? "";
+}
+
+function routeOf(hash) {
+  const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
+  const [place, key] = path.split("/");
+  const parameters = new URLSearchParams(query);
+  if (place === "task" && key) return { place: "task", key: decoded(key), tab: parameters.get("tab") };
+  return { place: place === "tasks" ? "tasks" : "overview", query: parameters };
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+let about = null;
+
+async function open() {
+  leaving.abort();
+  leaving = new AbortController();
+  const { signal } = leaving;
+  current?.close?.();
+  current = null;
+  const route = routeOf(location.hash);
+  try {
+    about ??= await get("api/about");
+  } catch (error) {
+    if (error.status === 401 && (await askForToken())) return open();
+    live("refused", error);
+    show(main, h("p.empty", { role: "alert" }, h("strong", {}, "The server did not answer"), error.message));
+    return undefined;
+  }
+  if (signal.aborted) return undefined;
+  for (const link of document.querySelectorAll("[data-place]")) {
+    if (link.dataset.place === (route.place === "task" ? "tasks" : route.place)) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.getElementById("find-text").value = route.query?.get("q") ?? "";
+  const page = { overview: overviewPage, tasks: tasksPage, task: taskPage }[route.place];
+  current = page(main, route, { live, signal, about });
+  document.title = `${current.title} – agentlog`;
+  scrollTo(0, 0);
+  return undefined;
+}
+
+takeToken();
+startTheme();
+hearKeys(() => current);
+addEventListener("hashchange", open);
+document.getElementById("find").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const asked = Object.fromEntries(routeOf(location.hash).place === "tasks" ? routeOf(location.hash).query : []);
+  const address = listAddress(asked, { q: document.getElementById("find-text").value.trim() });
+  document.getElementById("find-text").blur();
+  if (location.hash === address) open();
+  else location.hash = address;
+});
+open();
