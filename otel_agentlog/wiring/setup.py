@@ -10,8 +10,8 @@ from pathlib import Path
 from otel_agentlog.export import Telemetry
 from otel_agentlog.guard import classify
 from otel_agentlog.model import Line, Sink
-from otel_agentlog.query import rules_from
-from otel_agentlog.record import Cleaner, PriceTable, Recorder, Redactor, StreamGuard, adopt, console_sink
+from otel_agentlog.query import Alert, rules_from
+from otel_agentlog.record import Cleaner, PriceTable, Recorder, StreamGuard, adopt, console_sink
 from otel_agentlog.settings import Settings
 from otel_agentlog.store import (
     BackgroundRecovery,
@@ -23,12 +23,15 @@ from otel_agentlog.store import (
     Recovered,
     RotatingLog,
     Upkeep,
+    ask,
     choose_directory,
+    find_task,
     limits_of,
 )
 from otel_agentlog.wiring.alerting import Alerting
 from otel_agentlog.wiring.backlog import Backlog
 from otel_agentlog.wiring.receipt import Receipt
+from otel_agentlog.wiring.redaction import Redaction
 from otel_agentlog.wiring.resuming import finder
 
 LEAST_SYNC_S = 0.2
@@ -44,12 +47,8 @@ class Wired:
         self.settings = settings
         self.deliveries = Deliveries(settings.reason_to_keep, lambda where, error: self.recorder.failed(where, error))
         self.presence = Presence(settings.directory)
-        redactor = Redactor(
-            extra_keys=settings.redaction_keys,
-            extra_patterns=settings.redaction_patterns,
-            allow=settings.redaction_allow,
-            unmask=settings.redaction_unmask,
-        )
+        self.redaction = Redaction(settings)
+        redactor = self.redaction.redactor
         self.telemetry = Telemetry(
             settings,
             books=self.deliveries,
@@ -68,7 +67,7 @@ class Wired:
             durability=settings.durability,
             failed=lambda where, error: self.recorder.failed(where, error),
         )
-        self.alerting = Alerting(rules_from(settings.alerts), on=bool(settings.alerts), stop_task=lambda alert: None)
+        self.alerting = Alerting(rules_from(settings.alerts), on=bool(settings.alerts), stop_task=self._stop_task)
         sinks: list[Sink] = [self.folders, self.alerting]
         if self.telemetry.active:
             sinks.append(self.telemetry.sink)
@@ -112,6 +111,11 @@ class Wired:
         # The disk had all that time too.
         synced = self.folders.flush(max(LEAST_SYNC_S, deadline - time.monotonic()))
         return self.receipt(sent and synced)
+
+    def _stop_task(self, alert: Alert) -> None:
+        """Ask a task that has spent its budget to cancel, as anybody else may ask."""
+        folder = find_task(self.settings.directory, str(alert.task_id)).folder
+        ask(folder, "cancel", reason=f"{alert.type}: {alert.message}", source="alert")
 
     def _tell_upkeep(self, report: PruneReport) -> None:
         if report.dropped:
