@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from otel_agentlog.run.process_end import ResourceUsage
     from otel_agentlog.run.registry import Registry, RegistryError, Script, load_registry
     from otel_agentlog.run.service import ToolExecutionService
-    from otel_agentlog.run.service_running import terminate_tools
 
 __all__ = [
     "Registry",
@@ -31,7 +30,6 @@ __all__ = [
     "pause",
     "resume",
     "stoppable",
-    "terminate_tools",
 ]
 
 load_when_used(
@@ -56,6 +54,5 @@ load_when_used(
             "load_registry",
         ),
         "service": ("ToolExecutionService",),
-        "service_running": ("terminate_tools",),
     },
 )

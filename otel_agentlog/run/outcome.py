@@ -11,6 +11,18 @@ from otel_agentlog.run.process_end import ResourceUsage
 
 
 @dataclass(frozen=True)
+class Ids:
+    """The ids that the caller gave."""
+
+    session_id: str | None = None
+    correlation_id: str | None = None
+
+    def bound(self) -> dict[str, Any]:
+        """Those that were given, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
 class ToolResult:
     """How one execution of a script went; all attempts together."""
 

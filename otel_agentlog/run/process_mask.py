@@ -79,14 +79,18 @@ def _redactor() -> Redactor:
     return Redactor()
 
 
-def is_secret_name(name: str) -> bool:
-    """Whether what stands under this name is secret: ``password``, ``api_key``, ``GITHUB_TOKEN`` …"""
-    return _redactor().is_secret_key(name)
+def is_secret(name: str, value: Any) -> bool:
+    """Whether what stands under this name is secret: ``password``, ``api_key``, ``GITHUB_TOKEN`` …
+
+    Stricter than the rules for whatever is recorded: under a name that may mean a secret (``token``) every single word is one.
+    """
+    rule = _redactor().key_rule(name) if name else None
+    return rule is not None and (rule.certain or (isinstance(value, str) and not re.search(r"\s", value)))
 
 
 def secret_inputs(schema: Mapping[str, Any], value: Any, name: str = "") -> Iterator[str]:
     """The texts of all inputs that are secret, by their schema (``writeOnly``) or by their name."""
-    if schema.get("writeOnly") or (name and is_secret_name(name)):
+    if schema.get("writeOnly") or is_secret(name, value):
         yield from _texts(value)
     elif isinstance(value, Mapping):
         for key, item in value.items():

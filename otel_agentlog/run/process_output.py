@@ -68,6 +68,11 @@ class Kept:
         head, tail = self.parts()
         return f"{head}\n[{self.left_out_bytes} bytes left out]\n{tail}" if self.left_out_bytes else head
 
+    def end(self, size_bytes: int = 4096) -> str:
+        """The last of it."""
+        data = self._tail if len(self._tail) >= size_bytes or self.left_out_bytes else self._head + self._tail
+        return bytes(data[-size_bytes:]).decode("utf-8", "replace")
+
 
 def excerpt(kept: Kept, mask: Mask, new_guard: Callable[[], Guard] | None, limit: int = EXCERPT_CHARACTERS) -> str:
     """The beginning and the end of a stream, as they may be recorded; cut only where nothing secret is left to be cut in two."""

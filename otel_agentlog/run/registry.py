@@ -17,6 +17,7 @@ from otel_agentlog.run.registry_fields import FIELDS, ID, SANDBOX
 from otel_agentlog.run.registry_schema import check_schema
 
 MAX_REGISTRY_BYTES = 4 << 20
+_OWN = {"path", "argv", "input_schema", "description"}
 
 
 class RegistryError(AgentlogError, ValueError):
@@ -138,9 +139,9 @@ def _document_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
         if not isinstance(document.get(key, {} if key == "defaults" else None), dict):
             yield Problem(key, "an object", document.get(key))
     defaults = document.get("defaults")
-    for key in defaults if isinstance(defaults, dict) else ():
-        if key in ("path", "argv", "input_schema", "description") or key not in FIELDS:
-            yield Problem(f"defaults.{key}", f"one of {', '.join(sorted(FIELDS))} that scripts can share", defaults[key])
+    for key, value in defaults.items() if isinstance(defaults, dict) else ():
+        if key in _OWN or key not in FIELDS:
+            yield Problem(f"defaults.{key}", f"one of {', '.join(sorted(set(FIELDS) - _OWN))}", value)
     scripts = document.get("scripts")
     for name, entry in scripts.items() if isinstance(scripts, dict) else ():
         if not isinstance(entry, dict):
@@ -173,8 +174,9 @@ def _sandbox_problems(sandbox: Any) -> Iterator[tuple[str, str, Any]]:
 
 
 def _script(name: str, entry: Mapping[str, Any], folder: Path) -> Script:
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
-    return Script(id=name, folder=folder, **{key: value for key, value in values.items() if key != "$comment"})
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    values.pop("$comment", None)
+    return Script(id=name, folder=folder, **values)
 
 
 def _shown(value: Any) -> str:

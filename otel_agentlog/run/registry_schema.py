@@ -41,7 +41,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_pattern(value: Any) -> bool:
-    import re2
+    import re2  # type: ignore[import-untyped]  # publishes no types
 
     try:
         re2.compile(value)
@@ -102,9 +102,9 @@ def _below(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def violations(schema: Mapping[str, Any], value: Any, at: str = "inputs") -> list[str]:
     """What is wrong with a value, one sentence each; empty if it is valid."""
     secret = bool(schema.get("writeOnly"))
-    types = schema.get("type")
-    names = types if isinstance(types, list) else [types]
-    if types is not None and not any(_TYPES[name](value) for name in names):
+    types = schema.get("type", [])
+    names: list[str] = types if isinstance(types, list) else [types]
+    if names and not any(_TYPES[name](value) for name in names):
         return [f"{at}: expected {' or '.join(names)}, found {_found(value, secret)}"]
     wrong = [f"{at}: expected {expected}, found {_found(value, secret)}" for expected in _broken(schema, value)]
     if isinstance(value, Mapping):

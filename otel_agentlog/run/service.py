@@ -21,14 +21,14 @@ from typing import Any
 
 from otel_agentlog.guard import error_details
 from otel_agentlog.model import Outcome
-from otel_agentlog.record import bind, current_task, error_id, tool
-from otel_agentlog.run.outcome import ToolResult
+from otel_agentlog.record import bind, error_id, tool
+from otel_agentlog.run.control import stoppable
+from otel_agentlog.run.outcome import Ids, ToolResult
 from otel_agentlog.run.outcome_causes import ToolError
 from otel_agentlog.run.process_cancel import Cancellation
 from otel_agentlog.run.registry import Registry, Script, load_registry
 from otel_agentlog.run.service_prepare import prepare, program_of
 from otel_agentlog.run.service_run import run_script
-from otel_agentlog.run.service_running import registered
 from otel_agentlog.run.stats import Stats
 
 _UNKNOWN = Script(id="unknown_script", folder=Path())
@@ -57,7 +57,7 @@ class ToolExecutionService:
         """Run a script and wait for it, at most ``timeout_s`` of the registry for each attempt."""
         cancellation = Cancellation()
         try:
-            return self._execute(script_id, inputs, cancellation, {"session_id": session_id, "correlation_id": correlation_id})
+            return self._execute(script_id, inputs, cancellation, Ids(session_id, correlation_id))
         finally:
             cancellation.close()
 
@@ -70,7 +70,7 @@ class ToolExecutionService:
         correlation_id: str | None = None,
     ) -> ToolResult:
         """The same without blocking the event loop; cancelled, it ends the script before it passes the cancellation on."""
-        ids = {"session_id": session_id, "correlation_id": correlation_id}
+        ids = Ids(session_id, correlation_id)
         cancellation = Cancellation()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[ToolResult] = loop.create_future()
@@ -104,19 +104,15 @@ class ToolExecutionService:
         """The same in Prometheus' text format (version 0.0.4), ready to be served or written for a node exporter."""
         return self._stats.as_prometheus()
 
-    def _execute(
-        self, script_id: str, inputs: Mapping[str, Any] | None, cancellation: Cancellation, ids: dict[str, str | None]
-    ) -> ToolResult:
+    def _execute(self, script_id: str, inputs: Mapping[str, Any] | None, cancellation: Cancellation, ids: Ids) -> ToolResult:
         script = self.registry.scripts.get(script_id, _UNKNOWN)
-        with bind(**{key: value for key, value in ids.items() if value is not None}), self._stats.running(script) as ended:
-            with registered(cancellation, current_task()):
+        with bind(**ids.bound()), self._stats.running(script) as ended:
+            with stoppable(cancellation.cancel):
                 result = self._record(script, script_id, {} if inputs is None else inputs, cancellation, ids)
             ended(result)
         return result
 
-    def _record(
-        self, script: Script, script_id: str, inputs: Any, cancellation: Cancellation, ids: dict[str, str | None]
-    ) -> ToolResult:
+    def _record(self, script: Script, script_id: str, inputs: Any, cancellation: Cancellation, ids: Ids) -> ToolResult:
         execution_id = uuid.uuid4().hex
         try:
             if script is _UNKNOWN:
@@ -137,8 +133,9 @@ class ToolExecutionService:
             return run_script(prepared, run, execution_id, cancellation, ids)
 
 
-def _refused(script: Script, error: ToolError, execution_id: str, ids: dict[str, str | None]) -> ToolResult:
+def _refused(script: Script, error: ToolError, execution_id: str, ids: Ids) -> ToolResult:
     """Nothing was started: recorded as a failed run without its inputs, of which nothing is known."""
+    error.__traceback__ = None  # leads through this package only
     with tool(script.id, tool_type="function", description=script.description or None) as run:
         run.end(Outcome.FAILED, error=error)
     return ToolResult(
@@ -149,7 +146,8 @@ def _refused(script: Script, error: ToolError, execution_id: str, ids: dict[str,
         error_details=error_details(error, script_id=script.id, cause=error.cause),
         error_id=error_id(error),
         attempts=0,
-        **ids,
+        session_id=ids.session_id,
+        correlation_id=ids.correlation_id,
     )
 
 

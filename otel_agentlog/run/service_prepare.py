@@ -20,7 +20,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from otel_agentlog.record import current_operation, environ, recorder
 from otel_agentlog.run.outcome_causes import ToolError
 from otel_agentlog.run.process import Launch
-from otel_agentlog.run.process_mask import Mask, is_secret_name, secret_inputs, shown_inputs
+from otel_agentlog.run.process_mask import Mask, is_secret, secret_inputs, shown_inputs
 from otel_agentlog.run.registry import Script
 from otel_agentlog.run.registry_schema import violations
 from otel_agentlog.settings import inherited
@@ -52,7 +52,7 @@ def prepare(script: Script, inputs: Any) -> Prepared:
     """
     encoded = _encoded(script, inputs)
     env = inherited(script.environment)
-    secrets = [*secret_inputs(script.input_schema, inputs), *(value for name, value in env.items() if is_secret_name(name))]
+    secrets = [*secret_inputs(script.input_schema, inputs), *(value for name, value in env.items() if is_secret(name, value))]
     mask = Mask(secrets)
     if script.inputs_by == "environment":
         env.update(_as_variables(script, inputs))

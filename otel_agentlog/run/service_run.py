@@ -12,7 +12,7 @@ from typing import Any
 from otel_agentlog.guard import ErrorDetails
 from otel_agentlog.model import Outcome
 from otel_agentlog.record import ToolRun, error_id, recorder
-from otel_agentlog.run.outcome import ToolResult
+from otel_agentlog.run.outcome import Ids, ToolResult
 from otel_agentlog.run.outcome_causes import CAUSES, ToolError
 from otel_agentlog.run.outcome_classify import cause_of, explain
 from otel_agentlog.run.process import run_process
@@ -137,7 +137,7 @@ class Execution:
         cause = CAUSES[error.cause]
         return ErrorDetails(
             category=cause.category,
-            message=f"{error}: {last}" if last and error.cause not in ("timed_out", "cancelled") else str(error),
+            message=f"ToolError: {error}" + (f": {last}" if last and error.cause not in ("timed_out", "cancelled") else ""),
             context={**error.context, "execution_id": self._id, **({"stderr": said[-_TAIL_CHARACTERS:]} if said else {})},
             suggestions=cause.suggestions,
             stack_trace=trace,
@@ -180,9 +180,7 @@ def _parsed(output: Output) -> tuple[Any, str | None]:
         return None, "bad_output"
 
 
-def run_script(
-    prepared: Prepared, run: ToolRun, execution_id: str, cancellation: Cancellation, ids: dict[str, str | None]
-) -> ToolResult:
+def run_script(prepared: Prepared, run: ToolRun, execution_id: str, cancellation: Cancellation, ids: Ids) -> ToolResult:
     """Run a prepared script inside a tool run that has begun; ends that run."""
     began = time.monotonic()
     execution = Execution(prepared, run, execution_id, cancellation)
@@ -214,5 +212,6 @@ def run_script(
         output_bytes=kept["stdout"].size_bytes,
         stderr_bytes=kept["stderr"].size_bytes,
         sandboxed=last.sandboxed,
-        **ids,
+        session_id=ids.session_id,
+        correlation_id=ids.correlation_id,
     )
