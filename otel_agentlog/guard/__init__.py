@@ -2,14 +2,22 @@
 
 from otel_agentlog.guard.categories import categorize, register_category, suggestions_for
 from otel_agentlog.guard.details import ErrorDetails, classify, error_details
+from otel_agentlog.guard.handling import ErrorHandler, Handled, handle_errors
 from otel_agentlog.guard.suggestions_words import ErrorCategory
+from otel_agentlog.guard.user_messages import USER_ERROR_TYPES, format_error_for_user, log_and_format_error
 
 __all__ = [
+    "USER_ERROR_TYPES",
     "ErrorCategory",
     "ErrorDetails",
+    "ErrorHandler",
+    "Handled",
     "categorize",
     "classify",
     "error_details",
+    "format_error_for_user",
+    "handle_errors",
+    "log_and_format_error",
     "register_category",
     "suggestions_for",
 ]

@@ -15,15 +15,15 @@ import secrets
 from collections.abc import Iterator
 from typing import NamedTuple
 
-LENGTH = 8
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
-COUNT = 36**LENGTH
+COUNT = 36**8
 """How many ids there are."""
 
 # Has no factor in common with 36, so that it visits every id before the first comes again; near the golden section of
 # the whole, so that neighbours look nothing alike.
 _STRIDE = 1_743_541_808_807
 
+_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 _MARK = "__agentlog_error__"
 
 
@@ -58,11 +58,10 @@ def new_error_id() -> str:
 
 
 def _written(number: int) -> str:
-    letters = []
-    for _ in range(LENGTH):
-        number, digit = divmod(number, 36)
-        letters.append(ALPHABET[digit])
-    return "".join(letters)
+    rest, first = divmod(number, 1296)
+    rest, second = divmod(rest, 1296)
+    fourth, third = divmod(rest, 1296)
+    return _PAIRS[first] + _PAIRS[second] + _PAIRS[third] + _PAIRS[fourth]
 
 
 def mark_of(error: BaseException) -> Mark | None:
