@@ -79,6 +79,7 @@ def configure(**settings: Any) -> Settings:
         at_exit_of_children(_at_exit)
         wired.telemetry.start()
         wired.alerting.start()
+        wired.redaction.start()
         wired.upkeep.start()
         if found.recover_on_start:
             wired.recovery.start()
