@@ -12,8 +12,7 @@ import time
 from collections.abc import Awaitable, Generator, Iterator
 from typing import Any, TypeVar
 
-from otel_agentlog.errors import TaskCancelled
-from otel_agentlog.model import Outcome, State
+from otel_agentlog.model import State
 from otel_agentlog.record.content import state_line
 from otel_agentlog.record.control import LOOK_EVERY_S, Control, control_here
 from otel_agentlog.record.operation import Operation
@@ -91,12 +90,6 @@ class Checkpoints(Operation):
     def resume(self, reason: str | None = None) -> None:
         """Move from paused to running. Raises `StateError` from any other state, unless a request was faster."""
         self._move_and_tell(State.RUNNING, "task_resumed", reason, State.PAUSED)
-
-    def _finish(self, outcome: Outcome | None, error: BaseException | None, reason: str | None) -> bool:
-        cancelled = _cancelled_in(error)
-        if cancelled is not None:
-            outcome, reason = outcome or Outcome.CANCELLED, reason or cancelled.reason
-        return super()._finish(outcome, error, reason)
 
     @property
     def _own_control(self) -> Control | None:
@@ -237,17 +230,6 @@ def _raise_if_cancelled(control: Control) -> None:
         error = each.cancelled()
         if error is not None:
             raise error
-
-
-def _cancelled_in(error: BaseException | None) -> TaskCancelled | None:
-    """The cancellation that an exception is, or that is all there is in a group of them."""
-    if isinstance(error, TaskCancelled):
-        return error
-    inside = getattr(error, "exceptions", None)
-    if not isinstance(inside, tuple) or not inside:
-        return None
-    found = [_cancelled_in(each) for each in inside if isinstance(each, BaseException)]
-    return found[0] if all(found) else None
 
 
 def _in_loop() -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import concurrent.futures
 import subprocess
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from otel_agentlog.errors import AgentlogError, StateError
+from otel_agentlog.errors import AgentlogError, StateError, TaskCancelled
 from otel_agentlog.model import Outcome
 from otel_agentlog.record.error_ids import Mark, mark_of, new_error_id, put_mark
 
@@ -39,12 +40,26 @@ def judge(error: BaseException | None) -> tuple[Outcome, str | None]:
         return Outcome.CANCELLED, "abandoned"
     if isinstance(error, (KeyboardInterrupt, SystemExit)):
         return Outcome.INTERRUPTED, type(error).__name__
+    if (cancelled := _cancelled_in(error)) is not None:
+        return Outcome.CANCELLED, cancelled.reason
     declared = getattr(type(error), "agentlog_outcome", None)
     if isinstance(declared, Outcome):
         return declared, type(error).__name__
     if _is_timeout(error):
         return Outcome.TIMED_OUT, type(error).__name__
     return Outcome.FAILED, None
+
+
+def _cancelled_in(error: BaseException) -> TaskCancelled | None:
+    """The cancellation that an exception is, or that is all there is in a group of them."""
+    if isinstance(error, TaskCancelled):
+        return error
+    # Only groups of Python's own (3.11): asking any exception for an attribute runs code of its class, which may raise.
+    if not isinstance(error, getattr(builtins, "BaseExceptionGroup", ())):
+        return None
+    inside: tuple[BaseException, ...] = error.exceptions  # type: ignore[attr-defined]  # of groups, which 3.10 has not
+    found = [_cancelled_in(each) for each in inside if isinstance(each, BaseException)]
+    return found[0] if all(found) else None
 
 
 def _is_timeout(error: BaseException) -> bool:

@@ -57,6 +57,7 @@ class LineChecks:
         self._task_id, self._trace_id = task_id, trace_id
         self._writers: dict[str, Numbers] = {}
         self._states: dict[str, str] = {}
+        self._requests: set[str] = set()
         self._starts: dict[str, _Start] = {}
         self._ended: dict[str, int] = {}
         self._consequences: list[_Consequence] = []
@@ -67,6 +68,8 @@ class LineChecks:
         for path, expected, found in checker(SCHEMA_OF[file])(line):
             self._report.error(file, number, f"{path}: {expected}" if path else expected, found)
         self._check_ids(file, number, line)
+        if file == CONTROL:
+            self._check_request(number, line)
         self._note_artifacts(file, number, line)
         if file == WEBHOOK_FLOW and text(line, "stage") not in STAGES:
             self._report.warning(file, number, f"a stage of {', '.join(STAGES)}", shown(line.get("stage")))
@@ -105,6 +108,13 @@ class LineChecks:
             self._report.error(file, number, "an event_id of its own", f"{tag}-{count} a second time")
         if count == 0 and file != CONTROL and line.get("type") != "process":
             self._report.error(file, number, f"the process line of writer {tag}", f"type {shown(line.get('type'))}")
+
+    def _check_request(self, number: int, line: Line) -> None:
+        request_id = text(line, "request_id")
+        if request_id is not None and request_id in self._requests:
+            self._report.error(CONTROL, number, "a request_id of its own", f"{request_id[:64]} a second time")
+        elif request_id is not None:
+            self._requests.add(request_id)
 
     def _check_state(self, number: int, line: Line) -> None:
         before, after, span_id = text(line, "state_before"), text(line, "state_after"), text(line, "span_id")
