@@ -2,6 +2,7 @@
 
 from otel_agentlog.record.adopted import adopt
 from otel_agentlog.record.ai import AiCall
+from otel_agentlog.record.attempts import attempt_failed, attempt_succeeded
 from otel_agentlog.record.binding import Binding, bind
 from otel_agentlog.record.carrier import environ
 from otel_agentlog.record.checkpoints import checkpoint
@@ -72,6 +73,8 @@ __all__ = [
     "ai_call",
     "assign_error_id",
     "at_exit_of_children",
+    "attempt_failed",
+    "attempt_succeeded",
     "bind",
     "checkpoint",
     "configure_logs",

@@ -55,6 +55,8 @@ class AiCall(Attempted):
         self._cost: Cost | None = None
         self._billed: list[tuple[Response, Billing]] = []
         """Every response that was paid for, those of failed attempts too."""
+        self._billed_before = 0
+        """How many of them belong to attempts before the one under way."""
         self._reader: StreamReader | None = None
         self._lent: list[Response] = []
         self._chunks = 0
@@ -132,14 +134,11 @@ class AiCall(Attempted):
         self._cost = Cost(float(amount_usd), "user")
 
     def attempt_failed(self, error: BaseException | None = None, *, response: Any = None, **how: Any) -> None:
-        """Record a failed attempt; tokens of its ``response``, if it got one, count."""
-        if response is not None:
-            failed = read_response(response, self.provider)
-            self._bill(failed, read_billing(response))
-            how.update(failed.usage.known())
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            self._bill(reader.response(), reader.billing())
+        """Record a failed attempt. Tokens of its ``response``, and of what was recorded or streamed in it, count."""
+        try:
+            how = {**self._spent(error, response, how), **how}
+        except Exception as problem:  # noqa: BLE001 - recording never raises into the user's code
+            self._recorder.failed("record", problem)
         super().attempt_failed(error, **how)
 
     # -- inside -----------------------------------------------------------------------------------------------------------
@@ -154,6 +153,20 @@ class AiCall(Attempted):
 
     def yielded(self, item: Any) -> None:
         self.chunk(item)
+
+    def _spent(self, error: BaseException | None, response: Any, how: Mapping[str, Any]) -> dict[str, int]:
+        """The tokens of the attempt that failed; if another one follows, what came of this one is not the call's answer."""
+        # openai.LengthFinishReasonError brings the completion that was paid for and cannot be used.
+        response = getattr(error, "completion", None) if response is None else response
+        if response is not None:
+            self._bill(read_response(response, self.provider), read_billing(response))
+        reader, maximum = self._reader, how.get("maximum")
+        if maximum is None or how.get("number", self.attempts) < maximum:
+            self._reader = self._response = None
+            if reader is not None:
+                self._bill(reader.response(), reader.billing())
+        spent, self._billed_before = self._billed[self._billed_before :], len(self._billed)
+        return sum((one.usage for one, _ in spent), Usage()).known()
 
     def _bill(self, response: Response, billing: Billing) -> None:
         self._usage += response.usage
@@ -219,7 +232,7 @@ class AiCall(Attempted):
         details = self._common_details()
         details.update(self._usage.known())
         details["cost_usd"] = None
-        if cost := self._find_cost(response):
+        if cost := self._find_cost():
             details["cost_usd"] = cost.amount_usd
             details["price"] = {"source": cost.source, **({"version": cost.version} if cost.version else {})}
         details.update(_said(response))
@@ -244,23 +257,20 @@ class AiCall(Attempted):
     def _end_payload(self) -> dict[str, Any] | None:
         return {"chunk_intervals_ms": self._intervals_ms} if self._intervals_ms else None
 
-    def _find_cost(self, response: Response) -> Cost | None:
+    def _find_cost(self) -> Cost | None:
         if self._cost is not None:
             return self._cost
+        known = [cost for one, billing in self._billed if (cost := self._cost_of(one, billing)) is not None]
+        return replace(known[-1], amount_usd=sum(cost.amount_usd for cost in known)) if known else None
+
+    def _cost_of(self, response: Response, billing: Billing) -> Cost | None:
         if response.cost_usd is not None:
             return Cost(response.cost_usd, "provider")
         price = self._recorder.price
-        if price is None:
+        if price is None or not any_known(response.usage):
             return None
-        priced = [
-            price(self.provider, one.model or self.model, one.usage, None, billing)
-            for one, billing in self._billed
-            if any_known(one.usage)
-        ]
-        known: list[Cost] = [cost for cost in priced if cost is not None]
-        if not known:
-            return None
-        return replace(known[-1], amount_usd=sum(cost.amount_usd for cost in known))
+        cost: Cost | None = price(self.provider, response.model or self.model, response.usage, None, billing)
+        return cost
 
     def _finished(self, outcome: Outcome) -> None:
         if self.task is not None:

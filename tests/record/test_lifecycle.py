@@ -207,9 +207,14 @@ def test_a_command_that_failed_is_an_error(recorded: MemorySink) -> None:
 def test_an_error_of_an_event_has_an_id_and_counts_once(recorded: MemorySink) -> None:
     """The error of an event is recorded under the id it keeps when it ends the task."""
     error = ValueError("no plan")
-    task = agentlog.task("job").start()
-    agentlog.log_event("runner", "step_execution_failed", error=error)
-    task.end(error=error)
+
+    @agentlog.task("job")
+    def job() -> None:
+        agentlog.log_runner_event("step_execution_failed", error=error)
+        raise error
+
+    with pytest.raises(ValueError, match="no plan"):
+        job()
 
     (line,) = recorded.of(type="event")
     (end,) = recorded.ends()
