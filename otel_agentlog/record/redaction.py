@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -119,16 +120,18 @@ class Redactor:
         pieces.append(view[end:])
         return b"".join(pieces), len(pieces) // 2
 
-    def warm(self) -> None:
+    def warm(self, pause_s: float = 0.0) -> None:
         """Compile the rules and let RE2 meet text that looks random, which else makes the first such texts slow.
 
-        Takes about 0.2 s, mostly without the GIL; meant for a background thread. Nothing depends on it.
+        Takes about 0.2 s, mostly without the GIL, and ``pause_s`` between any two of 16 pieces; meant for a background thread.
+        Nothing depends on it.
         """
         rnd = Random(0)  # noqa: S311 - any mixture of letters will do
         self.data(b"password=x1y2z3")
         for number in range(_WARMING_BYTES // _WARMING_PIECE_BYTES):
             letters = base64.b64encode(rnd.randbytes(_WARMING_PIECE_BYTES))
             self.data(letters.lower() if number % 8 == 0 else letters)
+            time.sleep(pause_s)
 
     def hits(self, data: bytes) -> Iterator[Hit]:
         """The secrets in UTF-8 data, from left to right, none overlapping another."""

@@ -149,11 +149,10 @@ class Engine:
         return None
 
     def _candidates(self, view: bytes | memoryview, start: int, end: int) -> Sequence[int]:
-        if self._chooser is None:
-            self._chooser = Chooser([rule.pattern for rule in self._rules], utf8=self._utf8)
+        chooser = self._chooser or self._ready_chooser()
         # Nothing chosen would mean that RE2 ran out of memory, for the finder has matched here.
         window = bytes(view[start : max(end, start + _RULE_WINDOW_BYTES)])
-        return self._chooser.matching(window) or range(len(self._rules))
+        return chooser.matching(window) or range(len(self._rules))
 
     def _ready(self) -> Regexp:
         with self._compiling:
@@ -162,6 +161,13 @@ class Engine:
                 sights = "|".join(f"(?:{rule.sight or rule.pattern})" for rule in self._rules)
                 finder = self._finder = self._compiled(sights, capture=False)
         return finder
+
+    def _ready_chooser(self) -> Chooser:
+        with self._compiling:
+            chooser = self._chooser
+            if chooser is None:
+                chooser = self._chooser = Chooser([rule.pattern for rule in self._rules], utf8=self._utf8)
+        return chooser
 
     def _ready_opener(self) -> Regexp:
         openings = [f"(?:{rule.opening})" for rule in self._rules if rule.opening]

@@ -9,6 +9,9 @@ from contextlib import suppress
 from otel_agentlog.record import Redactor
 from otel_agentlog.settings import Settings
 
+_PAUSE_S = 0.03
+"""Between pieces of the work, so that it does not take a processor from the agent's own start."""
+
 _logger = logging.getLogger("otel_agentlog")
 
 
@@ -37,4 +40,4 @@ class Redaction:
     def _warm(self) -> None:
         # It only saves time. What is wrong with a rule shows, and fails closed, at the first record; at exit it is told to stop.
         with suppress(Exception):
-            self.redactor.warm()
+            self.redactor.warm(_PAUSE_S)
