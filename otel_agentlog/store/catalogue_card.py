@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -144,13 +145,8 @@ def words_of(text: str) -> list[str]:
 
 def gather(texts: Iterable[Any]) -> frozenset[str]:
     """The first `MAX_WORDS` different words of several texts."""
-    found: set[str] = set()
-    for text in texts:
-        if isinstance(text, str):
-            found.update(words_of(text))
-            if len(found) >= MAX_WORDS:
-                return frozenset(sorted(found)[:MAX_WORDS])
-    return frozenset(found)
+    found = dict.fromkeys(words_of("\n".join(text for text in texts if isinstance(text, str))))
+    return frozenset(islice(found, MAX_WORDS))
 
 
 def storable(text: str) -> str:

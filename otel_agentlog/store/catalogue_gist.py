@@ -3,7 +3,7 @@ errors, who asked, which words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,8 @@ MAX_TEXT = 4000
 _PARTS = {"ai_request": "ai_call", "ai_response": "ai_call", "tool_call": "tool_run", "tool_result": "tool_run"}
 _USERS = ("user.id", "enduser.id", "user_id", "user", "agentlog.user")
 _SPECIALISTS = ("agentlog.specialist", "specialist")
-_SPOKEN = frozenset({"output", "user", "log"})
+_SPOKEN = frozenset({"output", "user", "log", "tool_call"})
+_OF_ERRORS = ("type", "message", "error_id")
 _RUNNING = "running"
 
 
@@ -52,7 +53,7 @@ def gist_of(task: TaskReader) -> Gist:
     """Return what the lines of a task say. Reads them once; damaged ones are skipped."""
     gathering = _Gathering()
     for line in task.events():
-        gathering.add(line, whole(line, task))
+        gathering.add(line, task)
     return gathering.done()
 
 
@@ -63,18 +64,31 @@ class _Gathering:
         self._parts: dict[tuple[str, str], Part] = {}
         self._known: set[str] = set()
 
-    def add(self, line: Line, full: Line) -> None:
-        kind = text(line, "type") or ""
+    def add(self, line: Line, task: TaskReader) -> None:
+        kind, gist = line.get("type"), self.gist
         if kind in _PARTS:
-            self._part(full, _PARTS[kind])
+            self._part(whole(line, task), _PARTS[kind])
         elif kind == "process":
-            self.gist.host = self.gist.host or text(line, "host")
+            gist.host = gist.host or text(line, "host")
         elif kind == "task":
-            self.gist.attributes.update(mapping(line, "attributes"))
+            gist.attributes.update(mapping(line, "attributes"))
         if line.get("level") in ("ERROR", "CRITICAL"):
-            self._failure(full)
-        # What was moved to an artifact has a preview, which is what is searched.
-        self.gist.texts += (found[:MAX_TEXT] for found in _texts(line, kind))
+            self._failure(whole(line, task))
+        exception = line.get("exception")
+        if exception:
+            gist.texts += [found[:MAX_TEXT] for key in _OF_ERRORS if (found := text(mapping(line, "exception"), key))]
+        if line.get("phase") != "end":
+            self._read(line, kind)
+
+    def _read(self, line: Line, kind: object) -> None:
+        """Take the texts of a line that are worth searching."""
+        for key in ("message", "content", "step_id"):
+            value = line.get(key)
+            if type(value) is dict:
+                # What was moved to an artifact has a preview, which is what is searched.
+                value = mapping(value, "$artifact").get("preview")
+            if type(value) is str and (key != "content" or kind in _SPOKEN):
+                self.gist.texts.append(value[:MAX_TEXT])
 
     def _part(self, line: Line, kind: str) -> None:
         details = mapping(line, "details")
@@ -133,17 +147,6 @@ def _spend(part: Part, details: Mapping[str, Any]) -> None:
         part.unpriced += 1
     else:
         part.cost = min(MAX_AMOUNT, (part.cost or 0) + cost)
-
-
-def _texts(line: Line, kind: str) -> Iterator[str]:
-    exception = mapping(line, "exception")
-    yield from (found for key in ("type", "message", "error_id") if (found := text(exception, key)))
-    for key in ("message", "content", "step_id") if line.get("phase") != "end" else ():
-        value = line.get(key)
-        if isinstance(value, Mapping):
-            value = mapping(value, "$artifact").get("preview")
-        if isinstance(value, str) and (key != "content" or kind in _SPOKEN or kind in _PARTS):
-            yield value
 
 
 def _first(values: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
