@@ -41,6 +41,9 @@ __all__ = [
 BEFORE_DEATH_S = 2.0
 """Longest time, in seconds, that a process waits for the collector when a signal ends it that nobody handles."""
 
+TEARDOWN_S = 0.5
+"""Of the time that the end of a process may take, what is left to the interpreter's own end, in seconds."""
+
 _wired: Wired | None = None
 _lock = threading.RLock()
 
@@ -124,7 +127,10 @@ def _before_death() -> None:
 
 def _at_exit() -> None:
     interrupt_open("process exit")
-    shutdown()
+    wired = _wired
+    if wired is not None:
+        timeout_s = wired.settings.shutdown_timeout_s
+        shutdown(max(timeout_s / 2, timeout_s - TEARDOWN_S))
 
 
 def _in_child() -> None:
