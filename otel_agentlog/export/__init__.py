@@ -7,7 +7,9 @@ from otel_agentlog.export.courier import Courier
 from otel_agentlog.export.direct import Direct
 from otel_agentlog.export.lane import Limits
 from otel_agentlog.export.metrics import Metrics
+from otel_agentlog.export.otlp_json import Exported, otlp_json_lines
 from otel_agentlog.export.parcels import Item, Ticket
+from otel_agentlog.export.probe import Probed, probe
 from otel_agentlog.export.providers import Telemetry
 from otel_agentlog.export.rebuilt import readable_log, readable_span
 from otel_agentlog.export.semconv import Conventions
@@ -18,12 +20,16 @@ __all__ = [
     "Courier",
     "Deliver",
     "Direct",
+    "Exported",
     "Item",
     "Limits",
     "Metrics",
+    "Probed",
     "Shipped",
     "Telemetry",
     "Ticket",
+    "otlp_json_lines",
+    "probe",
     "readable_log",
     "readable_span",
     "ship",

@@ -39,6 +39,7 @@ COMMANDS = {
     "ls": Command("otel_agentlog.view.cli_ls", "list tasks, newest first"),
     "show": Command("otel_agentlog.view.cli_show", "show one task: what happened, for how long, at what cost"),
     "tail": Command("otel_agentlog.view.cli_tail", "print a task's lines as people read them, or follow them live"),
+    "errors": Command("otel_agentlog.view.cli_errors", "find errors, by id or by kind, and how they were handled"),
     "alerts": Command("otel_agentlog.view.cli_alerts", "tell what is too much: errors, durations, cost …; also as it happens"),
     "validate": Command("otel_agentlog.view.cli_validate", "check task folders against the format"),
     "ship": Command("otel_agentlog.view.cli_ship", "send to the collector what it has not got"),
@@ -49,6 +50,7 @@ COMMANDS = {
     "recover": Command("otel_agentlog.view.cli_recover", "close what processes left open that died"),
     "prune": Command("otel_agentlog.view.cli_prune", "delete old tasks and compress finished ones, as the limits say"),
     "serve": Command("otel_agentlog.view.cli_serve", "show it all on a web page and over REST"),
+    "doctor": Command("otel_agentlog.view.cli_doctor", "see whether everything is in place, and send a test trace"),
 }
 DEMO = "demo"
 DEMO_SUMMARY = "run a small real agent over a folder and show what is recorded"

@@ -58,12 +58,15 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def size(number_of_bytes: Any) -> str:
-    """``512 B`` ``1.5 kB`` ``20.0 MB``."""
+    """``512 B`` ``1.5 kB`` ``20.0 MB`` ``79.7 GB``."""
     if not _is_number(number_of_bytes):
         return f"{UNKNOWN} B"
     if number_of_bytes < 1000:
         return f"{number_of_bytes:.0f} B"
-    return f"{number_of_bytes / 1000:.1f} kB" if number_of_bytes < 1_000_000 else f"{number_of_bytes / 1_000_000:.1f} MB"
+    for unit, factor in (("kB", 1e3), ("MB", 1e6)):
+        if number_of_bytes < factor * 1000:
+            return f"{number_of_bytes / factor:.1f} {unit}"
+    return f"{number_of_bytes / 1e9:.1f} GB"
 
 
 def moment(time_ns: int | None, now: datetime | None = None) -> str:

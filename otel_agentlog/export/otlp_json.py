@@ -1,0 +1,87 @@
+"""Writes what a folder gives back as OTLP JSON lines, the format of the collector's file exporter and OTLP JSON file receiver.
+
+Each line is one ``ExportTraceServiceRequest`` or ``ExportLogsServiceRequest`` by the JSON encoding of the OTLP specification
+(https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding): keys in lowerCamelCase, 64-bit integers as text, enums as
+integers, trace and span ids in hex where plain protobuf JSON would have base64.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from otel_agentlog.export.lane import BATCH_BYTES
+from otel_agentlog.export.parcels import Item
+from otel_agentlog.export.shipping import Unsent, item_of
+
+BATCH_ITEMS = 512
+"""Most spans or log records of one line."""
+
+_IDS = frozenset({"traceId", "spanId", "parentSpanId"})
+
+
+@dataclass
+class Exported:
+    """What came of an export."""
+
+    spans: int = 0
+    log_records: int = 0
+    left_out: int = 0
+    """Items that OTLP has no form for."""
+
+
+def otlp_json_lines(found: Iterable[Unsent], counts: Exported) -> Iterator[bytes]:
+    """Yield one line (with its newline) per batch of one signal; ``counts`` is brought up to date before each."""
+    batches: dict[str, list[Item]] = {"traces": [], "logs": []}
+    sizes = {"traces": 0, "logs": 0}
+    for each in found:
+        item = item_of(each)
+        batches[item.signal].append(item)
+        sizes[item.signal] += item.size_bytes
+        if len(batches[item.signal]) >= BATCH_ITEMS or sizes[item.signal] >= BATCH_BYTES:
+            yield from _lines(item.signal, batches[item.signal], counts)
+            batches[item.signal], sizes[item.signal] = [], 0
+    for signal, items in batches.items():
+        if items:
+            yield from _lines(signal, items, counts)
+
+
+def _lines(signal: str, items: Sequence[Item], counts: Exported) -> Iterator[bytes]:
+    try:
+        line = _line(signal, items)
+    except Exception:  # noqa: BLE001 - whatever the encoders cannot encode; alone, it costs only itself
+        if len(items) == 1:
+            counts.left_out += 1
+            return
+        for item in items:
+            yield from _lines(signal, [item], counts)
+        return
+    if signal == "traces":
+        counts.spans += len(items)
+    else:
+        counts.log_records += len(items)
+    yield line
+
+
+def _line(signal: str, items: Sequence[Item]) -> bytes:
+    # Here, because the encoders bring protobuf along, which takes longer to import than all the rest.
+    from google.protobuf.json_format import MessageToDict
+    from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+
+    data: list[Any] = [item.data for item in items]
+    request = encode_spans(data) if signal == "traces" else encode_logs(data)
+    return orjson.dumps(_with_hex_ids(MessageToDict(request, use_integers_for_enums=True))) + b"\n"
+
+
+def _with_hex_ids(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: base64.b64decode(each).hex() if key in _IDS and isinstance(each, str) else _with_hex_ids(each)
+            for key, each in value.items()
+        }
+    return [_with_hex_ids(each) for each in value] if isinstance(value, list) else value

@@ -1,0 +1,91 @@
+"""One span and one log record of our own, sent to see whether a collector takes them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.context import Context
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, set_span_in_context
+
+from otel_agentlog._version import __version__
+from otel_agentlog.export.direct import Direct
+from otel_agentlog.export.outcome import Verdict
+from otel_agentlog.export.parcels import Item
+from otel_agentlog.settings import Settings
+
+NAME = "agentlog doctor"
+"""Name of the test span."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What became of the test of one signal."""
+
+    signal: str
+    """``traces`` or ``logs``."""
+    taken: bool
+    reason: str
+    """Why not: ``connection``, ``http_401`` …, with what the collector said."""
+    trace_id: str
+    """32 hex digits; to be looked for where traces are kept."""
+    took_ms: float
+
+
+def probe(settings: Settings) -> list[Probed]:
+    """Send a test span and a test log record by each signal that has an exporter; each waits as the settings say.
+
+    Raises:
+        ConfigurationError: the settings allow no exporter to be made.
+    """
+    direct = Direct(settings)
+    direct.check()
+    context = SpanContext(secrets.randbits(128) | 1, secrets.randbits(64) | 1, False, TraceFlags(1))
+    try:
+        return [_probe(direct, signal, settings, context) for signal in direct.signals]
+    finally:
+        direct.close()
+
+
+def _probe(direct: Direct, signal: str, settings: Settings, context: SpanContext) -> Probed:
+    resource = Resource({"service.name": settings.service_name})
+    scope = InstrumentationScope("otel_agentlog", __version__)
+    now_ns, began_s = time.time_ns(), time.monotonic()
+    data = _span(context, resource, scope, now_ns) if signal == "traces" else _log(context, resource, scope, now_ns)
+    parts = direct(signal, [Item(signal, data)])
+    took_ms = (time.monotonic() - began_s) * 1000
+    taken = any(outcome.verdict is Verdict.DELIVERED and not outcome.rejected for _, outcome in parts)
+    said = "; ".join(f"{outcome.reason} {outcome.message}".strip() for _, outcome in parts)
+    return Probed(signal, taken, "" if taken else said or "no answer", f"{context.trace_id:032x}", round(took_ms, 1))
+
+
+def _span(context: SpanContext, resource: Resource, scope: InstrumentationScope, now_ns: int) -> ReadableSpan:
+    return ReadableSpan(
+        name=NAME,
+        context=context,
+        resource=resource,
+        attributes={"agentlog.test": True},
+        kind=SpanKind.INTERNAL,
+        start_time=now_ns - 1_000_000,
+        end_time=now_ns,
+        instrumentation_scope=scope,
+    )
+
+
+def _log(context: SpanContext, resource: Resource, scope: InstrumentationScope, now_ns: int) -> ReadableLogRecord:
+    record = LogRecord(
+        timestamp=now_ns,
+        observed_timestamp=now_ns,
+        context=set_span_in_context(NonRecordingSpan(context), Context()),
+        severity_text="INFO",
+        severity_number=SeverityNumber.INFO,
+        body="agentlog doctor was here",
+        attributes={"agentlog.test": True},
+    )
+    return ReadableLogRecord(record, resource, scope)
