@@ -43,7 +43,9 @@ if TYPE_CHECKING:
         format_error_for_user,
         handle_errors,
         log_and_format_error,
+        log_performance,
         register_category,
+        retrying,
     )
     from otel_agentlog.model import Component, Outcome, State
     from otel_agentlog.record import (
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
         tool,
         webhook,
     )
+    from otel_agentlog.run import ToolExecutionService, ToolResult, command, file_operation
     from otel_agentlog.settings import Settings
     from otel_agentlog.wiring import (
         Alert,
@@ -127,6 +130,8 @@ __all__ = [
     "TaskError",
     "TaskNotFoundError",
     "TmuxError",
+    "ToolExecutionService",
+    "ToolResult",
     "ToolRun",
     "Webhook",
     "WorktreeError",
@@ -136,12 +141,14 @@ __all__ = [
     "ai_call",
     "bind",
     "categorize",
+    "command",
     "configure",
     "current_operation",
     "current_task",
     "environ",
     "error_details",
     "error_id",
+    "file_operation",
     "flush",
     "format_error_for_user",
     "get_logger",
@@ -154,6 +161,7 @@ __all__ = [
     "log_github_call",
     "log_instance_lifecycle",
     "log_jira_call",
+    "log_performance",
     "log_rate_limit",
     "log_resource_usage",
     "log_runner_event",
@@ -168,6 +176,7 @@ __all__ = [
     "record_event",
     "register_alert_callback",
     "register_category",
+    "retrying",
     "seed_json",
     "set_alert_threshold",
     "shutdown",
@@ -185,8 +194,16 @@ _HOMES = {
         *("StateError", "TaskCancelled", "TaskError", "TaskNotFoundError", "TmuxError", "WorktreeError"),
     ),
     "guard": (
-        *("ErrorCategory", "ErrorDetails", "categorize", "error_details", "format_error_for_user", "handle_errors"),
-        *("log_and_format_error", "register_category"),
+        "ErrorCategory",
+        "ErrorDetails",
+        "categorize",
+        "error_details",
+        "format_error_for_user",
+        "handle_errors",
+        "log_and_format_error",
+        "log_performance",
+        "register_category",
+        "retrying",
     ),
     "model": ("Component", "Outcome", "State"),
     "record": (
@@ -230,6 +247,7 @@ _HOMES = {
         ),
         *("step", "task", "tool", "webhook"),
     ),
+    "run": ("ToolExecutionService", "ToolResult", "command", "file_operation"),
     "settings": ("Settings",),
     "wiring": (
         "Alert",

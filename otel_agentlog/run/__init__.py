@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from otel_agentlog.doors import load_when_used
 
 if TYPE_CHECKING:
+    from otel_agentlog.run.commands import CommandError, CommandResult, command
     from otel_agentlog.run.control import Stoppable, add_context, cancel, effect_of, pause, resume, stoppable
+    from otel_agentlog.run.files import FileOperation, file_operation
     from otel_agentlog.run.outcome import ToolResult
     from otel_agentlog.run.outcome_causes import ToolError
     from otel_agentlog.run.process_end import ResourceUsage
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from otel_agentlog.run.service import ToolExecutionService
 
 __all__ = [
+    "CommandError",
+    "CommandResult",
+    "FileOperation",
     "Registry",
     "RegistryError",
     "ResourceUsage",
@@ -25,7 +30,9 @@ __all__ = [
     "ToolResult",
     "add_context",
     "cancel",
+    "command",
     "effect_of",
+    "file_operation",
     "load_registry",
     "pause",
     "resume",
@@ -35,6 +42,8 @@ __all__ = [
 load_when_used(
     __name__,
     {
+        "commands": ("CommandError", "CommandResult", "command"),
+        "files": ("FileOperation", "file_operation"),
         "control": (
             "Stoppable",
             "add_context",

@@ -11,19 +11,19 @@ from typing import Any
 
 from otel_agentlog.guard import ErrorDetails
 from otel_agentlog.model import Outcome
-from otel_agentlog.record import ToolRun, error_id, recorder
+from otel_agentlog.record import ToolRun, error_id
 from otel_agentlog.run.outcome import Ids, ToolResult
 from otel_agentlog.run.outcome_causes import CAUSES, ToolError
 from otel_agentlog.run.outcome_classify import cause_of, explain
 from otel_agentlog.run.process import run_process
 from otel_agentlog.run.process_cancel import Cancellation
 from otel_agentlog.run.process_end import Ending, ResourceUsage
-from otel_agentlog.run.process_output import Output, excerpt
+from otel_agentlog.run.process_output import Output
+from otel_agentlog.run.process_recorded import failure_details, recorded_output, recorded_result, set_figures
 from otel_agentlog.run.registry import Script
 from otel_agentlog.run.service_prepare import Prepared, fresh_folder, launch_of
 
 _LONGEST_WAIT_S = 60.0
-_TAIL_CHARACTERS = 1000
 _JSON_DEPTH_ERRORS = (ValueError, RecursionError)
 
 
@@ -97,7 +97,9 @@ class Execution:
         script = self._script
         wanted = any(key != "best_effort" for key in script.sandbox)
         for sandboxed in (True, False):
-            output = self._new_output()
+            output = recorded_output(
+                self._run, script.max_output_bytes, self._prepared.mask, stop_beyond=script.on_too_much_output == "stop"
+            )
             launch = launch_of(self._prepared, self._id, scratch, sandboxed=sandboxed)
             try:
                 ending = run_process(launch, output, self._cancellation)
@@ -107,19 +109,6 @@ class Execution:
             if not (refused and script.sandbox.get("best_effort")):
                 break
         return ending, output, wanted and sandboxed and ending.problem is None
-
-    def _new_output(self) -> Output:
-        record = recorder()
-        return Output(
-            self._script.max_output_bytes,
-            say=self._say if record.active else None,
-            mask=self._prepared.mask,
-            new_guard=record.new_guard,
-            stop_beyond=self._script.on_too_much_output == "stop",
-        )
-
-    def _say(self, stream: str, text: str) -> None:
-        self._run.point(output_line(self._run.name, stream, text))
 
     def _said_why(self, cause: str, ending: Ending) -> str:
         if cause == "bad_output":
@@ -131,43 +120,13 @@ class Execution:
         return {key: value for key, value in known.items() if value is not None}
 
     def _details(self, error: ToolError, stderr: str) -> ErrorDetails:
-        said = recorder().clean_text(self._prepared.mask.text(stderr)).strip()
-        last = said.rpartition("\n")[2][-_TAIL_CHARACTERS:]
-        trace = said[said.rfind("Traceback (most recent call last)") :] if "Traceback (most recent" in said else ""
-        cause = CAUSES[error.cause]
-        return ErrorDetails(
-            category=cause.category,
-            message=f"ToolError: {error}" + (f": {last}" if last and error.cause not in ("timed_out", "cancelled") else ""),
-            context={**error.context, "execution_id": self._id, **({"stderr": said[-_TAIL_CHARACTERS:]} if said else {})},
-            suggestions=cause.suggestions,
-            stack_trace=trace,
-        )
+        return failure_details(error, stderr, self._prepared.mask, self._id)
 
     def _cancelled(self, attempt: Attempt) -> Attempt:
         error = ToolError(
             f"{self._script.id}: cancelled between two attempts", "cancelled", context={"script_id": self._script.id}
         )
         return Attempt(attempt.ending, attempt.output, error, self._details(error, ""), None, attempt.sandboxed)
-
-    def recorded(self, attempt: Attempt) -> dict[str, Any]:
-        """What the folder says about the last attempt."""
-        record, mask = recorder(), self._prepared.mask
-        kept, ending = attempt.output.kept, attempt.ending
-        shown: dict[str, Any] = {}
-        for name, stream in kept.items():
-            shown[f"{name}_bytes"] = stream.size_bytes
-            if record.active and stream.size_bytes:
-                shown[name] = excerpt(stream, mask, record.new_guard)
-        shown["resource_usage"] = self.usage.as_dict()
-        further = {"left_behind": ending.left_behind, "unkillable": list(ending.unkillable), "reason": ending.reason}
-        return {**shown, **{key: value for key, value in further.items() if value}}
-
-
-def output_line(name: str, stream: str, text: str) -> dict[str, Any]:
-    """A piece of what a process printed, as a line."""
-    details = {"stream": stream, "tool": name}
-    line = {"type": "output", "level": "INFO", "component": "tool", "action": "content_recorded"}
-    return {**line, "content": text, "details": details}
 
 
 def _parsed(output: Output) -> tuple[Any, str | None]:
@@ -186,11 +145,9 @@ def run_script(prepared: Prepared, run: ToolRun, execution_id: str, cancellation
     execution = Execution(prepared, run, execution_id, cancellation)
     last = execution.attempts()
     run.exit_code = last.ending.exit_code
-    run.result = execution.recorded(last)
     usage = execution.usage
-    run.set_attribute("agentlog.tool.cpu_seconds", round(usage.cpu_s, 6))
-    if usage.memory_peak_mb is not None:
-        run.set_attribute("agentlog.tool.memory_peak_mb", usage.memory_peak_mb)
+    run.result = recorded_result(last.output, last.ending, usage, prepared.mask)
+    set_figures(run, usage)
     outcome = last.error.outcome if last.error is not None else Outcome.COMPLETED
     run.end(outcome, error=last.error)
     kept = last.output.kept

@@ -1,0 +1,197 @@
+"""Runs a command and records it: what was run, how it ended, how much it said.
+
+    result = command(["git", "status", "--short"], cwd="repo", timeout_s=30)
+    result.success, result.exit_code, result.stdout
+
+What is recorded is redacted: options that name a secret (``--password x``, ``--token=x``), secrets by their look, and the values
+of secret variables in what the command prints. What the caller gets is not. Everything the command started has ended when this
+returns or raises, so nothing can be left running in the background by it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.guard import ErrorDetails
+from otel_agentlog.model import Component, Outcome
+from otel_agentlog.record import ToolRun, error_id, log_runner_event, tool
+from otel_agentlog.run.commands_argv import secrets_in, shown_argv
+from otel_agentlog.run.control import stoppable
+from otel_agentlog.run.outcome_causes import ToolError
+from otel_agentlog.run.outcome_classify import cause_of, explain
+from otel_agentlog.run.process import Launch, run_process
+from otel_agentlog.run.process_cancel import Cancellation
+from otel_agentlog.run.process_end import Ending, ResourceUsage
+from otel_agentlog.run.process_mask import Mask, is_secret
+from otel_agentlog.run.process_output import Output
+from otel_agentlog.run.process_recorded import failure_details, recorded_output, recorded_result, set_figures
+from otel_agentlog.run.service_prepare import carried
+from otel_agentlog.settings import inherited
+
+MAX_OUTPUT_BYTES = 16 << 20
+"""How much of each stream a result holds unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """How a command ended."""
+
+    argv: tuple[str, ...] = field(repr=False)
+    exit_code: int | None
+    """Negative if a signal ended it; ``None`` if it was never started."""
+    success: bool
+    outcome: Outcome
+    stdout: str = field(repr=False)
+    """As it was printed; of more than ``max_output_bytes`` the beginning and the end."""
+    stderr: str = field(repr=False)
+    stdout_bytes: int
+    """How much there was, kept or not."""
+    stderr_bytes: int
+    duration_s: float
+    resource_usage: ResourceUsage
+    error_details: ErrorDetails | None = None
+    """Why it failed; ``None`` if it did not."""
+    error_id: str | None = None
+
+
+class CommandError(ToolError):
+    """A command that failed, where ``check=True`` asked for an exception; ``result`` is how it ended."""
+
+    def __init__(self, error: ToolError, result: CommandResult) -> None:
+        super().__init__(str(error), error.cause, context=error.context)
+        self.result = result
+
+
+def command(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: str | os.PathLike[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout_s: float | None = None,
+    check: bool = False,
+    input: str | bytes | None = None,
+    ok_codes: Collection[int] = (0,),
+    max_output_bytes: int = MAX_OUTPUT_BYTES,
+) -> CommandResult:
+    """Run a command, wait for it, and record it as a tool run named after the program.
+
+    Args:
+        argv: program and arguments; no shell is involved.
+        cwd: its working directory; default: this process's.
+        env: its whole environment; default: this process's. In a task it also gets what continues the task.
+        timeout_s: seconds after which it and everything it started is ended.
+        check: raise `CommandError` if it failed.
+        input: its standard input; default: none, it reads an end of file.
+        ok_codes: exit codes that are no failure, e.g. ``(0, 1)`` for ``grep``.
+        max_output_bytes: how much of each stream the result holds; the rest is read and counted.
+
+    Raises:
+        ConfigurationError: ``argv`` is empty or one text.
+        CommandError: it failed and ``check`` is set.
+    """
+    words = _words(argv)
+    cancellation = Cancellation()
+    name = os.path.basename(words[0]) or words[0]
+    named = {"executable_name": name, **({"executable_path": words[0]} if "/" in words[0] else {})}
+    folder = _folder(cwd)
+    arguments = {"argv": shown_argv(words), "cwd": folder}
+    try:
+        with tool(name, arguments=arguments, command=named, component=Component.TERMINAL_INTERACTION) as run:
+            environment = {**(inherited() if env is None else env), **carried()}
+            launch = Launch(
+                argv=words,
+                env=environment,
+                cwd=folder,
+                execution_id=uuid.uuid4().hex,
+                stdin=_input(input),
+                timeout_s=timeout_s,
+            )
+            with stoppable(cancellation.cancel):
+                result, error = _run(run, launch, cancellation, ok_codes, max_output_bytes)
+    finally:
+        cancellation.close()
+    if check and error is not None:
+        raise CommandError(error, result) from error
+    return result
+
+
+def _folder(cwd: str | os.PathLike[str] | None) -> str:
+    try:
+        return str(Path("" if cwd is None else cwd).absolute())
+    except OSError:
+        return "/"  # this process's own working directory was deleted
+
+
+def _words(argv: Sequence[str | os.PathLike[str]]) -> list[str]:
+    words = [] if isinstance(argv, (str, bytes)) else [os.fsdecode(word) for word in argv]
+    if not words or not words[0] or any("\0" in word for word in words):
+        raise ConfigurationError("argv", type(argv).__name__, "a list of texts, the program first")
+    return words
+
+
+def _input(given: str | bytes | None) -> bytes:
+    return b"" if given is None else given.encode("utf-8", "surrogateescape") if isinstance(given, str) else bytes(given)
+
+
+def _run(
+    run: ToolRun, launch: Launch, cancellation: Cancellation, ok_codes: Collection[int], limit_bytes: int
+) -> tuple[CommandResult, ToolError | None]:
+    variables = (value for name, value in launch.env.items() if is_secret(name, value))
+    mask = Mask([*variables, *secrets_in(launch.argv)])
+    output = recorded_output(run, limit_bytes, mask)
+    log_runner_event("command_execution_started", run.name, {"command": run.name, "arguments": len(launch.argv) - 1})
+    began = time.monotonic()
+    try:
+        ending = run_process(launch, output, cancellation)
+    finally:
+        output.close()
+    duration_s = time.monotonic() - began
+    error, details = _failure(run.name, ending, output, ok_codes, mask, launch.execution_id)
+    kept = output.kept
+    sizes = {"stdout_bytes": kept["stdout"].size_bytes, "stderr_bytes": kept["stderr"].size_bytes}
+    completed = {"command": run.name, "exit_code": ending.exit_code, "duration_ms": round(duration_s * 1000, 3), **sizes}
+    _tell_end(run, completed, error)
+    run.exit_code = ending.exit_code
+    run.result = recorded_result(output, ending, ending.usage, mask)
+    set_figures(run, ending.usage)
+    outcome = error.outcome if error is not None else Outcome.COMPLETED
+    run.end(outcome, error=error)
+    result = CommandResult(
+        argv=tuple(launch.argv),
+        exit_code=ending.exit_code,
+        success=error is None,
+        outcome=outcome,
+        stdout=kept["stdout"].text(),
+        stderr=kept["stderr"].text(),
+        duration_s=duration_s,
+        resource_usage=ending.usage,
+        error_details=details,
+        error_id=error_id(error) if error is not None else None,
+        **sizes,
+    )
+    return result, error
+
+
+def _failure(
+    name: str, ending: Ending, output: Output, ok_codes: Collection[int], mask: Mask, execution_id: str
+) -> tuple[ToolError | None, ErrorDetails | None]:
+    stderr = output.kept["stderr"].end()
+    if ending.problem is None and ending.reason is None and ending.exit_code in ok_codes:
+        return None, None
+    cause = cause_of(ending, stderr) or "failed"
+    error = ToolError(explain(name, cause, ending), cause, context={"command": name, "cause": cause})
+    return error, failure_details(error, stderr, mask, execution_id)
+
+
+def _tell_end(run: ToolRun, completed: Mapping[str, Any], error: ToolError | None) -> None:
+    said = {key: value for key, value in completed.items() if value is not None}
+    if error is not None:
+        said["outcome"] = error.outcome.value
+    log_runner_event("command_execution_completed", run.name, said)
