@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from copy import deepcopy
@@ -85,6 +86,8 @@ class Request:
     headers: dict[str, str]
     """By lower-case name."""
     body: Json = field(repr=False)
+    received_s: float = field(default_factory=time.monotonic)
+    """When it came, by the monotonic clock."""
 
 
 _BODIES: dict[str, Json] = {
