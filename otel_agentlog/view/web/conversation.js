@@ -1,6 +1,6 @@
 // A task as a conversation: what was asked, thought, said, which tools were called with what and gave what.
 
-import { h, show } from "./dom.js";
+import { clean, h, show } from "./dom.js";
 import { clock, count, duration, kind, time, usd, words } from "./format.js";
 import { errorBlock, partsText, valueBlock } from "./inspector.js";
 
@@ -74,7 +74,7 @@ export class Conversation {
     const text = String(line.content ?? "");
     if (this.heard.delete(text.trim())) return;
     if (spoke && spoke.type === line.type && spoke.span === line.span_id) {
-      spoke.words.append(text);
+      spoke.words.append(clean(text));
       spoke.text += text;
       this.last = spoke;
       return;

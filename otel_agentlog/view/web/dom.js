@@ -26,18 +26,28 @@ function fill(element, what, given, children) {
   return element;
 }
 
+const NAMED = new Set(["title", "aria-label"]);
+
 function set(element, name, value) {
   if (value === null || value === undefined || value === false) return;
   if (name === "on") for (const [event, heard] of Object.entries(value)) element.addEventListener(event, heard);
   else if (name === "style") for (const [property, text] of Object.entries(value)) element.style.setProperty(property, text);
   else if (name === "data") Object.assign(element.dataset, value);
   else if (name === "value") element.value = value;
-  else element.setAttribute(name, value === true ? "" : String(value));
+  else element.setAttribute(name, value === true ? "" : NAMED.has(name) ? clean(String(value)) : String(value));
 }
 
 function flat(children) {
   return children.flat(3).filter((child) => child !== null && child !== undefined && child !== false)
-    .map((child) => (child instanceof Node ? child : document.createTextNode(String(child))));
+    .map((child) => (child instanceof Node ? child : document.createTextNode(clean(String(child)))));
+}
+
+// Control characters show as boxes, bidirectional ones make a text look like another; the command line leaves them out, too.
+const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]/g;
+
+/** A text without what cannot be seen and changes how the rest looks. */
+export function clean(text) {
+  return text.replace(UNSEEN, "");
 }
 
 /** Replaces everything in an element. */

@@ -24,11 +24,11 @@ export function valueBlock(value, key) {
   const artifact = value && typeof value === "object" && Object.keys(value).length === 1 ? value.$artifact : null;
   if (artifact && typeof artifact === "object") {
     const size = `${count(artifact.size_bytes)} bytes`;
-    return h("div", {}, artifact.preview ? h("pre.value", { tabindex: "0" }, String(artifact.preview)) : null,
+    return h("div", {}, artifact.preview ? h("pre.block", { tabindex: "0" }, String(artifact.preview)) : null,
       h("button.button", { type: "button", on: { click: () => download(taskPath(key, `/artifacts/${artifact.sha256}`), String(artifact.sha256)) } }, icon("down"), `All of it, ${size}`));
   }
   const text = spoken(value);
-  return h("pre.value", { tabindex: "0" }, text.length > LONG ? `${text.slice(0, LONG)}\n… ${(text.length - LONG).toLocaleString("en-US")} more characters in the folder` : text);
+  return h("pre.block", { tabindex: "0" }, text.length > LONG ? `${text.slice(0, LONG)}\n… ${(text.length - LONG).toLocaleString("en-US")} more characters in the folder` : text);
 }
 
 /** Lets the browser save an answer; through memory, as a link cannot show the token. */
@@ -48,7 +48,7 @@ export function errorBlock(exception) {
   return h("div.part", {}, h("p.error-text", {}, `${exception.type ?? "Error"}: ${exception.message ?? ""}`),
     h("div.ids", {}, exception.category ? h("span.aside", {}, words(exception.category).toLowerCase(), " ") : null, exception.error_id ? copyable(String(exception.error_id), "error id") : null),
     tips.length ? h("ul.tips", {}, tips.map((tip) => h("li", {}, String(tip)))) : null,
-    trace ? h("details", {}, h("summary", {}, "Traceback"), h("pre.value", { tabindex: "0" }, trace)) : null);
+    trace ? h("details", {}, h("summary", {}, "Traceback"), h("pre.block", { tabindex: "0" }, trace)) : null);
 }
 
 const part = (name, value, key) => (value === undefined || value === null || value === "" ? null : h("div.part", {}, h("p.name", {}, name), valueBlock(value, key)));

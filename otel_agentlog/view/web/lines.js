@@ -11,6 +11,7 @@ export class Lines {
   constructor(key) {
     this.all = [];
     this.least = 0;
+    this.following = false;
     this.text = "";
     this.inspector = new Inspector();
     this.list = new VirtualList({ className: "lines", label: "Lines", height: 28, draw: row, chosen: (line) => this.inspector.open(line.type ?? line.stage ?? "line", lineContent(line, key)) });
@@ -31,7 +32,7 @@ export class Lines {
       if (this.wants(line)) this.shownLines.push(line);
     }
     this.tell();
-    this.list.set(this.shownLines, { follow: true });
+    this.list.set(this.shownLines, { follow: this.following });
   }
 
   refresh() {

@@ -8,11 +8,11 @@ import { TaskTable } from "./rows.js";
 
 export function overviewPage(main, route, { live, signal }) {
   const figures = h("dl.figures", { "aria-label": "Figures of the last 24 hours" });
-  const active = new TaskTable("Running now", { compact: true });
+  const active = new TaskTable("Active now", { compact: true });
   const recent = new TaskTable("Recent tasks", { compact: true });
   const cards = {
-    active: card("Running now", ""), recent: card("Recent tasks", h("a", { href: "#/tasks" }, "All tasks")),
-    activity: card("Activity", "last 24 hours"), errors: card("Errors by category", "last 24 hours"),
+    active: card("Active now", ""), recent: card("Recent tasks", h("a", { href: "#/tasks" }, "All tasks")),
+    activity: card("Activity", h("span.legend", {}, h("span.ok", {}, h("i", {}), "went well or goes on"), h("span.bad", {}, h("i", {}), "failed"))), errors: card("Errors by category", "last 24 hours"),
     agents: card("Agents", "last 24 hours"), tools: card("Tools", "last 24 hours"), models: card("Models", "last 24 hours"),
   };
   show(main, h("div.page-head", {}, h("h1", {}, "Overview"), h("p", {}, "the last 24 hours")), figures,
@@ -49,9 +49,9 @@ const nothing = (title, more) => h("p.empty", {}, h("strong", {}, title), more);
 
 function fillTable(where, table, rows, title, more) {
   table.set(rows);
+  where.lastChild.classList.toggle("flush", rows.length > 0);
   if (!rows.length) return put(where, nothing(title, more));
   if (where.lastChild.firstChild !== table.element) put(where, table.element);
-  where.lastChild.classList.add("flush");
   return where;
 }
 

@@ -42,6 +42,7 @@ export function taskPage(main, route, { live, signal, about }) {
       task = { ...found, painted: task?.painted };
       parts.waterfall.set(found.tree);
       parts.result.set(found);
+      parts.logs.following = ["running", "paused"].includes(found.status);
       bar.count("waterfall", found.tree.length);
       show(notice, noticeOf(found));
       paint();
@@ -99,6 +100,7 @@ class Tabs {
       button.setAttribute("aria-selected", String(other === name));
       button.tabIndex = other === name ? 0 : -1;
     }
+    this.buttons.get(name).scrollIntoView({ block: "nearest", inline: "nearest" });
     this.panel.setAttribute("aria-labelledby", `tab-${name}`);
     show(this.panel, this.parts[name].element);
     this.parts[name].shown?.(true);

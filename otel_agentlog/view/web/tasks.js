@@ -9,7 +9,7 @@ const PAGE = 50;
 const STATES = ["running", "paused", "completed", "failed", "timed_out", "interrupted", "cancelled"];
 const SINCE = [["", "any time"], ["1h", "last hour"], ["24h", "last 24 hours"], ["7d", "last 7 days"], ["30d", "last 30 days"]];
 const ORDERS = [["newest", "newest first"], ["oldest", "oldest first"], ["slowest", "slowest first"], ["costliest", "costliest first"]];
-const FIELDS = [["agent", "Agent"], ["model", "Model"], ["provider", "Provider"], ["tool", "Tool"], ["tag", "Tag"]];
+const FIELDS = [["agent", "Agent"], ["model", "Model"], ["provider", "Provider"], ["tool", "Tool"], ["tag", "Tag"], ["user", "User"], ["session_id", "Session"], ["error_category", "Error category"]];
 
 export function tasksPage(main, route, { signal }) {
   const asked = Object.fromEntries(route.query);
@@ -62,6 +62,6 @@ function filters(asked) {
     h("input", { name, value: asked[name] ?? "", maxlength: "300", size: "11", autocomplete: "off", on: { change: (event) => go({ [name]: event.target.value.trim() }) } }));
   return h("form.filters", { "aria-label": "Filters", on: { submit: (event) => event.preventDefault() } },
     h("div.field.wide", { role: "group", "aria-label": "Status" }, "Status", h("div.chips", {}, STATES.map(chip))),
-    FIELDS.map(([name, label]) => text(name, label)), choice("since", "Started", SINCE), choice("order", "Order", ORDERS),
-    isFiltered(asked) ? h("a.button.link", { href: "#/tasks" }, "Clear") : null);
+    choice("since", "Started", SINCE), choice("order", "Order", ORDERS), isFiltered(asked) ? h("a.button.link", { href: "#/tasks" }, "Clear") : null,
+    h("details", { open: FIELDS.some(([name]) => asked[name]) }, h("summary", {}, "More filters"), h("div", {}, FIELDS.map(([name, label]) => text(name, label)))));
 }
