@@ -18,6 +18,9 @@ from otel_agentlog.guard.suggestions import CAUSES
 from otel_agentlog.guard.suggestions_words import ErrorCategory
 from otel_agentlog.record import AgentLogger, assign_error_id, error_id, get_logger
 
+_TO_CALLER = 3
+"""From `_log` to whoever called `log_and_format_error`, in frames."""
+
 _ID = re.compile(r"[0-9a-z]{8}", re.ASCII)
 
 
@@ -155,9 +158,10 @@ def log_and_format_error(
 def _log(logger: AgentLogger | logging.Logger | None, error: BaseException, data: dict[str, Any]) -> None:
     message = "error told to the user"
     if isinstance(logger, logging.Logger):
-        logger.error(message, exc_info=error, extra=data)
+        logger.error(message, exc_info=error, extra=data, stacklevel=_TO_CALLER)
     else:
-        (get_logger("otel_agentlog.errors") if logger is None else logger).error(message, exc_info=error, **data)
+        own = get_logger("otel_agentlog.errors") if logger is None else logger
+        own.error(message, exc_info=error, stacklevel=_TO_CALLER, **data)
 
 
 def _known_id(error: BaseException) -> str | None:

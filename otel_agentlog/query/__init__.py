@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from otel_agentlog.query.alert_observations import observations, says_something
     from otel_agentlog.query.alert_rules import RULES, Rule, changed, rules_from
     from otel_agentlog.query.alerts import Alert, Observation, Watch
+    from otel_agentlog.query.differences import Differences, Figure, Part, differences
+    from otel_agentlog.query.errors import FoundError, find_errors
     from otel_agentlog.query.filters import Filter
     from otel_agentlog.query.groups import Group
     from otel_agentlog.query.lines import LineStream
@@ -32,15 +34,19 @@ __all__ = [
     "UNSUCCESSFUL",
     "Alert",
     "Bucket",
+    "Differences",
     "Entry",
     "Feed",
+    "Figure",
     "Filter",
     "Found",
+    "FoundError",
     "Group",
     "LineStream",
     "Observation",
     "Overview",
     "Page",
+    "Part",
     "Percentiles",
     "Rule",
     "Statistics",
@@ -48,6 +54,8 @@ __all__ = [
     "TaskRow",
     "Watch",
     "changed",
+    "differences",
+    "find_errors",
     "find_rows",
     "observations",
     "overview",
@@ -69,6 +77,8 @@ load_when_used(
         "alert_observations": ("observations", "says_something"),
         "alert_rules": ("RULES", "Rule", "changed", "rules_from"),
         "alerts": ("Alert", "Observation", "Watch"),
+        "errors": ("FoundError", "find_errors"),
+        "differences": ("Differences", "Figure", "Part", "differences"),
         "filters": ("Filter",),
         "groups": ("Group",),
         "lines": ("LineStream",),

@@ -11,6 +11,7 @@ from otel_agentlog.doors import load_when_used
 
 if TYPE_CHECKING:
     from otel_agentlog.store.applog import RotatingLog, choose_directory
+    from otel_agentlog.store.applog_reader import log_directories, log_files, mentions, newest_change_ns
     from otel_agentlog.store.catalogue import CATALOGUE_FAILED, Catalogue, is_busy
     from otel_agentlog.store.catalogue_card import (
         COST_UNITS_PER_USD,
@@ -127,7 +128,11 @@ __all__ = [
     "is_busy",
     "limits_of",
     "list_tasks",
+    "log_directories",
+    "log_files",
     "mapping",
+    "mentions",
+    "newest_change_ns",
     "number",
     "objects",
     "parse_timestamp",
@@ -150,6 +155,7 @@ load_when_used(
     __name__,
     {
         "applog": ("RotatingLog", "choose_directory"),
+        "applog_reader": ("log_directories", "log_files", "mentions", "newest_change_ns"),
         "catalogue": ("CATALOGUE_FAILED", "Catalogue", "is_busy"),
         "catalogue_card": (
             "COST_UNITS_PER_USD",

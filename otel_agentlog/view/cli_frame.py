@@ -14,6 +14,7 @@ import orjson
 
 from otel_agentlog.model import State
 from otel_agentlog.settings import Settings, load, read_config_file
+from otel_agentlog.store import log_directories
 from otel_agentlog.view.screen import Screen, stdout_screen
 from otel_agentlog.view.text import safe_json
 
@@ -36,6 +37,11 @@ class Setting:
     def trace_url(self) -> str | None:
         """Where a trace can be looked at, as the settings say."""
         return self._settings.trace_url
+
+    @cached_property
+    def log_directories(self) -> list[Path]:
+        """Where application logs may be: ``AGENTLOG_LOG_DIR``, else wherever services put them by themselves."""
+        return log_directories(self._settings.log_directory, Path.home())
 
     def screen(self) -> Screen:
         """The screen on standard output."""

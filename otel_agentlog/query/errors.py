@@ -1,0 +1,135 @@
+"""Hides where errors are written down: end lines, log lines, attempts and audit trails, in task folders and application logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from otel_agentlog.model import Line
+from otel_agentlog.query.report import time_of
+from otel_agentlog.store import AGENT_OUTPUT, list_tasks, log_files, mapping, mentions, newest_change_ns, read_lines, text
+
+TRAIL_ACTIONS = frozenset(
+    {"error_caught", "recovery_attempted", "recovery_succeeded", "recovery_failed", "fallback_used", "error_reraised"}
+)
+"""Actions of the lines that make an audit trail."""
+
+_MENTION = b'"error_id":"'
+
+
+@dataclass(slots=True)
+class FoundError:
+    """One error in one file. Texts are as they stand there."""
+
+    error_id: str
+    file: Path
+    """The file it stands in, by its uncompressed name."""
+    line: Line
+    """The line that says most about it: the one with the traceback, else the first."""
+    task_id: str | None = None
+    trail: list[Line] = field(default_factory=list)
+    """How it was handled, in order."""
+    lines: int = 0
+    """How many lines speak of it."""
+
+    @property
+    def exception(self) -> Mapping[str, Any]:
+        """``type``, ``message``, ``category``, ``suggestions``, ``context``, ``traceback``, as far as they are known."""
+        return _exception_of(self.line, self.error_id)
+
+    @property
+    def time_ns(self) -> int:
+        """When it was first seen, in Unix nanoseconds; 0 if that cannot be read."""
+        return time_of(self.line) or 0
+
+    def as_json(self, *, trail: bool) -> dict[str, Any]:
+        """One flat object, in the words of the folder."""
+        keys = ("timestamp", "component", "action", "message", "step_id", "trace_id", "span_id", "event_id", "logger")
+        known = {key: self.line.get(key) for key in keys}
+        found = {
+            "error_id": self.error_id,
+            "exception": dict(self.exception),
+            **known,
+            "task_id": self.task_id,
+            "file": str(self.file),
+            "lines": self.lines,
+        }
+        return {**found, "trail": self.trail} if trail else found
+
+
+def find_errors(
+    root: Path,
+    log_directories: Iterable[Path],
+    *,
+    error_id: str | None = None,
+    category: str | None = None,
+    since_ns: int | None = None,
+    until_ns: int | None = None,
+) -> list[FoundError]:
+    """Every error in the folders below `root` and in the application logs, newest first.
+
+    With `error_id` only that one: once in each file that speaks of it, the one that says most first. Files in which no
+    error stands are passed over without reading their lines.
+    """
+    needle = _MENTION + error_id.encode() + b'"' if error_id is not None else _MENTION
+    found: list[FoundError] = []
+    for file in _files(root, log_directories):
+        if (since_ns is None or newest_change_ns(file) >= since_ns) and mentions(file, needle):
+            found += _errors_in(file, error_id)
+    wanted = [each for each in found if _is_wanted(each, category, since_ns, until_ns)]
+    wanted.sort(key=lambda each: ((False, False) if error_id is None else _telling(each), each.time_ns), reverse=True)
+    return wanted
+
+
+def _telling(each: FoundError) -> tuple[bool, bool]:
+    """Of several places that speak of one error, a task's folder with its traceback says most."""
+    return "traceback" in each.exception, each.task_id is not None
+
+
+def _files(root: Path, log_directories: Iterable[Path]) -> Iterator[Path]:
+    for task in list_tasks(root):
+        yield task.folder / AGENT_OUTPUT
+    yield from log_files(log_directories)
+
+
+def _is_wanted(each: FoundError, category: str | None, since_ns: int | None, until_ns: int | None) -> bool:
+    if category is not None and text(each.exception, "category") != category:
+        return False
+    return (since_ns is None or each.time_ns >= since_ns) and (until_ns is None or each.time_ns <= until_ns)
+
+
+def _errors_in(file: Path, wanted: str | None) -> Iterable[FoundError]:
+    found: dict[str, FoundError] = {}
+    for line in read_lines(file):
+        details = mapping(line, "details")
+        is_trail = line.get("action") in TRAIL_ACTIONS
+        own = text(mapping(line, "exception"), "error_id")
+        about = text(details, "error_id")
+        # A recovery that failed has an error of its own beside the one it is about.
+        for identity in dict.fromkeys(filter(None, (own, about if is_trail or own is None else None))):
+            if wanted is None or identity == wanted:
+                _note(found, identity, line, file, in_trail=is_trail and identity == about)
+    return found.values()
+
+
+def _note(found: dict[str, FoundError], identity: str, line: Line, file: Path, *, in_trail: bool) -> None:
+    known = found.get(identity)
+    if known is None:
+        known = found[identity] = FoundError(identity, file, line, text(line, "task_id"))
+    elif "traceback" not in known.exception and "traceback" in _exception_of(line, identity):
+        known.line = line
+    known.lines += 1
+    if in_trail:
+        known.trail.append(line)
+
+
+def _exception_of(line: Line, identity: str) -> Mapping[str, Any]:
+    exception = mapping(line, "exception")
+    if text(exception, "error_id") == identity:
+        return exception
+    # An attempt that failed, or a line of a trail: what is known stands in its details.
+    details = mapping(line, "details")
+    said = {"type": details.get("error_type"), "message": details.get("reason"), "category": details.get("category")}
+    return {"error_id": identity, **{key: value for key, value in said.items() if isinstance(value, str)}}
