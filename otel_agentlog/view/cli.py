@@ -41,6 +41,7 @@ COMMANDS = {
     "tail": Command("otel_agentlog.view.cli_tail", "print a task's lines as people read them, or follow them live"),
     "errors": Command("otel_agentlog.view.cli_errors", "find errors, by id or by kind, and how they were handled"),
     "alerts": Command("otel_agentlog.view.cli_alerts", "tell what is too much: errors, durations, cost …; also as it happens"),
+    "diff": Command("otel_agentlog.view.cli_diff", "tell what differs between two tasks"),
     "validate": Command("otel_agentlog.view.cli_validate", "check task folders against the format"),
     "ship": Command("otel_agentlog.view.cli_ship", "send to the collector what it has not got"),
     "pause": Command("otel_agentlog.view.cli_control", "pause a running task at its next checkpoint"),
