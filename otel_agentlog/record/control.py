@@ -186,10 +186,9 @@ class Control:
 
     def _resume(self, task: Checkpoints, asked: ControlRequest) -> None:
         pending, self.wanted = self.wanted, None
-        if pending is not None:
-            effect: str | None = "the pause had not begun"
-        else:
-            effect = "resumed" if task.state is State.PAUSED and self.paused_with is None else None
+        effect = "the pause had not begun" if pending is not None else None
+        if task.state is State.PAUSED and self.paused_with is None:
+            effect = "resumed"
         self._tell_request(task, "execution_resume_requested", asked, effect)
         if effect == "resumed":
             self.settled_by_request.add(State.RUNNING)
@@ -211,7 +210,10 @@ class Control:
         try:
             before = task._move(to)
         except StateError:
-            return  # it has ended, or another thread was faster
+            # It has ended, or its own code was faster.
+            if task.state is to:
+                self._tell(task, action, f"{task.name}: {to} already", **details)
+            return
         reason = f"with task {with_task}" if with_task else because.reason if because is not None else None
         line = state_line(task.name, before, to, action, reason)
         task.point({**line, "component": COMPONENT, **({"details": details} if details else {})})

@@ -161,7 +161,7 @@ def _line(asked: ControlRequest, task_id: str) -> Line:
 
 def _encodable(value: str) -> str:
     # Lone surrogates, as in arguments that are not UTF-8, have no form in a file.
-    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def _user() -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from otel_agentlog.errors import LayoutError, TaskNotFoundError
 from otel_agentlog.model import ControlRequest, Line, TaskRef
@@ -28,6 +29,7 @@ from otel_agentlog.store.reader import TaskReader
 READ_BYTES = 1024 * 1024
 """How much is read at a time; longer than any request."""
 
+_HEAD_BYTES = 256
 _MAX_REFUSALS = 20
 _MAX_WORD_CHARACTERS = 128
 
@@ -47,7 +49,7 @@ class ControlFile:
     def __init__(self, task: TaskRef) -> None:
         self._task = task
         self._seen: tuple[int, ...] | None = None
-        self._file_id = self._offset = 0
+        self._offset, self._head = 0, b""
         self._skipping = False
         self._known: set[str] = set()
         self._first = True
@@ -78,19 +80,11 @@ class ControlFile:
 
     def history(self) -> tuple[frozenset[str], frozenset[str]]:
         """Which requests an earlier process has dealt with, by its own lines: the ids of all, and of texts the agent took."""
-        folder = self._folder()
-        dealt_with: set[str] = set()
-        taken: set[str] = set()
+        folder, history = self._folder(), _History()
         for line in TaskReader(folder).events() if folder is not None else ():
-            if line.get("component") != "user_interaction":
-                continue
-            details = mapping(line, "details")
-            if (request_id := text(details, "request_id")) is not None:
-                dealt_with.add(request_id)
-            if line.get("action") == "context_taken_up":
-                listed = details.get("request_ids")
-                taken.update(each for each in (listed if isinstance(listed, list) else ()) if isinstance(each, str))
-        return frozenset(dealt_with), frozenset(taken)
+            if line.get("component") == "user_interaction":
+                history.add(text(line, "action"), mapping(line, "details"))
+        return frozenset(history.seen - history.waiting), frozenset(history.taken)
 
     # -- inside -----------------------------------------------------------------------------------------------------------
 
@@ -123,8 +117,11 @@ class ControlFile:
         if file is None:
             return True
         status = os.fstat(file.fd)
-        if status.st_ino != self._file_id or status.st_size < self._offset:
-            self._file_id, self._offset, self._skipping = status.st_ino, 0, False
+        head = os.pread(file.fd, _HEAD_BYTES, 0)
+        # A file made anew may have the number of the one before it, but hardly its first line.
+        if status.st_size < self._offset or not head.startswith(self._head):
+            self._offset, self._skipping = 0, False
+        self._head = head
         data = os.pread(file.fd, READ_BYTES, self._offset)
         whole = len(data) < READ_BYTES
         end = data.rfind(b"\n") + 1
@@ -152,6 +149,30 @@ class ControlFile:
                 found.requests.append(asked)
         found.refused.extend(each.reason for each in reader.skipped)
         del found.refused[_MAX_REFUSALS:]
+
+
+class _History:
+    """What became of requests, by the lines of those who met them."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+        self.taken: set[str] = set()
+        self.waiting: set[str] = set()
+        """Pauses that were met and had not begun when the process died: they are still to come."""
+
+    def add(self, action: str | None, details: Mapping[str, Any]) -> None:
+        request_id = text(details, "request_id")
+        if request_id is not None:
+            self.seen.add(request_id)
+        if action == "execution_pause_requested" and request_id is not None and details.get("effect") != "none":
+            self.waiting.add(request_id)
+        elif action in ("task_paused", "process_paused"):
+            self.waiting.discard(request_id or "")
+        elif action == "execution_resume_requested":
+            self.waiting.clear()
+        elif action == "context_taken_up":
+            listed = details.get("request_ids")
+            self.taken.update(each for each in (listed if isinstance(listed, list) else ()) if isinstance(each, str))
 
 
 def understood(line: Line) -> ControlRequest:
