@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from otel_agentlog.view import cli
+from tests.support.otlp_answers import Refuse
 from tests.support.otlp_receiver import OtlpReceiver
 
 BEFORE = """
@@ -141,3 +144,105 @@ def test_a_disabled_sdk_still_fills_the_folder(tmp_path: Path) -> None:
     _run("import sys\nsettings = {}\n" + TASK, tmp_path / "tasks", OTEL_SDK_DISABLED="true")
 
     assert '"success":true' in (tmp_path / "tasks" / "t" / "04-final-result.json").read_text()
+
+
+def test_what_others_send_is_not_counted_as_pending(otlp_receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """A joined provider with an endpoint from the environment: its owner sends the spans, we count and ship the log record."""
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": otlp_receiver.http_endpoint, "OTEL_METRICS_EXPORTER": "none"}
+    program = (
+        BEFORE
+        + "settings = {}\n"
+        + TASK
+        + """
+with agentlog.task("u", task_id="u"):
+    agentlog.get_logger("ours").info("hello")
+print(agentlog.flush())
+"""
+    )
+    said = _run(program, tmp_path / "tasks", **env)
+
+    assert "recorded=1, delivered=1, pending=0" in said
+    delivery = {name: json.loads((tmp_path / "tasks" / name / "metadata.json").read_bytes())["delivery"] for name in "tu"}
+    assert (delivery["t"]["recorded"], delivery["t"]["pending"]) == (0, 0)
+    assert (delivery["u"]["recorded"], delivery["u"]["delivered"]) == (1, 1)
+    root = ["--root", str(tmp_path / "tasks"), "--endpoint", otlp_receiver.http_endpoint]
+    assert cli.main(["ship", "--all", *root]) == 0
+    assert otlp_receiver.spans() == []
+    assert len(otlp_receiver.log_records()) == 1
+
+
+AGAIN = """
+import sys
+import otel_agentlog as agentlog
+from opentelemetry import metrics, trace
+def configure(**settings):
+    agentlog.configure(directory=sys.argv[1], log_directory=sys.argv[1] + "-l", console="off", **settings)
+def work(name):
+    with agentlog.task(name):
+        agentlog.get_logger("again").info("hello")
+    return agentlog.flush()
+"""
+
+
+def test_metrics_are_exported_every_time(otlp_receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Also after an export that failed."""
+    program = (
+        AGAIN
+        + f"""
+configure(endpoint={otlp_receiver.http_endpoint!r})
+for number in range(3):
+    work("t")
+"""
+    )
+    otlp_receiver.answer_next(Refuse(503))
+    _run(program, tmp_path / "tasks")
+
+    counts = [
+        point["value"] for metric in otlp_receiver.metrics() if metric["name"] == "agentlog.tasks" for point in metric["points"]
+    ]
+    assert len(otlp_receiver.requests("metrics")) >= 3
+    assert max(counts) == 3
+
+
+def test_a_second_configure_sends_everything_to_its_own_endpoint(otlp_receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Spans, log records and metrics; what was recorded before stays where it went, and nothing goes to both."""
+    with OtlpReceiver() as second:
+        program = (
+            AGAIN
+            + f"""
+configure(endpoint={otlp_receiver.http_endpoint!r}, service_name="one")
+work("first")
+configure(endpoint={second.http_endpoint!r}, service_name="two")
+work("second")
+configure(service_name="three")
+work("third")
+provider = trace.get_tracer_provider()
+assert provider.force_flush(600_000)
+"""
+        )
+        _run(program, tmp_path / "tasks", OTEL_METRIC_EXPORT_INTERVAL="600000")
+        for receiver in (otlp_receiver, second):
+            assert len(receiver.spans()) == len(receiver.log_records()) == 1
+            assert receiver.metrics()
+        names = {metric["resource"]["service.name"] for metric in second.metrics()}
+        assert names == {"two"}
+
+
+def test_who_wants_no_metrics_any_more_sends_none(otlp_receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """A second configure() without an endpoint counts nothing for the first one."""
+    program = (
+        AGAIN
+        + f"""
+configure(endpoint={otlp_receiver.http_endpoint!r})
+work("first")
+configure()
+for number in range(3):
+    work("second")
+"""
+    )
+    _run(program, tmp_path / "tasks")
+
+    counts = [
+        point["value"] for metric in otlp_receiver.metrics() if metric["name"] == "agentlog.tasks" for point in metric["points"]
+    ]
+    assert max(counts) == 1
