@@ -52,6 +52,7 @@ COMMANDS = {
     "prune": Command("otel_agentlog.view.cli_prune", "delete old tasks and compress finished ones, as the limits say"),
     "serve": Command("otel_agentlog.view.cli_serve", "show it all on a web page and over REST"),
     "doctor": Command("otel_agentlog.view.cli_doctor", "see whether everything is in place, and send a test trace"),
+    "completion": Command("otel_agentlog.view.cli_completion", "print what a shell needs to complete commands and tasks"),
 }
 DEMO = "demo"
 DEMO_SUMMARY = "run a small real agent over a folder and show what is recorded"
