@@ -14,6 +14,7 @@ from opentelemetry.context import Context
 from otel_agentlog.model import Envelope, Line, Outcome, Response, timestamp
 from otel_agentlog.record.adopted_names import AI, TOOL, Reading, kind_of, reading_of
 from otel_agentlog.record.ai import AiCall, any_known
+from otel_agentlog.record.attempts import Attempted
 from otel_agentlog.record.context import live, operation_in
 from otel_agentlog.record.ending import LEVELS
 from otel_agentlog.record.kinds import AI_CALL, Kind
@@ -63,7 +64,11 @@ class AdoptedSpan:
         return _SPAN if doubled is not None and isinstance(self._around, doubled) else kind
 
     def _lend(self, reading: Reading) -> None:
-        if isinstance(self._around, AiCall) and any_known(reading.usage):
+        if not isinstance(self._around, AiCall):
+            return
+        # The client tried again by itself, within one span.
+        self._around.attempts += reading.resends
+        if any_known(reading.usage):
             self._around.lend(Response(reading.usage, reading.finish_reasons, reading.response_id, reading.response_model))
 
     def _base(self, phase: str, time_ns: int, level: str, action: str) -> Line:
@@ -90,7 +95,9 @@ class AdoptedSpan:
 
     def _end_line(self, end: Mapping[str, Any], reading: Reading) -> Line:
         outcome = Outcome.FAILED if end["status_code"] == "ERROR" else Outcome.COMPLETED
-        line = self._base("end", end["end_ns"], LEVELS[outcome], self._kind.end_action(outcome))
+        # Within a call that may be tried again it is the call that fails, or does not.
+        level = "WARNING" if outcome is Outcome.FAILED and isinstance(self._around, Attempted) else LEVELS[outcome]
+        line = self._base("end", end["end_ns"], level, self._kind.end_action(outcome))
         line["outcome"] = outcome.value
         line["duration_ms"] = round((end["end_ns"] - self._start_ns) / 1e6, 3)
         if self._kind is TOOL_RUN:

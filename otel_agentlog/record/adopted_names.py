@@ -60,6 +60,8 @@ class Reading:
     tool: str | None
     usage: Usage
     finish_reasons: tuple[str, ...]
+    resends: int
+    """How often an AI client sent its request again within this span; on a span of HTTP it is another number."""
 
 
 def kind_of(attributes: Mapping[str, Any]) -> str | None:
@@ -98,6 +100,7 @@ def reading_of(attributes: Mapping[str, Any]) -> Reading:
             _count(attributes, _REASONING),
         ),
         finish_reasons=tuple(str(reason) for reason in reasons) if isinstance(reasons, (list, tuple)) else (),
+        resends=max(0, _count(attributes, ("http.request.resend_count",)) or 0) if kind_of(attributes) == AI else 0,
     )
 
 
