@@ -96,30 +96,28 @@ def command(
         ConfigurationError: ``argv`` is empty or one text.
         CommandError: it failed and ``check`` is set.
     """
-    words = _words(argv)
-    cancellation = Cancellation()
-    name = os.path.basename(words[0]) or words[0]
-    named = {"executable_name": name, **({"executable_path": words[0]} if "/" in words[0] else {})}
-    folder = _folder(cwd)
-    arguments = {"argv": shown_argv(words), "cwd": folder}
-    try:
-        with tool(name, arguments=arguments, command=named, component=Component.TERMINAL_INTERACTION) as run:
-            environment = {**(inherited() if env is None else env), **carried()}
-            launch = Launch(
-                argv=words,
-                env=environment,
-                cwd=folder,
-                execution_id=uuid.uuid4().hex,
-                stdin=_input(input),
-                timeout_s=timeout_s,
-            )
-            with stoppable(cancellation.cancel):
-                result, error = _run(run, launch, cancellation, ok_codes, max_output_bytes)
-    finally:
-        cancellation.close()
+    words, folder = _words(argv), _folder(cwd)
+    given = inherited() if env is None else env
+    with _run_of(words, folder) as run:
+        launch = Launch(
+            argv=words,
+            env={**given, **carried()},
+            cwd=folder,
+            execution_id=uuid.uuid4().hex,
+            stdin=_input(input),
+            timeout_s=timeout_s,
+        )
+        result, error = _run(run, launch, ok_codes, max_output_bytes)
     if check and error is not None:
         raise CommandError(error, result) from error
     return result
+
+
+def _run_of(words: list[str], folder: str) -> ToolRun:
+    name = os.path.basename(words[0]) or words[0]
+    named = {"executable_name": name, **({"executable_path": words[0]} if "/" in words[0] else {})}
+    arguments = {"argv": shown_argv(words), "cwd": folder}
+    return tool(name, arguments=arguments, command=named, component=Component.TERMINAL_INTERACTION)
 
 
 def _folder(cwd: str | os.PathLike[str] | None) -> str:
@@ -140,18 +138,13 @@ def _input(given: str | bytes | None) -> bytes:
     return b"" if given is None else given.encode("utf-8", "surrogateescape") if isinstance(given, str) else bytes(given)
 
 
-def _run(
-    run: ToolRun, launch: Launch, cancellation: Cancellation, ok_codes: Collection[int], limit_bytes: int
-) -> tuple[CommandResult, ToolError | None]:
+def _run(run: ToolRun, launch: Launch, ok_codes: Collection[int], limit_bytes: int) -> tuple[CommandResult, ToolError | None]:
     variables = (value for name, value in launch.env.items() if is_secret(name, value))
     mask = Mask([*variables, *secrets_in(launch.argv)])
     output = recorded_output(run, limit_bytes, mask)
     log_runner_event("command_execution_started", run.name, {"command": run.name, "arguments": len(launch.argv) - 1})
     began = time.monotonic()
-    try:
-        ending = run_process(launch, output, cancellation)
-    finally:
-        output.close()
+    ending = _run_stoppable(launch, output)
     duration_s = time.monotonic() - began
     error, details = _failure(run.name, ending, output, ok_codes, mask, launch.execution_id)
     kept = output.kept
@@ -177,6 +170,16 @@ def _run(
         **sizes,
     )
     return result, error
+
+
+def _run_stoppable(launch: Launch, output: Output) -> Ending:
+    cancellation = Cancellation()
+    try:
+        with stoppable(cancellation.cancel):
+            return run_process(launch, output, cancellation)
+    finally:
+        output.close()
+        cancellation.close()
 
 
 def _failure(
