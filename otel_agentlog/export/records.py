@@ -79,6 +79,10 @@ _EXCEPTION = (
     ("suggestions", names.ERROR_SUGGESTIONS, fields.texts),
 )
 
+_ABOUT_ERRORS = frozenset({"attempt", "event"})
+"""Types of lines that are about an error which they do not carry: attempts that failed, and how an error was handled."""
+_ERROR_OF_DETAILS = (("error_id", names.ERROR_ID, fields.text), ("category", names.ERROR_CATEGORY, fields.text))
+
 
 def log_fields(line: Line, conventions: Conventions) -> LogFields:
     """The record of a line for which ``model.is_log_record`` is true.
@@ -97,6 +101,8 @@ def log_fields(line: Line, conventions: Conventions) -> LogFields:
         body = _content_body(line, conventions, attributes)
     if details := line.get("details"):
         _add_details(details, attributes)
+        if line["type"] in _ABOUT_ERRORS:
+            fields.copy(fields.mapping_in(line, "details"), _ERROR_OF_DETAILS, attributes)
     _add_exception(line, attributes)
     _add_ids(line, attributes, "")
     return LogFields(_event_name(line), number, word, body, attributes)
