@@ -87,6 +87,12 @@ class CatchUp:
         if self._others_wanted:
             self._courier.at(FIRST_LOOK_S, self._look)
 
+    def look_again(self) -> None:
+        """There is more to be found than at the last look."""
+        if self._others_wanted:
+            self._looked.clear()
+            self._courier.at(0.0, self._look_now)
+
     def on_calm(self) -> None:
         """Nothing live waits: a moment for what is left."""
         if self._backlog.has_left and time.monotonic() >= self._not_before:
@@ -108,7 +114,7 @@ class CatchUp:
     def last_look(self, deadline: float) -> None:
         """Before the process ends: look after others once, for a moment, if there was no time for it yet."""
         if self._others_wanted and not self._looked.is_set() and self._courier.ready:
-            self._look()
+            self._look_now()
             self._looked.wait(max(0.0, min(LAST_LOOK_S, deadline - time.monotonic())))
 
     def stop(self) -> None:
@@ -123,8 +129,11 @@ class CatchUp:
     # -- what -------------------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        self._hand.do(lambda: self._run(self._ship_others, self._looked.set))
+        self._look_now()
         self._courier.at(LOOK_INTERVAL_S, self._look)
+
+    def _look_now(self) -> None:
+        self._hand.do(lambda: self._run(self._ship_others, self._looked.set))
 
     def _run(self, work: Callable[[], None], finished: Callable[[], object]) -> None:
         try:

@@ -196,6 +196,11 @@ class Telemetry:
             self.courier.start()
             self._catch_up.start()
 
+    def look_again(self) -> None:
+        """Something that dead processes left can be sent only now."""
+        if self.sends:
+            self._catch_up.look_again()
+
     def process_line(self) -> Line:
         """The line with which each writer introduces itself: resource, scope and policy of what it will write."""
         return {

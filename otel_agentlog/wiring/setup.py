@@ -94,7 +94,7 @@ class Wired:
         )
 
         self.recovery = BackgroundRecovery(
-            settings.directory, self.telemetry.conventions.end_attributes, done=_tell_recovery, failed=self.recorder.failed
+            settings.directory, self.telemetry.conventions.end_attributes, done=self._tell_recovery, failed=self.recorder.failed
         )
         self.upkeep = Upkeep(settings.directory, limits_of(settings), done=self._tell_upkeep, failed=self.recorder.failed)
 
@@ -117,6 +117,12 @@ class Wired:
         folder = find_task(self.settings.directory, str(alert.task_id)).folder
         ask(folder, "cancel", reason=f"{alert.type}: {alert.message}", source="alert")
 
+    def _tell_recovery(self, found: Recovered) -> None:
+        if found.repaired:
+            tasks = ", ".join(repair.task_id for repair in found.repaired[:3])
+            _logger.warning("closed what dead processes left open: %d tasks (%s …)", len(found.repaired), tasks)
+            self.telemetry.look_again()
+
     def _tell_upkeep(self, report: PruneReport) -> None:
         if report.dropped:
             self.telemetry.count_dropped(report.dropped, "quota")
@@ -129,9 +135,3 @@ class Wired:
         totals = self.deliveries.totals
         pending = totals["recorded"] - totals["delivered"] - totals["dropped"]
         return Receipt(pending=max(0, pending), in_time=in_time, **totals)
-
-
-def _tell_recovery(found: Recovered) -> None:
-    if found.repaired:
-        tasks = ", ".join(repair.task_id for repair in found.repaired[:3])
-        _logger.warning("closed what dead processes left open: %d tasks (%s …)", len(found.repaired), tasks)
