@@ -47,16 +47,14 @@ class Door:
     """Names, in lower case, under which this server may be asked for."""
     limits: Limits = field(default_factory=Limits)
 
-    def check(self, scope: Scope) -> None:
-        """Let a request pass, by its head alone.
+    def check(self, scope: Scope, *, data: bool = True) -> None:
+        """Let a request pass, by its head alone. The page and its files, which are no `data`, come without the token.
 
         Raises:
             Problem: it must not be answered.
         """
         headers = _headers(scope)
         host = self._checked_host(headers)
-        path = _path(scope)
-        data = path.startswith(("/api", "/metrics"))
         self._check_origin(headers, host, data)
         self._check_sizes(scope, headers)
         if data and self._needs_token(scope):
@@ -120,7 +118,7 @@ class Doorkeeper:
             await self._app(scope, receive, send)
             return
         try:
-            self._door.check(scope)
+            self._door.check(scope, data=not _is_page(scope))
         except Problem as problem:
             await _refuse(problem, scope, receive, _with_headers(send))
             return
@@ -169,9 +167,10 @@ def _headers(scope: Scope) -> dict[str, list[str]]:
     return found
 
 
-def _path(scope: Scope) -> str:
+def _is_page(scope: Scope) -> bool:
     path, below = str(scope["path"]), str(scope.get("root_path") or "")
-    return path[len(below) :] if below and path.startswith(below) else path
+    path = path[len(below) :] if below and path.startswith(below) else path
+    return scope["type"] == "http" and (path == "/" or path.startswith("/web/"))
 
 
 def _is_local(scope: Scope) -> bool:

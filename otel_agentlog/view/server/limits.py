@@ -31,7 +31,7 @@ class Limits:
     """Most connections at a time."""
     stream_seconds: float = 3_600.0
     """Longest life of a live stream; whoever listens begins again from where it ended."""
-    header_seconds: float = 10.0
+    header_seconds: float = 5.0
     """Longest time in which a request must have come."""
     stall_seconds: float = 30.0
     """Longest time for which a client may take nothing of its answer."""
