@@ -67,6 +67,9 @@ def worker() -> None:
                 raise ValueError("boom ☃")
         except ValueError:
             log.exception("handled")
+        with agentlog.handle_errors(recovery_strategy=lambda error: 1 // 0, fallback=[], component="worktree"):
+            with agentlog.step("fails with a context"):
+                raise agentlog.WorktreeError("cannot remove", context={"branch": "main", "n": 2, "deep": {"a": [1]}})
         with agentlog.task("sub job", workflow="summary"):
             trace.get_current_span().set_attribute("vendor.key", 1.5)
             trace.get_current_span().add_event("vendor event", {"n": 1, "names": ["a", "b"]})
