@@ -1,17 +1,22 @@
-"""The demo is killed in the middle; `agentlog recover` makes of what is left a complete trace."""
+"""The demo is killed in the middle, with no collector there; `agentlog recover` and `ship` make of it a complete trace."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from otel_agentlog.store import SpanRecord, list_tasks, records, validate
 from tests.demo.running import TIMEOUT_S, Folder, command, environment, make_project
+from tests.support.collector import Collector
+from tests.support.delivered import recorded_ids
 from tests.support.waiting import wait_until
 
 
@@ -38,12 +43,14 @@ def _busy_folder(root: Path) -> Folder | None:
     return None
 
 
-def test_the_killed_demo_is_a_complete_trace_after_recovery(tmp_path: Path) -> None:
-    """All its processes get SIGKILL at once, with no collector there: every span has an end and its parent, all is pending."""
-    root = tmp_path / "tasks"
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the demo worked with no collector there, until all its processes got SIGKILL at once."""
+    home = tmp_path_factory.mktemp("killed")
+    root = home / "tasks"
     gateway = subprocess.Popen(
-        command(make_project(tmp_path / "project"), "--root", root, "--slow", "--json"),
-        env=environment(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9"),
+        command(make_project(home / "project"), "--root", root, "--slow", "--json"),
+        env=environment(home, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9"),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -54,8 +61,19 @@ def test_the_killed_demo_is_a_complete_trace_after_recovery(tmp_path: Path) -> N
             os.kill(pid, signal.SIGKILL)
         os.killpg(gateway.pid, signal.SIGKILL)
         gateway.wait(20)
-    wait_until(lambda: not _processes(root), "the worker to be gone")
+    wait_until(lambda: not _processes(root), "the worker to be gone", timeout_s=30)
+    return home
 
+
+def _copy(home: Path, to: Path) -> Path:
+    """Each test has its own; returns the root of the tasks."""
+    shutil.copytree(home / "tasks", to / "tasks", symlinks=True)
+    return to / "tasks"
+
+
+def test_the_killed_demo_is_a_complete_trace_after_recovery(killed: Path, tmp_path: Path) -> None:
+    """Every span has an end and its parent, all is pending; a second recovery finds nothing."""
+    root = _copy(killed, tmp_path)
     would = json.loads(_agentlog(tmp_path, "recover", "--dry-run", "--json").stdout)
     done = _agentlog(tmp_path, "recover", "--json")
     said = json.loads(done.stdout)
@@ -64,6 +82,44 @@ def test_the_killed_demo_is_a_complete_trace_after_recovery(tmp_path: Path) -> N
     assert {task["what"] for task in said["tasks"]} == {"repaired"}
     assert _agentlog(tmp_path, "recover", "--all").stdout.startswith("Closed 0 tasks; looked at ")
     _check_trace(root, said["tasks"])
+
+
+@pytest.mark.collector
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_the_collector_has_the_whole_tree_of_the_killed_demo(
+    killed: Path, tmp_path: Path, otelcol_binary: Path, protocol: str
+) -> None:
+    """Recovered while the collector is away, shipped when it is back: every span and log record once, parents and outcomes."""
+    root = _copy(killed, tmp_path)
+    assert _agentlog(tmp_path, "recover").returncode == 0
+    away = _agentlog(tmp_path, "ship", "--endpoint", "http://127.0.0.1:9", "--protocol", protocol, "--json")
+    assert away.returncode == 1
+    assert json.loads(away.stdout)["delivered"] == 0
+    with Collector(otelcol_binary, tmp_path / "collector") as collector:
+        endpoint = collector.grpc_endpoint if protocol == "grpc" else collector.http_endpoint
+        done = _agentlog(tmp_path, "ship", "--endpoint", endpoint, "--protocol", protocol, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        again = _agentlog(tmp_path, "ship", "--endpoint", endpoint, "--protocol", protocol, "--json")
+        assert json.loads(again.stdout)["delivered"] == 0
+        wanted = recorded_ids(root)
+        collector.wait_for(lambda it: len(it.spans()) + len(it.log_records()) >= len(wanted), timeout_s=60)
+        spans, logs = collector.spans(), collector.log_records()
+    got = [str(span["span_id"]) for span in spans] + [str(log["attributes"]["log.record.uid"]) for log in logs]
+    assert sorted(got) == sorted(wanted)
+    _check_tree(spans)
+    delivery = [(task.metadata() or {})["delivery"] for task in list_tasks(root)]
+    assert sum(each["delivered"] for each in delivery) == sum(each["recorded"] for each in delivery) == len(wanted)
+
+
+def _check_tree(spans: list[dict[str, Any]]) -> None:
+    """One trace, one root, every parent there, and what the kill interrupted says so."""
+    ids = {span["span_id"] for span in spans}
+    assert len({span["trace_id"] for span in spans}) == 1
+    assert len([span["name"] for span in spans if not span.get("parent_span_id")]) == 1
+    assert [span["name"] for span in spans if span.get("parent_span_id") and span["parent_span_id"] not in ids] == []
+    interrupted = [span for span in spans if span["attributes"].get("agentlog.outcome") == "interrupted"]
+    assert len(interrupted) >= 3
+    assert all(span["end_time_ns"] >= span["start_time_ns"] for span in spans)
 
 
 def _check_trace(root: Path, told: list[dict[str, Any]]) -> None:
