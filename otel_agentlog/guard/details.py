@@ -46,7 +46,7 @@ def error_details(error: BaseException, **context: Any) -> ErrorDetails:
     """All that is known about an exception; ``context`` is put beside its own. Raises nothing, records nothing."""
     cause = cause_of(error)
     record = recorder()
-    own = error.__dict__.get("context") if isinstance(error, AgentlogError) else None
+    own = object.__getattribute__(error, "__dict__").get("context") if issubclass(type(error), AgentlogError) else None
     gathered = {**(own if isinstance(own, dict) else {}), **context}
     cleaned = record.clean_value(gathered)
     return ErrorDetails(

@@ -45,11 +45,11 @@ class Plan:
         Never: what is no `Exception` (`KeyboardInterrupt`, `SystemExit`, `GeneratorExit`, asyncio's cancellation), the end of an
         iterator, and errors that stand for a cancellation.
         """
-        if not isinstance(error, Exception) or isinstance(error, _CONTROL_FLOW):
+        # Of the class, not with isinstance: that reads __class__, and an exception's class may raise at any attribute.
+        kind = type(error)
+        if not issubclass(kind, Exception) or issubclass(kind, _CONTROL_FLOW):
             return False
-        if getattr(type(error), "agentlog_outcome", None) is Outcome.CANCELLED:
-            return False
-        return isinstance(error, self.errors)
+        return getattr(kind, "agentlog_outcome", None) is not Outcome.CANCELLED and issubclass(kind, self.errors)
 
     def settle(self, error: BaseException, where: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Verdict:
         """Go through the plan."""

@@ -117,7 +117,7 @@ def format_error_for_user(
         error_type: one of `USER_ERROR_TYPES`; any other word gives the general text. Default: derived from the exception.
         error_id: the id to show, eight of ``0-9a-z``; anything else is not shown. Default: the exception's, if it has one.
     """
-    given = error_or_message if isinstance(error_or_message, BaseException) else None
+    given = error_or_message if issubclass(type(error_or_message), BaseException) else None
     kind = _type_of(given) if error_type is None else error_type
     shown = _shown(error_id if error_id is not None or given is None else _known_id(given))
     text = _TEXTS.get(kind, _OTHER) if isinstance(kind, str) else _OTHER
@@ -142,12 +142,13 @@ def log_and_format_error(
     Returns:
         The error id, the same in the log, the folder, the span and the message; and the message, as Markdown.
     """
-    found = error if isinstance(error, BaseException) else AgentlogError(str(error), context=context)
+    found = error if issubclass(type(error), BaseException) else AgentlogError(error)
+    assert isinstance(found, BaseException)
     identity = assign_error_id(found)
     kind = error_type if isinstance(error_type, str) else _type_of(found)
     data: dict[str, Any] = {"error_id": identity, "error_type": kind, "category": categorize(found).value}
-    if context:
-        data["context"] = dict(context)
+    if context is not None:
+        data["context"] = context
     try:
         _log(logger, found, data)
     except Exception:  # noqa: BLE001, S110 - a logger of the user's; the user in the chat gets an answer all the same
@@ -169,13 +170,15 @@ def _known_id(error: BaseException) -> str | None:
 
 
 def _shown(identity: object) -> str | None:
-    return identity if isinstance(identity, str) and _ID.fullmatch(identity) else None
+    # The match, not what was given: that may be of a class of its own, which formats itself as it likes.
+    found = _ID.fullmatch(identity) if isinstance(identity, str) else None
+    return None if found is None else found[0]
 
 
 def _type_of(error: BaseException | None) -> str:
     if error is None:
         return "other"
-    if isinstance(error, ConfigurationError):
+    if issubclass(type(error), ConfigurationError):
         return "config_error"
     cause = cause_of(error)
     by_cause = next((kind for name, kind in _BY_CAUSE.items() if CAUSES[name] is cause), None)

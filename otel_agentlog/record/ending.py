@@ -7,7 +7,7 @@ import builtins
 import concurrent.futures
 import subprocess
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from otel_agentlog.errors import AgentlogError, StateError, TaskCancelled
 from otel_agentlog.model import Outcome
@@ -34,11 +34,11 @@ def judge(error: BaseException | None) -> tuple[Outcome, str | None]:
     """The outcome an exception stands for, and the reason to note."""
     if error is None:
         return Outcome.COMPLETED, None
-    if isinstance(error, (asyncio.CancelledError, concurrent.futures.CancelledError)):
+    if _is(error, (asyncio.CancelledError, concurrent.futures.CancelledError)):
         return Outcome.CANCELLED, type(error).__name__
-    if isinstance(error, GeneratorExit):
+    if _is(error, GeneratorExit):
         return Outcome.CANCELLED, "abandoned"
-    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+    if _is(error, (KeyboardInterrupt, SystemExit)):
         return Outcome.INTERRUPTED, type(error).__name__
     if (cancelled := _cancelled_in(error)) is not None:
         return Outcome.CANCELLED, cancelled.reason
@@ -50,12 +50,17 @@ def judge(error: BaseException | None) -> tuple[Outcome, str | None]:
     return Outcome.FAILED, None
 
 
+def _is(error: BaseException, kinds: type | tuple[type, ...]) -> bool:
+    # Not isinstance: that reads __class__, and an exception's class may raise at any attribute.
+    return issubclass(type(error), kinds)
+
+
 def _cancelled_in(error: BaseException) -> TaskCancelled | None:
     """The cancellation that an exception is, or that is all there is in a group of them."""
-    if isinstance(error, TaskCancelled):
-        return error
+    if _is(error, TaskCancelled):
+        return cast(TaskCancelled, error)
     # Only groups of Python's own (3.11): asking any exception for an attribute runs code of its class, which may raise.
-    if not isinstance(error, getattr(builtins, "BaseExceptionGroup", ())):
+    if not _is(error, getattr(builtins, "BaseExceptionGroup", ())):
         return None
     inside: tuple[BaseException, ...] = error.exceptions  # type: ignore[attr-defined]  # of groups, which 3.10 has not
     found = [_cancelled_in(each) for each in inside if isinstance(each, BaseException)]
@@ -65,7 +70,7 @@ def _cancelled_in(error: BaseException) -> TaskCancelled | None:
 def _is_timeout(error: BaseException) -> bool:
     # HTTP clients have timeouts of their own that are not TimeoutError: httpx.ReadTimeout, openai.APITimeoutError …
     name = type(error).__name__
-    return isinstance(error, _TIMEOUTS) or name.endswith(("Timeout", "TimeoutError", "TimeoutException"))
+    return _is(error, _TIMEOUTS) or name.endswith(("Timeout", "TimeoutError", "TimeoutException"))
 
 
 def outcome_of(value: Outcome | str) -> Outcome:
@@ -117,7 +122,9 @@ def describe(error: BaseException, trace_id: int, record: Recorder) -> dict[str,
 
 
 def _context_of(error: BaseException) -> dict[str, Any]:
-    given = error.__dict__.get("context") if isinstance(error, AgentlogError) else None
+    if not _is(error, AgentlogError):
+        return {}
+    given = object.__getattribute__(error, "__dict__").get("context")
     return dict(given) if isinstance(given, dict) else {}
 
 

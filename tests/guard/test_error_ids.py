@@ -6,9 +6,11 @@ import math
 import multiprocessing
 import pickle
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,18 +69,37 @@ class Stubborn(Exception):
         raise RuntimeError("no")
 
 
-def test_exceptions_that_refuse_attributes_keep_their_id(recorded: MemorySink) -> None:
-    """Frozen dataclasses and worse: one error is one record."""
-    for error in (Frozen(1), Stubborn()):
-        identity = assign_error_id(error)
-        assert agentlog.error_id(error) == assign_error_id(error) == identity
-        try:
-            with agentlog.task("t"), agentlog.step("s"):
-                raise error
-        except (Frozen, Stubborn):
-            pass
-        ids = {line["exception"]["error_id"] for line in recorded.ends()[-2:]}
-        assert ids == {identity}
+class Hostile(Exception):
+    """Raises whatever it is asked, its class and its text included."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise ZeroDivisionError(name)
+
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("make", [lambda: Frozen(1), Stubborn, Hostile])
+def test_exceptions_that_refuse_attributes_are_recorded_and_handled(recorded: MemorySink, make: Callable[[], Exception]) -> None:
+    """One error is one record; it reaches the user's code as it is, and can be handled and told."""
+    error = make()
+    kind = type(error)
+    identity = assign_error_id(error)
+    came = False
+    try:
+        with agentlog.task("t"), agentlog.step("s"):
+            raise error
+    except kind:
+        came = True
+    with agentlog.handle_errors(fallback=1, errors=(KeyError, kind)) as handled:
+        raise error
+    told, message = agentlog.log_and_format_error(error)
+
+    assert came
+    assert handled.result == 1
+    assert f"`{told}`" in message
+    ids = {line["exception"]["error_id"] for line in recorded.lines if "exception" in line}
+    assert ids == {identity} == {told, agentlog.error_id(error)}
 
 
 def test_an_error_takes_its_id_to_another_process() -> None:
