@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Generator, Iterator
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from otel_agentlog.model import State
@@ -26,8 +27,8 @@ _told = False
 class Checkpoints(Operation):
     """What a task has to do with being controlled; `Task` is the only one."""
 
-    _joins_paused: bool | None = None
-    """For a further process at work on a task: whether the task was paused when it came."""
+    _joins = False
+    """Whether this is a further process at work on a task that another one runs."""
 
     def start(self: Self) -> Self:
         """Begin, without becoming current; for work whose start and end are not in one block.
@@ -37,8 +38,8 @@ class Checkpoints(Operation):
         """
         super().start()
         control = self._own_control
-        if control is not None and self._joins_paused is not None:
-            control.join(paused=self._joins_paused)
+        if control is not None and self._joins:
+            control.join()
         return self
 
     @property
@@ -97,13 +98,14 @@ class Checkpoints(Operation):
 
     def _move_and_tell(self, to: State, action: str, reason: str | None, allowed_from: State | None) -> None:
         control = self._own_control
-        if control is not None and self.state is to and to in control.settled_by_request:
-            control.settled_by_request.discard(to)
-            return
-        before = self._move(to, allowed_from)
-        if control is not None:
-            control.settled_by_request.clear()
-        self.point(state_line(self.name, before, to, action, reason))
+        with control.in_turn() if control is not None else nullcontext():
+            settled = control.settled_by_request if control is not None else set()
+            if self.state is to and to in settled:
+                settled.discard(to)
+                return
+            before = self._move(to, allowed_from)
+            settled.clear()
+            self.point(state_line(self.name, before, to, action, reason))
 
 
 class _Done:
@@ -207,10 +209,7 @@ def _pause(chain: list[Control]) -> bool:
         task = each.task
         if _holds(each):
             holder = each
-            asked, each.wanted = each.wanted, None
-            if asked is not None:
-                each.settled_by_request.add(State.PAUSED)
-                each.move(State.PAUSED, "task_paused", asked)
+            each.begin_pause()
         elif holder is not None and task is not None and task.state is State.RUNNING:
             above, each.paused_with = holder.task, holder
             each.move(State.PAUSED, "task_paused", None, with_task=above.task_id if above is not None else "")

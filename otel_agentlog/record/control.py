@@ -11,12 +11,14 @@ import threading
 import time
 import weakref
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from otel_agentlog.errors import StateError, TaskCancelled
 from otel_agentlog.model import ControlRequest, State
 from otel_agentlog.record.content import state_line
 from otel_agentlog.record.context import current
+from otel_agentlog.record.control_words import COMPONENT, event, request_event, who
 
 if TYPE_CHECKING:
     from otel_agentlog.record.checkpoints import Checkpoints
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.05
 """Shortest time between two looks at whether anything was asked, in seconds."""
 
-COMPONENT = "user_interaction"
+_LONGEST_TURN_S = 1.0
 
 
 class Found(Protocol):
@@ -41,7 +43,7 @@ class Source(Protocol):
 
     def changed(self) -> bool: ...
     def new(self) -> Found: ...
-    def history(self) -> tuple[Collection[str], Collection[str]]: ...
+    def history(self) -> tuple[Collection[str], Collection[str], Collection[str]]: ...
 
 
 class Control:
@@ -68,7 +70,7 @@ class Control:
         """Whether an earlier process may have dealt with some of the requests."""
         self.not_before = ""
         """Timestamp before which requests were for an earlier task of the same id."""
-        self._history: tuple[Collection[str], Collection[str]] | None = None
+        self._history: tuple[Collection[str], Collection[str], Collection[str]] | None = None
         self._is_renewed = False
 
     @property
@@ -106,25 +108,34 @@ class Control:
             return
         self.next_look = moment + LOOK_EVERY_S
         task = self.task
-        if task is None or not self._enter():
+        if task is None:
             return
         try:
-            if self._source.changed():
-                self._take(task, self._source.new())
+            with self.in_turn():
+                if self._source.changed():
+                    self._take(task, self._source.new())
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             task.failed_to_record(error)
-        finally:
-            self._turn.release()
 
     def _enter(self) -> bool:
         if self.is_elsewhere and not self._is_renewed:
             # Another thread of the parent may have held it.
             self._turn, self._is_renewed = threading.RLock(), True
-        return self._turn.acquire(blocking=False)
+        return self._turn.acquire(timeout=_LONGEST_TURN_S)
+
+    @contextmanager
+    def in_turn(self) -> Iterator[None]:
+        """A block in which no other thread moves the task, so that lines stand in the order of its states."""
+        held = self._enter()
+        try:
+            yield
+        finally:
+            if held:
+                self._turn.release()
 
     def _take(self, task: Checkpoints, found: Found) -> None:
         for why in found.refused:
-            self._tell(task, "control_request_refused", f"refused a request: {why}", level="WARNING")
+            task.point(event("control_request_refused", f"refused a request: {why}", level="WARNING"))
         for asked in found.requests:
             if self.not_before and asked.timestamp < self.not_before:
                 continue
@@ -133,8 +144,8 @@ class Control:
             else:
                 self._obey(task, asked)
 
-    def _known(self) -> tuple[Collection[str], Collection[str]]:
-        """What earlier processes have dealt with; looked up when something was asked, as nearly always nothing was."""
+    def _known(self) -> tuple[Collection[str], Collection[str], Collection[str]]:
+        """What others have dealt with; looked up when something was asked, as nearly always nothing was."""
         if self._history is None:
             self._history = self._source.history()
         return self._history
@@ -146,19 +157,22 @@ class Control:
         elif asked.request == "cancel" and self.cancel is None:
             self.cancel = asked
 
-    def join(self, *, paused: bool) -> None:
+    def join(self) -> None:
         """Begin beside others who deal with what stands there already; what holds them holds us too. Never raises."""
-        last: ControlRequest | None = None
         try:
-            for asked in self._source.new().requests if self._source.changed() else ():
-                if asked.request in ("pause", "resume"):
-                    last = asked
-                else:
-                    self._remember(asked)
+            self._join(self._source.new().requests if self._source.changed() else ())
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             if (task := self.task) is not None:
                 task.failed_to_record(error)
-        if paused and last is not None and last.request == "pause":
+
+    def _join(self, requests: Sequence[ControlRequest]) -> None:
+        last: ControlRequest | None = None
+        for asked in requests:
+            if asked.request in ("pause", "resume"):
+                last = asked
+            else:
+                self._remember(asked)
+        if last is not None and last.request == "pause" and last.request_id not in self._known()[2]:
             self.wanted = last
 
     # -- obeying ----------------------------------------------------------------------------------------------------------
@@ -167,15 +181,17 @@ class Control:
         if asked.request == "pause":
             changes = self.wanted is None and self.cancel is None and task.state is State.RUNNING
             self.wanted = asked if changes else self.wanted
-            self._tell_request(task, "execution_pause_requested", asked, "paused at the next checkpoint" if changes else None)
+            task.point(request_event("execution_pause_requested", asked, "paused at the next checkpoint" if changes else None))
         elif asked.request == "resume":
             self._resume(task, asked)
         elif asked.request == "cancel":
             changes = self.cancel is None or (asked.terminate_tools and not self.cancel.terminate_tools)
             self.cancel = asked if changes else self.cancel
-            self._tell_request(task, "execution_cancel_requested", asked, "cancelled at the next checkpoint" if changes else None)
+            task.point(
+                request_event("execution_cancel_requested", asked, "cancelled at the next checkpoint" if changes else None)
+            )
         else:
-            self._tell_request(task, "context_added_by_user", asked, "added")
+            task.point(request_event("context_added_by_user", asked, "added"))
             task.user(asked.text, request_id=asked.request_id, source=asked.source)
             self._add(asked, unread=True)
 
@@ -189,14 +205,23 @@ class Control:
         effect = "the pause had not begun" if pending is not None else None
         if task.state is State.PAUSED and self.paused_with is None:
             effect = "resumed"
-        self._tell_request(task, "execution_resume_requested", asked, effect)
+        task.point(request_event("execution_resume_requested", asked, effect))
         if effect == "resumed":
             self.settled_by_request.add(State.RUNNING)
             self.move(State.RUNNING, "task_resumed", asked)
 
+    def begin_pause(self) -> None:
+        """Move to paused, if that was asked for and no other thread has done it."""
+        with self.in_turn():
+            asked = self.wanted
+            if asked is not None:
+                self.settled_by_request.add(State.PAUSED)
+                self.move(State.PAUSED, "task_paused", asked)
+                self.wanted = None
+
     def move(self, to: State, action: str, because: ControlRequest | None, *, with_task: str = "") -> None:
         """Bring the task's state to what was asked for, and say so."""
-        with self._turn:
+        with self.in_turn():
             task = self.task
             if task is not None:
                 self._move(task, to, action, because, with_task)
@@ -205,14 +230,14 @@ class Control:
         details = {"request_id": because.request_id} if because is not None else {}
         if self.is_elsewhere:
             task.state = to
-            self._tell(task, action.replace("task", "process"), f"process {os.getpid()}: {to}", **details)
+            task.point(event(action.replace("task", "process"), f"process {os.getpid()}: {to}", **details))
             return
         try:
             before = task._move(to)
         except StateError:
             # It has ended, or its own code was faster.
-            if task.state is to:
-                self._tell(task, action, f"{task.name}: {to} already", **details)
+            if task.state is to and because is not None:
+                task.point(event(action, f"{task.name}: {to} already", **details))
             return
         reason = f"with task {with_task}" if with_task else because.reason if because is not None else None
         line = state_line(task.name, before, to, action, reason)
@@ -220,12 +245,12 @@ class Control:
 
     def take_texts(self) -> list[str]:
         """The texts that were not handed out before, oldest first; that they were is recorded."""
-        with self._turn:
+        with self.in_turn():
             taken, self._unread = self._unread, []
         task = self.task
         if taken and task is not None:
             ids = [asked.request_id for asked in taken]
-            self._tell(task, "context_taken_up", f"context taken up by the agent: {len(ids)}", request_ids=ids)
+            task.point(event("context_taken_up", f"context taken up by the agent: {len(ids)}", request_ids=ids))
         return [asked.text for asked in taken]
 
     @property
@@ -238,40 +263,16 @@ class Control:
         asked = next((each.cancel for each in self.chain() if each.cancel is not None), None)
         task = self.task
         if task is not None and asked is not None:
-            self._tell(task, "tool_terminated", "a running tool is ended, as the task was cancelled", request_id=asked.request_id)
+            task.point(
+                event("tool_terminated", "a running tool is ended, as the task was cancelled", request_id=asked.request_id)
+            )
 
     def cancelled(self) -> TaskCancelled | None:
         """What a checkpoint raises, if this task was cancelled and has not ended."""
         asked, task = self.cancel, self.task
         if asked is None or task is None:
             return None
-        return TaskCancelled(task.task_id, request_id=asked.request_id, reason=asked.reason or f"cancelled by {_who(asked)}")
-
-    # -- saying -----------------------------------------------------------------------------------------------------------
-
-    def _tell_request(self, task: Checkpoints, action: str, asked: ControlRequest, effect: str | None) -> None:
-        details: dict[str, Any] = {"request_id": asked.request_id, "source": asked.source, "requested_by": asked.requested_by}
-        details["effect"] = effect or "none"
-        details["requested_at"] = asked.timestamp
-        if asked.terminate_tools:
-            details["terminate_tools"] = True
-        if asked.text:
-            details["characters"] = len(asked.text)
-        what = "context added" if asked.request == "context" else f"{asked.request} requested"
-        nothing = "" if effect else ": nothing to do"
-        self._tell(task, action, f"{what} by {_who(asked)}{nothing}", reason=asked.reason, **details)
-
-    def _tell(
-        self, task: Checkpoints, action: str, message: str, *, level: str = "INFO", reason: str | None = None, **details: Any
-    ) -> None:
-        line: dict[str, Any] = {"type": "event", "level": level, "component": COMPONENT, "action": action, "message": message}
-        if reason is not None:
-            line["reason"] = reason
-        task.point({**line, **({"details": details} if details else {})})
-
-
-def _who(asked: ControlRequest) -> str:
-    return f"{asked.requested_by} ({asked.source})"
+        return TaskCancelled(task.task_id, request_id=asked.request_id, reason=asked.reason or f"cancelled by {who(asked)}")
 
 
 def control_here() -> Control | None:

@@ -197,7 +197,7 @@ class Task(Checkpoints):
         control = self.task.control = control_of(self, self._recorder.open_control(self.task), None)
         if control is not None:
             control.continues = begins
-            self._joins_paused = None if begins else status == State.PAUSED.value
+            self._joins = not begins
         for ours, theirs in (
             ("agent", "assigned_agent"),
             ("agent_type",) * 2,

@@ -78,13 +78,14 @@ class ControlFile:
             found.refused.append(str(error))
         return found
 
-    def history(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Which requests an earlier process has dealt with, by its own lines: the ids of all, and of texts the agent took."""
+    def history(self) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+        """What others have dealt with, by their own lines: ids of all such requests, of texts the agent took, of pauses that
+        are over."""
         folder, history = self._folder(), _History()
         for line in TaskReader(folder).events() if folder is not None else ():
-            if line.get("component") == "user_interaction":
+            if line.get("type") in ("event", "state"):
                 history.add(text(line, "action"), mapping(line, "details"))
-        return frozenset(history.seen - history.waiting), frozenset(history.taken)
+        return frozenset(history.seen - history.waiting), frozenset(history.taken), frozenset(history.over)
 
     # -- inside -----------------------------------------------------------------------------------------------------------
 
@@ -151,17 +152,28 @@ class ControlFile:
         del found.refused[_MAX_REFUSALS:]
 
 
+_ACTIONS = frozenset(
+    {"execution_pause_requested", "execution_resume_requested", "execution_cancel_requested", "context_added_by_user"}
+    | {"task_paused", "process_paused", "task_resumed", "process_resumed", "context_taken_up"}
+)
+
+
 class _History:
     """What became of requests, by the lines of those who met them."""
 
     def __init__(self) -> None:
         self.seen: set[str] = set()
         self.taken: set[str] = set()
+        self.over: set[str] = set()
         self.waiting: set[str] = set()
         """Pauses that were met and had not begun when the process died: they are still to come."""
 
     def add(self, action: str | None, details: Mapping[str, Any]) -> None:
+        if action not in _ACTIONS:
+            return
         request_id = text(details, "request_id")
+        if action in ("task_resumed", "execution_resume_requested"):
+            self.over |= self.seen
         if request_id is not None:
             self.seen.add(request_id)
         if action == "execution_pause_requested" and request_id is not None and details.get("effect") != "none":
