@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from otel_agentlog.query.filters import Filter
     from otel_agentlog.query.groups import Group
     from otel_agentlog.query.lines import LineStream
+    from otel_agentlog.query.matches import Match, matches
     from otel_agentlog.query.naming import LAST, resolve
     from otel_agentlog.query.percentiles import Percentiles
     from otel_agentlog.query.questions import GROUPS, Bucket, Overview, Page, Statistics, overview, search, statistics, timeline
@@ -43,6 +44,7 @@ __all__ = [
     "FoundError",
     "Group",
     "LineStream",
+    "Match",
     "Observation",
     "Overview",
     "Page",
@@ -57,6 +59,7 @@ __all__ = [
     "differences",
     "find_errors",
     "find_rows",
+    "matches",
     "observations",
     "overview",
     "report",
@@ -77,11 +80,12 @@ load_when_used(
         "alert_observations": ("observations", "says_something"),
         "alert_rules": ("RULES", "Rule", "changed", "rules_from"),
         "alerts": ("Alert", "Observation", "Watch"),
-        "errors": ("FoundError", "find_errors"),
         "differences": ("Differences", "Figure", "Part", "differences"),
+        "errors": ("FoundError", "find_errors"),
         "filters": ("Filter",),
         "groups": ("Group",),
         "lines": ("LineStream",),
+        "matches": ("Match", "matches"),
         "naming": ("LAST", "resolve"),
         "percentiles": ("Percentiles",),
         "questions": ("Bucket", "GROUPS", "Overview", "Page", "Statistics", "overview", "search", "statistics", "timeline"),

@@ -18,10 +18,11 @@ class Percentiles:
     p99: float | None = None
     average: float | None = None
     maximum: float | None = None
+    total: float | None = None
 
     def as_json(self) -> dict[str, float | None]:
         """By name."""
-        return {name: getattr(self, name) for name in ("p50", "p90", "p95", "p99", "average", "maximum")}
+        return {name: getattr(self, name) for name in ("p50", "p90", "p95", "p99", "average", "maximum", "total")}
 
 
 def percentiles_of(durations_us: Sequence[int]) -> Percentiles:
@@ -31,7 +32,9 @@ def percentiles_of(durations_us: Sequence[int]) -> Percentiles:
     if not known:
         return Percentiles()
     p50, p90, p95, p99 = (_in_seconds(known[max(0, -(-len(known) * percent // 100) - 1)]) for percent in (50, 90, 95, 99))
-    return Percentiles(p50, p90, p95, p99, average=round(sum(known) / len(known) / _US_PER_S, 6), maximum=_in_seconds(known[-1]))
+    total = sum(known)
+    average = round(total / len(known) / _US_PER_S, 6)
+    return Percentiles(p50, p90, p95, p99, average=average, maximum=_in_seconds(known[-1]), total=_in_seconds(total))
 
 
 def _first_known(ordered: Sequence[int]) -> int:

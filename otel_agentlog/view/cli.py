@@ -37,11 +37,17 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "ls": Command("otel_agentlog.view.cli_ls", "list tasks, newest first"),
+    "search": Command("otel_agentlog.view.cli_search", "find words in tasks, and the lines that say them"),
+    "stats": Command("otel_agentlog.view.cli_stats", "count tasks: how they ended, how long they took, what they spent"),
+    "cost": Command("otel_agentlog.view.cli_cost", "sum up what AI calls cost, by model or otherwise"),
+    "top": Command("otel_agentlog.view.cli_top", "name the agents, tools and models that do, spend or fail most"),
+    "metrics": Command("otel_agentlog.view.cli_metrics", "report a period, or how it stands now; also as Prometheus text"),
     "show": Command("otel_agentlog.view.cli_show", "show one task: what happened, for how long, at what cost"),
     "tail": Command("otel_agentlog.view.cli_tail", "print a task's lines as people read them, or follow them live"),
     "errors": Command("otel_agentlog.view.cli_errors", "find errors, by id or by kind, and how they were handled"),
     "alerts": Command("otel_agentlog.view.cli_alerts", "tell what is too much: errors, durations, cost …; also as it happens"),
     "diff": Command("otel_agentlog.view.cli_diff", "tell what differs between two tasks"),
+    "export": Command("otel_agentlog.view.cli_export", "hand tasks on: OTLP JSON lines, CSV, JSON lines or one HTML page"),
     "validate": Command("otel_agentlog.view.cli_validate", "check task folders against the format"),
     "ship": Command("otel_agentlog.view.cli_ship", "send to the collector what it has not got"),
     "pause": Command("otel_agentlog.view.cli_control", "pause a running task at its next checkpoint"),

@@ -1,15 +1,16 @@
-"""``agentlog ls``: tasks, newest first."""
+"""``agentlog ls``: tasks, newest first, or those that are asked for."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from otel_agentlog.query import UNSUCCESSFUL, Found, TaskRow, find_rows
+from otel_agentlog.query import ORDERS, Filter, Page, TaskRow, search
 from otel_agentlog.view import human, words
-from otel_agentlog.view.cli_frame import Setting, print_json, statuses
+from otel_agentlog.view.asking import filter_arguments, filter_of, reading, whole
+from otel_agentlog.view.cli_frame import Setting, print_json
 from otel_agentlog.view.screen import Glyphs, Piece, Screen
 from otel_agentlog.view.table import Column, lay_out
 from otel_agentlog.view.text import safe
@@ -20,47 +21,42 @@ DEFAULT_LIMIT = 30
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.add_argument(
-        "--failed", action="store_true", help="only tasks that did not do their job: failed, timed out or interrupted"
+        "--limit", type=whole, default=DEFAULT_LIMIT, metavar="N", help=f"show at most N tasks (default {DEFAULT_LIMIT}, 0: all)"
     )
     parser.add_argument(
-        "--status", type=statuses, default=frozenset(), metavar="S", help="only tasks in these states, separated by commas"
+        "--order", choices=tuple(ORDERS), default="newest", metavar="ORDER", help=f"what comes first: {', '.join(ORDERS)}"
     )
-    parser.add_argument(
-        "--limit", type=_limit, default=DEFAULT_LIMIT, metavar="N", help=f"show at most N tasks (default {DEFAULT_LIMIT}, 0: all)"
-    )
+    filter_arguments(parser)
 
 
 def run(options: argparse.Namespace, setting: Setting) -> int:
     """List the tasks below the root."""
-    wanted: Collection[str] = options.status | (UNSUCCESSFUL if options.failed else frozenset())
-    found = find_rows(setting.root, statuses=wanted, limit=options.limit or None)
+    wanted = filter_of(options)
+    with reading() as progress:
+        found = search(setting.root, wanted, order=options.order, limit=options.limit or None, progress=progress)
     if options.json:
         print_json(_as_json(setting.root, found))
     elif not found.rows:
         _tell_empty(setting, found, wanted)
     else:
         screen = setting.screen()
-        screen.lines(lay_out(_columns(_grouped(found.rows), screen), screen.columns, screen.glyphs.ellipsis))
+        rows = _grouped(found.rows) if options.order == "newest" else [(row, 0) for row in found.rows]
+        screen.lines(lay_out(_columns(rows, screen), screen.columns, screen.glyphs.ellipsis))
         if len(found.rows) < found.matching:
             screen.line(Piece(f"{len(found.rows)} of {found.matching:,} tasks; --limit 0 shows all", "dim"))
     return 0
 
 
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"expected a number of tasks, found {text!r}")
-    return int(text)
-
-
-def _as_json(root: Path, found: Found) -> dict[str, Any]:
+def _as_json(root: Path, found: Page) -> dict[str, Any]:
     return {"root": str(root), "matching": found.matching, "tasks": [row.as_json() for row in found.rows]}
 
 
-def _tell_empty(setting: Setting, found: Found, wanted: Collection[str]) -> None:
+def _tell_empty(setting: Setting, found: Page, wanted: Filter) -> None:
     screen = setting.screen()
     root = safe(str(setting.root))
     if found.tasks:
-        standing = " or ".join(sorted(map(words.state_word, wanted)))
+        only_states = wanted == Filter(statuses=wanted.statuses, failed=wanted.failed)
+        standing = " or ".join(sorted(map(words.state_word, wanted.wanted))) if only_states else "like that"
         screen.line(f"None of the {human.count(found.tasks, 'task')} below {root} is {standing}.")
         return
     screen.line(f"No tasks below {root}{'' if setting.root.is_dir() else ' (there is no such folder yet)'}.")
