@@ -141,6 +141,7 @@ __all__ = [
     "ai_call",
     "bind",
     "categorize",
+    "checkpoint",
     "command",
     "configure",
     "current_operation",

@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from otel_agentlog.errors import AgentlogError, ConfigurationError
 from otel_agentlog.guard.categories import categorize, cause_of
@@ -117,7 +117,7 @@ def format_error_for_user(
         error_type: one of `USER_ERROR_TYPES`; any other word gives the general text. Default: derived from the exception.
         error_id: the id to show, eight of ``0-9a-z``; anything else is not shown. Default: the exception's, if it has one.
     """
-    given = error_or_message if issubclass(type(error_or_message), BaseException) else None
+    given = _exception(error_or_message)
     kind = _type_of(given) if error_type is None else error_type
     shown = _shown(error_id if error_id is not None or given is None else _known_id(given))
     text = _TEXTS.get(kind, _OTHER) if isinstance(kind, str) else _OTHER
@@ -142,8 +142,8 @@ def log_and_format_error(
     Returns:
         The error id, the same in the log, the folder, the span and the message; and the message, as Markdown.
     """
-    found = error if issubclass(type(error), BaseException) else AgentlogError(error)
-    assert isinstance(found, BaseException)
+    given = _exception(error)
+    found = AgentlogError(error) if given is None else given
     identity = assign_error_id(found)
     kind = error_type if isinstance(error_type, str) else _type_of(found)
     data: dict[str, Any] = {"error_id": identity, "error_type": kind, "category": categorize(found).value}
@@ -163,6 +163,11 @@ def _log(logger: AgentLogger | logging.Logger | None, error: BaseException, data
     else:
         own = get_logger("otel_agentlog.errors") if logger is None else logger
         own.error(message, exc_info=error, stacklevel=_TO_CALLER, **data)
+
+
+def _exception(value: object) -> BaseException | None:
+    # By the class, as isinstance reads __class__, which is an exception's own code.
+    return cast(BaseException, value) if issubclass(type(value), BaseException) else None
 
 
 def _known_id(error: BaseException) -> str | None:
