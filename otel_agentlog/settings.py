@@ -82,6 +82,8 @@ class Settings(Sending):
     """Whether records of stdlib ``logging`` are recorded too, by a handler added to the root logger."""
     propagate_threads: bool = _setting(True, "AGENTLOG_PROPAGATE_THREADS", read=values.flag)
     """Whether new threads and thread pools continue the context they were started in."""
+    resource_interval_s: float = _setting(0.2, "AGENTLOG_RESOURCE_INTERVAL", read=values.number(0))
+    """Seconds between two looks at the memory of tasks and tool runs that are under way; 0: their resources are not measured."""
     redaction_keys: Sequence[str] = _setting((), "AGENTLOG_REDACTION_KEYS", read=values.texts)
     """Further keys whose values are secret."""
     redaction_patterns: Sequence[str] = _setting((), read=values.texts)

@@ -37,6 +37,7 @@ from otel_agentlog.record.logs import AgentLogger, get_logger
 from otel_agentlog.record.logs_install import install_stdlib, uninstall_stdlib
 from otel_agentlog.record.logs_levels import configure_logs
 from otel_agentlog.record.logs_structlog import add_ids, record_event, seed_json
+from otel_agentlog.record.measuring import Measuring
 from otel_agentlog.record.operation import Operation
 from otel_agentlog.record.pricing import PriceTable
 from otel_agentlog.record.recorder import Recorder, recorder, use
@@ -58,6 +59,7 @@ __all__ = [
     "Binding",
     "Cleaner",
     "Control",
+    "Measuring",
     "Operation",
     "PriceTable",
     "Recorder",

@@ -16,7 +16,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, format_span_id, format_trace
 
 from otel_agentlog.errors import StateError
 from otel_agentlog.model import LEGAL_MOVES, Envelope, Line, Outcome, State, TaskRef, timestamp
-from otel_agentlog.record import exits
+from otel_agentlog.record import exits, measuring
 from otel_agentlog.record.context import (
     Place,
     bound_attributes,
@@ -59,6 +59,7 @@ class Operation:
         self._attached: Context | None = None
         self._error: BaseException | None = None
         self.sent: Mapping[str, Any] = {}
+        self._meter: measuring.Meter | None = None
         self._tokens = [None]
         """Popped by the one caller that may end this operation; popping a list is atomic."""
 
@@ -220,6 +221,7 @@ class Operation:
         self.outer = self._settle(context, operation_in(context))
         # Anew: what was begun while settling, such as a queue pickup, lies around this.
         self.start_ns, self._monotonic_start = record.clock(), record.monotonic()
+        self._meter = measuring.begin(self.kind, record)
         line = self._line("start", self.start_ns, "INFO", self.kind.started, State.PENDING, State.RUNNING, self._start_fields())
         envelope = record.clean(line, self._start_payload())
         open_span(self, record, envelope)
@@ -283,6 +285,7 @@ class Operation:
         if error is not None and is_error(outcome):
             fields["exception"] = describe(error, self.span.get_span_context().trace_id, record)
         fields.update(self._end_fields(outcome))
+        measuring.add_figures(self.kind, self._meter, fields["details"], record)
         if events := foreign_events(self.span):
             fields["events"] = events
         foreign = foreign_attributes(self.span, self.sent)

@@ -21,6 +21,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, T
 from otel_agentlog.model import Envelope, Line, Processor, Sink, TaskRef, count_items, timestamp
 from otel_agentlog.record.content import Guard
 from otel_agentlog.record.control import Source
+from otel_agentlog.record.measuring import Measuring
 from otel_agentlog.tagged import untagged
 
 WARNING_INTERVAL_S = 60.0
@@ -88,6 +89,7 @@ class Recorder:
         count_items: Callable[[Line], int] = lambda line: count_items(line, "off"),
         find_task: Callable[[str], Mapping[str, Any]] = lambda task_id: {},
         find_input: Callable[[str], Any] = lambda task_id: None,
+        measuring: Measuring | None = None,
         open_control: Callable[[TaskRef], Source | None] = lambda task: None,
     ) -> None:
         self.tracer = tracer or trace.get_tracer("otel_agentlog")
@@ -100,6 +102,8 @@ class Recorder:
         self._preload = preload
         self.new_guard = new_guard
         """Makes what redacts a stream of text."""
+        self.measuring = measuring
+        """What measures the resources that tasks and tool runs use; ``None``: nothing is measured."""
         self._count_items = count_items
         self.find_input = find_input
         """What a task was asked, from ``01-input.json``."""

@@ -109,6 +109,8 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
     leave_signals()
     wired.recovery.stop()
     wired.upkeep.stop()
+    if wired.measuring is not None:
+        wired.measuring.stop()
     uninstall_stdlib()
     unpropagate()
     configure_logs()

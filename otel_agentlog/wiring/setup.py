@@ -11,7 +11,7 @@ from otel_agentlog.export import Telemetry
 from otel_agentlog.guard import classify
 from otel_agentlog.model import Line, Sink
 from otel_agentlog.query import Alert, rules_from
-from otel_agentlog.record import Cleaner, PriceTable, Recorder, StreamGuard, adopt, console_sink
+from otel_agentlog.record import Cleaner, Measuring, PriceTable, Recorder, StreamGuard, adopt, console_sink
 from otel_agentlog.settings import Settings
 from otel_agentlog.store import (
     BackgroundRecovery,
@@ -76,6 +76,7 @@ class Wired:
         if console is not None:
             sinks.append(console)
         prices = PriceTable(settings.prices)
+        self.measuring = Measuring(settings.resource_interval_s) if settings.resource_interval_s else None
         self.recorder = Recorder(
             tracer=self.telemetry.tracer,
             conventions=self.telemetry.conventions,
@@ -90,6 +91,7 @@ class Wired:
             count_items=self.telemetry.count_items,
             find_task=finder(self.folders, self.telemetry.conventions.end_attributes, lambda *what: self.recorder.failed(*what)),
             find_input=self.folders.find_input,
+            measuring=self.measuring,
             open_control=ControlFile,
         )
 
