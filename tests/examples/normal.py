@@ -14,7 +14,8 @@ LEFT_OUT_TYPES = {"process"}
 """Types of lines that say something about the machine and the process only."""
 LEFT_OUT_ACTIONS = {"resource_usage_sampled"}
 """Actions of lines that come as often as time allows."""
-LEFT_OUT_KEYS = {"line", "pid", "host", "trace_flags", "scope"}
+LEFT_OUT_KEYS = {"line", "pid", "host", "trace_flags", "scope", "resources"}
+"""Keys that say something about the machine, the process or the example's layout only."""
 MEASURED = re.compile(
     r"(duration|elapsed|latency|cpu|memory|rss|disk|wall|wait|time_to_first|user_time|system_time|max_rss|peak)\w*|\w*_duration_ms"
 )
@@ -44,7 +45,7 @@ def normal_json(value: Any) -> Any:
 def _normal(value: Any) -> Any:
     if isinstance(value, dict):
         kept = {key: _of_key(key, item) for key, item in value.items() if key not in LEFT_OUT_KEYS}
-        return {key: item for key, item in kept.items() if key != "attributes" or item}
+        return {key: item for key, item in kept.items() if key not in ("attributes", "metrics") or item}
     return [_normal(item) for item in value] if isinstance(value, list) else value
 
 
