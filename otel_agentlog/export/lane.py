@@ -229,4 +229,6 @@ class Lane:
             if parcel.told is not None:
                 parcel.told([])
         self._parcels.clear()
+        # Now, not piece by piece while the interpreter ends, which would go through all of it several times.
+        self._waiting.clear()
         self.busy = None

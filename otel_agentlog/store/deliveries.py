@@ -191,14 +191,22 @@ class Deliveries:
 
     # -- writing ----------------------------------------------------------------------------------------------------------
 
-    def write(self, *, only_if_due: bool = False) -> None:
-        """Bring ``metadata.json`` of the tasks whose counts changed up to date."""
+    def write(self, *, only_if_due: bool = False, until: float = float("inf")) -> None:
+        """Bring ``metadata.json`` of the tasks whose counts changed up to date.
+
+        What there is no time for before ``until`` (monotonic) is left to the next call, or to whoever ships the task.
+        """
         if only_if_due and time.monotonic() - self._written_at < RECEIPT_INTERVAL_S:
             return
         with self._lock:
             changed, self._changed = self._changed, set()
             self._written_at = time.monotonic()
-        for home in changed:
+        while changed:
+            if time.monotonic() >= until:
+                with self._lock:
+                    self._changed |= changed
+                return
+            home = changed.pop()
             # A task that was deleted meanwhile does not come back because of its receipt.
             if not home.path.is_dir():
                 continue

@@ -112,7 +112,7 @@ class Wired:
         sent = send(max(0.0, deadline - time.monotonic()))
         # The disk had all that time too.
         synced = self.folders.flush(max(LEAST_SYNC_S, deadline - time.monotonic()))
-        return self.receipt(sent and synced)
+        return self.receipt(sent and synced, deadline + LEAST_SYNC_S)
 
     def _stop_task(self, alert: Alert) -> None:
         """Ask a task that has spent its budget to cancel, as anybody else may ask."""
@@ -132,8 +132,8 @@ class Wired:
         if said:
             _logger.log(logging.WARNING if report.dropped else logging.INFO, "%s", said)
 
-    def receipt(self, in_time: bool) -> Receipt:
-        self.deliveries.write()
+    def receipt(self, in_time: bool, until: float) -> Receipt:
+        self.deliveries.write(until=until)
         totals = self.deliveries.totals
         pending = totals["recorded"] - totals["delivered"] - totals["dropped"]
         return Receipt(pending=max(0, pending), in_time=in_time, **totals)
