@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -151,6 +151,20 @@ def test_a_full_disk_costs_no_answer(tmp_path: Path) -> None:
     assert done.stdout == "1 True\n", done.stderr
 
 
+def test_the_examples_of_the_page_run(tmp_path: Path) -> None:
+    """docs/errors.md: each block of Python as it stands there."""
+    page = (Path(__file__).parents[2] / "docs" / "errors.md").read_text()
+    env = {**environment(tmp_path), "TASK_LOGS_DIR": str(tmp_path / "tasks"), "AGENTLOG_CONSOLE": "off"}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", block], env=env, capture_output=True, text=True, timeout=TIMEOUT_S
+        )
+        assert done.returncode == 0, done.stderr
+
+    (folder,) = (tmp_path / "tasks").glob("[!.]*")
+    assert '"action":"fallback_used"' in (folder / "03-agent-output.jsonl").read_text()
+
+
 def test_the_front_door_has_the_errors() -> None:
     """Each can be raised with a message and a context, and caught as `AgentlogError`."""
     for name in ("Configuration", "Database", "Instance", "Integration", "Task", "Tmux", "Worktree"):
@@ -158,4 +172,3 @@ def test_the_front_door_has_the_errors() -> None:
         error = kind("no", context={"a": 1})
         assert isinstance(error, agentlog.AgentlogError)
         assert (str(error), error.context) == ("no", {"a": 1})
-    assert os.path.exists(Path(__file__).parents[2] / "docs" / "errors.md")
