@@ -31,7 +31,9 @@ _agentlog_tasks() {{
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
-    parser.add_argument("shell", choices=(*SHELLS, TASKS), help="the shell, or 'tasks': what may stand for TASK, one a line")
+    parser.add_argument(
+        "shell", metavar="SHELL", choices=(*SHELLS, TASKS), help="the shell, or 'tasks': what may stand for TASK, one a line"
+    )
 
 
 def run(options: argparse.Namespace, setting: Setting) -> int:

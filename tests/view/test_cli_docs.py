@@ -58,6 +58,6 @@ def test_no_option_is_documented_that_does_not_exist() -> None:
 
 def test_the_examples_are_understood() -> None:
     """Every command in the examples is one the parser takes."""
-    for line in re.findall(r"^agentlog ([^\n|#]*)", DOCS, re.MULTILINE):
+    for line in re.findall(r"^agentlog ([^\n|#>]*)", DOCS, re.MULTILINE):
         if not line.startswith(DEMO):
             make_parser().parse_args(line.split())
