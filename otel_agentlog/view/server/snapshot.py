@@ -74,7 +74,7 @@ class Lookout:
     _task: asyncio.Task[None] | None = None
     _listeners: int = 0
     _version: int = 0
-    _last: tuple[bytes, dict[str, Any]] = (b"", {})
+    _found: dict[str, Any] | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def changes(self) -> AsyncIterator[Told | None]:
@@ -82,35 +82,38 @@ class Lookout:
         limits = self.source.limits
         ends_at, seen = time.monotonic() + limits.stream_seconds, 0
         self._listeners += 1
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._look())
         try:
-            if self._version:
-                seen = self._version
-                yield Told("overview", self._last[1])
+            self._begin()
             while time.monotonic() < ends_at:
-                changed = self._changed
-                try:
-                    await asyncio.wait_for(changed.wait(), PING_SECONDS)
-                except asyncio.TimeoutError:
-                    yield None
-                if seen != self._version:
+                if self._found is not None and seen != self._version:
                     seen = self._version
-                    yield Told("overview", self._last[1])
+                    yield Told("overview", self._found)
+                    continue
+                try:
+                    await asyncio.wait_for(self._changed.wait(), PING_SECONDS)
+                except asyncio.TimeoutError:
+                    self._begin()
+                    yield None
         finally:
             self._listeners -= 1
 
+    def _begin(self) -> None:
+        """Let somebody look, unless somebody does."""
+        if self._task is None or self._task.done():
+            self._found, self._changed = None, asyncio.Event()
+            self._task = asyncio.create_task(self._look())
+
     async def _look(self) -> None:
         """Look until nobody listens any more."""
+        last = b""
         while self._listeners > 0:
             began = time.monotonic()
             found = await run_in_threadpool(overview_as_json, self.source, DEFAULT_WINDOW_S)
             encoded = json_line(found)
-            if encoded != self._last[0]:
-                self._last = (encoded, found)
+            if encoded != last:
+                last, self._found = encoded, found
                 self._version += 1
                 self._changed.set()
                 self._changed = asyncio.Event()
             took = time.monotonic() - began
             await asyncio.sleep(max(self.source.limits.overview_seconds, _PATIENCE * took))
-        self._version = 0

@@ -87,9 +87,11 @@ async def speak(socket: WebSocket, told: AsyncIterator[Told | None], slots: Slot
             await socket.accept()
             speaking = asyncio.ensure_future(_speak(socket, told, limits))
             listening = asyncio.ensure_future(_until_gone(socket))
-            await asyncio.wait({speaking, listening}, return_when=asyncio.FIRST_COMPLETED)
-            for each in (speaking, listening):
-                each.cancel()
+            try:
+                await asyncio.wait({speaking, listening}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                speaking.cancel()
+                listening.cancel()
             await asyncio.gather(speaking, listening, return_exceptions=True)
     except Problem as problem:
         await socket.close(_TRY_AGAIN_LATER, str(problem.detail)[:100])
