@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog.errors import TaskNotFoundError
-from otel_agentlog.model import Line
+from otel_agentlog.model import Line, Outcome, State
 from otel_agentlog.store import layout, streams
 from otel_agentlog.store.lines import LineReader, Skipped, parse_object
 
@@ -218,7 +218,16 @@ def follow(
             reader = read_lines(task.folder / name, offset=offset, live=True)
             yield from reader
             offset, seen = reader.offset, key
-        elif until_ended and streams.exists(task.folder, layout.FINAL_RESULT):
+        elif until_ended and _has_ended(task):
             return
         if stop.wait(poll_seconds) or not streams.is_folder(task.folder):
             return
+
+
+def _has_ended(task: TaskReader) -> bool:
+    result = task.final_result()
+    if result is None:
+        return streams.exists(task.folder, layout.FINAL_RESULT)
+    # One that was left behind, and goes on, has a result of before.
+    goes_on = (task.metadata() or {}).get("status") in (State.RUNNING.value, State.PAUSED.value)
+    return not (goes_on and result.get("outcome") == Outcome.INTERRUPTED.value)
