@@ -21,7 +21,7 @@ from typing import Any
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.guard import ErrorDetails
 from otel_agentlog.model import Component, Outcome
-from otel_agentlog.record import ToolRun, error_id, log_runner_event, tool
+from otel_agentlog.record import ToolRun, error_id, log_event, tool
 from otel_agentlog.run.commands_argv import secrets_in, shown_argv
 from otel_agentlog.run.control import stoppable
 from otel_agentlog.run.outcome_causes import ToolError
@@ -62,11 +62,25 @@ class CommandResult:
 
 
 class CommandError(ToolError):
-    """A command that failed, where ``check=True`` asked for an exception; ``result`` is how it ended."""
+    """A command that failed; raised where ``check=True`` asked for it."""
 
-    def __init__(self, error: ToolError, result: CommandResult) -> None:
-        super().__init__(str(error), error.cause, context=error.context)
-        self.result = result
+    result: CommandResult
+    """How it ended."""
+
+
+class CommandTimeoutError(CommandError):
+    """A command that took longer than it may."""
+
+    agentlog_outcome = Outcome.TIMED_OUT
+
+
+class CommandCancelledError(CommandError):
+    """A command that somebody ended, by cancelling its task."""
+
+    agentlog_outcome = Outcome.CANCELLED
+
+
+_ERRORS = {"timed_out": CommandTimeoutError, "cancelled": CommandCancelledError}
 
 
 def command(
@@ -109,7 +123,8 @@ def command(
         )
         result, error = _run(run, launch, ok_codes, max_output_bytes)
     if check and error is not None:
-        raise CommandError(error, result) from error
+        error.result = result
+        raise error
     return result
 
 
@@ -138,11 +153,12 @@ def _input(given: str | bytes | None) -> bytes:
     return b"" if given is None else given.encode("utf-8", "surrogateescape") if isinstance(given, str) else bytes(given)
 
 
-def _run(run: ToolRun, launch: Launch, ok_codes: Collection[int], limit_bytes: int) -> tuple[CommandResult, ToolError | None]:
+def _run(run: ToolRun, launch: Launch, ok_codes: Collection[int], limit_bytes: int) -> tuple[CommandResult, CommandError | None]:
     variables = (value for name, value in launch.env.items() if is_secret(name, value))
     mask = Mask([*variables, *secrets_in(launch.argv)])
     output = recorded_output(run, limit_bytes, mask)
-    log_runner_event("command_execution_started", run.name, {"command": run.name, "arguments": len(launch.argv) - 1})
+    begun = {"command": run.name, "arguments": len(launch.argv) - 1}
+    log_event(Component.TERMINAL_INTERACTION, "command_execution_started", run.name, details=begun)
     began = time.monotonic()
     ending = _run_stoppable(launch, output)
     duration_s = time.monotonic() - began
@@ -184,12 +200,12 @@ def _run_stoppable(launch: Launch, output: Output) -> Ending:
 
 def _failure(
     name: str, ending: Ending, output: Output, ok_codes: Collection[int], mask: Mask, execution_id: str
-) -> tuple[ToolError | None, ErrorDetails | None]:
+) -> tuple[CommandError | None, ErrorDetails | None]:
     stderr = output.kept["stderr"].end()
     if ending.problem is None and ending.reason is None and ending.exit_code in ok_codes:
         return None, None
     cause = cause_of(ending, stderr) or "failed"
-    error = ToolError(explain(name, cause, ending), cause, context={"command": name, "cause": cause})
+    error = _ERRORS.get(cause, CommandError)(explain(name, cause, ending), cause, context={"command": name, "cause": cause})
     return error, failure_details(error, stderr, mask, execution_id)
 
 
@@ -197,4 +213,6 @@ def _tell_end(run: ToolRun, completed: Mapping[str, Any], error: ToolError | Non
     said = {key: value for key, value in completed.items() if value is not None}
     if error is not None:
         said["outcome"] = error.outcome.value
-    log_runner_event("command_execution_completed", run.name, said)
+    # The error itself is the end of the run: as one of its own level it would count twice.
+    level = "INFO" if error is None else "WARNING"
+    log_event(Component.TERMINAL_INTERACTION, "command_execution_completed", run.name, level=level, details=said)

@@ -70,7 +70,8 @@ class FileOperation(ToolRun):
         self.point(
             {
                 "type": "event",
-                "level": "INFO" if went_well else "ERROR" if self.state.value == Outcome.FAILED.value else "WARNING",
+                # The error itself is the end of the run: as one of its own level it would count twice.
+                "level": "INFO" if went_well else "WARNING",
                 "component": Component.FILE_OPERATIONS.value,
                 "action": action,
                 "message": f"{action.replace('_', ' ')}: {self.path}",

@@ -24,7 +24,7 @@ class ResourceUsage:
     memory_start_mb: float | None = None
     memory_end_mb: float | None = None
     memory_peak_mb: float | None = None
-    processes: int = 0
+    peak_processes: int = 0
     """The most processes that were seen at the same time."""
 
     @property
@@ -42,7 +42,7 @@ class ResourceUsage:
             memory_start_mb=_mib(said["rss_start"]),
             memory_end_mb=_mib(said["rss_end"]),
             memory_peak_mb=_mib(said["rss_peak"]),
-            processes=said["processes"],
+            peak_processes=said["processes"],
         )
 
     def __add__(self, later: ResourceUsage) -> ResourceUsage:
@@ -55,7 +55,7 @@ class ResourceUsage:
             memory_start_mb=self.memory_start_mb if self.memory_start_mb is not None else later.memory_start_mb,
             memory_end_mb=later.memory_end_mb if later.memory_end_mb is not None else self.memory_end_mb,
             memory_peak_mb=max(peaks) if peaks else None,
-            processes=max(self.processes, later.processes),
+            peak_processes=max(self.peak_processes, later.peak_processes),
         )
 
     def as_dict(self) -> dict[str, Any]:

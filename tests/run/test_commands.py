@@ -82,6 +82,16 @@ def test_a_command_that_takes_too_long() -> None:
     assert result.error_details.category is ErrorCategory.TIMEOUT
 
 
+def test_a_timeout_with_check_is_a_timeout_for_those_around(tasks_root: Path) -> None:
+    """The task that it ends is ``timed_out`` too, and the error counts once."""
+    with pytest.raises(CommandError), agentlog.task("t") as task:
+        agentlog.command(["sleep", "600"], timeout_s=0.2, check=True)
+
+    assert task.folder is not None
+    final = json.loads((task.folder / "04-final-result.json").read_text())
+    assert (final["outcome"], final["metrics"]["errors"]) == ("timed_out", 1)
+
+
 def test_a_command_that_is_not_there(tmp_path: Path) -> None:
     """DEPENDENCY; a folder that is not there is VALIDATION."""
     missing = agentlog.command(["nonesuch-command"])

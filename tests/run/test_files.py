@@ -48,7 +48,11 @@ def test_a_file_that_cannot_be_read(tasks_root: Path, tmp_path: Path) -> None:
             (tmp_path / "nowhere").read_text()
 
     event, ended = file_lines(task.folder)[1:]
-    assert (event["action"], event["level"], event["details"]["error_type"]) == ("file_read_failed", "ERROR", "FileNotFoundError")
+    assert (event["action"], event["level"], event["details"]["error_type"]) == (
+        "file_read_failed",
+        "WARNING",
+        "FileNotFoundError",
+    )
     assert (ended["outcome"], ended["exception"]["type"]) == ("failed", "FileNotFoundError")
 
 

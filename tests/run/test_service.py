@@ -117,7 +117,7 @@ def test_a_script_that_forks_and_hangs(workshop: Workshop) -> None:
 
     assert "its time limit" in failed_as(result, ErrorCategory.TIMEOUT)
     assert result.outcome is Outcome.TIMED_OUT
-    assert result.resource_usage.processes >= 5
+    assert result.resource_usage.peak_processes >= 5
 
 
 def test_a_script_that_leaves_a_daemon_behind(workshop: Workshop) -> None:

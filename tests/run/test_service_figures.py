@@ -99,7 +99,7 @@ def test_memory_of_processes_that_share_pages_is_not_counted_twice(workshop: Wor
 
     (own,) = reported(result)
     assert_near(result.resource_usage.memory_peak_mb, own["peak_kb"] / 1024, 15.0)
-    assert result.resource_usage.processes == 4
+    assert result.resource_usage.peak_processes == 4
 
 
 def test_memory_of_processes_side_by_side_adds_up(workshop: Workshop) -> None:

@@ -79,8 +79,8 @@ def test_an_execution_that_was_interrupted_counts(workshop: Workshop) -> None:
 
 def test_usage_of_two_attempts() -> None:
     """Times add up, memory peaks at the higher of both."""
-    one = ResourceUsage(wall_s=1, cpu_user_s=0.5, memory_start_mb=1, memory_end_mb=3, memory_peak_mb=9, processes=1)
-    two = ResourceUsage(wall_s=2, cpu_system_s=0.25, memory_start_mb=2, memory_peak_mb=4, processes=3)
+    one = ResourceUsage(wall_s=1, cpu_user_s=0.5, memory_start_mb=1, memory_end_mb=3, memory_peak_mb=9, peak_processes=1)
+    two = ResourceUsage(wall_s=2, cpu_system_s=0.25, memory_start_mb=2, memory_peak_mb=4, peak_processes=3)
 
     assert one + two == ResourceUsage(3, 0.5, 0.25, 1, 3, 9, 3)
     assert (one + two).cpu_s == 0.75
