@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ class FoundError:
 
 def find_errors(
     root: Path,
-    log_directories: Iterable[Path],
+    log_directories: Collection[Path],
     *,
     error_id: str | None = None,
     category: str | None = None,
@@ -70,15 +70,20 @@ def find_errors(
 ) -> list[FoundError]:
     """Every error in the folders below `root` and in the application logs, newest first.
 
-    With `error_id` only that one: once in each file that speaks of it, the one that says most first. Files in which no
-    error stands are passed over without reading their lines.
+    Without `error_id` each error once, from the file that says most about it; with one, that error in each file that speaks
+    of it, the one that says most first. Files in which no error stands are passed over without reading their lines.
     """
     needle = _MENTION + error_id.encode() + b'"' if error_id is not None else _MENTION
-    found: list[FoundError] = []
+    found: dict[tuple[str, ...], FoundError] = {}
     for file in _files(root, log_directories):
         if (since_ns is None or newest_change_ns(file) >= since_ns) and mentions(file, needle):
-            found += _errors_in(file, error_id)
-    wanted = [each for each in found if _is_wanted(each, category, since_ns, until_ns)]
+            for each in _errors_in(file, error_id):
+                # A log that is renamed meanwhile is read twice.
+                key = (each.error_id,) if error_id is None else (each.error_id, each.task_id or "", _event_id(each))
+                known = found.get(key)
+                if known is None or _telling(each) > _telling(known):
+                    found[key] = each
+    wanted = [each for each in found.values() if _is_wanted(each, category, since_ns, until_ns)]
     wanted.sort(key=lambda each: ((False, False) if error_id is None else _telling(each), each.time_ns), reverse=True)
     return wanted
 
@@ -88,10 +93,20 @@ def _telling(each: FoundError) -> tuple[bool, bool]:
     return "traceback" in each.exception, each.task_id is not None
 
 
-def _files(root: Path, log_directories: Iterable[Path]) -> Iterator[Path]:
+def _event_id(each: FoundError) -> str:
+    return text(each.line, "event_id") or str(each.file)
+
+
+def _files(root: Path, log_directories: Collection[Path]) -> Iterator[Path]:
     for task in list_tasks(root):
         yield task.folder / AGENT_OUTPUT
-    yield from log_files(log_directories)
+    seen: set[Path] = set()
+    # Twice, as a log may be renamed between listing and opening it.
+    for _ in range(2):
+        for file in log_files(log_directories):
+            if file not in seen:
+                seen.add(file)
+                yield file
 
 
 def _is_wanted(each: FoundError, category: str | None, since_ns: int | None, until_ns: int | None) -> bool:

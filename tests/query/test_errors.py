@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
+import otel_agentlog.query.errors as errors_module
 from otel_agentlog.query import find_errors
 from otel_agentlog.store import log_directories, log_files, mentions
 
@@ -97,6 +98,36 @@ def test_filters(tasks_root: Path, tmp_path: Path) -> None:
     assert find_errors(tasks_root, logs, since_ns=every[0].time_ns + 1) == []
     assert len(find_errors(tasks_root, logs, until_ns=every[0].time_ns - 1)) == len(every) - 1
     assert len(find_errors(tasks_root, logs, since_ns=every[-1].time_ns)) == len(every)
+
+
+def test_an_error_that_passed_through_several_tasks_is_listed_once(tasks_root: Path, tmp_path: Path) -> None:
+    """With the folder of the task in which it was raised; by its id both are found."""
+    with pytest.raises(KeyError), agentlog.task("outer", task_id="task-outer"), agentlog.task("inner", task_id="task-inner"):
+        raise KeyError("a")
+    agentlog.shutdown()
+
+    (found,) = find_errors(tasks_root, [tmp_path / "logs"])
+
+    assert found.task_id == "task-inner"
+    both = find_errors(tasks_root, [tmp_path / "logs"], error_id=found.error_id)
+    assert [each.task_id for each in both] == ["task-inner", "task-outer"]
+
+
+def test_a_log_that_is_renamed_meanwhile_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rotation between listing and opening, and between opening and listing again."""
+    log = tmp_path / "web.jsonl"
+    log.write_bytes(log_line("aaaaaaaa", 1))
+    (tmp_path / "xyz.jsonl").write_bytes(log_line("bbbbbbbb", 1))
+
+    def rotating(path: Path, words: bytes) -> bool:
+        if log.exists():
+            log.rename(tmp_path / "web.2026-11-20.1.jsonl")
+        return mentions(path, words)
+
+    monkeypatch.setattr(errors_module, "mentions", rotating)
+
+    assert sorted(each.error_id for each in find_errors(tmp_path, [tmp_path])) == ["aaaaaaaa", "bbbbbbbb"]
+    assert [each.error_id for each in find_errors(tmp_path, [tmp_path], error_id="aaaaaaaa")] == ["aaaaaaaa"]
 
 
 def log_line(identity: str, second: int) -> bytes:
