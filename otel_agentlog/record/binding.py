@@ -9,6 +9,10 @@ from opentelemetry import context as otel_context
 
 from otel_agentlog.record.context import CORRELATION_IDS, restore, with_bound
 from otel_agentlog.record.recorder import recorder
+from otel_agentlog.record.values_names import plain_text
+
+MAX_ID_CHARS = 1024
+"""A longer id is cut: ids stand on every line."""
 
 
 class Binding:
@@ -18,7 +22,7 @@ class Binding:
         self._outer = otel_context.get_current()
         clean = recorder().clean_text
         # These go onto lines as they are; other values are cleaned with the line.
-        ids = {key: clean(str(values[key])) for key in CORRELATION_IDS if values.get(key) is not None}
+        ids = {key: clean(plain_text(values[key])[:MAX_ID_CHARS]) for key in CORRELATION_IDS if values.get(key) is not None}
         self._attached = with_bound(self._outer, {**values, **ids})
         otel_context.attach(self._attached)
 

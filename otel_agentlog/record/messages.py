@@ -15,6 +15,7 @@ from otel_agentlog.record import responses_openai as openai
 from otel_agentlog.record import responses_openai_chat as chat
 from otel_agentlog.record.responses_fields import field, has, listed, name_of, readable, text
 from otel_agentlog.record.responses_parts import CHOICE, Part, generic_part, text_part, tool_response_part
+from otel_agentlog.record.values_limits import Limits
 
 Message: TypeAlias = dict[str, Any]
 """``{"role": str, "parts": [part, …]}``; extra keys allowed."""
@@ -34,10 +35,7 @@ def input_messages(messages: object, system: object = None) -> list[Message]:
     """
     instructions = system_instructions(system)
     first: list[Message] = [{"role": "system", "parts": instructions}] if instructions else []
-    # An item of the Responses API can be without anything to read, such as reasoning that is encrypted.
-    return first + _guarded(
-        lambda: [m for item in _as_list(messages) if (m := _message(item))["parts"] or has(item, "role")],
-    )
+    return first + _guarded(lambda: _messages(messages))
 
 
 def system_instructions(system: object) -> list[Part]:
@@ -64,8 +62,22 @@ def tool_definitions(tools: object) -> list[dict[str, Any]]:
     return _guarded(lambda: [_tool(tool) for tool in _as_list(tools)])
 
 
+_MOST_MESSAGES = Limits().max_items - 2
+"""So that they, the system's and a note pass the bound for values."""
+
 _MOST_CHOICES = 1000
 """Guards `output_messages` against a part that claims to be of a choice far away."""
+
+
+def _messages(messages: object) -> list[Message]:
+    items = _as_list(messages)
+    kept = items[:_MOST_MESSAGES]
+    # An item of the Responses API can be without anything to read, such as reasoning that is encrypted.
+    found = [m for item in kept if (m := _message(item))["parts"] or has(item, "role")]
+    if len(items) > len(kept):
+        note = f"[truncated: {len(items) - len(kept)} of {len(items)} messages left out]"
+        found.append({"role": "system", "parts": [text_part(note)]})
+    return found
 
 
 def _message(item: object) -> Message:
@@ -131,6 +143,8 @@ def _tool(tool: object) -> dict[str, Any]:
 
 def _as_list(value: object) -> list[Any]:
     """A list as it is, one message alone in a list; nothing for iterators and for the clients' ``omit``."""
+    if type(value) is list:
+        return value
     if isinstance(value, (list, tuple)):
         return listed(value)
     alone = isinstance(value, str) or any(has(value, name) for name in ("role", "type", "content", "name"))

@@ -32,6 +32,7 @@ from otel_agentlog.record.foreign import foreign_attributes, foreign_events
 from otel_agentlog.record.kinds import Kind
 from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.record.spans import close_span, ids_of, open_span
+from otel_agentlog.record.values_names import own_dict
 
 Self = TypeVar("Self", bound="Operation")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -53,7 +54,7 @@ class Operation:
         self.place: Place | None = None
         self.start_ns = 0
         self._component = component
-        self._attributes: dict[str, Any] = dict(attributes or {})
+        self._attributes: dict[str, Any] = own_dict(attributes, "attributes")
         self._recorder: Recorder = recorder()
         self._monotonic_start = 0
         self._attached: Context | None = None

@@ -10,6 +10,7 @@ from opentelemetry.context import Context
 from otel_agentlog.model import Outcome
 from otel_agentlog.record.kinds import STEP
 from otel_agentlog.record.operation import Operation
+from otel_agentlog.record.values_names import plain_text
 
 _NOT_IN_IDS = re.compile(r"[^a-z0-9._-]+")
 
@@ -36,8 +37,8 @@ class Step(Operation):
         if around is not None and around.step_id is not None:
             self._details["parent_step_id"] = around.step_id
         # The id is made from the name as it may be shown: a secret in a name must not live on in an id.
-        wanted = self._recorder.clean_text(str(self._given_id or self.name))
-        self.step_id = (wanted if self._given_id else _NOT_IN_IDS.sub("-", wanted.lower()).strip("-"))[:128] or "step"
+        wanted = self._recorder.clean_text(plain_text(self.name if self._given_id is None else self._given_id))
+        self.step_id = (wanted if self._given_id is not None else _NOT_IN_IDS.sub("-", wanted.lower()).strip("-"))[:128] or "step"
         if self.task is not None:
             seen = self.task.step_counts
             number = seen[self.step_id] = seen.get(self.step_id, 0) + 1

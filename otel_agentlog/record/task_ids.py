@@ -7,6 +7,7 @@ import secrets
 from typing import Any
 
 from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.record.values_names import plain_text
 
 
 def new_task_id() -> str:
@@ -16,9 +17,9 @@ def new_task_id() -> str:
 
 def safe_task_id(given: Any, record: Recorder) -> str:
     """A new task id, or the given one without secrets; two ids stay two ids."""
-    if not given:
+    text = "" if given is None else plain_text(given)
+    if not text:
         return new_task_id()
-    text = str(given)
     cleaned = record.clean_text(text)
     if cleaned == text:
         return text

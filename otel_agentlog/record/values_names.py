@@ -38,6 +38,28 @@ def name_of(key: Any) -> str:
     return simple if type(simple) is str else name_of(simple)
 
 
+def plain_text(value: object) -> str:
+    """Any value as a text, without running its code: what is no text, number, date or the like is ``<package.Class>``."""
+    if type(value) is str:
+        return value
+    try:
+        return name_of(value)
+    except Exception:  # noqa: BLE001 - an object may be broken in any way
+        return placeholder(value)
+
+
+def own_dict(given: object, name: str) -> dict[Any, Any]:
+    """A copy of a mapping that a user gave; what is none stands in it under ``name``."""
+    if given is None:
+        return {}
+    if type(given) is dict:
+        return given.copy()
+    try:
+        return dict(given)  # type: ignore[call-overload, no-any-return]  # that is the question
+    except Exception:  # noqa: BLE001 - a mapping of the user's own may be broken in any way
+        return {name: given}
+
+
 def free_name(name: str, taken: Mapping[str, Any]) -> str:
     """The name, with ``#2``, ``#3`` … behind it if it is taken."""
     number, free = 1, name
