@@ -144,9 +144,17 @@ def _folder(cwd: str | os.PathLike[str] | None) -> str:
 
 def _words(argv: Sequence[str | os.PathLike[str]]) -> list[str]:
     words = [] if isinstance(argv, (str, bytes)) else [os.fsdecode(word) for word in argv]
-    if not words or not words[0] or any("\0" in word for word in words):
+    if not words or not words[0] or any("\0" in word or not _can_be_said(word) for word in words):
         raise ConfigurationError("argv", type(argv).__name__, "a list of texts, the program first")
     return words
+
+
+def _can_be_said(word: str) -> bool:
+    try:
+        os.fsencode(word)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _input(given: str | bytes | None) -> bytes:

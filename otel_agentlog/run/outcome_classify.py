@@ -28,6 +28,15 @@ _BY_EXEC_ERRNO = {
     errno.EMFILE: "too_many",
     errno.ENFILE: "too_many",
 }
+_BY_FOLDER_ERRNO = {
+    errno.ENOSPC: "disk_full",
+    errno.EDQUOT: "disk_full",
+    errno.EACCES: "permission_denied",
+    errno.EPERM: "permission_denied",
+    errno.EROFS: "permission_denied",
+    errno.EMFILE: "too_many",
+    errno.ENFILE: "too_many",
+}
 # sysexits.h, and the shell's own; what the text says is more exact for all others.
 _BY_EXIT_CODE = {
     64: "bad_usage",
@@ -73,6 +82,8 @@ def _of_problem(problem: Problem) -> str:
         return "missing_cwd" if problem.number != errno.EACCES else "permission_denied"
     if problem.stage == "sandbox":
         return "no_sandbox"
+    if problem.stage == "scratch":
+        return _BY_FOLDER_ERRNO.get(problem.number, "failed")
     if problem.number in _BY_EXEC_ERRNO:
         return _BY_EXEC_ERRNO[problem.number]
     if problem.number == errno.ENOENT:

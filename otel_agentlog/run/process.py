@@ -89,6 +89,8 @@ def run_process(launch: Launch, sink: OutputSink, cancellation: Cancellation | N
     """Run a process tree to its end; nothing of it is left when this returns or raises."""
     if not os.path.isdir(launch.cwd):
         return Ending(problem=Problem("cwd", errno.ENOENT, launch.cwd))
+    if not sys.executable:
+        return Ending(problem=Problem("start", errno.ENOSYS, "sys.executable is not set"))
     path, refused = find_program(launch.argv[0], launch.cwd, launch.env)
     if refused:
         return Ending(problem=Problem("exec", refused, path))

@@ -77,6 +77,7 @@ class Tree:
 
     def __init__(self, pid: int, spec: dict[str, Any], channel: socket.socket, began: float, baseline_bytes: int) -> None:
         self._pid, self._channel, self._began, self._baseline = pid, channel, began, baseline_bytes
+        self._agent = os.getppid()
         self._limit, self._grace_s = spec["memory_bytes"], spec["grace_s"]
         self._deadline = None if spec["timeout_s"] is None else began + spec["timeout_s"]
         self._kill_at: float | None = None
@@ -121,6 +122,9 @@ class Tree:
             self._terminate("abandoned", at_once=True)
 
     def _judge(self, now: float) -> None:
+        if os.getppid() != self._agent:
+            # The socket does not tell if the agent had forked: the copy holds it open.
+            self._terminate("abandoned", at_once=True)
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
             self._terminate("timeout")

@@ -55,9 +55,13 @@ class ToolExecutionService:
         correlation_id: str | None = None,
     ) -> ToolResult:
         """Run a script and wait for it, at most ``timeout_s`` of the registry for each attempt."""
-        cancellation = Cancellation()
+        ids = Ids(session_id, correlation_id)
         try:
-            return self._execute(script_id, inputs, cancellation, Ids(session_id, correlation_id))
+            cancellation = Cancellation()
+        except OSError as error:
+            return self._too_many(script_id, error, ids)
+        try:
+            return self._execute(script_id, inputs, cancellation, ids)
         finally:
             cancellation.close()
 
@@ -71,7 +75,10 @@ class ToolExecutionService:
     ) -> ToolResult:
         """The same without blocking the event loop; cancelled, it ends the script before it passes the cancellation on."""
         ids = Ids(session_id, correlation_id)
-        cancellation = Cancellation()
+        try:
+            cancellation = Cancellation()
+        except OSError as error:
+            return self._too_many(script_id, error, ids)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[ToolResult] = loop.create_future()
         context = contextvars.copy_context()
@@ -95,6 +102,14 @@ class ToolExecutionService:
             await asyncio.wait([done])
             done.exception()  # looked at, so that nobody warns of it: the cancellation is what counts
             raise
+
+    def _too_many(self, script_id: str, error: OSError, ids: Ids) -> ToolResult:
+        """Not even two descriptors are to be had."""
+        script = self.registry.scripts.get(script_id, _UNKNOWN)
+        with self._stats.running(script) as ended, bind(**ids.bound()):
+            result = _refused(script, ToolError(f"{script.id}: {error.strerror}", "too_many"), uuid.uuid4().hex, ids)
+            ended(result)
+        return result
 
     def get_execution_stats(self) -> dict[str, Any]:
         """Counts and figures since this service was made: in total and by script."""

@@ -17,7 +17,7 @@ from otel_agentlog.run.outcome_causes import CAUSES, ToolError
 from otel_agentlog.run.outcome_classify import cause_of, explain
 from otel_agentlog.run.process import run_process
 from otel_agentlog.run.process_cancel import Cancellation
-from otel_agentlog.run.process_end import Ending, ResourceUsage
+from otel_agentlog.run.process_end import Ending, Problem, ResourceUsage
 from otel_agentlog.run.process_output import Output
 from otel_agentlog.run.process_recorded import failure_details, recorded_output, recorded_result, set_figures
 from otel_agentlog.run.registry import Script
@@ -78,11 +78,7 @@ class Execution:
         return float(min(_LONGEST_WAIT_S, self._script.retry_wait_s * 2 ** (number - 1)) * jitter)
 
     def _attempt(self, number: int) -> Attempt:
-        scratch = fresh_folder()
-        try:
-            ending, output, sandboxed = self._run_once(scratch)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        ending, output, sandboxed = self._in_fresh_folder()
         stderr = output.kept["stderr"].end()
         cause = cause_of(ending, stderr, too_much_output=output.stopped)
         data = None
@@ -92,6 +88,17 @@ class Execution:
             return Attempt(ending, output, None, None, data, sandboxed)
         error = ToolError(self._said_why(cause, ending), cause, context=self._context(cause, ending, number))
         return Attempt(ending, output, error, self._details(error, stderr), None, sandboxed)
+
+    def _in_fresh_folder(self) -> tuple[Ending, Output, bool]:
+        try:
+            scratch = fresh_folder()
+        except OSError as error:
+            problem = Problem("scratch", error.errno or 0, error.filename or "")
+            return Ending(problem=problem), Output(self._script.max_output_bytes), False
+        try:
+            return self._run_once(scratch)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
     def _run_once(self, scratch: str) -> tuple[Ending, Output, bool]:
         script = self._script
