@@ -52,7 +52,9 @@ def run(options: argparse.Namespace, setting: Setting) -> int:
     """Serve until Ctrl-C or SIGTERM."""
     try:
         from otel_agentlog.view.server.serving import Serving
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("otel_agentlog"):
+            raise
         raise ConfigurationError(
             "serve", f"no package {error.name}", "the extra 'server': pip install 'otel_agentlog[server]'"
         ) from None
