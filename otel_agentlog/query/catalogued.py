@@ -17,12 +17,11 @@ from otel_agentlog.store import (
     Catalogue,
     Columns,
     Failure,
-    PartColumns,
+    PartSums,
     columns_of,
     discard_catalogue,
     is_busy,
     list_tasks,
-    parts_of,
 )
 
 MAX_RECHECKED = 1000
@@ -107,10 +106,13 @@ class Catalogued:
         return found
 
     def _folders(self, wanted: Filter, order: str, limit: int | None, offset: int) -> list[str]:
+        live = self._live.matching(wanted)
+        if not live:
+            return [folder for _, folder in self._catalogue.folders(conditions_of(wanted), order, limit, offset)]
         end = None if limit is None else offset + limit
         key = ORDERS[order]
         found = self._catalogue.folders(conditions_of(wanted), order, end)
-        found += [(key(card), card.folder) for card in self._live.matching(wanted)]
+        found += [(key(card), card.folder) for card in live]
         return [folder for _, folder in sorted(found)[offset:end]]
 
     def count(self, wanted: Filter) -> Counted:
@@ -126,16 +128,14 @@ class Catalogued:
         """The figures of those that meet it."""
         found = self._catalogue.columns(conditions_of(wanted))
         more = columns_of(self._live.matching(wanted), found.names)
-        return Columns(found.lanes, found.data + more.data, found.names) if more.data else found
+        return Columns(found.data + more.data, found.names) if more.data else found
 
-    def parts(self, wanted: Filter, kind: str) -> PartColumns:
-        """The AI calls or tool runs of those that meet it."""
-        found = self._catalogue.parts(conditions_of(wanted), kind)
-        # Numbers of tasks in the catalogue begin at 1.
-        live = self._live.matching(wanted)
-        more = parts_of(live, kind, found.columns.names, first=-len(live))
-        columns = Columns(found.columns.lanes, found.columns.data + more.columns.data, found.columns.names)
-        return PartColumns(columns, found.durations + more.durations)
+    def parts(self, wanted: Filter, kind: str, *, by_variety: bool) -> list[PartSums]:
+        """The AI calls or tool runs of those that meet it, by name or by variety."""
+        found = {sums.key: sums for sums in self._catalogue.parts(conditions_of(wanted), kind, by_variety=by_variety)}
+        for sums in self._live.parts(wanted, kind, by_variety=by_variety):
+            found.setdefault(sums.key, PartSums(sums.key)).add(sums)
+        return list(found.values())
 
     def failures(self, wanted: Filter) -> list[tuple[str, Failure]]:
         """The errors of those that meet it, each with its task's folder, the newest first."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from operator import itemgetter
 from typing import Any
 
 from otel_agentlog.query.percentiles import Percentiles, percentiles_of
-from otel_agentlog.store import COST_UNITS_PER_USD, UNKNOWN, Columns, PartColumns, unpack
+from otel_agentlog.store import COST_UNITS_PER_USD, UNKNOWN, Columns, Names, PartSums
 
 _SUMMED = ("input_tokens", "output_tokens", "ai_calls", "tool_runs", "steps", "retries", "errors")
 _FAILED = ("failed", "timed_out", "interrupted")
@@ -60,34 +60,38 @@ def dollars(costs: Sequence[int]) -> float | None:
     return (sum(costs) + len(costs) - known) / COST_UNITS_PER_USD if known else None
 
 
-def grouped(columns: Columns, keys: Sequence[str | None] | None) -> list[Group]:
-    """Return a group for each key, the largest first; with `keys` of ``None`` one group of all."""
-    count = len(columns)
-    lanes = {name: columns.lane(name) for name in ("status", "duration_us", "cost", *_SUMMED)}
-    words = columns.names.text
+def grouped(columns: Columns, keys: Sequence[int] | None, text: Callable[[int], str | None] = str) -> list[Group]:
+    """Return a group for each key, the largest first, with the key's `text`; with `keys` of ``None`` one group of all."""
+    lanes: dict[str, Sequence[int]] = {name: columns.lane(name) for name in ("status", "duration_us", "cost", *_SUMMED)}
     if keys is None:
-        return [_group(None, lanes, words)]
-    order = sorted(range(count), key=[_sortable(key) for key in keys].__getitem__)
-    if len(order) > 1:
-        pick = itemgetter(*order)
-        lanes = {name: list(pick(lane)) for name, lane in lanes.items()}
-    found, start = [], 0
-    for key, size in _runs([keys[index] for index in order]):
-        found.append(_group(key, {name: lane[start : start + size] for name, lane in lanes.items()}, words))
-        start += size
-    return sorted(found, key=lambda group: (-group.runs, group.key is None, group.key or ""))
+        return [_group(None, lanes, columns.names)]
+    found = []
+    for key, rows in rows_by(keys).items():
+        own = {name: picked(lane, rows) for name, lane in lanes.items()}
+        found.append(_group(text(key), own, columns.names))
+    return largest_first(found)
 
 
-def _sortable(key: str | None) -> str:
-    return "" if key is None else f"+{key}"
+def rows_by(keys: Iterable[int]) -> dict[int, list[int]]:
+    """The numbers of the rows of each key."""
+    found: defaultdict[int, list[int]] = defaultdict(list)
+    for row, key in enumerate(keys):
+        found[key].append(row)
+    return found
 
 
-def _runs(ordered: Sequence[str | None]) -> list[tuple[str | None, int]]:
-    return list(Counter(ordered).items())
+def picked(lane: Sequence[int], rows: Sequence[int]) -> Sequence[int]:
+    """The values of these rows."""
+    return itemgetter(*rows)(lane) if len(rows) > 1 else [lane[row] for row in rows]
 
 
-def _group(key: str | None, lanes: dict[str, list[int]], words: Any) -> Group:
-    statuses = {words(number) or "": count for number, count in sorted(Counter(lanes["status"]).items())}
+def largest_first(groups: list[Group]) -> list[Group]:
+    """Groups in the order in which they are shown."""
+    return sorted(groups, key=lambda group: (-group.runs, group.key is None, group.key or ""))
+
+
+def _group(key: str | None, lanes: Mapping[str, Sequence[int]], names: Names) -> Group:
+    statuses = {names.text(number) or "": count for number, count in Counter(lanes["status"]).items()}
     costs = lanes["cost"]
     return Group(
         key=key,
@@ -102,41 +106,28 @@ def _group(key: str | None, lanes: dict[str, list[int]], words: Any) -> Group:
     )
 
 
-def grouped_parts(parts: PartColumns, lane: str, kind: str) -> list[Group]:
-    """Return a group for each name in `lane` (``name`` or ``variety``), the largest first."""
-    columns = parts.columns
-    keys, timed, durations = columns.lane(lane), columns.lane("timed"), unpack(parts.durations)
-    slices: dict[int, list[int]] = {}
-    timings: dict[int, list[int]] = {}
-    start = 0
-    for row, (key, count) in enumerate(zip(keys, timed, strict=True)):
-        slices.setdefault(key, []).append(row)
-        if count:
-            timings.setdefault(key, []).extend(durations[start : start + count])
-            start += count
-    lanes = {name: columns.lane(name) for name in columns.lanes}
-    found = [_group_of_parts(columns.names.text(key), kind, lanes, rows, timings.get(key, [])) for key, rows in slices.items()]
-    return sorted(found, key=lambda group: (-group.runs, group.key is None, group.key or ""))
+def grouped_parts(parts: Iterable[PartSums], kind: str) -> list[Group]:
+    """Return a group for each of these sums, the largest first."""
+    return largest_first([_group_of_parts(sums, kind) for sums in parts])
 
 
-def _group_of_parts(key: str | None, kind: str, lanes: dict[str, list[int]], rows: list[int], durations: list[int]) -> Group:
-    own = {name: [lane[row] for row in rows] for name, lane in lanes.items()}
-    totals = {word: sum(own[word]) for word in ("running", "completed", "failed", "other")}
-    by_status = {("cancelled" if word == "other" else word): count for word, count in totals.items() if count}
+def _group_of_parts(sums: PartSums, kind: str) -> Group:
+    counts = {"running": sums.running, "completed": sums.completed, "failed": sums.failed, "cancelled": sums.other}
+    by_status = {word: count for word, count in sorted(counts.items()) if count}
     runs = sum(by_status.values())
     return Group(
-        key=key,
-        tasks=len(set(own["task"])),
+        key=sums.key,
+        tasks=sums.tasks,
         runs=runs,
-        by_status=dict(sorted(by_status.items())),
+        by_status=by_status,
         success_rate=rate_of(by_status),
-        duration_seconds=percentiles_of(durations),
-        cost_usd=dollars(own["cost"]),
-        unpriced=sum(own["unpriced"]),
-        input_tokens=sum(own["input_tokens"]),
-        output_tokens=sum(own["output_tokens"]),
+        duration_seconds=percentiles_of(sums.durations_us),
+        cost_usd=None if sums.cost is None else sums.cost / COST_UNITS_PER_USD,
+        unpriced=sums.unpriced,
+        input_tokens=sums.input_tokens,
+        output_tokens=sums.output_tokens,
         ai_calls=runs if kind == "ai_call" else 0,
         tool_runs=runs if kind == "tool_run" else 0,
-        retries=sum(own["retries"]),
-        errors=by_status.get("failed", 0),
+        retries=sums.retries,
+        errors=sums.failed,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.query.catalogued import Progress, ask
 from otel_agentlog.query.filters import Filter
-from otel_agentlog.query.groups import Group, dollars, grouped, grouped_parts
+from otel_agentlog.query.groups import Group, dollars, grouped, grouped_parts, picked, rows_by
 from otel_agentlog.query.percentiles import percentiles_of
 from otel_agentlog.query.rows import UNSUCCESSFUL, TaskRow, row_of
 from otel_agentlog.query.shelf import ORDERS, Counted, Shelf
@@ -109,25 +109,27 @@ def statistics(
 def _statistics(shelf: Shelf, wanted: Filter, group_by: str | None) -> Statistics:
     if group_by in _OF_PARTS:
         kind, lane = _OF_PARTS[group_by]
-        return Statistics(f"{kind}s", grouped_parts(shelf.parts(wanted, kind), lane, kind))
+        return Statistics(f"{kind}s", grouped_parts(shelf.parts(wanted, kind, by_variety=lane == "variety"), kind))
     columns = shelf.columns(wanted)
-    groups = grouped(columns, None if group_by is None else _keys(columns, group_by))
-    return Statistics("tasks", sorted(groups, key=lambda group: group.key or "") if group_by == "day" else groups)
-
-
-def _keys(columns: Columns, group_by: str) -> list[str | None]:
     if group_by == "day":
-        return [_day(moment // _QUARTER_NS) for moment in columns.lane("created_ns")]
-    return [columns.names.text(number) for number in columns.lane(group_by)]
+        days = [_day(moment // _QUARTER_NS) for moment in columns.lane("created_ns")]
+        return Statistics("tasks", sorted(grouped(columns, days, _date), key=lambda group: group.key or ""))
+    if group_by is None:
+        return Statistics("tasks", grouped(columns, None))
+    return Statistics("tasks", grouped(columns, columns.lane(group_by), columns.names.text))
 
 
 @lru_cache(maxsize=100_000)
-def _day(quarter: int) -> str | None:
-    """The local date; every time zone changes at a quarter of an hour."""
+def _day(quarter: int) -> int:
+    """The number of the local date; every time zone changes at a quarter of an hour."""
     try:
-        return f"{datetime.fromtimestamp(quarter * 900).astimezone():%Y-%m-%d}"
+        return datetime.fromtimestamp(quarter * 900).astimezone().toordinal()
     except (ValueError, OverflowError, OSError):
-        return None
+        return 1  # beyond all calendars
+
+
+def _date(day: int) -> str:
+    return f"{date.fromordinal(day):%Y-%m-%d}"
 
 
 def timeline(root: Path, wanted: Filter | None = None, *, bucket_s: int) -> list[Bucket]:
@@ -151,9 +153,7 @@ def _timeline(columns: Columns, bucket_s: int) -> list[Bucket]:
         raise AgentlogError(
             f"expected at most {MAX_BUCKETS} spans, found {last - first + 1}: give a longer one or a shorter time"
         )
-    rows: dict[int, list[int]] = {}
-    for row, number in enumerate(numbers):
-        rows.setdefault(number, []).append(row)
+    rows = rows_by(numbers)
     names = ("status", "cost", "input_tokens", "output_tokens", "duration_us")
     lanes = {name: columns.lane(name) for name in names}
     bad = {found for word in UNSUCCESSFUL if (found := _number(columns, word)) is not None}
@@ -165,7 +165,7 @@ def _number(columns: Columns, word: str) -> int | None:
 
 
 def _bucket(start_ns: int, lanes: dict[str, list[int]], rows: Sequence[int], bad: set[int]) -> Bucket:
-    own = {name: [lane[row] for row in rows] for name, lane in lanes.items()}
+    own = {name: picked(lane, rows) for name, lane in lanes.items()}
     return Bucket(
         start_ns=start_ns,
         tasks=len(rows),
@@ -221,7 +221,7 @@ def _overview(root: Path, shelf: Shelf, *, now_ns: int, window_s: float, top: in
         cost_today_usd=dollars(shelf.columns(today).lane("cost")),
         running_rows=_rows(root, shelf, active, rows),
         recent_rows=_rows(root, shelf, Filter(), rows),
-        agents=[group for group in grouped(columns, _keys(columns, "agent")) if group.key is not None][:top],
+        agents=[group for group in grouped(columns, columns.lane("agent"), columns.names.text) if group.key is not None][:top],
         tools=_statistics(shelf, window, "tool").groups[:top],
         models=_statistics(shelf, window, "model").groups[:top],
         errors_by_category=_categories(shelf, window),

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from otel_agentlog.query.cards import scan
 from otel_agentlog.query.filters import Filter, meets
-from otel_agentlog.store import Card, Columns, Failure, Names, PartColumns, columns_of, parts_of
+from otel_agentlog.store import Card, Columns, Failure, Names, PartSums, columns_of, parts_of
 
 ORDERS: dict[str, Callable[[Card], tuple[int, ...]]] = {
     "newest": lambda card: (-card.created_ns,),
@@ -38,8 +38,8 @@ class Shelf(Protocol):
     def columns(self, wanted: Filter) -> Columns:
         """The figures of those that meet it."""
 
-    def parts(self, wanted: Filter, kind: str) -> PartColumns:
-        """The AI calls or tool runs of those that meet it."""
+    def parts(self, wanted: Filter, kind: str, *, by_variety: bool) -> list[PartSums]:
+        """The AI calls or tool runs of those that meet it, by name or by variety."""
 
     def failures(self, wanted: Filter) -> list[tuple[str, Failure]]:
         """The errors of those that meet it, each with its task's folder, the newest first."""
@@ -70,9 +70,9 @@ class Scanned:
         """The figures of those that meet it."""
         return columns_of(self.matching(wanted), Names())
 
-    def parts(self, wanted: Filter, kind: str) -> PartColumns:
-        """The AI calls or tool runs of those that meet it."""
-        return parts_of(self.matching(wanted), kind, Names())
+    def parts(self, wanted: Filter, kind: str, *, by_variety: bool) -> list[PartSums]:
+        """The AI calls or tool runs of those that meet it, by name or by variety."""
+        return parts_of(self.matching(wanted), kind, by_variety)
 
     def failures(self, wanted: Filter) -> list[tuple[str, Failure]]:
         """The errors of those that meet it, each with its task's folder, the newest first."""

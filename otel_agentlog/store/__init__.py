@@ -26,17 +26,7 @@ if TYPE_CHECKING:
     )
     from otel_agentlog.store.catalogue_file import discard_catalogue
     from otel_agentlog.store.catalogue_gist import Gist, gist_of
-    from otel_agentlog.store.catalogue_lanes import (
-        LANES,
-        PART_LANES,
-        UNKNOWN,
-        Columns,
-        Names,
-        PartColumns,
-        columns_of,
-        parts_of,
-        unpack,
-    )
+    from otel_agentlog.store.catalogue_lanes import LANES, UNKNOWN, Columns, Names, PartSums, columns_of, parts_of, unpack
     from otel_agentlog.store.catalogue_where import Conditions
     from otel_agentlog.store.control import MAX_TEXT_BYTES, Requested, ask
     from otel_agentlog.store.control_file import ControlFile
@@ -75,7 +65,6 @@ __all__ = [
     "LANES",
     "MAX_TEXT_BYTES",
     "METADATA",
-    "PART_LANES",
     "UNKNOWN",
     "WEBHOOK_FLOW",
     "BackgroundRecovery",
@@ -97,7 +86,7 @@ __all__ = [
     "Node",
     "OwnShipment",
     "Part",
-    "PartColumns",
+    "PartSums",
     "Presence",
     "Problem",
     "PruneReport",
@@ -170,17 +159,7 @@ load_when_used(
         ),
         "catalogue_file": ("discard_catalogue",),
         "catalogue_gist": ("Gist", "gist_of"),
-        "catalogue_lanes": (
-            "Columns",
-            "LANES",
-            "Names",
-            "PART_LANES",
-            "PartColumns",
-            "UNKNOWN",
-            "columns_of",
-            "parts_of",
-            "unpack",
-        ),
+        "catalogue_lanes": ("Columns", "LANES", "Names", "PartSums", "UNKNOWN", "columns_of", "parts_of", "unpack"),
         "catalogue_where": ("Conditions",),
         "control": ("MAX_TEXT_BYTES", "Requested", "ask"),
         "control_file": ("ControlFile",),

@@ -19,9 +19,9 @@ from typing import Any
 
 from otel_agentlog.store import catalogue_file
 from otel_agentlog.store.catalogue_card import Card
-from otel_agentlog.store.catalogue_lanes import LANES, PART_LANES, Columns, Names, PartColumns
+from otel_agentlog.store.catalogue_lanes import Columns, Names, PartSums, unpack
 from otel_agentlog.store.catalogue_refresh import Describe, Freshen, Progress, Refresh, changed_among
-from otel_agentlog.store.catalogue_where import Conditions, where
+from otel_agentlog.store.catalogue_where import Conditions, source
 
 ORDERS = {
     "newest": ("created_ns DESC", (("created_ns", -1),)),
@@ -72,20 +72,22 @@ class Catalogue:
 
     def count(self, conditions: Conditions) -> int:
         """How many of the tasks that ended meet these conditions."""
-        clause, values = where(conditions)
-        return int(self._one(f"SELECT count(*) FROM task WHERE {clause}", values))
+        found, values = source(conditions)
+        return int(self._one(f"SELECT count(*) FROM {found}", values))
 
-    def folders(self, conditions: Conditions, order: str, limit: int | None) -> list[tuple[tuple[int, ...], str]]:
-        """The first `limit` of them in one of `ORDERS`: what they are ordered by, and the folder's name."""
-        clause, values = where(conditions)
+    def folders(
+        self, conditions: Conditions, order: str, limit: int | None, offset: int = 0
+    ) -> list[tuple[tuple[int, ...], str]]:
+        """The first `limit` of them after `offset` in one of `ORDERS`: what they are ordered by, and the folder's name."""
+        found, values = source(conditions)
         by, keys = ORDERS[order]
         columns = ", ".join(name for name, _ in keys)
         query = (
-            f"SELECT (SELECT name FROM folder WHERE folder.id = task.id) AS folder_name, {columns} FROM task"
-            f" WHERE {clause} ORDER BY {by}, folder_name LIMIT ?"
+            f"SELECT (SELECT name FROM folder WHERE folder.id = task.id) AS folder_name, {columns} FROM {found}"
+            f" ORDER BY {by}, folder_name LIMIT ? OFFSET ?"
         )
         with self.lock:
-            rows = self._connection.execute(query, [*values, -1 if limit is None else limit]).fetchall()
+            rows = self._connection.execute(query, [*values, -1 if limit is None else limit, offset]).fetchall()
         directions = [direction for _, direction in keys]
         return [
             (tuple(value * sign for value, sign in zip(row[1:], directions, strict=True)), os.fsdecode(row[0])) for row in rows
@@ -93,31 +95,35 @@ class Catalogue:
 
     def columns(self, conditions: Conditions) -> Columns:
         """The figures of those that meet these conditions."""
-        clause, values = where(conditions)
+        found, values = source(conditions)
         with self.lock:
-            data = self._one(f"SELECT CAST(group_concat(lanes, '') AS BLOB) FROM task WHERE {clause}", values)
-            return Columns(LANES, data or b"", self._names())
+            data = self._one(f"SELECT CAST(group_concat(lanes, '') AS BLOB) FROM {found}", values)
+            return Columns(data or b"", self._names())
 
-    def parts(self, conditions: Conditions, kind: str) -> PartColumns:
-        """Their AI calls (``ai_call``) or tool runs (``tool_run``)."""
-        clause, values = where(conditions)
-        inner = "1" if clause == "1" else f"task IN (SELECT id FROM task WHERE {clause})"
+    def parts(self, conditions: Conditions, kind: str, *, by_variety: bool) -> list[PartSums]:
+        """Their AI calls (``ai_call``) or tool runs (``tool_run``), by name or by variety."""
+        found, values = source(conditions)
+        key = "variety" if by_variety else "name"
+        tasks = "count(DISTINCT task)" if by_variety else "count(*)"
+        inner = "1" if conditions == Conditions() else f"task IN (SELECT task.id FROM {found})"
         query = (
-            "SELECT CAST(group_concat(lanes, '') AS BLOB), CAST(group_concat(durations, '') AS BLOB)"
-            f" FROM part NOT INDEXED WHERE kind = ? AND {inner}"
+            f"SELECT {key}, {tasks}, sum(running), sum(completed), sum(failed), sum(other), sum(cost), sum(unpriced),"
+            " sum(input_tokens), sum(output_tokens), sum(retries), CAST(group_concat(durations, '') AS BLOB)"
+            f" FROM part WHERE kind = ? AND {inner} GROUP BY {key}"
         )
         with self.lock:
-            lanes, durations = self._connection.execute(query, [kind, *values]).fetchone()
-            return PartColumns(Columns(PART_LANES, lanes or b"", self._names()), durations or b"")
+            names = self._names()
+            rows = self._connection.execute(query, [kind, *values]).fetchall()
+        return [PartSums(names.text(row[0]), *row[1:11], unpack(row[11])) for row in rows]
 
     def failures(
         self, conditions: Conditions
     ) -> list[tuple[str, int, str | None, str | None, str | None, str | None, str | None]]:
         """Their errors: folder, Unix nanoseconds, error id, type, category, message, component; the newest first."""
-        clause, values = where(conditions)
+        found, values = source(conditions)
         query = (
             "SELECT folder.name, time_ns, error_id, type, category, message, component FROM failure"
-            f" JOIN folder ON folder.id = failure.task WHERE failure.task IN (SELECT id FROM task WHERE {clause})"
+            f" JOIN folder ON folder.id = failure.task WHERE failure.task IN (SELECT task.id FROM {found})"
             " ORDER BY time_ns DESC"
         )
         with self.lock:
@@ -154,5 +160,5 @@ CATALOGUE_FAILED = (sqlite3.Error, OSError, ValueError, TypeError)
 
 
 def is_busy(error: BaseException) -> bool:
-    """Whether the index is whole, and only another process kept it for too long."""
-    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+    """Whether the index is whole, and only another process kept it for too long, or sums are beyond 64 bits."""
+    return isinstance(error, sqlite3.OperationalError) and ("locked" in str(error) or "overflow" in str(error))

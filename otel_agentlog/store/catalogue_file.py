@@ -13,7 +13,7 @@ import sqlite3
 import stat
 from pathlib import Path
 
-from otel_agentlog.store.catalogue_lanes import BYTE_ORDER, LANES, PART_LANES
+from otel_agentlog.store.catalogue_lanes import BYTE_ORDER, LANES
 from otel_agentlog.store.layout import FILE_MODE, FOLDER_MODE
 
 FOLDER = ".catalogue"
@@ -42,9 +42,11 @@ CREATE TABLE task (
 CREATE TABLE identity (id INTEGER PRIMARY KEY, parent_task_id TEXT, session_id TEXT, correlation_id TEXT);
 CREATE TABLE tag (name INTEGER NOT NULL, task INTEGER NOT NULL, PRIMARY KEY (name, task)) WITHOUT ROWID;
 CREATE TABLE part (
-    task INTEGER NOT NULL, kind TEXT NOT NULL, name INTEGER NOT NULL, variety INTEGER NOT NULL,
-    lanes BLOB NOT NULL, durations BLOB NOT NULL
-);
+    kind TEXT NOT NULL, name INTEGER NOT NULL, task INTEGER NOT NULL, variety INTEGER NOT NULL,
+    running INTEGER NOT NULL, completed INTEGER NOT NULL, failed INTEGER NOT NULL, other INTEGER NOT NULL,
+    cost INTEGER, unpriced INTEGER NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+    retries INTEGER NOT NULL, durations BLOB NOT NULL, PRIMARY KEY (kind, name, task)
+) WITHOUT ROWID;
 CREATE TABLE failure (
     task INTEGER NOT NULL, time_ns INTEGER NOT NULL, category_key TEXT, error_id TEXT, type TEXT, category TEXT, message TEXT,
     component TEXT
@@ -57,13 +59,12 @@ CREATE INDEX task_status ON task (status, created_ns);
 CREATE INDEX identity_parent ON identity (parent_task_id) WHERE parent_task_id IS NOT NULL;
 CREATE INDEX identity_session ON identity (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX identity_correlation ON identity (correlation_id) WHERE correlation_id IS NOT NULL;
-CREATE INDEX part_name ON part (kind, name, task);
 CREATE INDEX part_task ON part (task);
 CREATE INDEX failure_task ON failure (task);
 CREATE INDEX failure_category ON failure (category_key, task);
 """
 
-_MADE_FOR = f"{BYTE_ORDER} {' '.join(LANES)} / {' '.join(PART_LANES)}"
+_MADE_FOR = f"{BYTE_ORDER} {' '.join(LANES)} {_TABLES}"
 
 
 def choose(root: Path) -> str:

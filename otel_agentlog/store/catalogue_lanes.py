@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 import sys
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -21,13 +22,6 @@ LANES = (
     *("ai_calls", "tool_runs", "steps", "retries", "errors", "memory_kb"),
 )
 """The lanes of a task; the first four are numbers of names."""
-
-PART_LANES = (
-    *("task", "name", "variety", "running", "completed", "failed", "other"),
-    *("cost", "unpriced", "input_tokens", "output_tokens", "retries", "timed"),
-)
-"""The lanes of a part: a number for its task, the numbers of its name and variety, how many runs ended how, what they spent,
-how many durations follow."""
 
 FAILED = ("failed", "timed_out", "interrupted")
 """Outcomes of a part that count as failed."""
@@ -58,29 +52,20 @@ class Names:
         return self.texts[number] if 0 <= number < len(self.texts) else None
 
 
-@dataclass(frozen=True)
 class Columns:
-    """Many rows of integers, by lane."""
+    """The figures of many tasks, by lane."""
 
-    lanes: Sequence[str]
-    data: bytes
-    names: Names
+    def __init__(self, data: bytes, names: Names) -> None:
+        self.data = data
+        self.names = names
+        self._values = array("q", data)
 
     def __len__(self) -> int:
-        return len(self.data) // (8 * len(self.lanes))
+        return len(self._values) // len(LANES)
 
     def lane(self, name: str) -> list[int]:
         """All values of one lane, in the order of the rows."""
-        return memoryview(self.data).cast("q")[self.lanes.index(name) :: len(self.lanes)].tolist()
-
-
-@dataclass(frozen=True)
-class PartColumns:
-    """The AI calls or tool runs of many tasks."""
-
-    columns: Columns
-    durations: bytes
-    """The durations of each row one behind the other, in microseconds; the lane ``timed`` says how many are whose."""
+        return self._values[LANES.index(name) :: len(LANES)].tolist()
 
 
 def pack_card(card: Card, number: NumberOf) -> bytes:
@@ -90,14 +75,77 @@ def pack_card(card: Card, number: NumberOf) -> bytes:
     return struct.pack(f"{len(LANES)}q", *named, *values)
 
 
-def pack_part(part: Part, task: int, number: NumberOf) -> bytes:
-    """The lanes of one part of a task."""
+@dataclass(slots=True)
+class PartSums:
+    """All AI calls or tool runs of one name, within several tasks."""
+
+    key: str | None
+    tasks: int = 0
+    running: int = 0
+    completed: int = 0
+    failed: int = 0
+    """Also those that timed out or were interrupted."""
+    other: int = 0
+    """Cancelled ones above all."""
+    cost: int | None = None
+    """In units, of those whose price is known; ``None`` if none is."""
+    unpriced: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    retries: int = 0
+    durations_us: list[int] = field(default_factory=list)
+
+    def add(self, other: PartSums) -> None:
+        """Add those of other tasks."""
+        for name in SUMMED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        if other.cost is not None:
+            self.cost = (self.cost or 0) + other.cost
+        self.durations_us += other.durations_us
+
+
+SUMMED = (
+    *("tasks", "running", "completed", "failed", "other"),
+    *("unpriced", "input_tokens", "output_tokens", "retries"),
+)
+"""The fields of `PartSums` that are sums."""
+
+
+def sums_of(part: Part, key: str | None) -> PartSums:
+    """One part of one task as sums."""
     outcomes = part.outcomes
     failed = sum(outcomes.get(word, 0) for word in FAILED)
     running, completed = outcomes.get("running", 0), outcomes.get("completed", 0)
-    counts = (running, completed, failed, part.runs - running - completed - failed)
-    spent = (_or_unknown(part.cost), part.unpriced, part.input_tokens, part.output_tokens, part.retries, len(part.durations_us))
-    return struct.pack(f"{len(PART_LANES)}q", task, number(part.name), number(part.variety), *counts, *spent)
+    return PartSums(
+        key,
+        tasks=1,
+        running=running,
+        completed=completed,
+        failed=failed,
+        other=part.runs - running - completed - failed,
+        cost=part.cost,
+        unpriced=part.unpriced,
+        input_tokens=part.input_tokens,
+        output_tokens=part.output_tokens,
+        retries=part.retries,
+        durations_us=list(part.durations_us),
+    )
+
+
+def parts_of(cards: Iterable[Card], kind: str, by_variety: bool) -> list[PartSums]:
+    """The sums of the parts of these tasks, by name or by variety."""
+    found: dict[str | None, PartSums] = {}
+    for card in cards:
+        own: dict[str | None, PartSums] = {}
+        for part in card.parts:
+            if part.kind == kind:
+                key = part.variety if by_variety else part.name
+                own.setdefault(key, PartSums(key)).add(sums_of(part, key))
+        for key, sums in own.items():
+            # Several models of one provider are one task.
+            sums.tasks = 1
+            found.setdefault(key, PartSums(key)).add(sums)
+    return list(found.values())
 
 
 def pack_durations(durations_us: Sequence[int]) -> bytes:
@@ -107,19 +155,12 @@ def pack_durations(durations_us: Sequence[int]) -> bytes:
 
 def unpack(data: bytes) -> list[int]:
     """The integers in a run of bytes."""
-    return memoryview(data).cast("q").tolist()
+    return array("q", data).tolist()
 
 
 def columns_of(cards: Iterable[Card], names: Names) -> Columns:
     """The lanes of these tasks."""
-    return Columns(LANES, b"".join(pack_card(card, names.number) for card in cards), names)
-
-
-def parts_of(cards: Iterable[Card], kind: str, names: Names, first: int = 0) -> PartColumns:
-    """The lanes of the parts of these tasks; their numbers begin with `first`."""
-    parts = [(number, part) for number, card in enumerate(cards, first) for part in card.parts if part.kind == kind]
-    lanes = b"".join(pack_part(part, number, names.number) for number, part in parts)
-    return PartColumns(Columns(PART_LANES, lanes, names), b"".join(pack_durations(part.durations_us) for _, part in parts))
+    return Columns(b"".join(pack_card(card, names.number) for card in cards), names)
 
 
 def _or_unknown(value: int | None) -> int:

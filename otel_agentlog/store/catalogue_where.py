@@ -38,11 +38,21 @@ class Conditions:
     """Each must begin a word of the task."""
 
 
+def source(conditions: Conditions) -> tuple[str, list[Any]]:
+    """Return what stands behind ``FROM``, with the condition, and the values; rows of ``task``."""
+    clause, values = where(conditions)
+    if not conditions.words:
+        return f"task WHERE {clause}", values
+    # The order is given: the words are what leaves few.
+    match = " AND ".join(f'"{storable(word)}"*' for word in conditions.words)
+    return f"word CROSS JOIN task ON task.id = word.rowid WHERE word MATCH ? AND {clause}", [match, *values]
+
+
 def where(conditions: Conditions) -> tuple[str, list[Any]]:
-    """Return a condition on ``task``, and its values."""
+    """Return a condition on ``task``, without that on words, and its values."""
     clauses: list[str] = ["0"] if conditions.nothing else []
     values: list[Any] = []
-    for clause, found in (*_states(conditions), *_names(conditions), *_ranges(conditions), *_words(conditions)):
+    for clause, found in (*_states(conditions), *_names(conditions), *_ranges(conditions)):
         clauses.append(clause)
         values += found
     return " AND ".join(clauses) or "1", [storable(value) if isinstance(value, str) else value for value in values]
@@ -89,9 +99,3 @@ def _ranges(asked: Conditions) -> _Clauses:
 
 def _clamped(value: int | None, default: int, lowest: int) -> int:
     return default if value is None else min(max(value, lowest), _MOST)
-
-
-def _words(asked: Conditions) -> _Clauses:
-    if not asked.words:
-        return []
-    return [("task.id IN (SELECT rowid FROM word WHERE word MATCH ?)", [" AND ".join(f'"{word}"*' for word in asked.words)])]

@@ -8,10 +8,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from otel_agentlog.store.catalogue_card import Card, storable
-from otel_agentlog.store.catalogue_lanes import UNKNOWN, pack_card, pack_durations, pack_part
+from otel_agentlog.store.catalogue_card import Card, Part, storable
+from otel_agentlog.store.catalogue_lanes import UNKNOWN, NumberOf, pack_card, pack_durations, sums_of
 
 _OF_TASK = (("task", "id"), ("identity", "id"), ("tag", "task"), ("part", "task"), ("failure", "task"), ("folder", "id"))
+
+
+_PART = f"INSERT INTO part VALUES ({', '.join('?' * 14)})"
 
 
 class Numbering:
@@ -50,16 +53,17 @@ def insert(connection: sqlite3.Connection, numbering: Numbering, folder: bytes, 
     if any(found is not None for found in ids):
         execute("INSERT INTO identity VALUES (?, ?, ?, ?)", (task, *ids))
     connection.executemany("INSERT INTO tag VALUES (?, ?)", {(number(tag), task) for tag in card.tags})
-    connection.executemany(
-        "INSERT INTO part VALUES (?, ?, ?, ?, ?, ?)",
-        [
-            (task, p.kind, number(p.name), number(p.variety), pack_part(p, task, number), pack_durations(p.durations_us))
-            for p in card.parts
-        ],
-    )
+    connection.executemany(_PART, [_part_row(part, task, number) for part in card.parts])
     _insert_failures(connection, task, card)
     if card.words:
         execute("INSERT INTO word (rowid, words) VALUES (?, ?)", (task, " ".join(sorted(card.words))))
+
+
+def _part_row(part: Part, task: int, number: NumberOf) -> tuple[object, ...]:
+    sums = sums_of(part, part.name)
+    counts = (sums.running, sums.completed, sums.failed, sums.other, sums.cost, sums.unpriced)
+    spent = (sums.input_tokens, sums.output_tokens, sums.retries, pack_durations(sums.durations_us))
+    return (part.kind, number(part.name), task, number(part.variety), *counts, *spent)
 
 
 def _insert_failures(connection: sqlite3.Connection, task: int, card: Card) -> None:
