@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -87,8 +88,12 @@ class Measuring:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._meters: WeakSet[Meter] = WeakSet()
-        self._awake, self._stopped = threading.Event(), threading.Event()
-        self._running = False
+        # No threading.Event: setting one takes a lock that a signal handler may have interrupted.
+        self._gate = _thread.allocate_lock()
+        self._gate.acquire()
+        self._asleep: list[None] = []
+        """Holds an item while the thread sleeps at the gate; who pops it opens the gate, once."""
+        self._running = self._stopped = False
         self._known: list[int] | None = None
         """The process ids of the family as it was last seen; ``None`` while nobody looks."""
 
@@ -103,8 +108,7 @@ class Measuring:
             if not self._running:
                 self._running = True
                 self._start()
-            if not self._awake.is_set():
-                self._awake.set()
+        self._wake()
         return made
 
     def figures(self, meter: Meter) -> dict[str, float]:
@@ -116,38 +120,64 @@ class Measuring:
         return meter.figures(resources.relatives(self._known or []))
 
     def stop(self) -> None:
-        """End the thread."""
-        self._stopped.set()
-        self._awake.set()
+        """End the thread, after its next look at the latest."""
+        self._stopped = True
+        self._wake()
+
+    @property
+    def looks(self) -> bool:
+        """Whether the thread looks, and does not sleep."""
+        return self._running and not self._asleep
 
     def _start(self) -> None:
         try:
-            # Not threading.Thread: ours would continue the context of whoever happens to be first, and start() waits.
-            _thread.start_new_thread(self._look_again_and_again, (self._awake, self._stopped))
+            # Not threading.Thread: that would continue the context of whoever happens to be first, and start() waits.
+            _thread.start_new_thread(self._look_again_and_again, (self._gate, self._asleep))
         except RuntimeError:
             pass  # no new threads at the end of the interpreter: the peak is that of start and end
 
-    def _look_again_and_again(self, awake: threading.Event, stopped: threading.Event) -> None:
+    def _wake(self) -> bool:
+        try:
+            self._asleep.pop()
+        except IndexError:
+            return False
+        self._gate.release()
+        return True
+
+    def _look_again_and_again(self, gate: _thread.LockType, asleep: list[None]) -> None:
         while True:
-            awake.wait()
-            if stopped.wait(self._interval_s):
+            time.sleep(self._interval_s)
+            if self._stopped:
                 return
             try:
-                self._look(awake)
-            except Exception:  # noqa: BLE001, S110 - one look that failed costs one look; there is nobody to tell
-                pass
+                busy = self._look()
+            except Exception:  # noqa: BLE001, S112 - one look that failed costs one look; there is nobody to tell
+                continue
+            if not busy:
+                asleep.append(None)
+                if self._has_work():
+                    # Somebody came before we slept; either of us opens the gate.
+                    self._wake()
+                gate.acquire()
 
-    def _look(self, awake: threading.Event) -> None:
+    def _has_work(self) -> bool:
+        return self._stopped or bool(self._measured())
+
+    def _measured(self) -> list[Meter]:
         with self._lock:
-            meters = list(self._meters)
-            if not meters:
-                awake.clear()
-                self._known = None
-                return
+            return list(self._meters)
+
+    def _look(self) -> bool:
+        """See what is used; whether anybody wants to know."""
+        meters = self._measured()
+        if not meters:
+            self._known = None
+            return False
         relatives, mine = resources.family(), resources.own()
         self._known = [one.pid for one in relatives]
         for meter in meters:
             meter.see(mine.rss_bytes, relatives)
+        return True
 
 
 def begin(kind: Kind, record: Recorder) -> Meter | None:

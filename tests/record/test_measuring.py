@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -201,14 +202,29 @@ def test_who_knows_better_is_believed(measured: MemorySink) -> None:
 def test_the_thread_sleeps_when_nothing_is_measured() -> None:
     """After the last meter has ended it looks no more; a new one wakes it. An abandoned meter is no reason to look."""
     measuring = Measuring(INTERVAL_S)
-    first = measuring.meter()
-    assert measuring._awake.is_set()
-    assert measuring.figures(first)["memory_peak_mb"] > 0
-    measuring.meter()
+    for _ in range(3):
+        kept = measuring.meter()
+        assert measuring.looks
+        wait_until(lambda: measuring._known is not None, "a look", timeout_s=60)
+        assert measuring.figures(kept)["memory_peak_mb"] > 0
+        measuring.meter()
+        wait_until(lambda: not measuring.looks, "the thread to sleep", timeout_s=60)
+    measuring.stop()
 
-    wait_until(lambda: not measuring._awake.is_set(), "the thread to sleep", timeout_s=60)
+
+def test_many_threads_measure_at_once() -> None:
+    """The one thread that looks falls asleep and wakes as it likes; nobody waits for it, and no meter is missed."""
+    measuring = Measuring(0.0001)
+
+    def one(_: int) -> float:
+        meter = measuring.meter()
+        time.sleep(0.0002)
+        return measuring.figures(meter)["memory_peak_mb"]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert min(pool.map(one, range(400))) > 0
+    wait_until(lambda: not measuring.looks, "the thread to sleep", timeout_s=60)
     kept = measuring.meter()
-    assert measuring._awake.is_set()
     wait_until(lambda: measuring._known is not None, "a look", timeout_s=60)
     assert measuring.figures(kept)["cpu_seconds"] >= 0
     measuring.stop()
