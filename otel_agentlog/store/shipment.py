@@ -14,7 +14,7 @@ from types import TracebackType
 
 from otel_agentlog.model import SPAN
 from otel_agentlog.store.deliveries import Keep, Ticketed, reason_to_keep
-from otel_agentlog.store.descriptors import Descriptor, open_directory
+from otel_agentlog.store.descriptors import Descriptor, LineFile, open_directory
 from otel_agentlog.store.layout import FILE_MODE
 from otel_agentlog.store.ledger import DELIVERY, SAMPLED, Ledger, note, read_ledger
 from otel_agentlog.store.locks import Lock, lock_exclusively, lock_shared
@@ -106,6 +106,8 @@ class Shipment:
         self._directory = open_directory(os.fspath(self.task.folder))
         if not self._dry:
             lock_shared(self._directory)
+            # Refuses what could not be written to, before anything is sent.
+            LineFile(self._directory, DELIVERY)
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             self._lock = Descriptor(os.open(DELIVERY, flags, FILE_MODE, dir_fd=self._directory.fd))
             if lock_exclusively(self._lock) is Lock.TAKEN:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import heapq
+import itertools
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from otel_agentlog.model import Outcome
@@ -29,18 +29,31 @@ def unshipped(
     at_most: int | None = None,
     since_s: float = 0.0,
     idle_only: bool = True,
+    known: dict[str, float] | None = None,
 ) -> Iterator[TaskReader]:
     """Yield tasks that may have something to send, those changed last first.
 
-    Looks at no more than `at_most` folders, and at none that was not touched since `since_s` (Unix time). With `idle_only`
-    tasks that somebody is at work on are left out, and those of which nothing of these `signals` could be sent when somebody
-    last looked.
+    Yields no more than `at_most`, and none that was not touched since `since_s` (Unix time). With `idle_only` tasks that somebody
+    is at work on are left out, and those of which nothing of these `signals` could be sent when somebody last looked. Who looks
+    again and again gives the same `known`: folders of which nothing is missing, and when they were touched last.
     """
-    found = _folders(root, since_s)
-    chosen = sorted(found, reverse=True) if at_most is None else heapq.nlargest(at_most, found)
-    for _, name in chosen:
+    known = {} if known is None else known
+    found = sorted(_folders(root, since_s), reverse=True)
+    for name in set(known).difference(name for _, name in found):
+        del known[name]
+    yield from itertools.islice(_due(root, found, known, signals, idle_only=idle_only), at_most)
+
+
+def _due(
+    root: Path, found: Iterable[tuple[float, str]], known: dict[str, float], signals: Collection[str], *, idle_only: bool
+) -> Iterator[TaskReader]:
+    for touched_s, name in found:
+        if known.get(name) == touched_s:
+            continue
         task = TaskReader(root / name)
-        if _is_due(task) and not (idle_only and (_is_in_use(task) or is_settled(task, signals))):
+        if not _is_due(task):
+            known[name] = touched_s
+        elif not (idle_only and (_is_in_use(task) or is_settled(task, signals))):
             yield task
 
 

@@ -11,7 +11,7 @@ from otel_agentlog.settings import Settings
 from otel_agentlog.store import Deliveries, OwnShipment, Presence, Shipment, unshipped
 
 MAX_CAUGHT_UP = 2_000
-"""How many folders are looked into at once for what other processes left behind, those changed last first."""
+"""How many tasks that other processes left behind are sent with one look, those changed last first."""
 
 MAX_IN_VAIN = 3
 """How many tasks in a row are looked into of which the collector takes nothing."""
@@ -22,6 +22,7 @@ class Backlog:
 
     def __init__(self, settings: Settings, deliveries: Deliveries, signals: Callable[[], Collection[str]]) -> None:
         self._settings, self._deliveries, self._signals = settings, deliveries, signals
+        self._known: dict[str, float] = {}
 
     @property
     def has_left(self) -> bool:
@@ -50,7 +51,8 @@ class Backlog:
         self._deliveries.review()
         Presence.sweep(self._settings.directory)
         since_s, in_vain = time.time() - self._settings.catch_up_days * 86_400, 0
-        for task in unshipped(self._settings.directory, self._signals(), at_most=MAX_CAUGHT_UP, since_s=since_s):
+        due = unshipped(self._settings.directory, self._signals(), at_most=MAX_CAUGHT_UP, since_s=since_s, known=self._known)
+        for task in due:
             if self.has_left:
                 # What this process left comes before what others did.
                 self.ship_left(deliver)

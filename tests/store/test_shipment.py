@@ -16,10 +16,12 @@ from otel_agentlog.export.isolate import Parts
 from otel_agentlog.export.outcome import DELIVERED, Outcome, Verdict
 from otel_agentlog.store import Shipment, TaskReader, unshipped
 from otel_agentlog.store.layout import AGENT_OUTPUT, METADATA, encode
-from otel_agentlog.store.ledger import note, read_ledger
+from otel_agentlog.store.ledger import DELIVERY, note, read_ledger
 from otel_agentlog.store.marks import MAX_NUMBER, Marks
 from otel_agentlog.store.presence import PREFIX, SWEEP_AFTER_S, Presence
+from otel_agentlog.view import cli
 from tests.store.span_lines import end, log, process, start, task_of
+from tests.support.otlp_receiver import OtlpReceiver
 
 BOTH = ("traces", "logs")
 
@@ -208,3 +210,46 @@ def test_files_of_processes_that_are_gone_are_swept(tmp_path: Path) -> None:
 
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([f"{PREFIX}{kept}", PREFIX + "f" * 16])
     alive.leave()
+
+
+def test_old_tasks_are_found_behind_any_number_of_delivered_ones(tmp_path: Path) -> None:
+    """What is limited is what is sent with one look; and what is known to be whole is not read again until it is touched."""
+    for number in range(30):
+        task = _task(tmp_path / f"{number}", *_span(1, 0), recorded=0)
+        task.folder.rename(tmp_path / f"new-{number}")
+        (tmp_path / f"{number}").rmdir()
+        os.utime(tmp_path / f"new-{number}" / METADATA)
+    old = _task(tmp_path, *_span(1, 0), recorded=1)
+    os.utime(old.folder, (1_000_000, 1_000_000))
+    known: dict[str, float] = {}
+
+    assert [found.folder.name for found in unshipped(tmp_path, at_most=1, known=known)] == ["t"]
+    assert len(known) == 30
+    (tmp_path / "new-7" / METADATA).write_text("{}")
+    (tmp_path / "new-7" / "touched").touch()
+    (tmp_path / "new-8" / METADATA).write_text("{}")
+    os.utime(tmp_path / "new-8", (known["new-8"], known["new-8"]))
+    assert [found.folder.name for found in unshipped(tmp_path, known=known)] == ["new-7", "t"]
+
+
+@pytest.mark.parametrize("planted", ["folder", "symlink", "fifo", "hard link"])
+def test_a_ledger_that_is_none_costs_only_its_task(tmp_path: Path, planted: str, otlp_receiver: OtlpReceiver) -> None:
+    """Something else stands in its place: the command says so, ends, follows nothing, and sends the other tasks."""
+    root = tmp_path / "root"
+    bad, good = _task(root / "bad", *_span(1, 0), recorded=1), _task(root / "good", *_span(2, 0), recorded=1)
+    for task, name in ((bad, "task-bad"), (good, "task-good")):
+        task.folder.rename(root / name)
+    ledger, other = root / "task-bad" / DELIVERY, tmp_path / "other"
+    other.write_text("theirs\n")
+    if planted == "folder":
+        ledger.mkdir()
+    elif planted == "symlink":
+        ledger.symlink_to(other)
+    elif planted == "fifo":
+        os.mkfifo(ledger)
+    else:
+        ledger.hardlink_to(other)
+
+    assert cli.main(["ship", "--root", str(root), "--endpoint", otlp_receiver.http_endpoint]) == 1
+    assert [span["name"] for span in otlp_receiver.spans() if span["name"] == "step 2"] == ["step 2"]
+    assert other.read_text() == "theirs\n"
