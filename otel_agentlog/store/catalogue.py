@@ -114,7 +114,7 @@ class Catalogue:
         with self.lock:
             names = self._names()
             rows = self._connection.execute(query, [kind, *values]).fetchall()
-        return [PartSums(names.text(row[0]), *row[1:11], unpack(row[11])) for row in rows]
+        return [PartSums(names.text(key), *[*sums, unpack(durations)]) for key, *sums, durations in rows]
 
     def failures(
         self, conditions: Conditions
