@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-IMPORT_WAIT_S = 2.0
+IMPORT_WAIT_S = 10.0
 """Longest time, in seconds, that a fork waits for an exporter that is just being imported, which takes about half a second."""
 
 
