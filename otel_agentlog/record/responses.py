@@ -24,7 +24,7 @@ def read_response(response: object, provider: str | None = None) -> Response:
     ``provider`` only decides how a bare ``usage`` counts cached tokens. A string is the text the model wrote, unless it
     is the JSON of a response.
     """
-    if issubclass(type(response), Response):
+    if type(response) is Response:
         return response
     try:
         return _read(unwrapped(response), provider)

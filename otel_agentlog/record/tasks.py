@@ -21,6 +21,7 @@ from otel_agentlog.record.kinds import SEGMENT, TASK
 from otel_agentlog.record.operation import Operation
 from otel_agentlog.record.pickup import Pickup
 from otel_agentlog.record.task_ids import safe_task_id
+from otel_agentlog.record.values_names import plain_text, text_or_object
 
 if TYPE_CHECKING:
     from otel_agentlog.record.webhooks import Webhook
@@ -131,14 +132,14 @@ class Task(Checkpoints):
     def _content(self, kind: str, text: str, stream: bool, details: dict[str, Any]) -> None:
         try:
             if stream:
-                text = self._streams.take(kind, text)
+                text = self._streams.take(kind, plain_text(text))
             else:
                 self._end_streams(kind)
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             self._recorder.failed("record", error)
             return
-        if text or not stream:
-            self._say(content_line(kind, text, details))
+        if not stream or text:
+            self._say(content_line(kind, text_or_object(text), details))
 
     def _end_streams(self, kind: str | None = None) -> None:
         for each, rest in self._streams.rest(kind).items():

@@ -48,6 +48,13 @@ def plain_text(value: object) -> str:
         return placeholder(value)
 
 
+def text_or_object(value: object) -> Any:
+    """What stands as ``content`` of a line: a text or an object; anything else becomes one of them."""
+    if type(value) is str or issubclass(type(value), dict):
+        return value
+    return plain_text(value) if value is None or any(base in SIMPLER for base in bases(value)) else {"value": value}
+
+
 def own_dict(given: object, name: str) -> dict[Any, Any]:
     """A copy of a mapping that a user gave; what is none stands in it under ``name``."""
     if given is None:

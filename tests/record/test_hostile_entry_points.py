@@ -58,6 +58,21 @@ def test_every_object_is_recorded_and_none_raises(entry: Callable[[Any], None], 
     assert not [found for found in validate(root / "hostile").problems if found.severity == "error"]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_task_says_anything(root: Path, stream: bool) -> None:
+    """What is said need not be a text."""
+    with agentlog.task("says", task_id="says") as task:
+        for make in SMALL.values():
+            task.output(make(), stream=stream)
+            task.thinking(make(), stream=stream)
+        task.result = Untouchable()
+    agentlog.shutdown()
+    said = [line for line in TaskReader(root / "says").events() if line.get("type") in ("output", "thinking")]
+
+    assert len(said) >= (1 if stream else 2 * len(SMALL))
+    assert not [found for found in validate(root / "says").problems if found.severity == "error"]
+
+
 def test_a_task_takes_any_id(root: Path) -> None:
     """An id that raises or blocks when asked for its text still gives a task with a folder."""
     for value in (Untouchable(), Blocking(), 5, b"id", ("a", 1)):
