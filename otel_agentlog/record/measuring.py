@@ -19,6 +19,9 @@ from otel_agentlog.record.kinds import SEGMENT, TASK, TOOL, Kind
 if TYPE_CHECKING:
     from otel_agentlog.record.recorder import Recorder
 
+LEAST_REST = 50
+"""How many times as long as a look took the thread rests at least."""
+
 _MB = 1_000_000
 _KEYS = {TASK: "metrics", SEGMENT: "metrics", TOOL: "resources"}
 """What is measured, and where in the ``details`` of its end line the figures stand."""
@@ -94,15 +97,15 @@ class Measuring:
         self._asleep: list[None] = []
         """Holds an item while the thread sleeps at the gate; who pops it opens the gate, once."""
         self._running = self._stopped = False
-        self._known: list[int] | None = None
-        """The process ids of the family as it was last seen; ``None`` while nobody looks."""
+        self._known: list[resources.Relative] | None = None
+        """The family as it was last seen; ``None`` while nobody looks."""
 
     def meter(self) -> Meter:
         """Begin to measure."""
         if os.getpid() != self._pid:
             self._begin_anew()
         known = self._known
-        made = Meter(None if known is None else resources.relatives(known))
+        made = Meter(None if known is None else resources.again(known))
         with self._lock:
             self._meters.add(made)
             if not self._running:
@@ -117,7 +120,7 @@ class Measuring:
             return {}
         with self._lock:
             self._meters.discard(meter)
-        return meter.figures(resources.relatives(self._known or []))
+        return meter.figures(resources.again(self._known or []))
 
     def stop(self) -> None:
         """End the thread, after its next look at the latest."""
@@ -145,12 +148,16 @@ class Measuring:
         return True
 
     def _look_again_and_again(self, gate: _thread.LockType, asleep: list[None]) -> None:
+        took_s = 0.0
         while True:
-            time.sleep(self._interval_s)
+            # With hundreds of threads or children one look takes milliseconds.
+            time.sleep(max(self._interval_s, LEAST_REST * took_s))
             if self._stopped:
                 return
             try:
+                began_s = time.perf_counter()
                 busy = self._look()
+                took_s = time.perf_counter() - began_s
             except Exception:  # noqa: BLE001, S112 - one look that failed costs one look; there is nobody to tell
                 continue
             if not busy:
@@ -174,7 +181,7 @@ class Measuring:
             self._known = None
             return False
         relatives, mine = resources.family(), resources.own()
-        self._known = [one.pid for one in relatives]
+        self._known = relatives
         for meter in meters:
             meter.see(mine.rss_bytes, relatives)
         return True

@@ -147,6 +147,22 @@ def test_what_children_did_before_is_not_counted(measured: MemorySink) -> None:
 
 
 @LINUX
+def test_many_children_do_not_slow_down_starts_and_ends(measured: MemorySink) -> None:
+    """Of many children only the last look is used, without those that have ended since: nothing counts twice."""
+    with agentlog.task("around"):
+        children = [child("end = time.process_time() + 0.1\nwhile time.process_time() < end: pass") for _ in range(6)]
+        for process in children:
+            wait_ready(process)
+        wait_until(lambda: len(recorder().measuring._known or []) == 6, "a look", timeout_s=60)
+        with agentlog.tool("t"):
+            for process in children:
+                end(process)
+
+    (last,) = measured.of(type="task", phase="end")
+    assert 0.6 <= last["details"]["metrics"]["cpu_seconds"] < 10
+
+
+@LINUX
 def test_bytes_written_are_counted(measured: MemorySink, tmp_path: Path) -> None:
     """What goes to the disk, by this process or a child; where the kernel does not tell, the figure is left out."""
     with agentlog.tool("t"):
