@@ -53,6 +53,8 @@ class Control:
         self.parent = parent
         self.next_look = 0.0
         """On the monotonic clock."""
+        self.alert = False
+        """Whether a checkpoint may have more to do than to look; `needs_attention` says it exactly."""
         self.cancel: ControlRequest | None = None
         self.wanted: ControlRequest | None = None
         """A pause that was asked for and has not begun."""
@@ -155,7 +157,7 @@ class Control:
         if asked.request == "context":
             self._add(asked, unread=asked.request_id not in self._known()[1])
         elif asked.request == "cancel" and self.cancel is None:
-            self.cancel = asked
+            self.cancel, self.alert = asked, True
 
     def join(self) -> None:
         """Begin beside others who deal with what stands there already; what holds them holds us too. Never raises."""
@@ -173,11 +175,12 @@ class Control:
             else:
                 self._remember(asked)
         if last is not None and last.request == "pause" and last.request_id not in self._known()[2]:
-            self.wanted = last
+            self.wanted, self.alert = last, True
 
     # -- obeying ----------------------------------------------------------------------------------------------------------
 
     def _obey(self, task: Checkpoints, asked: ControlRequest) -> None:
+        self.alert = True
         if asked.request == "pause":
             changes = self.wanted is None and self.cancel is None and task.state is State.RUNNING
             self.wanted = asked if changes else self.wanted
@@ -227,6 +230,7 @@ class Control:
                 self._move(task, to, action, because, with_task)
 
     def _move(self, task: Checkpoints, to: State, action: str, because: ControlRequest | None, with_task: str) -> None:
+        self.alert = True
         details = {"request_id": because.request_id} if because is not None else {}
         if self.is_elsewhere:
             task.state = to
