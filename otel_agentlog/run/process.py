@@ -71,6 +71,8 @@ class Launch:
     sandbox: Mapping[str, Any] = field(default_factory=dict)
     no_new_privileges: bool = False
     core_dumps: bool = True
+    scratch: str | None = None
+    """A folder that is removed if nobody is left to do it: when the agent dies."""
 
 
 def find_program(name: str, cwd: str, env: Mapping[str, str]) -> tuple[str, int]:
@@ -109,17 +111,18 @@ class _Supervised:
 
     def __init__(self, launch: Launch, path: str) -> None:
         self._launch, self._path = launch, path
+        self._selector = selectors.DefaultSelector()
         self._channel, theirs = socket.socketpair()
         try:
             self._process = _start_supervisor(theirs.fileno())
         except BaseException:
             self._channel.close()
+            self._selector.close()
             raise
         finally:
             theirs.close()
         self._said = b""
         self._input = memoryview(launch.stdin)
-        self._selector = selectors.DefaultSelector()
         self._open_streams = 0
         self._give_up_at: float | None = None
 
@@ -263,6 +266,7 @@ def _spec(launch: Launch, path: str) -> dict[str, Any]:
         "memory_bytes": launch.memory_bytes,
         "timeout_s": launch.timeout_s,
         "grace_s": launch.grace_s,
+        "scratch": launch.scratch,
     }
 
 

@@ -51,7 +51,12 @@ def main(fd: int) -> None:
     for standard in (0, 1, 2):
         os.dup2(null, standard)
     _say(channel, {"pid": pid})
-    _say(channel, Tree(pid, spec, channel, began, baseline * 1024).watch())
+    said = Tree(pid, spec, channel, began, baseline * 1024).watch()
+    _say(channel, said)
+    if said["reason"] == "abandoned" and spec["scratch"]:
+        import shutil  # takes longer to import than all the rest together
+
+        shutil.rmtree(spec["scratch"], ignore_errors=True)
 
 
 def _exactly(channel: socket.socket, size: int) -> bytes:
@@ -167,12 +172,12 @@ class Tree:
 
     def _sample(self) -> None:
         pids = _descendants(os.getpid())
-        resident = sum(map(_resident, pids))
-        if len(pids) > 1 and resident:
-            resident = sum(map(_share, pids))
+        resident, said = _memory(pids), self.said
+        if resident > said["rss_peak"] and len(pids) > 1:
+            # Shares are read one after the other: one that ends meanwhile makes those of the others larger.
+            resident = min(resident, _memory(_descendants(os.getpid())))
         if not resident:
             return
-        said = self.said
         said["processes"] = max(said["processes"], len(pids))
         said["rss_start"] = said["rss_start"] or resident
         said["rss_end"], said["rss_peak"] = resident, max(said["rss_peak"], resident)
@@ -222,6 +227,10 @@ def _state(pid: int) -> bytes:
             return file.read().rpartition(b")")[2].split()[0]
     except (OSError, IndexError):
         return _DEAD[0]
+
+
+def _memory(pids: list[int]) -> int:
+    return sum(map(_share, pids)) if len(pids) > 1 else sum(map(_resident, pids))
 
 
 def _resident(pid: int) -> int:

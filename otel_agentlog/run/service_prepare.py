@@ -111,6 +111,7 @@ def launch_of(prepared: Prepared, execution_id: str, scratch: str, *, sandboxed:
         sandbox=_sandbox(script, argv[0], scratch) if sandboxed else {},
         no_new_privileges=True,
         core_dumps=False,
+        scratch=scratch,
     )
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from otel_agentlog.run import ToolExecutionService
-from tests.run.scripts import PATIENCE_S, Workshop, supervisors_of, wait_for_file, wait_until_gone
+from tests.run.scripts import PATIENCE_S, Workshop, processes_with, supervisors_of, wait_for_file, wait_until_gone
 from tests.support.waiting import wait_until
 
 ALLOWED = ["PATH", "TEST_MARK"]
-HANGING = "#!/bin/sh\nsleep 600 &\n(setsid sleep 600 &)\necho $$ > {started}\nsleep 600\n"
+HANGING = "#!/bin/sh\nsleep 600 &\n(setsid sleep 600 &)\npwd > {started}\nsleep 600\n"
 AGENT = """
 import sys
 from otel_agentlog.run import ToolExecutionService
@@ -35,6 +35,18 @@ def hanging(workshop: Workshop, **entry: object) -> Path:
     started = workshop.folder / "started"
     workshop.script("hang", HANGING.format(started=started), environment=ALLOWED, grace_s=0.2, **entry)
     return started
+
+
+def _children(threads: Path) -> list[str]:
+    return [pid for thread in threads.iterdir() for pid in (thread / "children").read_text().split()]
+
+
+def is_shell(pid: int) -> bool:
+    """Whether it is one of the script's own processes."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip() != "python"
+    except OSError:
+        return False
 
 
 def agent(workshop: Workshop) -> subprocess.Popen[str]:
@@ -57,11 +69,31 @@ def test_ctrl_c_ends_the_script_and_passes_on(workshop: Workshop, marked: str) -
 
 
 def test_kill_9_of_the_agent_ends_the_script(workshop: Workshop, marked: str) -> None:
-    """The supervisor sees that nobody is there any more."""
+    """The supervisor sees that nobody is there any more, and removes the script's folder."""
     started = hanging(workshop)
     with agent(workshop) as process:
-        wait_for_file(started, "the script to start")
+        folder = Path(wait_for_file(started, "the script to start").strip())
+        assert folder.is_dir()
         process.kill()
+
+    wait_until_gone("TEST_MARK", marked)
+    wait_until(lambda: not folder.exists(), "the folder to be removed", timeout_s=PATIENCE_S)
+
+
+def test_a_forked_copy_of_the_agent_does_not_keep_a_script_alive(workshop: Workshop, marked: str) -> None:
+    """The copy holds the socket open; the supervisor looks who its parent is, too."""
+    started = hanging(workshop)
+    fork = "import os, threading, time\nthreading.Timer(0.5, lambda: os.fork() or time.sleep(20) or os._exit(0)).start()\n"
+    program = [sys.executable, "-c", fork + AGENT, str(workshop.registry())]
+    with subprocess.Popen(program, start_new_session=True) as process:
+        wait_for_file(started, "the script to start")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}")
+        wait_until(lambda: len(_children(children.parent)) >= 2, "the agent to fork", timeout_s=PATIENCE_S)
+        process.kill()
+        process.wait()
+        # The copy of the agent has the variable too, as it was there from its start.
+        wait_until(lambda: not [pid for pid in processes_with("TEST_MARK", marked) if is_shell(pid)], "the script to end")
+        os.killpg(process.pid, signal.SIGKILL)
 
     wait_until_gone("TEST_MARK", marked)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import otel_agentlog as agentlog
+from otel_agentlog.run import cancel
 from tests.run.scripts import Workshop
 from tests.support.waiting import wait_until
 
@@ -182,6 +183,29 @@ def test_a_script_can_go_on_with_the_task(tasks_root: Path, workshop: Workshop) 
     (segment,) = [line for line in lines if line["type"] == "segment" and line["phase"] == "start"]
     assert (segment["parent_span_id"], segment["trace_id"]) == (call["span_id"], call["trace_id"])
     assert [line for line in lines if line.get("message") == "inside"]
+
+
+def test_a_cancel_from_outside_ends_the_script(tasks_root: Path, workshop: Workshop) -> None:
+    """``cancel`` with ``terminate_tools``: the run ends as cancelled, and the task at its next checkpoint."""
+    started = workshop.folder / "started"
+    workshop.script("hang", f"#!/bin/sh\ntouch {started}\nsleep 600\n", timeout_s=600, grace_s=0.2, retries=3)
+
+    def ask(folder: Path) -> None:
+        wait_until(started.exists, "the script to start", timeout_s=60)
+        cancel(folder, terminate_tools=True)
+
+    with agentlog.task("t") as task:
+        assert task.folder is not None
+        asking = threading.Thread(target=ask, args=(task.folder,))
+        asking.start()
+        result = workshop.service().execute("hang")
+        asking.join()
+        with pytest.raises(agentlog.TaskCancelled):
+            task.checkpoint()
+
+    assert (result.success, result.outcome, result.attempts) == (False, agentlog.Outcome.CANCELLED, 1)
+    (ended,) = [line for line in lines_of(task.folder) if line["type"] == "tool_result"]
+    assert ended["outcome"] == "cancelled"
 
 
 def test_a_folder_that_cannot_be_written_costs_the_record_only(
