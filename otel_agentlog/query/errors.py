@@ -16,6 +16,9 @@ TRAIL_ACTIONS = frozenset(
 )
 """Actions of the lines that make an audit trail."""
 
+_SLACK_NS = 60 * 1_000_000_000
+"""By how much a file may seem older than its last line: the kernel's clock for files is coarse, and clocks are set."""
+
 _MENTION = b'"error_id":"'
 
 
@@ -76,7 +79,7 @@ def find_errors(
     needle = _MENTION + error_id.encode() + b'"' if error_id is not None else _MENTION
     found: dict[tuple[str, ...], FoundError] = {}
     for file in _files(root, log_directories):
-        if (since_ns is None or newest_change_ns(file) >= since_ns) and mentions(file, needle):
+        if (since_ns is None or newest_change_ns(file) + _SLACK_NS >= since_ns) and mentions(file, needle):
             for each in _errors_in(file, error_id):
                 # A log that is renamed meanwhile is read twice.
                 key = (each.error_id,) if error_id is None else (each.error_id, each.task_id or "", _event_id(each))

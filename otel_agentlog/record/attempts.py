@@ -6,12 +6,12 @@ from typing import Any
 
 from otel_agentlog.model import Component
 from otel_agentlog.record.context import current, live, operation_in
-from otel_agentlog.record.ending import message_of, type_name
+from otel_agentlog.record.ending import category_of, message_of, type_name
 from otel_agentlog.record.error_ids import assign_error_id
 from otel_agentlog.record.kinds import STEP
 from otel_agentlog.record.logs_place import deliver, guarded, here
 from otel_agentlog.record.operation import Operation
-from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.record.recorder import Recorder, recorder
 
 
 class Attempted(Operation):
@@ -65,6 +65,8 @@ def described_failure(error: BaseException | None, reason: str | None, wait_seco
     if error is not None:
         described["error_type"] = type_name(error)
         described["error_id"] = assign_error_id(error)
+        if (category := category_of(error, recorder())) is not None:
+            described["category"] = category
     described["reason"] = reason or (message_of(error) if error is not None else "unknown")
     return described
 

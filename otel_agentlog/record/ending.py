@@ -128,6 +128,12 @@ def _context_of(error: BaseException) -> dict[str, Any]:
     return dict(given) if isinstance(given, dict) else {}
 
 
+def category_of(error: BaseException, record: Recorder) -> str | None:
+    """The category of an exception that is told without its ``exception`` object; ``None`` where nobody knows categories."""
+    category = _classified(error, record).get("category")
+    return category if isinstance(category, str) else None
+
+
 def _classified(error: BaseException, record: Recorder) -> dict[str, Any]:
     if record.classify is None:
         return {}

@@ -61,6 +61,7 @@ def test_every_error_is_found_with_all_about_it(tasks_root: Path, tmp_path: Path
     assert by_type["ValueError"].line["step_id"] == "s"
     assert by_type["OSError"].error_id == ids["attempt"]
     assert by_type["OSError"].exception["message"] == "busy"
+    assert by_type["OSError"].exception["category"] == "EXECUTION"
     assert by_type["TimeoutError"].error_id == ids["log"]
     assert by_type["TimeoutError"].file.parent == tmp_path / "logs"
     handled = by_type["otel_agentlog.errors.TmuxError"]

@@ -84,7 +84,7 @@ def test_the_error_leads_to_the_line_of_code(review: list[str]) -> None:
     """Once, where it was first seen: its id and where it was raised; and the attempt that failed before."""
     text = "\n".join(review)
 
-    assert len(re.findall(r"ValueError: boom: the verdict is missing  \[[0-9a-f]{8}\]", text)) == 1
+    assert len(re.findall(r"ValueError: boom: the verdict is missing  \[[0-9a-z]{8}\] VALIDATION", text)) == 1
     assert re.search(r'stories\.py:\d+ in review: raise ValueError\("boom: the verdict is missing"\)', text)
     assert "attempt 1 failed: OSError: disk is busy, then waited 100ms" in text
 

@@ -29,7 +29,7 @@ def test_lines_of_both_files_stand_in_the_order_of_time(stories: Path) -> None:
         r"claude-opus-4-5 completed in [\d.]+m?s  1\.2k in, 850 out, \$0\.023",
         "Read: attempt 1 failed  OSError: disk is busy, waiting 100ms",
         "sub-task Check style completed  task-style",
-        r"judge failed in [\d.]+m?s  ValueError: boom: the verdict is missing  \[[0-9a-f]{8}\]",
+        r"judge failed in [\d.]+m?s  ValueError: boom: the verdict is missing  \[[0-9a-z]{8}\]",
         "thinking +agent +The diff touches …",
     ):
         assert re.search(part, text), part
