@@ -27,7 +27,7 @@ from typing import Any
 from otel_agentlog.run.process_birth import become_reaper, start
 
 _PAGE = resource.getpagesize()
-_FIRST_INTERVAL_S, _LAST_INTERVAL_S = 0.01, 0.1
+_FIRST_INTERVAL_S, _LAST_INTERVAL_S = 0.002, 0.1
 _KILL_PATIENCE_S = 5.0
 _DEAD = (b"Z", b"X")
 
@@ -180,7 +180,7 @@ class Tree:
             return
         said["processes"] = max(said["processes"], len(pids))
         said["rss_start"] = said["rss_start"] or resident
-        said["rss_end"], said["rss_peak"] = resident, max(said["rss_peak"], resident)
+        said["rss_end"], said["rss_peak"] = resident, max(said["rss_peak"], resident, _highest(pids[0]))
         if self._limit is not None and resident > self._limit:
             self._terminate("memory", at_once=True)
 
@@ -238,6 +238,15 @@ def _resident(pid: int) -> int:
         with open(f"/proc/{pid}/statm", "rb") as file:
             return int(file.read().split()[1]) * _PAGE
     except (OSError, IndexError):
+        return 0
+
+
+def _highest(pid: int) -> int:
+    """The most that one process had so far; ``ru_maxrss`` would include what it was before it became the program."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            return next((int(line.split()[1]) * 1024 for line in file if line.startswith(b"VmHWM:")), 0)
+    except OSError:
         return 0
 
 
