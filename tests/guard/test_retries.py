@@ -383,6 +383,44 @@ def test_no_header_breaks_the_judgement(value: Any, where: str) -> None:
     assert asked is None or 0 < asked < float("inf")
 
 
+_ENDS: dict[str, Callable[[], Exception | None]] = {
+    "fine": lambda: None,
+    "busy": lambda: OSError("busy"),
+    "asked": lambda: HttpError(429, retry_after_ms="0.01"),
+    "wrong": lambda: ValueError("wrong"),
+}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(sorted(_ENDS)), min_size=1, max_size=6), st.integers(1, 5))
+def test_every_course_of_attempts_is_recorded_as_it_was(ends: list[str], attempts: int) -> None:
+    """As many calls as lines, numbered without a gap; one more follows where a line says so; the end counts them all."""
+    ends = [*ends, "fine"]
+    stops = [number for number, how in enumerate(ends, 1) if how in ("fine", "wrong") or number == attempts]
+    calls, last = stops[0], ends[stops[0] - 1]
+    work = iter([_ENDS[how]() for how in ends])
+
+    def step() -> None:
+        if (error := next(work)) is not None:
+            raise error
+
+    with recording() as sink:
+        caught: Exception | None = None
+        try:
+            with agentlog.tool("t") as run:
+                again(attempts=attempts)(step)()
+        except Exception as error:
+            caught = error
+
+    assert (caught is None) == (last == "fine")
+    lines = sink.of(type="attempt")
+    failed = [line["details"] for line in lines if line["action"] == "attempt_failed"]
+    assert [one["number"] for one in failed] == list(range(1, calls + (last != "fine")))
+    assert [one["number"] < one["maximum"] for one in failed] == [number < calls for number in range(1, len(failed) + 1)]
+    assert [line["details"]["number"] for line in lines[len(failed) :]] == ([calls] if last == "fine" and calls > 1 else [])
+    assert run.attempts == calls
+
+
 # -- interrupts and cancellation ---------------------------------------------------------------------------------------
 
 

@@ -112,7 +112,7 @@ def test_children_that_have_ended_are_included(measured: MemorySink) -> None:
         wait_ready(process)
         end(process)
 
-    assert resources_of(measured)["cpu_seconds"] >= 0.3
+    assert resources_of(measured)["cpu_seconds"] >= 0.25
 
 
 @LINUX
@@ -125,7 +125,7 @@ def test_children_that_are_alive_are_included(measured: MemorySink) -> None:
     end(process)
 
     found = resources_of(measured)
-    assert found["cpu_seconds"] >= 0.3
+    assert found["cpu_seconds"] >= 0.25
     assert found["memory_end_mb"] >= found["memory_start_mb"] + 90
     assert found["memory_peak_mb"] >= found["memory_start_mb"] + 90
 
@@ -159,7 +159,7 @@ def test_many_children_do_not_slow_down_starts_and_ends(measured: MemorySink) ->
                 end(process)
 
     (last,) = measured.of(type="task", phase="end")
-    assert 0.6 <= last["details"]["metrics"]["cpu_seconds"] < 10
+    assert 0.5 <= last["details"]["metrics"]["cpu_seconds"] < 10
 
 
 @LINUX
