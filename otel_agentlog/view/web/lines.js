@@ -51,7 +51,7 @@ export class Lines {
     return !this.text || `${line.type ?? ""} ${line.component ?? ""} ${told(line)} ${line.step_id ?? ""}`.toLowerCase().includes(this.text);
   }
 
-  key(name) {
+  pressed(name) {
     return name === "Escape" && this.inspector.close();
   }
 

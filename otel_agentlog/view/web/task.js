@@ -21,7 +21,7 @@ export function taskPage(main, route, { live, signal, about }) {
   const notice = h("div", {});
   const bar = new Tabs(parts, route.tab);
   show(main, notice, head, bar.bar, bar.panel);
-  const page = { title: key, key: (name) => parts[bar.at].key?.(name) || bar.key(name), close: () => { clearInterval(ticking); Object.values(parts).forEach((part) => part.close?.()); } };
+  const page = { title: key, key: (name) => parts[bar.at].pressed?.(name) || bar.key(name), close: () => { clearInterval(ticking); Object.values(parts).forEach((part) => part.close?.()); } };
   let task = null;
   let stale = true;
   let busy = false;

@@ -34,7 +34,7 @@ export class Waterfall {
       h("span.lane", {}, bar), h("span.num", {}, duration(entry.duration_ms)), h("span.num", {}, entry.cost_usd ? usd(entry.cost_usd) : ""));
   }
 
-  key(name) {
+  pressed(name) {
     return name === "Escape" && this.inspector.close();
   }
 

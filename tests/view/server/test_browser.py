@@ -1,0 +1,292 @@
+"""The page in real headless Chromium: live, searchable, controllable, and harmless whatever the folders say."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+
+from tests.view.server.served import Served
+
+TIMEOUT_MS = 15_000
+DESKTOP = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+MISSING = "no Chromium: the page is not tested. Install it: apt-get install chromium"
+
+PAYLOADS = [
+    "<img src=x onerror=\"document.title='pwned'\">",
+    "<script>document.title='pwned'</script>",
+    '"><svg onload="document.title=\'pwned\'">',
+    "javascript:document.title='pwned'//",
+    "</textarea><iframe srcdoc=\"<script>top.document.title='pwned'</script>\">",
+    "{{constructor.constructor('document.title=1')()}}",
+]
+EVIL = " ".join(PAYLOADS)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium; where there is none the tests say how to get it, and in CI they fail."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox needs what containers do not give; it opens no page but ours.
+        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+@contextmanager
+def opened(browser: Browser, served: Served, path: str = "", **options: Any) -> Iterator[Page]:
+    """A page with the token; nothing may be written to its console, and nothing may lead elsewhere."""
+    context = browser.new_context(**{"viewport": DESKTOP, **options})
+    complaints = watched(context, served)
+    page = context.new_page()
+    page.set_default_timeout(TIMEOUT_MS)
+    page.goto(f"{served.url}#token={served.token}")
+    if path:
+        page.goto(f"{served.url}{path}")
+    yield page
+    context.close()
+    assert "\n".join(complaints) == ""
+
+
+def watched(context: BrowserContext, served: Served) -> list[str]:
+    """What the console and pages complain of, and what is asked of anybody else."""
+    complaints: list[str] = []
+    context.on("console", lambda message: complaints.append(message.text) if _is_complaint(message) else None)
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    context.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+    context.on("request", lambda asked: None if asked.url.startswith((served.url, "blob:")) else complaints.append(asked.url))
+    return complaints
+
+
+def _is_complaint(message: ConsoleMessage) -> bool:
+    # Chromium itself notes every answer of 404 and 401; the page shows what they say.
+    return message.type in ("error", "warning") and "status of 40" not in message.text
+
+
+@contextmanager
+def demo(root: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """``agentlog demo --slow`` in a process of its own, ended at the latest with the test."""
+    command = [sys.executable, "-m", "otel_agentlog", "demo", "--slow", "--root", str(root), str(Path(__file__).parent)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def test_a_task_is_seen_live_searched_opened_paused_and_cancelled(browser: Browser, controlled: Served) -> None:
+    """All that a person does with a running task, while it runs in another process."""
+    with opened(browser, controlled) as page:
+        running = page.locator("[data-figure=Running] .value")
+        expect(running).to_have_text("0", timeout=TIMEOUT_MS)
+        with demo(controlled.root) as process:
+            expect(running).to_have_text("1", timeout=TIMEOUT_MS)
+            expect(page.get_by_role("table", name="Active now").get_by_role("link")).to_contain_text("Review", timeout=TIMEOUT_MS)
+
+            page.keyboard.press("/")
+            page.keyboard.type("good shape")
+            page.keyboard.press("Enter")
+            expect(page.get_by_role("heading", name="Tasks", exact=True)).to_be_visible(timeout=TIMEOUT_MS)
+            page.keyboard.press("j")
+            page.keyboard.press("Enter")
+            status = page.locator(".task-head .pill")
+            expect(status).to_have_text("running", timeout=TIMEOUT_MS)
+            _see_lines_come(page)
+
+            page.get_by_role("button", name="Pause").click()
+            expect(status).to_have_text("paused", timeout=TIMEOUT_MS)
+            page.get_by_role("button", name="Add context").click()
+            page.get_by_label("What the agent should know").fill("Look at the tests first.")
+            page.get_by_role("button", name="Add", exact=True).click()
+            page.get_by_role("button", name="Resume").click()
+            expect(status).to_have_text("running", timeout=TIMEOUT_MS)
+            page.get_by_role("tab", name="Conversation").click()
+            expect(page.locator(".talk")).to_contain_text("Look at the tests first.", timeout=TIMEOUT_MS)
+
+            page.get_by_role("button", name="Cancel").click()
+            page.get_by_role("button", name="Cancel the task").click()
+            expect(status).to_have_text("cancelled", timeout=TIMEOUT_MS)
+            process.wait(60)
+        page.get_by_role("link", name="Overview", exact=True).click()
+        expect(running).to_have_text("0", timeout=TIMEOUT_MS)
+        expect(page.get_by_role("table", name="Recent tasks")).to_contain_text("cancelled", timeout=TIMEOUT_MS)
+
+
+def _see_lines_come(page: Page) -> None:
+    page.get_by_role("tab", name="Lines").click()
+    count = page.locator("#tab-logs small")
+    expect(count).not_to_be_empty(timeout=TIMEOUT_MS)
+    before = count.inner_text()
+    expect(count).not_to_have_text(before, timeout=TIMEOUT_MS)
+
+
+def _hostile(root: Path) -> None:
+    """A task in which every text is an attack, written past the recorder, which would have cleaned some of it."""
+    folder = root / "task-evil"
+    folder.mkdir(parents=True)
+    stamp, ids = "2026-11-21T05:22:0{}.123456789Z", {"trace_id": EVIL, "task_id": "task-evil", "step_id": EVIL}
+    details = {
+        "arguments": {EVIL: EVIL},
+        "result": [EVIL],
+        "messages": [{"role": EVIL, "parts": [{"type": "text", "content": EVIL}]}],
+    }
+    details |= {"output": [{"type": "text", "content": EVIL}, {"type": "tool_call", "name": EVIL}], "model": EVIL, "number": EVIL}
+    kinds = ["task", "step", "ai_request", "ai_response", "tool_call", "tool_result", "subtask", "attempt", "state", "log", EVIL]
+    kinds += ["output", "thinking", "user", "system", "span", "webhook", "event"]
+    lines = []
+    for number, kind in enumerate(kinds):
+        line = {"timestamp": stamp.format(number % 10), "type": kind, "level": "ERROR", "component": EVIL, "action": EVIL}
+        line |= {"message": EVIL, "content": EVIL, "name": EVIL, "logger": EVIL, "function": EVIL, "details": details, **ids}
+        line |= {"span_id": f"{number:016x}", "event_id": f"evil-{number}", "outcome": EVIL, "duration_ms": 1.5, "phase": "start"}
+        line |= {"exception": {"type": EVIL, "message": EVIL, "traceback": [EVIL], "error_id": EVIL, "suggestions": [EVIL]}}
+        lines.append(line)
+        if kind in ("task", "step", "span"):
+            lines.append({**line, "phase": "end", "event_id": f"evil-e{number}"})
+    stages = [
+        {"timestamp": stamp.format(1), "stage": EVIL, "status": EVIL, "provider": EVIL, "payload": {EVIL: EVIL}, EVIL: EVIL}
+    ]
+    error = {"type": EVIL, "message": EVIL, "error_id": EVIL, "category": EVIL, "suggestions": [EVIL]}
+    metadata = {
+        "task_id": "task-evil",
+        "name": EVIL,
+        "status": "failed",
+        "assigned_agent": EVIL,
+        "agent_type": EVIL,
+        "model": EVIL,
+    }
+    metadata |= {"source": EVIL, "provider": EVIL, "tags": [EVIL], "trace_id": EVIL, "session_id": EVIL, "correlation_id": EVIL}
+    metadata |= {"parent_task_id": EVIL, "created_at": stamp.format(0), "started_at": stamp.format(0)}
+    (folder / "metadata.json").write_bytes(orjson.dumps(metadata))
+    (folder / "01-input.json").write_bytes(orjson.dumps({"task_id": "task-evil", "input": {"message": EVIL}}))
+    (folder / "02-webhook-flow.jsonl").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in stages))
+    (folder / "03-agent-output.jsonl").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    final = {
+        "success": False,
+        "outcome": "failed",
+        "result": EVIL,
+        "error": error,
+        "metrics": {"errors": 1},
+        "task_id": "task-evil",
+    }
+    (folder / "04-final-result.json").write_bytes(orjson.dumps(final))
+
+
+def test_attacks_in_every_field_stay_text(browser: Browser, tmp_path: Path) -> None:
+    """Whatever a task says, the page shows it and runs none of it."""
+    _hostile(tmp_path / "tasks")
+    with Served(tmp_path / "tasks", tmp_path) as served, opened(browser, served) as page:
+        for path in (
+            "#/",
+            "#/tasks",
+            f"#/tasks?q={'%3Cimg src=x onerror=alert(1)%3E'}",
+            "#/task/%3Cimg%20src=x%20onerror=alert(1)%3E",
+        ):
+            page.goto(f"{served.url}{path}")
+            page.wait_for_selector("main h1, main strong")
+        page.goto(f"{served.url}#/task/task-evil")
+        expect(page.locator(".task-head h1")).to_contain_text("<img src=x onerror=", timeout=TIMEOUT_MS)
+        for name in ("Waterfall", "Conversation", "Lines", "Webhook flow", "Result", "Files"):
+            page.get_by_role("tab", name=name).click()
+            expect(page.get_by_role("tabpanel")).not_to_be_empty(timeout=TIMEOUT_MS)
+            for _ in range(3):
+                page.keyboard.press("j")
+        page.get_by_role("button", name="View 03-agent-output.jsonl").click()
+        expect(page.locator(".raw .item").first).to_contain_text("<script>", timeout=TIMEOUT_MS)
+
+        assert "pwned" not in page.title().replace(EVIL, "")
+        assert page.locator("main img, main iframe, main script, main svg[onload]").count() == 0
+
+
+def test_a_long_task_scrolls_without_lag(browser: Browser, tmp_path: Path) -> None:
+    """Of twenty thousand lines only those exist that can be seen, and the last can be reached."""
+    folder = tmp_path / "tasks" / "task-long"
+    folder.mkdir(parents=True)
+    (folder / "metadata.json").write_bytes(orjson.dumps({"task_id": "task-long", "name": "Long", "status": "completed"}))
+    (folder / "04-final-result.json").write_bytes(orjson.dumps({"outcome": "completed", "metrics": {"steps": 1}}))
+    line = {"timestamp": "2026-11-21T05:22:01.123456789Z", "type": "log", "level": "INFO", "component": "agent"}
+    lines = ({**line, "message": f"line {number}", "event_id": f"long-{number}"} for number in range(20_000))
+    (folder / "03-agent-output.jsonl").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    with Served(tmp_path / "tasks", tmp_path) as served, opened(browser, served, "#/task/task-long?tab=logs") as page:
+        expect(page.locator("#tab-logs small")).to_have_text("20,000", timeout=TIMEOUT_MS)
+        rows = page.get_by_role("listbox", name="Lines")
+        rows.focus()
+        page.keyboard.press("End")
+        expect(rows.get_by_text("line 19999")).to_be_visible(timeout=TIMEOUT_MS)
+
+        assert rows.locator(".item").count() < 100
+        page.get_by_label("Filter lines").fill("line 1234")
+        expect(page.locator(".above-list .count")).to_have_text("11 of 20,000 lines", timeout=TIMEOUT_MS)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_nothing_is_wider_than_the_screen(browser: Browser, served: Served, scheme: str, size: dict[str, int]) -> None:
+    """On a desktop and on a phone, dark and light, no page scrolls sideways and every button has a name."""
+    with opened(browser, served, viewport=size, color_scheme=scheme) as page:
+        for path, ready in [("#/", ".figure .value"), ("#/tasks", ".rows tbody tr"), ("#/task/task-review42", ".falls .item")]:
+            page.goto(f"{served.url}{path}")
+            page.wait_for_selector(ready)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        named = "e.ariaLabel || e.innerText || e.labels?.length"
+        unnamed = f"[...document.querySelectorAll('button, a, input, select')].filter(e => !({named})).length"
+        assert page.evaluate(unnamed) == 0
+        dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (dark == "rgb(13, 16, 22)") is (scheme == "dark")
+
+
+def test_everything_can_be_done_by_keyboard(browser: Browser, served: Served) -> None:
+    """Help, places, rows, views, details and the way back, without a mouse."""
+    with opened(browser, served) as page:
+        page.wait_for_selector(".figure")
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog")).to_contain_text("Keyboard", timeout=TIMEOUT_MS)
+        page.keyboard.press("Escape")
+        page.keyboard.press("g")
+        page.keyboard.press("t")
+        expect(page.get_by_role("heading", name="Tasks", exact=True)).to_be_visible(timeout=TIMEOUT_MS)
+        page.wait_for_selector(".rows tbody tr")
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        expect(page.locator("tr[aria-selected=true]")).to_have_count(1, timeout=TIMEOUT_MS)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".falls .item")
+        page.keyboard.press("j")
+        expect(page.get_by_role("complementary", name="Details")).to_be_visible(timeout=TIMEOUT_MS)
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("complementary", name="Details")).to_be_hidden(timeout=TIMEOUT_MS)
+        page.keyboard.press("3")
+        expect(page.get_by_role("tab", name="Lines")).to_have_attribute("aria-selected", "true", timeout=TIMEOUT_MS)
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("heading", name="Tasks", exact=True)).to_be_visible(timeout=TIMEOUT_MS)
+
+
+def test_the_token_is_kept_out_of_sight(browser: Browser, tmp_path: Path) -> None:
+    """It leaves the address at once; without it, where it is needed, the page asks for it."""
+    with Served(tmp_path / "tasks", tmp_path, "--require-token") as served:
+        with opened(browser, served) as page:
+            page.wait_for_selector(".figure")
+            assert served.token not in page.url
+            expect(page.get_by_text("No tasks yet")).to_be_visible(timeout=TIMEOUT_MS)
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(served.url)
+        page.get_by_role("textbox", name="Token").fill(served.token, timeout=TIMEOUT_MS)
+        page.get_by_role("button", name="Use it").click()
+        page.wait_for_selector(".figure", timeout=TIMEOUT_MS)
+        context.close()
