@@ -12,8 +12,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,10 @@ ORDERS = {
     "costliest": ("cost DESC, created_ns DESC", (("cost", -1), ("created_ns", -1))),
 }
 """What comes first, in SQL and by the fields of a card with 1 or -1 for up or down; among equals the folder's name decides."""
+
+
+FEW = 8
+"""Of less than one in so many tasks the parts are looked up one by one."""
 
 
 class Catalogue:
@@ -102,19 +104,30 @@ class Catalogue:
 
     def parts(self, conditions: Conditions, kind: str, *, by_variety: bool) -> list[PartSums]:
         """Their AI calls (``ai_call``) or tool runs (``tool_run``), by name or by variety."""
-        found, values = source(conditions)
         key = "variety" if by_variety else "name"
         tasks = "count(DISTINCT task)" if by_variety else "count(*)"
-        inner = "1" if conditions == Conditions() else f"task IN (SELECT task.id FROM {found})"
+        rows_from, values = self._parts_of(conditions)
         query = (
-            f"SELECT {key}, {tasks}, sum(running), sum(completed), sum(failed), sum(other), sum(cost), sum(unpriced),"
+            f"SELECT part.{key}, {tasks}, sum(running), sum(completed), sum(failed), sum(other), sum(part.cost), sum(unpriced),"
             " sum(input_tokens), sum(output_tokens), sum(retries), CAST(group_concat(durations, '') AS BLOB)"
-            f" FROM part WHERE kind = ? AND {inner} GROUP BY {key}"
+            f" FROM {rows_from} AND kind = ? GROUP BY part.{key}"
         )
         with self.lock:
             names = self._names()
-            rows = self._connection.execute(query, [kind, *values]).fetchall()
+            rows = self._connection.execute(query, [*values, kind]).fetchall()
         return [PartSums(names.text(key), *[*sums, unpack(durations)]) for key, *sums, durations in rows]
+
+    def _parts_of(self, conditions: Conditions) -> tuple[str, list[Any]]:
+        """Where parts come from: of few tasks by their ids, of many by going through all of them, which are in order of names."""
+        if conditions == Conditions():
+            return "part WHERE 1", []
+        found, values = source(conditions)
+        if self.count(conditions) * FEW < self.count(Conditions()):
+            return (
+                f"(SELECT task.id AS wanted FROM {found}) CROSS JOIN part INDEXED BY part_task ON part.task = wanted WHERE 1",
+                values,
+            )
+        return f"part WHERE part.task IN (SELECT task.id FROM {found})", values
 
     def failures(
         self, conditions: Conditions
@@ -142,12 +155,6 @@ class Catalogue:
     def _one(self, query: str, values: list[Any]) -> Any:
         with self.lock:
             return self._connection.execute(query, values).fetchone()[0]
-
-    @contextmanager
-    def at_rest(self) -> Iterator[None]:
-        """Keep other threads from changing it while several questions are asked."""
-        with self.lock:
-            yield
 
     def close(self) -> None:
         """Let go of the file."""
