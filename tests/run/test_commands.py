@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
@@ -150,6 +150,7 @@ def test_command_lines_as_they_are_shown(argv: str, shown: str) -> None:
     assert " ".join(shown_argv(argv.split())) == shown
 
 
+@settings(deadline=None)
 @given(argv=st.lists(st.text(max_size=12), min_size=1, max_size=6))
 def test_any_command_line_can_be_shown(argv: list[str]) -> None:
     """As many words as there are, the program first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.record import Redactor, StreamGuard
@@ -10,9 +10,11 @@ from otel_agentlog.run.process_mask import MASKED, Mask, MaskedStream, shown_inp
 from otel_agentlog.run.process_output import Kept, Output, excerpt
 
 SECRETS = st.lists(st.text("ab", min_size=4, max_size=9), min_size=1, max_size=3)
+REDACTOR = Redactor()
 TEXTS = st.lists(st.text("abc\n", max_size=12), max_size=12)
 
 
+@settings(deadline=None)
 @given(secrets=SECRETS, pieces=TEXTS)
 def test_a_secret_never_shows_however_it_is_cut(secrets: list[str], pieces: list[str]) -> None:
     """Nothing that was passed on holds a secret, and nothing is lost but secrets."""
@@ -25,6 +27,7 @@ def test_a_secret_never_shows_however_it_is_cut(secrets: list[str], pieces: list
         assert said == "".join(pieces)
 
 
+@settings(deadline=None)
 @given(secret=st.text("xyz-1", min_size=4, max_size=12), pieces=TEXTS, cut=st.integers(1, 11))
 def test_what_is_held_back_comes_out(secret: str, pieces: list[str], cut: int) -> None:
     """In pieces it is what it is in one."""
@@ -36,6 +39,7 @@ def test_what_is_held_back_comes_out(secret: str, pieces: list[str], cut: int) -
     assert said == Mask([secret]).text(text)
 
 
+@settings(deadline=None)
 @given(pieces=st.lists(st.binary(max_size=30), max_size=20), limit=st.integers(1, 60))
 def test_of_any_output_beginning_and_end_are_kept(pieces: list[bytes], limit: int) -> None:
     """At most the limit, the first and the last bytes, and the count of what is left out."""
@@ -53,6 +57,7 @@ def test_of_any_output_beginning_and_end_are_kept(pieces: list[bytes], limit: in
         assert head == whole.decode("utf-8", "replace")
 
 
+@settings(deadline=None)
 @given(pieces=st.lists(st.binary(min_size=1, max_size=50), max_size=10), limit=st.integers(1, 400))
 def test_live_output_is_bounded_and_in_order(pieces: list[bytes], limit: int) -> None:
     """What is passed on is the beginning of what was printed, decoded as a whole."""
@@ -71,6 +76,7 @@ def test_live_output_is_bounded_and_in_order(pieces: list[bytes], limit: int) ->
         assert len(live) <= limit + 40
 
 
+@settings(deadline=None)
 @given(at=st.integers(0, 300))
 def test_excerpts_do_not_cut_a_secret_in_two(at: int) -> None:
     """Wherever a known secret or one by its look stands in a long output, nothing of it is in the excerpt."""
@@ -80,7 +86,7 @@ def test_excerpts_do_not_cut_a_secret_in_two(at: int) -> None:
         kept = Kept(limit)
         kept.add(text.encode())
 
-        shown = excerpt(kept, Mask([secret]), lambda: StreamGuard(Redactor()), limit=200)
+        shown = excerpt(kept, Mask([secret]), lambda: StreamGuard(REDACTOR), limit=200)
 
         assert "hunter2" not in shown
         assert "A1b2C3d4E5A1b2" not in shown

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.run import RegistryError, load_registry
@@ -124,6 +124,7 @@ JSON = st.recursive(
 KEYS = st.sampled_from(["path", "argv", "timeout_s", "environment", "sandbox", "input_schema", "retry_on", "cwd", "x"])
 
 
+@settings(deadline=None)
 @given(entry=st.dictionaries(KEYS, JSON, max_size=5), defaults=JSON, scripts_too=JSON)
 def test_any_json_is_a_registry_or_an_error(
     tmp_path_factory: pytest.TempPathFactory, entry: dict[str, Any], defaults: Any, scripts_too: Any

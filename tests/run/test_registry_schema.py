@@ -58,6 +58,7 @@ def test_it_agrees_with_the_reference_validator(schema: dict[str, Any], value: A
     assert (violations(schema, value) == []) == jsonschema.Draft202012Validator(schema).is_valid(value)
 
 
+@settings(deadline=None)
 @given(schema=VALUES | SCHEMAS)
 def test_a_schema_is_checked_without_an_exception(schema: Any) -> None:
     """Whatever is given as schema, it is good or its problems are said."""
@@ -66,6 +67,7 @@ def test_a_schema_is_checked_without_an_exception(schema: Any) -> None:
         assert expected
 
 
+@settings(deadline=None)
 @given(secret=st.text("qxyz", min_size=8, max_size=20), schema=SCHEMAS)
 def test_messages_do_not_repeat_texts(secret: str, schema: dict[str, Any]) -> None:
     """A text that was given stands in no message: it may be secret."""
