@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import netrc  # noqa: F401 - requests imports it with its first request; a child that is forked meanwhile would wait for it for ever
 import os
 import socket
 import threading
