@@ -21,7 +21,7 @@ import pytest
 
 import otel_agentlog as agentlog
 from otel_agentlog.record import checkpoints, control
-from otel_agentlog.store import TaskReader, ask, validate
+from otel_agentlog.store import TaskReader, ask, follow, validate
 from otel_agentlog.testing import MemorySink
 from tests.support.waiting import wait_until
 
@@ -429,6 +429,29 @@ def test_nothing_is_lost_if_the_agent_dies_while_paused(tasks_root: Path) -> Non
     assert metadata["started_at"] < metadata["completed_at"]
     ends = [line["outcome"] for line in reader.events() if line["type"] == "task" and line["phase"] == "end"]
     assert ends == ["interrupted", "completed"]
+    assert problems(tasks_root, "t") == []
+
+
+def test_a_task_that_goes_on_is_followed_to_its_new_end(tasks_root: Path) -> None:
+    """The result it had when it was interrupted does not end what follows it."""
+    left = agentlog.task("job", task_id="t").start()
+    carrier = left.carrier()
+    left.end("interrupted")
+    found: list[str] = []
+
+    def watch() -> None:
+        lines = follow(TaskReader(tasks_root / "t"), poll_seconds=0.01, until_ended=True)
+        found.extend(str(line.get("action")) for line in lines)
+
+    with agentlog.task(resume=carrier) as task:
+        follower = threading.Thread(target=watch)
+        follower.start()
+        wait_until(lambda: found.count("task_started") == 2, "the follower", timeout_s=DEADLINE_S)
+        task.output("more")
+        wait_until(lambda: found[-1] == "content_recorded", "the follower to go on", timeout_s=DEADLINE_S)
+    follower.join(DEADLINE_S)
+
+    assert found[-1] == "task_completed"
     assert problems(tasks_root, "t") == []
 
 
