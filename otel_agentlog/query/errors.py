@@ -122,7 +122,7 @@ def _errors_in(file: Path, wanted: str | None) -> Iterable[FoundError]:
     found: dict[str, FoundError] = {}
     for line in read_lines(file):
         details = mapping(line, "details")
-        is_trail = line.get("action") in TRAIL_ACTIONS
+        is_trail = text(line, "action") in TRAIL_ACTIONS
         own = text(mapping(line, "exception"), "error_id")
         about = text(details, "error_id")
         # A recovery that failed has an error of its own beside the one it is about.

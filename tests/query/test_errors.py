@@ -185,6 +185,7 @@ def test_words_are_found_wherever_they_stand(before: int, after: int) -> None:
     "odd",
     [
         {"exception": {"error_id": 7}},
+        {"exception": {"error_id": "ffffffff"}, "action": ["error_caught"], "task_id": 7, "event_id": {}},
         {"exception": "boom", "details": {"error_id": "ffffffff"}},
         {"exception": {"error_id": "ffffffff", "traceback": 7, "suggestions": {"a": 1}, "context": [1]}},
         {"action": "error_caught", "details": {"error_id": ["x"]}},

@@ -8,11 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
+from otel_agentlog.view.cli import main
 from tests.view.stories import HOSTILE
 from tests.view.terminal import agentlog as run
 from tests.view.terminal import on_terminal, plain
+from tests.view.test_cli_hostile import VALUES, write
 
 
 @agentlog.handle_errors(recovery_strategy=lambda error: 1 // 0, fallback="less", component="web")
@@ -122,3 +126,35 @@ def test_it_fits_a_narrow_terminal(root: Path, env: dict[str, str]) -> None:
 
     assert identity in shown
     assert all(len(line) <= 60 for line in shown.splitlines())
+
+
+IDS = st.sampled_from(["abc12345", HOSTILE]) | VALUES
+EXCEPTIONS = st.fixed_dictionaries(
+    {"error_id": IDS}, optional=dict.fromkeys(("type", "message", "category", "suggestions", "context", "traceback"), VALUES)
+)
+DETAILS = st.fixed_dictionaries({"error_id": IDS}, optional=dict.fromkeys(("error_type", "reason", "category"), VALUES))
+LINES = st.lists(
+    st.fixed_dictionaries(
+        {"timestamp": st.just("2026-11-21T05:22:05.123456789Z") | VALUES},
+        optional={"exception": EXCEPTIONS | VALUES, "details": DETAILS | VALUES}
+        | {"action": st.sampled_from(["error_caught", "fallback_used"]) | VALUES}
+        | dict.fromkeys(
+            ("type", "level", "component", "message", "logger", "task_id", "step_id", "trace_id", "event_id"), VALUES
+        ),
+    ),
+    max_size=6,
+)
+
+
+@given(lines=LINES)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_folder_can_be_searched(tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: list[object]) -> None:
+    """Whatever stands in the lines: no traceback, nothing that acts on a terminal."""
+    write(tmp_path / "task-any", lines, {"task_id": "task-any"}, {})
+    for arguments in (["errors"], ["errors", "--audit"], ["errors", "abc12345"]):
+        for as_json in ([], ["--json"]):
+            with pytest.MonkeyPatch.context() as patch, suppress(agentlog.AgentlogError):
+                patch.setenv("AGENTLOG_LOG_DIR", str(tmp_path / "logs"))
+                patch.setenv("HOME", str(tmp_path))
+                assert main([*arguments, *as_json, "--root", str(tmp_path), "--debug"]) == 0
+            assert not re.search("[\x1b\x9b\u202e\x07]", capsys.readouterr().out)
