@@ -19,7 +19,7 @@ import anthropic
 import httpx
 import openai
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog import errors
@@ -352,6 +352,7 @@ def test_every_cause_that_the_tables_name_exists_and_has_advice() -> None:
     assert sum(bool(cause.suggestions) for cause in CAUSES.values()) >= 20
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["status_code", "status", "code", "response", "returncode", "errno", "exceptions", "type"]),
     st.one_of(st.none(), st.integers(), st.text(), st.lists(st.integers()), st.dictionaries(st.text(), st.integers())),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
@@ -28,6 +28,7 @@ def test_a_million_ids_are_different() -> None:
     assert all(map(re.compile("[0-9a-z]{8}").fullmatch, ids[::1000]))
 
 
+@settings(deadline=None)
 @given(st.integers(0, COUNT - 1), st.integers(0, COUNT - 1))
 def test_the_walk_visits_every_id_before_one_comes_again(first: int, second: int) -> None:
     """Stride and number of ids have no common factor, and different numbers are written differently."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
@@ -336,6 +336,7 @@ def test_errors_of_errors_pass_through_the_folder(recorded: MemorySink) -> None:
     assert recorded.of(action="task_completed")
 
 
+@settings(deadline=None)
 @given(st.booleans(), st.sampled_from(["none", "good", "bad"]), st.sampled_from(["none", "value", "good", "bad"]))
 def test_the_trail_says_what_the_caller_gets(reraise: bool, recovery: str, fallback: str) -> None:
     """Whatever is combined: an error comes out iff the trail ends with ``error_reraised``, a fallback iff it is said."""

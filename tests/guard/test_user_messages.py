@@ -8,7 +8,7 @@ import sqlite3
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
@@ -51,6 +51,7 @@ def test_each_type_has_a_text_of_its_own(kind: str) -> None:
     assert message != agentlog.format_error_for_user(ValueError("boom"), "other", "abc12345")
 
 
+@settings(deadline=None)
 @given(errors, texts, st.one_of(st.none(), texts, st.sampled_from(USER_ERROR_TYPES)), st.one_of(st.none(), texts))
 @example(ValueError, "boom", "/etc/passwd", "../../etc")
 @example(ValueError, "boom", "timeout", "abc1234\n")
@@ -68,6 +69,7 @@ def test_nothing_of_the_error_is_in_the_message(
     assert found == ([identity] if identity and re.fullmatch("[0-9a-z]{8}", identity) else [])
 
 
+@settings(deadline=None)
 @given(errors, texts, texts, st.dictionaries(st.text(max_size=20), texts, max_size=3))
 def test_nothing_of_the_context_is_in_the_message_either(
     kind: type[Exception], said: str, error_type: str, context: dict[str, Any]
