@@ -50,7 +50,7 @@ export class TaskTable {
   row(row, index, now) {
     const cells = { title: this.title(row), status: pill(row.status), agent: row.assigned_agent ?? "", when: ago(startOf(row), now),
       time: seconds(secondsOf(row, now)), tokens: count((row.input_tokens ?? 0) + (row.output_tokens ?? 0)), cost: usd(row.cost_usd), errors: row.errors || "" };
-    return h("tr", { data: { key: row.key }, "aria-selected": index === this.at },
+    return h("tr", { data: { key: row.key }, "aria-selected": String(index === this.at) },
       this.shown.map(([name]) => h("td", { class: `c-${name} ${NUMBERS.has(name) ? "num" : ""} ${name === "errors" && row.errors ? "bad" : ""} ${name === "when" ? "dim" : ""}`, title: name === "when" ? moment(startOf(row)) : null }, cells[name])));
   }
 

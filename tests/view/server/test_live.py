@@ -33,10 +33,14 @@ TASK = "task-review42"
 _WRITER = """
 import sys, otel_agentlog as agentlog
 agentlog.configure(directory=sys.argv[1], log_directory=sys.argv[1] + "-logs", console="off", capture_logging=False)
-with agentlog.task("Written elsewhere", task_id="task-elsewhere") as task:
-    print("begun", flush=True)
-    for line in sys.stdin:
-        task.output(line.strip())
+try:
+    with agentlog.task("Written elsewhere", task_id="task-elsewhere") as task:
+        print("begun", flush=True)
+        for line in sys.stdin:
+            agentlog.checkpoint()
+            task.output(line.strip())
+except agentlog.TaskCancelled:
+    pass
 agentlog.shutdown()
 """
 
