@@ -57,6 +57,7 @@ COMMANDS = {
     "recover": Command("otel_agentlog.view.cli_recover", "close what processes left open that died"),
     "prune": Command("otel_agentlog.view.cli_prune", "delete old tasks and compress finished ones, as the limits say"),
     "serve": Command("otel_agentlog.view.cli_serve", "show it all on a web page and over REST"),
+    "monitor": Command("otel_agentlog.view.cli_monitor", "watch tasks as they happen, and tell a running agent what to do"),
     "doctor": Command("otel_agentlog.view.cli_doctor", "see whether everything is in place, and send a test trace"),
     "completion": Command("otel_agentlog.view.cli_completion", "print what a shell needs to complete commands and tasks"),
 }

@@ -1,0 +1,151 @@
+"""The monitor in a real terminal, following and steering an agent of another process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.waiting import wait_until
+
+AGENT = Path(__file__).with_name("agent.py")
+DEADLINE_S = 60.0
+
+
+class Terminal:
+    """A real terminal of a size, in tmux."""
+
+    def __init__(self, command: list[str], columns: int = 80, rows: int = 24) -> None:
+        tmux = shutil.which("tmux")
+        if tmux is None:
+            assert not os.environ.get("CI"), "no tmux (Debian package tmux)"
+            pytest.skip("no tmux (Debian package tmux): the monitor was NOT tested on a terminal")
+        self._tmux = [tmux, "-L", f"agentlog-{uuid.uuid4().hex[:8]}", "-f", "/dev/null"]
+        # What it says at its end, and how it ended, is left to be read.
+        kept = f"{shlex.join(command)}; echo ended with $?; exec sleep 600"
+        self._run("new-session", "-d", "-s", "m", "-x", str(columns), "-y", str(rows), kept)
+
+    def _run(self, *words: str) -> str:
+        env = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
+        return subprocess.run([*self._tmux, *words], capture_output=True, text=True, check=True, env=env, timeout=30).stdout
+
+    def screen(self) -> str:
+        return self._run("capture-pane", "-p", "-t", "m")
+
+    def type(self, text: str) -> None:
+        self._run("send-keys", "-t", "m", "-l", text)
+        self._run("send-keys", "-t", "m", "Enter")
+
+    def key(self, name: str) -> None:
+        self._run("send-keys", "-t", "m", name)
+
+    def resize(self, columns: int, rows: int) -> None:
+        self._run("resize-window", "-t", "m", "-x", str(columns), "-y", str(rows))
+
+    def wait_for(self, check: Callable[[str], object], what: str) -> str:
+        def found() -> str:
+            screen = self.screen()
+            return screen if check(screen) else ""
+
+        try:
+            return wait_until(found, what, timeout_s=DEADLINE_S)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the screen:\n{self.screen()}") from None
+
+    def close(self) -> None:
+        subprocess.run([*self._tmux, "kill-server"], capture_output=True, check=False)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    """A root in which an agent is at work."""
+    root = tmp_path / "tasks"
+    agent = subprocess.Popen([sys.executable, str(AGENT), str(root)], stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: (root / "watched" / "metadata.json").exists(), "the agent to begin", timeout_s=DEADLINE_S)
+        yield root
+    finally:
+        agent.kill()
+        agent.wait()
+
+
+def _monitor(root: Path, *more: str, columns: int = 80, rows: int = 24) -> Terminal:
+    return Terminal([sys.executable, "-m", "otel_agentlog", "monitor", "--root", str(root), *more], columns, rows)
+
+
+def _status(root: Path) -> str:
+    return str(json.loads((root / "watched" / "metadata.json").read_text())["status"])
+
+
+@pytest.mark.timeout(300)
+def test_all_six_commands_work_on_a_running_agent(root: Path) -> None:
+    """pause, resume, context, details, a step's log, help and cancel, at 80x24 and 200x50; nothing in a name acts."""
+    terminal = _monitor(root, "watched")
+    try:
+        screen = terminal.wait_for(lambda s: "Watch me" in s and "working" in s and "work" in s, "the monitor")
+        assert "evil red name" in screen
+        assert "\x1b" not in screen
+        assert max(map(len, screen.splitlines())) <= 80
+
+        terminal.type("pause have a look")
+        terminal.wait_for(lambda s: "paused" in s.splitlines()[0], "the header to say paused")
+        assert _status(root) == "paused"
+
+        terminal.type("context be brief")
+        terminal.type("resume")
+        terminal.wait_for(lambda s: "running" in s.splitlines()[0], "the header to say running")
+        terminal.wait_for(lambda s: "I was told: be brief" in s, "the agent's answer")
+
+        terminal.type("details")
+        terminal.wait_for(lambda s: "ai model-x" in s and "tool Read" in s, "what ran")
+        terminal.type("plan")
+        terminal.wait_for(lambda s: "log of plan" in s and "model-x" in s, "the step's log")
+        terminal.type("search needle")
+        terminal.wait_for(lambda s: "1 line with 'needle'" in s, "what was looked for")
+        terminal.type("help")
+        terminal.wait_for(lambda s: "context TEXT: tell the agent more" in s, "help")
+        terminal.type("nonsense")
+        terminal.wait_for(lambda s: "there is no 'nonsense'" in s, "a word about nonsense")
+
+        terminal.resize(200, 50)
+        wide = terminal.wait_for(lambda s: "Watch me" in s and max(map(len, s.splitlines())) > 100, "the wide screen")
+        assert "log" in wide
+        terminal.resize(40, 10)
+        terminal.wait_for(lambda s: "Watch me" in s, "a tiny screen")
+
+        terminal.type("cancel enough")
+        terminal.wait_for(lambda s: "cancelled" in s.splitlines()[0], "the header to say cancelled")
+        final = json.loads((root / "watched" / "04-final-result.json").read_text())
+        assert final["outcome"] == "cancelled"
+    finally:
+        terminal.close()
+
+
+@pytest.mark.timeout(300)
+def test_all_tasks_are_listed_searched_and_opened(root: Path) -> None:
+    """The overview shows what runs; a search finds past logs; Enter opens the task, Escape leads back, quit ends it."""
+    terminal = _monitor(root, columns=100)
+    try:
+        terminal.wait_for(lambda s: "1 running" in s and "Watch me" in s, "the overview")
+        terminal.type("search needle")
+        terminal.wait_for(lambda s: "tasks with 'needle'" in s and "Watch me" in s, "what was found")
+        terminal.type("search nosuchwordanywhere")
+        terminal.wait_for(lambda s: "Watch me" not in s, "nothing found")
+        terminal.type("search")
+        terminal.wait_for(lambda s: "Watch me" in s, "all again")
+        terminal.key("Enter")
+        terminal.wait_for(lambda s: "log of" in s, "the task")
+        terminal.key("Escape")
+        terminal.wait_for(lambda s: "1 running" in s, "the overview again")
+        terminal.type("quit")
+        terminal.wait_for(lambda s: "ended with 0" in s, "the end")
+    finally:
+        terminal.close()
