@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from operator import itemgetter
 from typing import Any
 
 from otel_agentlog.query.percentiles import Percentiles, percentiles_of
-from otel_agentlog.store import COST_UNITS_PER_USD, UNKNOWN, Columns, Names, PartSums
+from otel_agentlog.store import COST_UNITS_PER_USD, UNKNOWN, Columns, PartSums
 
 _SUMMED = ("input_tokens", "output_tokens", "ai_calls", "tool_runs", "steps", "retries", "errors")
 _FAILED = ("failed", "timed_out", "interrupted")
@@ -53,36 +53,21 @@ def rate_of(by_status: dict[str, int]) -> float | None:
     return round(completed / ended, 6) if ended else None
 
 
-def dollars(costs: Sequence[int]) -> float | None:
+def dollars(costs: array[int]) -> float | None:
     """The sum of costs in units, in dollars; ``None`` if none is known."""
-    known = len(costs) - costs.count(UNKNOWN)
+    return _dollars(costs, costs.count(UNKNOWN))
+
+
+def _dollars(costs: array[int], unknown: int) -> float | None:
     # Each unknown one is -1 in the sum.
-    return (sum(costs) + len(costs) - known) / COST_UNITS_PER_USD if known else None
+    return (sum(costs) + unknown) / COST_UNITS_PER_USD if unknown < len(costs) else None
 
 
-def grouped(columns: Columns, keys: Sequence[int] | None, text: Callable[[int], str | None] = str) -> list[Group]:
+def grouped(columns: Columns, keys: Iterable[int] | None, text: Callable[[int], str | None] = str) -> list[Group]:
     """Return a group for each key, the largest first, with the key's `text`; with `keys` of ``None`` one group of all."""
-    lanes: dict[str, Sequence[int]] = {name: columns.lane(name) for name in ("status", "duration_us", "cost", *_SUMMED)}
     if keys is None:
-        return [_group(None, lanes, columns.names)]
-    found = []
-    for key, rows in rows_by(keys).items():
-        own = {name: picked(lane, rows) for name, lane in lanes.items()}
-        found.append(_group(text(key), own, columns.names))
-    return largest_first(found)
-
-
-def rows_by(keys: Iterable[int]) -> dict[int, list[int]]:
-    """The numbers of the rows of each key."""
-    found: defaultdict[int, list[int]] = defaultdict(list)
-    for row, key in enumerate(keys):
-        found[key].append(row)
-    return found
-
-
-def picked(lane: Sequence[int], rows: Sequence[int]) -> Sequence[int]:
-    """The values of these rows."""
-    return itemgetter(*rows)(lane) if len(rows) > 1 else [lane[row] for row in rows]
+        return [_group(None, columns)]
+    return largest_first([_group(text(key), own) for key, own in columns.split(keys).items()])
 
 
 def largest_first(groups: list[Group]) -> list[Group]:
@@ -90,19 +75,20 @@ def largest_first(groups: list[Group]) -> list[Group]:
     return sorted(groups, key=lambda group: (-group.runs, group.key is None, group.key or ""))
 
 
-def _group(key: str | None, lanes: Mapping[str, Sequence[int]], names: Names) -> Group:
-    statuses = {names.text(number) or "": count for number, count in Counter(lanes["status"]).items()}
-    costs = lanes["cost"]
+def _group(key: str | None, columns: Columns) -> Group:
+    statuses = {columns.names.text(number) or "": count for number, count in Counter(columns.lane("status")).items()}
+    costs = columns.lane("cost")
+    unknown = costs.count(UNKNOWN)
     return Group(
         key=key,
         tasks=len(costs),
         runs=len(costs),
         by_status=dict(sorted(statuses.items())),
         success_rate=rate_of(statuses),
-        duration_seconds=percentiles_of(lanes["duration_us"]),
-        cost_usd=dollars(costs),
-        unpriced=costs.count(UNKNOWN),
-        **{name: sum(lanes[name]) for name in _SUMMED},
+        duration_seconds=percentiles_of(columns.lane("duration_us")),
+        cost_usd=_dollars(costs, unknown),
+        unpriced=unknown,
+        **{name: sum(columns.lane(name)) for name in _SUMMED},
     )
 
 

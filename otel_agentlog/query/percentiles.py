@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _US_PER_S = 1_000_000
@@ -25,7 +25,7 @@ class Percentiles:
         return {name: getattr(self, name) for name in ("p50", "p90", "p95", "p99", "average", "maximum", "total")}
 
 
-def percentiles_of(durations_us: Sequence[int]) -> Percentiles:
+def percentiles_of(durations_us: Iterable[int]) -> Percentiles:
     """Return the percentiles of durations in microseconds; negative ones, which stand for unknown, are left out."""
     ordered = sorted(durations_us)
     known = ordered[_first_known(ordered) :] if ordered and ordered[0] < 0 else ordered

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -13,7 +12,7 @@ from typing import Any
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.query.catalogued import Progress, ask
 from otel_agentlog.query.filters import Filter
-from otel_agentlog.query.groups import Group, dollars, grouped, grouped_parts, picked, rows_by
+from otel_agentlog.query.groups import Group, dollars, grouped, grouped_parts
 from otel_agentlog.query.percentiles import percentiles_of
 from otel_agentlog.query.rows import UNSUCCESSFUL, TaskRow, row_of
 from otel_agentlog.query.shelf import ORDERS, Counted, Shelf
@@ -153,26 +152,24 @@ def _timeline(columns: Columns, bucket_s: int) -> list[Bucket]:
         raise AgentlogError(
             f"expected at most {MAX_BUCKETS} spans, found {last - first + 1}: give a longer one or a shorter time"
         )
-    rows = rows_by(numbers)
-    names = ("status", "cost", "input_tokens", "output_tokens", "duration_us")
-    lanes = {name: columns.lane(name) for name in names}
+    rows = columns.split(numbers)
     bad = {found for word in UNSUCCESSFUL if (found := _number(columns, word)) is not None}
-    return [_bucket(number * width, lanes, rows.get(number, []), bad) for number in range(first, last + 1)]
+    nothing = Columns(b"", columns.names)
+    return [_bucket(number * width, rows.get(number, nothing), bad) for number in range(first, last + 1)]
 
 
 def _number(columns: Columns, word: str) -> int | None:
     return columns.names.texts.index(word) if word in columns.names.texts else None
 
 
-def _bucket(start_ns: int, lanes: dict[str, list[int]], rows: Sequence[int], bad: set[int]) -> Bucket:
-    own = {name: picked(lane, rows) for name, lane in lanes.items()}
+def _bucket(start_ns: int, rows: Columns, bad: set[int]) -> Bucket:
     return Bucket(
         start_ns=start_ns,
         tasks=len(rows),
-        failed=sum(number in bad for number in own["status"]),
-        cost_usd=dollars(own["cost"]),
-        tokens=sum(own["input_tokens"]) + sum(own["output_tokens"]),
-        p95_duration_s=percentiles_of(own["duration_us"]).p95,
+        failed=sum(number in bad for number in rows.lane("status")),
+        cost_usd=dollars(rows.lane("cost")),
+        tokens=sum(rows.lane("input_tokens")) + sum(rows.lane("output_tokens")),
+        p95_duration_s=percentiles_of(rows.lane("duration_us")).p95,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -63,9 +64,17 @@ class Columns:
     def __len__(self) -> int:
         return len(self._values) // len(LANES)
 
-    def lane(self, name: str) -> list[int]:
+    def lane(self, name: str) -> array[int]:
         """All values of one lane, in the order of the rows."""
-        return self._values[LANES.index(name) :: len(LANES)].tolist()
+        return self._values[LANES.index(name) :: len(LANES)]
+
+    def split(self, keys: Iterable[int]) -> dict[int, Columns]:
+        """The rows of each key; `keys` has one for each row."""
+        width, found = 8 * len(LANES), defaultdict[int, list[bytes]](list)
+        data = self.data
+        for start, key in zip(range(0, len(data), width), keys, strict=True):
+            found[key].append(data[start : start + width])
+        return {key: Columns(b"".join(rows), self.names) for key, rows in found.items()}
 
 
 def pack_card(card: Card, number: NumberOf) -> bytes:
