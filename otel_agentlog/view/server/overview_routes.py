@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, Path, WebSocket
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from otel_agentlog._version import __version__
 from otel_agentlog.model import FORMAT_VERSION
-from otel_agentlog.query import overview, search, statistics, timeline
+from otel_agentlog.query import find_errors, overview, search, statistics, timeline
 from otel_agentlog.view.server import asked
-from otel_agentlog.view.server.problems import documented
+from otel_agentlog.view.server.alerting import Alerting
+from otel_agentlog.view.server.problems import Problem, documented
 from otel_agentlog.view.server.snapshot import DEFAULT_WINDOW_S, Lookout, overview_as_json, row_as_json
 from otel_agentlog.view.server.source import Source, json_response
 from otel_agentlog.view.server.streams import Slots, speak, sse_response
@@ -48,6 +49,22 @@ class ErrorsBody(BaseModel):
     by_category: dict[str, int] = Field(description="Errors since `since`, in all tasks.")
     matching: int = Field(description="How many of the tasks that were asked for did not do their job.")
     rows: list[dict[str, Any]] = Field(description="The newest of them.")
+
+
+class AlertsBody(BaseModel):
+    """Alerts by the rules that always hold (docs/alerts.md)."""
+
+    active: list[dict[str, Any]]
+    recent: list[dict[str, Any]] = Field(
+        description="Notices since the server began to look, newest first; `resolved`: it is over."
+    )
+
+
+class ErrorBody(BaseModel):
+    """One error, in each file that speaks of it."""
+
+    error_id: str
+    found: list[dict[str, Any]]
 
 
 class OverviewBody(BaseModel):
@@ -90,6 +107,18 @@ def _add_lists(router: APIRouter, source: Source) -> None:
     def errors(question: asked.Page) -> Response:
         return json_response(_errors(source, question))
 
+    @router.get(
+        "/api/errors/{error_id}",
+        summary="One error: where it was seen, and how it was handled",
+        operation_id="get_error",
+        **_known(ErrorBody, 404),
+    )
+    def error(error_id: Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$")]) -> Response:
+        found = find_errors(source.root, (), error_id=error_id)
+        if not found:
+            raise Problem(404, f"expected the id of an error in the folders, found none that is {error_id!r}")
+        return json_response({"error_id": error_id, "found": [each.as_json(trail=True) for each in found]})
+
     @router.get("/api/about", summary="What this server is", operation_id="about", **_known(About))
     def about() -> Response:
         known = {"version": __version__, "format_version": FORMAT_VERSION, "root": str(source.root)}
@@ -109,11 +138,16 @@ def _add_figures(router: APIRouter, source: Source) -> None:
 
 
 def _add_live(router: APIRouter, source: Source, slots: Slots) -> None:
-    lookout = Lookout(source)
+    alerting = Alerting(source.root)
+    lookout = Lookout(source, alerting)
+
+    @router.get("/api/alerts", summary="What is too much now, and was lately", operation_id="list_alerts", **_known(AlertsBody))
+    def alerts() -> Response:
+        return json_response(alerting.look())
 
     @router.get("/api/overview", summary="How it goes", operation_id="get_overview", **_known(OverviewBody))
     def now(window_s: asked.Window = DEFAULT_WINDOW_S) -> Response:
-        return json_response(overview_as_json(source, window_s))
+        return json_response(overview_as_json(source, alerting, window_s))
 
     @router.get(
         "/api/live",

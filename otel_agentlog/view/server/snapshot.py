@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from otel_agentlog.query import Filter, Group, TaskRow, overview, timeline
 from otel_agentlog.view.cli_frame import json_line
+from otel_agentlog.view.server.alerting import Alerting
 from otel_agentlog.view.server.following import Told
 from otel_agentlog.view.server.source import Source
 from otel_agentlog.view.server.streams import PING_SECONDS
@@ -34,7 +35,7 @@ def row_as_json(row: TaskRow) -> dict[str, Any]:
     return {**found, "key": row.folder.name}
 
 
-def overview_as_json(source: Source, window_s: int) -> dict[str, Any]:
+def overview_as_json(source: Source, alerting: Alerting, window_s: int) -> dict[str, Any]:
     """How it goes: figures of a window, what runs, what came last, and a timeline."""
     now_ns = time.time_ns()
     found = overview(source.root, now_ns=now_ns, window_s=window_s, top=6, rows=_ROWS)
@@ -51,6 +52,7 @@ def overview_as_json(source: Source, window_s: int) -> dict[str, Any]:
         "tools": _groups(found.tools),
         "models": _groups(found.models),
         "errors_by_category": found.errors_by_category,
+        "alerts": alerting.look()["active"],
         "timeline": {
             "bucket_s": bucket_s,
             "first_ns": since_ns // (bucket_s * 1_000_000_000) * bucket_s * 1_000_000_000,
@@ -71,6 +73,7 @@ class Lookout:
     """One look at the disk for all who want to see it, as often as it changes something."""
 
     source: Source
+    alerting: Alerting
     _task: asyncio.Task[None] | None = None
     _listeners: int = 0
     _version: int = 0
@@ -108,7 +111,7 @@ class Lookout:
         last = b""
         while self._listeners > 0:
             began = time.monotonic()
-            found = await run_in_threadpool(overview_as_json, self.source, DEFAULT_WINDOW_S)
+            found = await run_in_threadpool(overview_as_json, self.source, self.alerting, DEFAULT_WINDOW_S)
             encoded = json_line(found)
             if encoded != last:
                 last, self._found = encoded, found

@@ -8,6 +8,7 @@ import { TaskTable } from "./rows.js";
 
 export function overviewPage(main, route, { live, signal }) {
   const figures = h("dl.figures", { "aria-label": "Figures of the last 24 hours" });
+  const alerts = h("div", { role: "region", "aria-label": "Active alerts", "aria-live": "polite" });
   const active = new TaskTable("Active now", { compact: true });
   const recent = new TaskTable("Recent tasks", { compact: true });
   const cards = {
@@ -15,13 +16,15 @@ export function overviewPage(main, route, { live, signal }) {
     activity: card("Activity", h("span.legend", {}, h("span.ok", {}, h("i", {}), "went well or goes on"), h("span.bad", {}, h("i", {}), "failed"))), errors: card("Errors by category", "last 24 hours"),
     agents: card("Agents", "last 24 hours"), tools: card("Tools", "last 24 hours"), models: card("Models", "last 24 hours"),
   };
-  show(main, h("div.page-head", {}, h("h1", {}, "Overview"), h("p", {}, "the last 24 hours")), figures,
+  show(main, h("div.page-head", {}, h("h1", {}, "Overview"), h("p", {}, "the last 24 hours")), figures, alerts,
     h("div.board", {}, h("div.stack", {}, cards.active, cards.activity, cards.recent), h("div.stack.side", {}, cards.errors, cards.agents, cards.tools, cards.models)));
   const tables = [active, recent];
+
   let known = false;
   const paint = (found) => {
     known = true;
     show(figures, figuresOf(found));
+    showAlerts(alerts, found.alerts);
     fillTable(cards.active, active, found.active, "Nothing runs", "Tasks appear here the moment they begin.");
     fillTable(cards.recent, recent, found.recent.filter((row) => !found.active.some((other) => other.key === row.key)).slice(0, 15), "No tasks yet", h("span", {}, "Record one with ", h("code", {}, "agentlog demo"), "."));
     put(cards.activity, found.timeline.spans.length ? bars(found.timeline) : nothing("No tasks in the last 24 hours"));
@@ -38,6 +41,18 @@ export function overviewPage(main, route, { live, signal }) {
     key: (name) => (active.rows.length && active.at >= 0 ? active : recent.rows.length ? recent : active).key(name),
     close: () => clearInterval(ticking),
   };
+}
+
+let told = "";
+
+/** Drawn only when they change, as a screen reader says them each time. */
+function showAlerts(where, alerts) {
+  const now = JSON.stringify(alerts);
+  if (now === told && where.childElementCount === alerts.length) return;
+  told = now;
+  show(where, alerts.slice(0, 6).map((alert) => h(["critical", "error"].includes(String(alert.severity).toLowerCase()) ? "p.notice.bad" : "p.notice", {},
+    h("strong", {}, String(alert.type ?? "alert").replaceAll("_", " ")), h("span", {}, alert.message),
+    alert.task_id ? h("a", { href: `#/task/${encodeURIComponent(alert.task_id)}` }, alert.task_id) : null)));
 }
 
 function card(title, aside) {

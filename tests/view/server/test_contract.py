@@ -25,8 +25,8 @@ def api(stories: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     shutil.copytree(stories, root)
     # An id that is often tried, so that more is asked of tasks that are there.
     (root / "task-review42").rename(root / "0")
-    # The tool takes 414 for no refusal.
-    limits = Limits(stream_seconds=0.05, poll_seconds=0.01, query_bytes=10**6, path_bytes=10**6)
+    # The tool takes 413 and 414 for no refusal.
+    limits = Limits(stream_seconds=0.05, poll_seconds=0.01, query_bytes=10**6, path_bytes=10**6, body_bytes=10**7)
     app = create_app(root, token=TOKEN, allow_control=True, allow_hosts=["testserver"], limits=limits)
     return schemathesis.openapi.from_asgi("/api/openapi.json", app, headers=GOOD)
 

@@ -242,3 +242,15 @@ def test_long_texts_can_be_cut() -> None:
     found = clipped({"a": ["x" * 50, 7, None], "b": "short"}, 10)
 
     assert found == {"a": ["x" * 10 + "… [40 more characters]", 7, None], "b": "short"}
+
+
+def test_alerts_and_errors_are_there_to_ask(client: TestClient, stories: Path) -> None:
+    """Too many failures are an alert, in the overview too; an error is found by its id."""
+    found = client.get("/api/alerts").json()
+    failed = json.loads((stories / TASK / "04-final-result.json").read_text())["error"]
+    error = client.get(f"/api/errors/{failed['error_id']}").json()
+
+    assert "error_rate_percent" in {alert["type"] for alert in found["recent"]}
+    assert {alert["type"] for alert in client.get("/api/overview").json()["alerts"]} == {a["type"] for a in found["active"]}
+    assert error["found"][0]["exception"]["message"] == failed["message"]
+    assert client.get("/api/errors/nothing").status_code == 404
