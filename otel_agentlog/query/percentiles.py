@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _US_PER_S = 1_000_000
@@ -27,8 +28,9 @@ class Percentiles:
 
 def percentiles_of(durations_us: Iterable[int]) -> Percentiles:
     """Return the percentiles of durations in microseconds; negative ones, which stand for unknown, are left out."""
-    ordered = sorted(durations_us)
-    known = ordered[_first_known(ordered) :] if ordered and ordered[0] < 0 else ordered
+    # Python sorts floats three times as fast as integers of more than 30 bits, and these have room in them.
+    ordered = sorted(map(float, durations_us))
+    known = ordered[bisect_left(ordered, 0.0) :]
     if not known:
         return Percentiles()
     p50, p90, p95, p99 = (_in_seconds(known[max(0, -(-len(known) * percent // 100) - 1)]) for percent in (50, 90, 95, 99))
@@ -37,9 +39,5 @@ def percentiles_of(durations_us: Iterable[int]) -> Percentiles:
     return Percentiles(p50, p90, p95, p99, average=average, maximum=_in_seconds(known[-1]), total=_in_seconds(total))
 
 
-def _first_known(ordered: Sequence[int]) -> int:
-    return next((index for index, value in enumerate(ordered) if value >= 0), len(ordered))
-
-
-def _in_seconds(microseconds: int) -> float:
+def _in_seconds(microseconds: float) -> float:
     return microseconds / _US_PER_S

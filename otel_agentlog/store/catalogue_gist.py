@@ -109,7 +109,8 @@ class _Gathering:
         if took is not None and len(part.durations_us) < MAX_RUNS_TIMED:
             part.durations_us.append(took)
         part.retries += max(0, (amount(details.get("attempts")) or 1) - 1)
-        if ai:
+        if part.kind == "ai_call":
+            # A damaged folder may end a tool run as an AI call.
             _spend(part, details)
 
     def _failure(self, line: Line) -> None:
