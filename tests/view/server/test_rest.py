@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import re
@@ -12,6 +13,7 @@ import orjson
 import pytest
 from fastapi.testclient import TestClient
 
+import otel_agentlog as agentlog
 from otel_agentlog.store import AGENT_OUTPUT, TaskReader
 from otel_agentlog.view.server.pages_of_lines import clipped, page_of, whole_task
 from tests.view.server.conftest import client_of
@@ -207,8 +209,6 @@ def test_metrics_are_prometheus_text(client: TestClient) -> None:
 
 def test_an_artifact_comes_whole(tmp_path: Path, tasks_root: Path) -> None:
     """A payload that was too large for a line can be fetched by its hash, and by nothing else."""
-    import otel_agentlog as agentlog
-
     with agentlog.task("Large", task_id="task-large"), agentlog.tool("Read") as run:
         run.result = "x" * 3_000_000
     agentlog.flush()
@@ -244,13 +244,26 @@ def test_long_texts_can_be_cut() -> None:
     assert found == {"a": ["x" * 10 + "… [40 more characters]", 7, None], "b": "short"}
 
 
-def test_alerts_and_errors_are_there_to_ask(client: TestClient, stories: Path) -> None:
-    """Too many failures are an alert, in the overview too; an error is found by its id."""
-    found = client.get("/api/alerts").json()
+def test_an_error_is_found_by_its_id(client: TestClient, stories: Path) -> None:
+    """What a user was told is enough to find what happened."""
     failed = json.loads((stories / TASK / "04-final-result.json").read_text())["error"]
     error = client.get(f"/api/errors/{failed['error_id']}").json()
 
-    assert "error_rate_percent" in {alert["type"] for alert in found["recent"]}
-    assert {alert["type"] for alert in client.get("/api/overview").json()["alerts"]} == {a["type"] for a in found["active"]}
     assert error["found"][0]["exception"]["message"] == failed["message"]
     assert client.get("/api/errors/nothing").status_code == 404
+
+
+def test_too_many_failures_are_an_alert(tasks_root: Path) -> None:
+    """It is told as it happens, stays in the overview while it lasts, and is told once."""
+    client = client_of(tasks_root)
+    assert client.get("/api/alerts").json() == {"active": [], "recent": []}
+    with agentlog.task("Unlucky"):
+        for _ in range(30):
+            with contextlib.suppress(TimeoutError), agentlog.tool("Fetch"):
+                raise TimeoutError("no answer")
+
+    found = client.get("/api/alerts").json()
+
+    assert "error_rate_percent" in {alert["type"] for alert in found["active"]}
+    assert {alert["type"] for alert in client.get("/api/overview").json()["alerts"]} == {a["type"] for a in found["active"]}
+    assert len(client.get("/api/alerts").json()["recent"]) == len(found["recent"])
