@@ -51,7 +51,7 @@ function showAlerts(where, alerts) {
   if (now === told && where.childElementCount === alerts.length) return;
   told = now;
   show(where, alerts.slice(0, 6).map((alert) => h(["critical", "error"].includes(String(alert.severity).toLowerCase()) ? "p.notice.bad" : "p.notice", {},
-    h("strong", {}, String(alert.type ?? "alert").replaceAll("_", " ")), h("span", {}, alert.message),
+    h("strong", {}, String(alert.type ?? "alert").replace(/_(percent|seconds|usd|mb)$/, "").replaceAll("_", " ")), h("span", {}, alert.message),
     alert.task_id ? h("a", { href: `#/task/${encodeURIComponent(alert.task_id)}` }, alert.task_id) : null)));
 }
 

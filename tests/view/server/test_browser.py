@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 
 from tests.view.server.served import Served
 
-TIMEOUT_MS = 15_000
+TIMEOUT_MS = 60_000
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 MISSING = "no Chromium: the page is not tested. Install it: apt-get install chromium"
