@@ -103,6 +103,7 @@ def test_a_task_is_seen_live_searched_opened_paused_and_cancelled(browser: Brows
             page.keyboard.type("good shape")
             page.keyboard.press("Enter")
             expect(page.get_by_role("heading", name="Tasks", exact=True)).to_be_visible(timeout=TIMEOUT_MS)
+            expect(page.locator("tbody tr")).to_have_count(1, timeout=TIMEOUT_MS)
             page.keyboard.press("j")
             page.keyboard.press("Enter")
             status = page.locator(".task-head .pill")
