@@ -49,18 +49,23 @@ def log_runner_event(
 ) -> None:
     """Record an event of a plan, with its component and level; never raises.
 
-    What failed is an error, and so is a completed command whose details have an ``exit_code`` other than 0. ``error`` is
-    recorded under its error id. For `context_added_by_user` the message is what the user said.
+    What failed is an error. A completed command whose details have an ``exit_code`` other than 0 is a warning, as whoever ran
+    it may go on; with an ``error`` it is one. ``error`` is recorded under its error id. For `context_added_by_user` the message
+    is what the user said.
     """
     action = word(event)
     said = details_of(details)
-    exit_code = said.get("exit_code")
-    failed = error is not None or action.endswith("_failed") or (isinstance(exit_code, int) and exit_code != 0)
     log_event(
         _COMPONENT_OF.get(action, Component.RUNNER),
         action,
         text_of(message),
-        level="ERROR" if failed else "INFO",
+        level=_level(action, said.get("exit_code"), error),
         details=said,
         error=error,
     )
+
+
+def _level(action: str, exit_code: object, error: BaseException | None) -> str:
+    if error is not None or action.endswith("_failed"):
+        return "ERROR"
+    return "WARNING" if isinstance(exit_code, int) and exit_code != 0 else "INFO"

@@ -13,7 +13,10 @@ from otel_agentlog.record.operation import Operation
 
 
 class ToolRun(Attempted):
-    """One execution of a tool. Set ``result`` (anything) and, for commands, ``exit_code``."""
+    """One execution of a tool. Set ``result`` (anything) and, for commands, ``exit_code``.
+
+    Who measures what the tool uses sets ``resources``, which then stands in place of what this process measured.
+    """
 
     kind = TOOL
 
@@ -32,6 +35,8 @@ class ToolRun(Attempted):
         self.arguments = arguments
         self.result: Any = None
         self.exit_code: int | None = None
+        self.resources: Mapping[str, float] | None = None
+        """As in ``docs/format.md``: ``cpu_seconds``, ``memory_peak_mb`` …; what is missing is not known."""
         self._call_id, self._tool_type, self._description, self._command = call_id, tool_type, description, command
         self._common = common
 
@@ -76,6 +81,7 @@ class ToolRun(Attempted):
             "agent": self._agent,
             "exit_code": self.exit_code,
             "attempts": self.attempts,
+            "resources": self.resources,
         }
         return {"content": self.name, "details": {key: value for key, value in details.items() if value is not None}}
 

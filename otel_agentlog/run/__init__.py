@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from otel_agentlog.run.outcome import ToolResult
     from otel_agentlog.run.outcome_causes import ToolError
     from otel_agentlog.run.process_end import ResourceUsage
+    from otel_agentlog.run.recost import has_price_table, todays_prices
     from otel_agentlog.run.registry import Registry, RegistryError, Script, load_registry
     from otel_agentlog.run.service import ToolExecutionService
 
@@ -33,10 +34,12 @@ __all__ = [
     "command",
     "effect_of",
     "file_operation",
+    "has_price_table",
     "load_registry",
     "pause",
     "resume",
     "stoppable",
+    "todays_prices",
 ]
 
 load_when_used(
@@ -56,6 +59,7 @@ load_when_used(
         "outcome": ("ToolResult",),
         "outcome_causes": ("ToolError",),
         "process_end": ("ResourceUsage",),
+        "recost": ("has_price_table", "todays_prices"),
         "registry": (
             "Registry",
             "RegistryError",

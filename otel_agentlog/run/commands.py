@@ -121,7 +121,7 @@ def command(
             stdin=_input(input),
             timeout_s=timeout_s,
         )
-        result, error = _run(run, launch, ok_codes, max_output_bytes)
+        result, error = _run(run, launch, ok_codes, max_output_bytes, check=check)
     if check and error is not None:
         error.result = result
         raise error
@@ -161,7 +161,9 @@ def _input(given: str | bytes | None) -> bytes:
     return b"" if given is None else given.encode("utf-8", "surrogateescape") if isinstance(given, str) else bytes(given)
 
 
-def _run(run: ToolRun, launch: Launch, ok_codes: Collection[int], limit_bytes: int) -> tuple[CommandResult, CommandError | None]:
+def _run(
+    run: ToolRun, launch: Launch, ok_codes: Collection[int], limit_bytes: int, *, check: bool
+) -> tuple[CommandResult, CommandError | None]:
     variables = (value for name, value in launch.env.items() if is_secret(name, value))
     mask = Mask([*variables, *secrets_in(launch.argv)])
     output = recorded_output(run, limit_bytes, mask)
@@ -174,9 +176,9 @@ def _run(run: ToolRun, launch: Launch, ok_codes: Collection[int], limit_bytes: i
     kept = output.kept
     sizes = {"stdout_bytes": kept["stdout"].size_bytes, "stderr_bytes": kept["stderr"].size_bytes}
     completed = {"command": run.name, "exit_code": ending.exit_code, "duration_ms": round(duration_s * 1000, 3), **sizes}
-    _tell_end(run, completed, error)
+    _tell_end(run, completed, error, is_raised=check)
     run.exit_code = ending.exit_code
-    run.result = recorded_result(output, ending, ending.usage, mask)
+    run.result = recorded_result(output, ending, mask)
     set_figures(run, ending.usage)
     outcome = error.outcome if error is not None else Outcome.COMPLETED
     run.end(outcome, error=error)
@@ -217,10 +219,11 @@ def _failure(
     return error, failure_details(error, stderr, mask, execution_id)
 
 
-def _tell_end(run: ToolRun, completed: Mapping[str, Any], error: ToolError | None) -> None:
+def _tell_end(run: ToolRun, completed: Mapping[str, Any], error: ToolError | None, *, is_raised: bool) -> None:
     said = {key: value for key, value in completed.items() if value is not None}
     if error is not None:
         said["outcome"] = error.outcome.value
-    # The error itself is the end of the run: as one of its own level it would count twice.
-    level = "INFO" if error is None else "WARNING"
-    log_event(Component.TERMINAL_INTERACTION, "command_execution_completed", run.name, level=level, details=said)
+    # As an error it brings the exception: with its id it counts once, here and at the end of the run.
+    raised = error if is_raised and error is not None and error.outcome is not Outcome.CANCELLED else None
+    level = "INFO" if error is None else "WARNING" if raised is None else "ERROR"
+    log_event(Component.TERMINAL_INTERACTION, "command_execution_completed", run.name, level=level, details=said, error=raised)

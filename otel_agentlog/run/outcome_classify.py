@@ -135,7 +135,7 @@ def explain(name: str, cause: str, ending: Ending) -> str:
     if cause == "timed_out":
         return f"{name}: ended after {ending.usage.wall_s:.1f} s, its time limit"
     if cause == "memory_exceeded":
-        return f"{name}: ended at {ending.usage.memory_peak_mb or 0:.0f} MiB, beyond its memory limit"
+        return f"{name}: ended at {ending.usage.memory_peak_mb or 0:.0f} MB, beyond its memory limit"
     if cause == "too_much_output":
         return f"{name}: ended because it printed more than it may"
     if cause == "cancelled":

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-_MIB = 1 << 20
+_MB = 1_000_000
 _SEARCH_S = 5.0
 
 
 @dataclass(frozen=True)
 class ResourceUsage:
-    """What a process tree used. Memory is resident, in MiB; ``None`` where it ended before it could be looked at."""
+    """What a process tree used. A MB is 10^6 bytes; memory is resident, ``None`` where it ended before it could be looked at."""
 
     wall_s: float = 0.0
     cpu_user_s: float = 0.0
@@ -26,6 +26,8 @@ class ResourceUsage:
     memory_peak_mb: float | None = None
     peak_processes: int = 0
     """The most processes that were seen at the same time."""
+    disk_written_mb: float | None = None
+    """What it caused to be written to disks, as far as the kernel tells."""
 
     @property
     def cpu_s(self) -> float:
@@ -39,15 +41,17 @@ class ResourceUsage:
             wall_s=round(said["wall_s"], 6),
             cpu_user_s=round(said["user_s"], 6),
             cpu_system_s=round(said["system_s"], 6),
-            memory_start_mb=_mib(said["rss_start"]),
-            memory_end_mb=_mib(said["rss_end"]),
-            memory_peak_mb=_mib(said["rss_peak"]),
+            memory_start_mb=_mb(said["rss_start"] or None),
+            memory_end_mb=_mb(said["rss_end"] or None),
+            memory_peak_mb=_mb(said["rss_peak"] or None),
+            disk_written_mb=_mb(said["written"]),
             peak_processes=said["processes"],
         )
 
     def __add__(self, later: ResourceUsage) -> ResourceUsage:
         """One attempt after the other: times add up, memory peaks at the higher of both."""
         peaks = [peak for peak in (self.memory_peak_mb, later.memory_peak_mb) if peak is not None]
+        written = [each for each in (self.disk_written_mb, later.disk_written_mb) if each is not None]
         return ResourceUsage(
             wall_s=self.wall_s + later.wall_s,
             cpu_user_s=self.cpu_user_s + later.cpu_user_s,
@@ -55,6 +59,7 @@ class ResourceUsage:
             memory_start_mb=self.memory_start_mb if self.memory_start_mb is not None else later.memory_start_mb,
             memory_end_mb=later.memory_end_mb if later.memory_end_mb is not None else self.memory_end_mb,
             memory_peak_mb=max(peaks) if peaks else None,
+            disk_written_mb=round(sum(written), 3) if written else None,
             peak_processes=max(self.peak_processes, later.peak_processes),
         )
 
@@ -62,9 +67,21 @@ class ResourceUsage:
         """The figures by name, with ``cpu_s``."""
         return {**asdict(self), "cpu_s": round(self.cpu_s, 6)}
 
+    def as_resources(self) -> dict[str, float]:
+        """Those that stand in ``details.resources`` of a tool run's end, as far as they are known."""
+        figures = {
+            "cpu_seconds": round(self.cpu_s, 6),
+            "memory_start_mb": self.memory_start_mb,
+            "memory_end_mb": self.memory_end_mb,
+            "memory_peak_mb": self.memory_peak_mb,
+            "disk_written_mb": self.disk_written_mb,
+            "peak_processes": self.peak_processes,
+        }
+        return {name: figure for name, figure in figures.items() if figure is not None}
 
-def _mib(size_bytes: int | None) -> float | None:
-    return round(size_bytes / _MIB, 3) if size_bytes else None
+
+def _mb(size_bytes: int | None) -> float | None:
+    return None if size_bytes is None else round(size_bytes / _MB, 3)
 
 
 @dataclass(frozen=True)

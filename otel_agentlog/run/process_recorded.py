@@ -27,21 +27,21 @@ def recorded_output(run: ToolRun, limit_bytes: int, mask: Mask, *, stop_beyond: 
     return Output(limit_bytes, say=say if record.active else None, mask=mask, new_guard=record.new_guard, stop_beyond=stop_beyond)
 
 
-def recorded_result(output: Output, ending: Ending, usage: ResourceUsage, mask: Mask) -> dict[str, Any]:
-    """Sizes, excerpts and figures, for the end of the run."""
+def recorded_result(output: Output, ending: Ending, mask: Mask) -> dict[str, Any]:
+    """Sizes and excerpts, for the end of the run."""
     record = recorder()
     shown: dict[str, Any] = {}
     for name, stream in output.kept.items():
         shown[f"{name}_bytes"] = stream.size_bytes
         if record.active and stream.size_bytes:
             shown[name] = excerpt(stream, mask, record.new_guard)
-    shown["resource_usage"] = usage.as_dict()
     further = {"left_behind": ending.left_behind, "unkillable": list(ending.unkillable), "reason": ending.reason}
     return {**shown, **{key: value for key, value in further.items() if value}}
 
 
 def set_figures(run: ToolRun, usage: ResourceUsage) -> None:
-    """The figures that also stand on the span."""
+    """What the processes used, for the end of the run; some of it also stands on the span."""
+    run.resources = usage.as_resources()
     run.set_attribute("agentlog.tool.cpu_seconds", round(usage.cpu_s, 6))
     if usage.memory_peak_mb is not None:
         run.set_attribute("agentlog.tool.memory_peak_mb", usage.memory_peak_mb)

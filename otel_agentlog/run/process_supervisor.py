@@ -87,8 +87,9 @@ class Tree:
         self._deadline = None if spec["timeout_s"] is None else began + spec["timeout_s"]
         self._kill_at: float | None = None
         self._interval = _FIRST_INTERVAL_S
+        self._written_before = _written()
         self.said: dict[str, Any] = {"exit": None, "reason": None, "user_s": 0.0, "system_s": 0.0, "processes": 1}
-        self.said.update(rss_start=None, rss_end=None, rss_peak=0, left_behind=0, unkillable=[], wall_s=0.0)
+        self.said.update(rss_start=None, rss_end=None, rss_peak=0, left_behind=0, unkillable=[], wall_s=0.0, written=0)
 
     def watch(self) -> dict[str, Any]:
         """Wait for the end, sampling; returns what is to be reported."""
@@ -111,6 +112,8 @@ class Tree:
                 self._listen()
         self.said["wall_s"] = time.monotonic() - self._began
         self._clear()
+        # The kernel adds what a process wrote to its parent's when that waits for it; this one writes nothing itself.
+        self.said["written"] = _written() - self._written_before
         return self.said
 
     def _wait_s(self, now: float) -> float:
@@ -243,16 +246,23 @@ def _resident(pid: int) -> int:
 
 def _highest(pid: int) -> int:
     """The most that one process had so far; ``ru_maxrss`` would include what it was before it became the program."""
-    try:
-        with open(f"/proc/{pid}/status", "rb") as file:
-            return next((int(line.split()[1]) * 1024 for line in file if line.startswith(b"VmHWM:")), 0)
-    except OSError:
-        return 0
+    return _number_in(f"/proc/{pid}/status", b"VmHWM:", 0) * 1024
+
+
+def _written() -> int:
+    """Bytes that this process, and those it waited for, caused to be written to disks."""
+    return _number_in("/proc/self/io", b"write_bytes:", 0)
 
 
 def _share(pid: int) -> int:
+    share_kib = _number_in(f"/proc/{pid}/smaps_rollup", b"Pss:", -1)
+    return _resident(pid) if share_kib < 0 else share_kib * 1024
+
+
+def _number_in(path: str, name: bytes, otherwise: int) -> int:
+    """The first number of the line that begins so; ``otherwise`` where the file cannot be read."""
     try:
-        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
-            return next((int(line.split()[1]) * 1024 for line in file if line.startswith(b"Pss:")), 0)
+        with open(path, "rb") as file:
+            return next((int(line.split()[1]) for line in file if line.startswith(name)), 0)
     except OSError:
-        return _resident(pid)
+        return otherwise

@@ -68,7 +68,7 @@ FIELDS: Mapping[str, Field] = {
         lambda value: _texts(value) and all(name in _CATEGORIES for name in value), f"a list of {', '.join(_CATEGORIES)}"
     ),
     "retry_wait_s": Field(_number(0, 3600), "a number of seconds from 0 to 3600"),
-    "memory_limit_mb": Field(_number(1), "a number of MiB, 1 or more"),
+    "memory_limit_mb": Field(_number(1), "a number of MB, 1 or more"),
     "max_output_bytes": Field(_number(1, 1 << 30, whole=True), "a whole number of bytes from 1 to 1073741824"),
     "on_too_much_output": _one_of("discard", "stop"),
     "environment": Field(_variables, "a list of names of environment variables"),

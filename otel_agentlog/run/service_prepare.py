@@ -107,7 +107,7 @@ def launch_of(prepared: Prepared, execution_id: str, scratch: str, *, sandboxed:
         stdin=prepared.stdin,
         timeout_s=script.timeout_s,
         grace_s=script.grace_s,
-        memory_bytes=int(memory * (1 << 20)) if memory is not None else None,
+        memory_bytes=int(memory * 1_000_000) if memory is not None else None,
         sandbox=_sandbox(script, argv[0], scratch) if sandboxed else {},
         no_new_privileges=True,
         core_dumps=False,

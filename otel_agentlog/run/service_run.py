@@ -153,7 +153,7 @@ def run_script(prepared: Prepared, run: ToolRun, execution_id: str, cancellation
     last = execution.attempts()
     run.exit_code = last.ending.exit_code
     usage = execution.usage
-    run.result = recorded_result(last.output, last.ending, usage, prepared.mask)
+    run.result = recorded_result(last.output, last.ending, prepared.mask)
     set_figures(run, usage)
     outcome = last.error.outcome if last.error is not None else Outcome.COMPLETED
     run.end(outcome, error=last.error)

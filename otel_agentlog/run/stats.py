@@ -15,7 +15,7 @@ from otel_agentlog.run.registry import Script
 
 BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 """Upper bounds of the durations' histogram, in seconds."""
-_MIB = 1 << 20
+_MB = 1_000_000
 
 
 @dataclass
@@ -128,7 +128,7 @@ class Stats:
                     figures.outcomes["interrupted"] += 1
 
     def as_dict(self) -> dict[str, Any]:
-        """``{"total": {…}, "scripts": {id: {…}}}``, times in seconds, memory in MiB."""
+        """``{"total": {…}, "scripts": {id: {…}}}``, times in seconds, memory in MB (10^6 bytes)."""
         with self._lock:
             total = _Figures()
             for figures in self._by_script.values():
@@ -168,7 +168,7 @@ def _cpu(figures: _Figures) -> Iterator[tuple[str, dict[str, str], float]]:
 
 def _memory(figures: _Figures) -> Iterator[tuple[str, dict[str, str], float]]:
     if figures.memory_peak_mb is not None:
-        yield "", {}, int(figures.memory_peak_mb * _MIB)
+        yield "", {}, int(figures.memory_peak_mb * _MB)
 
 
 def _duration(figures: _Figures) -> Iterator[tuple[str, dict[str, str], float]]:

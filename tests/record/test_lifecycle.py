@@ -197,11 +197,13 @@ def test_an_event_of_a_plan_has_its_component_and_level(recorded: MemorySink, ev
     assert line["details"] == {"step": 1}
 
 
-def test_a_command_that_failed_is_an_error(recorded: MemorySink) -> None:
-    """A completed command with an exit code other than 0 has level ERROR."""
-    agentlog.log_runner_event("command_execution_completed", details={"argv": ["make"], "exit_code": 2})
+def test_a_command_that_failed_is_a_warning_unless_it_was_an_error(recorded: MemorySink) -> None:
+    """An exit code other than 0 is for its caller to judge; with the exception that it raised it is an ERROR."""
+    for error in (None, RuntimeError("make failed")):
+        details = {"argv": ["make"], "exit_code": 2}
+        agentlog.log_runner_event("command_execution_completed", details=details, error=error)
 
-    assert recorded.lines[0]["level"] == "ERROR"
+    assert [line["level"] for line in recorded.lines] == ["WARNING", "ERROR"]
 
 
 def test_an_error_of_an_event_has_an_id_and_counts_once(recorded: MemorySink) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -55,6 +56,18 @@ def test_a_command_is_recorded(tasks_root: Path, tmp_path: Path) -> None:
         ("command_execution_completed", call["span_id"]),
     ]
     assert (events[1]["details"]["exit_code"], events[1]["details"]["stdout_bytes"]) == (3, 4)
+
+
+@pytest.mark.parametrize(("check", "level"), [(False, "WARNING"), (True, "ERROR")])
+def test_how_bad_a_failed_command_is(tasks_root: Path, check: bool, level: str) -> None:
+    """The event is a warning where the caller goes on and an error where it was raised; the error counts once either way."""
+    with contextlib.suppress(CommandError), agentlog.task("t") as task:
+        agentlog.command(["sh", "-c", "exit 3"], check=check)
+
+    assert task.folder is not None
+    final = json.loads((task.folder / "04-final-result.json").read_text())
+    (completed,) = [line for line in lines_of(task.folder) if line.get("action") == "command_execution_completed"]
+    assert (completed["level"], final["metrics"]["errors"]) == (level, 1)
 
 
 def test_exit_codes_that_are_no_failure() -> None:

@@ -48,11 +48,32 @@ def test_figures_of_one_process(workshop: Workshop) -> None:
     (own,) = reported(result)
     usage = result.resource_usage
     assert_near(usage.cpu_s, own["user"] + own["system"], FLOOR_S)
-    assert_near(usage.memory_peak_mb, own["peak_kb"] / 1024, FLOOR_MB)
+    assert_near(usage.memory_peak_mb, own["peak_kb"] * 1024 / 1e6, FLOOR_MB)
     assert usage.memory_start_mb is not None
     assert usage.memory_start_mb < 50
     assert usage.memory_end_mb is not None
     assert usage.wall_s >= usage.cpu_s * 0.5
+
+
+def test_bytes_written_to_disks(workshop: Workshop) -> None:
+    """What the kernel counts for the script and a child it waited for; nothing where their files are in memory."""
+    workshop.python(
+        "writer",
+        "import os\n"
+        "def write(name):\n"
+        "    with open(name, 'wb') as file:\n"
+        "        file.write(b'x' * 3_000_000)\n"
+        "        os.fsync(file.fileno())\n"
+        "child = os.fork() or (write('a'), os._exit(0))\n"
+        "os.waitpid(child, 0)\n"
+        "write('b')\n"
+        "print(next(line for line in open('/proc/self/io') if line.startswith('write_bytes')))\n",
+    )
+
+    result = workshop.service().execute("writer")
+
+    assert result.success, result.stderr
+    assert_near(result.resource_usage.disk_written_mb, int(result.output.split()[1]) / 1e6, 0.1)
 
 
 def test_cpu_of_children_counts_whoever_waits_for_them(workshop: Workshop) -> None:
@@ -98,7 +119,7 @@ def test_memory_of_processes_that_share_pages_is_not_counted_twice(workshop: Wor
     result = workshop.service().execute("shared")
 
     (own,) = reported(result)
-    assert_near(result.resource_usage.memory_peak_mb, own["peak_kb"] / 1024, 15.0)
+    assert_near(result.resource_usage.memory_peak_mb, own["peak_kb"] * 1024 / 1e6, 15.0)
     assert result.resource_usage.peak_processes == 4
 
 
@@ -119,4 +140,4 @@ def test_memory_of_processes_side_by_side_adds_up(workshop: Workshop) -> None:
 
     usage = workshop.service().execute("apart").resource_usage
 
-    assert_near(usage.memory_peak_mb, 150 + 8, 15.0)
+    assert_near(usage.memory_peak_mb, 158 * 1024 * 1024 / 1e6, 15.0)

@@ -50,7 +50,8 @@ def test_an_execution_is_a_tool_run(tasks_root: Path, workshop: Workshop) -> Non
     assert (ended["outcome"], ended["details"]["exit_code"]) == ("completed", 0)
     assert ended["attributes"]["process.exit.code"] == 0
     assert ended["details"]["result"]["stdout_bytes"] == result.output_bytes == 16
-    assert ended["details"]["result"]["resource_usage"]["cpu_s"] == pytest.approx(result.resource_usage.cpu_s, abs=1e-6)
+    assert ended["details"]["resources"] == result.resource_usage.as_resources()
+    assert "resource_usage" not in ended["details"]["result"]
 
 
 def test_a_failure_is_found_by_its_id(tasks_root: Path, workshop: Workshop) -> None:
