@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -267,3 +268,33 @@ def test_too_many_failures_are_an_alert(tasks_root: Path) -> None:
     assert "error_rate_percent" in {alert["type"] for alert in found["active"]}
     assert {alert["type"] for alert in client.get("/api/overview").json()["alerts"]} == {a["type"] for a in found["active"]}
     assert len(client.get("/api/alerts").json()["recent"]) == len(found["recent"])
+
+
+def test_garbage_in_the_folders_is_no_failure_of_the_server(tmp_path: Path) -> None:
+    """Damaged files, wrong types, a planted symlink and a FIFO: every endpoint answers, and nothing planted is read."""
+    root = tmp_path / "tasks"
+    files = {
+        "metadata.json": b"\x00\xff{",
+        "03-agent-output.jsonl": b'\xff garbage\n{"timestamp":"x","type":5,"details":7,"phase":[],"span_id":{}}\n' + b"[" * 5000,
+        "02-webhook-flow.jsonl": b"{}\n[]\n7\n",
+    }
+    for number, (name, content) in enumerate(files.items()):
+        (root / f"task-{number}").mkdir(parents=True)
+        (root / f"task-{number}" / name).write_bytes(content)
+    (tmp_path / "secret").write_text("not to be read")
+    planted = root / "task-3"
+    planted.mkdir()
+    (planted / "metadata.json").write_text('{"task_id":["x"],"name":{"a":1},"status":7,"created_at":9,"tags":"no","trace_id":5}')
+    (planted / "04-final-result.json").write_text('{"metrics":{"cost_usd":"NaN","input_tokens":1e400},"error":5,"outcome":[]}')
+    (planted / "03-agent-output.jsonl").symlink_to(tmp_path / "secret")
+    os.mkfifo(planted / "01-input.json")
+    client = client_of(root)
+    paths = ["tasks", "overview", "alerts", "errors", "statistics?group_by=tool", "timeline?bucket_s=60"]
+    words = ["metadata", "input", "webhook-flow", "agent-output", "agent-output?limit=5", "final-result", "full"]
+    paths += [f"tasks/task-{number}" for number in range(4)]
+    paths += [f"tasks/task-{number}/logs/{word}" for number in range(4) for word in words]
+
+    answers = {path: client.get(f"/api/{path}") for path in paths}
+
+    assert {path: answer.status_code for path, answer in answers.items() if answer.status_code >= 500} == {}
+    assert [path for path, answer in answers.items() if "not to be read" in answer.text] == []
