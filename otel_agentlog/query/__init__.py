@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from otel_agentlog.doors import load_when_used
 
 if TYPE_CHECKING:
+    from otel_agentlog.query.ai_calls import EndedCall, ended_calls
     from otel_agentlog.query.alert_feed import Feed
     from otel_agentlog.query.alert_observations import observations, says_something
     from otel_agentlog.query.alert_rules import RULES, Rule, changed, rules_from
@@ -22,9 +23,21 @@ if TYPE_CHECKING:
     from otel_agentlog.query.matches import Match, matches
     from otel_agentlog.query.naming import LAST, resolve
     from otel_agentlog.query.percentiles import Percentiles
-    from otel_agentlog.query.questions import GROUPS, Bucket, Overview, Page, Statistics, overview, search, statistics, timeline
+    from otel_agentlog.query.questions import (
+        GROUPS,
+        Bucket,
+        Overview,
+        Page,
+        Statistics,
+        folders,
+        overview,
+        search,
+        statistics,
+        timeline,
+    )
+    from otel_agentlog.query.recost import Recost, Recosted, recost
     from otel_agentlog.query.report import Entry, TaskReport, report, time_of
-    from otel_agentlog.query.rows import UNSUCCESSFUL, Found, TaskRow, find_rows, row_of
+    from otel_agentlog.query.rows import UNSUCCESSFUL, Found, TaskRow, find_rows, has_ended, row_of
     from otel_agentlog.query.shelf import ORDERS
 
 __all__ = [
@@ -36,6 +49,7 @@ __all__ = [
     "Alert",
     "Bucket",
     "Differences",
+    "EndedCall",
     "Entry",
     "Feed",
     "Figure",
@@ -50,6 +64,8 @@ __all__ = [
     "Page",
     "Part",
     "Percentiles",
+    "Recost",
+    "Recosted",
     "Rule",
     "Statistics",
     "TaskReport",
@@ -57,11 +73,15 @@ __all__ = [
     "Watch",
     "changed",
     "differences",
+    "ended_calls",
     "find_errors",
     "find_rows",
+    "folders",
+    "has_ended",
     "matches",
     "observations",
     "overview",
+    "recost",
     "report",
     "resolve",
     "row_of",
@@ -76,6 +96,7 @@ __all__ = [
 load_when_used(
     __name__,
     {
+        "ai_calls": ("EndedCall", "ended_calls"),
         "alert_feed": ("Feed",),
         "alert_observations": ("observations", "says_something"),
         "alert_rules": ("RULES", "Rule", "changed", "rules_from"),
@@ -88,9 +109,13 @@ load_when_used(
         "matches": ("Match", "matches"),
         "naming": ("LAST", "resolve"),
         "percentiles": ("Percentiles",),
-        "questions": ("Bucket", "GROUPS", "Overview", "Page", "Statistics", "overview", "search", "statistics", "timeline"),
+        "questions": (
+            *("Bucket", "GROUPS", "Overview", "Page", "Statistics"),
+            *("folders", "overview", "search", "statistics", "timeline"),
+        ),
+        "recost": ("Recost", "Recosted", "recost"),
         "report": ("Entry", "TaskReport", "report", "time_of"),
-        "rows": ("Found", "TaskRow", "UNSUCCESSFUL", "find_rows", "row_of"),
+        "rows": ("Found", "TaskRow", "UNSUCCESSFUL", "find_rows", "has_ended", "row_of"),
         "shelf": ("ORDERS",),
     },
 )

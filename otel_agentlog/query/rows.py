@@ -130,6 +130,11 @@ def standing(task: TaskReader) -> tuple[str, bool]:
     return _standing(task, task.metadata() or {})
 
 
+def has_ended(task: TaskReader) -> bool:
+    """Whether nothing more is to be expected of a task."""
+    return standing(task)[0] in ENDS
+
+
 def _standing(task: TaskReader, metadata: Mapping[str, Any]) -> tuple[str, bool]:
     """How a task stands, and whether that is so because its process is gone."""
     status = text(metadata, "status")

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from otel_agentlog.store.upkeep_report import Deleted, PruneReport
     from otel_agentlog.store.validate import validate
     from otel_agentlog.store.validate_report import Problem, Report
+    from otel_agentlog.store.values import whole
 
 __all__ = [
     "AGENT_OUTPUT",
@@ -137,6 +138,7 @@ __all__ = [
     "unpack",
     "unshipped",
     "validate",
+    "whole",
     "words_of",
 ]
 
@@ -187,5 +189,6 @@ load_when_used(
         "upkeep_report": ("Deleted", "PruneReport"),
         "validate": ("validate",),
         "validate_report": ("Problem", "Report"),
+        "values": ("whole",),
     },
 )

@@ -40,6 +40,7 @@ COMMANDS = {
     "search": Command("otel_agentlog.view.cli_search", "find words in tasks, and the lines that say them"),
     "stats": Command("otel_agentlog.view.cli_stats", "count tasks: how they ended, how long they took, what they spent"),
     "cost": Command("otel_agentlog.view.cli_cost", "sum up what AI calls cost, by model or otherwise"),
+    "recost": Command("otel_agentlog.view.cli_recost", "tell what AI calls would cost by today's prices"),
     "top": Command("otel_agentlog.view.cli_top", "name the agents, tools and models that do, spend or fail most"),
     "metrics": Command("otel_agentlog.view.cli_metrics", "report a period, or how it stands now; also as Prometheus text"),
     "show": Command("otel_agentlog.view.cli_show", "show one task: what happened, for how long, at what cost"),
