@@ -12,10 +12,8 @@ tried again must pass at once and untouched (``docs/decisions/0011-retries.md``)
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, overload
@@ -24,7 +22,8 @@ from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.guard.categories import categorize
 from otel_agentlog.guard.categories_look import http_status
 from otel_agentlog.guard.retries_judge import asked_wait_s, can_help, is_cancellation
-from otel_agentlog.record import attempt_failed, attempt_succeeded
+from otel_agentlog.guard.retries_waits import growing_wait
+from otel_agentlog.record import attempt_failed, attempt_succeeded, rest, rest_async
 
 if TYPE_CHECKING:
     import tenacity
@@ -123,7 +122,7 @@ class Attempt:
         if error is None:
             self._course.succeeded(self.number)
             return False
-        return isinstance(error, Exception) and not is_cancellation(error) and self._course.failed(error)
+        return not is_cancellation(error) and self._course.failed(cast(Exception, error))
 
     async def __aenter__(self) -> Attempt:
         return self
@@ -152,14 +151,15 @@ class _Course:
     def __next__(self) -> Attempt:
         if self._wait_s is None:
             raise StopIteration
-        # A signal handler that raises, as that of Ctrl-C does, ends it.
-        time.sleep(self._wait_s)
+        if self._state.attempt_number > 1:
+            rest(self._wait_s)
         return self._attempt()
 
     async def __anext__(self) -> Attempt:
         if self._wait_s is None:
             raise StopAsyncIteration
-        await asyncio.sleep(self._wait_s)
+        if self._state.attempt_number > 1:
+            await rest_async(self._wait_s)
         return self._attempt()
 
     def _attempt(self) -> Attempt:
@@ -233,7 +233,8 @@ def retrying(attempts: Any = 4, **how: Any) -> Any:
     of each by lot); what a server asks for (``Retry-After``) takes their place, up to ``max_wait_s``. ``budget_s`` is the time
     from the first attempt within which the last one begins. Without ``retry_on`` everything is tried again but what cannot
     succeed: errors of the categories VALIDATION and PERMISSION, HTTP status 4xx other than 408, 409, 425 and 429, faults of the
-    program. ``KeyboardInterrupt`` and cancellation always pass. In ``async`` code it is ``async for``.
+    program. ``KeyboardInterrupt`` and cancellation always pass. In ``async`` code it is ``async for``. Each wait is a checkpoint
+    of the task: a cancel ends it with `TaskCancelled`, and no attempt begins while the task is paused.
 
     Every failed attempt is a line of the AI call or tool run around it, with number, wait and reason.
 
@@ -248,13 +249,11 @@ def _engine(attempts: int, first_wait_s: float, max_wait_s: float, budget_s: flo
         import tenacity
     except ImportError:
         raise ConfigurationError("retrying", "no tenacity", "the package: pip install 'otel_agentlog[run]'") from None
-    # One half is sure, so that nobody comes back at once; the other is by lot, so that not all come back together.
-    sure = tenacity.wait_exponential(multiplier=first_wait_s / 2, max=max_wait_s / 2)
-    by_lot = tenacity.wait_random_exponential(multiplier=first_wait_s / 2, max=max_wait_s / 2)
+    wait = growing_wait(first_wait_s, max_wait_s)
     stop = tenacity.stop_after_attempt(attempts)
     if budget_s is None:
-        return tenacity.Retrying(wait=sure + by_lot, stop=stop)
-    return tenacity.Retrying(wait=sure + by_lot, stop=stop | tenacity.stop_before_delay(budget_s))
+        return tenacity.Retrying(wait=wait, stop=stop)
+    return tenacity.Retrying(wait=wait, stop=stop | tenacity.stop_before_delay(budget_s))
 
 
 def _seconds(name: str, value: Any) -> float:

@@ -38,7 +38,9 @@ _OVER = (Outcome.CANCELLED, Outcome.INTERRUPTED)
 
 def is_cancellation(error: BaseException) -> bool:
     """Whether an exception means that somebody wants this to end; it is never tried again."""
-    return not isinstance(error, Exception) or isinstance(error, CancelledError) or _declared(error) in _OVER
+    # Of the class, not with isinstance: that reads __class__, and an exception's class may raise at any attribute.
+    kind = type(error)
+    return not issubclass(kind, Exception) or issubclass(kind, CancelledError) or _declared(error) in _OVER
 
 
 def can_help(error: BaseException) -> bool:
@@ -50,7 +52,7 @@ def can_help(error: BaseException) -> bool:
 
 
 def _can_help(error: BaseException) -> bool:
-    if is_cancellation(error) or isinstance(error, _FINAL_TYPES):
+    if is_cancellation(error) or issubclass(type(error), _FINAL_TYPES):
         return False
     told = _header(error, "x-should-retry")
     if told in ("true", "false"):

@@ -5,7 +5,7 @@ from otel_agentlog.record.ai import AiCall
 from otel_agentlog.record.attempts import attempt_failed, attempt_succeeded
 from otel_agentlog.record.binding import Binding, bind
 from otel_agentlog.record.carrier import environ
-from otel_agentlog.record.checkpoints import checkpoint
+from otel_agentlog.record.checkpoints import checkpoint, rest, rest_async, resting
 from otel_agentlog.record.console import console_sink
 from otel_agentlog.record.control import Control, control_here
 from otel_agentlog.record.error_ids import assign_error_id, error_id, new_error_id
@@ -113,6 +113,9 @@ __all__ = [
     "propagate",
     "record_event",
     "recorder",
+    "rest",
+    "rest_async",
+    "resting",
     "seed_json",
     "step",
     "task",

@@ -170,6 +170,41 @@ def checkpoint_of(control: Control | None) -> Awaitable[None]:
     return _DONE if _running_loop() is None else _Passed()
 
 
+def resting(seconds: float) -> Iterator[float]:
+    """The parts of a wait between two attempts at something, in seconds; the caller sleeps through each.
+
+    Raises:
+        TaskCancelled: between two parts, as soon as somebody has cancelled the task that is running here.
+    """
+    control, end = control_here(), time.monotonic() + seconds
+    while True:
+        left = end - time.monotonic()
+        yield max(0.0, left if control is None else min(left, LOOK_EVERY_S))
+        if control is not None:
+            for each in control.chain():
+                each.look()
+            _raise_if_cancelled(control)
+        if left <= LOOK_EVERY_S or control is None:
+            return
+
+
+def rest(seconds: float) -> None:
+    """Wait between two attempts, and after it as long as the task is paused; a cancel ends it with `TaskCancelled`."""
+    for part in resting(seconds):
+        # A signal handler that raises, as that of Ctrl-C does, ends it.
+        time.sleep(part)
+    # A loop that runs in this thread cannot be waited for here.
+    if _running_loop() is None:
+        checkpoint()
+
+
+async def rest_async(seconds: float) -> None:
+    """The same without blocking the event loop."""
+    for part in resting(seconds):
+        await asyncio.sleep(part)
+    await checkpoint()
+
+
 def _attend(control: Control) -> Awaitable[None]:
     held = False
     for each in control.chain():

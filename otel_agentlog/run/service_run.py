@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from otel_agentlog.guard import ErrorDetails
+from otel_agentlog.errors import TaskCancelled
+from otel_agentlog.guard import ErrorDetails, backoff_s
 from otel_agentlog.model import Outcome
-from otel_agentlog.record import ToolRun, error_id
+from otel_agentlog.record import ToolRun, error_id, resting
 from otel_agentlog.run.outcome import Ids, ToolResult
 from otel_agentlog.run.outcome_causes import CAUSES, ToolError
 from otel_agentlog.run.outcome_classify import cause_of, explain
@@ -51,31 +51,42 @@ class Execution:
 
     def attempts(self) -> Attempt:
         """Try as often as the registry allows and it can help; the last attempt."""
-        for number in range(1, self._script.retries + 2):
+        allowed = self._script.retries + 1
+        for number in range(1, allowed + 1):
             self.made = number
             attempt = self._attempt(number)
             self.usage = self.usage + attempt.ending.usage
-            if attempt.error is None or number > self._script.retries or not self._may_help(attempt.error):
+            if attempt.error is None and number > 1:
+                self._run.attempt_succeeded(maximum=allowed)
+            # What can only be run once, and what somebody ended, has no attempts to tell of.
+            if attempt.error is None or allowed == 1 or attempt.error.cause == "cancelled":
                 return attempt
-            wait_s = self._wait_s(number)
+            if self._gave_up(attempt.error, number):
+                return attempt
+            wait_s = backoff_s(number, first_wait_s=self._script.retry_wait_s, max_wait_s=_LONGEST_WAIT_S)
+            self._run.attempt_failed(attempt.error, wait_seconds=wait_s, maximum=allowed)
             assert attempt.details is not None
             self.earlier.append(attempt.details)
-            self._run.attempt_failed(
-                attempt.error, wait_seconds=wait_s, maximum=self._script.retries + 1, category=attempt.error.category.value
-            )
-            if self._cancellation.wait(wait_s):
+            if self._is_cancelled_within(wait_s):
                 return self._cancelled(attempt)
         raise AssertionError("the last attempt returns")
 
-    def _may_help(self, error: ToolError) -> bool:
-        if error.cause == "cancelled":
-            return False
+    def _gave_up(self, error: ToolError, number: int) -> bool:
+        """Whether this attempt is the last one; if so, that is recorded."""
         chosen = self._script.retry_on
-        return CAUSES[error.cause].transient if chosen is None else error.category.value in chosen
+        may_help = CAUSES[error.cause].transient if chosen is None else error.category.value in chosen
+        if may_help and number <= self._script.retries:
+            return False
+        why = "attempts used up" if may_help else "another attempt cannot help"
+        self._run.attempt_failed(error, maximum=number, gave_up=why)
+        return True
 
-    def _wait_s(self, number: int) -> float:
-        jitter = random.uniform(0.75, 1.25)  # noqa: S311 - spreads retries, guards nothing
-        return float(min(_LONGEST_WAIT_S, self._script.retry_wait_s * 2 ** (number - 1)) * jitter)
+    def _is_cancelled_within(self, wait_s: float) -> bool:
+        """Wait, unless or until somebody cancels the execution or the task it is for; whether somebody does."""
+        try:
+            return any(map(self._cancellation.wait, resting(wait_s)))
+        except TaskCancelled:
+            return True  # said to the caller at its own checkpoint
 
     def _attempt(self, number: int) -> Attempt:
         ending, output, sandboxed = self._in_fresh_folder()

@@ -77,14 +77,55 @@ def test_each_failed_attempt_is_an_event(tasks_root: Path, workshop: Workshop) -
     with agentlog.task("t") as task:
         workshop.service().execute("flaky")
 
-    attempts = [line["details"] for line in lines_of(task.folder) if line["type"] == "attempt"]
+    *failed, succeeded = [line for line in lines_of(task.folder) if line["type"] == "attempt"]
+    attempts = [line["details"] for line in failed]
     (ended,) = [line for line in lines_of(task.folder) if line["type"] == "tool_result"]
     assert [(a["number"], a["maximum"], a["reason"], a["category"]) for a in attempts] == [
         (1, 4, "flaky: ended with exit code 1", "EXECUTION"),
         (2, 4, "flaky: ended with exit code 1", "EXECUTION"),
     ]
-    assert all(a["wait_ms"] > 0 for a in attempts)
+    assert [5 <= a["wait_ms"] / a["number"] <= 10 for a in attempts] == [True, True]
+    assert (succeeded["action"], succeeded["details"]["number"]) == ("attempt_succeeded", 3)
     assert ended["details"]["attempts"] == 3
+
+
+@pytest.mark.parametrize(("code", "attempts", "why"), [(1, 2, "attempts used up"), (77, 1, "another attempt cannot help")])
+def test_the_last_attempt_says_why_it_is_the_last(
+    tasks_root: Path, workshop: Workshop, code: int, attempts: int, why: str
+) -> None:
+    """Its number is its maximum, so that nobody takes it for a retry."""
+    workshop.script("broken", f"#!/bin/sh\nexit {code}\n", retries=1, retry_wait_s=0.01)
+
+    with agentlog.task("t") as task:
+        result = workshop.service().execute("broken")
+
+    last = [line["details"] for line in lines_of(task.folder) if line["type"] == "attempt"][-1]
+    assert result.attempts == attempts
+    assert (last["number"], last["maximum"], last["gave_up"], last["error_id"]) == (attempts, attempts, why, result.error_id)
+    assert task.folder is not None
+    final = json.loads((task.folder / "04-final-result.json").read_text())
+    assert final["metrics"]["retries"] == attempts - 1
+
+
+def test_a_cancel_of_the_task_ends_the_wait_for_the_next_attempt(tasks_root: Path, workshop: Workshop) -> None:
+    """Also without ``terminate_tools``: nothing more is started for a task that was cancelled."""
+    workshop.script("busy", "#!/bin/sh\nexit 75\n", retries=3, retry_wait_s=60)
+
+    def ask(folder: Path) -> None:
+        lines = folder / "03-agent-output.jsonl"
+        wait_until(lambda: "attempt_failed" in lines.read_text(), "an attempt to fail", timeout_s=60)
+        cancel(folder)
+
+    with agentlog.task("t") as task:
+        assert task.folder is not None
+        asking = threading.Thread(target=ask, args=(task.folder,))
+        asking.start()
+        result = workshop.service().execute("busy")
+        asking.join()
+        with pytest.raises(agentlog.TaskCancelled):
+            task.checkpoint()
+
+    assert (result.success, result.outcome, result.attempts) == (False, agentlog.Outcome.CANCELLED, 1)
 
 
 def test_output_is_recorded_while_it_comes(tasks_root: Path, workshop: Workshop) -> None:
