@@ -153,7 +153,8 @@ def test_many_children_do_not_slow_down_starts_and_ends(measured: MemorySink) ->
         children = [child("end = time.process_time() + 0.1\nwhile time.process_time() < end: pass") for _ in range(6)]
         for process in children:
             wait_ready(process)
-        wait_until(lambda: len(recorder().measuring._known or []) == 6, "a look", timeout_s=60)
+        # There may be more: other tests of this process may have started some.
+        wait_until(lambda: len(recorder().measuring._known or []) >= 6, "a look", timeout_s=60)
         with agentlog.tool("t"):
             for process in children:
                 end(process)
