@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from otel_agentlog.settings import Settings
+from tests.support.documents import blocks
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,12 +38,26 @@ def test_links_in_the_docs_lead_somewhere() -> None:
 
 def test_the_example_in_the_readme_runs(tmp_path: Path) -> None:
     """README's Python example, as it stands there, makes a task that completes."""
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    example = blocks(ROOT / "README.md", "python")[0].text
     env = {**os.environ, "TASK_LOGS_DIR": str(tmp_path / "tasks"), "AGENTLOG_LOG_DIR": str(tmp_path / "logs")}
     subprocess.run([sys.executable, "-W", "error", "-c", example], cwd=ROOT, env=env, check=True)
 
     (folder,) = (tmp_path / "tasks").iterdir()
     assert '"success":true' in (folder / "04-final-result.json").read_text()
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    """Nobody has to guess that a page of docs/ exists."""
+    text = (ROOT / "README.md").read_text()
+    assert [page.name for page in (ROOT / "docs").glob("*.md") if f"(docs/{page.name})" not in text] == []
+
+
+def test_the_numbers_of_decisions_are_their_own() -> None:
+    """No two files in docs/decisions have one number, and each says its own at its head."""
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    numbers = [int(page.name[:4]) for page in pages]
+    assert len(set(numbers)) == len(numbers)
+    assert [page.name for page in pages if not re.match(rf"# 0*{int(page.name[:4])}\b", page.read_text())] == []
 
 
 def test_the_readme_says_what_ci_runs() -> None:

@@ -21,9 +21,10 @@ from tests.view.terminal import environment
 
 RECIPES, QUERIES = REPOSITORY / "docs" / "recipes.md", REPOSITORY / "docs" / "queries.md"
 TIMEOUT_S = 110.0
+README = REPOSITORY / "README.md"
 SHELL = re.compile(r"(agentlog|curl|jq|find|grep|tail|zcat) ")
-ENDLESS = re.compile(r"agentlog (serve|monitor)( last)?|tail -f .*")
-"""What goes on until somebody ends it: tested where it belongs."""
+ENDLESS = re.compile(r"agentlog (serve|monitor|demo --slow)( last)?|tail -f .*|agentlog (pause|context|resume|cancel) .*")
+"""What goes on until somebody ends it, or needs something that goes on: tested where it belongs."""
 
 EXAMPLES = (
     "basic_setup",
@@ -77,6 +78,9 @@ SAID = {
     "grep -rl": r"03-agent-output\.jsonl",
     'search "connection': r"report-rates",
     "--format json": r'"task_id":"answer-11"',
+    "-o it.html": r"<html",
+    "agentlog validate": r"1 task: 1 valid|1 valid|valid",
+    "agentlog doctor": r"no problems",
     "--format csv": r"\Atask_id,",
     "agentlog alerts": r"error_rate_percent|errors_per_minute|No alert|0 alerts",
     "errors $ERROR_ID": r"ContentPolicyError",
@@ -185,14 +189,25 @@ def _questions() -> list[tuple[str, str]]:
     return [("root", code.replace("ERROR_ID_OR_WORDS", "third")) for code in dict.fromkeys(codes) if code not in known]
 
 
-@pytest.mark.parametrize(("where", "command"), [line for line in _recipes() + _questions() if not ENDLESS.fullmatch(line[1])])
+def _front_page() -> list[tuple[str, str]]:
+    """Every line of README's blocks that is typed in a folder with tasks, and is not among the others."""
+    lines = [line.partition(" #")[0].strip() for block in blocks(README, "sh") for line in block.text.splitlines()]
+    known = {command for _, command in _recipes() + _questions()}
+    typed = [line for line in lines if SHELL.match(line) and line not in known]
+    return [("folder" if line.startswith("jq") else "root", line) for line in dict.fromkeys(typed)]
+
+
+LINES = [line for line in _recipes() + _questions() + _front_page() if not ENDLESS.fullmatch(line[1])]
+
+
+@pytest.mark.parametrize(("where", "command"), LINES, ids=[command for _, command in LINES])
 def test_a_line_does_what_the_page_says(ground: Ground, where: str, command: str, tmp_path: Path) -> None:
     """It ends well, complains about nothing, and says something that is so."""
     cwd = ground.folder if where == "folder" else ground.root
-    ran = ground.run(command.replace("> tasks.json", f"> {tmp_path}/tasks.json"), cwd)
-    out = ran.stdout or "".join(path.read_text() for path in tmp_path.glob("tasks.json"))
+    ran = ground.run(re.sub(r"(> |-o )(tasks.json|it.html)", rf"\1{tmp_path}/\2", command), cwd)
+    out = ran.stdout or "".join(path.read_text() for path in tmp_path.iterdir())
 
-    assert re.sub(r"\Aexported \d+ tasks\n\Z", "", ran.stderr) == ""
+    assert re.sub(r"\Aexported \d+ tasks?( to \S+)?\n\Z", "", ran.stderr) == ""
     assert ran.returncode == 0 or (ran.returncode == 1 and ALERTED.match(command))
     expected = [pattern for part, pattern in SAID.items() if part in command]
     assert out.strip() not in ("", "null", "[]", "{}") or "" in expected
