@@ -31,7 +31,7 @@ ORDERS = {
 
 
 FEW = 8
-"""Of less than one in so many tasks the parts are looked up one by one."""
+"""Of less than one in so many tasks the parts, or what they are ordered by, are looked up one by one."""
 
 
 _SPENT = {
@@ -56,6 +56,8 @@ class Catalogue:
         self._connection = catalogue_file.connect(self.path)
         self._identity = catalogue_file.identity(self.path)
         self._refresh = Refresh(root, self._connection, describe, freshen)
+        self._counted: list[tuple[Conditions, int]] = []
+        """Since the latest refresh: one question often counts the same twice."""
 
     @property
     def is_current(self) -> bool:
@@ -65,6 +67,7 @@ class Catalogue:
     def refresh(self, progress: Progress | None = None) -> None:
         """Bring it up to date; `progress` is told how many folders of how many were read."""
         with self.lock:
+            self._counted.clear()
             self.live = self._refresh.run(progress)
 
     def recheck(self, folders: list[str]) -> bool:
@@ -72,6 +75,7 @@ class Catalogue:
         with self.lock:
             changed = changed_among(self._connection, self.root, folders)
             if changed:
+                self._counted.clear()
                 self._refresh.read_again(changed)
                 self.live = self._refresh.run(None)
             return bool(changed)
@@ -80,14 +84,20 @@ class Catalogue:
 
     def count(self, conditions: Conditions) -> int:
         """How many of the tasks that ended meet these conditions."""
-        found, values = source(conditions)
-        return int(self._one(f"SELECT count(*) FROM {found}", values))
+        with self.lock:
+            for asked, counted in self._counted:
+                if asked == conditions:
+                    return counted
+            found, values = source(conditions)
+            counted = int(self._one(f"SELECT count(*) FROM {found}", values))
+            self._counted.append((conditions, counted))
+            return counted
 
     def folders(
         self, conditions: Conditions, order: str, limit: int | None, offset: int = 0
     ) -> list[tuple[tuple[int, ...], str]]:
         """The first `limit` of them after `offset` in one of `ORDERS`: what they are ordered by, and the folder's name."""
-        found, values = source(conditions)
+        found, values = source(conditions, common_words=limit is not None and self._are_common(conditions))
         by, keys = ORDERS[order]
         columns = ", ".join(name for name, _ in keys)
         query = (
@@ -100,6 +110,10 @@ class Catalogue:
         return [
             (tuple(value * sign for value, sign in zip(row[1:], directions, strict=True)), os.fsdecode(row[0])) for row in rows
         ]
+
+    def _are_common(self, conditions: Conditions) -> bool:
+        """Whether many tasks meet conditions with words."""
+        return bool(conditions.words) and self.count(conditions) * FEW > self.count(Conditions())
 
     def columns(self, conditions: Conditions) -> Columns:
         """The figures of those that meet these conditions."""

@@ -70,10 +70,9 @@ class Columns:
 
     def split(self, keys: Iterable[int]) -> dict[int, Columns]:
         """The rows of each key; `keys` has one for each row."""
-        width, found = 8 * len(LANES), defaultdict[int, list[bytes]](list)
-        data = self.data
-        for start, key in zip(range(0, len(data), width), keys, strict=True):
-            found[key].append(data[start : start + width])
+        found = defaultdict[int, list[bytes]](list)
+        for (row,), key in zip(struct.iter_unpack(f"{8 * len(LANES)}s", self.data), keys, strict=True):
+            found[key].append(row)
         return {key: Columns(b"".join(rows), self.names) for key, rows in found.items()}
 
 

@@ -35,6 +35,9 @@ SWEPT = 2000
 SAMPLE = 200
 """Of more, so many of the latest and so many others."""
 
+SWEEP_EVERY_S = 1.0
+"""Of more, not oftener than this, in seconds: who shows a page asks several questions at once."""
+
 MAX_GARBAGE = 20_000
 """Deleted tasks whose words are still in the index, past as many as there are tasks."""
 
@@ -53,6 +56,7 @@ class Refresh:
     def __init__(self, root: Path, connection: sqlite3.Connection, describe: Describe, freshen: Freshen) -> None:
         self._root, self._connection = root, connection
         self._describe, self._freshen = describe, freshen
+        self._next_sweep_s = 0.0
 
     def run(self, progress: Progress | None) -> list[Card]:
         """Do it, and return the cards of the tasks that go on."""
@@ -133,6 +137,8 @@ class Refresh:
     # -- tasks that ended -------------------------------------------------------------------------------------------------
 
     def _sweep(self) -> None:
+        if time.monotonic() < self._next_sweep_s:
+            return
         changed = [name for name, mark in self._sample() if signature(self._path(name)) != mark]
         self.read_again(changed)
 
@@ -141,6 +147,7 @@ class Refresh:
         (last,) = execute("SELECT coalesce(max(id), 0) FROM folder").fetchone()
         if last <= SWEPT:
             return execute("SELECT name, signature FROM folder").fetchall()
+        self._next_sweep_s = time.monotonic() + SWEEP_EVERY_S
         latest = execute("SELECT name, signature FROM folder ORDER BY id DESC LIMIT ?", (SAMPLE,)).fetchall()
         anywhere = (random.randrange(last), SAMPLE)  # noqa: S311 - no secret
         return latest + execute("SELECT name, signature FROM folder WHERE id > ? ORDER BY id LIMIT ?", anywhere).fetchall()

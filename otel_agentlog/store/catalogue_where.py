@@ -38,13 +38,19 @@ class Conditions:
     """Each must begin a word of the task."""
 
 
-def source(conditions: Conditions) -> tuple[str, list[Any]]:
-    """Return what stands behind ``FROM``, with the condition, and the values; rows of ``task``."""
+def source(conditions: Conditions, *, common_words: bool = False) -> tuple[str, list[Any]]:
+    """Return what stands behind ``FROM``, with the condition, and the values; rows of ``task``.
+
+    With `common_words`, which many tasks have, the rows come as the order asks for them and are tested for the words.
+    """
     clause, values = where(conditions)
     if not conditions.words:
         return f"task WHERE {clause}", values
-    # The order is given: the words are what leaves few.
     match = " AND ".join(f'"{storable(word)}"*' for word in conditions.words)
+    if common_words:
+        # The plus keeps SQLite from going through the words all the same.
+        return f"task WHERE {clause} AND +task.id IN (SELECT rowid FROM word WHERE word MATCH ?)", [*values, match]
+    # The order is given: the words are what leaves few.
     return f"word CROSS JOIN task ON task.id = word.rowid WHERE word MATCH ? AND {clause}", [match, *values]
 
 

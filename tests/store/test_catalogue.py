@@ -145,6 +145,7 @@ def test_a_change_among_many_is_found_in_the_end(tmp_path: Path, monkeypatch: py
     """Of more tasks than are all looked at, some others are each time."""
     monkeypatch.setattr(refresh, "SWEPT", 1)
     monkeypatch.setattr(refresh, "SAMPLE", 2)
+    monkeypatch.setattr(refresh, "SWEEP_EVERY_S", 0.0)
     make(tmp_path, *(f"t{number}" for number in range(12)))
     seen: dict[str, str] = {}
 
