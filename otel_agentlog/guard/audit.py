@@ -22,6 +22,7 @@ class Trail:
 
     def __init__(self, error: BaseException, where: str, component: str | None) -> None:
         self.error_id = assign_error_id(error)
+        self._error = error
         self._component = component or Component.AGENT.value
         self._where = where
         self._details = {"error_id": self.error_id, "category": categorize(error).value, "error_type": type(error).__name__}
@@ -48,7 +49,8 @@ class Trail:
 
     def reraised(self) -> None:
         """The caller gets the error."""
-        self._say("ERROR", RERAISED, f"the error in {self._where} goes on to the caller")
+        # With the error, so that it counts once, here and where it ends a step or task.
+        self._say("ERROR", RERAISED, f"the error in {self._where} goes on to the caller", error=self._error)
 
     def _took(self) -> dict[str, Any]:
         return {"duration_ms": round((time.perf_counter() - self._began) * 1000, 3)}

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from otel_agentlog.record import message_of
+
 MAX_CHAIN = 10
 """How many exceptions of a chain of causes are looked at."""
 MAX_LEAVES = 64
@@ -39,11 +41,8 @@ def package_of(error: BaseException) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """The beginning of the message, in lower case; empty where it cannot be had."""
-    try:
-        return str(error)[:MAX_TEXT].lower()
-    except Exception:  # noqa: BLE001 - __str__ of an exception is anybody's code
-        return ""
+    """The beginning of the message, in lower case."""
+    return message_of(error)[:MAX_TEXT].lower()
 
 
 def http_status(error: BaseException) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +11,7 @@ from otel_agentlog.guard.categories import cause_of
 from otel_agentlog.guard.categories_look import MAX_TEXT
 from otel_agentlog.guard.suggestions import advice
 from otel_agentlog.guard.suggestions_words import ErrorCategory
-from otel_agentlog.record import recorder
-
-MAX_FRAMES = 64
-"""How many frames of a stack trace are printed."""
+from otel_agentlog.record import recorder, told, was_raised
 
 
 @dataclass(frozen=True)
@@ -49,12 +45,13 @@ def error_details(error: BaseException, **context: Any) -> ErrorDetails:
     own = object.__getattribute__(error, "__dict__").get("context") if issubclass(type(error), AgentlogError) else None
     gathered = {**(own if isinstance(own, dict) else {}), **context}
     cleaned = record.clean_value(gathered)
+    message, stack_trace = told(error)
     return ErrorDetails(
         category=cause.category,
-        message=record.clean_text(f"{type(error).__name__}: {_message(error)}"),
+        message=record.clean_text(f"{type(error).__name__}: {message[:MAX_TEXT]}"),
         context=cleaned if isinstance(cleaned, dict) else {},
         suggestions=advice(cause.category, cause.suggestions),
-        stack_trace=record.clean_text(_stack_trace(error)),
+        stack_trace=record.clean_text(stack_trace) if was_raised(error) else "",
     )
 
 
@@ -62,19 +59,3 @@ def classify(error: BaseException) -> dict[str, Any]:
     """Category and suggestions as they stand in the ``exception`` object of a line."""
     cause = cause_of(error)
     return {"category": cause.category.value, "suggestions": list(advice(cause.category, cause.suggestions))}
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)[:MAX_TEXT]
-    except Exception:  # noqa: BLE001 - __str__ of an exception is anybody's code
-        return "(its text cannot be had)"
-
-
-def _stack_trace(error: BaseException) -> str:
-    try:
-        if error.__traceback__ is None:
-            return ""
-        return "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=MAX_FRAMES))
-    except Exception:  # noqa: BLE001 - groups that contain themselves, and hostile frames
-        return ""

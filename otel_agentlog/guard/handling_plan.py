@@ -5,7 +5,6 @@ Hides how differently recoveries want to be called, and which exceptions are nob
 
 from __future__ import annotations
 
-import concurrent.futures
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ from typing import Any
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.guard.audit import Trail
-from otel_agentlog.model import Outcome
+from otel_agentlog.guard.retries_judge import is_cancellation
 
 NOTHING: Any = object()
 """Stands for a fallback that was not given; ``None`` is one."""
 
-_CONTROL_FLOW = (StopIteration, StopAsyncIteration, concurrent.futures.CancelledError)
+_CONTROL_FLOW = (StopIteration, StopAsyncIteration)
 
 Verdict = tuple[bool, Any]
 """Whether the error was dealt with, and what the caller gets if it was."""
@@ -45,11 +44,8 @@ class Plan:
         Never: what is no `Exception` (`KeyboardInterrupt`, `SystemExit`, `GeneratorExit`, asyncio's cancellation), the end of an
         iterator, and errors that stand for a cancellation.
         """
-        # Of the class, not with isinstance: that reads __class__, and an exception's class may raise at any attribute.
         kind = type(error)
-        if not issubclass(kind, Exception) or issubclass(kind, _CONTROL_FLOW):
-            return False
-        return getattr(kind, "agentlog_outcome", None) is not Outcome.CANCELLED and issubclass(kind, self.errors)
+        return issubclass(kind, self.errors) and not issubclass(kind, _CONTROL_FLOW) and not is_cancellation(error)
 
     def settle(self, error: BaseException, where: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Verdict:
         """Go through the plan."""
@@ -57,7 +53,9 @@ class Plan:
         for attempt in self._attempts(trail, error, args, kwargs):
             try:
                 return attempt.done(_not_awaitable(attempt.work()))
-            except Exception as problem:  # noqa: BLE001 - a recovery is anybody's code; the next in the plan is tried
+            except Exception as problem:
+                if is_cancellation(problem):
+                    raise
                 attempt.failed(problem)
         return self._end(trail)
 
@@ -68,7 +66,9 @@ class Plan:
             try:
                 result = attempt.work()
                 return attempt.done(await result if inspect.isawaitable(result) else result)
-            except Exception as problem:  # noqa: BLE001 - as above
+            except Exception as problem:
+                if is_cancellation(problem):
+                    raise
                 attempt.failed(problem)
         return self._end(trail)
 

@@ -94,7 +94,11 @@ class ToolExecutionService:
             _tell(loop, done, settle, outcome)
 
         # A thread of its own: the loop's pool has a handful, and each of them may be needed elsewhere.
-        threading.Thread(target=work, name=f"agentlog-run-{script_id[:32]}", daemon=True).start()
+        try:
+            threading.Thread(target=work, name=f"agentlog-run-{str(script_id)[:32]}", daemon=True).start()
+        except RuntimeError as error:
+            cancellation.close()
+            return self._too_many(script_id, error, ids)
         try:
             return await asyncio.shield(done)
         except asyncio.CancelledError:
@@ -103,13 +107,19 @@ class ToolExecutionService:
             done.exception()  # looked at, so that nobody warns of it: the cancellation is what counts
             raise
 
-    def _too_many(self, script_id: str, error: OSError, ids: Ids) -> ToolResult:
-        """Not even two descriptors are to be had."""
-        script = self.registry.scripts.get(script_id, _UNKNOWN)
+    def _too_many(self, script_id: str, error: Exception, ids: Ids) -> ToolResult:
+        """Not even two descriptors or one thread are to be had."""
+        script = self._script(script_id)
         with self._stats.running(script) as ended, bind(**ids.bound()):
-            result = _refused(script, ToolError(f"{script.id}: {error.strerror}", "too_many"), uuid.uuid4().hex, ids)
+            result = _refused(
+                script, ToolError(f"{script.id}: {getattr(error, 'strerror', None) or error}", "too_many"), uuid.uuid4().hex, ids
+            )
             ended(result)
         return result
+
+    def _script(self, script_id: object) -> Script:
+        # What a model chose may be anything, also a list, which is in no dict.
+        return self.registry.scripts.get(script_id, _UNKNOWN) if isinstance(script_id, str) else _UNKNOWN
 
     def get_execution_stats(self) -> dict[str, Any]:
         """Counts and figures since this service was made: in total and by script."""
@@ -120,7 +130,7 @@ class ToolExecutionService:
         return self._stats.as_prometheus()
 
     def _execute(self, script_id: str, inputs: Mapping[str, Any] | None, cancellation: Cancellation, ids: Ids) -> ToolResult:
-        script = self.registry.scripts.get(script_id, _UNKNOWN)
+        script = self._script(script_id)
         with bind(**ids.bound()), self._stats.running(script) as ended:
             with stoppable(cancellation.cancel):
                 result = self._record(script, script_id, {} if inputs is None else inputs, cancellation, ids)

@@ -26,6 +26,8 @@ from otel_agentlog.run.registry_schema import violations
 from otel_agentlog.settings import inherited
 
 MAX_INPUT_BYTES = 64 << 20
+MAX_INPUT_LEVELS = 100
+"""What goes through them calls itself for each level, on a stack that has a thousand at most."""
 _MAX_VARIABLE_BYTES = 128 * 1024 - 1
 _MOST_VIOLATIONS = 20
 _SYSTEM_READ = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/dev", "/proc", sys.prefix, sys.base_prefix)
@@ -50,7 +52,7 @@ def prepare(script: Script, inputs: Any) -> Prepared:
     Raises:
         ToolError: they are not what the script's schema says, or cannot be given to a process.
     """
-    encoded = _encoded(script, inputs)
+    inputs, encoded = _plain(script, inputs)
     env = inherited(script.environment)
     secrets = [*secret_inputs(script.input_schema, inputs), *(value for name, value in env.items() if is_secret(name, value))]
     mask = Mask(secrets)
@@ -60,20 +62,40 @@ def prepare(script: Script, inputs: Any) -> Prepared:
     return Prepared(script, encoded, env, mask, shown_inputs(script.input_schema, inputs, mask))
 
 
-def _encoded(script: Script, inputs: Any) -> bytes:
+def _plain(script: Script, given: Any) -> tuple[dict[str, Any], bytes]:
+    """The inputs as plain data, and the same as JSON; what is checked, shown and given to the script is this."""
+    inputs: Any = None
     try:
-        wrong = violations(script.input_schema, inputs)
-        wrong += [] if isinstance(inputs, Mapping) or wrong else [f"inputs: expected object, found {type(inputs).__name__}"]
-        encoded = json.dumps(inputs, allow_nan=False, ensure_ascii=False).encode("utf-8") if not wrong else b""
-    except (TypeError, ValueError, RecursionError) as error:
+        encoded = json.dumps(given, allow_nan=False, ensure_ascii=False).encode("utf-8")
+        if len(encoded) <= MAX_INPUT_BYTES:
+            inputs = json.loads(encoded)
+    except Exception as error:  # noqa: BLE001 - mappings and lists may be of anybody's class
         # Its message may hold a value; its type says enough.
         wrong = [f"inputs: expected JSON (texts, numbers, lists, objects), found something else ({type(error).__name__})"]
+    else:
+        if len(encoded) > MAX_INPUT_BYTES:
+            raise ToolError(f"{script.id}: inputs of {len(encoded)} bytes, at most {MAX_INPUT_BYTES}", "inputs_too_large")
+        wrong = _violations(script, inputs)
     if wrong:
         more = f"; and {len(wrong) - _MOST_VIOLATIONS} more" if len(wrong) > _MOST_VIOLATIONS else ""
         raise ToolError(f"{script.id}: {'; '.join(wrong[:_MOST_VIOLATIONS])}{more}", "invalid_inputs")
-    if len(encoded) > MAX_INPUT_BYTES:
-        raise ToolError(f"{script.id}: inputs of {len(encoded)} bytes, at most {MAX_INPUT_BYTES}", "inputs_too_large")
-    return encoded
+    return inputs, encoded
+
+
+def _violations(script: Script, inputs: Any) -> list[str]:
+    if (levels := _levels(inputs)) > MAX_INPUT_LEVELS:
+        return [f"inputs: expected at most {MAX_INPUT_LEVELS} levels of objects and lists, found {levels}"]
+    wrong = violations(script.input_schema, inputs)
+    return wrong if wrong or isinstance(inputs, dict) else [f"inputs: expected object, found {type(inputs).__name__}"]
+
+
+def _levels(value: Any) -> int:
+    """How deep objects and lists lie in each other."""
+    levels, here = 0, [value]
+    while here := [each for each in here if isinstance(each, (dict, list))]:
+        here = [item for each in here for item in (each.values() if isinstance(each, dict) else each)]
+        levels += 1
+    return levels
 
 
 def _as_variables(script: Script, inputs: Mapping[str, Any]) -> dict[str, str]:

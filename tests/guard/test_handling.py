@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import json
 import threading
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,6 +138,27 @@ def test_interruptions_and_cancellations_are_never_swallowed(recorded: MemorySin
     with pytest.raises(type(error)), agentlog.handle_errors(fallback=0, errors=BaseException):
         raise error
     assert trail(recorded) == []
+
+
+def test_a_recovery_that_is_cancelled_does_not_fall_back(recorded: MemorySink) -> None:
+    """What ends the recovery ends the work; nobody gets a fallback for it."""
+
+    def recover(error: BaseException) -> None:
+        raise concurrent.futures.CancelledError
+
+    with pytest.raises(concurrent.futures.CancelledError):
+        agentlog.handle_errors(recovery_strategy=recover, fallback=0)(fail)()
+
+    assert [action for _, action in trail(recorded)] == ["error_caught", "recovery_attempted"]
+
+
+def test_an_error_that_goes_on_counts_once(tasks_root: Path) -> None:
+    """The trail, the step and the task tell of the same one."""
+    with pytest.raises(ValueError, match="boom"), agentlog.task("t") as task, agentlog.step("s"):
+        agentlog.handle_errors(fail)()
+
+    assert task.folder is not None
+    assert json.loads((task.folder / "04-final-result.json").read_text())["metrics"]["errors"] == 1
 
 
 def test_other_errors_pass(recorded: MemorySink) -> None:

@@ -129,6 +129,20 @@ async def test_cancelling_the_asyncio_task_ends_the_script(workshop: Workshop, m
     assert supervisors_of(os.getpid()) == []
 
 
+async def test_no_thread_is_to_be_had(workshop: Workshop, marked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The execution is refused as any other, and nothing is left open."""
+    workshop.script("echo", "#!/bin/sh\ncat\n", environment=ALLOWED)
+
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    result = await workshop.service().execute_async("echo", {})
+
+    assert result.error_details is not None
+    assert (result.error_details.category.value, result.attempts) == ("RESOURCE", 0)
+
+
 async def test_the_loop_goes_on_while_a_script_runs(workshop: Workshop, marked: str) -> None:
     """Other coroutines run meanwhile: here it is one of them that lets the script end."""
     go = workshop.folder / "go"
