@@ -9,6 +9,7 @@ from otel_agentlog.record.checkpoints import checkpoint, rest, rest_async, resti
 from otel_agentlog.record.console import console_sink
 from otel_agentlog.record.control import Control, control_here
 from otel_agentlog.record.error_ids import assign_error_id, error_id, new_error_id
+from otel_agentlog.record.error_texts import message_of, told, was_raised
 from otel_agentlog.record.events import log_event
 from otel_agentlog.record.exits import at_exit_of_children, interrupt_open
 from otel_agentlog.record.front import ai_call, current_operation, current_task, step, task, tool, webhook
@@ -109,6 +110,7 @@ __all__ = [
     "log_webhook_processing",
     "log_websocket_event",
     "log_worktree_operation",
+    "message_of",
     "new_error_id",
     "propagate",
     "record_event",
@@ -119,9 +121,11 @@ __all__ = [
     "seed_json",
     "step",
     "task",
+    "told",
     "tool",
     "uninstall_stdlib",
     "unpropagate",
     "use",
+    "was_raised",
     "webhook",
 ]

@@ -6,8 +6,9 @@ from typing import Any
 
 from otel_agentlog.model import Component
 from otel_agentlog.record.context import current, live, operation_in
-from otel_agentlog.record.ending import category_of, message_of, type_name
+from otel_agentlog.record.ending import category_of, type_name
 from otel_agentlog.record.error_ids import assign_error_id
+from otel_agentlog.record.error_texts import message_of
 from otel_agentlog.record.kinds import STEP
 from otel_agentlog.record.logs_place import deliver, guarded, here
 from otel_agentlog.record.operation import Operation

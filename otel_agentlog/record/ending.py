@@ -6,12 +6,17 @@ import asyncio
 import builtins
 import concurrent.futures
 import subprocess
-import traceback
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from otel_agentlog.errors import AgentlogError, StateError, TaskCancelled
 from otel_agentlog.model import Outcome
+from otel_agentlog.record.error_asking import Silence, ask
 from otel_agentlog.record.error_ids import Mark, mark_of, new_error_id, put_mark
+from otel_agentlog.record.error_plain import look_inside
+from otel_agentlog.record.error_texts import message_of, told
+from otel_agentlog.record.values_classes import in_class, short_name
+from otel_agentlog.record.values_classes import type_name as name_of_class
 
 if TYPE_CHECKING:
     from otel_agentlog.record.recorder import Recorder
@@ -42,7 +47,7 @@ def judge(error: BaseException | None) -> tuple[Outcome, str | None]:
         return Outcome.INTERRUPTED, type(error).__name__
     if (cancelled := _cancelled_in(error)) is not None:
         return Outcome.CANCELLED, cancelled.reason
-    declared = getattr(type(error), "agentlog_outcome", None)
+    declared = in_class(error, "agentlog_outcome")
     if isinstance(declared, Outcome):
         return declared, type(error).__name__
     if _is_timeout(error):
@@ -69,7 +74,7 @@ def _cancelled_in(error: BaseException) -> TaskCancelled | None:
 
 def _is_timeout(error: BaseException) -> bool:
     # HTTP clients have timeouts of their own that are not TimeoutError: httpx.ReadTimeout, openai.APITimeoutError …
-    name = type(error).__name__
+    name = short_name(type(error))
     return _is(error, _TIMEOUTS) or name.endswith(("Timeout", "TimeoutError", "TimeoutException"))
 
 
@@ -89,16 +94,7 @@ def is_error(outcome: Outcome) -> bool:
 
 def type_name(error: BaseException) -> str:
     """Qualified class name, without the module for built-ins."""
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def message_of(error: BaseException) -> str:
-    """``str(error)``, also where that raises."""
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - __str__ of an exception is anybody's code
-        return f"<{type(error).__name__} whose __str__ raises>"
+    return name_of_class(type(error))
 
 
 def describe(error: BaseException, trace_id: int, record: Recorder) -> dict[str, Any]:
@@ -109,13 +105,15 @@ def describe(error: BaseException, trace_id: int, record: Recorder) -> dict[str,
     """
     known = mark_of(error)
     identity = new_error_id() if known is None else known.error_id
-    described: dict[str, Any] = {"type": type_name(error), "message": message_of(error), "error_id": identity}
+    described: dict[str, Any] = {"type": type_name(error), "message": "", "error_id": identity}
     if known is not None and known.trace_id == trace_id:
+        described["message"] = message_of(error)
         return {**described, "category": known.category} if known.category else described
+    described["message"], printed = told(error)
     if context := _context_of(error):
         described["context"] = context
     # Cleaned as one text, before it is cut into lines: a key block in a message has many lines.
-    described["traceback"] = _cut(record.clean_text(_printed(error)))
+    described["traceback"] = _cut(record.clean_text(printed))
     described.update(_classified(error, record))
     put_mark(error, Mark(identity, trace_id, described.get("category")))
     return described
@@ -138,17 +136,18 @@ def _classified(error: BaseException, record: Recorder) -> dict[str, Any]:
     if record.classify is None:
         return {}
     try:
-        return dict(record.classify(error))
+        return _asked_where_foreign(record.classify, error)
+    except Silence:
+        return {}
     except Exception as problem:  # noqa: BLE001 - rules are anybody's code; the error is recorded without a category
         record.failed("classify", problem)
         return {}
 
 
-def _printed(error: BaseException) -> str:
-    try:
-        return "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=64))
-    except Exception:  # noqa: BLE001 - self-referencing groups and hostile frames
-        return f"{type_name(error)}: {message_of(error)}"
+def _asked_where_foreign(classify: Callable[[BaseException], Mapping[str, Any]], error: BaseException) -> dict[str, Any]:
+    # Categories are found by looking at attributes, also of causes and responses: properties may block like texts.
+    look = look_inside(error)
+    return dict(ask(lambda: classify(error), frozenset(look.foreign)) if look.foreign else classify(error))
 
 
 def _cut(text: str) -> list[str]:

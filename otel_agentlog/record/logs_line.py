@@ -1,7 +1,7 @@
 """Turns what a logger was given into a line of type ``log``: level, origin, message, exception, details.
 
 Hides the many forms in which exceptions and callers come. Runs user code only where a message or an exception must become
-text, and survives whatever that raises.
+text, and survives whatever that raises, and that it does not come back.
 """
 
 from __future__ import annotations
@@ -12,12 +12,17 @@ import traceback
 from collections.abc import Mapping
 from functools import lru_cache
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 from otel_agentlog.model import Line
-from otel_agentlog.record.ending import describe, message_of, type_name
+from otel_agentlog.record.ending import describe, type_name
+from otel_agentlog.record.error_asking import Silence, ask
+from otel_agentlog.record.error_bounded import written
+from otel_agentlog.record.error_plain import look_at
+from otel_agentlog.record.error_texts import message_of, told
 from otel_agentlog.record.logs_levels import word_of
 from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.record.values_classes import short_name
 
 MAX_STACK_LINES = 200
 """Longest ``stack_info`` kept, in printed lines."""
@@ -53,13 +58,20 @@ def caller(frame: FrameType | None, skip: int) -> FrameType | None:
 
 
 def text_of(value: object) -> str:
-    """``str(value)``, also where that raises."""
+    """``str(value)``, also where that raises, blocks or is too much: then what can be had without the value's help."""
     if type(value) is str:
         return value
+    if issubclass(type(value), BaseException):
+        return message_of(cast(BaseException, value))
+    look = look_at((value,))
+    if look.large:
+        return written(value)
     try:
-        return str(value)
+        return ask(lambda: str.__str__(str(value)), frozenset(look.foreign)) if look.foreign else str(value)
+    except Silence:
+        return f"<{short_name(type(value))} whose __str__ does not return>"
     except Exception:  # noqa: BLE001 - __str__ is anybody's code
-        return f"<{type(value).__name__} whose __str__ raises>"
+        return f"<{short_name(type(value))} whose __str__ raises>"
 
 
 def interpolated(event: object, args: tuple[Any, ...]) -> tuple[str, bool]:
@@ -67,10 +79,30 @@ def interpolated(event: object, args: tuple[Any, ...]) -> tuple[str, bool]:
     text = text_of(event)
     if not args:
         return text, True
+    look = look_at(arg for arg in args if type(arg) is not str)
     try:
-        return text % (args[0] if len(args) == 1 and isinstance(args[0], Mapping) and args[0] else args), True
+        if look.plain:
+            return _filled(text, args), True
+        if not look.large:
+            return ask(lambda: _filled(text, args), frozenset(look.foreign)), True
+    except Silence:
+        pass
     except Exception:  # noqa: BLE001 - a wrong format string, or an argument whose __str__ raises
         return text, False
+    try:
+        return _filled(text, tuple(map(_without_its_help, args))), True
+    except Exception:  # noqa: BLE001 - a format that wants a number, and what has none
+        return text, False
+
+
+def _filled(text: str, args: tuple[Any, ...]) -> str:
+    return text % (args[0] if len(args) == 1 and isinstance(args[0], Mapping) and args[0] else args)
+
+
+def _without_its_help(arg: Any) -> Any:
+    if type(arg) is dict:
+        return {key: _without_its_help(value) for key, value in arg.items() if type(key) is str}
+    return arg if type(arg) in (str, int, float) else written(arg)
 
 
 def error_of(exc_info: object) -> BaseException | None:
@@ -90,11 +122,8 @@ def add_error(line: Line, error: BaseException | None, trace_id: str | None, rec
 
 def printed_error(error: BaseException) -> dict[str, Any]:
     """An exception for showing only: with its traceback each time, and without a mark that it was recorded."""
-    try:
-        text = "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=64))
-    except Exception:  # noqa: BLE001 - groups that contain themselves, and hostile frames
-        text = f"{type_name(error)}: {message_of(error)}"
-    return {"type": type_name(error), "message": message_of(error), "traceback": text.rstrip("\n").split("\n")}
+    message, text = told(error)
+    return {"type": type_name(error), "message": message, "traceback": text.rstrip("\n").split("\n")}
 
 
 def add_printed_error(line: Line, printed: str) -> None:

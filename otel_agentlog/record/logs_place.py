@@ -8,8 +8,8 @@ dropped and counted as ``nested_log``.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from otel_agentlog.record.operation import Operation
 from otel_agentlog.record.recorder import Recorder, recorder
 
 MAX_NESTED = 2
-"""How many log lines of one thread may be in the making at once."""
+"""How many log lines may be in the making at once, one within the other."""
 
 ID_KEYS = ("task_id", "step_id", *CORRELATION_IDS, "trace_id", "span_id")
 """Keys of an event that are ids of the line, if they name no other place than the one the line is recorded in."""
@@ -101,26 +101,24 @@ def _open_task(task_id: str) -> Operation | None:
     return None
 
 
-class _Depth(threading.local):
-    value = 0
-
-
-_depth = _Depth()
+# Not of the thread: a text that is asked for on another thread, in this context, may log as well.
+_depth: ContextVar[int] = ContextVar("agentlog_log_depth", default=0)
 
 
 def guarded(work: Callable[[Recorder], None]) -> None:
     """Do the work of recording one log line: nothing it raises leaves, and it cannot call itself without end."""
     record = recorder()
-    if _depth.value >= MAX_NESTED:
+    depth = _depth.get()
+    if depth >= MAX_NESTED:
         record.failed("nested_log", RecursionError())
         return
-    _depth.value += 1
+    _depth.set(depth + 1)
     try:
         work(record)
     except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
         record.failed("log", error)
     finally:
-        _depth.value -= 1
+        _depth.set(depth)
 
 
 def deliver(record: Recorder, line: Line, place: Place, details: dict[str, Any]) -> None:

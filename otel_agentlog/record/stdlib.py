@@ -11,8 +11,9 @@ from typing import Any
 from opentelemetry import context as otel_context
 
 from otel_agentlog.model import Line
+from otel_agentlog.record.error_asking import ask
 from otel_agentlog.record.logs_levels import NUMBERS, wanted
-from otel_agentlog.record.logs_line import add_error, add_printed_error, error_of, log_line, stack_lines, text_of
+from otel_agentlog.record.logs_line import add_error, add_printed_error, error_of, interpolated, log_line, stack_lines, text_of
 from otel_agentlog.record.logs_once import seen_in_handler
 from otel_agentlog.record.logs_place import adopt, deliver, guarded, here
 from otel_agentlog.record.recorder import Recorder
@@ -98,11 +99,24 @@ def _said(source: logging.LogRecord) -> tuple[str, dict[str, Any]]:
         for key in ("level", "timestamp", "logger", "exc_info"):
             details.pop(key, None)
         return text_of(details.pop("event", "")), details
-    try:
-        return source.getMessage(), details
-    except Exception:  # noqa: BLE001 - a wrong format string, or an argument whose __str__ raises
+    message = _message(source)
+    if message is None:
         details["args"] = list(source.args) if isinstance(source.args, tuple) else source.args
         return text_of(event), details
+    return message, details
+
+
+def _message(source: logging.LogRecord) -> str | None:
+    """The record's text; ``None`` where format and arguments do not fit."""
+    kind = type(source)
+    if kind.getMessage is logging.LogRecord.getMessage:
+        args = source.args or ()
+        text, fits = interpolated(source.msg, args if type(args) is tuple else (args,))
+        return text if fits else None
+    try:
+        return ask(lambda: str.__str__(source.getMessage()), frozenset({kind}))
+    except Exception:  # noqa: BLE001 - a wrong format string, or anybody's code, which may not even answer
+        return None
 
 
 def _add_error(line: Line, source: logging.LogRecord, trace_id: str | None, record: Recorder) -> None:

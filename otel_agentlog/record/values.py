@@ -18,8 +18,8 @@ from typing import Any
 
 from otel_agentlog.record.redaction import Redactor
 from otel_agentlog.record.redaction_keys import KeyRule
+from otel_agentlog.record.values_classes import placeholder
 from otel_agentlog.record.values_limits import Limits
-from otel_agentlog.record.values_objects import placeholder
 from otel_agentlog.record.values_secrets import Secrets
 from otel_agentlog.record.values_walk import Walk
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from otel_agentlog.record.values_objects import SIMPLER, bases, big_int, placeholder
+from otel_agentlog.record.values_classes import bases, big_int, placeholder
+from otel_agentlog.record.values_objects import SIMPLER
 
 MAX_NAME_PARTS = 8
 

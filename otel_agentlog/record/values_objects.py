@@ -1,8 +1,7 @@
 """Reads objects of foreign types without running their code.
 
-Everything goes by ``type(x)`` and the descriptors that the interpreter itself made: no ``__getattr__``, property, ``__repr__``,
-``__iter__`` or ``__class__`` of somebody else is called. The one exception is the text of an exception whose class defines its
-own ``__str__``, as every traceback shows it.
+No ``__getattr__``, property, ``__repr__``, ``__iter__`` or ``__class__`` of somebody else is called. The one exception is the
+text of an exception whose class defines its own ``__str__``, as every traceback shows it; it is waited for a moment, no longer.
 """
 
 from __future__ import annotations
@@ -20,62 +19,12 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-MAX_NAME_CHARS = 200
+from otel_agentlog.record.error_texts import message_of
+from otel_agentlog.record.values_classes import attribute, in_class, instance_dict, is_native, module_of, placeholder, type_name
+
 _TRIES = 3
-MAX_INT_BITS = 4096
-"""Integers up to that size are written out, as text beyond 64 bits."""
-
-_mro = type.__dict__["__mro__"].__get__
-_class_dict = type.__dict__["__dict__"].__get__
-_qualname = type.__dict__["__qualname__"].__get__
-_module = type.__dict__["__module__"].__get__
-_slot_wrapper = type(object.__init__)
-
 _SAFE_CLOCKS = frozenset({"datetime", "zoneinfo", "dateutil", "pytz", "pandas", "pendulum"})
 """Packages whose time zones are asked for their offset."""
-
-
-def type_name(cls: type) -> str:
-    """``package.Class`` of a class, whatever its metaclass does; builtins without their module."""
-    module, name = _module(cls), str.__str__(_qualname(cls))
-    if type(module) is str and module != "builtins":
-        name = f"{module}.{name}"
-    return name[-MAX_NAME_CHARS:]
-
-
-def placeholder(value: object) -> str:
-    """What stands for an object that is not looked into: ``<package.Class>``."""
-    if type(value) in (types.FunctionType, types.BuiltinFunctionType):
-        return f"<function {str.__str__(value.__qualname__)[-MAX_NAME_CHARS:]}>"  # type: ignore[attr-defined]  # both types have it
-    if issubclass(type(value), type):
-        return f"<class {type_name(value)}>"  # type: ignore[arg-type]  # a class, as the line above found
-    return f"<{type_name(type(value))}>"
-
-
-def bases(value: object) -> tuple[type, ...]:
-    """The classes of an object, its own first."""
-    found: tuple[type, ...] = _mro(type(value))
-    return found
-
-
-def in_class(value: object, name: str) -> object:
-    """What the classes of an object define under a name, found without running descriptors; ``None`` if nothing."""
-    return next((_class_dict(cls)[name] for cls in _mro(type(value)) if name in _class_dict(cls)), None)
-
-
-def instance_dict(value: object) -> dict[str, Any]:
-    """An object's own attributes; empty where it has none that can be read without its help."""
-    getter = in_class(value, "__dict__")
-    found = getter.__get__(value) if type(getter) is types.GetSetDescriptorType else None
-    return found if found is not None and issubclass(type(found), dict) else {}
-
-
-def attribute(value: object, name: str) -> Any:
-    """One attribute from its slot or the object's dict. Raises `LookupError` or `AttributeError` where it is not set."""
-    descriptor = in_class(value, name)
-    if type(descriptor) is types.MemberDescriptorType:
-        return descriptor.__get__(value)
-    return instance_dict(value)[name]
 
 
 def fields(value: object) -> list[tuple[Any, Any]] | None:
@@ -151,19 +100,9 @@ def exception_text(error: BaseException) -> str:
 
 def _exception_message(error: BaseException) -> str:
     args = BaseException.args.__get__(error)  # type: ignore[attr-defined]  # a getset descriptor
-    native = type(in_class(error, "__str__")) is _slot_wrapper
-    if native and not all(type(arg) in (str, int, float, bool, type(None)) for arg in args):
+    if is_native(in_class(error, "__str__")) and not all(type(arg) in (str, int, float, bool, type(None)) for arg in args):
         return ", ".join(str(arg) if type(arg) in (str, int, float, bool) else placeholder(arg) for arg in args)
-    try:
-        return str.__str__(str(error))
-    except Exception:  # noqa: BLE001 - an exception's __str__ is anybody's code
-        return "<text cannot be read>"
-
-
-def big_int(value: int) -> str:
-    """An integer beyond 64 bits as decimal text, or its size if it is larger than 4,096 bits."""
-    bits = value.bit_length()
-    return str(value) if bits <= MAX_INT_BITS else f"<int of {bits} bits>"
+    return message_of(error)
 
 
 def special_float(value: float) -> dict[str, str]:
@@ -177,7 +116,7 @@ _NUMBER_FORMATS = frozenset("?hHiIlLqQefd")
 def numbers_of(value: object) -> memoryview | None:
     """The memory of an array of numbers, read without the array's help; ``None`` for any other object."""
     giver = in_class(value, "__buffer__")
-    if giver is not None and type(giver) is not _slot_wrapper:
+    if giver is not None and not is_native(giver):
         return None
     try:
         view = memoryview(value)  # type: ignore[arg-type]  # that is the question
@@ -188,7 +127,7 @@ def numbers_of(value: object) -> memoryview | None:
 
 def _datetime_text(value: datetime) -> str:
     zone = datetime.tzinfo.__get__(value)
-    package = _module(type(zone)) if zone is not None else "datetime"
+    package = module_of(type(zone)) if zone is not None else "datetime"
     if type(package) is str and package.partition(".")[0] in _SAFE_CLOCKS:
         return datetime.isoformat(value)
     return f"{date.isoformat(value)}T{datetime.time(value).isoformat()}[{type_name(type(zone))}]"

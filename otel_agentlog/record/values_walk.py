@@ -11,18 +11,16 @@ from typing import Any
 
 from otel_agentlog.record.redaction import FAILED
 from otel_agentlog.record.redaction_keys import KeyRule
+from otel_agentlog.record.values_classes import bases, big_int, placeholder
 from otel_agentlog.record.values_limits import Limits
 from otel_agentlog.record.values_names import escaped, free_name, is_schema, name_of, named_value
 from otel_agentlog.record.values_objects import (
     SIMPLER,
-    bases,
-    big_int,
     fields,
     first_items,
     first_of,
     namedtuple_fields,
     numbers_of,
-    placeholder,
     special_float,
 )
 from otel_agentlog.record.values_secrets import Secrets

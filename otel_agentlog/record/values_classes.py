@@ -1,0 +1,103 @@
+"""Asks the interpreter, not the object: classes, what they define and an object's own attributes, without foreign code.
+
+Everything goes by ``type(x)`` and the descriptors that the interpreter itself made: no ``__getattr__``, property or ``__class__``
+of somebody else is called, nor anything of a metaclass.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from typing import Any
+
+MAX_NAME_CHARS = 200
+MAX_INT_BITS = 4096
+"""Integers up to that size are written out, as text beyond 64 bits."""
+
+_mro = type.__dict__["__mro__"].__get__
+_class_dict = type.__dict__["__dict__"].__get__
+_name = type.__dict__["__name__"].__get__
+_qualname = type.__dict__["__qualname__"].__get__
+_module = type.__dict__["__module__"].__get__
+_slot_wrapper = type(object.__init__)
+
+
+def module_of(cls: type) -> object:
+    """What a class says is its module: mostly a text."""
+    return _module(cls)
+
+
+def is_native(found: object) -> bool:
+    """Whether a special method is one that the interpreter made from C code."""
+    return type(found) is _slot_wrapper
+
+
+def short_name(cls: type) -> str:
+    """``Class`` of a class, whatever its metaclass does."""
+    return str.__str__(_name(cls))[-MAX_NAME_CHARS:]
+
+
+def qualified_name(cls: type) -> str:
+    """``Outer.Class`` of a class, whatever its metaclass does."""
+    return str.__str__(_qualname(cls))[-MAX_NAME_CHARS:]
+
+
+def type_name(cls: type) -> str:
+    """``package.Class`` of a class, whatever its metaclass does; builtins without their module."""
+    module, name = _module(cls), str.__str__(_qualname(cls))
+    if type(module) is str and module != "builtins":
+        name = f"{module}.{name}"
+    return name[-MAX_NAME_CHARS:]
+
+
+def placeholder(value: object) -> str:
+    """What stands for an object that is not looked into: ``<package.Class>``."""
+    if type(value) in (types.FunctionType, types.BuiltinFunctionType):
+        return f"<function {str.__str__(value.__qualname__)[-MAX_NAME_CHARS:]}>"  # type: ignore[attr-defined]  # both types have it
+    if issubclass(type(value), type):
+        return f"<class {type_name(value)}>"  # type: ignore[arg-type]  # a class, as the line above found
+    return f"<{type_name(type(value))}>"
+
+
+def bases_of(cls: type) -> tuple[type, ...]:
+    """A class and the classes it derives from, nearest first."""
+    found: tuple[type, ...] = _mro(cls)
+    return found
+
+
+def defined_in(cls: type) -> Mapping[str, object]:
+    """What a class defines itself."""
+    found: Mapping[str, object] = _class_dict(cls)
+    return found
+
+
+def bases(value: object) -> tuple[type, ...]:
+    """The classes of an object, its own first."""
+    found: tuple[type, ...] = _mro(type(value))
+    return found
+
+
+def in_class(value: object, name: str) -> object:
+    """What the classes of an object define under a name, found without running descriptors; ``None`` if nothing."""
+    return next((_class_dict(cls)[name] for cls in _mro(type(value)) if name in _class_dict(cls)), None)
+
+
+def instance_dict(value: object) -> dict[str, Any]:
+    """An object's own attributes; empty where it has none that can be read without its help."""
+    getter = in_class(value, "__dict__")
+    found = getter.__get__(value) if type(getter) is types.GetSetDescriptorType else None
+    return found if found is not None and issubclass(type(found), dict) else {}
+
+
+def attribute(value: object, name: str) -> Any:
+    """One attribute from its slot or the object's dict. Raises `LookupError` or `AttributeError` where it is not set."""
+    descriptor = in_class(value, name)
+    if type(descriptor) is types.MemberDescriptorType:
+        return descriptor.__get__(value)
+    return instance_dict(value)[name]
+
+
+def big_int(value: int) -> str:
+    """An integer beyond 64 bits as decimal text, or its size if it is larger than 4,096 bits."""
+    bits = value.bit_length()
+    return str(value) if bits <= MAX_INT_BITS else f"<int of {bits} bits>"
