@@ -9,9 +9,8 @@ from pathlib import Path
 from otel_agentlog.query.alert_observations import observations
 from otel_agentlog.query.alerts import Observation
 from otel_agentlog.query.filters import Filter
-from otel_agentlog.query.questions import search
-from otel_agentlog.query.rows import TaskRow
-from otel_agentlog.store import AGENT_OUTPUT, read_lines
+from otel_agentlog.query.questions import folders
+from otel_agentlog.store import AGENT_OUTPUT, TaskReader, read_lines
 
 OVERLAP_S = 10
 """Seconds that two looks for new tasks overlap: a folder appears a moment after its task began."""
@@ -19,9 +18,8 @@ OVERLAP_S = 10
 _ACTIVE = ("pending", "running", "paused")
 
 
-@dataclass
+@dataclass(slots=True)
 class _Followed:
-    row: TaskRow
     offset: int = 0
     last: bool = False
     """Whether it was not active when it was last looked at."""
@@ -39,33 +37,36 @@ class Feed:
     def poll(self) -> list[Observation]:
         """What has been recorded since the last call, in the order of time."""
         self._find_tasks()
-        seen = [each for followed in self._followed.values() for each in self._new(followed)]
+        seen = [each for folder, followed in self._followed.items() for each in self._new(folder, followed)]
         return sorted(seen, key=lambda each: each.time_ns)
 
     def folder_of(self, task_id: str) -> Path | None:
         """The folder of a task that is followed."""
-        return next((folder for folder, each in self._followed.items() if each.row.task_id == task_id), None)
+        # Nearly always the folder bears the id.
+        likely_first = sorted(self._followed, key=lambda folder: folder.name != task_id)
+        return next((folder for folder in likely_first if TaskReader(folder).task_id == task_id), None)
 
     def _find_tasks(self) -> None:
         began_ns = time.time_ns()
         after_ns = self._since_ns if self._looked_ns is None else self._looked_ns - OVERLAP_S * 1_000_000_000
-        active = {row.folder for row in self._found(Filter(statuses=_ACTIVE))}
+        active = set(self._found(Filter(statuses=_ACTIVE)))
         self._found(Filter(since_ns=max(0, after_ns)))
         for folder, followed in self._followed.items():
             # A task that is no longer active is read once more: its last lines came after the look before.
             followed.ended, followed.last = folder not in active and followed.last, folder not in active
         self._looked_ns = began_ns
 
-    def _found(self, wanted: Filter) -> list[TaskRow]:
-        rows = search(self._root, wanted, limit=None).rows
-        for row in rows:
-            self._followed.setdefault(row.folder, _Followed(row)).row = row
-        return rows
+    def _found(self, wanted: Filter) -> list[Path]:
+        # Rows would be read from the folders, those of tasks that go on from all their lines.
+        found = folders(self._root, wanted)
+        for folder in found:
+            self._followed.setdefault(folder, _Followed())
+        return found
 
-    def _new(self, followed: _Followed) -> list[Observation]:
+    def _new(self, folder: Path, followed: _Followed) -> list[Observation]:
         if followed.ended:
             return []
-        lines = read_lines(followed.row.folder / AGENT_OUTPUT, offset=followed.offset, live=True)
+        lines = read_lines(folder / AGENT_OUTPUT, offset=followed.offset, live=True)
         found = [seen for line in lines for seen in observations(line) if seen.time_ns >= self._since_ns]
         followed.offset = lines.offset
         return found

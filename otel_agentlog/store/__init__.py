@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from otel_agentlog.store.deliveries import Deliveries
     from otel_agentlog.store.fields import mapping, number, objects, text
     from otel_agentlog.store.folder import TaskFolder
+    from otel_agentlog.store.holding import is_held
     from otel_agentlog.store.layout import AGENT_OUTPUT, CONTROL, FINAL_RESULT, INPUT, METADATA, WEBHOOK_FLOW, parse_timestamp
     from otel_agentlog.store.own_shipment import OwnShipment
     from otel_agentlog.store.presence import Presence
@@ -116,6 +117,7 @@ __all__ = [
     "gather",
     "gist_of",
     "is_busy",
+    "is_held",
     "limits_of",
     "list_tasks",
     "log_directories",
@@ -168,6 +170,7 @@ load_when_used(
         "deliveries": ("Deliveries",),
         "fields": ("mapping", "number", "objects", "text"),
         "folder": ("TaskFolder",),
+        "holding": ("is_held",),
         "layout": ("AGENT_OUTPUT", "CONTROL", "FINAL_RESULT", "INPUT", "METADATA", "WEBHOOK_FLOW", "parse_timestamp"),
         "own_shipment": ("OwnShipment",),
         "presence": ("Presence",),

@@ -16,6 +16,7 @@ from otel_agentlog.errors import LayoutError
 from otel_agentlog.model import FORMAT_VERSION
 from otel_agentlog.store.descriptors import Descriptor, open_directory
 from otel_agentlog.store.fields import mapping
+from otel_agentlog.store.holding import is_held
 from otel_agentlog.store.layout import (
     ARTIFACT_NAME,
     ARTIFACTS,
@@ -29,7 +30,7 @@ from otel_agentlog.store.layout import (
     parse_timestamp,
 )
 from otel_agentlog.store.ledger import DELIVERY
-from otel_agentlog.store.locks import BRIEF_WAIT_S, Lock, lock_exclusively
+from otel_agentlog.store.locks import BRIEF_WAIT_S
 from otel_agentlog.store.metadata import read_metadata
 from otel_agentlog.store.retention import StoredTask
 
@@ -104,7 +105,7 @@ def survey(root: Descriptor, delivers: bool, left: LeftAlone, spent: Callable[[]
             left.add(name, f"an error: {error.strerror}")
             continue
         if task.is_finished:
-            task = replace(task, in_use=is_in_use(root, name))
+            task = replace(task, in_use=is_held(name, root, BRIEF_WAIT_S) is not False)
             _note_refusals(task, left)
         tasks.append(task)
     return tasks, True
@@ -189,20 +190,6 @@ def _undelivered(delivery: Mapping[str, Any], concerned: bool) -> int:
     pending = delivery.get("pending")
     # A receipt that cannot be read is no proof that all was delivered.
     return pending if type(pending) is int and pending >= 0 else 1
-
-
-def is_in_use(root: Descriptor, name: str) -> bool:
-    """Whether somebody holds a task folder, or it cannot be told. Takes it exclusively for an instant.
-
-    A moment is waited, as others look in the same way: recovery, the command line.
-    """
-    try:
-        folder = open_directory(name, root)
-    except OSError:
-        return True
-    found = lock_exclusively(folder, BRIEF_WAIT_S)
-    folder.close()
-    return found is not Lock.OURS
 
 
 # -- what is in a folder --------------------------------------------------------------------------------------------------
