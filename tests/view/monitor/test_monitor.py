@@ -149,3 +149,36 @@ def test_all_tasks_are_listed_searched_and_opened(root: Path) -> None:
         terminal.wait_for(lambda s: "ended with 0" in s, "the end")
     finally:
         terminal.close()
+
+
+@pytest.mark.timeout(300)
+def test_all_six_commands_work_on_a_running_demo(tmp_path: Path) -> None:
+    """The demo as users run it, in a process of its own, paused, told, resumed, looked into and cancelled from the monitor."""
+    root = tmp_path / "tasks"
+    command = [sys.executable, "-m", "otel_agentlog", "demo", "--slow", "--root", str(root), str(Path(__file__).parent)]
+    demo = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+    try:
+        wait_until(lambda: list(root.glob("*/03-agent-output.jsonl")), "the demo to begin", timeout_s=DEADLINE_S)
+        (folder,) = [path.parent for path in root.glob("*/03-agent-output.jsonl")]
+        terminal = _monitor(root, folder.name)
+        try:
+            terminal.wait_for(lambda s: "running" in s.splitlines()[0] and "plan" in s, "the monitor")
+            terminal.type("pause")
+            terminal.wait_for(lambda s: "paused" in s.splitlines()[0], "the header to say paused")
+            terminal.type("context only the tests matter")
+            terminal.type("resume")
+            terminal.wait_for(lambda s: "running" in s.splitlines()[0], "the header to say running")
+            terminal.type("details")
+            terminal.wait_for(lambda s: "ai agentlog-offline" in s, "what ran")
+            terminal.type("step 1")
+            terminal.wait_for(lambda s: "log of plan" in s, "the first step's log")
+            terminal.type("cancel")
+            terminal.wait_for(lambda s: "cancelled" in s.splitlines()[0], "the header to say cancelled")
+        finally:
+            terminal.close()
+        assert demo.wait(timeout=DEADLINE_S) is not None
+        assert json.loads((folder / "04-final-result.json").read_text())["outcome"] == "cancelled"
+        assert "only the tests matter" in (folder / "control.jsonl").read_text()
+    finally:
+        demo.kill()
+        demo.wait()
