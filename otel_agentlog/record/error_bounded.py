@@ -14,6 +14,8 @@ from otel_agentlog.record.error_plain import MOST_CHARACTERS, args_of, parts_of
 from otel_agentlog.record.values_classes import big_int, placeholder
 
 MOST_DEPTH = 8
+MOST_WRITTEN = 8_192
+"""About how many characters are written of a value that is not asked for its text."""
 _MARGIN = 4_096
 _KEY_BLOCK = "-----BEGIN "
 _BETWEEN_WORDS = re.compile(r"[\s\"',;&<>(){}\[\]]")
@@ -73,7 +75,7 @@ class _Written:
 
     def __init__(self) -> None:
         self._parts: list[str] = []
-        self._room = MOST_CHARACTERS
+        self._room = MOST_WRITTEN
         self._path: set[int] = set()
 
     def text(self) -> str:
@@ -114,7 +116,7 @@ class _Written:
 
     def _items(self, value: Any) -> Iterable[Any]:
         try:
-            return list(islice(value.items() if type(value) is dict else value, MOST_CHARACTERS // 2))
+            return list(islice(value.items() if type(value) is dict else value, MOST_WRITTEN))
         except RuntimeError:
             # Another thread is changing it.
             return []

@@ -17,6 +17,7 @@ from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any
 from uuid import UUID
 
+from otel_agentlog.record.error_ids import Mark
 from otel_agentlog.record.values_classes import MAX_INT_BITS, bases_of, defined_in
 
 MOST_CHARACTERS = 65_536
@@ -208,7 +209,8 @@ def look_inside(error: BaseException) -> Look:
     for inner in islice(chain_of(error), MOST_CHAINED):
         if not is_simple(type(inner)) or not _is_still(type(inner)):
             look.foreign.add(type(inner))
-        look.foreign |= look_at([*args_of(inner)[:MOST_VALUES], *islice(dict.values(_dict_of(inner)), MOST_VALUES)]).foreign
+        own = [value for value in islice(dict.values(_dict_of(inner)), MOST_VALUES) if type(value) is not Mark]
+        look.foreign |= look_at([*args_of(inner)[:MOST_VALUES], *own]).foreign
     return look
 
 
