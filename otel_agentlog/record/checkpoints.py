@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 from otel_agentlog.model import State
 from otel_agentlog.record.content import state_line
 from otel_agentlog.record.control import LOOK_EVERY_S, Control, control_here
+from otel_agentlog.record.control_words import event
 from otel_agentlog.record.operation import Operation
 
 Self = TypeVar("Self", bound="Checkpoints")
@@ -53,6 +54,12 @@ class Checkpoints(Operation):
     def user(self, text: str, **details: Any) -> None:
         """Record something the user said while the task ran."""
         raise NotImplementedError
+
+    def _ending(self) -> None:
+        asked = self._own_control.cancelled_by if self._own_control is not None else None
+        if asked is not None and self.state is State.CANCELLED:
+            message = f"{self.name} was cancelled"
+            self.point(event("execution_cancelled", message, reason=asked.reason, request_id=asked.request_id))
 
     def failed_to_record(self, error: BaseException) -> None:
         """Count what could not be recorded."""

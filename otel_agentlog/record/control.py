@@ -262,10 +262,14 @@ class Control:
         """Whether somebody cancelled this task, or one above, and wants its tools ended too."""
         return any(each.cancel is not None and each.cancel.terminate_tools and each.task is not None for each in self.chain())
 
+    @property
+    def cancelled_by(self) -> ControlRequest | None:
+        """The request that cancelled this task, or one above."""
+        return next((each.cancel for each in self.chain() if each.cancel is not None), None)
+
     def tell_tool_stopped(self) -> None:
         """Record that a running tool is ended because of a cancel."""
-        asked = next((each.cancel for each in self.chain() if each.cancel is not None), None)
-        task = self.task
+        asked, task = self.cancelled_by, self.task
         if task is not None and asked is not None:
             task.point(
                 event("tool_terminated", "a running tool is ended, as the task was cancelled", request_id=asked.request_id)

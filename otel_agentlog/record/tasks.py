@@ -280,6 +280,7 @@ class Task(Checkpoints):
     _parent: Operation | None = None
 
     def _ending(self) -> None:
+        super()._ending()
         self._end_streams()
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:

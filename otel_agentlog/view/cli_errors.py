@@ -112,7 +112,7 @@ def _all_about(each: FoundError, screen: Screen) -> Iterator[Words]:
     yield _title(each)
     for name, value in _places(each):
         if value:
-            yield [Piece(f"  {name:<9}", "dim"), Piece(value, "id" if name.endswith("id") else "")]
+            yield [Piece(f"  {name:<10}", "dim"), Piece(value, "id" if name.endswith("id") else "")]
     yield from _context(each)
     suggestions = each.exception.get("suggestions")
     if isinstance(suggestions, list) and suggestions:

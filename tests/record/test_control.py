@@ -73,7 +73,9 @@ def test_pause_and_resume(tasks_root: Path) -> None:
     with agentlog.task("job", task_id="t") as task:
         paused = request(task, "pause", reason="lunch")
         with at_checkpoint(task):
-            assert (TaskReader(tasks_root / "t").metadata() or {})["status"] == "paused"
+            # The state moves first, and is then written down.
+            reader = TaskReader(tasks_root / "t")
+            wait_until(lambda: (reader.metadata() or {})["status"] == "paused", "the folder to say so", timeout_s=DEADLINE_S)
             resumed = request(task, "resume")
         assert task.state is agentlog.State.RUNNING
 
@@ -124,7 +126,9 @@ def test_a_cancelled_task_is_cancelled_at_every_checkpoint(tasks_root: Path) -> 
         task.checkpoint()
 
     assert lines_of(tasks_root, "t")[-1]["reason"] == "cancelled by ann (test)"
-    assert [action for action, _ in told(tasks_root, "t")] == ["execution_cancel_requested"] * 2
+    first, second, effect = told(tasks_root, "t")
+    assert [action for action, _ in (first, second, effect)] == ["execution_cancel_requested"] * 2 + ["execution_cancelled"]
+    assert effect[1] == first[1]
 
 
 def test_a_paused_task_can_be_cancelled(tasks_root: Path) -> None:
