@@ -21,9 +21,12 @@ from tests.view.terminal import environment
 
 RECIPES, QUERIES = REPOSITORY / "docs" / "recipes.md", REPOSITORY / "docs" / "queries.md"
 TIMEOUT_S = 110.0
-README = REPOSITORY / "README.md"
+pytestmark = pytest.mark.timeout(400)
+README, SERVER = REPOSITORY / "README.md", REPOSITORY / "docs" / "server.md"
 SHELL = re.compile(r"(agentlog|curl|jq|find|grep|tail|zcat) ")
-ENDLESS = re.compile(r"agentlog (serve|monitor|demo --slow)( last)?|tail -f .*|agentlog (pause|context|resume|cancel) .*")
+ENDLESS = re.compile(
+    r"agentlog (serve|monitor|demo --slow)( .*)?(?<!--once)|tail -f .*|agentlog (pause|context|resume|cancel) .*"
+)
 """What goes on until somebody ends it, or needs something that goes on: tested where it belongs."""
 
 EXAMPLES = (
@@ -40,12 +43,12 @@ ALERTED = re.compile(r"agentlog alerts")
 """Ends with 1 while something is too much."""
 
 SAID = {
-    "logs/metadata": r"\Acompleted\n\Z",
+    "logs/metadata": r'\A"?completed"?\n\Z',
     "logs/webhook-flow": r"\Areceived\nvalidation\ncommand_matching\nimmediate_response\ntask_created\nqueue_push\n",
-    "logs/agent-output": r"Review|read",
+    "logs/agent-output": r"Review|Read",
     "logs/final-result": r'"success": true(.|\n)*"cost_usd": 0\.\d+',
     "logs/full": r"\A[1-9]\d+\n\Z",
-    "api/tasks?failed": r"answer-11\n",
+    "api/tasks?failed": r"(?m)^answer-11\b",
     "/stream": r"event: end\n",
     "8321/metrics": r'agentlog_folder_tasks\{status="failed"\} [1-9]',
     ".stage 02-webhook-flow": r"1 queue_push",
@@ -70,7 +73,8 @@ SAID = {
     "jq -c .errors_by_category": r'"VALIDATION":[1-9]',
     "{input_tokens, output_tokens}": r'"input_tokens": ?[1-9]\d+',
     "metrics --prometheus": r"(?m)^agentlog_folder_cost_usd 0\.0\d+$",
-    "metrics --report": r"reviewer(.|\n)*agentlog-offline-demo(.|\n)*count_words",
+    "metrics --report": r"\A20\d\d-\d\d-\d\d",
+    "metrics --report --since yesterday": r"reviewer(.|\n)*agentlog-offline-demo(.|\n)*count_words",
     "metrics --current": r"(successful|VALIDATION)",
     "top tool": r"Read",
     "top tool --by failures": r"hang",
@@ -82,12 +86,13 @@ SAID = {
     "agentlog validate": r"1 task: 1 valid|1 valid|valid",
     "agentlog doctor": r"no problems",
     "--format csv": r"\Atask_id,",
-    "agentlog alerts": r"error_rate_percent|errors_per_minute|No alert|0 alerts",
+    "agentlog alerts": r"error_rate_percent|errors_per_minute|No alert|\A\Z",
+    ".active[].type": "",
     "errors $ERROR_ID": r"ContentPolicyError",
     "show last --full": r"thinking(.|\n)*compileall|compileall(.|\n)*thinking",
     "monitor --text": r"Review",
 }
-"""What must stand in the output of commands that have this in them; an empty text where a filter may find nothing."""
+"""What must stand in the output of commands that have this in them; an empty text where there may be nothing, by now."""
 
 
 @dataclass(frozen=True)
@@ -190,10 +195,11 @@ def _questions() -> list[tuple[str, str]]:
 
 
 def _front_page() -> list[tuple[str, str]]:
-    """Every line of README's blocks that is typed in a folder with tasks, and is not among the others."""
-    lines = [line.partition(" #")[0].strip() for block in blocks(README, "sh") for line in block.text.splitlines()]
+    """Every line of README's blocks that is typed in a folder with tasks, and of the server's page, if not among the others."""
+    text = "".join(block.text.replace("\\\n", "") for page in (README, SERVER) for block in blocks(page, "sh"))
+    lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
     known = {command for _, command in _recipes() + _questions()}
-    typed = [line for line in lines if SHELL.match(line) and line not in known]
+    typed = [line for line in lines if SHELL.match(line) and line not in known and "-X POST" not in line]
     return [("folder" if line.startswith("jq") else "root", line) for line in dict.fromkeys(typed)]
 
 
