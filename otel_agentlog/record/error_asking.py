@@ -25,7 +25,8 @@ Kinds = frozenset[type]
 """The foreign classes whose code a question runs."""
 
 _here = threading.local()
-_lock = threading.Lock()
+# A signal handler may run between any two steps of its holder, and ask as well.
+_lock = threading.RLock()
 _silent: dict[int, Kinds] = {}
 
 
@@ -70,7 +71,7 @@ def ask(question: Callable[[], Answer], kinds: Kinds) -> Answer:
     if depth:
         return _ask_within(question, depth)
     with _lock:
-        if len(_silent) >= MOST_SILENT or any(known <= kinds for known in _silent.values()):
+        if len(_silent) >= MOST_SILENT or any(known <= kinds for known in list(_silent.values())):
             raise Silence
     asking = _Asking(question, kinds)
     try:
@@ -111,7 +112,7 @@ def _is_silent(asking: _Asking[Any]) -> bool:
 def _begin_anew() -> None:
     """In the child of a fork, where those threads are not."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _silent.clear()
     _here.depth = 0
 

@@ -12,6 +12,7 @@ import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
 from itertools import islice
 from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any
@@ -43,7 +44,7 @@ _TOUCHED = frozenset(
 """What a class may define that is run when its exceptions are printed."""
 _SUGGESTING = (AttributeError, NameError, ImportError) if sys.version_info >= (3, 12) else ()
 """For these Python looks for similar names, in objects of any make, when it prints them."""
-_SCALARS = frozenset({int, float, bool, complex, type(None), type(...), UUID, date, timedelta})
+_SCALARS = frozenset({int, float, bool, complex, type(None), type(...), UUID, Decimal, date, timedelta})
 _STILL = frozenset(
     {str, int, float, bool, type(None), tuple, dict}
     | {types.FunctionType, types.GetSetDescriptorType, types.MemberDescriptorType, staticmethod}
