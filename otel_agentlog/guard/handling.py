@@ -21,7 +21,8 @@ from types import TracebackType
 from typing import Any, TypeVar, cast, overload
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.guard.handling_plan import NOTHING, Plan, Verdict, make_plan, name_of
+from otel_agentlog.guard.function_names import name_of
+from otel_agentlog.guard.handling_plan import NOTHING, Plan, Verdict, make_plan
 from otel_agentlog.record import error_id
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -76,18 +77,14 @@ class ErrorHandler:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
         handled, where = self._closed()
-        if error is None or not self._plan.meets(error):
-            return False
-        return _noted(handled, error, self._plan.settle(error, where, (), {}))
+        return error is not None and _noted(handled, error, self._plan.settle(error, where, (), {}))
 
     async def __aenter__(self) -> Handled:
         return self._opened(sys._getframe(1).f_code.co_name)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
         handled, where = self._closed()
-        if error is None or not self._plan.meets(error):
-            return False
-        return _noted(handled, error, await self._plan.settle_async(error, where, (), {}))
+        return error is not None and _noted(handled, error, await self._plan.settle_async(error, where, (), {}))
 
     def _opened(self, where: str) -> Handled:
         handled = Handled()
@@ -160,8 +157,6 @@ def _plain(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except BaseException as error:
-            if not plan.meets(error):
-                raise
             dealt_with, result = plan.settle(error, where, args, kwargs)
             if not dealt_with:
                 raise
@@ -178,8 +173,6 @@ def _coroutine(plan: Plan, function: Callable[..., Coroutine[Any, Any, Any]]) ->
         try:
             return await function(*args, **kwargs)
         except BaseException as error:
-            if not plan.meets(error):
-                raise
             dealt_with, result = await plan.settle_async(error, where, args, kwargs)
             if not dealt_with:
                 raise
@@ -196,8 +189,6 @@ def _generator(plan: Plan, function: Callable[..., Generator[Any, Any, Any]]) ->
         try:
             return (yield from function(*args, **kwargs))
         except BaseException as error:
-            if not plan.meets(error):
-                raise
             dealt_with, result = plan.settle(error, where, args, kwargs)
             if not dealt_with:
                 raise
@@ -227,8 +218,6 @@ def _async_generator(plan: Plan, function: Callable[..., AsyncGenerator[Any, Any
         except StopAsyncIteration:
             return
         except BaseException as error:
-            if not plan.meets(error):
-                raise
             dealt_with, result = await plan.settle_async(error, where, args, kwargs)
             if not dealt_with:
                 raise

@@ -12,6 +12,7 @@ from typing import Any
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.guard.audit import Trail
+from otel_agentlog.guard.function_names import name_of
 from otel_agentlog.guard.retries_judge import is_cancellation
 
 NOTHING: Any = object()
@@ -21,6 +22,7 @@ _CONTROL_FLOW = (StopIteration, StopAsyncIteration)
 
 Verdict = tuple[bool, Any]
 """Whether the error was dealt with, and what the caller gets if it was."""
+_PASSES: Verdict = (False, None)
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Plan:
         """Whether the recovery or the fallback must be awaited."""
         return any(map(inspect.iscoroutinefunction, (self.recovery, self.fallback)))
 
-    def meets(self, error: BaseException) -> bool:
+    def _meets(self, error: BaseException) -> bool:
         """Whether this error is to be handled.
 
         Never: what is no `Exception` (`KeyboardInterrupt`, `SystemExit`, `GeneratorExit`, asyncio's cancellation), the end of an
@@ -48,7 +50,9 @@ class Plan:
         return issubclass(kind, self.errors) and not issubclass(kind, _CONTROL_FLOW) and not is_cancellation(error)
 
     def settle(self, error: BaseException, where: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Verdict:
-        """Go through the plan."""
+        """Go through the plan, if the error is one to be handled."""
+        if not self._meets(error):
+            return _PASSES
         trail = Trail(error, where, self.component)
         for attempt in self._attempts(trail, error, args, kwargs):
             try:
@@ -60,7 +64,9 @@ class Plan:
         return self._end(trail)
 
     async def settle_async(self, error: BaseException, where: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Verdict:
-        """Go through the plan where recovery and fallback may be coroutines."""
+        """The same where recovery and fallback may be coroutines."""
+        if not self._meets(error):
+            return _PASSES
         trail = Trail(error, where, self.component)
         for attempt in self._attempts(trail, error, args, kwargs):
             try:
@@ -84,7 +90,7 @@ class Plan:
     def _end(self, trail: Trail) -> Verdict:
         if self.reraise or callable(self.fallback):
             trail.reraised()
-            return False, None
+            return _PASSES
         value = None if self.fallback is NOTHING else self.fallback
         trail.fell_back("nothing" if value is None else f"a fixed {type(value).__name__}")
         return True, value
@@ -136,12 +142,6 @@ def make_plan(
         raise ConfigurationError("errors", errors, "a class of exceptions or a tuple of them")
     goes_on = fallback is NOTHING if reraise is None else bool(reraise)
     return Plan(recovery, fallback, goes_on, kinds, None if component is None else str(component))
-
-
-def name_of(function: Any) -> str:
-    """A function's name for people."""
-    name = getattr(function, "__qualname__", None) or getattr(getattr(function, "func", None), "__qualname__", None)
-    return str(name or type(function).__name__).rpartition("<locals>.")[2]
 
 
 def _recover(recovery: Callable[..., Any], error: BaseException, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.guard.function_names import name_of
 from otel_agentlog.model import Component
 from otel_agentlog.record import log_event
 
@@ -31,7 +32,7 @@ def log_performance(component: Component | str, threshold_ms: float | None = Non
     def decorate(function: Function) -> Function:
         if isinstance(function, (staticmethod, classmethod)):
             return cast(Function, type(function)(decorate(function.__func__)))
-        name = str(getattr(function, "__qualname__", "call")).replace("<locals>.", "")
+        name = name_of(function)
         return cast(Function, _wrapped(function, lambda: _Measured(component, name, threshold_ms)))
 
     return decorate

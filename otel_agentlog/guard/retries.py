@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, overload
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.guard.categories import categorize
 from otel_agentlog.guard.categories_look import http_status
+from otel_agentlog.guard.function_names import name_of
 from otel_agentlog.guard.retries_judge import asked_wait_s, can_help, is_cancellation
 from otel_agentlog.guard.retries_waits import growing_wait
 from otel_agentlog.record import attempt_failed, attempt_succeeded, rest, rest_async
@@ -89,7 +90,7 @@ class Retrying:
     def _plain(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            for attempt in _Course(self, self._engine, _name_of(function)):
+            for attempt in _Course(self, self._engine, name_of(function)):
                 with attempt:
                     return function(*args, **kwargs)
             raise AssertionError("the last attempt returns or raises")
@@ -99,7 +100,7 @@ class Retrying:
     def _coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         async def call(*args: Any, **kwargs: Any) -> Any:
-            async for attempt in _Course(self, self._engine, _name_of(function)):
+            async for attempt in _Course(self, self._engine, name_of(function)):
                 with attempt:
                     return await function(*args, **kwargs)
             raise AssertionError("the last attempt returns or raises")
@@ -260,7 +261,3 @@ def _seconds(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LONGEST_S:
         raise ConfigurationError(f"retrying({name})", value, f"seconds from 0 to {LONGEST_S:g}")
     return float(value)
-
-
-def _name_of(function: Callable[..., Any]) -> str:
-    return str(getattr(function, "__qualname__", "call")).replace("<locals>.", "")
