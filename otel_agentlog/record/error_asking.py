@@ -14,8 +14,8 @@ from typing import Any, Generic, TypeVar
 
 PATIENCE_S = 0.5
 """How long an answer is waited for. An ordinary text takes microseconds; the rest is for machines with much else to do."""
-MOST_SILENT = 4
-"""How many questions may be without an answer at one time; then only what needs no asking is told."""
+MOST_SILENT = 8
+"""Of how many kinds questions may be without an answer at one time; then only what needs no asking is told."""
 
 MOST_NESTED = 3
 """How often the code that is asked may ask."""
@@ -71,7 +71,8 @@ def ask(question: Callable[[], Answer], kinds: Kinds) -> Answer:
     if depth:
         return _ask_within(question, depth)
     with _lock:
-        if len(_silent) >= MOST_SILENT or any(known <= kinds for known in list(_silent.values())):
+        known = set(_silent.values())
+        if len(known) >= MOST_SILENT or any(silent <= kinds for silent in known):
             raise Silence
     asking = _Asking(question, kinds)
     try:
