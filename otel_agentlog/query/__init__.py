@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     )
     from otel_agentlog.query.recost import Recost, Recosted, recost
     from otel_agentlog.query.report import Entry, TaskReport, report, time_of
-    from otel_agentlog.query.rows import UNSUCCESSFUL, Found, TaskRow, find_rows, has_ended, row_of
+    from otel_agentlog.query.rows import UNSUCCESSFUL, Found, TaskRow, find_rows, has_ended, is_left_open, row_of
     from otel_agentlog.query.shelf import ORDERS
 
 __all__ = [
@@ -78,6 +78,7 @@ __all__ = [
     "find_rows",
     "folders",
     "has_ended",
+    "is_left_open",
     "matches",
     "observations",
     "overview",
@@ -115,7 +116,7 @@ load_when_used(
         ),
         "recost": ("Recost", "Recosted", "recost"),
         "report": ("Entry", "TaskReport", "report", "time_of"),
-        "rows": ("Found", "TaskRow", "UNSUCCESSFUL", "find_rows", "has_ended", "row_of"),
+        "rows": ("Found", "TaskRow", "UNSUCCESSFUL", "find_rows", "has_ended", "is_left_open", "row_of"),
         "shelf": ("ORDERS",),
     },
 )

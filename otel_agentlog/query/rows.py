@@ -135,6 +135,11 @@ def has_ended(task: TaskReader) -> bool:
     return standing(task)[0] in ENDS
 
 
+def is_left_open(task: TaskReader) -> bool:
+    """Whether a task's process is gone and nobody has written that down yet."""
+    return standing(task)[1]
+
+
 def _standing(task: TaskReader, metadata: Mapping[str, Any]) -> tuple[str, bool]:
     """How a task stands, and whether that is so because its process is gone."""
     status = text(metadata, "status")

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from otel_agentlog.store.catalogue_card import Card, card_from_bytes, card_to_bytes
+from otel_agentlog.store.catalogue_pace import Pace
 from otel_agentlog.store.catalogue_signature import NO_FOLDER, signature
 from otel_agentlog.store.catalogue_write import Numbering, insert, remove
 from otel_agentlog.store.reader import TaskReader, is_task_folder
@@ -57,6 +58,7 @@ class Refresh:
         self._root, self._connection = root, connection
         self._describe, self._freshen = describe, freshen
         self._next_sweep_s = 0.0
+        self._pace = Pace()
 
     def run(self, progress: Progress | None) -> list[Card]:
         """Do it, and return the cards of the tasks that go on."""
@@ -118,7 +120,8 @@ class Refresh:
         folder = self._root / os.fsdecode(name)
         if mark_live == NO_FOLDER or not is_task_folder(folder):
             return name, mark_live, None
-        card = self._describe(TaskReader(folder))
+        with self._pace.reading(name, path):
+            card = self._describe(TaskReader(folder))
         return name, mark if card.settled else mark_live, card
 
     def _keep(self, found: Sequence[_Found]) -> None:
@@ -156,7 +159,12 @@ class Refresh:
 
     def _look_at_live(self) -> list[Card]:
         rows = self._connection.execute("SELECT name, signature, card FROM live").fetchall()
-        changed = [name for name, mark, _ in rows if signature(self._path(name), live=True) != mark]
+        self._pace.keep(name for name, _, _ in rows)
+        changed = [
+            name
+            for name, mark, _ in rows
+            if signature(self._path(name), live=True) != mark and self._pace.is_due(name, self._path(name))
+        ]
         if changed:
             self.read_again(changed)
             rows = self._connection.execute("SELECT name, signature, card FROM live").fetchall()

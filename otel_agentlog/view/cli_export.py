@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.query import resolve, row_of, search
+from otel_agentlog.query import folders, resolve, row_of
 from otel_agentlog.settings import load, read_config_file
 from otel_agentlog.store import LogRecordLine, TaskReader, Unsent, records
 from otel_agentlog.view import human
@@ -99,8 +99,8 @@ def _chosen(options: argparse.Namespace, setting: Setting) -> list[TaskReader]:
     if options.tasks:
         return [resolve(setting.root, name) for name in options.tasks]
     with reading() as progress:
-        rows = search(setting.root, filter_of(options), limit=options.limit or None, progress=progress).rows
-    return [TaskReader(row.folder) for row in rows]
+        found = folders(setting.root, filter_of(options), limit=options.limit or None, progress=progress)
+    return [TaskReader(folder) for folder in found]
 
 
 class _Job(NamedTuple):

@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from otel_agentlog._version import __version__
-from otel_agentlog.query import Filter, search
+from otel_agentlog.query import Filter, folders, is_left_open, search
 from otel_agentlog.settings import SIGNALS, Settings
-from otel_agentlog.store import choose_directory, unshipped
+from otel_agentlog.store import TaskReader, choose_directory, unshipped
 from otel_agentlog.view import human
 
 OK, WARN, BAD = "ok", "warn", "bad"
@@ -167,7 +167,7 @@ def _tasks(settings: Settings) -> Iterator[Finding]:
     root = settings.directory
     if not root.is_dir():
         return
-    left_open = [row for row in search(root, Filter(statuses=("interrupted",)), limit=None).rows if row.process_gone]
+    left_open = [each for each in folders(root, Filter(statuses=("interrupted",))) if is_left_open(TaskReader(each))]
     tasks = search(root, limit=0).tasks
     words = human.count(tasks, "task")
     if left_open:
