@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from otel_agentlog.doors import load_when_used
 
 if TYPE_CHECKING:
-    from otel_agentlog.run.commands import CommandError, CommandResult, command
+    from otel_agentlog.run.commands import CommandCancelledError, CommandError, CommandResult, CommandTimeoutError, command
     from otel_agentlog.run.control import Stoppable, add_context, cancel, effect_of, pause, resume, stoppable
     from otel_agentlog.run.files import FileOperation, file_operation
     from otel_agentlog.run.outcome import ToolResult
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from otel_agentlog.run.service import ToolExecutionService
 
 __all__ = [
+    "CommandCancelledError",
     "CommandError",
     "CommandResult",
+    "CommandTimeoutError",
     "FileOperation",
     "Registry",
     "RegistryError",
@@ -45,7 +47,7 @@ __all__ = [
 load_when_used(
     __name__,
     {
-        "commands": ("CommandError", "CommandResult", "command"),
+        "commands": ("CommandCancelledError", "CommandError", "CommandResult", "CommandTimeoutError", "command"),
         "files": ("FileOperation", "file_operation"),
         "control": (
             "Stoppable",

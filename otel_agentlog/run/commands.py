@@ -64,6 +64,8 @@ class CommandResult:
 class CommandError(ToolError):
     """A command that failed; raised where ``check=True`` asked for it."""
 
+    __module__ = "otel_agentlog.run"
+
     result: CommandResult
     """How it ended."""
 
@@ -71,12 +73,14 @@ class CommandError(ToolError):
 class CommandTimeoutError(CommandError):
     """A command that took longer than it may."""
 
+    __module__ = "otel_agentlog.run"
     agentlog_outcome = Outcome.TIMED_OUT
 
 
 class CommandCancelledError(CommandError):
     """A command that somebody ended, by cancelling its task."""
 
+    __module__ = "otel_agentlog.run"
     agentlog_outcome = Outcome.CANCELLED
 
 

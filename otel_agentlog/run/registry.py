@@ -23,9 +23,14 @@ _OWN = {"path", "argv", "input_schema", "description"}
 class RegistryError(AgentlogError, ValueError):
     """A registry that cannot be used; ``problems`` says everything that is wrong with it."""
 
+    __module__ = "otel_agentlog.run"
+
     def __init__(self, file: Path, problems: list[Problem]) -> None:
         self.file, self.problems = file, problems
         super().__init__("\n".join(f"{file}: {problem}" for problem in problems))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.file, self.problems), self.__dict__
 
 
 @dataclass(frozen=True)

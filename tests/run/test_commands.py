@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import os
+import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
 from otel_agentlog.guard import ErrorCategory
-from otel_agentlog.run import CommandError
+from otel_agentlog.run import CommandError, CommandTimeoutError, RegistryError
 from otel_agentlog.run.commands_argv import shown_argv
 from otel_agentlog.run.process_mask import MASKED
 
@@ -84,6 +87,22 @@ def test_check_raises_with_the_result() -> None:
 
     assert caught.value.result.stderr == "why\n"
     assert caught.value.category is ErrorCategory.EXECUTION
+
+
+@pytest.mark.parametrize("again", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_errors_can_be_copied_and_pickled(tmp_path: Path, again: Callable[[Any], Any]) -> None:
+    """As executors do with what was raised in another process; cause, context, result and error id go along."""
+    with pytest.raises(CommandTimeoutError) as caught:
+        agentlog.command(["sleep", "600"], timeout_s=0.1, check=True)
+    with pytest.raises(RegistryError) as wrong:
+        agentlog.ToolExecutionService(tmp_path / "none.json")
+
+    error, registry = again(caught.value), again(wrong.value)
+    assert type(error) is CommandTimeoutError
+    assert (str(error), error.cause, error.context) == (str(caught.value), "timed_out", caught.value.context)
+    assert (error.result, agentlog.error_id(error)) == (caught.value.result, agentlog.error_id(caught.value))
+    assert type(registry) is RegistryError
+    assert (str(registry), registry.problems) == (str(wrong.value), wrong.value.problems)
 
 
 def test_a_command_that_takes_too_long() -> None:
