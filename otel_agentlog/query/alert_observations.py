@@ -16,7 +16,7 @@ _SPENT = USAGE_FIELDS[:2]
 
 def says_something(line: Mapping[str, Any]) -> bool:
     """Whether `observations` would yield anything; cheap, for who records."""
-    return (line.get("phase") == "end" and line.get("type") in _KINDS) or "exception" in line
+    return (line.get("phase") == "end" and text(line, "type") in _KINDS) or "exception" in line
 
 
 def observations(line: Mapping[str, Any]) -> Iterator[Observation]:

@@ -65,7 +65,7 @@ class _Gathering:
         self._known: set[str] = set()
 
     def add(self, line: Line, task: TaskReader) -> None:
-        kind, gist = line.get("type"), self.gist
+        kind, gist = text(line, "type"), self.gist
         if kind in _PARTS:
             self._part(whole(line, task), _PARTS[kind])
         elif kind == "process":

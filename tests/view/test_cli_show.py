@@ -40,7 +40,9 @@ def test_the_head_has_what_people_ask_for(review: list[str], stories: Path) -> N
     assert (found["agent"], found["came by"], found["tags"]) == ("brain", "webhook github", "demo")
     assert found["input"] == 'message="please review"'
     assert found["spent"] == "$0.023 · 1.2k in (300 cached) · 850 out"
-    assert found["did"] == "2 steps · 1 AI call · 1 tool run · 1 retry · 1 error"
+    did, _, used = found["did"].partition(" · 1 error")
+    assert did == "2 steps · 1 AI call · 1 tool run · 1 retry"
+    assert re.fullmatch(r" · [\d.]+m?s of CPU · \d+ MB at most", used)
     assert found["said"] == "1 output · 1 thought"
     assert re.fullmatch(r"\d+ recorded, 0 delivered, \d+ pending", found["delivery"])
     assert re.fullmatch(r"[0-9a-f]{32}", found["trace"])
