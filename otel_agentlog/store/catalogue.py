@@ -139,9 +139,10 @@ class Catalogue:
 
     def _parts_of(self, conditions: Conditions) -> tuple[str, list[Any]]:
         """Where parts come from: of few tasks by their ids, of many by going through all of them, which are in order of names."""
-        if conditions == Conditions():
-            return "part WHERE 1", []
         found, values = source(conditions)
+        # Not compared as conditions: what is empty may be a list here and a tuple there.
+        if (found, values) == source(Conditions()):
+            return "part WHERE 1", []
         if self.count(conditions) * FEW < self.count(Conditions()):
             return (
                 f"(SELECT task.id AS wanted FROM {found}) CROSS JOIN part INDEXED BY part_task ON part.task = wanted WHERE 1",
