@@ -26,7 +26,8 @@ def log_performance(component: Component | str, threshold_ms: float | None = Non
     Raises:
         ConfigurationError: a threshold that is no number of milliseconds.
     """
-    if threshold_ms is not None and (isinstance(threshold_ms, bool) or not isinstance(threshold_ms, (int, float))):
+    is_number = isinstance(threshold_ms, (int, float)) and not isinstance(threshold_ms, bool) and threshold_ms >= 0
+    if threshold_ms is not None and not is_number:
         raise ConfigurationError("log_performance(threshold_ms)", threshold_ms, "a number of milliseconds")
 
     def decorate(function: Function) -> Function:

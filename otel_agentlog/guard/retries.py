@@ -55,6 +55,8 @@ class Retrying:
     ) -> None:
         if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
             raise ConfigurationError("retrying(attempts)", attempts, "a whole number of at least 1")
+        if retry_on is not None and not _is_choice(retry_on):
+            raise ConfigurationError("retrying(retry_on)", retry_on, "a class of exceptions, a tuple of them, or a function")
         self.attempts, self.max_wait_s = attempts, _seconds("max_wait_s", max_wait_s)
         self._retry_on, self._name = retry_on, name
         budget = None if budget_s is None else _seconds("budget_s", budget_s)
@@ -255,6 +257,12 @@ def _engine(attempts: int, first_wait_s: float, max_wait_s: float, budget_s: flo
     if budget_s is None:
         return tenacity.Retrying(wait=wait, stop=stop)
     return tenacity.Retrying(wait=wait, stop=stop | tenacity.stop_before_delay(budget_s))
+
+
+def _is_choice(given: Any) -> bool:
+    kinds = given if isinstance(given, tuple) else (given,)
+    classes = [isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds]
+    return all(classes) if isinstance(given, (tuple, type)) else callable(given)
 
 
 def _seconds(name: str, value: Any) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
@@ -79,5 +80,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
 
     with pytest.raises(TypeError, match="async generator"):
         agentlog.log_performance("web")(numbers)
-    with pytest.raises(agentlog.ConfigurationError, match="threshold_ms"):
-        agentlog.log_performance("web", threshold_ms="fast")  # type: ignore[arg-type]
+    wrong: Any
+    for wrong in ("fast", True, -1, float("nan")):
+        with pytest.raises(agentlog.ConfigurationError, match="threshold_ms"):
+            agentlog.log_performance("web", threshold_ms=wrong)

@@ -181,7 +181,8 @@ def test_generators_are_refused() -> None:
     "wrong",
     [
         *({"attempts": 0}, {"attempts": True}, {"attempts": 1.5}, {"first_wait_s": -1}, {"max_wait_s": float("nan")}),
-        *({"max_wait_s": float("inf")}, {"budget_s": "1"}),
+        *({"max_wait_s": float("inf")}, {"budget_s": "1"}, {"retry_on": 5}, {"retry_on": (OSError, "x")}, {"retry_on": int}),
+        *({"retry_on": BaseException}, {"retry_on": "OSError"}),
     ],
 )
 def test_values_that_cannot_be_used_are_refused(wrong: dict[str, Any]) -> None:
