@@ -116,7 +116,8 @@ def command(
     """
     words, folder = _words(argv), _folder(cwd)
     given = inherited() if env is None else env
-    with _run_of(words, folder) as run:
+    mask = Mask([*(value for name, value in given.items() if is_secret(name, value)), *secrets_in(words)])
+    with _run_of(words, folder, mask) as run:
         launch = Launch(
             argv=words,
             env={**given, **carried()},
@@ -125,17 +126,17 @@ def command(
             stdin=_input(input),
             timeout_s=timeout_s,
         )
-        result, error = _run(run, launch, ok_codes, max_output_bytes, check=check)
+        result, error = _run(run, launch, mask, ok_codes, max_output_bytes, check=check)
     if check and error is not None:
         error.result = result
         raise error
     return result
 
 
-def _run_of(words: list[str], folder: str) -> ToolRun:
+def _run_of(words: list[str], folder: str, mask: Mask) -> ToolRun:
     name = os.path.basename(words[0]) or words[0]
     named = {"executable_name": name, **({"executable_path": words[0]} if "/" in words[0] else {})}
-    arguments = {"argv": shown_argv(words), "cwd": folder}
+    arguments = {"argv": shown_argv(words, mask), "cwd": mask.text(folder)}
     return tool(name, arguments=arguments, command=named, component=Component.TERMINAL_INTERACTION)
 
 
@@ -166,10 +167,8 @@ def _input(given: str | bytes | None) -> bytes:
 
 
 def _run(
-    run: ToolRun, launch: Launch, ok_codes: Collection[int], limit_bytes: int, *, check: bool
+    run: ToolRun, launch: Launch, mask: Mask, ok_codes: Collection[int], limit_bytes: int, *, check: bool
 ) -> tuple[CommandResult, CommandError | None]:
-    variables = (value for name, value in launch.env.items() if is_secret(name, value))
-    mask = Mask([*variables, *secrets_in(launch.argv)])
     output = recorded_output(run, limit_bytes, mask)
     begun = {"command": run.name, "arguments": len(launch.argv) - 1}
     log_event(Component.TERMINAL_INTERACTION, "command_execution_started", run.name, details=begun)

@@ -16,10 +16,10 @@ _LOGIN = re.compile(r"([^:\s]+):(.+)", re.DOTALL)
 _LOGIN_OPTIONS = ("-u", "--user", "--proxy-user", "-U")
 
 
-def shown_argv(argv: Sequence[str]) -> list[str]:
-    """The same arguments, each secret replaced."""
-    mask = Mask(secrets_in(argv))
-    known = {secret for secret in secrets_in(argv) if len(secret) > 0}
+def shown_argv(argv: Sequence[str], mask: Mask | None = None) -> list[str]:
+    """The same arguments, each secret replaced; the mask knows them, and those that stand elsewhere."""
+    known = set(secrets_in(argv))
+    mask = Mask(known) if mask is None else mask
     return [argv[0], *(MASKED if word in known else mask.text(word) for word in argv[1:])]
 
 

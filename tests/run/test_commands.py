@@ -157,7 +157,9 @@ def test_secrets_of_a_command_stay_out_of_the_record(tasks_root: Path, tmp_path:
     script = "import os, sys; print(sys.argv, os.environ['MY_API_KEY'])"
 
     with agentlog.task("t"):
-        result = agentlog.command([sys.executable, "-c", script, "--password", "word-hunter2", "--token=equal-hunter2"])
+        repeated = "the shell put variable-hunter2 here"
+        command = [sys.executable, "-c", script, "--password", "word-hunter2", "--token=equal-hunter2", repeated]
+        result = agentlog.command(command)
     agentlog.shutdown()
 
     assert "word-hunter2" in result.stdout
