@@ -174,8 +174,9 @@ def _tasks(settings: Settings) -> Iterator[Finding]:
         yield Finding("tasks", WARN, f"{words}, {len(left_open)} left open by processes that are gone", "agentlog recover")
     else:
         yield Finding("tasks", OK, f"{words}, none left open by a dead process")
-    waiting = sum(1 for _ in unshipped(root, since_s=0.0, idle_only=False))
-    if waiting and _sends(settings):
+    # Every task is looked at for this.
+    waiting = sum(1 for _ in unshipped(root, since_s=0.0, idle_only=False)) if _sends(settings) else 0
+    if waiting:
         yield Finding(
             "delivery", WARN, f"{human.count(waiting, 'task')} may hold what the collector has not got", "agentlog ship"
         )
