@@ -39,7 +39,10 @@ def otlp_json_lines(found: Iterable[Unsent], counts: Exported) -> Iterator[bytes
     batches: dict[str, list[Item]] = {"traces": [], "logs": []}
     sizes = {"traces": 0, "logs": 0}
     for each in found:
-        item = item_of(each)
+        item = _item(each)
+        if item is None:
+            counts.left_out += 1
+            continue
         batches[item.signal].append(item)
         sizes[item.signal] += item.size_bytes
         if len(batches[item.signal]) >= BATCH_ITEMS or sizes[item.signal] >= BATCH_BYTES:
@@ -48,6 +51,13 @@ def otlp_json_lines(found: Iterable[Unsent], counts: Exported) -> Iterator[bytes
     for signal, items in batches.items():
         if items:
             yield from _lines(signal, items, counts)
+
+
+def _item(unsent: Unsent) -> Item | None:
+    try:
+        return item_of(unsent)
+    except Exception:  # noqa: BLE001 - a damaged line may raise anything, and must not keep its mates
+        return None
 
 
 def _lines(signal: str, items: Sequence[Item], counts: Exported) -> Iterator[bytes]:

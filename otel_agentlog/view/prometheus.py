@@ -8,6 +8,7 @@ from pathlib import Path
 
 from otel_agentlog.model import State
 from otel_agentlog.query import Filter, Group, statistics
+from otel_agentlog.view.text import safe
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -81,5 +82,6 @@ def _labels(labels: Mapping[str, str]) -> str:
 
 
 def _escaped(value: str) -> str:
-    short = value[:MAX_LABEL].replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    # Also read on terminals, where nothing of a model's or a stranger's text may act.
+    short = safe(value[:MAX_LABEL]).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return short.encode("utf-8", "replace").decode()

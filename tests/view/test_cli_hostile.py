@@ -106,6 +106,38 @@ def test_every_command_shows_any_folder(
                     json.loads(line)
 
 
+@given(lines=LINES, metadata=METADATA, final=FINAL)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_question_is_answered_about_any_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: list[Any], metadata: dict[str, Any], final: dict[str, Any]
+) -> None:
+    """Searching, counting, comparing, exporting and watching bear whatever stands there; 1 only says that nothing was found."""
+    folder = tmp_path / "task-any"
+    write(folder, lines, metadata, final)
+
+    for arguments in (
+        ["search", "a"],
+        ["stats", "--group-by", "model"],
+        ["cost"],
+        ["top"],
+        ["errors"],
+        ["alerts", "--since", "2026-11-20"],
+        ["metrics", "--report"],
+        ["metrics", "--prometheus"],
+        ["diff", str(folder), str(folder)],
+        ["monitor", str(folder), "--once"],
+        ["monitor", "--once"],
+        ["export", "--format", "csv"],
+        ["export", "--format", "json"],
+        ["export", "--format", "otlp", "--signals", "traces,logs"],
+        ["export", str(folder), "--format", "html"],
+    ):
+        code = main([*arguments, "--root", str(tmp_path), "--debug"])
+        said = capsys.readouterr()
+        assert code in (0, 1)
+        assert set(acts_on_a_terminal(said.out)) <= {"\n", "\r"} or arguments[0] == "export"
+
+
 def test_a_deep_nest_of_steps_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A thousand levels are no reason to fail."""
     lines = []

@@ -75,11 +75,12 @@ def plan_line(row: PlanRow, columns: int, glyphs: Glyphs, *, chosen: bool = Fals
 def log_lines(lines: list[Line], columns: int, glyphs: Glyphs) -> Iterator[Pieces]:
     """Lines as people read them, each one line of the screen, but for output, which keeps its lines."""
     for line in lines:
-        if line.get("type") in _QUIET:
+        kind = line.get("type")
+        if not isinstance(kind, str) or kind in _QUIET:
             continue
         clock = (human.clock(time_of(line)) or "--:--:--.---")[:8]
         first, *rest = said(line, max(12, min(48, columns - 30))) or [[]]
-        label = pad(cut(safe(str(line.get("type") or "")), 11, glyphs.ellipsis), 12)
+        label = pad(cut(safe(kind), 11, glyphs.ellipsis), 12)
         yield fit([Piece(f"{clock} ", "dim"), Piece(label, "tool"), *first], columns, glyphs.ellipsis)
         for more in rest[:40]:
             yield fit([Piece(" " * 21), *more], columns, glyphs.ellipsis)
