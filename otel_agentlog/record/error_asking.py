@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from otel_agentlog.record.logs_nesting import nesting
+
 PATIENCE_S = 0.5
 """How long an answer is waited for. An ordinary text takes microseconds; the rest is for machines with much else to do."""
 MOST_SILENT = 8
@@ -40,6 +42,7 @@ class _Asking(threading.Thread, Generic[Answer]):
         self._question: Callable[[], Answer] | None = question
         # Texts may depend on the context: the language of a request, for one.
         self._context: contextvars.Context | None = contextvars.copy_context()
+        self._nested = nesting.depth
         self.kinds = kinds
         self.over = threading.Event()
         self.answer: list[Answer] = []
@@ -51,6 +54,8 @@ class _Asking(threading.Thread, Generic[Answer]):
         self._question = self._context = None
         try:
             if question is not None and context is not None:
+                # What is asked for may log as well, and is then within the line that asks.
+                nesting.depth = self._nested
                 self.answer.append(context.run(question))
         except BaseException as problem:  # noqa: BLE001 - whatever it is, it is raised again where the question was put
             self.problem = problem.with_traceback(None)

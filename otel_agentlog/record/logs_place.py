@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +17,7 @@ from opentelemetry.trace import SpanContext, format_span_id, format_trace_id, ge
 
 from otel_agentlog.model import Line, TaskRef
 from otel_agentlog.record.context import CORRELATION_IDS, bound, current_context, operation_in
+from otel_agentlog.record.logs_nesting import nesting
 from otel_agentlog.record.operation import Operation
 from otel_agentlog.record.recorder import Recorder, recorder
 
@@ -101,24 +101,19 @@ def _open_task(task_id: str) -> Operation | None:
     return None
 
 
-# Not of the thread: a text that is asked for on another thread, in this context, may log as well.
-_depth: ContextVar[int] = ContextVar("agentlog_log_depth", default=0)
-
-
 def guarded(work: Callable[[Recorder], None]) -> None:
     """Do the work of recording one log line: nothing it raises leaves, and it cannot call itself without end."""
     record = recorder()
-    depth = _depth.get()
-    if depth >= MAX_NESTED:
+    if nesting.depth >= MAX_NESTED:
         record.failed("nested_log", RecursionError())
         return
-    _depth.set(depth + 1)
+    nesting.depth += 1
     try:
         work(record)
     except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
         record.failed("log", error)
     finally:
-        _depth.set(depth)
+        nesting.depth -= 1
 
 
 def deliver(record: Recorder, line: Line, place: Place, details: dict[str, Any]) -> None:
