@@ -15,10 +15,10 @@ with agentlog.task("Review PR 42", input={"message": "…"}, agent="brain") as t
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from otel_agentlog._version import __version__
+from otel_agentlog.doors import load_when_used
 
 if TYPE_CHECKING:
     from otel_agentlog.errors import (
@@ -261,17 +261,4 @@ _HOMES = {
         "shutdown",
     ),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+load_when_used(__name__, _HOMES)

@@ -104,6 +104,17 @@ def amount(text: str) -> float:
     return found
 
 
+def interval_s(text: str) -> float:
+    """An option's time between two looks, in seconds."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0.1 <= found <= 3600:
+        raise argparse.ArgumentTypeError(f"expected seconds between 0.1 and 3600, found {text!r}")
+    return found
+
+
 class Reading:
     """Tells how many folders were read, if there are so many that it takes a while."""
 

@@ -13,6 +13,7 @@ from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import Alert, Feed, Observation, Rule, Watch, rules_from
 from otel_agentlog.settings import load, read_config_file
 from otel_agentlog.view import human
+from otel_agentlog.view.asking import interval_s, moment
 from otel_agentlog.view.cli_frame import Setting, print_json
 from otel_agentlog.view.notify import Notifier
 from otel_agentlog.view.screen import Piece, Screen
@@ -28,10 +29,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.add_argument("--watch", action="store_true", help="go on until Ctrl-C, and tell as it happens")
     parser.add_argument(
-        "--since", type=_moment, metavar="WHEN", help=f"look back this far: 2h, yesterday, an ISO date (default {DEFAULT_SINCE})"
+        "--since", type=moment, metavar="WHEN", help=f"look back this far: 2h, yesterday, an ISO date (default {DEFAULT_SINCE})"
     )
     parser.add_argument(
-        "--interval", type=_seconds, default=2.0, metavar="S", help="of --watch: seconds between looks (default 2)"
+        "--interval", type=interval_s, default=2.0, metavar="S", help="of --watch: seconds between looks (default 2)"
     )
     parser.add_argument(
         "--rule",
@@ -56,23 +57,6 @@ def run(options: argparse.Namespace, setting: Setting) -> int:
     if options.watch:
         return _watch(options, setting, rules)
     return _look_back(options, setting, rules)
-
-
-def _moment(text: str) -> float:
-    try:
-        return moment_s(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _seconds(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0.1 <= found <= 3600:
-        raise argparse.ArgumentTypeError(f"expected seconds between 0.1 and 3600, found {text!r}")
-    return found
 
 
 def _rules(options: argparse.Namespace) -> dict[str, Rule]:

@@ -7,6 +7,7 @@ import sys
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import resolve
+from otel_agentlog.view.asking import interval_s
 from otel_agentlog.view.cli_frame import Setting
 from otel_agentlog.view.cli_show import TASK_HELP
 
@@ -16,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", metavar="TASK", nargs="?", help=f"{TASK_HELP.partition(' (')[0]} (default: all tasks)")
     parser.add_argument("--text", action="store_true", help="plain text, printed again whenever there is news")
     parser.add_argument("--once", action="store_true", help="of --text: print it once")
-    parser.add_argument("--interval", type=_seconds, default=2.0, metavar="S", help="of --text: seconds between (default 2)")
+    parser.add_argument("--interval", type=interval_s, default=2.0, metavar="S", help="of --text: seconds between (default 2)")
 
 
 def run(options: argparse.Namespace, setting: Setting) -> int:
@@ -43,13 +44,3 @@ def run(options: argparse.Namespace, setting: Setting) -> int:
         ) from None
     run_monitor(setting.root, task, setting.screen().glyphs)
     return 0
-
-
-def _seconds(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0.1 <= found <= 3600:
-        raise argparse.ArgumentTypeError(f"expected seconds between 0.1 and 3600, found {text!r}")
-    return found

@@ -13,12 +13,12 @@ from otel_agentlog.query import resolve
 from otel_agentlog.settings import Settings, load, read_config_file
 from otel_agentlog.store import Shipment, TaskReader, mapping, number, unshipped
 from otel_agentlog.view import human
+from otel_agentlog.view.asking import moment
 from otel_agentlog.view.cli_frame import Setting, print_json
 from otel_agentlog.view.progress import Progress
 from otel_agentlog.view.screen import Piece, Screen
 from otel_agentlog.view.table import Column, lay_out
 from otel_agentlog.view.text import safe
-from otel_agentlog.view.when import moment_s
 
 if TYPE_CHECKING:
     from otel_agentlog.export import Direct
@@ -56,7 +56,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "tasks", metavar="TASK", nargs="*", help="only these tasks, also what sampling left out (default: whatever waits)"
     )
     parser.add_argument("--all", action="store_true", help="every task of which something waits; the same as naming none")
-    parser.add_argument("--since", type=_moment, metavar="WHEN", help="only tasks changed since then: 2h, yesterday, 2026-11-20")
+    parser.add_argument("--since", type=moment, metavar="WHEN", help="only tasks changed since then: 2h, yesterday, 2026-11-20")
     parser.add_argument("--endpoint", metavar="URL", help="the collector (default: as the SDK, OTEL_EXPORTER_OTLP_ENDPOINT)")
     parser.add_argument("--protocol", choices=("http/protobuf", "grpc"), help="how to speak to it (default: as the SDK)")
     parser.add_argument("--dry-run", action="store_true", help="send and change nothing, tell what would be sent")
@@ -76,13 +76,6 @@ def run(options: argparse.Namespace, setting: Setting) -> int:
     else:
         setting.screen().lines(_told(shipping, setting, setting.screen(), settings, dry_run=options.dry_run))
     return int(not options.dry_run and shipping.sum("pending") > 0)
-
-
-def _moment(text: str) -> float:
-    try:
-        return moment_s(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -19,7 +19,7 @@ from otel_agentlog.model import FORMAT_VERSION
 from otel_agentlog.query import report
 from otel_agentlog.store import AGENT_OUTPUT, CONTROL, WEBHOOK_FLOW, TaskReader
 from otel_agentlog.view.cli_frame import json_line
-from otel_agentlog.view.show_json import report_as_json
+from otel_agentlog.view.show_json import page_of_task
 
 WEB = Path(__file__).with_name("web")
 
@@ -45,11 +45,7 @@ def html_page(task: TaskReader, trace_url: str | None = None) -> Iterator[bytes]
 
 
 def _data(task: TaskReader, trace_url: str | None) -> dict[str, Any]:
-    found = report_as_json(report(task))
-    found["key"] = task.folder.name
-    trace_id = found.get("trace_id")
-    if trace_url is not None and isinstance(trace_id, str) and trace_id.isalnum():
-        found["trace_url"] = trace_url.replace("{trace_id}", trace_id)
+    found = page_of_task(report(task), trace_url)
     lines = {word: _first(task, name, found["problems"]) for word, name in _FILES.items()}
     return {
         "about": {"version": __version__, "format_version": FORMAT_VERSION, "root": "", "control": False, "trace_url": trace_url},

@@ -22,6 +22,15 @@ def report_as_json(report: TaskReport) -> dict[str, Any]:
     }
 
 
+def page_of_task(report: TaskReport, trace_url: str | None) -> dict[str, Any]:
+    """The same for the web page: with the key it asks by, and where its trace can be looked at (template with ``{trace_id}``)."""
+    found = {**report_as_json(report), "key": report.row.folder.name}
+    trace_id = found.get("trace_id")
+    if trace_url is not None and isinstance(trace_id, str) and trace_id.isalnum():
+        found["trace_url"] = trace_url.replace("{trace_id}", trace_id)
+    return found
+
+
 def _flat(roots: Sequence[Entry]) -> Iterator[dict[str, Any]]:
     """Every part after the one it belongs to, with its depth: easier to ask of than a tree, and of any depth."""
     waiting = [(0, root) for root in reversed(roots)]

@@ -18,7 +18,7 @@ from otel_agentlog.view.server.pages_of_lines import clipped
 from otel_agentlog.view.server.problems import Problem, documented
 from otel_agentlog.view.server.source import Source, etag_of, is_known, kept, not_modified
 from otel_agentlog.view.server.streams import Slots, follow, speak, sse_response
-from otel_agentlog.view.show_json import report_as_json
+from otel_agentlog.view.show_json import page_of_task
 
 _FILES = (METADATA, INPUT, WEBHOOK_FLOW, AGENT_OUTPUT, CONTROL, FINAL_RESULT)
 _POSITION = "Go on from here: the `id` of the event that came last."
@@ -72,14 +72,10 @@ def _add_report(router: APIRouter, source: Source) -> None:
 
 
 def _task_body(task: TaskReader, source: Source, lines: bool) -> dict[str, Any]:
-    body = report_as_json(report(task, with_lines=lines))
+    body = page_of_task(report(task, with_lines=lines), source.trace_url)
     tree = body["tree"]
     body["tree"] = tree[: source.limits.tree_parts]
     body["tree_left_out"] = len(tree) - len(body["tree"])
-    body["key"] = task.folder.name
-    trace_id = body.get("trace_id")
-    if source.trace_url is not None and isinstance(trace_id, str) and trace_id.isalnum():
-        body["trace_url"] = source.trace_url.replace("{trace_id}", trace_id)
     return body
 
 
