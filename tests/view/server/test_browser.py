@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,14 +11,14 @@ from typing import Any
 
 import orjson
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
+from tests.support.browser import browser as real_browser
 from tests.view.server.served import Served
 
 TIMEOUT_MS = 60_000
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
-MISSING = "no Chromium: the page is not tested. Install it: apt-get install chromium"
 
 PAYLOADS = [
     "<img src=x onerror=\"document.title='pwned'\">",
@@ -36,16 +34,8 @@ EVIL = " ".join(PAYLOADS)
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's Chromium; where there is none the tests say how to get it, and in CI they fail."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
-    with sync_playwright() as playwright:
-        # Chromium's own sandbox needs what containers do not give; it opens no page but ours.
-        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
+    with real_browser() as running:
+        yield running
 
 
 @contextmanager
