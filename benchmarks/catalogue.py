@@ -23,9 +23,9 @@ from typing import Any
 
 import orjson
 
-from otel_agentlog.model import timestamp
 from otel_agentlog.query import Filter, overview, search, statistics, timeline
-from otel_agentlog.store import discard_catalogue
+from otel_agentlog.store.index.database import discard_catalogue
+from otel_agentlog.vocabulary.lines import timestamp
 
 TASKS = 100_000
 REPEATS = 7

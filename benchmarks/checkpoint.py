@@ -23,8 +23,11 @@ from statistics import median
 from typing import Any
 
 import otel_agentlog as agentlog
-from otel_agentlog.run import add_context, cancel, effect_of, pause, resume
-from otel_agentlog.store import Requested, TaskReader, mapping, parse_timestamp
+from otel_agentlog.store.control import Requested
+from otel_agentlog.store.folder.layout import parse_timestamp
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.tools import add_context, cancel, effect_of, pause, resume
+from otel_agentlog.vocabulary.coerce import mapping
 
 CALLS = 50_000
 REPEATS = 7

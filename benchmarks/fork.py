@@ -20,7 +20,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import otel_agentlog as agentlog
-from otel_agentlog.store import TaskReader, validate
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.store.validation.validate import validate
 
 THREADS = 4
 RECORDS = 5

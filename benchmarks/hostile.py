@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import otel_agentlog as agentlog
-from otel_agentlog.store import validate
+from otel_agentlog.store.validation.validate import validate
 from tests.record.hostile_values import HOSTILE
 
 MOST_MS, MOST_MS_OF_20_MB = 5.0, 50.0

@@ -24,9 +24,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import otel_agentlog as agentlog
-from otel_agentlog.export import Conventions
-from otel_agentlog.store import TaskReader, recover, validate
-from otel_agentlog.store.values import whole
+from otel_agentlog.export.semconv.conventions import Conventions
+from otel_agentlog.store.folder.reader import TaskReader, whole
+from otel_agentlog.store.recovery.recover import recover
+from otel_agentlog.store.validation.validate import validate
 
 SMALLEST, LARGEST = 200, 1_000_000
 LONGEST_LIFE_S = 0.06

@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.delivered import receipts, received_ids, recorded_ids
-from tests.support.otlp_answers import Answer, Hang, HugeReply, Ok, PartialSuccess, Refuse, Reset, SlowLoris
-from tests.support.otlp_receiver import OtlpReceiver
+from tests.support.otlp.answers import Answer, Hang, HugeReply, Ok, PartialSuccess, Refuse, Reset, SlowLoris
+from tests.support.otlp.receiver import OtlpReceiver
 from tests.support.ports import LOOPBACK
 
 EXIT_S = 5.5

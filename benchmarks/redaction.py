@@ -19,12 +19,12 @@ from typing import Any
 
 import orjson
 
-from otel_agentlog.record.redaction import Redactor
-from otel_agentlog.record.redaction_stream import StreamGuard
-from otel_agentlog.record.values import Cleaner
+from otel_agentlog.record.redaction.redactor import Redactor
+from otel_agentlog.record.redaction.stream import StreamGuard
+from otel_agentlog.record.sanitize.cleaner import Cleaner
 from tests.record.hostile_values import HOSTILE
-from tests.record.near_misses import near_misses
-from tests.record.secret_corpus import KIND_COUNT, leaks, planted
+from tests.record.redaction.near_misses import near_misses
+from tests.record.redaction.secret_corpus import KIND_COUNT, leaks, planted
 
 LINE = {
     "timestamp": "2026-11-21T05:22:01.123456789Z",
@@ -86,7 +86,8 @@ def start_up() -> None:
     """Import and first use, each in a fresh process."""
     script = (
         "import time; t=time.process_time(); import re2; a=time.process_time()-t; t=time.process_time();"
-        "from otel_agentlog.record.redaction import Redactor; r=Redactor(); b=time.process_time()-t; t=time.process_time();"
+        "from otel_agentlog.record.redaction.redactor import Redactor; r=Redactor(); b=time.process_time()-t;"
+        "t=time.process_time();"
         "r.text('hello'); c=time.process_time()-t; t=time.process_time(); r.text('password=x1y2z3'); d=time.process_time()-t;"
         "t=time.process_time(); r.warm(); print(a, b, c, d, time.process_time()-t)"
     )

@@ -32,8 +32,10 @@ from pathlib import Path
 from typing import Any
 
 import otel_agentlog as agentlog
-from otel_agentlog.export import Conventions
-from otel_agentlog.store import TaskReader, recover, validate
+from otel_agentlog.export.semconv.conventions import Conventions
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.store.recovery.recover import recover
+from otel_agentlog.store.validation.validate import validate
 
 CALLS = (
     *("write", "openat", "rename", "renameat", "renameat2", "fsync", "fdatasync"),

@@ -17,248 +17,125 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_agentlog._version import __version__
-from otel_agentlog.doors import load_when_used
+from otel_agentlog._lazy import lazy_names
+from otel_agentlog._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from otel_agentlog.errors import (
-        AgentlogError,
-        ConfigurationError,
-        DatabaseError,
-        InstanceError,
-        IntegrationError,
-        LayoutError,
-        StateError,
-        TaskCancelled,
-        TaskError,
-        TaskNotFoundError,
-        TmuxError,
-        WorktreeError,
-    )
-    from otel_agentlog.guard import (
-        ErrorCategory,
-        ErrorDetails,
-        categorize,
-        error_details,
-        format_error_for_user,
-        handle_errors,
-        log_and_format_error,
-        log_performance,
-        register_category,
-        retrying,
-    )
-    from otel_agentlog.model import Component, Outcome, State
-    from otel_agentlog.record import (
-        AgentLogger,
-        AgentlogHandler,
-        AiCall,
-        Operation,
-        Step,
-        Task,
-        ToolRun,
-        Webhook,
-        add_ids,
-        ai_call,
-        bind,
-        checkpoint,
-        current_operation,
-        current_task,
-        environ,
-        error_id,
-        get_logger,
-        log_authentication,
-        log_database_operation,
-        log_event,
-        log_file_event,
-        log_github_call,
-        log_instance_lifecycle,
-        log_jira_call,
-        log_rate_limit,
-        log_resource_usage,
-        log_runner_event,
-        log_service_status,
-        log_task_assignment,
-        log_tmux_session,
-        log_web_request,
-        log_web_response,
-        log_webhook_processing,
-        log_websocket_event,
-        log_worktree_operation,
-        record_event,
-        seed_json,
-        step,
-        task,
-        tool,
-        webhook,
-    )
-    from otel_agentlog.run import ToolExecutionService, ToolResult, command, file_operation
-    from otel_agentlog.settings import Settings
-    from otel_agentlog.wiring import (
-        Alert,
-        Receipt,
-        active_alerts,
-        configure,
-        flush,
-        register_alert_callback,
-        set_alert_threshold,
-        shutdown,
-    )
+    from otel_agentlog.error_handling.categories import ErrorDetails as ErrorDetails
+    from otel_agentlog.error_handling.categories import categorize as categorize
+    from otel_agentlog.error_handling.categories import error_details as error_details
+    from otel_agentlog.error_handling.categories import register_category as register_category
+    from otel_agentlog.error_handling.category import ErrorCategory as ErrorCategory
+    from otel_agentlog.error_handling.handling import handle_errors as handle_errors
+    from otel_agentlog.error_handling.performance import log_performance as log_performance
+    from otel_agentlog.error_handling.retries import retrying as retrying
+    from otel_agentlog.error_handling.user_messages import format_error_for_user as format_error_for_user
+    from otel_agentlog.error_handling.user_messages import log_and_format_error as log_and_format_error
+    from otel_agentlog.errors import AgentlogError as AgentlogError
+    from otel_agentlog.errors import ConfigurationError as ConfigurationError
+    from otel_agentlog.errors import DatabaseError as DatabaseError
+    from otel_agentlog.errors import InstanceError as InstanceError
+    from otel_agentlog.errors import IntegrationError as IntegrationError
+    from otel_agentlog.errors import LayoutError as LayoutError
+    from otel_agentlog.errors import StateError as StateError
+    from otel_agentlog.errors import TaskCancelled as TaskCancelled
+    from otel_agentlog.errors import TaskError as TaskError
+    from otel_agentlog.errors import TaskNotFoundError as TaskNotFoundError
+    from otel_agentlog.errors import TmuxError as TmuxError
+    from otel_agentlog.errors import WorktreeError as WorktreeError
+    from otel_agentlog.events import log_authentication as log_authentication
+    from otel_agentlog.events import log_database_operation as log_database_operation
+    from otel_agentlog.events import log_event as log_event
+    from otel_agentlog.events import log_file_event as log_file_event
+    from otel_agentlog.events import log_github_call as log_github_call
+    from otel_agentlog.events import log_instance_lifecycle as log_instance_lifecycle
+    from otel_agentlog.events import log_jira_call as log_jira_call
+    from otel_agentlog.events import log_rate_limit as log_rate_limit
+    from otel_agentlog.events import log_resource_usage as log_resource_usage
+    from otel_agentlog.events import log_runner_event as log_runner_event
+    from otel_agentlog.events import log_service_status as log_service_status
+    from otel_agentlog.events import log_task_assignment as log_task_assignment
+    from otel_agentlog.events import log_tmux_session as log_tmux_session
+    from otel_agentlog.events import log_web_request as log_web_request
+    from otel_agentlog.events import log_web_response as log_web_response
+    from otel_agentlog.events import log_webhook_processing as log_webhook_processing
+    from otel_agentlog.events import log_websocket_event as log_websocket_event
+    from otel_agentlog.events import log_worktree_operation as log_worktree_operation
+    from otel_agentlog.record.api import ai_call as ai_call
+    from otel_agentlog.record.api import current_operation as current_operation
+    from otel_agentlog.record.api import current_task as current_task
+    from otel_agentlog.record.api import step as step
+    from otel_agentlog.record.api import task as task
+    from otel_agentlog.record.api import tool as tool
+    from otel_agentlog.record.api import webhook as webhook
+    from otel_agentlog.record.exceptions.error_id import error_id as error_id
+    from otel_agentlog.record.logs.logger import AgentLogger as AgentLogger
+    from otel_agentlog.record.logs.logger import get_logger as get_logger
+    from otel_agentlog.record.logs.stdlib_bridge import AgentlogHandler as AgentlogHandler
+    from otel_agentlog.record.logs.structlog_bridge import add_ids as add_ids
+    from otel_agentlog.record.logs.structlog_bridge import record_event as record_event
+    from otel_agentlog.record.logs.structlog_bridge import seed_json as seed_json
+    from otel_agentlog.record.operations.ai_call import AiCall as AiCall
+    from otel_agentlog.record.operations.checkpoints import checkpoint as checkpoint
+    from otel_agentlog.record.operations.context import bind as bind
+    from otel_agentlog.record.operations.operation import Operation as Operation
+    from otel_agentlog.record.operations.step import Step as Step
+    from otel_agentlog.record.operations.task import Task as Task
+    from otel_agentlog.record.operations.task import environ as environ
+    from otel_agentlog.record.operations.tool_run import ToolRun as ToolRun
+    from otel_agentlog.record.operations.webhook import Webhook as Webhook
+    from otel_agentlog.settings.fields import Settings as Settings
+    from otel_agentlog.tools import ToolExecutionService as ToolExecutionService
+    from otel_agentlog.tools import ToolResult as ToolResult
+    from otel_agentlog.tools import command as command
+    from otel_agentlog.tools import file_operation as file_operation
+    from otel_agentlog.vocabulary.states import Component as Component
+    from otel_agentlog.vocabulary.states import Outcome as Outcome
+    from otel_agentlog.vocabulary.states import State as State
+    from otel_agentlog.wiring import Alert as Alert
+    from otel_agentlog.wiring import Receipt as Receipt
+    from otel_agentlog.wiring import active_alerts as active_alerts
+    from otel_agentlog.wiring import configure as configure
+    from otel_agentlog.wiring import flush as flush
+    from otel_agentlog.wiring import register_alert_callback as register_alert_callback
+    from otel_agentlog.wiring import set_alert_threshold as set_alert_threshold
+    from otel_agentlog.wiring import shutdown as shutdown
 
-__all__ = [
-    "AgentLogger",
-    "AgentlogError",
-    "AgentlogHandler",
-    "AiCall",
-    "Alert",
-    "Component",
-    "ConfigurationError",
-    "DatabaseError",
-    "ErrorCategory",
-    "ErrorDetails",
-    "InstanceError",
-    "IntegrationError",
-    "LayoutError",
-    "Operation",
-    "Outcome",
-    "Receipt",
-    "Settings",
-    "State",
-    "StateError",
-    "Step",
-    "Task",
-    "TaskCancelled",
-    "TaskError",
-    "TaskNotFoundError",
-    "TmuxError",
-    "ToolExecutionService",
-    "ToolResult",
-    "ToolRun",
-    "Webhook",
-    "WorktreeError",
-    "__version__",
-    "active_alerts",
-    "add_ids",
-    "ai_call",
-    "bind",
-    "categorize",
-    "checkpoint",
-    "command",
-    "configure",
-    "current_operation",
-    "current_task",
-    "environ",
-    "error_details",
-    "error_id",
-    "file_operation",
-    "flush",
-    "format_error_for_user",
-    "get_logger",
-    "handle_errors",
-    "log_and_format_error",
-    "log_authentication",
-    "log_database_operation",
-    "log_event",
-    "log_file_event",
-    "log_github_call",
-    "log_instance_lifecycle",
-    "log_jira_call",
-    "log_performance",
-    "log_rate_limit",
-    "log_resource_usage",
-    "log_runner_event",
-    "log_service_status",
-    "log_task_assignment",
-    "log_tmux_session",
-    "log_web_request",
-    "log_web_response",
-    "log_webhook_processing",
-    "log_websocket_event",
-    "log_worktree_operation",
-    "record_event",
-    "register_alert_callback",
-    "register_category",
-    "retrying",
-    "seed_json",
-    "set_alert_threshold",
-    "shutdown",
-    "step",
-    "task",
-    "tool",
-    "webhook",
-]
-
-# A name's room is entered when the name is first used: who only reads (the command line, a web page) does not pay for the
-# OpenTelemetry SDK, which is most of the import time.
 _HOMES = {
+    "error_handling.categories": "ErrorDetails categorize error_details register_category",
+    "error_handling.category": "ErrorCategory",
+    "error_handling.handling": "handle_errors",
+    "error_handling.performance": "log_performance",
+    "error_handling.retries": "retrying",
+    "error_handling.user_messages": "format_error_for_user log_and_format_error",
     "errors": (
-        *("AgentlogError", "ConfigurationError", "DatabaseError", "InstanceError", "IntegrationError", "LayoutError"),
-        *("StateError", "TaskCancelled", "TaskError", "TaskNotFoundError", "TmuxError", "WorktreeError"),
+        "AgentlogError ConfigurationError DatabaseError InstanceError IntegrationError LayoutError StateError "
+        "TaskCancelled TaskError TaskNotFoundError TmuxError WorktreeError"
     ),
-    "guard": (
-        "ErrorCategory",
-        "ErrorDetails",
-        "categorize",
-        "error_details",
-        "format_error_for_user",
-        "handle_errors",
-        "log_and_format_error",
-        "log_performance",
-        "register_category",
-        "retrying",
+    "events": (
+        "log_authentication log_database_operation log_event log_file_event log_github_call "
+        "log_instance_lifecycle log_jira_call log_rate_limit log_resource_usage log_runner_event "
+        "log_service_status log_task_assignment log_tmux_session log_web_request log_web_response "
+        "log_webhook_processing log_websocket_event log_worktree_operation"
     ),
-    "model": ("Component", "Outcome", "State"),
-    "record": (
-        *("AgentLogger", "AgentlogHandler", "AiCall", "Operation", "Step", "Task", "ToolRun", "Webhook"),
-        *(
-            "add_ids",
-            "ai_call",
-            "bind",
-            "checkpoint",
-            "current_operation",
-            "current_task",
-            "environ",
-            "error_id",
-            "get_logger",
-            "record_event",
-            "seed_json",
-        ),
-        *(
-            "log_authentication",
-            "log_database_operation",
-            "log_event",
-            "log_file_event",
-            "log_github_call",
-            "log_instance_lifecycle",
-        ),
-        *(
-            "log_jira_call",
-            "log_rate_limit",
-            "log_resource_usage",
-            "log_runner_event",
-            "log_service_status",
-            "log_task_assignment",
-        ),
-        *(
-            "log_tmux_session",
-            "log_web_request",
-            "log_web_response",
-            "log_webhook_processing",
-            "log_websocket_event",
-            "log_worktree_operation",
-        ),
-        *("step", "task", "tool", "webhook"),
-    ),
-    "run": ("ToolExecutionService", "ToolResult", "command", "file_operation"),
-    "settings": ("Settings",),
-    "wiring": (
-        "Alert",
-        "Receipt",
-        "active_alerts",
-        "configure",
-        "flush",
-        "register_alert_callback",
-        "set_alert_threshold",
-        "shutdown",
-    ),
+    "record.api": "ai_call current_operation current_task step task tool webhook",
+    "record.exceptions.error_id": "error_id",
+    "record.logs.logger": "AgentLogger get_logger",
+    "record.logs.stdlib_bridge": "AgentlogHandler",
+    "record.logs.structlog_bridge": "add_ids record_event seed_json",
+    "record.operations.ai_call": "AiCall",
+    "record.operations.checkpoints": "checkpoint",
+    "record.operations.context": "bind",
+    "record.operations.operation": "Operation",
+    "record.operations.step": "Step",
+    "record.operations.task": "Task environ",
+    "record.operations.tool_run": "ToolRun",
+    "record.operations.webhook": "Webhook",
+    "settings.fields": "Settings",
+    "tools": "ToolExecutionService ToolResult command file_operation",
+    "vocabulary.states": "Component Outcome State",
+    "wiring": "Alert Receipt active_alerts configure flush register_alert_callback set_alert_threshold shutdown",
 }
-load_when_used(__name__, _HOMES)
+__all__, __getattr__ = lazy_names(__name__, _HOMES)
+__all__.append("__version__")
+__all__.sort()

@@ -2,7 +2,7 @@
 
 import sys
 
-from otel_agentlog.view.cli import main
+from otel_agentlog.view.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, overload
 
-from otel_agentlog.model import Outcome
+from otel_agentlog.vocabulary.states import Outcome
 
 
 class AgentlogError(Exception):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from otel_agentlog.settings import Settings
+from otel_agentlog.settings.fields import Settings
 from tests.support.documents import blocks
 
 ROOT = Path(__file__).resolve().parents[1]

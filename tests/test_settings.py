@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.settings import load, read_config_file
+from otel_agentlog.settings.fields import load, read_config_file
 
 
 def test_code_beats_file_beats_environment() -> None:

@@ -11,21 +11,261 @@ only; chunk times only for streams.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
+from opentelemetry import metrics
 from opentelemetry.context import Context
-from opentelemetry.metrics import Counter, Histogram, Meter
+from opentelemetry.metrics import Counter, Histogram, Meter, UpDownCounter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.util.types import AttributeValue
 
-from otel_agentlog.export import semconv_names as names
-from otel_agentlog.export.metrics_labels import Labels, LabelSet, extended
-from otel_agentlog.export.metrics_table import Instruments
-from otel_agentlog.export.semconv import Profile
-from otel_agentlog.export.semconv_fields import integer, mapping_in, number, provider_name, text
-from otel_agentlog.export.semconv_operations import is_inference
-from otel_agentlog.export.semconv_outcome import error_type
-from otel_agentlog.export.semconv_spans import operation_name, server_port, tool_name, workflow_name
-from otel_agentlog.model import Line, Outcome
+from otel_agentlog.export.pipeline.workers import Hand
+from otel_agentlog.export.semconv import names
+from otel_agentlog.export.semconv.conventions import Profile
+from otel_agentlog.export.semconv.fields import integer, mapping_in, number, provider_name, text
+from otel_agentlog.export.semconv.operations import is_inference
+from otel_agentlog.export.semconv.spans import error_type, operation_name, server_port, tool_name, workflow_name
+from otel_agentlog.export.transport import senders as otlp
+from otel_agentlog.settings.fields import Settings
+from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.states import Outcome
+
+# -- The `MeterProvider` that our metrics go to: joined where somebody has set one, else made here.
+# Hides that OpenTelemetry lets it be set once: where a second `configure` sends elsewhere, our metrics go through a provider of
+# their own, and the global one, which others may use by now, stays what it is.
+
+
+@dataclass(frozen=True)
+class _Way:
+    """Where metrics go, and in whose name."""
+
+    exporter: str
+    protocol: str
+    endpoint: str | None
+    service_name: str
+
+
+_made_global: MeterProvider | None = None
+_current: tuple[_Way, MeterProvider] | None = None
+"""The last one that was made here."""
+
+
+def meter_provider(settings: Settings, resource: Resource) -> MeterProvider | None:
+    """The provider for these settings; ``None`` if no metrics are wanted and nobody else wants any."""
+    found = metrics.get_meter_provider()
+    if isinstance(found, MeterProvider) and found is not _made_global:
+        return found
+    if settings.exporter("metrics") == "none":
+        return None
+    return _own(settings, resource)
+
+
+def _own(settings: Settings, resource: Resource) -> MeterProvider:
+    global _made_global, _current
+    way = _Way(
+        settings.exporter("metrics"),
+        settings.protocol_of("metrics"),
+        settings.metrics_endpoint or settings.endpoint,
+        settings.service_name,
+    )
+    before = _current
+    if before is not None and before[0] == way:
+        return before[1]
+    reader = PeriodicExportingMetricReader(otlp.make_metric_exporter(settings))
+    made = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+    _current = way, made
+    if _made_global is None:
+        metrics.set_meter_provider(made)
+        _made_global = made
+    elif before is not None and before[1] is not _made_global:
+        # Nobody else has it. Its last export may take its time.
+        Hand("agentlog-metrics").do(lambda: _let_go(before[1]))
+    return made
+
+
+def _let_go(provider: MeterProvider) -> None:
+    try:
+        provider.shutdown()
+    except Exception:  # noqa: BLE001, S110 - the SDK raises whatever a reader does; what was counted was flushed before
+        pass
+
+
+def any_made() -> bool:
+    """Whether there is a provider here to be flushed."""
+    return _current is not None
+
+
+def flush(timeout_s: float) -> None:
+    """Export what was counted. Raises whatever the SDK does where that was not possible in time."""
+    ours = {id(each): each for each in (_made_global, _current and _current[1]) if each is not None}
+    for provider in ours.values():
+        provider.force_flush(int(timeout_s * 1000))
+
+
+# -- Which labels a metric may have, and how many values of each.
+# Hides the guard against a series per task: labels are made here and nowhere else, only from the low-cardinality keys of
+# `ALLOWED`, never from ids. Names that users choose (tools, models, agents) are open sets, so each label keeps the first
+# `MAX_VALUES` values it sees and calls all later ones ``_OTHER``; a value longer than `MAX_CHARACTERS` is ``_OTHER`` at once.
+# One dict is made per combination and used again, so that a measurement costs a look-up. Threads may race: the worst case is a
+# label with a few values more than its limit.
+
+MAX_VALUES = 100
+"""Distinct values of one label."""
+MAX_CHARACTERS = 128
+"""Longest value of a label."""
+MAX_COMBINATIONS = 4_096
+"""Label sets that are kept ready; more are made each time."""
+
+ALLOWED = frozenset(
+    {names.OPERATION, names.PROVIDER, names.REQUEST_MODEL, names.RESPONSE_MODEL, names.SERVER_ADDRESS, names.SERVER_PORT}
+    | {names.ERROR_TYPE, names.TOKEN_MODALITY, names.LEGACY_TOKEN_TYPE}
+    | {names.AGENT_NAME, names.WORKFLOW_NAME, names.TOOL_NAME, names.TOOL_TYPE}
+    | {names.OUTCOME, names.COMPONENT, names.ERROR_CATEGORY, names.SIGNAL, names.REASON}
+)
+"""Every label of every metric."""
+
+Label = tuple[str, Any]
+LabelSet = dict[str, AttributeValue]
+
+
+class Labels:
+    """Makes label sets. One per process, so that all metrics agree on what is ``_OTHER``."""
+
+    def __init__(self, max_values: int = MAX_VALUES) -> None:
+        self._max_values = max_values
+        self._seen: dict[str, set[str | int]] = {name: set() for name in ALLOWED}
+        self._sets: dict[tuple[Label, ...], LabelSet] = {}
+
+    def of(self, *labels: Label) -> LabelSet:
+        """The label set of these pairs, without those that have no value.
+
+        Raises:
+            KeyError: a label that is not allowed.
+        """
+        guarded = tuple((name, self._value(name, value)) for name, value in labels if value is not None and value != "")
+        known = self._sets.get(guarded)
+        if known is not None:
+            return known
+        made: LabelSet = dict(guarded)
+        if len(self._sets) < MAX_COMBINATIONS:
+            self._sets[guarded] = made
+        return made
+
+    def _value(self, name: str, value: Any) -> str | int:
+        seen = self._seen[name]
+        plain: str | int = value if type(value) in (str, int) else str(value)
+        if plain in seen:
+            return plain
+        if len(seen) >= self._max_values or (isinstance(plain, str) and len(plain) > MAX_CHARACTERS):
+            # An int label (a port) has no `_OTHER`; 0 is the port nobody listens on.
+            return names.OTHER if isinstance(plain, str) else 0
+        seen.add(plain)
+        return plain
+
+
+def extended(labels: LabelSet, more: Iterable[Label]) -> LabelSet:
+    """A copy of a label set with further labels of closed sets, such as a token type."""
+    return {**labels, **dict(more)}
+
+
+# -- Every metric: instrument, unit, description, bucket boundaries, and the profiles in which it exists.
+
+_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_AGENT_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6)
+_WORKFLOW_SECONDS = (1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
+_TASK_SECONDS = (0.1, 0.5, *_WORKFLOW_SECONDS)
+_TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
+_CALLS = (1, 2, 4, 8, 16, 32, 64, 128)
+
+Kind = Literal["histogram", "counter", "updowncounter"]
+
+LATEST: frozenset[Profile] = frozenset({"latest", "both"})
+LEGACY: frozenset[Profile] = frozenset({"legacy", "both"})
+ALWAYS: frozenset[Profile] = LATEST | LEGACY
+
+
+class Metric(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    kind: Kind
+    unit: str
+    description: str
+    boundaries: tuple[float, ...] | None = None
+    profiles: frozenset[Profile] = ALWAYS
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric(names.M_INFERENCE_DURATION, "histogram", "s", "Duration of an inference, with all its attempts.", _SECONDS, LATEST),
+    Metric(names.M_INFERENCE_FIRST_CHUNK, "histogram", "s", "Time to the first chunk of a streamed answer.", _SECONDS, LATEST),
+    Metric(names.M_INFERENCE_NEXT_CHUNK, "histogram", "s", "Time per chunk after the first.", _SECONDS, LATEST),
+    Metric(names.M_USAGE_INPUT, "counter", "{token}", "Input tokens, cached ones included.", None, LATEST),
+    Metric(names.M_USAGE_OUTPUT, "counter", "{token}", "Output tokens, reasoning included.", None, LATEST),
+    Metric(names.M_USAGE_CACHE_READ, "counter", "{token}", "Input tokens read from the provider's cache.", None, LATEST),
+    Metric(names.M_USAGE_CACHE_WRITE, "counter", "{token}", "Input tokens written to the provider's cache.", None, LATEST),
+    Metric(names.M_USAGE_REASONING, "counter", "{token}", "Output tokens used for reasoning.", None, LATEST),
+    Metric(names.M_INPUT_TOKENS, "histogram", "{token}", "Input tokens per inference.", _TOKENS, LATEST),
+    Metric(names.M_OUTPUT_TOKENS, "histogram", "{token}", "Output tokens per inference.", _TOKENS, LATEST),
+    Metric(names.M_OPERATION_DURATION, "histogram", "s", "Duration of a GenAI operation.", _SECONDS),
+    Metric(names.M_LEGACY_TOKEN_USAGE, "histogram", "{token}", "Tokens per operation, by type.", _TOKENS, LEGACY),
+    Metric(names.M_LEGACY_FIRST_CHUNK, "histogram", "s", "Time to the first chunk of a streamed answer.", _SECONDS, LEGACY),
+    Metric(names.M_LEGACY_NEXT_CHUNK, "histogram", "s", "Time per chunk after the first.", _SECONDS, LEGACY),
+    Metric(names.M_INVOKE_AGENT_DURATION, "histogram", "s", "Duration of an agent's run.", _AGENT_SECONDS),
+    Metric(names.M_INVOKE_AGENT_INFERENCE_CALLS, "histogram", "{inference_call}", "Inferences per agent's run.", _CALLS),
+    Metric(names.M_INVOKE_AGENT_TOOL_CALLS, "histogram", "{tool_call}", "Tool runs per agent's run.", _CALLS),
+    Metric(names.M_INVOKE_WORKFLOW_DURATION, "histogram", "s", "Duration of a workflow.", _WORKFLOW_SECONDS),
+    Metric(names.M_EXECUTE_TOOL_DURATION, "histogram", "s", "Duration of a tool run.", _SECONDS),
+    Metric(names.M_TASK_DURATION, "histogram", "s", "Duration of a task, by outcome.", _TASK_SECONDS),
+    Metric(names.M_TASKS_ACTIVE, "updowncounter", "{task}", "Tasks that this process has begun and not ended."),
+    Metric(names.M_TASKS, "counter", "{task}", "Tasks that ended, by outcome."),
+    Metric(names.M_COST, "counter", "{USD}", "Known cost of AI calls in US dollars."),
+    Metric(names.M_COST_UNKNOWN, "counter", "{call}", "AI calls that used tokens whose price is unknown."),
+    Metric(names.M_ERRORS, "counter", "{error}", "Errors, each counted where it was first seen."),
+    Metric(names.M_RETRIES, "counter", "{attempt}", "Attempts that failed and were followed by another."),
+    Metric(names.M_ITEMS_RECORDED, "counter", "{item}", "Spans and log records that were recorded to be sent."),
+    Metric(names.M_ITEMS_DELIVERED, "counter", "{item}", "Spans and log records that a receiver acknowledged."),
+    Metric(names.M_ITEMS_DROPPED, "counter", "{item}", "Spans and log records that will not be sent, by reason."),
+)
+
+
+class Instruments:
+    """The instruments of one profile; a metric that the profile does not have takes no measurements."""
+
+    def __init__(self, meter: Meter, profile: Profile) -> None:
+        self._histograms: dict[str, Histogram] = {}
+        self._counters: dict[str, Counter] = {}
+        self._gauges: dict[str, UpDownCounter] = {}
+        for metric in METRICS:
+            if profile in metric.profiles:
+                self._create(meter, metric)
+
+    def _create(self, meter: Meter, metric: Metric) -> None:
+        name, unit, description = metric.name, metric.unit, metric.description
+        if metric.kind == "histogram":
+            self._histograms[name] = meter.create_histogram(
+                name, unit, description, explicit_bucket_boundaries_advisory=metric.boundaries
+            )
+        elif metric.kind == "counter":
+            self._counters[name] = meter.create_counter(name, unit, description)
+        else:
+            self._gauges[name] = meter.create_up_down_counter(name, unit, description)
+
+    def histograms(self, *wanted: str) -> tuple[Histogram, ...]:
+        """Those of the named histograms that the profile has."""
+        return tuple(self._histograms[name] for name in wanted if name in self._histograms)
+
+    def counters(self, *wanted: str) -> tuple[Counter, ...]:
+        """Those of the named counters that the profile has."""
+        return tuple(self._counters[name] for name in wanted if name in self._counters)
+
+    def up_down_counter(self, name: str) -> UpDownCounter:
+        """A counter that also goes down."""
+        return self._gauges[name]
+
 
 Delivery = Literal["recorded", "delivered", "dropped"]
 """What became of items; see `Metrics.on_delivery`."""

@@ -14,8 +14,7 @@ from typing import Any
 
 import orjson
 
-from otel_agentlog.export.lane import BATCH_BYTES
-from otel_agentlog.export.parcels import Item
+from otel_agentlog.export.pipeline.signal_queue import BATCH_BYTES, Item
 from otel_agentlog.export.shipping import Unsent, item_of
 
 BATCH_ITEMS = 512

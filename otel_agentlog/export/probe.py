@@ -15,10 +15,10 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, set_span_in_context
 
 from otel_agentlog._version import __version__
-from otel_agentlog.export.direct import Direct
-from otel_agentlog.export.outcome import Verdict
-from otel_agentlog.export.parcels import Item
-from otel_agentlog.settings import Settings
+from otel_agentlog.export.pipeline.direct import Direct
+from otel_agentlog.export.pipeline.signal_queue import Item
+from otel_agentlog.export.transport.response import Verdict
+from otel_agentlog.settings.fields import Settings
 
 NAME = "agentlog doctor"
 """Name of the test span."""

@@ -20,20 +20,20 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import ProxyTracerProvider
 
 from otel_agentlog._version import __version__
-from otel_agentlog.export import meters, otlp
-from otel_agentlog.export.adopt import Adopt, AdoptSpans
-from otel_agentlog.export.catchup import Backlog, CatchUp, Nothing
-from otel_agentlog.export.cleaning import Clean
-from otel_agentlog.export.courier import Courier
-from otel_agentlog.export.lane import Limits
+from otel_agentlog.export import metrics as meters
+from otel_agentlog.export.foreign import Adopt, AdoptSpans
 from otel_agentlog.export.metrics import Delivery, Metrics
-from otel_agentlog.export.otlp import Sender
-from otel_agentlog.export.parcels import Receipts, Ticket
-from otel_agentlog.export.semconv import ContentPolicy, Conventions, Profile
-from otel_agentlog.export.semconv_names import SCHEMA_URL
+from otel_agentlog.export.pipeline.backlog import Backlog, CatchUp, Nothing
+from otel_agentlog.export.pipeline.signal_queue import Limits, Receipts, Ticket
+from otel_agentlog.export.pipeline.worker import Courier
+from otel_agentlog.export.records import Clean
+from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions, Profile
+from otel_agentlog.export.semconv.names import SCHEMA_URL
 from otel_agentlog.export.sink import Books, CollectLogs, CollectSpans, ExportSink, Way
-from otel_agentlog.model import FORMAT_VERSION, LOG, SPAN, Line, items_of
-from otel_agentlog.settings import SIGNALS, Settings
+from otel_agentlog.export.transport import senders as otlp
+from otel_agentlog.export.transport.senders import Sender
+from otel_agentlog.settings.fields import SIGNALS, Settings
+from otel_agentlog.vocabulary.lines import FORMAT_VERSION, LOG, SPAN, Line, items_of
 
 SCOPE = "otel_agentlog"
 """Name of the instrumentation scope of everything recorded here."""

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from otel_agentlog.export.isolate import Parts
-from otel_agentlog.export.lane import BATCH_BYTES, Limits
-from otel_agentlog.export.outcome import Verdict
-from otel_agentlog.export.parcels import Item, Notes, Ticket, size_of
-from otel_agentlog.export.rebuilt import readable_log, readable_span
-from otel_agentlog.model import SPAN
+from otel_agentlog.export.pipeline.bisect import Parts
+from otel_agentlog.export.pipeline.signal_queue import BATCH_BYTES, Item, Limits, Notes, Ticket, size_of
+from otel_agentlog.export.rebuild import readable_log, readable_span
+from otel_agentlog.export.transport.response import Verdict
+from otel_agentlog.vocabulary.lines import SPAN
 
 Deliver = Callable[[str, Sequence[Item]], Parts[Item]]
 """Sends items of a signal; every item is in one part of the result, or in none if the sending came to an end."""

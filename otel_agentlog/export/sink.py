@@ -16,13 +16,21 @@ from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, format_span_id
 
-from otel_agentlog.export.cleaning import Clean, cleaned_log, cleaned_span
-from otel_agentlog.export.courier import Courier
 from otel_agentlog.export.metrics import Metrics
-from otel_agentlog.export.parcels import Item, Ticket, size_of
-from otel_agentlog.export.records import LogFields, details_event_fields, exception_fields, log_fields
-from otel_agentlog.export.semconv import Conventions
-from otel_agentlog.model import DETAILS, EXCEPTION, LOG, SPAN, Envelope, Line, items_of
+from otel_agentlog.export.pipeline.signal_queue import Item, Ticket, size_of
+from otel_agentlog.export.pipeline.worker import Courier
+from otel_agentlog.export.records import (
+    Clean,
+    LogFields,
+    cleaned_log,
+    cleaned_span,
+    details_event_fields,
+    exception_fields,
+    log_fields,
+)
+from otel_agentlog.export.semconv.conventions import Conventions
+from otel_agentlog.vocabulary.envelope import Envelope
+from otel_agentlog.vocabulary.lines import DETAILS, EXCEPTION, LOG, SPAN, Line, items_of
 
 OWN_SCOPE = "otel_agentlog"
 """Instrumentation scope of everything recorded here; it was cleaned before it came here."""

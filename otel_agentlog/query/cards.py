@@ -12,20 +12,11 @@ from typing import Any
 import orjson
 
 from otel_agentlog.query.rows import ENDS, TaskRow, row_of, standing
-from otel_agentlog.store import (
-    COST_UNITS_PER_USD,
-    Card,
-    Gist,
-    TaskReader,
-    amount,
-    bounded_time,
-    gather,
-    gist_of,
-    list_tasks,
-    replay,
-    storable,
-    text,
-)
+from otel_agentlog.store.folder.reader import TaskReader, list_tasks
+from otel_agentlog.store.folder.totals import replay
+from otel_agentlog.store.index.extract import Gist, gist_of
+from otel_agentlog.store.index.row import COST_UNITS_PER_USD, Card, amount, bounded_time, gather, storable
+from otel_agentlog.vocabulary.coerce import text
 
 MAX_TEXT = 20_000
 """Characters of the input and of the result that are looked at for words."""

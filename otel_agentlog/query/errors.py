@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from otel_agentlog.model import Line
-from otel_agentlog.query.report import time_of
-from otel_agentlog.store import AGENT_OUTPUT, list_tasks, log_files, mapping, mentions, newest_change_ns, read_lines, text
+from otel_agentlog.query.task_report import time_of
+from otel_agentlog.store.app_log import log_files, mentions, newest_change_ns
+from otel_agentlog.store.folder.layout import AGENT_OUTPUT
+from otel_agentlog.store.folder.reader import list_tasks, read_lines
+from otel_agentlog.vocabulary.coerce import mapping, text
+from otel_agentlog.vocabulary.lines import Line
 
 TRAIL_ACTIONS = frozenset(
     {"error_caught", "recovery_attempted", "recovery_succeeded", "recovery_failed", "fallback_used", "error_reraised"}

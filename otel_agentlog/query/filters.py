@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from otel_agentlog.query.rows import UNSUCCESSFUL
-from otel_agentlog.store import COST_UNITS_PER_USD, Card, Conditions, storable, words_of
+from otel_agentlog.store.index.row import COST_UNITS_PER_USD, Card, storable, words_of
+from otel_agentlog.store.index.where import Conditions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,101 @@ from __future__ import annotations
 
 import heapq
 import queue
+import re
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
-from otel_agentlog.model import Line
-from otel_agentlog.query.presence import is_abandoned
-from otel_agentlog.store import AGENT_OUTPUT, WEBHOOK_FLOW, TaskReader, follow, text
+import orjson
+
+from otel_agentlog.query.rows import is_abandoned
+from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, INPUT, WEBHOOK_FLOW, parse_timestamp
+from otel_agentlog.store.folder.reader import TaskReader, follow
+from otel_agentlog.store.index.row import storable, words_of
+from otel_agentlog.vocabulary.coerce import mapping, text
+from otel_agentlog.vocabulary.lines import Line
+
+# -- Hides how the lines are found in which words stand that a task was found by.
+
+AROUND = 60
+"""Characters shown before the word that was found."""
+MAX_TEXT = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A place in a task where a word stands."""
+
+    file: str
+    timestamp: str | None
+    time_ns: int | None
+    type: str
+    """The line's type; ``input`` or ``result``."""
+    level: str | None
+    text: str
+    """What stands around it, as it stands in the folder."""
+
+
+def matches(folder: Path, wanted: str, *, limit: int) -> list[Match]:
+    """Return the first places in a task where any of the words stands; first those where most of them do."""
+    asked = sorted(set(words_of(storable(wanted))))
+    if not asked or limit < 1:
+        return []
+    found = [(-count, order, match) for order, (count, match) in enumerate(_places(TaskReader(folder), asked))]
+    best = sorted(sorted(found, key=lambda entry: entry[:2])[:limit], key=lambda entry: entry[1])
+    return [match for _, _, match in best]
+
+
+def _places(task: TaskReader, asked: list[str]) -> Iterator[tuple[int, Match]]:
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(word)}" for word in asked), re.IGNORECASE)
+    for name, document, key in ((INPUT, task.input() or {}, "input"), (FINAL_RESULT, task.final_result() or {}, "result")):
+        yield from _place(pattern, name, document, key, _as_text(document.get(key)))
+    for line in task.events():
+        if line.get("phase") != "end" or line.get("exception"):
+            for said in _said(line):
+                yield from _place(pattern, AGENT_OUTPUT, line, text(line, "type") or "", said)
+
+
+def _place(pattern: re.Pattern[str], file: str, line: Line, kind: str, said: str) -> Iterator[tuple[int, Match]]:
+    found = {match.group().casefold() for match in pattern.finditer(said)}
+    first = pattern.search(said)
+    if first is None:
+        return
+    start = max(0, first.start() - AROUND)
+    cut = ("…" if start else "") + said[start : start + MAX_TEXT] + ("…" if len(said) > start + MAX_TEXT else "")
+    yield len(found), Match(file, text(line, "timestamp"), _time(line), kind, text(line, "level"), cut)
+
+
+def _said(line: Line) -> Iterator[str]:
+    exception = mapping(line, "exception")
+    if exception:
+        yield " ".join(found for key in ("type", "message", "error_id") if (found := text(exception, key)))
+    for key in ("message", "content"):
+        value = line.get(key)
+        if isinstance(value, dict):
+            value = mapping(value, "$artifact").get("preview")
+        if isinstance(value, str):
+            yield value
+
+
+def _as_text(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:
+        return str(value)
+
+
+def _time(line: Line) -> int | None:
+    try:
+        return parse_timestamp(text(line, "timestamp") or "")
+    except ValueError:
+        return None
+
 
 POLL_SECONDS = 0.2
 """How often, in seconds, a followed task is looked at."""

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from otel_agentlog.errors import TaskNotFoundError
-from otel_agentlog.store import TaskReader, find_task, list_tasks, text
+from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks
+from otel_agentlog.vocabulary.coerce import text
 
 LAST = "last"
 """Stands for the newest task that is not a part of another one."""

@@ -10,7 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 from opentelemetry import context as otel_context
@@ -18,11 +18,14 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, Tracer
 
-from otel_agentlog.model import Envelope, Line, Processor, Sink, TaskRef, count_items, timestamp
-from otel_agentlog.record.content import Guard
-from otel_agentlog.record.control import Source
-from otel_agentlog.record.measuring import Measuring
-from otel_agentlog.tagged import untagged
+from otel_agentlog.record.operations.content import Guard
+from otel_agentlog.record.resources import Measuring
+from otel_agentlog.vocabulary.envelope import Envelope, Processor, Sink, TaskRef
+from otel_agentlog.vocabulary.json_tags import untagged
+from otel_agentlog.vocabulary.lines import Line, count_items, timestamp
+
+if TYPE_CHECKING:
+    from otel_agentlog.record.operations.control import Source
 
 WARNING_INTERVAL_S = 60.0
 """Shortest time between two reports of lost records, in seconds."""

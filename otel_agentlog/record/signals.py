@@ -17,7 +17,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from otel_agentlog.record.exits import interrupt_open, on_begin, tell_open_tasks
+from otel_agentlog.record.operations.open_operations import interrupt_open, on_begin, tell_open_tasks
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """The signals that end a process and give it time to say so; SIGINT raises `KeyboardInterrupt`, which needs no handler."""

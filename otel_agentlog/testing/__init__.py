@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from otel_agentlog.model import Envelope, Line
-from otel_agentlog.record import Recorder, use
+from otel_agentlog.record.recorder import Recorder, use
+from otel_agentlog.vocabulary.envelope import Envelope
+from otel_agentlog.vocabulary.lines import Line
 
 __all__ = ["FixedClock", "MemorySink", "recording"]
 

@@ -9,23 +9,15 @@ from typing import Any
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import Alert
-from otel_agentlog.record import (
-    Recorder,
-    at_exit_of_children,
-    configure_logs,
-    install_stdlib,
-    interrupt_open,
-    join_signals,
-    leave_signals,
-    propagate,
-    uninstall_stdlib,
-    unpropagate,
-    use,
-)
-from otel_agentlog.settings import Settings, load, read_config_file
+from otel_agentlog.record.logs.levels import configure_logs
+from otel_agentlog.record.logs.logger import install_stdlib, uninstall_stdlib
+from otel_agentlog.record.operations.open_operations import at_exit_of_children, interrupt_open
+from otel_agentlog.record.recorder import Recorder, use
+from otel_agentlog.record.signals import join_signals, leave_signals
+from otel_agentlog.record.threads import propagate, unpropagate
+from otel_agentlog.settings.fields import Settings, load, read_config_file
 from otel_agentlog.wiring.alerting import active_alerts, register_alert_callback, set_alert_threshold
-from otel_agentlog.wiring.receipt import Receipt
-from otel_agentlog.wiring.setup import Wired
+from otel_agentlog.wiring.setup import Receipt, Wired
 
 __all__ = [
     "Alert",

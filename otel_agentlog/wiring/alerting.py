@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.model import Envelope, Line
 from otel_agentlog.query import RULES, Alert, Rule, Watch, changed, observations, says_something
-from otel_agentlog.record import recorder
+from otel_agentlog.record.recorder import recorder
+from otel_agentlog.vocabulary.envelope import Envelope
+from otel_agentlog.vocabulary.lines import Line
 
 INTERVAL_S = 1.0
 """Seconds between two looks."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
-from otel_agentlog.export import Deliver, Shipped, ship
-from otel_agentlog.record import recorder
-from otel_agentlog.settings import Settings
-from otel_agentlog.store import Deliveries, OwnShipment, Presence, Shipment, unshipped
+from otel_agentlog.export.shipping import Deliver, Shipped, ship
+from otel_agentlog.record.recorder import recorder
+from otel_agentlog.settings.fields import Settings
+from otel_agentlog.store.delivery.own_unsent import OwnShipment
+from otel_agentlog.store.delivery.pending import unshipped
+from otel_agentlog.store.delivery.process_lock import Presence
+from otel_agentlog.store.delivery.tracker import Deliveries
+from otel_agentlog.store.delivery.unsent import Shipment
 
 MAX_CAUGHT_UP = 2_000
 """How many tasks that other processes left behind are sent with one look, those changed last first."""

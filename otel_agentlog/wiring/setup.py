@@ -3,41 +3,120 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from otel_agentlog.export import Telemetry
-from otel_agentlog.guard import classify
-from otel_agentlog.model import Line, Sink
+from otel_agentlog.error_handling.categories import classify
+from otel_agentlog.export.providers import Telemetry
 from otel_agentlog.query import Alert, rules_from
-from otel_agentlog.record import Cleaner, Measuring, PriceTable, Recorder, StreamGuard, adopt, console_sink
-from otel_agentlog.settings import Settings
-from otel_agentlog.store import (
-    BackgroundRecovery,
-    ControlFile,
-    Deliveries,
-    FolderSink,
-    Presence,
-    PruneReport,
-    Recovered,
-    RotatingLog,
-    Upkeep,
-    ask,
-    choose_directory,
-    find_task,
-    limits_of,
-)
+from otel_agentlog.record.foreign_spans import adopt
+from otel_agentlog.record.logs.console import console_sink
+from otel_agentlog.record.providers.pricing import PriceTable
+from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.record.redaction.redactor import Redactor
+from otel_agentlog.record.redaction.stream import StreamGuard
+from otel_agentlog.record.resources import Measuring
+from otel_agentlog.record.sanitize.cleaner import Cleaner
+from otel_agentlog.settings.fields import Settings
+from otel_agentlog.store.app_log import RotatingLog, choose_directory
+from otel_agentlog.store.control import ControlFile, ask
+from otel_agentlog.store.delivery.process_lock import Presence
+from otel_agentlog.store.delivery.tracker import Deliveries
+from otel_agentlog.store.folder.reader import find_task
+from otel_agentlog.store.folder.sink import FolderSink
+from otel_agentlog.store.recovery.background import BackgroundRecovery
+from otel_agentlog.store.recovery.recover import Recovered, close_abandoned
+from otel_agentlog.store.retention.prune import Upkeep, limits_of
+from otel_agentlog.store.retention.report import PruneReport
+from otel_agentlog.vocabulary.envelope import Sink
+from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.states import State
 from otel_agentlog.wiring.alerting import Alerting
 from otel_agentlog.wiring.backlog import Backlog
-from otel_agentlog.wiring.receipt import Receipt
-from otel_agentlog.wiring.redaction import Redaction
-from otel_agentlog.wiring.resuming import finder
+
+# -- What became of everything recorded in this process.
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of everything recorded in this process; counts OTLP items (a finished span or a log record)."""
+
+    recorded: int
+    delivered: int
+    pending: int
+    dropped: int
+    redacted: int
+    truncated: int
+    in_time: bool
+    """Whether everything that was queued could be tried within the time allowed."""
+
+
+# -- The redactor of one set-up: made from the settings, made ready in the background, and open about what it lets through.
+
+_PAUSE_S = 0.03
+"""Between pieces of the work, so that it does not take a processor from the agent's own start."""
+
+_logger = logging.getLogger("otel_agentlog")
+
+
+class Redaction:
+    """Makes the redactor that one `configure` asks for."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises `ConfigurationError` for a pattern or a name that cannot be used."""
+        self.redactor = Redactor(
+            extra_keys=settings.redaction_keys,
+            extra_patterns=settings.redaction_patterns,
+            allow=settings.redaction_allow,
+            unmask=settings.redaction_unmask,
+            personal=settings.redaction_pii,
+        )
+
+    def start(self) -> None:
+        """Say which rules are switched off, and compile the others so that the first record need not wait for that."""
+        if self.redactor.unmasked:
+            _logger.warning("redaction rules switched off by redaction_unmask: %s", ", ".join(sorted(self.redactor.unmasked)))
+        try:
+            threading.Thread(target=self._warm, name="agentlog-redaction", daemon=True).start()
+        except RuntimeError:
+            pass  # no more threads; the rules are compiled where they are needed
+
+    def _warm(self) -> None:
+        # It only saves time. What is wrong with a rule shows, and fails closed, at the first record; at exit it is told to stop.
+        with suppress(Exception):
+            self.redactor.warm(_PAUSE_S)
+
+
+# -- Hides what must be done before a task can be resumed: if the process that ran it is gone, what it left open is closed first.
+
+_OPEN = (State.RUNNING.value, State.PAUSED.value)
+
+
+def finder(
+    folders: FolderSink, attributes: Callable[[Line], Mapping[str, Any]], failed: Callable[[str, BaseException], None]
+) -> Callable[[str], Mapping[str, Any]]:
+    """What tells the ``metadata.json`` of a task that is to be resumed: ``interrupted`` where nobody runs it any more."""
+
+    def find(task_id: str) -> Mapping[str, Any]:
+        known = folders.find_task(task_id)
+        if known.get("status") not in _OPEN:
+            return known
+        try:
+            close_abandoned(Path(folders.root), task_id, attributes=attributes)
+        except Exception as error:  # noqa: BLE001 - whatever stands in a folder must not keep the agent from its work
+            failed("recovery", error)
+        return folders.find_task(task_id)
+
+    return find
+
 
 LEAST_SYNC_S = 0.2
 """Time, in seconds, that the disk gets in any case when everything is flushed."""
-
-_logger = logging.getLogger("otel_agentlog")
 
 
 class Wired:

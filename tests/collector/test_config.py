@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from tests.support.collector import CONFIG, ROOT, Collector, validate
-from tests.support.otlp_answers import Ok, Refuse
-from tests.support.otlp_receiver import OtlpReceiver
+from tests.support.otlp.answers import Ok, Refuse
+from tests.support.otlp.receiver import OtlpReceiver
 from tests.support.sdk_telemetry import providers, record_everything
 
 pytestmark = pytest.mark.collector

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from otel_agentlog.store.validate import validate
+from otel_agentlog.store.validation.validate import validate
 from tests.demo.running import Ran, make_project, run_demo
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from otel_agentlog.demo.processes import python_command
-from otel_agentlog.store.validate import validate
+from otel_agentlog.store.validation.validate import validate
 from tests.demo.running import TIMEOUT_S, Folder, Ran, command, environment, make_project
 from tests.support.waiting import wait_until
 

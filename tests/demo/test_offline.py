@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 from otel_agentlog.demo.offline import NAME, OfflineClient, count_tokens
 from otel_agentlog.demo.pace import Pace
 from otel_agentlog.demo.toolbox import DEFINITIONS
-from otel_agentlog.record.responses import read_response
-from otel_agentlog.record.streams import StreamReader
+from otel_agentlog.record.providers.read import read_response
+from otel_agentlog.record.providers.stream import StreamReader
 
 _EVENTS: TypeAdapter[Any] = TypeAdapter(anthropic.types.RawMessageStreamEvent)
 _FILES = [{"path": "README.md", "size_bytes": 10}, *({"path": f"{n}.py", "size_bytes": 50} for n in range(5))]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_agentlog.store.validate import validate
+from otel_agentlog.store.validation.validate import validate
 from tests.demo.running import TIMEOUT_S, Ran, command, environment, run_demo
 
 _PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 24, 1, 2

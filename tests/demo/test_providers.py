@@ -11,8 +11,8 @@ import pytest
 
 from otel_agentlog.demo.models import ProviderUnavailableError, check
 from tests.demo.running import Ran, make_project, run_demo
-from tests.support.provider_replies import ANTHROPIC_MESSAGE, CHAT_COMPLETION, Json
-from tests.support.provider_server import ProviderServer, Refuse, Reply
+from tests.support.providers.replies import ANTHROPIC_MESSAGE, CHAT_COMPLETION, Json
+from tests.support.providers.server import ProviderServer, Refuse, Reply
 
 
 def _message(text: str, *tools: tuple[str, dict[str, Any]]) -> Reply:

@@ -14,10 +14,12 @@ from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
 import otel_agentlog as agentlog
-from otel_agentlog.export import readable_span
-from otel_agentlog.store import SpanRecord, find_task, records, validate
-from tests.support.otlp_receiver import OtlpReceiver
-from tests.support.provider_server import ProviderServer
+from otel_agentlog.export.rebuild import readable_span
+from otel_agentlog.store.folder.reader import find_task
+from otel_agentlog.store.spans.rebuild import SpanRecord, records
+from otel_agentlog.store.validation.validate import validate
+from tests.support.otlp.receiver import OtlpReceiver
+from tests.support.providers.server import ProviderServer
 
 APP = Path(__file__).parent / "vendor_app.py"
 Line = dict[str, Any]
@@ -60,7 +62,7 @@ def test_one_request_is_one_ai_call(library: str, wrapped: str, provider: Provid
 
 
 def _tokens(library: str) -> tuple[int, int]:
-    from tests.support.provider_replies import ANTHROPIC_MESSAGE, CHAT_COMPLETION
+    from tests.support.providers.replies import ANTHROPIC_MESSAGE, CHAT_COMPLETION
 
     if library == "anthropic":
         usage: Any = ANTHROPIC_MESSAGE["usage"]

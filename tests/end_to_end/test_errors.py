@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import otel_agentlog as agentlog
-from otel_agentlog.store import list_tasks, validate
+from otel_agentlog.store.folder.reader import list_tasks
+from otel_agentlog.store.validation.validate import validate
 from tests.demo.running import environment
-from tests.support.otlp_receiver import OtlpReceiver
+from tests.support.otlp.receiver import OtlpReceiver
 
 TIMEOUT_S = 110.0
 

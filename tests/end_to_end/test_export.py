@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import otel_agentlog as agentlog
-from otel_agentlog.view.cli import main
+from otel_agentlog.view.cli.main import main
 from tests.support.browser import browser
 from tests.support.collector import Collector, find_collector
 from tests.support.waiting import wait_until

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.documents import REPOSITORY, blocks, rows
 from tests.support.waiting import wait_until
-from tests.view.terminal import environment
+from tests.view.cli.terminal import environment
 
 RECIPES, QUERIES = REPOSITORY / "docs" / "recipes.md", REPOSITORY / "docs" / "queries.md"
 TIMEOUT_S = 110.0

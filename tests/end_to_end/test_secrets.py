@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.record.secret_corpus import KIND_COUNT, Planted, leaks, planted
-from tests.support.otlp_receiver import OtlpReceiver
+from tests.record.redaction.secret_corpus import KIND_COUNT, Planted, leaks, planted
+from tests.support.otlp.receiver import OtlpReceiver
 
 PROGRAM = """
 import logging, sys
@@ -17,7 +17,7 @@ import structlog
 from opentelemetry import trace
 import otel_agentlog as agentlog
 sys.path.insert(0, {repo!r})
-from tests.record.secret_corpus import planted
+from tests.record.redaction.secret_corpus import planted
 
 agentlog.configure(
     directory={root!r}, log_directory={logs!r}, console="json", content="full", service_name="secrets", send_delay_s=0

@@ -12,11 +12,13 @@ import pytest
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-from otel_agentlog.export import readable_log, readable_span
-from otel_agentlog.store import LogRecordLine, SpanRecord, list_tasks, parse_timestamp, records
+from otel_agentlog.export.rebuild import readable_log, readable_span
+from otel_agentlog.store.folder.layout import parse_timestamp
+from otel_agentlog.store.folder.reader import list_tasks
+from otel_agentlog.store.spans.rebuild import LogRecordLine, SpanRecord, records
 from tests.support.collector import Collector
-from tests.support.conformance import Checker
-from tests.support.otlp_receiver import OtlpReceiver
+from tests.support.conformance.spans import Checker
+from tests.support.otlp.receiver import OtlpReceiver
 
 WORKLOAD = Path(__file__).parent / "workload.py"
 Item = dict[str, Any]

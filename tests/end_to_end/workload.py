@@ -42,7 +42,7 @@ def gateway(root: str) -> None:
 
 
 def worker() -> None:
-    from otel_agentlog.record.logs import get_logger
+    from otel_agentlog.record.logs.logger import get_logger
 
     log = get_logger("workload", "agent")
     with agentlog.task(resume=json.loads(os.environ["CARRIER"])) as task:

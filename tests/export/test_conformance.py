@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from otel_agentlog.export.semconv_operations import OPERATIONS
-from otel_agentlog.model import Line, Outcome
-from tests.support.conformance import Checker, Violation
-from tests.support.conformance_wire import Wire, end_line, failed, start_line
+from otel_agentlog.export.semconv.operations import OPERATIONS
+from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.states import Outcome
+from tests.support.conformance.spans import Checker, Violation
+from tests.support.conformance.wire import Wire, end_line, failed, start_line
 
 PROFILES = ("latest", "legacy", "both")
 

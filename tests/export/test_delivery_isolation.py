@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_agentlog.export.isolate import MAX_BROKEN, MAX_REQUESTS, Parts, deliver
-from otel_agentlog.export.outcome import DELIVERED, Outcome, Verdict
+from otel_agentlog.export.pipeline.bisect import MAX_BROKEN, MAX_REQUESTS, Parts, deliver
+from otel_agentlog.export.transport.response import DELIVERED, Outcome, Verdict
 
 Numbers = Sequence[int]
 

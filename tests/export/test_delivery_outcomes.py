@@ -16,12 +16,12 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_agentlog.export import outcome as outcomes
-from otel_agentlog.export.otlp import Sender, make_sender
-from otel_agentlog.export.outcome import MAX_RETRY_AFTER_S, Outcome, Verdict
-from otel_agentlog.settings import load
-from tests.support.otlp_answers import Answer, Hang, HugeReply, Ok, PartialSuccess, Redirect, Refuse, Reset, SlowLoris
-from tests.support.otlp_receiver import OtlpReceiver
+from otel_agentlog.export.transport import response as outcomes
+from otel_agentlog.export.transport.response import MAX_RETRY_AFTER_S, Outcome, Verdict
+from otel_agentlog.export.transport.senders import Sender, make_sender
+from otel_agentlog.settings.fields import load
+from tests.support.otlp.answers import Answer, Hang, HugeReply, Ok, PartialSuccess, Redirect, Refuse, Reset, SlowLoris
+from tests.support.otlp.receiver import OtlpReceiver
 from tests.support.ports import LOOPBACK, free_ports
 
 HTTP, GRPC = "http/protobuf", "grpc"

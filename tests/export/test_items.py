@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from otel_agentlog.export.semconv_operations import OPERATIONS
-from otel_agentlog.model import NOT_INFERENCE, count_items, items_of
+from otel_agentlog.export.semconv.operations import OPERATIONS
+from otel_agentlog.vocabulary.lines import NOT_INFERENCE, count_items, items_of
 
 ERROR = {"type": "E", "message": "m", "traceback": ["t"]}
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from otel_agentlog.export.metrics_labels import ALLOWED, MAX_CHARACTERS, Labels
-from otel_agentlog.export.metrics_table import METRICS
-from tests.support.conformance_wire import Wire, end_line, failed, start_line
+from otel_agentlog.export.metrics import ALLOWED, MAX_CHARACTERS, METRICS, Labels
+from tests.support.conformance.wire import Wire, end_line, failed, start_line
 
 CHAT = {"provider": "openai", "model": "gpt-5"}
 CHAT_LABELS = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-5"}

@@ -17,9 +17,9 @@ from otel_agentlog.export.records import (
     log_fields,
     severity,
 )
-from otel_agentlog.export.semconv import Conventions
-from otel_agentlog.export.semconv_content import PREVIEW_BYTES
-from tests.support.conformance_wire import Wire, end_line, failed, start_line
+from otel_agentlog.export.semconv.content import PREVIEW_BYTES
+from otel_agentlog.export.semconv.conventions import Conventions
+from tests.support.conformance.wire import Wire, end_line, failed, start_line
 
 CONVENTIONS = Conventions()
 FULL = Conventions("latest", "full", frozenset({"span", "event"}))

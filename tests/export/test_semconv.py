@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from otel_agentlog.export.semconv import USER_ATTRIBUTES_AT_END, USER_ATTRIBUTES_AT_START, Conventions
-from otel_agentlog.export.semconv_content import PREVIEW_BYTES, encode, preview, preview_text
-from tests.support.conformance_content import content_problem
-from tests.support.conformance_wire import Wire, end_line, failed, start_line
+from otel_agentlog.export.semconv.content import PREVIEW_BYTES, encode, preview, preview_text
+from otel_agentlog.export.semconv.conventions import USER_ATTRIBUTES_AT_END, USER_ATTRIBUTES_AT_START, Conventions
+from tests.support.conformance.content import content_problem
+from tests.support.conformance.wire import Wire, end_line, failed, start_line
 
 CONVENTIONS = Conventions()
 CHAT = {"provider": "anthropic", "model": "claude-opus-4-5"}

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 from hypothesis import strategies as st
 
-from otel_agentlog.model import timestamp
 from otel_agentlog.query import Filter
+from otel_agentlog.vocabulary.lines import timestamp
 
 BASE_NS = 1_795_000_000_000_000_000
 _NS = 1_000_000_000

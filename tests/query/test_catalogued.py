@@ -21,9 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.query import GROUPS, ORDERS, Filter, search, statistics, timeline
-from otel_agentlog.query.catalogued import ask
+from otel_agentlog.query.indexed import ask
 from otel_agentlog.query.questions import _statistics, _timeline
-from otel_agentlog.query.shelf import Scanned
+from otel_agentlog.query.source import Scanned
 from tests.query.folders import MakeTask, held
 from tests.query.generated_tasks import filters, tasks, write
 

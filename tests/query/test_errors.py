@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import otel_agentlog as agentlog
 import otel_agentlog.query.errors as errors_module
 from otel_agentlog.query import find_errors
-from otel_agentlog.store import log_directories, log_files, mentions
+from otel_agentlog.store.app_log import log_directories, log_files, mentions
 
 
 @agentlog.handle_errors(fallback="less")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.query import LineStream
-from otel_agentlog.store import TaskReader
+from otel_agentlog.store.folder.reader import TaskReader
 from tests.query.folders import MakeTask, held
 from tests.support.waiting import wait_until
 

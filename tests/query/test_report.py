@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
 from otel_agentlog.query import Entry, TaskReport, report, resolve
-from otel_agentlog.store import TaskReader
+from otel_agentlog.store.folder.reader import TaskReader
 from tests.query.folders import MakeTask, held
 
 

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from otel_agentlog.query import UNSUCCESSFUL, find_rows, row_of
-from otel_agentlog.store import TaskReader
+from otel_agentlog.store.folder.reader import TaskReader
 from tests.query.folders import MakeTask, held
 
 BEGAN = "2026-11-21T05:22:01.000000000Z"

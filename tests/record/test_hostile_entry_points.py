@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 import otel_agentlog as agentlog
-from otel_agentlog.record.values_names import own_dict, plain_text
-from otel_agentlog.store import TaskReader, validate
+from otel_agentlog.record.sanitize.keys import own_dict, plain_text
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.store.validation.validate import validate
 from tests.record.hostile_values import HOSTILE, Blocking, Untouchable
 
 SMALL = {name: make for name, make in HOSTILE.items() if "MB" not in name and "million" not in name}

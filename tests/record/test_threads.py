@@ -20,7 +20,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 import otel_agentlog as agentlog
-from otel_agentlog.record import propagate, unpropagate
+from otel_agentlog.record.threads import propagate, unpropagate
 from otel_agentlog.testing import MemorySink, recording
 
 _START, _SUBMIT = threading.Thread.start, ThreadPoolExecutor.submit

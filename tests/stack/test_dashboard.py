@@ -7,7 +7,7 @@ import re
 
 import yaml
 
-from otel_agentlog.export.metrics_table import METRICS
+from otel_agentlog.export.metrics import METRICS
 from tests.stack.dashboard import expressions, panels, read_dashboard
 from tests.support.collector import ROOT
 from tests.support.prometheus import prometheus_names

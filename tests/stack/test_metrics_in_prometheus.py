@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from opentelemetry import trace
 
-from otel_agentlog.export import Metrics
-from otel_agentlog.export.metrics_table import METRICS
+from otel_agentlog.export.metrics import METRICS, Metrics
 from tests.stack.dashboard import expressions
 from tests.support.collector import ROOT, Collector
 from tests.support.ports import LOOPBACK

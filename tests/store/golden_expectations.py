@@ -14,10 +14,10 @@ from typing import Any
 
 import orjson
 
-from otel_agentlog.store.reader import TaskReader, list_tasks
-from otel_agentlog.store.spans_rebuild import rebuild
-from otel_agentlog.store.spans_tree import tree
-from otel_agentlog.store.summary import replay
+from otel_agentlog.store.folder.reader import TaskReader, list_tasks
+from otel_agentlog.store.folder.totals import replay
+from otel_agentlog.store.spans.rebuild import rebuild
+from otel_agentlog.store.spans.tree import tree
 from tests.store.golden_writer import HERE
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from otel_agentlog.store import layout
+from otel_agentlog.store.folder import layout
 
 HERE = Path(__file__).parent / "golden" / "v1"
 BEGIN_NS = layout.parse_timestamp("2026-11-21T05:22:01.123456789Z")

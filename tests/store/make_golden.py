@@ -10,7 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from otel_agentlog.store import layout
+from otel_agentlog.store.folder import layout
 from tests.store.golden_writer import Clock, Process, ai_call, document, duration_of_task, hex_id, metadata, new_folder
 
 TRACE_ID = hex_id("webhook task", 32)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from otel_agentlog.store import layout
-from otel_agentlog.store.lines import LineReader
+from otel_agentlog.store.folder import layout
+from otel_agentlog.store.folder.lines import LineReader
 
 TASK = "task-7f3a1c9e2b40"
 """The golden task that has everything."""

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
 from otel_agentlog.errors import ConfigurationError, LayoutError, StateError, TaskNotFoundError
-from otel_agentlog.model import TaskRef
-from otel_agentlog.store import MAX_TEXT_BYTES, ControlFile, FolderSink, TaskReader, ask, validate
-from otel_agentlog.store.control_file import READ_BYTES
-from otel_agentlog.store.layout import CONTROL
+from otel_agentlog.store.control import MAX_TEXT_BYTES, READ_BYTES, ControlFile, ask
+from otel_agentlog.store.folder.layout import CONTROL
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.store.folder.sink import FolderSink
+from otel_agentlog.store.validation.validate import validate
+from otel_agentlog.vocabulary.envelope import TaskRef
 
 
 @pytest.fixture

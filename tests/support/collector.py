@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from urllib.request import Request, urlopen
 
-from tests.support.otlp_decode import complete_lines, decode_json
-from tests.support.otlp_values import Item
+from tests.support.otlp.decode import complete_lines, decode_json
+from tests.support.otlp.values import Item
 from tests.support.ports import LOOPBACK, free_ports
 from tests.support.process import ServerProcess
 from tests.support.waiting import wait_until

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from otel_agentlog.store import LogRecordLine, SpanRecord, list_tasks, records
-from tests.support.otlp_receiver import OtlpReceiver
+from otel_agentlog.store.folder.reader import list_tasks
+from otel_agentlog.store.spans.rebuild import LogRecordLine, SpanRecord, records
+from tests.support.otlp.receiver import OtlpReceiver
 
 
 def recorded_ids(root: Path) -> set[str]:

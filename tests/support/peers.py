@@ -15,7 +15,7 @@ from typing import NoReturn
 import pytest
 
 from tests.support.collector import Collector, find_collector, is_collector_cached
-from tests.support.otlp_receiver import OtlpReceiver
+from tests.support.otlp.receiver import OtlpReceiver
 from tests.support.prometheus import find_prometheus
 from tests.support.rotel import find_rotel
 

@@ -10,8 +10,8 @@ from rich.text import Text
 from textual.app import App
 from textual.binding import BindingType
 
-from otel_agentlog.store import TaskReader
-from otel_agentlog.view.screen import STYLES, Glyphs, Piece
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.view.render.screen import STYLES, Glyphs, Piece
 
 INTERVAL_S = 0.5
 """Seconds between two looks at the folders."""

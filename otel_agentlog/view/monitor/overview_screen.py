@@ -8,22 +8,51 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.events import Key
+from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import DataTable, Static
+from textual.widgets import DataTable, Input, Static
 
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.query import Filter, Overview, TaskRow, overview, resolve, search
-from otel_agentlog.store import TaskReader
-from otel_agentlog.view import human, words
+from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.monitor.app import INTERVAL_S, drawn
 from otel_agentlog.view.monitor.commands import OVERVIEW_COMMANDS, suggestion, understood
 from otel_agentlog.view.monitor.drawing import overview_lines
-from otel_agentlog.view.monitor.prompt import Prompt
-from otel_agentlog.view.screen import Piece
-from otel_agentlog.view.text import safe
+from otel_agentlog.view.render import human, words
+from otel_agentlog.view.render.screen import Piece
+from otel_agentlog.view.render.text import safe
 
 if TYPE_CHECKING:
     from otel_agentlog.view.monitor.app import MonitorApp
+
+
+# -- The line that commands are typed into.
+
+
+class Prompt(Input):
+    """Hands over what was typed and is empty at once.
+
+    Enter is taken here and not left to a binding, which is looked up after further keys have come: what is pasted or typed ahead
+    would end in the same line.
+    """
+
+    class Typed(Message):
+        """A line was typed."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    def on_key(self, event: Key) -> None:
+        """Hand over the line."""
+        if event.key != "enter":
+            return
+        event.stop()
+        event.prevent_default()
+        text, self.value = self.value, ""
+        self.post_message(self.Typed(text))
+
 
 WINDOW_S = 86_400
 MAX_ROWS = 200

@@ -15,16 +15,16 @@ from textual.widgets import RichLog, Static
 
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.query import Entry
-from otel_agentlog.run import add_context, cancel, pause, resume
-from otel_agentlog.store import TaskReader
-from otel_agentlog.view import human, words
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.tools import add_context, cancel, pause, resume
 from otel_agentlog.view.monitor.app import INTERVAL_S, drawn
 from otel_agentlog.view.monitor.commands import TASK_COMMANDS, part_named, suggestion, understood
 from otel_agentlog.view.monitor.drawing import header, log_lines, plan_line
-from otel_agentlog.view.monitor.prompt import Prompt
+from otel_agentlog.view.monitor.overview_screen import Prompt
 from otel_agentlog.view.monitor.watching import PlanRow, Watched
-from otel_agentlog.view.screen import Glyphs, Piece
-from otel_agentlog.view.text import safe
+from otel_agentlog.view.render import human, words
+from otel_agentlog.view.render.screen import Glyphs, Piece
+from otel_agentlog.view.render.text import safe
 
 if TYPE_CHECKING:
     from otel_agentlog.view.monitor.app import MonitorApp

@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from otel_agentlog.model import Line
 from otel_agentlog.query import Entry, TaskReport, report
-from otel_agentlog.store import AGENT_OUTPUT, CONTROL, FINAL_RESULT, METADATA, WEBHOOK_FLOW, TaskReader, read_lines
+from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, FINAL_RESULT, METADATA, WEBHOOK_FLOW
+from otel_agentlog.store.folder.reader import TaskReader, read_lines
+from otel_agentlog.vocabulary.lines import Line
 
 MAX_LINES = 5_000
 """Most lines that are kept to be shown."""

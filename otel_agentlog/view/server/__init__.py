@@ -9,8 +9,8 @@ Needs the extra ``server`` (``pip install 'otel_agentlog[server]'``)::
     app.include_router(make_router("/var/lib/agent/tasks"), prefix="/agentlog")   # REST, live and metrics alone
 """
 
+from otel_agentlog.view.server.access import read_or_make_token
 from otel_agentlog.view.server.app import create_app, make_router
 from otel_agentlog.view.server.limits import Limits
-from otel_agentlog.view.server.token import read_or_make_token
 
 __all__ = ["Limits", "create_app", "make_router", "read_or_make_token"]

@@ -12,17 +12,17 @@ from starlette.requests import HTTPConnection
 
 from otel_agentlog._version import __version__
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.view.server.control_routes import control_router
-from otel_agentlog.view.server.door import LOOPBACK_HOSTS, Door, Doorkeeper
+from otel_agentlog.view.server.access import LOOPBACK_HOSTS, Door, Doorkeeper
 from otel_agentlog.view.server.limits import Limits
-from otel_agentlog.view.server.logs_routes import logs_router
-from otel_agentlog.view.server.overview_routes import overview_router
 from otel_agentlog.view.server.problems import ProblemBody, add_problem_handlers
-from otel_agentlog.view.server.prometheus import metrics_router
+from otel_agentlog.view.server.routes.control import control_router
+from otel_agentlog.view.server.routes.logs import logs_router
+from otel_agentlog.view.server.routes.overview import overview_router
+from otel_agentlog.view.server.routes.prometheus import metrics_router
+from otel_agentlog.view.server.routes.streams import Slots
+from otel_agentlog.view.server.routes.tasks import task_router
 from otel_agentlog.view.server.source import Source
 from otel_agentlog.view.server.static import static_router
-from otel_agentlog.view.server.streams import Slots
-from otel_agentlog.view.server.tasks_routes import task_router
 
 DESCRIPTION = "What agents did, from the folders they left. Described in docs/server.md."
 

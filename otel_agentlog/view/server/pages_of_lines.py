@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from otel_agentlog.model import Line
-from otel_agentlog.store import FINAL_RESULT, TaskReader, read_lines
-from otel_agentlog.view.cli_frame import json_line
+from otel_agentlog.store.folder.layout import FINAL_RESULT
+from otel_agentlog.store.folder.reader import TaskReader, read_lines
+from otel_agentlog.view.cli.frame import json_line
+from otel_agentlog.vocabulary.lines import Line
 
 PIECE_BYTES = 64 * 1024
 

@@ -11,11 +11,10 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from otel_agentlog.query import Filter, Group, TaskRow, overview, timeline
-from otel_agentlog.view.cli_frame import json_line
-from otel_agentlog.view.server.alerting import Alerting
-from otel_agentlog.view.server.following import Told
+from otel_agentlog.view.cli.frame import json_line
+from otel_agentlog.view.server.routes.alerts import Alerting
+from otel_agentlog.view.server.routes.streams import PING_SECONDS, Told
 from otel_agentlog.view.server.source import Source
-from otel_agentlog.view.server.streams import PING_SECONDS
 
 DEFAULT_WINDOW_S = 86_400
 SPANS = 48

@@ -13,8 +13,8 @@ from fastapi.responses import Response
 
 from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.query import resolve
-from otel_agentlog.store import TaskReader, find_task
-from otel_agentlog.view.cli_frame import json_line
+from otel_agentlog.store.folder.reader import TaskReader, find_task
+from otel_agentlog.view.cli.frame import json_line
 from otel_agentlog.view.server.limits import Limits
 from otel_agentlog.view.server.problems import Problem
 

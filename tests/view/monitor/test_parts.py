@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
 from otel_agentlog.query import resolve
-from otel_agentlog.view.cli import main
+from otel_agentlog.view.cli.main import main
 from otel_agentlog.view.monitor.commands import OVERVIEW_COMMANDS, TASK_COMMANDS, part_named, suggestion, understood
 from otel_agentlog.view.monitor.watching import Watched
 

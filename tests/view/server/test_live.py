@@ -23,7 +23,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from otel_agentlog.view.server import Limits, create_app
-from otel_agentlog.view.server.protocol import protocol_with
+from otel_agentlog.view.server.serving import protocol_with
 from tests.support.waiting import wait_until
 from tests.view.server.conftest import client_of
 from tests.view.server.served import TIMEOUT_S, Served

@@ -1,0 +1,1 @@
+"""When it goes wrong: categories, advice, messages for users, handling with an audit trail, retries."""

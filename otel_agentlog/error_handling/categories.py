@@ -1,0 +1,243 @@
+"""From any exception to what is known about it: a cause, a category, suggestions.
+
+First the rules that users registered; then what the exception itself says (HTTP status, errno, class); then, where its class
+says little, what caused it, and the words of its message. Raises nothing, whatever an exception does when it is looked at.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from otel_agentlog.error_handling import known_categories as known
+from otel_agentlog.error_handling import lookup as look
+from otel_agentlog.error_handling.advice import CAUSES, advice
+from otel_agentlog.error_handling.category import Cause, ErrorCategory
+from otel_agentlog.error_handling.lookup import MAX_TEXT
+from otel_agentlog.errors import AgentlogError
+from otel_agentlog.record.exceptions.describe import told, was_raised
+from otel_agentlog.record.recorder import recorder
+
+Rule: TypeAlias = "type[BaseException] | str | Callable[[BaseException], object]"
+"""A class (subclasses too), a class's name (``Name`` or ``module.Name``; subclasses too), or a function that says yes or no."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Registered:
+    rule: Rule
+    cause: Cause
+
+    def fits(self, error: BaseException) -> bool:
+        if isinstance(self.rule, type):
+            return isinstance(error, self.rule)
+        if isinstance(self.rule, str):
+            return self.rule in look.class_names(error)
+        try:
+            return bool(self.rule(error))
+        except Exception:  # noqa: BLE001 - a user's rule must not cost the record of the error it looks at
+            return False
+
+
+_registered: tuple[_Registered, ...] = ()
+_lock = threading.Lock()
+
+
+def register_category(rule: Rule, category: ErrorCategory | str, *, suggestions: Iterable[str] = ()) -> Callable[[], None]:
+    """Say which category a kind of error has; the rule registered last counts first, and before all that are built in.
+
+    A function among the rules is called with every error that is recorded: it should be quick, and is taken to say no where
+    it raises. Safe from any thread.
+
+    Returns:
+        A function that takes the rule back.
+
+    Raises:
+        ValueError: no such category.
+        TypeError: the rule is neither an exception's class nor a name nor a function.
+    """
+    global _registered
+    if isinstance(rule, type) and not issubclass(rule, BaseException):
+        raise TypeError(f"expected a class of exceptions, found {rule.__name__}")
+    if not isinstance(rule, str) and not callable(rule):
+        raise TypeError(f"expected a class, a class's name or a function, found {type(rule).__name__}")
+    entry = _Registered(rule, Cause(ErrorCategory(category), tuple(suggestions)))
+    with _lock:
+        # A new tuple each time: whoever is going through the old one goes on with it.
+        _registered = (entry, *_registered)
+    return lambda: _forget(entry)
+
+
+def _forget(entry: _Registered) -> None:
+    global _registered
+    with _lock:
+        _registered = tuple(other for other in _registered if other is not entry)
+
+
+def categorize(error: BaseException) -> ErrorCategory:
+    """The category of any exception; ``UNKNOWN`` where nothing is known about it."""
+    return cause_of(error).category
+
+
+def suggestions_for(error: BaseException) -> tuple[str, ...]:
+    """What to do about it, at least three; the most likely remedy first. Fixed texts: nothing of the exception is in them."""
+    cause = cause_of(error)
+    return advice(cause.category, cause.suggestions)
+
+
+def cause_of(error: BaseException) -> Cause:
+    """What is known about an exception."""
+    try:
+        return _cause_of(error)
+    except Exception:  # noqa: BLE001 - what is looked at is anybody's object
+        return CAUSES["unknown"]
+
+
+def _cause_of(error: BaseException) -> Cause:
+    if (found := _by_rules(error)) is not None:
+        return found
+    if inner := look.leaves(error):
+        return _most_common([_of_chain(leaf) for leaf in inner])
+    return _of_chain(error)
+
+
+def _most_common(found: list[Cause]) -> Cause:
+    category = Counter(cause.category for cause in found).most_common(1)[0][0]
+    return next(cause for cause in found if cause.category is category)
+
+
+def _of_chain(error: BaseException) -> Cause:
+    """Of an exception that is no group."""
+    if (found := _by_rules(error) or _specific(error)) is not None:
+        return found
+    for behind in look.causes(error):
+        if (found := _by_rules(behind) or _specific(behind)) is not None:
+            return found
+    by_message = _by_message(error)
+    return CAUSES[by_message or _by_name(error, known.WEAK) or "unknown"]
+
+
+def _by_rules(error: BaseException) -> Cause | None:
+    return next((entry.cause for entry in _registered if entry.fits(error)), None)
+
+
+def _specific(error: BaseException) -> Cause | None:
+    """What the exception itself says, if that is more than that something failed."""
+    for question in (_by_exit_code, _by_service, _by_errno, _by_class, _by_name_end):
+        if (name := question(error)) is not None:
+            return CAUSES[name]
+    return None
+
+
+def _by_exit_code(error: BaseException) -> str | None:
+    code = look.attribute(error, "returncode")
+    if type(code) is not int or code == 0:
+        return None
+    return known.EXIT_CODES.get(code, "killed" if code < 0 else "nonzero_exit")
+
+
+def _by_service(error: BaseException) -> str | None:
+    status = look.http_status(error)
+    word = look.service_code(error)
+    if word and (cause := next((cause for part, cause in known.SERVICE_WORDS if part in word), None)) is not None:
+        return cause
+    if status is None:
+        return None
+    if status == 400 and any(
+        words in look.text_of(error) for words in ("prompt is too long", "context length", "context window")
+    ):
+        return "context_window"
+    return known.BY_STATUS.get(status, "bad_request" if status < 500 else "service_unavailable")
+
+
+def _by_errno(error: BaseException) -> str | None:
+    if not isinstance(error, OSError) or type(error).__name__ in ("gaierror", "herror"):
+        return None
+    number = error.errno
+    cause = known.BY_ERRNO.get(number) if isinstance(number, int) and look.package_of(error) in ("builtins", "socket") else None
+    if cause == "missing_file" and look.raised_by_subprocess(error):
+        return "missing_program"
+    if cause == "too_many_processes" and isinstance(error, BlockingIOError) and not look.raised_by_subprocess(error):
+        return "locked"
+    return cause
+
+
+def _by_class(error: BaseException) -> str | None:
+    if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
+        return "unknown"
+    found = _by_name(error, known.BY_CLASS)
+    if found == "database" and "locked" in look.text_of(error):
+        return "locked"
+    return found
+
+
+def _by_name(error: BaseException, table: Mapping[str, str]) -> str | None:
+    """By the most special class that is in the table; a class that says little hides what is said of those above it."""
+    for name in look.class_names(error):
+        if name in table:
+            return table[name]
+        if name in known.WEAK:
+            return None
+    return None
+
+
+def _by_name_end(error: BaseException) -> str | None:
+    name = type(error).__name__
+    return next((cause for ends, cause in known.NAME_ENDS if name.endswith(ends)), None)
+
+
+def _by_message(error: BaseException) -> str | None:
+    text = look.text_of(error)
+    return next((cause for pattern, cause in known.MESSAGE_WORDS if pattern.search(text)), None)
+
+
+# -- All about one error in one object.
+
+
+@dataclass(frozen=True)
+class ErrorDetails:
+    """What is known about an error. Message, context and stack trace are redacted; still, they are not for users' eyes."""
+
+    category: ErrorCategory
+    message: str
+    """``Type: text``, of a long text the beginning."""
+    context: Mapping[str, Any] = field(default_factory=dict)
+    suggestions: tuple[str, ...] = ()
+    """What to do about it, at least three; the most likely remedy first."""
+    stack_trace: str = ""
+    """As Python prints it; empty for an error that was never raised."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {
+            "category": self.category.value,
+            "message": self.message,
+            "context": dict(self.context),
+            "suggestions": list(self.suggestions),
+            "stack_trace": self.stack_trace,
+        }
+
+
+def error_details(error: BaseException, **context: Any) -> ErrorDetails:
+    """All that is known about an exception; ``context`` is put beside its own. Raises nothing, records nothing."""
+    cause = cause_of(error)
+    record = recorder()
+    own = object.__getattribute__(error, "__dict__").get("context") if issubclass(type(error), AgentlogError) else None
+    gathered = {**(own if isinstance(own, dict) else {}), **context}
+    cleaned = record.clean_value(gathered)
+    message, stack_trace = told(error)
+    return ErrorDetails(
+        category=cause.category,
+        message=record.clean_text(f"{type(error).__name__}: {message[:MAX_TEXT]}"),
+        context=cleaned if isinstance(cleaned, dict) else {},
+        suggestions=advice(cause.category, cause.suggestions),
+        stack_trace=record.clean_text(stack_trace) if was_raised(error) else "",
+    )
+
+
+def classify(error: BaseException) -> dict[str, Any]:
+    """Category and suggestions as they stand in the ``exception`` object of a line."""
+    cause = cause_of(error)
+    return {"category": cause.category.value, "suggestions": list(advice(cause.category, cause.suggestions))}

@@ -1,0 +1,195 @@
+"""What a user in a chat is told about an error: fixed texts, and the id by which somebody else can look it up.
+
+Nothing of the exception, its traceback or its context ever stands in them: the only variable parts are the id, if it has the
+form of one, and which of the fixed texts it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from otel_agentlog.error_handling.advice import CAUSES
+from otel_agentlog.error_handling.categories import categorize, cause_of
+from otel_agentlog.error_handling.category import ErrorCategory
+from otel_agentlog.errors import AgentlogError, ConfigurationError
+from otel_agentlog.record.exceptions.error_id import assign_error_id, error_id
+from otel_agentlog.record.logs.logger import AgentLogger, get_logger
+
+_TO_CALLER = 3
+"""From `_log` to whoever called `log_and_format_error`, in frames."""
+
+_ID = re.compile(r"[0-9a-z]{8}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class _Text:
+    title: str
+    what: str
+    steps: tuple[str, ...]
+
+    def markdown(self, identity: str | None) -> str:
+        parts = [f"**{self.title}**", self.what, "What you can do:\n" + "\n".join(f"- {step}" for step in self.steps)]
+        if identity is not None:
+            parts.append(f"Error id: `{identity}`")
+        return "\n\n".join(parts)
+
+
+_REPORT = "If it happens again, tell the people who run this service the error id."
+
+_TEXTS: Mapping[str, _Text] = {
+    "timeout": _Text(
+        "That took too long",
+        "The work did not finish in the time it is given, and was stopped.",
+        ("Try again in a few minutes.", "Ask for less at once, or split it into smaller requests.", _REPORT),
+    ),
+    "claude_error": _Text(
+        "The AI service did not answer",
+        "The request to the model did not succeed. Nothing was changed.",
+        ("Try again in a minute or two.", "Shorten the request if it was very long.", _REPORT),
+    ),
+    "parse_error": _Text(
+        "The answer could not be read",
+        "Something came back in a form that could not be understood.",
+        ("Try again: the next answer is often well-formed.", "Say more precisely which form you expect.", _REPORT),
+    ),
+    "config_error": _Text(
+        "Something is not set up correctly",
+        "A setting is missing or has a value that cannot be used. Trying again will not help.",
+        ("Tell the people who run this service the error id.", "Check what was changed last, if you run it yourself."),
+    ),
+    "permission_error": _Text(
+        "That is not allowed",
+        "A right that is needed for this is missing. Trying again will not help.",
+        ("Check that you have access to what you asked for.", "Ask an administrator for the right, and give the error id."),
+    ),
+    "session_error": _Text(
+        "The conversation could not be continued",
+        "What was said before is no longer available here.",
+        ("Start a new conversation.", "Repeat the important points in your first message.", _REPORT),
+    ),
+    "lock_error": _Text(
+        "Somebody else is at work here",
+        "Another request is being carried out on the same thing at the moment.",
+        ("Wait until it is done, then try again.", "If nothing else is running, try again in a few minutes.", _REPORT),
+    ),
+    "resource_error": _Text(
+        "There is too much to do at the moment",
+        "A limit was reached, and the work was stopped.",
+        ("Try again in a few minutes.", "Ask for less at once.", _REPORT),
+    ),
+    "dependency_error": _Text(
+        "A service that is needed does not answer",
+        "The work could not be finished without it.",
+        ("Try again in a few minutes.", _REPORT),
+    ),
+    "validation_error": _Text(
+        "That could not be understood",
+        "Something in the request has a form that cannot be used.",
+        ("Check the request for missing or mistyped parts.", "Say it in another way, with an example.", _REPORT),
+    ),
+}
+_OTHER = _Text("Something went wrong", "The work could not be finished.", ("Try again.", _REPORT))
+
+USER_ERROR_TYPES = tuple(_TEXTS)
+"""The types that have a text of their own; any other gets a general one."""
+
+_BY_CATEGORY = {
+    ErrorCategory.TIMEOUT: "timeout",
+    ErrorCategory.PERMISSION: "permission_error",
+    ErrorCategory.RESOURCE: "resource_error",
+    ErrorCategory.DEPENDENCY: "dependency_error",
+    ErrorCategory.VALIDATION: "validation_error",
+}
+_BY_CAUSE = {"invalid_json": "parse_error", "invalid_document": "parse_error", "locked": "lock_error"}
+_PROVIDERS = {"anthropic", "openai", "claude_agent_sdk", "claude_code_sdk"}
+
+
+def format_error_for_user(
+    error_or_message: BaseException | str | None = None, error_type: str | None = None, error_id: str | None = None
+) -> str:
+    """Markdown for a chat: what happened in general, what the user can do, and the error's id.
+
+    Args:
+        error_or_message: an exception, of which at most its kind and recorded id are used, or a text, of which nothing is.
+        error_type: one of `USER_ERROR_TYPES`; any other word gives the general text. Default: derived from the exception.
+        error_id: the id to show, eight of ``0-9a-z``; anything else is not shown. Default: the exception's, if it has one.
+    """
+    given = _exception(error_or_message)
+    kind = _type_of(given) if error_type is None else error_type
+    shown = _shown(error_id if error_id is not None or given is None else _known_id(given))
+    text = _TEXTS.get(kind, _OTHER) if isinstance(kind, str) else _OTHER
+    return text.markdown(shown)
+
+
+def log_and_format_error(
+    error: BaseException | str,
+    error_type: str | None = None,
+    *,
+    logger: AgentLogger | logging.Logger | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> tuple[str, str]:
+    """Log an error with all that is known about it, and say it to the user without any of that.
+
+    Args:
+        error: an exception, or a message, which is logged as one.
+        error_type: as in `format_error_for_user`.
+        logger: where to log it; default a logger of this package's own.
+        context: data for the log line.
+
+    Returns:
+        The error id, the same in the log, the folder, the span and the message; and the message, as Markdown.
+    """
+    given = _exception(error)
+    found = AgentlogError(error) if given is None else given
+    identity = assign_error_id(found)
+    kind = error_type if isinstance(error_type, str) else _type_of(found)
+    data: dict[str, Any] = {"error_id": identity, "error_type": kind, "category": categorize(found).value}
+    if context is not None:
+        data["context"] = context
+    try:
+        _log(logger, found, data)
+    except Exception:  # noqa: BLE001, S110 - a logger of the user's; the user in the chat gets an answer all the same
+        pass
+    return identity, format_error_for_user(found, kind, identity)
+
+
+def _log(logger: AgentLogger | logging.Logger | None, error: BaseException, data: dict[str, Any]) -> None:
+    message = "error told to the user"
+    if isinstance(logger, logging.Logger):
+        logger.error(message, exc_info=error, extra=data, stacklevel=_TO_CALLER)
+    else:
+        own = get_logger("otel_agentlog.errors") if logger is None else logger
+        own.error(message, exc_info=error, stacklevel=_TO_CALLER, **data)
+
+
+def _exception(value: object) -> BaseException | None:
+    # By the class, as isinstance reads __class__, which is an exception's own code.
+    return cast(BaseException, value) if issubclass(type(value), BaseException) else None
+
+
+def _known_id(error: BaseException) -> str | None:
+    return error_id(error)
+
+
+def _shown(identity: object) -> str | None:
+    # The match, not what was given: that may be of a class of its own, which formats itself as it likes.
+    found = _ID.fullmatch(identity) if isinstance(identity, str) else None
+    return None if found is None else found[0]
+
+
+def _type_of(error: BaseException | None) -> str:
+    if error is None:
+        return "other"
+    if issubclass(type(error), ConfigurationError):
+        return "config_error"
+    cause = cause_of(error)
+    by_cause = next((kind for name, kind in _BY_CAUSE.items() if CAUSES[name] is cause), None)
+    if by_cause is not None:
+        return by_cause
+    if str(type(error).__module__).partition(".")[0] in _PROVIDERS and cause.category is not ErrorCategory.TIMEOUT:
+        return "claude_error"
+    return _BY_CATEGORY.get(cause.category, "other")

@@ -1,0 +1,103 @@
+"""From what a folder gives back to what an exporter takes: spans and log records equal to those that were sent live.
+
+Takes plain data by shape (`otel_agentlog.store` makes it), because this room does not know where it is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Literal, Protocol, cast
+
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+
+from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions, Profile
+from otel_agentlog.export.sink import fields_of, span_context_of
+
+
+class ScopeData(Protocol):
+    """An instrumentation scope as plain data."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str | None: ...
+    @property
+    def schema_url(self) -> str | None: ...
+    @property
+    def attributes(self) -> Mapping[str, Any]: ...
+
+
+def readable_span(record: Any) -> ReadableSpan:
+    """A finished span from its record (``store.SpanRecord``): ids in hex, times in Unix nanoseconds."""
+    trace_state = TraceState.from_header([record.trace_state]) if record.trace_state else None
+    flags = TraceFlags(record.trace_flags | TraceFlags.SAMPLED)
+    trace_id = int(record.trace_id, 16)
+    context = SpanContext(trace_id, int(record.span_id, 16), False, flags, trace_state)
+    parent = None
+    if record.parent_span_id:
+        parent = SpanContext(trace_id, int(record.parent_span_id, 16), bool(record.parent_remote), flags, trace_state)
+    return ReadableSpan(
+        name=record.name,
+        context=context,
+        parent=parent,
+        resource=Resource(_values(record.resource)),
+        attributes=_values(record.attributes),
+        events=[Event(event.name, _values(event.attributes), event.time_ns) for event in record.events],
+        links=[_link(link) for link in record.links],
+        kind=SpanKind[record.kind],
+        status=Status(StatusCode[record.status_code], record.status_description),
+        start_time=record.start_ns,
+        end_time=record.end_ns if record.end_ns is not None else record.start_ns,
+        instrumentation_scope=_scope(record.scope),
+    )
+
+
+def readable_log(record: Any, time_ns: int | None = None) -> ReadableLogRecord:
+    """A log record from its line (``store.LogRecordLine``), under the settings of the process that recorded it."""
+    time_ns = record.time_ns if time_ns is None else time_ns
+    origin = record.origin
+    conventions = _conventions(origin.profile, record.content_policy, frozenset(origin.content_on))
+    fields = fields_of(record.kind, record.line, record.start, conventions)
+    return ReadableLogRecord(
+        LogRecord(
+            timestamp=time_ns,
+            observed_timestamp=time_ns,
+            context=span_context_of(record.line),
+            severity_text=fields.severity_text,
+            severity_number=SeverityNumber(fields.severity_number),
+            body=fields.body,
+            attributes=fields.attributes,
+            event_name=fields.event_name,
+        ),
+        Resource(_values(record.resource)),
+        _scope(record.scope),
+    )
+
+
+@lru_cache(maxsize=32)
+def _conventions(profile: str, policy: str, places: frozenset[str]) -> Conventions:
+    content_on = cast("frozenset[Literal['span', 'event']]", places)
+    return Conventions(cast(Profile, profile), cast(ContentPolicy, policy), content_on)
+
+
+def _scope(scope: ScopeData) -> InstrumentationScope:
+    return InstrumentationScope(scope.name, scope.version, scope.schema_url, _values(scope.attributes) or None)
+
+
+def _link(link: Any) -> Link:
+    return Link(SpanContext(int(link.trace_id, 16), int(link.span_id, 16), True), _values(link.attributes))
+
+
+def _values(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _value(value) for key, value in attributes.items() if value is not None}
+
+
+def _value(value: Any) -> Any:
+    # The SDK keeps sequences as tuples.
+    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else value

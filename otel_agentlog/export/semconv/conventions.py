@@ -1,0 +1,235 @@
+"""What a line is called in OpenTelemetry: span name, kind, attributes and status.
+
+Hides the GenAI conventions and their changes behind one object, `Conventions`. The names themselves are in `semconv_names`; the
+mapping reads nothing but the line (``docs/format.md``), so the folder alone gives the same answer later.
+
+Profiles: ``latest`` is the convention of `semconv_names`; ``legacy`` is what dashboards of 2025 and early 2026 query
+(``gen_ai.system``, ``gen_ai.usage.cache_creation.input_tokens``, the old metrics); ``both`` is both. Attributes that the
+convention requires stand on spans in every profile.
+
+Precedence of attributes: the user's own win for core names such as ``server.address``; under ``gen_ai.*`` and ``agentlog.*``
+ours win, and ids, outcome and content can only come from us. The user's come first and ids last, because the SDK drops the
+*oldest* attributes past its limit of 128. The user's are capped as well (`USER_ATTRIBUTES_AT_START`,
+`USER_ATTRIBUTES_AT_END`), so that the limit is not reached: a span that dropped anything could not be rebuilt from the
+folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from opentelemetry.util.types import AttributeValue
+
+from otel_agentlog.export.semconv import content, fields, names, spans
+from otel_agentlog.export.semconv.content import ContentPolicy
+from otel_agentlog.export.semconv.operations import OPERATIONS
+from otel_agentlog.export.semconv.spans import error_attributes, error_type, span_status
+from otel_agentlog.vocabulary.lines import Line
+
+__all__ = ["USER_ATTRIBUTES_AT_END", "USER_ATTRIBUTES_AT_START", "ContentPolicy", "Conventions", "Profile"]
+
+Profile = Literal["latest", "legacy", "both"]
+Attributes = dict[str, AttributeValue]
+
+USER_ATTRIBUTES_AT_START = 48
+"""Attributes of the user's own that a start line gives to its span; the number left out is ``agentlog.attributes.dropped``."""
+USER_ATTRIBUTES_AT_END = 16
+"""The same for an end line. Together with ours they stay below 128."""
+
+_KINDS = {"ai_request": "CLIENT", "webhook": "SERVER", "queue_push": "PRODUCER", "queue_pickup": "CONSUMER"}
+
+_Build = Callable[[Line, Mapping[str, Any]], Attributes]
+
+_STARTS: dict[str, _Build] = {
+    "task": spans.task_start,
+    "step": spans.step_start,
+    "ai_request": spans.ai_start,
+    "tool_call": spans.tool_start,
+    "webhook": spans.webhook_start,
+    "queue_push": spans.push_start,
+    "queue_pickup": spans.pickup_start,
+}
+_ENDS: dict[str, _Build] = {
+    "task": spans.task_end,
+    "ai_response": spans.ai_end,
+    "tool_result": spans.tool_end,
+    "queue_push": spans.queue_end,
+    "queue_pickup": spans.queue_end,
+}
+
+_ENDING = (("outcome", names.OUTCOME, fields.text), ("reason", names.REASON, fields.text))
+
+_MESSAGES = frozenset({names.INPUT_MESSAGES, names.OUTPUT_MESSAGES})
+_AI_CONTENT = _MESSAGES | {names.SYSTEM_INSTRUCTIONS, names.TOOL_DEFINITIONS}
+_TOOL_CONTENT = frozenset({names.TOOL_CALL_ARGUMENTS, names.TOOL_CALL_RESULT})
+_CONTENT = {
+    "task": _MESSAGES,
+    "ai_request": _AI_CONTENT,
+    "ai_response": _AI_CONTENT,
+    "tool_call": _TOOL_CONTENT,
+    "tool_result": _TOOL_CONTENT,
+}
+
+_OURS = ("gen_ai.", "agentlog.")
+_RESERVED = (
+    content.KEYS
+    | {attribute for _, attribute, _ in fields.COMMON + fields.USAGE}
+    | {names.OPERATION, names.PROVIDER, names.REQUEST_MODEL, names.AGENT_NAME, names.TOOL_NAME, names.WORKFLOW_NAME}
+    | {names.OUTCOME, names.REASON, names.ERROR_TYPE, names.LEGACY_SYSTEM, names.LEGACY_USAGE_CACHE_CREATION}
+)
+"""Attributes a user cannot set: who it is, how it ended, what was said, what it used."""
+
+
+class Conventions:
+    """Names and attributes of spans under one profile and content policy. Immutable; safe from any thread."""
+
+    def __init__(
+        self,
+        profile: Profile = "latest",
+        content_policy: ContentPolicy = "off",
+        content_on: frozenset[Literal["span", "event"]] = frozenset({"span"}),
+    ) -> None:
+        self.profile: Profile = profile
+        self.content_policy: ContentPolicy = content_policy
+        self.content_on = content_on
+        self._legacy = profile != "latest"
+        self._span_policy: ContentPolicy = content_policy if "span" in content_on else "off"
+
+    def __repr__(self) -> str:
+        return f"Conventions({self.profile!r}, {self.content_policy!r}, {sorted(self.content_on)})"
+
+    def span_name(self, line: Line) -> str:
+        """The low-cardinality name of the span that a start line begins."""
+        name = _NAMES.get(line["type"])
+        return name(line, fields.mapping_in(line, "details")) if name is not None else str(line.get("name") or line["type"])
+
+    def span_kind(self, line: Line) -> str:
+        """``INTERNAL``, ``CLIENT``, ``SERVER``, ``PRODUCER`` or ``CONSUMER``."""
+        return _KINDS.get(line["type"]) or str(line.get("kind") or "INTERNAL")
+
+    def start_attributes(self, line: Line) -> Attributes:
+        """Attributes of a span from its start line: the user's, the convention's, content, ids."""
+        details = fields.mapping_in(line, "details")
+        ours = _STARTS.get(line["type"], spans.nothing)(line, details)
+        if self._legacy and names.PROVIDER in ours:
+            ours[names.LEGACY_SYSTEM] = ours[names.PROVIDER]
+        if self._span_policy != "off":
+            ours.update(self.content(line, structured=False))
+        fields.copy(line, fields.COMMON, ours)
+        return _with_user(line, ours, USER_ATTRIBUTES_AT_START)
+
+    def end_attributes(self, line: Line) -> Attributes:
+        """Attributes that an end line adds to its span; ``error.type`` iff it failed."""
+        details = fields.mapping_in(line, "details")
+        ours = _ENDS.get(line["type"], spans.nothing)(line, details)
+        if self._legacy and names.USAGE_CACHE_WRITE in ours:
+            self._rename_cache_write(ours)
+        if self._span_policy != "off":
+            ours.update(self.content(line, structured=False))
+        fields.copy(line, _ENDING, ours)
+        if (error := error_type(line)) is not None:
+            ours[names.ERROR_TYPE] = error
+            ours.update(error_attributes(line))
+        return _with_user(line, ours, USER_ATTRIBUTES_AT_END)
+
+    def status(self, line: Line) -> tuple[str, str | None]:
+        """``("ERROR", description)`` for a failure, else ``("UNSET", None)``."""
+        return span_status(line)
+
+    def stage_event(self, line: Line) -> tuple[str, Attributes]:
+        """Name and attributes of the span event that a line of ``02-webhook-flow.jsonl`` is."""
+        return spans.stage_event(line)
+
+    def content(self, line: Line, *, structured: bool) -> Attributes:
+        """The content attributes of a start or end line under the policy, wherever they are to stand."""
+        details = fields.mapping_in(line, "details")
+        allowed = _CONTENT.get(line["type"])
+        if allowed is None:
+            return {}
+        if allowed is _AI_CONTENT and (known := OPERATIONS.get(spans.operation_name(details))) is not None:
+            allowed = allowed & known.allowed
+        fields_of_phase = content.END if line.get("phase") == "end" else content.START
+        return content.capture(details, fields_of_phase, self.content_policy, allowed, structured=structured)
+
+    def _rename_cache_write(self, attributes: Attributes) -> None:
+        attributes[names.LEGACY_USAGE_CACHE_CREATION] = attributes[names.USAGE_CACHE_WRITE]
+        if self.profile == "legacy":
+            del attributes[names.USAGE_CACHE_WRITE]
+
+
+def _with_user(line: Line, ours: Attributes, limit: int) -> Attributes:
+    given = fields.mapping_in(line, "attributes")
+    if not given:
+        return ours
+    merged: Attributes = {}
+    dropped = 0
+    for key, value in given.items():
+        if value is None or key in _RESERVED or (key in ours and key.startswith(_OURS)):
+            continue
+        if len(merged) < limit:
+            merged[key] = value
+        else:
+            dropped += 1
+    if dropped:
+        merged[names.ATTRIBUTES_DROPPED] = dropped
+    for key, value in ours.items():
+        merged.setdefault(key, value)
+    return merged
+
+
+def _task_name(line: Line, details: Mapping[str, Any]) -> str:
+    if agent := fields.text(details.get("agent")):
+        return f"invoke_agent {agent}"
+    workflow = spans.workflow_name(details)
+    return f"invoke_workflow {workflow}" if workflow else "invoke_workflow"
+
+
+def _step_name(line: Line, details: Mapping[str, Any]) -> str:
+    if not details.get("plan"):
+        return spans.step_name(line)
+    agent = fields.text(details.get("agent"))
+    return f"plan {agent}" if agent else "plan"
+
+
+def _ai_name(line: Line, details: Mapping[str, Any]) -> str:
+    operation = spans.operation_name(details)
+    known = OPERATIONS.get(operation)
+    if known is None or known.named_after == names.REQUEST_MODEL:
+        subject = details.get("model")
+    elif known.named_after == names.AGENT_NAME:
+        subject = details.get("agent")
+    elif known.named_after == names.DATA_SOURCE_ID:
+        subject = fields.mapping_in(details, "parameters").get("data_source_id")
+    else:
+        subject = None
+    return f"{operation} {subject}" if fields.text(subject) else operation
+
+
+def _tool_name(line: Line, details: Mapping[str, Any]) -> str:
+    return f"execute_tool {spans.tool_name(line)}{spans.tool_suffix(details)}"
+
+
+def _webhook_name(line: Line, details: Mapping[str, Any]) -> str:
+    provider = fields.text(details.get("provider"))
+    return f"webhook {provider}" if provider else "webhook"
+
+
+def _push_name(line: Line, details: Mapping[str, Any]) -> str:
+    return f"push {fields.text(details.get('queue')) or ''}".rstrip()
+
+
+def _pickup_name(line: Line, details: Mapping[str, Any]) -> str:
+    return f"pickup {fields.text(details.get('queue')) or ''}".rstrip()
+
+
+_NAMES: dict[str, Callable[[Line, Mapping[str, Any]], str]] = {
+    "task": _task_name,
+    "step": _step_name,
+    "ai_request": _ai_name,
+    "tool_call": _tool_name,
+    "webhook": _webhook_name,
+    "queue_push": _push_name,
+    "queue_pickup": _pickup_name,
+    "segment": lambda line, details: "segment",
+}

@@ -1,0 +1,345 @@
+"""From a start or end line to the attributes of its span, type by type.
+
+Each function takes a line and its ``details`` and gives the attributes that the convention (or we) define for that type; what all
+types share (ids, outcome, the user's attributes, content) is added by `otel_agentlog.export.semconv.conventions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry.util.types import AttributeValue
+
+from otel_agentlog.export.semconv import fields, names
+from otel_agentlog.export.semconv.fields import integer, mapping_in, number, text
+from otel_agentlog.export.semconv.names import OTHER
+from otel_agentlog.export.semconv.operations import OPERATIONS
+from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.states import Outcome
+
+# -- From how something ended to ``error.type`` and span status.
+# Hides who counts as failed: ``failed`` and ``timed_out`` are errors; ``cancelled`` and ``interrupted`` are neither error nor
+# success and show in ``agentlog.outcome`` only. A success leaves the status unset, never OK.
+
+MAX_CONTEXT = 16
+"""Keys of an error's context that leave as attributes; the folder has all of them."""
+MAX_CONTEXT_CHARACTERS = 1_024
+"""Characters of one of their values."""
+
+_ERRORS = (Outcome.FAILED.value, Outcome.TIMED_OUT.value)
+
+
+def error_type(line: Line) -> str | None:
+    """The low-cardinality ``error.type`` of an end line; ``None`` iff it is not an error.
+
+    In this order: ``details.error_type`` (a provider's error code), the exception's class, ``timeout``,
+    ``nonzero_exit``, ``_OTHER``.
+    """
+    outcome = line.get("outcome")
+    if outcome not in _ERRORS:
+        return None
+    details = mapping_in(line, "details")
+    given = details.get("error_type")
+    if isinstance(given, str) and given:
+        return given
+    name = mapping_in(line, "exception").get("type")
+    if isinstance(name, str) and name:
+        return name
+    if outcome == Outcome.TIMED_OUT.value:
+        return "timeout"
+    return "nonzero_exit" if details.get("exit_code") else OTHER
+
+
+def error_attributes(line: Line) -> dict[str, AttributeValue]:
+    """What a failed span says about its error beside ``error.type``: id, category and the scalars of its context."""
+    exception = mapping_in(line, "exception")
+    if not exception or line.get("outcome") not in _ERRORS:
+        return {}
+    found: dict[str, AttributeValue] = {}
+    for key, name in (("error_id", names.ERROR_ID), ("category", names.ERROR_CATEGORY)):
+        if (value := text(exception.get(key))) is not None:
+            found[name] = value
+    return {**found, **context_attributes(exception)}
+
+
+def context_attributes(exception: Mapping[str, Any]) -> dict[str, AttributeValue]:
+    """The scalars of an error's context, as ``agentlog.error.context.<key>``."""
+    scalars = ((key, _scalar(value)) for key, value in mapping_in(exception, "context").items())
+    known = [(f"{names.ERROR_CONTEXT}.{key}", value) for key, value in scalars if value is not None]
+    return dict(known[:MAX_CONTEXT])
+
+
+def _scalar(value: Any) -> AttributeValue | None:
+    if isinstance(value, str):
+        return value if len(value) <= MAX_CONTEXT_CHARACTERS else value[:MAX_CONTEXT_CHARACTERS] + "…"
+    if isinstance(value, bool):
+        return value
+    return integer(value) if isinstance(value, int) else number(value)
+
+
+def span_status(line: Line) -> tuple[str, str | None]:
+    """Code (``ERROR`` or ``UNSET``) and description of an end line's span."""
+    if line.get("outcome") not in _ERRORS:
+        return "UNSET", None
+    description = mapping_in(line, "exception").get("message") or line.get("reason")
+    return "ERROR", description if isinstance(description, str) else None
+
+
+Attributes = dict[str, AttributeValue]
+Details = Mapping[str, Any]
+
+_CHAT = "chat"
+
+
+def workflow_name(details: Details) -> str | None:
+    """The low-cardinality kind of a task; never its title."""
+    return fields.text(details.get("workflow")) or fields.text(details.get("agent_type"))
+
+
+def operation_name(details: Details) -> str:
+    """The GenAI operation of an AI call."""
+    return fields.text(details.get("operation")) or _CHAT
+
+
+def task_start(line: Line, details: Details) -> Attributes:
+    """What the convention says of an agent run or a workflow, and our own of the task."""
+    attributes: Attributes = {}
+    if fields.text(details.get("agent")):
+        attributes[names.OPERATION] = "invoke_agent"
+        fields.copy(details, fields.TASK_AGENT, attributes)
+    else:
+        attributes[names.OPERATION] = "invoke_workflow"
+        if workflow := workflow_name(details):
+            attributes[names.WORKFLOW_NAME] = workflow
+        fields.copy(details, (("conversation_id", names.CONVERSATION_ID, fields.text),), attributes)
+    fields.copy(details, fields.TASK, attributes)
+    if title := fields.text(line.get("message")):
+        attributes[names.TASK_NAME] = title
+    return attributes
+
+
+def task_end(line: Line, details: Details) -> Attributes:
+    """Totals of a task."""
+    attributes: Attributes = {}
+    if fields.text(details.get("agent")):
+        fields.copy(details, fields.USAGE[:2], attributes)
+    fields.copy(details, fields.TASK_END, attributes)
+    return attributes
+
+
+def step_name(line: Line) -> str:
+    """What the user called a step."""
+    return fields.text(line.get("message")) or fields.text(line.get("step_id")) or "step"
+
+
+def step_start(line: Line, details: Details) -> Attributes:
+    """A step has no merged convention; only a planning step is a GenAI operation."""
+    attributes: Attributes = {}
+    if details.get("plan"):
+        attributes[names.OPERATION] = "plan"
+        fields.copy(details, (("agent", names.AGENT_NAME, fields.text),), attributes)
+    attributes[names.STEP_NAME] = step_name(line)
+    fields.copy(
+        details,
+        (("index", names.STEP_INDEX, fields.integer), ("parent_step_id", names.STEP_PARENT_ID, fields.text)),
+        attributes,
+    )
+    return attributes
+
+
+def server_port(details: Details) -> int:
+    """The port of a provider's server; required beside its address, and everybody takes none for that of https."""
+    return fields.integer(details.get("server_port")) or 443
+
+
+def ai_start(line: Line, details: Details) -> Attributes:
+    """What was asked of a model."""
+    operation = operation_name(details)
+    attributes: Attributes = {names.OPERATION: operation, names.PROVIDER: fields.provider_name(details.get("provider"))}
+    fields.copy(details, _AI_START, attributes)
+    if address := fields.text(details.get("server_address")):
+        attributes[names.SERVER_ADDRESS] = address
+        attributes[names.SERVER_PORT] = server_port(details)
+    known = OPERATIONS.get(operation)
+    if parameters := fields.mapping_in(details, "parameters"):
+        _add_parameters(parameters, fields.PARAMETERS if known is None else fields.OTHER_PARAMETERS, attributes)
+    if details.get("stream"):
+        attributes[names.REQUEST_STREAM] = True
+    if details.get("conversation_compacted"):
+        attributes[names.CONVERSATION_COMPACTED] = True
+    if known is None:
+        if agent := fields.text(details.get("agent")):
+            attributes[names.OWN_AGENT_NAME] = agent
+        return attributes
+    if agent := fields.text(details.get("agent")):
+        attributes[names.AGENT_NAME] = agent
+    if operation == "retrieval" and (top_k := attributes.get(names.REQUEST_TOP_K)) is not None:
+        attributes[names.RETRIEVAL_TOP_K] = top_k
+    return _allowed(attributes, known.allowed)
+
+
+_AI_START = (
+    ("model", names.REQUEST_MODEL, fields.text),
+    ("conversation_id", names.CONVERSATION_ID, fields.text),
+)
+
+
+def _add_parameters(parameters: Details, known: fields.Fields, attributes: Attributes) -> None:
+    for key, value in parameters.items():
+        if value is not None and (field := known.get(key)) is not None:
+            attribute, convert = field
+            if (converted := convert(value)) is not None:
+                attributes[attribute] = converted
+
+
+def _allowed(attributes: Attributes, allowed: frozenset[str]) -> Attributes:
+    return {key: value for key, value in attributes.items() if not key.startswith("gen_ai.") or key in allowed}
+
+
+def ai_end(line: Line, details: Details) -> Attributes:
+    """What the model answered, what it used and what it cost."""
+    attributes: Attributes = {}
+    if reasons := finish_reasons(line, details):
+        attributes[names.RESPONSE_FINISH_REASONS] = reasons
+    fields.copy(details, fields.RESPONSE, attributes)
+    fields.copy(details, fields.USAGE, attributes)
+    # Often known only now: the stream begins after the span.
+    if details.get("stream") or names.RESPONSE_TIME_TO_FIRST_CHUNK in attributes:
+        attributes[names.REQUEST_STREAM] = True
+    known = OPERATIONS.get(operation_name(details))
+    if known is not None:
+        fields.copy(details, (("response_status", names.RESPONSE_STATUS, fields.text),), attributes)
+        attributes = _allowed(attributes, known.allowed)
+    amount = fields.number(details.get("cost_usd"))
+    if amount is not None:
+        attributes.update(_cost(amount, fields.mapping_in(details, "price")))
+    return attributes
+
+
+def finish_reasons(line: Line, details: Details) -> list[str] | None:
+    """Why each choice ended; ``error`` for one that was cut off, ``None`` where no answer had begun."""
+    reasons = details.get("finish_reasons")
+    if isinstance(reasons, (list, tuple)) and reasons:
+        return [reason if isinstance(reason, str) and reason else "error" for reason in reasons]
+    begun = details.get("time_to_first_chunk_ms") is not None or bool(details.get("output"))
+    return ["error"] if begun and line.get("outcome") != Outcome.COMPLETED.value else None
+
+
+def _cost(amount: float, price: Details) -> Attributes:
+    # Shaped like the convention's open proposal (semantic-conventions-genai #443), so that a rename is all it takes later.
+    source = fields.text(price.get("source"))
+    cost: Attributes = {names.COST_AMOUNT: amount, names.COST_CURRENCY: "USD"}
+    cost[names.COST_SOURCE] = "provider" if source == "provider" else "local"
+    if source is not None:
+        cost[names.PRICE_SOURCE] = source
+        fields.copy(price, (("version", names.PRICE_VERSION, fields.text),), cost)
+    return cost
+
+
+def tool_name(line: Line) -> str:
+    """The tool that ran."""
+    return fields.text(line.get("content")) or names.OTHER
+
+
+def tool_start(line: Line, details: Details) -> Attributes:
+    """Which tool runs, with what skill or program."""
+    attributes: Attributes = {names.OPERATION: "execute_tool", names.TOOL_NAME: tool_name(line)}
+    fields.copy(details, fields.TOOL, attributes)
+    skill = details.get("skill")
+    if skill is not None:
+        fields.copy(skill if isinstance(skill, Mapping) else {"name": skill}, fields.SKILL, attributes)
+    fields.copy(fields.mapping_in(details, "command"), fields.COMMAND, attributes)
+    return attributes
+
+
+def tool_suffix(details: Details) -> str:
+    """What follows the tool in the span's name: skill and resource, else the program that a command runs."""
+    skill = details.get("skill")
+    known = skill if isinstance(skill, Mapping) else {"name": skill}
+    skill_name, resource = fields.text(known.get("name")), fields.text(known.get("resource_name"))
+    program = fields.text(fields.mapping_in(details, "command").get("executable_name"))
+    if resource:
+        return f" {skill_name} {resource}" if skill_name else f" {resource}"
+    if program:
+        return f" {program}"
+    return f" {skill_name}" if skill_name else ""
+
+
+def tool_end(line: Line, details: Details) -> Attributes:
+    """How the program that a tool ran exited."""
+    attributes: Attributes = {}
+    fields.copy(
+        details,
+        (("exit_code", names.PROCESS_EXIT_CODE, fields.integer), ("attempts", names.ATTEMPTS, fields.integer)),
+        attributes,
+    )
+    return attributes
+
+
+def webhook_start(line: Line, details: Details) -> Attributes:
+    """Who called and why."""
+    attributes: Attributes = {}
+    fields.copy(
+        details,
+        (("provider", names.WEBHOOK_PROVIDER, fields.text), ("event_type", names.WEBHOOK_EVENT_TYPE, fields.text)),
+        attributes,
+    )
+    return attributes
+
+
+def push_start(line: Line, details: Details) -> Attributes:
+    """A message put into a queue."""
+    return _messaging(details, "push", "send")
+
+
+def pickup_start(line: Line, details: Details) -> Attributes:
+    """Work on a message taken from a queue."""
+    # `process`, not `receive`: the span covers the work on the message, and only `process` is of kind CONSUMER.
+    return _messaging(details, "pickup", "process")
+
+
+def _messaging(details: Details, operation: str, kind: str) -> Attributes:
+    attributes: Attributes = {
+        names.MESSAGING_SYSTEM: fields.text(details.get("system")) or names.OTHER,
+        names.MESSAGING_OPERATION_NAME: operation,
+        names.MESSAGING_OPERATION_TYPE: kind,
+    }
+    fields.copy(
+        details,
+        (("queue", names.MESSAGING_DESTINATION_NAME, fields.text), ("message_id", names.MESSAGING_MESSAGE_ID, fields.text)),
+        attributes,
+    )
+    fields.copy(details, _LATENCY, attributes)
+    return attributes
+
+
+_LATENCY = (("latency_ms", names.QUEUE_LATENCY_MS, fields.number),)
+
+
+def queue_end(line: Line, details: Details) -> Attributes:
+    """How long the message waited, where that is known only at the end."""
+    attributes: Attributes = {}
+    fields.copy(details, _LATENCY, attributes)
+    return attributes
+
+
+def nothing(line: Line, details: Details) -> Attributes:
+    """For types that have only what all have."""
+    return {}
+
+
+_STAGE_COMMON = frozenset(
+    {"timestamp", "type", "level", "component", "action", "message", "stage", "task_id", "step_id", "correlation_id"}
+    | {"session_id", "instance_id", "event_id", "trace_id", "span_id", "content", "details"}
+)
+
+
+def stage_event(line: Line) -> tuple[str, Attributes]:
+    """Name and attributes of the span event that a line of ``02-webhook-flow.jsonl`` is."""
+    attributes: Attributes = {
+        names.WEBHOOK + key: value
+        for key, value in line.items()
+        if key not in _STAGE_COMMON and isinstance(value, (str, bool, int, float))
+    }
+    return f"webhook.{line.get('stage')}", attributes

@@ -1,0 +1,114 @@
+"""The recording functions of the front door: thin names for the classes of this room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, overload
+
+from otel_agentlog.record.operations.ai_call import AiCall
+from otel_agentlog.record.operations.context import current
+from otel_agentlog.record.operations.operation import Operation
+from otel_agentlog.record.operations.step import Step
+from otel_agentlog.record.operations.task import _UNSET, Task
+from otel_agentlog.record.operations.tool_run import ToolRun
+from otel_agentlog.record.operations.webhook import Webhook
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@overload
+def task(name: Function) -> Function: ...
+@overload
+def task(
+    name: str = ...,
+    *,
+    task_id: str | None = ...,
+    input: Any = ...,
+    agent: str | None = ...,
+    agent_type: str | None = ...,
+    workflow: str | None = ...,
+    model: str | None = ...,
+    source: str | None = ...,
+    provider: str | None = ...,
+    correlation_id: str | None = ...,
+    session_id: str | None = ...,
+    instance_id: str | None = ...,
+    tags: Iterable[str] = ...,
+    resume: Mapping[str, str] | None = ...,
+    attributes: Mapping[str, Any] | None = ...,
+    component: str | None = ...,
+) -> Task: ...
+def task(name: Any = "", *, input: Any = _UNSET, **given: Any) -> Any:
+    """A task: one job an agent was asked to do, with a folder of its own.
+
+    Use it as ``with`` or ``async with`` block, as decorator, or with ``start()`` and ``end()``. ``input`` goes into
+    ``01-input.json``, what is assigned to ``.result`` into ``04-final-result.json``. ``agent`` names who does it (span
+    ``invoke_agent {agent}``), ``workflow`` or ``agent_type`` its low-cardinality type. ``resume`` takes a carrier (W3C
+    headers or environment variables) and continues that task: a pending one is started, a running one gets a further process
+    at work on it. Inside another task it becomes a sub-task.
+    """
+    return Task(_function_name(name))(name) if callable(name) else Task(name, input=input, **given)
+
+
+@overload
+def step(name: Function) -> Function: ...
+@overload
+def step(
+    name: str,
+    *,
+    step_id: str | None = ...,
+    plan: bool = ...,
+    attributes: Mapping[str, Any] | None = ...,
+    component: str | None = ...,
+) -> Step: ...
+def step(name: Any, **given: Any) -> Any:
+    """A named part of a task; steps nest. ``plan=True`` for a step in which the agent makes its plan."""
+    return Step(_function_name(name))(name) if callable(name) else Step(name, **given)
+
+
+def ai_call(model: str, **given: Any) -> AiCall:
+    """One request to a model; see `AiCall` for what it takes and how to give it the response.
+
+    Names that are not its own are the request's parameters: ``temperature=0.2, max_tokens=1000``.
+    """
+    return AiCall(model, **given)
+
+
+@overload
+def tool(name: Function) -> Function: ...
+@overload
+def tool(
+    name: str,
+    *,
+    arguments: Mapping[str, Any] | None = ...,
+    call_id: str | None = ...,
+    tool_type: str | None = ...,
+    description: str | None = ...,
+    command: Mapping[str, str] | None = ...,
+    attributes: Mapping[str, Any] | None = ...,
+    component: str | None = ...,
+) -> ToolRun: ...
+def tool(name: Any, **given: Any) -> Any:
+    """One execution of a tool. As a decorator it records the call's arguments and result."""
+    return ToolRun(_function_name(name))(name) if callable(name) else ToolRun(name, **given)
+
+
+def webhook(provider: str, event_type: str, payload: Any = None, **common: Any) -> Webhook:
+    """An incoming webhook of ``github``, ``jira``, ``slack`` or any other provider; its stages become
+    ``02-webhook-flow.jsonl``."""
+    return Webhook(provider, event_type, payload, **common)
+
+
+def current_task() -> str | None:
+    """The id of the task that is running here, or ``None``."""
+    operation = current()
+    return operation.task.task_id if operation is not None and operation.task is not None else None
+
+
+def current_operation() -> Operation | None:
+    """The innermost open task, step, AI call or tool run here, or ``None``."""
+    return current()
+
+
+def _function_name(function: Any) -> str:
+    return str(getattr(function, "__qualname__", None) or getattr(function, "__name__", None) or "call").replace("<locals>.", "")

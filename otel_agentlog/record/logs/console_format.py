@@ -1,0 +1,353 @@
+"""How a line looks: for people on a terminal, and as one JSON object with the fields log pipelines know.
+
+Pure functions from a line to text. What they are given is cleaned already; they only make it fit and harmless.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from otel_agentlog.vocabulary.lines import Line
+
+# -- Makes any value short, harmless terminal text: no escape sequences, no control or bidi characters, of known width.
+
+MAX_VALUE_CHARACTERS = 120
+"""Longest value shown; of a longer one the beginning and how much is missing."""
+
+MAX_MESSAGE_CHARACTERS = 2_000
+"""Longest message shown."""
+
+# CSI, then OSC/DCS/APC/PM/SOS up to their terminator, then two-character escapes; as ESC + letter and as the one-byte C1 form.
+_SEQUENCES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"
+    r"|\x1b[ -/]*[0-~]?"
+)
+# C0, DEL, C1; bidi marks, embeddings, overrides and isolates; separators that break lines; invisible letters; tags; surrogates.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f\ud800-\udfff]"
+)
+_BARE = re.compile(r"[^\s\"'=\[\]{},]+")
+
+
+def harmless(text: str) -> str:
+    """Text without escape sequences and hidden characters; newlines stay, tabs become spaces."""
+    if text.isascii() and text.isprintable():
+        return text
+    text = _SEQUENCES.sub("", text.replace("\r\n", "\n"))
+    return _HIDDEN.sub("", text).replace("\t", "    ")
+
+
+def one_line(text: str) -> str:
+    """`harmless`, with newlines shown as ``\\n``."""
+    return harmless(text).replace("\n", "\\n")
+
+
+def shortened(text: str, longest: int) -> str:
+    """The text, or its beginning and how many characters are missing."""
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest - 1]}…(+{len(text) - longest + 1})"
+
+
+def value_text(value: object) -> str:
+    """A value of ``details`` as it stands behind ``key=``: quoted where it would not be one word, JSON for containers."""
+    # Cut before anything else looks at it: a value may be megabytes.
+    if isinstance(value, str):
+        cut = shortened(value, MAX_VALUE_CHARACTERS)
+        return _quoted(one_line(cut))
+    if value is None or isinstance(value, (bool, int)):
+        return str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return shortened(one_line(_json(value)), MAX_VALUE_CHARACTERS)
+
+
+def _quoted(text: str) -> str:
+    if _BARE.fullmatch(text):
+        return text
+    return '"' + text.replace('"', "'") + '"'
+
+
+def _json(value: object) -> str:
+    try:
+        return orjson.dumps(_head_of_text(value, 4), default=_name_of, option=orjson.OPT_NON_STR_KEYS).decode()
+    except Exception:  # noqa: BLE001 - what is no JSON, or somebody's __len__ or __iter__
+        return _name_of(value)
+
+
+def _name_of(value: object) -> str:
+    return f"<{type(value).__name__}>"
+
+
+def _head_of_text(value: Any, depth: int) -> Any:
+    """The beginning of a container: as much of it as a short text can show."""
+    if isinstance(value, str):
+        return value[:MAX_VALUE_CHARACTERS]
+    if isinstance(value, Mapping):
+        if depth == 0:
+            return "{…}" if value else {}
+        return {shortened(str(key), 60): _head_of_text(item, depth - 1) for key, item in _first(value.items())}
+    if isinstance(value, (list, tuple)):
+        if depth == 0:
+            return "[…]" if value else []
+        return [_head_of_text(item, depth - 1) for item in _first(value)]
+    return value
+
+
+def _first(items: Iterable[Any]) -> Iterable[Any]:
+    return (item for _, item in zip(range(24), items, strict=False))
+
+
+def width_of(text: str) -> int:
+    """Columns the text takes on a terminal: two for wide East Asian characters and emoji, none for combining ones."""
+    if text.isascii():
+        return len(text)
+    return sum(_column_count(character) for character in text)
+
+
+def _column_count(character: str) -> int:
+    if character < "\x7f":
+        return 1
+    if unicodedata.combining(character) or character in "\u200c\u200d\ufe0e\ufe0f":
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def cut_to_width(text: str, columns: int) -> str:
+    """The text, or as much of it as fits with an ellipsis."""
+    if width_of(text) <= columns:
+        return text
+    used, kept = 1, 0
+    for character in text:
+        used += _column_count(character)
+        if used > columns:
+            break
+        kept += 1
+    return text[:kept] + "…"
+
+
+MAX_TRACEBACK_LINES = 60
+"""Lines of a traceback shown on the console; the middle of a longer one is left out. The folder has all of it."""
+
+MAX_MESSAGE_LINES = 40
+
+_WIDE = 120
+"""Columns from which on the origin of a line is shown too."""
+
+_LEVELS = {"DEBUG": "DEBUG", "INFO": "INFO ", "WARNING": "WARN ", "ERROR": "ERROR", "CRITICAL": "CRIT "}
+_STYLES = {
+    "DEBUG": "2",
+    "INFO": "32",
+    "WARNING": "33",
+    "ERROR": "1;31",
+    "CRITICAL": "1;97;41",
+    "time": "2",
+    "speaker": "36",
+    "key": "2",
+    "ids": "2",
+    "type": "1;31",
+    "strong": "1",
+}
+_LIFECYCLE_FIGURES = ("input_tokens", "output_tokens", "cost_usd", "exit_code")
+_OWN_DETAILS = frozenset({"stack_info"})
+
+Piece = tuple[str, str]
+"""A word that is not broken, and its style."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How to render for people."""
+
+    colour: bool = False
+    columns: int | None = None
+    """Width of the terminal; ``None`` never wraps."""
+
+
+def human(line: Line, time_ns: int, look: Look = Look()) -> str:
+    """One line for people, ending in a newline; exceptions, stacks and further lines of the message below it, indented."""
+    level = one_line(str(line.get("level") or "INFO"))
+    head = _head(line, time_ns, level, look)
+    message, *further = _message(line)
+    strong = level if level in ("ERROR", "CRITICAL") else "strong"
+    pieces: list[Piece] = [(word, strong) for word in message.split(" ")]
+    if not further:
+        pieces += _tail(line, look)
+    text = _wrapped(head, pieces, look)
+    for row in further:
+        text += "\n" + "    " + row
+    if further:
+        text += _below(_tail(line, look), look)
+    return text + "".join("\n    " + row for row in _trouble(line, look)) + "\n"
+
+
+def _message(line: Line) -> list[str]:
+    """The message's lines, bounded; never empty."""
+    given = line.get("message")
+    text = given if isinstance(given, str) else "" if given is None else value_text(given)
+    if line.get("type") not in (None, "log"):
+        text = f"{line.get('action') or line.get('type')} {text}"
+    rows = harmless(shortened(text, MAX_MESSAGE_CHARACTERS)).rstrip("\n").split("\n")
+    if len(rows) > MAX_MESSAGE_LINES:
+        rows[MAX_MESSAGE_LINES:] = [f"[{len(rows) - MAX_MESSAGE_LINES} lines more]"]
+    return rows
+
+
+def _head(line: Line, time_ns: int, level: str, look: Look) -> list[Piece]:
+    seconds, rest = divmod(time_ns, 1_000_000_000)
+    clock = time.strftime("%H:%M:%S", time.localtime(seconds)) + f".{rest // 1_000_000:03d}"
+    speaker = one_line(str(line.get("component") or line.get("logger") or "-"))
+    roomy = look.columns is None or look.columns >= 80
+    speaker = cut_to_width(speaker, 20 if roomy else 12)
+    pad = " " * max(0, 16 - width_of(speaker)) if roomy else ""
+    return [(clock, "time"), (_LEVELS.get(level, level[:5]), level), (speaker + pad, "speaker")]
+
+
+def _tail(line: Line, look: Look) -> list[Piece]:
+    """Details, figures of lifecycle lines, short ids and, where there is room, the origin."""
+    details = line.get("details")
+    pairs = dict(details) if isinstance(details, Mapping) else {}
+    if line.get("type") not in (None, "log"):
+        pairs = {key: pairs[key] for key in _LIFECYCLE_FIGURES if pairs.get(key) is not None}
+    if "duration_ms" in line:
+        pairs["duration_ms"] = line["duration_ms"]
+    pairs = {key: value for key, value in pairs.items() if key not in _OWN_DETAILS}
+    pieces: list[Piece] = [(f"{one_line(shortened(str(key), 60))}=\0{value_text(value)}", "key") for key, value in pairs.items()]
+    if ids := _short_ids(line):
+        pieces.append((f"[{ids}]", "ids"))
+    if look.columns is not None and look.columns >= _WIDE and (origin := _origin(line)):
+        pieces.append((origin, "ids"))
+    return pieces
+
+
+def _short_ids(line: Line) -> str:
+    task = str(line.get("task_id") or "")
+    short = one_line(task.removeprefix("task-"))[:8]
+    step = cut_to_width(one_line(str(line.get("step_id") or "")), 16)
+    if short or step:
+        return " ".join(part for part in (short, step) if part)
+    trace = str(line.get("trace_id") or "")
+    return f"trace {one_line(trace)[:8]}" if trace else ""
+
+
+def _origin(line: Line) -> str:
+    name = str(line.get("logger") if line.get("component") else line.get("module") or "")
+    return f"{one_line(name)[:40]}:{line['line']}" if name and "line" in line else ""
+
+
+def _trouble(line: Line, look: Look) -> Iterable[str]:
+    """What stands below a line: its stack, and its exception."""
+    details = line.get("details")
+    stack = details.get("stack_info") if isinstance(details, Mapping) else None
+    if isinstance(stack, (list, tuple)):
+        yield from _bounded(stack)
+    exception = line.get("exception")
+    if not isinstance(exception, Mapping):
+        return
+    printed = exception.get("traceback")
+    rows = _bounded(printed) if isinstance(printed, (list, tuple)) else []
+    yield from rows
+    title = one_line(shortened(f"{exception.get('type')}: {exception.get('message')}", MAX_MESSAGE_CHARACTERS))
+    notes = [f"error {exception['error_id']}"] if exception.get("error_id") else []
+    notes += [str(exception["category"])] if exception.get("category") else []
+    notes += [] if rows else ["traceback where it was first seen"]
+    note = one_line(", ".join(notes))
+    yield _painted(f"[{note}]", "ids", look) if rows else f"{_painted(title, 'type', look)} {_painted(f'[{note}]', 'ids', look)}"
+    suggestions = exception.get("suggestions")
+    for suggestion in suggestions[:3] if isinstance(suggestions, (list, tuple)) else ():
+        yield _painted(f"→ {one_line(shortened(str(suggestion), 200))}", "strong", look)
+
+
+def _bounded(printed: Any) -> list[str]:
+    rows = [row for item in printed for row in harmless(shortened(str(item), MAX_MESSAGE_CHARACTERS)).split("\n")]
+    if len(rows) > MAX_TRACEBACK_LINES:
+        head, tail = MAX_TRACEBACK_LINES // 3, MAX_TRACEBACK_LINES * 2 // 3
+        rows[head:-tail] = [f"  [{len(rows) - head - tail} lines left out]"]
+    return rows
+
+
+def _wrapped(head: list[Piece], pieces: list[Piece], look: Look) -> str:
+    """Words side by side; where the terminal ends the next ones go on below, indented."""
+    text = " ".join(_painted(word, style, look) for word, style in head)
+    used = sum(width_of(word) for word, _ in head) + len(head) - 1
+    indent = used + 1 if look.columns is not None and look.columns >= 100 else 4
+    run, run_style, before = "", "", ""
+    for word, style in pieces:
+        gap = "  " if style in ("key", "ids") and before not in ("key", "ids") else " "
+        if look.columns is not None:
+            word = _fitted(word, look.columns - indent)
+            if used + len(gap) + _shown_width(word) > look.columns:
+                text, run, used, gap = text + _painted(run, run_style, look) + "\n" + " " * indent, "", indent, ""
+        if run and style == run_style != "key":
+            run += gap + word
+        else:
+            text += _painted(run, run_style, look) + gap
+            run, run_style = word, style
+        used += len(gap) + _shown_width(word)
+        before = style
+    return (text + _painted(run, run_style, look)).rstrip(" ")
+
+
+def _below(pieces: list[Piece], look: Look) -> str:
+    return "\n" + _wrapped([("  ", "")], pieces, look) if pieces else ""
+
+
+def _fitted(word: str, columns: int) -> str:
+    key, mark, value = word.partition("\0")
+    room = columns - width_of(key)
+    return key + mark + cut_to_width(value, room) if mark and room > 0 else cut_to_width(key, columns)
+
+
+def _shown_width(word: str) -> int:
+    return width_of(word) - word.count("\0")
+
+
+def _painted(word: str, style: str, look: Look) -> str:
+    key, mark, value = word.partition("\0")
+    if not look.colour or style not in _STYLES or not word:
+        return key + value
+    painted = f"\x1b[{_STYLES[style]}m{key}\x1b[0m"
+    return painted + value if mark else painted
+
+
+_FURTHER = ("component", "step_id", "correlation_id", "session_id", "trace_id", "span_id", "event_id")
+
+
+def seed_fields(line: Line, timestamp: str | None = None) -> dict[str, Any]:
+    """A log line with the fields that log pipelines know: ``timestamp level logger message module function line context task_id
+    instance_id exception{type,message,traceback[]}``, each always there, ``null`` where unknown; then further ids where known.
+    """
+    exception = line.get("exception")
+    fields: dict[str, Any] = {
+        "timestamp": line.get("timestamp") or timestamp,
+        "level": line.get("level"),
+        "logger": line.get("logger"),
+        "message": line.get("message"),
+        "module": line.get("module"),
+        "function": line.get("function"),
+        "line": line.get("line"),
+        "context": {**(line.get("attributes") or {}), **(line.get("details") or {})},
+        "task_id": line.get("task_id"),
+        "instance_id": line.get("instance_id"),
+        "exception": {"traceback": [], **exception} if isinstance(exception, Mapping) else None,
+    }
+    fields.update({key: line[key] for key in _FURTHER if key in line})
+    return fields
+
+
+def json_text(line: Line, timestamp: str | None = None) -> str:
+    """`seed_fields` as one line of JSON, ending in a newline.
+
+    Raises:
+        TypeError: a value is not JSON (cleaned lines have none such).
+    """
+    return orjson.dumps(seed_fields(line, timestamp), option=orjson.OPT_APPEND_NEWLINE).decode()

@@ -1,0 +1,167 @@
+"""Which log lines are wanted: one level per component or logger, changeable while loggers are in use.
+
+A logger does not look its level up: it holds a `Gate`, and `configure_logs` moves all gates there are. So a line that is not
+wanted costs one comparison, and a logger made before `configure_logs` follows it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+from weakref import WeakValueDictionary
+
+# -- Sees to it that an event that passes several of our places is recorded once.
+# An event of a user's own structlog chain may pass `record_event` and then, as a stdlib record, `AgentlogHandler`; a stdlib
+# record
+# may pass `AgentlogHandler` and, in another handler, a ``ProcessorFormatter`` with `record_event`. Both ways lead through one
+# thread without a break, so each thread remembers the last event only.
+
+_LOOKED_AT_FRAMES = 16
+
+
+class _Last(threading.local):
+    logger_name: str | None = None
+    """stdlib logger to which a structlog chain with `record_event` is about to pass its event."""
+    key: tuple[Any, ...] | None = None
+    """The stdlib record last recorded by one of the two."""
+    by_handler = False
+
+
+_last = _Last()
+
+
+def about_to_log(logger: Any) -> None:
+    """Told by `record_event`, in a structlog chain, what the rendered event will be given to."""
+    _last.logger_name = logger.name if isinstance(logger, logging.Logger) else None
+
+
+def seen_in_formatter(record: object) -> bool:
+    """Whether the handler has recorded this record; if not, `record_event` is about to."""
+    return isinstance(record, logging.LogRecord) and _seen(record, by_handler=False)
+
+
+def seen_in_handler(record: logging.LogRecord) -> bool:
+    """Whether `record_event` has recorded this record; if not, the handler is about to."""
+    if _last.logger_name == record.name:
+        _last.logger_name = None
+        if _within_structlog(sys._getframe(1)):
+            return True
+    return _seen(record, by_handler=True)
+
+
+def _seen(record: logging.LogRecord, *, by_handler: bool) -> bool:
+    # ProcessorFormatter copies the record but keeps what it is made of.
+    key = (record.created, record.name, record.lineno, id(record.msg))
+    if _last.key == key and _last.by_handler is not by_handler:
+        _last.key = None
+        return True
+    _last.key, _last.by_handler = key, by_handler
+    return False
+
+
+def _within_structlog(frame: FrameType | None) -> bool:
+    # The chain may have dropped the event after record_event, and this is another record of the same logger.
+    for _ in range(_LOOKED_AT_FRAMES):
+        if frame is None:
+            return False
+        if str(frame.f_globals.get("__name__", "")).startswith("structlog."):
+            return True
+        frame = frame.f_back
+    return False
+
+
+NUMBERS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
+"""The words that stand in a line's ``level``, and stdlib's numbers for them."""
+
+_ALIASES = {"WARN": "WARNING", "FATAL": "CRITICAL", "EXCEPTION": "ERROR", "MSG": "INFO", "NOTSET": "DEBUG"}
+
+UNCONFIGURED = "WARNING"
+"""Level until `configure_logs` is called: as quiet as stdlib ``logging``."""
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """What `configure_logs` was told."""
+
+    level: str = UNCONFIGURED
+    """Level of everything that ``levels`` does not name."""
+    levels: Mapping[str, str] = field(default_factory=dict)
+    """Level by component, or by logger name with all names below it (``httpx`` covers ``httpx.client``)."""
+
+    def number_for(self, name: str, component: str | None) -> int:
+        """Lowest level number wanted: the component's own, else that of the nearest logger name, else the general one."""
+        if component is not None and component in self.levels:
+            return number_of(self.levels[component])
+        while name:
+            if name in self.levels:
+                return number_of(self.levels[name])
+            name = name.rpartition(".")[0]
+        return number_of(self.level)
+
+
+class Gate:
+    """The lowest level number that one kind of logger lets through."""
+
+    __slots__ = ("__weakref__", "component", "level", "name")
+
+    def __init__(self, name: str, component: str | None, level: int) -> None:
+        self.name, self.component, self.level = name, component, level
+
+
+_lock = threading.RLock()
+_settings = LogSettings()
+_default = NUMBERS[UNCONFIGURED]
+_gates: WeakValueDictionary[tuple[str, str | None], Gate] = WeakValueDictionary()
+
+
+def configure_logs(level: str = UNCONFIGURED, levels: Mapping[str, str] | None = None) -> LogSettings:
+    """Set the levels of all loggers, also of those that exist. Returns what was set before.
+
+    ``levels`` maps a component, or a logger name, to its level. May be called again at any time, from any thread.
+    """
+    return put_in_use(LogSettings(level, dict(levels or {})))
+
+
+def put_in_use(settings: LogSettings) -> LogSettings:
+    """Use these settings and return those before."""
+    global _settings, _default
+    with _lock:
+        before, _settings, _default = _settings, settings, number_of(settings.level)
+        for gate in list(_gates.values()):
+            gate.level = settings.number_for(gate.name, gate.component)
+        return before
+
+
+def gate_for(name: str, component: str | None) -> Gate:
+    """The gate shared by all loggers of this name and component."""
+    with _lock:
+        gate = _gates.get((name, component))
+        if gate is None:
+            gate = Gate(name, component, _settings.number_for(name, component))
+            _gates[name, component] = gate
+        return gate
+
+
+def wanted(number: int, name: str, component: str | None = None) -> bool:
+    """Whether a line of this level number is wanted, for events that come without a gate."""
+    return number >= (_settings.number_for(name, component) if _settings.levels else _default)
+
+
+def number_of(level: object) -> int:
+    """The number of a level given as word, in any case, or as number; INFO where it is neither."""
+    if isinstance(level, int):
+        return level
+    word = str(level).strip().upper()
+    return NUMBERS.get(_ALIASES.get(word, word), NUMBERS["INFO"])
+
+
+def word_of(number: int) -> str:
+    """The word for a level number; one between two words gets the lower one, so that NOTICE (25) is INFO."""
+    if number >= 30:
+        return "WARNING" if number < 40 else "ERROR" if number < 50 else "CRITICAL"
+    return "INFO" if number >= 20 else "DEBUG"

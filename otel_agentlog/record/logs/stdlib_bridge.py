@@ -1,0 +1,128 @@
+"""Records of stdlib ``logging`` are recorded like our own: the handler.
+
+It holds no lock while it works and waits for nothing, so it cannot take part in a deadlock with ``logging``'s own locks.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from opentelemetry import context as otel_context
+
+from otel_agentlog.record.exceptions.call_with_timeout import ask
+from otel_agentlog.record.logs.levels import NUMBERS, seen_in_handler, wanted
+from otel_agentlog.record.logs.line import add_error, add_printed_error, error_of, interpolated, log_line, stack_lines, text_of
+from otel_agentlog.record.logs.placement import adopt, deliver, guarded, here
+from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.vocabulary.lines import Line
+
+SENDERS = frozenset({"opentelemetry", "otel_agentlog", "urllib3", "requests", "grpc", "httpx", "httpcore"})
+"""Top-level loggers of what sends telemetry; while it does, what they say would be sent too, and so on for ever."""
+
+_SUPPRESSED = "suppress_instrumentation"
+"""How the keys begin that are set in the OpenTelemetry context of whoever sends telemetry: we, the SDK, instrumentations."""
+
+_STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {
+    *("message", "asctime", "taskName"),
+    # Put there by opentelemetry-instrumentation-logging and by uvicorn; said elsewhere on the line.
+    *("otelTraceID", "otelSpanID", "otelServiceName", "otelTraceSampled", "color_message"),
+}
+
+
+class AgentlogHandler(logging.Handler):
+    """Records what stdlib loggers say. Add it to any logger, or to the root logger with `install_stdlib`."""
+
+    def __init__(self, level: int | str = logging.NOTSET, *, last_resort: bool = False) -> None:
+        """With ``last_resort`` records that no other handler takes are still shown by ``logging.lastResort``."""
+        super().__init__(level)
+        self.last_resort = last_resort
+
+    def handle(self, record: logging.LogRecord) -> Any:
+        """Record it, without stdlib's lock: lines of several threads do not get in each other's way here."""
+        passed: Any = self.filter(record)
+        if passed:
+            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return passed
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Record it; never raises, and never waits."""
+        guarded(lambda recorder: _record(recorder, record))
+        if self.last_resort:
+            self._resort(record)
+
+    def flush(self) -> None:
+        """Nothing to wait for: what was handled is recorded."""
+
+    def _resort(self, record: logging.LogRecord) -> None:
+        # Our presence keeps stdlib from its last resort: showing warnings that nobody else handles.
+        resort = logging.lastResort
+        if resort is None or record.levelno < resort.level:
+            return
+        logger: logging.Logger | None = logging.getLogger(record.name)
+        while logger is not None:
+            if any(not isinstance(handler, AgentlogHandler) for handler in logger.handlers):
+                return
+            logger = logger.parent if logger.propagate else None
+        resort.handle(record)
+
+
+def _is_about_sending(record: logging.LogRecord) -> bool:
+    if record.name.partition(".")[0] not in SENDERS:
+        return False
+    return any(value for key, value in otel_context.get_current().items() if key.startswith(_SUPPRESSED))
+
+
+def _record(record: Recorder, source: logging.LogRecord) -> None:
+    if not record.active or not wanted(source.levelno, source.name) or _is_about_sending(source) or seen_in_handler(source):
+        return
+    message, details = _said(source)
+    line = log_line(source.levelno, message, source.name, details.pop("component", None))
+    line["module"], line["function"], line["line"] = source.module, source.funcName, source.lineno
+    place = adopt(here(), details, line)
+    _add_error(line, source, place.ids.get("trace_id"), record)
+    if source.stack_info:
+        details["stack_info"] = stack_lines(text_of(source.stack_info))
+    if source.levelname not in NUMBERS:
+        details["level_name"] = source.levelname
+    deliver(record, line, place, details)
+
+
+def _said(source: logging.LogRecord) -> tuple[str, dict[str, Any]]:
+    """Message and further data of a record."""
+    details = {key: value for key, value in source.__dict__.items() if key not in _STANDARD}
+    event = source.msg
+    if isinstance(event, dict) and details.pop("_logger", None) is not None and details.pop("_name", None) is not None:
+        # structlog's wrap_for_formatter: the record is a parcel with the event in it.
+        details.update(event)
+        for key in ("level", "timestamp", "logger", "exc_info"):
+            details.pop(key, None)
+        return text_of(details.pop("event", "")), details
+    message = _message(source)
+    if message is None:
+        details["args"] = list(source.args) if isinstance(source.args, tuple) else source.args
+        return text_of(event), details
+    return message, details
+
+
+def _message(source: logging.LogRecord) -> str | None:
+    """The record's text; ``None`` where format and arguments do not fit."""
+    kind = type(source)
+    if kind.getMessage is logging.LogRecord.getMessage:
+        args = source.args or ()
+        text, fits = interpolated(source.msg, args if type(args) is tuple else (args,))
+        return text if fits else None
+    try:
+        return ask(lambda: str.__str__(source.getMessage()), frozenset({kind}))
+    except Exception:  # noqa: BLE001 - a wrong format string, or anybody's code, which may not even answer
+        return None
+
+
+def _add_error(line: Line, source: logging.LogRecord, trace_id: str | None, record: Recorder) -> None:
+    error = error_of(source.exc_info)
+    if error is None and isinstance(source.msg, dict):
+        error = error_of(source.msg.get("exc_info"))
+    add_error(line, error, trace_id, record)
+    if error is None and source.exc_text:
+        # Went through a queue, where exceptions become text.
+        add_printed_error(line, source.exc_text)

@@ -1,0 +1,166 @@
+"""Processors for a structlog chain of the user's own: `add_ids`, `record_event` and the renderer `seed_json`.
+
+    structlog.configure(processors=[add_log_level, agentlog.add_ids, agentlog.record_event, …, JSONRenderer()])
+
+Hides what the usual processors leave behind in an event: levels, times, callers, formatted exceptions, a stdlib record.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import MutableMapping
+from types import FrameType
+from typing import Any
+
+from otel_agentlog.record.logs.console_format import json_text
+from otel_agentlog.record.logs.levels import about_to_log, number_of, seen_in_formatter, wanted
+from otel_agentlog.record.logs.line import (
+    add_error,
+    add_origin,
+    add_printed_error,
+    error_of,
+    log_line,
+    module_of,
+    printed_error,
+    stack_lines,
+    stack_of,
+    text_of,
+)
+from otel_agentlog.record.logs.placement import Place, adopt, deliver, guarded, here
+from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.vocabulary.lines import Line, timestamp
+
+EventDict = MutableMapping[str, Any]
+
+_DROPPED = ("level", "log_level", "level_number", "timestamp", "logger", "logger_name", "component", "exc_info", "stacklevel")
+"""Keys that become something else than details, or say what the line says anyway."""
+
+_PARCEL = ("_record", "_from_structlog", "_logger", "_name", "positional_args")
+
+_CALL_SITE = ("module", "func_name", "lineno", "pathname", "filename", "qual_name")
+
+
+def add_ids(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """Put the ids of this place on an event, where known and not there yet.
+
+    ``task_id step_id correlation_id session_id instance_id trace_id span_id``.
+    """
+
+    def work(record: Recorder) -> None:
+        for key, value in here().ids.items():
+            event_dict.setdefault(key, value)
+
+    guarded(work)
+    return event_dict
+
+
+def record_event(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """Record an event as `get_logger` would, and return it as it came.
+
+    Stands anywhere before the renderer: in a structlog chain, or among the processors of a structlog ``ProcessorFormatter``.
+    An event that later reaches an `AgentlogHandler` too is recorded once.
+    """
+    frame = sys._getframe(1)
+
+    def work(record: Recorder) -> None:
+        if not record.active or seen_in_formatter(event_dict.get("_record")):
+            return
+        event = _Event(logger, method, event_dict, _outside(frame))
+        if not wanted(event.number, event.name, event.component):
+            return
+        line, place = event.line()
+        add_error(line, event.error, place.ids.get("trace_id"), record)
+        deliver(record, line, place, event.data)
+
+    guarded(work)
+    if "_record" not in event_dict:
+        about_to_log(logger)
+    return event_dict
+
+
+def seed_json(logger: Any, method: str, event_dict: EventDict) -> str:
+    """Render an event as JSON with the fields of `seed_fields`, redacted like everything recorded.
+
+    Stands at the end of a chain; the text ends without a newline.
+    """
+    frame = sys._getframe(1)
+    rendered: list[str] = []
+
+    def work(record: Recorder) -> None:
+        event = _Event(logger, method, event_dict, _outside(frame))
+        line, place = event.line()
+        if event.error is not None:
+            line["exception"] = printed_error(event.error)
+        envelope = record.clean({**line, "details": event.data, "attributes": place.attributes})
+        envelope.line.update(place.ids)
+        given = event_dict.get("timestamp")
+        rendered.append(json_text(envelope.line, given if isinstance(given, str) else timestamp(record.clock())))
+
+    guarded(work)
+    return rendered[0].rstrip("\n") if rendered else json.dumps({"level": method, "message": "[event could not be rendered]"})
+
+
+class _Event:
+    """An event of somebody's chain, understood: what it says, and the rest as ``data``."""
+
+    def __init__(self, logger: Any, method: str, event: EventDict, outside: FrameType | None) -> None:
+        record = event.get("_record")
+        self._record = record if isinstance(record, logging.LogRecord) else None
+        self._outside = outside
+        source = self._record or logger
+        given = event.get("level") or event.get("log_level") or method
+        self.number = self._record.levelno if self._record is not None else number_of(given)
+        self.name = text_of(event.get("logger") or event.get("logger_name") or getattr(source, "name", None) or _module(outside))
+        component = event.get("component")
+        self.component = None if component is None else text_of(component)
+        # Some of structlog's own loggers leave it to the chain to know what .exception() means.
+        self.error = error_of(event.get("exc_info", method == "exception" and "exception" not in event))
+        self.data = {key: value for key, value in event.items() if key not in _DROPPED and key not in _PARCEL}
+        self._message = text_of(next((self.data.pop(key) for key in ("event", "message", "msg") if key in self.data), ""))
+
+    def line(self) -> tuple[Line, Place]:
+        """The line, without an exception that is still one, and where it belongs."""
+        line = log_line(self.number, self._message, self.name, self.component)
+        self._take_origin(line)
+        place = adopt(here(), self.data, line)
+        self._take_printed(line)
+        return line, place
+
+    def _take_origin(self, line: Line) -> None:
+        if self._record is not None and self._record.pathname:
+            line["module"], line["function"], line["line"] = self._record.module, self._record.funcName, self._record.lineno
+        else:
+            add_origin(line, self._outside)
+        if "lineno" not in self.data and "func_name" not in self.data:
+            return  # a filename alone is somebody's data, not structlog's call site
+        site = {key: self.data.pop(key) for key in _CALL_SITE if key in self.data}
+        path = site.get("module") or site.get("pathname") or site.get("filename")
+        if path:
+            line["module"] = module_of(text_of(path))
+        for ours, theirs in (("function", "func_name"), ("line", "lineno")):
+            if theirs in site:
+                line[ours] = site[theirs]
+
+    def _take_printed(self, line: Line) -> None:
+        """Exceptions and stacks that an earlier processor has made text."""
+        printed = self.data.get("exception")
+        if self.error is None and isinstance(printed, str) and "\n" in printed:
+            add_printed_error(line, self.data.pop("exception"))
+        stack = self.data.pop("stack_info", None)
+        if isinstance(text := self.data.get("stack"), str) and text.startswith("Stack (most recent call last)"):
+            stack = self.data.pop("stack")
+        if stack:
+            self.data["stack_info"] = stack_of(self._outside) if stack is True else stack_lines(text_of(stack))
+
+
+def _module(outside: FrameType | None) -> object:
+    return "root" if outside is None else outside.f_globals.get("__name__", "root")
+
+
+def _outside(frame: FrameType | None) -> FrameType | None:
+    """The code that logs: the first frame that is neither structlog's nor ours; ``None`` in a pool of structlog's."""
+    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in ("structlog", "otel_agentlog"):
+        frame = frame.f_back
+    return None if frame is not None and frame.f_globals.get("__name__") == "concurrent.futures.thread" else frame

@@ -1,0 +1,296 @@
+"""AI calls: one request to a model, streaming or not, with all its attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from opentelemetry.context import Context
+
+from otel_agentlog.record.operations.attempts import Attempted
+from otel_agentlog.record.operations.operation import Operation
+from otel_agentlog.record.providers.messages import input_messages, system_instructions, tool_definitions
+from otel_agentlog.record.providers.pricing import Billing
+from otel_agentlog.record.providers.read import read_billing, read_response
+from otel_agentlog.record.providers.stream import StreamReader, wrap_stream
+from otel_agentlog.vocabulary.actions import AI_CALL
+from otel_agentlog.vocabulary.states import Outcome
+from otel_agentlog.vocabulary.usage import USAGE_FIELDS, Cost, Response, Usage
+
+MAX_INTERVALS = 10_000
+"""Chunk intervals kept for the metric; a longer stream is measured by its first ones."""
+
+
+class AiCall(Attempted):
+    """One request to a model. Give it what came back with `record`, `stream` or `usage`."""
+
+    kind = AI_CALL
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        provider: str | None = None,
+        operation: str = "chat",
+        messages: Any = None,
+        system: Any = None,
+        tools: Any = None,
+        stream: bool = False,
+        conversation_id: str | None = None,
+        server_address: str | None = None,
+        server_port: int | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        component: str | None = None,
+        **parameters: Any,
+    ) -> None:
+        super().__init__(model, attributes=attributes, component=component)
+        self.model, self.provider, self.operation = model, provider, operation
+        self._messages, self._system, self._tools = messages, system, tools
+        self._given_stream, self._conversation_id = stream, conversation_id
+        self._server = {"server_address": server_address, "server_port": server_port}
+        self._parameters = parameters
+        self._spec: dict[str, Any] = {"attributes": attributes, "component": component}
+        self._response: Response | None = None
+        self._usage = Usage()
+        self._cost: Cost | None = None
+        self._billed: list[tuple[Response, Billing]] = []
+        """Every response that was paid for, those of failed attempts too."""
+        self._billed_before = 0
+        """How many of them belong to attempts before the one under way."""
+        self._reader: StreamReader | None = None
+        self._lent: list[Response] = []
+        self._chunks = 0
+        self._stream_reason: str | None = None
+        self._first_chunk_ns: int | None = None
+        self._last_chunk_ns = 0
+        self._intervals_ms: list[float] = []
+
+    def _copy(self) -> AiCall:
+        return AiCall(
+            self.model,
+            provider=self.provider,
+            operation=self.operation,
+            messages=self._messages,
+            system=self._system,
+            tools=self._tools,
+            stream=self._given_stream,
+            conversation_id=self._conversation_id,
+            **self._server,  # type: ignore[arg-type]  # two keys of two types
+            **self._spec,
+            **self._parameters,
+        )
+
+    # -- public ---------------------------------------------------------------------------------------------------------
+
+    def record(self, response: Any) -> None:
+        """Take tokens, finish reasons, ids, model and text from a response of Anthropic or OpenAI, object or dict.
+
+        Called more than once, the tokens add up and the last response gives the rest.
+        """
+        try:
+            self._take(read_response(response, self.provider), read_billing(response))
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            self._recorder.failed("record", error)
+
+    def stream(self, stream: Any) -> Any:
+        """Wrap a client's stream: use the returned object in its place, everything it yields is recorded."""
+        self._given_stream = True
+        return wrap_stream(stream, self.chunk, self._stream_ended)
+
+    def chunk(self, chunk: Any) -> None:
+        """Take one chunk of a stream; chunks are joined before they are redacted and recorded."""
+        try:
+            now = self._recorder.monotonic()
+            if self._reader is None:
+                self._reader = StreamReader()
+                self._first_chunk_ns = now
+            elif len(self._intervals_ms) < MAX_INTERVALS:
+                self._intervals_ms.append((now - self._last_chunk_ns) / 1e6)
+            self._last_chunk_ns = now
+            self._given_stream = True
+            self._reader.add(chunk)
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            self._recorder.failed("record", error)
+
+    def usage(
+        self,
+        *,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cache_read_input_tokens: int | None = None,
+        cache_write_input_tokens: int | None = None,
+        reasoning_output_tokens: int | None = None,
+        cost_usd: float | None = None,
+        finish_reasons: list[str] | None = None,
+    ) -> None:
+        """Tell the tokens by hand. ``input_tokens`` contains the cached ones, ``output_tokens`` the reasoning ones."""
+        counts = Usage(input_tokens, output_tokens, cache_read_input_tokens, cache_write_input_tokens, reasoning_output_tokens)
+        self._take(Response(usage=counts, finish_reasons=tuple(finish_reasons or ())))
+        if cost_usd is not None:
+            self.cost(cost_usd)
+
+    def cost(self, amount_usd: float) -> None:
+        """Tell the cost by hand; it replaces what the price table says."""
+        self._cost = Cost(float(amount_usd), "user")
+
+    def attempt_failed(self, error: BaseException | None = None, *, response: Any = None, **how: Any) -> None:
+        """Record a failed attempt. Tokens of its ``response``, and of what was recorded or streamed in it, count."""
+        try:
+            how = {**self._spent(error, response, how), **how}
+        except Exception as problem:  # noqa: BLE001 - recording never raises into the user's code
+            self._recorder.failed("record", problem)
+        super().attempt_failed(error, **how)
+
+    # -- inside -----------------------------------------------------------------------------------------------------------
+
+    def lend(self, response: Response) -> None:
+        """Take what the client library's own span said, where nobody told more."""
+        self._lent.append(response)
+
+    def returned(self, result: Any) -> None:
+        if self._response is None and self._reader is None and result is not None:
+            self.record(result)
+
+    def yielded(self, item: Any) -> None:
+        self.chunk(item)
+
+    def _spent(self, error: BaseException | None, response: Any, how: Mapping[str, Any]) -> dict[str, int]:
+        """The tokens of the attempt that failed; if another one follows, what came of this one is not the call's answer."""
+        # openai.LengthFinishReasonError brings the completion that was paid for and cannot be used.
+        response = getattr(error, "completion", None) if response is None else response
+        if response is not None:
+            self._bill(read_response(response, self.provider), read_billing(response))
+        reader, maximum = self._reader, how.get("maximum")
+        if maximum is None or how.get("number", self.attempts) < maximum:
+            self._reader = self._response = None
+            if reader is not None:
+                self._bill(reader.response(), reader.billing())
+        spent, self._billed_before = self._billed[self._billed_before :], len(self._billed)
+        return sum((one.usage for one, _ in spent), Usage()).known()
+
+    def _bill(self, response: Response, billing: Billing) -> None:
+        self._usage += response.usage
+        self._billed.append((response, billing))
+
+    def _take(self, response: Response, billing: Billing = Billing()) -> None:  # noqa: B008 - a frozen value
+        self._bill(response, billing)
+        before = self._response
+        if before is not None:
+            response = replace(
+                response,
+                finish_reasons=response.finish_reasons or before.finish_reasons,
+                response_id=response.response_id or before.response_id,
+                model=response.model or before.model,
+                output=before.output + response.output,
+                cost_usd=_plus(before.cost_usd, response.cost_usd),
+            )
+        self._response = response
+
+    def _stream_ended(self, error: BaseException | None) -> None:
+        # May run inside the garbage collector, in any thread: it only notes, the reading is done at the end of the call.
+        if isinstance(error, GeneratorExit):
+            self._stream_reason = f"stream {error}" if error.args else "stream abandoned"
+
+    def _take_stream(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            self._chunks += reader.chunks
+            self._take(reader.response(), reader.billing())
+
+    def _settle(self, context: Context, around: Operation | None) -> Context:
+        self._recorder.load_prices()
+        self._agent = around.task.header.get("assigned_agent") if around is not None and around.task is not None else None
+        return super()._settle(context, around)
+
+    def _common_details(self) -> dict[str, Any]:
+        details = {"provider": self.provider, "model": self.model, "operation": self.operation, "agent": self._agent}
+        details.update(self._server)
+        return {key: value for key, value in details.items() if value is not None}
+
+    def _start_fields(self) -> dict[str, Any]:
+        details = self._common_details()
+        if self._messages is not None:
+            details["messages"] = input_messages(self._messages)
+        if self._system is not None:
+            details["system"] = system_instructions(self._system)
+        if self._tools is not None:
+            details["tools"] = tool_definitions(self._tools)
+        if self._given_stream:
+            details["stream"] = True
+        if self._conversation_id is not None:
+            details["conversation_id"] = self._conversation_id
+        if self._parameters:
+            details["parameters"] = self._parameters
+        return {"details": details}
+
+    def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
+        self._take_stream()
+        if not any_known(self._usage):
+            for lent in self._lent:
+                self._take(lent)
+        response = self._response or Response()
+        details = self._common_details()
+        details.update(self._usage.known())
+        details["cost_usd"] = None
+        if cost := self._find_cost():
+            details["cost_usd"] = cost.amount_usd
+            details["price"] = {"source": cost.source, **({"version": cost.version} if cost.version else {})}
+        details.update(_said(response))
+        details.update(self._stream_details())
+        if self._conversation_id is not None:
+            details["conversation_id"] = self._conversation_id
+        details["attempts"] = self.attempts
+        if response.output:
+            details["output"] = list(response.output)
+        fields: dict[str, Any] = {"details": details}
+        if self._stream_reason is not None and outcome is Outcome.COMPLETED:
+            fields["reason"] = self._stream_reason
+        return fields
+
+    def _stream_details(self) -> dict[str, Any]:
+        details: dict[str, Any] = {"stream": True} if self._given_stream else {}
+        if self._first_chunk_ns is not None:
+            details["time_to_first_chunk_ms"] = round((self._first_chunk_ns - self._monotonic_start) / 1e6, 3)
+            details["chunks"] = self._chunks
+        return details
+
+    def _end_payload(self) -> dict[str, Any] | None:
+        return {"chunk_intervals_ms": self._intervals_ms} if self._intervals_ms else None
+
+    def _find_cost(self) -> Cost | None:
+        if self._cost is not None:
+            return self._cost
+        known = [cost for one, billing in self._billed if (cost := self._cost_of(one, billing)) is not None]
+        return replace(known[-1], amount_usd=sum(cost.amount_usd for cost in known)) if known else None
+
+    def _cost_of(self, response: Response, billing: Billing) -> Cost | None:
+        if response.cost_usd is not None:
+            return Cost(response.cost_usd, "provider")
+        price = self._recorder.price
+        if price is None or not any_known(response.usage):
+            return None
+        cost: Cost | None = price(self.provider, response.model or self.model, response.usage, None, billing)
+        return cost
+
+    def _finished(self, outcome: Outcome) -> None:
+        if self.task is not None:
+            self.task.ai_calls += 1
+
+
+def _said(response: Response) -> dict[str, Any]:
+    said = {
+        "finish_reasons": list(response.finish_reasons),
+        "response_id": response.response_id,
+        "response_model": response.model,
+    }
+    return {key: value for key, value in said.items() if value}
+
+
+def any_known(usage: Usage) -> bool:
+    """Whether any count is known."""
+    return any(getattr(usage, field) is not None for field in USAGE_FIELDS)
+
+
+def _plus(a: float | None, b: float | None) -> float | None:
+    return b if a is None else a if b is None else a + b

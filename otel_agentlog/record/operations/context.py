@@ -1,0 +1,213 @@
+"""Which operation is current, per thread and asyncio task.
+
+Hides how context is kept: in OpenTelemetry's own context, under one key, so that whatever carries that context (asyncio,
+executors, instrumentations) carries the current operation too. Restoring never uses tokens: a token is only good in the very
+context it was made in, and generators, cancelled tasks and closed loops end elsewhere ("Failed to detach context").
+
+An operation that has ended is never current: `current` walks outwards to the nearest one that is still open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Mapping
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanContext
+from opentelemetry.util.types import AttributeValue
+
+from otel_agentlog.record.recorder import recorder
+from otel_agentlog.record.sanitize.keys import plain_text
+
+if TYPE_CHECKING:
+    from otel_agentlog.record.operations.operation import Operation
+
+
+_OPERATION = otel_context.create_key("agentlog.operation")
+_BOUND = otel_context.create_key("agentlog.bound")
+
+CORRELATION_IDS = ("correlation_id", "session_id", "instance_id")
+"""Bound values that become keys of every line."""
+
+_GENERATOR_FLAGS = 0x20 | 0x200
+"""``inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR``."""
+
+
+class Place:
+    """Where a ``with`` block inside a generator lives; tells whether that generator is suspended right now.
+
+    A generator's context variables leak to its consumer while it is suspended, so such a block is current only while its
+    frame is on the stack, or in threads and asyncio tasks that were started inside it.
+    """
+
+    __slots__ = ("_frame_id", "_task", "_thread")
+
+    def __init__(self, frame: FrameType) -> None:
+        self._frame_id = id(frame)
+        self._thread = threading.get_ident()
+        self._task = _task_id()
+
+    @property
+    def suspended(self) -> bool:
+        if threading.get_ident() != self._thread or _task_id() != self._task:
+            return False
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if id(frame) == self._frame_id:
+                return False
+            frame = frame.f_back
+        return True
+
+
+def _task_id() -> int | None:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return None
+    return id(task) if task is not None else None
+
+
+def generator_place(depth: int) -> Place | None:
+    """The `Place` of the caller ``depth`` frames up, if that is a generator."""
+    frame = sys._getframe(depth + 1)
+    return Place(frame) if frame.f_code.co_flags & _GENERATOR_FLAGS else None
+
+
+class PlacedSpan(Span):
+    """Stands in for the span of a ``with`` block inside a generator.
+
+    While the generator is suspended, and after the block has ended, it answers with the ids of the span around it, so that
+    nobody's spans become children of a generator they only consume.
+    """
+
+    def __init__(self, operation: Operation) -> None:
+        self._operation = operation
+
+    @property
+    def _live(self) -> Span:
+        operation = self._operation
+        if not operation.ended and not (operation.place is not None and operation.place.suspended):
+            return operation.span
+        return trace.get_current_span(live(operation.around))
+
+    def get_span_context(self) -> SpanContext:
+        return self._live.get_span_context()
+
+    def is_recording(self) -> bool:
+        return self._live.is_recording()
+
+    def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
+        self._live.set_attributes(attributes)
+
+    def set_attribute(self, key: str, value: AttributeValue) -> None:
+        self._live.set_attribute(key, value)
+
+    def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
+        self._live.add_event(name, attributes, timestamp)
+
+    def add_link(self, context: SpanContext, attributes: Any = None) -> None:
+        self._live.add_link(context, attributes)
+
+    def update_name(self, name: str) -> None:
+        self._live.update_name(name)
+
+    def set_status(self, status: Any, description: str | None = None) -> None:
+        self._live.set_status(status, description)
+
+    def record_exception(self, exception: BaseException, *args: Any, **kwargs: Any) -> None:
+        self._live.record_exception(exception, *args, **kwargs)
+
+    def end(self, end_time: int | None = None) -> None:
+        """Does nothing: the operation ends its own span."""
+
+
+def live(context: Context) -> Context:
+    """The innermost context around, or equal to, this one whose operation is open and not suspended."""
+    operation = context.get(_OPERATION)
+    while operation is not None and not operation.is_current:  # type: ignore[attr-defined]  # only Operations stand under the key
+        context = operation.around  # type: ignore[attr-defined]
+        operation = context.get(_OPERATION)
+    return context
+
+
+def current_context() -> Context:
+    """The context that new operations become children of."""
+    return live(otel_context.get_current())
+
+
+def operation_in(context: Context) -> Operation | None:
+    """The operation of a context that `live` returned."""
+    return context.get(_OPERATION)  # type: ignore[return-value]  # only Operations stand under the key
+
+
+def current() -> Operation | None:
+    """The innermost open operation here, or ``None``."""
+    return operation_in(current_context())
+
+
+def inside(operation: Operation) -> Context:
+    """The context in which an operation and its span are current."""
+    span = operation.span if operation.place is None else PlacedSpan(operation)
+    context = trace.set_span_in_context(span, operation.outer)
+    return otel_context.set_value(_OPERATION, operation, context)
+
+
+def restore(attached: Context, outer: Context) -> None:
+    """Leave ``attached`` if it is what is current here; otherwise whoever is current leaves later."""
+    if otel_context.get_current() is attached:
+        otel_context.attach(live(outer))
+
+
+def bound(context: Context) -> Mapping[str, Any]:
+    """What `bind` put on everything below."""
+    return context.get(_BOUND) or {}  # type: ignore[return-value]  # only mappings stand under the key
+
+
+def bound_attributes(context: Context) -> dict[str, Any]:
+    """Of what `bind` put on everything below, what is no id of a line but an attribute."""
+    return {key: value for key, value in bound(context).items() if key not in CORRELATION_IDS}
+
+
+def with_bound(context: Context, values: Mapping[str, Any]) -> Context:
+    """A context in which these values are bound, on top of those already bound; ``None`` unbinds."""
+    merged = {key: value for key, value in {**bound(context), **values}.items() if value is not None}
+    return otel_context.set_value(_BOUND, merged, context)
+
+
+# -- `bind`: correlation ids for everything below.
+
+MAX_ID_CHARS = 1024
+"""A longer id is cut: ids stand on every line."""
+
+
+class Binding:
+    """Values bound to the current context; as a ``with`` block they are unbound at its end."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._outer = otel_context.get_current()
+        clean = recorder().clean_text
+        # These go onto lines as they are; other values are cleaned with the line.
+        ids = {key: clean(plain_text(values[key])[:MAX_ID_CHARS]) for key in CORRELATION_IDS if values.get(key) is not None}
+        self._attached = with_bound(self._outer, {**values, **ids})
+        otel_context.attach(self._attached)
+
+    def __enter__(self) -> Binding:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        restore(self._attached, self._outer)
+
+
+def bind(**values: Any) -> Binding:
+    """Put ids on everything recorded from here on, in this thread or asyncio task and what it starts.
+
+    ``correlation_id``, ``session_id`` and ``instance_id`` become keys of every line; other names become attributes. ``None``
+    unbinds. Works as a plain call and as a ``with`` block.
+    """
+    return Binding(values)

@@ -1,0 +1,332 @@
+"""What was asked of a task from outside, as one process sees it: read now and then, told as events, and obeyed at checkpoints.
+
+Hides how requests become states. A request for a task also holds what lies below it: the checkpoints of a sub-task ask its
+parents' controls too. Holds no task alive; safe from any thread, and no lock is held while anybody waits.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from otel_agentlog.errors import StateError, TaskCancelled
+from otel_agentlog.record.operations.content import state_line
+from otel_agentlog.record.operations.context import current
+from otel_agentlog.vocabulary.envelope import ControlRequest
+from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.states import State
+
+if TYPE_CHECKING:
+    from otel_agentlog.record.operations.checkpoints import Checkpoints
+
+
+# -- How requests and what they came to are put as lines.
+
+COMPONENT = "user_interaction"
+
+
+def who(asked: ControlRequest) -> str:
+    """Who asked, and where."""
+    return f"{asked.requested_by} ({asked.source})"
+
+
+def event(action: str, message: str, *, level: str = "INFO", reason: str | None = None, **details: Any) -> Line:
+    """Something that a user did, or that was done because of it."""
+    line: Line = {"type": "event", "level": level, "component": COMPONENT, "action": action, "message": message}
+    if reason is not None:
+        line["reason"] = reason
+    return {**line, "details": details} if details else line
+
+
+def request_event(action: str, asked: ControlRequest, effect: str | None) -> Line:
+    """A request was met; ``effect`` is what it changes, if anything. The text of a context stands on a line of its own."""
+    details: dict[str, Any] = {"request_id": asked.request_id, "source": asked.source, "requested_by": asked.requested_by}
+    details["effect"] = effect or "none"
+    details["requested_at"] = asked.timestamp
+    if asked.terminate_tools:
+        details["terminate_tools"] = True
+    if asked.text:
+        details["characters"] = len(asked.text)
+    what = "context added" if asked.request == "context" else f"{asked.request} requested"
+    nothing = "" if effect else ": nothing to do"
+    return event(action, f"{what} by {who(asked)}{nothing}", reason=asked.reason, **details)
+
+
+LOOK_EVERY_S = 0.05
+"""Shortest time between two looks at whether anything was asked, in seconds."""
+
+_LONGEST_TURN_S = 1.0
+
+
+class Found(Protocol):
+    """What one look brought."""
+
+    @property
+    def requests(self) -> Sequence[ControlRequest]: ...
+    @property
+    def refused(self) -> Sequence[str]: ...
+
+
+class Source(Protocol):
+    """Where requests stand; implemented by ``otel_agentlog.store``."""
+
+    def changed(self) -> bool: ...
+    def new(self) -> Found: ...
+    def history(self) -> tuple[Collection[str], Collection[str], Collection[str]]: ...
+
+
+class Control:
+    """One task's requests and what they came to, in this process."""
+
+    def __init__(self, task: Checkpoints, source: Source, parent: Control | None) -> None:
+        self.parent = parent
+        self.next_look = 0.0
+        """On the monotonic clock."""
+        self.alert = False
+        """Whether a checkpoint may have more to do than to look; `needs_attention` says it exactly."""
+        self.cancel: ControlRequest | None = None
+        self.wanted: ControlRequest | None = None
+        """A pause that was asked for and has not begun."""
+        self.paused_with: Control | None = None
+        """The task above whose pause holds this one."""
+        self.settled_by_request: set[State] = set()
+        """States that a request brought about where the agent's own call may come too late."""
+        self.texts: list[str] = []
+        self._unread: list[ControlRequest] = []
+        self._task = weakref.ref(task)
+        self._source = source
+        self._pid = os.getpid()
+        self._turn = threading.RLock()
+        self.continues = False
+        """Whether an earlier process may have dealt with some of the requests."""
+        self.not_before = ""
+        """Timestamp before which requests were for an earlier task of the same id."""
+        self._history: tuple[Collection[str], Collection[str], Collection[str]] | None = None
+        self._is_renewed = False
+
+    @property
+    def task(self) -> Checkpoints | None:
+        """The task, while it is open."""
+        task = self._task()
+        return task if task is not None and not task.ended else None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether this is the child of a fork: it obeys, but the task's states are its parent's to tell."""
+        return os.getpid() != self._pid
+
+    def chain(self) -> Iterator[Control]:
+        """This control and those of the tasks above, innermost first."""
+        control: Control | None = self
+        while control is not None:
+            yield control
+            control = control.parent
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether a checkpoint has more to do than to look."""
+        if self.cancel is not None or self.wanted is not None:
+            return True
+        task = self._task()
+        return task is not None and task.state is State.PAUSED
+
+    # -- looking ----------------------------------------------------------------------------------------------------------
+
+    def look(self, *, now: bool = False) -> None:
+        """Take what was asked since the last look, at most every `LOOK_EVERY_S` unless ``now``; never raises."""
+        moment = time.monotonic()
+        if moment < self.next_look and not now:
+            return
+        self.next_look = moment + LOOK_EVERY_S
+        task = self.task
+        if task is None:
+            return
+        try:
+            with self.in_turn():
+                if self._source.changed():
+                    self._take(task, self._source.new())
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            task.failed_to_record(error)
+
+    def _enter(self) -> bool:
+        if self.is_elsewhere and not self._is_renewed:
+            # Another thread of the parent may have held it.
+            self._turn, self._is_renewed = threading.RLock(), True
+        return self._turn.acquire(timeout=_LONGEST_TURN_S)
+
+    @contextmanager
+    def in_turn(self) -> Iterator[None]:
+        """A block in which no other thread moves the task, so that lines stand in the order of its states."""
+        held = self._enter()
+        try:
+            yield
+        finally:
+            if held:
+                self._turn.release()
+
+    def _take(self, task: Checkpoints, found: Found) -> None:
+        for why in found.refused:
+            task.point(event("control_request_refused", f"refused a request: {why}", level="WARNING"))
+        for asked in found.requests:
+            if self.not_before and asked.timestamp < self.not_before:
+                continue
+            if self.continues and asked.request_id in self._known()[0]:
+                self._remember(asked)
+            else:
+                self._obey(task, asked)
+
+    def _known(self) -> tuple[Collection[str], Collection[str], Collection[str]]:
+        """What others have dealt with; looked up when something was asked, as nearly always nothing was."""
+        if self._history is None:
+            self._history = self._source.history()
+        return self._history
+
+    def _remember(self, asked: ControlRequest) -> None:
+        """What was dealt with leaves its text; and a cancel stands until the task has ended."""
+        if asked.request == "context":
+            self._add(asked, unread=asked.request_id not in self._known()[1])
+        elif asked.request == "cancel" and self.cancel is None:
+            self.cancel, self.alert = asked, True
+
+    def join(self) -> None:
+        """Begin beside others who deal with what stands there already; what holds them holds us too. Never raises."""
+        try:
+            self._join(self._source.new().requests if self._source.changed() else ())
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            if (task := self.task) is not None:
+                task.failed_to_record(error)
+
+    def _join(self, requests: Sequence[ControlRequest]) -> None:
+        last: ControlRequest | None = None
+        for asked in requests:
+            if asked.request in ("pause", "resume"):
+                last = asked
+            else:
+                self._remember(asked)
+        if last is not None and last.request == "pause" and last.request_id not in self._known()[2]:
+            self.wanted, self.alert = last, True
+
+    # -- obeying ----------------------------------------------------------------------------------------------------------
+
+    def _obey(self, task: Checkpoints, asked: ControlRequest) -> None:
+        self.alert = True
+        if asked.request == "pause":
+            changes = self.wanted is None and self.cancel is None and task.state is State.RUNNING
+            self.wanted = asked if changes else self.wanted
+            task.point(request_event("execution_pause_requested", asked, "paused at the next checkpoint" if changes else None))
+        elif asked.request == "resume":
+            self._resume(task, asked)
+        elif asked.request == "cancel":
+            changes = self.cancel is None or (asked.terminate_tools and not self.cancel.terminate_tools)
+            self.cancel = asked if changes else self.cancel
+            task.point(
+                request_event("execution_cancel_requested", asked, "cancelled at the next checkpoint" if changes else None)
+            )
+        else:
+            task.point(request_event("context_added_by_user", asked, "added"))
+            task.user(asked.text, request_id=asked.request_id, source=asked.source)
+            self._add(asked, unread=True)
+
+    def _add(self, asked: ControlRequest, *, unread: bool) -> None:
+        self.texts.append(asked.text)
+        if unread:
+            self._unread.append(asked)
+
+    def _resume(self, task: Checkpoints, asked: ControlRequest) -> None:
+        pending, self.wanted = self.wanted, None
+        effect = "the pause had not begun" if pending is not None else None
+        if task.state is State.PAUSED and self.paused_with is None:
+            effect = "resumed"
+        task.point(request_event("execution_resume_requested", asked, effect))
+        if effect == "resumed":
+            self.settled_by_request.add(State.RUNNING)
+            self.move(State.RUNNING, "task_resumed", asked)
+
+    def begin_pause(self) -> None:
+        """Move to paused, if that was asked for and no other thread has done it."""
+        with self.in_turn():
+            asked = self.wanted
+            if asked is not None:
+                self.settled_by_request.add(State.PAUSED)
+                self.move(State.PAUSED, "task_paused", asked)
+                self.wanted = None
+
+    def move(self, to: State, action: str, because: ControlRequest | None, *, with_task: str = "") -> None:
+        """Bring the task's state to what was asked for, and say so."""
+        with self.in_turn():
+            task = self.task
+            if task is not None:
+                self._move(task, to, action, because, with_task)
+
+    def _move(self, task: Checkpoints, to: State, action: str, because: ControlRequest | None, with_task: str) -> None:
+        self.alert = True
+        details = {"request_id": because.request_id} if because is not None else {}
+        if self.is_elsewhere:
+            task.state = to
+            task.point(event(action.replace("task", "process"), f"process {os.getpid()}: {to}", **details))
+            return
+        try:
+            before = task._move(to)
+        except StateError:
+            # It has ended, or its own code was faster.
+            if task.state is to and because is not None:
+                task.point(event(action, f"{task.name}: {to} already", **details))
+            return
+        reason = f"with task {with_task}" if with_task else because.reason if because is not None else None
+        line = state_line(task.name, before, to, action, reason)
+        task.point({**line, "component": COMPONENT, **({"details": details} if details else {})})
+
+    def take_texts(self) -> list[str]:
+        """The texts that were not handed out before, oldest first; that they were is recorded."""
+        with self.in_turn():
+            taken, self._unread = self._unread, []
+        task = self.task
+        if taken and task is not None:
+            ids = [asked.request_id for asked in taken]
+            task.point(event("context_taken_up", f"context taken up by the agent: {len(ids)}", request_ids=ids))
+        return [asked.text for asked in taken]
+
+    @property
+    def must_stop_tools(self) -> bool:
+        """Whether somebody cancelled this task, or one above, and wants its tools ended too."""
+        return any(each.cancel is not None and each.cancel.terminate_tools and each.task is not None for each in self.chain())
+
+    @property
+    def cancelled_by(self) -> ControlRequest | None:
+        """The request that cancelled this task, or one above."""
+        return next((each.cancel for each in self.chain() if each.cancel is not None), None)
+
+    def tell_tool_stopped(self) -> None:
+        """Record that a running tool is ended because of a cancel."""
+        asked, task = self.cancelled_by, self.task
+        if task is not None and asked is not None:
+            task.point(
+                event("tool_terminated", "a running tool is ended, as the task was cancelled", request_id=asked.request_id)
+            )
+
+    def cancelled(self) -> TaskCancelled | None:
+        """What a checkpoint raises, if this task was cancelled and has not ended."""
+        asked, task = self.cancel, self.task
+        if asked is None or task is None:
+            return None
+        return TaskCancelled(task.task_id, request_id=asked.request_id, reason=asked.reason or f"cancelled by {who(asked)}")
+
+
+def control_here() -> Control | None:
+    """The control of the task that is running here."""
+    operation = current()
+    task = operation.task if operation is not None else None
+    return task.control if task is not None else None
+
+
+def control_of(task: Checkpoints, source: Source | None, parent: Any) -> Control | None:
+    """The control of a task that begins; ``None`` where nothing is kept, so nothing can be asked."""
+    above = getattr(parent, "control", None)
+    if source is None:
+        return above if isinstance(above, Control) else None
+    return Control(task, source, above if isinstance(above, Control) else None)

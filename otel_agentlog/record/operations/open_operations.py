@@ -1,0 +1,117 @@
+"""What is open in this process, so that it can be ended when the process ends, and by nobody but the process that began it.
+
+Hides the registry: it holds no operation alive, takes no lock, and is empty in the child of a fork. A block that a child leaves
+but its parent entered is the parent's to end. Hides also how one learns that a child of ``multiprocessing`` ends, since such
+children end without ``atexit``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from otel_agentlog.vocabulary.actions import SEGMENT, TASK
+from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.states import Outcome
+
+if TYPE_CHECKING:
+    from otel_agentlog.record.operations.operation import Operation
+
+_open: dict[int, weakref.ref[Operation]] = {}
+"""In the order they began."""
+
+_on_begin: list[Callable[[], None]] = []
+_at_child_exit: list[Callable[[], object]] = []
+
+_LAST = -100
+"""``exitpriority`` of ``multiprocessing``: after everything that users and libraries do at the end of a child."""
+
+
+class opening:
+    """A block in which the start line of an operation is written; after it the operation counts as open."""
+
+    __slots__ = ("_operation",)
+
+    def __init__(self, operation: Operation) -> None:
+        self._operation = operation
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        operation = self._operation
+        _open[id(operation)] = weakref.ref(operation)
+        for call in _on_begin:
+            call()
+
+
+def closed(operation: Operation) -> bool:
+    """Take an operation that ends off the list; false if it was not begun in this process."""
+    return _open.pop(id(operation), None) is not None
+
+
+def on_begin(call: Callable[[], None]) -> None:
+    """Have something called whenever anything has begun; calling this again with the same function changes nothing."""
+    if call not in _on_begin:
+        _on_begin.append(call)
+
+
+def interrupt_open(reason: str, within_s: float = 5.0) -> int:
+    """End what is open as interrupted, the innermost first; returns how much that was.
+
+    What cannot be ended within this time is left to recovery.
+    """
+    deadline, count = time.monotonic() + within_s, 0
+    for operation in reversed(_alive()):
+        if time.monotonic() > deadline:
+            break
+        count += operation._finish(Outcome.INTERRUPTED, None, reason)
+    return count
+
+
+def tell_open_tasks(line: Line) -> None:
+    """Record a line in every open task."""
+    for operation in _alive():
+        if operation.kind is TASK or operation.kind is SEGMENT:
+            operation.point(dict(line))
+
+
+def _alive() -> list[Operation]:
+    found = [reference() for reference in list(_open.values())]
+    return [operation for operation in found if operation is not None]
+
+
+def at_exit_of_children(call: Callable[[], object]) -> None:
+    """Have something called when this process ends, if it is a child of ``multiprocessing``, and when its own children do."""
+    if call not in _at_child_exit:
+        _at_child_exit.append(call)
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        _finalize(call)
+
+
+def _finalize(call: Callable[[], object]) -> None:
+    from multiprocessing.util import Finalize  # only where it is loaded anyway
+
+    Finalize(None, call, exitpriority=_LAST)
+
+
+def _finalize_all(anchor: object) -> None:
+    for call in _at_child_exit:
+        _finalize(call)
+
+
+def _in_child() -> None:
+    _open.clear()
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        # A child begins by forgetting the finalizers there are; what is registered here runs after that.
+        util.register_after_fork(opening, _finalize_all)
+
+
+os.register_at_fork(after_in_child=_in_child)

@@ -1,0 +1,159 @@
+"""How something ended: from an exception to an outcome, and to the ``exception`` object of a line."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import concurrent.futures
+import subprocess
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from otel_agentlog.errors import AgentlogError, StateError, TaskCancelled
+from otel_agentlog.record.exceptions.call_with_timeout import Silence, ask
+from otel_agentlog.record.exceptions.describe import message_of, told
+from otel_agentlog.record.exceptions.error_id import Mark, mark_of, new_error_id, put_mark
+from otel_agentlog.record.exceptions.inspect import look_inside
+from otel_agentlog.record.sanitize.class_info import in_class, short_name
+from otel_agentlog.record.sanitize.class_info import type_name as name_of_class
+from otel_agentlog.vocabulary.states import Outcome
+
+if TYPE_CHECKING:
+    from otel_agentlog.record.recorder import Recorder
+
+MAX_TRACEBACK_LINES = 400
+"""Longest traceback kept, in printed lines; the middle is left out."""
+
+_TIMEOUTS = (TimeoutError, asyncio.TimeoutError, concurrent.futures.TimeoutError, subprocess.TimeoutExpired)
+
+LEVELS = {
+    Outcome.COMPLETED: "INFO",
+    Outcome.CANCELLED: "WARNING",
+    Outcome.INTERRUPTED: "WARNING",
+    Outcome.FAILED: "ERROR",
+    Outcome.TIMED_OUT: "ERROR",
+}
+
+
+def judge(error: BaseException | None) -> tuple[Outcome, str | None]:
+    """The outcome an exception stands for, and the reason to note."""
+    if error is None:
+        return Outcome.COMPLETED, None
+    if _is(error, (asyncio.CancelledError, concurrent.futures.CancelledError)):
+        return Outcome.CANCELLED, type(error).__name__
+    if _is(error, GeneratorExit):
+        return Outcome.CANCELLED, "abandoned"
+    if _is(error, (KeyboardInterrupt, SystemExit)):
+        return Outcome.INTERRUPTED, type(error).__name__
+    if (cancelled := _cancelled_in(error)) is not None:
+        return Outcome.CANCELLED, cancelled.reason
+    declared = in_class(error, "agentlog_outcome")
+    if isinstance(declared, Outcome):
+        return declared, type(error).__name__
+    if _is_timeout(error):
+        return Outcome.TIMED_OUT, type(error).__name__
+    return Outcome.FAILED, None
+
+
+def _is(error: BaseException, kinds: type | tuple[type, ...]) -> bool:
+    # Not isinstance: that reads __class__, and an exception's class may raise at any attribute.
+    return issubclass(type(error), kinds)
+
+
+def _cancelled_in(error: BaseException) -> TaskCancelled | None:
+    """The cancellation that an exception is, or that is all there is in a group of them."""
+    if _is(error, TaskCancelled):
+        return cast(TaskCancelled, error)
+    # Only groups of Python's own (3.11): asking any exception for an attribute runs code of its class, which may raise.
+    if not _is(error, getattr(builtins, "BaseExceptionGroup", ())):
+        return None
+    inside: tuple[BaseException, ...] = error.exceptions  # type: ignore[attr-defined]  # of groups, which 3.10 has not
+    found = [_cancelled_in(each) for each in inside if isinstance(each, BaseException)]
+    return found[0] if all(found) else None
+
+
+def _is_timeout(error: BaseException) -> bool:
+    # HTTP clients have timeouts of their own that are not TimeoutError: httpx.ReadTimeout, openai.APITimeoutError …
+    name = short_name(type(error))
+    return _is(error, _TIMEOUTS) or name.endswith(("Timeout", "TimeoutError", "TimeoutException"))
+
+
+def outcome_of(value: Outcome | str) -> Outcome:
+    """An outcome given by a user. Raises `StateError` for a word that is none."""
+    try:
+        return Outcome(value)
+    except ValueError:
+        known = ", ".join(outcome.value for outcome in Outcome)
+        raise StateError(f"unknown outcome {value!r}; expected one of {known}") from None
+
+
+def is_error(outcome: Outcome) -> bool:
+    """Whether an outcome is an error; cancelled and interrupted are neither error nor success."""
+    return outcome in (Outcome.FAILED, Outcome.TIMED_OUT)
+
+
+def type_name(error: BaseException) -> str:
+    """Qualified class name, without the module for built-ins."""
+    return name_of_class(type(error))
+
+
+def describe(error: BaseException, trace_id: int, record: Recorder) -> dict[str, Any]:
+    """The ``exception`` object of an end line.
+
+    The first operation of a trace that an exception passes through records the traceback; those around it refer to it by the
+    same ``error_id``, so one error is one record.
+    """
+    known = mark_of(error)
+    identity = new_error_id() if known is None else known.error_id
+    described: dict[str, Any] = {"type": type_name(error), "message": "", "error_id": identity}
+    if known is not None and known.trace_id == trace_id:
+        described["message"] = message_of(error)
+        return {**described, "category": known.category} if known.category else described
+    described["message"], printed = told(error)
+    if context := _context_of(error):
+        described["context"] = context
+    # Cleaned as one text, before it is cut into lines: a key block in a message has many lines.
+    described["traceback"] = _cut(record.clean_text(printed))
+    described.update(_classified(error, record))
+    put_mark(error, Mark(identity, trace_id, described.get("category")))
+    return described
+
+
+def _context_of(error: BaseException) -> dict[str, Any]:
+    if not _is(error, AgentlogError):
+        return {}
+    given = object.__getattribute__(error, "__dict__").get("context")
+    return dict(given) if isinstance(given, dict) else {}
+
+
+def category_of(error: BaseException, record: Recorder) -> str | None:
+    """The category of an exception that is told without its ``exception`` object; ``None`` where nobody knows categories."""
+    category = _classified(error, record).get("category")
+    return category if isinstance(category, str) else None
+
+
+def _classified(error: BaseException, record: Recorder) -> dict[str, Any]:
+    if record.classify is None:
+        return {}
+    try:
+        return _asked_where_foreign(record.classify, error)
+    except Silence:
+        return {}
+    except Exception as problem:  # noqa: BLE001 - rules are anybody's code; the error is recorded without a category
+        record.failed("classify", problem)
+        return {}
+
+
+def _asked_where_foreign(classify: Callable[[BaseException], Mapping[str, Any]], error: BaseException) -> dict[str, Any]:
+    # Categories are found by looking at attributes, also of causes and responses: properties may block like texts.
+    look = look_inside(error)
+    return dict(ask(lambda: classify(error), frozenset(look.foreign)) if look.foreign else classify(error))
+
+
+def _cut(text: str) -> list[str]:
+    lines = text.rstrip("\n").split("\n")
+    if len(lines) > MAX_TRACEBACK_LINES:
+        half = MAX_TRACEBACK_LINES // 2
+        left_out = len(lines) - 2 * half
+        lines = [*lines[:half], f"  [{left_out} lines left out]", *lines[-half:]]
+    return lines

@@ -1,0 +1,406 @@
+"""Tasks: one job an agent was asked to do; each owns a folder and (part of) a trace."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import baggage
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import Context
+from opentelemetry.trace import format_span_id, format_trace_id
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from otel_agentlog.errors import StateError
+from otel_agentlog.record.operations.checkpoints import Checkpoints
+from otel_agentlog.record.operations.content import Streams, content_line
+from otel_agentlog.record.operations.context import CORRELATION_IDS, bound, current, inside
+from otel_agentlog.record.operations.control import control_of
+from otel_agentlog.record.operations.decorators import arguments_of
+from otel_agentlog.record.operations.operation import Operation
+from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.record.sanitize.keys import plain_text, text_or_object
+from otel_agentlog.vocabulary.actions import QUEUE_PICKUP, SEGMENT, TASK
+from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
+from otel_agentlog.vocabulary.lines import Line, timestamp
+from otel_agentlog.vocabulary.states import Outcome, State
+
+if TYPE_CHECKING:
+    from otel_agentlog.record.operations.webhook import Webhook
+
+
+# -- Carriers: a ``dict[str, str]`` of W3C headers that continues a task in another process.
+# ``traceparent`` and ``tracestate`` as in W3C Trace Context, ``baggage`` as in W3C Baggage with our ids as members named
+# ``agentlog.<id>``. In environment variables the same headers are upper case (OpenTelemetry, environment carriers).
+
+HEADERS = ("traceparent", "tracestate", "baggage")
+_PREFIX = "agentlog."
+_IDS = ("task_id", "correlation_id", "session_id", "instance_id", "queued_at", "queue")
+
+_trace_context = TraceContextTextMapPropagator()
+_baggage = W3CBaggagePropagator()
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What a carrier said."""
+
+    context: Context
+    """The context to continue in: remote parent and the sender's own baggage, without ours."""
+    ids: Mapping[str, str]
+    """Our ids: ``task_id``, ``correlation_id`` …; ``queued_at`` is Unix nanoseconds."""
+
+
+def write(context: Context, ids: Mapping[str, str | None]) -> dict[str, str]:
+    """A carrier for this context and these ids."""
+    for key in _IDS:
+        value = ids.get(key)
+        if value is not None:
+            context = baggage.set_baggage(_PREFIX + key, value, context)
+    carrier: dict[str, str] = {}
+    _trace_context.inject(carrier, context)
+    _baggage.inject(carrier, context)
+    return carrier
+
+
+def environ(carrier: Mapping[str, str]) -> dict[str, str]:
+    """The same carrier as environment variables, to be merged into a copy of ``os.environ``."""
+    return {key.upper(): value for key, value in carrier.items() if key.lower() in HEADERS}
+
+
+def read(carrier: Mapping[str, str], context: Context) -> Carried:
+    """Read a carrier in header or environment spelling; a broken one yields no parent and no ids."""
+    headers = {key.lower(): str(value) for key, value in carrier.items() if str(key).lower() in HEADERS}
+    context = _baggage.extract(headers, _trace_context.extract(headers, context))
+    ids = {}
+    for key in _IDS:
+        value = baggage.get_baggage(_PREFIX + key, context)
+        if isinstance(value, str):
+            ids[key] = value
+            context = baggage.remove_baggage(_PREFIX + key, context)
+    return Carried(context, ids)
+
+
+# -- Queue pickup: a worker takes a task from a queue.
+
+
+class Pickup(Operation):
+    """A worker takes a task from a queue: the CONSUMER span around the task it continues."""
+
+    kind = QUEUE_PICKUP
+
+    def __init__(self, queue: str, task: TaskRef, latency_ms: float | None) -> None:
+        super().__init__(queue)
+        self.task = task
+        self._details: dict[str, Any] = {"queue": queue}
+        if latency_ms is not None:
+            self._details["latency_ms"] = latency_ms
+
+    def begin_in(self, context: Context) -> None:
+        """Begin as a child of what pushed the task."""
+        self._move(State.RUNNING, allowed_from=State.PENDING)
+        self._begin(context)
+
+    def _settle(self, context: Context, around: Operation | None) -> Context:
+        return context
+
+    def _start_fields(self) -> dict[str, Any]:
+        return {"details": dict(self._details)}
+
+    def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
+        return {"details": dict(self._details)}
+
+
+# -- Task ids: new ones, and those that users give.
+
+
+def new_task_id() -> str:
+    """A task id that no other task has, e.g. ``task-3f9a0c12be77``."""
+    return f"task-{secrets.token_hex(6)}"
+
+
+def safe_task_id(given: Any, record: Recorder) -> str:
+    """A new task id, or the given one without secrets; two ids stay two ids."""
+    text = "" if given is None else plain_text(given)
+    if not text:
+        return new_task_id()
+    cleaned = record.clean_text(text)
+    if cleaned == text:
+        return text
+    return f"{cleaned}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+
+
+_UNSET = object()
+
+_BEGIN_ANEW = (None, State.PENDING.value, State.INTERRUPTED.value)
+"""Of a task that is resumed: nobody has begun it, or who had begun it is gone."""
+
+_ENDED = frozenset(outcome.value for outcome in Outcome if outcome is not Outcome.INTERRUPTED)
+
+
+class Task(Checkpoints):
+    """One job an agent was asked to do.
+
+    ``result`` is what came out; it goes into ``04-final-result.json``. Everything recorded below finds its way into this
+    task's folder.
+    """
+
+    kind = TASK
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        task_id: str | None = None,
+        input: Any = _UNSET,
+        agent: str | None = None,
+        agent_type: str | None = None,
+        workflow: str | None = None,
+        model: str | None = None,
+        source: str | None = None,
+        provider: str | None = None,
+        correlation_id: str | None = None,
+        session_id: str | None = None,
+        instance_id: str | None = None,
+        tags: Iterable[str] = (),
+        resume: Mapping[str, str] | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        component: str | None = None,
+    ) -> None:
+        super().__init__(name, attributes=attributes, component=component)
+        self._given: dict[str, Any] = {
+            "task_id": task_id,
+            "agent": agent,
+            "agent_type": agent_type,
+            "workflow": workflow,
+            "model": model,
+            "source": source,
+            "provider": provider,
+            "correlation_id": correlation_id,
+            "session_id": session_id,
+            "instance_id": instance_id,
+            "tags": [tags] if isinstance(tags, str) else list(tags),
+            "resume": resume,
+            "attributes": attributes,
+            "component": component,
+        }
+        self.input: Any = None if input is _UNSET else input
+        """What was asked; in a worker that resumes a task, what its creator gave."""
+        self._input_given = input is not _UNSET
+        self.result: Any = None
+        self._streams = Streams(self._recorder.new_guard)
+        self._pickup: Pickup | None = None
+        self._webhook: Webhook | None = None
+
+    def _copy(self) -> Task:
+        return Task(self.name, input=self.input if self._input_given else _UNSET, **self._given)
+
+    # -- public ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path | None:
+        """The task's folder; ``None`` before the start and where nothing is kept."""
+        return getattr(self.task.home, "path", None) if self.task is not None else None
+
+    def output(self, text: str, *, stream: bool = False, **details: Any) -> None:
+        """Record a piece of what the agent says to its user; with ``stream`` it is a chunk that the next one continues."""
+        self._content("output", text, stream, details)
+
+    def thinking(self, text: str, *, stream: bool = False, **details: Any) -> None:
+        """Record a piece of the agent's reasoning."""
+        self._content("thinking", text, stream, details)
+
+    def system(self, text: str, **details: Any) -> None:
+        """Record something the system told the agent or the user."""
+        self._content("system", text, False, details)
+
+    def user(self, text: str, **details: Any) -> None:
+        """Record something the user said while the task ran."""
+        self._content("user", text, False, details)
+
+    def carrier(self) -> dict[str, str]:
+        """W3C headers that continue this task elsewhere: ``agentlog.task(resume=carrier)``."""
+        return write(inside(self), self._carried_ids())
+
+    def environ(self) -> dict[str, str]:
+        """The carrier as environment variables for a child process; merge it into a copy of ``os.environ``."""
+        return environ(self.carrier())
+
+    # -- inside -----------------------------------------------------------------------------------------------------------
+
+    def _carried_ids(self) -> dict[str, str | None]:
+        around = bound(self.outer)
+        header = self.task.header if self.task is not None else {}
+        return {"task_id": self.task_id or None} | {key: header.get(key) or around.get(key) for key in CORRELATION_IDS}
+
+    def _content(self, kind: str, text: str, stream: bool, details: dict[str, Any]) -> None:
+        try:
+            if stream:
+                text = self._streams.take(kind, plain_text(text))
+            else:
+                self._end_streams(kind)
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            self._recorder.failed("record", error)
+            return
+        if not stream or text:
+            self._say(content_line(kind, text_or_object(text), details))
+
+    def _end_streams(self, kind: str | None = None) -> None:
+        for each, rest in self._streams.rest(kind).items():
+            self._say(content_line(each, rest, {}))
+
+    def _say(self, line: Line) -> None:
+        # Said inside a step, it belongs to that step.
+        here = current()
+        (here if here is not None and here.task is self.task else self).point(line)
+
+    def called(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not self._input_given:
+            self.input, self._input_given = arguments_of(function, args, kwargs), True
+
+    def returned(self, result: Any) -> None:
+        if self.result is None:
+            self.result = result
+
+    def _settle(self, context: Context, around: Operation | None) -> Context:
+        self._recorder.open_tasks.add(self)
+        if self._given["resume"] is not None:
+            carried = read(self._given["resume"], context)
+            if (task_id := carried.ids.get("task_id")) is not None:
+                return self._continue(task_id, carried)
+            context = carried.context
+        parent = around.task if around is not None else None
+        task_id = safe_task_id(self._given["task_id"], self._recorder)
+        above = {**bound(context), **({key: parent.header.get(key) for key in CORRELATION_IDS} if parent else {})}
+        self.task = TaskRef(task_id, self._header(task_id, above, parent.task_id if parent else None))
+        control = self.task.control = control_of(self, self._recorder.open_control(self.task), parent)
+        if control is not None and self._given["task_id"] is not None:
+            control.not_before = timestamp(self.start_ns)
+        self._parent = around if parent is not None else None
+        if around is not None and around.pending_webhook is not None:
+            self._webhook = around.pending_webhook
+        return context
+
+    def _continue(self, task_id: str, carried: Carried) -> Context:
+        """Go on with a task that another process created, is running, or left behind when it died.
+
+        Raises:
+            StateError: it has ended.
+        """
+        known = self._recorder.find_task(task_id)
+        status = known.get("status")
+        if status in _ENDED:
+            raise StateError(f"cannot resume task {task_id}: it has ended ({status})")
+        header = {**self._header(task_id, carried.ids, None), **{k: v for k, v in known.items() if v is not None}}
+        self.name = self.name or str(header.get("name") or task_id)
+        if not self._input_given:
+            self.input = self._recorder.find_input(task_id)
+        header["name"] = header.get("name") or self.name
+        begins = status in _BEGIN_ANEW
+        header["completed_at"] = None
+        self.task = TaskRef(task_id, header, owner=begins)
+        control = self.task.control = control_of(self, self._recorder.open_control(self.task), None)
+        if control is not None:
+            control.continues = begins
+            self._joins = not begins
+        for ours, theirs in (
+            ("agent", "assigned_agent"),
+            ("agent_type",) * 2,
+            ("model",) * 2,
+            ("source",) * 2,
+            ("provider",) * 2,
+        ):
+            self._given[ours] = self._given[ours] or header.get(theirs)
+        if not begins:
+            self.kind = SEGMENT  # type: ignore[misc]  # this one object is another kind of operation
+            return carried.context
+        return self._pick_up(carried)
+
+    def _pick_up(self, carried: Carried) -> Context:
+        assert self.task is not None
+        queued_at = carried.ids.get("queued_at", "")
+        if not queued_at.isdigit():
+            return carried.context
+        latency_ms = max(0.0, (self._recorder.clock() - int(queued_at)) / 1e6)
+        self._pickup = Pickup(carried.ids.get("queue", "tasks"), self.task, round(latency_ms, 3))
+        self._pickup.begin_in(carried.context)
+        return inside(self._pickup)
+
+    def _header(self, task_id: str, around: Mapping[str, Any], parent_task_id: str | None) -> dict[str, Any]:
+        given = self._given
+        return {
+            "task_id": task_id,
+            "parent_task_id": parent_task_id,
+            "name": self.name,
+            "source": given["source"],
+            "provider": given["provider"],
+            "created_at": timestamp(self.start_ns),
+            "assigned_agent": given["agent"],
+            "agent_type": given["agent_type"],
+            "model": given["model"],
+            **{key: given[key] or around.get(key) for key in CORRELATION_IDS},
+            "tags": given["tags"],
+        }
+
+    def _own_details(self) -> dict[str, Any]:
+        keys = ("agent", "agent_type", "workflow", "model", "source", "provider", "tags")
+        return {key: self._given[key] for key in keys if self._given[key]}
+
+    def _start_fields(self) -> dict[str, Any]:
+        return {"details": self._own_details()}
+
+    def _start_payload(self) -> dict[str, Any] | None:
+        assert self.task is not None
+        payload: dict[str, Any] = {"metadata": self.task.header}
+        if self._input_given:
+            payload["input"] = self.input
+        return payload
+
+    def _started(self, envelope: Envelope) -> None:
+        assert self.task is not None
+        header: dict[str, Any] = {**self.task.header, **((envelope.payload or {}).pop("metadata", None) or {})}
+        context = self.span.get_span_context()
+        header["task_id"], header["trace_id"] = self.task.task_id, format_trace_id(context.trace_id)
+        header["traceparent"] = f"00-{header['trace_id']}-{format_span_id(context.span_id)}-{context.trace_flags:02x}"
+        self.task.header = header
+        if self._webhook is not None:
+            self._webhook.adopt(self.task, envelope.payload)
+        if self._parent is not None:
+            self._parent.point(self._pointer("subtask_started"))
+
+    def _pointer(self, action: str, outcome: Outcome | None = None) -> dict[str, Any]:
+        details = {"task_id": self.task_id, "name": self.name}
+        if outcome is not None:
+            details["outcome"] = outcome.value
+        return {
+            "type": "subtask",
+            "level": "INFO",
+            "component": "orchestrator",
+            "action": action,
+            "message": self.name,
+            "details": details,
+        }
+
+    _parent: Operation | None = None
+
+    def _ending(self) -> None:
+        super()._ending()
+        self._end_streams()
+
+    def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
+        assert self.task is not None
+        details = {**self._own_details(), "ai_calls": self.task.ai_calls, "tool_runs": self.task.tool_runs}
+        return {"details": details}
+
+    def _end_payload(self) -> dict[str, Any] | None:
+        return {"result": self.result}
+
+    def _finished(self, outcome: Outcome) -> None:
+        if self._parent is not None:
+            self._parent.point(self._pointer("subtask_ended", outcome))
+        if self._pickup is not None:
+            self._pickup.end(outcome, error=self._error)

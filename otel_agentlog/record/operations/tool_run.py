@@ -1,0 +1,90 @@
+"""Tool runs: one execution of a tool, a command, a file operation, a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from otel_agentlog.record.operations.attempts import Attempted
+from otel_agentlog.record.operations.decorators import arguments_of
+from otel_agentlog.record.operations.operation import Operation
+from otel_agentlog.vocabulary.actions import TOOL
+from otel_agentlog.vocabulary.states import Outcome
+
+
+class ToolRun(Attempted):
+    """One execution of a tool. Set ``result`` (anything) and, for commands, ``exit_code``.
+
+    Who measures what the tool uses sets ``resources``, which then stands in place of what this process measured.
+    """
+
+    kind = TOOL
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        call_id: str | None = None,
+        tool_type: str | None = None,
+        description: str | None = None,
+        command: Mapping[str, str] | None = None,
+        **common: Any,
+    ) -> None:
+        super().__init__(name, **common)
+        self.arguments = arguments
+        self.result: Any = None
+        self.exit_code: int | None = None
+        self.resources: Mapping[str, float] | None = None
+        """As in ``docs/format.md``: ``cpu_seconds``, ``memory_peak_mb`` …; what is missing is not known."""
+        self._call_id, self._tool_type, self._description, self._command = call_id, tool_type, description, command
+        self._common = common
+
+    def _copy(self) -> ToolRun:
+        return ToolRun(
+            self.name,
+            arguments=self.arguments,
+            call_id=self._call_id,
+            tool_type=self._tool_type,
+            description=self._description,
+            command=self._command,
+            **self._common,
+        )
+
+    def called(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self.arguments is None:
+            self.arguments = arguments_of(function, args, kwargs)
+
+    def returned(self, result: Any) -> None:
+        if self.result is None:
+            self.result = result
+
+    def _settle(self, context: Any, around: Operation | None) -> Any:
+        self._agent = around.task.header.get("assigned_agent") if around is not None and around.task is not None else None
+        return super()._settle(context, around)
+
+    def _start_fields(self) -> dict[str, Any]:
+        details = {
+            "arguments": self.arguments,
+            "call_id": self._call_id,
+            "tool_type": self._tool_type,
+            "description": self._description,
+            "agent": self._agent,
+            "command": self._command,
+        }
+        return {"content": self.name, "details": {key: value for key, value in details.items() if value is not None}}
+
+    def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
+        details = {
+            "result": self.result,
+            "tool_type": self._tool_type,
+            "agent": self._agent,
+            "exit_code": self.exit_code,
+            "attempts": self.attempts,
+            "resources": self.resources,
+        }
+        return {"content": self.name, "details": {key: value for key, value in details.items() if value is not None}}
+
+    def _finished(self, outcome: Outcome) -> None:
+        if self.task is not None:
+            self.task.tool_runs += 1

@@ -1,0 +1,155 @@
+"""Webhook flows: how a task came in, stage by stage, and how it is handed to a worker.
+
+Until a task exists there is no folder, so the stages are kept in the application log, as they happen; the folder gets them with
+their own times as soon as the task is created.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from opentelemetry.context import Context
+
+from otel_agentlog.record.operations import task as carriers
+from otel_agentlog.record.operations.context import CORRELATION_IDS, bound, inside
+from otel_agentlog.record.operations.operation import Operation
+from otel_agentlog.record.operations.task import Task, safe_task_id
+from otel_agentlog.vocabulary.actions import QUEUE_PUSH, WEBHOOK
+from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
+from otel_agentlog.vocabulary.lines import Line, timestamp
+from otel_agentlog.vocabulary.states import Outcome, State
+
+
+class Push(Operation):
+    """A task is put into a queue: the PRODUCER span that the worker continues."""
+
+    kind = QUEUE_PUSH
+
+    def __init__(self, queue: str, details: Mapping[str, Any]) -> None:
+        super().__init__(queue)
+        self._details = {"queue": queue, **details}
+
+    def _start_fields(self) -> dict[str, Any]:
+        return {"details": dict(self._details)}
+
+    def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
+        return {"details": dict(self._details)}
+
+
+class Webhook(Operation):
+    """One incoming webhook. Entering it records the stage ``received``."""
+
+    kind = WEBHOOK
+
+    def __init__(self, provider: str, event_type: str, payload: Any = None, **common: Any) -> None:
+        super().__init__(f"{provider} {event_type}", **common)
+        self.provider, self.event_type, self.payload = provider, event_type, payload
+        self._common = common
+        self._waiting: list[Envelope] = []
+        self._started_line: Envelope | None = None
+
+    def _copy(self) -> Webhook:
+        return Webhook(self.provider, self.event_type, self.payload, **self._common)
+
+    # -- public ---------------------------------------------------------------------------------------------------------
+
+    def stage(self, stage: str, *, status: str | None = None, **keys: Any) -> None:
+        """Record a stage; usual ones are ``received validation command_matching immediate_response task_created queue_push``."""
+        try:
+            self._stage(stage, {"status": status, **keys})
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            self._recorder.failed("record", error)
+
+    def create_task(self, name: str, *, input: Any = None, **given: Any) -> str:
+        """Create the task's folder (state ``pending``) for a worker to run; returns the task's id.
+
+        Takes what `task` takes: ``task_id agent agent_type model source provider tags correlation_id session_id instance_id``.
+        """
+        given.setdefault("source", "webhook")
+        given.setdefault("provider", self.provider)
+        try:
+            task, payload = _pending_task(name, input, self, given)
+            self.adopt(task, payload)
+            return task.task_id
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            self._recorder.failed("record", error)
+            return str(given.get("task_id") or "")
+
+    def push(self, queue: str = "tasks", **details: Any) -> dict[str, str]:
+        """Record that the created task goes into a queue; returns the carrier that the worker resumes."""
+        self.stage("queue_push", queue=queue, **details)
+        push = Push(queue, details)
+        with push:
+            ids: dict[str, str | None] = {"queued_at": str(self._recorder.clock()), "queue": queue}
+            if self.task is not None:
+                ids["task_id"] = self.task.task_id
+                ids.update({key: self.task.header.get(key) for key in CORRELATION_IDS})
+            return carriers.write(inside(push), ids)
+
+    @property
+    def pending_webhook(self) -> Webhook | None:
+        """Itself, as long as no task was created in it."""
+        return self if self.task is None else None
+
+    def adopt(self, task: TaskRef, payload: dict[str, Any] | None = None) -> None:
+        """Give the stages so far to the task they led to, and record ``task_created``."""
+        self.task = task
+        waiting, self._waiting = self._waiting, []
+        opening = [self._started_line] if self._started_line is not None else []
+        for envelope in [*waiting[:1], *opening, *waiting[1:]]:
+            line = {key: value for key, value in envelope.line.items() if key != "event_id"}
+            moved = replace(envelope, line={**line, "task_id": task.task_id}, task=task, payload=payload)
+            payload = None
+            self._recorder.deliver(moved)
+        self.stage("task_created")
+
+    # -- inside -----------------------------------------------------------------------------------------------------------
+
+    def _start_fields(self) -> dict[str, Any]:
+        return {"details": {"provider": self.provider, "event_type": self.event_type}}
+
+    def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
+        return self._start_fields()
+
+    def _started(self, envelope: Envelope) -> None:
+        self._started_line = replace(envelope, line=dict(envelope.line))
+
+    def _settle(self, context: Context, around: Operation | None) -> Context:
+        # A webhook begins something new: it belongs to no task, whatever runs around it.
+        return context
+
+    def start(self) -> Webhook:
+        """Begin, and record the stage ``received``."""
+        super().start()
+        self.stage("received", **({"payload": self.payload} if self.payload is not None else {}))
+        return self
+
+    def _stage(self, stage: str, keys: dict[str, Any]) -> None:
+        record = self._recorder
+        time_ns = record.clock()
+        line: Line = {"timestamp": timestamp(time_ns), "stage": stage}
+        line.update({key: value for key, value in keys.items() if value is not None and key not in line})
+        line["event_type"], line["provider"] = self.event_type, self.provider
+        envelope = record.clean(line)
+        envelope.line.update(self.ids())
+        envelope.task, envelope.time_ns, envelope.webhook, envelope.context = self.task, time_ns, True, inside(self)
+        if self.task is None:
+            self._waiting.append(replace(envelope, line=dict(envelope.line)))
+        name, attributes = record.conventions.stage_event(envelope.line)
+        self.span.add_event(name, attributes, time_ns)
+        record.deliver(envelope)
+
+
+def _pending_task(name: str, input: Any, creator: Operation, given: dict[str, Any]) -> tuple[TaskRef, dict[str, Any]]:
+    """A task that waits for a worker: its reference and the cleaned payload of its first line."""
+    task = Task(name, **given)
+    record = creator._recorder
+    task_id = safe_task_id(given.get("task_id"), record)
+    task.start_ns = record.clock()
+    header = task._header(task_id, bound(creator.outer), None)
+    payload = record.clean({}, {"metadata": header, "input": input}).payload or {}
+    header = {**header, **(payload.pop("metadata", None) or {}), "task_id": task_id, "trace_id": creator.trace_id}
+    header["status"] = State.PENDING.value
+    return TaskRef(task_id, header), payload

@@ -1,0 +1,158 @@
+"""Says a request's messages, system instructions and tools, and a response's output, in the GenAI convention's shapes.
+
+Hides how Anthropic, OpenAI chat and the Responses API write the same things. A message is ``{"role", "parts": [...]}``, with
+``name`` if it has one (parts: `responses_parts`). Nothing here raises or consumes an iterator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from otel_agentlog.record.providers import anthropic
+from otel_agentlog.record.providers import openai_chat as chat
+from otel_agentlog.record.providers import openai_responses as openai
+from otel_agentlog.record.providers.fields import field, has, listed, name_of, readable, text
+from otel_agentlog.record.providers.parts import CHOICE, Part, generic_part, text_part, tool_response_part
+from otel_agentlog.record.sanitize.walk import Limits
+from otel_agentlog.vocabulary.usage import Response
+
+Message: TypeAlias = dict[str, Any]
+"""``{"role": str, "parts": [part, …]}``; extra keys allowed."""
+
+_ANTHROPIC_BLOCKS = frozenset(
+    {"thinking", "redacted_thinking", "tool_use", "server_tool_use", "mcp_tool_use", "tool_result", "image", "document"}
+    | {"container_upload", "compaction", "search_result"}
+)
+_RESPONSES_PARTS = frozenset({"output_text", "input_text", "reasoning_text", "input_image", "input_file"})
+
+
+def input_messages(messages: object, system: object = None) -> list[Message]:
+    """Messages of a request: ``messages`` or ``input`` of any of the three APIs, a string, or a single message.
+
+    ``system`` is put in front as a message of that role; give it to `system_instructions` instead where the two are kept
+    apart, as the convention has it.
+    """
+    instructions = system_instructions(system)
+    first: list[Message] = [{"role": "system", "parts": instructions}] if instructions else []
+    return first + _guarded(lambda: _messages(messages))
+
+
+def system_instructions(system: object) -> list[Part]:
+    """Parts of ``system`` (Anthropic) or ``instructions`` (Responses API): a string, blocks, or messages."""
+    return _guarded(lambda: [part for item in _as_list(system) for part in _instruction(item)])
+
+
+def output_messages(response: Response) -> list[Message]:
+    """What a response says, one message a choice, with the provider's word for why it ended as ``finish_reason``."""
+    choices = max([len(response.finish_reasons), *(_choice(part) + 1 for part in response.output)], default=0)
+    messages: list[Message] = [{"role": "assistant", "parts": []} for _ in range(min(choices, _MOST_CHOICES))]
+    for part in response.output:
+        messages[min(_choice(part), _MOST_CHOICES - 1)]["parts"].append({k: v for k, v in part.items() if k != CHOICE})
+    for message, reason in zip(messages, response.finish_reasons, strict=False):
+        message["finish_reason"] = reason
+    return messages
+
+
+def tool_definitions(tools: object) -> list[dict[str, Any]]:
+    """Tools of a request as ``{"type", "name"}``, functions with ``description`` and ``parameters`` (JSON schema).
+
+    Of tools that the provider runs nothing else is kept: an MCP server's entry may hold its access token.
+    """
+    return _guarded(lambda: [_tool(tool) for tool in _as_list(tools)])
+
+
+_MOST_MESSAGES = Limits().max_items - 2
+"""So that they, the system's and a note pass the bound for values."""
+
+_MOST_CHOICES = 1000
+"""Guards `output_messages` against a part that claims to be of a choice far away."""
+
+
+def _messages(messages: object) -> list[Message]:
+    items = _as_list(messages)
+    kept = items[:_MOST_MESSAGES]
+    # An item of the Responses API can be without anything to read, such as reasoning that is encrypted.
+    found = [m for item in kept if (m := _message(item))["parts"] or has(item, "role")]
+    if len(items) > len(kept):
+        note = f"[truncated: {len(items) - len(kept)} of {len(items)} messages left out]"
+        found.append({"role": "system", "parts": [text_part(note)]})
+    return found
+
+
+def _message(item: object) -> Message:
+    if isinstance(item, str):
+        return {"role": "user", "parts": [text_part(item)]}
+    role = name_of(item, "role") or _role_of(text(item, "type") or "")
+    message: Message = {"role": role, "parts": _parts(item, role)}
+    name = name_of(item, "name") if has(item, "role") else None
+    return message | ({"name": name} if name else {})
+
+
+def _role_of(kind: str) -> str:
+    """Who an item of the Responses API without a role is from."""
+    return "tool" if kind.endswith("_output") else "user" if kind in ("", "item_reference") else "assistant"
+
+
+def _parts(item: object, role: str) -> list[Part]:
+    kind = text(item, "type") or ""
+    if not has(item, "role") and kind not in ("", "message"):
+        return _block_parts(item)
+    if role in ("tool", "function"):
+        return [tool_response_part(name_of(item, "tool_call_id"), readable(field(item, "content")))]
+    content = field(item, "content")
+    said = [part for block in _as_list(content) for part in _block_parts(block)] if content else []
+    return chat.message_parts(item, said) if role == "assistant" else said
+
+
+def _block_parts(block: object) -> list[Part]:
+    """Parts of a content block or an item, whichever of the three APIs it belongs to: their types do not clash."""
+    kind = text(block, "type") or ""
+    if kind in _ANTHROPIC_BLOCKS or kind.endswith("_tool_result"):
+        return anthropic.block_parts(block)
+    if kind in _RESPONSES_PARTS:
+        return openai.content_parts([block])
+    if kind == "text":
+        return anthropic.block_parts(block)
+    if isinstance(block, str) or kind in ("image_url", "input_audio", "file", "refusal"):
+        return chat.content_part(block)
+    return openai.item_parts(block) if kind else [generic_part(block)]
+
+
+def _instruction(item: object) -> list[Part]:
+    if isinstance(item, str):
+        return [text_part(item)] if item else []
+    return _message(item)["parts"] if has(item, "content") else _block_parts(item)
+
+
+def _choice(part: Mapping[str, Any]) -> int:
+    choice = part.get(CHOICE, 0)
+    return choice if isinstance(choice, int) and choice > 0 else 0
+
+
+def _tool(tool: object) -> dict[str, Any]:
+    inner = next((found for kind in ("function", "custom") if name_of(found := field(tool, kind), "name")), tool)
+    kind = name_of(tool, "type") or "function"
+    name = name_of(inner, "name") or name_of(inner, "server_label") or name_of(inner, "__name__") or kind
+    if kind not in ("function", "custom"):
+        return {"type": kind, "name": name}
+    schema = next((s for key in ("parameters", "input_schema") if (s := field(inner, key)) is not None), None)
+    found = {"description": text(inner, "description"), "parameters": readable(schema)}
+    return {"type": kind, "name": name, **{key: value for key, value in found.items() if value is not None}}
+
+
+def _as_list(value: object) -> list[Any]:
+    """A list as it is, one message alone in a list; nothing for iterators and for the clients' ``omit``."""
+    if type(value) is list:
+        return value
+    if isinstance(value, (list, tuple)):
+        return listed(value)
+    alone = isinstance(value, str) or any(has(value, name) for name in ("role", "type", "content", "name"))
+    return [value] if alone else []
+
+
+def _guarded(read: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    try:
+        return read()
+    except Exception:  # noqa: BLE001 - the last guard: foreign objects may do anything, and recording must not raise
+        return []

@@ -1,0 +1,244 @@
+"""Understands chat completions: OpenAI's (``openai`` 3.52), text completions, and the many APIs made in their image.
+
+Keys that only others have: ``reasoning_content`` (DeepSeek, vLLM, Moonshot), ``reasoning`` (OpenRouter, Groq).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from otel_agentlog.record.providers.fields import count, field, has, items, name_of, plain, readable, text
+from otel_agentlog.record.providers.parts import (
+    CHOICE,
+    Part,
+    blob_part,
+    file_part,
+    generic_part,
+    reasoning_parts,
+    refusal_part,
+    text_part,
+    tool_call_part,
+    uri_part,
+)
+from otel_agentlog.record.providers.usage import openai_usage, reported_cost
+from otel_agentlog.vocabulary.usage import Response
+
+# -- Joins the chunks of a chat or text completion into the completion they make.
+
+_TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
+"""Fields of a delta that grow."""
+
+DERIVED = ("content.", "refusal.", "tool_calls.", "logprobs.")
+"""How the types of the events begin that ``client.chat.completions.stream()`` adds to its ``chunk`` events."""
+
+
+class CompletionJoiner:
+    """Takes chunks in order; `completion` is the completion so far, in the shape of its JSON."""
+
+    def __init__(self) -> None:
+        self._head: dict[str, Any] = {}
+        self._choices: dict[int, _Choice] = {}
+
+    def add(self, chunk: object) -> None:
+        """Take one chunk; what it does not have changes nothing."""
+        for name in ("id", "model", "service_tier"):
+            if value := name_of(chunk, name):
+                self._head.setdefault(name, value)
+        # Some providers send the total so far with every chunk, others once, with the last.
+        if (usage := field(chunk, "usage")) is not None:
+            self._head["usage"] = plain(usage)
+        for place, choice in enumerate(items(chunk, "choices")):
+            index = count(choice, "index")
+            self._choices.setdefault(place if index is None else index, _Choice()).add(choice)
+
+    def completion(self) -> dict[str, Any]:
+        """The completion so far; a choice that was cut has the finish reason ``None``."""
+        return {**self._head, "choices": [{"index": i, **c.joined()} for i, c in sorted(self._choices.items())]}
+
+
+class _Choice:
+    def __init__(self) -> None:
+        self._texts: dict[str, list[str]] = {}
+        self._audio: dict[str, list[str]] = {}
+        self._calls = _Calls()
+        self._function = _Call()
+        self._finish_reason: str | None = None
+
+    def add(self, choice: object) -> None:
+        delta = field(choice, "delta")
+        self._finish_reason = name_of(choice, "finish_reason") or self._finish_reason
+        _grow(self._texts, *((choice, ("text",)) if delta is None else (delta, _TEXTS)))
+        if (audio := field(delta, "audio")) is not None:
+            self._audio.setdefault("id", [text(audio, "id") or ""])
+            _grow(self._audio, audio, ("data", "transcript"))
+        for place, call in enumerate(items(delta, "tool_calls")):
+            self._calls.add(call, place)
+        if (function := field(delta, "function_call")) is not None:
+            self._function.add({"function": function})
+
+    def joined(self) -> dict[str, Any]:
+        texts = {name: "".join(pieces) for name, pieces in self._texts.items()}
+        joined: dict[str, Any] = {"finish_reason": self._finish_reason}
+        if "text" in texts:
+            return {**joined, "text": texts["text"]}
+        message: dict[str, Any] = {**texts, "tool_calls": self._calls.joined()}
+        if self._audio:
+            message["audio"] = {name: "".join(pieces) for name, pieces in self._audio.items()}
+        if self._function.started:
+            message["function_call"] = self._function.joined()["function"]
+        return {**joined, "message": message}
+
+
+class _Calls:
+    """The tool calls of one choice. A new id at an index in use is a new call: not everybody counts."""
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+        self._latest: dict[int, _Call] = {}
+
+    def add(self, delta: object, place: int) -> None:
+        number = count(delta, "index")
+        index = place if number is None else number
+        call_id, call = name_of(delta, "id"), self._latest.get(index)
+        if call is None or (call_id and call.call_id and call_id != call.call_id):
+            call = self._latest[index] = _Call()
+            self._calls.append(call)
+        call.add(delta)
+
+    def joined(self) -> list[dict[str, Any]]:
+        return [call.joined() for call in self._calls]
+
+
+class _Call:
+    def __init__(self) -> None:
+        self.call_id: str | None = None
+        self._name: str | None = None
+        self._kind = "function"
+        self._arguments: dict[str, list[str]] = {}
+
+    @property
+    def started(self) -> bool:
+        return bool(self._name or self._arguments)
+
+    def add(self, delta: object) -> None:
+        self.call_id = self.call_id or name_of(delta, "id")
+        for kind in ("function", "custom"):
+            if (inner := field(delta, kind)) is not None:
+                self._kind = kind
+                self._name = self._name or name_of(inner, "name")
+                _grow(self._arguments, inner, ("arguments", "input"))
+
+    def joined(self) -> dict[str, Any]:
+        grown = {name: "".join(pieces) for name, pieces in self._arguments.items()}
+        return {"id": self.call_id, self._kind: {"name": self._name, **grown}}
+
+
+def _grow(texts: dict[str, list[str]], delta: object, names: tuple[str, ...]) -> None:
+    for name in names:
+        if (piece := text(delta, name)) is not None:
+            texts.setdefault(name, []).append(piece)
+
+
+def is_completion(value: object) -> bool:
+    """Whether this is a chat or text completion: it has choices that are a list."""
+    return isinstance(field(value, "choices"), (list, tuple))
+
+
+def read_completion(completion: object) -> Response:
+    """Tokens, one finish reason a choice, id, model and content of a completion."""
+    usage = field(completion, "usage")
+    choices = in_order(items(completion, "choices"))
+    return Response(
+        usage=openai_usage(usage),
+        finish_reasons=_finish_reasons(choices),
+        response_id=name_of(completion, "id"),
+        model=name_of(completion, "model"),
+        output=tuple(part for position, choice in enumerate(choices) for part in _choice_parts(choice, position)),
+        cost_usd=reported_cost(usage),
+    )
+
+
+def in_order(choices: Sequence[object]) -> list[object]:
+    """Choices by their ``index``; without one they stay where they are."""
+    places = [count(choice, "index") for choice in choices]
+    return [choice for _, choice in sorted(zip(places, choices, strict=True), key=lambda pair: pair[0] or 0)]
+
+
+def _finish_reasons(choices: Sequence[object]) -> tuple[str, ...]:
+    if not any(has(choice, "finish_reason") for choice in choices):
+        return ()
+    return tuple(name_of(choice, "finish_reason") or "error" for choice in choices)
+
+
+def _choice_parts(choice: object, position: int) -> list[Part]:
+    message = field(choice, "message")
+    found = message_parts(message) if message is not None else content_parts(field(choice, "text"))
+    return [{**part, CHOICE: position} for part in found] if position else found
+
+
+def message_parts(message: object, said: list[Part] | None = None) -> list[Part]:
+    """Parts of a message of an assistant: reasoning, text, refusal, sound, tool calls.
+
+    ``said`` replaces the parts of its ``content``, for who has read that already.
+    """
+    thoughts = text(message, "reasoning_content") or text(message, "reasoning")
+    parts = [*reasoning_parts(thoughts), *(content_parts(field(message, "content")) if said is None else said)]
+    if refusal := text(message, "refusal"):
+        parts.append(refusal_part(refusal))
+    if (audio := field(message, "audio")) is not None and has(audio, "id"):
+        parts.append(_audio(audio))
+    parts.extend(_tool_call(call) for call in items(message, "tool_calls"))
+    function = field(message, "function_call")
+    if function is not None and name_of(function, "name"):
+        parts.append(tool_call_part(name_of(function, "name"), None, field(function, "arguments")))
+    return parts
+
+
+def content_parts(content: object) -> list[Part]:
+    """Parts of a ``content``: text, or a list of content parts as they stand in requests."""
+    if isinstance(content, str):
+        return [text_part(content)] if content else []
+    if isinstance(content, (list, tuple)):
+        return [part for item in content for part in content_part(item)]
+    return []
+
+
+def content_part(item: object) -> list[Part]:
+    """Parts of one content part; one of an unknown type is kept as a generic part."""
+    if isinstance(item, str):
+        return [text_part(item)]
+    kind = text(item, "type") or ""
+    if kind == "text":
+        return [text_part(text(item, "text") or "")]
+    if kind == "refusal":
+        return [refusal_part(text(item, "refusal") or "")]
+    return [_media(item, kind) or generic_part(item)]
+
+
+def _media(item: object, kind: str) -> Part | None:
+    if kind == "image_url":
+        address = field(item, "image_url")
+        return uri_part("image", (address if isinstance(address, str) else text(address, "url")) or "")
+    if kind == "input_audio":
+        sound = field(item, "input_audio")
+        return blob_part("audio", f"audio/{text(sound, 'format') or 'wav'}", field(sound, "data"))
+    if kind == "file":
+        file = field(item, "file")
+        if file_id := name_of(file, "file_id"):
+            return file_part("document", file_id)
+        return uri_part("document", text(file, "file_data") or "")
+    return None
+
+
+def _audio(audio: object) -> Part:
+    part = blob_part("audio", None, text(audio, "data"), transcript=text(audio, "transcript"))
+    return part | {"id": text(audio, "id")}
+
+
+def _tool_call(call: object) -> Part:
+    custom = field(call, "custom")
+    if custom is not None:
+        return tool_call_part(name_of(custom, "name"), name_of(call, "id"), readable(field(custom, "input")))
+    function = field(call, "function")
+    return tool_call_part(name_of(function, "name"), name_of(call, "id"), field(function, "arguments"))

@@ -1,0 +1,296 @@
+"""Watches a model's stream while the user's code reads it: joins its chunks, and stands in for it unnoticed.
+
+Hides the clients' stream classes: raw event streams, the helpers behind ``client.messages.stream()`` and
+``client.responses.stream()`` with their managers, plain generators; sync and async.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeAlias
+
+from otel_agentlog.record.providers import anthropic
+from otel_agentlog.record.providers import openai_chat as chat
+from otel_agentlog.record.providers.fields import field, text
+from otel_agentlog.record.providers.openai_responses import ResponseJoiner
+from otel_agentlog.record.providers.parts import text_part
+from otel_agentlog.record.providers.pricing import Billing
+from otel_agentlog.record.providers.read import read_billing, read_response
+from otel_agentlog.vocabulary.usage import Response
+
+OnChunk: TypeAlias = Callable[[Any], None]
+OnEnd: TypeAlias = Callable[[BaseException | None], None]
+
+
+class StreamReader:
+    """Joins the chunks of one stream. Not for several threads at once; `response` may be asked at any time."""
+
+    def __init__(self) -> None:
+        self.chunks = 0
+        """Chunks taken so far, without the events that a client's helper derives from others."""
+        self._texts: list[str] = []
+        self._message: anthropic.MessageJoiner | None = None
+        self._completion: chat.CompletionJoiner | None = None
+        self._response: ResponseJoiner | None = None
+
+    def add(self, chunk: object) -> None:
+        """Take one chunk: an event or chunk of Anthropic or OpenAI, typed or as ``dict``, or a piece of text.
+
+        Anything else is counted and tells nothing. Never raises.
+        """
+        # The last guard: foreign objects may do anything, and recording must not raise.
+        with suppress(Exception):
+            self._add(chunk)
+
+    def response(self) -> Response:
+        """What the chunks so far make; of a stream that was cut, what arrived, with ``error`` as finish reason."""
+        joined = self._joined()
+        if joined is not None:
+            return read_response(joined)
+        return Response(output=(text_part("".join(self._texts)),)) if self._texts else Response()
+
+    def billing(self) -> Billing:
+        """What the chunks say that changes the price of the tokens."""
+        return read_billing(self._joined())
+
+    def _add(self, chunk: object) -> None:
+        kind = text(chunk, "type") or ""
+        if self._derived(kind):
+            return
+        self.chunks += 1
+        if isinstance(chunk, str):
+            self._texts.append(chunk)
+        elif kind in anthropic.EVENTS:
+            self._message = self._message or anthropic.MessageJoiner()
+            self._message.add(chunk)
+        elif kind.startswith("response."):
+            self._response = self._response or ResponseJoiner()
+            self._response.add(chunk)
+        else:
+            self._add_completion(field(chunk, "chunk") if kind == "chunk" else chunk)
+
+    def _add_completion(self, chunk: object) -> None:
+        if isinstance(field(chunk, "choices"), (list, tuple)):
+            self._completion = self._completion or chat.CompletionJoiner()
+            self._completion.add(chunk)
+
+    def _derived(self, kind: str) -> bool:
+        if self._message is not None:
+            return kind in anthropic.DERIVED
+        return self._completion is not None and kind.startswith(chat.DERIVED)
+
+    def _joined(self) -> dict[str, Any] | None:
+        if self._message is not None:
+            return self._message.message()
+        if self._response is not None:
+            return self._response.api_response()
+        return None if self._completion is None else self._completion.completion()
+
+
+def is_stream(value: object) -> bool:
+    """Whether `wrap_stream` makes sense: an iterator, an async iterator, or a client's manager of one.
+
+    A response is none, although a pydantic model can be iterated over.
+    """
+    kind = type(value)
+    if any(hasattr(kind, name) for name in ("__next__", "__anext__")):
+        return True
+    return kind.__name__.endswith("StreamManager") and any(hasattr(kind, name) for name in ("__enter__", "__aenter__"))
+
+
+def wrap_stream(stream: Any, on_chunk: OnChunk, on_end: OnEnd) -> Any:
+    """Return an object to use in place of ``stream``: the same attributes, class and behaviour, but watched.
+
+    Every chunk the user's code takes is given to ``on_chunk``, at the moment it is taken and in the same thread. What
+    is read by way of a helper (``get_final_message()``, ``until_done()``, ``text_stream``) counts too.
+
+    ``on_end`` is called once: with ``None`` at the end of the stream, with the error that ended it, or, where the user
+    stopped earlier, with the error that left the ``with`` block or a `GeneratorExit`, on ``close()`` and when the stream
+    is dropped. The last may happen inside any code, in any thread: ``on_end`` must not take a lock that is held while
+    objects are made.
+
+    Exceptions of the stream pass unchanged. What the two callbacks raise is dropped, except `KeyboardInterrupt` and its
+    like.
+    """
+    watch = _Watch(on_chunk, on_end)
+    kind = type(stream)
+    is_async = hasattr(kind, "__anext__") or hasattr(kind, "__aiter__") or hasattr(kind, "__aenter__")
+    return _AsyncStream(stream, watch) if is_async and not hasattr(kind, "__next__") else _SyncStream(stream, watch)
+
+
+class _Watch:
+    """The two callbacks, kept from the user's code. Ending is safe from any thread: the first one wins.
+
+    Every stand-in for the stream holds it, so it goes when the last of them is dropped.
+    """
+
+    def __init__(self, on_chunk: OnChunk, on_end: OnEnd) -> None:
+        self._on_chunk = on_chunk
+        self._on_end = [on_end]
+
+    def seen(self, chunk: object) -> None:
+        # Recording must not raise into the loop over the stream; who is called counts its own failures.
+        with suppress(Exception):
+            self._on_chunk(chunk)
+
+    def ended(self, error: BaseException | None) -> None:
+        try:
+            on_end = self._on_end.pop()
+        except IndexError:
+            return
+        with suppress(Exception):  # as in `seen`
+            on_end(error)
+
+    def __del__(self) -> None:
+        self.ended(GeneratorExit("abandoned"))
+
+
+_FINISHING = frozenset({"get_final_message", "get_final_text", "get_final_response", "get_final_completion", "until_done"})
+"""Methods of the clients' helpers that first read the stream to its end, past any stand-in."""
+
+_CLOSING = frozenset({"close", "aclose"})
+
+
+class _Stand:
+    """What both stand-ins share: they look like the stream."""
+
+    def __init__(self, stream: Any, watch: _Watch) -> None:
+        vars(self).update(_stream=stream, _watch=watch, _iterator=None)
+
+    @property  # type: ignore[misc]  # a stand-in answers isinstance() as the stream does, like a mock or a weak proxy
+    def __class__(self) -> type:
+        return type(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("_stream", "_watch", "_iterator"):
+            raise AttributeError(name)
+        found = getattr(self._stream, name)
+        if name == "text_stream" and hasattr(self._stream, "get_final_message"):
+            return self._text_stream()
+        if name in _CLOSING and callable(found):
+            return partial(self._close, found)
+        if name in _FINISHING and callable(found):
+            return partial(self._finish, found)
+        return found
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._stream, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._stream, name)
+
+    def __dir__(self) -> list[str]:
+        return dir(self._stream)
+
+    def __repr__(self) -> str:
+        return repr(self._stream)
+
+
+class _SyncStream(_Stand):
+    def __iter__(self) -> _SyncStream:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            if self._iterator is None:
+                vars(self)["_iterator"] = iter(self._stream)
+            chunk = next(self._iterator)
+        except StopIteration:
+            self._watch.ended(None)
+            raise
+        except BaseException as error:
+            self._watch.ended(error)
+            raise
+        self._watch.seen(chunk)
+        return chunk
+
+    def __enter__(self) -> Any:
+        enter = self._stream.__enter__
+        try:
+            entered = enter()
+        except BaseException as error:
+            self._watch.ended(error)
+            raise
+        if entered is self._stream:
+            return self
+        return _SyncStream(entered, self._watch) if is_stream(entered) else entered
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> Any:
+        try:
+            return self._stream.__exit__(kind, error, trace)
+        finally:
+            self._watch.ended(error or GeneratorExit("closed"))
+
+    def _close(self, close: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return close(*args, **kwargs)
+        finally:
+            self._watch.ended(GeneratorExit("closed"))
+
+    def _finish(self, finish: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        for _ in self:
+            pass
+        result = finish(*args, **kwargs)
+        return self if result is self._stream else result
+
+    def _text_stream(self) -> Iterator[str]:
+        return (piece for event in self if (piece := _text_of(event)) is not None)
+
+
+class _AsyncStream(_Stand):
+    def __aiter__(self) -> _AsyncStream:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            if self._iterator is None:
+                vars(self)["_iterator"] = self._stream.__aiter__()
+            chunk = await self._iterator.__anext__()
+        except StopAsyncIteration:
+            self._watch.ended(None)
+            raise
+        except BaseException as error:
+            self._watch.ended(error)
+            raise
+        self._watch.seen(chunk)
+        return chunk
+
+    async def __aenter__(self) -> Any:
+        enter = self._stream.__aenter__
+        try:
+            entered = await enter()
+        except BaseException as error:
+            self._watch.ended(error)
+            raise
+        if entered is self._stream:
+            return self
+        return _AsyncStream(entered, self._watch) if is_stream(entered) else entered
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> Any:
+        try:
+            return await self._stream.__aexit__(kind, error, trace)
+        finally:
+            self._watch.ended(error or GeneratorExit("closed"))
+
+    async def _close(self, close: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await close(*args, **kwargs)
+        finally:
+            self._watch.ended(GeneratorExit("closed"))
+
+    async def _finish(self, finish: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        async for _ in self:
+            pass
+        result = await finish(*args, **kwargs)
+        return self if result is self._stream else result
+
+    def _text_stream(self) -> AsyncIterator[str]:
+        return (piece async for event in self if (piece := _text_of(event)) is not None)
+
+
+def _text_of(event: object) -> str | None:
+    """The text in an event of an Anthropic stream, as its ``text_stream`` gives it."""
+    delta = field(event, "delta") if text(event, "type") == "content_block_delta" else None
+    return text(delta, "text") if text(delta, "type") == "text_delta" else None

@@ -1,0 +1,145 @@
+"""How a value is judged that stands in a suspicious place: a password, a credential, code, a placeholder, a card number.
+
+All functions take UTF-8 bytes and are linear in their length.
+"""
+
+from __future__ import annotations
+
+import re
+
+from otel_agentlog.record.redaction.key_rules import KeyRule
+
+_LETTER = re.compile(rb"[A-Za-z]")
+_DIGIT = re.compile(rb"[0-9]")
+_ODD = re.compile(rb"[!@#$%^&*+=~]")
+_BLANK_OR_WIDE = re.compile(rb"[^!-~]")
+_IDENTIFIER = re.compile(rb"[A-Za-z_][A-Za-z_]*\Z")
+_DOTTED = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+[,;:)]*\Z")
+_CALL = re.compile(rb"(?:await )?[A-Za-z_][\w.]*[(\[]")
+_PLACEHOLDER = re.compile(
+    rb"(?:\$\{[^}]*\}?|\$\([^)]*\)?|\{\{[^{}]*(?:\}\})?|%\(\w*\)?s?|<[^<>]*>?|"
+    rb"(?:[A-Za-z]+ )?(?:%[sdr]|\$?\{[\w.!:\[\]'()-]*\}?|\$[A-Z_][A-Z0-9_]*)(?::(?:%[sdr]|\{[\w.!:]*\}))?|"
+    rb"[A-Z][A-Z0-9_]*_(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?))\Z"
+)
+_AMOUNT = re.compile(rb"[0-9]+-[a-z]+\Z")
+_NEXT_PAIR = re.compile(rb"[,;&][ \w.-]{1,40}=")
+
+_NOTHING = frozenset(
+    b"""
+    - none null nil undefined true false yes no on off required optional string str text bytes int integer number bool boolean
+    float any object array dict list empty unset unknown missing invalid redacted masked hidden default ok n/a na tbd todo bearer
+    basic digest token negotiate oauth include omit same-origin secretstr
+    """.split()
+)
+"""Words that stand where a secret would and are none."""
+
+_SECRET_WORDS = re.compile(rb"(?i)pass|secret|token|key|cred|pwd")
+
+MARKER_START = b"[redacted"
+
+
+def is_nothing(value: bytes) -> bool:
+    """Whether a value is no secret at all: empty, a marker of ours, a placeholder, a type's name, asterisks."""
+    if not value or value[:1] in b",)" or value.startswith(MARKER_START) or len(set(value)) == 1:
+        return True
+    return value.lower().strip(b",;.:()[]") in _NOTHING or _PLACEHOLDER.match(value) is not None
+
+
+def looks_like_password(value: bytes) -> bool:
+    """Whether a bare word is more than a word: letters mixed with digits or with signs that prose does not use."""
+    if len(value) < 4 or not _LETTER.search(value) or _AMOUNT.match(value):
+        return False
+    return _DIGIT.search(value) is not None or _ODD.search(value) is not None
+
+
+def looks_like_credential(value: bytes) -> bool:
+    """Whether a value looks generated: 16 or more characters without blanks, letters and digits, 8 or more distinct."""
+    if len(value) < 16 or _BLANK_OR_WIDE.search(value) or b"://" in value or value[:1] == b"/":
+        return False
+    return len(set(value)) >= 8 and bool(_LETTER.search(value)) and bool(_DIGIT.search(value))
+
+
+def fits(rule: KeyRule, value: bytes) -> bool:
+    """Whether a value may be what the rule's names stand for; a name that is not certain needs a value that looks it."""
+    if rule.certain:
+        return True
+    if rule.name == "password":
+        return looks_like_password(value) and not looks_like_path(value)
+    return looks_like_credential(value)
+
+
+def looks_like_code(value: bytes) -> bool:
+    """Whether an unquoted value is an expression: ``self.api_key``, ``os.environ[…``, ``get_secret(…``, ``password``."""
+    if _CALL.match(value) or (_DOTTED.match(value) and not _DIGIT.search(value)):
+        return True
+    return _IDENTIFIER.match(value.rstrip(b",;:)")) is not None and _SECRET_WORDS.search(value) is not None
+
+
+def looks_like_path(value: bytes) -> bool:
+    """Whether a value is a working directory, as ``PWD`` has it."""
+    return value[:1] in (b"/", b"~", b".") or value[1:3] in (b":\\", b":/")
+
+
+def cut_at_next_pair(value: bytes) -> bytes:
+    """The part of an unquoted value before the next ``,name=``, ``;name=`` or ``&name=`` and without closing punctuation."""
+    pair = _NEXT_PAIR.search(value)
+    return (value[: pair.start()] if pair else value).rstrip(b",;.)}]")
+
+
+def quoted_end(data: bytes, start: int, opening: bytes, limit: int) -> tuple[int, bool]:
+    """Where a quoted value that begins at ``start`` ends, and whether its closing quote or the line's end was found.
+
+    ``opening`` may carry backslashes (JSON inside a string), a prefix letter or three quotes.
+    """
+    quote = opening[-1:]
+    if opening.endswith(quote * 3):
+        end = data.find(quote * 3, start, limit)
+        return (end, True) if end >= 0 else (min(limit, len(data)), False)
+    depth = opening.count(b"\\")
+    line_end = data.find(b"\n", start, limit)
+    stop = line_end if line_end >= 0 else min(limit, len(data))
+    at = data.find(quote, start, stop)
+    while at >= 0:
+        slashes = _slashes_before(data, at, start)
+        if slashes <= depth if depth else slashes % 2 == 0:
+            return at - min(slashes, depth), True
+        at = data.find(quote, at + 1, stop)
+    return stop, line_end >= 0
+
+
+def _slashes_before(data: bytes, at: int, start: int) -> int:
+    window = data[max(start, at - 16) : at]
+    return len(window) - len(window.rstrip(b"\\"))
+
+
+def passes_luhn(digits: bytes) -> bool:
+    """Whether the last digit is the check digit that payment cards carry."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = digit - 48
+        if place % 2:
+            value = value * 2 - 9 if value > 4 else value * 2
+        total += value
+    return total % 10 == 0
+
+
+_CARD_LENGTHS: tuple[tuple[range, int, tuple[int, ...]], ...] = (
+    (range(4, 5), 1, (13, 16, 19)),
+    (range(51, 56), 2, (16,)),
+    (range(2221, 2721), 4, (16,)),
+    (range(34, 38, 3), 2, (15,)),
+    (range(6011, 6012), 4, (16, 19)),
+    (range(644, 660), 3, (16, 19)),
+    (range(3528, 3590), 4, (16, 17, 18, 19)),
+    (range(300, 306), 3, (14,)),
+    (range(36, 37), 2, (14,)),
+    (range(38, 40), 2, (14,)),
+    (range(62, 63), 2, (16, 17, 18, 19)),
+)
+"""First digits, how many of them, and the lengths that the issuers use."""
+
+
+def is_card_number(digits: bytes) -> bool:
+    """Whether digits are a number that a card issuer could have given out."""
+    fits = any(int(digits[:count]) in prefixes and len(digits) in lengths for prefixes, count, lengths in _CARD_LENGTHS)
+    return fits and len(set(digits)) > 1 and passes_luhn(digits)

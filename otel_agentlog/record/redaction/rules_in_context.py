@@ -1,0 +1,217 @@
+"""Secrets known by the name in front of them: ``password=…``, ``"api_key": "…"``, ``--token …``, headers, cookies.
+
+Each rule has a short, bounded RE2 pattern that finds the place and a check that decides and measures. Checks use Python's ``re``
+only for runs of one character class, which cannot backtrack.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeAlias
+
+from otel_agentlog.record.redaction.key_rules import KeyRule
+from otel_agentlog.record.redaction.rules import LOOK_BACK_BYTES, Found, Rule
+from otel_agentlog.record.redaction.rules_by_value import (
+    cut_at_next_pair,
+    fits,
+    is_nothing,
+    looks_like_code,
+    looks_like_credential,
+    looks_like_password,
+    quoted_end,
+)
+
+KeyLookup: TypeAlias = Callable[[str], KeyRule | None]
+"""Judges a name, see `redaction_keys.key_rule`."""
+
+MAX_VALUE_BYTES = 65_536
+"""A value, a header or a cookie is followed this far."""
+
+_KEY_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+_OWNERS = (
+    r"api|app(?:lication)?|access|private|secret|signing|encryption|ssh|auth|account|master|shared|subscription|licen[sc]e|session|"
+    r"service|deploy|hmac|storage|root|admin"
+)
+_NAMES = (
+    rf"pass(?:word|wd|phrase|code)|pwd|[_-]pass|secret|(?:{_OWNERS})[_. -]?key|credential|creds|bearer|authorization|"
+    r"conn(?:ection)?[_. -]?str(?:ing)?|cvv|cvc|[_-]otp|totp|[_-]auth"
+)
+_REST = r"[\w.-]*"
+_SHUT = r"(?:\\{0,3}[\"'`]\]?)?"
+_SET = r"[ \t]{0,8}(?:={1,3}>?|:=|:)[ \t]{0,8}"
+_OPEN = r"(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`]{1,3})"
+_FIRST = r"[^\s\"'`\\,;&<>(){}\[\]|]"
+_TOKEN = rf"(?i:token)(?:[_.-]{_REST}|[0-9])?"
+
+# Values, unfinished, as a stream sees them.
+_QUOTED_BEGUN = r"[bBrRuUfF]{0,2}(?:\"(?:[^\"\\\n]|\\[^\n])*\\?|'(?:[^'\\\n]|\\[^\n])*\\?|`(?:[^`\\\n]|\\[^\n])*\\?)"
+_ESCAPED_BEGUN = r"[bBrRuUfF]{0,2}\\{1,3}(?:\"(?:[^\"\n]|\\\\\")*|'(?:[^'\n]|\\\\')*|`(?:[^`\n]|\\\\`)*)?"
+_TRIPLE_BEGUN = r"(?:\"\"\"|''')(?s:.*)"
+_VALUE_BEGUN = rf"(?:{_QUOTED_BEGUN}|{_ESCAPED_BEGUN}|{_TRIPLE_BEGUN}|[^\s\"'`]*[ \t]*)"
+
+_assigned = re.compile(
+    rb"[\w.-]*(?: (?:key|string|str)\b[\w.-]*)?(?:\\{0,3}[\"'`]\]?)?[ \t]*(?P<sign>={1,3}>?|:=|:)(?P<gap>[ \t]*)"
+    rb"(?P<open>(?:[bBrRuUfF]{0,2}\\{0,3}(?:\"\"\"|'''|[\"'`]))?)"
+)
+_name = re.compile(rb"[\w.-]+(?: (?:key|string|str)\b[\w.-]*)?")
+_bare = re.compile(rb"[^\s\"'`<>\\]+")
+_word = re.compile(rb"[^\s\"'`]+")
+_line = re.compile(rb"[^\r\n]*")
+_rest_of_line = re.compile(rb"[ \t]*(?:[\r\n]|\\[rn]|#|\Z)")
+_before_key = re.compile(rb"(?:\A|[\n\r]|\\n)[ \t]*(?:[-*>#] *|export +|set +|ENV +|const +|var +|let +)?[\"']?\Z")
+
+
+def _key_start(data: bytes, floor: int, start: int) -> int:
+    """Where the name begins that a keyword at ``start`` is part of."""
+    left = data[max(floor, start - LOOK_BACK_BYTES // 2) : start]
+    begin = start - (len(left) - len(left.rstrip(_KEY_BYTES)))
+    if begin < start and begin > floor and data[begin - 1 : begin] == b"\\" and data[begin : begin + 1] in (b"n", b"r", b"t"):
+        return begin + 1
+    return begin
+
+
+def _assignment(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> Found | None:
+    m = _assigned.match(data, start)
+    if m is None:
+        return None
+    begin = _key_start(data, floor, start)
+    name = _name.match(data, begin)
+    rule = key_rule(name.group().decode("ascii", "replace")) if name else None
+    if rule is None:
+        return None
+    if m["open"]:
+        return _quoted(data, m.end(), m["open"], rule)
+    return _unquoted(data, m, begin, floor, rule)
+
+
+def _quoted(data: bytes, start: int, opening: bytes, rule: KeyRule) -> Found | None:
+    end, final = quoted_end(data, start, opening, start + MAX_VALUE_BYTES)
+    value = data[start:end]
+    if is_nothing(value.strip()) or not fits(rule, value):
+        return None
+    return Found(start, end, rule.name, final)
+
+
+def _unquoted(data: bytes, m: re.Match[bytes], begin: int, floor: int, rule: KeyRule) -> Found | None:
+    run = _bare.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
+    if run is None:
+        return None
+    value = cut_at_next_pair(run.group())
+    if is_nothing(value) or looks_like_code(run.group()) or not fits(rule, value):
+        return None
+    if not _stands_as_value(data, m, begin, floor, run, value):
+        return None
+    return Found(run.start(), run.start() + len(value), rule.name)
+
+
+def _stands_as_value(data: bytes, m: re.Match[bytes], begin: int, floor: int, run: re.Match[bytes], value: bytes) -> bool:
+    """Whether a bare word is meant as the value: ``KEY=word`` always, ``key: word`` if it is odd or alone on its line."""
+    sign, spaced = m["sign"], bool(m["gap"])
+    if sign in (b"==", b"===") and not looks_like_password(value):
+        return False
+    if looks_like_password(value) or (not spaced and sign != b":"):
+        return True
+    alone = _rest_of_line.match(data, run.end()) is not None
+    return alone and len(value) >= 4 and _before_key.search(data[max(floor, begin - 24) : begin]) is not None
+
+
+_flag = re.compile(rb"--(?P<name>[\w-]+)[ \t]+(?P<open>\\{0,3}[\"'`]?)")
+
+
+def _command_flag(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> Found | None:
+    m = _flag.match(data, start)
+    rule = key_rule(m["name"].decode("ascii", "replace")) if m else None
+    if m is None or rule is None:
+        return None
+    if m["open"]:
+        return _quoted(data, m.end(), m["open"], rule)
+    run = _word.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
+    if run is None or is_nothing(run.group()) or not fits(rule, run.group()):
+        return None
+    return Found(run.start(), run.end(), rule.name)
+
+
+_statement = re.compile(rb"(?P<name>[\w-]+(?: (?:key|token|code)\b)?)[ \t]+[A-Za-z]+[ \t]+[\"'`]?")
+
+
+def _said_in_prose(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> Found | None:
+    m = _statement.match(data, start)
+    rule = key_rule(m["name"].decode("ascii", "replace").replace(" ", "_")) if m else None
+    if m is None or rule is None:
+        return None
+    run = _word.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
+    value = run.group().rstrip(b".,;:!?)]}") if run else b""
+    if is_nothing(value) or b"://" in value:
+        return None
+    told = looks_like_password(value) and len(value) >= 6 if rule.name == "password" else looks_like_credential(value)
+    return Found(m.end(), m.end() + len(value), rule.name) if told else None
+
+
+_element = re.compile(rb"[\w.-]*>(?P<value>[^<\n]{1,2048})</")
+
+
+def _xml_element(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> Found | None:
+    begin = _key_start(data, floor, start)
+    m = _element.match(data, start)
+    if m is None or begin == floor or data[begin - 1 : begin] not in (b"<", b":"):
+        return None
+    name = _name.match(data, begin)
+    rule = key_rule(name.group().decode("ascii", "replace")) if name else None
+    if rule is None or is_nothing(m["value"].strip()) or not fits(rule, m["value"]):
+        return None
+    return Found(m.start("value"), m.end("value"), rule.name, final=True)
+
+
+_SPOKEN = r"(?i:pass(?:word|wd|phrase|code)|(?:api|access|secret|private|auth)[ _-]?(?:key|token)|secret|token)"
+_SAYS = r"(?i:is|was|to|as|equals|becomes)"
+
+
+def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Rule, ...]:
+    """Rules that go by a secret's name, as ``key_rule`` judges it; ``more_names`` are those it knows beyond the usual ones."""
+    own = "".join("|" + r"[_.-]?".join(re.escape(word) for word in name.split()) for name in more_names)
+    names = f"(?i:{_NAMES}{own})"
+    any_name = f"(?:{names}{_REST}|{_TOKEN})"
+    name_in_two_words = rf"(?i:{_OWNERS}|conn(?:ection)?) [A-Za-z]{{0,6}}"
+    flag = rf"--[A-Za-z0-9-]*?(?:{names}|(?i:token))[A-Za-z0-9-]*"
+    return (
+        Rule(
+            "assignment",
+            "a secret name and its value in JSON, YAML, env files, code, query strings; the marker names the key rule",
+            rf"{names}{_REST}{_SHUT}{_SET}(?:{_OPEN}[^\n]|{_FIRST})",
+            check=partial(_assignment, key_rule),
+            by_start=True,
+            opening=rf"{any_name}{_SHUT}[ \t]{{0,8}}(?:[=:]{{1,3}}>?[ \t]{{0,8}}{_VALUE_BEGUN})?|{name_in_two_words}",
+        ),
+        Rule(
+            "assignment",
+            "the same for names that end in token",
+            rf"{_TOKEN}{_SHUT}{_SET}{_OPEN}?[\w./+=~$-]{{6}}",
+            check=partial(_assignment, key_rule),
+            by_start=True,
+        ),
+        Rule(
+            "command-flag",
+            "--password value, --api-key 'value'; the marker names the key rule",
+            rf"{flag}[ \t]{{1,4}}\\{{0,3}}[\"'`]?[^\s\"'`\\|<\[-]",
+            check=partial(_command_flag, key_rule),
+            by_start=True,
+            opening=rf"--[\w-]+[ \t]{{1,4}}(?:{_QUOTED_BEGUN}|{_ESCAPED_BEGUN}|[^\s\"'`]*)",
+        ),
+        Rule(
+            "statement",
+            "the password is …, the token was …; the marker names the key rule",
+            rf"\b{_SPOKEN}[ \t]{{1,2}}{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*[0-9!@#$%^&*+=~]",
+            check=partial(_said_in_prose, key_rule),
+            opening=rf"\b{_SPOKEN}[ \t]{{1,2}}(?:[A-Za-z]{{0,7}}|{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*)",
+        ),
+        Rule(
+            "xml-element",
+            "<password>…</password>; the marker names the key rule",
+            rf"(?:{names}|(?i:token)){_REST}>[^<>\s]",
+            check=partial(_xml_element, key_rule),
+            by_start=True,
+            opening=rf"(?:{names}|(?i:token)){_REST}>[^<\n]*<?",
+        ),
+    )

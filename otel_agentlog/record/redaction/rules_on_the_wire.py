@@ -1,0 +1,276 @@
+"""Secrets known by the protocol they travel in: headers, cookies, URLs, command lines of clients, key blocks, card numbers.
+
+Built like `secret_context`: a short, bounded pattern finds the place, a check decides and measures.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from otel_agentlog.record.redaction.rules import EDGE, LOOK_BACK_BYTES, Found, Rule
+from otel_agentlog.record.redaction.rules_by_value import (
+    is_card_number,
+    is_nothing,
+    looks_like_code,
+    looks_like_credential,
+    looks_like_password,
+    quoted_end,
+)
+from otel_agentlog.record.redaction.rules_in_context import MAX_VALUE_BYTES
+
+MAX_BLOCK_BYTES = 12288
+"""A key block is searched this far for its end; an RSA key of 16,384 bits takes 12 kB."""
+
+_header = re.compile(rb"[\w-]*(?:\\{0,3}[\"'`]\]?)?[ \t]*(?:=>?|:)[ \t]*(?P<open>(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`])?)")
+_scheme = re.compile(rb"(?P<scheme>[A-Za-z][\w-]{1,30})[ \t]+(?P<value>[^\s\"'`\\]+)")
+_bare = re.compile(rb"[^\s\"'`\\]+")
+_parameters = re.compile(rb"(?:[\w-]+=\"[^\"\n]*\"|[^\r\n\"'`\\])*")
+_to_quote_or_line_end = re.compile(rb"[^\r\n\"'`\\]*")
+
+_ONE_WORD_SCHEMES = frozenset(
+    b"bearer basic token negotiate apikey api-key ssws splunk genie-key discogs bot key ntlm dpop".split()
+)
+_LIST_SCHEMES = frozenset(
+    b"digest hawk oauth signature aws4-hmac-sha256 aws4-ecdsa-p256-sha256 aws sharedkey mac credential".split()
+)
+
+
+def _authorization(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    m = _header.match(data, start)
+    if m is None:
+        return None
+    if m["open"]:
+        stop, final = quoted_end(data, m.end(), m["open"], m.end() + MAX_VALUE_BYTES)
+        return None if is_nothing(data[m.end() : stop].strip()) else Found(m.end(), stop, None, final)
+    pair = _scheme.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
+    if pair and pair["scheme"].lower() in _LIST_SCHEMES:
+        stop = _parameters.match(data, m.end(), m.end() + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]  # matches empty
+        return Found(m.end(), stop, None, stop < len(data) and data[stop : stop + 1] != b'"')
+    if pair and pair["scheme"].lower() in _ONE_WORD_SCHEMES:
+        value = pair["value"].rstrip(b",;)}]")
+        return None if is_nothing(value) else Found(m.end(), pair.start("value") + len(value), None, pair.end() < len(data))
+    run = _bare.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
+    value = run.group().rstrip(b",;)}].") if run else b""
+    if is_nothing(value) or looks_like_code(value) or not (looks_like_password(value) and len(value) >= 8):
+        return None
+    return Found(m.end(), m.end() + len(value), None, run is not None and run.end() < len(data))
+
+
+_credential_run = re.compile(rb"[\w.~+/%-]+=*")
+
+
+def _bearer(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    run = _credential_run.match(data, start)
+    if run is None:
+        return None
+    value = run.group().rstrip(b".")
+    generated = any(48 <= byte <= 57 for byte in value) or len(value) >= 40
+    return Found(start, start + len(value)) if generated and not is_nothing(value) else None
+
+
+def _basic(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    run = _credential_run.match(data, start)
+    if run is None:
+        return None
+    try:
+        pair = base64.b64decode(run.group().rstrip(b"=.") + b"==", validate=False)
+    except binascii.Error:
+        return None
+    is_pair = b":" in pair and all(byte >= 32 for byte in pair)
+    return Found(start, run.end()) if is_pair else None
+
+
+def _cookie(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    m = _header.match(data, start)
+    if m is None:
+        return None
+    if m["open"]:
+        stop, final = quoted_end(data, m.end(), m["open"], m.end() + MAX_VALUE_BYTES)
+    else:
+        stop = _to_quote_or_line_end.match(data, m.end(), m.end() + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]  # matches empty
+        final = stop < len(data)
+    value = data[m.end() : stop].rstrip()
+    return None if is_nothing(value) else Found(m.end(), m.end() + len(value), None, final)
+
+
+_user = re.compile(rb"://[^\s/?#@:\"'<>\\\[\]]*:")
+_authority = re.compile(rb"[^\s\"'<>\\]*")
+_port = re.compile(rb"[0-9]{1,5}(?:[/?#]|\Z)")
+
+
+def _url_password(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    user = _user.match(data, start)
+    run = _authority.match(data, user.end(), user.end() + MAX_VALUE_BYTES) if user else None
+    if user is None or run is None:
+        return None
+    text, begin = run.group(), user.end()
+    cut = min((at for at in (text.find(mark) for mark in (b"/", b"?", b"#")) if at >= 0), default=len(text))
+    at = text.rfind(b"@", 0, cut)
+    if at < 0:
+        # A password with a slash in it; but host:8080/path@x is no password.
+        at = -1 if _port.match(text) else text.find(b"@")
+    value = text[:at] if at > 0 else b""
+    return None if is_nothing(value) else Found(begin, begin + at)
+
+
+def _url_token(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    return Found(start, end) if looks_like_credential(data[start:end]) else None
+
+
+_parameter = re.compile(rb"[\w%+/.~=-]+")
+_SIGNING = re.compile(rb"(?i)(?:sig|credential|security-token|accessid|accesskeyid|hmac)[a-z]*=\Z")
+
+
+def _url_parameter(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    run = _parameter.match(data, start, start + MAX_VALUE_BYTES)
+    signing = _SIGNING.search(data[max(floor, start - 32) : start])
+    if run is None or is_nothing(run.group()) or not (signing or looks_like_credential(run.group())):
+        return None
+    return Found(start, run.end())
+
+
+def _login_of_client(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    """``curl -u user:password``; other programs take ``-u`` for users and groups, there it must look like a password."""
+    run = _bare.match(data, start, start + MAX_VALUE_BYTES)
+    value = run.group() if run else b""
+    is_curl = b"curl" in data[max(floor, start - LOOK_BACK_BYTES) : start].lower()
+    return Found(start, start + len(value)) if not is_nothing(value) and (is_curl or looks_like_password(value)) else None
+
+
+def _bare_word(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    run = _bare.match(data, start, start + MAX_VALUE_BYTES)
+    value = run.group() if run else b""
+    return Found(start, start + len(value)) if looks_like_password(value) and not is_nothing(value) else None
+
+
+_block_begin = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_block_end = re.compile(rb"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_block_body = re.compile(
+    rb"(?:(?:[\s\"'+,>|]|\\+[nrt])*(?:(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset)[^\n\\]{0,200}|[A-Za-z0-9+/=]{12,}))*"
+)
+
+
+def _private_key(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    opening = _block_begin.match(data, start)
+    if opening is None:
+        return None
+    end = opening.end()
+    closing = _block_end.search(data, end, end + MAX_BLOCK_BYTES)
+    if closing:
+        return Found(start, closing.end(), None, final=True)
+    body = _block_body.match(data, end, end + MAX_BLOCK_BYTES)
+    return Found(start, body.end() if body else end)
+
+
+_SEPARATORS = re.compile(rb"%20|[ +-]")
+_grouped = re.compile(rb"\d{4}([ +-]|%20)\d{4}\1\d{4}\1\d{4}(?!\d)|\d{4}([ +-]|%20)\d{6}\2\d{4,5}(?!\d)|\d{13,19}(?!\d)")
+
+
+def _card(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    m = _grouped.match(data, start)
+    if m is None:
+        return None
+    after = data[m.end() : m.end() + 2]
+    if after[:1] in (b".", b"-") and after[1:].isdigit():
+        return None
+    return Found(start, m.end()) if is_card_number(_SEPARATORS.sub(b"", m.group())) else None
+
+
+_HEADER_SET = r"(?:\\{0,3}[\"'`]\]?)?[ \t]{0,8}(?:=>?|:)[ \t]{0,8}(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`])?"
+_HEADER_BEGUN = r"(?:\\{0,3}[\"'`]\]?)?[ \t]{0,8}(?:(?:=>?|:)[^\n]*)?"
+
+_LED = r"(?:\A|[^\w./\\%-]|\\[nrtbf]|%[0-9A-Fa-f]{2})"
+"""What may stand before a card number; floats, paths, ids and dates go on to the left."""
+
+WIRE_RULES: tuple[Rule, ...] = (
+    Rule(
+        "private-key",
+        "PEM, OpenSSH and PGP private key blocks, also with escaped line ends",
+        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----",
+        check=_private_key,
+        by_start=True,
+        opening=r"-----BEGIN(?: [A-Z0-9 ]{0,56}-{0,5}| [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.*))",
+    ),
+    Rule(
+        "authorization",
+        "Authorization and Proxy-Authorization headers",
+        rf"(?i:authorization){_HEADER_SET}[^\s\"'`\[<]",
+        check=_authorization,
+        by_start=True,
+        opening=rf"(?i:authorization){_HEADER_BEGUN}",
+    ),
+    Rule(
+        "cookie",
+        "Cookie and Set-Cookie headers",
+        rf"(?i:cookie){_HEADER_SET}[\w!#$%&'*+.^`|~-]+=",
+        check=_cookie,
+        by_start=True,
+        opening=rf"(?i:cookie){_HEADER_BEGUN}",
+    ),
+    Rule(
+        "bearer",
+        "Bearer and a token, anywhere",
+        rf"{EDGE}(?i:bearer)(?:[ \t]{{1,4}}|%20|\+)(?P<secret>[\w.~+/-]{{12}})",
+        check=_bearer,
+        opening=rf"{EDGE}(?i:bearer)[ \t]{{1,4}}[\w.~+/%=-]*",
+    ),
+    Rule(
+        "basic-auth",
+        "Basic and base64 of user:password, anywhere",
+        rf"{EDGE}(?i:basic)(?:[ \t]{{1,4}}|%20)(?P<secret>[A-Za-z0-9+/]{{6}})",
+        check=_basic,
+        opening=rf"{EDGE}(?i:basic)[ \t]{{1,4}}[\w.~+/%=-]*",
+    ),
+    Rule(
+        "url-password",
+        "scheme://user:password@host of databases, brokers, proxies, git remotes",
+        r"://[^\s/?#@:\"'<>\\\[\]]*:(?:[^\s@/?#\"'<>\\]+|[^\s@/?#0-9\"'<>\\][^\s@\"'<>\\]*)@",
+        check=_url_password,
+        by_start=True,
+        opening=r"://[^\s\"'<>\\]*",
+    ),
+    Rule(
+        "url-password",
+        "scheme://token@host",
+        r"://(?P<secret>[\w.~%-]{20,})(?::x-oauth-basic)?@",
+        check=_url_token,
+    ),
+    Rule(
+        "url-parameter",
+        "signatures, codes and keys in the query of a URL",
+        r"(?:[?&;]|\\u0026)(?i:sig|signature|x-(?:amz|goog|ms)-(?:signature|credential|security-token)|awsaccesskeyid|googleaccessid|"
+        r"key|code|auth|jwt|assertion|hmac|sso|ticket|otp)=(?P<secret>[\w%+/.~-]{6})",
+        check=_url_parameter,
+    ),
+    Rule(
+        "client-login",
+        "curl -u user:password",
+        r"\B(?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[\w.@+-]+:(?P<secret>[^\s\"'`\\])",
+        check=_login_of_client,
+        opening=r"\B(?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[^\s\"'`\\]*",
+    ),
+    Rule(
+        "client-login",
+        "sshpass -p …, mysql -p…",
+        r"\b(?:sshpass|mysql(?:dump|admin)?)[^\n|;]*?[ \t]-p[ ]?[\"']?(?P<secret>[^\s\"'`\\])",
+        check=_bare_word,
+        opening=r"\b(?:sshpass|mysql(?:dump|admin)?)[^\n]*",
+    ),
+    Rule(
+        "netrc-password",
+        ".netrc: login … password …",
+        r"(?i:login)[ \t]{1,4}[^\s]+\s{1,8}(?i:password)[ \t]{1,4}(?P<secret>[^\s\"'`\\])",
+        check=_bare_word,
+        opening=r"(?i:login)[ \t]{1,4}[^\s]*\s{0,8}[A-Za-z]{0,8}[ \t]{0,4}[^\s\"'`\\]*",
+    ),
+    Rule(
+        "card-number",
+        "payment card numbers: issuer, length and Luhn digit are right",
+        rf"{_LED}(?P<secret>[2-6][0-9](?:(?:[ +-]|%20)?[0-9]){{11,17}})",
+        check=_card,
+        opening=rf"{_LED}[2-6][0-9 %+-]{{0,30}}[.]?",
+    ),
+)
+"""Rules that go by a protocol."""

@@ -1,0 +1,106 @@
+"""Names in JSON objects: any key as text, names that do not clash, and the objects that must be told apart from tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from otel_agentlog.record.sanitize.class_info import bases, big_int, placeholder
+from otel_agentlog.record.sanitize.objects import SIMPLER
+
+MAX_NAME_PARTS = 8
+
+TAGS = frozenset({"bytes", "float", "artifact", "truncated"})
+"""Words that stand behind a ``$`` in objects of ours with one key."""
+
+_SCHEMA_TYPES = frozenset({"string", "object", "array", "number", "integer", "boolean", "null"})
+_SCHEMA_WORDS = frozenset({"$ref", "anyOf", "oneOf", "allOf"})
+_NAME_SLOTS = ("name", "key", "header", "Name", "Key")
+
+
+def name_of(key: Any) -> str:
+    """A dict's key as text: ``None`` as ``null``, ``True`` as ``true``, a tuple as ``(a, b)``, foreign objects by their class."""
+    if key is None or type(key) is bool:
+        return {None: "null", True: "true", False: "false"}[key]
+    if type(key) is int:
+        return big_int(key)
+    if type(key) is float:
+        return repr(key)
+    if type(key) is bytes:
+        return key.decode("utf-8", "replace")
+    if type(key) is tuple:
+        parts = [
+            part if type(part) is str else placeholder(part) if type(part) is tuple else name_of(part)
+            for part in key[:MAX_NAME_PARTS]
+        ]
+        return f"({', '.join(parts)}{', …' if len(key) > MAX_NAME_PARTS else ''})"
+    simpler = next((SIMPLER[base] for base in bases(key) if base in SIMPLER), placeholder)
+    simple = simpler(key)
+    return simple if type(simple) is str else name_of(simple)
+
+
+def plain_text(value: object) -> str:
+    """Any value as a text, without running its code: what is no text, number, date or the like is ``<package.Class>``."""
+    if type(value) is str:
+        return value
+    try:
+        return name_of(value)
+    except Exception:  # noqa: BLE001 - an object may be broken in any way
+        return placeholder(value)
+
+
+def text_or_object(value: object) -> Any:
+    """What stands as ``content`` of a line: a text or an object; anything else becomes one of them."""
+    if type(value) is str or issubclass(type(value), dict):
+        return value
+    return plain_text(value) if value is None or any(base in SIMPLER for base in bases(value)) else {"value": value}
+
+
+def own_dict(given: object, name: str) -> dict[Any, Any]:
+    """A copy of a mapping that a user gave; what is none stands in it under ``name``."""
+    if given is None:
+        return {}
+    if type(given) is dict:
+        return given.copy()
+    try:
+        return dict(given)  # type: ignore[call-overload, no-any-return]  # that is the question
+    except Exception:  # noqa: BLE001 - a mapping of the user's own may be broken in any way
+        return {name: given}
+
+
+def free_name(name: str, taken: Mapping[str, Any]) -> str:
+    """The name, with ``#2``, ``#3`` … behind it if it is taken."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}#{number}"
+    return free
+
+
+def escaped(value: dict[str, Any]) -> dict[str, Any]:
+    """A user's object that looks like a tag of ours, with one more dollar sign."""
+    if len(value) == 1:
+        key = next(iter(value))
+        if key[:1] == "$" and key.lstrip("$") in TAGS:
+            return {f"${key}": value[key]}
+    return value
+
+
+def is_tag(value: dict[str, Any]) -> bool:
+    """Whether a cleaned object stands for bytes or a float."""
+    return "$bytes" in value or "$float" in value
+
+
+def is_schema(value: Mapping[Any, Any]) -> bool:
+    """Whether an object describes a value, as the parameters of tools do, instead of being one."""
+    kind = value.get("type")
+    return (type(kind) is str and kind in _SCHEMA_TYPES) or not _SCHEMA_WORDS.isdisjoint(value)
+
+
+def named_value(value: dict[str, Any]) -> tuple[str, str] | None:
+    """Name and slot of an object like ``{"name": "PASSWORD", "value": "…"}``; ``None`` for any other."""
+    slot = "value" if "value" in value else "Value" if "Value" in value else None
+    if slot is None:
+        return None
+    name = next((value[key] for key in _NAME_SLOTS if type(value.get(key)) is str), None)
+    return None if name is None else (name, slot)

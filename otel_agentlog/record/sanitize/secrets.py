@@ -1,0 +1,114 @@
+"""Asks the redactor on behalf of one value, counts what it found, and fails closed whatever happens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from otel_agentlog.record.redaction.key_rules import KeyRule
+from otel_agentlog.record.redaction.redactor import FAILED, Redactor, marker, repaired
+from otel_agentlog.record.sanitize.keys import free_name, is_tag
+
+_UNJUDGED = KeyRule("redactor failed")
+
+
+class Secrets:
+    """What is secret in one value. A redactor that raises costs the text, name or bytes it was asked about."""
+
+    __slots__ = ("_redactor", "failed", "redacted")
+
+    def __init__(self, redactor: Redactor | None) -> None:
+        self._redactor = redactor
+        self.redacted = 0
+        self.failed = 0
+
+    def text(self, text: str) -> tuple[str, int]:
+        """One text without secrets, and its size in UTF-8 bytes."""
+        text, count, size = self._text(text)
+        self.redacted += count
+        return text, size
+
+    def data(self, raw: bytes) -> bytes | None:
+        """Bytes without secrets; ``None`` if that failed."""
+        if self._redactor is None:
+            return raw
+        try:
+            raw, count = self._redactor.data(raw)
+        except Exception:  # noqa: BLE001 - fail closed, whatever went wrong
+            self.failed += 1
+            return None
+        self.redacted += count
+        return raw
+
+    def texts(self, result: Any, texts: list[str]) -> tuple[Any, bool]:
+        """A cleaned value without the secrets in ``texts``, which are its texts and names; and whether it changed."""
+        changes = self._changes(texts)
+        return (self._replaced(result, changes), True) if changes else (result, False)
+
+    def key_rule(self, key: str) -> KeyRule | None:
+        """The rule that a name falls under."""
+        if self._redactor is None:
+            return None
+        try:
+            return self._redactor.key_rule(key)
+        except Exception:  # noqa: BLE001 - fail closed: what stands under a name that cannot be judged is secret
+            self.failed += 1
+            return _UNJUDGED
+
+    def masked(self, rule: KeyRule, value: Any) -> Any:
+        """A cleaned value that stands under a name of that rule: its texts and numbers replaced, if they are secret."""
+        kind = type(value)
+        if value is None or kind is bool:
+            return value
+        if kind is str:
+            return self._mask(rule) if self._masks(rule, value) else value
+        if not rule.certain:
+            return value
+        if kind is list:
+            return [self.masked(rule, item) for item in value]
+        if kind is dict and not is_tag(value):
+            return {key: self.masked(rule, item) for key, item in value.items()}
+        return self._mask(rule)
+
+    def _mask(self, rule: KeyRule) -> str:
+        self.redacted += 1
+        return FAILED if rule is _UNJUDGED else marker(rule.name)
+
+    def _masks(self, rule: KeyRule, value: str) -> bool:
+        try:
+            return self._redactor is not None and self._redactor.masks(rule, value)
+        except Exception:  # noqa: BLE001 - fail closed, whatever went wrong
+            self.failed += 1
+            return True
+
+    def _text(self, text: str) -> tuple[str, int, int]:
+        if self._redactor is None:
+            text = repaired(text)
+            return text, 0, len(text.encode())
+        try:
+            return self._redactor.sized_text(text)
+        except Exception:  # noqa: BLE001 - fail closed, whatever went wrong
+            self.failed += 1
+            return FAILED, 0, len(FAILED)
+
+    def _changes(self, texts: list[str]) -> dict[str, tuple[str, int]]:
+        """What becomes of those texts that cannot stay."""
+        try:
+            data = "\0".join(texts).encode()
+            return self._redactor.changes(texts, data) if self._redactor else {}
+        except Exception:  # noqa: BLE001 - a lone surrogate, or one text that the redactor fails at: each is tried alone
+            results = {text: self._text(text)[:2] for text in texts}
+            return {text: result for text, result in results.items() if result[0] != text}
+
+    def _replaced(self, value: Any, changes: dict[str, tuple[str, int]]) -> Any:
+        if type(value) is str:
+            text, count = changes.get(value, (value, 0))
+            self.redacted += count
+            return text
+        if type(value) is list:
+            return [self._replaced(item, changes) for item in value]
+        if type(value) is not dict:
+            return value
+        out: dict[str, Any] = {}
+        for key, item in value.items():
+            out[free_name(self._replaced(key, changes), out)] = self._replaced(item, changes)
+        return out

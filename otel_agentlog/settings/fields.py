@@ -1,0 +1,292 @@
+"""Every setting, frozen, and the only reader of the environment.
+
+Strength: a value given in code, then ``agentlog.yaml``, then the environment, then the default. Where OpenTelemetry has a
+standard variable we read that one; variables that only its SDK and exporters use (headers, certificates, compression,
+limits, samplers) are read by them. A value that cannot be used raises `ConfigurationError` with the setting's name and the value.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.settings import parsers as values
+from otel_agentlog.settings.parsers import Connection, connection
+from otel_agentlog.settings.parsers import setting as _setting
+
+# -- The settings of what is sent: content, endpoints, queues, and which tasks are sent although the sampler left them out.
+
+_NOT_FAILED = ("completed", "cancelled")
+_PROTOCOL = values.one_of("http/protobuf", "grpc")
+_EXPORTER = values.one_of("otlp", "console", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sending:
+    """What goes to the collector, where and when; part of `Settings`."""
+
+    content: str | None = _setting(None, "AGENTLOG_CONTENT", read=values.one_of("off", "preview", "full"))
+    """How much of prompts, answers, arguments and results goes to OTLP; the folder always has all of it."""
+    genai_content: str = _setting(
+        "NO_CONTENT",
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+        read=values.one_of("NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT"),
+    )
+    """The convention's own switch: where content goes. It alone means ``content="full"``."""
+    profile: str = _setting("latest", "AGENTLOG_SEMCONV_PROFILE", read=values.one_of("latest", "legacy", "both"))
+    """Which names of the GenAI conventions are used."""
+    endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_ENDPOINT", read=values.endpoint)
+    """The collector's base URL. Without it, without an endpoint per signal and without ``otlp`` in ``OTEL_*_EXPORTER``
+    nothing is sent."""
+    traces_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", read=values.endpoint)
+    logs_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", read=values.endpoint)
+    metrics_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", read=values.endpoint)
+    protocol: str = _setting("http/protobuf", "OTEL_EXPORTER_OTLP_PROTOCOL", read=_PROTOCOL)
+    """``http/protobuf`` or ``grpc`` (extra ``grpc``)."""
+    traces_protocol: str | None = _setting(None, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", read=_PROTOCOL)
+    logs_protocol: str | None = _setting(None, "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", read=_PROTOCOL)
+    metrics_protocol: str | None = _setting(None, "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", read=_PROTOCOL)
+    traces_exporter: str | None = _setting(None, "OTEL_TRACES_EXPORTER", read=_EXPORTER)
+    """``otlp``, ``console`` or ``none``; default ``otlp`` if there is an endpoint."""
+    logs_exporter: str | None = _setting(None, "OTEL_LOGS_EXPORTER", read=_EXPORTER)
+    metrics_exporter: str | None = _setting(None, "OTEL_METRICS_EXPORTER", read=_EXPORTER)
+    queue_size: int = _setting(20_000, "OTEL_BSP_MAX_QUEUE_SIZE", read=values.number(1, whole=True))
+    """Items that wait in memory for the collector; past it they stay in the folder and are sent later."""
+    batch_size: int = _setting(512, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", read=values.number(1, whole=True))
+    """Items of one request."""
+    send_delay_s: float = _setting(1.0, "AGENTLOG_SEND_DELAY", read=values.number(0))
+    """Longest time, in seconds, that an item waits for company; ``OTEL_BSP_SCHEDULE_DELAY`` (milliseconds) sets it too."""
+    shutdown_timeout_s: float = _setting(5.0, "AGENTLOG_SHUTDOWN_TIMEOUT", read=values.number(0))
+    """Longest time, in seconds, that the end of the process waits for all signals together."""
+    catch_up_days: float = _setting(7.0, "AGENTLOG_CATCH_UP_DAYS", read=values.number(0))
+    """How old, in days, tasks of other processes may be that are sent in the background because they still wait; 0: none."""
+    keep_failed: bool = _setting(True, "AGENTLOG_KEEP_FAILED", read=values.flag)
+    """Whether a task that the sampler left out is sent after all if it did not complete."""
+    keep_slow_s: float | None = _setting(None, "AGENTLOG_KEEP_SLOW", read=values.number(0))
+    """Duration in seconds from which on it is sent after all."""
+    keep_cost_usd: float | None = _setting(None, "AGENTLOG_KEEP_COST", read=values.number(0))
+    """Known cost in US dollars from which on it is sent after all."""
+
+    trace_url: str | None = _setting(None, "AGENTLOG_TRACE_URL", read=values.trace_url)
+    """Where a trace can be looked at, with ``{trace_id}`` in it, e.g. ``http://localhost:16686/trace/{trace_id}``; the web page
+    links there."""
+
+    @property
+    def content_policy(self) -> str:
+        """``off``, ``preview`` or ``full``."""
+        return self.content or ("off" if self.genai_content == "NO_CONTENT" else "full")
+
+    @property
+    def content_on(self) -> frozenset[str]:
+        """Where content goes: ``span``, ``event``."""
+        places = {"SPAN_ONLY": ("span",), "EVENT_ONLY": ("event",), "SPAN_AND_EVENT": ("span", "event")}
+        return frozenset(places.get(self.genai_content, ("span",)))
+
+    def reason_to_keep(self, outcome: str | None, seconds: float | None, cost_usd: float | None) -> str | None:
+        """Why a task that ended like this is sent although the sampler left it out; ``None`` if it is not."""
+        if self.keep_failed and outcome not in _NOT_FAILED:
+            return "failed"
+        if self.keep_slow_s is not None and seconds is not None and seconds >= self.keep_slow_s:
+            return "slow"
+        if self.keep_cost_usd is not None and cost_usd is not None and cost_usd >= self.keep_cost_usd:
+            return "cost"
+        return None
+
+    def exporter(self, signal: str) -> str:
+        """``otlp``, ``console`` or ``none`` for ``traces``, ``logs`` or ``metrics``."""
+        chosen: str | None = getattr(self, f"{signal}_exporter")
+        if chosen is not None:
+            return chosen
+        return "otlp" if self.endpoint or getattr(self, f"{signal}_endpoint") else "none"
+
+    def protocol_of(self, signal: str) -> str:
+        """``http/protobuf`` or ``grpc``."""
+        chosen: str | None = getattr(self, f"{signal}_protocol")
+        return chosen or self.protocol
+
+
+MAX_CONFIG_BYTES = 64 * 1024
+SIGNALS = ("traces", "logs", "metrics")
+
+
+def _default_service() -> str:
+    name = os.path.basename(sys.argv[0] or "").removesuffix(".py") if getattr(sys, "argv", None) else ""
+    return name if name and name not in ("-c", "-m", "__main__") else "agent"
+
+
+def _default_directory() -> Path:
+    state = os.environ.get("XDG_STATE_HOME")
+    base = Path(state) if state and os.path.isabs(state) else Path(os.path.expanduser("~")) / ".local" / "state"
+    return base / "agentlog" / "tasks"
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """What the environment says about the terminal: ``NO_COLOR``, ``FORCE_COLOR``, ``TERM``."""
+
+    no_color: str | None = None
+    force_color: str | None = None
+    term: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Sending):
+    """What `configure` was told. Every field can be given in code, in ``agentlog.yaml`` and by environment."""
+
+    service_name: str = _setting(_default_service, "OTEL_SERVICE_NAME", "AGENTLOG_SERVICE_NAME", read=values.text)
+    """``service.name`` of everything sent; default: the name of the running script."""
+    directory: Path = _setting(_default_directory, "TASK_LOGS_DIR", read=values.path)
+    """The folder that holds the task folders."""
+    retention_days: float | None = _setting(None, "TASK_LOGS_RETENTION_DAYS", read=values.number(0.01))
+    """Days after its end at which a task is deleted; default: never."""
+    max_tasks: int | None = _setting(None, "TASK_LOGS_MAX_TASKS", read=values.number(1, whole=True))
+    """Most task folders to keep; the oldest finished ones go. Default: no limit."""
+    max_bytes: int | None = _setting(None, "TASK_LOGS_MAX_BYTES", read=values.size)
+    """Most bytes of all task folders together, e.g. ``500MB`` or ``2GiB``; the oldest finished ones go. Default: no limit."""
+    compress_after_days: float | None = _setting(None, "TASK_LOGS_COMPRESS_AFTER_DAYS", read=values.number(0))
+    """Days after its end at which a task's files are compressed, 0: with the next upkeep; default: never."""
+    durability: str = _setting("process", "AGENTLOG_DURABILITY", read=values.one_of("process", "group", "sync"))
+    """What a recorded line survives: the end of the ``process``; a power cut 50 ms later (``group``) or at once (``sync``)."""
+    recover_on_start: bool = _setting(True, "AGENTLOG_RECOVER_ON_START", read=values.flag)
+    """Whether `configure` closes, in the background, what processes left open that died."""
+    handle_signals: bool = _setting(True, "AGENTLOG_HANDLE_SIGNALS", read=values.flag)
+    """Whether SIGTERM and SIGHUP are noted in open tasks before they do what they do anyway."""
+    log_directory: Path | None = _setting(None, "AGENTLOG_LOG_DIR", read=values.path)
+    """Where the application log goes; default ``/var/log/<service>`` if writable, else ``~/.local/state/agentlog/logs``."""
+    log_max_bytes: int = _setting(50 * 1024 * 1024, "AGENTLOG_LOG_MAX_BYTES", read=values.number(4096, whole=True))
+    """Size at which the application log is rotated, in bytes."""
+    log_keep_days: int = _setting(14, "AGENTLOG_LOG_KEEP_DAYS", read=values.number(1, whole=True))
+    """Days after which a rotated application log is deleted."""
+    log_level: str = _setting("INFO", "LOG_LEVEL", "AGENTLOG_LOG_LEVEL", read=values.level)
+    """Lowest level of log lines that are recorded."""
+    levels: Mapping[str, str] = _setting(dict, "AGENTLOG_LEVELS", read=values.levels)
+    """Levels of single components, e.g. ``ai_service=DEBUG,web=WARNING``."""
+    console: str = _setting("auto", "AGENTLOG_CONSOLE", read=values.one_of("auto", "human", "json", "off"))
+    """What the console (stderr) shows of log lines; ``auto``: human on a terminal, JSON elsewhere."""
+    capture_logging: bool = _setting(True, "AGENTLOG_CAPTURE_LOGGING", read=values.flag)
+    """Whether records of stdlib ``logging`` are recorded too, by a handler added to the root logger."""
+    propagate_threads: bool = _setting(True, "AGENTLOG_PROPAGATE_THREADS", read=values.flag)
+    """Whether new threads and thread pools continue the context they were started in."""
+    resource_interval_s: float = _setting(0.2, "AGENTLOG_RESOURCE_INTERVAL", read=values.number(0))
+    """Seconds between two looks at the memory of tasks and tool runs that are under way; 0: their resources are not measured."""
+    redaction_keys: Sequence[str] = _setting((), "AGENTLOG_REDACTION_KEYS", read=values.texts)
+    """Further keys whose values are secret."""
+    redaction_patterns: Sequence[str] = _setting((), read=values.texts)
+    """Further patterns (RE2 syntax) of secret values."""
+    redaction_allow: Sequence[str] = _setting((), read=values.texts)
+    """Values that are never redacted."""
+    redaction_unmask: Sequence[str] = _setting((), "AGENTLOG_REDACTION_UNMASK", read=values.texts)
+    """Names of redaction rules that are switched off; that they are is logged."""
+    redaction_pii: Sequence[str] = _setting((), "AGENTLOG_REDACTION_PII", read=values.texts)
+    """Kinds of personal data that are redacted too: ``email`` ``phone`` ``iban`` ``ip``, or ``all``; default: none."""
+    prices: Mapping[str, Any] = _setting(dict, read=values.mapping)
+    """Prices of your own: model → ``{"input_per_mtok": …, "output_per_mtok": …}`` in US dollars."""
+    alerts: Mapping[str, Any] = _setting(dict, "AGENTLOG_ALERTS", read=values.thresholds)
+    """What is too much: rule → threshold, ``false``, or a mapping (``docs/alerts.md``). If given, it is watched for here."""
+    processors: Sequence[Callable[..., Any]] = _setting((), read=values.callables)
+    """Functions line → line, run after redaction (code only)."""
+
+    endpoint_given: bool = False
+    """Whether the endpoint was given in code or file, not by the environment: then a joined provider gets our delivery too."""
+
+    terminal: Terminal = Terminal()
+    """How the console may look; from the environment alone."""
+    connections: Mapping[str, Connection] = field(default_factory=dict)
+    """By signal, what the standard variables say; from the environment alone."""
+
+    def connection_of(self, signal: str) -> Connection:
+        """What the standard variables say about the connection of ``traces``, ``logs`` or ``metrics``."""
+        return self.connections.get(signal) or Connection()
+
+
+def load(
+    given: Mapping[str, Any], file: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Settings from code, a file and the environment.
+
+    Raises:
+        ConfigurationError: a value that cannot be used, or a name that is no setting.
+    """
+    env = os.environ if environment is None else environment
+    known = {item.name: item for item in fields(Settings) if item.metadata}
+    for source, where in ((given, "configure()"), (file or {}, "agentlog.yaml")):
+        for name in source:
+            if name not in known:
+                raise ConfigurationError(
+                    str(name), source[name], f"a setting that exists ({where} knows: {', '.join(sorted(known))})"
+                )
+    checked: dict[str, Any] = {}
+    for name, item in known.items():
+        found, label = _find(name, item.metadata["variables"], given, file or {}, env)
+        if found is not None:
+            checked[name] = item.metadata["read"](label, found)
+    if "send_delay_s" not in checked and env.get("OTEL_BSP_SCHEDULE_DELAY"):
+        checked["send_delay_s"] = values.number(0)("OTEL_BSP_SCHEDULE_DELAY", env["OTEL_BSP_SCHEDULE_DELAY"]) / 1000
+    endpoint_given = bool(given.get("endpoint") or (file or {}).get("endpoint"))
+    terminal = Terminal(env.get("NO_COLOR"), env.get("FORCE_COLOR"), env.get("TERM"))
+    connections = {signal: connection(signal, env) for signal in SIGNALS}
+    return Settings(**checked, endpoint_given=endpoint_given, terminal=terminal, connections=connections)
+
+
+def _find(
+    name: str, variables: Sequence[str], given: Mapping[str, Any], file: Mapping[str, Any], env: Mapping[str, str]
+) -> tuple[Any, str]:
+    for source in (given, file):
+        if source.get(name) is not None:
+            return source[name], name
+    for variable in variables:
+        if env.get(variable):
+            return env[variable], variable
+    return None, name
+
+
+def inherited(names: Iterable[str] | None = None) -> dict[str, str]:
+    """What a child process gets of this process's environment: these variables, or all of them."""
+    return dict(os.environ) if names is None else {name: os.environ[name] for name in names if name in os.environ}
+
+
+def read_config_file(environment: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+    """What ``agentlog.yaml`` in the working directory says, or the file that ``AGENTLOG_CONFIG`` names; empty without one.
+
+    Raises:
+        ConfigurationError: the named file is not there, the file is no YAML mapping, or PyYAML is not installed.
+    """
+    env = os.environ if environment is None else environment
+    named = env.get("AGENTLOG_CONFIG")
+    path = Path(named or "agentlog.yaml")
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_CONFIG_BYTES + 1)
+    except FileNotFoundError:
+        if named:
+            raise ConfigurationError("AGENTLOG_CONFIG", named, "a file that exists") from None
+        return {}
+    except OSError as error:
+        raise ConfigurationError("AGENTLOG_CONFIG", str(path), f"a file that can be read ({error.strerror})") from None
+    return _parse_yaml(path, text)
+
+
+def _parse_yaml(path: Path, text: bytes) -> Mapping[str, Any]:
+    try:
+        import yaml
+    except ImportError:
+        raise ConfigurationError(str(path), "a YAML file", "the package PyYAML: pip install 'otel_agentlog[yaml]'") from None
+    # An anchor can make a small file into a gigabyte; settings need none.
+    if len(text) > MAX_CONFIG_BYTES or b"&" in text or b"*" in text:
+        raise ConfigurationError(
+            str(path), f"{len(text)} bytes", f"at most {MAX_CONFIG_BYTES} bytes of YAML without anchors and aliases"
+        )
+    try:
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:
+        raise ConfigurationError(str(path), "not YAML", f"a YAML mapping ({str(error).splitlines()[0]})") from None
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise ConfigurationError(str(path), type(found).__name__, "a YAML mapping of settings")
+    return found

@@ -1,0 +1,389 @@
+"""The application log: lines that belong to no task, as JSON lines with rotation by size and day.
+
+Several processes may write to one log without losing a line: each appends with one ``write()`` and holds a shared lock on the
+file it has open. Whoever finds the file full or of an earlier day renames it; the others see another file under the name, at the
+latest after a second, and go there. A renamed file is compressed, in the background, once nobody holds it any more.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import itertools
+import os
+import re
+import secrets
+import shutil
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from otel_agentlog.store.folder import line_stream as streams
+from otel_agentlog.store.folder.files import Descriptor, LineFile
+from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE, GZIP_SUFFIX, encode
+from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
+from otel_agentlog.vocabulary.lines import Line
+
+# -- What becomes of rotated application logs: how they are called, when they are compressed, when they are deleted.
+
+RELEASE_WAIT_S = 3.0
+"""Longest time, in seconds, to wait for other writers to leave a rotated file; after that it is compressed another time."""
+
+_CHUNK_BYTES = 256 * 1024
+
+
+class Archive:
+    """The files ``<stem>.<day>.<n>.jsonl`` and ``.jsonl.gz`` of a folder. Safe from any thread, and for several processes."""
+
+    def __init__(self, directory: Path, stem: str, keep_days: int, clock: Callable[[], float]) -> None:
+        self._directory, self._stem, self._keep_days, self._clock = directory, stem, keep_days, clock
+        self._pattern = re.compile(rf"{re.escape(stem)}\.(\d{{4}}-\d\d-\d\d)\.(\d{{1,9}})\.jsonl(\.gz)?", re.ASCII)
+        self._tidying, self._untidy = threading.Lock(), False
+
+    def names(self) -> list[str]:
+        """The rotated files there are."""
+        try:
+            with os.scandir(self._directory) as entries:
+                return sorted(e.name for e in entries if self._pattern.fullmatch(e.name) and e.is_file(follow_symlinks=False))
+        except OSError:
+            return []
+
+    def free_name(self, day: str) -> str:
+        """The name of the next file of a day."""
+        taken = [int(match[2]) for name in self.names() if (match := self._pattern.fullmatch(name)) and match[1] == day]
+        return f"{self._stem}.{day}.{max(taken, default=0) + 1}.jsonl"
+
+    def tidy_later(self) -> None:
+        """Tidy in a thread of its own, if there is anything to look at."""
+        try:
+            if self.names():
+                threading.Thread(target=self.tidy, name="agentlog-tidy", daemon=True).start()
+        except RuntimeError:
+            pass  # no more threads, or the interpreter is ending: the next start tries again
+
+    def tidy(self) -> None:
+        """Compress files nobody writes to and delete those that are too old. Raises nothing."""
+        self._untidy = True
+        while self._untidy and self._tidying.acquire(blocking=False):
+            self._untidy = False
+            try:
+                for name in self.names():
+                    self._tidy_one(name)
+            finally:
+                self._tidying.release()
+
+    def forget(self) -> None:
+        """In the child of a fork: the thread that tidies is not here."""
+        self._tidying, self._untidy = threading.Lock(), False
+
+    def _tidy_one(self, name: str) -> None:
+        path = self._directory / name
+        try:
+            status = os.stat(path, follow_symlinks=False)
+            if status.st_mtime < self._clock() - self._keep_days * 86_400:
+                os.unlink(path)
+            elif not name.endswith(GZIP_SUFFIX):
+                _compress(path)
+        except OSError:
+            pass  # another process was faster, or the disk is full: nothing is lost, and the next start or rotation tries again
+
+
+def _compress(path: Path) -> None:
+    """Replace a file by its gzip, unless somebody still writes to it.
+
+    At every moment one of the two is complete; if both are there, the plain one is the one to read.
+    """
+    plain = Descriptor(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
+    if lock_exclusively(plain, RELEASE_WAIT_S) is not Lock.OURS or not _is_same(plain, path):
+        return
+    packed = path.with_name(path.name + GZIP_SUFFIX)
+    # One name for all: the lock lets only one of us be here, and what a killed one left is overwritten.
+    temp = path.with_name(f".{path.name}.tmp")
+    status = os.fstat(plain.fd)
+    try:
+        _write_gzip(plain, temp)
+        os.utime(temp, ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.rename(temp, packed)
+    except OSError:
+        temp.unlink(missing_ok=True)
+        raise
+    os.unlink(path)
+
+
+def _is_same(file: Descriptor, path: Path) -> bool:
+    status, named = os.fstat(file.fd), os.stat(path, follow_symlinks=False)
+    return (status.st_dev, status.st_ino) == (named.st_dev, named.st_ino)
+
+
+def _write_gzip(plain: Descriptor, temp: Path) -> None:
+    fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+    with os.fdopen(fd, "wb") as raw:
+        with open(plain.fd, "rb", closefd=False) as source, gzip.GzipFile(fileobj=raw, mode="wb", filename="") as packed:
+            shutil.copyfileobj(source, packed, _CHUNK_BYTES)
+        raw.flush()
+        os.fsync(raw.fileno())
+
+
+# -- Hides where application logs lie and what their files are called, from whoever reads them: also of other services.
+
+SYSTEM_LOGS = Path("/var/log")
+"""Where services have folders of their own, each with its log in it."""
+
+_CHUNK_OVERLAP_BYTES = 256
+_NAME = re.compile(r"(?P<stem>[A-Za-z0-9._-]{1,200}?)(?:\.(?P<day>\d{4}-\d\d-\d\d)\.(?P<number>\d{1,9}))?\.jsonl", re.ASCII)
+
+
+def log_directories(wanted: Path | None, home: Path, system: Path = SYSTEM_LOGS) -> list[Path]:
+    """Every folder in which services may have put their application log, as `choose_directory` chooses it."""
+    last = home / ".local" / "state" / "agentlog" / "logs"
+    if wanted is not None:
+        return list(dict.fromkeys((wanted, last)))
+    return [*_service_folders(system), last]
+
+
+def _service_folders(system: Path) -> list[Path]:
+    try:
+        with os.scandir(system) as entries:
+            folders = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+    return sorted(folder for folder in folders if _has_log(folder))
+
+
+def _has_log(folder: Path) -> bool:
+    return any(match["stem"] == folder.name for _, match in _files_in(folder))
+
+
+def log_files(directories: Iterable[Path]) -> list[Path]:
+    """The application logs there are, newest first, each by its uncompressed name: it may stand as ``<name>.gz``."""
+    found = [
+        (match["day"] or "9999", int(match["number"] or 0), folder / name)
+        for folder in directories
+        for name, match in _files_in(folder)
+    ]
+    return [path for _, _, path in sorted(found, reverse=True)]
+
+
+def _files_in(folder: Path) -> list[tuple[str, re.Match[str]]]:
+    try:
+        with os.scandir(folder) as entries:
+            names = {entry.name.removesuffix(GZIP_SUFFIX) for entry in entries if entry.is_file(follow_symlinks=False)}
+    except OSError:
+        return []
+    return [(name, match) for name in sorted(names) if (match := _NAME.fullmatch(name)) is not None]
+
+
+def mentions(path: Path, words: bytes) -> bool:
+    """Whether a ``.jsonl`` file, plain or compressed, holds these bytes; much faster than reading its lines."""
+    end = b""
+    for chunk in streams.stream(path.parent, path.name, _ignore):
+        if words in end + chunk:
+            return True
+        end = chunk[-_CHUNK_OVERLAP_BYTES:]
+    return False
+
+
+def newest_change_ns(path: Path) -> int:
+    """When a ``.jsonl`` file was last written to, in Unix nanoseconds; 0 if it is not there."""
+    newest = 0
+    for each in (path, path.with_name(path.name + GZIP_SUFFIX)):
+        try:
+            newest = max(newest, os.stat(each, follow_symlinks=False).st_mtime_ns)
+        except OSError:
+            continue
+    return newest
+
+
+def _ignore(reason: str) -> None:
+    """What cannot be read is told by whoever reads the lines."""
+
+
+CHECK_INTERVAL_S = 1.0
+"""How often, in seconds, a writer looks whether the file it has open is still the log."""
+
+_ATTEMPTS = 50
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
+_FIRST_DAY = re.compile(rb'\{"timestamp":"(\d{4}-\d\d-\d\d)T')
+
+
+@dataclass(slots=True)
+class _Open:
+    """The log as this process has it open."""
+
+    file: LineFile
+    hold: Descriptor
+    """Holds the shared lock; as long as it is referenced nobody compresses the file."""
+    identity: tuple[int, int]
+    day: str
+    """UTC day of its first line."""
+    room: int
+    """Bytes until it is full, as far as this process knows."""
+    looked_at: float
+    stuck: bool = False
+    """Whether it should be rotated and could not be; the next regular look tries again."""
+
+    def is_due(self, day: str, now: float) -> bool:
+        """Whether to look before a line of this day is written."""
+        return now - self.looked_at >= CHECK_INTERVAL_S or (self.is_done(day) and not self.stuck)
+
+    def is_done(self, day: str) -> bool:
+        """Whether a line of this day belongs into the next file."""
+        return self.room <= 0 or self.day < day
+
+
+class RotatingLog:
+    """``<directory>/<service>.jsonl`` and its predecessors ``<service>.<day>.<n>.jsonl.gz``. Safe from any thread."""
+
+    def __init__(
+        self,
+        directory: Path,
+        service: str,
+        *,
+        max_bytes: int = 50 * 1024 * 1024,
+        keep_days: int = 14,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``max_bytes``: size of a full file; ``keep_days``: days after its last line at which a rotated file is deleted."""
+        stem = file_stem(service)
+        self.directory, self.path = directory, directory / f"{stem}.jsonl"
+        self._max_bytes = max_bytes
+        self._archive = Archive(directory, stem, keep_days, clock)
+        self._open: _Open | None = None
+        self._tag, self._numbers = secrets.token_hex(4), itertools.count()
+        self._looking = threading.Lock()
+        _logs.add(self)
+
+    def append(self, line: Line) -> None:
+        """Give the line its ``event_id`` and write it. Raises `OSError`."""
+        line["event_id"] = f"{self._tag}-{next(self._numbers)}"
+        data = encode(line)
+        log, now, day = self._open, time.monotonic(), str(line.get("timestamp", ""))[:10]
+        if log is None or log.is_due(day, now):
+            log = self._look(log, now, day)
+        log.room -= len(data)
+        log.file.append(data)
+
+    def tidy(self) -> None:
+        """Compress what was rotated and delete what is too old; waits a few seconds for other writers. Raises nothing."""
+        self._archive.tidy()
+
+    def forget(self) -> None:
+        """In the child of a fork: open the log anew, with numbers of its own."""
+        self._open = None
+        self._tag, self._numbers = secrets.token_hex(4), itertools.count()
+        self._looking = threading.Lock()
+        self._archive.forget()
+
+    # -- writing ----------------------------------------------------------------------------------------------------------
+
+    def _look(self, log: _Open | None, now: float, day: str) -> _Open:
+        """The log to write a line of this day to."""
+        if not self._looking.acquire(blocking=False):
+            # Another thread looks, or a signal handler came in between: what is open is good enough for a line or two.
+            return log if log is not None else self._open_log(now, day)
+        try:
+            if log is None:
+                self._archive.tidy_later()
+            if log is None or self._size_if_current(log) is None:
+                log = self._open_log(now, day)
+            log.looked_at, log.stuck = now, False
+            if log.is_done(day):
+                log = self._next(log, now, day)
+            self._open = log
+            return log
+        finally:
+            self._looking.release()
+
+    def _size_if_current(self, log: _Open) -> int | None:
+        """Size of the log, in bytes; ``None`` if what is open is no longer the file of that name."""
+        try:
+            status = os.stat(self.path, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        if (status.st_dev, status.st_ino) != log.identity:
+            return None
+        log.room = self._max_bytes - status.st_size
+        return status.st_size
+
+    def _open_log(self, now: float, day: str) -> _Open:
+        self.directory.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+        directory = Descriptor(os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        for _ in range(_ATTEMPTS):
+            hold = Descriptor(os.open(self.path.name, flags, FILE_MODE, dir_fd=directory.fd))
+            lock_shared(hold)
+            status = os.fstat(hold.fd)
+            file = LineFile(directory, self.path.name)
+            log = _Open(file, hold, (status.st_dev, status.st_ino), _day_of(hold, status) or day, 0, now)
+            # Renamed or deleted before it was locked: it may be compressed already, and what is written there would be lost.
+            if self._size_if_current(log) is not None:
+                return log
+        raise FileExistsError(errno.EEXIST, "the file kept being replaced by somebody", str(self.path))
+
+    def _next(self, log: _Open, now: float, day: str) -> _Open:
+        """The log after this one; this one if it cannot be rotated now, since a large file is better than a lost line."""
+        try:
+            if self._rotate(log):
+                self._archive.tidy_later()
+                return self._open_log(now, day)
+        except OSError:
+            pass
+        log.stuck = True
+        return log
+
+    def _rotate(self, log: _Open) -> bool:
+        """Rename the log; false if another writer is about to."""
+        directory = Descriptor(os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        if lock_exclusively(directory) is Lock.TAKEN:
+            return False
+        if self._size_if_current(log) is not None:
+            os.rename(self.path.name, self._archive.free_name(log.day), src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
+        return True
+
+
+def file_stem(service: str) -> str:
+    """A service's name as the beginning of a file name."""
+    return _UNSAFE.sub("-", service).strip("-.")[:100] or "agent"
+
+
+def _day_of(hold: Descriptor, status: os.stat_result) -> str | None:
+    """The UTC day a file begins with; ``None`` for an empty one."""
+    if status.st_size == 0:
+        return None
+    first = _FIRST_DAY.match(os.pread(hold.fd, 32, 0))
+    return first[1].decode() if first else time.strftime("%Y-%m-%d", time.gmtime(status.st_mtime))
+
+
+def choose_directory(service: str, wanted: Path | None, home: Path) -> Path:
+    """Where the application log goes; the folder is made.
+
+    ``wanted``, else ``/var/log/<service>``; where that cannot be written to, a folder in the user's home.
+    """
+    last = home / ".local" / "state" / "agentlog" / "logs"
+    for directory in (wanted or Path("/var/log") / file_stem(service), last):
+        if _is_usable(directory):
+            return directory
+    return last
+
+
+def _is_usable(directory: Path) -> bool:
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+        effective = os.access in os.supports_effective_ids
+        return os.access(directory, os.W_OK | os.X_OK, effective_ids=effective)
+    except OSError:
+        return False
+
+
+_logs: weakref.WeakSet[RotatingLog] = weakref.WeakSet()
+
+
+def _forget_parents_files() -> None:
+    for log in list(_logs):
+        log.forget()
+
+
+os.register_at_fork(after_in_child=_forget_parents_files)

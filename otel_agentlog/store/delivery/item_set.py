@@ -1,0 +1,94 @@
+"""A set of OTLP items, by kind and ``event_id``, in little memory and short JSON.
+
+Numbers of a writer are gapless, so one byte a number is less than any set takes, and runs are written as ranges:
+``{"span": {"a1f3c2d4": [3, 5, [8, 12]]}}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from otel_agentlog.store.folder.layout import split_event_id
+
+MAX_NUMBER = 1 << 26
+"""Numbers beyond this are ignored: no writer gets there, and a damaged file must not cost memory."""
+
+Json = dict[str, dict[str, list[Any]]]
+
+
+def can_mark(event_id: str | None) -> bool:
+    """Whether an item of this id can be kept in a set; what cannot be noted as sent is better not sent."""
+    item = split_event_id(event_id)
+    return item is not None and item[1] < MAX_NUMBER
+
+
+class Marks:
+    """A set of items. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._bits: dict[tuple[str, str], bytearray] = {}
+
+    def add(self, kind: str, event_id: str | None) -> None:
+        """Add one item; one whose id has another form is not kept."""
+        item = split_event_id(event_id)
+        if item is not None:
+            self._add(kind, item[0], item[1], item[1])
+
+    def discard(self, kind: str, event_id: str | None) -> None:
+        """Take one item out, if it is there."""
+        tag, number = split_event_id(event_id) or ("", 0)
+        bits = self._bits.get((kind, tag), bytearray())
+        if number < len(bits):
+            bits[number] = 0
+
+    def has(self, kind: str, event_id: str | None) -> bool:
+        """Whether an item is in the set."""
+        tag, number = split_event_id(event_id) or ("", MAX_NUMBER)
+        bits = self._bits.get((kind, tag), b"")
+        return number < len(bits) and bits[number] == 1
+
+    def __len__(self) -> int:
+        return sum(bits.count(1) for bits in self._bits.values())
+
+    def __bool__(self) -> bool:
+        return any(1 in bits for bits in self._bits.values())
+
+    def ranges(self) -> Iterator[tuple[str, str, int, int]]:
+        """Kind, tag, first and last number of each run, in order."""
+        for (kind, tag), bits in self._bits.items():
+            first = bits.find(1)
+            while first >= 0:
+                end = bits.find(0, first)
+                end = len(bits) if end < 0 else end
+                yield kind, tag, first, end - 1
+                first = bits.find(1, end)
+
+    def as_json(self) -> Json:
+        """The set as it stands in a line."""
+        found: Json = {}
+        for kind, tag, first, last in self.ranges():
+            runs = found.setdefault(kind, {}).setdefault(tag, [])
+            runs.append(first if first == last else [first, last])
+        return found
+
+    def update(self, value: object) -> None:
+        """Add what `as_json` gave; what has another shape is passed over."""
+        for kind, tags in _items(value):
+            for tag, runs in _items(tags):
+                for run in runs if isinstance(runs, list) else ():
+                    first, last = run if isinstance(run, list) and len(run) == 2 else (run, run)
+                    if type(first) is int and type(last) is int and 0 <= first <= last:
+                        self._add(kind, tag, first, last)
+
+    def _add(self, kind: str, tag: str, first: int, last: int) -> None:
+        if last >= MAX_NUMBER:
+            return
+        bits = self._bits.setdefault((kind, tag), bytearray())
+        if last >= len(bits):
+            bits.extend(bytes(max(last + 1 - len(bits), len(bits) // 8)))
+        bits[first : last + 1] = b"\1" * (last + 1 - first)
+
+
+def _items(value: object) -> list[tuple[str, Any]]:
+    return list(value.items()) if isinstance(value, Mapping) else []

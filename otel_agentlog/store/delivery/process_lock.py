@@ -1,0 +1,119 @@
+"""Who is alive to deliver what it recorded: a locked file below the root for each process that sends.
+
+Items of a process that is still there may be in its memory or under way, so nobody else sends them. The lock ends with the
+process, however that ends, and reuse of process ids does not matter.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import threading
+import time
+import weakref
+from pathlib import Path
+
+from otel_agentlog.store.folder.files import Descriptor, open_directory
+from otel_agentlog.store.folder.layout import FILE_MODE
+from otel_agentlog.store.folder.locks import Lock, lock_exclusively
+from otel_agentlog.store.folder.metadata import open_root
+
+PREFIX = ".courier-"
+"""How these files are called, in the root beside the tasks."""
+
+SWEEP_AFTER_S = 3600.0
+"""Age, in seconds, from which on a file is looked at by `sweep`: one that was just made may not be locked yet."""
+
+_NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
+_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+_presences: weakref.WeakSet[Presence] = weakref.WeakSet()
+
+
+def _forget_parents() -> None:
+    for presence in list(_presences):
+        presence.forget()
+
+
+os.register_at_fork(after_in_child=_forget_parents)
+
+
+class Presence:
+    """This process, as far as it delivers what stands below one root."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.forget()
+        _presences.add(self)
+
+    def forget(self) -> None:
+        """In the child of a fork: it is somebody else."""
+        self._name = ""
+        self._file: Descriptor | None = None
+        self._taking = threading.RLock()
+
+    def name(self) -> str | None:
+        """What process lines call this process; from the first call on it counts as present. ``None`` if that cannot be said."""
+        with self._taking:
+            if not self._name:
+                try:
+                    self._take()
+                except OSError:
+                    return None
+        return self._name
+
+    def _take(self) -> None:
+        root, name = open_root(self._root), secrets.token_hex(8)
+        file = Descriptor(os.open(PREFIX + name, _FLAGS | os.O_CREAT | os.O_EXCL, FILE_MODE, dir_fd=root.fd))
+        lock_exclusively(file)
+        self._name, self._file = name, file
+
+    def leave(self) -> None:
+        """It delivers nothing any more."""
+        with self._taking:
+            file, name = self._file, self._name
+            self._file = None
+        if file is not None:
+            _remove(self._root, name)
+            file.close()
+
+    @staticmethod
+    def sweep(root: Path) -> None:
+        """Remove the files of processes below a root that are gone; raises nothing."""
+        oldest_s = time.time() - SWEEP_AFTER_S
+        for name in _names(root, oldest_s):
+            is_present(root, name)
+
+
+def _names(root: Path, oldest_s: float) -> list[str]:
+    """What the files are named for that did not change since a moment (Unix time)."""
+    try:
+        with os.scandir(root) as entries:
+            found = [entry for entry in entries if entry.name.startswith(PREFIX)]
+            return [e.name.removeprefix(PREFIX) for e in found if e.stat(follow_symlinks=False).st_mtime < oldest_s]
+    except OSError:
+        return []
+
+
+def is_present(root: Path, name: str) -> bool:
+    """Whether the process of that name is still there."""
+    if _NAME.fullmatch(name) is None:
+        return False
+    try:
+        directory = open_directory(os.fspath(root))
+        file = Descriptor(os.open(PREFIX + name, _FLAGS, dir_fd=directory.fd))
+    except OSError:
+        return False
+    if lock_exclusively(file) is Lock.TAKEN:
+        return True
+    # Nobody can come back under this name.
+    _remove(root, name)
+    return False
+
+
+def _remove(root: Path, name: str) -> None:
+    try:
+        os.unlink(root / (PREFIX + name))
+    except OSError:
+        pass  # somebody else was faster, or it is not ours to remove

@@ -1,0 +1,167 @@
+"""The whole files of one task folder, as this process changes them.
+
+Hides what happens when they cannot be written: what is owed is remembered, never more than the latest of each file, and
+written as soon as that is possible again. Two threads or processes may change ``metadata.json`` at once: each keeps the other's
+keys.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from otel_agentlog.store.folder.files import Descriptor, replace_file
+from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, GZIP_SUFFIX, METADATA, encode_document, temp_name
+from otel_agentlog.store.folder.locks import lock_briefly
+from otel_agentlog.store.folder.metadata import DELIVERY_KEYS, METADATA_KEYS, merged, read_metadata
+from otel_agentlog.store.folder.totals import Tally
+from otel_agentlog.vocabulary.envelope import TaskRef
+from otel_agentlog.vocabulary.states import Outcome
+
+TURN_WAIT_S = 1.0
+"""Longest time, in seconds, that one thread waits for another that replaces a file of the same folder; then it goes on."""
+
+_NOTHING = dict.fromkeys(DELIVERY_KEYS, 0)
+
+
+class Documents:
+    """What this process has to say in the whole files of a folder. Safe from any thread and within signal handlers."""
+
+    def __init__(self, task: TaskRef, directory: Callable[[], Descriptor]) -> None:
+        self._task, self._directory = task, directory
+        self.forget()
+
+    def forget(self) -> None:
+        """In the child of a fork: what was owed and counted is the parent's to write."""
+        self._tag, self._temps = secrets.token_hex(4), itertools.count()
+        self._owed: dict[str, tuple[Mapping[str, Any], bool]] = {}
+        self._changes: dict[str, Any] = {}
+        self._counts, self._written = dict(_NOTHING), dict(_NOTHING)
+        self._last: Mapping[str, Any] = {}
+        self._stale = False
+        # Re-entrant, as a signal handler may end a task whose files its own thread is writing.
+        self._turn, self._counting = threading.RLock(), threading.RLock()
+        self._revision = 0
+
+    # -- the receipt ------------------------------------------------------------------------------------------------------
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The receipt of this process: what it adds to ``delivery`` in ``metadata.json``."""
+        return self._counts
+
+    def count(self, **more: int) -> None:
+        """Add to the receipt; the file follows with `settle`."""
+        with self._counting:
+            for key, number in more.items():
+                self._counts[key] += number
+
+    @property
+    def settled(self) -> bool:
+        """Whether the files say all that there is to say."""
+        return not self._owed and not self._unsaid
+
+    @property
+    def _unsaid(self) -> bool:
+        return bool(self._changes) or self._stale or self._counts != self._written
+
+    # -- writing ----------------------------------------------------------------------------------------------------------
+
+    def owe(self, name: str, document: Mapping[str, Any], *, only_new: bool = False) -> None:
+        """Note a file for the next `settle`; with ``only_new`` one that is there already stays."""
+        self._owed[name] = (document, only_new)
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Note changes of ``metadata.json`` for the next `settle`."""
+        self._changes.update(changes)
+
+    def say_again(self) -> None:
+        """Write ``metadata.json`` with the next `settle` even if nothing changed."""
+        self._stale = True
+
+    def settle(self, *, sync: bool = False) -> None:
+        """Write what is owed; with ``sync`` wait for the disk. Raises `OSError`; what was not written then is still owed."""
+        with self._in_turn():
+            directory = self._directory()
+            # A folder is known by its metadata.json, and a task that has ended by its result.
+            if FINAL_RESULT not in self._owed:
+                self._write_metadata(directory, sync)
+            for name, owed in list(self._owed.items()):
+                if not (owed[1] and _exists(directory, name)):
+                    self._replace(directory, name, owed[0], sync)
+                if self._owed.get(name) is owed:
+                    del self._owed[name]
+            self._write_metadata(directory, sync)
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        held = self._turn.acquire(timeout=TURN_WAIT_S)
+        try:
+            yield
+        finally:
+            if held:
+                self._turn.release()
+
+    def _write_metadata(self, directory: Descriptor, sync: bool) -> None:
+        if not self._unsaid:
+            return
+        # The lock is on the lines' file, because metadata.json is another file after each replacement.
+        with lock_briefly(directory, AGENT_OUTPUT):
+            while True:
+                revision, changes = self._revision, dict(self._changes)
+                with self._counting:
+                    counts = dict(self._counts)
+                added = {key: counts[key] - self._written[key] for key in counts}
+                document = merged(self._known(directory), changes, added)
+                if revision == self._revision:
+                    break
+                # A signal handler came in between, and what was read is out of date.
+            self._replace(directory, METADATA, document, sync)
+            self._revision += 1
+            self._last, self._written, self._stale = document, counts, False
+            for key, value in changes.items():
+                if self._changes.get(key) is value:
+                    del self._changes[key]
+
+    def _known(self, directory: Descriptor) -> Mapping[str, Any]:
+        """What the file says; where it is gone or damaged, what this process knows."""
+        found = read_metadata(directory)
+        if found.get("task_id") == self._task.task_id:
+            return found
+        header = self._task.header
+        return self._last or {key: header[key] for key in METADATA_KEYS if header.get(key) is not None}
+
+    def _replace(self, directory: Descriptor, name: str, document: Mapping[str, Any], sync: bool) -> None:
+        temp = temp_name(name, f"{self._tag}x{next(self._temps)}")
+        replace_file(directory, name, temp, encode_document(document), sync=sync)
+
+
+def _exists(directory: Descriptor, name: str) -> bool:
+    return any(_has(directory, each) for each in (name, name + GZIP_SUFFIX))
+
+
+def _has(directory: Descriptor, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def final_result(end: Mapping[str, Any], result: Any, tally: Tally, task_id: str) -> dict[str, Any]:
+    """The object of ``04-final-result.json``, from the task's end line and the figures of all its lines."""
+    outcome, error = str(end["outcome"]), end.get("exception")
+    return {
+        "success": outcome == Outcome.COMPLETED.value,
+        "outcome": outcome,
+        "result": result,
+        "error": None if error is None else {key: error[key] for key in error if key != "traceback"},
+        "metrics": tally.metrics(dict(end)),
+        "completed_at": end["timestamp"],
+        "task_id": task_id,
+    }

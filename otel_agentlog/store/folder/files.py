@@ -1,0 +1,168 @@
+"""File descriptors that are safe to share between threads, and the one way a line reaches the kernel.
+
+A descriptor is closed when its last user lets go of it, never earlier: a thread that still holds it can not write into a
+file that somebody else opened under the same number meanwhile. The child of a fork closes its parent's at once: with a
+descriptor it would inherit the lock that hangs on it, and keep it for as long as it lives.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import weakref
+
+from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
+
+_RETRIED_SHORT_WRITES = 16
+
+_open: dict[int, weakref.ref[Descriptor]] = {}
+
+
+class Descriptor:
+    """An open descriptor; closed when the object is no longer referenced.
+
+    Code that closes whatever is open may have closed it, and its number may be another file's by now: that one is not closed.
+    """
+
+    __slots__ = ("__weakref__", "fd", "identity")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        status = os.fstat(fd)
+        self.identity = (status.st_dev, status.st_ino)
+        """Which file it is, whatever it is called."""
+        _open[id(self)] = weakref.ref(self)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the number still stands for the file that was opened."""
+        try:
+            status = os.fstat(self.fd)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self.identity
+
+    def close(self) -> None:
+        """Close it now; for those that nobody else can hold."""
+        _open.pop(id(self), None)
+        if self.is_ours:
+            fd, self.fd = self.fd, -1
+            os.close(fd)
+
+    def __del__(self) -> None:
+        try:
+            self.close()
+        except (OSError, AttributeError, TypeError):
+            pass  # closed by others, or the interpreter is shutting down
+
+
+def _close_parents() -> None:
+    for reference in list(_open.values()):
+        descriptor = reference()
+        if descriptor is not None:
+            Descriptor.__del__(descriptor)
+    _open.clear()
+
+
+os.register_at_fork(after_in_child=_close_parents)
+
+
+def open_directory(path: str, parent: Descriptor | None = None) -> Descriptor:
+    """Open a directory that is no symlink and that we own."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    directory = Descriptor(os.open(path, flags, dir_fd=None if parent is None else parent.fd))
+    owner = os.fstat(directory.fd).st_uid
+    if owner != os.geteuid():
+        raise PermissionError(errno.EPERM, f"expected a folder of user {os.geteuid()}, found one of user {owner}", path)
+    return directory
+
+
+def is_named(directory: Descriptor, path: str, parent: Descriptor) -> bool:
+    """Whether an open directory still goes by this name. Raises `OSError` other than that there is none."""
+    try:
+        named = os.stat(path, dir_fd=parent.fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    ours = os.fstat(directory.fd)
+    return (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)
+
+
+def make_directory(path: str, parent: Descriptor) -> bool:
+    """Make a directory of mode 0700 whatever the umask; false if something of that name is there."""
+    try:
+        os.mkdir(path, FOLDER_MODE, dir_fd=parent.fd)
+    except FileExistsError:
+        return False
+    directory = open_directory(path, parent)
+    os.fchmod(directory.fd, FOLDER_MODE)
+    return True
+
+
+class LineFile:
+    """A file that lines are appended to, each with one ``write()``. Safe from any thread, without a lock."""
+
+    def __init__(self, directory: Descriptor, name: str) -> None:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        self._file = Descriptor(os.open(name, flags, FILE_MODE, dir_fd=directory.fd))
+        status = os.fstat(self._file.fd)
+        _refuse_planted(status, name)
+        if status.st_mode & 0o777 != FILE_MODE:
+            os.fchmod(self._file.fd, FILE_MODE)
+        self.identity = self._file.identity
+        """Which file it is, whatever it is called."""
+        # A kill can cut the last line of whoever wrote here before.
+        self._torn = status.st_size > 0 and os.pread(self._file.fd, 1, status.st_size - 1) != b"\n"
+
+    @property
+    def gone(self) -> bool:
+        """Whether the file was deleted below us, or the descriptor closed by code that closes whatever is open."""
+        return not self._file.is_ours or os.fstat(self._file.fd).st_nlink == 0
+
+    def append(self, data: bytes) -> None:
+        """Write one line, which ends in a newline. Raises `OSError`; what was half written stands on a line of its own."""
+        file = self._file
+        for _ in range(_RETRIED_SHORT_WRITES):
+            piece = b"\n" + data if self._torn else data
+            self._torn = False
+            try:
+                if os.write(file.fd, piece) == len(piece):
+                    return
+            except BaseException:  # a signal handler may raise anything, before or behind the write
+                self._torn = True
+                raise
+            # Others may have appended meanwhile, so the rest must not follow: the whole line again, on a fresh line.
+            self._torn = True
+        raise OSError(errno.EIO, "the system kept writing less than a line")
+
+    def sync(self) -> None:
+        """Wait until the disk has it."""
+        os.fdatasync(self._file.fd)
+
+
+def _refuse_planted(status: os.stat_result, name: str) -> None:
+    if status.st_mode & 0o170000 != 0o100000:
+        raise OSError(errno.EINVAL, "expected a regular file", name)
+    if status.st_nlink > 1:
+        raise OSError(errno.EMLINK, "expected a file with one name, found a hard link", name)
+
+
+def replace_file(directory: Descriptor, name: str, temp: str, data: bytes, *, sync: bool) -> None:
+    """Replace a whole file atomically; with ``sync`` it also survives a power cut."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    file = Descriptor(os.open(temp, flags, FILE_MODE, dir_fd=directory.fd))
+    try:
+        os.fchmod(file.fd, FILE_MODE)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(file.fd, view) :]
+        if sync:
+            os.fsync(file.fd)
+        os.rename(temp, name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
+        if sync:
+            os.fsync(directory.fd)
+    except OSError:
+        try:
+            os.unlink(temp, dir_fd=directory.fd)
+        except OSError:
+            pass
+        raise

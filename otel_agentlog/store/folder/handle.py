@@ -1,0 +1,203 @@
+"""Hides how a task's folder is found, made, opened, held and opened again: by name and id, with few descriptors, and after
+whatever happened to it in the meantime."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import secrets
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from otel_agentlog.store.folder.files import Descriptor, LineFile, is_named, make_directory, open_directory
+from otel_agentlog.store.folder.layout import AGENT_OUTPUT, folder_names
+from otel_agentlog.store.folder.locks import lock_shared
+from otel_agentlog.store.folder.metadata import open_root, read_metadata
+
+CHECK_INTERVAL_S = 1.0
+"""How often, in seconds, a writer looks whether its files are still there."""
+
+LONGEST_PAUSE_S = 1.0
+"""Longest time, in seconds, that lines are given up without a try after the folder could not be opened again and again."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors that opening a file anew does not cure."""
+
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+_OPEN_WAIT_S = 1.0
+_QUICK_TRIES = 3
+
+Result = TypeVar("Result")
+
+
+class Numbers:
+    """The ``event_id``s of one writer: a tag of its own and 0, 1, 2 …"""
+
+    def __init__(self) -> None:
+        self._tag, self._count = secrets.token_hex(4), itertools.count()
+
+    def next(self) -> str:
+        """The number of the next line."""
+        return f"{self._tag}-{next(self._count)}"
+
+
+class Opening:
+    """One task's folder as this process has it open. Safe from any thread; held by a shared lock while it is open."""
+
+    def __init__(
+        self, root: Path, task_id: str, introduce: Callable[[LineFile, Numbers], None], renewed: Callable[[], None]
+    ) -> None:
+        """`introduce` writes the first line of a writer; `renewed` is told when the folder's files are others than before."""
+        self.root, self.name = root, ""
+        self._task_id, self._introduce, self._renewed = task_id, introduce, renewed
+        self.forget()
+        _openings.add(self)
+
+    def forget(self) -> None:
+        """In the child of a fork: the parent's descriptors and numbers are not ours."""
+        self.numbers = Numbers()
+        self.used_at = 0.0
+        """When something of it was last opened or replaced, on the monotonic clock."""
+        self._directory: Descriptor | None = None
+        self._files: dict[str, LineFile] = {}
+        self._identity: tuple[int, int] | None = None
+        self._opening = threading.RLock()
+        self._checked_at = 0.0
+        self._failures, self._closed_until, self._problem = 0, 0.0, 0
+        self._lost = 0
+        """Lines lost since the files were last open."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is held by this process."""
+        return self._directory is not None
+
+    def release(self) -> None:
+        """Let go of it; whoever needs it next opens it again."""
+        self._files, self._directory = {}, None
+
+    # -- files of lines ---------------------------------------------------------------------------------------------------
+
+    def file(self, name: str) -> LineFile:
+        """A file to append lines to. Raises `OSError`."""
+        file = self._files.get(name)
+        if file is None or self._vanished(file):
+            return self._open_file(name)
+        return file
+
+    def lose(self) -> str:
+        """The number of a line that cannot be written: it is missing from then on, which says so for ever."""
+        self._lost += not self._files
+        return self.numbers.next()
+
+    def _vanished(self, file: LineFile) -> bool:
+        now = time.monotonic()
+        if now - self._checked_at < CHECK_INTERVAL_S:
+            return False
+        self._checked_at = now
+        if not file.gone:
+            return False
+        self.release()
+        return True
+
+    def _open_file(self, name: str) -> LineFile:
+        if time.monotonic() < self._closed_until:
+            raise OSError(self._problem, "the folder could not be opened a moment ago", self.name)
+        # Not for longer than this, and never against its own thread: then two of us open it, and one of the two is let go.
+        held = self._opening.acquire(timeout=_OPEN_WAIT_S)
+        try:
+            known = self._files.get(name)
+            return known or self.with_reopening(lambda: self.with_descriptors(lambda: self._open_now(name)))
+        except OSError as error:
+            self._pause(error)
+            raise
+        finally:
+            if held:
+                self._opening.release()
+
+    def _pause(self, error: OSError) -> None:
+        self._failures += 1
+        pause_s = 0.001 * 4.0 ** min(self._failures, 9) if self._failures >= _QUICK_TRIES else 0.0
+        self._problem = error.errno or errno.EIO
+        self._closed_until = time.monotonic() + min(LONGEST_PAUSE_S, pause_s)
+
+    def _open_now(self, name: str) -> LineFile:
+        directory = self.directory()
+        output = self._files.get(AGENT_OUTPUT) or LineFile(directory, AGENT_OUTPUT)
+        known, self._failures = self._identity, 0
+        if output.identity != known:
+            # Numbers cannot go on after a fork, or in a file that was begun anew.
+            numbers = Numbers()
+            self._introduce(output, numbers)
+            for _ in range(self._lost):
+                numbers.next()
+            self.numbers, self._identity = numbers, output.identity
+        self._lost = 0
+        files = {**self._files, AGENT_OUTPUT: output}
+        if name not in files:
+            files[name] = LineFile(directory, name)
+        self._files = files
+        if known not in (None, output.identity):
+            self._renewed()
+        return files[name]
+
+    # -- the folder -------------------------------------------------------------------------------------------------------
+
+    def directory(self) -> Descriptor:
+        """The folder itself, made if it is not there. Raises `OSError`."""
+        directory = self._directory
+        if directory is None:
+            directory = self._hold(open_root(self.root))
+            self._directory, self._checked_at = directory, time.monotonic()
+        return directory
+
+    def _hold(self, root: Descriptor) -> Descriptor:
+        for _ in range(_QUICK_TRIES):
+            directory = self._find(root)
+            lock_shared(directory)
+            # While we waited for the lock, retention may have given the folder up.
+            if is_named(directory, self.name, root):
+                break
+        return directory
+
+    def _find(self, root: Descriptor) -> Descriptor:
+        for name in folder_names(self._task_id):
+            created = make_directory(name, root)
+            directory = open_directory(name, root)
+            if created or read_metadata(directory).get("task_id") in (None, self._task_id):
+                self.name = name
+                return directory
+        raise FileExistsError(errno.EEXIST, "every folder name of this task id is taken by another task", self._task_id)
+
+    def with_descriptors(self, work: Callable[[], Result]) -> Result:
+        """Do work; where no descriptor is left, let go of the folders that were not used for longest, and try again."""
+        self.used_at = time.monotonic()
+        try:
+            return work()
+        except OSError as error:
+            if error.errno not in _NO_DESCRIPTORS:
+                raise
+        others = sorted((other for other in list(_openings) if other.is_open and other is not self), key=lambda it: it.used_at)
+        for other in others[: max(8, len(others) // 2)]:
+            other.release()
+        return work()
+
+    def with_reopening(self, work: Callable[[], Result]) -> Result:
+        """Do work; where it fails for another reason than a full disk, open everything anew and try again.
+
+        Another mount, another server, a folder that was deleted, a descriptor that somebody else closed.
+        """
+        try:
+            return work()
+        except OSError as error:
+            if error.errno in (*FULL, *_NO_DESCRIPTORS):
+                raise
+        self.release()
+        return work()
+
+
+_openings: weakref.WeakSet[Opening] = weakref.WeakSet()

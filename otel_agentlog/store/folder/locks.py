@@ -1,0 +1,93 @@
+"""Locks between processes, on folders and files: ``flock``, which ends with whoever holds it, however that ends.
+
+Nobody waits here for long: a process that was stopped while it held a lock must not stop everybody.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+
+from otel_agentlog.store.folder.files import Descriptor
+from otel_agentlog.store.folder.layout import FILE_MODE
+
+LOCK_WAIT_S = 1.0
+"""Longest time, in seconds, to wait for a folder that recovery holds."""
+
+BRIEF_WAIT_S = 0.05
+"""Longest time, in seconds, to wait for another process that changes ``metadata.json``."""
+
+_POLL_S = 0.005
+
+
+class Lock(Enum):
+    """What came of asking for a lock."""
+
+    OURS = "ours"
+    TAKEN = "taken"
+    UNSUPPORTED = "unsupported"
+
+
+def lock_shared(directory: Descriptor) -> Lock:
+    """Hold a shared lock for as long as the descriptor lives; that of a folder says that somebody is at work in it."""
+    return _lock(directory, fcntl.LOCK_SH, LOCK_WAIT_S)
+
+
+def lock_exclusively(file: Descriptor, wait_s: float = 0.0) -> Lock:
+    """Have a file or folder to oneself for as long as the descriptor lives."""
+    return _lock(file, fcntl.LOCK_EX, wait_s)
+
+
+def _lock(file: Descriptor, kind: int, wait_s: float) -> Lock:
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(file.fd, kind | fcntl.LOCK_NB)
+            return Lock.OURS
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return Lock.TAKEN
+            time.sleep(_POLL_S)
+        except OSError:
+            return Lock.UNSUPPORTED
+
+
+@contextmanager
+def lock_briefly(directory: Descriptor, name: str) -> Iterator[None]:
+    """Keep other processes out for a moment, by a lock on this file; after `BRIEF_WAIT_S` go on without."""
+    try:
+        lock = Descriptor(os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE, dir_fd=directory.fd))
+    except OSError:
+        lock = None
+    if lock is not None:
+        lock_exclusively(lock, BRIEF_WAIT_S)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.close()
+
+
+# -- Hides how one tells whether a process is at work in a task's folder: whoever writes there holds a shared ``flock`` on it.
+
+_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def is_held(folder: str | os.PathLike[str], parent: Descriptor | None = None, wait_s: float = 0.0) -> bool | None:
+    """Whether a process has a folder, below `parent` if given, open for writing; ``None`` if that cannot be told from here.
+
+    Takes the folder exclusively for an instant; a writer that begins in this instant waits for it. With `wait_s` seconds others
+    that look in the same way, recovery and the command line, have time to let go of it.
+    """
+    try:
+        found = Descriptor(os.open(folder, _FLAGS, dir_fd=None if parent is None else parent.fd))
+    except OSError:
+        return None
+    lock = lock_exclusively(found, wait_s)
+    found.close()
+    # A file system without locks says nothing.
+    return None if lock is Lock.UNSUPPORTED else lock is Lock.TAKEN

@@ -1,0 +1,110 @@
+"""``metadata.json`` and the root of the tasks: reading them without following anything planted, and merging what several
+processes know."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from otel_agentlog.errors import TaskNotFoundError
+from otel_agentlog.store.folder.files import Descriptor, open_directory
+from otel_agentlog.store.folder.layout import METADATA, folder_names
+from otel_agentlog.store.folder.reader import find_task
+from otel_agentlog.vocabulary.lines import FORMAT_VERSION, timestamp
+
+METADATA_KEYS = (
+    *(
+        "task_id",
+        "parent_task_id",
+        "name",
+        "source",
+        "provider",
+        "created_at",
+        "started_at",
+        "updated_at",
+        "completed_at",
+        "status",
+    ),
+    *("assigned_agent", "agent_type", "model", "correlation_id", "session_id", "instance_id", "trace_id", "traceparent", "tags"),
+)
+DELIVERY_KEYS = ("recorded", "delivered", "pending", "dropped", "redacted", "truncated")
+
+
+MAX_METADATA_BYTES = 1 << 20
+
+
+def merged(found: Mapping[str, Any], changes: Mapping[str, Any], delivery: Mapping[str, int]) -> dict[str, Any]:
+    """The document with these keys changed and these counts added to its receipt."""
+    document: dict[str, Any] = {"format_version": FORMAT_VERSION}
+    document.update({key: changes.get(key, found.get(key)) for key in METADATA_KEYS})
+    document["tags"] = document["tags"] or []
+    document["updated_at"] = timestamp(time.time_ns())
+    before = found.get("delivery")
+    base: Mapping[str, Any] = before if isinstance(before, dict) else {}
+    receipt = {key: _count(base.get(key)) + delivery.get(key, 0) for key in DELIVERY_KEYS}
+    receipt["pending"] = max(0, receipt["recorded"] - receipt["delivered"] - receipt["dropped"])
+    document["delivery"] = receipt
+    return document
+
+
+def open_root(root: Path) -> Descriptor:
+    """Open the folder that holds the tasks, made with mode 0700 if it is not there."""
+    try:
+        return open_directory(os.fspath(root))
+    except FileNotFoundError:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.mkdir(root, 0o700)
+        except FileExistsError:
+            pass
+        return open_directory(os.fspath(root))
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def size_of(path: Path) -> int:
+    try:
+        return os.stat(path, follow_symlinks=False).st_size
+    except OSError:
+        return 0
+
+
+def read_metadata(directory: Descriptor) -> dict[str, Any]:
+    try:
+        file = Descriptor(os.open(METADATA, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory.fd))
+        found = orjson.loads(os.read(file.fd, MAX_METADATA_BYTES))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def find_metadata(root: Path, task_id: str) -> dict[str, Any]:
+    """``metadata.json`` of a task id; empty if there is no such task."""
+    try:
+        parent = open_directory(os.fspath(root))
+    except OSError:
+        return {}
+    for name in folder_names(task_id):
+        try:
+            found = read_metadata(open_directory(name, parent))
+        except OSError:
+            return {}
+        if found.get("task_id") == task_id:
+            return found
+    return {}
+
+
+def find_input(root: Path, task_id: str) -> Any:
+    """What a task was asked, from its ``01-input.json``; ``None`` if there is no such task."""
+    try:
+        found = find_task(root, task_id).input()
+    except (TaskNotFoundError, OSError):
+        return None
+    return found.get("input") if found else None

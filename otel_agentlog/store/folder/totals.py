@@ -1,0 +1,264 @@
+"""Hides how the figures of ``04-final-result.json`` follow from a task's lines, and what is still open in them.
+
+The writer feeds a `Tally` as it writes and recovery replays the folder into one: the same code, so the same figures.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any, NamedTuple
+
+from otel_agentlog.store.folder.layout import parse_timestamp, split_event_id
+from otel_agentlog.store.folder.reader import TaskReader, whole
+from otel_agentlog.vocabulary.coerce import mapping, number, text
+from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.usage import USAGE_FIELDS
+
+METRICS = (
+    "cost_usd",
+    *USAGE_FIELDS,
+    "duration_seconds",
+    "ai_calls",
+    "tool_runs",
+    "steps",
+    "retries",
+    "errors",
+    "memory_peak_mb",
+    "cpu_seconds",
+)
+"""The keys of ``metrics``, in the order they stand in the file."""
+
+_COUNTED = {
+    "ai_request": "ai_calls",
+    "ai_response": "ai_calls",
+    "tool_call": "tool_runs",
+    "tool_result": "tool_runs",
+    "step": "steps",
+}
+_ERROR_LEVELS = ("ERROR", "CRITICAL")
+
+
+def replay(task: TaskReader) -> Tally:
+    """Return the tally of all that stands in a task's folder."""
+    tally = Tally()
+    for line in chain(task.webhook_flow(), task.events()):
+        # A writer counts lines before it moves what is too large into artifacts.
+        tally.add(whole(line, task))
+    return tally
+
+
+class OpenSpan(NamedTuple):
+    """A span that has started and not ended: what it takes to close it. Values as they stand on the start line."""
+
+    type: str | None
+    name: str | None
+    """Span name."""
+    message: str | None
+    """Name for people."""
+    component: str | None
+    timestamp: str | None
+    trace_id: str | None
+    span_id: str | None
+    parent_span_id: str | None
+    task_id: str | None
+    step_id: str | None
+    event_id: str | None
+    content: str | None
+    """The tool's name, on a tool run."""
+    state_after: str | None
+    """Where it stood last: that of the start line, moved on by later lines."""
+
+
+_OPEN_KEYS = OpenSpan._fields
+_TEXT_OR_NOTHING = (str, type(None))
+
+
+class Tally:
+    """Running figures of one task. `add` every line of ``02`` and ``03`` as it comes, from any thread.
+
+    Keeps a few numbers, one entry for each open span, writer and distinct error; never the content of a line.
+    """
+
+    def __init__(self) -> None:
+        # Re-entrant: a signal handler or a finaliser may record while its own thread is in here.
+        self._lock = threading.RLock()
+        self.lines = 0
+        """Lines added."""
+        self.open_spans: dict[str, OpenSpan] = {}
+        """Spans that have started and not ended, by span id, in the order they started."""
+        self.writers: dict[str, int] = {}
+        """Highest number of each writer tag."""
+        self.first_seen: str | None = None
+        """Earliest timestamp of a line."""
+        self.last_seen: str | None = None
+        """Latest timestamp of a line."""
+        self.task_outcome: str | None = None
+        """Outcome on the task's end line, once it is there."""
+        self._counts = dict.fromkeys(("ai_calls", "tool_runs", "steps", "retries", "errors"), 0)
+        self._tokens = dict.fromkeys(USAGE_FIELDS, 0)
+        self._cost: float | None = None
+        self._unpriced = False
+        self._error_ids: set[str] = set()
+        self._retried: dict[str, list[int]] = {}
+        self._duration_ms: float | None = None
+        self._started: str | None = None
+        self._memory_peak_mb: float | None = None
+        self._cpu_seconds: float | None = None
+
+    def add(self, line: Line) -> None:
+        """Count one line. Takes any mapping with string keys; values of the wrong kind count as absent."""
+        with self._lock:
+            self._add(line)
+
+    def _add(self, line: Line) -> None:
+        self.lines += 1
+        self._see(line)
+        phase = line.get("phase")
+        if phase == "start":
+            self._start(line)
+        elif phase == "end":
+            self._end(line)
+        elif line.get("type") == "attempt":
+            self._attempt(line)
+        elif "state_after" in line:
+            self._move(line)
+        if line.get("level") in _ERROR_LEVELS:
+            self._error(line)
+
+    def metrics(self, end: Line | None = None) -> dict[str, Any]:
+        """Return the figures so far, with the keys of `METRICS`.
+
+        ``cost_usd`` is ``None`` if a call's price is unknown and none is known. The duration is that of the task's end line; if
+        there was none, that of `end` (the line that ended the task in its place), else the time from start to latest line.
+        """
+        with self._lock:
+            found: dict[str, Any] = dict.fromkeys(METRICS)
+            found.update(self._tokens)
+            found.update(self._counts)
+            found["cost_usd"] = self._total_cost()
+            found["duration_seconds"] = self._duration(number(end or {}, "duration_ms"))
+            found["memory_peak_mb"] = self._memory_peak_mb
+            found["cpu_seconds"] = self._cpu_seconds
+        return found
+
+    def _see(self, line: Line) -> None:
+        time = line.get("timestamp")
+        if isinstance(time, str):
+            # Times of one format sort as text.
+            if self.last_seen is None or time > self.last_seen:
+                self.last_seen = time
+            if self.first_seen is None or time < self.first_seen:
+                self.first_seen = time
+        if (writer := split_event_id(line.get("event_id"))) is not None:
+            self.writers[writer[0]] = max(writer[1], self.writers.get(writer[0], -1))
+
+    def _start(self, line: Line) -> None:
+        span_id = text(line, "span_id")
+        if span_id is None or span_id in self.open_spans:
+            return
+        opened = _open_span(line)
+        self.open_spans[span_id] = opened
+        self._count(opened.type)
+        if opened.type == "task" and self._started is None:
+            self._started = opened.timestamp
+
+    def _end(self, line: Line) -> None:
+        span_id, line_type = text(line, "span_id") or "", text(line, "type") or ""
+        details = mapping(line, "details")
+        if self.open_spans.pop(span_id, None) is None:
+            # Its start line was lost.
+            self._count(line_type)
+        if line_type == "ai_response":
+            self._usage(details)
+        elif line_type in ("task", "segment"):
+            self._process_figures(mapping(details, "metrics"))
+        if line_type == "task":
+            self.task_outcome = text(line, "outcome")
+            self._duration_ms = number(line, "duration_ms")
+        self._attempts_in_all(span_id, number(details, "attempts"))
+
+    def _count(self, line_type: str | None) -> None:
+        counter = _COUNTED.get(line_type or "")
+        if counter is not None:
+            self._counts[counter] += 1
+
+    def _usage(self, details: Mapping[str, Any]) -> None:
+        for field in USAGE_FIELDS:
+            count = details.get(field)
+            if type(count) is int:
+                self._tokens[field] += count
+        cost = number(details, "cost_usd")
+        if cost is None:
+            self._unpriced = True
+        else:
+            self._cost = (self._cost or 0.0) + cost
+
+    def _process_figures(self, figures: Mapping[str, Any]) -> None:
+        """Processes follow each other on one task: the highest memory, the sum of CPU time."""
+        memory, cpu = number(figures, "memory_peak_mb"), number(figures, "cpu_seconds")
+        if memory is not None:
+            self._memory_peak_mb = max(memory, self._memory_peak_mb or 0.0)
+        if cpu is not None:
+            self._cpu_seconds = (self._cpu_seconds or 0.0) + cpu
+
+    def _attempt(self, line: Line) -> None:
+        """Count retries. ``attempt_failed`` says another attempt follows unless it was the last one allowed."""
+        details = mapping(line, "details")
+        this, maximum = number(details, "number"), number(details, "maximum")
+        if line.get("action") == "attempt_failed" and (this is None or maximum is None or this < maximum):
+            which = 0
+        elif line.get("action") == "attempt_started" and this is not None and this > 1:
+            which = 1
+        else:
+            return
+        # One retry may be told twice, by the failure before it and by its start.
+        told = self._retried.setdefault(text(line, "span_id") or "", [0, 0])
+        before = max(told)
+        told[which] += 1
+        self._counts["retries"] += max(told) - before
+
+    def _attempts_in_all(self, span_id: str, attempts: float | None) -> None:
+        told = self._retried.pop(span_id, None)
+        if attempts is not None:
+            self._counts["retries"] += max(0, int(attempts) - 1 - max(told or (0,)))
+
+    def _move(self, line: Line) -> None:
+        span_id, state = text(line, "span_id") or "", text(line, "state_after")
+        if span_id in self.open_spans and state is not None:
+            self.open_spans[span_id] = self.open_spans[span_id]._replace(state_after=state)
+
+    def _error(self, line: Line) -> None:
+        """Count an error once, however many lines it passes through on its way up."""
+        error_id = text(mapping(line, "exception"), "error_id")
+        if error_id is not None:
+            if error_id in self._error_ids:
+                return
+            self._error_ids.add(error_id)
+        self._counts["errors"] += 1
+
+    def _total_cost(self) -> float | None:
+        if self._cost is None:
+            return None if self._unpriced else 0.0
+        # Sums of prices carry the noise of binary fractions; a ten-billionth of a dollar is below every price list.
+        return round(self._cost, 10)
+
+    def _duration(self, given_ms: float | None) -> float | None:
+        known_ms = given_ms if self._duration_ms is None else self._duration_ms
+        if known_ms is not None:
+            return round(known_ms / 1000, 6)
+        try:
+            began, last = parse_timestamp(self._started or self.first_seen or ""), parse_timestamp(self.last_seen or "")
+        except ValueError:
+            return None
+        return round(max(0, last - began) / 1e9, 6)
+
+
+def _open_span(line: Line) -> OpenSpan:
+    values = [line.get(key) for key in _OPEN_KEYS]
+    for value in values:
+        if type(value) not in _TEXT_OR_NOTHING:
+            values = [value if isinstance(value, str) else None for value in values]
+            break
+    return OpenSpan._make(values)

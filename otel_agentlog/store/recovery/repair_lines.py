@@ -1,0 +1,163 @@
+"""Hides how the lines look by which a dead task is closed: ends of spans, of lost parents, of sub-tasks, and who wrote them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+from otel_agentlog._version import __version__
+from otel_agentlog.store.folder.layout import END_TYPE, encode, end_action, parse_timestamp
+from otel_agentlog.store.recovery.open_task import Case, valid_time
+from otel_agentlog.vocabulary.coerce import mapping, text
+from otel_agentlog.vocabulary.lines import FORMAT_VERSION, Line, timestamp
+from otel_agentlog.vocabulary.states import Outcome, State
+
+REASON = "process died"
+LOST = "span lost"
+"""Name and reason of a span of which there is no line but that of its children."""
+
+Attributes = Callable[[Line], Mapping[str, Any]]
+"""The span attributes of an end line, by the conventions of `export`."""
+
+SubTask = Callable[[str], "tuple[str, str | None] | None"]
+"""Outcome and end time of a sub-task by its id; ``None`` while somebody runs it."""
+
+_IDS = ("task_id", "step_id", "correlation_id", "session_id", "instance_id", "trace_id", "span_id")
+_LEGAL = {State.RUNNING.value, State.PAUSED.value}
+
+
+class Closing:
+    """The lines that close a case, in the order in which they are to stand: children before their parents."""
+
+    def __init__(self, case: Case, attributes: Attributes, sub_task: SubTask) -> None:
+        self._case, self._attributes = case, attributes
+        self._tag = secrets.token_hex(4)
+        self.task_end: Line | None = None
+        """The end line of the task's own span."""
+        self.spans = 0
+        """How many spans are closed."""
+        self.lines: list[Line] = []
+        # Lazily: the end of a sub-task may be later than all that was heard of the spans around it.
+        for line in chain(self._pointers(sub_task), self._ends(), self._lost()):
+            self._add(line)
+        if self.lines:
+            process = self._process_line()
+            self.lines.insert(0, {**process, "event_id": f"{self._tag}-0"})
+
+    def encoded(self) -> bytes:
+        """The lines as they stand in the file."""
+        return b"".join(encode(line) for line in self.lines)
+
+    def _add(self, line: Line) -> None:
+        line["task_id"] = self._case.task_id
+        line["event_id"] = f"{self._tag}-{len(self.lines) + 1}"
+        if line.get("phase") == "end":
+            self.spans += 1
+            line["attributes"] = dict(self._attributes(line))
+        self.lines.append(line)
+
+    def _process_line(self) -> Line:
+        """Introduces us, with the resource and the settings of the one who died: the rest of a span is still theirs."""
+        died: Line = next(iter(reversed(self._case.writers_of_open())), {})
+        kept: Line = {key: died[key] for key in ("content_policy", "content_on", "profile", "resource", "scope") if key in died}
+        return {
+            "timestamp": timestamp(time.time_ns()),
+            "type": "process",
+            "level": "INFO",
+            "component": "process",
+            "action": "process_attached",
+            "message": f"repaired by process {os.getpid()}",
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "format_version": FORMAT_VERSION,
+            "content_policy": "off",
+            "resource": {},
+            **kept,
+            "repaired_by": {"pid": os.getpid(), "version": __version__},
+            "task_id": self._case.task_id,
+        }
+
+    # -- spans ------------------------------------------------------------------------------------------------------------
+
+    def _ends(self) -> Iterator[Line]:
+        for span_id, start in reversed(list(self._case.open.items())):
+            at = self._case.last_seen.get(span_id)
+            if start.get("type") == "task":
+                line = self.task_end = self._task_end(start, at)
+            else:
+                line = self._end(start, at, Outcome.INTERRUPTED.value, REASON)
+            yield line
+
+    def _task_end(self, start: Line, last_seen: str | None) -> Line:
+        outcome = self._case.outcome
+        result_at = valid_time({"timestamp": (self._case.result or {}).get("completed_at")})
+        if result_at is None:
+            return self._end(start, last_seen, outcome, REASON)
+        return self._end(start, max(result_at, last_seen or ""), outcome, "end line lost")
+
+    def _end(self, start: Line, at: str | None, outcome: str, reason: str) -> Line:
+        began = valid_time(start)
+        ended = max(filter(None, (began, at)), default=self._case.tally.last_seen or timestamp(time.time_ns()))
+        kind = text(start, "type") or "span"
+        before = text(start, "state_after")
+        line: Line = {
+            "timestamp": ended,
+            "type": END_TYPE.get(kind, kind),
+            "level": "INFO" if outcome == Outcome.COMPLETED.value else "WARNING",
+            "phase": "end",
+            "component": text(start, "component"),
+            "action": end_action(kind, outcome),
+            "message": text(start, "message") or text(start, "name"),
+            "content": text(start, "content"),
+            "state_before": before if before in _LEGAL else None,
+            "outcome": outcome,
+            "reason": reason,
+            "duration_ms": _between_ms(began, ended),
+            **{key: start.get(key) for key in _IDS},
+        }
+        if line["state_before"] is not None:
+            line["state_after"] = outcome
+        return {key: value for key, value in line.items() if value is not None}
+
+    # -- what is not there ------------------------------------------------------------------------------------------------
+
+    def _lost(self) -> Iterator[Line]:
+        """A tree with a missing node falls apart where it is shown: what is known of such a node is that it was there."""
+        trunk = self._case.task_start or {}
+        for span_id, child in self._case.lost_parents():
+            start = {**{key: child.get(key) for key in ("timestamp", *_IDS)}, "type": "span", "span_id": span_id, "name": LOST}
+            start.update({"level": "WARNING", "phase": "start", "message": LOST, "kind": "INTERNAL", "attributes": {}})
+            start["trace_flags"] = child.get("trace_flags", 1)
+            if trunk.get("trace_id") == child.get("trace_id") and trunk.get("span_id") not in (None, span_id):
+                start["parent_span_id"] = trunk["span_id"]
+            start = {key: value for key, value in start.items() if value is not None}
+            yield start
+            yield self._end(start, self._case.last_seen.get(str(trunk.get("span_id"))), Outcome.INTERRUPTED.value, LOST)
+
+    def _pointers(self, sub_task: SubTask) -> Iterator[Line]:
+        for (span_id, task_id), start in self._case.pointers.items():
+            ended = sub_task(task_id)
+            if ended is None:
+                continue
+            at = max(filter(None, (valid_time(start), self._case.last_seen.get(span_id), ended[1])), default="")
+            self._case.hear_of(span_id, at)
+            yield {
+                "timestamp": at or timestamp(time.time_ns()),
+                "type": "subtask",
+                "level": "INFO",
+                "action": "subtask_ended",
+                **{key: start[key] for key in ("component", "message", *_IDS) if key in start},
+                "details": {**mapping(start, "details"), "outcome": ended[0]},
+            }
+
+
+def _between_ms(began: str | None, ended: str) -> float:
+    try:
+        return round(max(0, parse_timestamp(ended) - parse_timestamp(began or ended)) / 1e6, 3)
+    except ValueError:
+        return 0.0

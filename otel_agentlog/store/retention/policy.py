@@ -1,0 +1,144 @@
+"""The rules of retention: which tasks go, in which order. Pure: facts in, decisions out.
+
+Oldest end first, always. Nothing goes that is not finished, that somebody works on, that changed a moment ago, or that holds
+anything which is not ours. What the collector has not acknowledged goes for the quota alone, and only when nothing else is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from otel_agentlog.vocabulary.states import Outcome
+
+DAY_NS = 86_400 * 1_000_000_000
+
+QUIET_NS = 5 * 1_000_000_000
+"""A task whose files changed within this time is left alone. A writer that could not have the folder's lock is safe by it: at
+the latest after a second it looks whether its files are still there."""
+
+_FINISHED = frozenset(outcome.value for outcome in Outcome)
+
+
+class Reason(str, Enum):
+    """Why a task was deleted."""
+
+    AGE = "age"
+    COUNT = "count"
+    QUOTA = "quota"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What may be kept; ``None`` is no limit."""
+
+    retention_days: float | None = None
+    """Days after its end at which a task is deleted."""
+    max_tasks: int | None = None
+    """Most task folders to keep, unfinished ones counted."""
+    max_bytes: int | None = None
+    """Most bytes that all task folders together may have, as the sum of their files' sizes."""
+    compress_after_days: float | None = None
+    """Days after its end at which a task is compressed."""
+    delivers: bool = False
+    """Whether a collector is configured: then every pending item is on its way."""
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is anything to do."""
+        return any(each is not None for each in (self.retention_days, self.max_tasks, self.max_bytes, self.compress_after_days))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTask:
+    """One task folder, as upkeep sees it."""
+
+    name: str
+    """The folder's name."""
+    task_id: str
+    status: str
+    ended_ns: int | None
+    """When it ended, as Unix nanoseconds; ``None`` if it does not say."""
+    changed_ns: frozenset[int]
+    """When its files changed last, each of them."""
+    size_bytes: int
+    undelivered: int = 0
+    """OTLP items that the collector should have and has not."""
+    in_use: bool = False
+    """Whether somebody holds the folder, or it cannot be told."""
+    foreign: tuple[str, ...] = ()
+    """What is in it that is not ours, with what was found."""
+    unpacked: bool = False
+    """Whether anything in it could be compressed."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has an outcome; pending, running and paused tasks have none."""
+        return self.status in _FINISHED
+
+
+def is_free(task: StoredTask, now_ns: int) -> bool:
+    """Whether a task may be touched at all."""
+    # In both directions: after a jump of the clock a time may lie ahead, for ever.
+    is_quiet = all(abs(now_ns - changed_ns) >= QUIET_NS for changed_ns in task.changed_ns)
+    return task.is_finished and task.ended_ns is not None and is_quiet and not task.in_use
+
+
+def too_old(tasks: Iterable[StoredTask], limits: Limits, now_ns: int) -> list[StoredTask]:
+    """The tasks that end their time, oldest first."""
+    if limits.retention_days is None:
+        return []
+    latest = now_ns - int(limits.retention_days * DAY_NS)
+    return [task for task in _deletable(tasks, now_ns) if not task.undelivered and _ended(task) <= latest]
+
+
+def too_many(tasks: Sequence[StoredTask], limits: Limits, now_ns: int) -> list[StoredTask]:
+    """The tasks that are over the number, oldest first."""
+    if limits.max_tasks is None:
+        return []
+    excess = max(0, len(tasks) - limits.max_tasks)
+    return [task for task in _deletable(tasks, now_ns) if not task.undelivered][:excess]
+
+
+def too_large(tasks: Sequence[StoredTask], limits: Limits, now_ns: int) -> list[StoredTask]:
+    """The tasks that must go for the rest to fit the quota: delivered ones, and if that is not enough, the others."""
+    if limits.max_bytes is None:
+        return []
+    chosen, excess = [], sum(task.size_bytes for task in tasks) - limits.max_bytes
+    for task in sorted(_deletable(tasks, now_ns), key=lambda task: task.undelivered > 0):
+        if excess <= 0:
+            break
+        chosen.append(task)
+        excess -= task.size_bytes
+    return chosen
+
+
+def waiting(tasks: Sequence[StoredTask], limits: Limits, now_ns: int) -> list[StoredTask]:
+    """The tasks that would have to go by age or number, had the collector all of them; oldest first."""
+    undelivered = [task for task in _deletable(tasks, now_ns) if task.undelivered]
+    excess = max(0, len(tasks) - limits.max_tasks) if limits.max_tasks is not None else 0
+    latest = now_ns - int(limits.retention_days * DAY_NS) if limits.retention_days is not None else None
+    return [task for place, task in enumerate(undelivered) if place < excess or (latest is not None and _ended(task) <= latest)]
+
+
+def ripe(tasks: Iterable[StoredTask], limits: Limits, now_ns: int) -> list[StoredTask]:
+    """The tasks to compress, oldest first."""
+    if limits.compress_after_days is None:
+        return []
+    latest = now_ns - int(limits.compress_after_days * DAY_NS)
+    free = [task for task in tasks if task.unpacked and is_free(task, now_ns) and _ended(task) <= latest]
+    return sorted(free, key=_age_key)
+
+
+def _deletable(tasks: Iterable[StoredTask], now_ns: int) -> list[StoredTask]:
+    return sorted((task for task in tasks if is_free(task, now_ns) and not task.foreign), key=_age_key)
+
+
+def _age_key(task: StoredTask) -> tuple[int, str]:
+    return _ended(task), task.name
+
+
+def _ended(task: StoredTask) -> int:
+    assert task.ended_ns is not None, "only free tasks are asked"
+    return task.ended_ns

@@ -1,0 +1,350 @@
+"""Hides how spans and log records follow from a task's lines: the folder alone gives back what was sent, field by field.
+
+The rules are those of ``docs/format.md``. `records` works through a folder of any size: it holds the open spans, the id of
+each ended one, and the webhook flow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from otel_agentlog.store.folder.layout import parse_timestamp, split_event_id
+from otel_agentlog.store.folder.lines import Skipped
+from otel_agentlog.store.folder.reader import TaskReader, decoded, with_artifacts
+from otel_agentlog.vocabulary.coerce import mapping, number, objects, text
+from otel_agentlog.vocabulary.lines import DETAILS, EXCEPTION, LOG, Line, is_details_record, is_exception_record, is_log_record
+
+# -- What a folder gives back: spans and log records, as plain data. No OpenTelemetry here; `export` turns them into its own.
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Who made a span or log record: an instrumentation scope."""
+
+    name: str = "otel_agentlog"
+    version: str | None = None
+    schema_url: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a process line says about everything its writer wrote."""
+
+    resource: Mapping[str, Any] = field(default_factory=dict)
+    scope: Scope = Scope()
+    content_policy: str = "off"
+    content_on: tuple[str, ...] = ("span",)
+    profile: str = "latest"
+    pid: int | None = None
+    host: str | None = None
+    courier: str | None = None
+    """The presence of the process, as long as it delivers what it recorded itself."""
+    sends: tuple[str, ...] = ()
+    """The signals (``traces``, ``logs``) it delivers itself."""
+    elsewhere: tuple[str, ...] = ()
+    """The signals that reach a collector by somebody else's exporters, without our knowing when."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpanEvent:
+    """An event on a span."""
+
+    name: str
+    time_ns: int
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanLink:
+    """A link of a span to another one; ids in hex."""
+
+    trace_id: str
+    span_id: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class SpanRecord:
+    """A span as it was, or will be, sent. Ids in hex, times in Unix nanoseconds, attributes as Python values."""
+
+    name: str
+    kind: str
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    parent_remote: bool
+    trace_flags: int
+    trace_state: str | None
+    start_ns: int
+    end_ns: int | None
+    """``None`` while it is open."""
+    attributes: dict[str, Any]
+    events: list[SpanEvent]
+    links: list[SpanLink]
+    status_code: str
+    """``UNSET`` or ``ERROR``."""
+    status_description: str | None
+    scope: Scope
+    resource: Mapping[str, Any]
+    line_type: str
+    """``type`` of the start line."""
+    outcome: str | None = None
+    event_id: str | None = field(default=None, compare=False)
+    """Of the line that ended it."""
+    origin: Origin = field(default=Origin(), compare=False)
+    start_lost: bool = False
+    """Whether only the end line is there: kind and parent are unknown, the start follows from the duration."""
+
+    @property
+    def sampled(self) -> bool:
+        """Whether it was chosen to be sent when it began."""
+        return bool(self.trace_flags & 1)
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecordLine:
+    """A line that is sent as a log record, with what is not on the line. Payloads in artifacts are put back."""
+
+    line: Line
+    resource: Mapping[str, Any]
+    scope: Scope
+    content_policy: str
+    kind: str
+    """``log``, or on an end line ``exception`` or ``details`` (all that was said in an AI call)."""
+    origin: Origin = field(default=Origin(), compare=False)
+    start: Line | None = None
+    """The start line of the AI call, for ``details``."""
+    time_ns: int = field(default=0, compare=False)
+    """The line's time as Unix nanoseconds."""
+    sampled: bool = field(default=True, compare=False)
+    """Whether the span it belongs to was chosen to be sent."""
+
+    @property
+    def event_id(self) -> str | None:
+        """Of its line."""
+        event_id = self.line.get("event_id")
+        return event_id if isinstance(event_id, str) else None
+
+
+Record: TypeAlias = SpanRecord | LogRecordLine
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """All that a folder gives back."""
+
+    spans: list[SpanRecord]
+    """In the order they ended; open ones last."""
+    logs: list[LogRecordLine]
+    """In the order of the file."""
+    problems: list[Skipped]
+
+
+COMMON_KEYS = frozenset(
+    {"timestamp", "type", "level", "component", "action", "message", "task_id", "step_id", "correlation_id", "session_id"}
+    | {"instance_id", "event_id", "trace_id", "span_id", "content", "details", "state_before", "state_after", "exception"}
+)
+"""Keys that any line may have; on a stage line they, and ``stage``, are no attributes of its span event."""
+
+
+def rebuild(task: TaskReader) -> Rebuilt:
+    """Return every span and log record of a task. For large tasks use `records`."""
+    spans: list[SpanRecord] = []
+    logs: list[LogRecordLine] = []
+    for record in records(task):
+        if isinstance(record, SpanRecord):
+            spans.append(record)
+        else:
+            logs.append(record)
+    return Rebuilt(spans, logs, task.problems)
+
+
+def records(task: TaskReader) -> Iterator[Record]:
+    """Yield each span when it ends, each log record where it stands, and at last the spans that are still open."""
+    return _Rebuilder(task).run()
+
+
+class _Rebuilder:
+    def __init__(self, task: TaskReader) -> None:
+        self._task = task
+        self._origins: dict[str, Origin] = {}
+        self._searched = False
+        self._open: dict[str, SpanRecord] = {}
+        self._said: dict[str, Line] = {}
+        """Start lines of open AI calls that are told in full by an event."""
+        self._ended: set[str] = set()
+        self._unsampled: set[str] = set()
+        self._stages: dict[str, list[SpanEvent]] = {}
+        self._time_ns = 0
+
+    def run(self) -> Iterator[Record]:
+        for line in self._task.webhook_flow():
+            event = self._stage_event(line)
+            self._stages.setdefault(str(line.get("span_id")), []).append(event)
+        for line in self._task.events():
+            yield from self._line(line)
+        for span in self._open.values():
+            self._add_stages(span)
+            yield span
+
+    def _line(self, line: Line) -> Iterator[Record]:
+        phase, origin = line.get("phase"), self._origin(line)
+        if line.get("type") == "process":
+            return
+        if phase == "start":
+            self._start(line, origin)
+        elif phase == "end":
+            yield from self._ended_by(line, origin)
+        elif text(line, "type") and is_log_record(line, origin.content_policy):
+            yield self._log(line, origin, LOG)
+
+    def _ended_by(self, line: Line, origin: Origin) -> Iterator[Record]:
+        start = self._said.pop(str(line.get("span_id")), None)
+        span = self._end(line, origin)
+        if span is None:
+            return
+        yield span
+        if is_details_record(line, origin.content_policy, origin.content_on):
+            yield self._log(line, origin, DETAILS, start)
+        if "exception" in line and is_exception_record((log := self._log(line, origin, EXCEPTION)).line):
+            yield log
+
+    def _origin(self, line: Line) -> Origin:
+        writer = split_event_id(line.get("event_id"))
+        tag = writer[0] if writer else ""
+        if line.get("type") == "process":
+            self._origins.setdefault(tag, _origin(line))
+        if tag not in self._origins and not self._searched:
+            # A process line behind the lines of its writer: only a damaged or merged file has that.
+            self._searched = True
+            for other in TaskReader(self._task.folder).events():
+                if other.get("type") == "process":
+                    self._origin(other)
+        return self._origins.get(tag, _UNKNOWN)
+
+    def _start(self, line: Line, origin: Origin) -> None:
+        span_id = text(line, "span_id")
+        if span_id is not None and span_id not in self._open and span_id not in self._ended:
+            span = self._open[span_id] = self._span(line, origin, self._time(line))
+            if not span.sampled:
+                self._unsampled.add(span_id)
+            if line.get("type") == "ai_request" and "event" in origin.content_on:
+                self._said[span_id] = line
+
+    def _span(self, line: Line, origin: Origin, start_ns: int) -> SpanRecord:
+        flags = line.get("trace_flags")
+        values = self._decoded(line, "attributes", "links")
+        return SpanRecord(
+            name=text(line, "name") or text(line, "message") or "",
+            kind=text(line, "kind") or "INTERNAL",
+            trace_id=text(line, "trace_id") or "",
+            span_id=text(line, "span_id") or "",
+            parent_span_id=text(line, "parent_span_id"),
+            parent_remote=line.get("parent_remote") is True,
+            trace_flags=flags if type(flags) is int else 1,
+            trace_state=text(line, "trace_state"),
+            start_ns=start_ns,
+            end_ns=None,
+            attributes=dict(mapping(values, "attributes")),
+            events=[],
+            links=[_link(link) for link in objects(values, "links")],
+            status_code="UNSET",
+            status_description=None,
+            scope=_scope(line.get("scope"), origin.scope),
+            resource=origin.resource,
+            line_type=text(line, "type") or "",
+            origin=origin,
+        )
+
+    def _end(self, line: Line, origin: Origin) -> SpanRecord | None:
+        span_id = text(line, "span_id")
+        if span_id is None or span_id in self._ended:
+            return None
+        self._ended.add(span_id)
+        end_ns = self._time(line)
+        span = self._open.pop(span_id, None)
+        if span is None:
+            span = self._span(line, origin, max(0, end_ns - int((number(line, "duration_ms") or 0) * 1e6)))
+            span.start_lost = True
+        span.end_ns = end_ns
+        span.name = text(line, "name") or span.name
+        span.outcome, span.event_id = text(line, "outcome"), text(line, "event_id")
+        values = self._decoded(line, "attributes", "events")
+        span.attributes.update(mapping(values, "attributes"))
+        span.events = [self._event(event) for event in objects(values, "events")]
+        status = mapping(line, "status")
+        span.status_code, span.status_description = text(status, "code") or "UNSET", text(status, "description")
+        self._add_stages(span)
+        return span
+
+    def _add_stages(self, span: SpanRecord) -> None:
+        # Whoever read the events off the span itself has written the stages on the end line too.
+        present = {(event.name, event.time_ns) for event in span.events}
+        stages = [event for event in self._stages.get(span.span_id, ()) if (event.name, event.time_ns) not in present]
+        if stages:
+            span.events = sorted(span.events + stages, key=lambda event: event.time_ns)
+
+    def _stage_event(self, line: Line) -> SpanEvent:
+        attributes = {
+            f"agentlog.webhook.{key}": value
+            for key, value in line.items()
+            if key not in COMMON_KEYS and key != "stage" and isinstance(value, (str, int, float, bool))
+        }
+        return SpanEvent(f"webhook.{line.get('stage')}", self._time(line), attributes)
+
+    def _event(self, event: Mapping[str, Any]) -> SpanEvent:
+        return SpanEvent(text(event, "name") or "", self._time(event), mapping(event, "attributes"))
+
+    def _log(self, line: Line, origin: Origin, kind: str, start: Line | None = None) -> LogRecordLine:
+        whole, asked = (None if each is None else with_artifacts(each, self._task) for each in (line, start))
+        scope = _scope(line.get("scope"), origin.scope)
+        time_ns, sampled = self._time(line), text(line, "span_id") not in self._unsampled
+        return LogRecordLine(whole or {}, origin.resource, scope, origin.content_policy, kind, origin, asked, time_ns, sampled)
+
+    def _decoded(self, line: Line, *keys: str) -> dict[str, Any]:
+        return {key: decoded(with_artifacts(line[key], self._task)) for key in keys if key in line}
+
+    def _time(self, line: Mapping[str, Any]) -> int:
+        """Return a line's time; one that cannot be read counts as that of the line before."""
+        with suppress(ValueError):
+            self._time_ns = parse_timestamp(text(line, "timestamp") or "")
+        return self._time_ns
+
+
+def _origin(line: Line) -> Origin:
+    pid = line.get("pid")
+    return Origin(
+        resource=mapping(line, "resource"),
+        scope=_scope(line.get("scope"), Scope()),
+        content_policy=text(line, "content_policy") or "off",
+        content_on=_words(line, "content_on", ("span",)),
+        profile=text(line, "profile") or "latest",
+        pid=pid if type(pid) is int else None,
+        host=text(line, "host"),
+        courier=text(line, "courier"),
+        sends=_words(line, "sends", ()),
+        elsewhere=_words(line, "elsewhere", ()),
+    )
+
+
+def _words(line: Line, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    value = line.get(key)
+    return tuple(word for word in value if isinstance(word, str)) if isinstance(value, list) else default
+
+
+_UNKNOWN = Origin()
+
+
+def _link(link: Mapping[str, Any]) -> SpanLink:
+    return SpanLink(text(link, "trace_id") or "", text(link, "span_id") or "", mapping(link, "attributes"))
+
+
+def _scope(value: Any, default: Scope) -> Scope:
+    if not isinstance(value, Mapping):
+        return default
+    attributes = mapping(value, "attributes")
+    return Scope(text(value, "name") or "", text(value, "version"), text(value, "schema_url"), attributes)

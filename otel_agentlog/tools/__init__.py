@@ -1,0 +1,46 @@
+"""Running things, recorded: scripts of a registry, commands, file operations; and controlling tasks that run elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_agentlog._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from otel_agentlog.query.prices_today import has_price_table as has_price_table
+    from otel_agentlog.query.prices_today import todays_prices as todays_prices
+    from otel_agentlog.tools.commands import CommandCancelledError as CommandCancelledError
+    from otel_agentlog.tools.commands import CommandError as CommandError
+    from otel_agentlog.tools.commands import CommandResult as CommandResult
+    from otel_agentlog.tools.commands import CommandTimeoutError as CommandTimeoutError
+    from otel_agentlog.tools.commands import command as command
+    from otel_agentlog.tools.control import Stoppable as Stoppable
+    from otel_agentlog.tools.control import add_context as add_context
+    from otel_agentlog.tools.control import cancel as cancel
+    from otel_agentlog.tools.control import effect_of as effect_of
+    from otel_agentlog.tools.control import pause as pause
+    from otel_agentlog.tools.control import resume as resume
+    from otel_agentlog.tools.control import stoppable as stoppable
+    from otel_agentlog.tools.files import FileOperation as FileOperation
+    from otel_agentlog.tools.files import file_operation as file_operation
+    from otel_agentlog.tools.process.result import ResourceUsage as ResourceUsage
+    from otel_agentlog.tools.scripts.causes import ToolError as ToolError
+    from otel_agentlog.tools.scripts.classify import ToolResult as ToolResult
+    from otel_agentlog.tools.scripts.registry import Registry as Registry
+    from otel_agentlog.tools.scripts.registry import RegistryError as RegistryError
+    from otel_agentlog.tools.scripts.registry import Script as Script
+    from otel_agentlog.tools.scripts.registry import load_registry as load_registry
+    from otel_agentlog.tools.scripts.service import ToolExecutionService as ToolExecutionService
+
+_HOMES = {
+    "otel_agentlog.query.prices_today": "has_price_table todays_prices",
+    "commands": "CommandCancelledError CommandError CommandResult CommandTimeoutError command",
+    "control": "Stoppable add_context cancel effect_of pause resume stoppable",
+    "files": "FileOperation file_operation",
+    "process.result": "ResourceUsage",
+    "scripts.causes": "ToolError",
+    "scripts.classify": "ToolResult",
+    "scripts.registry": "Registry RegistryError Script load_registry",
+    "scripts.service": "ToolExecutionService",
+}
+__all__, __getattr__ = lazy_names(__name__, _HOMES)

@@ -1,0 +1,253 @@
+"""What a process prints: kept up to a limit for the caller, and passed on live, cleaned, in bounded pieces.
+
+Beyond the limit of each stream its first and its last half are kept, and the middle is left out: results begin at the beginning,
+errors stand at the end. The process is not slowed down: everything is read. Bytes that are no UTF-8 become U+FFFD.
+"""
+
+from __future__ import annotations
+
+import codecs
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from otel_agentlog.error_handling.categories import ErrorDetails
+from otel_agentlog.record.operations.tool_run import ToolRun
+from otel_agentlog.record.recorder import recorder
+from otel_agentlog.tools.process.mask import Mask, MaskedStream
+from otel_agentlog.tools.process.result import Ending, ResourceUsage
+from otel_agentlog.tools.scripts.causes import CAUSES, ToolError
+
+STREAMS = ("stdout", "stderr")
+_PIECE_CHARACTERS = 16_384
+_LIVE_INTERVAL_S = 0.2
+EXCERPT_CHARACTERS = 4000
+"""How much of each stream stands in the record of a run, besides what was recorded while it ran."""
+
+
+class Guard(Protocol):
+    """Redacts one stream of text."""
+
+    def feed(self, chunk: str) -> str: ...
+    def flush(self) -> str: ...
+
+
+class Kept:
+    """The first and the last bytes of a stream."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._head_limit = limit_bytes - limit_bytes // 2
+        self._tail_limit = limit_bytes // 2
+        self._head, self._tail = bytearray(), bytearray()
+        self.size_bytes = 0
+        """How much there was, kept or not."""
+
+    def add(self, data: bytes) -> None:
+        """The next piece."""
+        self.size_bytes += len(data)
+        room = self._head_limit - len(self._head)
+        if room > 0:
+            self._head += data[:room]
+            data = data[room:]
+        self._tail += data
+        if len(self._tail) > 2 * self._tail_limit + 65_536:
+            self._trim()
+
+    def _trim(self) -> None:
+        del self._tail[: len(self._tail) - self._tail_limit]
+
+    @property
+    def left_out_bytes(self) -> int:
+        """How many bytes of the middle are not kept."""
+        return max(0, self.size_bytes - self._head_limit - self._tail_limit)
+
+    def parts(self) -> tuple[str, str]:
+        """What is kept before and after what is left out; all of it and nothing if nothing is."""
+        if not self.left_out_bytes:
+            return (self._head + self._tail).decode("utf-8", "replace"), ""
+        self._trim()
+        return self._head.decode("utf-8", "replace"), self._tail.decode("utf-8", "replace")
+
+    def text(self) -> str:
+        """What is kept, with a line in the place of what is not."""
+        head, tail = self.parts()
+        return f"{head}\n[{self.left_out_bytes} bytes left out]\n{tail}" if self.left_out_bytes else head
+
+    def end(self, size_bytes: int = 4096) -> str:
+        """The last of it."""
+        data = self._tail if len(self._tail) >= size_bytes or self.left_out_bytes else self._head + self._tail
+        return bytes(data[-size_bytes:]).decode("utf-8", "replace")
+
+
+def excerpt(kept: Kept, mask: Mask, new_guard: Callable[[], Guard] | None, limit: int = EXCERPT_CHARACTERS) -> str:
+    """The beginning and the end of a stream, as they may be recorded; cut only where nothing secret is left to be cut in two."""
+    head, tail = kept.parts()
+    text = _clean(head, mask, new_guard, whole=not tail)
+    if tail:
+        # Its first line may begin in the middle of a secret.
+        text += f"\n[{kept.left_out_bytes} bytes left out]\n" + _clean(tail.partition("\n")[2], mask, new_guard, whole=True)
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[{len(text) - 2 * half} characters left out]\n{text[-half:]}"
+
+
+def _clean(text: str, mask: Mask, new_guard: Callable[[], Guard] | None, *, whole: bool) -> str:
+    masked = MaskedStream(mask)
+    text = masked.feed(text) + (masked.flush() if whole else "")
+    if new_guard is None:
+        return text
+    guard = new_guard()
+    return guard.feed(text) + (guard.flush() if whole else "")
+
+
+class Live:
+    """Passes one stream on while it comes: decoded, masked, redacted, in pieces that are neither tiny nor huge."""
+
+    def __init__(self, say: Callable[[str], None], mask: Mask, guard: Guard | None, limit_bytes: int) -> None:
+        self._say, self._masked, self._guard = say, MaskedStream(mask), guard
+        self._left_bytes = limit_bytes
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._pending, self._since = "", 0.0
+
+    def add(self, data: bytes) -> None:
+        """The next piece, as it was printed."""
+        if self._left_bytes <= 0:
+            return
+        taken, self._left_bytes = data[: self._left_bytes], self._left_bytes - len(data)
+        self._queue(self._decoder.decode(taken))
+        if self._left_bytes <= 0:
+            # What is held back is dropped: the beginning of a secret whose end is not looked at.
+            self._pending += "\n[further output is not kept here]\n"
+            self._empty()
+
+    def _queue(self, text: str) -> None:
+        text = self._masked.feed(text)
+        text = self._guard.feed(text) if self._guard is not None else text
+        if text and not self._pending:
+            self._since = time.monotonic()
+        self._pending += text
+        while len(self._pending) >= _PIECE_CHARACTERS:
+            self._tell(_PIECE_CHARACTERS)
+
+    def _tell(self, characters: int) -> None:
+        piece, self._pending = self._pending[:characters], self._pending[characters:]
+        if piece:
+            self._say(piece)
+
+    def tick(self) -> None:
+        """Say what has waited long enough."""
+        if self._pending and time.monotonic() - self._since >= _LIVE_INTERVAL_S:
+            self._tell(_PIECE_CHARACTERS)
+
+    def close(self) -> None:
+        """Say the rest."""
+        if self._left_bytes <= 0:
+            return
+        self._left_bytes = 0
+        self._queue(self._decoder.decode(b"", True))
+        rest = self._masked.flush()
+        self._pending += (self._guard.feed(rest) + self._guard.flush()) if self._guard is not None else rest
+        self._empty()
+
+    def _empty(self) -> None:
+        while self._pending:
+            self._tell(_PIECE_CHARACTERS)
+
+
+class Output:
+    """Both streams of one process."""
+
+    def __init__(
+        self,
+        limit_bytes: int,
+        *,
+        say: Callable[[str, str], None] | None = None,
+        mask: Mask | None = None,
+        new_guard: Callable[[], Guard] | None = None,
+        stop_beyond: bool = False,
+    ) -> None:
+        self.kept = {name: Kept(limit_bytes) for name in STREAMS}
+        self._limit, self._stop_beyond = limit_bytes, stop_beyond
+        self._live: dict[str, Live] = {}
+        self.stopped = False
+        """Whether the process was told to end because it printed too much."""
+        if say is not None:
+            for name in STREAMS:
+                self._live[name] = Live(_saying(say, name), mask or Mask(), new_guard() if new_guard else None, limit_bytes)
+
+    def take(self, stream: str, data: bytes) -> bool:
+        """The next piece of a stream; true if the process shall end."""
+        self.kept[stream].add(data)
+        if stream in self._live:
+            self._live[stream].add(data)
+        if self._stop_beyond and not self.stopped and self.kept[stream].size_bytes > self._limit:
+            self.stopped = True
+            return True
+        return False
+
+    def tick(self) -> None:
+        """Say what has waited long enough."""
+        for live in self._live.values():
+            live.tick()
+
+    def close(self) -> None:
+        """Say the rest; nothing comes any more."""
+        for live in self._live.values():
+            live.close()
+
+
+def _saying(say: Callable[[str, str], None], stream: str) -> Callable[[str], None]:
+    return lambda text: say(stream, text)
+
+
+# -- What is recorded of a process besides its start and end: output while it comes, excerpts, figures, and why it failed.
+
+_TAIL_CHARACTERS = 1000
+_TRACE = "Traceback (most recent call last)"
+_SELF_EXPLAINING = ("timed_out", "cancelled")
+
+
+def recorded_output(run: ToolRun, limit_bytes: int, mask: Mask, *, stop_beyond: bool = False) -> Output:
+    """Takes what a process prints and records it in that run while it comes."""
+    record = recorder()
+
+    def say(stream: str, text: str) -> None:
+        line = {"type": "output", "level": "INFO", "component": "tool", "action": "content_recorded", "content": text}
+        run.point({**line, "details": {"stream": stream, "tool": run.name}})
+
+    return Output(limit_bytes, say=say if record.active else None, mask=mask, new_guard=record.new_guard, stop_beyond=stop_beyond)
+
+
+def recorded_result(output: Output, ending: Ending, mask: Mask) -> dict[str, Any]:
+    """Sizes and excerpts, for the end of the run."""
+    record = recorder()
+    shown: dict[str, Any] = {}
+    for name, stream in output.kept.items():
+        shown[f"{name}_bytes"] = stream.size_bytes
+        if record.active and stream.size_bytes:
+            shown[name] = excerpt(stream, mask, record.new_guard)
+    further = {"left_behind": ending.left_behind, "unkillable": list(ending.unkillable), "reason": ending.reason}
+    return {**shown, **{key: value for key, value in further.items() if value}}
+
+
+def set_figures(run: ToolRun, usage: ResourceUsage) -> None:
+    """What the processes used, for the end of the run; some of it also stands on the span."""
+    run.resources = usage.as_resources()
+    run.set_attribute("agentlog.tool.cpu_seconds", round(usage.cpu_s, 6))
+    if usage.memory_peak_mb is not None:
+        run.set_attribute("agentlog.tool.memory_peak_mb", usage.memory_peak_mb)
+
+
+def failure_details(error: ToolError, stderr: str, mask: Mask, execution_id: str) -> ErrorDetails:
+    """All about a failure, with the last that the process said; redacted."""
+    said = recorder().clean_text(mask.text(stderr)).strip()
+    last = said.rpartition("\n")[2][-_TAIL_CHARACTERS:]
+    cause = CAUSES[error.cause]
+    return ErrorDetails(
+        category=cause.category,
+        message=f"ToolError: {error}" + (f": {last}" if last and error.cause not in _SELF_EXPLAINING else ""),
+        context={**error.context, "execution_id": execution_id, **({"stderr": said[-_TAIL_CHARACTERS:]} if said else {})},
+        suggestions=cause.suggestions,
+        stack_trace=said[said.rfind(_TRACE) :] if _TRACE in said else "",
+    )

@@ -1,0 +1,283 @@
+"""Runs one process tree to its end: feeds its input, takes its output as it comes, and knows in the end what it used.
+
+    ending = run_process(Launch(["/bin/echo", "hi"], env={}, cwd="/"), sink)
+
+Hides the supervisor (`process_supervisor`) and the socket to it. May be called from any thread; what a ``KeyboardInterrupt``, or
+anything else that is raised here, finds running is ended before it passes on.
+"""
+
+from __future__ import annotations
+
+import ast
+import errno
+import marshal
+import os
+import resource
+import selectors
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from otel_agentlog.settings.fields import inherited
+from otel_agentlog.tools.process.result import Cancellation, Ending, Problem, ResourceUsage, end_marked
+
+MARKER = "AGENTLOG_EXECUTION_ID"
+"""Environment variable by which every process of an execution can be told from all others."""
+_READ_BYTES = 65_536
+_TICK_S = 0.1
+_PATIENCE_S = 10.0
+_PACKAGE = Path(__file__).resolve().parents[1]
+# The package's own __init__ files would import everything else: two empty ones stand in for them.
+_PROGRAM = """
+import sys, types
+for name, path in (("otel_agentlog", sys.argv[1]), ("otel_agentlog.tools", sys.argv[1] + "/run")):
+    sys.modules[name] = module = types.ModuleType(name)
+    module.__path__ = [path]
+from otel_agentlog.tools.process.supervisor import main
+main(int(sys.argv[2]))
+"""
+
+
+class OutputSink(Protocol):
+    """Takes what a process prints."""
+
+    def take(self, stream: str, data: bytes) -> bool:
+        """A piece of ``stdout`` or ``stderr``; true if the process shall end."""
+
+    def tick(self) -> None:
+        """Called about ten times a second while the process runs."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What to run and within which limits."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: str
+    execution_id: str
+    stdin: bytes = b""
+    timeout_s: float | None = None
+    grace_s: float = 2.0
+    """Seconds between SIGTERM and SIGKILL."""
+    memory_bytes: int | None = None
+    """Limit for each process (``RLIMIT_DATA``) and for all of them together."""
+    sandbox: Mapping[str, Any] = field(default_factory=dict)
+    no_new_privileges: bool = False
+    core_dumps: bool = True
+    scratch: str | None = None
+    """A folder that is removed if nobody is left to do it: when the agent dies."""
+
+
+def find_program(name: str, cwd: str, env: Mapping[str, str]) -> tuple[str, int]:
+    """Where a program is, and 0 or why it cannot be run: ``ENOENT`` or ``EACCES``."""
+    folders = [""] if "/" in name else env.get("PATH", os.defpath).split(os.pathsep)
+    refused = ""
+    for folder in folders:
+        path = os.path.join(cwd, folder, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path, 0
+        refused = refused or (path if os.path.exists(path) else "")
+    return (refused, errno.EACCES) if refused else (os.path.join(cwd, name) if "/" in name else name, errno.ENOENT)
+
+
+def run_process(launch: Launch, sink: OutputSink, cancellation: Cancellation | None = None) -> Ending:
+    """Run a process tree to its end; nothing of it is left when this returns or raises."""
+    if not os.path.isdir(launch.cwd):
+        return Ending(problem=Problem("cwd", errno.ENOENT, launch.cwd))
+    if not sys.executable:
+        return Ending(problem=Problem("start", errno.ENOSYS, "sys.executable is not set"))
+    path, refused = find_program(launch.argv[0], launch.cwd, launch.env)
+    if refused:
+        return Ending(problem=Problem("exec", refused, path))
+    try:
+        supervised = _Supervised(launch, path)
+    except OSError as error:
+        return Ending(problem=Problem("start", error.errno or 0, sys.executable))
+    try:
+        return supervised.run(sink, cancellation)
+    finally:
+        supervised.close()
+
+
+class _Supervised:
+    """The supervisor's process as seen from here."""
+
+    def __init__(self, launch: Launch, path: str) -> None:
+        self._launch, self._path = launch, path
+        self._selector = selectors.DefaultSelector()
+        self._channel, theirs = socket.socketpair()
+        try:
+            self._process = _start_supervisor(theirs.fileno())
+        except BaseException:
+            self._channel.close()
+            self._selector.close()
+            raise
+        finally:
+            theirs.close()
+        self._said = b""
+        self._input = memoryview(launch.stdin)
+        self._open_streams = 0
+        self._give_up_at: float | None = None
+
+    def run(self, sink: OutputSink, cancellation: Cancellation | None) -> Ending:
+        self._begin(cancellation)
+        try:
+            self._pump(sink)
+        except BaseException:
+            self._stop(sink)
+            raise
+        return self._ending()
+
+    def _begin(self, cancellation: Cancellation | None) -> None:
+        told = marshal.dumps(_spec(self._launch, self._path))
+        self._tell(len(told).to_bytes(8, "big") + told)
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for stream, name in ((process.stdout, "stdout"), (process.stderr, "stderr")):
+            self._selector.register(stream, selectors.EVENT_READ, name)
+        self._open_streams = 2
+        os.set_blocking(process.stdin.fileno(), False)
+        self._selector.register(process.stdin, selectors.EVENT_WRITE, "stdin")
+        self._selector.register(self._channel, selectors.EVENT_READ, "report")
+        if cancellation is not None:
+            self._selector.register(cancellation.theirs, selectors.EVENT_READ, "cancel")
+
+    def _tell(self, message: bytes) -> None:
+        try:
+            self._channel.sendall(message)
+        except OSError:
+            pass  # it has ended, or was killed: what it said, or did not say, shows which
+
+    def _pump(self, sink: OutputSink) -> None:
+        launch = self._launch
+        limit_s = float("inf") if launch.timeout_s is None else launch.timeout_s + launch.grace_s + 2 * _PATIENCE_S
+        give_up = time.monotonic() + limit_s
+        while self._open_streams or self._channel.fileno() in self._selector.get_map():
+            for key, _ in self._selector.select(_TICK_S):
+                self._serve(key, sink)
+            sink.tick()
+            if time.monotonic() > min(give_up, self._give_up_at or give_up):
+                break
+
+    def _serve(self, key: selectors.SelectorKey, sink: OutputSink) -> None:
+        if key.data == "stdin":
+            self._feed(key)
+        elif key.data == "report":
+            self._listen(key)
+        elif key.data == "cancel":
+            self._selector.unregister(key.fileobj)
+            self._tell(b"t")
+        elif data := os.read(key.fd, _READ_BYTES):
+            if sink.take(key.data, data):
+                self._tell(b"t")
+        else:
+            self._selector.unregister(key.fileobj)
+            self._open_streams -= 1
+
+    def _feed(self, key: selectors.SelectorKey) -> None:
+        try:
+            if self._input:
+                self._input = self._input[os.write(key.fd, self._input[:_READ_BYTES]) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._input = self._input[:0]  # nobody reads it
+        if not self._input:
+            self._selector.unregister(key.fileobj)
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+
+    def _listen(self, key: selectors.SelectorKey) -> None:
+        try:
+            piece = self._channel.recv(_READ_BYTES)
+        except OSError:
+            piece = b""
+        self._said += piece
+        if not piece:
+            self._selector.unregister(key.fileobj)
+            # Whoever still holds the other ends of the pipes is none of ours any more.
+            self._give_up_at = time.monotonic() + 1.0
+
+    def _stop(self, sink: OutputSink) -> None:
+        """End the tree politely; whoever is impatient and interrupts again gets it at once."""
+        try:
+            self._tell(b"t")
+            self._give_up_at = time.monotonic() + self._launch.grace_s + _PATIENCE_S
+            self._pump(sink)
+        except BaseException:
+            self._tell(b"k")
+            raise
+
+    def close(self) -> None:
+        """Let go of everything; the closed socket ends whatever may still run."""
+        self._channel.close()
+        self._selector.close()
+        process = self._process
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+        try:
+            process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if b"'exit'" not in self._said and b"'problem'" not in self._said:
+            end_marked(MARKER, self._launch.execution_id)
+
+    def _ending(self) -> Ending:
+        last: dict[str, Any] = {}
+        for line in self._said.splitlines():
+            last = ast.literal_eval(line.decode())
+        if "problem" in last:
+            stage, number = last["problem"]
+            return Ending(problem=Problem(stage, number or errno.EINVAL, self._launch.cwd if stage == "cwd" else self._path))
+        if "exit" not in last:
+            return Ending(reason="lost")
+        return Ending(
+            exit_code=last["exit"],
+            reason=last["reason"],
+            usage=ResourceUsage.of(last),
+            left_behind=last["left_behind"],
+            unkillable=tuple(last["unkillable"]),
+        )
+
+
+def _spec(launch: Launch, path: str) -> dict[str, Any]:
+    rlimits = {} if launch.core_dumps else {"RLIMIT_CORE": 0}
+    if launch.memory_bytes is not None:
+        rlimits["RLIMIT_DATA"] = launch.memory_bytes
+    return {
+        "path": os.fsencode(path),
+        "argv": [os.fsencode(word) for word in launch.argv],
+        "env": {os.fsencode(k): os.fsencode(v) for k, v in {**launch.env, MARKER: launch.execution_id}.items()},
+        "cwd": launch.cwd,
+        "rlimits": {name: value for name, value in rlimits.items() if hasattr(resource, name)},
+        "sandbox": dict(launch.sandbox),
+        "no_new_privileges": launch.no_new_privileges,
+        "memory_bytes": launch.memory_bytes,
+        "timeout_s": launch.timeout_s,
+        "grace_s": launch.grace_s,
+        "scratch": launch.scratch,
+    }
+
+
+def _start_supervisor(fd: int) -> subprocess.Popen[bytes]:
+    # The supervisor gets nothing of the agent's environment but what its interpreter needs to start.
+    return subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-I", "-S", "-c", _PROGRAM, str(_PACKAGE), str(fd)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        pass_fds=(fd,),
+        env=inherited(("LD_LIBRARY_PATH", "LC_ALL", "LC_CTYPE", "LANG")),
+        start_new_session=True,
+    )

@@ -1,0 +1,212 @@
+"""From how a process ended to why it failed: exit codes, signals, errno, and what it said last."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+from dataclasses import dataclass, field
+from typing import Any
+
+from otel_agentlog.error_handling.categories import ErrorDetails
+from otel_agentlog.tools.process.result import Ending, Problem, ResourceUsage
+from otel_agentlog.vocabulary.states import Outcome
+
+# -- What an execution gives back.
+
+
+@dataclass(frozen=True)
+class Ids:
+    """The ids that the caller gave."""
+
+    session_id: str | None = None
+    correlation_id: str | None = None
+
+    def bound(self) -> dict[str, Any]:
+        """Those that were given, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    """How one execution of a script went; all attempts together."""
+
+    success: bool
+    script_id: str
+    execution_id: str
+    """32 hex digits; in the environment of every process of the execution as ``AGENTLOG_EXECUTION_ID``."""
+    outcome: Outcome = Outcome.COMPLETED
+    output: str = field(default="", repr=False)
+    """Its stdout, as it is: not redacted, it is the caller's. Beyond ``max_output_bytes`` its beginning and its end."""
+    data: Any = field(default=None, repr=False)
+    """Its stdout as JSON, if the registry says ``"output": "json"``."""
+    stderr: str = field(default="", repr=False)
+    """Its stderr, likewise."""
+    exit_code: int | None = None
+    """Negative if a signal ended it; ``None`` if it was never started."""
+    error_details: ErrorDetails | None = None
+    """Why it failed; ``None`` if it did not."""
+    error_id: str | None = None
+    """The 8 characters under which the error was recorded."""
+    resource_usage: ResourceUsage = field(default_factory=ResourceUsage)
+    """All attempts together."""
+    attempts: int = 1
+    """How many attempts there were, the last one included; 0 if no process was started."""
+    earlier_errors: tuple[ErrorDetails, ...] = ()
+    """Why the attempts before the last one failed."""
+    duration_s: float = 0.0
+    """From the call to the result, waits between attempts included."""
+    output_bytes: int = 0
+    """How much it printed to stdout in the last attempt, kept or not."""
+    stderr_bytes: int = 0
+    sandboxed: bool = False
+    """Whether the last attempt ran with the sandbox of its registry entry enforced."""
+    session_id: str | None = None
+    correlation_id: str | None = None
+
+
+_LINE_BYTES = 256
+
+_BY_REASON = {
+    "timeout": "timed_out",
+    "memory": "memory_exceeded",
+    "cancelled": "cancelled",
+    "abandoned": "cancelled",
+    "lost": "lost",
+}
+_BY_EXEC_ERRNO = {
+    errno.EACCES: "not_executable",
+    errno.EPERM: "not_executable",
+    errno.ENOEXEC: "bad_format",
+    errno.E2BIG: "inputs_too_large",
+    errno.ENOMEM: "out_of_memory",
+    errno.EAGAIN: "too_many",
+    errno.EMFILE: "too_many",
+    errno.ENFILE: "too_many",
+}
+_BY_FOLDER_ERRNO = {
+    errno.ENOSPC: "disk_full",
+    errno.EDQUOT: "disk_full",
+    errno.EACCES: "permission_denied",
+    errno.EPERM: "permission_denied",
+    errno.EROFS: "permission_denied",
+    errno.EMFILE: "too_many",
+    errno.ENFILE: "too_many",
+}
+# sysexits.h, and the shell's own; what the text says is more exact for all others.
+_BY_EXIT_CODE = {
+    64: "bad_usage",
+    65: "bad_usage",
+    69: "unreachable",
+    75: "temporary",
+    77: "permission_denied",
+    126: "not_executable",
+}
+_BY_SIGNAL = {signal.SIGKILL: "killed", signal.SIGXCPU: "killed", signal.SIGTERM: "failed", signal.SIGINT: "failed"}
+_MAYBE_USAGE = 2
+
+_BY_TEXT: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (cause, re.compile(words, re.IGNORECASE))
+    for cause, words in (
+        ("out_of_memory", r"\bMemoryError\b|cannot allocate memory|out of memory|bad_alloc|OutOfMemoryError"),
+        ("disk_full", r"no space left on device|disk quota exceeded"),
+        ("too_many", r"too many open files|resource temporarily unavailable|can't start new thread"),
+        ("missing_package", r"ModuleNotFoundError|No module named|Cannot find module|LoadError.*cannot load such file"),
+        ("missing_interpreter", r"env: .*no such file or directory|bad interpreter"),
+        ("unreachable", r"connection refused|could not resolve host|name resolution|network is unreachable|no route to host"),
+        ("permission_denied", r"permission denied|PermissionError|operation not permitted|access denied"),
+    )
+)
+
+
+def cause_of(ending: Ending, stderr: str, *, too_much_output: bool = False) -> str | None:
+    """The cause's name in `outcome_causes`; ``None`` if it did not fail. ``stderr`` is the end of what it said there."""
+    if ending.problem is not None:
+        return _of_problem(ending.problem)
+    if too_much_output:
+        return "too_much_output"
+    if ending.reason is not None:
+        return _BY_REASON[ending.reason]
+    code = ending.exit_code
+    if not code:
+        return None
+    return _of_signal(-code, stderr) if code < 0 else _of_exit_code(code, stderr)
+
+
+def _of_problem(problem: Problem) -> str:
+    if problem.stage == "cwd":
+        return "missing_cwd" if problem.number != errno.EACCES else "permission_denied"
+    if problem.stage == "sandbox":
+        return "no_sandbox"
+    if problem.stage == "scratch":
+        return _BY_FOLDER_ERRNO.get(problem.number, "failed")
+    if problem.number in _BY_EXEC_ERRNO:
+        return _BY_EXEC_ERRNO[problem.number]
+    if problem.number == errno.ENOENT:
+        return "missing_interpreter" if os.path.exists(problem.path) else "missing_program"
+    return "failed"
+
+
+def _of_signal(number: int, stderr: str) -> str:
+    if number == signal.SIGABRT and (found := _by_text(stderr)) is not None:
+        return found
+    return _BY_SIGNAL.get(signal.Signals(number), "crashed") if number in set(signal.Signals) else "crashed"
+
+
+def _of_exit_code(code: int, stderr: str) -> str:
+    if code in _BY_EXIT_CODE:
+        return _BY_EXIT_CODE[code]
+    found = _by_text(stderr)
+    if code == 127:
+        return "missing_interpreter" if found == "missing_interpreter" else "missing_program"
+    if found is None and code == _MAYBE_USAGE and re.search(r"^usage:", stderr, re.IGNORECASE | re.MULTILINE):
+        return "bad_usage"
+    if found is None and code == 128 + signal.SIGKILL:
+        return "killed"
+    return found or "failed"
+
+
+def _by_text(text: str) -> str | None:
+    return next((cause for cause, pattern in _BY_TEXT if pattern.search(text)), None)
+
+
+def interpreter_of(path: str) -> str | None:
+    """What the first line of a script names, e.g. ``/usr/bin/perl``; ``None`` if it names nothing."""
+    try:
+        with open(path, "rb") as file:
+            line = file.readline(_LINE_BYTES)
+    except OSError:
+        return None
+    words = line[2:].split() if line.startswith(b"#!") else []
+    return words[0].decode("utf-8", "replace") if words else None
+
+
+def explain(name: str, cause: str, ending: Ending) -> str:
+    """One line about a failure: facts only, nothing of what the process said."""
+    problem = ending.problem
+    if cause == "missing_interpreter" and problem is not None:
+        return f"{name}: its interpreter {interpreter_of(problem.path) or '?'!r} is not there ({problem.path})"
+    if problem is not None:
+        return f"{name}: could not be started: {problem}"
+    if cause == "timed_out":
+        return f"{name}: ended after {ending.usage.wall_s:.1f} s, its time limit"
+    if cause == "memory_exceeded":
+        return f"{name}: ended at {ending.usage.memory_peak_mb or 0:.0f} MB, beyond its memory limit"
+    if cause == "too_much_output":
+        return f"{name}: ended because it printed more than it may"
+    if cause == "cancelled":
+        return f"{name}: cancelled"
+    return f"{name}: {_ended(ending)}"
+
+
+def _ended(ending: Ending) -> str:
+    code = ending.exit_code
+    if code is None:
+        return "nobody knows how it ended"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"ended by signal {signal.Signals(-code).name}"
+    except ValueError:
+        return f"ended by signal {-code}"

@@ -1,0 +1,189 @@
+"""Runs the scripts of a registry as real processes, recorded, within their limits.
+
+    service = ToolExecutionService("registry.json")
+    result = service.execute("lint", {"path": "src"}, session_id="s-1")
+    result.success, result.output, result.error_details, result.resource_usage, result.attempts
+
+Works the same inside a task, where every execution is a tool run with its output in the task's folder, and without any
+configuration. A script that fails is a result, not an exception; what is raised is what interrupts the caller:
+``KeyboardInterrupt``, ``CancelledError``. Safe from any thread; nothing of a script is left running when a call ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from otel_agentlog.error_handling.categories import error_details
+from otel_agentlog.record.api import tool
+from otel_agentlog.record.exceptions.error_id import error_id
+from otel_agentlog.record.operations.context import bind
+from otel_agentlog.tools.control import stoppable
+from otel_agentlog.tools.process.result import Cancellation
+from otel_agentlog.tools.scripts.causes import ToolError
+from otel_agentlog.tools.scripts.classify import Ids, ToolResult
+from otel_agentlog.tools.scripts.execute import run_script
+from otel_agentlog.tools.scripts.prepare import prepare, program_of
+from otel_agentlog.tools.scripts.registry import Registry, Script, load_registry
+from otel_agentlog.tools.scripts.stats import Stats
+from otel_agentlog.vocabulary.states import Outcome
+
+_UNKNOWN = Script(id="unknown_script", folder=Path())
+
+
+class ToolExecutionService:
+    """The scripts of one registry, ready to be run."""
+
+    def __init__(self, registry: str | Path | Registry) -> None:
+        """Load a registry, or take one that is loaded.
+
+        Raises:
+            RegistryError: it cannot be used; says everything that is wrong with it.
+        """
+        self.registry = registry if isinstance(registry, Registry) else load_registry(registry)
+        self._stats = Stats()
+
+    def execute(
+        self,
+        script_id: str,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        session_id: str | None = None,
+        correlation_id: str | None = None,
+    ) -> ToolResult:
+        """Run a script and wait for it, at most ``timeout_s`` of the registry for each attempt."""
+        ids = Ids(session_id, correlation_id)
+        try:
+            cancellation = Cancellation()
+        except OSError as error:
+            return self._too_many(script_id, error, ids)
+        try:
+            return self._execute(script_id, inputs, cancellation, ids)
+        finally:
+            cancellation.close()
+
+    async def execute_async(
+        self,
+        script_id: str,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        session_id: str | None = None,
+        correlation_id: str | None = None,
+    ) -> ToolResult:
+        """The same without blocking the event loop; cancelled, it ends the script before it passes the cancellation on."""
+        ids = Ids(session_id, correlation_id)
+        try:
+            cancellation = Cancellation()
+        except OSError as error:
+            return self._too_many(script_id, error, ids)
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[ToolResult] = loop.create_future()
+        context = contextvars.copy_context()
+
+        def work() -> None:
+            try:
+                outcome: Any = context.run(self._execute, script_id, inputs, cancellation, ids)
+                settle = done.set_result
+            except BaseException as error:  # noqa: BLE001 - told to whoever awaits it
+                outcome, settle = error, done.set_exception  # type: ignore[assignment]
+            finally:
+                cancellation.close()
+            _tell(loop, done, settle, outcome)
+
+        # A thread of its own: the loop's pool has a handful, and each of them may be needed elsewhere.
+        try:
+            threading.Thread(target=work, name=f"agentlog-run-{str(script_id)[:32]}", daemon=True).start()
+        except RuntimeError as error:
+            cancellation.close()
+            return self._too_many(script_id, error, ids)
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            cancellation.cancel()
+            await asyncio.wait([done])
+            done.exception()  # looked at, so that nobody warns of it: the cancellation is what counts
+            raise
+
+    def _too_many(self, script_id: str, error: Exception, ids: Ids) -> ToolResult:
+        """Not even two descriptors or one thread are to be had."""
+        script = self._script(script_id)
+        with self._stats.running(script) as ended, bind(**ids.bound()):
+            result = _refused(
+                script, ToolError(f"{script.id}: {getattr(error, 'strerror', None) or error}", "too_many"), uuid.uuid4().hex, ids
+            )
+            ended(result)
+        return result
+
+    def _script(self, script_id: object) -> Script:
+        # What a model chose may be anything, also a list, which is in no dict.
+        return self.registry.scripts.get(script_id, _UNKNOWN) if isinstance(script_id, str) else _UNKNOWN
+
+    def get_execution_stats(self) -> dict[str, Any]:
+        """Counts and figures since this service was made: in total and by script."""
+        return self._stats.as_dict()
+
+    def export_prometheus_metrics(self) -> str:
+        """The same in Prometheus' text format (version 0.0.4), ready to be served or written for a node exporter."""
+        return self._stats.as_prometheus()
+
+    def _execute(self, script_id: str, inputs: Mapping[str, Any] | None, cancellation: Cancellation, ids: Ids) -> ToolResult:
+        script = self._script(script_id)
+        with bind(**ids.bound()), self._stats.running(script) as ended:
+            with stoppable(cancellation.cancel):
+                result = self._record(script, script_id, {} if inputs is None else inputs, cancellation, ids)
+            ended(result)
+        return result
+
+    def _record(self, script: Script, script_id: str, inputs: Any, cancellation: Cancellation, ids: Ids) -> ToolResult:
+        execution_id = uuid.uuid4().hex
+        try:
+            if script is _UNKNOWN:
+                raise ToolError(f"no script {str(script_id)[:128]!r} in {self.registry.file.name}", "unknown_script")
+            prepared = prepare(script, inputs)
+        except ToolError as error:
+            return _refused(script, error, execution_id, ids)
+        attributes = {"agentlog.tool.execution_id": execution_id}
+        attributes.update({"agentlog.tool.specialist": script.specialist} if script.specialist else {})
+        with tool(
+            script.id,
+            arguments=prepared.shown,
+            tool_type="function",
+            description=script.description or None,
+            command=program_of(script),
+            attributes=attributes,
+        ) as run:
+            return run_script(prepared, run, execution_id, cancellation, ids)
+
+
+def _refused(script: Script, error: ToolError, execution_id: str, ids: Ids) -> ToolResult:
+    """Nothing was started: recorded as a failed run without its inputs, of which nothing is known."""
+    error.__traceback__ = None  # leads through this package only
+    with tool(script.id, tool_type="function", description=script.description or None) as run:
+        run.end(Outcome.FAILED, error=error)
+    return ToolResult(
+        success=False,
+        script_id=script.id,
+        execution_id=execution_id,
+        outcome=Outcome.FAILED,
+        error_details=error_details(error, script_id=script.id, cause=error.cause),
+        error_id=error_id(error),
+        attempts=0,
+        session_id=ids.session_id,
+        correlation_id=ids.correlation_id,
+    )
+
+
+def _tell(loop: asyncio.AbstractEventLoop, done: asyncio.Future[ToolResult], settle: Any, outcome: Any) -> None:
+    def tell() -> None:
+        if not done.done():
+            settle(outcome)
+
+    try:
+        loop.call_soon_threadsafe(tell)
+    except RuntimeError:
+        pass  # the loop is closed: nobody waits any more

@@ -1,0 +1,125 @@
+"""``agentlog pause``, ``resume``, ``cancel`` and ``context``: ask something of a task that another process runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from otel_agentlog.query import LAST, resolve
+from otel_agentlog.view.cli.frame import Setting, print_json
+from otel_agentlog.view.render.screen import Piece
+from otel_agentlog.view.render.text import safe
+
+if TYPE_CHECKING:
+    from otel_agentlog.store.control import Requested
+
+DEFAULT_WAIT_S = 10.0
+NOT_YET = 1
+"""Exit code where ``--wait`` saw no effect in time; the request stands all the same."""
+
+_WANTED = {"pause": "paused", "resume": "resumed", "cancel": "cancelled", "context": "added"}
+_ASKED = {
+    "pause": "Asked {task} to pause.",
+    "resume": "Asked {task} to go on.",
+    "cancel": "Asked {task} to stop.",
+    "context": "Told {task}.",
+}
+_EFFECTS = {
+    "paused": "It is paused.",
+    "resumed": "It goes on.",
+    "added": "The agent has it.",
+    "cancelled": "It was cancelled.",
+    "none": "There was nothing to do: it was so already.",
+}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command that the parser is named after."""
+    what = parser.prog.rpartition(" ")[2]
+    parser.add_argument("task", metavar="TASK", help=f"a task's id, the beginning of one, its folder, or {LAST!r}")
+    if what == "context":
+        parser.add_argument("text", metavar="TEXT", help="what the agent is to know; - reads it from standard input")
+    parser.add_argument("--reason", metavar="TEXT", help="why; shown wherever the request is shown")
+    parser.add_argument(
+        "--wait",
+        type=_seconds,
+        nargs="?",
+        const=DEFAULT_WAIT_S,
+        metavar="SECONDS",
+        help=f"wait until it has taken effect, {DEFAULT_WAIT_S:.0f} seconds unless told otherwise",
+    )
+    if what == "cancel":
+        parser.add_argument("--terminate-tools", action="store_true", help="end the tools that are running, too")
+
+
+def run(options: argparse.Namespace, setting: Setting) -> int:
+    """Make the request; 1 if it was to be waited for and nothing was seen of it in time."""
+    from otel_agentlog.tools import effect_of
+
+    asked = _ask(options, setting)
+    effect = None if options.wait is None else effect_of(asked, timeout_s=options.wait)
+    if options.json:
+        print_json(_as_json(asked, effect))
+    else:
+        screen = setting.screen()
+        screen.line(*_told(asked))
+        for words in _effect(asked, effect, options.wait):
+            screen.line(*words)
+    return 0 if options.wait is None or effect is not None else NOT_YET
+
+
+def _ask(options: argparse.Namespace, setting: Setting) -> Requested:
+    from otel_agentlog.tools import add_context, cancel, pause, resume
+
+    folder = resolve(setting.root, options.task).folder
+    given: dict[str, Any] = {"reason": options.reason, "source": "cli"}
+    if options.command == "context":
+        return add_context(folder, sys.stdin.read() if options.text == "-" else options.text, **given)
+    if options.command == "cancel":
+        return cancel(folder, terminate_tools=options.terminate_tools, **given)
+    return pause(folder, **given) if options.command == "pause" else resume(folder, **given)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, found {text!r}")
+    return seconds
+
+
+def _as_json(asked: Requested, effect: str | None) -> dict[str, Any]:
+    return {
+        "task_id": asked.task_id,
+        "folder": str(asked.folder),
+        "request": asked.request.request,
+        "request_id": asked.request.request_id,
+        "status": asked.status,
+        "at_work": asked.at_work,
+        "effect": effect,
+    }
+
+
+def _told(asked: Requested) -> Iterator[Piece]:
+    before, after = _ASKED[asked.request.request].split("{task}")
+    yield Piece(before)
+    yield Piece(safe(asked.task_id), "id")
+    yield Piece(after)
+    if asked.status == "pending":
+        yield Piece(" No process has taken it up yet: the one that does will meet this.", "warn")
+    elif asked.at_work is False:
+        yield Piece(" No process is at work on it: the one that resumes it will meet this.", "warn")
+
+
+def _effect(asked: Requested, effect: str | None, wait_s: float | None) -> Iterator[list[Piece]]:
+    if wait_s is None:
+        return
+    if effect is None:
+        yield [Piece(f"Nothing seen of it within {wait_s:g} s: the agent has not come to a checkpoint. It stands.", "warn")]
+    else:
+        style = "ok" if effect == _WANTED[asked.request.request] else "warn"
+        yield [Piece(_EFFECTS.get(effect, f"The task has ended: {effect}."), style)]

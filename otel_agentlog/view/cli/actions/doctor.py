@@ -1,0 +1,252 @@
+"""What `agentlog doctor` looks at: each check is a function that says what it found, and never raises because of it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from otel_agentlog._version import __version__
+from otel_agentlog.query import Filter, folders, is_left_open, search
+from otel_agentlog.settings.fields import SIGNALS, Settings
+from otel_agentlog.store.app_log import choose_directory
+from otel_agentlog.store.delivery.pending import unshipped
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.view.render import human
+
+OK, WARN, BAD = "ok", "warn", "bad"
+
+LITTLE_BYTES = 1024**3
+LITTLE_PERCENT = 5
+"""Below this much free space, or this share of the disk, a disk is nearly full."""
+
+SKEW_S = 5.0
+"""How far, in seconds, two clocks may be apart before traces look odd."""
+
+EXTRAS = {
+    "grpc": "opentelemetry-exporter-otlp-proto-grpc",
+    "prices": "genai-prices",
+    "run": "psutil",
+    "cli": "rich",
+    "server": "fastapi",
+    "monitor": "textual",
+    "notify": "apprise",
+    "yaml": "pyyaml",
+}
+_OTEL = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found."""
+
+    what: str
+    verdict: str
+    """``ok``, ``warn`` or ``bad``."""
+    words: str
+    hint: str = ""
+    """What to do about it."""
+
+    def as_json(self) -> dict[str, Any]:
+        """One flat object."""
+        return asdict(self)
+
+
+def examine(settings: Settings, *, send: bool = True, jaeger: str | None = None) -> Iterator[Finding]:
+    """Yield the findings, quick checks first; ``send`` sends a test trace, ``jaeger`` is where to look for it."""
+    checks: list[Callable[[Settings], Iterator[Finding]]] = [_versions, _extras, _root, _disk, _clock, _log_directory, _tasks]
+    for check in checks:
+        yield from _safely(check, settings)
+    yield from _safely(lambda each: _sending(each, send, jaeger), settings)
+
+
+def _safely(check: Callable[[Settings], Iterator[Finding]], settings: Settings) -> Iterator[Finding]:
+    try:
+        yield from check(settings)
+    except Exception as error:  # noqa: BLE001 - a check that fails is a finding, and the others still have to be made
+        yield Finding(getattr(check, "__name__", "check").strip("_<>"), BAD, f"{type(error).__name__}: {error}")
+
+
+def _versions(settings: Settings) -> Iterator[Finding]:
+    yield Finding("python", OK, f"{sys.version.split()[0]}, otel_agentlog {__version__}")
+    found = {name: _version(name) for name in _OTEL}
+    words = ", ".join(f"{name.removeprefix('opentelemetry-')} {version or 'missing'}" for name, version in found.items())
+    same = len(set(found.values())) == 1 and None not in found.values()
+    hint = "" if same else "install one version of all: pip install -U opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
+    yield Finding("opentelemetry", OK if same else WARN, words, hint)
+
+
+def _extras(settings: Settings) -> Iterator[Finding]:
+    there = [extra for extra, package in EXTRAS.items() if _version(package)]
+    missing = [extra for extra in EXTRAS if extra not in there]
+    words = (", ".join(there) or "none") + (f" (not installed: {', '.join(missing)})" if missing else "")
+    wanted = "grpc" if any(settings.protocol_of(signal) == "grpc" for signal in SIGNALS) else ""
+    if wanted in missing:
+        yield Finding("extras", BAD, words, "the settings ask for gRPC: pip install 'otel_agentlog[grpc]'")
+    else:
+        yield Finding("extras", OK, words)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _root(settings: Settings) -> Iterator[Finding]:
+    root = settings.directory
+    there = _nearest(root)
+    if not root.is_dir():
+        if root.exists() or not os.access(there, os.W_OK | os.X_OK):
+            yield Finding("folder", BAD, f"{root} cannot be made in {there}", "set TASK_LOGS_DIR to a folder that can be written")
+        else:
+            yield Finding("folder", OK, f"{root} will be made when the first task is recorded")
+        return
+    state = root.stat()
+    if state.st_uid != os.geteuid():
+        yield Finding(
+            "folder", WARN, f"{root} belongs to uid {state.st_uid}, not to {os.geteuid()}", "give each user a root of their own"
+        )
+    elif state.st_mode & 0o022:
+        yield Finding("folder", WARN, f"{root} can be written by others (mode {state.st_mode & 0o777:o})", f"chmod 700 {root}")
+    yield _writable(root)
+
+
+def _writable(root: Path) -> Finding:
+    try:
+        with tempfile.NamedTemporaryFile(dir=root, prefix=".doctor-") as one, open(one.name, "rb") as other:
+            fcntl.flock(one.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(other.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return Finding("folder", OK, f"{root} can be written and locked")
+            hint = "use a local disk; without locks nobody can tell whether a task still runs"
+            return Finding("folder", BAD, f"{root} is on a file system whose locks do nothing", hint)
+    except OSError as error:
+        hint = {errno.ENOSPC: "make room: agentlog prune", errno.EROFS: "the disk is read-only"}.get(error.errno or 0, "")
+        return Finding("folder", BAD, f"{root} cannot be written: {error.strerror}", hint or "see its owner and mode")
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    usage = shutil.disk_usage(_nearest(settings.directory))
+    percent = 100 * usage.free / max(1, usage.total)
+    words = f"{human.size(usage.free)} free of {human.size(usage.total)} ({percent:.0f} %)"
+    little = usage.free < LITTLE_BYTES or percent < LITTLE_PERCENT
+    yield Finding("disk", WARN if little else OK, words, "agentlog prune --dry-run says what could go" if little else "")
+
+
+def _clock(settings: Settings) -> Iterator[Finding]:
+    there = _nearest(settings.directory)
+    if not os.access(there, os.W_OK):
+        return
+    with tempfile.NamedTemporaryFile(dir=there, prefix=".doctor-") as file:
+        skew_s = abs(os.fstat(file.fileno()).st_mtime - time.time())
+    words = f"{time.strftime('%Y-%m-%d %H:%M:%S %z')}, within {max(skew_s, 0.1):.1f} s of the disk's"
+    yield Finding("clock", OK if skew_s <= SKEW_S else WARN, words, "" if skew_s <= SKEW_S else "synchronise the clocks (NTP)")
+
+
+def _log_directory(settings: Settings) -> Iterator[Finding]:
+    directory = choose_directory(settings.service_name, settings.log_directory, Path.home())
+    there = _nearest(directory)
+    writable = os.access(there, os.W_OK | os.X_OK)
+    hint = "" if writable else "set AGENTLOG_LOG_DIR to a folder that can be written"
+    yield Finding("log", OK if writable else BAD, f"{directory} {'can' if writable else 'cannot'} be written", hint)
+
+
+def _tasks(settings: Settings) -> Iterator[Finding]:
+    root = settings.directory
+    if not root.is_dir():
+        return
+    left_open = [each for each in folders(root, Filter(statuses=("interrupted",))) if is_left_open(TaskReader(each))]
+    tasks = search(root, limit=0).tasks
+    words = human.count(tasks, "task")
+    if left_open:
+        yield Finding("tasks", WARN, f"{words}, {len(left_open)} left open by processes that are gone", "agentlog recover")
+    else:
+        yield Finding("tasks", OK, f"{words}, none left open by a dead process")
+    # Every task is looked at for this.
+    waiting = sum(1 for _ in unshipped(root, since_s=0.0, idle_only=False)) if _sends(settings) else 0
+    if waiting:
+        yield Finding(
+            "delivery", WARN, f"{human.count(waiting, 'task')} may hold what the collector has not got", "agentlog ship"
+        )
+
+
+def _sends(settings: Settings) -> list[str]:
+    return [signal for signal in SIGNALS if settings.exporter(signal) == "otlp"]
+
+
+def _sending(settings: Settings, send: bool, jaeger: str | None) -> Iterator[Finding]:
+    if not _sends(settings):
+        yield Finding("collector", OK, "none set: everything stays in the folders", "set OTEL_EXPORTER_OTLP_ENDPOINT to send it")
+        return
+    if not send:
+        yield Finding("collector", OK, f"{_where(settings)}, not tried")
+        return
+    # Only here: the OpenTelemetry SDK takes longer to import than all the rest.
+    from otel_agentlog.export.probe import probe
+
+    trace_id = ""
+    for probed in probe(settings):
+        trace_id = probed.trace_id
+        if probed.taken:
+            what = f"trace {trace_id}" if probed.signal == "traces" else "log record"
+            yield Finding(probed.signal, OK, f"{_where(settings)} took the test {what} in {probed.took_ms:.0f} ms")
+        else:
+            yield Finding(probed.signal, BAD, f"{_where(settings)} did not take it: {probed.reason}", _hint(probed.reason))
+    if jaeger and trace_id:
+        yield _confirmed(jaeger, trace_id)
+
+
+def _hint(reason: str) -> str:
+    for sign, hint in (
+        ("connection", "is it running, and is the port right? 4318 is http, 4317 is gRPC"),
+        ("timeout", "something is there and does not answer: a firewall, or another service"),
+        ("http_404", "the endpoint is the base URL, without /v1/traces; 4318 is http, 4317 is gRPC"),
+        ("http_401", "set OTEL_EXPORTER_OTLP_HEADERS"),
+        ("http_403", "set OTEL_EXPORTER_OTLP_HEADERS"),
+        ("unauthenticated", "set OTEL_EXPORTER_OTLP_HEADERS"),
+        ("unavailable", "is it running, and does the port speak gRPC? 4317 is gRPC, 4318 is http"),
+    ):
+        if sign in reason.lower():
+            return hint
+    return ""
+
+
+def _where(settings: Settings) -> str:
+    parts = urlsplit(settings.endpoint or settings.traces_endpoint or settings.logs_endpoint or "http://localhost:4318")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _confirmed(jaeger: str, trace_id: str) -> Finding:
+    deadline = time.monotonic() + 15.0
+    url = f"{jaeger.rstrip('/')}/api/traces/{trace_id}"
+    problem = ""
+    while time.monotonic() < deadline:
+        try:
+            with urlopen(Request(url, headers={"Accept": "application/json"}), timeout=5) as answer:  # noqa: S310 - given by the user
+                if trace_id.lstrip("0").encode() in answer.read(1024 * 1024):
+                    return Finding("jaeger", OK, f"has the test trace {trace_id}")
+        except (OSError, ValueError) as error:
+            problem = f": {error}"
+        time.sleep(0.5)
+    return Finding("jaeger", BAD, f"has no test trace {trace_id} after 15 s{problem}", "does the collector export to it?")
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there."""
+    while not path.is_dir() and path != path.parent:
+        path = path.parent
+    return path

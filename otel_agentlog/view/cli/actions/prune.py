@@ -1,0 +1,175 @@
+"""``agentlog prune``: delete and compress what the limits say, or tell what would be."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+from otel_agentlog.settings.fields import load, read_config_file
+from otel_agentlog.settings.parsers import size
+from otel_agentlog.store.retention.policy import Limits
+from otel_agentlog.store.retention.prune import limits_of, prune
+from otel_agentlog.store.retention.report import Deleted, PruneReport
+from otel_agentlog.view.cli.frame import Setting, print_json
+from otel_agentlog.view.render import human
+from otel_agentlog.view.render.screen import Column, Piece, Screen, lay_out
+from otel_agentlog.view.render.text import safe
+
+WAIT_S = 10.0
+"""Longest time, in seconds, to wait for another process that is at it."""
+
+MAX_LISTED = 20
+
+_WORDS = {"age": "too old", "count": "too many", "quota": "over the quota"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
+    parser.add_argument("--dry-run", action="store_true", help="change nothing, tell what would be done")
+    parser.add_argument(
+        "--keep-days",
+        type=_days,
+        metavar="N",
+        help="delete tasks that ended more than N days ago (default: TASK_LOGS_RETENTION_DAYS)",
+    )
+    parser.add_argument(
+        "--keep-tasks",
+        type=_number,
+        metavar="N",
+        help="keep at most N tasks, delete the oldest finished ones (default: TASK_LOGS_MAX_TASKS)",
+    )
+    parser.add_argument(
+        "--max-bytes",
+        type=_size,
+        metavar="SIZE",
+        help="keep at most SIZE, such as 500MB or 2GiB, delivered or not (default: TASK_LOGS_MAX_BYTES)",
+    )
+    parser.add_argument(
+        "--compress", action="store_true", help="compress every finished task now, not only after TASK_LOGS_COMPRESS_AFTER_DAYS"
+    )
+
+
+def run(options: argparse.Namespace, setting: Setting) -> int:
+    """Do one run of upkeep below the root; 1 if another process is at it."""
+    limits = _limits(options)
+    report = prune(setting.root, limits, dry_run=options.dry_run, wait_s=WAIT_S)
+    if options.json:
+        print_json({"root": str(setting.root), **report.as_json()})
+    elif report.ran:
+        setting.screen().lines(_told(report, limits, setting, setting.screen()))
+    if not report.ran:
+        print("agentlog prune: another process is at it", file=sys.stderr)
+    return int(not report.ran)
+
+
+def _limits(options: argparse.Namespace) -> Limits:
+    """The limits in force: what the command line says, each in the place of its setting."""
+    found = limits_of(load({}, None if options.root else read_config_file()))
+    if options.keep_days is not None:
+        found = replace(found, retention_days=options.keep_days)
+    if options.keep_tasks is not None:
+        found = replace(found, max_tasks=options.keep_tasks)
+    if options.max_bytes is not None:
+        found = replace(found, max_bytes=options.max_bytes)
+    return replace(found, compress_after_days=0.0) if options.compress else found
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = math.nan
+    if not 0 <= days < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number of days, found {text!r}")
+    return days
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a number of tasks, found {text!r}")
+    return int(text)
+
+
+def _size(text: str) -> int:
+    try:
+        return size("--max-bytes", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).partition(": ")[2]) from None
+
+
+# -- for people -----------------------------------------------------------------------------------------------------------
+
+
+def _told(report: PruneReport, limits: Limits, setting: Setting, screen: Screen) -> Iterator[list[Piece]]:
+    root, would = safe(str(setting.root)), "Would delete" if report.dry_run else "Deleted"
+    if not limits.is_set:
+        yield [Piece("No limit is set: give one (agentlog prune --help), or set TASK_LOGS_RETENTION_DAYS and the like.", "warn")]
+    freed = sum(each.size_bytes for each in report.deleted)
+    amount = f", {human.size(freed)}" if report.deleted else ""
+    yield [
+        Piece(f"{would} {len(report.deleted):,} of {human.count(report.tasks, 'task')}{amount}", "title"),
+        Piece(f" below {root}."),
+    ]
+    yield from _deleted(report, screen)
+    if report.compressed:
+        before, after = (sum(getattr(each, key) for each in report.compressed) for key in ("before_bytes", "after_bytes"))
+        word = "Would compress" if report.dry_run else "Compressed"
+        sizes = f"{human.size(before)} {screen.glyphs.arrow} {human.size(after)}"
+        yield [Piece(f"{word} {human.count(len(report.compressed), 'task')}", "title"), Piece(f": {sizes}.")]
+    if report.finished:
+        word = "Would finish" if report.dry_run else "Finished"
+        yield [Piece(f"{word} deleting {human.count(len(report.finished), 'task')} that an earlier run had begun with.")]
+    yield from _warnings(report)
+    yield from _left(report, screen)
+
+
+def _deleted(report: PruneReport, screen: Screen) -> Iterator[list[Piece]]:
+    columns = [Column(""), Column("TASK", least=20), Column("ENDED"), Column("SIZE", right=True), Column("WHY"), Column("")]
+    for each in report.deleted[:MAX_LISTED]:
+        for column, cell in zip(columns, _cells(each), strict=True):
+            column.cells.append(cell)
+    if report.deleted:
+        yield from lay_out(columns, screen.columns, screen.glyphs.ellipsis)
+    if len(report.deleted) > MAX_LISTED:
+        yield [Piece(f"  {screen.glyphs.ellipsis} and {len(report.deleted) - MAX_LISTED:,} more (--json lists all)", "dim")]
+
+
+def _cells(deleted: Deleted) -> list[Piece]:
+    return [
+        Piece(" "),
+        Piece(safe(deleted.task_id), "id"),
+        Piece(human.moment(deleted.ended_ns), "dim"),
+        Piece(human.size(deleted.size_bytes)),
+        Piece(_WORDS[deleted.reason.value]),
+        Piece(f"{human.count(deleted.undelivered, 'item')} undelivered" if deleted.undelivered else "", "bad"),
+    ]
+
+
+def _warnings(report: PruneReport) -> Iterator[list[Piece]]:
+    word = "would be" if report.dry_run else "were"
+    if report.dropped:
+        yield [Piece(f"{human.count(report.dropped, 'item')} {word} deleted before the collector had them.", "bad")]
+    if report.waiting:
+        yield [
+            Piece(f"{human.count(report.waiting, 'task')} past the limits and kept until the collector has all of it.", "warn")
+        ]
+    over = [human.count(report.tasks_over, "task")] if report.tasks_over else []
+    over += [human.size(report.bytes_over)] if report.bytes_over else []
+    if over:
+        yield [Piece(f"Still {' and '.join(over)} over the limits, which nothing that may go would change.", "warn")]
+    if over and report.busy:
+        verb = "is" if report.busy == 1 else "are"
+        yield [Piece(f"{human.count(report.busy, 'task')} {verb} unfinished, in use, or changed a moment ago.", "warn")]
+
+
+def _left(report: PruneReport, screen: Screen) -> Iterator[list[Piece]]:
+    if not report.left.count:
+        return
+    yield [Piece(f"Left alone, {human.count(report.left.count, 'finding')}:", "warn")]
+    for each in report.left.listed[:MAX_LISTED]:
+        yield [Piece(f"  {safe(each.name)}: {safe(each.reason)}")]
+    if report.left.count > MAX_LISTED:
+        yield [Piece(f"  {screen.glyphs.ellipsis} and {report.left.count - MAX_LISTED:,} more", "dim")]

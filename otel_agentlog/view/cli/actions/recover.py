@@ -1,0 +1,100 @@
+"""``agentlog recover``: close what processes left open that died."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from otel_agentlog.query import resolve
+from otel_agentlog.store.recovery.recover import Recovered, Repair, recover
+from otel_agentlog.view.cli.frame import Setting, print_json
+from otel_agentlog.view.render import human, words
+from otel_agentlog.view.render.screen import Column, Piece, Screen, lay_out
+from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.lines import Line
+
+MAX_LISTED = 50
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
+    parser.add_argument("tasks", metavar="TASK", nargs="*", help="only these tasks (default: every task that changed lately)")
+    parser.add_argument("--all", action="store_true", help="look into every folder again, also where all was closed before")
+    parser.add_argument("--dry-run", action="store_true", help="change nothing, tell what would be done")
+
+
+def run(options: argparse.Namespace, setting: Setting) -> int:
+    """Repair below the root; 1 if a folder could not be repaired."""
+    wanted = [resolve(setting.root, name).folder.name for name in options.tasks] or None
+    found = recover(setting.root, wanted, attributes=_attributes, everything=options.all, dry_run=options.dry_run)
+    if options.json:
+        print_json({"root": str(setting.root), "dry_run": options.dry_run, **_as_json(found)})
+    else:
+        setting.screen().lines(_told(found, setting, setting.screen(), dry_run=options.dry_run))
+    return int(any(repair.what == "failed" for repair in found.repairs))
+
+
+def _attributes(line: Line) -> Mapping[str, Any]:
+    return _conventions().end_attributes(line)  # type: ignore[no-any-return]  # imported late
+
+
+@cache
+def _conventions() -> Any:
+    # Only where something is repaired: the OpenTelemetry SDK takes longer to import than all the rest.
+    from otel_agentlog.export.semconv.conventions import Conventions
+
+    return Conventions()
+
+
+def _as_json(found: Recovered) -> dict[str, Any]:
+    return {
+        "looked_at": found.looked_at,
+        "tasks": [
+            {
+                "task_id": repair.task_id,
+                "folder": str(repair.folder),
+                "what": repair.what,
+                "spans": repair.spans,
+                "status": repair.status,
+                "problem": repair.problem,
+            }
+            for repair in found.repairs
+        ],
+    }
+
+
+# -- for people -----------------------------------------------------------------------------------------------------------
+
+
+def _told(found: Recovered, setting: Setting, screen: Screen, *, dry_run: bool) -> Iterator[list[Piece]]:
+    repaired = found.repaired
+    verb = "Would close" if dry_run else "Closed"
+    spans = human.count(sum(repair.spans for repair in repaired), "span")
+    looked = human.count(found.looked_at, "task")
+    yield [
+        Piece(f"{verb} {human.count(len(repaired), 'task')}", "title"),
+        Piece(f" with {spans}" if repaired else ""),
+        Piece(f"; looked at {looked} below {safe(str(setting.root))}."),
+    ]
+    if found.repairs:
+        yield from lay_out(_columns(found.repairs[:MAX_LISTED]), screen.columns, screen.glyphs.ellipsis)
+    if len(found.repairs) > MAX_LISTED:
+        yield [Piece(f"  {screen.glyphs.ellipsis} and {len(found.repairs) - MAX_LISTED:,} more (--json lists all)", "dim")]
+
+
+def _columns(repairs: list[Repair]) -> list[Column]:
+    columns = [Column(""), Column("TASK", least=20), Column("SPANS", right=True), Column("NOW"), Column("")]
+    for repair in repairs:
+        status = words.state_word(repair.status) if repair.status else ""
+        cells = (Piece(" "), Piece(safe(repair.task_id), "id"), Piece(f"{repair.spans:,}"), Piece(safe(status)), _remark(repair))
+        for column, cell in zip(columns, cells, strict=True):
+            column.cells.append(cell)
+    return columns
+
+
+def _remark(repair: Repair) -> Piece:
+    if repair.what == "held":
+        return Piece("left alone: somebody still runs it", "dim")
+    return Piece(safe(repair.problem or ""), "bad")

@@ -1,0 +1,128 @@
+"""``agentlog serve``: the REST interface and the web page, for people on this host."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.view.cli.frame import Setting, print_json
+from otel_agentlog.view.render.screen import Piece
+from otel_agentlog.view.render.text import safe
+
+if TYPE_CHECKING:
+    from otel_agentlog.view.server.serving import Serving
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8321
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
+    parser.add_argument("--host", default=DEFAULT_HOST, metavar="ADDRESS", help=f"where to listen (default {DEFAULT_HOST})")
+    parser.add_argument(
+        "--port", type=_port, default=DEFAULT_PORT, metavar="N", help=f"on which port (default {DEFAULT_PORT}, 0: any free one)"
+    )
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="keeps the token; made, readable by you alone, if it is not there (default: .server-token below the root)",
+    )
+    parser.add_argument(
+        "--require-token", action="store_true", help="ask for the token to read too; always so where other hosts can connect"
+    )
+    parser.add_argument(
+        "--allow-control", action="store_true", help="let holders of the token pause, resume and cancel tasks and add context"
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name under which browsers may ask, besides localhost; may be given several times",
+    )
+
+
+def run(options: argparse.Namespace, setting: Setting) -> int:
+    """Serve until Ctrl-C or SIGTERM."""
+    try:
+        from otel_agentlog.view.server.serving import Serving
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("otel_agentlog"):
+            raise
+        raise ConfigurationError(
+            "serve", f"no package {error.name}", "the extra 'server': pip install 'otel_agentlog[server]'"
+        ) from None
+    serving = Serving(
+        setting.root,
+        listener=_listen(options.host, options.port),
+        token_file=options.token_file,
+        reads_need_token=options.require_token or not is_loopback(options.host),
+        allow_control=options.allow_control,
+        allow_hosts=[*options.allow_host, *_name_of(options.host)],
+        trace_url=setting.trace_url,
+    )
+    _tell(serving, options, setting)
+    serving.run()
+    return 0
+
+
+def _tell(serving: Serving, options: argparse.Namespace, setting: Setting) -> None:
+    if options.json:
+        print_json({"url": serving.url, "root": str(setting.root), "token_file": str(serving.token_file)})
+        return
+    screen = setting.screen()
+    screen.line(Piece("Serving ", "dim"), Piece(safe(str(setting.root)), "title"), Piece(" at"))
+    screen.line(Piece("  "), Piece(serving.page_url if sys.stdout.isatty() else serving.url, "id"))
+    screen.line(
+        Piece(f"The token is in {safe(str(serving.token_file))}; behind # in the URL it lets the page do what needs it.", "dim")
+    )
+    if not options.allow_control:
+        screen.line(Piece("Tasks can be looked at, not controlled (--allow-control).", "dim"))
+    screen.line(Piece("Ctrl-C ends it.", "dim"))
+    screen.flush()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this host can connect to an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, made here so that a port in use is told at once, and port 0 is known."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except OSError as error:
+        raise ConfigurationError("host", f"{host} port {port}", f"an address to listen on ({error.strerror})") from None
+    return listener
+
+
+def _name_of(host: str) -> list[str]:
+    """The name under which an address is asked for; none for ``0.0.0.0`` and ``::``, which are no names."""
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return [host]
+    if address.is_unspecified:
+        return []
+    return [f"[{address}]" if address.version == 6 else str(address)]
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, found {text!r}")
+    return int(text)

@@ -1,0 +1,195 @@
+"""The command ``agentlog``: finds the command that was meant, and turns whatever goes wrong into one line and an exit code.
+
+Only the module of the command that runs is imported, so that a command that reads starts fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple, NoReturn
+
+from otel_agentlog._version import __version__
+from otel_agentlog.errors import AgentlogError, ConfigurationError
+from otel_agentlog.view.cli.frame import Setting, common_arguments
+from otel_agentlog.view.render.text import safe
+
+FAILED = 1
+USAGE_ERROR = 2
+INTERRUPTED = 130
+"""128 + SIGINT, as shells count."""
+BROKEN_PIPE = 141
+"""128 + SIGPIPE, as shells count."""
+
+
+class Command(NamedTuple):
+    """One command, by the module that knows it."""
+
+    module: str
+    """Module of `otel_agentlog.view.cli` with ``arguments(parser)`` and ``run(options, setting)``."""
+    summary: str
+
+
+COMMANDS = {
+    "ls": Command("queries.ls", "list tasks, newest first"),
+    "search": Command("queries.search", "find words in tasks, and the lines that say them"),
+    "stats": Command("queries.stats", "count tasks: how they ended, how long they took, what they spent"),
+    "cost": Command("queries.cost", "sum up what AI calls cost, by model or otherwise"),
+    "recost": Command("queries.recost", "tell what AI calls would cost by today's prices"),
+    "top": Command("queries.top", "name the agents, tools and models that do, spend or fail most"),
+    "metrics": Command(
+        "otel_agentlog.view.cli.queries.metrics", "report a period, or how it stands now; also as Prometheus text"
+    ),
+    "show": Command("queries.show", "show one task: what happened, for how long, at what cost"),
+    "tail": Command("queries.tail", "print a task's lines as people read them, or follow them live"),
+    "errors": Command("queries.errors", "find errors, by id or by kind, and how they were handled"),
+    "alerts": Command(
+        "otel_agentlog.view.cli.queries.alerts", "tell what is too much: errors, durations, cost …; also as it happens"
+    ),
+    "diff": Command("queries.diff", "tell what differs between two tasks"),
+    "export": Command(
+        "otel_agentlog.view.cli.queries.export", "hand tasks on: OTLP JSON lines, CSV, JSON lines or one HTML page"
+    ),
+    "validate": Command("queries.validate", "check task folders against the format"),
+    "ship": Command("actions.ship", "send to the collector what it has not got"),
+    "pause": Command("actions.control", "pause a running task at its next checkpoint"),
+    "resume": Command("actions.control", "let a paused task go on"),
+    "cancel": Command("actions.control", "end a running task at its next checkpoint"),
+    "context": Command("actions.control", "tell the agent of a running task more"),
+    "recover": Command("actions.recover", "close what processes left open that died"),
+    "prune": Command("actions.prune", "delete old tasks and compress finished ones, as the limits say"),
+    "serve": Command("actions.serve", "show it all on a web page and over REST"),
+    "monitor": Command(
+        "otel_agentlog.view.cli.actions.monitor", "watch tasks as they happen, and tell a running agent what to do"
+    ),
+    "doctor": Command(
+        "otel_agentlog.view.cli.actions.doctor_command", "see whether everything is in place, and send a test trace"
+    ),
+    "completion": Command("actions.completion", "print what a shell needs to complete commands and tasks"),
+}
+DEMO = "demo"
+DEMO_SUMMARY = "run a small real agent over a folder and show what is recorded"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Names what was expected, found, and possibly meant; always the same exit code."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE_ERROR, f"{self.prog}: {safe(message)}; see {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code.
+
+    0: done. 1: failed, or errors were found. 2: the command line or a setting cannot be used. 130: interrupted.
+    141: whoever read the output went away.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes at exit and would complain again: let it flush into nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        # Broad, because people get one line also for a defect of ours; --debug shows the rest.
+        if "--debug" in given:
+            raise
+        return _explained(error, _command_in(given))
+    return code
+
+
+def _explained(error: Exception, name: str | None) -> int:
+    expected = isinstance(error, (AgentlogError, OSError))
+    text = str(error) if expected else f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+    print(f"{' '.join(filter(None, ('agentlog', name)))}: {safe(text)}", file=sys.stderr)
+    return USAGE_ERROR if isinstance(error, ConfigurationError) else FAILED
+
+
+def _run(given: list[str]) -> int:
+    if given[:1] == [DEMO]:
+        return _demo(given[1:])
+    parser = make_parser(given)
+    options = _understood(parser, given)
+    if options.command is None:
+        parser.print_help()
+        return USAGE_ERROR
+    if options.command == DEMO:
+        parser.error("the demo's options stand behind the word demo")
+    command: Callable[..., int] = _module(COMMANDS[options.command]).run
+    return command(options, Setting(options.root, not options.no_color))
+
+
+def _command_in(given: Sequence[str]) -> str | None:
+    """The word that stands where a command should."""
+    return next((word for before, word in pairwise(["", *given]) if word[:1] != "-" and before != "--root"), None)
+
+
+def _understood(parser: argparse.ArgumentParser, given: Sequence[str]) -> argparse.Namespace:
+    """The options; a command or option that does not exist is answered with the one it resembles."""
+    name = _command_in(given)
+    if name is not None and name not in (*COMMANDS, DEMO):
+        parser.error(f"there is no command {name!r}{_near(name, (*COMMANDS, DEMO))}; commands: {', '.join((*COMMANDS, DEMO))}")
+    options, unknown = parser.parse_known_args(given)
+    if unknown:
+        known = [flag for action in _actions(parser, name) for flag in action.option_strings]
+        parser.error(f"{name or 'it'} does not take {unknown[0]!r}{_near(unknown[0].partition('=')[0], known)}")
+    return options
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean {found[0]!r}?" if found else ""
+
+
+def _actions(parser: argparse.ArgumentParser, name: str | None) -> Iterator[argparse.Action]:
+    """The options and arguments of a command, and those of all."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action.choices[name]._actions if name is not None else ()
+        else:
+            yield action
+
+
+def _demo(given: list[str]) -> int:
+    code: int = importlib.import_module("otel_agentlog.demo.__main__").main(given)
+    return code
+
+
+def make_parser(given: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """Return the parser; with `given` only commands named there know their options, without it all of them do."""
+    parser = _Parser(prog="agentlog", description="Look at what agents did, from the folders they left.", allow_abbrev=False)
+    common_arguments(parser)
+    parser.add_argument("--version", action="version", version=f"agentlog {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=_Parser)
+    for name, command in COMMANDS.items():
+        one = commands.add_parser(name, help=command.summary, description=_sentence(command.summary), allow_abbrev=False)
+        if given is None or name in given:
+            _complete(one, command)
+    commands.add_parser(DEMO, help=DEMO_SUMMARY, add_help=False)
+    return parser
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[0].upper()}{summary[1:]}."
+
+
+def _module(command: Command) -> Any:
+    return importlib.import_module(f"otel_agentlog.view.cli.{command.module}")
+
+
+def _complete(parser: argparse.ArgumentParser, command: Command) -> None:
+    _module(command).arguments(parser)
+    common_arguments(parser, below=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

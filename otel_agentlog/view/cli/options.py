@@ -1,0 +1,133 @@
+"""The options that choose tasks, the same for every command that lists or counts them, and progress while folders are read."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from otel_agentlog.query import Filter
+from otel_agentlog.view.cli.frame import statuses
+from otel_agentlog.view.render.human import moment_s
+from otel_agentlog.view.render.screen import Progress
+
+_NAMES = (
+    ("--agent", "AGENT", "agent"),
+    ("--model", "MODEL", "model"),
+    ("--provider", "PROVIDER", "provider"),
+    ("--tool", "TOOL", "tool"),
+    ("--tag", "TAG", "tag"),
+    ("--user", "USER", "user"),
+    ("--specialist", "NAME", "specialist"),
+    ("--source", "SOURCE", "source"),
+    ("--session", "ID", "session_id"),
+    ("--correlation", "ID", "correlation_id"),
+    ("--parent", "TASK", "parent_task_id"),
+    ("--error-category", "CATEGORY", "error_category"),
+)
+_HELP = {
+    "agent": "only tasks of this agent",
+    "model": "only tasks of this model, or that called it",
+    "provider": "only tasks that came from there (github), or called its models (anthropic)",
+    "tool": "only tasks that ran this tool",
+    "tag": "only tasks with this tag",
+    "user": "only tasks of this user: the tag user:… or the attribute user.id",
+    "specialist": "only tasks of this specialist: the tag specialist:…, the attribute specialist, or the agent's type",
+    "source": "only tasks that came this way (webhook)",
+    "session_id": "only tasks of this session",
+    "correlation_id": "only tasks with this correlation id",
+    "parent_task_id": "only sub-tasks of this task",
+    "error_category": "only tasks with an error of this category",
+}
+_NS = 1_000_000_000
+
+
+def filter_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose tasks."""
+    group = parser.add_argument_group("which tasks")
+    group.add_argument(
+        "--since", type=moment, metavar="WHEN", help="created since then: 2h, 30m, yesterday, today, 2026-11-20T09:30"
+    )
+    group.add_argument("--until", type=moment, metavar="WHEN", help="created before then")
+    group.add_argument("--status", type=statuses, default=frozenset(), metavar="S", help="in these states, separated by commas")
+    group.add_argument("--failed", action="store_true", help="that did not do their job: failed, timed out or interrupted")
+    for flag, metavar, field in _NAMES:
+        group.add_argument(flag, dest=field, metavar=metavar, help=_HELP[field])
+    group.add_argument("--min-cost", type=amount, metavar="USD", help="that cost at least so many dollars")
+    group.add_argument("--max-cost", type=amount, metavar="USD", help="that cost at most so many dollars")
+    group.add_argument("--min-duration", type=amount, metavar="S", help="that took at least so many seconds")
+    group.add_argument("--max-duration", type=amount, metavar="S", help="that took at most so many seconds")
+    group.add_argument("--min-tokens", type=whole, metavar="N", help="that used at least so many tokens, input and output")
+
+
+def filter_of(options: argparse.Namespace, text: str | None = None) -> Filter:
+    """The tasks that the options choose."""
+    return Filter(
+        text=text,
+        statuses=options.status,
+        failed=options.failed,
+        since_ns=None if options.since is None else round(options.since * _NS),
+        until_ns=None if options.until is None else round(options.until * _NS),
+        min_cost_usd=options.min_cost,
+        max_cost_usd=options.max_cost,
+        min_duration_s=options.min_duration,
+        max_duration_s=options.max_duration,
+        min_tokens=options.min_tokens,
+        **{field: getattr(options, field) for _, _, field in _NAMES},
+    )
+
+
+def moment(text: str) -> float:
+    """An option's moment, in Unix seconds."""
+    try:
+        return moment_s(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def whole(text: str) -> int:
+    """An option's number from 0."""
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise argparse.ArgumentTypeError(f"expected a number, found {text!r}")
+    return int(text)
+
+
+def amount(text: str) -> float:
+    """An option's amount from 0."""
+    try:
+        found = float(text.removeprefix("$").removesuffix("s"))
+    except ValueError:
+        found = math.nan
+    if not 0 <= found < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number from 0, found {text!r}")
+    return found
+
+
+def interval_s(text: str) -> float:
+    """An option's time between two looks, in seconds."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0.1 <= found <= 3600:
+        raise argparse.ArgumentTypeError(f"expected seconds between 0.1 and 3600, found {text!r}")
+    return found
+
+
+class Reading:
+    """Tells how many folders were read, if there are so many that it takes a while."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def __call__(self, done: int, of: int) -> None:
+        """Show it."""
+        self._progress.show(f"reading task folders: {done:,} of {of:,} ({done * 100 // max(1, of)} %)")
+
+
+@contextmanager
+def reading() -> Iterator[Reading]:
+    """Show progress while a question is answered for the first time."""
+    with Progress() as progress:
+        yield Reading(progress)

@@ -1,0 +1,195 @@
+"""``agentlog alerts``: what is, or was, too much; with ``--watch`` as it happens, for processes that do not watch themselves."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.query import Alert, Feed, Observation, Rule, Watch, rules_from
+from otel_agentlog.settings.fields import load, read_config_file
+from otel_agentlog.view.cli.frame import Setting, print_json
+from otel_agentlog.view.cli.options import interval_s, moment
+from otel_agentlog.view.notify import Notifier
+from otel_agentlog.view.render import human
+from otel_agentlog.view.render.human import moment_s
+from otel_agentlog.view.render.screen import Piece, Screen
+from otel_agentlog.view.render.text import safe
+
+DEFAULT_SINCE = "1h"
+_NS = 1_000_000_000
+_STYLES = {"critical": "bad", "warning": "warn", "info": "ok"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
+    parser.add_argument("--watch", action="store_true", help="go on until Ctrl-C, and tell as it happens")
+    parser.add_argument(
+        "--since", type=moment, metavar="WHEN", help=f"look back this far: 2h, yesterday, an ISO date (default {DEFAULT_SINCE})"
+    )
+    parser.add_argument(
+        "--interval", type=interval_s, default=2.0, metavar="S", help="of --watch: seconds between looks (default 2)"
+    )
+    parser.add_argument(
+        "--rule",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another threshold, e.g. error_rate_percent=15, task_cost_usd=2:stop, errors_per_minute=off",
+    )
+    parser.add_argument("--rules", action="store_true", help="list the rules with their thresholds, and end")
+    parser.add_argument("--notify", action="append", default=[], metavar="URL", help="of --watch: also tell there (Apprise URL)")
+    parser.add_argument("--allow-internal", action="store_true", help="let --notify reach addresses of this network")
+
+
+def run(options: argparse.Namespace, setting: Setting) -> int:
+    """Tell what is too much; without ``--watch`` 1 if something still is."""
+    rules = _rules(options)
+    if options.rules:
+        _list_rules(rules, setting, as_json=options.json)
+        return 0
+    if options.notify and not options.watch:
+        raise ConfigurationError("--notify", f"{len(options.notify)} addresses", "--watch with it, as it tells what comes")
+    if options.watch:
+        return _watch(options, setting, rules)
+    return _look_back(options, setting, rules)
+
+
+def _rules(options: argparse.Namespace) -> dict[str, Rule]:
+    given: dict[str, Any] = dict(load({}, read_config_file()).alerts)
+    for text in options.rule:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigurationError("--rule", text, "NAME=VALUE, e.g. error_rate_percent=15")
+        given[name.strip()] = _value(name, value.strip())
+    return rules_from(given)
+
+
+def _value(name: str, text: str) -> Any:
+    if text.lower() in ("off", "false", "no"):
+        return False
+    number, _, action = text.partition(":")
+    try:
+        threshold = float(number)
+    except ValueError:
+        raise ConfigurationError(f"--rule {name}", text, "a number, a number with :stop, or off") from None
+    return {"threshold": threshold, "action": action} if action else threshold
+
+
+def _list_rules(rules: Mapping[str, Rule], setting: Setting, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"rules": [{**vars(rule), "threshold": rule.threshold if rule.enabled else None} for rule in rules.values()]})
+        return
+    screen = setting.screen()
+    for rule in rules.values():
+        words = [f"above {rule.threshold:g}"] if rule.enabled else ["off"]
+        if rule.enabled:
+            words += [f"in {rule.window_s:g} s"] if rule.window_s else []
+            words += [f"at least {rule.at_least} executions"] if rule.at_least > 1 else []
+            words += ["stops the task"] if rule.action == "stop" else []
+        screen.line(
+            Piece(f"{rule.name:<30}", "id"), Piece(f"{rule.severity:<10}", _STYLES.get(rule.severity, "")), ", ".join(words)
+        )
+
+
+# -- the past ---------------------------------------------------------------------------------------------------------------
+
+
+def _look_back(options: argparse.Namespace, setting: Setting, rules: Mapping[str, Rule]) -> int:
+    since_ns = int((options.since if options.since is not None else moment_s(DEFAULT_SINCE)) * _NS)
+    watch = Watch(rules)
+    told = list(_replayed(watch, Feed(setting.root, since_ns).poll()))
+    if options.json:
+        print_json({"active": [a.as_json() for a in watch.active.values()], "alerts": [alert.as_json() for alert in told]})
+        return int(bool(watch.active))
+    screen = setting.screen()
+    for alert in told:
+        _tell(screen, alert)
+    active = human.count(len(watch.active), "alert")
+    since = f"{datetime.fromtimestamp(since_ns / _NS).astimezone():%Y-%m-%d %H:%M}"
+    screen.line(f"{active if watch.active else 'No alert'} now; {human.count(len(told), 'notice')} since {since}.")
+    return int(bool(watch.active))
+
+
+def _replayed(watch: Watch, seen: list[Observation]) -> Iterator[Alert]:
+    """What would have been told, had somebody watched: a look after each second in which something happened, and one now."""
+    for number, each in enumerate(seen):
+        watch.observe(each)
+        if number + 1 == len(seen) or seen[number + 1].time_ns // _NS != each.time_ns // _NS:
+            yield from watch.evaluate(each.time_ns)
+    yield from watch.evaluate(time.time_ns())
+
+
+# -- as it happens ------------------------------------------------------------------------------------------------------------
+
+
+def _watch(options: argparse.Namespace, setting: Setting, rules: Mapping[str, Rule]) -> int:
+    screen = setting.screen()
+    notifier = _notifier(options, screen)
+    since_s = options.since if options.since is not None else time.time()
+    watch, feed = Watch(rules), Feed(setting.root, int(since_s * _NS))
+    if not options.json:
+        enabled = human.count(sum(rule.enabled for rule in rules.values()), "rule")
+        screen.line(f"Watching {safe(str(setting.root))} by {enabled}; Ctrl-C ends it.")
+    pause = threading.Event()
+    try:
+        while True:
+            for seen in feed.poll():
+                watch.observe(seen)
+            for alert in watch.evaluate(time.time_ns()):
+                _act(alert, feed, screen, notifier, as_json=options.json)
+            screen.flush()
+            pause.wait(options.interval)
+    finally:
+        if notifier is not None:
+            notifier.close()
+
+
+def _notifier(options: argparse.Namespace, screen: Screen) -> Notifier | None:
+    if not options.notify:
+        return None
+    return Notifier(
+        options.notify,
+        allow_internal=options.allow_internal,
+        failed=lambda problem: screen.line(Piece(f"not told: {safe(problem)}", "warn")) if not options.json else None,
+    )
+
+
+def _act(alert: Alert, feed: Feed, screen: Screen, notifier: Notifier | None, *, as_json: bool) -> None:
+    if as_json:
+        print_json(alert.as_json())
+    else:
+        _tell(screen, alert)
+    if notifier is not None:
+        notifier(alert)
+    if alert.action == "stop" and alert.task_id is not None:
+        _stop(alert, feed, screen, quiet=as_json)
+
+
+def _stop(alert: Alert, feed: Feed, screen: Screen, *, quiet: bool) -> None:
+    from otel_agentlog.tools import cancel
+
+    folder = feed.folder_of(str(alert.task_id))
+    said = "asked it to cancel"
+    try:
+        if folder is not None:
+            cancel(folder, reason=f"{alert.type}: {alert.message}", source="alert")
+    except Exception as error:  # noqa: BLE001 - the watch goes on, whatever became of one task
+        said = f"could not ask it to cancel: {error}"
+    if not quiet:
+        screen.line(Piece(f"  {safe(said)}", "dim"))
+
+
+def _tell(screen: Screen, alert: Alert) -> None:
+    about = " ".join(safe(word) for word in (alert.task_id, alert.specialist) if word)
+    screen.line(
+        Piece(f"{alert.timestamp[:19].replace('T', ' ')}Z  ", "dim"),
+        Piece(f"{'over' if alert.resolved else alert.severity:<9}", _STYLES.get(alert.severity, "")),
+        Piece(f"{alert.type}  ", "id"),
+        Piece(safe(alert.message.removeprefix("over: "))),
+        Piece(f"  {about}" if about else "", "dim"),
+    )

@@ -1,0 +1,186 @@
+"""``agentlog export``: hand tasks on, as OTLP JSON lines, CSV, JSON lines or one HTML page.
+
+A file is written beside its name and renamed when it is whole, so that nobody reads half an export.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.query import folders, resolve, row_of
+from otel_agentlog.settings.fields import load, read_config_file
+from otel_agentlog.store.delivery.unsent import Unsent
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.store.spans.rebuild import LogRecordLine, records
+from otel_agentlog.view.cli.frame import Setting, json_line
+from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading, whole
+from otel_agentlog.view.render import human
+from otel_agentlog.view.render.html_page import html_page
+from otel_agentlog.view.render.screen import Progress
+from otel_agentlog.view.render.text import safe
+
+FORMATS = ("otlp", "csv", "json", "html")
+_SUFFIXES = {".csv": "csv", ".json": "json", ".html": "html", ".htm": "html"}
+_SIGNALS = ("traces", "logs")
+
+CSV_COLUMNS = (
+    *("task_id", "parent_task_id", "name", "status", "created_at", "started_at", "completed_at", "duration_seconds"),
+    *("source", "provider", "assigned_agent", "agent_type", "model", "input_tokens", "output_tokens", "cache_read_input_tokens"),
+    *("cache_write_input_tokens", "reasoning_output_tokens", "cost_usd", "ai_calls", "tool_runs", "steps", "retries", "errors"),
+    *("memory_peak_mb", "cpu_seconds", "error_type", "error_message", "error_id", "error_category", "correlation_id"),
+    *("session_id", "instance_id", "trace_id", "tags", "folder"),
+)
+"""The columns of ``--format csv``, in order."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
+    parser.add_argument("tasks", metavar="TASK", nargs="*", help="these tasks (default: those that the options choose)")
+    parser.add_argument("--format", choices=FORMATS, help="default: what the output's name ends in, else otlp")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to (default: standard output)")
+    parser.add_argument(
+        "--signals",
+        type=_signals,
+        default=("traces",),
+        metavar="traces,logs",
+        help="of otlp: what to write (default: traces, which is all that Jaeger's upload takes)",
+    )
+    parser.add_argument("--limit", type=whole, default=0, metavar="N", help="at most N tasks, the newest (default 0: all)")
+    filter_arguments(parser)
+
+
+def run(options: argparse.Namespace, setting: Setting) -> int:
+    """Write the tasks chosen; 1 if something could not be written."""
+    form = options.format or _SUFFIXES.get(Path(options.output or "").suffix.lower(), "otlp")
+    tasks = _chosen(options, setting)
+    if form == "html" and len(tasks) != 1:
+        raise ConfigurationError("--format html", f"{len(tasks)} tasks", "one task, e.g. last")
+    with _destination(options.output) as out, Progress() as progress:
+        said = _WRITERS[form](_Job(tasks, out, progress, options))
+    where = f" to {safe(options.output)}" if options.output else ""
+    print(f"exported {said}{where}", file=sys.stderr)
+    return 0
+
+
+def _signals(text: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    if not found or not set(found) <= set(_SIGNALS):
+        raise argparse.ArgumentTypeError(f"expected traces, logs or traces,logs; found {text!r}")
+    return found
+
+
+@contextmanager
+def _destination(name: str | None) -> Iterator[IO[bytes]]:
+    if name is None or name == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    path = Path(name)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # What a task holds is its owner's affair, wherever it is copied to.
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            yield file
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _chosen(options: argparse.Namespace, setting: Setting) -> list[TaskReader]:
+    if options.tasks:
+        return [resolve(setting.root, name) for name in options.tasks]
+    with reading() as progress:
+        found = folders(setting.root, filter_of(options), limit=options.limit or None, progress=progress)
+    return [TaskReader(folder) for folder in found]
+
+
+class _Job(NamedTuple):
+    """What is to be written, and where to."""
+
+    tasks: Sequence[TaskReader]
+    out: IO[bytes]
+    progress: Progress
+    options: argparse.Namespace
+
+    def shown(self) -> Iterator[TaskReader]:
+        """The tasks, one after the other, with progress."""
+        for number, task in enumerate(self.tasks):
+            self.progress.show(f"{number:,} of {human.count(len(self.tasks), 'task')}")
+            yield task
+
+
+def _otlp(job: _Job) -> str:
+    # Only here: the OpenTelemetry SDK takes longer to import than all the rest.
+    from otel_agentlog.export.otlp_json import Exported, otlp_json_lines
+
+    counts = Exported()
+    for line in otlp_json_lines(_items(job.shown(), job.options.signals), counts):
+        job.out.write(line)
+    said = f"{human.count(counts.spans, 'span')} and {human.count(counts.log_records, 'log record')}"
+    left_out = f"; {human.count(counts.left_out, 'item')} left out that OTLP has no form for" if counts.left_out else ""
+    return f"{said} of {human.count(len(job.tasks), 'task')}{left_out}"
+
+
+def _items(tasks: Iterable[TaskReader], signals: Sequence[str]) -> Iterator[Unsent]:
+    """The items that can be sent: spans that ended, and log records."""
+    for task in tasks:
+        for record in records(task):
+            if isinstance(record, LogRecordLine):
+                if "logs" in signals:
+                    yield Unsent(record.kind, None, record)
+            elif record.end_ns is not None and "traces" in signals:
+                yield Unsent("span", None, record)
+
+
+def _csv(job: _Job) -> str:
+    text = io.TextIOWrapper(job.out, encoding="utf-8", newline="", write_through=True)
+    writer = csv.writer(text)
+    writer.writerow(CSV_COLUMNS)
+    for task in job.shown():
+        row = _flat(row_of(task).as_json())
+        writer.writerow([_cell(row.get(column)) for column in CSV_COLUMNS])
+    text.detach()
+    return human.count(len(job.tasks), "task")
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    error = row.get("error") or {}
+    named = {f"error_{key}": error.get(key) for key in ("type", "message", "category")} | {"error_id": error.get("error_id")}
+    return {**row, **named, "tags": " ".join(str(tag) for tag in row.get("tags") or ())}
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = str(value)
+    # A spreadsheet would run what begins like a formula.
+    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _json(job: _Job) -> str:
+    for task in job.shown():
+        final = task.final_result() or {}
+        asked = (task.input() or {}).get("input")
+        job.out.write(json_line({**row_of(task).as_json(), "input": asked, "result": final.get("result")}))
+    return human.count(len(job.tasks), "task")
+
+
+def _html(job: _Job) -> str:
+    url = load({}, read_config_file()).trace_url
+    for piece in html_page(job.tasks[0], url):
+        job.out.write(piece)
+    return "1 task"
+
+
+_WRITERS: dict[str, Callable[[_Job], str]] = {"otlp": _otlp, "csv": _csv, "json": _json, "html": _html}

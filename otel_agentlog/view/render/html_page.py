@@ -1,0 +1,129 @@
+"""One task as one HTML file that opens without server and network: the page of `agentlog serve`, with its answers in it.
+
+Hides how the page's modules, which find each other by relative addresses, work from a file: each is a ``data:`` URL under a bare
+name in an import map, and ``offline.js`` takes the place of ``api.js``. Data is inert JSON; nothing of it is ever markup or code,
+and the policy in the page lets nothing run but what was put there.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from otel_agentlog._version import __version__
+from otel_agentlog.query import report
+from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, WEBHOOK_FLOW
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.view.cli.frame import json_line
+from otel_agentlog.view.render.show_json import page_of_task
+from otel_agentlog.vocabulary.lines import FORMAT_VERSION
+
+WEB = Path(__file__).with_name("web")
+
+MAX_LINES = 100_000
+"""Most lines of a file that go into the page; it says how many are missing."""
+
+MAX_ARTIFACT_BYTES = 8 * 1024 * 1024
+"""Most bytes of all artifacts together; those that are too many are left out."""
+
+_FILES = {"webhook-flow": WEBHOOK_FLOW, "agent-output": AGENT_OUTPUT, "control": CONTROL}
+_IMPORT = re.compile(r'(from\s+|import\s+)"\./([\w-]+)\.js"')
+_ARTIFACT = re.compile(rb'"\$artifact":\{[^{}]*?"sha256":"([0-9a-f]{64})"')
+_OFFLINE = ".offline .places, .offline .find { display: none; } .offline .tools { margin-left: auto; }"
+_MAIN = 'import "agentlog/main";'
+
+
+def html_page(task: TaskReader, trace_url: str | None = None) -> Iterator[bytes]:
+    """Yield the page in pieces. ``trace_url`` is a template with ``{trace_id}``."""
+    before, _, after = _template().partition("@DATA@")
+    yield before.encode()
+    yield _inert(json_line(_data(task, trace_url)))
+    yield after.encode()
+
+
+def _data(task: TaskReader, trace_url: str | None) -> dict[str, Any]:
+    found = page_of_task(report(task), trace_url)
+    lines = {word: _first(task, name, found["problems"]) for word, name in _FILES.items()}
+    return {
+        "about": {"version": __version__, "format_version": FORMAT_VERSION, "root": "", "control": False, "trace_url": trace_url},
+        "key": task.folder.name,
+        "task": found,
+        "lines": lines,
+        "documents": {"metadata": task.metadata(), "input": task.input(), "final-result": task.final_result()},
+        "artifacts": _artifacts(task, json_line([lines, found["input"], found["result"]])),
+    }
+
+
+def _first(task: TaskReader, name: str, problems: list[str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for line in task.lines(name):
+        if len(found) == MAX_LINES:
+            problems.append(f"{name}: only the first {MAX_LINES:,} lines are in this export")
+            break
+        found.append(line)
+    return found
+
+
+def _artifacts(task: TaskReader, said: bytes) -> dict[str, str]:
+    found: dict[str, str] = {}
+    room = MAX_ARTIFACT_BYTES
+    for sha256 in dict.fromkeys(match.decode() for match in _ARTIFACT.findall(said)):
+        raw = bytearray()
+        for chunk in task.artifact(sha256):
+            raw += chunk
+            if len(raw) > room:
+                break
+        else:
+            room -= len(raw)
+            found[sha256] = base64.b64encode(raw).decode()
+    return found
+
+
+def _inert(data: bytes) -> bytes:
+    """JSON that ends no ``<script>`` and begins no comment, whatever its texts hold."""
+    return data.replace(b"<", b"\\u003c").replace(b">", b"\\u003e").replace(b"&", b"\\u0026")
+
+
+def _template() -> str:
+    page = (WEB / "index.html").read_text()
+    style = "\n".join((WEB / name).read_text() for name in re.findall(r'<link rel="stylesheet" href="web/([\w.-]+)">', page))
+    mark = base64.b64encode((WEB / "mark.svg").read_bytes()).decode()
+    page = re.sub(r'<link rel="stylesheet"[^>]*>\n?', "", page)
+    page = page.replace('href="web/mark.svg"', f'href="data:image/svg+xml;base64,{mark}"')
+    imports = ",".join(f'"agentlog/{name}":"{_module(name)}"' for name in _names())
+    style, imports = f"{style}\n{_OFFLINE}", f'{{"imports":{{{imports}}}}}'
+    head = "\n".join(
+        [
+            f'<meta http-equiv="Content-Security-Policy" content="{_policy(style, imports)}">',
+            f"<style>{style}</style>",
+            f'<script type="importmap">{imports}</script>',
+            '<script type="application/json" id="agentlog-data">@DATA@</script>',
+            f'<script type="module">{_MAIN}</script>',
+        ]
+    )
+    # A function, because what is put in has backslashes of its own.
+    return re.sub(r'<script type="module" src="web/main\.js"></script>', lambda _: head, page)
+
+
+def _policy(style: str, imports: str) -> str:
+    scripts = f"{_hash(imports)} {_hash(_MAIN)} data:"
+    others = "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; script-src {scripts}; style-src {_hash(style)}; {others}"
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _names() -> list[str]:
+    return sorted(path.stem for path in WEB.glob("*.js") if path.stem != "offline")
+
+
+def _module(name: str) -> str:
+    source = (WEB / ("offline.js" if name == "api" else f"{name}.js")).read_text()
+    bare = _IMPORT.sub(r'\1"agentlog/\2"', source)
+    return f"data:text/javascript;base64,{base64.b64encode(bare.encode()).decode()}"

@@ -1,0 +1,255 @@
+"""Hides who may ask: names of this host, pages of this origin, holders of the token; and what browsers may do with answers.
+
+A page of another site can make a browser send requests here (CSRF), and can make its own name point here (DNS rebinding). The
+first shows in ``Origin`` and ``Sec-Fetch-Site``, the second in ``Host``; none of the three can be set by a page's script.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import os
+import re
+import secrets
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.view.server.limits import Limits
+from otel_agentlog.view.server.problems import Problem
+
+# -- Hides where the bearer token is kept: a file that only its owner can read, made when it is missing.
+
+FILE_NAME = ".server-token"
+"""Its name below the root, where names with a dot in front are no tasks."""
+
+_TOKEN = re.compile(rb"[A-Za-z0-9_-]{32,128}")
+_MAX_BYTES = 256
+
+
+def read_or_make_token(path: Path) -> str:
+    """Return the token in the file at `path`; makes file, folder and token if there is no file.
+
+    Raises:
+        ConfigurationError: the file is somebody else's, others can read it, it is no regular file, or it holds no token.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        return _make(path)
+    except FileExistsError:
+        return _read(path)
+    except OSError as error:
+        raise ConfigurationError("token-file", str(path), f"a file that can be written ({error.strerror})") from None
+
+
+def _make(path: Path) -> str:
+    """Write a new token; it stands under its name only once it is whole."""
+    token = secrets.token_urlsafe(32)
+    temp = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
+    if os.path.lexists(path):
+        raise FileExistsError
+    fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, token.encode() + b"\n")
+        # Unlike a rename this leaves a token alone that another process has made in the meantime.
+        os.link(temp, path)
+    finally:
+        os.close(fd)
+        os.unlink(temp)
+    return token
+
+
+def _read(path: Path) -> str:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigurationError("token-file", str(path), f"a file that can be read ({error.strerror})") from None
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+            raise ConfigurationError(
+                "token-file",
+                f"{path} with mode {stat.filemode(found.st_mode)}",
+                "a file of your own that only you can read (0600)",
+            )
+        token = os.read(fd, _MAX_BYTES).strip()
+    finally:
+        os.close(fd)
+    if _TOKEN.fullmatch(token) is None:
+        raise ConfigurationError("token-file", str(path), "a file with a token of 32 or more letters, digits, - and _")
+    return token.decode()
+
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+SECURITY_HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+"""On every answer. ``connect-src 'self'`` includes WebSockets of the same origin."""
+
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>\d{1,5}))?", re.ASCII)
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True)
+class Door:
+    """Who is let in."""
+
+    token: str | None = None
+    reads_need_token: bool = False
+    """Whether the token is needed to read too; it always is to change anything, and for clients of other hosts."""
+    hosts: frozenset[str] = LOOPBACK_HOSTS
+    """Names, in lower case, under which this server may be asked for."""
+    limits: Limits = field(default_factory=Limits)
+
+    def check(self, scope: Scope, *, data: bool = True) -> None:
+        """Let a request pass, by its head alone. The page and its files, which are no `data`, come without the token.
+
+        Raises:
+            Problem: it must not be answered.
+        """
+        headers = _headers(scope)
+        host = self._checked_host(headers)
+        self._check_origin(headers, host, data)
+        self._check_sizes(scope, headers)
+        if data and self._needs_token(scope):
+            self._check_token(headers)
+
+    def _checked_host(self, headers: Mapping[str, list[str]]) -> str:
+        given = [each.lower() for each in headers.get("host", [])]
+        match = _HOST.fullmatch(given[0]) if len(given) == 1 else None
+        if match is None or match["name"] not in self.hosts:
+            known = ", ".join(sorted(self.hosts))
+            raise Problem(403, f"Host: expected one of {known}, found {_shown(given)} (agentlog serve --allow-host adds a name)")
+        return given[0]
+
+    def _check_origin(self, headers: Mapping[str, list[str]], host: str, data: bool) -> None:
+        for origin in headers.get("origin", []):
+            if origin.lower() not in (f"http://{host}", f"https://{host}"):
+                raise Problem(403, f"Origin: expected a page of {host}, found {_shown([origin])}")
+        for site in headers.get("sec-fetch-site", []):
+            # A link on another site may lead to the page; the page's data are for the page alone.
+            if data and site.lower() not in ("same-origin", "none"):
+                raise Problem(403, f"Sec-Fetch-Site: expected same-origin, found {_shown([site])}")
+
+    def _check_sizes(self, scope: Scope, headers: Mapping[str, list[str]]) -> None:
+        limits = self.limits
+        for what, found, most in (
+            ("path", len(scope.get("raw_path") or scope["path"].encode()), limits.path_bytes),
+            ("query", len(scope.get("query_string", b"")), limits.query_bytes),
+        ):
+            if found > most:
+                raise Problem(414, f"{what}: expected at most {most} bytes, found {found}")
+        for length in headers.get("content-length", []):
+            if not length.isascii() or not length.isdigit() or int(length[:20]) > limits.body_bytes:
+                raise Problem(413, f"body: expected at most {limits.body_bytes} bytes, found {_shown([length])}")
+
+    def _needs_token(self, scope: Scope) -> bool:
+        changes = scope["type"] == "http" and scope["method"] not in _SAFE_METHODS
+        return changes or self.reads_need_token or not _is_local(scope)
+
+    def _check_token(self, headers: Mapping[str, list[str]]) -> None:
+        given = headers.get("authorization", [""])[0]
+        scheme, _, token = given.partition(" ")
+        good = self.token is not None and hmac.compare_digest(token.strip().encode(), self.token.encode())
+        if scheme.lower() != "bearer" or not good:
+            found = "another token" if scheme.lower() == "bearer" else "no token"
+            raise Problem(
+                401,
+                f"Authorization: expected 'Bearer <token>' as in the token file of agentlog serve, found {found}",
+                {"www-authenticate": 'Bearer realm="agentlog"'},
+            )
+
+
+class Doorkeeper:
+    """ASGI middleware: asks the `Door`, adds the security headers, and ends bodies that grow too long."""
+
+    def __init__(self, app: ASGIApp, door: Door) -> None:
+        self._app, self._door = app, door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._door.check(scope, data=not _is_page(scope))
+        except Problem as problem:
+            await _refuse(problem, scope, receive, _with_headers(send))
+            return
+        if scope["type"] == "http":
+            receive = _limited(receive, self._door.limits.body_bytes)
+        await self._app(scope, receive, _with_headers(send))
+
+
+async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        # Before it is accepted, closing a WebSocket answers its request with 403.
+        await send({"type": "websocket.close", "code": 1008, "reason": problem.detail[:100]})
+        return
+    await problem.response()(scope, receive, send)
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] in ("http.response.start", "websocket.accept"):
+            present = {name for name, _ in message.get("headers", [])}
+            added = [(n.encode(), v.encode()) for n, v in SECURITY_HEADERS.items() if n.encode() not in present]
+            message = {**message, "headers": [*message.get("headers", []), *added]}
+        await send(message)
+
+    return sending
+
+
+def _limited(receive: Receive, most: int) -> Receive:
+    seen = 0
+
+    async def receiving() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > most:
+            raise Problem(413, f"body: expected at most {most} bytes, found more")
+        return message
+
+    return receiving
+
+
+def _headers(scope: Scope) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return found
+
+
+def _is_page(scope: Scope) -> bool:
+    path, below = str(scope["path"]), str(scope.get("root_path") or "")
+    path = path[len(below) :] if below and path.startswith(below) else path
+    return scope["type"] == "http" and (path == "/" or path.startswith("/web/"))
+
+
+def _is_local(scope: Scope) -> bool:
+    """Whether the client is on this host; one without an address came by a Unix socket."""
+    client: Any = scope.get("client")
+    if not client:
+        return True
+    try:
+        return ipaddress.ip_address(client[0].partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _shown(given: list[str]) -> str:
+    return repr(", ".join(given))[:120].encode("ascii", "backslashreplace").decode() if given else "none"

@@ -1,0 +1,131 @@
+"""Hides how the parameters of a URL become a question."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from otel_agentlog.query import Filter
+from otel_agentlog.view.render.human import moment_s
+from otel_agentlog.vocabulary.states import State
+
+_Text = Annotated[str | None, Field(max_length=300)]
+_MOMENT = "`2h`, `3d`, `today`, `yesterday`, `2026-11-20` or `2026-11-20T09:30Z`."
+_STATES = frozenset(state.value for state in State)
+_LATEST_S = 253_370_764_800
+"""The year 9999."""
+
+
+def _states(text: str | None) -> str | None:
+    unknown = [word for word in _words(text) if word not in _STATES]
+    if unknown:
+        raise ValueError(f"expected states ({', '.join(sorted(_STATES))}), found {unknown[0][:40]!r}")
+    return text
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
+
+
+def _moment(text: str | None) -> str | None:
+    if text:
+        _as_ns(text)
+    return text or None
+
+
+def _as_ns(text: str) -> int:
+    try:
+        seconds = moment_s(text)
+    except OverflowError:
+        seconds = math.inf
+    if not 0 <= seconds <= _LATEST_S:
+        raise ValueError(f"expected a moment between 1970 and 9999, found {text[:40]!r}")
+    return int(seconds * 1e9)
+
+
+_Moment = Annotated[str | None, Field(max_length=40), AfterValidator(_moment)]
+
+
+class AskedTasks(BaseModel):
+    """Which tasks are meant; what is not given asks for nothing, everything else must hold together."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    q: Annotated[str | None, Field(max_length=500, description="Words that stand in the task, or begin one that does.")] = None
+    status: Annotated[str | None, Field(max_length=200, description="States, separated by commas."), AfterValidator(_states)] = (
+        None
+    )
+    failed: Annotated[bool, Field(description="Adds the states failed, timed_out and interrupted.")] = False
+    since: Annotated[_Moment, Field(description=f"Created then or later: {_MOMENT}")] = None
+    until: Annotated[_Moment, Field(description=f"Created before: {_MOMENT}")] = None
+    agent: _Text = None
+    agent_type: _Text = None
+    provider: _Text = None
+    model: _Text = None
+    source: _Text = None
+    tag: _Text = None
+    tool: _Text = None
+    user: _Text = None
+    specialist: _Text = None
+    error_category: _Text = None
+    parent_task_id: _Text = None
+    session_id: _Text = None
+    correlation_id: _Text = None
+    min_cost_usd: Annotated[float | None, Field(ge=0, le=1e9)] = None
+    max_cost_usd: Annotated[float | None, Field(ge=0, le=1e9)] = None
+    min_duration_s: Annotated[float | None, Field(ge=0, le=1e9)] = None
+    max_duration_s: Annotated[float | None, Field(ge=0, le=1e9)] = None
+    min_tokens: Annotated[int | None, Field(ge=0, le=10**15)] = None
+
+    def as_filter(self) -> Filter:
+        """The question itself."""
+        same: dict[str, Any] = {name: getattr(self, name) or None for name in _SAME}
+        bounds = {name: getattr(self, name) for name in _BOUNDS}
+        return Filter(
+            text=self.q or None,
+            statuses=frozenset(_words(self.status)),
+            failed=self.failed,
+            since_ns=_as_ns(self.since) if self.since else None,
+            until_ns=_as_ns(self.until) if self.until else None,
+            **same,
+            **bounds,
+        )
+
+
+_SAME = (
+    *("agent", "agent_type", "provider", "model", "source", "tag", "tool", "user", "specialist"),
+    *("error_category", "parent_task_id", "session_id", "correlation_id"),
+)
+_BOUNDS = ("min_cost_usd", "max_cost_usd", "min_duration_s", "max_duration_s", "min_tokens")
+
+
+class AskedPage(AskedTasks):
+    """Which of them, and in which order."""
+
+    order: Annotated[str, Field(pattern="^(newest|oldest|slowest|costliest)$")] = "newest"
+    limit: Annotated[int, Field(ge=1, le=500, description="Most rows of the answer.")] = 50
+    offset: Annotated[int, Field(ge=0, le=10_000_000, description="How many of the first ones to leave out.")] = 0
+
+
+class AskedGroups(AskedTasks):
+    """Which of them, and grouped by what."""
+
+    group_by: Annotated[
+        str | None, Field(pattern="^(user|specialist|agent|model|provider|day|status|tool)$", description="One group without it.")
+    ] = None
+
+
+class AskedTimeline(AskedTasks):
+    """Which of them, in spans of which length."""
+
+    bucket_s: Annotated[int, Field(ge=1, le=31_536_000, description="Length of a span in seconds.")] = 3600
+
+
+Tasks = Annotated[AskedTasks, Query()]
+Page = Annotated[AskedPage, Query()]
+Groups = Annotated[AskedGroups, Query()]
+Timeline = Annotated[AskedTimeline, Query()]
+Window = Annotated[int, Query(ge=60, le=31_536_000, description="How far back the figures go, in seconds.")]

@@ -1,0 +1,181 @@
+"""Hides how all tasks together are asked for over HTTP: lists, figures, and how it goes right now."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, WebSocket
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from otel_agentlog._version import __version__
+from otel_agentlog.query import find_errors, overview, search, statistics, timeline
+from otel_agentlog.view.server import params as asked
+from otel_agentlog.view.server.problems import Problem, documented
+from otel_agentlog.view.server.routes.alerts import Alerting
+from otel_agentlog.view.server.routes.streams import Slots, speak, sse_response
+from otel_agentlog.view.server.snapshot import DEFAULT_WINDOW_S, Lookout, overview_as_json, row_as_json
+from otel_agentlog.view.server.source import Source, json_response
+from otel_agentlog.vocabulary.lines import FORMAT_VERSION
+
+
+class TaskList(BaseModel):
+    """Tasks that were asked for; each row is that of `agentlog ls --json` and the `key` of its folder."""
+
+    matching: int = Field(description="How many there are in all.")
+    tasks: int = Field(description="How many tasks there are, whether they match or not.")
+    offset: int
+    rows: list[dict[str, Any]]
+
+
+class StatisticsBody(BaseModel):
+    """Figures of the tasks that were asked for."""
+
+    counted: str = Field(description="What the groups count: tasks, ai_calls or tool_runs.")
+    groups: list[dict[str, Any]]
+
+
+class TimelineBody(BaseModel):
+    """What happened over time."""
+
+    spans: list[dict[str, Any]]
+
+
+class ErrorsBody(BaseModel):
+    """What went wrong."""
+
+    by_category: dict[str, int] = Field(description="Errors since `since`, in all tasks.")
+    matching: int = Field(description="How many of the tasks that were asked for did not do their job.")
+    rows: list[dict[str, Any]] = Field(description="The newest of them.")
+
+
+class AlertsBody(BaseModel):
+    """Alerts by the rules that always hold (docs/alerts.md)."""
+
+    active: list[dict[str, Any]]
+    recent: list[dict[str, Any]] = Field(
+        description="Notices since the server began to look, newest first; `resolved`: it is over."
+    )
+
+
+class ErrorBody(BaseModel):
+    """One error, in each file that speaks of it."""
+
+    error_id: str
+    found: list[dict[str, Any]]
+
+
+class OverviewBody(BaseModel):
+    """How it goes."""
+
+    model_config = ConfigDict(extra="allow")
+
+    window_s: int
+    running: int
+
+
+class About(BaseModel):
+    """What this server is and lets one do."""
+
+    version: str
+    format_version: int
+    root: str
+    control: bool = Field(description="Whether tasks may be controlled, with the token.")
+    trace_url: str | None = Field(description="URL of a trace elsewhere, with `{trace_id}` in it.")
+
+
+def overview_router(source: Source, slots: Slots) -> APIRouter:
+    """All tasks together."""
+    router = APIRouter(tags=["all tasks"])
+    _add_lists(router, source)
+    _add_figures(router, source)
+    _add_live(router, source, slots)
+    return router
+
+
+def _add_lists(router: APIRouter, source: Source) -> None:
+    @router.get("/api/tasks", summary="Tasks, searched, filtered and in pages", operation_id="list_tasks", **_known(TaskList))
+    def tasks(question: asked.Page) -> Response:
+        limit = min(question.limit, source.limits.page_rows)
+        found = search(source.root, question.as_filter(), order=question.order, limit=limit, offset=question.offset)
+        rows = [row_as_json(row) for row in found.rows]
+        return json_response({"matching": found.matching, "tasks": found.tasks, "offset": question.offset, "rows": rows})
+
+    @router.get("/api/errors", summary="What went wrong, by category and task", operation_id="list_errors", **_known(ErrorsBody))
+    def errors(question: asked.Page) -> Response:
+        return json_response(_errors(source, question))
+
+    @router.get(
+        "/api/errors/{error_id}",
+        summary="One error: where it was seen, and how it was handled",
+        operation_id="get_error",
+        **_known(ErrorBody, 404),
+    )
+    def error(error_id: Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$")]) -> Response:
+        found = find_errors(source.root, (), error_id=error_id)
+        if not found:
+            raise Problem(404, f"expected the id of an error in the folders, found none that is {error_id!r}")
+        return json_response({"error_id": error_id, "found": [each.as_json(trail=True) for each in found]})
+
+    @router.get("/api/about", summary="What this server is", operation_id="about", **_known(About))
+    def about() -> Response:
+        known = {"version": __version__, "format_version": FORMAT_VERSION, "root": str(source.root)}
+        return json_response({**known, "control": source.allow_control, "trace_url": source.trace_url})
+
+
+def _add_figures(router: APIRouter, source: Source) -> None:
+    @router.get("/api/statistics", summary="Figures, in groups", operation_id="get_statistics", **_known(StatisticsBody))
+    def figures(question: asked.Groups) -> Response:
+        found = statistics(source.root, question.as_filter(), group_by=question.group_by)
+        return json_response({"counted": found.counted, "groups": [group.as_json() for group in found.groups]})
+
+    @router.get("/api/timeline", summary="What happened over time", operation_id="get_timeline", **_known(TimelineBody, 409))
+    def spans(question: asked.Timeline) -> Response:
+        found = timeline(source.root, question.as_filter(), bucket_s=question.bucket_s)
+        return json_response({"spans": [asdict(span) for span in found]})
+
+
+def _add_live(router: APIRouter, source: Source, slots: Slots) -> None:
+    alerting = Alerting(source.root)
+    lookout = Lookout(source, alerting)
+
+    @router.get("/api/alerts", summary="What is too much now, and was lately", operation_id="list_alerts", **_known(AlertsBody))
+    def alerts() -> Response:
+        return json_response(alerting.look())
+
+    @router.get("/api/overview", summary="How it goes", operation_id="get_overview", **_known(OverviewBody))
+    def now(window_s: asked.Window = DEFAULT_WINDOW_S) -> Response:
+        return json_response(overview_as_json(source, alerting, window_s))
+
+    @router.get(
+        "/api/live",
+        summary="How it goes, live, as Server-Sent Events",
+        description="Events `overview`, each the object of /api/overview, now and whenever it has changed.",
+        operation_id="stream_overview",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"text/event-stream": {}}, "description": "Goes on"}, **documented(503)},
+    )
+    async def live() -> StreamingResponse:
+        return sse_response(lookout.changes(), slots)
+
+    @router.websocket("/api/live/ws")
+    async def socket(socket: WebSocket) -> None:
+        await speak(socket, lookout.changes(), slots, source.limits)
+
+
+def _errors(source: Source, question: asked.AskedPage) -> dict[str, Any]:
+    wanted, now_ns = question.as_filter(), time.time_ns()
+    failed = replace(wanted, failed=True)
+    limit = min(question.limit, source.limits.page_rows)
+    found = search(source.root, failed, order=question.order, limit=limit, offset=question.offset)
+    whole = overview(source.root, now_ns=now_ns, window_s=(now_ns - (wanted.since_ns or 0)) / 1e9, top=0, rows=0)
+    rows = [row_as_json(row) for row in found.rows]
+    return {"by_category": whole.errors_by_category, "matching": found.matching, "rows": rows}
+
+
+def _known(model: type[BaseModel], *refusals: int) -> dict[str, Any]:
+    """What OpenAPI says about an endpoint that answers for itself."""
+    responses = {200: {"model": model, "description": "Found"}, **documented(*refusals)}
+    return {"response_class": Response, "responses": responses}

@@ -1,0 +1,71 @@
+"""States, outcomes and components: the fixed words of the format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+
+class _Word(str, Enum):
+    """A string that is one of a fixed set; prints and serialises as the plain string."""
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class State(_Word):
+    """Where a task, step, AI call or tool run stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    TIMED_OUT = "timed_out"
+
+
+class Outcome(_Word):
+    """How something ended; every outcome is also a state."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    TIMED_OUT = "timed_out"
+
+
+_ENDS = frozenset(State(outcome.value) for outcome in Outcome)
+
+LEGAL_MOVES: Mapping[State, frozenset[State]] = {
+    State.PENDING: frozenset({State.RUNNING}) | _ENDS,
+    State.RUNNING: frozenset({State.PAUSED}) | _ENDS,
+    State.PAUSED: frozenset({State.RUNNING}) | _ENDS,
+    **{end: frozenset() for end in _ENDS},
+}
+"""From each state, the states it may move to."""
+
+
+class Component(_Word):
+    """Who speaks. The set is open: any other string is accepted where a component is expected."""
+
+    RUNNER = "runner"
+    EXECUTION_ENGINE = "execution_engine"
+    AI_SERVICE = "ai_service"
+    FILE_OPERATIONS = "file_operations"
+    TERMINAL_INTERACTION = "terminal_interaction"
+    STATE_MANAGEMENT = "state_management"
+    USER_INTERACTION = "user_interaction"
+    ORCHESTRATOR = "orchestrator"
+    INSTANCE = "instance"
+    TASK = "task"
+    WORKTREE = "worktree"
+    WEB = "web"
+    CLI = "cli"
+    TMUX = "tmux"
+    INTEGRATION = "integration"
+    DATABASE = "database"
+    PROCESS = "process"
+    AGENT = "agent"
+    TOOL = "tool"

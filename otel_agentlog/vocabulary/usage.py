@@ -1,0 +1,66 @@
+"""What an AI call used, cost and answered, whoever the provider is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one AI call by the GenAI convention's sum rules; ``None`` where the provider said nothing.
+
+    ``input_tokens`` contains the cached ones, ``output_tokens`` contains the reasoning ones.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_write_input_tokens: int | None = None
+    reasoning_output_tokens: int | None = None
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(*(_sum(getattr(self, f), getattr(other, f)) for f in USAGE_FIELDS))
+
+    def known(self) -> dict[str, int]:
+        """The counts that are known, by field name."""
+        return {f: v for f in USAGE_FIELDS if (v := getattr(self, f)) is not None}
+
+
+USAGE_FIELDS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_write_input_tokens",
+    "reasoning_output_tokens",
+)
+"""The fields of `Usage`, in the order they stand in files."""
+
+
+def _sum(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else a + b
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an AI call cost, in US dollars, and where the price comes from."""
+
+    amount_usd: float
+    source: str
+    """``provider`` if the response named it, ``user`` if given in code, else the price table's package name."""
+    version: str | None = None
+    """Version of the price table."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """What one response of a model says, whoever the provider is."""
+
+    usage: Usage = Usage()
+    finish_reasons: tuple[str, ...] = ()
+    response_id: str | None = None
+    model: str | None = None
+    output: tuple[dict[str, Any], ...] = ()
+    """Message parts in the shapes of the GenAI convention: ``{"type":"text","content":…}``, ``reasoning``, ``tool_call`` …"""
+    cost_usd: float | None = None
+    """Only if the provider itself reported a cost."""

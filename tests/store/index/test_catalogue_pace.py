@@ -1,0 +1,102 @@
+"""A large task that goes on is not read again for each of its lines."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.store.index import refresh as pace
+from otel_agentlog.store.index.index import Catalogue
+from otel_agentlog.store.index.row import Card
+
+
+class Reader:
+    """Describes tasks that go on, and counts how often each was read."""
+
+    def __init__(self) -> None:
+        self.read: dict[str, int] = {}
+
+    def __call__(self, task: TaskReader) -> Card:
+        """The card of a task; settled once it has a result."""
+        name = task.folder.name
+        self.read[name] = self.read.get(name, 0) + 1
+        ended = (task.folder / "04-final-result.json").exists()
+        return Card(folder=name, task_id=name, name="n", status="completed" if ended else "running", settled=ended)
+
+
+def grow(folder: Path) -> None:
+    """One line more."""
+    with open(folder / "03-agent-output.jsonl", "a") as file:
+        file.write("{}\n")
+
+
+@pytest.fixture
+def growing(tmp_path: Path) -> Path:
+    """A task that goes on."""
+    folder = tmp_path / "tasks" / "task-1"
+    folder.mkdir(parents=True)
+    (folder / "metadata.json").write_text("{}")
+    grow(folder)
+    return folder
+
+
+def test_a_small_task_is_read_whenever_it_changes(growing: Path) -> None:
+    """What is known of it is never old."""
+    reader = Reader()
+    catalogue = Catalogue(growing.parent, reader, lambda card, task: card)
+    for expected in (1, 2, 3):
+        catalogue.refresh()
+        assert reader.read["task-1"] == expected
+        grow(growing)
+
+
+def test_a_large_task_waits_but_its_end_is_seen_at_once(growing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines alone do not make it read again; anything else does."""
+    monkeypatch.setattr(pace, "LARGE_BYTES", 0)
+    monkeypatch.setattr(pace, "PAUSE", 10**12)
+    reader = Reader()
+    catalogue = Catalogue(growing.parent, reader, lambda card, task: card)
+    for _ in range(5):
+        catalogue.refresh()
+        grow(growing)
+    assert (reader.read["task-1"], [card.status for card in catalogue.live]) == (1, ["running"])
+
+    (growing / "metadata.json").write_text('{"status":"paused"}')
+    catalogue.refresh()
+    assert reader.read["task-1"] == 2
+
+    (growing / "04-final-result.json").write_text("{}")
+    catalogue.refresh()
+    assert catalogue.live == []
+
+
+def test_a_large_task_is_read_again_after_a_pause(growing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In proportion to how long reading takes; here not at all."""
+    monkeypatch.setattr(pace, "LARGE_BYTES", 0)
+    monkeypatch.setattr(pace, "PAUSE", 0)
+    reader = Reader()
+    catalogue = Catalogue(growing.parent, reader, lambda card, task: card)
+    for expected in (1, 2, 3):
+        catalogue.refresh()
+        assert reader.read["task-1"] == expected
+        grow(growing)
+
+
+def test_a_folder_of_the_same_name_is_another_task(growing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deleted and made anew, it is read anew."""
+    monkeypatch.setattr(pace, "LARGE_BYTES", 0)
+    monkeypatch.setattr(pace, "PAUSE", 10**12)
+    reader = Reader()
+    catalogue = Catalogue(growing.parent, reader, lambda card, task: card)
+    catalogue.refresh()
+    shutil.rmtree(growing)
+    catalogue.refresh()
+    growing.mkdir()
+    (growing / "metadata.json").write_text('{"status":"running"}')
+    grow(growing)
+    catalogue.refresh()
+
+    assert (reader.read["task-1"], len(catalogue.live)) == (2, 1)

@@ -1,0 +1,129 @@
+"""The schemas that ship, and our checker against the real one."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otel_agentlog.store.folder.lines import LineReader
+from otel_agentlog.store.folder.reader import TaskReader, list_tasks
+from otel_agentlog.store.validation.schema import SCHEMA_NAMES, checker, compiled, schema
+from tests.store.durability.faults import EVENTS
+from tests.store.golden_writer import HERE as GOLDEN
+from tests.store.records import TASK
+
+
+@pytest.mark.parametrize("name", SCHEMA_NAMES)
+def test_our_schemas_are_json_schemas(name: str) -> None:
+    """Of draft 2020-12, in the package, and understood by our own checker."""
+    jsonschema.Draft202012Validator.check_schema(schema(name))
+    assert schema(name)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    checker(name)
+
+
+def test_a_schema_that_says_more_than_we_understand_is_refused() -> None:
+    """Never is a schema read more loosely than it says."""
+    with pytest.raises(ValueError, match="'oneOf' is not understood"):
+        compiled({"type": "object", "properties": {"a": {"oneOf": []}}})
+
+
+SAMPLES: dict[str, list[Any]] = {
+    "metadata": [task.metadata() for task in list_tasks(GOLDEN)],
+    "input": [task.input() for task in list_tasks(GOLDEN) if task.input()],
+    "final-result": [task.final_result() for task in list_tasks(GOLDEN) if task.final_result()],
+    "webhook-line": list(TaskReader(GOLDEN / TASK).webhook_flow()),
+    "event-line": [line for task in list_tasks(GOLDEN) for line in task.events()],
+    "control-line": list(TaskReader(GOLDEN / TASK).control()),
+}
+
+scalars = st.none() | st.booleans() | st.integers(-2, 300) | st.floats(-2, 2) | st.sampled_from([1.0, 0.0]) | st.text(max_size=4)
+words = st.sampled_from(
+    ["start", "end", "completed", "failed", "task", "log", "process", "ai_response", "0" * 16, "ab" * 16, "a-1", "ERROR"]
+)
+values = st.recursive(
+    scalars | words, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+)
+
+
+@st.composite
+def instances(draw: st.DrawFn) -> tuple[str, Any]:
+    """A schema's name and a real document with some of its parts dropped, replaced or added; or anything at all."""
+    name = draw(st.sampled_from(SCHEMA_NAMES))
+    if draw(st.integers(0, 19)) == 0:
+        return name, draw(values)
+    document = copy.deepcopy(draw(st.sampled_from(SAMPLES[name])))
+    for _ in range(draw(st.integers(0, 4))):
+        part = document
+        while True:
+            known = sorted(set(part) | set(schema(name)["properties"])) if isinstance(part, dict) else range(len(part))
+            key = draw(st.sampled_from(list(known)))
+            below = part.get(key) if isinstance(part, dict) else part[key]
+            if isinstance(below, (dict, list)) and below and draw(st.booleans()):
+                part = below
+                continue
+            break
+        if isinstance(part, dict) and draw(st.integers(0, 3)) == 0:
+            part.pop(key, None)
+        else:
+            part[key] = draw(values)
+    return name, document
+
+
+VALIDATORS = {name: jsonschema.Draft202012Validator(schema(name)) for name in SCHEMA_NAMES}
+
+
+@settings(max_examples=300, deadline=None)
+@given(instances())
+def test_our_checker_agrees_with_jsonschema(instance: tuple[str, Any]) -> None:
+    """On whether a document is valid, and on where it is not."""
+    name, document = instance
+
+    ours = list(checker(name)(document))
+    theirs = list(VALIDATORS[name].iter_errors(document))
+
+    assert bool(ours) == bool(theirs), (ours, theirs)
+    assert {mismatch.path for mismatch in ours if mismatch.found != "nothing"} == {
+        path_of(error) for error in flat(theirs) if error.validator != "required"
+    }
+
+
+def flat(errors: list[Any]) -> list[Any]:
+    """Errors with those inside conditions instead of the conditions."""
+    return [inner for error in errors for inner in (flat(error.context) if error.context else [error])]
+
+
+def path_of(error: Any) -> str:
+    """A path in our spelling."""
+    path = ""
+    for step in error.absolute_path:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
+    return path
+
+
+def test_every_line_of_the_golden_folders_fits_its_schema() -> None:
+    """By the real jsonschema too."""
+    for name, documents in SAMPLES.items():
+        for document in documents:
+            VALIDATORS[name].validate(document)
+            assert list(checker(name)(document)) == []
+
+
+def test_validation_needs_nothing_but_the_core() -> None:
+    """The checker is our own; jsonschema is for the tests only."""
+    sources = Path(__file__).parents[3] / "otel_agentlog" / "store"
+
+    assert all("jsonschema" not in path.read_text() for path in sources.glob("*.py"))
+
+
+def test_lines_can_be_validated_while_they_are_read() -> None:
+    """A schema's check is a function of one value."""
+    data = (GOLDEN / TASK / EVENTS).read_bytes()
+    check = checker("event-line")
+
+    assert [mismatch for line in LineReader(lambda complain: [data]) for mismatch in check(line)] == []

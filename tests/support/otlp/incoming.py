@@ -1,0 +1,35 @@
+"""One request as a server of the in-test OTLP receiver hands it on, and what it gets back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tests.support.otlp.answers import Answer
+from tests.support.otlp.decode import Export
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A decoded request and how it came."""
+
+    protocol: str
+    """``http/protobuf``, ``http/json`` or ``grpc``."""
+    signal: str
+    """``traces``, ``logs`` or ``metrics``."""
+    export: Export
+    headers: Mapping[str, str]
+    """Names in lower case; over gRPC the metadata."""
+    wire_bytes: int
+    """Size of the body as it was sent."""
+    body_bytes: int
+    """Size after decompression."""
+
+
+class Verdict(NamedTuple):
+    """What to answer."""
+
+    answer: Answer
+    epoch: int
+    """Of the receiver when it decided; once it has moved on, nobody is held up any longer."""
