@@ -242,6 +242,9 @@ def _user() -> str:
 READ_BYTES = 1024 * 1024
 """How much is read at a time; longer than any request."""
 
+_MOST_READS = 64
+"""Who asks without end holds no checkpoint for ever."""
+
 _HEAD_BYTES = 256
 _MAX_REFUSALS = 20
 
@@ -264,16 +267,16 @@ class ControlFile:
         self._offset, self._head = 0, b""
         self._skipping = False
         self._known: set[str] = set()
-        self._first = True
+        self._first = self._may_be_compressed = True
         self._path: Path | None = None
         self._file = ""
 
     def changed(self) -> bool:
-        """Whether there may be something new; costs one ``stat()``."""
+        """Whether there may be something new; any thread may ask. Costs one system call, or two until something was read."""
         return self._key() not in (self._seen, None)
 
     def new(self) -> Found:
-        """What was added since the last time; at most about `READ_BYTES` of it, and more the next time."""
+        """What was added since the last time: all of it, up to `_MOST_READS` times `READ_BYTES`; more the next time."""
         folder, key = self._folder(), self._key()
         if folder is None:
             return Found()
@@ -283,7 +286,7 @@ class ControlFile:
             if self._first:
                 self._first = False
                 self._take_compressed(directory, folder, found)
-            if self._take(directory, found):
+            if any(self._take(directory, found) for _ in range(_MOST_READS)):
                 self._seen = key
         except (LayoutError, TaskNotFoundError, OSError) as error:
             self._seen = key
@@ -313,11 +316,19 @@ class ControlFile:
         folder = self._path or self._folder()
         if folder is None:
             return None
-        try:
-            status = os.stat(self._file, follow_symlinks=False)
-        except OSError:
-            return (0,) if self._first and streams.exists(folder, CONTROL) else None
-        return (status.st_ino, status.st_size, status.st_ctime_ns)
+        # Nearly always nobody has asked anything, and an exception costs more than the call that raises it.
+        if self._seen is not None or os.access(self._file, os.F_OK):
+            try:
+                status = os.stat(self._file, follow_symlinks=False)
+            except OSError:
+                return None
+            # Not by time alone: two requests may fall into one tick of the clock that files are dated by.
+            return (status.st_ino, status.st_size, status.st_ctime_ns)
+        if self._may_be_compressed and streams.exists(folder, CONTROL):
+            return (0,)
+        # A folder that is at work is not compressed any more.
+        self._may_be_compressed = False
+        return None
 
     def _take_compressed(self, directory: Descriptor, folder: Path, found: Found) -> None:
         """What was asked before the folder was compressed; the plain file may repeat it."""

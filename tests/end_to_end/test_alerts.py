@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 import otel_agentlog as agentlog
-from otel_agentlog.query import Alert
+from otel_agentlog.query import RULES, Alert
 from otel_agentlog.view.notify import Notifier
 from tests.support.waiting import wait_until
 
-QUICK = {"error_rate_percent": {"threshold": 10, "window_s": 3, "at_least": 1}}
+QUICK = {**dict.fromkeys(RULES, False), "error_rate_percent": {"threshold": 10, "window_s": 3, "at_least": 1}}
+"""One rule alone: it depends on the machine how many failures it takes until one is seen, and many are too many a minute, too."""
 
 
 class Receiver:
@@ -106,8 +107,13 @@ def test_a_process_watches_itself(tmp_path: Path, receiver: Receiver) -> None:
     take_back.append(agentlog.register_alert_callback(lambda alert: 1 / 0))
     try:
         agentlog.configure(service_name="svc", directory=tmp_path / "tasks", log_directory=tmp_path, console="off", alerts=QUICK)
-        _fail_once()
-        wait_until(lambda: [alert.resolved for alert in heard] == [False, True], "both notices", timeout_s=60)
+
+        def told() -> bool:
+            if not heard:
+                _fail_once()  # until it is seen: a thread that gets no processor for three seconds looks past the window
+            return [alert.resolved for alert in heard] == [False, True]
+
+        wait_until(told, "both notices", timeout_s=60)
         wait_until(lambda: len(receiver.got) == 2, "the webhook to have both", timeout_s=60)
         assert agentlog.active_alerts() == []
     finally:

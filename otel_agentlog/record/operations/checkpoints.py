@@ -82,10 +82,11 @@ class Checkpoints(Operation):
         return control.take_texts()
 
     def checkpoint(self) -> Awaitable[None]:
-        """Be paused or cancelled here, if somebody asked for it; costs about a microsecond if nobody did.
+        """Be paused or cancelled here, if somebody asked for it; costs a few microseconds if nobody did.
 
-        Without a running event loop it waits while the task is paused. In async code, where ``await task.checkpoint()`` is
-        written, the awaiting waits and the loop goes on. Requests for a task above count, too.
+        What was asked before it is called is met by it. Without a running event loop it waits while the task is paused. In async
+        code, where ``await task.checkpoint()`` is written, the awaiting waits and the loop goes on. Requests for a task above
+        count, too.
 
         Raises:
             TaskCancelled: somebody cancelled the task, or one above; again at every checkpoint until it has ended.
@@ -167,10 +168,9 @@ def checkpoint_of(control: Control | None) -> Awaitable[None]:
     """Pass, wait or raise at a checkpoint of this control's task."""
     if control is None:
         return _DONE
-    now = time.monotonic()
     each: Control | None = control
     while each is not None:
-        if each.alert or now >= each.next_look:
+        if each.calls:
             return _attend(control)
         each = each.parent
     return _DONE if _running_loop() is None else _Passed()
@@ -215,7 +215,6 @@ def _attend(control: Control) -> Awaitable[None]:
     held = False
     for each in control.chain():
         each.look()
-        each.alert = each.needs_attention
         held = held or _holds(each)
     _raise_if_cancelled(control)
     if _running_loop() is not None:
@@ -231,7 +230,7 @@ def _turns(control: Control) -> Iterator[None]:
     chain = list(control.chain())
     while True:
         for each in chain:
-            each.look(now=True)
+            each.look()
         _raise_if_cancelled(control)
         if not _pause(chain):
             break

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import weakref
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,7 +57,7 @@ def request_event(action: str, asked: ControlRequest, effect: str | None) -> Lin
 
 
 LOOK_EVERY_S = 0.05
-"""Shortest time between two looks at whether anything was asked, in seconds."""
+"""Time between two looks of what waits, in seconds. A checkpoint that does not wait looks each time."""
 
 _LONGEST_TURN_S = 1.0
 
@@ -85,8 +84,6 @@ class Control:
 
     def __init__(self, task: Checkpoints, source: Source, parent: Control | None) -> None:
         self.parent = parent
-        self.next_look = 0.0
-        """On the monotonic clock."""
         self.alert = False
         """Whether a checkpoint may have more to do than to look; `needs_attention` says it exactly."""
         self.cancel: ControlRequest | None = None
@@ -137,19 +134,24 @@ class Control:
 
     # -- looking ----------------------------------------------------------------------------------------------------------
 
-    def look(self, *, now: bool = False) -> None:
-        """Take what was asked since the last look, at most every `LOOK_EVERY_S` unless ``now``; never raises."""
-        moment = time.monotonic()
-        if moment < self.next_look and not now:
-            return
-        self.next_look = moment + LOOK_EVERY_S
+    @property
+    def calls(self) -> bool:
+        """Whether a checkpoint has to look: what was asked before has either been obeyed, or makes this true."""
+        # In this order: a thread that takes requests sets `alert` before it reads them.
+        return self._source.changed() or self.alert
+
+    def look(self) -> None:
+        """Take all that was asked since the last look; never raises."""
         task = self.task
         if task is None:
+            self.alert = False
             return
         try:
             with self.in_turn():
                 if self._source.changed():
+                    self.alert = True
                     self._take(task, self._source.new())
+                self.alert = self.needs_attention
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             task.failed_to_record(error)
 

@@ -117,7 +117,7 @@ def _stands_as_value(data: bytes, m: re.Match[bytes], begin: int, floor: int, ru
     return alone and len(value) >= 4 and _before_key.search(data[max(floor, begin - 24) : begin]) is not None
 
 
-_flag = re.compile(rb"--(?P<name>[\w-]+)[ \t]+(?P<open>\\{0,3}[\"'`]?)")
+_flag = re.compile(rb"--(?P<name>[\w-]+)[ \t]+(?P<open>(?:\\{0,3}[\"'`])?)")
 
 
 def _command_flag(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> Found | None:

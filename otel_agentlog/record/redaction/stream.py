@@ -82,7 +82,11 @@ class StreamGuard:
             begin = max(self._floor, self._at - 1)
             end = len(self._data) if last else self._redactor.first_open(self._data, self._floor, begin)
             hit = self._redactor.next_hit(self._data, self._floor, begin)
-            if hit is None or not (last or hit.origin < end or (hit.final and hit.origin == end)):
+            if hit is None:
+                break
+            if not (last or hit.end <= end or (hit.final and hit.origin <= end)):
+                # It reaches into what more text can change. Its origin may be a separator that stands before the open text.
+                end = min(end, hit.origin)
                 break
             self._release(hit, out)
         if not last and len(self._data) - end > HOLD_BYTES:

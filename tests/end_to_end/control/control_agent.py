@@ -9,7 +9,6 @@ from typing import Any
 import otel_agentlog as agentlog
 import otel_agentlog.wiring
 from otel_agentlog.errors import StateError, TaskCancelled
-from otel_agentlog.record.operations import control
 
 
 class Agent:
@@ -56,7 +55,6 @@ class Agent:
 
 def run(root: str, carrier: dict[str, str] | None, pipe: Connection) -> None:
     """Work on the task until the pipe is closed."""
-    control.LOOK_EVERY_S = 0.0
     agentlog.configure(directory=root, log_directory=f"{root}-logs", console="off", recover_on_start=False, capture_logging=False)
     try:
         task = agentlog.task("job", task_id="t") if carrier is None else agentlog.task(resume=carrier)

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import otel_agentlog as agentlog
-from otel_agentlog.record.operations import checkpoints, control
+from otel_agentlog.record.operations import checkpoints
 from otel_agentlog.store.control import ask
 from otel_agentlog.store.folder.reader import TaskReader, follow
 from otel_agentlog.store.validation.validate import validate
@@ -28,12 +28,6 @@ from otel_agentlog.testing import MemorySink
 from tests.support.waiting import wait_until
 
 DEADLINE_S = 60
-
-
-@pytest.fixture(autouse=True)
-def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every checkpoint looks."""
-    monkeypatch.setattr(control, "LOOK_EVERY_S", 0.0)
 
 
 def request(task: agentlog.Task, what: str, **more: Any) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
+from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
@@ -107,16 +109,47 @@ def test_ordinary_text_has_none() -> None:
     assert len(found) <= 2, found
 
 
+ADDRESSES = (
+    *("2001:db8::", "::ffff:203.0.113.7", "64:ff9b::198.51.100.1", "[2001:db8::8a2e:370:7334]:443", "[::ffff:203.0.113.7]:80"),
+    *("fe80::1ff:fe23:4567:890a%eth0", "203.0.113.7:8080", "2001:db8::8a2e:370:7334/64"),
+)
+"""Further forms of addresses; of some, only a part is replaced."""
+
+
+@pytest.mark.parametrize("text", [*(value for values in FOUND.values() for value in values), *ADDRESSES, *LEFT])
+@pytest.mark.parametrize("context", ["write to {} please", "{}", "line\\n{}\\nline", "({})."])
+def test_no_cut_gives_anything_away(text: str, context: str) -> None:
+    """Cut in two or in three at any places, or into characters, a stream comes out as the whole: no half of an address passes."""
+    text = context.format(text)
+    places = range(1, len(text))
+    cuts = [*combinations(places, 1), *combinations(places, 2), tuple(places)]
+
+    assert [each for each in cuts if _streamed(text, each) != REDACTOR.text(text)[0]] == []
+
+
+def _streamed(text: str, cuts: Sequence[int]) -> str:
+    guard = StreamGuard(REDACTOR)
+    out = "".join(guard.feed(text[a:b]) for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True))
+    return out + guard.flush()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(alphabet="0123456789abcdefDEGB+@.:-() /", max_size=60), st.data())
+def test_a_stream_of_near_misses_is_redacted_as_the_whole(text: str, data: st.DataObject) -> None:
+    """Also where nearly everything looks as if it could become personal data."""
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
+
+    assert _streamed(text, cuts) == REDACTOR.text(text)[0]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from([value for values in FOUND.values() for value in values]), st.data())
 def test_a_stream_is_redacted_as_the_whole(value: str, data: st.DataObject) -> None:
     """However a text is cut into chunks, what comes out is what the whole text gives."""
     text = f"Please ask {value} about it, or {value}; thanks."
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
-    guard = StreamGuard(REDACTOR)
-    out = "".join(guard.feed(text[a:b]) for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True))
 
-    assert out + guard.flush() == REDACTOR.text(text)[0]
+    assert _streamed(text, cuts) == REDACTOR.text(text)[0]
 
 
 @settings(max_examples=100, deadline=None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from itertools import islice
+from collections.abc import Iterable
+from itertools import combinations, islice
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,6 +40,45 @@ def test_every_kind_is_found_across_chunks() -> None:
     """Each secret of the corpus, streamed a few characters at a time, comes out as from the whole text."""
     for i, p in enumerate(islice(planted(2), 0, None, 5)):
         assert _streamed(p.text, [1 + i % 7, 3, 11]) == REDACTOR.text(p.text)[0]
+
+
+def _joined(text: str, cuts: Iterable[int], redactor: Redactor = REDACTOR) -> str:
+    """What comes out of a stream that is cut at these places."""
+    guard, at, out = StreamGuard(redactor), 0, []
+    for cut in (*cuts, len(text)):
+        out.append(guard.feed(text[at:cut]))
+        at = cut
+    return "".join([*out, guard.flush()])
+
+
+APART_FROM_BASE64 = (
+    "EAA" + "G" + "aB3dE6gH9j" * 10,
+    "EAA" + "A" + "aB3dE6gH9j" * 6,
+    "ci" + "o" + "aB3dE6gH9jaB3dE6gH9jaB3dE6gH9j12",
+)
+"""Tokens whose rules take the separator in front of them into the match."""
+
+
+def test_no_cut_gives_anything_away() -> None:
+    """Each secret of the corpus, cut in two at each place, comes out as from the whole text; so it does a character at a time."""
+    wrong = []
+    for text in [p.text for p in planted(3)] + [f"got {token} and more" for token in APART_FROM_BASE64]:
+        whole = REDACTOR.text(text)[0]
+        wrong += [(text, cut) for cut in range(1, len(text)) if _joined(text, [cut]) != whole]
+        if _joined(text, range(1, len(text))) != whole:
+            wrong.append((text, 0))
+
+    assert wrong == []
+
+
+def test_no_two_cuts_give_anything_away() -> None:
+    """The same for three pieces, for secrets that a separator leads."""
+    wrong = []
+    for text in [f"got {token}; more" for token in APART_FROM_BASE64] + ["pay 4111 1111 1111 1111.", "run --api-key \\n – x"]:
+        whole = REDACTOR.text(text)[0]
+        wrong += [(text, cuts) for cuts in combinations(range(1, len(text)), 2) if _joined(text, cuts) != whole]
+
+    assert wrong == []
 
 
 def test_own_patterns_hold_in_streams() -> None:
