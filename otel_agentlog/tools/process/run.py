@@ -31,13 +31,13 @@ MARKER = "AGENTLOG_EXECUTION_ID"
 _READ_BYTES = 65_536
 _TICK_S = 0.1
 _PATIENCE_S = 10.0
-_PACKAGE = Path(__file__).resolve().parents[1]
-# The package's own __init__ files would import everything else: two empty ones stand in for them.
+_ROOT = Path(__file__).resolve().parents[3]
+# The package's own __init__ files would import everything else: empty modules take their places.
 _PROGRAM = """
 import sys, types
-for name, path in (("otel_agentlog", sys.argv[1]), ("otel_agentlog.tools", sys.argv[1] + "/run")):
+for name in ("otel_agentlog", "otel_agentlog.tools", "otel_agentlog.tools.process"):
     sys.modules[name] = module = types.ModuleType(name)
-    module.__path__ = [path]
+    module.__path__ = [sys.argv[1] + "/" + name.replace(".", "/")]
 from otel_agentlog.tools.process.supervisor import main
 main(int(sys.argv[2]))
 """
@@ -272,7 +272,7 @@ def _spec(launch: Launch, path: str) -> dict[str, Any]:
 def _start_supervisor(fd: int) -> subprocess.Popen[bytes]:
     # The supervisor gets nothing of the agent's environment but what its interpreter needs to start.
     return subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-I", "-S", "-c", _PROGRAM, str(_PACKAGE), str(fd)],
+        [sys.executable, "-I", "-S", "-c", _PROGRAM, str(_ROOT), str(fd)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -42,19 +42,13 @@ COMMANDS = {
     "cost": Command("queries.cost", "sum up what AI calls cost, by model or otherwise"),
     "recost": Command("queries.recost", "tell what AI calls would cost by today's prices"),
     "top": Command("queries.top", "name the agents, tools and models that do, spend or fail most"),
-    "metrics": Command(
-        "otel_agentlog.view.cli.queries.metrics", "report a period, or how it stands now; also as Prometheus text"
-    ),
+    "metrics": Command("queries.metrics", "report a period, or how it stands now; also as Prometheus text"),
     "show": Command("queries.show", "show one task: what happened, for how long, at what cost"),
     "tail": Command("queries.tail", "print a task's lines as people read them, or follow them live"),
     "errors": Command("queries.errors", "find errors, by id or by kind, and how they were handled"),
-    "alerts": Command(
-        "otel_agentlog.view.cli.queries.alerts", "tell what is too much: errors, durations, cost …; also as it happens"
-    ),
+    "alerts": Command("queries.alerts", "tell what is too much: errors, durations, cost …; also as it happens"),
     "diff": Command("queries.diff", "tell what differs between two tasks"),
-    "export": Command(
-        "otel_agentlog.view.cli.queries.export", "hand tasks on: OTLP JSON lines, CSV, JSON lines or one HTML page"
-    ),
+    "export": Command("queries.export", "hand tasks on: OTLP JSON lines, CSV, JSON lines or one HTML page"),
     "validate": Command("queries.validate", "check task folders against the format"),
     "ship": Command("actions.ship", "send to the collector what it has not got"),
     "pause": Command("actions.control", "pause a running task at its next checkpoint"),
@@ -64,12 +58,8 @@ COMMANDS = {
     "recover": Command("actions.recover", "close what processes left open that died"),
     "prune": Command("actions.prune", "delete old tasks and compress finished ones, as the limits say"),
     "serve": Command("actions.serve", "show it all on a web page and over REST"),
-    "monitor": Command(
-        "otel_agentlog.view.cli.actions.monitor", "watch tasks as they happen, and tell a running agent what to do"
-    ),
-    "doctor": Command(
-        "otel_agentlog.view.cli.actions.doctor_command", "see whether everything is in place, and send a test trace"
-    ),
+    "monitor": Command("actions.monitor", "watch tasks as they happen, and tell a running agent what to do"),
+    "doctor": Command("actions.doctor_command", "see whether everything is in place, and send a test trace"),
     "completion": Command("actions.completion", "print what a shell needs to complete commands and tasks"),
 }
 DEMO = "demo"
