@@ -107,6 +107,8 @@ def test_every_command_shows_any_folder(
 
 
 @given(lines=LINES, metadata=METADATA, final=FINAL)
+@example(lines=[], metadata={"tags": True}, final={})
+@example(lines=[], metadata={"tags": [["x"], {"y": 1}, None]}, final={"error": ["x"]})
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_question_is_answered_about_any_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: list[Any], metadata: dict[str, Any], final: dict[str, Any]

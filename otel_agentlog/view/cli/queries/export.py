@@ -145,19 +145,23 @@ def _items(tasks: Iterable[TaskReader], signals: Sequence[str]) -> Iterator[Unse
 
 def _csv(job: _Job) -> str:
     text = io.TextIOWrapper(job.out, encoding="utf-8", newline="", write_through=True)
-    writer = csv.writer(text)
-    writer.writerow(CSV_COLUMNS)
-    for task in job.shown():
-        row = _flat(row_of(task).as_json())
-        writer.writerow([_cell(row.get(column)) for column in CSV_COLUMNS])
-    text.detach()
+    try:
+        writer = csv.writer(text)
+        writer.writerow(CSV_COLUMNS)
+        for task in job.shown():
+            row = _flat(row_of(task).as_json())
+            writer.writerow([_cell(row.get(column)) for column in CSV_COLUMNS])
+    finally:
+        # Otherwise it closes what it writes to, which may be the process's output, as soon as it is forgotten.
+        text.detach()
     return human.count(len(job.tasks), "task")
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     error = row.get("error") or {}
     named = {f"error_{key}": error.get(key) for key in ("type", "message", "category")} | {"error_id": error.get("error_id")}
-    return {**row, **named, "tags": " ".join(str(tag) for tag in row.get("tags") or ())}
+    tags = row.get("tags")
+    return {**row, **named, "tags": " ".join(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ""}
 
 
 def _cell(value: Any) -> str:
