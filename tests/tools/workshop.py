@@ -69,7 +69,7 @@ def supervisors_of(pid: int) -> list[int]:
             command = Path(f"/proc/{other}/cmdline").read_bytes()
         except OSError:
             continue
-        if int(stat[1]) == pid and stat[0] != "Z" and b"process_supervisor" in command:
+        if int(stat[1]) == pid and stat[0] != "Z" and b"tools.process.supervisor" in command:
             found.append(int(other))
     return found
 

@@ -2,7 +2,7 @@
 
     ending = run_process(Launch(["/bin/echo", "hi"], env={}, cwd="/"), sink)
 
-Hides the supervisor (`process_supervisor`) and the socket to it. May be called from any thread; what a ``KeyboardInterrupt``, or
+Hides the supervisor (`supervisor`) and the socket to it. May be called from any thread; what a ``KeyboardInterrupt``, or
 anything else that is raised here, finds running is ended before it passes on.
 """
 

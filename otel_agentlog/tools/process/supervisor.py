@@ -1,7 +1,7 @@
 """The small program that stands between the agent and a process it runs: starts it, watches its tree, leaves nothing behind.
 
 It runs as a process of its own, because what it does changes a process for good: it becomes the reaper of every orphan below it,
-and it forks. None of that may happen to the agent's process. It uses the standard library and `process_birth`, nothing else:
+and it forks. None of that may happen to the agent's process. It uses the standard library and `sandbox`, nothing else:
 the less it imports, the sooner the program runs.
 
 It is told what to do by a marshalled dict on a socket, preceded by its length in 8 bytes, and answers with ``repr`` lines:
