@@ -6,83 +6,29 @@
     with agentlog.handle_errors(fallback=[]) as handled:
         rows = query()
 
-For functions, coroutines, generators, methods, ``with`` and ``async with``.
+For functions, coroutines, generators, methods, ``with`` and ``async with``. One `Plan` says what is done about an error: recover,
+else fall back, else let it go on. Each move is a line of type ``event`` with the error's id and category (`AuditTrail`), so that
+``agentlog errors ID --audit`` shows all of them; a fallback is a WARNING.
 """
 
 from __future__ import annotations
 
-import functools
 import inspect
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeVar, cast, overload
+from typing import Any, overload
 
 from otel_agentlog.error_handling.categories import categorize
 from otel_agentlog.error_handling.retries import is_cancellation
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.events import log_event
 from otel_agentlog.record.exceptions.error_id import assign_error_id, error_id
-from otel_agentlog.record.operations.decorators import name_of
+from otel_agentlog.vocabulary.functions import Around, Function, kind_of, name_of, wrap
 from otel_agentlog.vocabulary.states import Component
-
-# -- The audit trail of a handled error: what was tried, in which order, and how it went, as lines of type ``event``.
-# Each line carries the error's id and category, so that ``agentlog errors ID --audit`` tells the whole story. Using a
-# fallback is a
-# WARNING: what is degraded says so.
-
-CAUGHT, ATTEMPTED, SUCCEEDED = "error_caught", "recovery_attempted", "recovery_succeeded"
-FAILED, FALLBACK, RERAISED = "recovery_failed", "fallback_used", "error_reraised"
-
-
-class Trail:
-    """One error on its way through one handler. Its methods raise nothing."""
-
-    def __init__(self, error: BaseException, where: str, component: str | None) -> None:
-        self.error_id = assign_error_id(error)
-        self._error = error
-        self._component = component or Component.AGENT.value
-        self._where = where
-        self._details = {"error_id": self.error_id, "category": categorize(error).value, "error_type": type(error).__name__}
-        self._began = 0.0
-        self._say("WARNING", CAUGHT, f"{type(error).__name__} in {where}", error=error)
-
-    def attempted(self, strategy: str) -> None:
-        """A recovery begins."""
-        self._began = time.perf_counter()
-        self._say("INFO", ATTEMPTED, f"{strategy} tries to recover {self._where}", strategy=strategy)
-
-    def succeeded(self, strategy: str) -> None:
-        """The recovery gave a result."""
-        self._say("INFO", SUCCEEDED, f"{strategy} recovered {self._where}", strategy=strategy, **self._took())
-
-    def failed(self, strategy: str, problem: BaseException) -> None:
-        """The recovery raised an error of its own."""
-        message = f"{strategy} could not recover {self._where}"
-        self._say("ERROR", FAILED, message, error=problem, strategy=strategy, **self._took())
-
-    def fell_back(self, fallback: str) -> None:
-        """The caller gets something else than what was asked for."""
-        self._say("WARNING", FALLBACK, f"{self._where} is degraded: {fallback} instead of its result", fallback=fallback)
-
-    def reraised(self) -> None:
-        """The caller gets the error."""
-        # With the error, so that it counts once, here and where it ends a step or task.
-        self._say("ERROR", RERAISED, f"the error in {self._where} goes on to the caller", error=self._error)
-
-    def _took(self) -> dict[str, Any]:
-        return {"duration_ms": round((time.perf_counter() - self._began) * 1000, 3)}
-
-    def _say(self, level: str, action: str, message: str, error: BaseException | None = None, **more: Any) -> None:
-        details = {**self._details, "where": self._where, **more}
-        log_event(self._component, action, message, level=level, details=details, error=error)
-
-
-# -- What is to be done about an error: recover, else fall back, else let it go on. The same plan for every kind of code.
-# Hides how differently recoveries want to be called, and which exceptions are nobody's to swallow.
 
 NOTHING: Any = object()
 """Stands for a fallback that was not given; ``None`` is one."""
@@ -92,6 +38,136 @@ _CONTROL_FLOW = (StopIteration, StopAsyncIteration)
 Verdict = tuple[bool, Any]
 """Whether the error was dealt with, and what the caller gets if it was."""
 _PASSES: Verdict = (False, None)
+
+
+@overload
+def handle_errors(function: Function, /) -> Function: ...
+@overload
+def handle_errors(
+    *,
+    recovery_strategy: Callable[..., Any] | None = ...,
+    reraise: bool | None = ...,
+    fallback: Any = ...,
+    errors: type[BaseException] | tuple[type[BaseException], ...] = ...,
+    component: str | None = ...,
+) -> ErrorHandler: ...
+def handle_errors(
+    function: Any = None,
+    /,
+    *,
+    recovery_strategy: Callable[..., Any] | None = None,
+    reraise: bool | None = None,
+    fallback: Any = NOTHING,
+    errors: type[BaseException] | tuple[type[BaseException], ...] = Exception,
+    component: str | None = None,
+) -> Any:
+    """Handle the errors of a function or block: recover, else fall back, else let them go on; each move is recorded.
+
+    Args:
+        recovery_strategy: called with ``(error, args, kwargs)``, ``(error, *args, **kwargs)`` or ``(error)``, as its
+            parameters ask; what it returns is the call's result. If it raises, the plan goes on.
+        reraise: whether the error goes on to the caller if it was not recovered. Default: yes, unless there is a fallback.
+        fallback: what the caller gets then: a value, or a function that takes the call's arguments.
+        errors: which errors are handled. `KeyboardInterrupt`, `SystemExit`, `GeneratorExit` and cancellations never are.
+        component: who speaks in the audit trail; default ``agent``.
+
+    A generator goes on with what the recovery or fallback gives: its items, if it is a list or another generator.
+
+    Raises:
+        ConfigurationError: a plan that cannot be carried out, such as ``reraise=True`` with a fallback.
+    """
+    handler = ErrorHandler(make_plan(recovery_strategy, fallback, reraise, errors, component))
+    return handler if function is None else handler(function)
+
+
+@dataclass
+class Handled:
+    """What became of a ``with`` block."""
+
+    error: BaseException | None = None
+    """The error that was dealt with; ``None`` if there was none."""
+    result: Any = None
+    """What the recovery or the fallback gave."""
+
+    @property
+    def error_id(self) -> str | None:
+        """The id under which the error is recorded."""
+        return None if self.error is None else error_id(self.error)
+
+
+# The blocks that are open in this thread or asyncio task, innermost last: one handler may be in use in many at a time.
+_open: ContextVar[tuple[tuple[ErrorHandler, Handled, str], ...]] = ContextVar("agentlog_handling", default=())
+
+
+class ErrorHandler:
+    """Made by `handle_errors`; a decorator and a context manager, as often as wanted, from any thread."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def __call__(self, function: Function) -> Function:
+        """Decorate a function, coroutine, generator, async generator or method."""
+        plan, where = self._plan, name_of(function)
+        if plan.is_async and kind_of(function) in ("plain", "generator"):
+            raise ConfigurationError(
+                f"{where} is no coroutine: its recovery and fallback cannot be coroutines either", context={"function": where}
+            )
+        return wrap(function, lambda _, args, kwargs: _HandledCall(plan, where, args, kwargs), lambda call: call.result)
+
+    def __enter__(self) -> Handled:
+        if self._plan.is_async:
+            raise ConfigurationError("recovery and fallback are coroutines: use `async with`")
+        return self._opened(sys._getframe(1).f_code.co_name)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
+        handled, where = self._closed()
+        return error is not None and _noted(handled, error, self._plan.settle(error, where, (), {}))
+
+    async def __aenter__(self) -> Handled:
+        return self._opened(sys._getframe(1).f_code.co_name)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
+        handled, where = self._closed()
+        return error is not None and _noted(handled, error, await self._plan.settle_async(error, where, (), {}))
+
+    def _opened(self, where: str) -> Handled:
+        handled = Handled()
+        _open.set((*_open.get(), (self, handled, where)))
+        return handled
+
+    def _closed(self) -> tuple[Handled, str]:
+        blocks = list(_open.get())
+        # Not simply the last one: a generator that is suspended inside such a block leaves it open for its consumer.
+        for index in range(len(blocks) - 1, -1, -1):
+            if blocks[index][0] is self:
+                _, handled, where = blocks.pop(index)
+                _open.set(tuple(blocks))
+                return handled, where
+        return Handled(), "a block"
+
+
+def _noted(handled: Handled, error: BaseException, verdict: Verdict) -> bool:
+    dealt_with, result = verdict
+    if dealt_with:
+        handled.error, handled.result = error, result
+    return dealt_with
+
+
+class _HandledCall(Around):
+    """One call of a decorated function. Keeps no reference to its error, with which it would be a cycle."""
+
+    result: Any = None
+
+    def __init__(self, plan: Plan, where: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._plan, self._call = plan, (where, args, kwargs)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
+        dealt_with, self.result = _PASSES if error is None else self._plan.settle(error, *self._call)
+        return dealt_with
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
+        dealt_with, self.result = _PASSES if error is None else await self._plan.settle_async(error, *self._call)
+        return dealt_with
 
 
 @dataclass(frozen=True)
@@ -107,7 +183,7 @@ class Plan:
     @property
     def is_async(self) -> bool:
         """Whether the recovery or the fallback must be awaited."""
-        return any(map(inspect.iscoroutinefunction, (self.recovery, self.fallback)))
+        return "coroutine" in (kind_of(self.recovery), kind_of(self.fallback))
 
     def _meets(self, error: BaseException) -> bool:
         """Whether this error is to be handled.
@@ -122,7 +198,7 @@ class Plan:
         """Go through the plan, if the error is one to be handled."""
         if not self._meets(error):
             return _PASSES
-        trail = Trail(error, where, self.component)
+        trail = AuditTrail(error, where, self.component)
         for attempt in self._attempts(trail, error, args, kwargs):
             try:
                 return attempt.done(_not_awaitable(attempt.work()))
@@ -136,7 +212,7 @@ class Plan:
         """The same where recovery and fallback may be coroutines."""
         if not self._meets(error):
             return _PASSES
-        trail = Trail(error, where, self.component)
+        trail = AuditTrail(error, where, self.component)
         for attempt in self._attempts(trail, error, args, kwargs):
             try:
                 result = attempt.work()
@@ -147,7 +223,7 @@ class Plan:
                 attempt.failed(problem)
         return self._end(trail)
 
-    def _attempts(self, trail: Trail, error: BaseException, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[_Attempt]:
+    def _attempts(self, trail: AuditTrail, error: BaseException, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[_Attempt]:
         attempts = []
         if self.recovery is not None:
             recovery = self.recovery
@@ -156,7 +232,7 @@ class Plan:
             attempts.append(_Attempt(trail, name_of(self.fallback), lambda: self.fallback(*args, **kwargs), is_fallback=True))
         return attempts
 
-    def _end(self, trail: Trail) -> Verdict:
+    def _end(self, trail: AuditTrail) -> Verdict:
         if self.reraise or callable(self.fallback):
             trail.reraised()
             return _PASSES
@@ -169,7 +245,7 @@ class Plan:
 class _Attempt:
     """One thing to try."""
 
-    trail: Trail
+    trail: AuditTrail
     name: str
     run: Callable[[], Any]
     is_fallback: bool = False
@@ -234,219 +310,48 @@ def _not_awaitable(result: Any) -> Any:
     return result
 
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+CAUGHT, ATTEMPTED, SUCCEEDED = "error_caught", "recovery_attempted", "recovery_succeeded"
+FAILED, FALLBACK, RERAISED = "recovery_failed", "fallback_used", "error_reraised"
 
 
-@dataclass
-class Handled:
-    """What became of a ``with`` block."""
+class AuditTrail:
+    """One error on its way through one handler. Its methods raise nothing."""
 
-    error: BaseException | None = None
-    """The error that was dealt with; ``None`` if there was none."""
-    result: Any = None
-    """What the recovery or the fallback gave."""
+    def __init__(self, error: BaseException, where: str, component: str | None) -> None:
+        self.error_id = assign_error_id(error)
+        self._error = error
+        self._component = component or Component.AGENT.value
+        self._where = where
+        self._details = {"error_id": self.error_id, "category": categorize(error).value, "error_type": type(error).__name__}
+        self._began = 0.0
+        self._say("WARNING", CAUGHT, f"{type(error).__name__} in {where}", error=error)
 
-    @property
-    def error_id(self) -> str | None:
-        """The id under which the error is recorded."""
-        return None if self.error is None else error_id(self.error)
+    def attempted(self, strategy: str) -> None:
+        """A recovery begins."""
+        self._began = time.perf_counter()
+        self._say("INFO", ATTEMPTED, f"{strategy} tries to recover {self._where}", strategy=strategy)
 
+    def succeeded(self, strategy: str) -> None:
+        """The recovery gave a result."""
+        self._say("INFO", SUCCEEDED, f"{strategy} recovered {self._where}", strategy=strategy, **self._took())
 
-# The blocks that are open in this thread or asyncio task, innermost last: one handler may be in use in many at a time.
-_open: ContextVar[tuple[tuple[ErrorHandler, Handled, str], ...]] = ContextVar("agentlog_handling", default=())
+    def failed(self, strategy: str, problem: BaseException) -> None:
+        """The recovery raised an error of its own."""
+        message = f"{strategy} could not recover {self._where}"
+        self._say("ERROR", FAILED, message, error=problem, strategy=strategy, **self._took())
 
+    def fell_back(self, fallback: str) -> None:
+        """The caller gets something else than what was asked for."""
+        self._say("WARNING", FALLBACK, f"{self._where} is degraded: {fallback} instead of its result", fallback=fallback)
 
-class ErrorHandler:
-    """Made by `handle_errors`; a decorator and a context manager, as often as wanted, from any thread."""
+    def reraised(self) -> None:
+        """The caller gets the error."""
+        # With the error, so that it counts once, here and where it ends a step or task.
+        self._say("ERROR", RERAISED, f"the error in {self._where} goes on to the caller", error=self._error)
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def _took(self) -> dict[str, Any]:
+        return {"duration_ms": round((time.perf_counter() - self._began) * 1000, 3)}
 
-    def __call__(self, function: Function) -> Function:
-        """Decorate a function, coroutine, generator, async generator or method."""
-        if isinstance(function, (staticmethod, classmethod)):
-            return cast(Function, type(function)(self(function.__func__)))
-        if inspect.isasyncgenfunction(function):
-            return cast(Function, _async_generator(self._plan, function))
-        if inspect.iscoroutinefunction(function):
-            return cast(Function, _coroutine(self._plan, function))
-        if self._plan.is_async:
-            raise ConfigurationError(
-                f"{name_of(function)} is no coroutine: its recovery and fallback cannot be coroutines either",
-                context={"function": name_of(function)},
-            )
-        if inspect.isgeneratorfunction(function):
-            return cast(Function, _generator(self._plan, function))
-        return cast(Function, _plain(self._plan, function))
-
-    def __enter__(self) -> Handled:
-        if self._plan.is_async:
-            raise ConfigurationError("recovery and fallback are coroutines: use `async with`")
-        return self._opened(sys._getframe(1).f_code.co_name)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
-        handled, where = self._closed()
-        return error is not None and _noted(handled, error, self._plan.settle(error, where, (), {}))
-
-    async def __aenter__(self) -> Handled:
-        return self._opened(sys._getframe(1).f_code.co_name)
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
-        handled, where = self._closed()
-        return error is not None and _noted(handled, error, await self._plan.settle_async(error, where, (), {}))
-
-    def _opened(self, where: str) -> Handled:
-        handled = Handled()
-        _open.set((*_open.get(), (self, handled, where)))
-        return handled
-
-    def _closed(self) -> tuple[Handled, str]:
-        blocks = list(_open.get())
-        # Not simply the last one: a generator that is suspended inside such a block leaves it open for its consumer.
-        for index in range(len(blocks) - 1, -1, -1):
-            if blocks[index][0] is self:
-                _, handled, where = blocks.pop(index)
-                _open.set(tuple(blocks))
-                return handled, where
-        return Handled(), "a block"
-
-
-def _noted(handled: Handled, error: BaseException, verdict: Verdict) -> bool:
-    dealt_with, result = verdict
-    if dealt_with:
-        handled.error, handled.result = error, result
-    return dealt_with
-
-
-@overload
-def handle_errors(function: Function, /) -> Function: ...
-@overload
-def handle_errors(
-    *,
-    recovery_strategy: Callable[..., Any] | None = ...,
-    reraise: bool | None = ...,
-    fallback: Any = ...,
-    errors: type[BaseException] | tuple[type[BaseException], ...] = ...,
-    component: str | None = ...,
-) -> ErrorHandler: ...
-def handle_errors(
-    function: Any = None,
-    /,
-    *,
-    recovery_strategy: Callable[..., Any] | None = None,
-    reraise: bool | None = None,
-    fallback: Any = NOTHING,
-    errors: type[BaseException] | tuple[type[BaseException], ...] = Exception,
-    component: str | None = None,
-) -> Any:
-    """Handle the errors of a function or block: recover, else fall back, else let them go on; each move is recorded.
-
-    Args:
-        recovery_strategy: called with ``(error, args, kwargs)``, ``(error, *args, **kwargs)`` or ``(error)``, as its
-            parameters ask; what it returns is the call's result. If it raises, the plan goes on.
-        reraise: whether the error goes on to the caller if it was not recovered. Default: yes, unless there is a fallback.
-        fallback: what the caller gets then: a value, or a function that takes the call's arguments.
-        errors: which errors are handled. `KeyboardInterrupt`, `SystemExit`, `GeneratorExit` and cancellations never are.
-        component: who speaks in the audit trail; default ``agent``.
-
-    A generator goes on with what the recovery or fallback gives: its items, if it is a list or another generator.
-
-    Raises:
-        ConfigurationError: a plan that cannot be carried out, such as ``reraise=True`` with a fallback.
-    """
-    handler = ErrorHandler(make_plan(recovery_strategy, fallback, reraise, errors, component))
-    return handler if function is None else handler(function)
-
-
-def _plain(plan: Plan, function: Callable[..., Any]) -> Callable[..., Any]:
-    where = name_of(function)
-
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except BaseException as error:
-            dealt_with, result = plan.settle(error, where, args, kwargs)
-            if not dealt_with:
-                raise
-            return result
-
-    return call
-
-
-def _coroutine(plan: Plan, function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
-    where = name_of(function)
-
-    @functools.wraps(function)
-    async def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return await function(*args, **kwargs)
-        except BaseException as error:
-            dealt_with, result = await plan.settle_async(error, where, args, kwargs)
-            if not dealt_with:
-                raise
-            return result
-
-    return call
-
-
-def _generator(plan: Plan, function: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Any]:
-    where = name_of(function)
-
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        try:
-            return (yield from function(*args, **kwargs))
-        except BaseException as error:
-            dealt_with, result = plan.settle(error, where, args, kwargs)
-            if not dealt_with:
-                raise
-        yield from _items(result)
-        return None
-
-    return call
-
-
-def _async_generator(plan: Plan, function: Callable[..., AsyncGenerator[Any, Any]]) -> Callable[..., Any]:
-    where = name_of(function)
-
-    @functools.wraps(function)
-    async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        generator = function(*args, **kwargs)
-        step: Callable[[], Any] = generator.__anext__
-        try:
-            while True:
-                item = await step()
-                try:
-                    step = functools.partial(generator.asend, (yield item))
-                except GeneratorExit:
-                    await generator.aclose()
-                    raise
-                except BaseException as error:  # noqa: BLE001 - thrown in by the consumer; belongs to the generator
-                    step = functools.partial(generator.athrow, error)
-        except StopAsyncIteration:
-            return
-        except BaseException as error:
-            dealt_with, result = await plan.settle_async(error, where, args, kwargs)
-            if not dealt_with:
-                raise
-        async for item in _async_items(result):
-            yield item
-
-    return call
-
-
-async def _async_items(result: Any) -> AsyncGenerator[Any, Any]:
-    if hasattr(result, "__aiter__"):
-        async for item in result:
-            yield item
-    else:
-        for item in _items(result):
-            yield item
-
-
-def _items(result: Any) -> Iterable[Any]:
-    """What a generator goes on with."""
-    if result is None:
-        return ()
-    return result if isinstance(result, Iterable) and not isinstance(result, (str, bytes, dict)) else (result,)
+    def _say(self, level: str, action: str, message: str, error: BaseException | None = None, **more: Any) -> None:
+        details = {**self._details, "where": self._where, **more}
+        log_event(self._component, action, message, level=level, details=details, error=error)

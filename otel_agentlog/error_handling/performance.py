@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Literal
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.events import log_event
-from otel_agentlog.record.operations.decorators import name_of
+from otel_agentlog.vocabulary.functions import Around, Function, kind_of, name_of, wrap
 from otel_agentlog.vocabulary.states import Component
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def log_performance(component: Component | str, threshold_ms: float | None = None) -> Callable[[Function], Function]:
-    """Record how long each call of the decorated function or coroutine function takes.
+    """Record how long each call of the decorated function, coroutine function or generator takes.
 
     The event is ``performance_measured``, or from ``threshold_ms`` on the warning ``slow_operation``, with ``duration_ms``,
     ``function`` and, where the call raised, ``error_type``; the exception passes. Of a generator it is the time until it ends or
@@ -31,15 +27,15 @@ def log_performance(component: Component | str, threshold_ms: float | None = Non
         raise ConfigurationError("log_performance(threshold_ms)", threshold_ms, "a number of milliseconds")
 
     def decorate(function: Function) -> Function:
-        if isinstance(function, (staticmethod, classmethod)):
-            return cast(Function, type(function)(decorate(function.__func__)))
+        if kind_of(function) == "async generator":
+            raise TypeError(f"cannot measure the async generator {name_of(function)}: measure what its consumer awaits")
         name = name_of(function)
-        return cast(Function, _wrapped(function, lambda: _Measured(component, name, threshold_ms)))
+        return wrap(function, lambda *call: _Measured(component, name, threshold_ms))
 
     return decorate
 
 
-class _Measured:
+class _Measured(Around):
     """One call."""
 
     def __init__(self, component: Component | str, name: str, threshold_ms: float | None) -> None:
@@ -48,7 +44,7 @@ class _Measured:
     def __enter__(self) -> None:
         self._start_ns = time.perf_counter_ns()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: object) -> Literal[False]:
         duration_ms = round((time.perf_counter_ns() - self._start_ns) / 1e6, 3)
         slow = self._threshold_ms is not None and duration_ms >= self._threshold_ms
         details: dict[str, Any] = {"function": self._name, "duration_ms": duration_ms}
@@ -63,26 +59,4 @@ class _Measured:
             level="WARNING" if slow else "INFO",
             details=details,
         )
-
-
-def _wrapped(function: Callable[..., Any], measured: Callable[[], _Measured]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def plain(*args: Any, **kwargs: Any) -> Any:
-        with measured():
-            return function(*args, **kwargs)
-
-    @functools.wraps(function)
-    async def coroutine(*args: Any, **kwargs: Any) -> Any:
-        with measured():
-            return await function(*args, **kwargs)
-
-    @functools.wraps(function)
-    def generator(*args: Any, **kwargs: Any) -> Any:
-        with measured():
-            return (yield from function(*args, **kwargs))
-
-    if inspect.iscoroutinefunction(function):
-        return coroutine
-    if inspect.isasyncgenfunction(function):
-        raise TypeError(f"cannot measure the async generator {function.__qualname__}: measure what its consumer awaits")
-    return generator if inspect.isgeneratorfunction(function) else plain
+        return False

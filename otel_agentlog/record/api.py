@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar, overload
+from collections.abc import Iterable, Mapping
+from typing import Any, overload
 
 from otel_agentlog.record.operations.ai_call import AiCall
 from otel_agentlog.record.operations.context import current
@@ -12,8 +12,7 @@ from otel_agentlog.record.operations.step import Step
 from otel_agentlog.record.operations.task import _UNSET, Task
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.record.operations.webhook import Webhook
-
-Function = TypeVar("Function", bound=Callable[..., Any])
+from otel_agentlog.vocabulary.functions import Function, name_of
 
 
 @overload
@@ -47,7 +46,7 @@ def task(name: Any = "", *, input: Any = _UNSET, **given: Any) -> Any:
     headers or environment variables) and continues that task: a pending one is started, a running one gets a further process
     at work on it. Inside another task it becomes a sub-task.
     """
-    return Task(_function_name(name))(name) if callable(name) else Task(name, input=input, **given)
+    return Task(name_of(name))(name) if callable(name) else Task(name, input=input, **given)
 
 
 @overload
@@ -63,7 +62,7 @@ def step(
 ) -> Step: ...
 def step(name: Any, **given: Any) -> Any:
     """A named part of a task; steps nest. ``plan=True`` for a step in which the agent makes its plan."""
-    return Step(_function_name(name))(name) if callable(name) else Step(name, **given)
+    return Step(name_of(name))(name) if callable(name) else Step(name, **given)
 
 
 def ai_call(model: str, **given: Any) -> AiCall:
@@ -90,7 +89,7 @@ def tool(
 ) -> ToolRun: ...
 def tool(name: Any, **given: Any) -> Any:
     """One execution of a tool. As a decorator it records the call's arguments and result."""
-    return ToolRun(_function_name(name))(name) if callable(name) else ToolRun(name, **given)
+    return ToolRun(name_of(name))(name) if callable(name) else ToolRun(name, **given)
 
 
 def webhook(provider: str, event_type: str, payload: Any = None, **common: Any) -> Webhook:
@@ -108,7 +107,3 @@ def current_task() -> str | None:
 def current_operation() -> Operation | None:
     """The innermost open task, step, AI call or tool run here, or ``None``."""
     return current()
-
-
-def _function_name(function: Any) -> str:
-    return str(getattr(function, "__qualname__", None) or getattr(function, "__name__", None) or "call").replace("<locals>.", "")

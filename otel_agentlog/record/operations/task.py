@@ -20,12 +20,12 @@ from otel_agentlog.record.operations.checkpoints import Checkpoints
 from otel_agentlog.record.operations.content import Streams, content_line
 from otel_agentlog.record.operations.context import CORRELATION_IDS, bound, current, inside
 from otel_agentlog.record.operations.control import control_of
-from otel_agentlog.record.operations.decorators import arguments_of
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.record.sanitize.keys import plain_text, text_or_object
 from otel_agentlog.vocabulary.actions import QUEUE_PICKUP, SEGMENT, TASK
 from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
+from otel_agentlog.vocabulary.functions import arguments_of
 from otel_agentlog.vocabulary.lines import Line, timestamp
 from otel_agentlog.vocabulary.states import Outcome, State
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from otel_agentlog.record.operations.attempts import Attempted
-from otel_agentlog.record.operations.decorators import arguments_of
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.vocabulary.actions import TOOL
+from otel_agentlog.vocabulary.functions import arguments_of
 from otel_agentlog.vocabulary.states import Outcome
 
 
