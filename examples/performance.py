@@ -41,7 +41,7 @@ with agentlog.task("Measure", task_id="measure") as task:
         began = time.process_time()
         while time.process_time() - began < 0.05:
             pass
-    agentlog.log_resource_usage("brain-1", cpu_percent=12.5, memory_mb=310.0, disk_usage_mb=42.0)
+    agentlog.events.log_resource_usage("brain-1", cpu_percent=12.5, memory_mb=310.0, disk_usage_mb=42.0)
 
 agentlog.shutdown()
 

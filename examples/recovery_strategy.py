@@ -27,7 +27,7 @@ def fetch_rates(url: str) -> dict[str, float]:
 @agentlog.handle_errors(fallback=lambda text: text[:20] + "…")
 def summarize(text: str) -> str:
     """Needs a model, which is busy today."""
-    raise agentlog.IntegrationError("model is overloaded", context={"model": "claude-opus-4-5", "characters": len(text)})
+    raise agentlog.errors.IntegrationError("model is overloaded", context={"model": "claude-opus-4-5", "characters": len(text)})
 
 
 with agentlog.task("Report the rates", task_id="report-rates") as task:
@@ -35,7 +35,7 @@ with agentlog.task("Report the rates", task_id="report-rates") as task:
     print("degraded:", summarize("The euro rose against the dollar, and the yen fell."))
 
     with agentlog.handle_errors(fallback=[], component="database") as handled:
-        raise agentlog.DatabaseError("no such table: history", context={"table": "history"})
+        raise agentlog.errors.DatabaseError("no such table: history", context={"table": "history"})
     print("in a block:", handled.result, "because of", handled.error)
 
     try:

@@ -22,26 +22,26 @@ with agentlog.task("Carry out the plan", task_id="plan-1", agent="runner"):
                 call.usage(input_tokens=120, output_tokens=30, finish_reasons=["end_turn"])
 
     # A runner that has no blocks, or sees things from outside, tells them.
-    agentlog.log_runner_event("step_execution_started", "write the report", {"step": 2})
+    agentlog.events.log_runner_event("step_execution_started", "write the report", {"step": 2})
     Path("report.md").write_text("# Report\n")
-    agentlog.log_runner_event("file_written", "report.md", {"path": "report.md", "size_bytes": 9})
+    agentlog.events.log_runner_event("file_written", "report.md", {"path": "report.md", "size_bytes": 9})
     try:
         Path("missing.md").read_text()
     except FileNotFoundError as error:
-        agentlog.log_runner_event("file_read_failed", "missing.md", {"path": "missing.md"}, error=error)
-    agentlog.log_runner_event("command_execution_started", "make test", {"argv": ["make", "test"]})
-    agentlog.log_runner_event("command_execution_completed", "make test", {"argv": ["make", "test"], "exit_code": 2})
-    agentlog.log_runner_event("api_request_sent", "GitHub", {"method": "POST"})
-    agentlog.log_runner_event("api_response_received", "GitHub", {"status_code": 201})
-    agentlog.log_runner_event("api_request_failed", "GitHub", {"status_code": 502})
-    agentlog.log_runner_event("step_execution_failed", "write the report", {"step": 2})
+        agentlog.events.log_runner_event("file_read_failed", "missing.md", {"path": "missing.md"}, error=error)
+    agentlog.events.log_runner_event("command_execution_started", "make test", {"argv": ["make", "test"]})
+    agentlog.events.log_runner_event("command_execution_completed", "make test", {"argv": ["make", "test"], "exit_code": 2})
+    agentlog.events.log_runner_event("api_request_sent", "GitHub", {"method": "POST"})
+    agentlog.events.log_runner_event("api_response_received", "GitHub", {"status_code": 201})
+    agentlog.events.log_runner_event("api_request_failed", "GitHub", {"status_code": 502})
+    agentlog.events.log_runner_event("step_execution_failed", "write the report", {"step": 2})
 
     # What the user asks for.
-    agentlog.log_runner_event("execution_pause_requested", "by ann")
-    agentlog.log_runner_event("context_added_by_user", "The tests need Python 3.12.")
-    agentlog.log_runner_event("execution_resume_requested", "by ann")
-    agentlog.log_runner_event("step_execution_succeeded", "write the report again", {"step": 3})
-    agentlog.log_runner_event("execution_cancel_requested", "by ann")
+    agentlog.events.log_runner_event("execution_pause_requested", "by ann")
+    agentlog.events.log_runner_event("context_added_by_user", "The tests need Python 3.12.")
+    agentlog.events.log_runner_event("execution_resume_requested", "by ann")
+    agentlog.events.log_runner_event("step_execution_succeeded", "write the report again", {"step": 3})
+    agentlog.events.log_runner_event("execution_cancel_requested", "by ann")
 
 agentlog.shutdown()
 

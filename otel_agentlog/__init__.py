@@ -21,46 +21,17 @@ from otel_agentlog._lazy import lazy_names
 from otel_agentlog._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from otel_agentlog.error_handling.categories import ErrorDetails as ErrorDetails
+    from otel_agentlog import errors as errors
+    from otel_agentlog import events as events
     from otel_agentlog.error_handling.categories import categorize as categorize
-    from otel_agentlog.error_handling.categories import error_details as error_details
-    from otel_agentlog.error_handling.categories import register_category as register_category
-    from otel_agentlog.error_handling.category import ErrorCategory as ErrorCategory
     from otel_agentlog.error_handling.handling import handle_errors as handle_errors
-    from otel_agentlog.error_handling.performance import log_performance as log_performance
     from otel_agentlog.error_handling.retries import retrying as retrying
     from otel_agentlog.error_handling.user_messages import format_error_for_user as format_error_for_user
     from otel_agentlog.error_handling.user_messages import log_and_format_error as log_and_format_error
     from otel_agentlog.errors import AgentlogError as AgentlogError
     from otel_agentlog.errors import ConfigurationError as ConfigurationError
-    from otel_agentlog.errors import DatabaseError as DatabaseError
-    from otel_agentlog.errors import InstanceError as InstanceError
-    from otel_agentlog.errors import IntegrationError as IntegrationError
-    from otel_agentlog.errors import LayoutError as LayoutError
     from otel_agentlog.errors import StateError as StateError
     from otel_agentlog.errors import TaskCancelled as TaskCancelled
-    from otel_agentlog.errors import TaskError as TaskError
-    from otel_agentlog.errors import TaskNotFoundError as TaskNotFoundError
-    from otel_agentlog.errors import TmuxError as TmuxError
-    from otel_agentlog.errors import WorktreeError as WorktreeError
-    from otel_agentlog.events import log_authentication as log_authentication
-    from otel_agentlog.events import log_database_operation as log_database_operation
-    from otel_agentlog.events import log_event as log_event
-    from otel_agentlog.events import log_file_event as log_file_event
-    from otel_agentlog.events import log_github_call as log_github_call
-    from otel_agentlog.events import log_instance_lifecycle as log_instance_lifecycle
-    from otel_agentlog.events import log_jira_call as log_jira_call
-    from otel_agentlog.events import log_rate_limit as log_rate_limit
-    from otel_agentlog.events import log_resource_usage as log_resource_usage
-    from otel_agentlog.events import log_runner_event as log_runner_event
-    from otel_agentlog.events import log_service_status as log_service_status
-    from otel_agentlog.events import log_task_assignment as log_task_assignment
-    from otel_agentlog.events import log_tmux_session as log_tmux_session
-    from otel_agentlog.events import log_web_request as log_web_request
-    from otel_agentlog.events import log_web_response as log_web_response
-    from otel_agentlog.events import log_webhook_processing as log_webhook_processing
-    from otel_agentlog.events import log_websocket_event as log_websocket_event
-    from otel_agentlog.events import log_worktree_operation as log_worktree_operation
     from otel_agentlog.record.api import ai_call as ai_call
     from otel_agentlog.record.api import current_operation as current_operation
     from otel_agentlog.record.api import current_task as current_task
@@ -69,7 +40,6 @@ if TYPE_CHECKING:
     from otel_agentlog.record.api import tool as tool
     from otel_agentlog.record.api import webhook as webhook
     from otel_agentlog.record.exceptions.error_id import error_id as error_id
-    from otel_agentlog.record.logs.logger import AgentLogger as AgentLogger
     from otel_agentlog.record.logs.logger import get_logger as get_logger
     from otel_agentlog.record.logs.stdlib_bridge import AgentlogHandler as AgentlogHandler
     from otel_agentlog.record.logs.structlog_bridge import add_ids as add_ids
@@ -102,25 +72,14 @@ if TYPE_CHECKING:
     from otel_agentlog.wiring import shutdown as shutdown
 
 _HOMES = {
-    "error_handling.categories": "ErrorDetails categorize error_details register_category",
-    "error_handling.category": "ErrorCategory",
+    "error_handling.categories": "categorize",
     "error_handling.handling": "handle_errors",
-    "error_handling.performance": "log_performance",
     "error_handling.retries": "retrying",
     "error_handling.user_messages": "format_error_for_user log_and_format_error",
-    "errors": (
-        "AgentlogError ConfigurationError DatabaseError InstanceError IntegrationError LayoutError StateError "
-        "TaskCancelled TaskError TaskNotFoundError TmuxError WorktreeError"
-    ),
-    "events": (
-        "log_authentication log_database_operation log_event log_file_event log_github_call "
-        "log_instance_lifecycle log_jira_call log_rate_limit log_resource_usage log_runner_event "
-        "log_service_status log_task_assignment log_tmux_session log_web_request log_web_response "
-        "log_webhook_processing log_websocket_event log_worktree_operation"
-    ),
+    "errors": "AgentlogError ConfigurationError StateError TaskCancelled",
     "record.api": "ai_call current_operation current_task step task tool webhook",
     "record.exceptions.error_id": "error_id",
-    "record.logs.logger": "AgentLogger get_logger",
+    "record.logs.logger": "get_logger",
     "record.logs.stdlib_bridge": "AgentlogHandler",
     "record.logs.structlog_bridge": "add_ids record_event seed_json",
     "record.operations.ai_call": "AiCall",
@@ -136,6 +95,21 @@ _HOMES = {
     "vocabulary.states": "Component Outcome State",
     "wiring": "Alert Receipt active_alerts configure flush register_alert_callback set_alert_threshold shutdown",
 }
-__all__, __getattr__ = lazy_names(__name__, _HOMES)
-__all__.append("__version__")
-__all__.sort()
+
+# These moved to `events`, `errors` and `error_handling`; their old place works for one release.
+_MOVED = {
+    "error_handling.categories": "ErrorDetails error_details register_category",
+    "error_handling.category": "ErrorCategory",
+    "error_handling.performance": "log_performance",
+    "errors": ("DatabaseError InstanceError IntegrationError LayoutError TaskError TaskNotFoundError TmuxError WorktreeError"),
+    "events": (
+        "log_authentication log_database_operation log_event log_file_event log_github_call log_instance_lifecycle "
+        "log_jira_call log_rate_limit log_resource_usage log_runner_event log_service_status log_task_assignment "
+        "log_tmux_session log_web_request log_web_response log_webhook_processing log_websocket_event "
+        "log_worktree_operation"
+    ),
+    "record.logs.logger": "AgentLogger",
+}
+
+__all__, __getattr__ = lazy_names(__name__, _HOMES, also=_MOVED, modules=("errors", "events"))
+__all__.insert(__all__.index("active_alerts"), "__version__")

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 
-def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[list[str], Callable[[str], Any]]:
+def lazy_names(
+    package: str, homes: Mapping[str, str], *, also: Mapping[str, str] | None = None, modules: Collection[str] = ()
+) -> tuple[list[str], Callable[[str], Any]]:
     """Return ``__all__`` and ``__getattr__`` for the package `package`.
 
-    `homes` says which module of the package has which names: module, relative to the package → names with spaces between them.
+    Args:
+        package: its dotted name.
+        homes: module, relative to the package → names it has, with spaces between them.
+        also: the same, for names that are found but not listed.
+        modules: submodules that are names themselves.
     """
-    home_of = {name: module for module, names in homes.items() for name in names.split()}
+    this = sys.modules[package]
+    listed, unlisted = _home_of(homes), _home_of(also or {})
 
     def load(name: str) -> Any:
-        module = home_of.get(name)
+        if name in modules:
+            return importlib.import_module(f"{package}.{name}")
+        module = listed.get(name) or unlisted.get(name)
         if module is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(f"{package}.{module}"), name)
-        setattr(sys.modules[package], name, value)
+        setattr(this, name, value)
         return value
 
-    return sorted(home_of), load
+    setattr(this, "__dir__", lambda: sorted({*vars(this), *listed, *modules}))  # noqa: B010 - mypy has no such attribute of a module
+    return sorted([*listed, *modules]), load
+
+
+def _home_of(homes: Mapping[str, str]) -> dict[str, str]:
+    return {name: module for module, names in homes.items() for name in names.split()}

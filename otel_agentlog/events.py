@@ -1,172 +1,81 @@
-"""What happens to instances, tasks, worktrees and terminals around an agent, each as one event with the right component.
+"""Helpers that record what happens around an agent, each as one event with the right component (``docs/lifecycle.md``).
 
-Every helper takes what identifies the thing, what was done and how it went, and ``details``: a mapping of anything else. None of
-them raises, waits or returns anything. Actions are ``<thing>_<operation>``.
+Each takes what identifies the thing, what was done, how it went, and ``details``: a mapping of anything else, redacted like
+everything recorded. None of them raises, waits or returns anything. Actions are ``<thing>_<operation>``, durations milliseconds.
+The level of the line follows from the status: a status code, ``failed``, ``degraded`` …
+
+For whole tasks, steps, AI calls and tool runs there are `task`, `step`, `ai_call` and `tool`, which record starts and ends.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from otel_agentlog.record.logs.levels import number_of, word_of
-from otel_agentlog.record.logs.line import add_error, text_of
-from otel_agentlog.record.logs.placement import ID_KEYS, adopt, deliver, guarded, here
-from otel_agentlog.record.recorder import Recorder
-from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.record.events import details_of, word
+from otel_agentlog.record.events import log_event as log_event
+from otel_agentlog.record.logs.line import text_of
 from otel_agentlog.vocabulary.states import Component
 
-# -- Things that happened and are neither log lines nor operations: lines of type ``event``, wherever they are told.
-# Hides where such a line belongs: in the operation that is current; else in the open task that its details name; else in the
-# application log.
+Details: TypeAlias = Mapping[str, Any] | None
 
-MAX_WORD = 64
-"""Longest action made of a user's word, in characters; actions are names of events, and there should be few."""
-
-_NO_WORD = re.compile(r"[^a-z0-9]+")
+# -- around an agent: instances, tasks, worktrees, terminals, services ----------------------------------------------------
 
 
-def log_event(
-    component: Component | str,
-    action: str,
-    message: str = "",
-    *,
-    level: str = "INFO",
-    details: Mapping[str, Any] | None = None,
-    error: BaseException | None = None,
+def log_instance_lifecycle(instance_id: str, operation: str, status: str = "success", details: Details = None) -> None:
+    """An agent instance was created, started, stopped …: ``log_instance_lifecycle("brain-1", "start", "success")``."""
+    _thing(Component.INSTANCE, "instance", instance_id, operation, status, details, instance_id=instance_id)
+
+
+def log_task_assignment(task_id: str, instance_id: str, details: Details = None) -> None:
+    """A task was given to an instance; recorded in that task's folder if it is open in this process."""
+    said = details_of(details, task_id=task_id, instance_id=instance_id)
+    log_event(Component.TASK, "task_assigned", f"{text_of(task_id)} given to {text_of(instance_id)}", details=said)
+
+
+def log_resource_usage(
+    instance_id: str,
+    cpu_percent: float | None = None,
+    memory_mb: float | None = None,
+    disk_usage_mb: float | None = None,
+    details: Details = None,
 ) -> None:
-    """Record that something happened, in the current task or else in the application log; never raises.
-
-    ``action`` is a word in snake_case, the same for every event of its kind: it names the event in OpenTelemetry
-    (``agentlog.<action>``). ``error`` is recorded under its error id. Ids among the details (``task_id``, ``instance_id``,
-    ``correlation_id`` …) place the line where nothing else does.
-    """
-
-    def work(record: Recorder) -> None:
-        if not record.active:
-            return
-        line: Line = {
-            "type": "event",
-            "level": word_of(number_of(level)),
-            "component": text_of(component),
-            "action": word(action),
-            "message": text_of(message) or word(action).replace("_", " "),
-        }
-        said = details_of(details)
-        ids = {key: text_of(said[key]) for key in ID_KEYS if said.get(key) is not None}
-        place = adopt(here(), ids, line)
-        add_error(line, error, place.ids.get("trace_id"), record)
-        deliver(record, line, place, said)
-
-    guarded(work)
+    """What an instance uses at this moment: percent of one CPU, and megabytes (10^6 bytes)."""
+    said = details_of(details, instance_id=instance_id, cpu_percent=cpu_percent, memory_mb=memory_mb, disk_usage_mb=disk_usage_mb)
+    figures = (("CPU", cpu_percent, "%"), ("memory", memory_mb, " MB"), ("disk", disk_usage_mb, " MB"))
+    known = ", ".join(f"{name} {text_of(value)}{unit}" for name, value, unit in figures if value is not None)
+    log_event(Component.INSTANCE, "resource_usage", f"{text_of(instance_id)}: {known or 'nothing known'}", details=said)
 
 
-def word(text: object) -> str:
-    """Any text as a word of lower-case letters, digits and underscores; ``event`` where nothing is left of it."""
-    return _NO_WORD.sub("_", text_of(text)[: 4 * MAX_WORD].lower()).strip("_")[:MAX_WORD].rstrip("_") or "event"
-
-
-def details_of(details: object, **named: Any) -> dict[str, Any]:
-    """What a helper was told: its own parameters that are not ``None``, and before them the user's details."""
-    given: dict[str, Any] = {}
-    try:
-        given = dict(details) if isinstance(details, Mapping) else {} if details is None else {"details": details}
-    except Exception:  # noqa: BLE001 - a mapping may be anybody's; what it is called with is still told
-        given["details"] = f"<{type(details).__name__} that cannot be read>"
-    return {**given, **{key: value for key, value in named.items() if value is not None}}
-
-
-# -- The events of a runner that carries out a plan, for code whose steps are not `step`, `ai_call` and `tool` blocks.
-# Those blocks record starts and ends by themselves. This is for runners that only tell what happened, and for what has no block:
-# requests of the user's, files and commands seen from outside.
-
-RunnerEvent: TypeAlias = Literal[
-    "step_execution_started",
-    "step_execution_succeeded",
-    "step_execution_failed",
-    "api_request_sent",
-    "api_response_received",
-    "api_request_failed",
-    "file_written",
-    "file_read_failed",
-    "command_execution_started",
-    "command_execution_completed",
-    "execution_pause_requested",
-    "execution_resume_requested",
-    "execution_cancel_requested",
-    "context_added_by_user",
-]
-"""The events of a plan; any other word is recorded too, with component ``runner``."""
-
-_COMPONENTS: Mapping[Component, tuple[RunnerEvent, ...]] = {
-    Component.EXECUTION_ENGINE: ("step_execution_started", "step_execution_succeeded", "step_execution_failed"),
-    Component.AI_SERVICE: ("api_request_sent", "api_response_received", "api_request_failed"),
-    Component.FILE_OPERATIONS: ("file_written", "file_read_failed"),
-    Component.TERMINAL_INTERACTION: ("command_execution_started", "command_execution_completed"),
-    Component.USER_INTERACTION: (
-        *("execution_pause_requested", "execution_resume_requested", "execution_cancel_requested"),
-        "context_added_by_user",
-    ),
-}
-_COMPONENT_OF: Mapping[str, Component] = {event: component for component, events in _COMPONENTS.items() for event in events}
-
-
-def log_runner_event(
-    event: RunnerEvent | str, message: str = "", details: Mapping[str, Any] | None = None, *, error: BaseException | None = None
+def log_worktree_operation(
+    operation: str, path: str, status: str = "success", details: Details = None, *, branch: str | None = None
 ) -> None:
-    """Record an event of a plan, with its component and level; never raises.
-
-    What failed is an error. A completed command whose details have an ``exit_code`` other than 0 is a warning, as whoever ran
-    it may go on; with an ``error`` it is one. ``error`` is recorded under its error id. For `context_added_by_user` the message
-    is what the user said.
-    """
-    action = word(event)
-    said = details_of(details)
-    log_event(
-        _COMPONENT_OF.get(action, Component.RUNNER),
-        action,
-        text_of(message),
-        level=_level(action, said.get("exit_code"), error),
-        details=said,
-        error=error,
-    )
+    """A git worktree was created, checked out, removed …"""
+    _thing(Component.WORKTREE, "worktree", path, operation, status, details, path=path, branch=branch)
 
 
-def _level(action: str, exit_code: object, error: BaseException | None) -> str:
-    if error is not None or action.endswith("_failed"):
-        return "ERROR"
-    return "WARNING" if isinstance(exit_code, int) and exit_code != 0 else "INFO"
+def log_tmux_session(session_name: str, operation: str, status: str = "success", details: Details = None) -> None:
+    """A tmux session: ``create``, ``layout``, ``cleanup``, or ``orphan_found``, which is a warning."""
+    _thing(Component.TMUX, "tmux_session", session_name, operation, status, details, session_name=session_name)
 
 
-# -- How bad it is what a helper is told: from a status, a status code or an exit code to the level of its line.
-
-_LEVELS = {
-    "ERROR": "failed failure fail error errored timeout timed_out crashed crash dead down unhealthy unavailable refused lost",
-    "WARNING": "degraded warning warn retrying retry orphaned orphan cancelled interrupted rejected denied stale slow limited",
-}
-_LEVEL_OF = {status: level for level, statuses in _LEVELS.items() for status in statuses.split()}
+def log_service_status(service: str, status: str, details: Details = None) -> None:
+    """A service is ``up``, ``degraded`` (a warning), ``down`` (an error) …"""
+    said = details_of(details, service=service, status=status)
+    message = f"{text_of(service)} is {text_of(status)}"
+    log_event(Component.ORCHESTRATOR, "service_status", message, level=level_of(status), details=said)
 
 
-def level_of(status: object, otherwise: str = "INFO") -> str:
-    """The level of an event with this status: a word, true or false; what is not known to be bad is ``otherwise``."""
-    if status is None or status is True:
-        return otherwise
-    return "ERROR" if status is False else _LEVEL_OF.get(word(status), otherwise)
+def _thing(
+    component: Component, thing: str, name: str, operation: str, status: str, details: Details, **identity: str | None
+) -> None:
+    said = details_of(details, **identity, operation=operation, status=status)
+    level = "WARNING" if word(operation).startswith("orphan") else "INFO"
+    message = f"{thing.replace('_', ' ')} {text_of(name)}: {text_of(operation)} {text_of(status)}"
+    log_event(component, f"{thing}_{word(operation)}", message, level=level_of(status, level), details=said)
 
 
-def level_of_http(status_code: object) -> str:
-    """The level of an answer with this HTTP status."""
-    if not isinstance(status_code, int) or status_code < 400:
-        return "INFO"
-    return "ERROR" if status_code >= 500 else "WARNING"
-
-
-# -- What an agent's services do and are asked: database, web, WebSocket, sign-in, GitHub, Jira, webhooks, limits, files.
-# As in `lifecycle`: one event each, nothing raised, ``details`` for anything else. Durations are milliseconds. Pass URLs and
-# paths as they are: what is secret in them is redacted like everything recorded.
-
-Details = Mapping[str, Any] | None
+# -- what services do: databases, web, sign-in, integrations, files -------------------------------------------------------
 
 
 def log_database_operation(
@@ -217,7 +126,7 @@ def log_websocket_event(event: str, connection_id: str, details: Details = None,
 def log_authentication(
     subject: str, success: bool, details: Details = None, *, method: str | None = None, reason: str | None = None
 ) -> None:
-    """Somebody signed in, or could not, which is a warning."""
+    """A sign-in succeeded, or failed, which is a warning."""
     said = details_of(details, subject=subject, success=success, method=method, reason=reason)
     how = "succeeded" if success is True else "failed"
     message = f"authentication of {text_of(subject)} {how}"
@@ -292,54 +201,84 @@ def _on(target: str | None) -> str:
     return "" if target is None else f" on {text_of(target)}"
 
 
-def log_instance_lifecycle(instance_id: str, operation: str, status: str = "success", details: Details = None) -> None:
-    """An agent instance was created, started, stopped …: ``log_instance_lifecycle("brain-1", "start", "success")``."""
-    _thing(Component.INSTANCE, "instance", instance_id, operation, status, details, instance_id=instance_id)
+# -- a runner that carries out a plan, and has no blocks of its own -------------------------------------------------------
+
+RunnerEvent: TypeAlias = Literal[
+    "step_execution_started",
+    "step_execution_succeeded",
+    "step_execution_failed",
+    "api_request_sent",
+    "api_response_received",
+    "api_request_failed",
+    "file_written",
+    "file_read_failed",
+    "command_execution_started",
+    "command_execution_completed",
+    "execution_pause_requested",
+    "execution_resume_requested",
+    "execution_cancel_requested",
+    "context_added_by_user",
+]
+"""The events of a plan; any other word is recorded too, with component ``runner``."""
+
+_COMPONENTS: Mapping[Component, tuple[RunnerEvent, ...]] = {
+    Component.EXECUTION_ENGINE: ("step_execution_started", "step_execution_succeeded", "step_execution_failed"),
+    Component.AI_SERVICE: ("api_request_sent", "api_response_received", "api_request_failed"),
+    Component.FILE_OPERATIONS: ("file_written", "file_read_failed"),
+    Component.TERMINAL_INTERACTION: ("command_execution_started", "command_execution_completed"),
+    Component.USER_INTERACTION: (
+        *("execution_pause_requested", "execution_resume_requested", "execution_cancel_requested"),
+        "context_added_by_user",
+    ),
+}
+_COMPONENT_OF: Mapping[str, Component] = {event: component for component, events in _COMPONENTS.items() for event in events}
 
 
-def log_task_assignment(task_id: str, instance_id: str, details: Details = None) -> None:
-    """A task was given to an instance; recorded in that task's folder if it is open in this process."""
-    said = details_of(details, task_id=task_id, instance_id=instance_id)
-    log_event(Component.TASK, "task_assigned", f"{text_of(task_id)} given to {text_of(instance_id)}", details=said)
-
-
-def log_resource_usage(
-    instance_id: str,
-    cpu_percent: float | None = None,
-    memory_mb: float | None = None,
-    disk_usage_mb: float | None = None,
-    details: Details = None,
+def log_runner_event(
+    event: RunnerEvent | str, message: str = "", details: Mapping[str, Any] | None = None, *, error: BaseException | None = None
 ) -> None:
-    """What an instance uses at this moment: percent of one CPU, and megabytes (10^6 bytes)."""
-    said = details_of(details, instance_id=instance_id, cpu_percent=cpu_percent, memory_mb=memory_mb, disk_usage_mb=disk_usage_mb)
-    figures = (("CPU", cpu_percent, "%"), ("memory", memory_mb, " MB"), ("disk", disk_usage_mb, " MB"))
-    known = ", ".join(f"{name} {text_of(value)}{unit}" for name, value, unit in figures if value is not None)
-    log_event(Component.INSTANCE, "resource_usage", f"{text_of(instance_id)}: {known or 'nothing known'}", details=said)
+    """Record an event of a plan, with its component and level; never raises.
+
+    A failure is an error. A completed command whose details have an ``exit_code`` other than 0 is a warning, as the caller may go
+    on; with an ``error`` it is one. ``error`` is recorded under its error id. For `context_added_by_user` the message is what the
+    user said.
+    """
+    action = word(event)
+    said = details_of(details)
+    log_event(
+        _COMPONENT_OF.get(action, Component.RUNNER),
+        action,
+        text_of(message),
+        level=_level(action, said.get("exit_code"), error),
+        details=said,
+        error=error,
+    )
 
 
-def log_worktree_operation(
-    operation: str, path: str, status: str = "success", details: Details = None, *, branch: str | None = None
-) -> None:
-    """A git worktree was created, checked out, removed …"""
-    _thing(Component.WORKTREE, "worktree", path, operation, status, details, path=path, branch=branch)
+def _level(action: str, exit_code: object, error: BaseException | None) -> str:
+    if error is not None or action.endswith("_failed"):
+        return "ERROR"
+    return "WARNING" if isinstance(exit_code, int) and exit_code != 0 else "INFO"
 
 
-def log_tmux_session(session_name: str, operation: str, status: str = "success", details: Details = None) -> None:
-    """A tmux session: ``create``, ``layout``, ``cleanup``, or ``orphan_found``, which is a warning."""
-    _thing(Component.TMUX, "tmux_session", session_name, operation, status, details, session_name=session_name)
+# -- levels ---------------------------------------------------------------------------------------------------------------
+
+_LEVELS = {
+    "ERROR": "failed failure fail error errored timeout timed_out crashed crash dead down unhealthy unavailable refused lost",
+    "WARNING": "degraded warning warn retrying retry orphaned orphan cancelled interrupted rejected denied stale slow limited",
+}
+_LEVEL_OF = {status: level for level, statuses in _LEVELS.items() for status in statuses.split()}
 
 
-def log_service_status(service: str, status: str, details: Details = None) -> None:
-    """A service is ``up``, ``degraded`` (a warning), ``down`` (an error) …"""
-    said = details_of(details, service=service, status=status)
-    message = f"{text_of(service)} is {text_of(status)}"
-    log_event(Component.ORCHESTRATOR, "service_status", message, level=level_of(status), details=said)
+def level_of(status: object, otherwise: str = "INFO") -> str:
+    """The level of an event with this status: a word, true or false; what is not known to be bad is ``otherwise``."""
+    if status is None or status is True:
+        return otherwise
+    return "ERROR" if status is False else _LEVEL_OF.get(word(status), otherwise)
 
 
-def _thing(
-    component: Component, thing: str, name: str, operation: str, status: str, details: Details, **identity: str | None
-) -> None:
-    said = details_of(details, **identity, operation=operation, status=status)
-    level = "WARNING" if word(operation).startswith("orphan") else "INFO"
-    message = f"{thing.replace('_', ' ')} {text_of(name)}: {text_of(operation)} {text_of(status)}"
-    log_event(component, f"{thing}_{word(operation)}", message, level=level_of(status, level), details=said)
+def level_of_http(status_code: object) -> str:
+    """The level of an answer with this HTTP status."""
+    if not isinstance(status_code, int) or status_code < 400:
+        return "INFO"
+    return "ERROR" if status_code >= 500 else "WARNING"

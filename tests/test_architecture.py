@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def test_arrows_point_one_way() -> None:
 
 def test_nobody_enters_by_the_front_door() -> None:
     """The front door is for users: inside, nobody imports the package itself."""
-    assert [(a, b) for a, b in _arrows() if b == "otel_agentlog" and _room(a) != "demo"] == []
+    assert [(a, b) for a, b in _arrows() if b == "otel_agentlog" and _room(a) not in ("", "demo")] == []
 
 
 def test_there_are_no_import_cycles() -> None:
@@ -92,6 +93,46 @@ def test_there_are_no_import_cycles() -> None:
         walk(name, ())
 
 
+def test_sub_packages_point_one_way() -> None:
+    """Between the sub-packages of a part (``record.logs``, ``record.operations`` …) no imports go round in a circle.
+
+    Those inside functions and under ``TYPE_CHECKING`` count, too: types that go round are read in a circle all the same.
+    """
+    arrows: dict[str, dict[str, str]] = {}
+    known = {name for name, _, _ in _modules()}
+    for name, _, tree in _modules():
+        for target in _modules_imported(tree, known):
+            a, b = _sub_package(name), _sub_package(target)
+            if a != b and _room(a) == _room(b):
+                arrows.setdefault(a, {})[b] = f"{name} → {target}"
+
+    assert _circle(arrows) == []
+
+
+def _sub_package(module: str) -> str:
+    """``otel_agentlog.record.logs`` for ``otel_agentlog.record.logs.line``; a module directly in a part is its own."""
+    return ".".join(module.split(".")[:3])
+
+
+def _circle(arrows: dict[str, dict[str, str]]) -> list[str]:
+    """The imports of one circle among these arrows; none if there is no circle."""
+    done: set[str] = set()
+
+    def walk(name: str, path: list[str]) -> list[str]:
+        if name in path:
+            circle = [*path[path.index(name) :], name]
+            return [arrows[a][b] for a, b in itertools.pairwise(circle)]
+        if name in done:
+            return []
+        for target in arrows.get(name, {}):
+            if found := walk(target, [*path, name]):
+                return found
+        done.add(name)
+        return []
+
+    return next((found for name in arrows if (found := walk(name, []))), [])
+
+
 def _modules_imported(node: ast.AST, known: Collection[str]) -> Iterator[str]:
     """The modules behind an import; ``from package import module`` is that module, not the package's door."""
     for found in ast.walk(node):
@@ -107,12 +148,29 @@ def _at_import_time(tree: ast.Module) -> Iterator[ast.stmt]:
             yield node
 
 
-def test_no_folder_lists_more_than_one_can_take_in() -> None:
-    """At most 16 entries, ``__init__.py`` among them: a folder that outgrows that wants sub-packages."""
-    folders = [path for path in (HOME, *HOME.rglob("*")) if path.is_dir() and path.name != "__pycache__"]
-    entries = {folder: [path for path in folder.iterdir() if path.name not in ("__pycache__", "py.typed")] for folder in folders}
+MOST_ENTRIES = 16
+MOST_PARTS = 20
+"""The package itself lists its parts."""
 
-    assert {str(folder.relative_to(HOME)): len(found) for folder, found in entries.items() if len(found) > 16} == {}
+
+def test_no_folder_lists_more_than_one_can_take_in() -> None:
+    """A folder that outgrows that wants sub-packages."""
+    folders = [path for path in (HOME, *HOME.rglob("*")) if path.is_dir() and path.name != "__pycache__"]
+    counts = {folder: sum(path.name not in ("__pycache__", "py.typed") for path in folder.iterdir()) for folder in folders}
+    too_many = {folder for folder, count in counts.items() if count > (MOST_PARTS if folder == HOME else MOST_ENTRIES)}
+
+    assert {str(folder.relative_to(HOME)): counts[folder] for folder in too_many} == {}
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    """A class name means one thing in the whole package."""
+    homes: dict[str, list[str]] = {}
+    for name, _, tree in _modules():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(name)
+
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
 
 
 def test_functions_are_small() -> None:

@@ -52,6 +52,23 @@ def test_the_readme_leads_to_every_page() -> None:
     assert [page.name for page in (ROOT / "docs").glob("*.md") if f"(docs/{page.name})" not in text] == []
 
 
+def test_the_architecture_names_what_is_there() -> None:
+    """Every path in docs/architecture.md exists."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`((?:otel_agentlog|tests|docs)/[\w/.-]*)`", text))
+
+    assert len(named) > 40
+    assert sorted(path for path in named if not (ROOT / path).exists()) == []
+
+
+def test_the_docs_cite_nothing_from_outside() -> None:
+    """No page names a document that is not in the repository."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    cited = re.compile(r"\bDESIGN\b|\.\./shared|shared/(seeds|reference|cases)")
+
+    assert [page.name for page in pages if cited.search(page.read_text())] == []
+
+
 def test_the_numbers_of_decisions_are_their_own() -> None:
     """No two files in docs/decisions have one number, and each says its own at its head."""
     pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))

@@ -1,14 +1,21 @@
-"""The shared words: what every room relies on."""
+"""The vocabulary: what every part of the package relies on."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
+from collections.abc import Iterator
 from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_type_hints
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_agentlog.vocabulary.lines import timestamp
+from otel_agentlog.vocabulary import actions
+from otel_agentlog.vocabulary.lines import LINE_TYPES, timestamp
 
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
 _YEAR_10000_NS = 253_402_300_800 * 10**9
@@ -39,3 +46,56 @@ def test_absurd_times_are_the_nearest_that_can_be_written() -> None:
     """A clock before 1970 or past 9999 gives the first and the last timestamp there is."""
     assert timestamp(-1) == "1970-01-01T00:00:00.000000000Z"
     assert timestamp(_YEAR_10000_NS) == "9999-12-31T23:59:59.999999999Z"
+
+
+def test_actions_follow_from_type_and_outcome() -> None:
+    """The table of ``docs/format.md``, for whoever closes what a dead process left open."""
+    found = {
+        kind: (actions.start_action(kind), actions.end_action(kind, "interrupted"))
+        for kind in ("task", "step", "ai_request", "span")
+    }
+
+    assert found == {
+        "task": ("task_started", "task_interrupted"),
+        "step": ("step_execution_started", "step_execution_interrupted"),
+        "ai_request": ("api_request_sent", "api_request_interrupted"),
+        "span": (None, None),
+    }
+    assert actions.end_action("ai_response", "completed") == "api_response_received"
+    assert actions.end_action("tool_result", "failed") == "tool_run_failed"
+
+
+GOLDEN = Path(__file__).parent / "store" / "golden" / "v1"
+SCHEMA = json.loads((files("otel_agentlog.store") / "schemas" / "event-line.schema.json").read_text())
+
+
+def _golden_lines() -> Iterator[dict[str, Any]]:
+    for path in sorted(GOLDEN.glob("*/03-agent-output.jsonl")):
+        for data in path.read_bytes().split(b"\n"):
+            with contextlib.suppress(ValueError):
+                line = json.loads(data)
+                if isinstance(line, dict) and (line.get("type"), line.get("phase")) in LINE_TYPES:
+                    yield line
+
+
+def test_every_type_of_the_format_has_its_keys() -> None:
+    """The classes of lines name the types that the schema names."""
+    assert {kind for kind, _ in LINE_TYPES} == set(SCHEMA["properties"]["type"]["enum"])
+
+
+def test_the_keys_of_lines_are_those_that_are_written() -> None:
+    """No line of the golden folders has a key that its class does not name, and each common key is one of the schema's."""
+    known = (
+        set(SCHEMA["properties"])
+        | {key for rule in SCHEMA["allOf"] for key in rule["then"].get("properties", {})}
+        | {"content_on", "profile", "courier", "sends", "elsewhere"}
+    )
+    for line_type in LINE_TYPES.values():
+        assert set(get_type_hints(line_type)) <= known
+
+    unknown = {
+        (line["type"], key)
+        for line in _golden_lines()
+        for key in set(line) - set(get_type_hints(LINE_TYPES[line["type"], line.get("phase")]))
+    }
+    assert unknown == set()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.events import log_event
+from otel_agentlog.record.events import log_event
 from otel_agentlog.vocabulary.functions import Around, Function, kind_of, name_of, wrap
 from otel_agentlog.vocabulary.states import Component
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from otel_agentlog.record.providers.pricing import PriceTable
 from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.store.index.row import amount
 from otel_agentlog.vocabulary.coerce import mapping, number, text
@@ -52,26 +51,6 @@ def _call(details: Mapping[str, Any]) -> EndedCall:
 def _cost(amount_usd: float | None) -> float | None:
     """What only damage writes is no cost."""
     return amount_usd if amount_usd is not None and 0 <= amount_usd < math.inf else None
-
-
-# -- What AI calls cost by today's prices: hides where these come from, for those who look at what was recorded earlier.
-
-
-def todays_prices(own: Mapping[str, Mapping[str, float]]) -> Callable[[str | None, str | None, Usage], Cost | None]:
-    """Return what tells the cost of an AI call by its provider, model and tokens; ``None`` where no price is known.
-
-    Prices are those of `own` (the setting ``prices``), else those of the table that is installed here, as of today.
-
-    Raises:
-        ConfigurationError: a price of `own` cannot be used.
-    """
-    table = PriceTable(own)
-    return lambda provider, model, usage: table.cost(provider, model, usage)
-
-
-def has_price_table() -> bool:
-    """Whether the optional package with the prices of many models is installed (extra ``prices``)."""
-    return PriceTable().load()
 
 
 Price = Callable[[str | None, str | None, Usage], Cost | None]

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from otel_agentlog._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from otel_agentlog.query.prices_today import has_price_table as has_price_table
-    from otel_agentlog.query.prices_today import todays_prices as todays_prices
     from otel_agentlog.tools.commands import CommandCancelledError as CommandCancelledError
     from otel_agentlog.tools.commands import CommandError as CommandError
     from otel_agentlog.tools.commands import CommandResult as CommandResult
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from otel_agentlog.tools.scripts.service import ToolExecutionService as ToolExecutionService
 
 _HOMES = {
-    "otel_agentlog.query.prices_today": "has_price_table todays_prices",
     "commands": "CommandCancelledError CommandError CommandResult CommandTimeoutError command",
     "control": "Stoppable add_context cancel effect_of pause resume stoppable",
     "files": "FileOperation file_operation",

@@ -21,8 +21,8 @@ from typing import Any
 
 from otel_agentlog.error_handling.categories import ErrorDetails
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.events import log_event
 from otel_agentlog.record.api import tool
+from otel_agentlog.record.events import log_event
 from otel_agentlog.record.exceptions.error_id import error_id
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.settings.fields import inherited

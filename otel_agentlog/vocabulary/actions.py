@@ -1,7 +1,8 @@
-"""What the kinds of operation are called in a line: types, components, actions."""
+"""The kinds of operation, and what each is called in a line: types, component, actions (``docs/format.md``, table of types)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from otel_agentlog.vocabulary.states import Component, Outcome
@@ -23,11 +24,11 @@ class Kind:
     completed: str = ""
     """Action of the end line of a completed one, where it does not follow the pattern."""
 
-    def end_action(self, outcome: Outcome) -> str:
-        """The action of the end line."""
-        if outcome is Outcome.COMPLETED and self.completed:
+    def end_action(self, outcome: str) -> str:
+        """The action of the end line of an operation with this outcome, e.g. ``step_execution_failed``."""
+        if self.completed and outcome == Outcome.COMPLETED:
             return self.completed
-        return f"{self.ended}_{outcome.value}"
+        return f"{self.ended}_{outcome}"
 
 
 TASK = Kind("task", "task", "task", Component.RUNNER.value, "task_started", "task")
@@ -48,3 +49,21 @@ QUEUE_PICKUP = Kind(
     "queue pickup", "queue_pickup", "queue_pickup", Component.RUNNER.value, "queue_pickup_started", "queue_pickup"
 )
 SEGMENT = Kind("segment", "segment", "segment", Component.RUNNER.value, "segment_started", "segment")
+
+_KINDS = (TASK, STEP, AI_CALL, TOOL, WEBHOOK, QUEUE_PUSH, QUEUE_PICKUP, SEGMENT)
+_KIND_OF: Mapping[str, Kind] = {line_type: kind for kind in _KINDS for line_type in (kind.start_type, kind.end_type)}
+
+END_TYPE: Mapping[str, str] = {kind.start_type: kind.end_type for kind in _KINDS if kind.start_type != kind.end_type}
+"""Type of the end line by type of the start line, where the two differ."""
+
+
+def start_action(line_type: str) -> str | None:
+    """The ``action`` of a start line of this type; ``None`` for other types (spans of other libraries, log lines)."""
+    kind = _KIND_OF.get(line_type)
+    return kind.started if kind is not None else None
+
+
+def end_action(line_type: str, outcome: str) -> str | None:
+    """The ``action`` of an end line, by the type of its start or end line and by outcome; ``None`` as in `start_action`."""
+    kind = _KIND_OF.get(line_type)
+    return kind.end_action(outcome) if kind is not None else None

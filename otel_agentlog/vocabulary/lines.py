@@ -4,13 +4,267 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
 FORMAT_VERSION = 1
 """Version of the task folder's format, written into ``metadata.json`` and every process line."""
 
 Line: TypeAlias = dict[str, Any]
-"""One record as it stands in a ``.jsonl`` file; ``timestamp`` is its first key."""
+"""One record as it stands in a ``.jsonl`` file; ``timestamp`` is its first key.
+
+What each type of line holds is said by the classes below, one per type, by `LINE_TYPES`. They describe what is written. A line
+read back may hold anything under any key, so readers take a `Line` and coerce what they need (`otel_agentlog.vocabulary.coerce`).
+"""
+
+
+class LineKeys(TypedDict, total=False):
+    """Keys that any line may have. Absent where they do not apply, never ``None``."""
+
+    timestamp: str
+    """RFC 3339 UTC with nanoseconds, as `timestamp` writes it."""
+    type: str
+    level: str
+    """``DEBUG`` ``INFO`` ``WARNING`` ``ERROR`` ``CRITICAL``."""
+    component: str
+    action: str
+    message: str
+    task_id: str
+    step_id: str
+    """The nearest enclosing step."""
+    correlation_id: str
+    session_id: str
+    instance_id: str
+    event_id: str
+    """``<writer tag>-<n>``; ``n`` counts without a gap per process and folder."""
+    trace_id: str
+    """32 hex digits."""
+    span_id: str
+    """16 hex digits."""
+
+
+class ExceptionKeys(TypedDict, total=False):
+    """An exception on a line."""
+
+    type: str
+    message: str
+    error_id: str
+    category: str
+    traceback: list[str]
+    """One string per printed line; only where the error was first seen, like the keys below."""
+    suggestions: list[str]
+    context: dict[str, Any]
+
+
+class SpanStartLine(LineKeys, total=False):
+    """A task, step, webhook, queue push, queue pickup, segment or foreign span begins."""
+
+    phase: str
+    name: str
+    """Span name."""
+    kind: str
+    """``INTERNAL`` ``CLIENT`` ``SERVER`` ``PRODUCER`` ``CONSUMER``."""
+    parent_span_id: str
+    parent_remote: bool
+    trace_flags: int
+    trace_state: str
+    links: list[dict[str, Any]]
+    scope: dict[str, Any]
+    attributes: dict[str, Any]
+    state_before: str
+    state_after: str
+    details: dict[str, Any]
+
+
+class SpanEndLine(LineKeys, total=False):
+    """It ends."""
+
+    phase: str
+    name: str
+    """Only if it changed."""
+    attributes: dict[str, Any]
+    """Update those of the start line."""
+    events: list[dict[str, Any]]
+    status: dict[str, str]
+    duration_ms: float
+    outcome: str
+    reason: str
+    state_before: str
+    state_after: str
+    exception: ExceptionKeys
+    details: dict[str, Any]
+
+
+class AiRequestDetails(TypedDict, total=False):
+    """``details`` of an ``ai_request`` line."""
+
+    provider: str
+    model: str
+    operation: str
+    messages: list[Any]
+    system: Any
+    tools: list[Any]
+    parameters: dict[str, Any]
+    stream: bool
+
+
+class AiRequestLine(SpanStartLine, total=False):
+    """A request to a model is sent."""
+
+    details: AiRequestDetails  # type: ignore[misc]
+
+
+class AiResponseDetails(TypedDict, total=False):
+    """``details`` of an ``ai_response`` line; token counts by the sum rules of `otel_agentlog.vocabulary.usage.Usage`."""
+
+    input_tokens: int
+    output_tokens: int
+    cache_read_input_tokens: int
+    cache_write_input_tokens: int
+    reasoning_output_tokens: int
+    cost_usd: float | None
+    """``None`` if the price is unknown, never 0."""
+    price: dict[str, Any]
+    """``{source, version}``."""
+    finish_reasons: list[str]
+    response_id: str
+    response_model: str
+    provider: str
+    model: str
+    time_to_first_chunk_ms: float
+    chunks: int
+    attempts: int
+    output: list[dict[str, Any]]
+    """Message parts in the shapes of the GenAI convention."""
+
+
+class AiResponseLine(SpanEndLine, total=False):
+    """The model answered, or the call ended otherwise."""
+
+    details: AiResponseDetails  # type: ignore[misc]
+
+
+class ToolCallLine(SpanStartLine, total=False):
+    """A tool run begins; ``details`` has ``arguments``, ``call_id``, ``tool_type``."""
+
+    content: str
+    """The tool's name."""
+
+
+class ToolResultLine(SpanEndLine, total=False):
+    """A tool run ends; ``details`` has ``result``, ``attempts``, ``exit_code``, ``resources``."""
+
+    content: str
+    """The tool's name."""
+
+
+class ProcessLine(LineKeys, total=False):
+    """A process begins to write into the folder: resource and scope of all that it writes."""
+
+    pid: int
+    host: str
+    resource: dict[str, Any]
+    scope: dict[str, Any]
+    content_policy: str
+    content_on: list[str]
+    profile: str
+    format_version: int
+    courier: str
+    """Name of the lock ``<root>/.courier-<courier>`` that the process holds as long as it delivers."""
+    sends: list[str]
+    """Signals that the process delivers."""
+    elsewhere: list[str]
+    """Signals that go out through exporters of others."""
+
+
+class LogLine(LineKeys, total=False):
+    """A log call."""
+
+    logger: str
+    module: str
+    function: str
+    line: int
+    details: dict[str, Any]
+    """What was given to the call, by its names."""
+    exception: ExceptionKeys
+
+
+class StateLine(LineKeys, total=False):
+    """A task moved from one state to another."""
+
+    state_before: str
+    state_after: str
+    reason: str
+    details: dict[str, Any]
+
+
+class AttemptDetails(TypedDict, total=False):
+    """``details`` of an ``attempt`` line."""
+
+    number: int
+    maximum: int
+    wait_ms: float
+    reason: str
+    error_type: str
+
+
+class AttemptLine(LineKeys, total=False):
+    """An attempt of a tool run, AI call or retried function failed, started or succeeded."""
+
+    content: str
+    details: AttemptDetails
+    exception: ExceptionKeys
+
+
+class EventLine(LineKeys, total=False):
+    """Anything else that happened."""
+
+    details: dict[str, Any]
+    exception: ExceptionKeys
+
+
+class ContentLine(LineKeys, total=False):
+    """``output`` ``thinking`` ``system`` ``user``: what was said."""
+
+    content: str
+    details: dict[str, Any]
+
+
+class SubtaskLine(LineKeys, total=False):
+    """A pointer to a sub-task's own folder; ``details`` has ``task_id``, ``name``, ``outcome``."""
+
+    details: dict[str, Any]
+
+
+class StageLine(TypedDict, total=False):
+    """A line of ``02-webhook-flow.jsonl``; the stage's own keys stand beside these."""
+
+    timestamp: str
+    stage: str
+    status: str
+    event_type: str
+    provider: str
+    task_id: str
+    event_id: str
+    trace_id: str
+    span_id: str
+
+
+LINE_TYPES: Mapping[tuple[str, str | None], type] = {
+    **{(kind, "start"): SpanStartLine for kind in ("task", "step", "webhook", "queue_push", "queue_pickup", "segment", "span")},
+    **{(kind, "end"): SpanEndLine for kind in ("task", "step", "webhook", "queue_push", "queue_pickup", "segment", "span")},
+    ("ai_request", "start"): AiRequestLine,
+    ("ai_response", "end"): AiResponseLine,
+    ("tool_call", "start"): ToolCallLine,
+    ("tool_result", "end"): ToolResultLine,
+    ("process", None): ProcessLine,
+    ("log", None): LogLine,
+    ("state", None): StateLine,
+    ("attempt", None): AttemptLine,
+    ("event", None): EventLine,
+    **{(kind, None): ContentLine for kind in ("output", "thinking", "system", "user")},
+    ("subtask", None): SubtaskLine,
+}
+"""By ``type`` and ``phase`` of a line of ``03-agent-output.jsonl``, the keys it is written with."""
 
 SPAN_TYPES = frozenset(
     {"task", "step", "ai_request", "ai_response", "tool_call", "tool_result"}

@@ -36,6 +36,15 @@ class Outcome(_Word):
     TIMED_OUT = "timed_out"
 
 
+FAILED = frozenset({Outcome.FAILED.value, Outcome.TIMED_OUT.value})
+"""Outcomes that are an error: span status ERROR, ``error.type``, error rate."""
+
+UNSUCCESSFUL = FAILED | {Outcome.INTERRUPTED.value}
+"""Outcomes of what did not do its job and was not stopped on purpose: what ``--failed`` lists and success rates count."""
+
+ENDED = frozenset(outcome.value for outcome in Outcome)
+"""All outcomes, as they stand in files."""
+
 _ENDS = frozenset(State(outcome.value) for outcome in Outcome)
 
 LEGAL_MOVES: Mapping[State, frozenset[State]] = {

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from otel_agentlog.store.folder import layout
+from otel_agentlog.vocabulary import actions
 
 HERE = Path(__file__).parent / "golden" / "v1"
 BEGIN_NS = layout.parse_timestamp("2026-11-21T05:22:01.123456789Z")
@@ -107,14 +108,14 @@ class Process:
 
     def end(self, outcome: str = "completed", *, took_ms: float = 5.0, before: str = "running", **more: Any) -> None:
         span_id, start_type, start_ns, message, extra = self.stack.pop()
-        end_type = layout.END_TYPE.get(start_type, start_type)
+        end_type = actions.END_TYPE.get(start_type, start_type)
         at_ns = self.clock(took_ms)
         line = {
             "type": end_type,
             "level": LEVELS.get(outcome, "INFO"),
             "phase": "end",
             "component": more.pop("component", "execution_engine"),
-            "action": layout.end_action(start_type, outcome),
+            "action": actions.end_action(start_type, outcome),
             "message": message,
             "state_before": before,
             "state_after": outcome,

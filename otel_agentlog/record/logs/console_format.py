@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import time
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import orjson
 
 from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.terminal_text import cut, one_line, pad, safe_lines, width
 
 # -- Makes any value short, harmless terminal text: no escape sequences, no control or bidi characters, of known width.
 
@@ -24,31 +24,7 @@ MAX_VALUE_CHARACTERS = 120
 MAX_MESSAGE_CHARACTERS = 2_000
 """Longest message shown."""
 
-# CSI, then OSC/DCS/APC/PM/SOS up to their terminator, then two-character escapes; as ESC + letter and as the one-byte C1 form.
-_SEQUENCES = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"
-    r"|\x1b[ -/]*[0-~]?"
-)
-# C0, DEL, C1; bidi marks, embeddings, overrides and isolates; separators that break lines; invisible letters; tags; surrogates.
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e007f\ud800-\udfff]"
-)
 _BARE = re.compile(r"[^\s\"'=\[\]{},]+")
-
-
-def harmless(text: str) -> str:
-    """Text without escape sequences and hidden characters; newlines stay, tabs become spaces."""
-    if text.isascii() and text.isprintable():
-        return text
-    text = _SEQUENCES.sub("", text.replace("\r\n", "\n"))
-    return _HIDDEN.sub("", text).replace("\t", "    ")
-
-
-def one_line(text: str) -> str:
-    """`harmless`, with newlines shown as ``\\n``."""
-    return harmless(text).replace("\n", "\\n")
 
 
 def shortened(text: str, longest: int) -> str:
@@ -105,34 +81,6 @@ def _head_of_text(value: Any, depth: int) -> Any:
 
 def _first(items: Iterable[Any]) -> Iterable[Any]:
     return (item for _, item in zip(range(24), items, strict=False))
-
-
-def width_of(text: str) -> int:
-    """Columns the text takes on a terminal: two for wide East Asian characters and emoji, none for combining ones."""
-    if text.isascii():
-        return len(text)
-    return sum(_column_count(character) for character in text)
-
-
-def _column_count(character: str) -> int:
-    if character < "\x7f":
-        return 1
-    if unicodedata.combining(character) or character in "\u200c\u200d\ufe0e\ufe0f":
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def cut_to_width(text: str, columns: int) -> str:
-    """The text, or as much of it as fits with an ellipsis."""
-    if width_of(text) <= columns:
-        return text
-    used, kept = 1, 0
-    for character in text:
-        used += _column_count(character)
-        if used > columns:
-            break
-        kept += 1
-    return text[:kept] + "…"
 
 
 MAX_TRACEBACK_LINES = 60
@@ -196,7 +144,7 @@ def _message(line: Line) -> list[str]:
     text = given if isinstance(given, str) else "" if given is None else value_text(given)
     if line.get("type") not in (None, "log"):
         text = f"{line.get('action') or line.get('type')} {text}"
-    rows = harmless(shortened(text, MAX_MESSAGE_CHARACTERS)).rstrip("\n").split("\n")
+    rows = safe_lines(shortened(text, MAX_MESSAGE_CHARACTERS))
     if len(rows) > MAX_MESSAGE_LINES:
         rows[MAX_MESSAGE_LINES:] = [f"[{len(rows) - MAX_MESSAGE_LINES} lines more]"]
     return rows
@@ -207,9 +155,9 @@ def _head(line: Line, time_ns: int, level: str, look: Look) -> list[Piece]:
     clock = time.strftime("%H:%M:%S", time.localtime(seconds)) + f".{rest // 1_000_000:03d}"
     speaker = one_line(str(line.get("component") or line.get("logger") or "-"))
     roomy = look.columns is None or look.columns >= 80
-    speaker = cut_to_width(speaker, 20 if roomy else 12)
-    pad = " " * max(0, 16 - width_of(speaker)) if roomy else ""
-    return [(clock, "time"), (_LEVELS.get(level, level[:5]), level), (speaker + pad, "speaker")]
+    speaker = cut(speaker, 20 if roomy else 12)
+    speaker = pad(speaker, 16) if roomy else speaker
+    return [(clock, "time"), (_LEVELS.get(level, level[:5]), level), (speaker, "speaker")]
 
 
 def _tail(line: Line, look: Look) -> list[Piece]:
@@ -232,7 +180,7 @@ def _tail(line: Line, look: Look) -> list[Piece]:
 def _short_ids(line: Line) -> str:
     task = str(line.get("task_id") or "")
     short = one_line(task.removeprefix("task-"))[:8]
-    step = cut_to_width(one_line(str(line.get("step_id") or "")), 16)
+    step = cut(one_line(str(line.get("step_id") or "")), 16)
     if short or step:
         return " ".join(part for part in (short, step) if part)
     trace = str(line.get("trace_id") or "")
@@ -268,7 +216,7 @@ def _trouble(line: Line, look: Look) -> Iterable[str]:
 
 
 def _bounded(printed: Any) -> list[str]:
-    rows = [row for item in printed for row in harmless(shortened(str(item), MAX_MESSAGE_CHARACTERS)).split("\n")]
+    rows = [row for item in printed for row in safe_lines(shortened(str(item), MAX_MESSAGE_CHARACTERS))]
     if len(rows) > MAX_TRACEBACK_LINES:
         head, tail = MAX_TRACEBACK_LINES // 3, MAX_TRACEBACK_LINES * 2 // 3
         rows[head:-tail] = [f"  [{len(rows) - head - tail} lines left out]"]
@@ -278,7 +226,7 @@ def _bounded(printed: Any) -> list[str]:
 def _wrapped(head: list[Piece], pieces: list[Piece], look: Look) -> str:
     """Words side by side; where the terminal ends the next ones go on below, indented."""
     text = " ".join(_painted(word, style, look) for word, style in head)
-    used = sum(width_of(word) for word, _ in head) + len(head) - 1
+    used = sum(width(word) for word, _ in head) + len(head) - 1
     indent = used + 1 if look.columns is not None and look.columns >= 100 else 4
     run, run_style, before = "", "", ""
     for word, style in pieces:
@@ -303,12 +251,12 @@ def _below(pieces: list[Piece], look: Look) -> str:
 
 def _fitted(word: str, columns: int) -> str:
     key, mark, value = word.partition("\0")
-    room = columns - width_of(key)
-    return key + mark + cut_to_width(value, room) if mark and room > 0 else cut_to_width(key, columns)
+    room = columns - width(key)
+    return key + mark + cut(value, room) if mark and room > 0 else cut(key, max(1, columns))
 
 
 def _shown_width(word: str) -> int:
-    return width_of(word) - word.count("\0")
+    return width(word) - word.count("\0")
 
 
 def _painted(word: str, style: str, look: Look) -> str:

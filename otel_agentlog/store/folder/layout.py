@@ -172,35 +172,3 @@ def split_event_id(event_id: object) -> tuple[str, int] | None:
     if not tag or not plain or (number[0] == "0" and number != "0"):
         return None
     return tag, int(number)
-
-
-END_TYPE: Mapping[str, str] = {"ai_request": "ai_response", "tool_call": "tool_result"}
-"""Type of the end line by type of the start line, where the two differ."""
-
-_ACTION_STEM: Mapping[str, str] = {
-    "task": "task",
-    "step": "step_execution",
-    "ai_request": "api_request",
-    "tool_call": "tool_run",
-    "webhook": "webhook",
-    "queue_push": "queue_push",
-    "queue_pickup": "queue_pickup",
-    "segment": "segment",
-}
-_FIRST_ACTION: Mapping[str, str] = {"ai_request": "api_request_sent", "webhook": "webhook_received"}
-_START_TYPE = {end: start for start, end in END_TYPE.items()}
-
-
-def start_action(line_type: str) -> str | None:
-    """Return the ``action`` of a start line of this type; ``None`` for types without one (adopted spans)."""
-    stem = _ACTION_STEM.get(line_type)
-    return _FIRST_ACTION.get(line_type, f"{stem}_started") if stem else None
-
-
-def end_action(line_type: str, outcome: str) -> str | None:
-    """Return the ``action`` of an end line, by type of its start or end line and by outcome; ``None`` as in `start_action`."""
-    start_type = _START_TYPE.get(line_type, line_type)
-    if start_type == "ai_request" and outcome == "completed":
-        return "api_response_received"
-    stem = _ACTION_STEM.get(start_type)
-    return f"{stem}_{outcome}" if stem else None

@@ -11,8 +11,9 @@ from itertools import chain
 from typing import Any
 
 from otel_agentlog._version import __version__
-from otel_agentlog.store.folder.layout import END_TYPE, encode, end_action, parse_timestamp
+from otel_agentlog.store.folder.layout import encode, parse_timestamp
 from otel_agentlog.store.recovery.open_task import Case, valid_time
+from otel_agentlog.vocabulary.actions import END_TYPE, end_action
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION, Line, timestamp
 from otel_agentlog.vocabulary.states import Outcome, State

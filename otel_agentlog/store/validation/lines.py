@@ -13,15 +13,13 @@ from otel_agentlog.store.folder.layout import (
     AGENT_OUTPUT,
     ARTIFACT_NAME,
     CONTROL,
-    END_TYPE,
     WEBHOOK_FLOW,
-    end_action,
     parse_timestamp,
     split_event_id,
-    start_action,
 )
 from otel_agentlog.store.validation.report import Report
 from otel_agentlog.store.validation.schema import checker, shown
+from otel_agentlog.vocabulary.actions import END_TYPE, end_action, start_action
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.lines import STAGES, Line
 from otel_agentlog.vocabulary.states import LEGAL_MOVES, State

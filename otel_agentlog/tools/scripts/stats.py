@@ -12,6 +12,7 @@ from typing import Any
 
 from otel_agentlog.tools.scripts.classify import ToolResult
 from otel_agentlog.tools.scripts.registry import Script
+from otel_agentlog.vocabulary.prometheus_text import Sample, metric_lines
 
 BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 """Upper bounds of the durations' histogram, in seconds."""
@@ -143,35 +144,35 @@ class Stats:
         return "\n".join(lines) + "\n"
 
 
-Samples = Callable[[_Figures], Iterator[tuple[str, dict[str, str], float]]]
+Samples = Callable[[_Figures], Iterator[Sample]]
 
 
 def _one(name: str) -> Samples:
-    def samples(figures: _Figures) -> Iterator[tuple[str, dict[str, str], float]]:
+    def samples(figures: _Figures) -> Iterator[Sample]:
         yield "", {}, getattr(figures, name)
 
     return samples
 
 
 def _each(name: str, label: str) -> Samples:
-    def samples(figures: _Figures) -> Iterator[tuple[str, dict[str, str], float]]:
+    def samples(figures: _Figures) -> Iterator[Sample]:
         for key, count in sorted(getattr(figures, name).items()):
             yield "", {label: key}, count
 
     return samples
 
 
-def _cpu(figures: _Figures) -> Iterator[tuple[str, dict[str, str], float]]:
+def _cpu(figures: _Figures) -> Iterator[Sample]:
     yield "", {"mode": "user"}, figures.cpu_user_s
     yield "", {"mode": "system"}, figures.cpu_system_s
 
 
-def _memory(figures: _Figures) -> Iterator[tuple[str, dict[str, str], float]]:
+def _memory(figures: _Figures) -> Iterator[Sample]:
     if figures.memory_peak_mb is not None:
         yield "", {}, int(figures.memory_peak_mb * _MB)
 
 
-def _duration(figures: _Figures) -> Iterator[tuple[str, dict[str, str], float]]:
+def _duration(figures: _Figures) -> Iterator[Sample]:
     count = 0
     for bound, each in zip((*BUCKETS_S, "+Inf"), figures.buckets, strict=True):
         count += each
@@ -194,21 +195,9 @@ _METRICS: tuple[tuple[str, str, str, Samples], ...] = (
 
 
 def _metric(name: str, kind: str, text: str, samples: Samples, by_script: dict[str, _Figures]) -> Iterator[str]:
-    full = f"agentlog_tool_{name}"
-    yield f"# HELP {full} {text}"
-    yield f"# TYPE {full} {kind}"
-    for script_id, figures in sorted(by_script.items()):
-        for ending, labels, value in samples(figures):
-            yield f"{full}{ending}{_labels({'script': script_id, 'specialist': figures.specialist, **labels})} {_number(value)}"
-
-
-def _labels(labels: dict[str, str]) -> str:
-    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items()) + "}"
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-
-
-def _number(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.6f}".rstrip("0").rstrip(".")
+    found = (
+        (suffix, {"script": script_id, "specialist": figures.specialist, **labels}, value)
+        for script_id, figures in sorted(by_script.items())
+        for suffix, labels, value in samples(figures)
+    )
+    return metric_lines(f"agentlog_tool_{name}", kind, text, found)

@@ -15,8 +15,8 @@ import orjson
 from otel_agentlog.settings.fields import Settings, load, read_config_file
 from otel_agentlog.store.app_log import log_directories
 from otel_agentlog.view.render.screen import Screen, stdout_screen
-from otel_agentlog.view.render.text import safe_json
 from otel_agentlog.vocabulary.states import State
+from otel_agentlog.vocabulary.terminal_text import safe_json
 
 _STATES = tuple(state.value for state in State)
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, NoReturn
 from otel_agentlog._version import __version__
 from otel_agentlog.errors import AgentlogError, ConfigurationError
 from otel_agentlog.view.cli.frame import Setting, common_arguments
-from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 FAILED = 1
 USAGE_ERROR = 2

@@ -14,8 +14,8 @@ from otel_agentlog.view.monitor.watching import PlanRow, Watched
 from otel_agentlog.view.render import human, words
 from otel_agentlog.view.render.line_words import said
 from otel_agentlog.view.render.screen import Glyphs, Piece, Screen, columns_of, fit
-from otel_agentlog.view.render.text import cut, pad, safe
 from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.terminal_text import cut, pad, safe
 
 Pieces = list[Piece]
 

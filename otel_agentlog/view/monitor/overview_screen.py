@@ -21,7 +21,7 @@ from otel_agentlog.view.monitor.commands import OVERVIEW_COMMANDS, suggestion, u
 from otel_agentlog.view.monitor.drawing import overview_lines
 from otel_agentlog.view.render import human, words
 from otel_agentlog.view.render.screen import Piece
-from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 if TYPE_CHECKING:
     from otel_agentlog.view.monitor.app import MonitorApp

@@ -24,7 +24,7 @@ from otel_agentlog.view.monitor.overview_screen import Prompt
 from otel_agentlog.view.monitor.watching import PlanRow, Watched
 from otel_agentlog.view.render import human, words
 from otel_agentlog.view.render.screen import Glyphs, Piece
-from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 if TYPE_CHECKING:
     from otel_agentlog.view.monitor.app import MonitorApp

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from otel_agentlog.query import Group
 from otel_agentlog.view.render import human
 from otel_agentlog.view.render.screen import Column, Piece, Screen, lay_out
-from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 NOBODY = "–"
 """Stands for the group of those that do not say."""

@@ -22,7 +22,7 @@ from otel_agentlog.view.cli.frame import json_line
 from otel_agentlog.view.render.show_json import page_of_task
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION
 
-WEB = Path(__file__).with_name("web")
+WEB = Path(__file__).parents[1] / "web"
 
 MAX_LINES = 100_000
 """Most lines of a file that go into the page; it says how many are missing."""

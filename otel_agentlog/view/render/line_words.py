@@ -8,9 +8,9 @@ from typing import Any
 from otel_agentlog.view.render import human, words
 from otel_agentlog.view.render.screen import Piece
 from otel_agentlog.view.render.show_header import stage_details
-from otel_agentlog.view.render.text import cut, safe
 from otel_agentlog.view.render.values import many_lines, one_line
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES
+from otel_agentlog.vocabulary.terminal_text import cut, safe
 
 LEVEL_STYLES = {"WARNING": "warn", "ERROR": "error", "CRITICAL": "bad", "DEBUG": "dim"}
 _DETAILS = 400

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TextIO
 
 from otel_agentlog.settings.fields import Terminal
-from otel_agentlog.view.render.text import cut, pad, width
-from otel_agentlog.view.render.text import width as width_of
+from otel_agentlog.vocabulary.terminal_text import cut, pad, width
+from otel_agentlog.vocabulary.terminal_text import width as width_of
 
 # -- Says on a terminal how far something has got that takes more than a moment; says nothing anywhere else.
 

@@ -9,9 +9,9 @@ from typing import Any
 from otel_agentlog.query import Entry, TaskReport, TaskRow, time_of
 from otel_agentlog.view.render import human, words
 from otel_agentlog.view.render.screen import Glyphs, Piece, Screen
-from otel_agentlog.view.render.text import cut, pad, safe, width
 from otel_agentlog.view.render.values import one_line
 from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.terminal_text import cut, pad, safe, width
 
 # -- Hides how a webhook flow is shown: stage by stage, with the time since the first one and until a worker took over.
 

@@ -12,9 +12,9 @@ from otel_agentlog.view.render import human, words
 from otel_agentlog.view.render.line_words import said
 from otel_agentlog.view.render.screen import GAP, Glyphs, Piece, Screen, columns_of, fit
 from otel_agentlog.view.render.show_header import Waterfall, stretch
-from otel_agentlog.view.render.text import cut, pad, safe, width
 from otel_agentlog.view.render.values import many_lines, one_line, spoken
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, Line
+from otel_agentlog.vocabulary.terminal_text import cut, pad, safe, width
 
 # -- Hides what stands below the line of a part: failed attempts, the error, and with ``--full`` everything that was said.
 

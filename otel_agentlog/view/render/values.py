@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from otel_agentlog.view.render import human
-from otel_agentlog.view.render.text import safe, safe_lines
+from otel_agentlog.vocabulary.terminal_text import safe, safe_lines
 
 MAX_LINES = 200
 MAX_CHARACTERS = 20_000

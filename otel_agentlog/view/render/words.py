@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from otel_agentlog.view.render.screen import Glyphs, Piece
-from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 STYLE_OF_STATE = {
     "completed": "ok",

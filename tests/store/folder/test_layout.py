@@ -259,20 +259,3 @@ def test_lines_survive_encoding(content: dict[str, object]) -> None:
 def test_event_ids_are_taken_apart(event_id: object, parts: tuple[str, int] | None) -> None:
     """A writer tag and a number, or nothing."""
     assert layout.split_event_id(event_id) == parts
-
-
-def test_actions_follow_from_type_and_outcome() -> None:
-    """The table of ``docs/format.md``, for whoever closes what a dead process left open."""
-    found = {
-        kind: (layout.start_action(kind), layout.end_action(kind, "interrupted"))
-        for kind in ("task", "step", "ai_request", "span")
-    }
-
-    assert found == {
-        "task": ("task_started", "task_interrupted"),
-        "step": ("step_execution_started", "step_execution_interrupted"),
-        "ai_request": ("api_request_sent", "api_request_interrupted"),
-        "span": (None, None),
-    }
-    assert layout.end_action("ai_response", "completed") == "api_response_received"
-    assert layout.end_action("tool_result", "failed") == "tool_run_failed"

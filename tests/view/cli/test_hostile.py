@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.view.cli.main import main
-from tests.view.cli.test_text import acts_on_a_terminal
+from tests.test_terminal_text import acts_on_a_terminal
 from tests.view.stories import HOSTILE
 
 TEXT = st.just(HOSTILE) | st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

@@ -15,8 +15,8 @@ import pytest
 import otel_agentlog
 from otel_agentlog._version import __version__
 from otel_agentlog.view.cli.main import COMMANDS, main
+from tests.test_terminal_text import acts_on_a_terminal
 from tests.view.cli.terminal import NOTHING, TIMEOUT_S, agentlog, command, environment, on_terminal, plain
-from tests.view.cli.test_text import acts_on_a_terminal
 
 READING = (["ls"], ["show", "task-review42"], ["tail", "task-review42"], ["validate"])
 HEAVY = ("opentelemetry", "requests", "grpc", "structlog", "rich", "google", "asyncio", "yaml")
@@ -37,11 +37,12 @@ def test_reading_imports_nothing_that_records(stories: Path, arguments: list[str
 
 def test_the_front_door_leads_to_the_same_things_as_the_rooms() -> None:
     """Every public name is found when it is used, in `dir`, and is the room's own."""
-    from otel_agentlog import errors, record, wiring
+    from otel_agentlog import errors, wiring
+    from otel_agentlog.record import api
     from otel_agentlog.settings import fields as settings
 
     assert set(otel_agentlog.__all__) <= set(dir(otel_agentlog))
-    assert otel_agentlog.task is record.task
+    assert otel_agentlog.task is api.task
     assert otel_agentlog.configure is wiring.configure
     assert otel_agentlog.Settings is settings.Settings
     assert otel_agentlog.StateError is errors.StateError

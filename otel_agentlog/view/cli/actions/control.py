@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from otel_agentlog.query import LAST, resolve
 from otel_agentlog.view.cli.frame import Setting, print_json
 from otel_agentlog.view.render.screen import Piece
-from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 if TYPE_CHECKING:
     from otel_agentlog.store.control import Requested

@@ -11,7 +11,7 @@ from otel_agentlog.view.cli.actions.doctor import BAD, OK, WARN, Finding, examin
 from otel_agentlog.view.cli.frame import Setting, print_json
 from otel_agentlog.view.render import human
 from otel_agentlog.view.render.screen import Piece, Progress, Screen
-from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

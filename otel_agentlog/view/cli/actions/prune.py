@@ -16,7 +16,7 @@ from otel_agentlog.store.retention.report import Deleted, PruneReport
 from otel_agentlog.view.cli.frame import Setting, print_json
 from otel_agentlog.view.render import human
 from otel_agentlog.view.render.screen import Column, Piece, Screen, lay_out
-from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 WAIT_S = 10.0
 """Longest time, in seconds, to wait for another process that is at it."""

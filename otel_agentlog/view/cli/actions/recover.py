@@ -12,8 +12,8 @@ from otel_agentlog.store.recovery.recover import Recovered, Repair, recover
 from otel_agentlog.view.cli.frame import Setting, print_json
 from otel_agentlog.view.render import human, words
 from otel_agentlog.view.render.screen import Column, Piece, Screen, lay_out
-from otel_agentlog.view.render.text import safe
 from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.terminal_text import safe
 
 MAX_LISTED = 50
 

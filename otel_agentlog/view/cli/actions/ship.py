@@ -18,8 +18,8 @@ from otel_agentlog.view.cli.frame import Setting, print_json
 from otel_agentlog.view.cli.options import moment
 from otel_agentlog.view.render import human
 from otel_agentlog.view.render.screen import Column, Piece, Progress, Screen, lay_out
-from otel_agentlog.view.render.text import safe
 from otel_agentlog.vocabulary.coerce import mapping, number
+from otel_agentlog.vocabulary.terminal_text import safe
 
 if TYPE_CHECKING:
     from otel_agentlog.export.pipeline.direct import Direct

@@ -18,7 +18,7 @@ from otel_agentlog.view.notify import Notifier
 from otel_agentlog.view.render import human
 from otel_agentlog.view.render.human import moment_s
 from otel_agentlog.view.render.screen import Piece, Screen
-from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 DEFAULT_SINCE = "1h"
 _NS = 1_000_000_000

@@ -11,7 +11,7 @@ from otel_agentlog.view.cli.queries.stats import COUNTED, as_json
 from otel_agentlog.view.render import figures, human
 from otel_agentlog.view.render.figures import Figure, money, number
 from otel_agentlog.view.render.screen import Piece
-from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 DEFAULT_GROUP = "model"
 

@@ -10,7 +10,7 @@ from otel_agentlog.query import Differences, Figure, Part, differences, report, 
 from otel_agentlog.view.cli.frame import Setting, print_json
 from otel_agentlog.view.render import human, words
 from otel_agentlog.view.render.screen import Column, Glyphs, Piece, Screen, fit, lay_out
-from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 MAX_TEXT_LINES = 60
 """Lines of a changed input or result that are shown."""

@@ -12,8 +12,8 @@ from otel_agentlog.view.cli.frame import Setting, print_json
 from otel_agentlog.view.render import human, words
 from otel_agentlog.view.render.human import moment_s
 from otel_agentlog.view.render.screen import Column, Piece, Screen, lay_out
-from otel_agentlog.view.render.text import safe
 from otel_agentlog.view.render.values import many_lines
+from otel_agentlog.vocabulary.terminal_text import safe
 
 DEFAULT_LIMIT = 30
 

@@ -26,7 +26,7 @@ from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading,
 from otel_agentlog.view.render import human
 from otel_agentlog.view.render.html_page import html_page
 from otel_agentlog.view.render.screen import Progress
-from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 FORMATS = ("otlp", "csv", "json", "html")
 _SUFFIXES = {".csv": "csv", ".json": "json", ".html": "html", ".htm": "html"}

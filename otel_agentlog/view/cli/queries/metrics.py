@@ -16,7 +16,7 @@ from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading
 from otel_agentlog.view.render import figures, human, words
 from otel_agentlog.view.render.figures import DURATIONS, Figure, failed, money, number, rate, seconds, tokens
 from otel_agentlog.view.render.screen import Piece, Screen
-from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 DAY_S = 86_400
 _NS = 1_000_000_000
@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, setting: Setting) -> int:
     """Tell it."""
     if options.prometheus:
-        from otel_agentlog.view.render.prometheus_text import prometheus_text
+        from otel_agentlog.view.render.prometheus import prometheus_text
 
         with reading():
             sys.stdout.write(prometheus_text(setting.root, filter_of(options)))

@@ -12,7 +12,7 @@ from otel_agentlog.view.cli.frame import Setting, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading
 from otel_agentlog.view.render import human
 from otel_agentlog.view.render.screen import Column, Piece, Progress, Screen, lay_out
-from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, setting: Setting) -> int:
     """Tell what the calls of finished tasks cost then and would cost now."""
     # Only here: what records takes longer to import than all the rest.
-    from otel_agentlog.tools import todays_prices
+    from otel_agentlog.tools.prices import todays_prices
 
     price = todays_prices(load({}, read_config_file()).prices)
     chosen = _chosen(options, setting)
@@ -75,7 +75,7 @@ def _show(found: Recost, tasks: int, not_ended: int, setting: Setting) -> None:
 
 
 def _has_table() -> bool:
-    from otel_agentlog.tools import has_price_table
+    from otel_agentlog.tools.prices import has_price_table
 
     return has_price_table()
 

@@ -11,7 +11,7 @@ from otel_agentlog.view.cli.frame import Setting, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading, whole
 from otel_agentlog.view.render import human, words
 from otel_agentlog.view.render.screen import Piece, Screen, fit
-from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 DEFAULT_LIMIT = 10
 DEFAULT_LINES = 3

@@ -13,7 +13,7 @@ from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading
 from otel_agentlog.view.render import figures, human, words
 from otel_agentlog.view.render.figures import DURATIONS, Figure, failed, money, number, rate, seconds, tokens
 from otel_agentlog.view.render.screen import Piece, Screen
-from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 COUNTED = {"tasks": "TASKS", "ai_calls": "CALLS", "tool_runs": "RUNS"}
 

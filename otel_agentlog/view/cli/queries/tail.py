@@ -12,8 +12,8 @@ from otel_agentlog.view.cli.queries.show import TASK_HELP
 from otel_agentlog.view.render import human, words
 from otel_agentlog.view.render.line_words import said
 from otel_agentlog.view.render.screen import Piece, Screen, fit
-from otel_agentlog.view.render.text import cut, pad, safe, width
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, Line
+from otel_agentlog.vocabulary.terminal_text import cut, pad, safe, width
 
 DEFAULT_LINES = 50
 _TYPE, _COMPONENT = 12, 16

@@ -18,7 +18,7 @@ from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.view.cli.frame import Setting, print_json
 from otel_agentlog.view.render import human
 from otel_agentlog.view.render.screen import Piece, Screen
-from otel_agentlog.view.render.text import safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 _PROGRESS_S = 1.0
 """After this many seconds a terminal is told how far it is."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from otel_agentlog.view.render.prometheus_text import MEDIA_TYPE, prometheus_text
+from otel_agentlog.view.render.prometheus import prometheus_text
 from otel_agentlog.view.server.problems import documented
 from otel_agentlog.view.server.source import Source
+from otel_agentlog.vocabulary.prometheus_text import MEDIA_TYPE
 
 
 def metrics_router(source: Source) -> APIRouter:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from otel_agentlog.view.render.human import moment_s
-from otel_agentlog.view.render.text import width
+from otel_agentlog.vocabulary.terminal_text import width
+from tests.test_terminal_text import acts_on_a_terminal
 from tests.view.cli.terminal import Said, agentlog, as_wide_as, on_terminal, plain
-from tests.view.cli.test_text import acts_on_a_terminal
 
 NOW = datetime(2026, 11, 21, 12, 0).astimezone()
 

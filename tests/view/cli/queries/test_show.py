@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from otel_agentlog.view.render.text import width
+from otel_agentlog.vocabulary.terminal_text import width
+from tests.test_terminal_text import acts_on_a_terminal
 from tests.view.cli.terminal import agentlog, as_wide_as, on_terminal, plain
-from tests.view.cli.test_text import acts_on_a_terminal
 from tests.view.stories import WIDE, Worker
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from otel_agentlog.view.render.text import width
+from otel_agentlog.vocabulary.terminal_text import width
 from tests.support.waiting import wait_until
+from tests.test_terminal_text import acts_on_a_terminal
 from tests.view.cli.terminal import Terminal, agentlog, as_wide_as, on_terminal, plain
-from tests.view.cli.test_text import acts_on_a_terminal
 from tests.view.stories import Worker
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from otel_agentlog.view.render.text import cut, pad, safe, safe_json, safe_lines, width
+from otel_agentlog.vocabulary.terminal_text import cut, pad, safe, safe_json, safe_lines, width
 from tests.view.stories import HOSTILE
 
 ANY_TEXT = st.text(st.characters(), max_size=200) | st.text(
@@ -101,3 +102,12 @@ def test_a_cut_text_fits(text: str, columns: int) -> None:
 def test_a_padded_text_has_its_width(text: str, columns: int, right: bool) -> None:
     """Exactly as wide as asked, or as wide as the text if that is wider."""
     assert max(columns, width(text)) == width(pad(text, columns, right=right))
+
+
+def test_what_is_safe_is_said_once() -> None:
+    """No other module knows escape sequences that it takes out, or how wide a character is."""
+    home = Path(__file__).resolve().parents[1] / "otel_agentlog"
+    signs = (r"\x1b\[|", "\\u202a-\\u202e", "east_asian_width")
+    found = {str(path.relative_to(home)) for path in home.rglob("*.py") if any(sign in path.read_text() for sign in signs)}
+
+    assert found == {"vocabulary/terminal_text.py"}

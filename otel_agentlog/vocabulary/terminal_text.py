@@ -1,7 +1,11 @@
-"""Hides what it takes to put any text on a terminal: nothing in it acts, and it takes exactly the columns it is given.
+r"""Text that may be shown on a terminal: without anything that a terminal acts on, of a known width in columns.
+
+    safe("\x1b[31mred\x1b[0m\ttext")     # "red text"
+    cut("日本語", 5)                      # "日本…"
 
 Texts of a task folder were written by models, tools and strangers. Escape sequences could colour, retitle or clear the terminal,
-fake a prompt or a status; bidirectional and invisible characters could make a text read as another one.
+fake a prompt or a status; bidirectional and invisible characters could make a text read as another one. Used by the console, the
+command line and the monitor.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ import re
 import unicodedata
 
 ELLIPSIS = "…"
+"""Stands where text was cut off."""
 
 # Sequences first, with what belongs to them, so that no "[31m" is left behind; an OSC without its end costs its first two
 # characters only, or a text could make all that follows it disappear.
@@ -28,10 +33,11 @@ _UNSAFE = re.compile(
 )
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _JSON_UNSAFE = re.compile(f"{_UNSAFE.pattern}|{_SURROGATES.pattern}|[\u2028\u2029]")
+_LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 
 def safe(text: str) -> str:
-    """Return one line of text without anything that a terminal would act on; line breaks and tabs become spaces."""
+    """The text on one line; line breaks and tabs become a space, lone surrogates U+FFFD."""
     if text.isascii() and text.isprintable():
         return text
     text = _SPACES.sub(" ", _SEQUENCES.sub("", text))
@@ -39,12 +45,19 @@ def safe(text: str) -> str:
 
 
 def safe_lines(text: str) -> list[str]:
-    """Return the lines of a text, each made safe; tabs become four spaces."""
-    return [safe(line.replace("\t", "    ")) for line in re.split(r"\r\n|\r|\n", text.rstrip("\r\n"))]
+    """The lines of a text, at least one, each made safe; tabs become four spaces."""
+    return [safe(line.replace("\t", "    ")) for line in _LINE_BREAK.split(text.rstrip("\r\n"))]
+
+
+def one_line(text: str) -> str:
+    r"""The text on one line, with its line breaks shown as ``\n``; tabs become four spaces."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "\\n".join(safe_lines(text))
 
 
 def safe_json(encoded: str) -> str:
-    """Return JSON with everything escaped that a terminal would act on: the same value, every byte harmless."""
+    """JSON with everything escaped that a terminal would act on: the same value, every byte harmless."""
     return _JSON_UNSAFE.sub(_escaped, encoded)
 
 
@@ -60,7 +73,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def width(text: str) -> int:
-    """Return how many columns a safe text takes: wide characters two, combining ones none."""
+    """How many columns a safe text takes: wide East Asian characters and emoji two, combining ones none."""
     return len(text) if text.isascii() else sum(map(_columns, text))
 
 
@@ -77,7 +90,7 @@ def _columns(character: str) -> int:
 
 
 def cut(text: str, columns: int | None, ellipsis: str = ELLIPSIS) -> str:
-    """Return as much of a safe text as fits, with an ellipsis where something is missing. ``None`` is no limit."""
+    """As much of a safe text as fits into that many columns, with an ellipsis where some is missing; ``None`` is no limit."""
     if columns is None or width(text) <= columns:
         return text
     room = columns - width(ellipsis)
@@ -92,6 +105,6 @@ def cut(text: str, columns: int | None, ellipsis: str = ELLIPSIS) -> str:
 
 
 def pad(text: str, columns: int, *, right: bool = False) -> str:
-    """Return a safe text with spaces after it (or before it, to stand on the right) up to the given width."""
+    """A safe text with spaces after it (or before it, to put it on the right) up to that many columns."""
     space = " " * max(0, columns - width(text))
     return space + text if right else text + space

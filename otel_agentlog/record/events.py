@@ -1,0 +1,72 @@
+"""Things that happened and are neither log lines nor operations: lines of type ``event``.
+
+Such a line belongs to the operation that is current; else to the open task that its details name; else to the application log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from otel_agentlog.record.logs.levels import number_of, word_of
+from otel_agentlog.record.logs.line import add_error, text_of
+from otel_agentlog.record.logs.placement import ID_KEYS, adopt, deliver, guarded, here
+from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.states import Component
+
+MAX_WORD = 64
+"""Longest action made of a user's word, in characters; actions are names of events, and there should be few."""
+
+_NO_WORD = re.compile(r"[^a-z0-9]+")
+
+
+def log_event(
+    component: Component | str,
+    action: str,
+    message: str = "",
+    *,
+    level: str = "INFO",
+    details: Mapping[str, Any] | None = None,
+    error: BaseException | None = None,
+) -> None:
+    """Record that something happened, in the current task or else in the application log; never raises.
+
+    ``action`` is a word in snake_case, the same for every event of its kind: it names the event in OpenTelemetry
+    (``agentlog.<action>``). ``error`` is recorded under its error id. Ids among the details (``task_id``, ``instance_id``,
+    ``correlation_id`` …) place the line where nothing else does.
+    """
+
+    def work(record: Recorder) -> None:
+        if not record.active:
+            return
+        line: Line = {
+            "type": "event",
+            "level": word_of(number_of(level)),
+            "component": text_of(component),
+            "action": word(action),
+            "message": text_of(message) or word(action).replace("_", " "),
+        }
+        said = details_of(details)
+        ids = {key: text_of(said[key]) for key in ID_KEYS if said.get(key) is not None}
+        place = adopt(here(), ids, line)
+        add_error(line, error, place.ids.get("trace_id"), record)
+        deliver(record, line, place, said)
+
+    guarded(work)
+
+
+def word(text: object) -> str:
+    """Any text as a word of lower-case letters, digits and underscores; ``event`` where nothing is left of it."""
+    return _NO_WORD.sub("_", text_of(text)[: 4 * MAX_WORD].lower()).strip("_")[:MAX_WORD].rstrip("_") or "event"
+
+
+def details_of(details: object, **named: Any) -> dict[str, Any]:
+    """Details of an event: the named values that are not ``None``, and before them the user's details."""
+    given: dict[str, Any] = {}
+    try:
+        given = dict(details) if isinstance(details, Mapping) else {} if details is None else {"details": details}
+    except Exception:  # noqa: BLE001 - a mapping may be anybody's; its type is still recorded
+        given["details"] = f"<{type(details).__name__} that cannot be read>"
+    return {**given, **{key: value for key, value in named.items() if value is not None}}
