@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import otel_agentlog
 from otel_agentlog.store.folder.lines import LineReader
 from otel_agentlog.store.folder.reader import TaskReader, list_tasks
 from otel_agentlog.store.validation.schema import SCHEMA_NAMES, checker, compiled, schema
 from tests.store.durability.faults import EVENTS
 from tests.store.golden_writer import HERE as GOLDEN
 from tests.store.records import TASK
+
+PACKAGE = Path(otel_agentlog.__file__).parent
 
 
 @pytest.mark.parametrize("name", SCHEMA_NAMES)
@@ -115,10 +120,29 @@ def test_every_line_of_the_golden_folders_fits_its_schema() -> None:
 
 
 def test_validation_needs_nothing_but_the_core() -> None:
-    """The checker is our own; jsonschema is for the tests only."""
-    sources = Path(__file__).parents[3] / "otel_agentlog" / "store"
+    """The checker is our own, and the only one: the other module lists what a registry may use. jsonschema is for tests."""
+    sources = {path.relative_to(PACKAGE).as_posix(): path.read_text() for path in PACKAGE.rglob("*.py")}
 
-    assert all("jsonschema" not in path.read_text() for path in sources.glob("*.py"))
+    assert [path for path, source in sources.items() if "import jsonschema" in source] == []
+    assert {path for path, source in sources.items() if '"exclusiveMaximum"' in source} == {
+        "store/validation/schema.py",
+        "tools/scripts/schema.py",
+    }
+
+
+def test_recording_does_not_load_it(tmp_path: Path) -> None:
+    """It is for `agentlog validate` and for scripts; a task that is recorded costs nothing for it."""
+    program = """
+import sys, otel_agentlog as agentlog
+agentlog.configure(directory=sys.argv[1])
+with agentlog.task("t"), agentlog.tool("x"):
+    pass
+agentlog.shutdown()
+print([name for name in sys.modules if name.endswith(("validation.schema", "scripts.schema"))])
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True, timeout=60)
+
+    assert done.stdout.strip() == "[]"
 
 
 def test_lines_can_be_validated_while_they_are_read() -> None:
