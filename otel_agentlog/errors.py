@@ -26,6 +26,21 @@ from typing import Any, overload
 
 from otel_agentlog.vocabulary.states import Outcome
 
+__all__ = [
+    "AgentlogError",
+    "ConfigurationError",
+    "DatabaseError",
+    "InstanceError",
+    "IntegrationError",
+    "LayoutError",
+    "StateError",
+    "TaskCancelled",
+    "TaskError",
+    "TaskNotFoundError",
+    "TmuxError",
+    "WorktreeError",
+]
+
 
 class AgentlogError(Exception):
     """Base of every error of this package."""

@@ -17,6 +17,29 @@ from otel_agentlog.record.events import log_event as log_event
 from otel_agentlog.record.logs.line import text_of
 from otel_agentlog.vocabulary.states import Component
 
+__all__ = [
+    "RunnerEvent",
+    "log_authentication",
+    "log_database_operation",
+    "log_event",
+    "log_file_event",
+    "log_github_call",
+    "log_instance_lifecycle",
+    "log_jira_call",
+    "log_rate_limit",
+    "log_resource_usage",
+    "log_runner_event",
+    "log_service_status",
+    "log_task_assignment",
+    "log_tmux_session",
+    "log_web_request",
+    "log_web_response",
+    "log_webhook_processing",
+    "log_websocket_event",
+    "log_worktree_operation",
+]
+
+
 Details: TypeAlias = Mapping[str, Any] | None
 
 # -- around an agent: instances, tasks, worktrees, terminals, services ----------------------------------------------------

@@ -12,7 +12,7 @@ from pathlib import Path
 
 HOME = Path(__file__).resolve().parents[1] / "otel_agentlog"
 
-FLOOR = {"_lazy", "_version", "vocabulary", "settings", "errors"}
+FLOOR = {"_fork", "_lazy", "_version", "vocabulary", "settings", "errors"}
 MAY_USE: dict[str, set[str]] = {
     "": {"record", "wiring", "error_handling", "tools", "events"},
     # Alerts are rules of `query`, and are looked at in the process that records, too (docs/decisions/0017).

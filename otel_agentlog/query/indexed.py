@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.query.cards import card_of, freshened
 from otel_agentlog.query.filters import Filter, conditions_of
 from otel_agentlog.query.source import ORDERS, Counted, Scanned, Shelf, newest_first
@@ -31,7 +32,7 @@ _parents: list[dict[str, Catalogue]] = []
 _opening = threading.Lock()
 
 
-def _forget() -> None:
+def _renew_after_fork() -> None:
     # A connection must not be used, not even closed, in the child of a fork.
     global _opening
     _opening = threading.Lock()
@@ -39,7 +40,7 @@ def _forget() -> None:
     _open.clear()
 
 
-os.register_at_fork(after_in_child=_forget)
+after_fork_in_child(_renew_after_fork)
 
 
 def ask(root: Path, question: Callable[[Shelf], Answer], progress: Progress | None = None) -> Answer:

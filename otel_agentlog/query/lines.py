@@ -14,10 +14,10 @@ from typing import Any
 
 import orjson
 
-from otel_agentlog.query.rows import is_abandoned
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, INPUT, WEBHOOK_FLOW, parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, follow
 from otel_agentlog.store.index.row import storable, words_of
+from otel_agentlog.store.liveness import is_abandoned
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.lines import Line
 

@@ -10,26 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog.store.folder.layout import parse_timestamp
-from otel_agentlog.store.folder.locks import is_held
 from otel_agentlog.store.folder.reader import TaskReader, list_tasks
 from otel_agentlog.store.folder.totals import replay
+from otel_agentlog.store.liveness import is_abandoned
 from otel_agentlog.vocabulary.coerce import mapping, number, text
 from otel_agentlog.vocabulary.lines import timestamp
 from otel_agentlog.vocabulary.states import Outcome, State
-
-# -- Hides how one tells whether a task that says it is running is.
-
-
-def is_abandoned(task: TaskReader, status: str) -> bool:
-    """Whether a task says it is running and the process that ran it is gone: killed, crashed, power cut."""
-    return status == State.RUNNING.value and is_held(task.folder) is False and not _is_elsewhere(task)
-
-
-def _is_elsewhere(task: TaskReader) -> bool:
-    # A lock of another machine cannot be seen on every network file system.
-    host = next((text(line, "host") for line in task.events() if line.get("type") == "process"), None)
-    return host is not None and host != os.uname().nodename
-
 
 UNSUCCESSFUL = frozenset({Outcome.FAILED.value, Outcome.TIMED_OUT.value, Outcome.INTERRUPTED.value})
 """Outcomes of a task that did not do its job, though nobody called it off."""

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from otel_agentlog.record.logs.levels import number_of, word_of
-from otel_agentlog.record.logs.line import add_error, text_of
-from otel_agentlog.record.logs.placement import ID_KEYS, adopt, deliver, guarded, here
+from otel_agentlog.record.logs.line import ID_KEYS, add_error, adopt, deliver, guarded, here, text_of
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.states import Component

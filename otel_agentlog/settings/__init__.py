@@ -1,1 +1,5 @@
-"""TODO"""
+"""Every setting: frozen, checked when it is loaded, and read from the environment here only.
+
+fields.py    `Settings` with all defaults and variables; `load`, `read_config_file`
+parsers.py   how a value becomes that of a setting, or is refused; the standard variables of a connection
+"""

@@ -1,6 +1,8 @@
-"""How a value from code, file or environment becomes the value of a setting; each refuses what it cannot use.
+"""How a value from code, file or environment becomes the value of a setting.
 
-Every function takes the setting's name, for the error, and the value as it was found.
+Every parser takes the setting's name, for the error, and the value as it was found, and raises `ConfigurationError` for what
+cannot be used. `connection` reads the standard ``OTEL_EXPORTER_OTLP_*`` variables; what cannot be used there counts as not
+set, as the standard demands.
 """
 
 from __future__ import annotations
@@ -16,57 +18,22 @@ from urllib.parse import urlsplit
 
 from otel_agentlog.errors import ConfigurationError
 
-# -- What the standard ``OTEL_EXPORTER_OTLP_*`` variables say about connections: for gRPC, whose exporter keeps what it learns to
-# itself, so that we send in its stead. Over http the official exporter reads them.
-# Meanings are those of the official Python exporters: timeouts in seconds, a variable of a signal before the general one.
-
-DEFAULT_TIMEOUT_S = 10.0
-
-
-@dataclass(frozen=True)
-class Connection:
-    """How the connection of one signal is made."""
-
-    headers: str = ""
-    """``key=value`` pairs with commas, as they stand in the variable."""
-    timeout_s: float = DEFAULT_TIMEOUT_S
-    compression: str = "none"
-    """``none`` or ``gzip``."""
-    certificate: str | None = None
-    """File of the certificates that are trusted."""
-    client_key: str | None = None
-    client_certificate: str | None = None
-
-
-def connection(signal: str, environment: Mapping[str, str]) -> Connection:
-    """The connection of ``traces``, ``logs`` or ``metrics``; what cannot be used counts as not said, as the standard asks."""
-
-    def value(name: str) -> str | None:
-        return environment.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_{name}") or environment.get(f"OTEL_EXPORTER_OTLP_{name}")
-
-    return Connection(
-        headers=value("HEADERS") or "",
-        timeout_s=_seconds(value("TIMEOUT")),
-        compression="gzip" if (value("COMPRESSION") or "").strip().lower() == "gzip" else "none",
-        certificate=value("CERTIFICATE"),
-        client_key=value("CLIENT_KEY"),
-        client_certificate=value("CLIENT_CERTIFICATE"),
-    )
-
-
-def _seconds(text: str | None) -> float:
-    try:
-        seconds = float(text or DEFAULT_TIMEOUT_S)
-    except ValueError:
-        return DEFAULT_TIMEOUT_S
-    return seconds if 0 < seconds < float("inf") else DEFAULT_TIMEOUT_S
-
-
 _UNITS = {"": 1, "b": 1, **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}}
 _UNITS.update({f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)})
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?(b|[kmgt]i?b|)", re.ASCII | re.IGNORECASE)
 
+DEFAULT_TIMEOUT_S = 10.0
+"""How long, in seconds, a request to a collector may take where no variable says it."""
+
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+def setting(default: Any, *variables: str, read: Callable[[str, Any], Any]) -> Any:
+    """A field with its environment variables, in order of strength, and the function that checks a value."""
+    metadata = {"variables": variables, "read": read}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 def text(name: str, value: Any) -> str:
@@ -211,9 +178,44 @@ def callables(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
     return tuple(value)
 
 
-def setting(default: Any, *variables: str, read: Callable[[str, Any], Any]) -> Any:
-    """A field with its environment variables, in order of strength, and the function that checks a value."""
-    metadata = {"variables": variables, "read": read}
-    if callable(default):
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
+@dataclass(frozen=True)
+class Connection:
+    """How the connection of one signal is made.
+
+    For gRPC, whose exporter keeps what it reads to itself; over HTTP the official exporter reads the variables. Meanings are
+    those of the official Python exporters: a variable of a signal before the general one.
+    """
+
+    headers: str = ""
+    """``key=value`` pairs with commas, as they stand in the variable."""
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    compression: str = "none"
+    """``none`` or ``gzip``."""
+    certificate: str | None = None
+    """File of the certificates that are trusted."""
+    client_key: str | None = None
+    client_certificate: str | None = None
+
+
+def connection(signal: str, environment: Mapping[str, str]) -> Connection:
+    """The connection of ``traces``, ``logs`` or ``metrics``."""
+
+    def value(name: str) -> str | None:
+        return environment.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_{name}") or environment.get(f"OTEL_EXPORTER_OTLP_{name}")
+
+    return Connection(
+        headers=value("HEADERS") or "",
+        timeout_s=_seconds(value("TIMEOUT")),
+        compression="gzip" if (value("COMPRESSION") or "").strip().lower() == "gzip" else "none",
+        certificate=value("CERTIFICATE"),
+        client_key=value("CLIENT_KEY"),
+        client_certificate=value("CLIENT_CERTIFICATE"),
+    )
+
+
+def _seconds(text: str | None) -> float:
+    try:
+        seconds = float(text or DEFAULT_TIMEOUT_S)
+    except ValueError:
+        return DEFAULT_TIMEOUT_S
+    return seconds if 0 < seconds < float("inf") else DEFAULT_TIMEOUT_S

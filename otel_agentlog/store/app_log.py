@@ -16,11 +16,11 @@ import secrets
 import shutil
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.store.folder import line_stream as streams
 from otel_agentlog.store.folder.files import Descriptor, LineFile
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE, GZIP_SUFFIX, encode
@@ -75,7 +75,7 @@ class Archive:
             finally:
                 self._tidying.release()
 
-    def forget(self) -> None:
+    def renew_after_fork(self) -> None:
         """In the child of a fork: the thread that tidies is not here."""
         self._tidying, self._untidy = threading.Lock(), False
 
@@ -254,7 +254,7 @@ class RotatingLog:
         self._open: _Open | None = None
         self._tag, self._numbers = secrets.token_hex(4), itertools.count()
         self._looking = threading.Lock()
-        _logs.add(self)
+        after_fork_in_child(self.renew_after_fork)
 
     def append(self, line: Line) -> None:
         """Give the line its ``event_id`` and write it. Raises `OSError`."""
@@ -270,12 +270,12 @@ class RotatingLog:
         """Compress what was rotated and delete what is too old; waits a few seconds for other writers. Raises nothing."""
         self._archive.tidy()
 
-    def forget(self) -> None:
+    def renew_after_fork(self) -> None:
         """In the child of a fork: open the log anew, with numbers of its own."""
         self._open = None
         self._tag, self._numbers = secrets.token_hex(4), itertools.count()
         self._looking = threading.Lock()
-        self._archive.forget()
+        self._archive.renew_after_fork()
 
     # -- writing ----------------------------------------------------------------------------------------------------------
 
@@ -376,14 +376,3 @@ def _is_usable(directory: Path) -> bool:
         return os.access(directory, os.W_OK | os.X_OK, effective_ids=effective)
     except OSError:
         return False
-
-
-_logs: weakref.WeakSet[RotatingLog] = weakref.WeakSet()
-
-
-def _forget_parents_files() -> None:
-    for log in list(_logs):
-        log.forget()
-
-
-os.register_at_fork(after_in_child=_forget_parents_files)

@@ -22,12 +22,11 @@ from otel_agentlog.store.folder import line_stream as streams
 from otel_agentlog.store.folder.files import Descriptor, LineFile, open_directory
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, GZIP_SUFFIX, METADATA, encode, now
 from otel_agentlog.store.folder.lines import LineReader
-from otel_agentlog.store.folder.locks import Lock, lock_exclusively
 from otel_agentlog.store.folder.metadata import read_metadata
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.folder.sync import ROOT
 from otel_agentlog.store.folder.writer import TaskFolder
-from otel_agentlog.store.recovery.liveness import is_foreign, may_be_alive
+from otel_agentlog.store.liveness import is_at_work
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.envelope import ControlRequest, TaskRef
 from otel_agentlog.vocabulary.lines import Line
@@ -137,7 +136,7 @@ def ask(
     _check(what, text, reason)
     directory = open_own_folder(folder)
     task_id, status = _standing(directory, folder)
-    at_work = is_at_work(folder, directory)
+    at_work = is_at_work(directory, TaskReader(folder))
     if status in _ENDS:
         raise StateError(f"task {task_id} has ended ({status}): it takes no requests")
     if status == State.RUNNING.value and at_work is False:
@@ -187,21 +186,6 @@ def _exists(directory: Descriptor, name: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def is_at_work(folder: Path, directory: Descriptor) -> bool | None:
-    """Whether a process has the folder open for writing; ``None`` if that cannot be told."""
-    # A descriptor of its own, so that the lock is let go of at once.
-    lock = lock_exclusively(open_directory(".", directory))
-    if lock is Lock.TAKEN:
-        return True
-    if lock is Lock.UNSUPPORTED:
-        return None
-    # A process that ran out of descriptors lets go of folders that it still works in.
-    processes = [line for line in TaskReader(folder).events() if line.get("type") == "process" and "repaired_by" not in line]
-    if any(may_be_alive(line) for line in processes):
-        return None
-    return None if processes and is_foreign(processes[-1]) else False
 
 
 def _append(directory: Descriptor, line: Line) -> None:

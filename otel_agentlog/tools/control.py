@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.record.operations.control import Control, control_here
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.redaction.redactor import Redactor
@@ -241,9 +242,9 @@ class _Watch:
 _watch = _Watch()
 
 
-def _in_child() -> None:
+def _renew_after_fork() -> None:
     global _watch
     _watch = _Watch()
 
 
-os.register_at_fork(after_in_child=_in_child)
+after_fork_in_child(_renew_after_fork)

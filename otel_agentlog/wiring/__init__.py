@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 from typing import Any
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import Alert
 from otel_agentlog.record.logs.levels import configure_logs
-from otel_agentlog.record.logs.logger import install_stdlib, uninstall_stdlib
+from otel_agentlog.record.logs.stdlib_bridge import install_stdlib, uninstall_stdlib
 from otel_agentlog.record.operations.open_operations import at_exit_of_children, interrupt_open
 from otel_agentlog.record.recorder import Recorder, use
 from otel_agentlog.record.signals import join_signals, leave_signals
@@ -127,11 +127,11 @@ def _at_exit() -> None:
         shutdown(max(timeout_s / 2, timeout_s - TEARDOWN_S))
 
 
-def _in_child() -> None:
+def _renew_after_fork() -> None:
     # Another thread of the parent may have held these.
     global _lock
     _lock = threading.RLock()
 
 
 atexit.register(_at_exit)
-os.register_at_fork(after_in_child=_in_child)
+after_fork_in_child(_renew_after_fork)

@@ -346,7 +346,7 @@ def test_a_child_of_a_fork_begins_with_nothing(bench: Callable[..., Bench]) -> N
     it.put(range(3))
     assert it.sender.began.wait(DEADLINE_S)
 
-    it.courier.forget()
+    it.courier.renew_after_fork()
     it.put(["child"])  # type: ignore[list-item]  # any data will do
 
     assert it.courier.flush(DEADLINE_S)

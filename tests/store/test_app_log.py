@@ -191,7 +191,7 @@ def test_a_file_somebody_writes_to_is_not_compressed(tmp_path: Path, monkeypatch
 
     assert [record["n"] for record in _records(tmp_path)] == [1, 3, 2]
     assert "web.2026-11-21.1.jsonl" in _names(tmp_path)
-    slow.forget()
+    slow.renew_after_fork()
     _settled(quick)
     assert _names(tmp_path) == ["web.2026-11-21.1.jsonl.gz", "web.jsonl"]
     assert [record["n"] for record in _records(tmp_path)] == [1, 3, 2]

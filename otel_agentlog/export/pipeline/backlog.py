@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.export.pipeline.bisect import Parts
-from otel_agentlog.export.pipeline.forks import forget_in_child
 from otel_agentlog.export.pipeline.signal_queue import NOT_NOW, Item
 from otel_agentlog.export.pipeline.worker import STUCK_S, Courier
 from otel_agentlog.export.pipeline.workers import Hand
@@ -63,9 +63,9 @@ class CatchUp:
         self._courier, self._backlog, self._failed = courier, backlog, failed
         self._others_wanted = others
         self._begin_anew()
-        forget_in_child(self)
+        after_fork_in_child(self.renew_after_fork)
 
-    def forget(self) -> None:
+    def renew_after_fork(self) -> None:
         """In the child of a fork: the parent looks after others."""
         self._others_wanted = False
         self._begin_anew()

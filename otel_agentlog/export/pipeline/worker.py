@@ -18,8 +18,8 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.export.pipeline.bisect import Parts
-from otel_agentlog.export.pipeline.forks import forget_in_child
 from otel_agentlog.export.pipeline.signal_queue import Item, Lane, Limits, Parcel, Receipts, Ticket
 from otel_agentlog.export.pipeline.workers import Flush, Flusher, Flushes, SendingHands
 from otel_agentlog.export.transport.quiet import suppressed
@@ -63,7 +63,7 @@ class Courier:
         self._flushers, self._on_calm = flushers, on_calm
         self._stopping = False
         self._begin_anew()
-        forget_in_child(self)
+        after_fork_in_child(self.renew_after_fork)
 
     def _begin_anew(self) -> None:
         self._queue: SimpleQueue[Any] = SimpleQueue()
@@ -75,9 +75,9 @@ class Courier:
         self._flushes = Flushes(self._flushers, self._queue.put)
         self._timers: list[tuple[float, Callable[[], None]]] = []
 
-    def forget(self) -> None:
+    def renew_after_fork(self) -> None:
         """In the child of a fork: it has neither the threads nor a right to the parent's queue and connections."""
-        self._sending.forget()
+        self._sending.renew_after_fork()
         self._begin_anew()
 
     # -- any thread -------------------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from queue import SimpleQueue
 
 from opentelemetry import context as otel_context
 
+from otel_agentlog._fork import forks_wait
 from otel_agentlog.export.pipeline.bisect import Parts, deliver
-from otel_agentlog.export.pipeline.forks import importing
 from otel_agentlog.export.pipeline.signal_queue import Item
 from otel_agentlog.export.transport.quiet import suppressed
 from otel_agentlog.export.transport.response import Outcome, Verdict
@@ -77,7 +77,7 @@ class SendingHands:
         self._senders: dict[str, Sender] = {}
         self._until: float | None = None
 
-    def forget(self) -> None:
+    def renew_after_fork(self) -> None:
         """In the child of a fork: it has neither the threads nor a right to the parent's connections."""
         _buried.append((self._hands, self._senders))
         self._begin_anew()
@@ -98,7 +98,7 @@ class SendingHands:
 
     def _sender(self, signal: str) -> Sender:
         if signal not in self._senders:
-            with importing():
+            with forks_wait():
                 self._senders[signal] = self._makers[signal]()
         sender = self._senders[signal]
         sender.until = self._until

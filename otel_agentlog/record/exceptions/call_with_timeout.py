@@ -7,11 +7,11 @@ again until it has answered after all, so that it costs its moment once and a pr
 from __future__ import annotations
 
 import contextvars
-import os
 import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.record.logs.nesting import nesting
 
 PATIENCE_S = 0.5
@@ -115,7 +115,7 @@ def _is_silent(asking: _Asking[Any]) -> bool:
         return True
 
 
-def _begin_anew() -> None:
+def _renew_after_fork() -> None:
     """In the child of a fork, where those threads are not."""
     global _lock
     _lock = threading.RLock()
@@ -123,4 +123,4 @@ def _begin_anew() -> None:
     _here.depth = 0
 
 
-os.register_at_fork(after_in_child=_begin_anew)
+after_fork_in_child(_renew_after_fork)

@@ -10,10 +10,11 @@ The id is kept on the exception itself, so that it is the same wherever that exc
 from __future__ import annotations
 
 import itertools
-import os
 import secrets
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from otel_agentlog._fork import after_fork_in_child
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 COUNT = 36**8
@@ -43,13 +44,13 @@ def _walk() -> Iterator[int]:
 _numbers = _walk()
 
 
-def _begin_anew() -> None:
+def _renew_after_fork() -> None:
     """In the child of a fork: elsewhere than the parent."""
     global _numbers
     _numbers = _walk()
 
 
-os.register_at_fork(after_in_child=_begin_anew)
+after_fork_in_child(_renew_after_fork)
 
 
 def new_error_id() -> str:

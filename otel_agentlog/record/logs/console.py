@@ -13,9 +13,9 @@ import stat
 import sys
 import threading
 import time
-import weakref
 from typing import IO
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.record.logs.console_format import Look, human, json_text
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import LOG_TYPES, SPAN_TYPES
@@ -124,7 +124,7 @@ class ConsoleSink:
         self._untold = 0
         self._lock, self._writer = threading.Lock(), PatientWriter()
         self._stalled = False
-        _consoles.add(self)
+        after_fork_in_child(self.renew_after_fork)
 
     def __call__(self, envelope: Envelope) -> None:
         """Show one line."""
@@ -136,7 +136,7 @@ class ConsoleSink:
             self.hidden += 1
             self._untold += 1
 
-    def forget(self) -> None:
+    def renew_after_fork(self) -> None:
         """In the child of a fork: whoever held the lock is not here."""
         self._lock, self._writer = threading.Lock(), PatientWriter()
 
@@ -207,14 +207,3 @@ def console_sink(
     style = mode if mode != "auto" else "human" if terminal else "json"
     colour = style == "human" and wants_colour(terminal, no_color=no_color, force_color=force_color, term=term)
     return ConsoleSink(stream, style=style, colour=colour, lifecycle=lifecycle)
-
-
-_consoles: weakref.WeakSet[ConsoleSink] = weakref.WeakSet()
-
-
-def _forget_parents_lock() -> None:
-    for console in list(_consoles):
-        console.forget()
-
-
-os.register_at_fork(after_in_child=_forget_parents_lock)

@@ -6,77 +6,16 @@ wanted costs one comparison, and a logger made before `configure_logs` follows i
 
 from __future__ import annotations
 
-import logging
-import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import FrameType
-from typing import Any
 from weakref import WeakValueDictionary
 
-# -- Sees to it that an event that passes several of our places is recorded once.
-# An event of a user's own structlog chain may pass `record_event` and then, as a stdlib record, `AgentlogHandler`; a stdlib
-# record
-# may pass `AgentlogHandler` and, in another handler, a ``ProcessorFormatter`` with `record_event`. Both ways lead through one
-# thread without a break, so each thread remembers the last event only.
-
-_LOOKED_AT_FRAMES = 16
-
-
-class _Last(threading.local):
-    logger_name: str | None = None
-    """stdlib logger to which a structlog chain with `record_event` is about to pass its event."""
-    key: tuple[Any, ...] | None = None
-    """The stdlib record last recorded by one of the two."""
-    by_handler = False
-
-
-_last = _Last()
-
-
-def about_to_log(logger: Any) -> None:
-    """Told by `record_event`, in a structlog chain, what the rendered event will be given to."""
-    _last.logger_name = logger.name if isinstance(logger, logging.Logger) else None
-
-
-def seen_in_formatter(record: object) -> bool:
-    """Whether the handler has recorded this record; if not, `record_event` is about to."""
-    return isinstance(record, logging.LogRecord) and _seen(record, by_handler=False)
-
-
-def seen_in_handler(record: logging.LogRecord) -> bool:
-    """Whether `record_event` has recorded this record; if not, the handler is about to."""
-    if _last.logger_name == record.name:
-        _last.logger_name = None
-        if _within_structlog(sys._getframe(1)):
-            return True
-    return _seen(record, by_handler=True)
-
-
-def _seen(record: logging.LogRecord, *, by_handler: bool) -> bool:
-    # ProcessorFormatter copies the record but keeps what it is made of.
-    key = (record.created, record.name, record.lineno, id(record.msg))
-    if _last.key == key and _last.by_handler is not by_handler:
-        _last.key = None
-        return True
-    _last.key, _last.by_handler = key, by_handler
-    return False
-
-
-def _within_structlog(frame: FrameType | None) -> bool:
-    # The chain may have dropped the event after record_event, and this is another record of the same logger.
-    for _ in range(_LOOKED_AT_FRAMES):
-        if frame is None:
-            return False
-        if str(frame.f_globals.get("__name__", "")).startswith("structlog."):
-            return True
-        frame = frame.f_back
-    return False
-
-
 NUMBERS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
-"""The words that stand in a line's ``level``, and stdlib's numbers for them."""
+"""The words of a line's ``level``, and stdlib's numbers for them."""
+
+WORDS = {number: word for word, number in NUMBERS.items()}
+"""The other way round."""
 
 _ALIASES = {"WARN": "WARNING", "FATAL": "CRITICAL", "EXCEPTION": "ERROR", "MSG": "INFO", "NOTSET": "DEBUG"}
 
@@ -86,7 +25,7 @@ UNCONFIGURED = "WARNING"
 
 @dataclass(frozen=True)
 class LogSettings:
-    """What `configure_logs` was told."""
+    """What `configure_logs` was given."""
 
     level: str = UNCONFIGURED
     """Level of everything that ``levels`` does not name."""

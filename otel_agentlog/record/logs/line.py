@@ -1,47 +1,160 @@
-"""Turns what a logger was given into a line of type ``log``: level, origin, message, exception, details.
+"""One log line: from what a logger was given to a line of type ``log`` in the recorder.
 
-Hides the many forms in which exceptions and callers come. Runs user code only where a message or an exception must become
-text, and survives whatever that raises, and that it does not come back.
+Our loggers, stdlib's, structlog's and events are recorded in the same steps, all within `guarded`: `log_line` makes the line with
+its calling code, `here` and `adopt` find the task, step and span it belongs to, `add_error` notes an exception, `deliver` gives
+it to the recorder. Foreign code runs only where a message or an exception must become text; if it raises or does not return, the
+line is recorded all the same.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import FrameType
 from typing import Any, cast
+
+from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 
 from otel_agentlog.record.exceptions.bounded_repr import written
 from otel_agentlog.record.exceptions.call_with_timeout import Silence, ask
 from otel_agentlog.record.exceptions.describe import message_of, told
 from otel_agentlog.record.exceptions.inspect import look_at
-from otel_agentlog.record.logs.levels import word_of
+from otel_agentlog.record.logs.levels import WORDS, word_of
+from otel_agentlog.record.logs.nesting import nesting
+from otel_agentlog.record.operations.context import CORRELATION_IDS, bound, current_context, operation_in
+from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.operations.outcome import describe, type_name
-from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.record.sanitize.class_info import short_name
+from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.lines import Line
 
+MAX_NESTED = 2
+"""How many log lines a thread may have in the making, one within the other."""
 MAX_STACK_LINES = 200
 """Longest ``stack_info`` kept, in printed lines."""
 
+ID_KEYS = ("task_id", "step_id", *CORRELATION_IDS, "trace_id", "span_id")
+"""Keys of an event that are ids of the line, if they name no other place than the one the line is recorded in."""
 
-def log_line(number: int, message: str, logger: str, component: object) -> Line:
-    """The beginning of a line; the keys that every log line has."""
-    line: Line = {"type": "log", "level": word_of(number)}
+_ID_KEYS = frozenset(ID_KEYS)
+_HEX = {"trace_id": re.compile(r"(?!0{32})[0-9a-f]{32}"), "span_id": re.compile(r"(?!0{16})[0-9a-f]{16}")}
+
+
+def guarded(work: Callable[..., None], *args: Any) -> None:
+    """Call ``work(recorder, *args)``, which records one log line. Nothing it raises leaves.
+
+    A sink, an exporter or a ``__str__`` may log while a line is being recorded. One such line is recorded too, since it may come
+    from a signal handler or ``__del__`` that happened to run just then; what is nested deeper is dropped and counted as
+    ``nested_log``.
+    """
+    record = recorder()
+    if nesting.depth >= MAX_NESTED:
+        record.failed("nested_log", RecursionError())
+        return
+    nesting.depth += 1
+    try:
+        work(record, *args)
+    except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+        record.failed("log", error)
+    finally:
+        nesting.depth -= 1
+
+
+def deliver(record: Recorder, line: Line, place: Place, details: dict[str, Any]) -> None:
+    """Give a complete log line to the recorder."""
+    if details:
+        line["details"] = details
+    if place.attributes:
+        line["attributes"] = place.attributes
+    record.point(line, place.task, place.ids)
+
+
+# -- where it belongs ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Place:
+    """What a log line belongs to."""
+
+    task: TaskRef | None = None
+    ids: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
+    """What `bind` put here besides correlation ids."""
+
+
+def here() -> Place:
+    """The place of a line that is recorded now, in this thread or asyncio task."""
+    context = current_context()
+    operation = operation_in(context)
+    place = Place() if operation is None else Place(operation.task, operation.ids())
+    if around := bound(context):
+        if operation is None or around is not bound(operation.outer):
+            place.ids.update({key: str(around[key]) for key in CORRELATION_IDS if key in around})
+        place.attributes = {key: value for key, value in around.items() if key not in CORRELATION_IDS}
+    span = get_current_span(context)
+    # The span of another library that is current inside the operation, or without any, is nearer than the operation's own.
+    if operation is None or (span is not operation.span and span.is_recording()):
+        ids = span.get_span_context()
+        if ids.is_valid:
+            place.ids["trace_id"], place.ids["span_id"] = format_trace_id(ids.trace_id), format_span_id(ids.span_id)
+    return place
+
+
+def adopt(place: Place, data: dict[str, Any], line: Line) -> Place:
+    """Take ids out of an event's data: where nothing is known here they place the line; other ids than those here stay data.
+
+    A ``task_id`` of a task that is open in this process takes the line there.
+    """
+    if _ID_KEYS.isdisjoint(data):
+        return place
+    given = {key: str(data[key]) for key in ID_KEYS if data.get(key) is not None}
+    if place.task is None and "task_id" in given and (found := _open_task(given["task_id"])) is not None:
+        place = Place(found.task, {**place.ids, **found.ids()}, place.attributes)
+    foreign_span = "trace_id" in place.ids
+    for key, value in given.items():
+        known = place.ids.get(key)
+        if known == value:
+            del data[key]
+        elif known is None and _fits(key, value, foreign_span):
+            # On the line and not among the ids: given by the user, so it is cleaned with the rest.
+            line[key] = value
+            del data[key]
+    return place
+
+
+def _fits(key: str, value: str, foreign_span: bool) -> bool:
+    return key not in _HEX or (not foreign_span and _HEX[key].fullmatch(value) is not None)
+
+
+def _open_task(task_id: str) -> Operation | None:
+    for _ in range(3):
+        try:
+            tasks = list(recorder().open_tasks)
+        except RuntimeError:
+            continue  # another thread began a task meanwhile
+        return next((task for task in tasks if task.task_id == task_id and not task.ended), None)
+    return None
+
+
+# -- what it says, and which code says it --------------------------------------------------------------------------------
+
+
+def log_line(number: int, message: str, logger: str, component: object, frame: FrameType | None = None) -> Line:
+    """The keys that every log line has, and the calling code where its frame is known."""
+    line: Line = {"type": "log", "level": WORDS.get(number) or word_of(number)}
     if component is not None:
         line["component"] = str(component)
     line["logger"], line["message"] = logger, message
-    return line
-
-
-def add_origin(line: Line, frame: FrameType | None) -> None:
-    """Note the calling code."""
     if frame is not None:
         code = frame.f_code
         line["module"], line["function"], line["line"] = module_of(code.co_filename), code.co_name, frame.f_lineno
+    return line
 
 
 @lru_cache(maxsize=1024)
@@ -50,9 +163,9 @@ def module_of(path: str) -> str:
     return os.path.splitext(os.path.basename(path))[0]
 
 
-def caller(frame: FrameType | None, skip: int) -> FrameType | None:
+def caller(frame: FrameType, skip: int) -> FrameType:
     """The frame ``skip`` calls further out; the outermost one if there are not that many."""
-    while skip > 0 and frame is not None and frame.f_back is not None:
+    while skip > 0 and frame.f_back is not None:
         frame, skip = frame.f_back, skip - 1
     return frame
 
@@ -103,6 +216,9 @@ def _without_its_help(arg: Any) -> Any:
     if type(arg) is dict:
         return {key: _without_its_help(value) for key, value in arg.items() if type(key) is str}
     return arg if type(arg) in (str, int, float) else written(arg)
+
+
+# -- exceptions and stacks -----------------------------------------------------------------------------------------------
 
 
 def error_of(exc_info: object) -> BaseException | None:

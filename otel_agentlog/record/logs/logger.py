@@ -9,97 +9,34 @@ They are made by ``structlog.wrap_logger`` with everything given, so no global s
 
 from __future__ import annotations
 
-import functools
-import logging
 import sys
-import threading
-from collections.abc import Callable
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any, TypeVar
 
 import structlog
 
 from otel_agentlog.record.logs.console import ConsoleSink
 from otel_agentlog.record.logs.levels import NUMBERS, Gate, gate_for, number_of
-from otel_agentlog.record.logs.line import add_error, add_origin, caller, error_of, interpolated, log_line, stack_of
-from otel_agentlog.record.logs.placement import adopt, deliver, guarded, here
-from otel_agentlog.record.logs.stdlib_bridge import AgentlogHandler
+from otel_agentlog.record.logs.line import (
+    add_error,
+    adopt,
+    caller,
+    deliver,
+    error_of,
+    guarded,
+    here,
+    interpolated,
+    log_line,
+    stack_of,
+)
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.vocabulary.envelope import Envelope
-
-# -- Adds our handler to stdlib's root logger so that nobody notices: neither the level nor other handlers change.
-# A root logger that has a handler makes ``logging.basicConfig`` do nothing, and ``logging.config`` removes the handlers it
-# did not
-# set up. So while we are installed these functions run as if we were not there, and we are back afterwards.
-
-_lock = threading.RLock()
-_handler: AgentlogHandler | None = None
-_wrapped: list[tuple[ModuleType, str, Callable[..., Any], Callable[..., Any]]] = []
-
-
-def install_stdlib(level: str | int = logging.NOTSET, *, last_resort: bool = False) -> AgentlogHandler:
-    """Record what all stdlib loggers say from this level on, as far as their own levels let it through.
-
-    A second call changes ``level`` and ``last_resort``. With ``last_resort`` warnings that no other handler takes still reach
-    stderr by ``logging.lastResort``, as they do without us; leave it off where our console shows them.
-    """
-    global _handler
-    with _lock:
-        if _handler is None:
-            _handler = AgentlogHandler()
-        _handler.setLevel(number_of(level) if level != logging.NOTSET else logging.NOTSET)
-        _handler.last_resort = last_resort
-        _wrap_configuration()
-        logging.getLogger().addHandler(_handler)
-        return _handler
-
-
-def uninstall_stdlib() -> None:
-    """Take our handler away again."""
-    global _handler
-    with _lock:
-        handler, _handler = _handler, None
-        if handler is not None:
-            logging.getLogger().removeHandler(handler)
-        for module, name, original, ours in _wrapped:
-            # Whoever wrapped it after us keeps theirs; ours then only passes calls on.
-            if getattr(module, name) is ours:
-                setattr(module, name, original)
-        _wrapped.clear()
-
-
-def _wrap_configuration() -> None:
-    import logging.config  # not at the top: it takes longer to import than this room
-
-    for module, name in ((logging, "basicConfig"), (logging.config, "dictConfig"), (logging.config, "fileConfig")):
-        original = getattr(module, name)
-        if not any(known_module is module and known == name for known_module, known, _, _ in _wrapped):
-            ours = _without_us(original)
-            setattr(module, name, ours)
-            _wrapped.append((module, name, original, ours))
-
-
-def _without_us(configure: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(configure)
-    def configured(*args: Any, **kwargs: Any) -> Any:
-        root = logging.getLogger()
-        handler = _handler
-        if handler is not None:
-            root.removeHandler(handler)
-        try:
-            return configure(*args, **kwargs)
-        finally:
-            if handler is not None and handler is _handler:
-                root.addHandler(handler)
-
-    return configured
-
 
 Self = TypeVar("Self", bound="AgentLogger")
 
 
 class Voice:
-    """Who speaks through a logger: the wrapped logger in structlog's words."""
+    """A logger's name, component and level: what structlog calls the wrapped logger."""
 
     __slots__ = ("component", "gate", "name")
 
@@ -118,39 +55,39 @@ class AgentLogger(structlog.BoundLoggerBase):
     def debug(self, event: object = None, /, *args: Any, **details: Any) -> None:
         """Record at level DEBUG."""
         if self._logger.gate.level <= 10:
-            _say(self, 10, event, args, details, sys._getframe(1))
+            guarded(_record, self, 10, event, args, details, sys._getframe(1))
 
     def info(self, event: object = None, /, *args: Any, **details: Any) -> None:
         """Record at level INFO."""
         if self._logger.gate.level <= 20:
-            _say(self, 20, event, args, details, sys._getframe(1))
+            guarded(_record, self, 20, event, args, details, sys._getframe(1))
 
     def warning(self, event: object = None, /, *args: Any, **details: Any) -> None:
         """Record at level WARNING."""
         if self._logger.gate.level <= 30:
-            _say(self, 30, event, args, details, sys._getframe(1))
+            guarded(_record, self, 30, event, args, details, sys._getframe(1))
 
     def error(self, event: object = None, /, *args: Any, **details: Any) -> None:
         """Record at level ERROR."""
         if self._logger.gate.level <= 40:
-            _say(self, 40, event, args, details, sys._getframe(1))
+            guarded(_record, self, 40, event, args, details, sys._getframe(1))
 
     def critical(self, event: object = None, /, *args: Any, **details: Any) -> None:
         """Record at level CRITICAL."""
         if self._logger.gate.level <= 50:
-            _say(self, 50, event, args, details, sys._getframe(1))
+            guarded(_record, self, 50, event, args, details, sys._getframe(1))
 
     def exception(self, event: object = None, /, *args: Any, **details: Any) -> None:
         """Record at level ERROR with the exception that is being handled."""
         if self._logger.gate.level <= 40:
             details.setdefault("exc_info", True)
-            _say(self, 40, event, args, details, sys._getframe(1))
+            guarded(_record, self, 40, event, args, details, sys._getframe(1))
 
     def log(self, level: int | str, event: object = None, /, *args: Any, **details: Any) -> None:
         """Record at a level given as number or word."""
         number = number_of(level)
         if self._logger.gate.level <= number:
-            _say(self, number, event, args, details, sys._getframe(1))
+            guarded(_record, self, number, event, args, details, sys._getframe(1))
 
     msg, warn, fatal = info, warning, critical
 
@@ -217,39 +154,45 @@ def _restored(name: str, component: str | None, context: dict[str, Any]) -> Agen
     return logger
 
 
-def _say(logger: AgentLogger, number: int, event: object, args: tuple[Any, ...], given: dict[str, Any], frame: FrameType) -> None:
-    def work(record: Recorder) -> None:
-        voice: Voice = logger._logger
-        data = {**logger._context, **given}
-        text = data.pop("event", None) if event is None else event
+def _record(
+    record: Recorder,
+    logger: AgentLogger,
+    number: int,
+    event: object,
+    args: tuple[Any, ...],
+    given: dict[str, Any],
+    frame: FrameType,
+) -> None:
+    voice: Voice = logger._logger
+    data = {**logger._context, **given}
+    text = data.pop("event", "") if event is None else event
+    if type(text) is str and not args:
+        message = text
+    else:
         message, fits = interpolated("" if text is None else text, args)
         if not fits:
             data["args"] = list(args)
-        line = log_line(number, message, voice.name, voice.component)
-        origin = caller(frame, _number(data.pop("stacklevel", 1)) - 1)
-        add_origin(line, origin)
-        error, wants_stack = error_of(data.pop("exc_info", None)), data.pop("stack_info", False)
-        place = adopt(here(), data, line)
-        add_error(line, error, place.ids.get("trace_id"), record)
-        if wants_stack:
-            data["stack_info"] = stack_of(origin)
-        if record.active:
-            deliver(record, line, place, data)
-        elif number >= NUMBERS["WARNING"]:
-            _show(record, {**line, "details": data})
-
-    guarded(work)
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 1
+    if "stacklevel" in data:
+        stacklevel = data.pop("stacklevel")
+        frame = caller(frame, stacklevel - 1 if isinstance(stacklevel, int) else 0)
+    line = log_line(number, message, voice.name, voice.component, frame)
+    exc_info, wants_stack = data.pop("exc_info", None), data.pop("stack_info", False)
+    place = adopt(here(), data, line)
+    if exc_info is not None:
+        add_error(line, error_of(exc_info), place.ids.get("trace_id"), record)
+    if wants_stack:
+        data["stack_info"] = stack_of(frame)
+    if record.active:
+        deliver(record, line, place, data)
+    elif number >= NUMBERS["WARNING"]:
+        _show(record, {**line, "details": data})
 
 
 _stderr = ConsoleSink()
 
 
 def _show(record: Recorder, line: dict[str, Any]) -> None:
-    """Before `configure`: nothing is recorded, but a warning must not be lost on whoever looks at the terminal."""
+    """Before `configure`: nothing is recorded, but a warning is still shown on stderr."""
     time_ns = record.clock()
     envelope: Envelope = record.clean(line)
     envelope.time_ns = time_ns

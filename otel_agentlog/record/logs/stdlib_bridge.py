@@ -1,19 +1,39 @@
-"""Records of stdlib ``logging`` are recorded like our own: the handler.
+"""Records of stdlib ``logging`` are recorded like our own: the handler, and how it gets onto the root logger.
 
-It holds no lock while it works and waits for nothing, so it cannot take part in a deadlock with ``logging``'s own locks.
+The handler holds no lock while it works and waits for nothing, so it cannot take part in a deadlock with ``logging``'s own locks.
+
+A root logger that has a handler makes ``logging.basicConfig`` do nothing, and ``logging.config`` removes the handlers it did not
+set up. So while ours is installed these functions run as if it were not there, and it is back afterwards; neither the root
+logger's level nor other handlers change.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
+import threading
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from opentelemetry import context as otel_context
 
 from otel_agentlog.record.exceptions.call_with_timeout import ask
-from otel_agentlog.record.logs.levels import NUMBERS, seen_in_handler, wanted
-from otel_agentlog.record.logs.line import add_error, add_printed_error, error_of, interpolated, log_line, stack_lines, text_of
-from otel_agentlog.record.logs.placement import adopt, deliver, guarded, here
+from otel_agentlog.record.logs.dedupe import seen_in_handler
+from otel_agentlog.record.logs.levels import NUMBERS, number_of, wanted
+from otel_agentlog.record.logs.line import (
+    add_error,
+    add_printed_error,
+    adopt,
+    deliver,
+    error_of,
+    guarded,
+    here,
+    interpolated,
+    log_line,
+    stack_lines,
+    text_of,
+)
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.vocabulary.lines import Line
 
@@ -47,7 +67,7 @@ class AgentlogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Record it; never raises, and never waits."""
-        guarded(lambda recorder: _record(recorder, record))
+        guarded(_record, record)
         if self.last_resort:
             self._resort(record)
 
@@ -126,3 +146,68 @@ def _add_error(line: Line, source: logging.LogRecord, trace_id: str | None, reco
     if error is None and source.exc_text:
         # Went through a queue, where exceptions become text.
         add_printed_error(line, source.exc_text)
+
+
+# -- on the root logger --------------------------------------------------------------------------------------------------
+
+_lock = threading.RLock()
+_handler: AgentlogHandler | None = None
+_wrapped: list[tuple[ModuleType, str, Callable[..., Any], Callable[..., Any]]] = []
+
+
+def install_stdlib(level: str | int = logging.NOTSET, *, last_resort: bool = False) -> AgentlogHandler:
+    """Record what all stdlib loggers say from this level on, as far as their own levels let it through.
+
+    A second call changes ``level`` and ``last_resort``. With ``last_resort`` warnings that no other handler takes still reach
+    stderr by ``logging.lastResort``, as they do without us; leave it off where our console shows them.
+    """
+    global _handler
+    with _lock:
+        if _handler is None:
+            _handler = AgentlogHandler()
+        _handler.setLevel(number_of(level) if level != logging.NOTSET else logging.NOTSET)
+        _handler.last_resort = last_resort
+        _wrap_configuration()
+        logging.getLogger().addHandler(_handler)
+        return _handler
+
+
+def uninstall_stdlib() -> None:
+    """Take our handler away again."""
+    global _handler
+    with _lock:
+        handler, _handler = _handler, None
+        if handler is not None:
+            logging.getLogger().removeHandler(handler)
+        for module, name, original, ours in _wrapped:
+            # What wrapped it after us stays; ours then only passes calls on.
+            if getattr(module, name) is ours:
+                setattr(module, name, original)
+        _wrapped.clear()
+
+
+def _wrap_configuration() -> None:
+    import logging.config  # not at the top: it takes longer to import than this room
+
+    for module, name in ((logging, "basicConfig"), (logging.config, "dictConfig"), (logging.config, "fileConfig")):
+        original = getattr(module, name)
+        if not any(known_module is module and known == name for known_module, known, _, _ in _wrapped):
+            ours = _without_us(original)
+            setattr(module, name, ours)
+            _wrapped.append((module, name, original, ours))
+
+
+def _without_us(configure: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(configure)
+    def configured(*args: Any, **kwargs: Any) -> Any:
+        root = logging.getLogger()
+        handler = _handler
+        if handler is not None:
+            root.removeHandler(handler)
+        try:
+            return configure(*args, **kwargs)
+        finally:
+            if handler is not None and handler is _handler:
+                root.addHandler(handler)
+
+    return configured

@@ -15,12 +15,17 @@ from types import FrameType
 from typing import Any
 
 from otel_agentlog.record.logs.console_format import json_text
-from otel_agentlog.record.logs.levels import about_to_log, number_of, seen_in_formatter, wanted
+from otel_agentlog.record.logs.dedupe import about_to_log, seen_in_formatter
+from otel_agentlog.record.logs.levels import number_of, wanted
 from otel_agentlog.record.logs.line import (
+    Place,
     add_error,
-    add_origin,
     add_printed_error,
+    adopt,
+    deliver,
     error_of,
+    guarded,
+    here,
     log_line,
     module_of,
     printed_error,
@@ -28,7 +33,6 @@ from otel_agentlog.record.logs.line import (
     stack_of,
     text_of,
 )
-from otel_agentlog.record.logs.placement import Place, adopt, deliver, guarded, here
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.vocabulary.lines import Line, timestamp
 
@@ -122,7 +126,8 @@ class _Event:
 
     def line(self) -> tuple[Line, Place]:
         """The line, without an exception that is still one, and where it belongs."""
-        line = log_line(self.number, self._message, self.name, self.component)
+        of_record = self._record is not None and bool(self._record.pathname)
+        line = log_line(self.number, self._message, self.name, self.component, None if of_record else self._outside)
         self._take_origin(line)
         place = adopt(here(), self.data, line)
         self._take_printed(line)
@@ -131,8 +136,6 @@ class _Event:
     def _take_origin(self, line: Line) -> None:
         if self._record is not None and self._record.pathname:
             line["module"], line["function"], line["line"] = self._record.module, self._record.funcName, self._record.lineno
-        else:
-            add_origin(line, self._outside)
         if "lineno" not in self.data and "func_name" not in self.data:
             return  # a filename alone is somebody's data, not structlog's call site
         site = {key: self.data.pop(key) for key in _CALL_SITE if key in self.data}

@@ -6,7 +6,7 @@ from typing import Any
 
 from otel_agentlog.record.exceptions.describe import message_of
 from otel_agentlog.record.exceptions.error_id import assign_error_id
-from otel_agentlog.record.logs.placement import deliver, guarded, here
+from otel_agentlog.record.logs.line import deliver, guarded, here
 from otel_agentlog.record.operations.context import current, live, operation_in
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.operations.outcome import category_of, type_name

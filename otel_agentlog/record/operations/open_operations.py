@@ -7,7 +7,6 @@ children end without ``atexit``.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import weakref
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.states import Outcome
@@ -106,7 +106,7 @@ def _finalize_all(anchor: object) -> None:
         _finalize(call)
 
 
-def _in_child() -> None:
+def _renew_after_fork() -> None:
     _open.clear()
     util: Any = sys.modules.get("multiprocessing.util")
     if util is not None:
@@ -114,4 +114,4 @@ def _in_child() -> None:
         util.register_after_fork(opening, _finalize_all)
 
 
-os.register_at_fork(after_in_child=_in_child)
+after_fork_in_child(_renew_after_fork)

@@ -1,13 +1,17 @@
-"""Finds secrets in bytes in linear time; hides RE2, how it is asked, and what a fork or the end of the process does to it.
+"""Searches UTF-8 bytes for secrets in linear time, with RE2. `Engine.next_hit` takes bytes and returns one `Hit` at a time.
 
-One search with all rules joined says where the next candidate begins (about 2 ns a byte, whatever the number of rules).
-Only there the rules are tried one by one. Text without a candidate, which is nearly all text, costs that one search.
+One search with all rules joined finds where the next candidate begins (about 2 ns a byte, for any number of rules). Only there
+a `PatternSet` selects the rules that match and their checks decide. Text without a candidate, which is nearly all text, costs
+that one search.
+
+No other module imports RE2. It ships no types, so this one declares them (`Match`, `Regexp`) and sets the options. Searches run
+without the GIL and under RE2's own locks, so an engine replaces its programs in a forked child where another thread was inside
+one, and at the end of the process no new search begins while those under way finish.
 """
 
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 import time
 import weakref
@@ -17,16 +21,26 @@ from typing import Protocol
 
 import re2  # type: ignore[import-untyped]  # ships neither stubs nor a marker
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.record.redaction.rules import Found, Rule
-
-# -- The only module that touches RE2: gives it types, and options that suit redaction.
 
 MAX_MEM_BYTES = 64 << 20
 """Bound for one program and its state cache; the joined rules use 1 to 4 MB of it on ordinary text."""
+MAX_CANDIDATES = 20_000
+"""Candidates of one text that are examined, at 10 to 30 us each; the rest of the text is then one hit named `GIVEN_UP`."""
+GIVEN_UP = "too-much"
+"""Name of the hit for the rest of a text that was made to be costly."""
+
+_RULE_WINDOW_BYTES = 1024
+"""Bytes from a candidate on that decide which rules may match there."""
+_WASTED_BYTES = 1 << 16
+_WASTED_RATIO = 64
+"""Bytes of rejected matches that are allowed, and how many more per byte of progress; ordinary texts stay below 5."""
+_EXIT_WAIT_S = 2.0
 
 
 class Match(Protocol):
-    """What a search found."""
+    """Where a pattern matched."""
 
     def start(self, group: int = 0) -> int: ...
     def span(self, group: int = 0) -> tuple[int, int]: ...
@@ -41,8 +55,8 @@ class Regexp(Protocol):
     def match(self, text: bytes | memoryview, pos: int = 0) -> Match | None: ...
 
 
-class Chooser:
-    """Says which of many patterns match at the beginning of a text, in one search."""
+class PatternSet:
+    """Which of many patterns match at the beginning of a text, in one search."""
 
     def __init__(self, patterns: Sequence[str], *, utf8: bool) -> None:
         self._set = re2.Set.MatchSet(_options(utf8=utf8, capture=False))
@@ -81,18 +95,8 @@ def _options(*, utf8: bool, capture: bool, generation: int = 0) -> re2.Options:
     return options
 
 
-_RULE_WINDOW_BYTES = 1024
-"""Rules other than the one that the finder saw are given that many bytes to show themselves."""
-MAX_CANDIDATES = 20_000
-"""Places of one text that are looked into, at 10 to 30 us each; what comes after them is given up."""
-_VAIN_BYTES = 1 << 16
-_VAIN_RATIO = 64
-"""Bytes of rejected matches that are put up with, and how many more per byte of progress; texts not made for it stay below 5."""
-GIVEN_UP = "too-much"
-"""Name of the hit that stands for the rest of a text that was made to be costly."""
-
-Permits = Callable[[bytes, str], bool]
-"""``(value, rule name)``: whether a value that was found may stand as it is."""
+IsAllowed = Callable[[bytes, str], bool]
+"""``(value, rule name)``: whether a value that matched a rule is left as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +107,13 @@ class Hit:
     end: int
     name: str
     origin: int
-    """Where what gives it away begins: the name, the header, the scheme of the URL."""
+    """Where the match begins: at the name, the header, the scheme of the URL."""
     final: bool
     """No text that may still follow can change this hit."""
 
 
 class Budget:
-    """What may still be spent on one text."""
+    """Candidates that may still be examined in one text."""
 
     __slots__ = ("candidates",)
 
@@ -118,66 +122,64 @@ class Budget:
 
 
 class Engine:
-    """Rules made ready to search with. Compiles at first use (about 40 ms). Any thread may use it."""
+    """A set of rules, compiled at first use (about 40 ms). Safe from any thread."""
 
-    def __init__(self, rules: Sequence[Rule], permits: Permits, *, utf8: bool = False) -> None:
+    def __init__(self, rules: Sequence[Rule], is_allowed: IsAllowed, *, utf8: bool = False) -> None:
         self._rules = tuple(rules)
-        self._permits = permits
+        self._is_allowed = is_allowed
         self._utf8 = utf8
-        self._generation = 0
-        self._searching: list[int] = []
         self._forget()
         _engines.add(self)
 
     def _forget(self) -> None:
         self._finder: Regexp | None = None
-        self._chooser: Chooser | None = None
-        self._opener: Regexp | None = None
+        self._set: PatternSet | None = None
+        self._unfinished: Regexp | None = None
         self._each: dict[int, tuple[Regexp, int]] = {}
         # Re-entrant: a signal handler may record while its own thread compiles.
         self._compiling = threading.RLock()
 
-    def next_suspect(self, data: bytes, position: int) -> int | None:
-        """The next place that needs a closer look; ``None`` means that there is no secret."""
+    def next_candidate(self, data: bytes, position: int) -> int | None:
+        """Where the next candidate begins; ``None`` means that there is no secret."""
         finder = self._finder or self._ready()
         me = threading.get_ident()
-        self._searching.append(me)
+        _searching.append(me)
         try:
             _check_not_exiting(me)
             m = finder.search(data, position)
         finally:
-            self._searching.remove(me)
+            _searching.remove(me)
         return None if m is None else m.start()
 
     def next_hit(self, data: bytes, floor: int, position: int, budget: Budget) -> Hit | None:
-        """The first secret at or after ``position``. What lies before ``floor`` does not exist for it.
+        """The first secret at or after ``position``; bytes before ``floor`` are not looked at.
 
-        Once the budget is spent, or where the data is made to be searched in more than linear time, all the rest is one hit.
+        Once the budget is spent, or if rejected matches cost more than linear time, all the rest is one hit named `GIVEN_UP`.
         """
         me = threading.get_ident()
-        self._searching.append(me)
+        _searching.append(me)
         try:
             _check_not_exiting(me)
             return self._next_hit(data, floor, position, budget)
         finally:
-            self._searching.remove(me)
+            _searching.remove(me)
 
-    def first_open(self, data: bytes, floor: int, position: int) -> int:
-        """Where the earliest match begins that more text could still make or lengthen; ``len(data)`` if there is none."""
-        opener = self._opener or self._ready_opener()
+    def first_unfinished(self, data: bytes, floor: int, position: int) -> int:
+        """Where the earliest match begins that more text could complete or lengthen; ``len(data)`` if there is none."""
+        unfinished = self._unfinished or self._ready_unfinished()
         me = threading.get_ident()
-        self._searching.append(me)
+        _searching.append(me)
         try:
             _check_not_exiting(me)
-            m = opener.search(memoryview(data)[floor:], position - floor)
+            m = unfinished.search(memoryview(data)[floor:], position - floor)
         finally:
-            self._searching.remove(me)
+            _searching.remove(me)
         return len(data) if m is None else m.start() + floor
 
     def _next_hit(self, data: bytes, floor: int, position: int, budget: Budget) -> Hit | None:
         finder = self._finder or self._ready()
         view = memoryview(data)[floor:] if floor else data
-        at, in_vain = position - floor, 0
+        at, wasted = position - floor, 0
         while m := finder.search(view, at):
             start, end = m.span()
             if budget.candidates <= 0:
@@ -186,17 +188,17 @@ class Engine:
             hit = self._resolve(data, view, floor, start, end)
             if hit is None:
                 at = start + 1
-            elif self._permits(data[hit.start : hit.end], hit.name):
+            elif self._is_allowed(data[hit.start : hit.end], hit.name):
                 at = max(hit.end - floor, start + 1)
             else:
                 return hit
-            in_vain += end - start
-            if in_vain > _VAIN_BYTES + _VAIN_RATIO * (at + floor - position):
+            wasted += end - start
+            if wasted > _WASTED_BYTES + _WASTED_RATIO * (at + floor - position):
                 budget.candidates = 0
         return None
 
     def _resolve(self, data: bytes, view: bytes | memoryview, floor: int, start: int, end: int) -> Hit | None:
-        """Which rule matches at ``start`` of the view and stands up to its check."""
+        """The first rule that matches at ``start`` of the view and is confirmed by its check."""
         for index in self._candidates(view, start, end):
             rule = self._rules[index]
             if rule.by_start:
@@ -213,30 +215,30 @@ class Engine:
         return None
 
     def _candidates(self, view: bytes | memoryview, start: int, end: int) -> Sequence[int]:
-        chooser = self._chooser or self._ready_chooser()
-        # Nothing chosen would mean that RE2 ran out of memory, for the finder has matched here.
+        pattern_set = self._set or self._ready_set()
+        # Empty only if RE2 ran out of memory: the joined search has matched here.
         window = bytes(view[start : max(end, start + _RULE_WINDOW_BYTES)])
-        return chooser.matching(window) or range(len(self._rules))
+        return pattern_set.matching(window) or range(len(self._rules))
 
     def _ready(self) -> Regexp:
         with self._compiling:
             finder = self._finder
             if finder is None:
-                sights = "|".join(f"(?:{rule.sight or rule.pattern})" for rule in self._rules)
-                finder = self._finder = self._compiled(sights, capture=False)
+                patterns = "|".join(f"(?:{rule.quick or rule.pattern})" for rule in self._rules)
+                finder = self._finder = self._compiled(patterns, capture=False)
         return finder
 
-    def _ready_chooser(self) -> Chooser:
+    def _ready_set(self) -> PatternSet:
         with self._compiling:
-            chooser = self._chooser
-            if chooser is None:
-                chooser = self._chooser = Chooser([rule.pattern for rule in self._rules], utf8=self._utf8)
-        return chooser
+            pattern_set = self._set
+            if pattern_set is None:
+                pattern_set = self._set = PatternSet([rule.pattern for rule in self._rules], utf8=self._utf8)
+        return pattern_set
 
-    def _ready_opener(self) -> Regexp:
-        openings = [f"(?:{rule.opening})" for rule in self._rules if rule.opening]
-        opener = self._opener = self._compiled(rf"(?:{'|'.join(['[!-~]+', *openings])})\z", capture=False)
-        return opener
+    def _ready_unfinished(self) -> Regexp:
+        patterns = [f"(?:{rule.unfinished})" for rule in self._rules if rule.unfinished]
+        unfinished = self._unfinished = self._compiled(rf"(?:{'|'.join(['[!-~]+', *patterns])})\z", capture=False)
+        return unfinished
 
     def _rule_regexp(self, index: int) -> tuple[Regexp, int]:
         regexp = self._compiled(self._rules[index].pattern, capture=True)
@@ -244,32 +246,43 @@ class Engine:
         return self._each[index]
 
     def _compiled(self, pattern: str, *, capture: bool) -> Regexp:
-        return compiled(pattern, utf8=self._utf8, capture=capture, generation=self._generation)
+        return compiled(pattern, utf8=self._utf8, capture=capture, generation=_generation)
 
-    def _after_fork(self) -> None:
-        """RE2 searches without the GIL and under its own locks; one held by a thread that the child lacks is held for ever."""
-        me = threading.get_ident()
-        if any(thread != me for thread in self._searching):
-            _abandoned.append((self._finder, self._chooser, self._opener, self._each))
-            self._generation += 1
-            self._forget()
+    def abandon(self) -> None:
+        """Compile anew before the next search."""
+        _abandoned.append((self._finder, self._set, self._unfinished, self._each))
+        self._forget()
+
+    def renew_lock(self) -> None:
+        """In the child of a fork: another thread of the parent may have held it."""
         self._compiling = threading.RLock()
-        self._searching = []
 
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+_searching: list[int] = []
+"""The threads that are searching in any engine."""
+_generation = 0
+"""That of the programs in use."""
 _abandoned: list[object] = []
-"""Programs whose locks may be held: never used again, never destroyed either."""
+"""Programs with locks that may be held: never used again, never destroyed either."""
 _exiting: int | None = None
 """The thread that is ending the process."""
-_EXIT_WAIT_S = 2.0
 
 
 def _renew_after_fork() -> None:
-    global _exiting
-    _exiting = None
-    for engine in list(_engines):
-        engine._after_fork()
+    """RE2 searches without the GIL and under its own locks; one held by a thread that the child lacks is held for ever.
+
+    Engines with the same rules share programs, since ``re2`` remembers what it compiled: one search spoils them for all engines.
+    """
+    global _exiting, _generation
+    _exiting, me, engines = None, threading.get_ident(), list(_engines)
+    if any(thread != me for thread in _searching):
+        _generation += 1
+        for engine in engines:
+            engine.abandon()
+    for engine in engines:
+        engine.renew_lock()
+    _searching[:] = [thread for thread in _searching if thread == me]
 
 
 def _check_not_exiting(me: int) -> None:
@@ -280,17 +293,17 @@ def _check_not_exiting(me: int) -> None:
 def _wait_for_searches() -> None:
     """Before 3.14, CPython ends a daemon thread when it next takes the GIL; inside RE2's binding that aborts the process.
 
-    So at exit no other thread may begin a search (its text is given up), and those under way are waited for.
+    So at exit a search in another thread is refused (its caller fails closed), and those under way are waited for.
     """
     global _exiting
     me = _exiting = threading.get_ident()
     deadline = time.monotonic() + _EXIT_WAIT_S
-    while any(thread != me for engine in list(_engines) for thread in list(engine._searching)):
+    while any(thread != me for thread in list(_searching)):
         if time.monotonic() > deadline:
             break
         time.sleep(0.001)
 
 
-os.register_at_fork(after_in_child=_renew_after_fork)
+after_fork_in_child(_renew_after_fork)
 # Registered when the package is imported, so that it runs after the handlers of those who use it.
 atexit.register(_wait_for_searches)

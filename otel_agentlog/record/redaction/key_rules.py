@@ -1,4 +1,4 @@
-"""Which names stand for a secret: the key rules.
+"""The key rules: which names belong to a secret. `key_rule` takes a name and returns its rule or ``None``.
 
 A name is cut into words at ``_ - . :``, blanks and camelCase humps, and whole words are compared: ``clientSecret`` and
 ``DB_PASSWORD`` are secret, ``secretary``, ``author``, ``max_tokens`` and ``password_policy`` are not.
@@ -15,10 +15,10 @@ MAX_KEY_CHARS = 128
 
 @dataclass(frozen=True, slots=True)
 class KeyRule:
-    """What a name says about its value."""
+    """The kind of secret that a name announces."""
 
     name: str
-    """Stands in the marker, and is what `unmask` names."""
+    """Name in the marker and in the setting ``redaction_unmask``."""
     certain: bool = True
     """False: the value is masked only if it looks like a credential itself."""
 
@@ -59,11 +59,11 @@ _TOKEN_OWNERS = _words("""
     hf huggingface id identity invite jwt login npm oauth oauth2 personal private publish push pypi refresh registry reset sas
     secret security service session slack sso telegram user vault verification webhook xsrf
 """)
-_TOKEN_STRANGERS = _words("""
+_TOKEN_COUNTERS = _words("""
     bos cls continuation cursor eos eot end first image last mask max min n next num pad page pagination per prev previous prompt
     sep special start stop sync total unk
 """)
-"""Words before ``token`` that speak of a model's vocabulary or of paging."""
+"""Words before ``token`` of a model's vocabulary or of paging."""
 
 _GLUED = re.compile(
     "(password|passwd|passphrase|apikey|secretkey|privatekey|accesskey|authtoken|accesstoken|refreshtoken|sessiontoken|"
@@ -79,9 +79,9 @@ _ABOUT = _words("""
     provider required requirements reset rotation schema scope scopes size source state status stdin store strength time
     timeout ttl type types updated uri url usage used valid validator verified version versions
 """)
-"""A name that ends in one of these speaks *about* the secret: ``password_policy``, ``token_count``, ``secret_name``."""
+"""A name that ends in one of these describes the secret: ``password_policy``, ``token_count``, ``secret_name``."""
 
-_ASKS = _words("has hide invalid is max min missing n needs no num number require required requires show total use uses")
+_QUESTIONS = _words("has hide invalid is max min missing n needs no num number require required requires show total use uses")
 """A name that begins with one of these is a question or a count: ``has_password``, ``max_token``."""
 
 _WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -100,7 +100,7 @@ def key_rule(key: str) -> KeyRule | None:
     if not _HINT.search(key[-MAX_KEY_CHARS:]):
         return None
     words = words_of(key)
-    if not words or words[0] in _ASKS:
+    if not words or words[0] in _QUESTIONS:
         return None
     while len(words) > 1 and words[-1] == "value":
         words.pop()
@@ -139,7 +139,7 @@ def _by_token(words: list[str]) -> KeyRule | None:
     if last != "token":
         return None
     owner = words[-2] if len(words) > 1 else ""
-    if owner in _TOKEN_STRANGERS:
+    if owner in _TOKEN_COUNTERS:
         return None
     return KeyRule("token", certain=owner in _TOKEN_OWNERS)
 

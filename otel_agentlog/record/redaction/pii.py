@@ -1,6 +1,6 @@
-"""Personal data that is known by its shape: rules that are on only where somebody asks for them (``redaction_pii``).
+"""Rules for personal data, off unless the setting ``redaction_pii`` names them: ``email`` ``phone`` ``iban`` ``ip``.
 
-Names of people, postal addresses and dates of birth have no shape; nothing here finds them.
+Names of people, postal addresses and dates of birth have no shape of their own and are not found.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from otel_agentlog.record.redaction.rules import Found, Rule
 
 _LOCAL_PART = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+'-"
 _MAX_LOCAL_PART_BYTES = 64
-_NO_PERSON = frozenset([b"git", b"svn", b"hg"])
+_GIT_USERS = frozenset([b"git", b"svn", b"hg"])
 """Users of remote repositories: ``git@github.com:org/repo``."""
 
 
@@ -24,7 +24,7 @@ def _email(data: bytes, floor: int, start: int, end: int) -> Found | None:
     if left[head - 1 : head] == b"\\" and left[head : head + 1] in (b"n", b"r", b"t"):
         head += 1
     local_part = left[head:].lstrip(b".%+'-")
-    if not local_part or local_part.lower() in _NO_PERSON:
+    if not local_part or local_part.lower() in _GIT_USERS:
         return None
     return Found(start - len(local_part), end)
 
@@ -82,12 +82,12 @@ def _address(data: bytes, floor: int, start: int, end: int) -> Found | None:
         address = ipaddress.ip_address(text.decode("ascii"))
     except ValueError:
         return None
-    nobody = address.is_loopback or address.is_unspecified or address in _NOBODYS
-    return None if nobody else Found(start, start + len(text))
+    is_own = address.is_loopback or address.is_unspecified or address == _BROADCAST
+    return None if is_own else Found(start, start + len(text))
 
 
-_NOBODYS = frozenset([ipaddress.ip_address("255.255.255.255")])
-_LED = r"(?:\A|[^\w.+:@/-]|\\[nrt]|[=:\"'(\[<]|//)"
+_BROADCAST = ipaddress.ip_address("255.255.255.255")
+_BEFORE = r"(?:\A|[^\w.+:@/-]|\\[nrt]|[=:\"'(\[<]|//)"
 _BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 
 _RULES: dict[str, tuple[Rule, ...]] = {
@@ -103,54 +103,54 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         Rule(
             "phone-number",
             "telephone numbers with + or 00 and the country",
-            rf"{_LED}(?P<secret>(?:\+[1-9]|00[1-9][0-9]{{0,2}}[ /-])[0-9 ()./-]{{6,24}})",
+            rf"{_BEFORE}(?P<secret>(?:\+[1-9]|00[1-9][0-9]{{0,2}}[ /-])[0-9 ()./-]{{6,24}})",
             check=_international_phone,
-            opening=rf"{_LED}(?:\+|00)[0-9 ()./-]{{0,30}}",
+            unfinished=rf"{_BEFORE}(?:\+|00)[0-9 ()./-]{{0,30}}",
         ),
         Rule(
             "phone-number",
             "telephone numbers of North America, in groups of three, three and four digits",
-            rf"{_LED}(?P<secret>(?:\([2-9][0-9]{{2}}\) ?|[2-9][0-9]{{2}}[ .-])[2-9][0-9]{{2}}[ .-][0-9]{{4}})",
+            rf"{_BEFORE}(?P<secret>(?:\([2-9][0-9]{{2}}\) ?|[2-9][0-9]{{2}}[ .-])[2-9][0-9]{{2}}[ .-][0-9]{{4}})",
             check=_ends_here,
-            opening=rf"{_LED}\(?[2-9][0-9 ().-]{{0,16}}",
+            unfinished=rf"{_BEFORE}\(?[2-9][0-9 ().-]{{0,16}}",
         ),
     ),
     "iban": (
         Rule(
             "iban",
             "bank account numbers: country, length and check digits are right",
-            rf"{_LED}(?P<secret>[A-Z]{{2}}[0-9]{{2}}(?:[ -]?[A-Z0-9]){{11,30}})",
+            rf"{_BEFORE}(?P<secret>[A-Z]{{2}}[0-9]{{2}}(?:[ -]?[A-Z0-9]){{11,30}})",
             check=_iban,
-            opening=rf"{_LED}[A-Z]{{2}}[0-9]{{2}}[A-Z0-9 -]{{0,42}}",
+            unfinished=rf"{_BEFORE}[A-Z]{{2}}[0-9]{{2}}[A-Z0-9 -]{{0,42}}",
         ),
     ),
     "ip": (
         Rule(
             "ip-address",
             "IPv4 addresses but for the machine's own",
-            rf"{_LED}(?P<secret>(?:{_BYTE}\.){{3}}{_BYTE})",
+            rf"{_BEFORE}(?P<secret>(?:{_BYTE}\.){{3}}{_BYTE})",
             check=_address,
         ),
         Rule(
             "ip-address",
             "IPv6 addresses but for the machine's own",
-            rf"{_LED}(?P<secret>[0-9A-Fa-f]{{0,4}}(?::[0-9A-Fa-f]{{0,4}}){{2,7}})",
+            rf"{_BEFORE}(?P<secret>[0-9A-Fa-f]{{0,4}}(?::[0-9A-Fa-f]{{0,4}}){{2,7}})",
             check=_address,
         ),
     ),
 }
 
 PERSONAL = tuple(_RULES)
-"""The kinds that can be asked for."""
+"""The kinds that the setting may name."""
 
 
 def personal_rules(kinds: Iterable[str]) -> tuple[Rule, ...]:
-    """The rules of the kinds asked for; ``all`` stands for every one.
+    """The rules of these kinds; ``all`` means every kind.
 
     Raises:
         ConfigurationError: a kind that does not exist.
     """
-    asked = set(PERSONAL if "all" in (wanted := list(kinds)) else wanted)
-    for kind in sorted(asked - _RULES.keys()):
+    chosen = set(PERSONAL if "all" in (named := list(kinds)) else named)
+    for kind in sorted(chosen - _RULES.keys()):
         raise ConfigurationError("redaction_pii", kind, f"all, or some of {', '.join(PERSONAL)}")
-    return tuple(rule for kind, rules in _RULES.items() if kind in asked for rule in rules)
+    return tuple(rule for kind, rules in _RULES.items() if kind in chosen for rule in rules)

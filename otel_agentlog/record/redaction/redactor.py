@@ -1,4 +1,4 @@
-"""Replaces secrets by markers before anything is written or sent.
+"""Replaces secrets by markers before a line is written or sent: `Redactor.text` takes text, returns it redacted and a count.
 
     redactor = Redactor(extra_keys=["internal ref"], allow=["sk-example-key-of-the-docs-0001"])
     redactor.text("Authorization: Bearer eyJ…")    # ("Authorization: [redacted:authorization]", 1)
@@ -28,21 +28,21 @@ from otel_agentlog.record.redaction.rules_in_context import named_rules
 from otel_agentlog.record.redaction.rules_on_the_wire import WIRE_RULES
 
 FAILED = "[redacted: redactor failed]"
-"""Stands for a text that could not be redacted."""
+"""Replaces a text that could not be redacted."""
 
 _PATTERN_PREFIX = "re:"
 _WARMING_BYTES = 1 << 19
 _WARMING_PIECE_BYTES = 1 << 15
-"""The end of the process waits for the piece at work."""
+"""The end of the process waits for the current piece."""
 
 
 def marker(rule_name: str) -> str:
-    """What stands in the place of a secret."""
+    """The text that replaces a secret."""
     return f"[redacted:{rule_name}]"
 
 
 def repaired(text: str) -> str:
-    """Text that UTF-8 can say: surrogate pairs that were torn apart joined again, lone ones U+FFFD."""
+    """Text that can be encoded as UTF-8: surrogate pairs that were torn apart joined again, lone ones U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
@@ -52,7 +52,7 @@ def default_rules(keys: Callable[[str], KeyRule | None] = key_rule, extra_keys: 
 
 
 class Redactor:
-    """One policy for all text. Compiles at first use, not when made; any thread may use it."""
+    """One policy for all text. Compiles at first use, not when constructed. Safe from any thread."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Redactor:
         unmask: Iterable[str] = (),
         personal: Iterable[str] = (),
     ) -> None:
-        """Put a policy together.
+        """Combine rules into a policy.
 
         ``keys`` judges names, ``rules`` replace `default_rules`. ``extra_keys`` are further secret names; ``internal ref`` stands
         for ``internal_ref``, ``internalRef`` and ``x-internal-ref``. ``extra_patterns`` are RE2 patterns, by name if given as a
@@ -89,9 +89,9 @@ class Redactor:
         exact, patterns = _allowances(allow)
         self._allowed = frozenset(exact)
         self._allowed_patterns = Engine(patterns, lambda value, name: False, utf8=True) if patterns else None
-        self._engines = [Engine([r for r in builtin if r.name not in self.unmasked], self._permits)]
+        self._engines = [Engine([r for r in builtin if r.name not in self.unmasked], self._is_allowed)]
         if kept := [r for r in extra if r.name not in self.unmasked]:
-            self._engines.append(Engine(kept, self._permits, utf8=True))
+            self._engines.append(Engine(kept, self._is_allowed, utf8=True))
 
     def text(self, text: str) -> tuple[str, int]:
         """The text with every secret replaced and lone surrogates repaired, and how many secrets there were."""
@@ -120,7 +120,7 @@ class Redactor:
         return b"".join(pieces), len(pieces) // 2
 
     def warm(self, pause_s: float = 0.0) -> None:
-        """Compile the rules and let RE2 meet text that looks random, which else makes the first such texts slow.
+        """Compile the rules and search random text once: else the first such texts are slow.
 
         Takes about 0.2 s, mostly without the GIL, and ``pause_s`` between any two of 16 pieces; meant for a background thread.
         Nothing depends on it.
@@ -145,36 +145,36 @@ class Redactor:
                     upcoming[i] = self._engines[i].next_hit(data, floor, floor, budget)
 
     def next_hit(self, data: bytes, floor: int, position: int) -> Hit | None:
-        """The first secret at or after ``position``; what lies before ``floor`` does not exist for it."""
+        """The first secret at or after ``position``; bytes before ``floor`` are not looked at."""
         budget = Budget()
         found = [hit for engine in self._engines if (hit := engine.next_hit(data, floor, position, budget))]
         return min(found, key=lambda hit: hit.start) if found else None
 
-    def first_open(self, data: bytes, floor: int, position: int) -> int:
-        """Where the text begins that more text could still make part of a secret; ``len(data)`` if there is none."""
-        return min(engine.first_open(data, floor, position) for engine in self._engines)
+    def first_unfinished(self, data: bytes, floor: int, position: int) -> int:
+        """Where the text begins that more text could turn into a secret; ``len(data)`` if there is none."""
+        return min(engine.first_unfinished(data, floor, position) for engine in self._engines)
 
     def changes(self, texts: Sequence[str], data: bytes) -> dict[str, tuple[str, int]]:
-        """For each of the texts that holds secrets: what `text` makes of it. ``data`` is all of them, joined by NUL, in UTF-8."""
-        suspects: set[int] = set()
+        """The results of `text` for those texts that hold secrets. ``data`` is all of them, joined by NUL, in UTF-8."""
+        candidates: set[int] = set()
         for engine in self._engines:
-            at = engine.next_suspect(data, 0)
+            at = engine.next_candidate(data, 0)
             if at is not None:
-                suspects.update(_suspects(engine, data, texts, at))
-        redacted = {texts[i]: self.text(texts[i]) for i in suspects}
+                candidates.update(_candidates(engine, data, texts, at))
+        redacted = {texts[i]: self.text(texts[i]) for i in candidates}
         return {text: result for text, result in redacted.items() if result[1]}
 
     def is_secret_key(self, key: str) -> bool:
-        """Whether whatever stands under this name is secret."""
+        """Whether every value under this name is secret."""
         rule = self.key_rule(key)
         return rule is not None and rule.certain
 
     def masks(self, rule: KeyRule, value: str) -> bool:
-        """Whether a text under a name of that rule is replaced as a whole."""
+        """Whether a text under a name of this rule is replaced as a whole."""
         if value in self._allowed or value.startswith("[redacted") or not value:
             return False
         data = value.encode("utf-8", "replace")
-        return fits(rule, data) and not self._permits(data, rule.name)
+        return fits(rule, data) and not self._is_allowed(data, rule.name)
 
     def _judge_key(self, key: str) -> KeyRule | None:
         rule = self._own_rule(key) or self._keys(key)
@@ -187,32 +187,32 @@ class Redactor:
         spans = ((i, j) for i in range(len(words)) for j in range(i + 1, len(words) + 1))
         return next((rule for i, j in spans if (rule := self._own_terms.get(tuple(words[i:j])))), None)
 
-    def _permits(self, value: bytes, rule_name: str) -> bool:
+    def _is_allowed(self, value: bytes, rule_name: str) -> bool:
         if rule_name in self.unmasked:
             return True
         if self._allowed and value.decode("utf-8", "replace") in self._allowed:
             return True
-        return self._allowed_patterns is not None and self._allowed_patterns.next_suspect(value, 0) is not None
+        return self._allowed_patterns is not None and self._allowed_patterns.next_candidate(value, 0) is not None
 
 
-def _suspects(engine: Engine, data: bytes, texts: Sequence[str], first: int) -> Iterator[int]:
-    """Indexes of the texts, joined by NUL into ``data``, that need a closer look; ``first`` is where the first place is."""
+def _candidates(engine: Engine, data: bytes, texts: Sequence[str], first: int) -> Iterator[int]:
+    """Indexes of the texts, joined by NUL into ``data``, that hold a candidate; ``first`` is the position of the first one."""
     ends = list(accumulate(len(text.encode()) + 1 for text in texts))
     at: int | None = first
     while at is not None:
-        # What stands before a secret belongs to its place: here it may be the NUL before its text.
+        # A match includes the character before the secret, which may be the NUL before its text.
         index = bisect_right(ends, at + (data[at] == 0))
         if index >= len(ends):
             return
         yield index
-        at = engine.next_suspect(data, ends[index] - 1) if ends[index] < len(data) else None
+        at = engine.next_candidate(data, ends[index] - 1) if ends[index] < len(data) else None
 
 
 def _extra_rules(patterns: Mapping[str, str] | Iterable[str]) -> list[Rule]:
     if isinstance(patterns, str):
         patterns = [patterns]
     named = patterns.items() if isinstance(patterns, Mapping) else ((f"custom-{i}", p) for i, p in enumerate(patterns, 1))
-    rules = [Rule(name, "given by the user", pattern, opening=r"[^\n]+") for name, pattern in named]
+    rules = [Rule(name, "given by the user", pattern, unfinished=r"[^\n]+") for name, pattern in named]
     for rule in rules:
         if not re.fullmatch(r"[\w.-]{1,64}", rule.name):
             raise ConfigurationError("redaction_patterns", rule.name, "a name of letters, digits, '.', '_' and '-'")
@@ -229,7 +229,7 @@ def _compiled(setting: str, pattern: str) -> Regexp:
 
 
 def _allowances(allow: Iterable[str]) -> tuple[list[str], list[Rule]]:
-    """Exact values, and rules that match nothing but whole values."""
+    """Exact values, and rules that match only whole values."""
     entries = [allow] if isinstance(allow, str) else list(allow)
     patterns = [entry[len(_PATTERN_PREFIX) :] for entry in entries if entry.startswith(_PATTERN_PREFIX)]
     for pattern in patterns:

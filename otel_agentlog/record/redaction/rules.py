@@ -1,7 +1,7 @@
-"""The table of secrets that are known by their own shape: vendor tokens, signed tokens, hashes.
+"""What a rule is (`Rule`, `Found`), and the table of secrets known by their own shape: vendor tokens, signed tokens, hashes.
 
 Patterns are RE2 syntax over UTF-8 bytes, case-sensitive. Shapes are the issuers' own, from their documentation and from tokens
-seen in the wild. Secrets known by what stands around them (``password=…``, headers, URLs) are in `secret_context`.
+seen in the wild. Secrets known by their surroundings are in ``rules_in_context.py`` and ``rules_on_the_wire.py``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a check makes of a match: the bytes ``[start, end)`` are the secret."""
+    """Result of a check: the bytes ``[start, end)`` are the secret."""
 
     start: int
     end: int
     name: str | None = None
-    """The marker's name where it is not the rule's own."""
+    """Name for the marker where it is not the rule's own."""
     final: bool = False
     """True: no text that may still follow can move ``end`` (for streams)."""
 
@@ -32,29 +32,32 @@ class Rule:
     """One kind of secret."""
 
     name: str
-    """Stands in the marker ``[redacted:<name>]``; lower case and hyphens."""
-    about: str
-    """Whose secret it is, for people."""
+    """Name in the marker ``[redacted:<name>]``; lower case and hyphens."""
+    description: str
+    """Issuer or kind of the secret, for people."""
     pattern: str
     """RE2; the group ``secret`` is replaced, else the whole match. Without `check` a match is always a secret."""
     check: Check | None = None
     """Judges each match. Loops are better unbounded than counted: counters multiply the states that RE2 must build."""
     by_start: bool = False
     """True: the check needs to know only where a match starts."""
-    opening: str | None = None
-    """What an unfinished match looks like; needed where it may hold blanks or non-ASCII, which streams else take as its end."""
-    sight: str | None = None
-    """What to search for instead of `pattern`: matches at the same places, but no further than it must to be sure."""
+    unfinished: str | None = None
+    """Pattern of an unfinished match, for streams; needed where it may hold blanks or non-ASCII, which else end it."""
+    quick: str | None = None
+    """Pattern to find candidates with instead of `pattern`: matches at the same places, but as few bytes as possible."""
 
-
-APART = r"(?:\A|[^\w+/]|\\[nrtbf]|%[0-9A-Fa-f]{2})"
-"""A stricter left edge: not after what base64 is made of."""
 
 LOOK_BACK_BYTES = 96
 """How far a check looks to the left of its match; streams keep that much."""
 
+MAX_VALUE_BYTES = 65_536
+"""How far to the right a check follows a value, a header or a cookie."""
+
 EDGE = r"(?:\b|\\[nrtbf]|%[0-9A-Fa-f]{2})"
 """Left edge of a short prefix: ``task-…`` is no ``sk-…``, but ``\\nsk-…`` inside a JSON string and ``%20sk-…`` in a URL are."""
+
+APART = r"(?:\A|[^\w+/]|\\[nrtbf]|%[0-9A-Fa-f]{2})"
+"""A stricter left edge: not after what base64 is made of."""
 
 _DIGITS = b"0123456789"
 _HEX = _DIGITS + b"abcdef"
@@ -165,16 +168,16 @@ _EDGED: tuple[tuple[str, str, str], ...] = (
     ("airtable-token", "Airtable", r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}"),
     ("okta-token", "Okta", r"SSWS 00[\w-]{40}"),
 )
-"""Prefixes short enough to stand inside innocent words: they must begin at an edge."""
+"""Prefixes short enough to occur inside ordinary words: they must begin at an edge."""
 
-_OPENINGS = {"okta-token": rf"{EDGE}SSWS 0{{0,2}}[\w-]{{0,40}}"}
+_UNFINISHED = {"okta-token": rf"{EDGE}SSWS 0{{0,2}}[\w-]{{0,40}}"}
 
 _APART: tuple[tuple[str, str, str], ...] = (
     ("facebook-token", "Facebook", r"EAA[A-Z][A-Za-z0-9]{80,}"),
     ("square-token", "Square access token", r"EAAA[\w-]{60}"),
     ("crates-token", "crates.io", r"cio[A-Za-z0-9]{32}"),
 )
-"""Prefixes that base64 is full of: they must not stand within it."""
+"""Prefixes that are common in base64: they must not be preceded by its characters."""
 
 _TAILED: tuple[tuple[str, str, str, bytes, int, int], ...] = (
     ("azure-client-secret", "Microsoft Entra client secret", r"[0-9]Q~[\w~.-]{31,34}", _ALNUM + b"_~.", 3, 3),
@@ -188,11 +191,11 @@ _TAILED: tuple[tuple[str, str, str, bytes, int, int], ...] = (
     ("discord-token", "Discord bot", r"\.[GXY][\w-]{5}\.[\w-]{27,}", _ALNUM + b"_-", 23, 28),
     ("asana-token", "Asana", r":[0-9a-f]{32}", _DIGITS + b"/", 17, 19),
 )
-"""Secrets whose distinct part stands in the middle: pattern, then the characters to its left and how many of them."""
+"""Secrets with their distinct part in the middle: pattern, then the characters to its left, fewest and most of them."""
 
 
 def _with_head(chars: bytes, fewest: int, most: int) -> Check:
-    """A check that takes the run of ``chars`` to the left into the secret, if it is long enough."""
+    """A check that extends the secret by the run of ``chars`` to its left; no secret if the run is too short."""
 
     def check(data: bytes, floor: int, start: int, end: int) -> Found | None:
         left = data[max(floor, start - most) : start]
@@ -205,19 +208,22 @@ def _with_head(chars: bytes, fewest: int, most: int) -> Check:
 _endless = re.compile(r"\{(\d+),\}(?=\)*(?:\||\Z))")
 
 
-def _token(name: str, about: str, pattern: str, check: Check | None = None) -> Rule:
+def _token(name: str, description: str, pattern: str, check: Check | None = None) -> Rule:
     """A rule whose pattern ends, in every branch, in the characters of a token.
 
     RE2 looks from the end of a match back to its beginning with all rules at once, and with endless tails it would go back as
     far as there are letters: through all of a base64 text, at each candidate.
     """
-    return Rule(name, about, pattern, check, opening=_OPENINGS.get(name), sight=_endless.sub(r"{\1}", pattern))
+    return Rule(name, description, pattern, check, unfinished=_UNFINISHED.get(name), quick=_endless.sub(r"{\1}", pattern))
 
 
 TOKEN_RULES: tuple[Rule, ...] = (
-    *(_token(name, about, pattern) for name, about, pattern in _DISTINCT),
-    *(_token(name, about, f"{EDGE}(?P<secret>{pattern})") for name, about, pattern in _EDGED),
-    *(_token(name, about, f"{APART}(?P<secret>{pattern})") for name, about, pattern in _APART),
-    *(_token(name, about, pattern, _with_head(chars, least, most)) for name, about, pattern, chars, least, most in _TAILED),
+    *(_token(name, description, pattern) for name, description, pattern in _DISTINCT),
+    *(_token(name, description, f"{EDGE}(?P<secret>{pattern})") for name, description, pattern in _EDGED),
+    *(_token(name, description, f"{APART}(?P<secret>{pattern})") for name, description, pattern in _APART),
+    *(
+        _token(name, description, pattern, _with_head(chars, least, most))
+        for name, description, pattern, chars, least, most in _TAILED
+    ),
 )
 """Rules for secrets known by their own shape, in the order in which they are tried at one place."""

@@ -1,4 +1,4 @@
-"""How a value is judged that stands in a suspicious place: a password, a credential, code, a placeholder, a card number.
+"""Judges a value beside a secret name or in a header: is it a password, a credential, code, a placeholder, a card number?
 
 All functions take UTF-8 bytes and are linear in their length.
 """
@@ -31,7 +31,7 @@ _NOTHING = frozenset(
     basic digest token negotiate oauth include omit same-origin secretstr
     """.split()
 )
-"""Words that stand where a secret would and are none."""
+"""Words in the place of a secret that are none."""
 
 _SECRET_WORDS = re.compile(rb"(?i)pass|secret|token|key|cred|pwd")
 
@@ -60,7 +60,7 @@ def looks_like_credential(value: bytes) -> bool:
 
 
 def fits(rule: KeyRule, value: bytes) -> bool:
-    """Whether a value may be what the rule's names stand for; a name that is not certain needs a value that looks it."""
+    """Whether a value may be a secret of this rule; where the name is not certain, the value must look like one."""
     if rule.certain:
         return True
     if rule.name == "password":
@@ -140,6 +140,6 @@ _CARD_LENGTHS: tuple[tuple[range, int, tuple[int, ...]], ...] = (
 
 
 def is_card_number(digits: bytes) -> bool:
-    """Whether digits are a number that a card issuer could have given out."""
+    """Whether digits are a valid payment card number: issuer, length and Luhn digit."""
     fits = any(int(digits[:count]) in prefixes and len(digits) in lengths for prefixes, count, lengths in _CARD_LENGTHS)
     return fits and len(set(digits)) > 1 and passes_luhn(digits)

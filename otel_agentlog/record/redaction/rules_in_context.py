@@ -1,7 +1,7 @@
-"""Secrets known by the name in front of them: ``password=…``, ``"api_key": "…"``, ``--token …``, headers, cookies.
+"""Rules for secrets known by the name beside them: ``password=…``, ``"api_key": "…"``, ``--token …``, ``<secret>…</secret>``.
 
-Each rule has a short, bounded RE2 pattern that finds the place and a check that decides and measures. Checks use Python's ``re``
-only for runs of one character class, which cannot backtrack.
+Each rule has a short, bounded RE2 pattern that finds the place, and a check that decides and finds the end of the value. Checks
+use Python's ``re`` only for runs of one character class, which cannot backtrack. The table is `named_rules`, at the end.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeAlias
 
 from otel_agentlog.record.redaction.key_rules import KeyRule
-from otel_agentlog.record.redaction.rules import LOOK_BACK_BYTES, Found, Rule
+from otel_agentlog.record.redaction.rules import LOOK_BACK_BYTES, MAX_VALUE_BYTES, Found, Rule
 from otel_agentlog.record.redaction.rules_by_value import (
     cut_at_next_pair,
     fits,
@@ -24,10 +24,7 @@ from otel_agentlog.record.redaction.rules_by_value import (
 )
 
 KeyLookup: TypeAlias = Callable[[str], KeyRule | None]
-"""Judges a name, see `redaction_keys.key_rule`."""
-
-MAX_VALUE_BYTES = 65_536
-"""A value, a header or a cookie is followed this far."""
+"""Returns the rule of a name, as `key_rules.key_rule` does."""
 
 _KEY_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 _OWNERS = (
@@ -45,11 +42,11 @@ _OPEN = r"(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`]{1,3})"
 _FIRST = r"[^\s\"'`\\,;&<>(){}\[\]|]"
 _TOKEN = rf"(?i:token)(?:[_.-]{_REST}|[0-9])?"
 
-# Values, unfinished, as a stream sees them.
-_QUOTED_BEGUN = r"[bBrRuUfF]{0,2}(?:\"(?:[^\"\\\n]|\\[^\n])*\\?|'(?:[^'\\\n]|\\[^\n])*\\?|`(?:[^`\\\n]|\\[^\n])*\\?)"
-_ESCAPED_BEGUN = r"[bBrRuUfF]{0,2}\\{1,3}(?:\"(?:[^\"\n]|\\\\\")*|'(?:[^'\n]|\\\\')*|`(?:[^`\n]|\\\\`)*)?"
-_TRIPLE_BEGUN = r"(?:\"\"\"|''')(?s:.*)"
-_VALUE_BEGUN = rf"(?:{_QUOTED_BEGUN}|{_ESCAPED_BEGUN}|{_TRIPLE_BEGUN}|[^\s\"'`]*[ \t]*)"
+# Unfinished values, at the end of what a stream has so far.
+_QUOTED_UNFINISHED = r"[bBrRuUfF]{0,2}(?:\"(?:[^\"\\\n]|\\[^\n])*\\?|'(?:[^'\\\n]|\\[^\n])*\\?|`(?:[^`\\\n]|\\[^\n])*\\?)"
+_ESCAPED_UNFINISHED = r"[bBrRuUfF]{0,2}\\{1,3}(?:\"(?:[^\"\n]|\\\\\")*|'(?:[^'\n]|\\\\')*|`(?:[^`\n]|\\\\`)*)?"
+_TRIPLE_UNFINISHED = r"(?:\"\"\"|''')(?s:.*)"
+_VALUE_UNFINISHED = rf"(?:{_QUOTED_UNFINISHED}|{_ESCAPED_UNFINISHED}|{_TRIPLE_UNFINISHED}|[^\s\"'`]*[ \t]*)"
 
 _assigned = re.compile(
     rb"[\w.-]*(?: (?:key|string|str)\b[\w.-]*)?(?:\\{0,3}[\"'`]\]?)?[ \t]*(?P<sign>={1,3}>?|:=|:)(?P<gap>[ \t]*)"
@@ -101,13 +98,13 @@ def _unquoted(data: bytes, m: re.Match[bytes], begin: int, floor: int, rule: Key
     value = cut_at_next_pair(run.group())
     if is_nothing(value) or looks_like_code(run.group()) or not fits(rule, value):
         return None
-    if not _stands_as_value(data, m, begin, floor, run, value):
+    if not _is_value(data, m, begin, floor, run, value):
         return None
     return Found(run.start(), run.start() + len(value), rule.name)
 
 
-def _stands_as_value(data: bytes, m: re.Match[bytes], begin: int, floor: int, run: re.Match[bytes], value: bytes) -> bool:
-    """Whether a bare word is meant as the value: ``KEY=word`` always, ``key: word`` if it is odd or alone on its line."""
+def _is_value(data: bytes, m: re.Match[bytes], begin: int, floor: int, run: re.Match[bytes], value: bytes) -> bool:
+    """Whether a bare word is the value: ``KEY=word`` always, ``key: word`` if it is odd or alone on its line."""
     sign, spaced = m["sign"], bool(m["gap"])
     if sign in (b"==", b"===") and not looks_like_password(value):
         return False
@@ -145,8 +142,8 @@ def _said_in_prose(key_rule: KeyLookup, data: bytes, floor: int, start: int, end
     value = run.group().rstrip(b".,;:!?)]}") if run else b""
     if is_nothing(value) or b"://" in value:
         return None
-    told = looks_like_password(value) and len(value) >= 6 if rule.name == "password" else looks_like_credential(value)
-    return Found(m.end(), m.end() + len(value), rule.name) if told else None
+    is_secret = looks_like_password(value) and len(value) >= 6 if rule.name == "password" else looks_like_credential(value)
+    return Found(m.end(), m.end() + len(value), rule.name) if is_secret else None
 
 
 _element = re.compile(rb"[\w.-]*>(?P<value>[^<\n]{1,2048})</")
@@ -169,7 +166,7 @@ _SAYS = r"(?i:is|was|to|as|equals|becomes)"
 
 
 def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Rule, ...]:
-    """Rules that go by a secret's name, as ``key_rule`` judges it; ``more_names`` are those it knows beyond the usual ones."""
+    """The rules, with names judged by ``key_rule``; ``more_names`` are names that it knows beyond those of `key_rules`."""
     own = "".join("|" + r"[_.-]?".join(re.escape(word) for word in name.split()) for name in more_names)
     names = f"(?i:{_NAMES}{own})"
     any_name = f"(?:{names}{_REST}|{_TOKEN})"
@@ -182,7 +179,7 @@ def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Ru
             rf"{names}{_REST}{_SHUT}{_SET}(?:{_OPEN}[^\n]|{_FIRST})",
             check=partial(_assignment, key_rule),
             by_start=True,
-            opening=rf"{any_name}{_SHUT}[ \t]{{0,8}}(?:[=:]{{1,3}}>?[ \t]{{0,8}}{_VALUE_BEGUN})?|{name_in_two_words}",
+            unfinished=rf"{any_name}{_SHUT}[ \t]{{0,8}}(?:[=:]{{1,3}}>?[ \t]{{0,8}}{_VALUE_UNFINISHED})?|{name_in_two_words}",
         ),
         Rule(
             "assignment",
@@ -197,14 +194,14 @@ def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Ru
             rf"{flag}[ \t]{{1,4}}\\{{0,3}}[\"'`]?[^\s\"'`\\|<\[-]",
             check=partial(_command_flag, key_rule),
             by_start=True,
-            opening=rf"--[\w-]+[ \t]{{1,4}}(?:{_QUOTED_BEGUN}|{_ESCAPED_BEGUN}|[^\s\"'`]*)",
+            unfinished=rf"--[\w-]+[ \t]{{1,4}}(?:{_QUOTED_UNFINISHED}|{_ESCAPED_UNFINISHED}|[^\s\"'`]*)",
         ),
         Rule(
             "statement",
             "the password is …, the token was …; the marker names the key rule",
             rf"\b{_SPOKEN}[ \t]{{1,2}}{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*[0-9!@#$%^&*+=~]",
             check=partial(_said_in_prose, key_rule),
-            opening=rf"\b{_SPOKEN}[ \t]{{1,2}}(?:[A-Za-z]{{0,7}}|{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*)",
+            unfinished=rf"\b{_SPOKEN}[ \t]{{1,2}}(?:[A-Za-z]{{0,7}}|{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*)",
         ),
         Rule(
             "xml-element",
@@ -212,6 +209,6 @@ def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Ru
             rf"(?:{names}|(?i:token)){_REST}>[^<>\s]",
             check=partial(_xml_element, key_rule),
             by_start=True,
-            opening=rf"(?:{names}|(?i:token)){_REST}>[^<\n]*<?",
+            unfinished=rf"(?:{names}|(?i:token)){_REST}>[^<\n]*<?",
         ),
     )

@@ -1,6 +1,7 @@
-"""Secrets known by the protocol they travel in: headers, cookies, URLs, command lines of clients, key blocks, card numbers.
+"""Rules for secrets known by a protocol or format: headers, cookies, URLs, command lines, key blocks, card numbers.
 
-Built like `secret_context`: a short, bounded pattern finds the place, a check decides and measures.
+As in ``rules_in_context.py``, a short, bounded pattern finds the place, and a check decides and finds the end of the value. The
+table is `WIRE_RULES`, at the end.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import base64
 import binascii
 import re
 
-from otel_agentlog.record.redaction.rules import EDGE, LOOK_BACK_BYTES, Found, Rule
+from otel_agentlog.record.redaction.rules import EDGE, LOOK_BACK_BYTES, MAX_VALUE_BYTES, Found, Rule
 from otel_agentlog.record.redaction.rules_by_value import (
     is_card_number,
     is_nothing,
@@ -18,10 +19,9 @@ from otel_agentlog.record.redaction.rules_by_value import (
     looks_like_password,
     quoted_end,
 )
-from otel_agentlog.record.redaction.rules_in_context import MAX_VALUE_BYTES
 
 MAX_BLOCK_BYTES = 12288
-"""A key block is searched this far for its end; an RSA key of 16,384 bits takes 12 kB."""
+"""How far the end of a key block is searched; an RSA key of 16,384 bits takes 12 kB."""
 
 _header = re.compile(rb"[\w-]*(?:\\{0,3}[\"'`]\]?)?[ \t]*(?:=>?|:)[ \t]*(?P<open>(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`])?)")
 _scheme = re.compile(rb"(?P<scheme>[A-Za-z][\w-]{1,30})[ \t]+(?P<value>[^\s\"'`\\]+)")
@@ -153,10 +153,10 @@ _block_body = re.compile(
 
 
 def _private_key(data: bytes, floor: int, start: int, end: int) -> Found | None:
-    opening = _block_begin.match(data, start)
-    if opening is None:
+    begin = _block_begin.match(data, start)
+    if begin is None:
         return None
-    end = opening.end()
+    end = begin.end()
     closing = _block_end.search(data, end, end + MAX_BLOCK_BYTES)
     if closing:
         return Found(start, closing.end(), None, final=True)
@@ -179,10 +179,10 @@ def _card(data: bytes, floor: int, start: int, end: int) -> Found | None:
 
 
 _HEADER_SET = r"(?:\\{0,3}[\"'`]\]?)?[ \t]{0,8}(?:=>?|:)[ \t]{0,8}(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`])?"
-_HEADER_BEGUN = r"(?:\\{0,3}[\"'`]\]?)?[ \t]{0,8}(?:(?:=>?|:)[^\n]*)?"
+_HEADER_UNFINISHED = r"(?:\\{0,3}[\"'`]\]?)?[ \t]{0,8}(?:(?:=>?|:)[^\n]*)?"
 
-_LED = r"(?:\A|[^\w./\\%-]|\\[nrtbf]|%[0-9A-Fa-f]{2})"
-"""What may stand before a card number; floats, paths, ids and dates go on to the left."""
+_BEFORE = r"(?:\A|[^\w./\\%-]|\\[nrtbf]|%[0-9A-Fa-f]{2})"
+"""What may precede a card number; floats, paths, ids and dates have more to the left."""
 
 WIRE_RULES: tuple[Rule, ...] = (
     Rule(
@@ -191,7 +191,7 @@ WIRE_RULES: tuple[Rule, ...] = (
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----",
         check=_private_key,
         by_start=True,
-        opening=r"-----BEGIN(?: [A-Z0-9 ]{0,56}-{0,5}| [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.*))",
+        unfinished=r"-----BEGIN(?: [A-Z0-9 ]{0,56}-{0,5}| [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.*))",
     ),
     Rule(
         "authorization",
@@ -199,7 +199,7 @@ WIRE_RULES: tuple[Rule, ...] = (
         rf"(?i:authorization){_HEADER_SET}[^\s\"'`\[<]",
         check=_authorization,
         by_start=True,
-        opening=rf"(?i:authorization){_HEADER_BEGUN}",
+        unfinished=rf"(?i:authorization){_HEADER_UNFINISHED}",
     ),
     Rule(
         "cookie",
@@ -207,21 +207,21 @@ WIRE_RULES: tuple[Rule, ...] = (
         rf"(?i:cookie){_HEADER_SET}[\w!#$%&'*+.^`|~-]+=",
         check=_cookie,
         by_start=True,
-        opening=rf"(?i:cookie){_HEADER_BEGUN}",
+        unfinished=rf"(?i:cookie){_HEADER_UNFINISHED}",
     ),
     Rule(
         "bearer",
         "Bearer and a token, anywhere",
         rf"{EDGE}(?i:bearer)(?:[ \t]{{1,4}}|%20|\+)(?P<secret>[\w.~+/-]{{12}})",
         check=_bearer,
-        opening=rf"{EDGE}(?i:bearer)[ \t]{{1,4}}[\w.~+/%=-]*",
+        unfinished=rf"{EDGE}(?i:bearer)[ \t]{{1,4}}[\w.~+/%=-]*",
     ),
     Rule(
         "basic-auth",
         "Basic and base64 of user:password, anywhere",
         rf"{EDGE}(?i:basic)(?:[ \t]{{1,4}}|%20)(?P<secret>[A-Za-z0-9+/]{{6}})",
         check=_basic,
-        opening=rf"{EDGE}(?i:basic)[ \t]{{1,4}}[\w.~+/%=-]*",
+        unfinished=rf"{EDGE}(?i:basic)[ \t]{{1,4}}[\w.~+/%=-]*",
     ),
     Rule(
         "url-password",
@@ -229,7 +229,7 @@ WIRE_RULES: tuple[Rule, ...] = (
         r"://[^\s/?#@:\"'<>\\\[\]]*:(?:[^\s@/?#\"'<>\\]+|[^\s@/?#0-9\"'<>\\][^\s@\"'<>\\]*)@",
         check=_url_password,
         by_start=True,
-        opening=r"://[^\s\"'<>\\]*",
+        unfinished=r"://[^\s\"'<>\\]*",
     ),
     Rule(
         "url-password",
@@ -249,28 +249,28 @@ WIRE_RULES: tuple[Rule, ...] = (
         "curl -u user:password",
         r"\B(?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[\w.@+-]+:(?P<secret>[^\s\"'`\\])",
         check=_login_of_client,
-        opening=r"\B(?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[^\s\"'`\\]*",
+        unfinished=r"\B(?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[^\s\"'`\\]*",
     ),
     Rule(
         "client-login",
         "sshpass -p …, mysql -p…",
         r"\b(?:sshpass|mysql(?:dump|admin)?)[^\n|;]*?[ \t]-p[ ]?[\"']?(?P<secret>[^\s\"'`\\])",
         check=_bare_word,
-        opening=r"\b(?:sshpass|mysql(?:dump|admin)?)[^\n]*",
+        unfinished=r"\b(?:sshpass|mysql(?:dump|admin)?)[^\n]*",
     ),
     Rule(
         "netrc-password",
         ".netrc: login … password …",
         r"(?i:login)[ \t]{1,4}[^\s]+\s{1,8}(?i:password)[ \t]{1,4}(?P<secret>[^\s\"'`\\])",
         check=_bare_word,
-        opening=r"(?i:login)[ \t]{1,4}[^\s]*\s{0,8}[A-Za-z]{0,8}[ \t]{0,4}[^\s\"'`\\]*",
+        unfinished=r"(?i:login)[ \t]{1,4}[^\s]*\s{0,8}[A-Za-z]{0,8}[ \t]{0,4}[^\s\"'`\\]*",
     ),
     Rule(
         "card-number",
         "payment card numbers: issuer, length and Luhn digit are right",
-        rf"{_LED}(?P<secret>[2-6][0-9](?:(?:[ +-]|%20)?[0-9]){{11,17}})",
+        rf"{_BEFORE}(?P<secret>[2-6][0-9](?:(?:[ +-]|%20)?[0-9]){{11,17}})",
         check=_card,
-        opening=rf"{_LED}[2-6][0-9 %+-]{{0,30}}[.]?",
+        unfinished=rf"{_BEFORE}[2-6][0-9 %+-]{{0,30}}[.]?",
     ),
 )
-"""Rules that go by a protocol."""
+"""The rules, in the order in which they are tried at one place."""

@@ -5,9 +5,9 @@
         show(guard.feed(chunk))
     show(guard.flush())
 
-What comes out, joined, is what `Redactor.text` makes of the whole text, however it was cut. Held back is only what could still
-become a secret: the unfinished word, a name such as ``password:`` with its value, a header up to the end of its line, a key block
-up to its end, and the unfinished line if there are patterns of the user's own.
+The joined output is what `Redactor.text` returns for the whole text, for any cut into pieces. Held back is only what could
+still become a secret: the unfinished word, a name such as ``password:`` with its value, a header up to the end of its
+line, a key block up to its end, and the unfinished line if there are patterns of the user's own.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from otel_agentlog.record.redaction.redactor import FAILED, Redactor, marker, re
 from otel_agentlog.record.redaction.rules import LOOK_BACK_BYTES
 
 HOLD_BYTES = 16_384
-"""At most that much is held back. Beyond, a secret that still grows is replaced and its rest dropped; other text is let go."""
+"""Most that is held back. Beyond, a secret that still grows is replaced and its rest dropped; other text is released."""
 
 _KEPT_BYTES = 1024
-"""No rule needs more than that to show itself, so that much of a text let go is held on to."""
+"""Still held back when text is released for its size: no rule needs more than that to match."""
 
-_more_of_it = re.compile(rb"[^\s\"'`<>]*")
-_more_in_quotes = re.compile(rb"[^\n\"'`]*")
+_rest_of_word = re.compile(rb"[^\s\"'`<>]*")
+_rest_of_quoted = re.compile(rb"[^\n\"'`]*")
 _QUOTES = (b'"', b"'", b"`")
 
 
 class StreamGuard:
-    """Redacts one stream of text. Not for several threads at once."""
+    """Redacts one stream of text. Not safe for several threads at once."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
-        self._torn = ""
+        self._surrogate = ""
         self._rest_of_secret: re.Pattern[bytes] | None = None
         self.redacted = 0
         """Secrets replaced so far."""
         self.failed = 0
-        """Times the redactor raised; what was held then is lost."""
+        """How often the redactor raised; the text held back then is lost."""
         self._restart()
 
     def _restart(self) -> None:
@@ -53,14 +53,14 @@ class StreamGuard:
 
     def feed(self, chunk: str) -> str:
         """Take the next piece; return what is safe to show now, possibly nothing."""
-        chunk = self._torn + chunk
+        chunk = self._surrogate + chunk
         # Half of an emoji: its other half comes with the next piece.
-        self._torn = chunk[-1:] if "\ud800" <= chunk[-1:] <= "\udbff" else ""
-        return self._guarded(chunk[: len(chunk) - len(self._torn)], last=False)
+        self._surrogate = chunk[-1:] if "\ud800" <= chunk[-1:] <= "\udbff" else ""
+        return self._guarded(chunk[: len(chunk) - len(self._surrogate)], last=False)
 
     def flush(self) -> str:
         """Return the rest; there is no more text."""
-        chunk, self._torn = self._torn, ""
+        chunk, self._surrogate = self._surrogate, ""
         out = self._guarded(chunk, last=True)
         self._restart()
         self._rest_of_secret = None
@@ -80,17 +80,17 @@ class StreamGuard:
         while True:
             # One byte of what was released may belong to a match: the separator in front of it.
             begin = max(self._floor, self._at - 1)
-            end = len(self._data) if last else self._redactor.first_open(self._data, self._floor, begin)
+            end = len(self._data) if last else self._redactor.first_unfinished(self._data, self._floor, begin)
             hit = self._redactor.next_hit(self._data, self._floor, begin)
             if hit is None:
                 break
             if not (last or hit.end <= end or (hit.final and hit.origin <= end)):
-                # It reaches into what more text can change. Its origin may be a separator that stands before the open text.
+                # It reaches into text that may change. Its origin may be the separator before the unfinished text.
                 end = min(end, hit.origin)
                 break
             self._release(hit, out)
         if not last and len(self._data) - end > HOLD_BYTES:
-            end = self._let_go(hit, out)
+            end = self._release_oldest(hit, out)
         while end > self._at and end < len(self._data) and self._data[end] & 0xC0 == 0x80:
             end -= 1  # never within a character
         out += self._data[self._at : end]
@@ -103,19 +103,19 @@ class StreamGuard:
         self._floor = self._at = hit.end
         self.redacted += 1
 
-    def _let_go(self, hit: Hit | None, out: bytearray) -> int:
-        """Decide about too much held text as if it ended here; returns how far it is clear."""
+    def _release_oldest(self, hit: Hit | None, out: bytearray) -> int:
+        """Treat too much held text as if it ended here; returns up to where it is released."""
         limit = len(self._data) - _KEPT_BYTES
         while hit is not None and hit.start < limit:
             if hit.end >= len(self._data):
                 quoted = self._data[hit.start - 1 : hit.start] in _QUOTES
-                self._rest_of_secret = _more_in_quotes if quoted else _more_of_it
+                self._rest_of_secret = _rest_of_quoted if quoted else _rest_of_word
             self._release(hit, out)
             hit = self._redactor.next_hit(self._data, self._floor, self._at)
         return max(limit, self._at)
 
     def _without_rest(self, new: bytes) -> bytes:
-        """The new text without what still belongs to a secret that was too long to be held."""
+        """The new text without the rest of a secret that was too long to be held back."""
         if self._rest_of_secret is None:
             return new
         rest = self._rest_of_secret.match(new)
@@ -125,7 +125,7 @@ class StreamGuard:
         return kept
 
     def _trim(self) -> None:
-        """Forget released text but for what checks look back at."""
+        """Drop released text, except what checks look back at."""
         cut = max(0, self._at - 2 * LOOK_BACK_BYTES)
         self._data = self._data[cut:]
         self._at -= cut

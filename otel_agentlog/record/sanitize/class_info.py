@@ -1,7 +1,7 @@
-"""Asks the interpreter, not the object: classes, what they define and an object's own attributes, without foreign code.
+"""Classes, what they define, and an object's own attributes, without running foreign code.
 
-Everything goes by ``type(x)`` and the descriptors that the interpreter itself made: no ``__getattr__``, property or ``__class__``
-of somebody else is called, nor anything of a metaclass.
+All is read by ``type(x)`` and the descriptors that the interpreter itself made: no ``__getattr__``, property or ``__class__`` of
+the object is called, nor anything of a metaclass.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _slot_wrapper = type(object.__init__)
 
 
 def module_of(cls: type) -> object:
-    """What a class says is its module: mostly a text."""
+    """A class's ``__module__``: a text, unless the class has put something else there."""
     return _module(cls)
 
 
 def is_native(found: object) -> bool:
-    """Whether a special method is one that the interpreter made from C code."""
+    """Whether a special method is implemented in C."""
     return type(found) is _slot_wrapper
 
 
@@ -83,7 +83,7 @@ def in_class(value: object, name: str) -> object:
 
 
 def instance_dict(value: object) -> dict[str, Any]:
-    """An object's own attributes; empty where it has none that can be read without its help."""
+    """An object's own attributes; empty where reading them would run code of its class."""
     getter = in_class(value, "__dict__")
     found = getter.__get__(value) if type(getter) is types.GetSetDescriptorType else None
     return found if found is not None and issubclass(type(found), dict) else {}

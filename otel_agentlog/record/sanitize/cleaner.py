@@ -5,7 +5,7 @@
     cleaned.redacted   # 1
 
 The result holds only exact ``str``, ``int`` (64 bits), finite ``float``, ``bool``, ``None``, ``list`` and ``dict`` with ``str``
-keys, and `orjson` takes it. Foreign code is not run (see `values_objects`). What is left out leaves a mark that says how much.
+keys, and `orjson` takes it. Foreign code is not run (see `objects`). What is left out leaves a mark that says how much.
 
 What JSON cannot say stands as an object with one key: ``{"$bytes": "<base64>"}``, ``{"$float": "NaN"}``. A user's own object
 that would look like one gets one more dollar sign: ``{"$bytes": 1}`` is kept as ``{"$$bytes": 1}``; readers take one away.
@@ -50,11 +50,23 @@ class Cleaner:
         self._known_keys: dict[str, KeyRule | None] = {}
 
     def clean(self, value: object, key: str | None = None) -> Cleaned:
-        """Make any object safe. ``key`` is the name it will stand under, for the key rules."""
+        """Make any object safe. ``key`` is the name it will stand under, for the key rules. Never raises."""
+        secrets = Secrets(self._redactor)
+        walk = Walk(secrets, self._limits, self._known_keys)
         try:
-            return self._clean(value, key)
+            result = walk.value(value) if key is None else walk.under(key, value)
+            try:
+                data = "\0".join(walk.texts).encode()
+                changes = self._redactor.changes(walk.texts, data) if self._redactor else {}
+            except Exception:  # noqa: BLE001 - a lone surrogate, or one text that the redactor fails at
+                changes = secrets.each(walk.texts)
+            if changes:
+                result = secrets.replaced(result, changes)
+            elif walk.new_keys:
+                self._remember(walk.new_keys)
         except Exception:  # noqa: BLE001 - out of memory or stack, or a bug of ours: the record stays, the value goes
             return Cleaned(f"[unreadable: {placeholder(value)}]", 0, 0, 1)
+        return Cleaned(result, secrets.redacted, walk.truncated, walk.failed + secrets.failed)
 
     def clean_line(self, line: dict[str, Any]) -> Cleaned:
         """Make every value of a line safe, below every key. If that fails as a whole, each value is tried alone."""
@@ -69,15 +81,6 @@ class Cleaner:
         """A name, message or traceback, safe and bounded: the text, secrets replaced, places left out."""
         cleaned = self.clean(text)
         return str(cleaned.value), cleaned.redacted, cleaned.truncated
-
-    def _clean(self, value: object, key: str | None) -> Cleaned:
-        secrets = Secrets(self._redactor)
-        walk = Walk(secrets, self._limits, self._known_keys)
-        result = walk.value(value) if key is None else walk.under(key, value)
-        result, changed = secrets.texts(result, walk.texts)
-        if walk.new_keys and not changed:
-            self._remember(walk.new_keys)
-        return Cleaned(result, secrets.redacted, walk.truncated, walk.failed + secrets.failed)
 
     def _remember(self, keys: dict[str, KeyRule | None]) -> None:
         """Names without secrets in them need not be looked into again."""

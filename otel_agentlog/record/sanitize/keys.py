@@ -1,4 +1,4 @@
-"""Names in JSON objects: any key as text, names that do not clash, and the objects that must be told apart from tags."""
+"""Names in JSON objects: any key as text, names that do not clash, and objects that must not be mistaken for tags of ours."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def plain_text(value: object) -> str:
 
 
 def text_or_object(value: object) -> Any:
-    """What stands as ``content`` of a line: a text or an object; anything else becomes one of them."""
+    """A value as ``content`` of a line, which is a text or an object: other values become a text or ``{"value": …}``."""
     if type(value) is str or issubclass(type(value), dict):
         return value
     return plain_text(value) if value is None or any(base in SIMPLER for base in bases(value)) else {"value": value}
 
 
 def own_dict(given: object, name: str) -> dict[Any, Any]:
-    """A copy of a mapping that a user gave; what is none stands in it under ``name``."""
+    """A copy of a mapping that a user gave; anything else becomes ``{name: given}``."""
     if given is None:
         return {}
     if type(given) is dict:
@@ -78,12 +78,9 @@ def free_name(name: str, taken: Mapping[str, Any]) -> str:
 
 
 def escaped(value: dict[str, Any]) -> dict[str, Any]:
-    """A user's object that looks like a tag of ours, with one more dollar sign."""
-    if len(value) == 1:
-        key = next(iter(value))
-        if key[:1] == "$" and key.lstrip("$") in TAGS:
-            return {f"${key}": value[key]}
-    return value
+    """A user's object of one key that begins with ``$``: one more dollar sign, if it would look like a tag of ours."""
+    key = next(iter(value))
+    return {f"${key}": value[key]} if key.lstrip("$") in TAGS else value
 
 
 def is_tag(value: dict[str, Any]) -> bool:
@@ -92,7 +89,7 @@ def is_tag(value: dict[str, Any]) -> bool:
 
 
 def is_schema(value: Mapping[Any, Any]) -> bool:
-    """Whether an object describes a value, as the parameters of tools do, instead of being one."""
+    """Whether an object is a JSON Schema, as the parameters of tools are, and no value itself."""
     kind = value.get("type")
     return (type(kind) is str and kind in _SCHEMA_TYPES) or not _SCHEMA_WORDS.isdisjoint(value)
 

@@ -1,7 +1,7 @@
-"""Reads objects of foreign types without running their code.
+"""Objects of classes that JSON has no form for: fields of records, text of dates, enums, exceptions and the like.
 
-No ``__getattr__``, property, ``__repr__``, ``__iter__`` or ``__class__`` of somebody else is called. The one exception is the
-text of an exception whose class defines its own ``__str__``, as every traceback shows it; it is waited for a moment, no longer.
+None of their code is run: no ``__getattr__``, property, ``__repr__``, ``__iter__`` or ``__class__``. The one thing that is: the
+``__str__`` that an exception's class defines itself, as for every traceback, within a bounded time.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 import types
 from collections import UserDict, UserList, UserString
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
-from itertools import islice
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
@@ -30,9 +29,8 @@ from otel_agentlog.record.sanitize.class_info import (
     type_name,
 )
 
-_TRIES = 3
 _SAFE_CLOCKS = frozenset({"datetime", "zoneinfo", "dateutil", "pytz", "pandas", "pendulum"})
-"""Packages whose time zones are asked for their offset."""
+"""Packages whose time zones may run to give their offset."""
 
 
 def fields(value: object) -> list[tuple[Any, Any]] | None:
@@ -79,28 +77,8 @@ def namedtuple_fields(value: object) -> list[tuple[str, Any]] | None:
     return list(zip(names, tuple.__iter__(value), strict=False))  # type: ignore[arg-type]  # only called with tuples
 
 
-def first_items(value: dict[Any, Any], most: int) -> list[tuple[Any, Any]]:
-    """The first items of a dict, by the builtin's own means, while others may be changing it."""
-    if type(value) is dict and len(value) <= most:
-        try:
-            return list(value.items())
-        except RuntimeError:
-            pass
-    return first_of(lambda: iter(dict.items(value)), most)
-
-
-def first_of(iterate: Callable[[], Iterable[Any]], most: int) -> list[Any]:
-    """The first items of a container that another thread may be changing. Raises `RuntimeError` if it never holds still."""
-    for _ in range(_TRIES):
-        try:
-            return list(islice(iterate(), most))
-        except RuntimeError:
-            continue
-    raise RuntimeError("the container changed each time it was read")
-
-
 def exception_text(error: BaseException) -> str:
-    """The class and the text of an exception, in one line of prose: ``ValueError: bad size``."""
+    """Class and message of an exception: ``ValueError: bad size``."""
     name = type_name(type(error))
     text = _exception_message(error)
     return f"{name}: {text}" if text else name
@@ -122,7 +100,7 @@ _NUMBER_FORMATS = frozenset("?hHiIlLqQefd")
 
 
 def numbers_of(value: object) -> memoryview | None:
-    """The memory of an array of numbers, read without the array's help; ``None`` for any other object."""
+    """The memory of an array of numbers, read without running its code; ``None`` for any other object."""
     giver = in_class(value, "__buffer__")
     if giver is not None and not is_native(giver):
         return None

@@ -1,7 +1,11 @@
-"""Asks the redactor on behalf of one value, counts what it found, and fails closed whatever happens."""
+"""What is secret in one value: calls the redactor, counts what it replaced, and fails closed.
+
+Where the redactor raises, the text, name or bytes it was called with are taken for secret, and counted in ``failed``.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from otel_agentlog.record.redaction.key_rules import KeyRule
@@ -11,15 +15,15 @@ from otel_agentlog.record.sanitize.keys import free_name, is_tag
 _UNJUDGED = KeyRule("redactor failed")
 
 
+@dataclass(slots=True)
 class Secrets:
-    """What is secret in one value. A redactor that raises costs the text, name or bytes it was asked about."""
+    """The redactor, for one value."""
 
-    __slots__ = ("_redactor", "failed", "redacted")
-
-    def __init__(self, redactor: Redactor | None) -> None:
-        self._redactor = redactor
-        self.redacted = 0
-        self.failed = 0
+    _redactor: Redactor | None
+    redacted: int = 0
+    """Secrets replaced."""
+    failed: int = 0
+    """Texts, names and bytes that the redactor failed at."""
 
     def text(self, text: str) -> tuple[str, int]:
         """One text without secrets, and its size in UTF-8 bytes."""
@@ -38,11 +42,6 @@ class Secrets:
             return None
         self.redacted += count
         return raw
-
-    def texts(self, result: Any, texts: list[str]) -> tuple[Any, bool]:
-        """A cleaned value without the secrets in ``texts``, which are its texts and names; and whether it changed."""
-        changes = self._changes(texts)
-        return (self._replaced(result, changes), True) if changes else (result, False)
 
     def key_rule(self, key: str) -> KeyRule | None:
         """The rule that a name falls under."""
@@ -90,25 +89,22 @@ class Secrets:
             self.failed += 1
             return FAILED, 0, len(FAILED)
 
-    def _changes(self, texts: list[str]) -> dict[str, tuple[str, int]]:
-        """What becomes of those texts that cannot stay."""
-        try:
-            data = "\0".join(texts).encode()
-            return self._redactor.changes(texts, data) if self._redactor else {}
-        except Exception:  # noqa: BLE001 - a lone surrogate, or one text that the redactor fails at: each is tried alone
-            results = {text: self._text(text)[:2] for text in texts}
-            return {text: result for text, result in results.items() if result[0] != text}
+    def each(self, texts: list[str]) -> dict[str, tuple[str, int]]:
+        """What `Redactor.changes` gives, where that fails for all texts together: each is redacted alone."""
+        results = {text: self._text(text)[:2] for text in texts}
+        return {text: result for text, result in results.items() if result[0] != text}
 
-    def _replaced(self, value: Any, changes: dict[str, tuple[str, int]]) -> Any:
+    def replaced(self, value: Any, changes: dict[str, tuple[str, int]]) -> Any:
+        """A cleaned value with these texts and names in it replaced; ``changes`` says by what, and how many secrets that are."""
         if type(value) is str:
             text, count = changes.get(value, (value, 0))
             self.redacted += count
             return text
         if type(value) is list:
-            return [self._replaced(item, changes) for item in value]
+            return [self.replaced(item, changes) for item in value]
         if type(value) is not dict:
             return value
         out: dict[str, Any] = {}
         for key, item in value.items():
-            out[free_name(self._replaced(key, changes), out)] = self._replaced(item, changes)
+            out[free_name(self.replaced(key, changes), out)] = self.replaced(item, changes)
         return out

@@ -1,4 +1,9 @@
-"""One walk over one value: hides how containers are read, bounded and counted while others may change them."""
+"""One walk over one value: any object in, plain JSON values out, within limits and while other threads may change it.
+
+`Walk.value` returns exact ``str``, ``int`` (64 bits), finite ``float``, ``bool``, ``None``, ``list`` and ``dict``. What stands
+under the name of a secret is masked on the way and long texts are redacted one by one; short texts are collected in `Walk.texts`,
+for one search over all of them afterwards.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +19,8 @@ from otel_agentlog.record.redaction.key_rules import KeyRule
 from otel_agentlog.record.redaction.redactor import FAILED
 from otel_agentlog.record.sanitize.class_info import bases, big_int, placeholder
 from otel_agentlog.record.sanitize.keys import escaped, free_name, is_schema, name_of, named_value
-from otel_agentlog.record.sanitize.objects import (
-    SIMPLER,
-    fields,
-    first_items,
-    first_of,
-    namedtuple_fields,
-    numbers_of,
-    special_float,
-)
+from otel_agentlog.record.sanitize.objects import SIMPLER, fields, namedtuple_fields, numbers_of, special_float
 from otel_agentlog.record.sanitize.secrets import Secrets
-
-# -- How much of a value is kept.
 
 
 @dataclass(frozen=True)
@@ -50,21 +45,29 @@ MAX_KEY_CHARS = 1024
 _MARGIN_CHARS = 16_384
 """A text over the limit is cut this far behind it before redaction and exactly after, so no secret is cut in half."""
 _INT64 = 1 << 63
+_TRIES = 3
 _NEW: Any = object()
 
 
 class Walk:
-    """Turns one value into plain JSON values and collects the texts in it, which are redacted afterwards, all at once."""
+    """Turns one value into plain JSON values, and counts what it could not keep."""
 
     def __init__(self, secrets: Secrets, limits: Limits, known_keys: dict[str, KeyRule | None]) -> None:
         self.texts: list[str] = []
-        """Texts of the result, names among them, that nobody has looked into yet."""
+        """Texts of the result, names among them, that were not searched for secrets yet."""
         self.new_keys: dict[str, KeyRule | None] = {}
+        """Names that are not in ``known_keys``, with the rule that each falls under."""
         self.truncated = self.failed = 0
         self._secrets, self._limits, self._known = secrets, limits, known_keys
         self._nodes_left, self._bytes_left = limits.max_nodes, limits.max_total_bytes
         self._short = min(SEPARATE_CHARS, (limits.max_string_bytes or SEPARATE_CHARS * 4) // 4)
-        self._path: set[int] = set()
+        self._path: list[int] = []
+        """Identities of the containers around, outermost first; one for each level of depth."""
+
+    def under(self, key: str, value: Any) -> Any:
+        """A value as it stands under a name."""
+        rule = self._key(key)[1]
+        return self.value(value) if rule is None else self._under_rule(rule, value, -1)
 
     def value(self, value: Any, depth: int = 0) -> Any:
         """Any object as plain JSON values; ``depth`` is how many containers it is in."""
@@ -78,101 +81,57 @@ class Walk:
         if kind is float:
             return value if value - value == 0.0 else special_float(value)
         try:
-            handler = _HANDLERS.get(kind)
-            return handler(self, value, depth) if handler else self._foreign(value, depth)
+            read = _READERS.get(kind) or _reader_for(value)
+            if read not in _LEAVES:
+                del self._path[depth:]
+                if depth >= self._limits.max_depth or id(value) in self._path:
+                    return self._refused(value)
+                self._path.append(id(value))
+            return read(self, value, depth)
         except Exception:  # noqa: BLE001 - an object may be broken in any way; a mark stands for it
             self.failed += 1
             return self._note(placeholder(value))
 
-    def under(self, key: str, value: Any) -> Any:
-        """A value as it stands under a name."""
-        rule = self._key(key)[1]
-        return self.value(value) if rule is None else self._under_rule(rule, value, 0)
-
-    def string(self, text: str) -> str:
-        """An exact string, bounded."""
-        if len(text) > self._short:
-            return self._long(text)
-        self.texts.append(text)
-        return text
-
-    def _long(self, text: str) -> str:
-        limit = (
-            self._bytes_left if self._limits.max_string_bytes is None else min(self._limits.max_string_bytes, self._bytes_left)
-        )
-        head = text[: limit + _MARGIN_CHARS]
-        result, size = self._secrets.text(head)
-        self._bytes_left -= min(size, limit)
-        if len(head) == len(text) and size <= limit:
-            return result
+    def _refused(self, value: Any) -> str:
+        """What stands for a container that contains itself or is too deep."""
         self.truncated += 1
-        kept = result.encode()[:limit].decode("utf-8", "ignore")
-        return f"{kept}…[truncated: {max(len(text) - len(kept), 1)} of {len(text)} characters left out]"
+        why = "contains itself" if id(value) in self._path else f"is below depth {self._limits.max_depth}"
+        return self._note(f"[truncated: {placeholder(value)} {why}]")
 
-    def _note(self, text: str) -> str:
-        """A text of ours, short but for the names of classes in it."""
-        self.texts.append(text)
-        return text
+    # -- objects of names and values ------------------------------------------------------------------------------------
 
-    def _foreign(self, value: Any, depth: int) -> Any:
-        """An object of a type that is not JSON's."""
-        for base in bases(value):
-            if handler := _HANDLERS.get(base):
-                return handler(self, value, depth)
-            if simpler := SIMPLER.get(base):
-                return self.value(simpler(value), depth + 1)
-        named = fields(value)
-        if named is not None:
-            return self._within(value, depth, lambda: self._mapping(named, len(named), depth))
-        return self._within(value, depth, lambda: self._buffer(value, depth))
-
-    def _within(self, value: Any, depth: int, read: Callable[[], Any]) -> Any:
-        """What ``read`` makes of a container, unless it contains itself or is too deep."""
-        if id(value) in self._path or depth >= self._limits.max_depth:
-            self.truncated += 1
-            why = "contains itself" if id(value) in self._path else f"is below depth {self._limits.max_depth}"
-            return self._note(f"[truncated: {placeholder(value)} {why}]")
-        self._path.add(id(value))
+    def _dict(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
         try:
-            return read()
-        finally:
-            self._path.discard(id(value))
-
-    def _take(self, length: int) -> int:
-        """How many of ``length`` items may be read."""
-        count = min(length, self._limits.max_items, self._nodes_left)
-        self._nodes_left -= count
-        return count
-
-    def _dict(self, value: dict[Any, Any], depth: int) -> Any:
-        return self._within(
-            value, depth, lambda: self._mapping(first_items(value, self._limits.max_items), dict.__len__(value), depth)
-        )
+            items = list(islice(dict.items(value), self._limits.max_items))
+        except RuntimeError:  # another thread changed it meanwhile
+            items = _first(lambda: dict.items(value), self._limits.max_items)
+        return self._mapping(items, dict.__len__(value), depth)
 
     def _mapping(self, items: Iterable[tuple[Any, Any]], length: int, depth: int) -> dict[str, Any]:
+        """``items`` holds at least as many of the ``length`` as may be read."""
         out: dict[str, Any] = {}
         known, texts, short = self._known, self.texts, self._short
-        count = self._take(length)
+        count = min(length, self._limits.max_items, self._nodes_left)
+        self._nodes_left -= count
         for key, item in items if count == length else islice(items, count):
             if type(key) is not str or (rule := known.get(key, _NEW)) is _NEW:
                 key, rule = self._key(key)
             if key in out:
                 key = free_name(key, out)
+            kind = type(item)
             if rule is not None:
                 item = self._under_rule(rule, item, depth)
-            elif type(item) is str and len(item) <= short:
+            elif kind is str and len(item) <= short:
                 texts.append(item)
-            else:
+            elif not (item is None or kind is bool or (kind is int and -_INT64 <= item < _INT64)):
                 item = self.value(item, depth + 1)
             out[key] = item
         if count < length:
             self.truncated += 1
             out[free_name("$truncated", out)] = f"{length - count} of {length} items left out"
-        if len(out) == 1:
-            return escaped(out)
         if "value" in out or "Value" in out:
             self._mask_named_value(out)
-        return out
+        return escaped(out) if len(out) == 1 and next(iter(out))[:1] == "$" else out
 
     def _mask_named_value(self, out: dict[str, Any]) -> None:
         named = named_value(out)
@@ -209,9 +168,44 @@ class Walk:
             return self.value(value, depth + 1)
         return self._secrets.masked(rule, self.value(value, depth + 1))
 
+    # -- sequences ------------------------------------------------------------------------------------------------------
+
+    def _list(self, value: list[Any], depth: int) -> list[Any]:
+        return self._sequence(list.__getitem__(value, slice(self._limits.max_items)), list.__len__(value), depth)
+
+    def _tuple(self, value: tuple[Any, ...], depth: int) -> Any:
+        named = None if type(value) is tuple else namedtuple_fields(value)
+        if named is not None:
+            return self._mapping(named, len(named), depth)
+        out = self._sequence(tuple.__iter__(value), tuple.__len__(value), depth)
+        if len(out) == 2 and (rule := self._rule_of_pair(value)):
+            out[1] = self._secrets.masked(rule, out[1])
+        return out
+
+    def _rule_of_pair(self, pair: tuple[Any, ...]) -> KeyRule | None:
+        """The rule for the second of two: headers come as ``("authorization", "…")`` or the same in bytes."""
+        name = tuple.__getitem__(pair, 0)
+        name = name.decode("latin-1") if type(name) is bytes else name
+        return self._secrets.key_rule(name) if type(name) is str else None
+
+    def _set(self, value: Any, depth: int) -> list[Any]:
+        base = frozenset if issubclass(type(value), frozenset) else set
+        items = _first(lambda: base.__iter__(value), self._limits.max_items)
+        if all(type(item) is str for item in items):
+            items.sort()
+        return self._sequence(items, base.__len__(value), depth)
+
+    def _deque(self, value: deque[Any], depth: int) -> list[Any]:
+        return self._sequence(_first(lambda: deque.__iter__(value), self._limits.max_items), deque.__len__(value), depth)
+
+    def _view(self, value: Any, depth: int) -> list[Any]:
+        """A range or a view of a dict."""
+        return self._sequence(_first(lambda: iter(value), self._limits.max_items), len(value), depth)
+
     def _sequence(self, items: Iterable[Any], length: int, depth: int) -> list[Any]:
-        """``items`` holds at least as many as may be taken."""
-        count = self._take(length)
+        """``items`` holds at least as many of the ``length`` as may be read."""
+        count = min(length, self._limits.max_items, self._nodes_left)
+        self._nodes_left -= count
         out = list(islice(items, count))
         if not self._is_plain(out):
             out = [self.value(item, depth + 1) for item in out]
@@ -232,42 +226,32 @@ class Walk:
             return True
         return False
 
-    def _list(self, value: list[Any], depth: int) -> Any:
-        most = self._limits.max_items
-        return self._within(
-            value, depth, lambda: self._sequence(list.__getitem__(value, slice(most)), list.__len__(value), depth)
+    # -- texts and bytes ------------------------------------------------------------------------------------------------
+
+    def string(self, text: str) -> str:
+        """An exact string, bounded."""
+        if len(text) > self._short:
+            return self._long(text)
+        self.texts.append(text)
+        return text
+
+    def _long(self, text: str) -> str:
+        limit = (
+            self._bytes_left if self._limits.max_string_bytes is None else min(self._limits.max_string_bytes, self._bytes_left)
         )
+        head = text[: limit + _MARGIN_CHARS]
+        result, size = self._secrets.text(head)
+        self._bytes_left -= min(size, limit)
+        if len(head) == len(text) and size <= limit:
+            return result
+        self.truncated += 1
+        kept = result.encode()[:limit].decode("utf-8", "ignore")
+        return f"{kept}…[truncated: {max(len(text) - len(kept), 1)} of {len(text)} characters left out]"
 
-    def _tuple(self, value: tuple[Any, ...], depth: int) -> Any:
-        named = None if type(value) is tuple else namedtuple_fields(value)
-        if named is not None:
-            return self._within(value, depth, lambda: self._mapping(named, len(named), depth))
-        out = self._within(value, depth, lambda: self._sequence(tuple.__iter__(value), tuple.__len__(value), depth))
-        if len(out) == 2 and type(out) is list and (rule := self._rule_of_pair(value)):
-            out[1] = self._secrets.masked(rule, out[1])
-        return out
-
-    def _rule_of_pair(self, pair: tuple[Any, ...]) -> KeyRule | None:
-        """The rule for the second of two: headers come as ``("authorization", "…")`` or the same in bytes."""
-        name = tuple.__getitem__(pair, 0)
-        name = name.decode("latin-1") if type(name) is bytes else name
-        return self._secrets.key_rule(name) if type(name) is str else None
-
-    def _set(self, value: Any, depth: int) -> Any:
-        base = frozenset if issubclass(type(value), frozenset) else set
-        items = first_of(lambda: base.__iter__(value), self._limits.max_items)
-        if all(type(item) is str for item in items):
-            items.sort()
-        return self._within(value, depth, lambda: self._sequence(items, base.__len__(value), depth))
-
-    def _deque(self, value: deque[Any], depth: int) -> Any:
-        items = first_of(lambda: deque.__iter__(value), self._limits.max_items)
-        return self._within(value, depth, lambda: self._sequence(items, deque.__len__(value), depth))
-
-    def _view(self, value: Any, depth: int) -> Any:
-        """A range or a view of a dict."""
-        items = first_of(lambda: iter(value), self._limits.max_items)
-        return self._within(value, depth, lambda: self._sequence(items, len(value), depth))
+    def _note(self, text: str) -> str:
+        """A text of ours, short but for the names of classes in it."""
+        self.texts.append(text)
+        return text
 
     def _bytes(self, value: Any, depth: int) -> Any:
         view = memoryview(value)
@@ -289,8 +273,19 @@ class Walk:
             tagged["$truncated"] = f"{size - limit} of {size} bytes left out"
         return tagged
 
-    def _buffer(self, value: Any, depth: int) -> Any:
-        """Arrays of numbers (``array.array``, NumPy's arrays and scalars) by their memory; a placeholder for anything else."""
+    # -- objects of any other class -------------------------------------------------------------------------------------
+
+    def _simplified(self, value: Any, depth: int) -> Any:
+        """An object of which `SIMPLER` makes a text, a number or a container."""
+        simpler = next(SIMPLER[base] for base in bases(value) if base in SIMPLER)
+        self._path[depth:] = [0]  # counts as a level, so that objects that hold each other come to an end
+        return self.value(simpler(value), depth + 1)
+
+    def _object(self, value: Any, depth: int) -> Any:
+        """A record by its fields, an array of numbers by its memory; a placeholder for anything else."""
+        named = fields(value)
+        if named is not None:
+            return self._mapping(named, len(named), depth)
         view = numbers_of(value)
         if view is None:
             return self._note(placeholder(value))
@@ -299,7 +294,17 @@ class Walk:
         return self._sequence(view[: self._limits.max_items].tolist(), view.shape[0] if view.shape else 0, depth)
 
 
-_HANDLERS: dict[type, Callable[[Walk, Any, int], Any]] = {
+def _first(iterate: Callable[[], Iterable[Any]], most: int) -> list[Any]:
+    """The first items of a container that another thread may be changing. Raises `RuntimeError` if it never holds still."""
+    for _ in range(_TRIES):
+        try:
+            return list(islice(iterate(), most))
+        except RuntimeError:
+            continue
+    raise RuntimeError("the container changed each time it was read")
+
+
+_READERS: dict[type, Callable[[Walk, Any, int], Any]] = {
     dict: Walk._dict,
     list: Walk._list,
     tuple: Walk._tuple,
@@ -315,3 +320,14 @@ _HANDLERS: dict[type, Callable[[Walk, Any, int], Any]] = {
     type({}.items()): Walk._view,
 }
 """How builtin containers, and classes derived from them, are read: by the builtin's own means."""
+_LEAVES = frozenset({Walk._bytes, Walk._simplified})
+"""Readers of what is no container."""
+
+
+def _reader_for(value: object) -> Callable[[Walk, Any, int], Any]:
+    for base in bases(value):
+        if read := _READERS.get(base):
+            return read
+        if base in SIMPLER:
+            return Walk._simplified
+    return Walk._object

@@ -8,11 +8,10 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from otel_agentlog.store.delivery.ledger import read_ledger
-from otel_agentlog.store.folder.files import open_directory
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, METADATA
 from otel_agentlog.store.folder.line_stream import size_key
-from otel_agentlog.store.folder.locks import Lock, lock_exclusively
 from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.store.liveness import FolderUse, folder_use
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.states import Outcome
 
@@ -90,14 +89,8 @@ def _is_newer(folder: Path) -> bool:
 
 
 def _is_in_use(task: TaskReader) -> bool:
-    """Whether somebody is at work in the folder, or it cannot be told. Takes it exclusively for an instant."""
-    try:
-        directory = open_directory(os.fspath(task.folder))
-    except OSError:
-        return True
-    taken = lock_exclusively(directory) is Lock.TAKEN
-    directory.close()
-    return taken
+    """Whether a process is at work in the folder. One that cannot be opened counts as in use, one without locks does not."""
+    return folder_use(task.folder, own_only=True) in (FolderUse.IN_USE, FolderUse.UNREADABLE)
 
 
 def is_settled(task: TaskReader, signals: Collection[str]) -> bool:

@@ -11,9 +11,9 @@ import re
 import secrets
 import threading
 import time
-import weakref
 from pathlib import Path
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.store.folder.files import Descriptor, open_directory
 from otel_agentlog.store.folder.layout import FILE_MODE
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively
@@ -28,26 +28,16 @@ SWEEP_AFTER_S = 3600.0
 _NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
-_presences: weakref.WeakSet[Presence] = weakref.WeakSet()
-
-
-def _forget_parents() -> None:
-    for presence in list(_presences):
-        presence.forget()
-
-
-os.register_at_fork(after_in_child=_forget_parents)
-
 
 class Presence:
     """This process, as far as it delivers what stands below one root."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self.forget()
-        _presences.add(self)
+        self.renew_after_fork()
+        after_fork_in_child(self.renew_after_fork)
 
-    def forget(self) -> None:
+    def renew_after_fork(self) -> None:
         """In the child of a fork: it is somebody else."""
         self._name = ""
         self._file: Descriptor | None = None

@@ -5,13 +5,13 @@ Hides when which file is written. Items are known by the ``event_id`` of their l
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.store.delivery.item_set import Marks
 from otel_agentlog.store.delivery.ledger import SAMPLED, note
 from otel_agentlog.store.folder.reader import TaskReader
@@ -48,10 +48,10 @@ class Deliveries:
 
     def __init__(self, keep: Keep, failed: Callable[[str, BaseException], None]) -> None:
         self._keep, self._failed = keep, failed
-        self.forget()
-        _all.add(self)
+        self.renew_after_fork()
+        after_fork_in_child(self.renew_after_fork)
 
-    def forget(self) -> None:
+    def renew_after_fork(self) -> None:
         """In the child of a fork: what the parent recorded is the parent's to deliver and to note."""
         self._lock = threading.RLock()
         """Held for moments only, never while something is written."""
@@ -229,14 +229,3 @@ def _by_home(tickets: Iterable[Ticketed]) -> list[tuple[TaskFolder, Marks]]:
         if isinstance(ticket.home, TaskFolder):
             homes.setdefault(ticket.home, Marks()).add(ticket.kind, ticket.event_id)
     return list(homes.items())
-
-
-_all: weakref.WeakSet[Deliveries] = weakref.WeakSet()
-
-
-def _forget_parents() -> None:
-    for deliveries in list(_all):
-        deliveries.forget()
-
-
-os.register_at_fork(after_in_child=_forget_parents)

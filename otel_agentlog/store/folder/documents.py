@@ -34,9 +34,9 @@ class Documents:
 
     def __init__(self, task: TaskRef, directory: Callable[[], Descriptor]) -> None:
         self._task, self._directory = task, directory
-        self.forget()
+        self.renew_after_fork()
 
-    def forget(self) -> None:
+    def renew_after_fork(self) -> None:
         """In the child of a fork: what was owed and counted is the parent's to write."""
         self._tag, self._temps = secrets.token_hex(4), itertools.count()
         self._owed: dict[str, tuple[Mapping[str, Any], bool]] = {}

@@ -11,6 +11,7 @@ import errno
 import os
 import weakref
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
 
 _RETRIED_SHORT_WRITES = 16
@@ -56,7 +57,7 @@ class Descriptor:
             pass  # closed by others, or the interpreter is shutting down
 
 
-def _close_parents() -> None:
+def _renew_after_fork() -> None:
     for reference in list(_open.values()):
         descriptor = reference()
         if descriptor is not None:
@@ -64,7 +65,7 @@ def _close_parents() -> None:
     _open.clear()
 
 
-os.register_at_fork(after_in_child=_close_parents)
+after_fork_in_child(_renew_after_fork)
 
 
 def open_directory(path: str, parent: Descriptor | None = None) -> Descriptor:

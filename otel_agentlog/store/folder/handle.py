@@ -54,10 +54,10 @@ class Opening:
         """`introduce` writes the first line of a writer; `renewed` is told when the folder's files are others than before."""
         self.root, self.name = root, ""
         self._task_id, self._introduce, self._renewed = task_id, introduce, renewed
-        self.forget()
+        self.renew_after_fork()
         _openings.add(self)
 
-    def forget(self) -> None:
+    def renew_after_fork(self) -> None:
         """In the child of a fork: the parent's descriptors and numbers are not ours."""
         self.numbers = Numbers()
         self.used_at = 0.0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.store.folder.metadata import find_input, find_metadata
 from otel_agentlog.store.folder.sync import Syncer
 from otel_agentlog.store.folder.writer import TaskFolder
@@ -23,7 +23,7 @@ def _renew_after_fork() -> None:
     _making = threading.RLock()
 
 
-os.register_at_fork(after_in_child=_renew_after_fork)
+after_fork_in_child(_renew_after_fork)
 
 
 class ApplicationLog(Protocol):

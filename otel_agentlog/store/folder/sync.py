@@ -12,11 +12,12 @@ import os
 import stat
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeAlias
+
+from otel_agentlog._fork import after_fork_in_child
 
 GROUP_S = 0.02
 """How long, in seconds, the first of a group waits for company; with the disk's own time it stays within 50 ms."""
@@ -68,10 +69,10 @@ class Syncer:
         self.level = Level(level)
         self.failed = failed
         """Told what went wrong: ``sync`` or ``documents``, and the error."""
-        self.forget()
-        _syncers.add(self)
+        self.renew_after_fork()
+        after_fork_in_child(self.renew_after_fork)
 
-    def forget(self) -> None:
+    def renew_after_fork(self) -> None:
         """In the child of a fork: what was asked for is the parent's to do."""
         self._queue: SimpleQueue[Asked] = SimpleQueue()
         self._idle = [None]
@@ -210,14 +211,3 @@ def sync_path(path: str) -> None:
             raise
     finally:
         os.close(fd)
-
-
-_syncers: weakref.WeakSet[Syncer] = weakref.WeakSet()
-
-
-def _leave_it_to_the_parent() -> None:
-    for syncer in list(_syncers):
-        syncer.forget()
-
-
-os.register_at_fork(after_in_child=_leave_it_to_the_parent)

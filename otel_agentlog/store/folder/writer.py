@@ -13,13 +13,13 @@ import os
 import secrets
 import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.store.folder.documents import Documents, final_result
 from otel_agentlog.store.folder.files import LineFile, make_directory, open_directory, replace_file
 from otel_agentlog.store.folder.handle import FULL, Numbers, Opening
@@ -97,17 +97,6 @@ def _artifact(data: bytes, media_type: str, keep: Keep) -> dict[str, Any]:
 
 _ERROR_LEVELS = ("ERROR", "CRITICAL")
 
-_folders: weakref.WeakSet[TaskFolder] = weakref.WeakSet()
-
-
-def _forget_parents_files() -> None:
-    # The child of a fork shares descriptors and numbers with its parent, and another thread may have held a lock.
-    for folder in list(_folders):
-        folder.forget()
-
-
-os.register_at_fork(after_in_child=_forget_parents_files)
-
 
 class TaskFolder:
     """One task's folder, open for writing in this process."""
@@ -128,15 +117,15 @@ class TaskFolder:
         self._counting = threading.RLock()
         self._bytes = 0
         self._degraded = False
-        _folders.add(self)
+        after_fork_in_child(self.renew_after_fork)
 
-    def forget(self) -> None:
+    def renew_after_fork(self) -> None:
         """In the child of a fork: write with own descriptors and numbers from here on, and leave the ending to the parent."""
         self.task.owner = False
         self.tally, self.waiting = Tally(), set()
         self._counting, self._bytes, self._degraded = threading.RLock(), 0, False
-        self._opening.forget()
-        self._documents.forget()
+        self._opening.renew_after_fork()
+        self._documents.renew_after_fork()
 
     @property
     def path(self) -> Path:

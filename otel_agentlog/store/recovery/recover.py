@@ -32,7 +32,7 @@ from otel_agentlog.store.folder.layout import (
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
 from otel_agentlog.store.folder.metadata import METADATA_KEYS, merged
 from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks
-from otel_agentlog.store.recovery.liveness import FOREIGN_QUIET_S, QUIET_S, is_foreign, may_be_alive, on_network_disk
+from otel_agentlog.store.liveness import may_be_at_work
 from otel_agentlog.store.recovery.open_task import OUTCOMES, UNENDED, Case, has_result, is_balanced, status_of, valid_time
 from otel_agentlog.store.recovery.repair_lines import Attributes, Closing
 from otel_agentlog.vocabulary.coerce import mapping, text
@@ -269,7 +269,8 @@ class _Recovery:
         if lock is Lock.TAKEN:
             return Repair(task.task_id, task.folder, "held", status=status_of(task.metadata()))
         case = Case(task)
-        if _may_be_run(case, lock, directory):
+        quiet_s = max(0.0, time.time() - _changed_ns(task.folder) / 1e9)
+        if may_be_at_work(case.writers_of_open(), directory, lock, quiet_s):
             return Repair(case.task_id, task.folder, "held", status=case.status)
         closing = Closing(case, self._attributes, self._sub_task)
         changes = write_closing(directory, case, closing, dry_run=self._dry_run)
@@ -301,18 +302,6 @@ def _looks_closed(task: TaskReader) -> bool:
     if status is None or status in UNENDED:
         return False
     return (status not in OUTCOMES or has_result(task)) and is_balanced(task)
-
-
-def _may_be_run(case: Case, lock: Lock, directory: Descriptor) -> bool:
-    """Whether somebody may be at work who does not hold the lock, or whose lock cannot be seen from here."""
-    writers = case.writers_of_open()
-    if any(may_be_alive(line) for line in writers):
-        return True
-    quiet_s = max(0.0, time.time() - _changed_ns(case.task.folder) / 1e9)
-    if lock is Lock.UNSUPPORTED and quiet_s < QUIET_S:
-        return True
-    foreign = any(is_foreign(line) for line in writers)
-    return foreign and quiet_s < FOREIGN_QUIET_S and (lock is Lock.UNSUPPORTED or on_network_disk(directory.fd))
 
 
 # -- which ones ---------------------------------------------------------------------------------------------------------------

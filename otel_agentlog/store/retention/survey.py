@@ -27,8 +27,9 @@ from otel_agentlog.store.folder.layout import (
     folder_names,
     parse_timestamp,
 )
-from otel_agentlog.store.folder.locks import BRIEF_WAIT_S, is_held
+from otel_agentlog.store.folder.locks import BRIEF_WAIT_S
 from otel_agentlog.store.folder.metadata import read_metadata
+from otel_agentlog.store.liveness import FolderUse, folder_use
 from otel_agentlog.store.retention.policy import StoredTask
 from otel_agentlog.vocabulary.coerce import mapping
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION
@@ -104,7 +105,7 @@ def survey(root: Descriptor, delivers: bool, left: LeftAlone, spent: Callable[[]
             left.add(name, f"an error: {error.strerror}")
             continue
         if task.is_finished:
-            task = replace(task, in_use=is_held(name, root, BRIEF_WAIT_S) is not False)
+            task = replace(task, in_use=folder_use(name, root, wait_s=BRIEF_WAIT_S) is not FolderUse.FREE)
             _note_refusals(task, left)
         tasks.append(task)
     return tasks, True

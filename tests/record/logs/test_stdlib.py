@@ -29,8 +29,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 import otel_agentlog as agentlog
 from otel_agentlog.record.logs.levels import configure_logs, put_in_use
-from otel_agentlog.record.logs.logger import install_stdlib, uninstall_stdlib
-from otel_agentlog.record.logs.stdlib_bridge import AgentlogHandler
+from otel_agentlog.record.logs.stdlib_bridge import AgentlogHandler, install_stdlib, uninstall_stdlib
 from otel_agentlog.record.logs.structlog_bridge import record_event
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.sanitize.cleaner import Cleaner
@@ -458,7 +457,7 @@ def test_uninstalled_functions_are_the_old_ones(recorded: MemorySink) -> None:
 
 _LAST_RESORT = """
 import logging, sys
-from otel_agentlog.record.logs.logger import install_stdlib
+from otel_agentlog.record.logs.stdlib_bridge import install_stdlib
 if sys.argv[1] != "without":
     install_stdlib(last_resort=sys.argv[1] == "on")
 logging.getLogger("app").warning("nobody else")

@@ -211,8 +211,8 @@ def test_the_search_sees_a_token_where_its_whole_pattern_does() -> None:
     """The shorter patterns that are searched for begin at the same places as the patterns they stand for."""
     texts = [p.text.encode() for seed in (21, 22) for p in planted(seed)] + [near_misses(5, 50_000).encode()]
     text = b"\n".join(texts)
-    for rule in (rule for rule in TOKEN_RULES if rule.sight != rule.pattern):
-        long, short = (compiled(pattern, utf8=False, capture=False) for pattern in (rule.pattern, rule.sight))
+    for rule in (rule for rule in TOKEN_RULES if rule.quick != rule.pattern):
+        long, short = (compiled(pattern, utf8=False, capture=False) for pattern in (rule.pattern, rule.quick))
         at, found = 0, long.search(text, 0)
         while found is not None:
             same = short.search(text, at)

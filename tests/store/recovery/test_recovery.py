@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,11 +19,11 @@ import pytest
 
 import otel_agentlog as agentlog
 from otel_agentlog.export.semconv.conventions import Conventions
+from otel_agentlog.store import liveness
 from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks
 from otel_agentlog.store.recovery import background as recovery_background
 from otel_agentlog.store.recovery import recover as recovery
 from otel_agentlog.store.recovery.background import BackgroundRecovery
-from otel_agentlog.store.recovery.liveness import may_be_alive, on_network_disk
 from otel_agentlog.store.recovery.recover import Recovered, recover
 from otel_agentlog.store.spans.rebuild import SpanRecord, records
 from otel_agentlog.store.validation.validate import validate
@@ -392,31 +391,6 @@ def test_a_reused_process_id_keeps_nothing_open(died: Path) -> None:
     assert [repair.what for repair in recover(died).repairs] == ["repaired"]
 
 
-def test_who_may_be_alive() -> None:
-    """This process is, since its start; a number that nobody has is not; another machine's numbers say nothing."""
-    own = {"pid": os.getpid(), "host": socket.gethostname(), "timestamp": "2099-01-01T00:00:00.000000000Z"}
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    zombie = {**own, "pid": gone.pid}
-    os.waitid(os.P_PID, gone.pid, os.WEXITED | os.WNOWAIT)
-
-    assert may_be_alive(own)
-    assert not may_be_alive({**own, "timestamp": "2001-01-01T00:00:00.000000000Z"})
-    assert not may_be_alive({**own, "host": "elsewhere"})
-    assert not may_be_alive(zombie)
-    gone.wait()
-    assert not may_be_alive(zombie)
-    assert not any(may_be_alive({**own, "pid": pid}) for pid in (None, "7", 0, -1, True))
-
-
-def test_only_a_network_disk_is_one(tmp_path: Path) -> None:
-    """The disk of these tests is this machine's own."""
-    fd = os.open(tmp_path, os.O_RDONLY)
-    try:
-        assert not on_network_disk(fd)
-    finally:
-        os.close(fd)
-
-
 @pytest.mark.parametrize(
     ("locks", "network", "own_host", "quiet", "closes"),
     [
@@ -439,7 +413,7 @@ def test_where_locks_do_not_say_enough(
             raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
         monkeypatch.setattr(fcntl, "flock", no_locks)
-    monkeypatch.setattr(recovery, "on_network_disk", lambda fd: network)
+    monkeypatch.setattr(liveness, "on_network_disk", lambda fd: network)
     path = died / "t" / "03-agent-output.jsonl"
     if not own_host:
         _rewrite(path, [{**json.loads(line), "host": "elsewhere"} for line in path.read_bytes().splitlines()])

@@ -1,0 +1,80 @@
+"""What the child of a fork renews: locks, threads and descriptors that it has copied and that are still its parent's.
+
+The only module that registers with `os.register_at_fork`. A callback runs in the child alone, before ``os.fork`` returns there.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+# Its hooks must come before ours: a fork that waits for an import must not hold logging's lock.
+import logging  # noqa: F401
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import MethodType
+from typing import TypeAlias
+
+IMPORT_WAIT_S = 10.0
+"""Longest time, in seconds, that a fork waits for an import; that of an exporter takes about half a second."""
+
+Callback: TypeAlias = Callable[[], object]
+
+_callbacks: dict[int, Callable[[], Callback | None]] = {}
+_numbers = itertools.count()
+
+
+def after_fork_in_child(callback: Callback) -> None:
+    """Call ``callback()`` in the child of every fork; callbacks run in the order in which they were registered.
+
+    A bound method is held weakly: it is called as long as its object lives. All callbacks run, even if one fails; the interpreter
+    then prints the errors. Takes no lock, so it may be called in signal handlers.
+    """
+    number = next(_numbers)
+    if isinstance(callback, MethodType):
+        registered = _callbacks
+        _callbacks[number] = weakref.WeakMethod(callback, lambda _: registered.pop(number, None))
+    else:
+        _callbacks[number] = lambda: callback
+
+
+class _Held(threading.local):
+    by_this_fork = False
+
+
+_importing, _held = threading.RLock(), _Held()
+
+
+@contextmanager
+def forks_wait() -> Iterator[None]:
+    """Keep forks of other threads waiting, at most `IMPORT_WAIT_S`.
+
+    For imports in the background: in the child of a fork, a module that was just being imported stays half made for ever.
+    """
+    with _importing:
+        yield
+
+
+def _before() -> None:
+    _held.by_this_fork = _importing.acquire(timeout=IMPORT_WAIT_S)
+
+
+def _after_in_parent() -> None:
+    if _held.by_this_fork:
+        _held.by_this_fork = False
+        _importing.release()
+
+
+def _after_in_child() -> None:
+    global _importing
+    _importing, _held.by_this_fork = threading.RLock(), False
+    with ExitStack() as stack:
+        # The stack calls the last first.
+        for reference in reversed(list(_callbacks.values())):
+            if callback := reference():
+                stack.callback(callback)
+
+
+os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

@@ -1,0 +1,154 @@
+"""Whether a process is at work on a task.
+
+A process that writes in a task's folder holds a shared ``flock`` on it: `folder_use` sees that. Process lines are the second
+opinion, for what the lock cannot say: a process that ran out of descriptors lets go of folders it still works in, some file
+systems have no locks, and on a network disk the lock of a folder is known to its own machine only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from otel_agentlog.store.folder.files import Descriptor, open_directory
+from otel_agentlog.store.folder.layout import parse_timestamp
+from otel_agentlog.store.folder.locks import Lock, lock_exclusively
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.vocabulary.coerce import text
+from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.states import State
+
+QUIET_S = 10.0
+"""How long, in seconds, nothing must have been written where there are no locks."""
+
+FOREIGN_QUIET_S = 3600.0
+"""How long, in seconds, nothing must have been written by a process of another machine on a network disk."""
+
+_CLOCK_SLACK_S = 2.0
+_NETWORK = re.compile(r"nfs\d?|cifs|smb\w*|9p|ceph|lustre|glusterfs|afs|gfs2|ocfs2|beegfs|fuse\..*")
+_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class FolderUse(Enum):
+    """What the lock of a folder says."""
+
+    IN_USE = "in use"
+    """A process has it open for writing."""
+    FREE = "free"
+    NO_LOCKS = "no locks"
+    """The file system has none."""
+    UNREADABLE = "unreadable"
+    """It is no folder, is gone, or cannot be opened."""
+
+
+def folder_use(
+    folder: str | os.PathLike[str], parent: Descriptor | None = None, *, wait_s: float = 0.0, own_only: bool = False
+) -> FolderUse:
+    """Return whether a process has a folder, below `parent` if given, open for writing.
+
+    Takes the folder exclusively for an instant; a writer that begins in this instant waits for it. With `wait_s` seconds others
+    that look in the same way, recovery and the command line, have time to let go of it. With `own_only` a folder of another user
+    is `UNREADABLE`.
+    """
+    try:
+        if own_only:
+            found = open_directory(os.fspath(folder), parent)
+        else:
+            found = Descriptor(os.open(folder, _FLAGS, dir_fd=None if parent is None else parent.fd))
+    except OSError:
+        return FolderUse.UNREADABLE
+    lock = lock_exclusively(found, wait_s)
+    found.close()
+    return {Lock.OURS: FolderUse.FREE, Lock.TAKEN: FolderUse.IN_USE, Lock.UNSUPPORTED: FolderUse.NO_LOCKS}[lock]
+
+
+def is_abandoned(task: TaskReader, status: str) -> bool:
+    """Whether a task of this status says it is running and the process that ran it is gone: killed, crashed, power cut."""
+    return status == State.RUNNING.value and folder_use(task.folder) is FolderUse.FREE and not _began_elsewhere(task)
+
+
+def _began_elsewhere(task: TaskReader) -> bool:
+    first = next((line for line in task.events() if line.get("type") == "process"), {})
+    return text(first, "host") is not None and is_foreign(first)
+
+
+def is_at_work(directory: Descriptor, task: TaskReader) -> bool | None:
+    """Whether a process is at work on a task, whose folder is `directory`; ``None`` if that cannot be told."""
+    use = folder_use(".", directory)
+    if use is not FolderUse.FREE:
+        return True if use is FolderUse.IN_USE else None
+    processes = [line for line in task.events() if line.get("type") == "process" and "repaired_by" not in line]
+    if any(may_be_alive(line) for line in processes):
+        return None
+    return None if processes and is_foreign(processes[-1]) else False
+
+
+def may_be_at_work(writers: Sequence[Line], directory: Descriptor, lock: Lock, quiet_s: float) -> bool:
+    """Whether a process may be at work in a folder although we could lock it, or could not for want of locks.
+
+    Args:
+        writers: process lines of those who left something open.
+        lock: what came of locking the folder exclusively, `TAKEN` excluded.
+        quiet_s: seconds since something was last written there.
+    """
+    if any(may_be_alive(line) for line in writers):
+        return True
+    if lock is Lock.UNSUPPORTED and quiet_s < QUIET_S:
+        return True
+    foreign = any(is_foreign(line) for line in writers)
+    return foreign and quiet_s < FOREIGN_QUIET_S and (lock is Lock.UNSUPPORTED or on_network_disk(directory.fd))
+
+
+def may_be_alive(process: Mapping[str, Any]) -> bool:
+    """Whether the process of a process line, if it ran on this machine, may still be running."""
+    pid = process.get("pid")
+    if type(pid) is not int or pid <= 0 or text(process, "host") != socket.gethostname():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return not _is_another(pid, process)
+
+
+def _is_another(pid: int, process: Mapping[str, Any]) -> bool:
+    """Whether the process that has this number now is dead too, or began after the line was written."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        state, started_ticks = fields[0], int(fields[19])
+        written_s = parse_timestamp(text(process, "timestamp") or "") / 1e9
+    except FileNotFoundError:
+        # Ended since we asked, or a system without /proc.
+        return os.path.exists("/proc/self/stat")
+    except (OSError, ValueError, IndexError):
+        return False
+    since_start_s = time.clock_gettime(time.CLOCK_BOOTTIME) - started_ticks / os.sysconf("SC_CLK_TCK")
+    return state in "ZX" or time.time() - since_start_s > written_s + _CLOCK_SLACK_S
+
+
+def is_foreign(process: Mapping[str, Any]) -> bool:
+    """Whether a process line comes from another machine, or does not say."""
+    return text(process, "host") != socket.gethostname()
+
+
+def on_network_disk(fd: int) -> bool:
+    """Whether an open file or folder lies on a disk that several machines may share. Only Linux knows."""
+    device = os.fstat(fd).st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    for mount in mounts.splitlines():
+        before, _, after = mount.partition(" - ")
+        if before.split()[2:3] == [wanted]:
+            return _NETWORK.fullmatch(after.split()[0]) is not None
+    return False

@@ -1,0 +1,59 @@
+"""What runs in the child of a fork: one registry for the whole package."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parents[1] / "otel_agentlog"
+
+PROGRAM = """
+import os, sys
+from otel_agentlog._fork import after_fork_in_child
+
+def fails(): raise ValueError("first")
+
+class Each:
+    def __init__(self, name):
+        self.name = name
+        after_fork_in_child(self.renew_after_fork)
+
+    def renew_after_fork(self): print(self.name, flush=True)
+
+after_fork_in_child(lambda: print("function", flush=True))
+kept, gone = Each("kept"), Each("gone")
+after_fork_in_child(fails)
+last = Each("last")
+del gone
+if pid := os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+print("child", flush=True)
+"""
+
+
+def test_callbacks_run_in_the_child_in_order(tmp_path: Path) -> None:
+    """All of them but those of dead objects, also after one that fails, whose error is printed; then the child goes on."""
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=60, env={**os.environ})
+
+    assert done.returncode == 0
+    assert done.stdout.split() == ["function", "kept", "last", "child"]
+    assert "ValueError: first" in done.stderr
+
+
+def test_one_module_registers_with_the_interpreter() -> None:
+    """Every other module registers with that one, under one name."""
+    registering = {path.name for path in HOME.rglob("*.py") if "register_at_fork" in path.read_text()}
+    calls = {
+        call
+        for path in HOME.rglob("*.py")
+        for call in re.findall(r"^\s*after_fork_in_child\((.*)\)$", path.read_text(), re.MULTILINE)
+    }
+
+    assert registering == {"_fork.py"}
+    assert calls == {"_renew_after_fork", "self.renew_after_fork"}
