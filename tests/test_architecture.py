@@ -27,6 +27,8 @@ MAY_USE: dict[str, set[str]] = {
     "view": {"query", "store", "tools", "export", "demo"},
     "testing": {"record"},
     "__main__": {"view"},
+    # The former name of `tools`.
+    "run": {"tools"},
     # The demo is a user of the package: the one room that enters by the front door.
     "demo": {""},
     **{room: set() for room in FLOOR},

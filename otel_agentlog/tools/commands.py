@@ -106,7 +106,7 @@ class CommandResult:
 class CommandError(ToolError):
     """A command that failed; raised where ``check=True`` asked for it."""
 
-    __module__ = "otel_agentlog.tools"
+    __module__ = "otel_agentlog.run"
 
     result: CommandResult
     """How it ended."""
@@ -115,14 +115,14 @@ class CommandError(ToolError):
 class CommandTimeoutError(CommandError):
     """A command that took longer than it may."""
 
-    __module__ = "otel_agentlog.tools"
+    __module__ = "otel_agentlog.run"
     agentlog_outcome = Outcome.TIMED_OUT
 
 
 class CommandCancelledError(CommandError):
     """A command that somebody ended, by cancelling its task."""
 
-    __module__ = "otel_agentlog.tools"
+    __module__ = "otel_agentlog.run"
     agentlog_outcome = Outcome.CANCELLED
 
 

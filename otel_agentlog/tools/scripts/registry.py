@@ -102,7 +102,7 @@ _OWN = {"path", "argv", "input_schema", "description"}
 class RegistryError(AgentlogError, ValueError):
     """A registry that cannot be used; ``problems`` says everything that is wrong with it."""
 
-    __module__ = "otel_agentlog.tools"
+    __module__ = "otel_agentlog.run"
 
     def __init__(self, file: Path, problems: list[Problem]) -> None:
         self.file, self.problems = file, problems
