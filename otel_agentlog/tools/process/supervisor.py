@@ -51,7 +51,7 @@ def main(fd: int) -> None:
     for standard in (0, 1, 2):
         os.dup2(null, standard)
     _say(channel, {"pid": pid})
-    said = Tree(pid, spec, channel, began, baseline * 1024).watch()
+    said = ProcessTree(pid, spec, channel, began, baseline * 1024).watch()
     _say(channel, said)
     if said["reason"] == "abandoned" and spec["scratch"]:
         import shutil  # takes longer to import than all the rest together
@@ -77,7 +77,7 @@ def _say(channel: socket.socket, message: dict[str, Any]) -> None:
         pass  # the agent is gone: nobody to tell
 
 
-class Tree:
+class ProcessTree:
     """The program and everything that descends from it, until nothing of it is left."""
 
     def __init__(self, pid: int, spec: dict[str, Any], channel: socket.socket, began: float, baseline_bytes: int) -> None:
@@ -121,7 +121,10 @@ class Tree:
         return max(0.0, min([now + self._interval, *ends]) - now)
 
     def _listen(self) -> None:
-        said = self._channel.recv(1)
+        try:
+            said = self._channel.recv(1)
+        except OSError:
+            said = b""  # the agent died with something unread in its socket: that resets the connection
         if said == b"t":
             self._terminate("cancelled")
         elif said == b"k":

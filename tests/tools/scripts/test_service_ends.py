@@ -80,6 +80,23 @@ def test_kill_9_of_the_agent_ends_the_script(workshop: Workshop, marked: str) ->
     wait_until(lambda: not folder.exists(), "the folder to be removed", timeout_s=PATIENCE_S)
 
 
+def test_kill_9_of_an_agent_that_has_not_read_its_socket_ends_the_script(tmp_path: Path, marked: str) -> None:
+    """What the supervisor has said and the agent has not read makes the kernel reset the socket instead of closing it."""
+    started = tmp_path / "started"
+    program = """
+import os, sys, time
+from otel_agentlog.tools.process.run import Launch, _Supervised
+script = f"sleep 600 & echo yes > {sys.argv[1]}; sleep 600"
+_Supervised(Launch(["/bin/sh", "-c", script], env=os.environ, cwd="/", execution_id="x"), "/bin/sh")._begin(None)
+time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", program, str(started)]) as process:
+        wait_for_file(started, "the script to start")
+        process.kill()
+
+    wait_until_gone("TEST_MARK", marked)
+
+
 def test_a_forked_copy_of_the_agent_does_not_keep_a_script_alive(workshop: Workshop, marked: str) -> None:
     """The copy holds the socket open; the supervisor looks who its parent is, too."""
     started = hanging(workshop)
