@@ -1,7 +1,8 @@
 """From any exception to what is known about it: a cause, a category, suggestions.
 
 First the rules that users registered; then what the exception itself says (HTTP status, errno, class); then, where its class
-says little, what caused it, and the words of its message. Raises nothing, whatever an exception does when it is looked at.
+says little, what caused it, and the words of its message. `error_details` gives all of it in one object. Raises nothing, whatever
+an exception does when it is looked at.
 """
 
 from __future__ import annotations
@@ -191,9 +192,6 @@ def _by_name_end(error: BaseException) -> str | None:
 def _by_message(error: BaseException) -> str | None:
     text = look.text_of(error)
     return next((cause for pattern, cause in known.MESSAGE_WORDS if pattern.search(text)), None)
-
-
-# -- All about one error in one object.
 
 
 @dataclass(frozen=True)

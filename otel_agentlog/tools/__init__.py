@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from otel_agentlog.tools.files import file_operation as file_operation
     from otel_agentlog.tools.process.result import ResourceUsage as ResourceUsage
     from otel_agentlog.tools.scripts.causes import ToolError as ToolError
-    from otel_agentlog.tools.scripts.classify import ToolResult as ToolResult
+    from otel_agentlog.tools.scripts.execute import ToolResult as ToolResult
     from otel_agentlog.tools.scripts.registry import Registry as Registry
     from otel_agentlog.tools.scripts.registry import RegistryError as RegistryError
     from otel_agentlog.tools.scripts.registry import Script as Script
@@ -36,7 +36,7 @@ _HOMES = {
     "files": "FileOperation file_operation",
     "process.result": "ResourceUsage",
     "scripts.causes": "ToolError",
-    "scripts.classify": "ToolResult",
+    "scripts.execute": "ToolResult",
     "scripts.registry": "Registry RegistryError Script load_registry",
     "scripts.service": "ToolExecutionService",
 }

@@ -36,49 +36,54 @@ from otel_agentlog.tools.scripts.classify import cause_of, explain
 from otel_agentlog.tools.scripts.prepare import carried
 from otel_agentlog.vocabulary.states import Component, Outcome
 
-# -- A command line as it may be shown: without the secrets that stand in it.
-# The rules for whatever is recorded see one argument at a time; in a command line a name and its secret are often two arguments.
-
-_OPTION = re.compile(r"--?([A-Za-z][\w.-]*)(=)?(.*)", re.DOTALL)
-_ASSIGNED = re.compile(r"(?:[A-Za-z_]\w*)=")
-_LOGIN = re.compile(r"([^:\s]+):(.+)", re.DOTALL)
-_LOGIN_OPTIONS = ("-u", "--user", "--proxy-user", "-U")
-
-
-def shown_argv(argv: Sequence[str], mask: Mask | None = None) -> list[str]:
-    """The same arguments, each secret replaced; the mask knows them, and those that stand elsewhere."""
-    known = set(secrets_in(argv))
-    mask = Mask(known) if mask is None else mask
-    return [argv[0], *(MASKED if word in known else mask.text(word) for word in argv[1:])]
-
-
-def secrets_in(argv: Sequence[str]) -> Iterator[str]:
-    """The secrets that a command line names: ``--token=x``, ``--password x``, ``API_KEY=x``, ``-u name:x``."""
-    before = ""
-    for word in argv[1:]:
-        yield from _named(before, word)
-        before = word
-
-
-def _named(before: str, word: str) -> Iterator[str]:
-    if _ASSIGNED.match(word):
-        name, _, value = word.partition("=")
-        yield from _if_secret(name, value)
-    if (option := _OPTION.fullmatch(word)) is not None and option[2]:
-        yield from _if_secret(option[1], option[3])
-    elif option is None and (previous := _OPTION.fullmatch(before)) is not None and not previous[2]:
-        yield from _if_secret(previous[1], word)
-    if before in _LOGIN_OPTIONS and (login := _LOGIN.fullmatch(word)) is not None:
-        yield login[2]
-
-
-def _if_secret(name: str, value: str) -> Iterator[str]:
-    if value and is_secret(name, value):
-        yield value
-
-
 MAX_OUTPUT_BYTES = 16 << 20
 """How much of each stream a result holds unless told otherwise."""
+
+
+def command(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: str | os.PathLike[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout_s: float | None = None,
+    check: bool = False,
+    input: str | bytes | None = None,
+    ok_codes: Collection[int] = (0,),
+    max_output_bytes: int = MAX_OUTPUT_BYTES,
+) -> CommandResult:
+    """Run a command, wait for it, and record it as a tool run named after the program.
+
+    Args:
+        argv: program and arguments; no shell is involved.
+        cwd: its working directory; default: this process's.
+        env: its whole environment; default: this process's. In a task it also gets what continues the task.
+        timeout_s: seconds after which it and everything it started is ended.
+        check: raise `CommandError` if it failed.
+        input: its standard input; default: none, it reads an end of file.
+        ok_codes: exit codes that are no failure, e.g. ``(0, 1)`` for ``grep``.
+        max_output_bytes: how much of each stream the result holds; the rest is read and counted.
+
+    Raises:
+        ConfigurationError: ``argv`` is empty or one text.
+        CommandError: it failed and ``check`` is set.
+    """
+    words, folder = _words(argv), _folder(cwd)
+    given = inherited() if env is None else env
+    mask = Mask([*(value for name, value in given.items() if is_secret(name, value)), *secrets_in(words)])
+    with _run_of(words, folder, mask) as run:
+        launch = Launch(
+            argv=words,
+            env={**given, **carried()},
+            cwd=folder,
+            execution_id=uuid.uuid4().hex,
+            stdin=_input(input),
+            timeout_s=timeout_s,
+        )
+        result, error = _run(run, launch, mask, ok_codes, max_output_bytes, check=check)
+    if check and error is not None:
+        error.result = result
+        raise error
+    return result
 
 
 @dataclass(frozen=True)
@@ -127,52 +132,6 @@ class CommandCancelledError(CommandError):
 
 
 _ERRORS = {"timed_out": CommandTimeoutError, "cancelled": CommandCancelledError}
-
-
-def command(
-    argv: Sequence[str | os.PathLike[str]],
-    *,
-    cwd: str | os.PathLike[str] | None = None,
-    env: Mapping[str, str] | None = None,
-    timeout_s: float | None = None,
-    check: bool = False,
-    input: str | bytes | None = None,
-    ok_codes: Collection[int] = (0,),
-    max_output_bytes: int = MAX_OUTPUT_BYTES,
-) -> CommandResult:
-    """Run a command, wait for it, and record it as a tool run named after the program.
-
-    Args:
-        argv: program and arguments; no shell is involved.
-        cwd: its working directory; default: this process's.
-        env: its whole environment; default: this process's. In a task it also gets what continues the task.
-        timeout_s: seconds after which it and everything it started is ended.
-        check: raise `CommandError` if it failed.
-        input: its standard input; default: none, it reads an end of file.
-        ok_codes: exit codes that are no failure, e.g. ``(0, 1)`` for ``grep``.
-        max_output_bytes: how much of each stream the result holds; the rest is read and counted.
-
-    Raises:
-        ConfigurationError: ``argv`` is empty or one text.
-        CommandError: it failed and ``check`` is set.
-    """
-    words, folder = _words(argv), _folder(cwd)
-    given = inherited() if env is None else env
-    mask = Mask([*(value for name, value in given.items() if is_secret(name, value)), *secrets_in(words)])
-    with _run_of(words, folder, mask) as run:
-        launch = Launch(
-            argv=words,
-            env={**given, **carried()},
-            cwd=folder,
-            execution_id=uuid.uuid4().hex,
-            stdin=_input(input),
-            timeout_s=timeout_s,
-        )
-        result, error = _run(run, launch, mask, ok_codes, max_output_bytes, check=check)
-    if check and error is not None:
-        error.result = result
-        raise error
-    return result
 
 
 def _run_of(words: list[str], folder: str, mask: Mask) -> ToolRun:
@@ -272,3 +231,42 @@ def _tell_end(run: ToolRun, completed: Mapping[str, Any], error: ToolError | Non
     raised = error if is_raised and error is not None and error.outcome is not Outcome.CANCELLED else None
     level = "INFO" if error is None else "WARNING" if raised is None else "ERROR"
     log_event(Component.TERMINAL_INTERACTION, "command_execution_completed", run.name, level=level, details=said, error=raised)
+
+
+# The rules for whatever is recorded see one argument at a time; in a command line a name and its secret are often two arguments.
+_OPTION = re.compile(r"--?([A-Za-z][\w.-]*)(=)?(.*)", re.DOTALL)
+_ASSIGNED = re.compile(r"(?:[A-Za-z_]\w*)=")
+_LOGIN = re.compile(r"([^:\s]+):(.+)", re.DOTALL)
+_LOGIN_OPTIONS = ("-u", "--user", "--proxy-user", "-U")
+
+
+def shown_argv(argv: Sequence[str], mask: Mask | None = None) -> list[str]:
+    """The same arguments, each secret replaced; the mask knows them, and those that stand elsewhere."""
+    known = set(secrets_in(argv))
+    mask = Mask(known) if mask is None else mask
+    return [argv[0], *(MASKED if word in known else mask.text(word) for word in argv[1:])]
+
+
+def secrets_in(argv: Sequence[str]) -> Iterator[str]:
+    """The secrets that a command line names: ``--token=x``, ``--password x``, ``API_KEY=x``, ``-u name:x``."""
+    before = ""
+    for word in argv[1:]:
+        yield from _named(before, word)
+        before = word
+
+
+def _named(before: str, word: str) -> Iterator[str]:
+    if _ASSIGNED.match(word):
+        name, _, value = word.partition("=")
+        yield from _if_secret(name, value)
+    if (option := _OPTION.fullmatch(word)) is not None and option[2]:
+        yield from _if_secret(option[1], option[3])
+    elif option is None and (previous := _OPTION.fullmatch(before)) is not None and not previous[2]:
+        yield from _if_secret(previous[1], word)
+    if before in _LOGIN_OPTIONS and (login := _LOGIN.fullmatch(word)) is not None:
+        yield login[2]
+
+
+def _if_secret(name: str, value: str) -> Iterator[str]:
+    if value and is_secret(name, value):
+        yield value

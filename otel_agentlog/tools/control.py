@@ -3,8 +3,8 @@
     asked = pause(folder, reason="look at this first")
     effect_of(asked, timeout_s=5)                        # "paused"
 
-Hides that what is asked is redacted before it is written, how one sees what became of it, and who watches for a cancel while
-the agent waits for a tool.
+A request is redacted and written beside the task's folder; its effect is read from the task's lines. A tool that runs inside
+`stoppable` is ended by a thread that looks for cancels, because the agent waits for the tool and comes to no checkpoint.
 """
 
 from __future__ import annotations
@@ -105,9 +105,6 @@ def _cleaner() -> Cleaner:
     return Cleaner(Redactor())
 
 
-# -- what became of it --------------------------------------------------------------------------------------------------------
-
-
 def effect_of(requested: Requested, *, timeout_s: float) -> str | None:
     """Wait until a request has taken effect.
 
@@ -157,9 +154,6 @@ def _effect_in(line: Line, request: str, request_id: str) -> str | None:
         return "paused"
     effect = details.get("effect")
     return "none" if effect == "none" else _SEEN_WITH_EVENT.get(request) if effect else None
-
-
-# -- tools --------------------------------------------------------------------------------------------------------------------
 
 
 class Stoppable:

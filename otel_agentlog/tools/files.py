@@ -16,33 +16,24 @@ from typing import Any
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.vocabulary.states import Component, Outcome
 
-# -- What operations on files are called when they are done, and when they failed.
-
-_DONE = {
-    "read": "read",
-    "write": "written",
-    "append": "written",
-    "create": "created",
-    "edit": "edited",
-    "delete": "deleted",
-    "copy": "copied",
-    "move": "moved",
-    "rename": "renamed",
-}
-_SAME = {"append": "write"}
-
-
-def done(operation: str) -> str:
-    """E.g. ``file_written``; of an unknown operation ``file_<operation>_completed``."""
-    return f"file_{_DONE.get(operation, f'{operation}_completed')}"
-
-
-def failed(operation: str) -> str:
-    """E.g. ``file_read_failed``."""
-    return f"file_{_SAME.get(operation, operation)}_failed"
-
-
 _PATH_NAMES = ("path", "file_path", "filename", "file", "source", "target")
+"""Parameters of a decorated function that may name its file, in this order."""
+
+
+def file_operation(
+    operation: str,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    size_bytes: int | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> FileOperation:
+    """Record an operation on a file: ``with`` or ``async with`` block, decorator, or ``start()`` and ``end()``.
+
+    ``operation`` is ``read``, ``write``, ``append``, ``delete``, ``copy``, ``move`` or any other word. It ends with an event:
+    ``file_read``, ``file_written`` …, or if it fails ``file_read_failed``, ``file_write_failed`` …. A decorated function
+    without ``path`` is asked for its own: the argument named ``path`` or ``filename``, else the first text. Exceptions pass.
+    """
+    return FileOperation(operation, path, size_bytes=size_bytes, details=details)
 
 
 class FileOperation(ToolRun):
@@ -112,17 +103,25 @@ def _size_of(path: str | None) -> int | None:
         return None
 
 
-def file_operation(
-    operation: str,
-    path: str | os.PathLike[str] | None = None,
-    *,
-    size_bytes: int | None = None,
-    details: Mapping[str, Any] | None = None,
-) -> FileOperation:
-    """Record an operation on a file: ``with`` or ``async with`` block, decorator, or ``start()`` and ``end()``.
+_DONE = {
+    "read": "read",
+    "write": "written",
+    "append": "written",
+    "create": "created",
+    "edit": "edited",
+    "delete": "deleted",
+    "copy": "copied",
+    "move": "moved",
+    "rename": "renamed",
+}
+_SAME = {"append": "write"}
 
-    ``operation`` is ``read``, ``write``, ``append``, ``delete``, ``copy``, ``move`` or any other word. It ends with an event:
-    ``file_read``, ``file_written`` …, or if it fails ``file_read_failed``, ``file_write_failed`` …. A decorated function
-    without ``path`` is asked for its own: the argument named ``path`` or ``filename``, else the first text. Exceptions pass.
-    """
-    return FileOperation(operation, path, size_bytes=size_bytes, details=details)
+
+def done(operation: str) -> str:
+    """E.g. ``file_written``; of an unknown operation ``file_<operation>_completed``."""
+    return f"file_{_DONE.get(operation, f'{operation}_completed')}"
+
+
+def failed(operation: str) -> str:
+    """E.g. ``file_read_failed``."""
+    return f"file_{_SAME.get(operation, operation)}_failed"

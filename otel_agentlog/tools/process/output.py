@@ -1,7 +1,8 @@
 """What a process prints: kept up to a limit for the caller, and passed on live, cleaned, in bounded pieces.
 
 Beyond the limit of each stream its first and its last half are kept, and the middle is left out: results begin at the beginning,
-errors stand at the end. The process is not slowed down: everything is read. Bytes that are no UTF-8 become U+FFFD.
+errors stand at the end. The process is not slowed down: everything is read. Bytes that are no UTF-8 become U+FFFD. The functions
+`recorded_…` put output into a run while it comes, and at its end excerpts, figures and why it failed.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ EXCERPT_CHARACTERS = 4000
 """How much of each stream stands in the record of a run, besides what was recorded while it ran."""
 
 
-class Guard(Protocol):
+class TextRedactor(Protocol):
     """Redacts one stream of text."""
 
     def feed(self, chunk: str) -> str: ...
     def flush(self) -> str: ...
 
 
-class Kept:
+class KeptStream:
     """The first and the last bytes of a stream."""
 
     def __init__(self, limit_bytes: int) -> None:
@@ -79,33 +80,35 @@ class Kept:
         return bytes(data[-size_bytes:]).decode("utf-8", "replace")
 
 
-def excerpt(kept: Kept, mask: Mask, new_guard: Callable[[], Guard] | None, limit: int = EXCERPT_CHARACTERS) -> str:
+def excerpt(
+    kept: KeptStream, mask: Mask, new_redactor: Callable[[], TextRedactor] | None, limit: int = EXCERPT_CHARACTERS
+) -> str:
     """The beginning and the end of a stream, as they may be recorded; cut only where nothing secret is left to be cut in two."""
     head, tail = kept.parts()
-    text = _clean(head, mask, new_guard, whole=not tail)
+    text = _clean(head, mask, new_redactor, whole=not tail)
     if tail:
         # Its first line may begin in the middle of a secret.
-        text += f"\n[{kept.left_out_bytes} bytes left out]\n" + _clean(tail.partition("\n")[2], mask, new_guard, whole=True)
+        text += f"\n[{kept.left_out_bytes} bytes left out]\n" + _clean(tail.partition("\n")[2], mask, new_redactor, whole=True)
     if len(text) <= limit:
         return text
     half = limit // 2
     return f"{text[:half]}\n[{len(text) - 2 * half} characters left out]\n{text[-half:]}"
 
 
-def _clean(text: str, mask: Mask, new_guard: Callable[[], Guard] | None, *, whole: bool) -> str:
+def _clean(text: str, mask: Mask, new_redactor: Callable[[], TextRedactor] | None, *, whole: bool) -> str:
     masked = MaskedStream(mask)
     text = masked.feed(text) + (masked.flush() if whole else "")
-    if new_guard is None:
+    if new_redactor is None:
         return text
-    guard = new_guard()
-    return guard.feed(text) + (guard.flush() if whole else "")
+    redactor = new_redactor()
+    return redactor.feed(text) + (redactor.flush() if whole else "")
 
 
 class Live:
     """Passes one stream on while it comes: decoded, masked, redacted, in pieces that are neither tiny nor huge."""
 
-    def __init__(self, say: Callable[[str], None], mask: Mask, guard: Guard | None, limit_bytes: int) -> None:
-        self._say, self._masked, self._guard = say, MaskedStream(mask), guard
+    def __init__(self, say: Callable[[str], None], mask: Mask, redactor: TextRedactor | None, limit_bytes: int) -> None:
+        self._say, self._masked, self._redactor = say, MaskedStream(mask), redactor
         self._left_bytes = limit_bytes
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._pending, self._since = "", 0.0
@@ -123,7 +126,7 @@ class Live:
 
     def _queue(self, text: str) -> None:
         text = self._masked.feed(text)
-        text = self._guard.feed(text) if self._guard is not None else text
+        text = self._redactor.feed(text) if self._redactor is not None else text
         if text and not self._pending:
             self._since = time.monotonic()
         self._pending += text
@@ -147,7 +150,7 @@ class Live:
         self._left_bytes = 0
         self._queue(self._decoder.decode(b"", True))
         rest = self._masked.flush()
-        self._pending += (self._guard.feed(rest) + self._guard.flush()) if self._guard is not None else rest
+        self._pending += (self._redactor.feed(rest) + self._redactor.flush()) if self._redactor is not None else rest
         self._empty()
 
     def _empty(self) -> None:
@@ -164,17 +167,17 @@ class Output:
         *,
         say: Callable[[str, str], None] | None = None,
         mask: Mask | None = None,
-        new_guard: Callable[[], Guard] | None = None,
+        new_redactor: Callable[[], TextRedactor] | None = None,
         stop_beyond: bool = False,
     ) -> None:
-        self.kept = {name: Kept(limit_bytes) for name in STREAMS}
+        self.kept = {name: KeptStream(limit_bytes) for name in STREAMS}
         self._limit, self._stop_beyond = limit_bytes, stop_beyond
         self._live: dict[str, Live] = {}
         self.stopped = False
         """Whether the process was told to end because it printed too much."""
         if say is not None:
             for name in STREAMS:
-                self._live[name] = Live(_saying(say, name), mask or Mask(), new_guard() if new_guard else None, limit_bytes)
+                self._live[name] = Live(_saying(say, name), mask or Mask(), new_redactor() if new_redactor else None, limit_bytes)
 
     def take(self, stream: str, data: bytes) -> bool:
         """The next piece of a stream; true if the process shall end."""
@@ -201,8 +204,6 @@ def _saying(say: Callable[[str, str], None], stream: str) -> Callable[[str], Non
     return lambda text: say(stream, text)
 
 
-# -- What is recorded of a process besides its start and end: output while it comes, excerpts, figures, and why it failed.
-
 _TAIL_CHARACTERS = 1000
 _TRACE = "Traceback (most recent call last)"
 _SELF_EXPLAINING = ("timed_out", "cancelled")
@@ -216,7 +217,9 @@ def recorded_output(run: ToolRun, limit_bytes: int, mask: Mask, *, stop_beyond: 
         line = {"type": "output", "level": "INFO", "component": "tool", "action": "content_recorded", "content": text}
         run.point({**line, "details": {"stream": stream, "tool": run.name}})
 
-    return Output(limit_bytes, say=say if record.active else None, mask=mask, new_guard=record.new_guard, stop_beyond=stop_beyond)
+    return Output(
+        limit_bytes, say=say if record.active else None, mask=mask, new_redactor=record.new_guard, stop_beyond=stop_beyond
+    )
 
 
 def recorded_result(output: Output, ending: Ending, mask: Mask) -> dict[str, Any]:

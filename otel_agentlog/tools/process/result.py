@@ -1,4 +1,4 @@
-"""How a process tree ended and what it used, as plain data; and how what escaped its supervisor is found."""
+"""How a process tree ended and what it used, as plain data; how it is cancelled; how what escaped its supervisor is found."""
 
 from __future__ import annotations
 
@@ -11,38 +11,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
-
-# -- How one thread ends what another one runs.
-
-
-class Cancellation:
-    """Ends an execution from another thread; good for one execution."""
-
-    def __init__(self) -> None:
-        self._ours, self.theirs = socket.socketpair()
-        self.asked = False
-
-    def cancel(self) -> None:
-        """Ask for the end; may be called more than once."""
-        self.asked = True
-        try:
-            self._ours.send(b"c")
-        except OSError:
-            pass  # it has ended already
-
-    def wait(self, seconds: float) -> bool:
-        """Sleep, unless or until it is cancelled; whether it is."""
-        if not self.asked:
-            with selectors.DefaultSelector() as selector:
-                selector.register(self.theirs, selectors.EVENT_READ)
-                selector.select(seconds)
-        return self.asked
-
-    def close(self) -> None:
-        """Let go of what it holds."""
-        self._ours.close()
-        self.theirs.close()
-
 
 _MB = 1_000_000
 _SEARCH_S = 5.0
@@ -119,7 +87,7 @@ def _mb(size_bytes: int | None) -> float | None:
 
 
 @dataclass(frozen=True)
-class Problem:
+class StartFailure:
     """Why a process could not be started."""
 
     stage: str
@@ -140,12 +108,41 @@ class Ending:
     """Negative: ended by that signal. ``None``: it was never started, or nobody knows."""
     reason: str | None = None
     """Who ended it: ``timeout``, ``memory``, ``cancelled``, ``abandoned``, ``lost`` (its supervisor was killed) or ``None``."""
-    problem: Problem | None = None
+    problem: StartFailure | None = None
     usage: ResourceUsage = ResourceUsage()
     left_behind: int = 0
     """Processes that the program left running; they were ended."""
     unkillable: tuple[int, ...] = ()
     """Process ids that could not be ended."""
+
+
+class Cancellation:
+    """Ends an execution from another thread; good for one execution."""
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = socket.socketpair()
+        self.asked = False
+
+    def cancel(self) -> None:
+        """Ask for the end; may be called more than once."""
+        self.asked = True
+        try:
+            self._ours.send(b"c")
+        except OSError:
+            pass  # it has ended already
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep, unless or until it is cancelled; whether it is."""
+        if not self.asked:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self.theirs, selectors.EVENT_READ)
+                selector.select(seconds)
+        return self.asked
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+        self._ours.close()
+        self.theirs.close()
 
 
 def end_marked(name: str, value: str) -> None:

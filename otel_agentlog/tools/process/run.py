@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from otel_agentlog.settings.fields import inherited
-from otel_agentlog.tools.process.result import Cancellation, Ending, Problem, ResourceUsage, end_marked
+from otel_agentlog.tools.process.result import Cancellation, Ending, ResourceUsage, StartFailure, end_marked
 
 MARKER = "AGENTLOG_EXECUTION_ID"
 """Environment variable by which every process of an execution can be told from all others."""
@@ -89,16 +89,16 @@ def find_program(name: str, cwd: str, env: Mapping[str, str]) -> tuple[str, int]
 def run_process(launch: Launch, sink: OutputSink, cancellation: Cancellation | None = None) -> Ending:
     """Run a process tree to its end; nothing of it is left when this returns or raises."""
     if not os.path.isdir(launch.cwd):
-        return Ending(problem=Problem("cwd", errno.ENOENT, launch.cwd))
+        return Ending(problem=StartFailure("cwd", errno.ENOENT, launch.cwd))
     if not sys.executable:
-        return Ending(problem=Problem("start", errno.ENOSYS, "sys.executable is not set"))
+        return Ending(problem=StartFailure("start", errno.ENOSYS, "sys.executable is not set"))
     path, refused = find_program(launch.argv[0], launch.cwd, launch.env)
     if refused:
-        return Ending(problem=Problem("exec", refused, path))
+        return Ending(problem=StartFailure("exec", refused, path))
     try:
         supervised = _Supervised(launch, path)
     except OSError as error:
-        return Ending(problem=Problem("start", error.errno or 0, sys.executable))
+        return Ending(problem=StartFailure("start", error.errno or 0, sys.executable))
     try:
         return supervised.run(sink, cancellation)
     finally:
@@ -238,7 +238,7 @@ class _Supervised:
             last = ast.literal_eval(line.decode())
         if "problem" in last:
             stage, number = last["problem"]
-            return Ending(problem=Problem(stage, number or errno.EINVAL, self._launch.cwd if stage == "cwd" else self._path))
+            return Ending(problem=StartFailure(stage, number or errno.EINVAL, self._launch.cwd if stage == "cwd" else self._path))
         if "exit" not in last:
             return Ending(reason="lost")
         return Ending(

@@ -19,7 +19,7 @@ EXECUTION, PERMISSION, RESOURCE = ErrorCategory.EXECUTION, ErrorCategory.PERMISS
 
 
 @dataclass(frozen=True)
-class Cause:
+class ToolCause:
     """One reason for a failure."""
 
     category: ErrorCategory
@@ -28,8 +28,8 @@ class Cause:
     """Whether the same run may succeed another time."""
 
 
-CAUSES: Mapping[str, Cause] = {
-    "unknown_script": Cause(
+CAUSES: Mapping[str, ToolCause] = {
+    "unknown_script": ToolCause(
         VALIDATION,
         (
             "Check the script id: the registry has no such script.",
@@ -37,7 +37,7 @@ CAUSES: Mapping[str, Cause] = {
             "If a model chose the script, give it the list of ids.",
         ),
     ),
-    "invalid_inputs": Cause(
+    "invalid_inputs": ToolCause(
         VALIDATION,
         (
             "Compare the inputs with the script's `input_schema` in the registry: the message names each place.",
@@ -45,7 +45,7 @@ CAUSES: Mapping[str, Cause] = {
             "Do not retry with the same inputs: no process was started, and none will be.",
         ),
     ),
-    "inputs_too_large": Cause(
+    "inputs_too_large": ToolCause(
         VALIDATION,
         (
             "Give large inputs by standard input (`inputs_by`: `stdin`): the environment holds 128 KiB a variable.",
@@ -53,7 +53,7 @@ CAUSES: Mapping[str, Cause] = {
             "Send less.",
         ),
     ),
-    "bad_usage": Cause(
+    "bad_usage": ToolCause(
         VALIDATION,
         (
             "Read what the program says about its usage on stderr.",
@@ -61,7 +61,7 @@ CAUSES: Mapping[str, Cause] = {
             "Check that the script reads its inputs the way the registry gives them (`inputs_by`).",
         ),
     ),
-    "bad_output": Cause(
+    "bad_output": ToolCause(
         VALIDATION,
         (
             "Print nothing but one JSON value to stdout; send everything else to stderr.",
@@ -69,7 +69,7 @@ CAUSES: Mapping[str, Cause] = {
             "Set `output` to `text` in the registry if it is not meant to be JSON.",
         ),
     ),
-    "missing_cwd": Cause(
+    "missing_cwd": ToolCause(
         VALIDATION,
         (
             "Check the working directory: it is not there, or is no directory.",
@@ -77,7 +77,7 @@ CAUSES: Mapping[str, Cause] = {
             "Leave `cwd` out: each run then gets a fresh folder of its own.",
         ),
     ),
-    "timed_out": Cause(
+    "timed_out": ToolCause(
         TIMEOUT,
         (
             "Raise `timeout_s` of this script if its usual duration comes close to it (`get_execution_stats()`).",
@@ -86,7 +86,7 @@ CAUSES: Mapping[str, Cause] = {
         ),
         transient=True,
     ),
-    "memory_exceeded": Cause(
+    "memory_exceeded": ToolCause(
         RESOURCE,
         (
             "Raise `memory_limit_mb` of this script if what it needs is right; `resource_usage` says how far it came.",
@@ -94,7 +94,7 @@ CAUSES: Mapping[str, Cause] = {
             "Count its children too: the limit holds for all of its processes together.",
         ),
     ),
-    "out_of_memory": Cause(
+    "out_of_memory": ToolCause(
         RESOURCE,
         (
             "Raise `memory_limit_mb` of this script: an allocation was refused.",
@@ -102,7 +102,7 @@ CAUSES: Mapping[str, Cause] = {
             "Some runtimes reserve much more than they use: lower their heap (`-Xmx`, `--max-old-space-size`).",
         ),
     ),
-    "too_much_output": Cause(
+    "too_much_output": ToolCause(
         RESOURCE,
         (
             "Let the script print less, or write its result to a file and print the path.",
@@ -110,7 +110,7 @@ CAUSES: Mapping[str, Cause] = {
             "Set `on_too_much_output` to `discard` to let it finish and keep the beginning and the end.",
         ),
     ),
-    "disk_full": Cause(
+    "disk_full": ToolCause(
         RESOURCE,
         (
             "Free space where the script writes (`df -h`); its own folder lies below the system's temporary folder.",
@@ -118,7 +118,7 @@ CAUSES: Mapping[str, Cause] = {
             "Let the script remove what it no longer needs while it runs.",
         ),
     ),
-    "too_many": Cause(
+    "too_many": ToolCause(
         RESOURCE,
         (
             "Run fewer scripts at the same time: files or processes are used up.",
@@ -127,7 +127,7 @@ CAUSES: Mapping[str, Cause] = {
         ),
         transient=True,
     ),
-    "killed": Cause(
+    "killed": ToolCause(
         RESOURCE,
         (
             "Look for the kernel's out-of-memory killer (`dmesg | grep -i oom`): it ends processes by signal 9.",
@@ -135,7 +135,7 @@ CAUSES: Mapping[str, Cause] = {
             "Look for somebody else who ends processes: a supervisor, a cleanup job.",
         ),
     ),
-    "missing_program": Cause(
+    "missing_program": ToolCause(
         DEPENDENCY,
         (
             "Install the program, or name it with its whole path in `argv`.",
@@ -143,7 +143,7 @@ CAUSES: Mapping[str, Cause] = {
             "Check the program's name for typing errors.",
         ),
     ),
-    "missing_interpreter": Cause(
+    "missing_interpreter": ToolCause(
         DEPENDENCY,
         (
             "Install the interpreter that the script's first line (`#!`) names, or correct that line.",
@@ -151,7 +151,7 @@ CAUSES: Mapping[str, Cause] = {
             "Check for Windows line ends: with them the interpreter's name ends in a carriage return (`file SCRIPT`).",
         ),
     ),
-    "missing_package": Cause(
+    "missing_package": ToolCause(
         DEPENDENCY,
         (
             "Install the package for the very interpreter that runs the script.",
@@ -159,7 +159,7 @@ CAUSES: Mapping[str, Cause] = {
             "Look whether the script needs `PYTHONPATH`, `NODE_PATH` or the like in its `environment`.",
         ),
     ),
-    "unreachable": Cause(
+    "unreachable": ToolCause(
         DEPENDENCY,
         (
             "Check that the service the script calls is up, and that its address is right.",
@@ -168,7 +168,7 @@ CAUSES: Mapping[str, Cause] = {
         ),
         transient=True,
     ),
-    "no_sandbox": Cause(
+    "no_sandbox": ToolCause(
         DEPENDENCY,
         (
             "Use a kernel with Landlock (Linux 5.13; 6.7 for `network`): this one cannot enforce the script's `sandbox`.",
@@ -176,7 +176,7 @@ CAUSES: Mapping[str, Cause] = {
             "Check whether a container's seccomp profile forbids Landlock.",
         ),
     ),
-    "not_executable": Cause(
+    "not_executable": ToolCause(
         PERMISSION,
         (
             "Give the script the right to be executed: `chmod +x SCRIPT`.",
@@ -184,7 +184,7 @@ CAUSES: Mapping[str, Cause] = {
             "Or name its interpreter in `argv`, so that the file need only be readable.",
         ),
     ),
-    "permission_denied": Cause(
+    "permission_denied": ToolCause(
         PERMISSION,
         (
             "Read on stderr what was refused, and check who may do that.",
@@ -192,7 +192,7 @@ CAUSES: Mapping[str, Cause] = {
             "Check which user this runs as, and that credentials stand in the script's `environment`.",
         ),
     ),
-    "bad_format": Cause(
+    "bad_format": ToolCause(
         EXECUTION,
         (
             "Begin the script with a line that names its interpreter (`#!/bin/sh`).",
@@ -200,7 +200,7 @@ CAUSES: Mapping[str, Cause] = {
             "Or name the interpreter in `argv`.",
         ),
     ),
-    "temporary": Cause(
+    "temporary": ToolCause(
         EXECUTION,
         (
             "Try again later: the script says that its failure is temporary (exit code 75).",
@@ -209,7 +209,7 @@ CAUSES: Mapping[str, Cause] = {
         ),
         transient=True,
     ),
-    "crashed": Cause(
+    "crashed": ToolCause(
         EXECUTION,
         (
             "The program crashed by a signal: look for a core dump or its own crash report.",
@@ -217,7 +217,7 @@ CAUSES: Mapping[str, Cause] = {
             "Check for corrupt input that it does not expect.",
         ),
     ),
-    "failed": Cause(
+    "failed": ToolCause(
         EXECUTION,
         (
             "Read the last lines of stderr: most programs say there why they end (`result.stderr`).",
@@ -226,7 +226,7 @@ CAUSES: Mapping[str, Cause] = {
         ),
         transient=True,
     ),
-    "cancelled": Cause(
+    "cancelled": ToolCause(
         EXECUTION,
         (
             "Somebody cancelled it while it ran: ask who did, and why.",
@@ -234,7 +234,7 @@ CAUSES: Mapping[str, Cause] = {
             "Start it again if it is still needed.",
         ),
     ),
-    "lost": Cause(
+    "lost": ToolCause(
         EXECUTION,
         (
             "The process that watches the script was killed: by the script itself, or by somebody else (`dmesg`).",

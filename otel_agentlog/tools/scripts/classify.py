@@ -6,65 +6,8 @@ import errno
 import os
 import re
 import signal
-from dataclasses import dataclass, field
-from typing import Any
 
-from otel_agentlog.error_handling.categories import ErrorDetails
-from otel_agentlog.tools.process.result import Ending, Problem, ResourceUsage
-from otel_agentlog.vocabulary.states import Outcome
-
-# -- What an execution gives back.
-
-
-@dataclass(frozen=True)
-class Ids:
-    """The ids that the caller gave."""
-
-    session_id: str | None = None
-    correlation_id: str | None = None
-
-    def bound(self) -> dict[str, Any]:
-        """Those that were given, by name."""
-        return {name: value for name, value in vars(self).items() if value is not None}
-
-
-@dataclass(frozen=True)
-class ToolResult:
-    """How one execution of a script went; all attempts together."""
-
-    success: bool
-    script_id: str
-    execution_id: str
-    """32 hex digits; in the environment of every process of the execution as ``AGENTLOG_EXECUTION_ID``."""
-    outcome: Outcome = Outcome.COMPLETED
-    output: str = field(default="", repr=False)
-    """Its stdout, as it is: not redacted, it is the caller's. Beyond ``max_output_bytes`` its beginning and its end."""
-    data: Any = field(default=None, repr=False)
-    """Its stdout as JSON, if the registry says ``"output": "json"``."""
-    stderr: str = field(default="", repr=False)
-    """Its stderr, likewise."""
-    exit_code: int | None = None
-    """Negative if a signal ended it; ``None`` if it was never started."""
-    error_details: ErrorDetails | None = None
-    """Why it failed; ``None`` if it did not."""
-    error_id: str | None = None
-    """The 8 characters under which the error was recorded."""
-    resource_usage: ResourceUsage = field(default_factory=ResourceUsage)
-    """All attempts together."""
-    attempts: int = 1
-    """How many attempts there were, the last one included; 0 if no process was started."""
-    earlier_errors: tuple[ErrorDetails, ...] = ()
-    """Why the attempts before the last one failed."""
-    duration_s: float = 0.0
-    """From the call to the result, waits between attempts included."""
-    output_bytes: int = 0
-    """How much it printed to stdout in the last attempt, kept or not."""
-    stderr_bytes: int = 0
-    sandboxed: bool = False
-    """Whether the last attempt ran with the sandbox of its registry entry enforced."""
-    session_id: str | None = None
-    correlation_id: str | None = None
-
+from otel_agentlog.tools.process.result import Ending, StartFailure
 
 _LINE_BYTES = 256
 
@@ -121,7 +64,7 @@ _BY_TEXT: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 
 
 def cause_of(ending: Ending, stderr: str, *, too_much_output: bool = False) -> str | None:
-    """The cause's name in `outcome_causes`; ``None`` if it did not fail. ``stderr`` is the end of what it said there."""
+    """The cause's name in `causes.CAUSES`; ``None`` if it did not fail. ``stderr`` is the end of what it said there."""
     if ending.problem is not None:
         return _of_problem(ending.problem)
     if too_much_output:
@@ -134,7 +77,7 @@ def cause_of(ending: Ending, stderr: str, *, too_much_output: bool = False) -> s
     return _of_signal(-code, stderr) if code < 0 else _of_exit_code(code, stderr)
 
 
-def _of_problem(problem: Problem) -> str:
+def _of_problem(problem: StartFailure) -> str:
     if problem.stage == "cwd":
         return "missing_cwd" if problem.number != errno.EACCES else "permission_denied"
     if problem.stage == "sandbox":

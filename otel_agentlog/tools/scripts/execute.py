@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from otel_agentlog.error_handling.categories import ErrorDetails
@@ -15,10 +15,10 @@ from otel_agentlog.record.exceptions.error_id import error_id
 from otel_agentlog.record.operations.checkpoints import resting
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.tools.process.output import Output, failure_details, recorded_output, recorded_result, set_figures
-from otel_agentlog.tools.process.result import Cancellation, Ending, Problem, ResourceUsage
+from otel_agentlog.tools.process.result import Cancellation, Ending, ResourceUsage, StartFailure
 from otel_agentlog.tools.process.run import run_process
 from otel_agentlog.tools.scripts.causes import CAUSES, ToolError
-from otel_agentlog.tools.scripts.classify import Ids, ToolResult, cause_of, explain
+from otel_agentlog.tools.scripts.classify import cause_of, explain
 from otel_agentlog.tools.scripts.prepare import Prepared, fresh_folder, launch_of
 from otel_agentlog.tools.scripts.registry import Script
 from otel_agentlog.vocabulary.states import Outcome
@@ -27,8 +27,93 @@ _LONGEST_WAIT_S = 60.0
 _JSON_DEPTH_ERRORS = (ValueError, RecursionError)
 
 
+@dataclass(frozen=True)
+class Ids:
+    """The ids that the caller gave."""
+
+    session_id: str | None = None
+    correlation_id: str | None = None
+
+    def bound(self) -> dict[str, Any]:
+        """Those that were given, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    """How one execution of a script went; all attempts together."""
+
+    success: bool
+    script_id: str
+    execution_id: str
+    """32 hex digits; in the environment of every process of the execution as ``AGENTLOG_EXECUTION_ID``."""
+    outcome: Outcome = Outcome.COMPLETED
+    output: str = field(default="", repr=False)
+    """Its stdout, as it is: not redacted, it is the caller's. Beyond ``max_output_bytes`` its beginning and its end."""
+    data: Any = field(default=None, repr=False)
+    """Its stdout as JSON, if the registry says ``"output": "json"``."""
+    stderr: str = field(default="", repr=False)
+    """Its stderr, likewise."""
+    exit_code: int | None = None
+    """Negative if a signal ended it; ``None`` if it was never started."""
+    error_details: ErrorDetails | None = None
+    """Why it failed; ``None`` if it did not."""
+    error_id: str | None = None
+    """The 8 characters under which the error was recorded."""
+    resource_usage: ResourceUsage = field(default_factory=ResourceUsage)
+    """All attempts together."""
+    attempts: int = 1
+    """How many attempts there were, the last one included; 0 if no process was started."""
+    earlier_errors: tuple[ErrorDetails, ...] = ()
+    """Why the attempts before the last one failed."""
+    duration_s: float = 0.0
+    """From the call to the result, waits between attempts included."""
+    output_bytes: int = 0
+    """How much it printed to stdout in the last attempt, kept or not."""
+    stderr_bytes: int = 0
+    sandboxed: bool = False
+    """Whether the last attempt ran with the sandbox of its registry entry enforced."""
+    session_id: str | None = None
+    correlation_id: str | None = None
+
+
+def run_script(prepared: Prepared, run: ToolRun, execution_id: str, cancellation: Cancellation, ids: Ids) -> ToolResult:
+    """Run a prepared script inside a tool run that has begun; ends that run."""
+    began = time.monotonic()
+    execution = Execution(prepared, run, execution_id, cancellation)
+    last = execution.attempts()
+    run.exit_code = last.ending.exit_code
+    usage = execution.usage
+    run.result = recorded_result(last.output, last.ending, prepared.mask)
+    set_figures(run, usage)
+    outcome = last.error.outcome if last.error is not None else Outcome.COMPLETED
+    run.end(outcome, error=last.error)
+    kept = last.output.kept
+    return ToolResult(
+        success=last.error is None,
+        script_id=prepared.script.id,
+        execution_id=execution_id,
+        outcome=outcome,
+        output=kept["stdout"].text(),
+        data=last.data,
+        stderr=kept["stderr"].text(),
+        exit_code=last.ending.exit_code,
+        error_details=last.details,
+        error_id=error_id(last.error) if last.error is not None else None,
+        resource_usage=usage,
+        attempts=execution.made,
+        earlier_errors=tuple(execution.earlier),
+        duration_s=time.monotonic() - began,
+        output_bytes=kept["stdout"].size_bytes,
+        stderr_bytes=kept["stderr"].size_bytes,
+        sandboxed=last.sandboxed,
+        session_id=ids.session_id,
+        correlation_id=ids.correlation_id,
+    )
+
+
 @dataclass
-class Attempt:
+class ScriptAttempt:
     """How one attempt went."""
 
     ending: Ending
@@ -49,7 +134,7 @@ class Execution:
         self.earlier: list[ErrorDetails] = []
         self.made = 0
 
-    def attempts(self) -> Attempt:
+    def attempts(self) -> ScriptAttempt:
         """Try as often as the registry allows and it can help; the last attempt."""
         allowed = self._script.retries + 1
         for number in range(1, allowed + 1):
@@ -88,7 +173,7 @@ class Execution:
         except TaskCancelled:
             return True  # said to the caller at its own checkpoint
 
-    def _attempt(self, number: int) -> Attempt:
+    def _attempt(self, number: int) -> ScriptAttempt:
         ending, output, sandboxed = self._in_fresh_folder()
         stderr = output.kept["stderr"].end()
         cause = cause_of(ending, stderr, too_much_output=output.stopped)
@@ -96,15 +181,15 @@ class Execution:
         if cause is None and self._script.output == "json":
             data, cause = _parsed(output)
         if cause is None:
-            return Attempt(ending, output, None, None, data, sandboxed)
+            return ScriptAttempt(ending, output, None, None, data, sandboxed)
         error = ToolError(self._said_why(cause, ending), cause, context=self._context(cause, ending, number))
-        return Attempt(ending, output, error, self._details(error, stderr), None, sandboxed)
+        return ScriptAttempt(ending, output, error, self._details(error, stderr), None, sandboxed)
 
     def _in_fresh_folder(self) -> tuple[Ending, Output, bool]:
         try:
             scratch = fresh_folder()
         except OSError as error:
-            problem = Problem("scratch", error.errno or 0, error.filename or "")
+            problem = StartFailure("scratch", error.errno or 0, error.filename or "")
             return Ending(problem=problem), Output(self._script.max_output_bytes), False
         try:
             return self._run_once(scratch)
@@ -140,11 +225,11 @@ class Execution:
     def _details(self, error: ToolError, stderr: str) -> ErrorDetails:
         return failure_details(error, stderr, self._prepared.mask, self._id)
 
-    def _cancelled(self, attempt: Attempt) -> Attempt:
+    def _cancelled(self, attempt: ScriptAttempt) -> ScriptAttempt:
         error = ToolError(
             f"{self._script.id}: cancelled between two attempts", "cancelled", context={"script_id": self._script.id}
         )
-        return Attempt(attempt.ending, attempt.output, error, self._details(error, ""), None, attempt.sandboxed)
+        return ScriptAttempt(attempt.ending, attempt.output, error, self._details(error, ""), None, attempt.sandboxed)
 
 
 def _parsed(output: Output) -> tuple[Any, str | None]:
@@ -155,38 +240,3 @@ def _parsed(output: Output) -> tuple[Any, str | None]:
         return json.loads(kept.text()), None
     except _JSON_DEPTH_ERRORS:
         return None, "bad_output"
-
-
-def run_script(prepared: Prepared, run: ToolRun, execution_id: str, cancellation: Cancellation, ids: Ids) -> ToolResult:
-    """Run a prepared script inside a tool run that has begun; ends that run."""
-    began = time.monotonic()
-    execution = Execution(prepared, run, execution_id, cancellation)
-    last = execution.attempts()
-    run.exit_code = last.ending.exit_code
-    usage = execution.usage
-    run.result = recorded_result(last.output, last.ending, prepared.mask)
-    set_figures(run, usage)
-    outcome = last.error.outcome if last.error is not None else Outcome.COMPLETED
-    run.end(outcome, error=last.error)
-    kept = last.output.kept
-    return ToolResult(
-        success=last.error is None,
-        script_id=prepared.script.id,
-        execution_id=execution_id,
-        outcome=outcome,
-        output=kept["stdout"].text(),
-        data=last.data,
-        stderr=kept["stderr"].text(),
-        exit_code=last.ending.exit_code,
-        error_details=last.details,
-        error_id=error_id(last.error) if last.error is not None else None,
-        resource_usage=usage,
-        attempts=execution.made,
-        earlier_errors=tuple(execution.earlier),
-        duration_s=time.monotonic() - began,
-        output_bytes=kept["stdout"].size_bytes,
-        stderr_bytes=kept["stderr"].size_bytes,
-        sandboxed=last.sandboxed,
-        session_id=ids.session_id,
-        correlation_id=ids.correlation_id,
-    )

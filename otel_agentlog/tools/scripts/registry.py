@@ -18,7 +18,180 @@ from otel_agentlog.error_handling.category import ErrorCategory
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.tools.scripts.schema import check_schema
 
-# -- The keys of a script in ``registry.json``: what each accepts and how that is said.
+MAX_REGISTRY_BYTES = 4 << 20
+_OWN = {"path", "argv", "input_schema", "description"}
+
+
+class RegistryError(AgentlogError, ValueError):
+    """A registry that cannot be used; ``problems`` says everything that is wrong with it."""
+
+    __module__ = "otel_agentlog.run"
+
+    def __init__(self, file: Path, problems: list[RegistryProblem]) -> None:
+        self.file, self.problems = file, problems
+        super().__init__("\n".join(f"{file}: {problem}" for problem in problems))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.file, self.problems), self.__dict__
+
+
+@dataclass(frozen=True)
+class RegistryProblem:
+    """One thing that is wrong with a registry."""
+
+    key: str
+    expected: str
+    found: Any
+    script_id: str | None = None
+
+    def __str__(self) -> str:
+        where = f"script {self.script_id!r}: {self.key}" if self.script_id is not None else self.key
+        return f"{where}: expected {self.expected}, found {_shown(self.found)}"
+
+
+@dataclass(frozen=True)
+class Script:
+    """One entry of a registry, with defaults filled in."""
+
+    id: str
+    folder: Path
+    """The registry's folder; relative paths start here."""
+    path: str | None = None
+    argv: tuple[str, ...] = ()
+    specialist: str = ""
+    description: str = ""
+    input_schema: Mapping[str, Any] = field(default_factory=dict)
+    inputs_by: str = "stdin"
+    output: str = "text"
+    timeout_s: float = 60.0
+    grace_s: float = 2.0
+    retries: int = 0
+    retry_on: tuple[str, ...] | None = None
+    retry_wait_s: float = 0.5
+    memory_limit_mb: float | None = None
+    max_output_bytes: int = 1 << 20
+    on_too_much_output: str = "discard"
+    environment: tuple[str, ...] = ("PATH", "LANG", "LC_ALL", "TZ")
+    cwd: str | None = None
+    sandbox: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All scripts of one file, by id."""
+
+    file: Path
+    scripts: Mapping[str, Script]
+
+
+def load_registry(file: str | Path) -> Registry:
+    """Read and check a registry.
+
+    Raises:
+        RegistryError: the file cannot be read, is no JSON, or says something that cannot be used.
+    """
+    path = Path(file).absolute()
+    document = _read(path)
+    problems = list(_document_problems(document))
+    if problems:
+        raise RegistryError(path, problems)
+    defaults = document.get("defaults", {})
+    entries = {name: {**defaults, **entry} for name, entry in document["scripts"].items()}
+    for name, entry in entries.items():
+        problems += [RegistryProblem(*problem, script_id=name) for problem in _entry_problems(name, entry, path.parent)]
+    if problems:
+        raise RegistryError(path, problems)
+    return Registry(path, {name: _script(name, entry, path.parent) for name, entry in entries.items()})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_REGISTRY_BYTES + 1)
+    except OSError as error:
+        raise RegistryError(path, [RegistryProblem("file", "a file that can be read", error.strerror)]) from None
+    if len(data) > MAX_REGISTRY_BYTES:
+        raise RegistryError(path, [RegistryProblem("file", f"at most {MAX_REGISTRY_BYTES} bytes", "more")])
+    doubled: list[str] = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        entry = dict(pairs)
+        doubled.extend(
+            sorted({key for key, _ in pairs if [k for k, _ in pairs].count(key) > 1}) if len(entry) < len(pairs) else []
+        )
+        return entry
+
+    try:
+        document = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise RegistryError(path, [RegistryProblem("file", "JSON in UTF-8", str(error))]) from None
+    if doubled:
+        raise RegistryError(path, [RegistryProblem(key, "one entry", "two of that name") for key in doubled])
+    if not isinstance(document, dict):
+        raise RegistryError(path, [RegistryProblem("file", "a JSON object", document)])
+    return document
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _document_problems(document: Mapping[str, Any]) -> Iterator[RegistryProblem]:
+    for key in document:
+        if key not in ("version", "defaults", "scripts", "$schema", "$comment"):
+            yield RegistryProblem(key, "one of version, defaults, scripts", document[key])
+    if document.get("version") != 1 or isinstance(document.get("version"), bool):
+        yield RegistryProblem("version", "1", document.get("version"))
+    for key in ("scripts", "defaults"):
+        if not isinstance(document.get(key, {} if key == "defaults" else None), dict):
+            yield RegistryProblem(key, "an object", document.get(key))
+    defaults = document.get("defaults")
+    for key, value in defaults.items() if isinstance(defaults, dict) else ():
+        if key in _OWN or key not in FIELDS:
+            yield RegistryProblem(f"defaults.{key}", f"one of {', '.join(sorted(set(FIELDS) - _OWN))}", value)
+    scripts = document.get("scripts")
+    for name, entry in scripts.items() if isinstance(scripts, dict) else ():
+        if not isinstance(entry, dict):
+            yield RegistryProblem("entry", "an object", entry, script_id=name)
+
+
+def _entry_problems(name: str, entry: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str, Any]]:
+    if not ID.fullmatch(name):
+        yield "id", "letters, digits, '.', '_' and '-', at most 128, the first a letter or digit", name
+    for key, value in entry.items():
+        if key not in FIELDS:
+            yield key, f"one of {', '.join(sorted(FIELDS))}", value
+        elif not FIELDS[key].accepts(value):
+            yield key, FIELDS[key].expected, value
+    if ("path" in entry) == ("argv" in entry):
+        yield "path", "either path or argv", "both" if "path" in entry else "neither"
+    if isinstance(entry.get("path"), str) and not (folder / entry["path"]).is_file():
+        yield "path", "a file", str(folder / entry["path"])
+    for at, expected, found in check_schema(entry.get("input_schema", {})):
+        yield f"input_schema{at}", expected, found
+    yield from _sandbox_problems(entry.get("sandbox"))
+
+
+def _sandbox_problems(sandbox: Any) -> Iterator[tuple[str, str, Any]]:
+    for key, value in sandbox.items() if isinstance(sandbox, dict) else ():
+        if key not in SANDBOX:
+            yield f"sandbox.{key}", f"one of {', '.join(SANDBOX)}", value
+        elif not SANDBOX[key].accepts(value):
+            yield f"sandbox.{key}", SANDBOX[key].expected, value
+
+
+def _script(name: str, entry: Mapping[str, Any], folder: Path) -> Script:
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    values.pop("$comment", None)
+    return Script(id=name, folder=folder, **values)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "a list"
+    text = repr(value)
+    return "nothing" if value is None else text if len(text) <= 200 else f"{text[:200]}…"
+
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -27,7 +200,7 @@ _CATEGORIES = tuple(category.value for category in ErrorCategory)
 
 @dataclass(frozen=True)
 class Field:
-    """One key."""
+    """A key of a script in ``registry.json``: which values it accepts, and how that is said."""
 
     accepts: Callable[[Any], bool]
     expected: str
@@ -93,178 +266,3 @@ SANDBOX: Mapping[str, Field] = {
     "network": Field(lambda value: isinstance(value, bool), "true or false"),
     "best_effort": Field(lambda value: isinstance(value, bool), "true or false"),
 }
-
-
-MAX_REGISTRY_BYTES = 4 << 20
-_OWN = {"path", "argv", "input_schema", "description"}
-
-
-class RegistryError(AgentlogError, ValueError):
-    """A registry that cannot be used; ``problems`` says everything that is wrong with it."""
-
-    __module__ = "otel_agentlog.run"
-
-    def __init__(self, file: Path, problems: list[Problem]) -> None:
-        self.file, self.problems = file, problems
-        super().__init__("\n".join(f"{file}: {problem}" for problem in problems))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.file, self.problems), self.__dict__
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong with a registry."""
-
-    key: str
-    expected: str
-    found: Any
-    script_id: str | None = None
-
-    def __str__(self) -> str:
-        where = f"script {self.script_id!r}: {self.key}" if self.script_id is not None else self.key
-        return f"{where}: expected {self.expected}, found {_shown(self.found)}"
-
-
-@dataclass(frozen=True)
-class Script:
-    """One entry of a registry, with defaults filled in."""
-
-    id: str
-    folder: Path
-    """The registry's folder; relative paths start here."""
-    path: str | None = None
-    argv: tuple[str, ...] = ()
-    specialist: str = ""
-    description: str = ""
-    input_schema: Mapping[str, Any] = field(default_factory=dict)
-    inputs_by: str = "stdin"
-    output: str = "text"
-    timeout_s: float = 60.0
-    grace_s: float = 2.0
-    retries: int = 0
-    retry_on: tuple[str, ...] | None = None
-    retry_wait_s: float = 0.5
-    memory_limit_mb: float | None = None
-    max_output_bytes: int = 1 << 20
-    on_too_much_output: str = "discard"
-    environment: tuple[str, ...] = ("PATH", "LANG", "LC_ALL", "TZ")
-    cwd: str | None = None
-    sandbox: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Registry:
-    """All scripts of one file, by id."""
-
-    file: Path
-    scripts: Mapping[str, Script]
-
-
-def load_registry(file: str | Path) -> Registry:
-    """Read and check a registry.
-
-    Raises:
-        RegistryError: the file cannot be read, is no JSON, or says something that cannot be used.
-    """
-    path = Path(file).absolute()
-    document = _read(path)
-    problems = list(_document_problems(document))
-    if problems:
-        raise RegistryError(path, problems)
-    defaults = document.get("defaults", {})
-    entries = {name: {**defaults, **entry} for name, entry in document["scripts"].items()}
-    for name, entry in entries.items():
-        problems += [Problem(*problem, script_id=name) for problem in _entry_problems(name, entry, path.parent)]
-    if problems:
-        raise RegistryError(path, problems)
-    return Registry(path, {name: _script(name, entry, path.parent) for name, entry in entries.items()})
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_REGISTRY_BYTES + 1)
-    except OSError as error:
-        raise RegistryError(path, [Problem("file", "a file that can be read", error.strerror)]) from None
-    if len(data) > MAX_REGISTRY_BYTES:
-        raise RegistryError(path, [Problem("file", f"at most {MAX_REGISTRY_BYTES} bytes", "more")])
-    doubled: list[str] = []
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        entry = dict(pairs)
-        doubled.extend(
-            sorted({key for key, _ in pairs if [k for k, _ in pairs].count(key) > 1}) if len(entry) < len(pairs) else []
-        )
-        return entry
-
-    try:
-        document = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise RegistryError(path, [Problem("file", "JSON in UTF-8", str(error))]) from None
-    if doubled:
-        raise RegistryError(path, [Problem(key, "one entry", "two of that name") for key in doubled])
-    if not isinstance(document, dict):
-        raise RegistryError(path, [Problem("file", "a JSON object", document)])
-    return document
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _document_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
-    for key in document:
-        if key not in ("version", "defaults", "scripts", "$schema", "$comment"):
-            yield Problem(key, "one of version, defaults, scripts", document[key])
-    if document.get("version") != 1 or isinstance(document.get("version"), bool):
-        yield Problem("version", "1", document.get("version"))
-    for key in ("scripts", "defaults"):
-        if not isinstance(document.get(key, {} if key == "defaults" else None), dict):
-            yield Problem(key, "an object", document.get(key))
-    defaults = document.get("defaults")
-    for key, value in defaults.items() if isinstance(defaults, dict) else ():
-        if key in _OWN or key not in FIELDS:
-            yield Problem(f"defaults.{key}", f"one of {', '.join(sorted(set(FIELDS) - _OWN))}", value)
-    scripts = document.get("scripts")
-    for name, entry in scripts.items() if isinstance(scripts, dict) else ():
-        if not isinstance(entry, dict):
-            yield Problem("entry", "an object", entry, script_id=name)
-
-
-def _entry_problems(name: str, entry: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str, Any]]:
-    if not ID.fullmatch(name):
-        yield "id", "letters, digits, '.', '_' and '-', at most 128, the first a letter or digit", name
-    for key, value in entry.items():
-        if key not in FIELDS:
-            yield key, f"one of {', '.join(sorted(FIELDS))}", value
-        elif not FIELDS[key].accepts(value):
-            yield key, FIELDS[key].expected, value
-    if ("path" in entry) == ("argv" in entry):
-        yield "path", "either path or argv", "both" if "path" in entry else "neither"
-    if isinstance(entry.get("path"), str) and not (folder / entry["path"]).is_file():
-        yield "path", "a file", str(folder / entry["path"])
-    for at, expected, found in check_schema(entry.get("input_schema", {})):
-        yield f"input_schema{at}", expected, found
-    yield from _sandbox_problems(entry.get("sandbox"))
-
-
-def _sandbox_problems(sandbox: Any) -> Iterator[tuple[str, str, Any]]:
-    for key, value in sandbox.items() if isinstance(sandbox, dict) else ():
-        if key not in SANDBOX:
-            yield f"sandbox.{key}", f"one of {', '.join(SANDBOX)}", value
-        elif not SANDBOX[key].accepts(value):
-            yield f"sandbox.{key}", SANDBOX[key].expected, value
-
-
-def _script(name: str, entry: Mapping[str, Any], folder: Path) -> Script:
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
-    values.pop("$comment", None)
-    return Script(id=name, folder=folder, **values)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, (dict, list)):
-        return "an object" if isinstance(value, dict) else "a list"
-    text = repr(value)
-    return "nothing" if value is None else text if len(text) <= 200 else f"{text[:200]}…"

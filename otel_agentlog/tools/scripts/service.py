@@ -26,8 +26,7 @@ from otel_agentlog.record.operations.context import bind
 from otel_agentlog.tools.control import stoppable
 from otel_agentlog.tools.process.result import Cancellation
 from otel_agentlog.tools.scripts.causes import ToolError
-from otel_agentlog.tools.scripts.classify import Ids, ToolResult
-from otel_agentlog.tools.scripts.execute import run_script
+from otel_agentlog.tools.scripts.execute import Ids, ToolResult, run_script
 from otel_agentlog.tools.scripts.prepare import prepare, program_of
 from otel_agentlog.tools.scripts.registry import Registry, Script, load_registry
 from otel_agentlog.tools.scripts.stats import Stats

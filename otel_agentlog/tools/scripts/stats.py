@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from otel_agentlog.tools.scripts.classify import ToolResult
+from otel_agentlog.tools.scripts.execute import ToolResult
 from otel_agentlog.tools.scripts.registry import Script
 from otel_agentlog.vocabulary.prometheus_text import Sample, metric_lines
 
@@ -195,9 +195,9 @@ _METRICS: tuple[tuple[str, str, str, Samples], ...] = (
 
 
 def _metric(name: str, kind: str, text: str, samples: Samples, by_script: dict[str, _Figures]) -> Iterator[str]:
-    found = (
-        (suffix, {"script": script_id, "specialist": figures.specialist, **labels}, value)
+    labelled = (
+        (suffix, {"script": script_id, "specialist": figures.specialist, **labels}, round(value, 6))
         for script_id, figures in sorted(by_script.items())
         for suffix, labels, value in samples(figures)
     )
-    return metric_lines(f"agentlog_tool_{name}", kind, text, found)
+    return metric_lines(f"agentlog_tool_{name}", kind, text, labelled)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from otel_agentlog.record.redaction.redactor import Redactor
 from otel_agentlog.record.redaction.stream import StreamGuard
 from otel_agentlog.tools.process.mask import MASKED, Mask, MaskedStream, shown_inputs
-from otel_agentlog.tools.process.output import Kept, Output, excerpt
+from otel_agentlog.tools.process.output import KeptStream, Output, excerpt
 
 SECRETS = st.lists(st.text("ab", min_size=4, max_size=9), min_size=1, max_size=3)
 REDACTOR = Redactor()
@@ -44,7 +44,7 @@ def test_what_is_held_back_comes_out(secret: str, pieces: list[str], cut: int) -
 @given(pieces=st.lists(st.binary(max_size=30), max_size=20), limit=st.integers(1, 60))
 def test_of_any_output_beginning_and_end_are_kept(pieces: list[bytes], limit: int) -> None:
     """At most the limit, the first and the last bytes, and the count of what is left out."""
-    whole, kept = b"".join(pieces), Kept(limit)
+    whole, kept = b"".join(pieces), KeptStream(limit)
     for piece in pieces:
         kept.add(piece)
 
@@ -84,7 +84,7 @@ def test_excerpts_do_not_cut_a_secret_in_two(at: int) -> None:
     secret, token = "hunter2-hunter2", "ghp_" + "A1b2C3d4E5" * 4
     text = "x" * at + f" {secret} {token} " + "y" * 300 + f"\n{token} {secret} " + "z" * (300 - at)
     for limit in (40, 100, 333, 2000):
-        kept = Kept(limit)
+        kept = KeptStream(limit)
         kept.add(text.encode())
 
         shown = excerpt(kept, Mask([secret]), lambda: StreamGuard(REDACTOR), limit=200)
