@@ -24,7 +24,7 @@ from typing import Any
 import orjson
 
 from otel_agentlog.query import Filter, overview, search, statistics, timeline
-from otel_agentlog.store.index.database import discard_catalogue
+from otel_agentlog.store.index.database import discard
 from otel_agentlog.vocabulary.lines import timestamp
 
 TASKS = 100_000
@@ -210,7 +210,7 @@ def questions(root: Path) -> dict[str, Callable[[], object]]:
 
 def measure(root: Path) -> Figures:
     """Make the catalogue anew and ask."""
-    discard_catalogue(root)
+    discard(root)
     began = time.perf_counter()
     found = search(root, limit=1, progress=lambda done, of: print(f"\r{done:,} of {of:,} read", end="", file=sys.stderr))
     figures = Figures(tasks=found.tasks, cold_seconds=round(time.perf_counter() - began, 1))

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from otel_agentlog._fork import forks_wait
+
 
 def lazy_names(
     package: str, homes: Mapping[str, str], *, also: Mapping[str, str] | None = None, modules: Collection[str] = ()
@@ -28,7 +30,9 @@ def lazy_names(
         module = listed.get(name) or unlisted.get(name)
         if module is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(f"{package}.{module}"), name)
+        # The child of a fork in another thread could never import a module that is half imported now.
+        with forks_wait():
+            value = getattr(importlib.import_module(f"{package}.{module}"), name)
         setattr(this, name, value)
         return value
 

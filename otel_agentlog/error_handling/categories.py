@@ -19,7 +19,7 @@ from otel_agentlog.error_handling.advice import CAUSES, advice
 from otel_agentlog.error_handling.category import Cause, ErrorCategory
 from otel_agentlog.error_handling.lookup import MAX_TEXT
 from otel_agentlog.errors import AgentlogError
-from otel_agentlog.record.exceptions.describe import told, was_raised
+from otel_agentlog.record.exceptions.describe import message_and_traceback, was_raised
 from otel_agentlog.record.recorder import recorder
 
 Rule: TypeAlias = "type[BaseException] | str | Callable[[BaseException], object]"
@@ -225,7 +225,7 @@ def error_details(error: BaseException, **context: Any) -> ErrorDetails:
     own = object.__getattribute__(error, "__dict__").get("context") if issubclass(type(error), AgentlogError) else None
     gathered = {**(own if isinstance(own, dict) else {}), **context}
     cleaned = record.clean_value(gathered)
-    message, stack_trace = told(error)
+    message, stack_trace = message_and_traceback(error)
     return ErrorDetails(
         category=cause.category,
         message=record.clean_text(f"{type(error).__name__}: {message[:MAX_TEXT]}"),

@@ -23,14 +23,15 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.util.types import AttributeValue
 
-from otel_agentlog.export.pipeline.workers import Hand
+from otel_agentlog.export.pipeline.workers import WorkerThread
 from otel_agentlog.export.semconv import names
 from otel_agentlog.export.semconv.conventions import Profile
-from otel_agentlog.export.semconv.fields import integer, mapping_in, number, provider_name, text
+from otel_agentlog.export.semconv.fields import provider_name
 from otel_agentlog.export.semconv.operations import is_inference
 from otel_agentlog.export.semconv.spans import error_type, operation_name, server_port, tool_name, workflow_name
-from otel_agentlog.export.transport import senders as otlp
+from otel_agentlog.export.transport import senders
 from otel_agentlog.settings.fields import Settings
+from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, mapping
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.states import Outcome
 
@@ -75,7 +76,7 @@ def _own(settings: Settings, resource: Resource) -> MeterProvider:
     before = _current
     if before is not None and before[0] == way:
         return before[1]
-    reader = PeriodicExportingMetricReader(otlp.make_metric_exporter(settings))
+    reader = PeriodicExportingMetricReader(senders.make_metric_exporter(settings))
     made = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
     _current = way, made
     if _made_global is None:
@@ -83,7 +84,7 @@ def _own(settings: Settings, resource: Resource) -> MeterProvider:
         _made_global = made
     elif before is not None and before[1] is not _made_global:
         # Nobody else has it. Its last export may take its time.
-        Hand("agentlog-metrics").do(lambda: _let_go(before[1]))
+        WorkerThread("agentlog-metrics").do(lambda: _let_go(before[1]))
     return made
 
 
@@ -329,7 +330,7 @@ class Metrics:
         chunks of a streamed answer, which the folder does not keep.
         """
         kind, phase = line.get("type"), line.get("phase")
-        details = mapping_in(line, "details")
+        details = mapping(line, "details")
         if phase == "end" and (handle := self._ends.get(str(kind))) is not None:
             handle(line, details, context)
             if chunk_intervals_ms and kind == "ai_response" and is_inference(operation_name(details)):
@@ -361,11 +362,11 @@ class Metrics:
         kind, outcome, error = _task_labels(details), (names.OUTCOME, line.get("outcome")), (names.ERROR_TYPE, failure)
         _add(self._tasks, 1, self._labels.of(*kind, outcome), context)
         _record(self._task_duration, duration_ms, self._labels.of(*kind, outcome), context, 0.001)
-        agent = text(details.get("agent"))
+        agent = as_text(details.get("agent"))
         if agent is None:
             _record(self._workflow_duration, duration_ms, self._labels.of(*kind, error), context, 0.001)
             return
-        name, model = (names.AGENT_NAME, agent), (names.REQUEST_MODEL, text(details.get("model")))
+        name, model = (names.AGENT_NAME, agent), (names.REQUEST_MODEL, as_text(details.get("model")))
         _record(self._agent_duration, duration_ms, self._labels.of(name, model, error), context, 0.001)
         _record(self._agent_inferences, details.get("ai_calls"), self._labels.of(name), context)
         _record(self._agent_tools, details.get("tool_runs"), self._labels.of(name), context)
@@ -373,8 +374,8 @@ class Metrics:
     def _tool_ended(self, line: Line, details: Mapping[str, Any], context: Context | None) -> None:
         labels = self._labels.of(
             (names.TOOL_NAME, tool_name(line)),
-            (names.TOOL_TYPE, text(details.get("tool_type"))),
-            (names.AGENT_NAME, text(details.get("agent"))),
+            (names.TOOL_TYPE, as_text(details.get("tool_type"))),
+            (names.AGENT_NAME, as_text(details.get("agent"))),
             (names.ERROR_TYPE, error_type(line)),
         )
         _record(self._tool_duration, line.get("duration_ms"), labels, context, 0.001)
@@ -401,7 +402,7 @@ class Metrics:
         # No provider splits its counts by modality in a way that lines keep.
         counted = extended(labels, ((names.TOKEN_MODALITY, "unknown"),))
         for key, counters in self._usage:
-            _add(counters, integer(details.get(key)) or 0, counted, context)
+            _add(counters, as_integer(details.get(key)) or 0, counted, context)
 
     def _record_tokens(self, details: Mapping[str, Any], labels: LabelSet, inference: bool, context: Context | None) -> None:
         for key, histograms, kind in (
@@ -418,21 +419,21 @@ class Metrics:
         labels = self._labels.of(
             (names.OPERATION, operation_name(details)),
             (names.PROVIDER, provider_name(details.get("provider"))),
-            (names.REQUEST_MODEL, text(details.get("model"))),
-            (names.AGENT_NAME, text(details.get("agent"))),
+            (names.REQUEST_MODEL, as_text(details.get("model"))),
+            (names.AGENT_NAME, as_text(details.get("agent"))),
         )
-        amount = number(details.get("cost_usd"))
+        amount = as_number(details.get("cost_usd"))
         if amount is not None:
             _add(self._cost, amount, labels, context)
         elif any(details.get(key) for key, _ in _USAGE):
             _add(self._cost_unknown, 1, labels, context)
 
     def _attempted(self, line: Line, details: Mapping[str, Any], context: Context | None) -> None:
-        attempt, maximum = integer(details.get("number")), integer(details.get("maximum"))
+        attempt, maximum = as_integer(details.get("number")), as_integer(details.get("maximum"))
         last = attempt is not None and maximum is not None and attempt >= maximum
         if line.get("action") == "attempt_failed" and not last:
             labels = self._labels.of(
-                (names.COMPONENT, text(line.get("component"))), (names.ERROR_TYPE, text(details.get("error_type")))
+                (names.COMPONENT, as_text(line.get("component"))), (names.ERROR_TYPE, as_text(details.get("error_type")))
             )
             _add(self._retries, 1, labels, context)
 
@@ -443,22 +444,22 @@ class Metrics:
             # The traceback stands only where the error was first seen; on its way out it passes further lines.
             if not exception.get("traceback"):
                 return
-            failure = failure or text(exception.get("type"))
+            failure = failure or as_text(exception.get("type"))
         if failure is None:
             return
-        category = text(exception.get("category")) if isinstance(exception, Mapping) else None
+        category = as_text(exception.get("category")) if isinstance(exception, Mapping) else None
         labels = self._labels.of(
-            (names.ERROR_TYPE, failure), (names.COMPONENT, text(line.get("component"))), (names.ERROR_CATEGORY, category)
+            (names.ERROR_TYPE, failure), (names.COMPONENT, as_text(line.get("component"))), (names.ERROR_CATEGORY, category)
         )
         _add(self._errors, 1, labels, context)
 
     def _ai_labels(self, details: Mapping[str, Any], error: str | None = None) -> LabelSet:
-        address = text(details.get("server_address"))
+        address = as_text(details.get("server_address"))
         return self._labels.of(
             (names.OPERATION, operation_name(details)),
             (names.PROVIDER, provider_name(details.get("provider"))),
-            (names.REQUEST_MODEL, text(details.get("model"))),
-            (names.RESPONSE_MODEL, text(details.get("response_model"))),
+            (names.REQUEST_MODEL, as_text(details.get("model"))),
+            (names.RESPONSE_MODEL, as_text(details.get("response_model"))),
             (names.SERVER_ADDRESS, address),
             (names.SERVER_PORT, server_port(details) if address else None),
             (names.ERROR_TYPE, error),
@@ -466,13 +467,13 @@ class Metrics:
 
 
 def _task_labels(details: Mapping[str, Any]) -> tuple[tuple[str, str | None], ...]:
-    agent = text(details.get("agent"))
+    agent = as_text(details.get("agent"))
     # The workflow's name stands on the workflow's metric as it does on its span: only where no agent is named.
     return ((names.AGENT_NAME, agent), (names.WORKFLOW_NAME, None if agent else workflow_name(details)))
 
 
 def _record(histograms: tuple[Histogram, ...], value: Any, labels: LabelSet, context: Context | None, scale: float = 1) -> None:
-    amount = number(value) if scale != 1 else integer(value)
+    amount = as_number(value) if scale != 1 else as_integer(value)
     if amount is None or amount < 0:
         return
     for histogram in histograms:

@@ -1,4 +1,4 @@
-"""Writes what a folder gives back as OTLP JSON lines, the format of the collector's file exporter and OTLP JSON file receiver.
+"""Writes items of a folder as OTLP JSON lines, the format of the collector's file exporter and OTLP JSON file receiver.
 
 Each line is one ``ExportTraceServiceRequest`` or ``ExportLogsServiceRequest`` by the JSON encoding of the OTLP specification
 (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding): keys in lowerCamelCase, 64-bit integers as text, enums as
@@ -14,8 +14,9 @@ from typing import Any
 
 import orjson
 
-from otel_agentlog.export.pipeline.signal_queue import BATCH_BYTES, Item
-from otel_agentlog.export.shipping import Unsent, item_of
+from otel_agentlog.export.pipeline.items import Item
+from otel_agentlog.export.pipeline.signal_queue import BATCH_BYTES
+from otel_agentlog.export.shipping import UnsentItem, item_of
 
 BATCH_ITEMS = 512
 """Most spans or log records of one line."""
@@ -25,7 +26,7 @@ _IDS = frozenset({"traceId", "spanId", "parentSpanId"})
 
 @dataclass
 class Exported:
-    """What came of an export."""
+    """How many items were written."""
 
     spans: int = 0
     log_records: int = 0
@@ -33,7 +34,7 @@ class Exported:
     """Items that OTLP has no form for."""
 
 
-def otlp_json_lines(found: Iterable[Unsent], counts: Exported) -> Iterator[bytes]:
+def otlp_json_lines(found: Iterable[UnsentItem], counts: Exported) -> Iterator[bytes]:
     """Yield one line (with its newline) per batch of one signal; ``counts`` is brought up to date before each."""
     batches: dict[str, list[Item]] = {"traces": [], "logs": []}
     sizes = {"traces": 0, "logs": 0}
@@ -52,17 +53,17 @@ def otlp_json_lines(found: Iterable[Unsent], counts: Exported) -> Iterator[bytes
             yield from _lines(signal, items, counts)
 
 
-def _item(unsent: Unsent) -> Item | None:
+def _item(unsent: UnsentItem) -> Item | None:
     try:
         return item_of(unsent)
-    except Exception:  # noqa: BLE001 - a damaged line may raise anything, and must not keep its mates
+    except Exception:  # noqa: BLE001 - a damaged line may raise anything, and must not keep the others from being written
         return None
 
 
 def _lines(signal: str, items: Sequence[Item], counts: Exported) -> Iterator[bytes]:
     try:
         line = _line(signal, items)
-    except Exception:  # noqa: BLE001 - whatever the encoders cannot encode; alone, it costs only itself
+    except Exception:  # noqa: BLE001 - an item that cannot be encoded is found by itself, and left out
         if len(items) == 1:
             counts.left_out += 1
             return
@@ -77,13 +78,12 @@ def _lines(signal: str, items: Sequence[Item], counts: Exported) -> Iterator[byt
 
 
 def _line(signal: str, items: Sequence[Item]) -> bytes:
-    # Here, because the encoders bring protobuf along, which takes longer to import than all the rest.
+    # Here, because protobuf takes longer to import than all the rest.
     from google.protobuf.json_format import MessageToDict
-    from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
-    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
-    data: list[Any] = [item.data for item in items]
-    request = encode_spans(data) if signal == "traces" else encode_logs(data)
+    from otel_agentlog.export.transport.otlp import encode
+
+    request = encode(signal, [item.data for item in items])
     return orjson.dumps(_with_hex_ids(MessageToDict(request, use_integers_for_enums=True))) + b"\n"
 
 

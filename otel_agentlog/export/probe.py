@@ -16,8 +16,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFl
 
 from otel_agentlog._version import __version__
 from otel_agentlog.export.pipeline.direct import Direct
-from otel_agentlog.export.pipeline.signal_queue import Item
-from otel_agentlog.export.transport.response import Verdict
+from otel_agentlog.export.pipeline.items import Item
+from otel_agentlog.export.transport.result import Verdict
 from otel_agentlog.settings.fields import Settings
 
 NAME = "agentlog doctor"
@@ -60,8 +60,8 @@ def _probe(direct: Direct, signal: str, settings: Settings, context: SpanContext
     data = _span(context, resource, scope, now_ns) if signal == "traces" else _log(context, resource, scope, now_ns)
     parts = direct(signal, [Item(signal, data)])
     took_ms = (time.monotonic() - began_s) * 1000
-    taken = any(outcome.verdict is Verdict.DELIVERED and not outcome.rejected for _, outcome in parts)
-    said = "; ".join(f"{outcome.reason} {outcome.message}".strip() for _, outcome in parts)
+    taken = any(result.verdict is Verdict.DELIVERED and not result.rejected for _, result in parts)
+    said = "; ".join(f"{result.reason} {result.message}".strip() for _, result in parts)
     return Probed(signal, taken, "" if taken else said or "no answer", f"{context.trace_id:032x}", round(took_ms, 1))
 
 

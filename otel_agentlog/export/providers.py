@@ -10,7 +10,7 @@ import socket
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, cast
 
 from opentelemetry import _logs, trace
 from opentelemetry._logs import LoggerProvider as LoggerProviderAPI
@@ -23,17 +23,18 @@ from otel_agentlog._version import __version__
 from otel_agentlog.export import metrics as meters
 from otel_agentlog.export.foreign import Adopt, AdoptSpans
 from otel_agentlog.export.metrics import Delivery, Metrics
-from otel_agentlog.export.pipeline.backlog import Backlog, CatchUp, Nothing
-from otel_agentlog.export.pipeline.signal_queue import Limits, Receipts, Ticket
-from otel_agentlog.export.pipeline.worker import Courier
+from otel_agentlog.export.pipeline.backlog import Backlog, CatchUp, EmptyBacklog
+from otel_agentlog.export.pipeline.items import ItemRef, LiveDeliveryObserver
+from otel_agentlog.export.pipeline.signal_queue import QueueLimits
+from otel_agentlog.export.pipeline.worker import DeliveryWorker
 from otel_agentlog.export.records import Clean
 from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions, Profile
 from otel_agentlog.export.semconv.names import SCHEMA_URL
-from otel_agentlog.export.sink import Books, CollectLogs, CollectSpans, ExportSink, Way
-from otel_agentlog.export.transport import senders as otlp
+from otel_agentlog.export.sink import CollectLogs, CollectSpans, ExportSink, Route
+from otel_agentlog.export.transport import senders
 from otel_agentlog.export.transport.senders import Sender
 from otel_agentlog.settings.fields import SIGNALS, Settings
-from otel_agentlog.vocabulary.lines import FORMAT_VERSION, LOG, SPAN, Line, items_of
+from otel_agentlog.vocabulary.lines import FORMAT_VERSION, LOG, SPAN, Line
 
 SCOPE = "otel_agentlog"
 """Name of the instrumentation scope of everything recorded here."""
@@ -62,49 +63,49 @@ class Telemetry:
         self,
         settings: Settings,
         *,
-        books: BooksAndReceipts,
+        observer: LiveDeliveryObserver,
         failed: Callable[[str, BaseException], None],
         adopt: Adopt = lambda context, start: None,
         clean: Clean | None = None,
         backlog: Backlog | None = None,
     ) -> None:
         for signal in SIGNALS:
-            otlp.check(settings, signal)
-        self._settings, self._books, self._failed = settings, books, failed
+            senders.check(settings, signal)
+        self._settings, self._observer, self._failed = settings, observer, failed
         self._adopt, self._clean = adopt, clean
         self.conventions = conventions_of(settings)
         self._metrics: Metrics | None = None
         self.resource = Resource.create({"service.name": settings.service_name})
         self.sends: tuple[str, ...] = ()
-        """The signals that reach a collector through our courier."""
+        """The signals that reach a collector through our worker."""
         self.elsewhere: tuple[str, ...] = ()
         """The signals that somebody else's exporters take to a collector, without our knowing when."""
         self._join_metrics()
         traces, logs = self._find_traces(), self._find_logs()
-        self.courier = self._make_courier()
-        self._catch_up = CatchUp(self.courier, backlog or Nothing(), failed, others=settings.catch_up_days > 0)
+        self.worker = self._make_worker()
+        self._catch_up = CatchUp(self.worker, backlog or EmptyBacklog(), failed, others=settings.catch_up_days > 0)
         logger = logs.get_logger(SCOPE, __version__, SCHEMA_URL) if logs is not None else None
-        self.sink = ExportSink(self.courier, self.conventions, self._metrics, logger, books, sends=self.sends)
+        self.sink = ExportSink(self.worker, self.conventions, self._metrics, logger, observer, sends=self.sends)
         self.active = bool(self.sends) or self._metrics is not None or logger is not None
         """Whether anything leaves at all; without it nothing needs to be queued."""
         self._collect(traces, logs)
         self.tracer = traces.get_tracer(SCOPE, __version__, SCHEMA_URL)
 
-    def _make_courier(self) -> Courier:
+    def _make_worker(self) -> DeliveryWorker:
         settings = self._settings
-        limits = Limits(settings.batch_size, settings.queue_size, delay_s=settings.send_delay_s)
+        limits = QueueLimits(settings.batch_size, settings.queue_size, delay_s=settings.send_delay_s)
 
         def maker(signal: str) -> Callable[[], Sender]:
-            return lambda: otlp.make_sender(settings, signal)
+            return lambda: senders.make_sender(settings, signal)
 
-        return Courier(
+        return DeliveryWorker(
             {signal: maker(signal) for signal in self.sends},
-            receipts=_Counted(self._books, lambda: self._metrics),
+            observer=_CountingObserver(self._observer, lambda: self._metrics),
             failed=self._failed,
             dropped=lambda signal, count, reason: self._count_dropped(signal, count, reason),
             limits=limits,
             flushers=[meters.flush] if meters.any_made() else [],
-            on_calm=lambda: self._catch_up.on_calm(),
+            on_idle=lambda: self._catch_up.on_idle(),
         )
 
     # -- joining ----------------------------------------------------------------------------------------------------------
@@ -142,7 +143,7 @@ class Telemetry:
 
     def _collect(self, traces: trace.TracerProvider, logs: LoggerProviderAPI | None) -> None:
         if isinstance(traces, TracerProvider):
-            # Before the spans are collected: what was filed gives the span its ticket.
+            # Before the spans are collected: what was filed gives the span its ref.
             if traces not in _adopting:
                 traces.add_span_processor(AdoptSpans(self._adopt, SCOPE, self._failed))
                 _adopting.add(traces)
@@ -157,7 +158,7 @@ class Telemetry:
             collect = _collecting_spans[provider] = CollectSpans(only_own=provider is not _made.get("traces"))
             provider.add_span_processor(collect)
         if collect is not None:
-            collect.way = Way(self.courier, self.sink, self._clean) if "traces" in self.sends else None
+            collect.route = Route(self.worker, self.sink, self._clean) if "traces" in self.sends else None
 
     def _collect_logs(self, provider: LoggerProvider) -> None:
         collect = _collecting_logs.get(provider)
@@ -165,7 +166,7 @@ class Telemetry:
             collect = _collecting_logs[provider] = CollectLogs()
             provider.add_log_record_processor(collect)
         if collect is not None:
-            collect.way = Way(self.courier, self.sink, self._clean) if "logs" in self.sends else None
+            collect.route = Route(self.worker, self.sink, self._clean) if "logs" in self.sends else None
 
     def _join_metrics(self) -> None:
         provider = meters.meter_provider(self._settings, self.resource)
@@ -183,17 +184,10 @@ class Telemetry:
         if self._metrics is not None:
             self._metrics.on_delivery(None, "dropped", items, reason)
 
-    def count_items(self, line: Line) -> int:
-        """How many items a line completes whose delivery we know of."""
-        kinds = items_of(line, self.conventions.content_policy, self.conventions.content_on)
-        if not self.elsewhere:
-            return len(kinds)
-        return sum(("traces" if kind == SPAN else "logs") not in self.elsewhere for kind in kinds)
-
     def start(self) -> None:
         """Begin to send; until now nothing was done that takes a network."""
         if self.sends:
-            self.courier.start()
+            self.worker.start()
             self._catch_up.start()
 
     def look_again(self) -> None:
@@ -223,49 +217,41 @@ class Telemetry:
     def flush(self, timeout_s: float) -> bool:
         """Send what is queued, all signals within one deadline; whether that was done in time."""
         deadline = time.monotonic() + timeout_s
-        done = self.courier.flush(timeout_s)
+        done = self.worker.flush(timeout_s)
         return self._catch_up.finish(deadline) and done
 
     def shutdown(self, timeout_s: float) -> bool:
         """Send what is queued, all signals within one deadline, and stop what was started here."""
         deadline = time.monotonic() + timeout_s
-        self.courier.hurry(deadline)
+        self.worker.set_deadline(deadline)
         done = self.flush(timeout_s)
         self._catch_up.last_look(deadline)
         self._catch_up.stop()
         # Everything was tried, or the time is over: what came in between is tried for as long as there is any left.
-        return self.courier.shutdown(max(0.0, deadline - time.monotonic())) and done
+        return self.worker.shutdown(max(0.0, deadline - time.monotonic())) and done
 
 
-class BooksAndReceipts(Books, Receipts, Protocol):
-    """Where it is noted what became of items."""
+class _CountingObserver:
+    """An observer whose calls are counted in metrics, too."""
 
+    def __init__(self, observer: LiveDeliveryObserver, metrics: Callable[[], Metrics | None]) -> None:
+        self._observer, self._metrics = observer, metrics
+        self.set_aside, self.left = observer.set_aside, observer.left
+        self.unsampled, self.ended = observer.unsampled, observer.ended
 
-class _Counted:
-    """Receipts that are counted in metrics, too."""
+    def delivered(self, refs: Sequence[ItemRef], rejected: int, message: str) -> None:
+        self._observer.delivered(refs, rejected, message)
+        self._count(refs[rejected:], "delivered", None)
+        self._count(refs[:rejected], "dropped", "rejected")
 
-    def __init__(self, receipts: Receipts, metrics: Callable[[], Metrics | None]) -> None:
-        self._receipts, self._metrics = receipts, metrics
+    def rejected(self, refs: Sequence[ItemRef], reason: str, message: str) -> None:
+        self._observer.rejected(refs, reason, message)
+        self._count(refs, "dropped", reason)
 
-    def delivered(self, tickets: Sequence[Ticket], rejected: int, message: str) -> None:
-        self._receipts.delivered(tickets, rejected, message)
-        self._count(tickets[rejected:], "delivered", None)
-        self._count(tickets[:rejected], "dropped", "rejected")
-
-    def rejected(self, tickets: Sequence[Ticket], reason: str, message: str) -> None:
-        self._receipts.rejected(tickets, reason, message)
-        self._count(tickets, "dropped", reason)
-
-    def set_aside(self, tickets: Sequence[Ticket]) -> None:
-        self._receipts.set_aside(tickets)
-
-    def left(self, tickets: Sequence[Ticket]) -> None:
-        self._receipts.left(tickets)
-
-    def _count(self, tickets: Sequence[Ticket], event: Delivery, reason: str | None) -> None:
+    def _count(self, refs: Sequence[ItemRef], event: Delivery, reason: str | None) -> None:
         metrics = self._metrics()
         if metrics is not None:
-            spans = sum(ticket.kind == SPAN for ticket in tickets)
-            for signal, count in ((SPAN, spans), (LOG, len(tickets) - spans)):
+            spans = sum(ref.kind == SPAN for ref in refs)
+            for signal, count in ((SPAN, spans), (LOG, len(refs) - spans)):
                 if count:
                     metrics.on_delivery(signal, event, count, reason)

@@ -30,6 +30,7 @@ from opentelemetry.util.types import AttributeValue
 from otel_agentlog.export.semconv import content, fields, names
 from otel_agentlog.export.semconv.conventions import USER_ATTRIBUTES_AT_START, Conventions
 from otel_agentlog.export.semconv.spans import context_attributes, error_type, operation_name
+from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, as_texts, mapping
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, Line, is_details_record
 
 # -- Spans and log records of others, cleaned before they leave: the same redaction, applied to a copy.
@@ -117,24 +118,24 @@ MAX_DETAILS_CHARACTERS = 32_768
 """Characters of all texts and keys together."""
 
 _ORIGIN = (
-    ("action", names.ACTION, fields.text),
-    ("logger", names.LOGGER, fields.text),
-    ("line", names.CODE_LINE_NUMBER, fields.integer),
-    ("state_before", names.STATE_BEFORE, fields.text),
-    ("state_after", names.STATE_AFTER, fields.text),
-    ("reason", names.REASON, fields.text),
+    ("action", names.ACTION, as_text),
+    ("logger", names.LOGGER, as_text),
+    ("line", names.CODE_LINE_NUMBER, as_integer),
+    ("state_before", names.STATE_BEFORE, as_text),
+    ("state_after", names.STATE_AFTER, as_text),
+    ("reason", names.REASON, as_text),
 )
 _EXCEPTION = (
-    ("type", names.EXCEPTION_TYPE, fields.text),
-    ("message", names.EXCEPTION_MESSAGE, fields.text),
-    ("error_id", names.ERROR_ID, fields.text),
-    ("category", names.ERROR_CATEGORY, fields.text),
-    ("suggestions", names.ERROR_SUGGESTIONS, fields.texts),
+    ("type", names.EXCEPTION_TYPE, as_text),
+    ("message", names.EXCEPTION_MESSAGE, as_text),
+    ("error_id", names.ERROR_ID, as_text),
+    ("category", names.ERROR_CATEGORY, as_text),
+    ("suggestions", names.ERROR_SUGGESTIONS, as_texts),
 )
 
 _ABOUT_ERRORS = frozenset({"attempt", "event"})
 """Types of lines that are about an error which they do not carry: attempts that failed, and how an error was handled."""
-_ERROR_OF_DETAILS = (("error_id", names.ERROR_ID, fields.text), ("category", names.ERROR_CATEGORY, fields.text))
+_ERROR_OF_DETAILS = (("error_id", names.ERROR_ID, as_text), ("category", names.ERROR_CATEGORY, as_text))
 
 
 def log_fields(line: Line, conventions: Conventions) -> LogFields:
@@ -146,16 +147,16 @@ def log_fields(line: Line, conventions: Conventions) -> LogFields:
     number, word = severity(line)
     attributes = _user_attributes(line)
     fields.copy(line, _ORIGIN, attributes)
-    if function := fields.text(line.get("function")):
-        module = fields.text(line.get("module"))
+    if function := as_text(line.get("function")):
+        module = as_text(line.get("module"))
         attributes[names.CODE_FUNCTION_NAME] = f"{module}.{function}" if module else function
-    body = fields.text(line.get("message"))
+    body = as_text(line.get("message"))
     if line["type"] in CONTENT_TYPES:
         body = _content_body(line, conventions, attributes)
     if details := line.get("details"):
         _add_details(details, attributes)
         if line["type"] in _ABOUT_ERRORS:
-            fields.copy(fields.mapping_in(line, "details"), _ERROR_OF_DETAILS, attributes)
+            fields.copy(mapping(line, "details"), _ERROR_OF_DETAILS, attributes)
     _add_exception(line, attributes)
     _add_ids(line, attributes, "")
     return LogFields(_event_name(line), number, word, body, attributes)
@@ -172,16 +173,16 @@ def exception_fields(line: Line) -> LogFields:
     if (error := error_type(line)) is not None:
         attributes[names.ERROR_TYPE] = error
     if line["type"] == "ai_response":
-        details = fields.mapping_in(line, "details")
+        details = mapping(line, "details")
         attributes[names.OPERATION] = operation_name(details)
         attributes[names.PROVIDER] = fields.provider_name(details.get("provider"))
-        fields.copy(details, (("model", names.REQUEST_MODEL, fields.text),), attributes)
+        fields.copy(details, (("model", names.REQUEST_MODEL, as_text),), attributes)
         _add_ids(line, attributes, "#exception")
         return LogFields(names.EVENT_AI_EXCEPTION, 13, "WARN", None, attributes)
     number, word = severity(line)
     _add_ids(line, attributes, "#exception")
-    exception = fields.mapping_in(line, "exception")
-    body = ": ".join(part for key in ("type", "message") if (part := fields.text(exception.get(key))))
+    exception = mapping(line, "exception")
+    body = ": ".join(part for key in ("type", "message") if (part := as_text(exception.get(key))))
     return LogFields(names.EVENT_EXCEPTION, number, word, body or None, attributes)
 
 
@@ -197,7 +198,7 @@ def details_event_fields(start_line: Line, end_line: Line, conventions: Conventi
     """
     attributes: Attributes = {}
     for line in (start_line, end_line):
-        own = fields.mapping_in(line, "attributes")
+        own = mapping(line, "attributes")
         attributes.update({key: value for key, value in own.items() if key not in content.KEYS})
     attributes.update(conventions.content(start_line, structured=True))
     attributes.update(conventions.content(end_line, structured=True))
@@ -217,12 +218,12 @@ def _event_name(line: Line) -> str | None:
         return None
     if kind in CONTENT_TYPES:
         return names.EVENT_CONTENT
-    return f"agentlog.{fields.text(line.get('action')) or kind}"
+    return f"agentlog.{as_text(line.get('action')) or kind}"
 
 
 def _content_body(line: Line, conventions: Conventions, attributes: Attributes) -> str | None:
     attributes[names.CONTENT_TYPE] = line["type"]
-    text = fields.text(line.get("content"))
+    text = as_text(line.get("content"))
     if text is None or conventions.content_policy == "off":
         return None
     if conventions.content_policy == "full":
@@ -233,13 +234,13 @@ def _content_body(line: Line, conventions: Conventions, attributes: Attributes) 
 
 
 def _user_attributes(line: Line) -> Attributes:
-    given = fields.mapping_in(line, "attributes")
+    given = mapping(line, "attributes")
     own = [(key, value) for key, value in given.items() if value is not None and not key.startswith("agentlog.")]
     return dict(own[:USER_ATTRIBUTES_AT_START])
 
 
 def _add_exception(line: Line, attributes: Attributes) -> None:
-    exception = fields.mapping_in(line, "exception")
+    exception = mapping(line, "exception")
     attributes.update(context_attributes(exception))
     fields.copy(exception, _EXCEPTION, attributes)
     if traceback := exception.get("traceback"):
@@ -248,11 +249,11 @@ def _add_exception(line: Line, attributes: Attributes) -> None:
 
 def _add_ids(line: Line, attributes: Attributes, suffix: str) -> None:
     for key, attribute, _ in fields.COMMON:
-        if value := fields.text(line.get(key)):
+        if value := as_text(line.get(key)):
             attributes.pop(attribute, None)
             attributes[attribute] = value
-    if event_id := fields.text(line.get("event_id")):
-        task_id = fields.text(line.get("task_id"))
+    if event_id := as_text(line.get("event_id")):
+        task_id = as_text(line.get("task_id"))
         attributes[names.EVENT_ID] = event_id
         attributes[names.LOG_RECORD_UID] = (f"{task_id}/{event_id}" if task_id else event_id) + suffix
 
@@ -273,7 +274,7 @@ class _Bounded:
         self.leaves -= 1
         if isinstance(value, str):
             return self._text(value)
-        return value if fields.number(value) is not None or isinstance(value, bool) else self._text(str(value))
+        return value if as_number(value) is not None or isinstance(value, bool) else self._text(str(value))
 
     def _mapping(self, value: Mapping[str, Any], depth: int) -> dict[str, Any]:
         copied: dict[str, Any] = {}

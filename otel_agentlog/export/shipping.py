@@ -1,26 +1,24 @@
-"""Sends what a folder gives back: spans and log records with the ids they always had, in batches, as it is read.
+"""Sends items of a task's folder in batches as they are read: spans and log records with the ids they were recorded with.
 
-The same for the command line, which waits, and for the background, which gives way to what is live.
+The same for the command line, which waits, and for the background, where live items go first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from otel_agentlog.export.pipeline.bisect import Parts
-from otel_agentlog.export.pipeline.signal_queue import BATCH_BYTES, Item, Limits, Notes, Ticket, size_of
+from otel_agentlog.export.pipeline.items import Deliver, DeliveryObserver, Item, ItemRef, size_of
+from otel_agentlog.export.pipeline.signal_queue import BATCH_BYTES, QueueLimits
 from otel_agentlog.export.rebuild import readable_log, readable_span
-from otel_agentlog.export.transport.response import Verdict
+from otel_agentlog.export.transport.result import Verdict
+from otel_agentlog.vocabulary.envelope import Home
 from otel_agentlog.vocabulary.lines import SPAN
 
-Deliver = Callable[[str, Sequence[Item]], Parts[Item]]
-"""Sends items of a signal; every item is in one part of the result, or in none if the sending came to an end."""
 
-
-class Unsent(Protocol):
-    """An item of a folder (``store.Unsent``)."""
+class UnsentItem(Protocol):
+    """An item of a folder, as `otel_agentlog.store.delivery.unsent` reads it."""
 
     @property
     def kind(self) -> str: ...
@@ -29,48 +27,50 @@ class Unsent(Protocol):
     @property
     def record(self) -> Any: ...
     @property
-    def home(self) -> Any: ...
+    def home(self) -> Home | None: ...
 
 
 @dataclass
 class Shipped:
-    """What came of shipping one folder."""
+    """The result of shipping one folder, in items."""
 
     delivered: int = 0
     dropped: int = 0
     waiting: int = 0
     """Items that were not taken this time."""
     problems: dict[str, str] = field(default_factory=dict)
-    """By signal, why its items wait: a word, and what the collector said."""
+    """By signal, why its items wait: a word, and the collector's message."""
 
 
-def ship(unsent: Iterable[Unsent], deliver: Deliver, receipts: Notes, limits: Limits | None = None) -> Shipped:
+def ship(
+    unsent: Iterable[UnsentItem], deliver: Deliver, observer: DeliveryObserver, limits: QueueLimits | None = None
+) -> Shipped:
     """Send items as they are read; a signal that the collector does not take now is not tried again in this call."""
-    return _Shipping(deliver, receipts, limits or Limits()).run(unsent)
+    return _Shipping(deliver, observer, limits or QueueLimits()).run(unsent)
 
 
-def item_of(unsent: Unsent) -> Item:
-    """An item of a folder as it goes to a collector. Raises whatever a damaged line makes it raise."""
-    ticket = _ticket(unsent)
+def item_of(unsent: UnsentItem) -> Item:
+    """The span or log record of an item. May raise any exception where its line is damaged."""
+    ref = _ref_of(unsent)
     if unsent.kind == SPAN:
         span = readable_span(unsent.record)
-        return Item("traces", span, ticket, size_of(None, span.attributes))
+        return Item("traces", span, ref, size_of(None, span.attributes))
     log = readable_log(unsent.record)
-    return Item("logs", log, ticket, size_of(log.log_record.body, log.log_record.attributes))
+    return Item("logs", log, ref, size_of(log.log_record.body, log.log_record.attributes))
 
 
-def _ticket(unsent: Unsent) -> Ticket:
-    return Ticket(unsent.home if unsent.home is not None else unsent, unsent.event_id, unsent.kind)
+def _ref_of(unsent: UnsentItem) -> ItemRef:
+    return ItemRef(unsent.home, unsent.event_id, unsent.kind)
 
 
 class _Shipping:
-    def __init__(self, deliver: Deliver, receipts: Notes, limits: Limits) -> None:
-        self._deliver, self._receipts, self._limits = deliver, receipts, limits
+    def __init__(self, deliver: Deliver, observer: DeliveryObserver, limits: QueueLimits) -> None:
+        self._deliver, self._observer, self._limits = deliver, observer, limits
         self._batches: dict[str, list[Item]] = {"traces": [], "logs": []}
         self._bytes = {"traces": 0, "logs": 0}
         self._shipped = Shipped()
 
-    def run(self, unsent: Iterable[Unsent]) -> Shipped:
+    def run(self, unsent: Iterable[UnsentItem]) -> Shipped:
         for each in unsent:
             signal = "traces" if each.kind == SPAN else "logs"
             if signal in self._shipped.problems:
@@ -87,11 +87,11 @@ class _Shipping:
             self._send(signal)
         return self._shipped
 
-    def _item(self, unsent: Unsent) -> Item | None:
+    def _item(self, unsent: UnsentItem) -> Item | None:
         try:
             return item_of(unsent)
         except Exception as error:  # noqa: BLE001 - a damaged line may raise anything, and must not keep its mates
-            self._receipts.rejected([_ticket(unsent)], "unreadable", type(error).__name__)
+            self._observer.rejected([_ref_of(unsent)], "unreadable", type(error).__name__)
             self._shipped.dropped += 1
             return None
 
@@ -101,22 +101,22 @@ class _Shipping:
         if not batch:
             return
         parts = self._deliver(signal, batch)
-        for items, outcome in parts:
-            tickets = [item.ticket for item in items]
-            if outcome.verdict is Verdict.DELIVERED:
-                rejected = min(outcome.rejected, len(items))
-                self._receipts.delivered(tickets, rejected, outcome.message)
+        for items, result in parts:
+            refs = [item.ref for item in items]
+            if result.verdict is Verdict.DELIVERED:
+                rejected = min(result.rejected, len(items))
+                self._observer.delivered(refs, rejected, result.message)
                 self._shipped.delivered += len(items) - rejected
                 self._shipped.dropped += rejected
-            elif outcome.verdict in (Verdict.REJECTED, Verdict.TOO_LARGE):
-                self._receipts.rejected(tickets, outcome.reason, outcome.message)
+            elif result.verdict in (Verdict.REJECTED, Verdict.TOO_LARGE):
+                self._observer.rejected(refs, result.reason, result.message)
                 self._shipped.dropped += len(items)
             else:
                 self._shipped.waiting += len(items)
-                if outcome.verdict is Verdict.BROKEN and len(items) == 1:
-                    self._receipts.set_aside(tickets)
+                if result.verdict is Verdict.BROKEN and len(items) == 1:
+                    self._observer.set_aside(refs)
                 else:
-                    self._shipped.problems.setdefault(signal, f"{outcome.reason} {outcome.message}".strip())
+                    self._shipped.problems.setdefault(signal, f"{result.reason} {result.message}".strip())
         if not parts:
             self._shipped.waiting += len(batch)
             self._shipped.problems.setdefault(signal, "stopped")

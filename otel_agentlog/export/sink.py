@@ -1,13 +1,12 @@
-"""The sink that turns lines into metrics and log records, and the span processor that collects finished spans.
+"""The sink that makes metrics and log records of lines, and the processors that collect finished spans and log records.
 
-The calling thread only queues; everything else happens on the courier's thread.
+The calling thread only queues; everything else happens on the delivery worker's thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from opentelemetry import trace
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
@@ -17,8 +16,8 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, format_span_id
 
 from otel_agentlog.export.metrics import Metrics
-from otel_agentlog.export.pipeline.signal_queue import Item, Ticket, size_of
-from otel_agentlog.export.pipeline.worker import Courier
+from otel_agentlog.export.pipeline.items import Item, ItemRef, LiveDeliveryObserver, size_of
+from otel_agentlog.export.pipeline.worker import DeliveryWorker
 from otel_agentlog.export.records import (
     Clean,
     LogFields,
@@ -38,18 +37,7 @@ OWN_SCOPE = "otel_agentlog"
 MAX_OPEN = 100_000
 """Spans that wait for their end before they are sent; a leak of spans must not become a leak of memory."""
 
-_SPAN_OF_OTHERS = Ticket(kind=SPAN)
-_OF_OTHERS = Item("logs", None, Ticket(kind=LOG))
-
-
-class Books(Protocol):
-    """Where it is noted what the sampler left out; called on the courier's thread."""
-
-    def unsampled(self, tickets: Sequence[Ticket]) -> None:
-        """These are not to be sent, unless their task turns out to be worth it."""
-
-    def ended(self, home: Any) -> None:
-        """A task ended: now it can be told whether it was."""
+_FOREIGN_SPAN, _FOREIGN_LOG = ItemRef(kind=SPAN), ItemRef(kind=LOG)
 
 
 def span_context_of(line: Line) -> Context:
@@ -77,94 +65,94 @@ def emit(logger: Logger, fields: LogFields, line: Line, time_ns: int) -> None:
 
 
 class ExportSink:
-    """Takes envelopes to the courier."""
+    """Queues what each line becomes with the delivery worker."""
 
     name = "export"
 
     def __init__(
         self,
-        courier: Courier,
+        worker: DeliveryWorker,
         conventions: Conventions,
         metrics: Metrics | None,
         logger: Logger | None,
-        books: Books,
+        observer: LiveDeliveryObserver,
         *,
         sends: Collection[str],
     ) -> None:
-        """``sends`` are the signals that go out through this courier."""
-        self._courier, self._conventions, self._metrics, self._logger = courier, conventions, metrics, logger
-        self._books = books
+        """``sends`` are the signals that this worker sends; ``metrics`` and ``logger`` are ``None`` where they are not wanted."""
+        self._worker, self._conventions, self._metrics, self._logger = worker, conventions, metrics, logger
+        self._observer = observer
         self._sends_spans, self._sends_logs = "traces" in sends, "logs" in sends
-        self._tickets: dict[str, Ticket] = {}
+        self._refs: dict[str, ItemRef] = {}
+        """By span id, the references of our own spans that have not ended."""
         self._ai_starts: dict[str, Line] = {}
-        self.current = Item("logs", None)
-        """What the log record becomes that is being emitted; only used on the courier's thread."""
+        self.emitting: tuple[ItemRef, int] = (_FOREIGN_LOG, 0)
+        """Reference and size of the log record that is being emitted; only used on the worker's thread."""
 
     def __call__(self, envelope: Envelope) -> None:
         if envelope.webhook:
             return
         line = envelope.line
         kinds = items_of(line, self._conventions.content_policy, self._conventions.content_on)
-        # A line that could not be written has no home: what is made of it is sent now or never.
+        # A line that could not be written is in no folder: what is made of it is sent now or never.
         home = envelope.task.home if envelope.task is not None and envelope.kept else None
         sampled = home is None or _is_sampled(envelope)
-        tickets = {kind: Ticket(home, line.get("event_id"), kind) for kind in kinds}
-        if SPAN in tickets and sampled and self._sends_spans:
-            self._expect(line["span_id"], tickets[SPAN])
-        # The end of a task is always worth the memory: something is decided then.
+        refs = {kind: ItemRef(home, line.get("event_id"), kind) for kind in kinds}
+        if SPAN in refs and sampled and self._sends_spans:
+            self._expect(line["span_id"], refs[SPAN])
+        # The end of a task always gets in: then it is decided what of it is sent.
         size = 0 if _ends_task(line) else size_of(None, line)
-        if not self._courier.do(lambda: self._work(envelope, tickets, sampled), size):
-            self._leave(tickets, sampled)
+        if not self._worker.do(lambda: self._work(envelope, refs, sampled), size):
+            self._leave(refs, sampled)
 
-    def _leave(self, tickets: Mapping[str, Ticket], sampled: bool) -> None:
-        """There is no room for a line: what it gives stays in its folder. Its span comes by itself."""
+    def _leave(self, refs: Mapping[str, ItemRef], sampled: bool) -> None:
+        """The worker has no room for a line: its log records stay in the folder. Its span is queued by the processor."""
         if sampled:
-            self._courier.leave("logs", [ticket for kind, ticket in tickets.items() if kind != SPAN])
-        elif tickets:
-            self._courier.do(lambda: self._leave_out(tickets))
+            self._worker.leave("logs", [ref for kind, ref in refs.items() if kind != SPAN])
+        elif refs:
+            self._worker.do(lambda: self._note_unsampled(refs))
 
-    def _leave_out(self, tickets: Mapping[str, Ticket]) -> None:
-        self._books.unsampled([ticket for kind, ticket in tickets.items() if self._is_sent(kind)])
+    def _note_unsampled(self, refs: Mapping[str, ItemRef]) -> None:
+        self._observer.unsampled([ref for kind, ref in refs.items() if self._is_sent(kind)])
 
-    def _expect(self, span_id: str, ticket: Ticket) -> None:
-        """The span of this line ends in a moment."""
-        if len(self._tickets) >= MAX_OPEN:
-            # Spans that never came, whatever became of them: their lines are in the folder.
-            forgotten = self._tickets.pop(next(iter(self._tickets)), None)
-            self._courier.leave("traces", [forgotten] if forgotten is not None else [])
-        self._tickets[span_id] = ticket
+    def _expect(self, span_id: str, ref: ItemRef) -> None:
+        """Keep the reference for the span of this line, which ends right after."""
+        if len(self._refs) >= MAX_OPEN:
+            # A span that never ended; its line is in the folder.
+            forgotten = self._refs.pop(next(iter(self._refs)), None)
+            self._worker.leave("traces", [forgotten] if forgotten is not None else [])
+        self._refs[span_id] = ref
 
-    def ticket_of(self, span: ReadableSpan) -> Ticket | None:
-        """The ticket of one of our own spans; ``None`` for a foreign one."""
+    def ref_of(self, span: ReadableSpan) -> ItemRef | None:
+        """The reference of one of our own spans, once; ``None`` for a foreign one."""
         context = span.get_span_context()
-        return None if context is None else self._tickets.pop(format_span_id(context.span_id), None)
+        return None if context is None else self._refs.pop(format_span_id(context.span_id), None)
 
-    def unsampled(self, ticket: Ticket) -> None:
-        """A span that was recorded is not to be sent."""
-        self._courier.do(lambda: self._books.unsampled([ticket]))
+    def unsampled(self, ref: ItemRef) -> None:
+        """Note that the span of this reference is not to be sent."""
+        self._worker.do(lambda: self._observer.unsampled([ref]))
 
-    def _work(self, envelope: Envelope, tickets: Mapping[str, Ticket], sampled: bool) -> None:
+    def _work(self, envelope: Envelope, refs: Mapping[str, ItemRef], sampled: bool) -> None:
         line = envelope.line
         if self._metrics is not None:
-            self._measure(self._metrics, envelope, tickets)
+            self._measure(self._metrics, envelope, refs)
         if not sampled:
             # Logs of a task go where its spans go: it is left out, or sent, as a whole.
-            self._leave_out(tickets)
+            self._note_unsampled(refs)
         elif self._logger is not None:
             for kind, fields in records_of(line, self._conventions, self._ai_starts):
-                self.current = Item("logs", None, tickets[kind], size_of(fields.body, fields.attributes))
+                self.emitting = refs[kind], size_of(fields.body, fields.attributes)
                 emit(self._logger, fields, line, envelope.time_ns)
-            self.current = _OF_OTHERS
         if _ends_task(line) and envelope.task is not None:
-            self._books.ended(envelope.task.home)
+            self._observer.ended(envelope.task.home)
 
     def _is_sent(self, kind: str) -> bool:
         return self._sends_spans if kind == SPAN else self._sends_logs
 
-    def _measure(self, metrics: Metrics, envelope: Envelope, tickets: Mapping[str, Ticket]) -> None:
+    def _measure(self, metrics: Metrics, envelope: Envelope, refs: Mapping[str, ItemRef]) -> None:
         intervals = (envelope.payload or {}).get("chunk_intervals_ms", ())
         metrics.on_line(envelope.line, envelope.context, intervals)
-        for kind in tickets:
+        for kind in refs:
             metrics.on_delivery(SPAN if kind == SPAN else LOG, "recorded")
 
 
@@ -173,7 +161,7 @@ def _ends_task(line: Line) -> bool:
 
 
 def _is_sampled(envelope: Envelope) -> bool:
-    """Whether the span that a line was recorded in was chosen to be sent; outside of every span there is no choice."""
+    """Whether the span that a line was recorded in is sampled; a line outside of every span is sent."""
     if envelope.context is None:
         return True
     context = trace.get_current_span(envelope.context).get_span_context()
@@ -201,84 +189,85 @@ def fields_of(kind: str, line: Line, start: Line | None, conventions: Convention
 
 
 @dataclass(frozen=True)
-class Way:
+class Route:
     """Where finished spans and log records of a provider go."""
 
-    courier: Courier
+    worker: DeliveryWorker
     sink: ExportSink
     clean: Clean | None
+    """Redacts what others put on spans and log records; ``None`` if nothing is redacted."""
+
+    def put_span(self, span: ReadableSpan, ref: ItemRef | None) -> None:
+        """Queue a span that is clean."""
+        self.worker.put(Item("traces", span, ref or _FOREIGN_SPAN, size_of(None, span.attributes)))
+
+    def put_uncleaned_span(self, span: ReadableSpan, ref: ItemRef | None, clean: Clean) -> None:
+        """Queue a span that the worker's thread cleans, because that takes time."""
+        size = size_of(None, span.attributes)
+        if not self.worker.do(lambda: self.put_span(cleaned_span(span, clean), ref), size):
+            self.worker.leave("traces", [ref or _FOREIGN_SPAN])
+
+    def put_uncleaned_log(self, record: ReadWriteLogRecord, clean: Clean) -> None:
+        """The same for a log record."""
+        size = size_of(record.log_record.body, record.log_record.attributes)
+        if not self.worker.do(lambda: self.worker.put(Item("logs", cleaned_log(record, clean), _FOREIGN_LOG)), size):
+            self.worker.leave("logs", [_FOREIGN_LOG])
+
+    def flush(self, timeout_millis: int) -> bool:
+        """Send what is queued; whether that was done in time."""
+        return self.worker.flush(timeout_millis / 1000)
 
 
 class CollectSpans(SpanProcessor):
-    """Takes finished, sampled spans to the courier."""
+    """Queues finished, sampled spans."""
 
     def __init__(self, *, only_own: bool) -> None:
+        """With ``only_own`` the spans of other libraries are left to their own exporters."""
         self._only_own = only_own
-        self.way: Way | None = None
+        self.route: Route | None = None
         """Changes with every `configure`; without it spans go nowhere."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        way, context = self.way, span.get_span_context()
-        if way is None or context is None:
+        route, context = self.route, span.get_span_context()
+        if route is None or context is None:
             return
-        ticket = way.sink.ticket_of(span)
-        if ticket is None and self._only_own:
+        ref = route.sink.ref_of(span)
+        if ref is None and self._only_own:
             return
         if not context.trace_flags.sampled:
-            if ticket is not None:
-                way.sink.unsampled(ticket)
+            if ref is not None:
+                route.sink.unsampled(ref)
             return
         scope = span.instrumentation_scope
-        if way.clean is None or (scope is not None and scope.name == OWN_SCOPE and not span.events):
-            _put_span(way, span, ticket)
+        if route.clean is None or (scope is not None and scope.name == OWN_SCOPE and not span.events):
+            route.put_span(span, ref)
         else:
-            # What others put on spans was not cleaned by us yet; that takes time, so the courier's thread does it.
-            _put_cleaned_span(way, span, way.clean, ticket)
+            route.put_uncleaned_span(span, ref, route.clean)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return _flushed(self.way, timeout_millis)
-
-
-def _put_span(way: Way, span: ReadableSpan, ticket: Ticket | None) -> None:
-    way.courier.put(Item("traces", span, ticket or _SPAN_OF_OTHERS, size_of(None, span.attributes)))
-
-
-def _put_cleaned_span(way: Way, span: ReadableSpan, clean: Clean, ticket: Ticket | None) -> None:
-    size = size_of(None, span.attributes)
-    if not way.courier.do(lambda: _put_span(way, cleaned_span(span, clean), ticket), size):
-        way.courier.leave("traces", [ticket or _SPAN_OF_OTHERS])
+        return self.route is None or self.route.flush(timeout_millis)
 
 
 class CollectLogs(LogRecordProcessor):
-    """Takes log records of every logger to the courier."""
+    """Queues log records of every logger."""
 
     def __init__(self) -> None:
-        self.way: Way | None = None
+        self.route: Route | None = None
         """As for spans."""
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        way, scope = self.way, log_record.instrumentation_scope
-        if way is None:
+        route, scope = self.route, log_record.instrumentation_scope
+        if route is None:
             return
         if scope is not None and scope.name == OWN_SCOPE:
-            way.courier.put(replace(way.sink.current, data=log_record))
-        elif way.clean is None:
-            way.courier.put(replace(_OF_OTHERS, data=log_record))
+            route.worker.put(Item("logs", log_record, *route.sink.emitting))
+        elif route.clean is None:
+            route.worker.put(Item("logs", log_record, _FOREIGN_LOG))
         else:
-            _put_cleaned_log(way, log_record, way.clean)
+            route.put_uncleaned_log(log_record, route.clean)
 
     def shutdown(self) -> None:
-        """The courier is shut down by whoever made it."""
+        """Nothing: the worker is shut down by `Telemetry`, which made it."""
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return _flushed(self.way, timeout_millis)
-
-
-def _put_cleaned_log(way: Way, record: ReadWriteLogRecord, clean: Clean) -> None:
-    size = size_of(record.log_record.body, record.log_record.attributes)
-    if not way.courier.do(lambda: way.courier.put(replace(_OF_OTHERS, data=cleaned_log(record, clean))), size):
-        way.courier.leave("logs", [_OF_OTHERS.ticket])
-
-
-def _flushed(way: Way | None, timeout_millis: int) -> bool:
-    return way is None or way.courier.flush(timeout_millis / 1000)
+        return self.route is None or self.route.flush(timeout_millis)

@@ -1,4 +1,5 @@
-"""Hides where errors are written down: end lines, log lines, attempts and audit trails, in task folders and application logs."""
+"""Errors, found in all the places where they are written: end lines, log lines, attempts and audit trails, in task folders and
+application logs."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from otel_agentlog.query.task_report import time_of
+from otel_agentlog.query.lines import time_of
 from otel_agentlog.store.app_log import log_files, mentions, newest_change_ns
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT
 from otel_agentlog.store.folder.reader import list_tasks, read_lines

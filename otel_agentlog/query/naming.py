@@ -1,4 +1,4 @@
-"""Hides how what a person typed becomes a task: an id, the beginning of one, ``last``, or a folder."""
+"""The task that a person means by what they typed: an id, the beginning of one, ``last``, or a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hides how one row about a task comes together from its whole files, or from its lines while it has not ended."""
+"""One row about a task: from its whole files, or from its lines while it has not ended."""
 
 from __future__ import annotations
 
@@ -15,25 +15,19 @@ from otel_agentlog.store.folder.totals import replay
 from otel_agentlog.store.liveness import is_abandoned
 from otel_agentlog.vocabulary.coerce import mapping, number, text
 from otel_agentlog.vocabulary.lines import timestamp
-from otel_agentlog.vocabulary.states import Outcome, State
-
-UNSUCCESSFUL = frozenset({Outcome.FAILED.value, Outcome.TIMED_OUT.value, Outcome.INTERRUPTED.value})
-"""Outcomes of a task that did not do its job, though nobody called it off."""
-
-ENDS = frozenset(outcome.value for outcome in Outcome)
-"""The states in which nothing more is to be expected."""
+from otel_agentlog.vocabulary.states import ENDED, State
 
 _STATES = frozenset(state.value for state in State)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
-    """One task at a glance. Every text is as it stands in the folder: not safe for a terminal."""
+    """One task at a glance. Every text is as it is in the folder: not safe for a terminal."""
 
     task_id: str
     folder: Path
     status: str
-    """A state; ``interrupted`` also where a process died and nobody has written that down yet."""
+    """A state; ``interrupted`` also where a process died and that has not been written down yet."""
     process_gone: bool
     """Whether the folder says ``running`` and no process is at work on it."""
     metadata: Mapping[str, Any]
@@ -56,7 +50,7 @@ class TaskRow:
     @property
     def has_ended(self) -> bool:
         """Whether nothing more is to be expected."""
-        return self.status in ENDS
+        return self.status in ENDED
 
     def time_ns(self, *keys: str) -> int | None:
         """The first of these times of ``metadata.json`` that is known, in Unix nanoseconds."""
@@ -96,7 +90,7 @@ class Found:
 
 
 def find_rows(root: Path, *, statuses: Collection[str] = (), limit: int | None = None) -> Found:
-    """Return the tasks below `root`, newest first; with `statuses` only those that stand so."""
+    """Return the tasks below `root`, newest first; with `statuses` only those in one of them."""
     tasks, matching = 0, []
     for task in list_tasks(root):
         tasks += 1
@@ -116,7 +110,7 @@ def row_of(task: TaskReader) -> TaskRow:
     metrics: Mapping[str, Any] = mapping(final, "metrics")
     if not metrics:
         metrics = replay(task).metrics()
-        if status not in ENDS:
+        if status not in ENDED:
             metrics = {**metrics, "duration_seconds": _elapsed(metadata, metrics)}
     return TaskRow(
         task_id=text(metadata, "task_id") or task.folder.name,
@@ -130,28 +124,28 @@ def row_of(task: TaskReader) -> TaskRow:
 
 
 def standing(task: TaskReader) -> tuple[str, bool]:
-    """How a task stands, and whether that is so because its process is gone."""
+    """The status of a task, and whether it is that because its process is gone."""
     return _standing(task, task.metadata() or {})
 
 
 def has_ended(task: TaskReader) -> bool:
     """Whether nothing more is to be expected of a task."""
-    return standing(task)[0] in ENDS
+    return standing(task)[0] in ENDED
 
 
 def is_left_open(task: TaskReader) -> bool:
-    """Whether a task's process is gone and nobody has written that down yet."""
+    """Whether a task's process is gone and that has not been written down yet."""
     return standing(task)[1]
 
 
 def _standing(task: TaskReader, metadata: Mapping[str, Any]) -> tuple[str, bool]:
-    """How a task stands, and whether that is so because its process is gone."""
+    """The status of a task, and whether it is that because its process is gone."""
     status = text(metadata, "status")
-    if status in ENDS:
+    if status in ENDED:
         return status, False
     # The final result is written before metadata.json says so: a kill can come between the two.
     outcome = text(task.final_result() or {}, "outcome")
-    if outcome in ENDS:
+    if outcome in ENDED:
         return outcome, False
     if status not in _STATES:
         # Without metadata.json, or with a damaged one, the lines must say; at a task's very start they do not yet.

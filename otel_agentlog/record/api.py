@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, overload
+from typing import Any, cast, overload
 
 from otel_agentlog.record.operations.ai_call import AiCall
 from otel_agentlog.record.operations.context import current
@@ -106,4 +106,4 @@ def current_task() -> str | None:
 
 def current_operation() -> Operation | None:
     """The innermost open task, step, AI call or tool run here, or ``None``."""
-    return current()
+    return cast("Operation | None", current())  # only operations are made current

@@ -1,7 +1,12 @@
-"""Spans of other libraries that run inside a task: filed into its folder, and understood where they are AI calls or tool runs.
+"""Records spans of other libraries that run inside a task as lines of it: AI calls and tool runs as such, others as plain spans.
 
-Takes plain data, because this room does not know the SDK whose processors see such spans. A library's own AI span inside our
-`ai_call` is filed as a plain span and lends its tokens to the call that has none, so that nothing is counted twice.
+`adopt` takes a span's start as plain data, because this sub-package does not import the SDK; `AdoptedSpan.end` takes its end. A
+library's own AI span inside our `ai_call` becomes a plain span and gives its tokens to the call if that has none, so that nothing
+is counted twice.
+
+Attributes are read by the names of the GenAI conventions of several years and of two other families: ``gen_ai.*``
+(``opentelemetry-instrumentation-genai-*`` 1.3b0, native ``anthropic`` 2.x), ``gen_ai.*`` of 2024, ``llm.*`` and ``traceloop.*``
+(Traceloop 0.62), ``openinference.span.kind`` and ``llm.token_count.*`` (OpenInference 0.1.72).
 """
 
 from __future__ import annotations
@@ -14,28 +19,22 @@ from opentelemetry.context import Context
 
 from otel_agentlog.record.operations.ai_call import AiCall, any_known
 from otel_agentlog.record.operations.attempts import Attempted
-from otel_agentlog.record.operations.context import live, operation_in
-from otel_agentlog.record.operations.operation import Operation
+from otel_agentlog.record.operations.context import Scope, live, operation_in
 from otel_agentlog.record.operations.outcome import LEVELS
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.record.recorder import Recorder, recorder
-from otel_agentlog.vocabulary.actions import AI_CALL, Kind
-from otel_agentlog.vocabulary.actions import TOOL as TOOL_RUN
+from otel_agentlog.vocabulary import coerce
+from otel_agentlog.vocabulary.actions import AI_CALL, TOOL, Kind
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import Line, timestamp
 from otel_agentlog.vocabulary.states import Outcome
 from otel_agentlog.vocabulary.usage import Response, Usage
 
-# -- How other libraries name what we understand: the GenAI conventions of several years, OpenInference, OpenLLMetry.
-# Sources: ``opentelemetry-instrumentation-genai-*`` 1.3b0 and native ``anthropic`` 2.x (``gen_ai.*``), Traceloop 0.62
-# (``gen_ai.*`` of 2024, ``llm.*``, ``traceloop.*``), OpenInference 0.1.72 (``openinference.span.kind``, ``llm.token_count.*``).
-
-AI = "ai"
-TOOL = "tool"
+_SPAN = Kind("span", "span", "span", "integration", "span_started", "span")
+"""A span that is neither an AI call nor a tool run, or would double one of ours."""
 
 _INFERENCE = frozenset({"chat", "generate_content", "text_completion", "embeddings", "completion"})
-_TOOL_OPERATION = "execute_tool"
-
+_OPERATION = ("gen_ai.operation.name", "llm.request.type")
 _PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
 _MODEL = ("gen_ai.request.model", "llm.model_name", "llm.request.model", "embedding.model_name")
 _RESPONSE_MODEL = ("gen_ai.response.model",)
@@ -67,8 +66,8 @@ _REASONING = (
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What the attributes of an AI or tool span say."""
+class SpanReading:
+    """The attributes of an AI or tool span that lines have a place for."""
 
     operation: str | None
     provider: str | None
@@ -79,32 +78,31 @@ class Reading:
     usage: Usage
     finish_reasons: tuple[str, ...]
     resends: int
-    """How often an AI client sent its request again within this span; on a span of HTTP it is another number."""
+    """How often an AI client repeated its request within this span; 0 on any other span, where the attribute means HTTP."""
 
 
-def kind_of(attributes: Mapping[str, Any]) -> str | None:
-    """`AI`, `TOOL` or ``None`` for a span with these attributes."""
+def kind_of(attributes: Mapping[str, Any]) -> Kind:
+    """`AI_CALL`, `TOOL`, or the kind of plain spans."""
     operation = attributes.get("gen_ai.operation.name")
     if operation in _INFERENCE:
-        return AI
-    if operation == _TOOL_OPERATION:
+        return AI_CALL
+    if operation == "execute_tool":
         return TOOL
     inference_kind = str(attributes.get("openinference.span.kind") or "").upper()
     if inference_kind in ("LLM", "EMBEDDING"):
-        return AI
+        return AI_CALL
     if inference_kind == "TOOL" or attributes.get("traceloop.span.kind") == "tool":
         return TOOL
     if attributes.get("llm.request.type") in _INFERENCE:
-        return AI
-    return None
+        return AI_CALL
+    return _SPAN
 
 
-def reading_of(attributes: Mapping[str, Any]) -> Reading:
-    """What the attributes say, whoever named them."""
-    operation = attributes.get("gen_ai.operation.name") or attributes.get("llm.request.type")
+def reading_of(attributes: Mapping[str, Any]) -> SpanReading:
+    """Read the attributes, by any of the names that libraries use for them."""
     reasons = attributes.get("gen_ai.response.finish_reasons")
-    return Reading(
-        operation=operation if isinstance(operation, str) else None,
+    return SpanReading(
+        operation=_text(attributes, _OPERATION),
         provider=_text(attributes, _PROVIDER),
         model=_text(attributes, _MODEL),
         response_model=_text(attributes, _RESPONSE_MODEL),
@@ -118,14 +116,13 @@ def reading_of(attributes: Mapping[str, Any]) -> Reading:
             _count(attributes, _REASONING),
         ),
         finish_reasons=tuple(str(reason) for reason in reasons) if isinstance(reasons, (list, tuple)) else (),
-        resends=max(0, _count(attributes, ("http.request.resend_count",)) or 0) if kind_of(attributes) == AI else 0,
+        resends=max(0, _count(attributes, ("http.request.resend_count",)) or 0) if kind_of(attributes) is AI_CALL else 0,
     )
 
 
 def _text(attributes: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
     for name in names:
-        value = attributes.get(name)
-        if isinstance(value, str) and value:
+        if value := coerce.text(attributes, name):
             return value.lower() if name == "gen_ai.system" else value
     return None
 
@@ -138,16 +135,12 @@ def _count(attributes: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
     return None
 
 
-_KINDS: dict[str, Kind] = {AI: AI_CALL, TOOL: TOOL_RUN}
-_SPAN = Kind("span", "span", "span", "integration", "span_started", "span")
-
-
 class AdoptedSpan:
     """One span of another library, from its start to its end."""
 
-    def __init__(self, record: Recorder, around: Operation, start: Mapping[str, Any]) -> None:
-        self._record, self._around = record, around
-        self._ids = around.ids()
+    def __init__(self, record: Recorder, parent: Scope, start: Mapping[str, Any]) -> None:
+        self._record, self._parent = record, parent
+        self._ids = parent.ids()
         self._start = start
         self._start_ns: int = start["start_ns"]
         self._sent: Mapping[str, Any] = start["attributes"]
@@ -156,16 +149,16 @@ class AdoptedSpan:
 
     @property
     def is_ai_call(self) -> bool:
-        """Whether it stands for an AI call of its own."""
+        """Whether it is recorded as an AI call of its own."""
         return self._kind is AI_CALL
 
     def end(self, end: Mapping[str, Any]) -> None:
-        """File its end; ``end`` has ``end_ns``, ``name``, ``attributes``, ``events``, ``status_code`` and
+        """Record its end; ``end`` has ``end_ns``, ``name``, ``attributes``, ``events``, ``status_code`` and
         ``status_description``."""
         try:
             attributes: Mapping[str, Any] = end["attributes"]
             if self._kind is _SPAN:
-                # Some libraries say what a span is only when it ends.
+                # Some libraries set the attributes that tell the kind only at the end.
                 self._kind = self._kind_of(attributes)
             reading = reading_of(attributes)
             self._lend(reading)
@@ -174,17 +167,17 @@ class AdoptedSpan:
             self._record.failed("adopted span", error)
 
     def _kind_of(self, attributes: Mapping[str, Any]) -> Kind:
-        kind = _KINDS.get(kind_of(attributes) or "", _SPAN)
-        doubled = {AI_CALL: AiCall, TOOL_RUN: ToolRun}.get(kind)
-        return _SPAN if doubled is not None and isinstance(self._around, doubled) else kind
+        kind = kind_of(attributes)
+        doubled = {AI_CALL: AiCall, TOOL: ToolRun}.get(kind)
+        return _SPAN if doubled is not None and isinstance(self._parent, doubled) else kind
 
-    def _lend(self, reading: Reading) -> None:
-        if not isinstance(self._around, AiCall):
+    def _lend(self, reading: SpanReading) -> None:
+        if not isinstance(self._parent, AiCall):
             return
-        # The client tried again by itself, within one span.
-        self._around.attempts += reading.resends
+        # Retries that the client made by itself, within one span.
+        self._parent.attempts += reading.resends
         if any_known(reading.usage):
-            self._around.lend(Response(reading.usage, reading.finish_reasons, reading.response_id, reading.response_model))
+            self._parent.lend(Response(reading.usage, reading.finish_reasons, reading.response_id, reading.response_model))
 
     def _base(self, phase: str, time_ns: int, level: str, action: str) -> Line:
         line: Line = {
@@ -201,21 +194,21 @@ class AdoptedSpan:
     def _start_line(self) -> Line:
         line = self._base("start", self._start_ns, "INFO", self._kind.started)
         reading = reading_of(self._sent)
-        if self._kind is TOOL_RUN:
+        if self._kind is TOOL:
             line["content"] = reading.tool or self._start["name"]
         if details := self._details(reading):
             line["details"] = details
         line.update({key: value for key, value in self._start.items() if key not in ("start_ns", "trace_id", "span_id")})
         return line
 
-    def _end_line(self, end: Mapping[str, Any], reading: Reading) -> Line:
+    def _end_line(self, end: Mapping[str, Any], reading: SpanReading) -> Line:
         outcome = Outcome.FAILED if end["status_code"] == "ERROR" else Outcome.COMPLETED
-        # Within a call that may be tried again it is the call that fails, or does not.
-        level = "WARNING" if outcome is Outcome.FAILED and isinstance(self._around, Attempted) else LEVELS[outcome]
+        # Within an operation that may be retried, the operation's outcome counts.
+        level = "WARNING" if outcome is Outcome.FAILED and isinstance(self._parent, Attempted) else LEVELS[outcome]
         line = self._base("end", end["end_ns"], level, self._kind.end_action(outcome))
         line["outcome"] = outcome.value
         line["duration_ms"] = round((end["end_ns"] - self._start_ns) / 1e6, 3)
-        if self._kind is TOOL_RUN:
+        if self._kind is TOOL:
             line["content"] = reading.tool or self._start["name"]
         details = self._details(reading)
         if self._kind is AI_CALL:
@@ -235,17 +228,17 @@ class AdoptedSpan:
                 line["status"]["description"] = end["status_description"]
         return line
 
-    def _details(self, reading: Reading) -> dict[str, Any]:
+    def _details(self, reading: SpanReading) -> dict[str, Any]:
         if self._kind is not AI_CALL:
             return {}
         details = {"provider": reading.provider, "model": reading.model, "operation": reading.operation or "chat"}
         return {key: value for key, value in details.items() if value is not None}
 
-    def _end_details(self, reading: Reading) -> dict[str, Any]:
+    def _end_details(self, reading: SpanReading) -> dict[str, Any]:
         details: dict[str, Any] = {**reading.usage.known(), "cost_usd": None}
-        price = self._record.price
-        if price is not None and any_known(reading.usage):
-            cost = price(reading.provider, reading.response_model or reading.model, reading.usage)
+        prices = self._record.lookups.prices
+        if prices is not None and any_known(reading.usage):
+            cost = prices.cost(reading.provider, reading.response_model or reading.model, reading.usage)
             if cost is not None:
                 details["cost_usd"] = cost.amount_usd
                 details["price"] = {"source": cost.source, **({"version": cost.version} if cost.version else {})}
@@ -261,12 +254,12 @@ class AdoptedSpan:
         envelope: Envelope = self._record.clean(line)
         envelope.line.update({key: value for key, value in self._ids.items() if key not in ("trace_id", "span_id")})
         envelope.line["trace_id"], envelope.line["span_id"] = self._start["trace_id"], self._start["span_id"]
-        envelope.task, envelope.time_ns, envelope.context = self._around.task, time_ns, self._around.outer
+        envelope.task, envelope.time_ns, envelope.context = self._parent.task, time_ns, self._parent.outer
         self._record.deliver(envelope)
 
 
 def adopt(context: Context, start: Mapping[str, Any]) -> AdoptedSpan | None:
-    """File the start of another library's span, if it begins inside a task.
+    """Record the start of another library's span; ``None`` if it does not begin inside a task.
 
     ``start`` has ``name``, ``kind``, ``trace_id``, ``span_id`` (hex), ``start_ns``, ``attributes``, ``scope`` and, where
     they apply, ``parent_span_id``, ``parent_remote``, ``trace_flags``, ``trace_state``, ``links``: as in ``docs/format.md``.
@@ -274,10 +267,10 @@ def adopt(context: Context, start: Mapping[str, Any]) -> AdoptedSpan | None:
     """
     record = recorder()
     try:
-        around = operation_in(live(context))
-        if around is None or around.task is None or not record.active:
+        parent = operation_in(live(context))
+        if parent is None or parent.task is None or not record.active:
             return None
-        return AdoptedSpan(record, around, start)
+        return AdoptedSpan(record, parent, start)
     except Exception as error:  # noqa: BLE001 - runs inside the other library's code
         record.failed("adopted span", error)
         return None

@@ -1,10 +1,14 @@
-"""What this process and its descendants use: CPU time, memory, bytes written. Read from the kernel, a few system calls at a time.
+"""Measures CPU time, memory and bytes written of this process and its descendants, for tasks and tool runs.
 
-On Linux from ``getrusage`` and ``/proc`` (proc(5): ``statm``, ``io``, ``stat``, ``task/<tid>/children``); elsewhere from
-``getrusage`` and, where it is installed, psutil. What cannot be read is ``None``.
+`begin` and `add_figures` are called by operations at their start and end. `ResourceSampler` keeps the meters of a configuration
+and one thread that samples the family in between, for the peak; it sleeps while nothing is measured, keeps nothing alive, and is
+replaced in a forked child. Costs: ``docs/decisions/0018-resources.md``.
+
+Figures come on Linux from ``getrusage`` and ``/proc`` (proc(5): ``statm``, ``io``, ``stat``, ``task/<tid>/children``);
+elsewhere from ``getrusage`` and, where it is installed, psutil. What cannot be read is ``None``.
 
 CPU time and bytes written are those of the whole family, and conserved: when a child has ended and was waited for, the kernel
-adds its figures to its parent's. Memory is the sum of resident sets, so pages that processes share count in each of them.
+adds its figures to those of its parent. Memory is the sum of resident sets, so pages that processes share count in each of them.
 """
 
 from __future__ import annotations
@@ -15,20 +19,23 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK, TOOL, Kind
 
-if TYPE_CHECKING:
-    from otel_agentlog.record.recorder import Recorder
-
-
 MAX_FAMILY = 500
-"""How many descendants are looked at."""
+"""How many descendants are measured."""
 MAX_READ_AGAIN = 4
-"""How many of them are read at the start and end of an operation, while somebody waits; about 30 µs each."""
+"""How many of them are read at the start and end of an operation, in the caller's thread; about 30 µs each."""
+
+LEAST_REST = 50
+"""The sampling thread sleeps at least this many times as long as a sample took."""
+
+_MB = 1_000_000
+MEASURED: Mapping[Kind, str] = {TASK: "metrics", SEGMENT: "metrics", TOOL: "resources"}
+"""The kinds of operation that are measured, and the key of the figures in the ``details`` of their end lines."""
 
 _PAGE = resource.getpagesize()
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -37,8 +44,8 @@ _HAS_PROC = os.path.exists("/proc/self/statm")
 _READ_BYTES = 4096
 
 
-class Own(NamedTuple):
-    """Of this process; CPU time and bytes also of children that have ended and were waited for."""
+class OwnUsage(NamedTuple):
+    """Figures of this process; CPU time and bytes also of children that have ended and were waited for."""
 
     cpu_s: float
     rss_bytes: int | None
@@ -49,8 +56,8 @@ class Own(NamedTuple):
     written_bytes: int | None
 
 
-class Relative(NamedTuple):
-    """Of one living descendant, and of its own children that have ended."""
+class DescendantUsage(NamedTuple):
+    """Figures of one living descendant, and of its own children that have ended."""
 
     pid: int
     began_s: float
@@ -60,11 +67,11 @@ class Relative(NamedTuple):
     written_bytes: int
 
 
-def own() -> Own:
+def own() -> OwnUsage:
     """The figures of this process. About 25 µs."""
     mine, theirs = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     rss, written = (_rss(), _written("/proc/self/io")) if _HAS_PROC else _by_psutil()
-    return Own(
+    return OwnUsage(
         mine.ru_utime + mine.ru_stime + theirs.ru_utime + theirs.ru_stime,
         rss,
         mine.ru_maxrss * _MAXRSS_UNIT,
@@ -73,22 +80,22 @@ def own() -> Own:
     )
 
 
-def family() -> list[Relative]:
+def family() -> list[DescendantUsage]:
     """All living descendants. Some 10 µs for each thread and each process of the family."""
-    return relatives(_descendants(os.getpid())) if _HAS_PROC else []
+    return usage_of(_descendant_pids(os.getpid())) if _HAS_PROC else []
 
 
-def again(seen: list[Relative]) -> list[Relative]:
+def again(seen: list[DescendantUsage]) -> list[DescendantUsage]:
     """The figures now of descendants that were seen before; those that have ended are left out.
 
-    Of more than a few it is only asked whether they are still there, so that this stays a matter of microseconds.
+    Of more than `MAX_READ_AGAIN` only the existence is checked, which takes microseconds.
     """
     if len(seen) <= MAX_READ_AGAIN:
-        return relatives([one.pid for one in seen])
-    return [one for one in seen if _is_there(one.pid)]
+        return usage_of([one.pid for one in seen])
+    return [one for one in seen if _exists(one.pid)]
 
 
-def _is_there(pid: int) -> bool:
+def _exists(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -98,15 +105,13 @@ def _is_there(pid: int) -> bool:
     return True
 
 
-def relatives(pids: list[int]) -> list[Relative]:
+def usage_of(pids: list[int]) -> list[DescendantUsage]:
     """The figures of these descendants; those that have ended are left out."""
-    return [found for pid in pids if (found := _relative(pid)) is not None]
+    return [found for pid in pids if (found := _usage(pid)) is not None]
 
 
 def uptime_s() -> float:
-    """Seconds since boot, by the clock of `Relative.began_s`."""
-    import time
-
+    """Seconds since boot, by the clock of `DescendantUsage.began_s`."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -135,7 +140,7 @@ def _read(path: str) -> bytes:
         return b""
 
 
-def _descendants(pid: int) -> list[int]:
+def _descendant_pids(pid: int) -> list[int]:
     found: list[int] = []
     waiting = [pid]
     while waiting and len(found) < MAX_FAMILY:
@@ -154,20 +159,22 @@ def _children(pid: int) -> Iterator[int]:
         yield from map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
 
 
-def _relative(pid: int) -> Relative | None:
+def _usage(pid: int) -> DescendantUsage | None:
     # The name in parentheses may hold anything, also spaces and parentheses.
     fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     if len(fields) < 22 or fields[0] in (b"Z", b"X"):
         # A zombie still has CPU times, which become its parent's when that waits for it.
         return _zombie(pid, fields)
     cpu_s = sum(map(int, fields[11:15])) / _TICKS
-    return Relative(pid, int(fields[19]) / _TICKS, cpu_s, int(fields[21]) * _PAGE, _written(f"/proc/{pid}/io") or 0)
+    return DescendantUsage(pid, int(fields[19]) / _TICKS, cpu_s, int(fields[21]) * _PAGE, _written(f"/proc/{pid}/io") or 0)
 
 
-def _zombie(pid: int, fields: list[bytes]) -> Relative | None:
+def _zombie(pid: int, fields: list[bytes]) -> DescendantUsage | None:
     if len(fields) < 20 or fields[0] != b"Z":
         return None
-    return Relative(pid, int(fields[19]) / _TICKS, sum(map(int, fields[11:15])) / _TICKS, 0, _written(f"/proc/{pid}/io") or 0)
+    return DescendantUsage(
+        pid, int(fields[19]) / _TICKS, sum(map(int, fields[11:15])) / _TICKS, 0, _written(f"/proc/{pid}/io") or 0
+    )
 
 
 def _by_psutil() -> tuple[int | None, int | None]:
@@ -181,62 +188,52 @@ def _by_psutil() -> tuple[int | None, int | None]:
         return None, None
 
 
-# -- What tasks and tool runs use while they run: read at their start and end, and the peak by one thread for all.
-# Hides that thread: it sleeps as long as nothing is measured, holds nothing alive, and begins anew in the child of a fork.
-# What it
-# costs is written down in ``docs/decisions/0018-resources.md``.
-
-LEAST_REST = 50
-"""How many times as long as a look took the thread rests at least."""
-
-_MB = 1_000_000
-_KEYS = {TASK: "metrics", SEGMENT: "metrics", TOOL: "resources"}
-"""What is measured, and where in the ``details`` of its end line the figures stand."""
+Failed = Callable[[str, BaseException], None]
 
 
-class Meter:
-    """What is used from now on, by this process and its descendants."""
+class ResourceMeter:
+    """Measures one operation: what this process and its descendants use from now on."""
 
-    def __init__(self, relatives: list[Relative] | None) -> None:
-        """``relatives`` are the living descendants, ``None`` if they are not known yet."""
+    def __init__(self, descendants: list[DescendantUsage] | None) -> None:
+        """``descendants`` are the living descendants, ``None`` if they are not known yet."""
         self._began = own()
         self._earlier_cpu_s, self._earlier_bytes = 0.0, 0
         self._began_uptime_s = uptime_s()
-        self._knows_family = relatives is not None
-        self._start_bytes = _sum(self._began.rss_bytes, relatives or [])
+        self._knows_family = descendants is not None
+        self._start_bytes = _sum(self._began.rss_bytes, descendants or [])
         self._peak_bytes = self._start_bytes or 0
-        self._take_as_earlier(relatives or [])
+        self._exclude_earlier(descendants or [])
 
-    def see(self, rss_bytes: int | None, relatives: list[Relative]) -> None:
-        """Take notice of what is used at this moment."""
-        self._peak_bytes = max(self._peak_bytes, _sum(rss_bytes, relatives) or 0)
+    def sample(self, rss_bytes: int | None, descendants: list[DescendantUsage]) -> None:
+        """Add a sample: what is used at this moment."""
+        self._peak_bytes = max(self._peak_bytes, _sum(rss_bytes, descendants) or 0)
         if not self._knows_family:
             self._knows_family = True
-            self._take_as_earlier([one for one in relatives if one.began_s < self._began_uptime_s])
+            self._exclude_earlier([one for one in descendants if one.began_s < self._began_uptime_s])
 
-    def _take_as_earlier(self, relatives: list[Relative]) -> None:
-        """What these have used so far was not used while this was measured."""
-        self._earlier_cpu_s += sum(one.cpu_s for one in relatives)
-        self._earlier_bytes += sum(one.written_bytes for one in relatives)
+    def _exclude_earlier(self, descendants: list[DescendantUsage]) -> None:
+        """Leave out what these have used so far."""
+        self._earlier_cpu_s += sum(one.cpu_s for one in descendants)
+        self._earlier_bytes += sum(one.written_bytes for one in descendants)
 
-    def figures(self, relatives: list[Relative]) -> dict[str, float]:
-        """What was used, in seconds and megabytes (10^6 bytes); what cannot be known is left out."""
+    def figures(self, descendants: list[DescendantUsage]) -> dict[str, float]:
+        """The figures until now, in seconds and megabytes (10^6 bytes); unknown ones are left out."""
         began, now = self._began, own()
-        self.see(now.rss_bytes, relatives)
-        cpu_s = now.cpu_s - began.cpu_s + sum(one.cpu_s for one in relatives) - self._earlier_cpu_s
+        self.sample(now.rss_bytes, descendants)
+        cpu_s = now.cpu_s - began.cpu_s + sum(one.cpu_s for one in descendants) - self._earlier_cpu_s
         found: dict[str, float | None] = {
             "cpu_seconds": round(max(0.0, cpu_s), 6),
             "memory_start_mb": _mb(self._start_bytes),
-            "memory_end_mb": _mb(_sum(now.rss_bytes, relatives)),
+            "memory_end_mb": _mb(_sum(now.rss_bytes, descendants)),
             "memory_peak_mb": _mb(self._peak(now)),
         }
         if began.written_bytes is not None and now.written_bytes is not None:
-            living = sum(one.written_bytes for one in relatives)
+            living = sum(one.written_bytes for one in descendants)
             found["disk_written_mb"] = _mb(max(0, now.written_bytes - began.written_bytes + living - self._earlier_bytes))
         return {key: value for key, value in found.items() if value is not None}
 
-    def _peak(self, now: Own) -> int | None:
-        """The highest of what was seen, and what the kernel saw in between where it must have been meanwhile."""
+    def _peak(self, now: OwnUsage) -> int | None:
+        """The highest sample, or the peak of the kernel where that was reached meanwhile."""
         peak = self._peak_bytes
         if now.peak_bytes > self._began.peak_bytes or now.rss_bytes is None:
             peak = max(peak, now.peak_bytes)
@@ -247,32 +244,48 @@ class Meter:
         return peak or None
 
 
-class Measuring:
-    """The meters of one configuration, and the thread that looks in between. Safe from any thread."""
+class ResourceSampler:
+    """The meters of one configuration, and the thread that samples for them. Safe from any thread."""
 
     def __init__(self, interval_s: float) -> None:
+        """``interval_s``: seconds between two looks at the peak."""
         self._interval_s = interval_s
-        self._begin_anew()
+        self._reset()
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        self._meters: WeakSet[Meter] = WeakSet()
+        self._meters: WeakSet[ResourceMeter] = WeakSet()
         # No threading.Event: setting one takes a lock that a signal handler may have interrupted.
         self._gate = _thread.allocate_lock()
         self._gate.acquire()
         self._asleep: list[None] = []
-        """Holds an item while the thread sleeps at the gate; who pops it opens the gate, once."""
+        """Holds an item while the thread sleeps at the gate; popping it gives the right to open the gate, once."""
         self._running = self._stopped = False
-        self._known: list[Relative] | None = None
-        """The family as it was last seen; ``None`` while nobody looks."""
+        self._known: list[DescendantUsage] | None = None
+        """The descendants of the last sample; ``None`` while nothing is sampled."""
 
-    def meter(self) -> Meter:
+    def begin(self, failed: Failed) -> ResourceMeter | None:
+        """Begin to measure, as `meter` does, but raise nothing: ``failed`` counts errors."""
+        try:
+            return self.meter()
+        except Exception as error:  # noqa: BLE001 - figures that cannot be had must not cost the record
+            failed("meter", error)
+            return None
+
+    def add_figures(self, key: str, meter: ResourceMeter, details: dict[str, Any], failed: Failed) -> None:
+        """End measuring; the figures go into ``details`` under this key, unless the user has set them. Raises nothing."""
+        try:
+            details.setdefault(key, self.figures(meter))
+        except Exception as error:  # noqa: BLE001 - as in `begin`
+            failed("meter", error)
+
+    def meter(self) -> ResourceMeter:
         """Begin to measure."""
         if os.getpid() != self._pid:
-            self._begin_anew()
+            self._reset()
         known = self._known
-        made = Meter(None if known is None else again(known))
+        made = ResourceMeter(None if known is None else again(known))
         with self._lock:
             self._meters.add(made)
             if not self._running:
@@ -281,8 +294,8 @@ class Measuring:
         self._wake()
         return made
 
-    def figures(self, meter: Meter) -> dict[str, float]:
-        """End measuring; what was used since."""
+    def figures(self, meter: ResourceMeter) -> dict[str, float]:
+        """End measuring; returns what was used since."""
         if os.getpid() != self._pid:
             return {}
         with self._lock:
@@ -290,19 +303,19 @@ class Measuring:
         return meter.figures(again(self._known or []))
 
     def stop(self) -> None:
-        """End the thread, after its next look at the latest."""
+        """End the thread, after its next sample at the latest."""
         self._stopped = True
         self._wake()
 
     @property
-    def looks(self) -> bool:
-        """Whether the thread looks, and does not sleep."""
+    def sampling(self) -> bool:
+        """Whether the thread is sampling, not sleeping."""
         return self._running and not self._asleep
 
     def _start(self) -> None:
         try:
-            # Not threading.Thread: that would continue the context of whoever happens to be first, and start() waits.
-            _thread.start_new_thread(self._look_again_and_again, (self._gate, self._asleep))
+            # Not threading.Thread: that would continue the context of the first caller, and its start() waits.
+            _thread.start_new_thread(self._sample_repeatedly, (self._gate, self._asleep))
         except RuntimeError:
             pass  # no new threads at the end of the interpreter: the peak is that of start and end
 
@@ -314,69 +327,48 @@ class Measuring:
         self._gate.release()
         return True
 
-    def _look_again_and_again(self, gate: _thread.LockType, asleep: list[None]) -> None:
+    def _sample_repeatedly(self, gate: _thread.LockType, asleep: list[None]) -> None:
         took_s = 0.0
         while True:
-            # With hundreds of threads or children one look takes milliseconds.
+            # With hundreds of threads or children one sample takes milliseconds.
             time.sleep(max(self._interval_s, LEAST_REST * took_s))
             if self._stopped:
                 return
             try:
                 began_s = time.perf_counter()
-                busy = self._look()
+                busy = self._sample()
                 took_s = time.perf_counter() - began_s
-            except Exception:  # noqa: BLE001, S112 - one look that failed costs one look; there is nobody to tell
+            except Exception:  # noqa: BLE001, S112 - a failed sample only makes the peak less exact; there is no caller to raise to
                 continue
             if not busy:
                 asleep.append(None)
                 if self._has_work():
-                    # Somebody came before we slept; either of us opens the gate.
+                    # A meter was added just before; one of the two opens the gate.
                     self._wake()
                 gate.acquire()
 
     def _has_work(self) -> bool:
         return self._stopped or bool(self._measured())
 
-    def _measured(self) -> list[Meter]:
+    def _measured(self) -> list[ResourceMeter]:
         with self._lock:
             return list(self._meters)
 
-    def _look(self) -> bool:
-        """See what is used; whether anybody wants to know."""
+    def _sample(self) -> bool:
+        """Sample for all meters; returns whether there are any."""
         meters = self._measured()
         if not meters:
             self._known = None
             return False
-        relatives, mine = family(), own()
-        self._known = relatives
+        descendants, mine = family(), own()
+        self._known = descendants
         for meter in meters:
-            meter.see(mine.rss_bytes, relatives)
+            meter.sample(mine.rss_bytes, descendants)
         return True
 
 
-def begin(kind: Kind, record: Recorder) -> Meter | None:
-    """Begin to measure an operation of this kind, if such are measured."""
-    if record.measuring is None or kind not in _KEYS:
-        return None
-    try:
-        return record.measuring.meter()
-    except Exception as error:  # noqa: BLE001 - figures that cannot be had must not cost the record
-        record.failed("meter", error)
-        return None
-
-
-def add_figures(kind: Kind, meter: Meter | None, details: dict[str, Any], record: Recorder) -> None:
-    """Put what was used into the ``details`` of an end line, unless somebody who knows better has done so."""
-    if meter is None or record.measuring is None:
-        return
-    try:
-        details.setdefault(_KEYS[kind], record.measuring.figures(meter))
-    except Exception as error:  # noqa: BLE001 - as in `begin`
-        record.failed("meter", error)
-
-
-def _sum(rss_bytes: int | None, relatives: list[Relative]) -> int | None:
-    return None if rss_bytes is None else rss_bytes + sum(one.rss_bytes for one in relatives)
+def _sum(rss_bytes: int | None, descendants: list[DescendantUsage]) -> int | None:
+    return None if rss_bytes is None else rss_bytes + sum(one.rss_bytes for one in descendants)
 
 
 def _mb(count: int | None) -> float | None:

@@ -1,11 +1,11 @@
-"""SIGTERM and SIGHUP: open tasks say so, whoever handled the signal goes on handling it, and the process ends as it would have.
+"""Handles SIGTERM and SIGHUP before the handlers that are installed for them, and ends the process as without us.
 
-Hides the chain. Where nobody handles the signal, what is open is ended as interrupted, and then the signal does what it does
-without us. Where somebody does, that handler decides what becomes of the process: it may well let the tasks come to their end.
-So each open task gets a line that says which signal came, and the handler is called.
+With the default handler, open operations end as interrupted and then the signal ends the process. With a handler of the user's,
+that decides whether the process ends, and tasks may well complete: each open task gets a line that names the signal, and the
+handler is called.
 
-Handlers that are found whenever anything begins are chained too, so it does not matter whether they were installed before or
-after us. An ignored signal stays ignored (``nohup``).
+Handlers are looked up again whenever an operation begins, so that those installed after ours are chained too. An ignored signal
+stays ignored (``nohup``).
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from typing import Any
 from otel_agentlog.record.operations.open_operations import interrupt_open, on_begin, tell_open_tasks
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""The signals that end a process and give it time to say so; SIGINT raises `KeyboardInterrupt`, which needs no handler."""
+"""The signals that end a process and leave it time to act; SIGINT raises `KeyboardInterrupt`, which needs no handler."""
 
 WITHIN_S = 2.0
-"""Longest time, in seconds, that ending what is open may take; whoever sent the signal is waiting."""
+"""Longest time, in seconds, that ending open operations may take; the sender of the signal waits."""
 
-_dying: Callable[[], object] | None = None
+_on_exit: Callable[[], object] | None = None
 _on = False
-_in_it = False
+_ending = False
 
 
-def join_signals(dying: Callable[[], object]) -> None:
-    """Take part in the handling of `SIGNALS`; only the main thread can.
+def join_signals(on_exit: Callable[[], object]) -> None:
+    """Install handlers for `SIGNALS`, chained before those that are there; has an effect only in the main thread.
 
-    ``dying`` is called, within the signal handler, when the process is about to end by a signal that nobody handles.
+    ``on_exit`` is called, within the signal handler, before the process ends by a signal without a handler of the user's.
     """
-    global _dying, _on
-    _dying, _on = dying, True
+    global _on_exit, _on
+    _on_exit, _on = on_exit, True
     _join()
     on_begin(_join)
 
 
 def leave_signals() -> None:
-    """Give handlers back where that is possible; where others have chained ours, it only passes the signal on."""
-    global _dying, _on
-    _dying, _on = None, False
+    """Restore the previous handlers; one that others have chained stays, and only passes the signal on."""
+    global _on_exit, _on
+    _on_exit, _on = None, False
     if threading.current_thread() is threading.main_thread():
         for signum in SIGNALS:
             found = signal.getsignal(signum)
-            if isinstance(found, _Chained):
+            if isinstance(found, _ChainedHandler):
                 signal.signal(signum, found.before)
 
 
@@ -57,28 +57,28 @@ def _join() -> None:
         return
     for signum in SIGNALS:
         found = signal.getsignal(signum)
-        if isinstance(found, _Chained) or found is signal.SIG_IGN or found is None:
+        if isinstance(found, _ChainedHandler) or found is signal.SIG_IGN or found is None:
             continue
         # The kernel keeps such a signal from the first process of a container: nothing would end.
         if found is not signal.SIG_DFL or os.getpid() != 1:
-            signal.signal(signum, _Chained(found))
+            signal.signal(signum, _ChainedHandler(found))
 
 
-class _Chained:
-    """The handler that was found, with what we do before it."""
+class _ChainedHandler:
+    """Our handling, followed by the handler that was installed before."""
 
     def __init__(self, before: Any) -> None:
         self.before = before
 
     def __call__(self, signum: int, frame: FrameType | None) -> Any:
         if callable(self.before):
-            _tell(signum)
+            _record(signum)
             return self.before(signum, frame)
         _end(signum)
         return None
 
 
-def _tell(signum: int) -> None:
+def _record(signum: int) -> None:
     if not _on:
         return
     name = signal.Signals(signum).name
@@ -93,20 +93,20 @@ def _tell(signum: int) -> None:
                 "details": {"signal": name},
             }
         )
-    except Exception:  # noqa: BLE001, S110 - the user's handler must run whatever becomes of our line
+    except Exception:  # noqa: BLE001, S110 - the user's handler must run even if our line fails
         pass
 
 
 def _end(signum: int) -> None:
-    """End what is open, then the process, the way it ends without us. A second signal meanwhile ends it at once."""
-    global _in_it
-    dying = _dying
-    if _on and not _in_it:
-        _in_it = True
+    """End open operations, then the process by the default handler. A second signal meanwhile ends it at once."""
+    global _ending
+    on_exit = _on_exit
+    if _on and not _ending:
+        _ending = True
         try:
             interrupt_open(signal.Signals(signum).name, WITHIN_S)
-            if dying is not None:
-                dying()
+            if on_exit is not None:
+                on_exit()
         except Exception:  # noqa: BLE001, S110 - nothing may keep the process from ending
             pass
     signal.signal(signum, signal.SIG_DFL)

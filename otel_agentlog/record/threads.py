@@ -1,7 +1,6 @@
-"""The current operation follows into threads and thread pools.
+"""Propagates OpenTelemetry's context into new threads and thread pools, by wrapping ``Thread.start`` and ``Executor.submit``.
 
-Hides how: ``Thread.start`` and ``ThreadPoolExecutor.submit`` are wrapped, and what is carried is OpenTelemetry's context, nothing
-else. A pool's worker has no context of its own, so that what one caller submits never ends up in the task of another.
+Nothing else is carried. A pool's worker starts without a context, so that a call never runs in the task of another caller.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _lock = threading.Lock()
 _on = False
 
 _POOLS = frozenset({"multiprocessing.dummy"})
-"""Modules whose threads are pool workers: they outlive the context they are started in and serve others."""
+"""Modules with threads that are pool workers: they outlive the context they are started in and serve other callers."""
 
 
 def propagate() -> None:
@@ -34,7 +33,7 @@ def propagate() -> None:
 
 
 def unpropagate() -> None:
-    """Undo `propagate`. Where somebody else wrapped these methods after us, ours stay inside and do nothing."""
+    """Undo `propagate`. Where other code wrapped these methods after us, ours stay inside and do nothing."""
     global _on
     with _lock:
         _on = False
@@ -80,7 +79,7 @@ def _wrapped_start(start: Callable[..., None]) -> Callable[..., None]:
 
 
 class _Run:
-    """Stands in for a thread's ``run``, whoever defines that, and leaves as soon as it is called."""
+    """Replaces a thread's ``run`` until it is called, wherever that is defined."""
 
     __slots__ = ("_before", "_context", "_thread")
 

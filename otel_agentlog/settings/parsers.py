@@ -180,21 +180,26 @@ def callables(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
 
 @dataclass(frozen=True)
 class Connection:
-    """How the connection of one signal is made.
+    """How the connection of one signal is made, by the standard ``OTEL_EXPORTER_OTLP_*`` variables.
 
-    For gRPC, whose exporter keeps what it reads to itself; over HTTP the official exporter reads the variables. Meanings are
-    those of the official Python exporters: a variable of a signal before the general one.
+    Meanings are those of the official Python exporters: a variable of a signal before the general one.
     """
 
     headers: str = ""
     """``key=value`` pairs with commas, as they stand in the variable."""
     timeout_s: float = DEFAULT_TIMEOUT_S
     compression: str = "none"
-    """``none`` or ``gzip``."""
+    """``none``, ``gzip`` or, over HTTP only, ``deflate``."""
     certificate: str | None = None
     """File of the certificates that are trusted."""
     client_key: str | None = None
     client_certificate: str | None = None
+    ca_bundle: str | None = None
+    """File or folder of the certificates that are trusted over HTTP where ``certificate`` is ``None``."""
+    temporality: str = ""
+    """Of metrics over HTTP: ``delta`` or ``lowmemory``; anything else is cumulative."""
+    histogram_aggregation: str = ""
+    """Of metrics over HTTP: ``base2_exponential_bucket_histogram``; anything else is explicit buckets."""
 
 
 def connection(signal: str, environment: Mapping[str, str]) -> Connection:
@@ -203,13 +208,19 @@ def connection(signal: str, environment: Mapping[str, str]) -> Connection:
     def value(name: str) -> str | None:
         return environment.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_{name}") or environment.get(f"OTEL_EXPORTER_OTLP_{name}")
 
+    def word(name: str) -> str:
+        return (value(name) or "").strip().lower()
+
     return Connection(
         headers=value("HEADERS") or "",
         timeout_s=_seconds(value("TIMEOUT")),
-        compression="gzip" if (value("COMPRESSION") or "").strip().lower() == "gzip" else "none",
+        compression=word("COMPRESSION") if word("COMPRESSION") in ("gzip", "deflate") else "none",
         certificate=value("CERTIFICATE"),
         client_key=value("CLIENT_KEY"),
         client_certificate=value("CLIENT_CERTIFICATE"),
+        ca_bundle=environment.get("REQUESTS_CA_BUNDLE") or environment.get("CURL_CA_BUNDLE"),
+        temporality=word("TEMPORALITY_PREFERENCE"),
+        histogram_aggregation=word("DEFAULT_HISTOGRAM_AGGREGATION"),
     )
 
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import errno
 import gzip
-import itertools
 import os
 import re
-import secrets
 import shutil
 import threading
 import time
@@ -25,6 +23,7 @@ from otel_agentlog.store.folder import line_stream as streams
 from otel_agentlog.store.folder.files import Descriptor, LineFile
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE, GZIP_SUFFIX, encode
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
+from otel_agentlog.vocabulary.event_ids import EventIds
 from otel_agentlog.vocabulary.lines import Line
 
 # -- What becomes of rotated application logs: how they are called, when they are compressed, when they are deleted.
@@ -252,13 +251,14 @@ class RotatingLog:
         self._max_bytes = max_bytes
         self._archive = Archive(directory, stem, keep_days, clock)
         self._open: _Open | None = None
-        self._tag, self._numbers = secrets.token_hex(4), itertools.count()
+        self._event_ids = EventIds(first=0)
         self._looking = threading.Lock()
         after_fork_in_child(self.renew_after_fork)
 
     def append(self, line: Line) -> None:
-        """Give the line its ``event_id`` and write it. Raises `OSError`."""
-        line["event_id"] = f"{self._tag}-{next(self._numbers)}"
+        """Write a line; one without an ``event_id`` gets one. Raises `OSError`."""
+        if "event_id" not in line:
+            line["event_id"] = self._event_ids.next()
         data = encode(line)
         log, now, day = self._open, time.monotonic(), str(line.get("timestamp", ""))[:10]
         if log is None or log.is_due(day, now):
@@ -271,9 +271,8 @@ class RotatingLog:
         self._archive.tidy()
 
     def renew_after_fork(self) -> None:
-        """In the child of a fork: open the log anew, with numbers of its own."""
+        """In the child of a fork: open the log anew."""
         self._open = None
-        self._tag, self._numbers = secrets.token_hex(4), itertools.count()
         self._looking = threading.Lock()
         self._archive.renew_after_fork()
 

@@ -234,7 +234,7 @@ _MAX_REFUSALS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class NewRequests:
     """What one look brought."""
 
     requests: list[ControlRequest] = field(default_factory=list)
@@ -259,12 +259,12 @@ class ControlFile:
         """Whether there may be something new; any thread may ask. Costs one system call, or two until something was read."""
         return self._key() not in (self._seen, None)
 
-    def new(self) -> Found:
+    def new(self) -> NewRequests:
         """What was added since the last time: all of it, up to `_MOST_READS` times `READ_BYTES`; more the next time."""
         folder, key = self._folder(), self._key()
         if folder is None:
-            return Found()
-        found = Found()
+            return NewRequests()
+        found = NewRequests()
         try:
             directory = open_own_folder(folder)
             if self._first:
@@ -314,12 +314,12 @@ class ControlFile:
         self._may_be_compressed = False
         return None
 
-    def _take_compressed(self, directory: Descriptor, folder: Path, found: Found) -> None:
+    def _take_compressed(self, directory: Descriptor, folder: Path, found: NewRequests) -> None:
         """What was asked before the folder was compressed; the plain file may repeat it."""
         if open_own_file(directory, CONTROL + GZIP_SUFFIX) is not None:
             self._understand(streams.stream(folder, CONTROL, found.refused.append), found)
 
-    def _take(self, directory: Descriptor, found: Found) -> bool:
+    def _take(self, directory: Descriptor, found: NewRequests) -> bool:
         """Read on; whether that was all."""
         file = open_own_file(directory, CONTROL)
         if file is None:
@@ -344,7 +344,7 @@ class ControlFile:
         self._understand(iter([data[begin:end]]), found)
         return whole
 
-    def _understand(self, data: Iterator[bytes], found: Found) -> None:
+    def _understand(self, data: Iterator[bytes], found: NewRequests) -> None:
         reader = LineReader(lambda complain: data, file=CONTROL, max_line_bytes=READ_BYTES)
         for line in reader:
             try:

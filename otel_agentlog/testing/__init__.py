@@ -8,12 +8,18 @@ def test_my_agent():
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from otel_agentlog.record.recorder import Recorder, use
-from otel_agentlog.vocabulary.envelope import Envelope
+from opentelemetry.trace import Tracer
+
+from otel_agentlog.record.collaborators import Instruments, Lookups, Spans
+from otel_agentlog.record.failures import Failures
+from otel_agentlog.record.recorder import Cleaning, LineCleaner, Recorder, use
+from otel_agentlog.record.resources import ResourceSampler
+from otel_agentlog.vocabulary.envelope import Envelope, Processor
 from otel_agentlog.vocabulary.lines import Line
 
 __all__ = ["FixedClock", "MemorySink", "recording"]
@@ -28,7 +34,6 @@ class MemorySink:
         self.envelopes: list[Envelope] = []
 
     def __call__(self, envelope: Envelope) -> None:
-        envelope.line.setdefault("event_id", f"memory-{len(self.envelopes)}")
         self.envelopes.append(envelope)
 
     @property
@@ -75,10 +80,32 @@ class FixedClock:
 
 
 @contextmanager
-def recording(**recorder: Any) -> Iterator[MemorySink]:
-    """Record into memory inside this block; takes what `Recorder` takes."""
-    sink = MemorySink()
-    before = use(Recorder(sinks=[sink], **recorder))
+def recording(
+    *,
+    cleaner: LineCleaner | None = None,
+    processors: Sequence[Processor] = (),
+    tracer: Tracer | None = None,
+    clock: Callable[[], int] = time.time_ns,
+    monotonic: Callable[[], int] = time.perf_counter_ns,
+    measuring: ResourceSampler | None = None,
+    classify: Callable[[BaseException], Mapping[str, Any]] | None = None,
+    warn: Callable[[str], None] = lambda text: None,
+) -> Iterator[MemorySink]:
+    """Record into memory inside this block.
+
+    ``clock`` is Unix time and ``monotonic`` what durations are made of, both in nanoseconds; ``processors`` get each line, as
+    those of `configure` do; ``warn`` is called with the report of what could not be recorded.
+    """
+    sink, failures = MemorySink(), Failures(warn)
+    recorder = Recorder(
+        [sink],
+        cleaning=Cleaning(cleaner, processors, failed=failures.note),
+        spans=Spans() if tracer is None else Spans(tracer),
+        lookups=Lookups(classify),
+        instruments=Instruments(clock, monotonic, measuring),
+        failures=failures,
+    )
+    before = use(recorder)
     try:
         yield sink
     finally:

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog.record.operations.control import Control, control_here
+from otel_agentlog.record.operations.checkpoints import control_here
+from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.redaction.redactor import Redactor
 from otel_agentlog.record.sanitize.cleaner import Cleaner

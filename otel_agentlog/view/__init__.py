@@ -1,1 +1,9 @@
-"""How people see it: the command line."""
+"""How people see tasks: command line, REST and web page, terminal monitor, notifications.
+
+cli/       the program ``agentlog``
+render/    text, tables, pages
+server/    REST, live streams, the page's files
+web/       the page: index.html, main.js, pages/, css/
+monitor/   the terminal monitor
+notify.py  alerts to Slack, e-mail and the like, by Apprise
+"""

@@ -1,7 +1,7 @@
-"""Tells people about alerts, by Apprise (extra ``notify``): Slack, PagerDuty, e-mail, webhooks and a hundred more.
+"""Alerts sent by Apprise (extra ``notify``): to Slack, PagerDuty, e-mail, webhooks and a hundred more.
 
-Hides two dangers. An address within one's own network is refused unless allowed, so that whoever may set an address cannot reach
-what stands behind a firewall; and of an address nothing is ever shown but its kind and host, because the rest is a password.
+Two things are guarded. A URL that leads into one's own network is refused unless allowed, so that a user who may set a URL cannot
+reach what is behind a firewall; and of a URL only its kind and host are ever shown, as the rest is a password.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import Alert
 
 MAX_WAITING = 200
-"""Most notifications that wait to be sent; past it new ones are dropped and counted."""
+"""Most notifications in the queue; past it new ones are dropped and counted."""
 
 _KIND_OF = {"critical": "failure", "warning": "warning", "info": "success"}
 
 
 class Notifier:
-    """A callback for `register_alert_callback` that sends on a thread of its own.
+    """A callback for `register_alert_callback` that sends from a thread of its own.
 
     ``urls`` are Apprise's (https://github.com/caronc/apprise/wiki): ``slack://…``, ``pagerduty://…``, ``mailto://…``, ``jsons://…``.
 
     Raises:
-        ConfigurationError: Apprise is not installed, does not know an address, or one is internal and that was not allowed.
+        ConfigurationError: Apprise is not installed, does not know a URL, or one is internal and `allow_internal` is not set.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Notifier:
         self._thread.start()
 
     def __call__(self, alert: Alert) -> None:
-        """Send an alert to everybody; returns at once."""
+        """Queue an alert for all services; returns at once."""
         try:
             self._waiting.put_nowait(alert)
         except queue.Full:
@@ -52,7 +52,7 @@ class Notifier:
             self._failed("too many notifications at once")
 
     def close(self, timeout_s: float = 10.0) -> None:
-        """Send what waits, at most this long."""
+        """Send what is queued, for at most `timeout_s` seconds."""
         try:
             self._waiting.put(None, timeout=timeout_s)
         except queue.Full:
@@ -65,12 +65,14 @@ class Notifier:
         except ImportError:
             raise ConfigurationError("notify", "an address", "the extra notify: pip install 'otel_agentlog[notify]'") from None
         with warnings.catch_warnings():
-            # It imports a hundred services to find the one, some of which use what Python is about to drop.
+            # It imports a hundred services to find the one, some of which use what Python deprecates.
             warnings.simplefilter("ignore", DeprecationWarning)
             service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
         if service is None:
-            raise ConfigurationError("notify", _shown(url), "an address that Apprise knows, e.g. slack://… or jsons://host/path")
-        self._refuse_internal(service, _shown(url))
+            raise ConfigurationError(
+                "notify", _redacted(url), "an address that Apprise knows, e.g. slack://… or jsons://host/path"
+            )
+        self._refuse_internal(service, _redacted(url))
         return service
 
     def _refuse_internal(self, service: Any, shown: str) -> None:
@@ -87,19 +89,19 @@ class Notifier:
                 self._send(service, alert)
 
     def _send(self, service: Any, alert: Alert) -> None:
-        shown = _shown(str(service.url(privacy=True)))
+        shown = _redacted(str(service.url(privacy=True)))
         try:
-            # Asked anew each time: a name may lead elsewhere by now.
+            # Checked each time, as a host name may have another address by now.
             self._refuse_internal(service, shown)
-            taken = service.notify(
+            was_sent = service.notify(
                 title=title_of(alert), body=body_of(alert), notify_type=_KIND_OF.get(alert.severity, "warning")
             )
-        except Exception as error:  # noqa: BLE001 - a hundred services of others; none may end the thread
-            taken = False
+        except Exception as error:  # noqa: BLE001 - services raise anything; none may end the thread
+            was_sent = False
             problem = f"{shown}: {type(error).__name__}"
         else:
             problem = f"{shown} did not take it"
-        if taken:
+        if was_sent:
             self.sent += 1
         else:
             self.not_sent += 1
@@ -107,20 +109,20 @@ class Notifier:
 
 
 def title_of(alert: Alert) -> str:
-    """One line for people."""
+    """The title of a message."""
     return f"{'Over' if alert.resolved else alert.severity.capitalize()}: {alert.type.replace('_', ' ')}"
 
 
 def body_of(alert: Alert) -> str:
-    """What happened, to whom, and when."""
+    """The text of a message: what happened, in which task, when."""
     about = [("about", alert.specialist), ("task", alert.task_id), ("since" if not alert.resolved else "at", alert.timestamp)]
     return "\n".join([alert.message, *(f"{word}: {value}" for word, value in about if value)])
 
 
-def _shown(url: str) -> str:
+def _redacted(url: str) -> str:
     scheme, _, rest = url.partition("://")
     host = rest.split("/", 1)[0].split("?", 1)[0].rpartition("@")[2]
-    # Of services without a host of their own, a token stands in its place.
+    # In the URLs of services without a host of their own, a token is in its place.
     return f"{scheme}://{host}" if "." in host or host.startswith("localhost") else f"{scheme}://…"
 
 

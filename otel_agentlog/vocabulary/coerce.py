@@ -1,4 +1,8 @@
-"""Hides that a line read back may hold anything under any key: a value of the wrong kind reads as absent."""
+"""Reads values that may be of any type, such as those of a line read back: a value of the wrong type reads as absent.
+
+`text`, `number`, `mapping` and `objects` read what a line has under a key. The ``as_`` functions take a value, and give one that
+OTLP has a form for.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _NOTHING: Mapping[str, Any] = {}
+_INT64 = 1 << 63
 
 
 def text(line: Mapping[str, Any], key: str) -> str | None:
@@ -23,10 +28,42 @@ def number(line: Mapping[str, Any], key: str) -> float | None:
 def mapping(line: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """Return an object; an empty one if there is none."""
     value = line.get(key)
-    return value if isinstance(value, Mapping) else _NOTHING
+    # The check by type comes first because that of an abstract class costs 0.3 µs.
+    return value if type(value) is dict or isinstance(value, Mapping) else _NOTHING
 
 
 def objects(line: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     """Return the objects in an array."""
     value = line.get(key)
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def texts(line: Mapping[str, Any], key: str) -> list[str]:
+    """Return the strings in an array."""
+    value = line.get(key)
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def as_text(value: Any) -> str | None:
+    """A string that is not empty."""
+    return value if isinstance(value, str) and value else None
+
+
+def as_texts(value: Any) -> list[str] | None:
+    """The strings of a list; a string that is not empty is a list of one."""
+    if isinstance(value, str):
+        return [value] if value else None
+    if isinstance(value, (list, tuple)) and value:
+        return [item for item in value if isinstance(item, str)] or None
+    return None
+
+
+def as_integer(value: Any) -> int | None:
+    """An integer of 64 bits; truth values are none."""
+    return value if type(value) is int and -_INT64 <= value < _INT64 else None
+
+
+def as_number(value: Any) -> float | None:
+    """A float, also of an integer of 64 bits; truth values are none."""
+    kind = type(value)
+    return value if kind is float else float(value) if kind is int and -_INT64 <= value < _INT64 else None

@@ -1,15 +1,31 @@
-"""A line on its way to the sinks, the task it belongs to, and what may be asked of that task."""
+"""What passes between the packages: a line on its way to the sinks, the task it belongs to, and requests to that task.
+
+`record` makes envelopes and hands them to sinks, `store` gives a task its home, `export` notes there what was delivered. None of
+them imports the others; these types are all that they share.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from otel_agentlog.vocabulary.event_ids import EventIds
 from otel_agentlog.vocabulary.lines import Line
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
 
 Processor: TypeAlias = Callable[[Line], Line]
 """Takes a line without ids and returns the line to record. One that raises costs the line its data, never its secrecy."""
+
+
+class Home(Protocol):
+    """The folder of a task, as the package that keeps it knows it; the others only pass it on."""
+
+    @property
+    def path(self) -> Path: ...
 
 
 @dataclass(slots=True)
@@ -21,16 +37,10 @@ class TaskRef:
     """The keys of ``metadata.json`` that are known when the task begins; cleaned."""
     owner: bool = True
     """Whether this process decides how the task ends; a further process at work on the same task does not."""
-    home: Any = None
-    """Where `store` keeps its handle on the task's folder."""
-    control: Any = None
-    """What was asked of the task, as this process knows it; kept by `record`."""
-    step_counts: dict[str, int] = field(default_factory=dict)
-    """How often each step id was used, so that ids stay unique within this process."""
-    ai_calls: int = 0
-    """AI calls ended so far in this process."""
-    tool_runs: int = 0
-    """Tool runs ended so far in this process."""
+    event_ids: EventIds = field(default_factory=EventIds, compare=False)
+    """Numbers the task's lines of this process."""
+    home: Home | None = None
+    """Set by the sink that keeps the task's lines, with the first of them."""
 
 
 @dataclass(slots=True)
@@ -51,8 +61,8 @@ class Envelope:
     items: int = 0
     """How many OTLP items (spans, log records) the line completes; set by the recorder."""
     kept: bool = False
-    """Whether it stands in its task's folder; set by the first sink."""
-    context: Any = None
+    """Whether a sink that keeps lines has it; set by the recorder before any other sink gets the envelope."""
+    context: Context | None = None
     """The OpenTelemetry context the line was recorded in (for exemplars and log records)."""
 
 
@@ -74,5 +84,33 @@ class ControlRequest:
     """Whether a ``cancel`` also ends the tools that are running."""
 
 
+class Requests(Protocol):
+    """Requests to one task that were found with one look."""
+
+    @property
+    def requests(self) -> Sequence[ControlRequest]: ...
+    @property
+    def refused(self) -> Sequence[str]:
+        """Why each of the others was not taken."""
+
+
+class RequestSource(Protocol):
+    """The requests to one task; implemented by `store`, read by `record`."""
+
+    def changed(self) -> bool:
+        """Whether there may be something new; costs one system call."""
+
+    def new(self) -> Requests:
+        """What came since the last call."""
+
+    def history(self) -> tuple[Collection[str], Collection[str], Collection[str]]:
+        """Ids of the requests that were met, of the context texts that were handed out, and of the pauses that have ended."""
+
+
 Sink: TypeAlias = Callable[[Envelope], None]
-"""Takes an envelope; may raise, the recorder isolates it. The first sink adds ``event_id`` to the line."""
+"""Takes an envelope whose line is complete, with all its ids. What it raises is counted, and no other sink notices.
+
+Sinks are independent of each other and of their order. An attribute ``name`` is what errors of the sink are counted under. A sink
+that stores lines on this machine says so by ``keeps_lines = True``: wherever it is in the list, it gets an envelope before those
+that only pass it on, so that these can tell by `Envelope.kept` whether the line can be sent again later.
+"""

@@ -324,9 +324,14 @@ def items_of(line: Mapping[str, Any], content_policy: str, content_on: Collectio
     return (SPAN, *details, EXCEPTION) if is_exception_record(line) else (SPAN, *details)
 
 
-def count_items(line: Mapping[str, Any], content_policy: str, content_on: Collection[str] = ("span",)) -> int:
-    """How many OTLP items a line completes."""
-    return len(items_of(line, content_policy, content_on))
+def count_items(
+    line: Mapping[str, Any], content_policy: str, content_on: Collection[str] = ("span",), elsewhere: Collection[str] = ()
+) -> int:
+    """How many OTLP items a line completes, without those of the signals (``traces``, ``logs``) that leave ``elsewhere``."""
+    kinds = items_of(line, content_policy, content_on)
+    if not elsewhere:
+        return len(kinds)
+    return sum(("traces" if kind == SPAN else "logs") not in elsewhere for kind in kinds)
 
 
 _second = (-1, "")

@@ -72,12 +72,7 @@ def configure(**settings: Any) -> Settings:
         if found.handle_signals:
             join_signals(_before_death)
         at_exit_of_children(_at_exit)
-        wired.telemetry.start()
-        wired.alerting.start()
-        wired.redaction.start()
-        wired.upkeep.start()
-        if found.recover_on_start:
-            wired.recovery.start()
+        wired.start()
     return found
 
 
@@ -107,7 +102,7 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
     unpropagate()
     configure_logs()
     receipt = wired.flush(wired.telemetry.shutdown, timeout_s)
-    wired.presence.leave()
+    wired.presence.release()
     return receipt
 
 
@@ -115,7 +110,7 @@ def _before_death() -> None:
     """Within a signal handler that ends the process: send what is queued, for a moment. What is not sent is in the folders."""
     wired = _wired
     if wired is not None:
-        wired.telemetry.courier.flush(min(BEFORE_DEATH_S, wired.settings.shutdown_timeout_s))
+        wired.telemetry.worker.flush(min(BEFORE_DEATH_S, wired.settings.shutdown_timeout_s))
         wired.deliveries.write()
 
 

@@ -1,7 +1,7 @@
-"""Alerts in the process that records: a sink that notes what ended, and one background thread that looks at it every second.
+"""Alerts in the process that records: a sink that queues what ended, and one background thread that looks at it every second.
 
-Off until there is a reason: the setting ``alerts``, a threshold set in code, or a callback. The calling thread appends to a queue
-and does no more; past its bound the oldest are not counted, which only happens at thousands of ends a second.
+It becomes a sink when there is a reason: the setting ``alerts``, a threshold set in code, or a callback. The calling thread
+appends to a queue and does no more; past its bound the oldest are not counted, which only happens at thousands of ends a second.
 """
 
 from __future__ import annotations
@@ -87,21 +87,25 @@ class Alerting:
         self._watch = Watch(rules)
         self._stop_task = stop_task
         self._waiting: deque[Line] = deque(maxlen=MAX_WAITING)
-        self._on = on
+        self.is_on = on
+        """Whether it is among the recorder's sinks."""
         self._pid = 0
         self._wake = threading.Event()
         self._ended = False
 
     def __call__(self, envelope: Envelope) -> None:
         """Take note of a line."""
-        if self._on and says_something(envelope.line):
+        if says_something(envelope.line):
             self._waiting.append(envelope.line)
             if self._pid != os.getpid():
                 self._start()
 
     def turn_on(self) -> None:
-        """Begin to watch."""
-        self._on = True
+        """Take part in recording from now on."""
+        if not self.is_on:
+            self.is_on = True
+            record = recorder()
+            record.sinks = [*record.sinks, self]
 
     def use(self, name: str, value: Any) -> None:
         """Change a rule."""
@@ -113,7 +117,7 @@ class Alerting:
         return list(self._watch.active.values())
 
     def start(self) -> None:
-        """Become the one that `set_alert_threshold` and `register_alert_callback` speak to."""
+        """Become what `set_alert_threshold` and `register_alert_callback` change; the recorder is in use already."""
         global _running
         with _lock:
             _running = self
@@ -130,7 +134,7 @@ class Alerting:
                 _running = None
         self._ended = True
         self._wake.set()
-        if self._on and self._pid == os.getpid():
+        if self.is_on and self._pid == os.getpid():
             self._look()
 
     def _start(self) -> None:

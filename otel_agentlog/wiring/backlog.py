@@ -1,18 +1,18 @@
-"""What waits in folders to be sent, and how it is fetched from there."""
+"""The items that wait in task folders to be sent, and how they are read back and sent."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
 
-from otel_agentlog.export.shipping import Deliver, Shipped, ship
-from otel_agentlog.record.recorder import recorder
+from otel_agentlog.export.pipeline.items import Deliver
+from otel_agentlog.export.shipping import Shipped, ship
 from otel_agentlog.settings.fields import Settings
-from otel_agentlog.store.delivery.own_unsent import OwnShipment
-from otel_agentlog.store.delivery.pending import unshipped
-from otel_agentlog.store.delivery.process_lock import Presence
-from otel_agentlog.store.delivery.tracker import Deliveries
-from otel_agentlog.store.delivery.unsent import Shipment
+from otel_agentlog.store.delivery.own_unsent import OwnUnsentItems
+from otel_agentlog.store.delivery.pending import pending_tasks
+from otel_agentlog.store.delivery.process_lock import ProcessLock
+from otel_agentlog.store.delivery.tracker import DeliveryTracker
+from otel_agentlog.store.delivery.unsent import UnsentItems
 
 MAX_CAUGHT_UP = 2_000
 """How many tasks that other processes left behind are sent with one look, those changed last first."""
@@ -21,11 +21,14 @@ MAX_IN_VAIN = 3
 """How many tasks in a row are looked into of which the collector takes nothing."""
 
 
-class Backlog:
-    """What waits in folders to be sent, by this process or by none."""
+class FolderBacklog:
+    """Sends what waits in folders: items of this process that were not kept in memory, and those of dead processes."""
 
-    def __init__(self, settings: Settings, deliveries: Deliveries, signals: Callable[[], Collection[str]]) -> None:
-        self._settings, self._deliveries, self._signals = settings, deliveries, signals
+    signals: Collection[str] = ()
+    """The signals that this process sends."""
+
+    def __init__(self, settings: Settings, deliveries: DeliveryTracker, failed: Callable[[str, BaseException], None]) -> None:
+        self._settings, self._deliveries, self._failed = settings, deliveries, failed
         self._known: dict[str, float] = {}
 
     @property
@@ -34,7 +37,7 @@ class Backlog:
 
     def ship_left(self, deliver: Deliver) -> bool:
         taken = in_vain = 0
-        left = OwnShipment.take_all(self._deliveries)
+        left = OwnUnsentItems.take_all(self._deliveries)
         while left and in_vain < MAX_IN_VAIN:
             shipped = self._ship_own(left.pop(), deliver)
             taken += shipped.delivered
@@ -43,30 +46,30 @@ class Backlog:
             shipment.give_back()
         return taken > 0
 
-    def _ship_own(self, shipment: OwnShipment, deliver: Deliver) -> Shipped:
+    def _ship_own(self, shipment: OwnUnsentItems, deliver: Deliver) -> Shipped:
         try:
             with shipment:
                 return ship(shipment.unsent(), deliver, shipment)
         except Exception as error:  # noqa: BLE001 - a folder that cannot be read must not cost what waits in the others
-            recorder().failed("catch-up", error)
+            self._failed("catch-up", error)
             return Shipped()
 
     def ship_others(self, deliver: Deliver) -> None:
         self._deliveries.review()
-        Presence.sweep(self._settings.directory)
+        ProcessLock.sweep(self._settings.directory)
         since_s, in_vain = time.time() - self._settings.catch_up_days * 86_400, 0
-        due = unshipped(self._settings.directory, self._signals(), at_most=MAX_CAUGHT_UP, since_s=since_s, known=self._known)
+        due = pending_tasks(self._settings.directory, self.signals, at_most=MAX_CAUGHT_UP, since_s=since_s, known=self._known)
         for task in due:
             if self.has_left:
                 # What this process left comes before what others did.
                 self.ship_left(deliver)
             try:
-                with Shipment(task, self._settings.reason_to_keep, signals=self._signals()) as shipment:
+                with UnsentItems(task, self._settings.reason_to_keep, signals=self.signals) as shipment:
                     shipped = ship(shipment.unsent(), deliver, shipment)
             except (BlockingIOError, FileNotFoundError):
-                continue  # somebody else ships it, or retention was faster
+                continue  # another process ships it, or retention was faster
             except Exception as error:  # noqa: BLE001 - whatever a damaged folder raises must not keep the older ones
-                recorder().failed("catch-up", error)
+                self._failed("catch-up", error)
                 continue
             in_vain = in_vain + 1 if shipped.problems and not shipped.delivered else 0
             if in_vain >= MAX_IN_VAIN:

@@ -1,4 +1,4 @@
-"""What one `configure` puts together: the rooms, each given what it needs of the others."""
+"""Builds what one `configure` needs, and connects it."""
 
 from __future__ import annotations
 
@@ -8,38 +8,49 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from otel_agentlog.error_handling.categories import classify
 from otel_agentlog.export.providers import Telemetry
 from otel_agentlog.query import Alert, rules_from
+from otel_agentlog.record.collaborators import Instruments, Lookups, Spans, Tasks
+from otel_agentlog.record.failures import Failures
 from otel_agentlog.record.foreign_spans import adopt
 from otel_agentlog.record.logs.console import console_sink
 from otel_agentlog.record.providers.pricing import PriceTable
-from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.record.recorder import Cleaning, Recorder
 from otel_agentlog.record.redaction.redactor import Redactor
 from otel_agentlog.record.redaction.stream import StreamGuard
-from otel_agentlog.record.resources import Measuring
+from otel_agentlog.record.resources import ResourceSampler
 from otel_agentlog.record.sanitize.cleaner import Cleaner
 from otel_agentlog.settings.fields import Settings
 from otel_agentlog.store.app_log import RotatingLog, choose_directory
 from otel_agentlog.store.control import ControlFile, ask
-from otel_agentlog.store.delivery.process_lock import Presence
-from otel_agentlog.store.delivery.tracker import Deliveries
+from otel_agentlog.store.delivery.process_lock import ProcessLock
+from otel_agentlog.store.delivery.tracker import DeliveryTracker
 from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.store.folder.sink import FolderSink
 from otel_agentlog.store.recovery.background import BackgroundRecovery
 from otel_agentlog.store.recovery.recover import Recovered, close_abandoned
-from otel_agentlog.store.retention.prune import Upkeep, limits_of
+from otel_agentlog.store.retention.prune import BackgroundPruning, limits_of
 from otel_agentlog.store.retention.report import PruneReport
 from otel_agentlog.vocabulary.envelope import Sink
-from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.lines import Line, count_items
 from otel_agentlog.vocabulary.states import State
 from otel_agentlog.wiring.alerting import Alerting
-from otel_agentlog.wiring.backlog import Backlog
+from otel_agentlog.wiring.backlog import FolderBacklog
 
-# -- What became of everything recorded in this process.
+_logger = logging.getLogger("otel_agentlog")
+
+LEAST_SYNC_S = 0.2
+"""Time, in seconds, that the disk gets in any case when everything is flushed."""
+
+_PAUSE_S = 0.03
+"""Between pieces of compiling the rules, so that it does not take a processor from the agent's own start."""
+
+_OPEN = (State.RUNNING.value, State.PAUSED.value)
 
 
 @dataclass(frozen=True)
@@ -56,145 +67,113 @@ class Receipt:
     """Whether everything that was queued could be tried within the time allowed."""
 
 
-# -- The redactor of one set-up: made from the settings, made ready in the background, and open about what it lets through.
-
-_PAUSE_S = 0.03
-"""Between pieces of the work, so that it does not take a processor from the agent's own start."""
-
-_logger = logging.getLogger("otel_agentlog")
-
-
-class Redaction:
-    """Makes the redactor that one `configure` asks for."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Raises `ConfigurationError` for a pattern or a name that cannot be used."""
-        self.redactor = Redactor(
-            extra_keys=settings.redaction_keys,
-            extra_patterns=settings.redaction_patterns,
-            allow=settings.redaction_allow,
-            unmask=settings.redaction_unmask,
-            personal=settings.redaction_pii,
-        )
-
-    def start(self) -> None:
-        """Say which rules are switched off, and compile the others so that the first record need not wait for that."""
-        if self.redactor.unmasked:
-            _logger.warning("redaction rules switched off by redaction_unmask: %s", ", ".join(sorted(self.redactor.unmasked)))
-        try:
-            threading.Thread(target=self._warm, name="agentlog-redaction", daemon=True).start()
-        except RuntimeError:
-            pass  # no more threads; the rules are compiled where they are needed
-
-    def _warm(self) -> None:
-        # It only saves time. What is wrong with a rule shows, and fails closed, at the first record; at exit it is told to stop.
-        with suppress(Exception):
-            self.redactor.warm(_PAUSE_S)
-
-
-# -- Hides what must be done before a task can be resumed: if the process that ran it is gone, what it left open is closed first.
-
-_OPEN = (State.RUNNING.value, State.PAUSED.value)
-
-
-def finder(
-    folders: FolderSink, attributes: Callable[[Line], Mapping[str, Any]], failed: Callable[[str, BaseException], None]
-) -> Callable[[str], Mapping[str, Any]]:
-    """What tells the ``metadata.json`` of a task that is to be resumed: ``interrupted`` where nobody runs it any more."""
-
-    def find(task_id: str) -> Mapping[str, Any]:
-        known = folders.find_task(task_id)
-        if known.get("status") not in _OPEN:
-            return known
-        try:
-            close_abandoned(Path(folders.root), task_id, attributes=attributes)
-        except Exception as error:  # noqa: BLE001 - whatever stands in a folder must not keep the agent from its work
-            failed("recovery", error)
-        return folders.find_task(task_id)
-
-    return find
-
-
-LEAST_SYNC_S = 0.2
-"""Time, in seconds, that the disk gets in any case when everything is flushed."""
-
-
 class Wired:
-    """What one `configure` put together."""
+    """What one `configure` put together. Each part is given those that were built before it; none reaches for a later one."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.deliveries = Deliveries(settings.reason_to_keep, lambda where, error: self.recorder.failed(where, error))
-        self.presence = Presence(settings.directory)
-        self.redaction = Redaction(settings)
-        redactor = self.redaction.redactor
+        self.failures = Failures(_warn)
+        failed = self.failures.note
+        self.redactor = _redactor(settings)
+        cleaning = Cleaning(Cleaner(self.redactor), settings.processors, lambda: StreamGuard(self.redactor), failed=failed)
+        self.deliveries = DeliveryTracker(settings.reason_to_keep, failed)
+        self.presence = ProcessLock(settings.directory)
+        backlog = FolderBacklog(settings, self.deliveries, failed)
         self.telemetry = Telemetry(
-            settings,
-            books=self.deliveries,
-            failed=lambda where, error: self.recorder.failed(where, error),
-            adopt=adopt,
-            clean=lambda value: self.recorder.clean_value(value),
-            backlog=Backlog(settings, self.deliveries, lambda: self.telemetry.sends),
+            settings, observer=self.deliveries, failed=failed, adopt=adopt, clean=cleaning.value, backlog=backlog
         )
+        backlog.signals = self.telemetry.sends
+        self.folders = self._folders(failed)
+        self.alerting = Alerting(rules_from(settings.alerts), on=bool(settings.alerts), stop_task=self._stop_task)
+        self.measuring = ResourceSampler(settings.resource_interval_s) if settings.resource_interval_s else None
+        conventions = self.telemetry.conventions
+        count = partial(
+            count_items,
+            content_policy=conventions.content_policy,
+            content_on=conventions.content_on,
+            elsewhere=self.telemetry.elsewhere,
+        )
+        self.recorder = Recorder(
+            self._sinks(),
+            cleaning=cleaning,
+            spans=Spans(self.telemetry.tracer, conventions, count),
+            tasks=Tasks(self._find_task, self.folders.find_input, ControlFile),
+            lookups=Lookups(classify, PriceTable(settings.prices)),
+            instruments=Instruments(measuring=self.measuring),
+            failures=self.failures,
+        )
+        self.recovery = BackgroundRecovery(
+            settings.directory, conventions.end_attributes, done=self._tell_recovery, failed=failed
+        )
+        self.upkeep = BackgroundPruning(settings.directory, limits_of(settings), done=self._tell_upkeep, failed=failed)
+
+    def _folders(self, failed: Callable[[str, BaseException], None]) -> FolderSink:
+        settings = self.settings
         directory = choose_directory(settings.service_name, settings.log_directory, Path.home())
         log = RotatingLog(directory, settings.service_name, max_bytes=settings.log_max_bytes, keep_days=settings.log_keep_days)
-        self.folders = FolderSink(
+        return FolderSink(
             settings.directory,
             self._process_line,
             log,
-            recorded=self.deliveries.recorded,
             durability=settings.durability,
-            failed=lambda where, error: self.recorder.failed(where, error),
+            failed=failed,
         )
-        self.alerting = Alerting(rules_from(settings.alerts), on=bool(settings.alerts), stop_task=self._stop_task)
-        sinks: list[Sink] = [self.folders, self.alerting]
+
+    def _sinks(self) -> list[Sink]:
+        """In any order."""
+        terminal = self.settings.terminal
+        console = console_sink(
+            self.settings.console, no_color=terminal.no_color, force_color=terminal.force_color, term=terminal.term
+        )
+        sinks: list[Sink] = [self.folders]
+        if self.alerting.is_on:
+            sinks.append(self.alerting)
         if self.telemetry.active:
             sinks.append(self.telemetry.sink)
-        terminal = settings.terminal
-        console = console_sink(settings.console, no_color=terminal.no_color, force_color=terminal.force_color, term=terminal.term)
-        if console is not None:
-            sinks.append(console)
-        prices = PriceTable(settings.prices)
-        self.measuring = Measuring(settings.resource_interval_s) if settings.resource_interval_s else None
-        self.recorder = Recorder(
-            tracer=self.telemetry.tracer,
-            conventions=self.telemetry.conventions,
-            cleaner=Cleaner(redactor),
-            processors=settings.processors,
-            sinks=sinks,
-            warn=lambda text: _logger.warning("%s", text),
-            classify=classify,
-            price=prices.cost,
-            preload=prices.load,
-            new_guard=lambda: StreamGuard(redactor),
-            count_items=self.telemetry.count_items,
-            find_task=finder(self.folders, self.telemetry.conventions.end_attributes, lambda *what: self.recorder.failed(*what)),
-            find_input=self.folders.find_input,
-            measuring=self.measuring,
-            open_control=ControlFile,
-        )
+        return sinks if console is None else [*sinks, console]
 
-        self.recovery = BackgroundRecovery(
-            settings.directory, self.telemetry.conventions.end_attributes, done=self._tell_recovery, failed=self.recorder.failed
-        )
-        self.upkeep = Upkeep(settings.directory, limits_of(settings), done=self._tell_upkeep, failed=self.recorder.failed)
+    def start(self) -> None:
+        """Begin everything that works in the background."""
+        self.telemetry.start()
+        self.alerting.start()
+        self._start_redaction()
+        self.upkeep.start()
+        if self.settings.recover_on_start:
+            self.recovery.start()
+
+    def _start_redaction(self) -> None:
+        """Log which rules are switched off, and compile the others so that the first record need not wait for that."""
+        if self.redactor.unmasked:
+            _logger.warning("redaction rules switched off by redaction_unmask: %s", ", ".join(sorted(self.redactor.unmasked)))
+        try:
+            threading.Thread(target=self._compile_rules, name="agentlog-redaction", daemon=True).start()
+        except RuntimeError:
+            pass  # no more threads; the rules are compiled where they are needed
+
+    def _compile_rules(self) -> None:
+        # It only saves time: a rule that is wrong fails closed at the first record. At exit `warm` raises, to end this thread.
+        with suppress(Exception):
+            self.redactor.warm(_PAUSE_S)
 
     def _process_line(self) -> Line:
-        """How each writer introduces itself; whoever reads it can tell whether somebody still delivers what it wrote."""
+        """The line with which a writer introduces itself; by its ``courier`` readers find out whether its process still sends."""
         line, sends = self.telemetry.process_line(), list(self.telemetry.sends)
         courier = self.presence.name() if sends else None
         return {**line, "courier": courier, "sends": sends} if courier else line
 
-    def flush(self, send: Callable[[float], bool], timeout_s: float | None) -> Receipt:
-        """Bring everything to the disk and to the collector, both within one deadline; says what became of it."""
-        deadline = time.monotonic() + (self.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
-        sent = send(max(0.0, deadline - time.monotonic()))
-        # The disk had all that time too.
-        synced = self.folders.flush(max(LEAST_SYNC_S, deadline - time.monotonic()))
-        return self.receipt(sent and synced, deadline + LEAST_SYNC_S)
+    def _find_task(self, task_id: str) -> Mapping[str, Any]:
+        """The ``metadata.json`` of a task that is to be resumed; if its process is gone, after closing what that left open."""
+        known = self.folders.find_task(task_id)
+        if known.get("status") not in _OPEN:
+            return known
+        try:
+            close_abandoned(Path(self.folders.root), task_id, attributes=self.telemetry.conventions.end_attributes)
+        except Exception as error:  # noqa: BLE001 - a damaged folder may raise anything, and must not keep the agent from its work
+            self.failures.note("recovery", error)
+        return self.folders.find_task(task_id)
 
     def _stop_task(self, alert: Alert) -> None:
-        """Ask a task that has spent its budget to cancel, as anybody else may ask."""
+        """Request that a task that has spent its budget is cancelled."""
         folder = find_task(self.settings.directory, str(alert.task_id)).folder
         ask(folder, "cancel", reason=f"{alert.type}: {alert.message}", source="alert")
 
@@ -211,8 +190,36 @@ class Wired:
         if said:
             _logger.log(logging.WARNING if report.dropped else logging.INFO, "%s", said)
 
-    def receipt(self, in_time: bool, until: float) -> Receipt:
-        self.deliveries.write(until=until)
-        totals = self.deliveries.totals
-        pending = totals["recorded"] - totals["delivered"] - totals["dropped"]
-        return Receipt(pending=max(0, pending), in_time=in_time, **totals)
+    def flush(self, send: Callable[[float], bool], timeout_s: float | None) -> Receipt:
+        """Bring everything to the disk and, by ``send``, to the collector, both within one deadline."""
+        deadline = time.monotonic() + (self.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
+        sent = send(max(0.0, deadline - time.monotonic()))
+        # The disk had all that time too.
+        synced = self.folders.flush(max(LEAST_SYNC_S, deadline - time.monotonic()))
+        self.deliveries.write(until=deadline + LEAST_SYNC_S)
+        kept, sent_on = self.folders.totals, self.deliveries.totals
+        dropped = kept["dropped"] + sent_on["dropped"]
+        return Receipt(
+            recorded=kept["recorded"],
+            delivered=sent_on["delivered"],
+            pending=max(0, kept["recorded"] - sent_on["delivered"] - dropped),
+            dropped=dropped,
+            redacted=kept["redacted"],
+            truncated=kept["truncated"],
+            in_time=sent and synced,
+        )
+
+
+def _warn(text: str) -> None:
+    _logger.warning("%s", text)
+
+
+def _redactor(settings: Settings) -> Redactor:
+    """Raises `ConfigurationError` for a pattern or a name that cannot be used."""
+    return Redactor(
+        extra_keys=settings.redaction_keys,
+        extra_patterns=settings.redaction_patterns,
+        allow=settings.redaction_allow,
+        unmask=settings.redaction_unmask,
+        personal=settings.redaction_pii,
+    )

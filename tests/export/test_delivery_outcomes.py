@@ -16,8 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_agentlog.export.transport import response as outcomes
-from otel_agentlog.export.transport.response import MAX_RETRY_AFTER_S, Outcome, Verdict
+from otel_agentlog.export.transport.result import MAX_RETRY_AFTER_S, SendResult, Verdict, http_result, retry_after
 from otel_agentlog.export.transport.senders import Sender, make_sender
 from otel_agentlog.settings.fields import load
 from tests.support.otlp.answers import Answer, Hang, HugeReply, Ok, PartialSuccess, Redirect, Refuse, Reset, SlowLoris
@@ -49,8 +48,8 @@ def _of(receiver: OtlpReceiver, protocol: str) -> str:
     return receiver.http_endpoint if protocol == HTTP else receiver.grpc_endpoint
 
 
-def _known(outcome: Outcome) -> tuple[Verdict, str]:
-    return outcome.verdict, outcome.reason
+def _known(result: SendResult) -> tuple[Verdict, str]:
+    return result.verdict, result.reason
 
 
 @pytest.mark.parametrize(
@@ -126,9 +125,9 @@ def test_grpc_answers_are_told_apart(
 def test_how_many_were_not_taken_and_why_is_kept(otlp_receiver: OtlpReceiver, spans: Sequence[Any], protocol: str) -> None:
     """Partial success: the number and the server's words."""
     otlp_receiver.answer = PartialSuccess(7, "too \x1b[31mold")
-    outcome = _sender(_of(otlp_receiver, protocol), protocol).send(spans)
+    result = _sender(_of(otlp_receiver, protocol), protocol).send(spans)
 
-    assert (outcome.rejected, outcome.message) == (7, "too  [31mold")
+    assert (result.rejected, result.message) == (7, "too  [31mold")
 
 
 @BOTH
@@ -160,7 +159,7 @@ def test_who_is_in_a_hurry_waits_no_longer(otlp_receiver: OtlpReceiver, spans: S
     otlp_receiver.answer = Hang()
     for protocol in (HTTP, GRPC):
         sender = _sender(_of(otlp_receiver, protocol), protocol, 1000.0)
-        sender.until = time.monotonic() + 0.2
+        sender.deadline = time.monotonic() + 0.2
         assert _known(sender.send(spans)) == (Verdict.LATER, "timeout")
 
 
@@ -292,7 +291,7 @@ def test_exporters_say_nothing_while_we_send(
 @given(st.text() | st.floats().map(str) | st.integers().map(str) | st.datetimes().map(str))
 def test_any_retry_after_is_bounded_or_ignored(value: str) -> None:
     """Numbers, dates, junk: between 0 and the longest wait, or nothing."""
-    wait_s = outcomes.retry_after(value, 0.0)
+    wait_s = retry_after(value, 0.0)
     assert wait_s is None or 0 <= wait_s <= MAX_RETRY_AFTER_S
 
 
@@ -312,7 +311,7 @@ def test_any_retry_after_is_bounded_or_ignored(value: str) -> None:
 )
 def test_retry_after_is_a_number_or_a_date(value: str | None, expected: float | None) -> None:
     """As RFC 9110 says."""
-    assert outcomes.retry_after(value, 0.0) == expected
+    assert retry_after(value, 0.0) == expected
 
 
 @given(
@@ -320,6 +319,6 @@ def test_retry_after_is_a_number_or_a_date(value: str | None, expected: float | 
 )
 def test_every_status_has_a_verdict(status: int, body: bytes, headers: dict[str, str]) -> None:
     """Whatever a server answers, nothing raises, and only the data's own fault drops data."""
-    outcome = outcomes.of_http(status, headers, body, 0.0)
-    assert outcome.verdict is not Verdict.DELIVERED
-    assert (outcome.verdict is Verdict.REJECTED) <= (status in (400, 422))
+    result = http_result(status, headers, body, 0.0)
+    assert result.verdict is not Verdict.DELIVERED
+    assert (result.verdict is Verdict.REJECTED) <= (status in (400, 422))

@@ -1,4 +1,4 @@
-"""The courier: bounded, in order, never ended by what others raise, and never waited for longer than somebody wants to."""
+"""The worker: bounded, in order, never ended by what others raise; no flush takes longer than its timeout."""
 
 from __future__ import annotations
 
@@ -8,33 +8,34 @@ from typing import Any
 
 import pytest
 
-from otel_agentlog.export.pipeline import worker as courier_module
+from otel_agentlog.export.pipeline import worker as worker_module
 from otel_agentlog.export.pipeline.bisect import Parts
-from otel_agentlog.export.pipeline.signal_queue import Item, Limits, Ticket
-from otel_agentlog.export.pipeline.worker import Courier
-from otel_agentlog.export.transport.response import DELIVERED, Outcome, Verdict
+from otel_agentlog.export.pipeline.items import Item, ItemRef
+from otel_agentlog.export.pipeline.signal_queue import QueueLimits
+from otel_agentlog.export.pipeline.worker import DeliveryWorker
+from otel_agentlog.export.transport.result import DELIVERED, SendResult, Verdict
 from tests.support.waiting import wait_until
 
 DEADLINE_S = 30.0
-LATER = Outcome(Verdict.LATER, "http_503")
-BROKEN = Outcome(Verdict.BROKEN, "http_500")
+LATER = SendResult(Verdict.LATER, "http_503")
+BROKEN = SendResult(Verdict.BROKEN, "http_500")
 
 
 class Sender:
     """Takes batches as the test says, and remembers them."""
 
-    until: float | None = None
+    deadline: float | None = None
 
     def __init__(self) -> None:
         self.batches: list[list[Any]] = []
-        self.answers: list[Outcome | BaseException] = []
+        self.answers: list[SendResult | BaseException] = []
         self.open = threading.Event()
         """Cleared, requests hang."""
         self.open.set()
         self.began = threading.Event()
         self.closed = False
 
-    def send(self, batch: Sequence[Any]) -> Outcome:
+    def send(self, batch: Sequence[Any]) -> SendResult:
         self.began.set()
         assert self.open.wait(DEADLINE_S)
         answer = self.answers.pop(0) if self.answers else DELIVERED
@@ -53,45 +54,45 @@ class Sender:
         return [data for batch in self.batches for data in batch]
 
 
-class Books:
+class Observer:
     """Remembers what became of items."""
 
     def __init__(self) -> None:
-        self.told: dict[str, list[str]] = {"delivered": [], "rejected": [], "left": [], "aside": []}
+        self.seen: dict[str, list[str]] = {"delivered": [], "rejected": [], "left": [], "aside": []}
         self.raises: BaseException | None = None
 
-    def _note(self, what: str, tickets: Sequence[Ticket]) -> None:
-        self.told[what] += [str(ticket.event_id) for ticket in tickets]
+    def _note(self, what: str, refs: Sequence[ItemRef]) -> None:
+        self.seen[what] += [str(ref.event_id) for ref in refs]
         if self.raises is not None:
             raise self.raises
 
-    def delivered(self, tickets: Sequence[Ticket], rejected: int, message: str) -> None:
-        self._note("delivered", tickets)
+    def delivered(self, refs: Sequence[ItemRef], rejected: int, message: str) -> None:
+        self._note("delivered", refs)
 
-    def rejected(self, tickets: Sequence[Ticket], reason: str, message: str) -> None:
-        self._note("rejected", tickets)
+    def rejected(self, refs: Sequence[ItemRef], reason: str, message: str) -> None:
+        self._note("rejected", refs)
 
-    def set_aside(self, tickets: Sequence[Ticket]) -> None:
-        self._note("aside", tickets)
+    def set_aside(self, refs: Sequence[ItemRef]) -> None:
+        self._note("aside", refs)
 
-    def left(self, tickets: Sequence[Ticket]) -> None:
-        self._note("left", tickets)
+    def left(self, refs: Sequence[ItemRef]) -> None:
+        self._note("left", refs)
 
 
 class Bench:
-    """A courier with a sender and books of the test's own."""
+    """A worker with a sender and books of the test's own."""
 
     def __init__(self, **limits: Any) -> None:
         self.senders = [Sender()]
         self.made = 0
-        self.books, self.failed = Books(), list[BaseException]()
+        self.observer, self.failed = Observer(), list[BaseException]()
         self.dropped: list[tuple[str, int, str]] = []
-        self.courier = Courier(
+        self.worker = DeliveryWorker(
             {"traces": self._make},
-            receipts=self.books,
+            observer=self.observer,
             failed=lambda where, error: self.failed.append(error),
             dropped=lambda *what: self.dropped.append(what),
-            limits=Limits(**{"delay_s": 0.01, **limits}),
+            limits=QueueLimits(**{"delay_s": 0.01, **limits}),
         )
 
     def _make(self) -> Sender:
@@ -105,11 +106,11 @@ class Bench:
     def put(self, numbers: Sequence[int], *, home: object = "home") -> None:
         """Put items that were made of lines, or of none."""
         for number in numbers:
-            self.courier.put(Item("traces", number, Ticket(home, f"aa-{number}", "span")))
+            self.worker.put(Item("traces", number, ItemRef(home, f"aa-{number}", "span")))
 
     def done(self) -> int:
         """How many items are not on their way any more."""
-        return sum(map(len, self.books.told.values())) + sum(count for _, count, _ in self.dropped)
+        return sum(map(len, self.observer.seen.values())) + sum(count for _, count, _ in self.dropped)
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def bench() -> Iterator[Callable[..., Bench]]:
     yield make
     for each in made:
         each.sender.open.set()
-        each.courier.shutdown(0.1)
+        each.worker.shutdown(0.1)
 
 
 def test_items_go_in_order_and_in_batches(bench: Callable[..., Bench]) -> None:
@@ -131,25 +132,25 @@ def test_items_go_in_order_and_in_batches(bench: Callable[..., Bench]) -> None:
     it = bench(batch_items=7)
     it.put(range(50))
 
-    assert it.courier.flush(DEADLINE_S)
+    assert it.worker.flush(DEADLINE_S)
     assert it.sender.taken == list(range(50))
     assert max(map(len, it.sender.batches)) <= 7
-    assert it.books.told["delivered"] == [f"aa-{number}" for number in range(50)]
+    assert it.observer.seen["delivered"] == [f"aa-{number}" for number in range(50)]
 
 
 def test_the_queue_is_bounded_and_what_does_not_fit_is_left_in_its_folder(bench: Callable[..., Bench]) -> None:
-    """A collector that does not answer: so many wait, the others are told to their folders, none is lost or sent twice."""
+    """A collector that does not answer: so many wait, the others are left in their folders, none is lost or sent twice."""
     it = bench(batch_items=5, queue_items=20)
     it.sender.open.clear()
     it.put(range(5))
     assert it.sender.began.wait(DEADLINE_S)
     it.put(range(5, 200))
-    wait_until(lambda: it.books.told["left"], "items to be left", timeout_s=DEADLINE_S)
+    wait_until(lambda: it.observer.seen["left"], "items to be left", timeout_s=DEADLINE_S)
     it.sender.open.set()
 
-    assert it.courier.flush(DEADLINE_S)
+    assert it.worker.flush(DEADLINE_S)
     assert len(it.sender.taken) <= 5 + 20 + 20  # under way, in the lane, in the queue before it
-    ids = sorted(it.books.told["delivered"] + it.books.told["left"])
+    ids = sorted(it.observer.seen["delivered"] + it.observer.seen["left"])
     assert ids == sorted(f"aa-{number}" for number in range(200))
 
 
@@ -161,13 +162,13 @@ def test_what_has_no_folder_and_no_room_is_dropped_and_counted(bench: Callable[.
     wait_until(lambda: it.dropped, "items to be dropped", timeout_s=DEADLINE_S)
     it.sender.open.set()
 
-    assert it.courier.flush(DEADLINE_S)
+    assert it.worker.flush(DEADLINE_S)
     assert {(signal, reason) for signal, _, reason in it.dropped} == {("traces", "queue_full")}
     assert len(it.sender.taken) + sum(count for _, count, _ in it.dropped) == 100
 
 
 def test_work_is_bounded_by_bytes_and_by_number(bench: Callable[..., Bench]) -> None:
-    """A courier that is behind takes no more than fits; small work that decides something is always taken."""
+    """A worker that is behind takes no more than fits; small work that decides something is always taken."""
     busy, release = threading.Event(), threading.Event()
 
     def block() -> None:
@@ -176,14 +177,14 @@ def test_work_is_bounded_by_bytes_and_by_number(bench: Callable[..., Bench]) -> 
 
     for limits in ({"queue_bytes": 10_000}, {"queue_items": 10}):
         it = bench(**limits)
-        it.courier.do(block)
+        it.worker.do(block)
         assert busy.wait(DEADLINE_S)
-        taken = sum(it.courier.do(lambda: None, 1_000) for _ in range(100))
+        taken = sum(it.worker.do(lambda: None, 1_000) for _ in range(100))
         assert 9 <= taken <= 11
-        assert it.courier.do(lambda: None)
+        assert it.worker.do(lambda: None)
         release.set()
-        assert it.courier.flush(DEADLINE_S)
-        assert it.courier.do(lambda: None, 1_000)
+        assert it.worker.flush(DEADLINE_S)
+        assert it.worker.do(lambda: None, 1_000)
         busy.clear()
         release.clear()
 
@@ -194,9 +195,9 @@ def test_a_flush_waits_no_longer_than_it_may(bench: Callable[..., Bench]) -> Non
     it.sender.open.clear()
     it.put(range(3))
 
-    assert not it.courier.flush(0.05)
+    assert not it.worker.flush(0.05)
     it.sender.open.set()
-    assert it.courier.flush(DEADLINE_S)
+    assert it.worker.flush(DEADLINE_S)
     assert it.sender.taken == [0, 1, 2]
 
 
@@ -204,40 +205,40 @@ def test_after_the_end_nobody_waits(bench: Callable[..., Bench]) -> None:
     """A flush by who knows nothing of the end returns at once; offers are turned away; connections are closed."""
     it = bench()
     it.put(range(3))
-    assert it.courier.shutdown(DEADLINE_S)
-    told: list[Parts[Item]] = []
-    it.courier.offer([Item("traces", 1)], told.append)
+    assert it.worker.shutdown(DEADLINE_S)
+    results: list[Parts[Item]] = []
+    it.worker.offer([Item("traces", 1)], results.append)
     it.put(range(3, 6))
 
     # Longer than any test may take.
-    assert it.courier.flush(20 * DEADLINE_S)
-    assert told == [[]]
+    assert it.worker.flush(20 * DEADLINE_S)
+    assert results == [[]]
     wait_until(lambda: it.sender.closed, "the connection to be closed", timeout_s=DEADLINE_S)
     assert it.sender.taken == [0, 1, 2]
 
 
-def test_who_comes_too_late_is_told(bench: Callable[..., Bench]) -> None:
+def test_a_call_that_comes_too_late_is_answered(bench: Callable[..., Bench]) -> None:
     """Parcels and flushes that were queued behind the end are answered."""
     it = bench()
     busy, release = threading.Event(), threading.Event()
-    it.courier.do(lambda: (busy.set(), release.wait(DEADLINE_S)))
+    it.worker.do(lambda: (busy.set(), release.wait(DEADLINE_S)))
     assert busy.wait(DEADLINE_S)
-    told: list[Parts[Item]] = []
-    ended = threading.Thread(target=lambda: it.courier.shutdown(0.0))
+    results: list[Parts[Item]] = []
+    ended = threading.Thread(target=lambda: it.worker.shutdown(0.0))
     ended.start()
     ended.join(DEADLINE_S)
-    # As a thread does that looked before the courier was stopped.
-    it.courier._stopping = False
-    it.courier.offer([Item("traces", 1)], told.append)
-    flushed = threading.Thread(target=lambda: it.courier.flush(10 * DEADLINE_S))
+    # As a thread does that looked before the worker was stopped.
+    it.worker._stopping = False
+    it.worker.offer([Item("traces", 1)], results.append)
+    flushed = threading.Thread(target=lambda: it.worker.flush(10 * DEADLINE_S))
     flushed.start()
-    wait_until(lambda: it.courier._queue.qsize() >= 4, "the flush to be queued", timeout_s=DEADLINE_S)
-    it.courier._stopping = True
+    wait_until(lambda: it.worker._inbox.qsize() >= 4, "the flush to be queued", timeout_s=DEADLINE_S)
+    it.worker._stopping = True
     release.set()
 
     flushed.join(DEADLINE_S)
     assert not flushed.is_alive()
-    assert told == [[]]
+    assert results == [[]]
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(1), GeneratorExit(), MemoryError()])
@@ -262,10 +263,10 @@ def test_the_courier_survives_whatever_work_raises(bench: Callable[..., Bench], 
     def fail() -> None:
         raise error
 
-    it.courier.do(fail)
+    it.worker.do(fail)
     it.put(range(3))
 
-    assert it.courier.flush(DEADLINE_S)
+    assert it.worker.flush(DEADLINE_S)
     assert it.sender.taken == [0, 1, 2]
     assert it.failed == [error]
 
@@ -273,22 +274,22 @@ def test_the_courier_survives_whatever_work_raises(bench: Callable[..., Bench], 
 def test_books_that_raise_keep_nobody_waiting(bench: Callable[..., Bench]) -> None:
     """What cannot be noted is sent again by others; a flush does not wait for it."""
     it = bench()
-    it.books.raises = OSError(28, "no space left")
+    it.observer.raises = OSError(28, "no space left")
     it.put(range(3))
 
-    assert it.courier.flush(DEADLINE_S)
-    assert it.failed == [it.books.raises]
+    assert it.worker.flush(DEADLINE_S)
+    assert it.failed == [it.observer.raises]
 
 
 def test_a_hand_that_does_not_come_back_is_left_behind(bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> None:
     """A new one, with connections of its own, sends what it had."""
-    monkeypatch.setattr(courier_module, "STUCK_S", 0.1)
+    monkeypatch.setattr(worker_module, "STUCK_S", 0.1)
     it = bench()
     it.senders.append(Sender())
     it.sender.open.clear()
     it.put(range(3))
 
-    wait_until(lambda: it.senders[1].taken == [0, 1, 2], "another hand to send them", timeout_s=DEADLINE_S)
+    wait_until(lambda: it.senders[1].taken == [0, 1, 2], "another thread to send them", timeout_s=DEADLINE_S)
     assert it.sender.batches == []
     assert it.made == 2
 
@@ -297,45 +298,45 @@ def test_an_item_that_breaks_the_collector_is_set_aside(bench: Callable[..., Ben
     """Its mates went through, so it is the item's fault: not again soon, but not lost; without a folder it is."""
     it = bench(batch_items=1)
     it.put([0])
-    assert it.courier.flush(DEADLINE_S)
+    assert it.worker.flush(DEADLINE_S)
     it.sender.answers = [BROKEN, BROKEN]
     it.put([1])
     it.put([2], home=None)
     it.put([3])
 
-    assert it.courier.flush(DEADLINE_S)
+    assert it.worker.flush(DEADLINE_S)
     assert it.sender.taken == [0, 3]
-    assert it.books.told["aside"] == ["aa-1"]
+    assert it.observer.seen["aside"] == ["aa-1"]
     assert it.dropped == [("traces", 1, "http_500")]
 
 
 def test_a_parcel_from_a_folder_waits_for_what_is_live(bench: Callable[..., Bench]) -> None:
-    """And whoever offered it is told what became of it."""
+    """And its caller gets the results."""
     it = bench(batch_items=2, delay_s=0.0)
     it.sender.open.clear()
     it.put(range(2))
     assert it.sender.began.wait(DEADLINE_S)
-    told: list[Parts[Item]] = []
-    it.courier.offer([Item("traces", "old")], told.append)
+    results: list[Parts[Item]] = []
+    it.worker.offer([Item("traces", "old")], results.append)
     it.put(range(2, 4))
     it.sender.open.set()
 
-    wait_until(lambda: told, "the parcel to be sent", timeout_s=DEADLINE_S)
+    wait_until(lambda: results, "the batch to be sent", timeout_s=DEADLINE_S)
     assert it.sender.taken == [0, 1, 2, 3, "old"]
-    assert [(len(items), outcome.verdict) for items, outcome in told[0]] == [(1, Verdict.DELIVERED)]
+    assert [(len(items), result.verdict) for items, result in results[0]] == [(1, Verdict.DELIVERED)]
 
 
 def test_while_the_collector_is_left_alone_parcels_are_turned_away(bench: Callable[..., Bench]) -> None:
     """Nobody holds a folder while nothing can be sent."""
     it = bench()
-    it.sender.answers = [Outcome(Verdict.LATER, "http_503", retry_after_s=60.0)]
+    it.sender.answers = [SendResult(Verdict.LATER, "http_503", retry_after_s=60.0)]
     it.put([0])
-    wait_until(lambda: not it.courier.ready, "the collector to be left alone", timeout_s=DEADLINE_S)
-    told: list[Parts[Item]] = []
-    it.courier.offer([Item("traces", "old")], told.append)
+    wait_until(lambda: not it.worker.ready, "the collector to be left alone", timeout_s=DEADLINE_S)
+    results: list[Parts[Item]] = []
+    it.worker.offer([Item("traces", "old")], results.append)
 
-    wait_until(lambda: told, "an answer", timeout_s=DEADLINE_S)
-    assert [(len(items), outcome.reason) for items, outcome in told[0]] == [(1, "not_now")]
+    wait_until(lambda: results, "an answer", timeout_s=DEADLINE_S)
+    assert [(len(items), result.reason) for items, result in results[0]] == [(1, "not_now")]
 
 
 def test_a_child_of_a_fork_begins_with_nothing(bench: Callable[..., Bench]) -> None:
@@ -346,10 +347,10 @@ def test_a_child_of_a_fork_begins_with_nothing(bench: Callable[..., Bench]) -> N
     it.put(range(3))
     assert it.sender.began.wait(DEADLINE_S)
 
-    it.courier.renew_after_fork()
+    it.worker.renew_after_fork()
     it.put(["child"])  # type: ignore[list-item]  # any data will do
 
-    assert it.courier.flush(DEADLINE_S)
+    assert it.worker.flush(DEADLINE_S)
     assert it.senders[1].taken == ["child"]
     assert it.sender.batches == []
     it.sender.open.set()

@@ -17,7 +17,7 @@ import pytest
 import otel_agentlog as agentlog
 from otel_agentlog.record import resources
 from otel_agentlog.record.recorder import recorder
-from otel_agentlog.record.resources import Measuring
+from otel_agentlog.record.resources import ResourceSampler
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.testing import MemorySink, recording
@@ -31,7 +31,7 @@ INTERVAL_S = 0.02
 @pytest.fixture
 def measured() -> Iterator[MemorySink]:
     """What is recorded while the test runs, with resources looked at often."""
-    measuring = Measuring(INTERVAL_S)
+    measuring = ResourceSampler(INTERVAL_S)
     with recording(measuring=measuring) as sink:
         yield sink
     measuring.stop()
@@ -221,20 +221,20 @@ def test_who_knows_better_is_believed(measured: MemorySink) -> None:
 
 def test_the_thread_sleeps_when_nothing_is_measured() -> None:
     """After the last meter has ended it looks no more; a new one wakes it. An abandoned meter is no reason to look."""
-    measuring = Measuring(INTERVAL_S)
+    measuring = ResourceSampler(INTERVAL_S)
     for _ in range(3):
         kept = measuring.meter()
-        assert measuring.looks
+        assert measuring.sampling
         wait_until(lambda: measuring._known is not None, "a look", timeout_s=60)
         assert measuring.figures(kept)["memory_peak_mb"] > 0
         measuring.meter()
-        wait_until(lambda: not measuring.looks, "the thread to sleep", timeout_s=60)
+        wait_until(lambda: not measuring.sampling, "the thread to sleep", timeout_s=60)
     measuring.stop()
 
 
 def test_many_threads_measure_at_once() -> None:
     """The one thread that looks falls asleep and wakes as it likes; nobody waits for it, and no meter is missed."""
-    measuring = Measuring(0.0001)
+    measuring = ResourceSampler(0.0001)
 
     def one(_: int) -> float:
         meter = measuring.meter()
@@ -243,7 +243,7 @@ def test_many_threads_measure_at_once() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert min(pool.map(one, range(400))) > 0
-    wait_until(lambda: not measuring.looks, "the thread to sleep", timeout_s=60)
+    wait_until(lambda: not measuring.sampling, "the thread to sleep", timeout_s=60)
     kept = measuring.meter()
     wait_until(lambda: measuring._known is not None, "a look", timeout_s=60)
     assert measuring.figures(kept)["cpu_seconds"] >= 0
@@ -252,7 +252,7 @@ def test_many_threads_measure_at_once() -> None:
 
 def test_the_child_of_a_fork_measures_anew() -> None:
     """It has a thread of its own, and does not end what its parent began."""
-    measuring = Measuring(INTERVAL_S)
+    measuring = ResourceSampler(INTERVAL_S)
     begun = measuring.meter()
     wait_until(lambda: measuring._known is not None, "a look", timeout_s=60)
 
@@ -290,7 +290,7 @@ def test_without_proc_what_getrusage_knows_is_recorded(monkeypatch: pytest.Monke
     """On other systems CPU time and the process's peak remain."""
     monkeypatch.setattr(resources, "_HAS_PROC", False)
     monkeypatch.setitem(sys.modules, "psutil", None)
-    measuring = Measuring(INTERVAL_S)
+    measuring = ResourceSampler(INTERVAL_S)
 
     figures = measuring.figures(measuring.meter())
 

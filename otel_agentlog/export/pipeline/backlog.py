@@ -1,7 +1,6 @@
-"""Sends from folders what is not on its way in memory: this process's own overflow, and what dead processes left behind.
+"""Sends from folders what is not queued in memory: this process's own overflow, and what dead processes left behind.
 
-Hides when that happens: in the background, on a thread of its own, never before live traffic, one batch at a time, and only while
-the collector takes something.
+It runs on a thread of its own, one batch at a time, only when nothing live waits and only while the collector takes something.
 """
 
 from __future__ import annotations
@@ -13,24 +12,24 @@ from typing import Protocol
 
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.export.pipeline.bisect import Parts
-from otel_agentlog.export.pipeline.signal_queue import NOT_NOW, Item
-from otel_agentlog.export.pipeline.worker import STUCK_S, Courier
-from otel_agentlog.export.pipeline.workers import Hand
-from otel_agentlog.export.shipping import Deliver
+from otel_agentlog.export.pipeline.items import Deliver, Item
+from otel_agentlog.export.pipeline.signal_queue import NOT_NOW
+from otel_agentlog.export.pipeline.worker import STUCK_S, DeliveryWorker
+from otel_agentlog.export.pipeline.workers import WorkerThread
 
 FIRST_LOOK_S = 0.3
-"""Time, in seconds, that a process has for its own beginning before it looks after others."""
+"""Time, in seconds, that a process has for its own beginning before it looks for what others left."""
 LOOK_INTERVAL_S = 300.0
 """How often, in seconds, a process looks for what others left behind."""
 LAST_LOOK_S = 1.0
 """Longest time, in seconds, that the end of a process waits for a look at what others left behind."""
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
-_TRIES, _MOMENT_S = 5, 0.5
+_TRIES, _RETRY_S = 5, 0.5
 
 
 class Backlog(Protocol):
-    """What waits in folders; implemented where the folders are known."""
+    """What waits in folders; implemented in `otel_agentlog.wiring`, where the folders are known."""
 
     @property
     def has_left(self) -> bool:
@@ -43,8 +42,8 @@ class Backlog(Protocol):
         """Send what dead processes left."""
 
 
-class Nothing:
-    """The backlog of who keeps nothing."""
+class EmptyBacklog:
+    """The backlog where no folders are written."""
 
     has_left = False
 
@@ -56,24 +55,26 @@ class Nothing:
 
 
 class CatchUp:
-    """Works off a backlog whenever the courier has nothing better to do."""
+    """Works off a backlog whenever the delivery worker is idle."""
 
-    def __init__(self, courier: Courier, backlog: Backlog, failed: Callable[[str, BaseException], None], *, others: bool) -> None:
-        """With ``others`` it looks after what dead processes left, too."""
-        self._courier, self._backlog, self._failed = courier, backlog, failed
+    def __init__(
+        self, worker: DeliveryWorker, backlog: Backlog, failed: Callable[[str, BaseException], None], *, others: bool
+    ) -> None:
+        """With ``others`` it sends what dead processes left, too."""
+        self._worker, self._backlog, self._failed = worker, backlog, failed
         self._others_wanted = others
-        self._begin_anew()
+        self._start_anew()
         after_fork_in_child(self.renew_after_fork)
 
     def renew_after_fork(self) -> None:
-        """In the child of a fork: the parent looks after others."""
+        """In the child of a fork: the parent sends what others left."""
         self._others_wanted = False
-        self._begin_anew()
+        self._start_anew()
 
-    def _begin_anew(self) -> None:
-        self._hand = Hand("agentlog-catchup")
-        self._idle = [None]
-        """Popped by whoever sends what is left; popping a list is atomic."""
+    def _start_anew(self) -> None:
+        self._thread = WorkerThread("agentlog-catchup")
+        self._startable = [None]
+        """Popped by the caller that sends what is left; popping a list is atomic."""
         self._looked = threading.Event()
         self._stop = threading.Event()
         self._not_before = 0.0
@@ -82,44 +83,45 @@ class CatchUp:
     # -- when -------------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to look after others."""
+        """Begin to look for what others left."""
         if self._others_wanted:
-            self._courier.at(FIRST_LOOK_S, self._look)
+            self._worker.at(FIRST_LOOK_S, self._look)
 
     def look_again(self) -> None:
         """There is more to be found than at the last look."""
         if self._others_wanted:
             self._looked.clear()
-            self._courier.at(0.0, self._look_now)
+            self._worker.at(0.0, self._look_now)
 
-    def on_calm(self) -> None:
-        """Nothing live waits: a moment for what is left."""
+    def on_idle(self) -> None:
+        """Send what this process left, if it is time to: nothing live waits."""
         if self._backlog.has_left and time.monotonic() >= self._not_before:
             try:
-                self._idle.pop()
+                self._startable.pop()
             except IndexError:
                 return
-            self._hand.do(lambda: self._run(self._ship_left, lambda: self._idle.append(None)))
+            self._thread.do(lambda: self._run(self._ship_left, lambda: self._startable.append(None)))
 
     def finish(self, deadline: float) -> bool:
         """Send what is left of this process before ``deadline`` (monotonic); whether there was time for all of it."""
-        if not self._courier.ready or not (self._backlog.has_left or self._is_shipping):
+        is_shipping = not self._startable
+        if not self._worker.ready or not (self._backlog.has_left or is_shipping):
             return True
         # Behind what is under way already.
         finished = threading.Event()
-        self._hand.do(lambda: self._run(self._ship_left, finished.set))
+        self._thread.do(lambda: self._run(self._ship_left, finished.set))
         return finished.wait(max(0.0, deadline - time.monotonic()))
 
     def last_look(self, deadline: float) -> None:
-        """Before the process ends: look after others once, for a moment, if there was no time for it yet."""
-        if self._others_wanted and not self._looked.is_set() and self._courier.ready:
+        """Before the process ends: look once for what others left, for a moment, if there was no time for it yet."""
+        if self._others_wanted and not self._looked.is_set() and self._worker.ready:
             self._look_now()
             self._looked.wait(max(0.0, min(LAST_LOOK_S, deadline - time.monotonic())))
 
     def stop(self) -> None:
         """End what is under way; it is sent another time."""
         self._stop.set()
-        self._hand.stop()
+        self._thread.stop()
 
     @property
     def _stopped(self) -> bool:
@@ -129,10 +131,10 @@ class CatchUp:
 
     def _look(self) -> None:
         self._look_now()
-        self._courier.at(LOOK_INTERVAL_S, self._look)
+        self._worker.at(LOOK_INTERVAL_S, self._look)
 
     def _look_now(self) -> None:
-        self._hand.do(lambda: self._run(self._ship_others, self._looked.set))
+        self._thread.do(lambda: self._run(self._ship_others, self._looked.set))
 
     def _run(self, work: Callable[[], None], finished: Callable[[], object]) -> None:
         try:
@@ -142,30 +144,26 @@ class CatchUp:
             self._failed("catch-up", error)
         finished()
 
-    @property
-    def _is_shipping(self) -> bool:
-        return not self._idle
-
     def _ship_left(self) -> None:
         if self._backlog.has_left and self._backlog.ship_left(self._deliver):
             self._pause_s = _FIRST_PAUSE_S
         if self._backlog.has_left:
             self._not_before = time.monotonic() + self._pause_s
-            # Wakes the courier, which asks `on_calm` again.
-            self._courier.at(self._pause_s, lambda: None)
+            # Wakes the worker, which calls `on_idle` again.
+            self._worker.at(self._pause_s, lambda: None)
             self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s)
 
     def _ship_others(self) -> None:
-        if self._courier.ready:
+        if self._worker.ready:
             self._backlog.ship_others(self._deliver)
 
     def _deliver(self, signal: str, items: Sequence[Item]) -> Parts[Item]:
-        """Send items when nothing live waits; where the collector is left alone for a moment, wait for that."""
+        """Send items when nothing live waits; where the collector is not to be tried for a moment, wait for that."""
         for _ in range(_TRIES):
             parts = self._offer(items)
-            if self._stopped or [outcome for _, outcome in parts] != [NOT_NOW]:
+            if self._stopped or [result for _, result in parts] != [NOT_NOW]:
                 break
-            self._stop.wait(_MOMENT_S)
+            self._stop.wait(_RETRY_S)
         return parts
 
     def _offer(self, items: Sequence[Item]) -> Parts[Item]:
@@ -174,12 +172,12 @@ class CatchUp:
         answered = threading.Event()
         answer: Parts[Item] = []
 
-        def told(parts: Parts[Item]) -> None:
+        def on_done(parts: Parts[Item]) -> None:
             answer.extend(parts)
             answered.set()
 
-        self._courier.offer(items, told)
+        self._worker.offer(items, on_done)
         deadline = time.monotonic() + 2 * STUCK_S
-        while not answered.wait(_MOMENT_S) and not self._stopped and time.monotonic() < deadline:
+        while not answered.wait(_RETRY_S) and not self._stopped and time.monotonic() < deadline:
             pass
         return answer if answered.is_set() else []

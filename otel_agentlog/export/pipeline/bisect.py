@@ -1,6 +1,6 @@
-"""Gets a batch through that was refused as a whole: in parts, until what the collector does not take stands alone.
+"""Sends a batch that was refused as a whole in halves, until the items that the collector does not take stand alone.
 
-Hides how often is tried, and when it is not the data that is wrong but the collector.
+It bounds the number of requests, and tells items that are wrong from a collector that refuses everything.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-from otel_agentlog.export.transport.response import UNTRIED, Outcome, Verdict
+from otel_agentlog.export.transport.result import UNTRIED, SendResult, Verdict
 
 MAX_REQUESTS = 200
 """Requests spent on one batch; what is undecided then waits for the next time."""
@@ -26,24 +26,25 @@ SPARE_REJECTIONS = 3
 """Rejections in a row, beyond those that finding one bad item takes, after which they are not about the data."""
 
 T = TypeVar("T")
-Parts = list[tuple[Sequence[T], Outcome]]
+Parts = list[tuple[Sequence[T], SendResult]]
+"""The items of a batch, in parts, each with its result."""
 
 _JUDGED = (Verdict.REJECTED, Verdict.TOO_LARGE)
 
 
-def deliver(
-    send: Callable[[Sequence[T]], Outcome], batch: Sequence[T], *, trusted: bool, clock: Callable[[], float] = time.monotonic
+def send_in_parts(
+    send: Callable[[Sequence[T]], SendResult], batch: Sequence[T], *, trusted: bool, clock: Callable[[], float] = time.monotonic
 ) -> Parts[T]:
     """Send a batch, in parts where it must be; every item is in exactly one part of the result.
 
     ``trusted`` says that this collector has taken data before; only then a rejection is about the data, and final.
     """
-    return _Delivery(send, batch, trusted, clock).run()
+    return _Bisection(send, batch, trusted, clock).run()
 
 
-class _Delivery(Generic[T]):
+class _Bisection(Generic[T]):
     def __init__(
-        self, send: Callable[[Sequence[T]], Outcome], batch: Sequence[T], trusted: bool, clock: Callable[[], float]
+        self, send: Callable[[Sequence[T]], SendResult], batch: Sequence[T], trusted: bool, clock: Callable[[], float]
     ) -> None:
         self._send, self._trusted, self._clock = send, trusted, clock
         self._until = clock() + MAX_BATCH_S
@@ -59,60 +60,56 @@ class _Delivery(Generic[T]):
             if len(part) > self._limit:
                 self._waiting.extendleft([part[self._limit :], part[: self._limit]])
                 continue
-            outcome = self._try(part)
-            stop = self._stops(outcome)
-            if not stop and len(part) > 1 and (outcome.verdict in _JUDGED or outcome.verdict is Verdict.BROKEN):
-                self._split(part, outcome)
+            result = self._try(part)
+            stop = self._stops(result)
+            if not stop and len(part) > 1 and (result.verdict in _JUDGED or result.verdict is Verdict.BROKEN):
+                self._split(part, result)
                 continue
-            self._done.append((part, outcome if len(part) == 1 else _undecided(outcome)))
+            self._done.append((part, result if len(part) == 1 else _undecided(result)))
             if stop:
                 # A success says nothing of what was not sent.
-                untried = UNTRIED if outcome.verdict is Verdict.DELIVERED else _undecided(outcome)
+                untried = UNTRIED if result.verdict is Verdict.DELIVERED else _undecided(result)
                 self._done += [(rest, untried) for rest in self._waiting]
                 break
-        return self._doubted()
+        return self._done if self._trusted else self._without_judgements()
 
-    def _try(self, part: Sequence[T]) -> Outcome:
+    def _try(self, part: Sequence[T]) -> SendResult:
         self._requests += 1
-        outcome = self._send(part)
-        if outcome.verdict is Verdict.DELIVERED:
+        result = self._send(part)
+        if result.verdict is Verdict.DELIVERED:
             self._trusted = True
         else:
             self._failed_in_a_row += 1
-        return outcome
+        return result
 
-    def _split(self, part: Sequence[T], outcome: Outcome) -> None:
+    def _split(self, part: Sequence[T], result: SendResult) -> None:
         half = len(part) // 2
-        if outcome.verdict is Verdict.TOO_LARGE:
+        if result.verdict is Verdict.TOO_LARGE:
             self._limit = min(self._limit, half)
-        if outcome.verdict is Verdict.BROKEN:
+        if result.verdict is Verdict.BROKEN:
             # The other half first: does it fail over anything at all?
             self._waiting.extend([part[:half], part[half:]])
         else:
             self._waiting.extendleft([part[half:], part[:half]])
 
-    def _stops(self, outcome: Outcome) -> bool:
+    def _stops(self, result: SendResult) -> bool:
         """Whether the rest of the batch had better not be tried now."""
-        if outcome.verdict in (Verdict.LATER, Verdict.REFUSED) or self._is_spent:
+        spent = self._requests >= MAX_REQUESTS or self._clock() >= self._until
+        if spent or result.verdict in (Verdict.LATER, Verdict.REFUSED):
             return True
         if self._trusted:
             return False
-        return self._failed_in_a_row >= (MAX_BROKEN if outcome.verdict is Verdict.BROKEN else self._patience)
+        return self._failed_in_a_row >= (MAX_BROKEN if result.verdict is Verdict.BROKEN else self._patience)
 
-    @property
-    def _is_spent(self) -> bool:
-        return self._requests >= MAX_REQUESTS or self._clock() >= self._until
-
-    def _doubted(self) -> Parts[T]:
-        """A collector that has taken nothing yet has judged nothing: it may be no collector, or not the right one."""
-        if self._trusted:
-            return self._done
-        return [
-            (part, replace(outcome, verdict=Verdict.BROKEN) if outcome.verdict in _JUDGED else outcome)
-            for part, outcome in self._done
-        ]
+    def _without_judgements(self) -> Parts[T]:
+        """The results of a collector that has taken nothing yet: it may be no collector, so its rejections are not final."""
+        return [(part, _judged_as(Verdict.BROKEN, result)) for part, result in self._done]
 
 
-def _undecided(outcome: Outcome) -> Outcome:
-    """What is said of items that were not judged one by one."""
-    return replace(outcome, verdict=Verdict.LATER) if outcome.verdict in _JUDGED else outcome
+def _undecided(result: SendResult) -> SendResult:
+    """The result of items that were not judged one by one."""
+    return _judged_as(Verdict.LATER, result)
+
+
+def _judged_as(verdict: Verdict, result: SendResult) -> SendResult:
+    return replace(result, verdict=verdict) if result.verdict in _JUDGED else result

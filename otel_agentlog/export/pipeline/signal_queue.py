@@ -1,195 +1,81 @@
-"""One signal's way to the collector: what waits, what is under way, when to try again. No threads and no clock of its own here.
+"""The queue of one signal: live items that wait, batches from folders, the batch under way, and when to try again.
 
-Owned by the courier's thread alone. Live items come first; parcels from folders go when nothing else is waiting. What does not
-fit, or what the collector does not take as things stand, is left in its folder: being here saves reading it again, no more.
-"""
+It has no thread and no clock of its own: the delivery worker's thread alone owns it. Live items come first; batches from
+folders go when nothing else waits. What does not fit, or what the collector refuses for now, is left in its folder and sent
+from there: being in this queue only saves reading it again."""
 
 from __future__ import annotations
 
-import random
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from otel_agentlog.export.pipeline.backoff import Backoff
 from otel_agentlog.export.pipeline.bisect import Parts
-from otel_agentlog.export.transport.response import Outcome, Verdict
-
-# -- When to try a collector again that did not take what it was given: soon at first, then more and more rarely.
-
-FIRST_WAIT_S = 0.5
-MAX_WAIT_S = 15.0
-"""Longest pause between two tries, in seconds, while nobody is there or the collector is busy."""
-MAX_REFUSED_WAIT_S = 300.0
-"""Longest pause, in seconds, where somebody is there who takes nothing as things stand."""
-
-
-class Breaker:
-    """Open while the collector is to be left alone."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._failures = 0
-        self.until = 0.0
-        """When the next try may be made, on the clock."""
-        self.trusted = False
-        """Whether the collector has taken anything since it last refused to."""
-        self.answered = True
-        """Whether the last failure was an answer, so that waiting for a moment is worth while."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether something may be sent now."""
-        return self._clock() >= self.until
-
-    def succeeded(self) -> None:
-        """The collector took something."""
-        self._failures, self.until, self.trusted, self.answered = 0, 0.0, True, True
-
-    def failed(self, outcome: Outcome) -> None:
-        """The collector took nothing more."""
-        self._failures += 1
-        refused = outcome.verdict is Verdict.REFUSED
-        first_s, most_s = (MAX_WAIT_S, MAX_REFUSED_WAIT_S) if refused else (FIRST_WAIT_S, MAX_WAIT_S)
-        # So that the processes of a host do not all come back at the same moment.
-        spread = random.uniform(0.8, 1.2)  # noqa: S311 - nothing secret
-        wait_s = min(most_s, first_s * 2.0 ** min(self._failures - 1, 20)) * spread
-        if outcome.retry_after_s is not None:
-            wait_s = max(FIRST_WAIT_S, outcome.retry_after_s)
-        self.until = self._clock() + wait_s
-        self.answered = outcome.answered and not refused
-        self.trusted = self.trusted and not refused
-
-
-# -- What goes to a collector: one item, what it was made from, and how much room it takes.
-
-_BASE_BYTES = 600
-"""What an item takes besides its texts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """Which line an item was made from, so that its delivery can be noted there."""
-
-    home: Any = None
-    """The task's folder as `store` knows it; ``None`` for an item outside every task."""
-    event_id: str | None = None
-    kind: str = ""
-    """``span``, ``log``, ``details`` or ``exception``: at most one of each is made from a line."""
-
-
-NO_TICKET = Ticket()
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One finished span or log record on its way."""
-
-    signal: str
-    """``traces`` or ``logs``."""
-    data: Any
-    ticket: Ticket = NO_TICKET
-    size_bytes: int = _BASE_BYTES
-    """About as much as it takes on the wire."""
-
-
-class Notes(Protocol):
-    """Told what became of items that were sent; called by whoever sends."""
-
-    def delivered(self, tickets: Sequence[Ticket], rejected: int, message: str) -> None:
-        """The collector has them, but for ``rejected`` of them, and nobody knows which."""
-
-    def rejected(self, tickets: Sequence[Ticket], reason: str, message: str) -> None:
-        """The collector will not take them, ever."""
-
-    def set_aside(self, tickets: Sequence[Ticket]) -> None:
-        """The collector failed over each of them alone; they wait in their folders, and are not tried again soon."""
-
-
-class Receipts(Notes, Protocol):
-    """Told what became of live items; called on the courier's thread."""
-
-    def left(self, tickets: Sequence[Ticket]) -> None:
-        """They are no longer on their way; they wait in their folders to be sent from there."""
-
-
-def size_of(body: object, attributes: Mapping[str, Any] | None) -> int:
-    """About how many bytes an item with these contents takes; cheap rather than exact."""
-    size = _BASE_BYTES + _length(body)
-    for value in (attributes or {}).values():
-        size += 40 + _length(value)
-    return size
-
-
-def _length(value: object) -> int:
-    if isinstance(value, (str, bytes)):
-        return len(value)
-    if isinstance(value, Mapping):
-        return sum(20 + _length(item) for item in value.values())
-    if isinstance(value, Sequence):
-        return sum(8 + _length(item) for item in value)
-    return 8
-
+from otel_agentlog.export.pipeline.items import Item, ItemRef, LiveDeliveryObserver
+from otel_agentlog.export.transport.result import SendResult, Verdict
 
 BATCH_BYTES = 3 * 1024 * 1024
 """A batch is closed at about this size: below the 4 MiB that gRPC servers take by default."""
 
-NOT_NOW = Outcome(Verdict.LATER, "not_now")
-"""What is said of a parcel while the collector is left alone."""
+NOT_NOW = SendResult(Verdict.LATER, "not_now")
+"""The result of a batch from a folder that is offered while the collector is not to be tried."""
 
 
 @dataclass(frozen=True)
-class Limits:
+class QueueLimits:
     """How much is sent at once, and how much waits in memory."""
 
     batch_items: int = 512
     queue_items: int = 20_000
     queue_bytes: int = 64 * 1024 * 1024
     delay_s: float = 1.0
-    """Longest time an item waits for company."""
+    """Longest time, in seconds, that an item waits for its batch to fill."""
 
 
 @dataclass(eq=False)
-class Parcel:
-    """Items that are sent together; from a folder if somebody waits for what becomes of them."""
+class Batch:
+    """Items of one signal that are sent together."""
 
     items: Sequence[Item]
-    told: Callable[[Parts[Item]], None] | None = None
-    sent_at: float = field(default=0.0)
+    on_done: Callable[[Parts[Item]], None] | None = None
+    """For a batch from a folder: called with the results, ``[]`` if the worker stops first. ``None`` for live items."""
+    sent_at: float = 0.0
 
 
-class Lane:
+class SignalQueue:
     """What waits for one signal."""
 
     def __init__(
         self,
         signal: str,
-        limits: Limits,
-        receipts: Receipts,
+        limits: QueueLimits,
+        observer: LiveDeliveryObserver,
         dropped: Callable[[str, int, str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``dropped`` is told signal, number and reason of items that are lost, as they have no folder."""
+        """``dropped`` is called with signal, number and reason of items that are lost because they have no folder."""
         self.signal = signal
-        self.breaker = Breaker(clock)
-        self.busy: Parcel | None = None
-        self._limits, self._receipts, self._dropped, self._clock = limits, receipts, dropped, clock
+        self.backoff = Backoff(clock)
+        self.busy: Batch | None = None
+        """The batch under way."""
+        self._limits, self._observer, self._dropped, self._clock = limits, observer, dropped, clock
         self._waiting: deque[Item] = deque()
         self._bytes = 0
         self._since = 0.0
         """When the oldest waiting item came."""
-        self._parcels: deque[Parcel] = deque()
+        self._offered: deque[Batch] = deque()
         self._added = self._settled = 0
-        self._pushed_to = 0
-        """All items up to this one are to be tried now."""
+        self._flush_to = 0
+        """All items up to this number are to be tried now."""
 
     # -- what comes in ----------------------------------------------------------------------------------------------------
 
     def add(self, item: Item) -> None:
-        """Take a live item, or leave it in its folder."""
+        """Take a live item, or leave it in its folder if the queue is full."""
         if len(self._waiting) >= self._limits.queue_items or self._bytes + item.size_bytes > self._limits.queue_bytes:
-            self.leave((item.ticket,), "queue_full")
+            self.leave((item.ref,), "queue_full")
             return
         self._added += 1
         if not self._waiting:
@@ -197,34 +83,34 @@ class Lane:
         self._waiting.append(item)
         self._bytes += item.size_bytes
 
-    def offer(self, parcel: Parcel) -> None:
-        """Take a parcel from a folder, or say at once that it cannot be sent now."""
-        self._parcels.append(parcel)
-        if self.busy is None and not self.breaker.ready:
-            self._return_parcels()
+    def offer(self, batch: Batch) -> None:
+        """Take a batch from a folder, or return it at once with `NOT_NOW`."""
+        self._offered.append(batch)
+        if self.busy is None and not self.backoff.ready:
+            self._return_offered()
 
-    def _return_parcels(self) -> None:
-        parcels, self._parcels = self._parcels, deque()
-        for parcel in parcels:
-            if parcel.told is not None:
-                parcel.told([(parcel.items, NOT_NOW)])
+    def _return_offered(self) -> None:
+        batches, self._offered = self._offered, deque()
+        for batch in batches:
+            if batch.on_done is not None:
+                batch.on_done([(batch.items, NOT_NOW)])
 
-    def push(self) -> None:
+    def flush(self) -> None:
         """Try everything that waits now, not later."""
-        self._pushed_to = self._added
-        if not self.breaker.answered:
-            # Nobody was there; one look whether somebody is now costs nothing.
-            self.breaker.until = 0.0
+        self._flush_to = self._added
+        if not self.backoff.answered:
+            # No server was listening; one more look costs nothing.
+            self.backoff.until = 0.0
 
     @property
-    def pushed(self) -> bool:
-        """Whether all was tried that was to be."""
-        return self._settled >= self._pushed_to
+    def flushed(self) -> bool:
+        """Whether everything was tried that was to be."""
+        return self._settled >= self._flush_to
 
     @property
-    def calm(self) -> bool:
-        """Whether nothing waits here and the collector may be spoken to."""
-        return self.busy is None and not self._waiting and not self._parcels and self.breaker.ready
+    def idle(self) -> bool:
+        """Whether nothing waits here and the collector may be tried."""
+        return self.busy is None and not self._waiting and not self._offered and self.backoff.ready
 
     @property
     def waiting(self) -> int:
@@ -233,33 +119,33 @@ class Lane:
 
     # -- what goes out ----------------------------------------------------------------------------------------------------
 
-    def next(self) -> Parcel | None:
-        """The parcel to send now, if there is one; it is under way from here on."""
-        if self.busy is not None or not self.breaker.ready:
+    def next(self) -> Batch | None:
+        """The batch to send now, if there is one; it is under way from here on."""
+        if self.busy is not None or not self.backoff.ready:
             return None
         if self._due_at() <= self._clock():
-            self.busy = Parcel(self._batch())
-        elif self._parcels:
-            self.busy = self._parcels.popleft()
+            self.busy = Batch(self._take_batch())
+        elif self._offered:
+            self.busy = self._offered.popleft()
         if self.busy is not None:
             self.busy.sent_at = self._clock()
         return self.busy
 
     def wake_at(self) -> float:
-        """When `next` may have something, on the clock; infinity if only news can change that."""
+        """When `next` may have something, on the clock; infinity if only a call from outside can change that."""
         if self.busy is not None:
             return float("inf")
-        if not self.breaker.ready:
-            return self.breaker.until
-        return 0.0 if self._parcels else self._due_at()
+        if not self.backoff.ready:
+            return self.backoff.until
+        return 0.0 if self._offered else self._due_at()
 
     def _due_at(self) -> float:
         if not self._waiting:
             return float("inf")
         enough = len(self._waiting) >= self._limits.batch_items or self._bytes >= BATCH_BYTES
-        return 0.0 if enough or not self.pushed else self._since + self._limits.delay_s
+        return 0.0 if enough or not self.flushed else self._since + self._limits.delay_s
 
-    def _batch(self) -> Sequence[Item]:
+    def _take_batch(self) -> Sequence[Item]:
         batch: list[Item] = []
         size = 0
         while self._waiting and len(batch) < self._limits.batch_items and (size < BATCH_BYTES or not batch):
@@ -270,47 +156,47 @@ class Lane:
         self._since = self._clock()
         return batch
 
-    # -- what came of it --------------------------------------------------------------------------------------------------
+    # -- results ----------------------------------------------------------------------------------------------------------
 
-    def came_back(self, parcel: Parcel, parts: Parts[Item]) -> None:
-        """Note what became of a parcel."""
-        if self.busy is not parcel:
+    def finish(self, batch: Batch, parts: Parts[Item]) -> None:
+        """Take the results of the batch under way; those of any other are ignored."""
+        if self.busy is not batch:
             return
         self.busy = None
-        self._judge(parts)
-        if parcel.told is not None:
-            parcel.told(parts)
+        self._update_backoff(parts)
+        if batch.on_done is not None:
+            batch.on_done(parts)
         else:
-            for items, outcome in reversed(parts):
-                self._settle(items, outcome)
-        if not self.breaker.ready:
-            self._return_parcels()
+            for items, result in reversed(parts):
+                self._settle(items, result)
+        if not self.backoff.ready:
+            self._return_offered()
 
-    def _judge(self, parts: Parts[Item]) -> None:
-        if any(outcome.verdict is Verdict.DELIVERED for _, outcome in parts):
-            self.breaker.succeeded()
-        for items, outcome in parts:
-            alone = outcome.verdict is Verdict.BROKEN and len(items) == 1 and self.breaker.trusted
-            if outcome.verdict in (Verdict.LATER, Verdict.REFUSED, Verdict.BROKEN) and not alone:
-                self.breaker.failed(outcome)
-                if outcome.verdict is not Verdict.LATER or not outcome.answered:
-                    # Trying again while somebody waits for the end would make them wait for nothing.
-                    self._pushed_to = 0
+    def _update_backoff(self, parts: Parts[Item]) -> None:
+        if any(result.verdict is Verdict.DELIVERED for _, result in parts):
+            self.backoff.succeeded()
+        for items, result in parts:
+            alone = result.verdict is Verdict.BROKEN and len(items) == 1 and self.backoff.trusted
+            if result.verdict in (Verdict.LATER, Verdict.REFUSED, Verdict.BROKEN) and not alone:
+                self.backoff.failed(result)
+                if result.verdict is not Verdict.LATER or not result.answered:
+                    # Another try within this flush would fail the same way and only delay its caller.
+                    self._flush_to = 0
                 return
 
-    def _settle(self, items: Sequence[Item], outcome: Outcome) -> None:
-        verdict, tickets = outcome.verdict, [item.ticket for item in items]
-        # First: whatever a receipt may raise, nobody waits for these any longer.
+    def _settle(self, items: Sequence[Item], result: SendResult) -> None:
+        verdict, refs = result.verdict, [item.ref for item in items]
+        # First: whatever the observer may raise, no flush waits for these any longer.
         self._settled += len(items)
         if verdict is Verdict.DELIVERED:
-            self._receipts.delivered(tickets, min(outcome.rejected, len(items)), outcome.message)
+            self._observer.delivered(refs, min(result.rejected, len(items)), result.message)
         elif verdict in (Verdict.REJECTED, Verdict.TOO_LARGE):
-            self._receipts.rejected(tickets, outcome.reason, outcome.message)
+            self._observer.rejected(refs, result.reason, result.message)
         elif verdict is Verdict.REFUSED:
-            self.leave(tickets, outcome.reason)
-        elif verdict is Verdict.BROKEN and self.breaker.ready:
+            self.leave(refs, result.reason)
+        elif verdict is Verdict.BROKEN and self.backoff.ready:
             # Sent again from here at once it would break the collector again.
-            self._let_go(tickets, outcome.reason, self._receipts.set_aside)
+            self._remove(refs, result.reason, self._observer.set_aside)
         else:
             self._put_back(items)
 
@@ -325,26 +211,26 @@ class Lane:
             item = self._waiting.pop()
             self._bytes -= item.size_bytes
             self._settled += 1
-            self.leave((item.ticket,), "queue_full")
+            self.leave((item.ref,), "queue_full")
 
-    def leave(self, tickets: Sequence[Ticket], reason: str) -> None:
+    def leave(self, refs: Sequence[ItemRef], reason: str) -> None:
         """Leave items in their folders, to be sent from there; those that have none are lost."""
-        self._let_go(tickets, reason, self._receipts.left)
+        self._remove(refs, reason, self._observer.left)
 
-    def _let_go(self, tickets: Sequence[Ticket], reason: str, tell: Callable[[Sequence[Ticket]], None]) -> None:
-        at_home = [ticket for ticket in tickets if ticket.home is not None]
-        if at_home:
-            tell(at_home)
-        if len(at_home) < len(tickets):
-            self._dropped(self.signal, len(tickets) - len(at_home), reason)
+    def _remove(self, refs: Sequence[ItemRef], reason: str, notify: Callable[[Sequence[ItemRef]], None]) -> None:
+        in_folders = [ref for ref in refs if ref.home is not None]
+        if in_folders:
+            notify(in_folders)
+        if len(in_folders) < len(refs):
+            self._dropped(self.signal, len(refs) - len(in_folders), reason)
 
-    def abandon(self) -> None:
-        """The courier ends: what waits stays in its folders, and whoever waits for a parcel is told so."""
+    def stop(self) -> None:
+        """The worker stops: what waits stays in its folders; callers that wait for a batch get ``[]``."""
         under_way = [] if self.busy is None else [self.busy]
-        for parcel in (*under_way, *self._parcels):
-            if parcel.told is not None:
-                parcel.told([])
-        self._parcels.clear()
+        for batch in (*under_way, *self._offered):
+            if batch.on_done is not None:
+                batch.on_done([])
+        self._offered.clear()
         # Now, not piece by piece while the interpreter ends, which would go through all of it several times.
         self._waiting.clear()
         self.busy = None

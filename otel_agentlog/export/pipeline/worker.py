@@ -1,10 +1,8 @@
-"""The one background thread that decides what is sent when; the sending itself, which may take its time, is done by hands.
+"""The delivery worker: the background thread that decides what is sent when. The requests themselves are made by `SendWorkers`.
 
-Hides queueing, batching and deadlines. Losing this thread, or anything in its queue, loses nothing: every line is on disk
-already, and what the collector did not acknowledge stays ``pending`` in the task's ledger. Putting something into the queue
-takes no lock, so it is safe in signal handlers, ``__del__`` and garbage collection. Everything behind the queue belongs to the
-courier's thread alone, and needs no lock either.
-"""
+Losing this thread, or anything queued here, loses nothing: every line is on disk already, and what the collector did not
+acknowledge stays ``pending`` in the task's ledger. Queueing takes no lock, so it is safe in signal handlers, ``__del__`` and
+garbage collection. Everything behind the inbox belongs to the worker's thread alone, and needs no lock either."""
 
 from __future__ import annotations
 
@@ -14,154 +12,224 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TypeAlias
 
 from opentelemetry import context as otel_context
 
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.export.pipeline.bisect import Parts
-from otel_agentlog.export.pipeline.signal_queue import Item, Lane, Limits, Parcel, Receipts, Ticket
-from otel_agentlog.export.pipeline.workers import Flush, Flusher, Flushes, SendingHands
-from otel_agentlog.export.transport.quiet import suppressed
-from otel_agentlog.export.transport.response import Outcome, Verdict
+from otel_agentlog.export.pipeline.items import Item, ItemRef, LiveDeliveryObserver
+from otel_agentlog.export.pipeline.signal_queue import Batch, QueueLimits, SignalQueue
+from otel_agentlog.export.pipeline.workers import SendWorkers, Work, WorkerThread
+from otel_agentlog.export.transport.result import SendResult, Verdict
 from otel_agentlog.export.transport.senders import Sender
+from otel_agentlog.export.transport.suppression import uninstrumented_context
 
 STUCK_S = 120.0
-"""Time, in seconds, after which a hand that did not come back is left behind; every request has a deadline far below."""
+"""Time, in seconds, after which a sending thread that did not come back is replaced; every request has a deadline far below."""
 
 _NEVER = float("inf")
-_NOTHING, _END = object(), object()
+
+Flusher: TypeAlias = Callable[[float], None]
+"""Flushes something else, such as metrics; takes the time it has in seconds, and raises if it could not."""
+
+
+class Flush:
+    """One call of `DeliveryWorker.flush`."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self.deadline = time.monotonic() + timeout_s
+        self.done = threading.Event()
+        self.flushers_left = 0
+        self.failed = False
+        """Whether a flusher raised, or the worker stopped before."""
+
+    @property
+    def left_s(self) -> float:
+        """The time that is left, in seconds."""
+        return max(0.0, self.deadline - time.monotonic())
+
+
+class Flushes:
+    """All flushes that wait; belongs to the worker's thread, to which ``post`` brings the results of the flushers' threads."""
+
+    def __init__(self, flushers: Sequence[Flusher], post: Callable[[Work], None]) -> None:
+        self._flushers, self._post = flushers, post
+        self._threads = [WorkerThread("agentlog-flush") for _ in flushers]
+        self._waiting: list[Flush] = []
+
+    def begin(self, flush: Flush) -> None:
+        """Start the flushers for one more flush."""
+        self._waiting.append(flush)
+        flush.flushers_left = len(self._flushers)
+        for thread, flusher in zip(self._threads, self._flushers, strict=True):
+            thread.do(self._work(flush, flusher))
+
+    def _work(self, flush: Flush, flusher: Flusher) -> Work:
+        def finished() -> None:
+            flush.flushers_left -= 1
+
+        def work() -> None:
+            try:
+                flusher(flush.left_s)
+            except BaseException:  # noqa: BLE001 - the SDK raises where it could not flush in time; the answer is no
+                flush.failed = True
+            self._post(finished)
+
+        return work
+
+    def settle(self, *, tried: bool) -> None:
+        """End those that are done or too late; ``tried`` says that everything queued before them was tried."""
+        for flush in self._waiting:
+            if tried and not flush.flushers_left:
+                flush.done.set()
+        self._waiting = [flush for flush in self._waiting if not flush.done.is_set() and flush.left_s]
+
+    def stop(self) -> None:
+        """End the threads."""
+        for thread in self._threads:
+            thread.stop()
 
 
 @dataclass(frozen=True, slots=True)
-class _Sized:
+class _SizedWork:
     """Work that holds memory until it is done."""
 
-    work: Callable[[], None]
+    work: Work
     size_bytes: int
 
 
-class Courier:
-    """Takes work from any thread and does it on its own, in order."""
+class _End:
+    """Ends the thread."""
+
+
+_END = _End()
+
+_Message: TypeAlias = "Item | Flush | Batch | _SizedWork | _End | Work"
+
+
+class DeliveryWorker:
+    """Takes items and work from any thread and handles them on its own, in order."""
 
     def __init__(
         self,
         senders: Mapping[str, Callable[[], Sender]],
         *,
-        receipts: Receipts,
+        observer: LiveDeliveryObserver,
         failed: Callable[[str, BaseException], None],
         dropped: Callable[[str, int, str], None] = lambda signal, count, reason: None,
-        limits: Limits | None = None,
+        limits: QueueLimits | None = None,
         flushers: Sequence[Flusher] = (),
-        on_calm: Callable[[], None] = lambda: None,
+        on_idle: Callable[[], None] = lambda: None,
     ) -> None:
-        """``failed`` counts and reports errors, ``dropped`` is told signal, number and reason of items that are lost,
-        ``on_calm`` is called when nothing waits and a collector may be spoken to."""
-        self._signals, self._receipts, self._failed, self._dropped = tuple(senders), receipts, failed, dropped
-        self._sending = SendingHands(senders, failed)
-        self._limits = limits or Limits()
-        self._flushers, self._on_calm = flushers, on_calm
+        """``senders`` makes one by signal. ``failed`` is called with place and exception, ``dropped`` with signal, number and
+        reason of
+        items that are lost, ``on_idle`` when nothing waits and a collector may be tried."""
+        self._signals, self._observer, self._failed, self._dropped = tuple(senders), observer, failed, dropped
+        self._sending = SendWorkers(senders, failed)
+        self._limits = limits or QueueLimits()
+        self._flushers, self._on_idle = flushers, on_idle
         self._stopping = False
-        self._begin_anew()
+        self._start_anew()
         after_fork_in_child(self.renew_after_fork)
 
-    def _begin_anew(self) -> None:
-        self._queue: SimpleQueue[Any] = SimpleQueue()
-        self._idle = [None]
-        """Popped by whoever starts the thread; popping a list is atomic."""
+    def _start_anew(self) -> None:
+        self._inbox: SimpleQueue[_Message] = SimpleQueue()
+        self._startable = [None]
+        """Popped by the caller that starts the thread; popping a list is atomic."""
         self._thread_id: int | None = None
-        self._came_bytes = self._took_bytes = 0
-        self._lanes = {signal: Lane(signal, self._limits, self._receipts, self._dropped) for signal in self._signals}
-        self._flushes = Flushes(self._flushers, self._queue.put)
-        self._timers: list[tuple[float, Callable[[], None]]] = []
+        self._queued_bytes = self._taken_bytes = 0
+        self._queues = {signal: SignalQueue(signal, self._limits, self._observer, self._dropped) for signal in self._signals}
+        self._flushes = Flushes(self._flushers, self._inbox.put)
+        self._timers: list[tuple[float, Work]] = []
 
     def renew_after_fork(self) -> None:
         """In the child of a fork: it has neither the threads nor a right to the parent's queue and connections."""
         self._sending.renew_after_fork()
-        self._begin_anew()
+        self._start_anew()
 
-    # -- any thread -------------------------------------------------------------------------------------------------------
+    # -- called by any thread ---------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start the thread now; the first piece of work does it too."""
         try:
-            self._idle.pop()
+            self._startable.pop()
         except IndexError:
             return
         try:
             # Not threading.Thread: starting one takes a lock that a signal handler may have interrupted.
             _thread.start_new_thread(self._run, ())
         except RuntimeError:
-            # The interpreter is ending, and starts no threads: whoever flushes does the work.
-            self._idle.append(None)
+            # The interpreter is ending, and starts no threads: the caller of flush() does the work.
+            self._startable.append(None)
 
     def put(self, item: Item) -> None:
-        """Queue a span or log record; one too many for the memory stays in its folder for later."""
+        """Queue a span or log record; where memory is full it stays in its folder, to be sent later."""
         if self._stopping or item.signal not in self._signals:
             return
         if threading.get_ident() == self._thread_id:
-            # Made of work that came before whatever is in the queue now.
-            self._lanes[item.signal].add(item)
+            # Made by work that came before everything in the inbox.
+            self._queues[item.signal].add(item)
             return
         if self._is_full:
-            self.leave(item.signal, (item.ticket,))
+            self.leave(item.signal, (item.ref,))
             return
-        self._came_bytes += item.size_bytes
+        self._queued_bytes += item.size_bytes
         self._push(item)
 
-    def do(self, work: Callable[[], None], size_bytes: int = 0) -> bool:
-        """Queue a piece of work that can wait and may put items; false if the memory it would take is taken already."""
+    def do(self, work: Work, size_bytes: int = 0) -> bool:
+        """Queue a piece of work, which may put items; false if there is no room for the memory it holds."""
         if self._stopping or (size_bytes and self._is_full):
             return False
-        self._came_bytes += size_bytes
-        self._push(_Sized(work, size_bytes) if size_bytes else work)
+        self._queued_bytes += size_bytes
+        self._push(_SizedWork(work, size_bytes) if size_bytes else work)
         return True
 
-    def leave(self, signal: str, tickets: Sequence[Ticket]) -> None:
-        """Leave items that were made of lines where they are: they are sent from their folders later."""
-        if signal in self._lanes:
-            self.do(lambda: self._lanes[signal].leave(tickets, "queue_full"))
+    def leave(self, signal: str, refs: Sequence[ItemRef]) -> None:
+        """Leave items where they are: they are sent from their folders later."""
+        if signal in self._queues:
+            self.do(lambda: self._queues[signal].leave(refs, "queue_full"))
 
-    def at(self, delay_s: float, work: Callable[[], None]) -> None:
-        """Have something short done on the courier's thread after a while."""
+    def at(self, delay_s: float, work: Work) -> None:
+        """Do something short on the worker's thread after a delay in seconds."""
         due = time.monotonic() + delay_s
         self.do(lambda: self._timers.append((due, work)))
 
     @property
     def ready(self) -> bool:
-        """Whether any collector may be spoken to now."""
-        return not self._stopping and any(lane.breaker.ready for lane in self._lanes.values())
+        """Whether any collector may be tried now."""
+        return not self._stopping and any(queue.backoff.ready for queue in self._queues.values())
 
     @property
     def _is_full(self) -> bool:
-        waiting = self._came_bytes - self._took_bytes
-        return waiting > self._limits.queue_bytes or self._queue.qsize() >= self._limits.queue_items
+        waiting = self._queued_bytes - self._taken_bytes
+        return waiting > self._limits.queue_bytes or self._inbox.qsize() >= self._limits.queue_items
 
-    def _push(self, work: Any) -> None:
-        self._queue.put(work)
-        if self._idle:
+    def _push(self, message: _Message) -> None:
+        self._inbox.put(message)
+        if self._startable:
             self.start()
 
-    def offer(self, items: Sequence[Item], told: Callable[[Parts[Item]], None]) -> None:
-        """Send items of one signal when nothing live waits; ``told`` is told what became of them, ``[]`` if the courier ends."""
+    def offer(self, items: Sequence[Item], on_done: Callable[[Parts[Item]], None]) -> None:
+        """Send items of one signal when nothing live waits; ``on_done`` gets the results, ``[]`` if the worker stops."""
         if self._stopping:
-            told([])
+            on_done([])
         else:
-            self._push(Parcel(items, told))
+            self._push(Batch(items, on_done))
 
     def flush(self, timeout_s: float) -> bool:
-        """Send what is queued; whether that was done in time. What was sent in vain counts as done."""
+        """Send what is queued; whether everything was tried in time, taken or not."""
         if self._stopping:
             return True
         if threading.get_ident() == self._thread_id:
             return False
-        if self._queue.empty() and self._idle and not self._flushers:
+        if self._inbox.empty() and self._startable and not self._flushers:
             return True
         flush = Flush(timeout_s)
         self._push(flush)
-        if self._idle:
+        if self._startable:
             self._work_here(flush)
-        return flush.done.wait(flush.left_s) and not flush.in_vain
+        return flush.done.wait(flush.left_s) and not flush.failed
 
     def _work_here(self, flush: Flush) -> None:
         """Do the thread's work where there can be no thread."""
@@ -174,23 +242,23 @@ class Courier:
 
     def shutdown(self, timeout_s: float) -> bool:
         """Send what is queued, at most for ``timeout_s`` seconds, and stop."""
-        self.hurry(time.monotonic() + timeout_s)
+        self.set_deadline(time.monotonic() + timeout_s)
         done = self.flush(timeout_s)
         self._stopping = True
-        if self._idle:
+        if self._startable:
             self._end()
         else:
-            self._queue.put(_END)
+            self._inbox.put(_END)
         return done
 
-    def hurry(self, until: float) -> None:
+    def set_deadline(self, deadline: float) -> None:
         """No request may take longer than until this moment on the monotonic clock."""
-        self._sending.hurry(until)
+        self._sending.set_deadline(deadline)
 
-    # -- own thread -------------------------------------------------------------------------------------------------------
+    # -- on the worker's thread -------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        otel_context.attach(suppressed())
+        otel_context.attach(uninstrumented_context())
         self._thread_id = threading.get_ident()
         try:
             while self._turn():
@@ -199,55 +267,56 @@ class Courier:
         finally:
             self._thread_id = None
             if not self._stopping:
-                self._idle.append(None)
+                self._startable.append(None)
 
     def _turn(self, until: float = _NEVER) -> bool:
-        """Wait for something to do and do it; false if that is the end. Raises nothing."""
-        work = self._next(until)
-        if work is _END:
+        """Wait for a message and handle it; false at the end. Raises nothing."""
+        message = self._next(until)
+        if message is _END:
             return False
-        # Each on its own: what fails must not keep those waiting who wait for the rest.
-        if work is not _NOTHING:
-            self._try(lambda: self._take(work))
+        # Each on its own: one that fails must not keep the others from being done.
+        if message is not None:
+            self._try(lambda: self._handle(message))
         self._try(self._do_timers)
         self._try(self._send)
-        self._try(self._answer_flushes)
+        self._try(lambda: self._flushes.settle(tried=all(queue.flushed for queue in self._queues.values())))
         return True
 
-    def _try(self, work: Callable[[], None]) -> None:
+    def _try(self, work: Work) -> None:
         try:
             work()
-        except BaseException as error:  # noqa: BLE001 - nothing that an exporter or a receipt raises may end this thread
+        except BaseException as error:  # noqa: BLE001 - nothing that an exporter or an observer raises may end this thread
             self._failed("export", error)
 
-    def _next(self, until: float) -> Any:
-        wake_at = min([until, *(lane.wake_at() for lane in self._lanes.values()), *(due for due, _ in self._timers)])
-        if any(lane.busy is not None for lane in self._lanes.values()):
+    def _next(self, until: float) -> _Message | None:
+        """The next message, or ``None`` when it is time to look at queues and timers."""
+        wake_at = min([until, *(queue.wake_at() for queue in self._queues.values()), *(due for due, _ in self._timers)])
+        if any(queue.busy is not None for queue in self._queues.values()):
             wake_at = min(wake_at, time.monotonic() + STUCK_S)
         try:
             if wake_at == _NEVER:
-                return self._queue.get()
+                return self._inbox.get()
             sleep_s = wake_at - time.monotonic()
-            return self._queue.get(timeout=sleep_s) if sleep_s > 0 else self._queue.get_nowait()
+            return self._inbox.get(timeout=sleep_s) if sleep_s > 0 else self._inbox.get_nowait()
         except Empty:
-            self._came_bytes = self._took_bytes
-            return _NOTHING
+            self._queued_bytes = self._taken_bytes
+            return None
 
-    def _take(self, work: Any) -> None:
-        if isinstance(work, Item):
-            self._took_bytes += work.size_bytes
-            self._lanes[work.signal].add(work)
-        elif isinstance(work, Flush):
-            for lane in self._lanes.values():
-                lane.push()
-            self._flushes.begin(work)
-        elif isinstance(work, Parcel):
-            self._lanes[work.items[0].signal].offer(work)
-        elif isinstance(work, _Sized):
-            self._took_bytes += work.size_bytes
-            work.work()
-        else:
-            work()
+    def _handle(self, message: _Message) -> None:
+        if isinstance(message, Item):
+            self._taken_bytes += message.size_bytes
+            self._queues[message.signal].add(message)
+        elif isinstance(message, Flush):
+            for queue in self._queues.values():
+                queue.flush()
+            self._flushes.begin(message)
+        elif isinstance(message, Batch):
+            self._queues[message.items[0].signal].offer(message)
+        elif isinstance(message, _SizedWork):
+            self._taken_bytes += message.size_bytes
+            message.work()
+        elif not isinstance(message, _End):
+            message()
 
     def _do_timers(self) -> None:
         now = time.monotonic()
@@ -256,42 +325,35 @@ class Courier:
             timer[1]()
 
     def _send(self) -> None:
-        for signal, lane in self._lanes.items():
-            if lane.busy is not None and time.monotonic() - lane.busy.sent_at > STUCK_S:
-                self._leave_behind(signal, lane)
-            parcel = lane.next()
-            if parcel is not None:
-                self._hand_out(signal, lane, parcel)
-        if not self._stopping and any(lane.calm for lane in self._lanes.values()):
-            self._on_calm()
+        for signal, queue in self._queues.items():
+            if queue.busy is not None and time.monotonic() - queue.busy.sent_at > STUCK_S:
+                self._sending.replace(signal)
+                queue.finish(queue.busy, [(queue.busy.items, SendResult(Verdict.LATER, "timeout", "stuck"))])
+            batch = queue.next()
+            if batch is not None:
+                self._send_batch(queue, batch)
+        if not self._stopping and any(queue.idle for queue in self._queues.values()):
+            self._on_idle()
 
-    def _hand_out(self, signal: str, lane: Lane, parcel: Parcel) -> None:
-        def told(parts: Parts[Item]) -> None:
-            self._queue.put(lambda: lane.came_back(parcel, parts))
+    def _send_batch(self, queue: SignalQueue, batch: Batch) -> None:
+        def on_done(parts: Parts[Item]) -> None:
+            self._inbox.put(lambda: queue.finish(batch, parts))
 
-        self._sending.send(signal, parcel.items, lane.breaker.trusted, told)
-
-    def _leave_behind(self, signal: str, lane: Lane) -> None:
-        assert lane.busy is not None
-        self._sending.leave_behind(signal)
-        lane.came_back(lane.busy, [(lane.busy.items, Outcome(Verdict.LATER, "timeout", "stuck"))])
-
-    def _answer_flushes(self) -> None:
-        self._flushes.answer(tried=all(lane.pushed for lane in self._lanes.values()))
+        self._sending.send(queue.signal, batch.items, queue.backoff.trusted, on_done)
 
     def _end(self) -> None:
-        for lane in self._lanes.values():
-            lane.abandon()
+        for queue in self._queues.values():
+            queue.stop()
         self._flushes.stop()
         self._sending.stop()
-        self._turn_away()
+        self._release_callers()
 
-    def _turn_away(self) -> None:
-        """Tell those who came too late, so that nobody waits for a thread that is gone."""
-        while not self._queue.empty():
-            work = self._queue.get_nowait()
-            if isinstance(work, Flush):
-                work.in_vain = True
-                work.done.set()
-            elif isinstance(work, Parcel) and work.told is not None:
-                work.told([])
+    def _release_callers(self) -> None:
+        """Answer the flushes and offers that came too late, so that no caller waits for a thread that is gone."""
+        while not self._inbox.empty():
+            message = self._inbox.get_nowait()
+            if isinstance(message, Flush):
+                message.failed = True
+                message.done.set()
+            elif isinstance(message, Batch) and message.on_done is not None:
+                message.on_done([])

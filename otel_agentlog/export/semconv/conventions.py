@@ -25,6 +25,7 @@ from otel_agentlog.export.semconv import content, fields, names, spans
 from otel_agentlog.export.semconv.content import ContentPolicy
 from otel_agentlog.export.semconv.operations import OPERATIONS
 from otel_agentlog.export.semconv.spans import error_attributes, error_type, span_status
+from otel_agentlog.vocabulary.coerce import as_text, mapping
 from otel_agentlog.vocabulary.lines import Line
 
 __all__ = ["USER_ATTRIBUTES_AT_END", "USER_ATTRIBUTES_AT_START", "ContentPolicy", "Conventions", "Profile"]
@@ -58,7 +59,7 @@ _ENDS: dict[str, _Build] = {
     "queue_pickup": spans.queue_end,
 }
 
-_ENDING = (("outcome", names.OUTCOME, fields.text), ("reason", names.REASON, fields.text))
+_ENDING = (("outcome", names.OUTCOME, as_text), ("reason", names.REASON, as_text))
 
 _MESSAGES = frozenset({names.INPUT_MESSAGES, names.OUTPUT_MESSAGES})
 _AI_CONTENT = _MESSAGES | {names.SYSTEM_INSTRUCTIONS, names.TOOL_DEFINITIONS}
@@ -102,7 +103,7 @@ class Conventions:
     def span_name(self, line: Line) -> str:
         """The low-cardinality name of the span that a start line begins."""
         name = _NAMES.get(line["type"])
-        return name(line, fields.mapping_in(line, "details")) if name is not None else str(line.get("name") or line["type"])
+        return name(line, mapping(line, "details")) if name is not None else str(line.get("name") or line["type"])
 
     def span_kind(self, line: Line) -> str:
         """``INTERNAL``, ``CLIENT``, ``SERVER``, ``PRODUCER`` or ``CONSUMER``."""
@@ -110,7 +111,7 @@ class Conventions:
 
     def start_attributes(self, line: Line) -> Attributes:
         """Attributes of a span from its start line: the user's, the convention's, content, ids."""
-        details = fields.mapping_in(line, "details")
+        details = mapping(line, "details")
         ours = _STARTS.get(line["type"], spans.nothing)(line, details)
         if self._legacy and names.PROVIDER in ours:
             ours[names.LEGACY_SYSTEM] = ours[names.PROVIDER]
@@ -121,7 +122,7 @@ class Conventions:
 
     def end_attributes(self, line: Line) -> Attributes:
         """Attributes that an end line adds to its span; ``error.type`` iff it failed."""
-        details = fields.mapping_in(line, "details")
+        details = mapping(line, "details")
         ours = _ENDS.get(line["type"], spans.nothing)(line, details)
         if self._legacy and names.USAGE_CACHE_WRITE in ours:
             self._rename_cache_write(ours)
@@ -143,7 +144,7 @@ class Conventions:
 
     def content(self, line: Line, *, structured: bool) -> Attributes:
         """The content attributes of a start or end line under the policy, wherever they are to stand."""
-        details = fields.mapping_in(line, "details")
+        details = mapping(line, "details")
         allowed = _CONTENT.get(line["type"])
         if allowed is None:
             return {}
@@ -159,7 +160,7 @@ class Conventions:
 
 
 def _with_user(line: Line, ours: Attributes, limit: int) -> Attributes:
-    given = fields.mapping_in(line, "attributes")
+    given = mapping(line, "attributes")
     if not given:
         return ours
     merged: Attributes = {}
@@ -179,7 +180,7 @@ def _with_user(line: Line, ours: Attributes, limit: int) -> Attributes:
 
 
 def _task_name(line: Line, details: Mapping[str, Any]) -> str:
-    if agent := fields.text(details.get("agent")):
+    if agent := as_text(details.get("agent")):
         return f"invoke_agent {agent}"
     workflow = spans.workflow_name(details)
     return f"invoke_workflow {workflow}" if workflow else "invoke_workflow"
@@ -188,7 +189,7 @@ def _task_name(line: Line, details: Mapping[str, Any]) -> str:
 def _step_name(line: Line, details: Mapping[str, Any]) -> str:
     if not details.get("plan"):
         return spans.step_name(line)
-    agent = fields.text(details.get("agent"))
+    agent = as_text(details.get("agent"))
     return f"plan {agent}" if agent else "plan"
 
 
@@ -200,10 +201,10 @@ def _ai_name(line: Line, details: Mapping[str, Any]) -> str:
     elif known.named_after == names.AGENT_NAME:
         subject = details.get("agent")
     elif known.named_after == names.DATA_SOURCE_ID:
-        subject = fields.mapping_in(details, "parameters").get("data_source_id")
+        subject = mapping(details, "parameters").get("data_source_id")
     else:
         subject = None
-    return f"{operation} {subject}" if fields.text(subject) else operation
+    return f"{operation} {subject}" if as_text(subject) else operation
 
 
 def _tool_name(line: Line, details: Mapping[str, Any]) -> str:
@@ -211,16 +212,16 @@ def _tool_name(line: Line, details: Mapping[str, Any]) -> str:
 
 
 def _webhook_name(line: Line, details: Mapping[str, Any]) -> str:
-    provider = fields.text(details.get("provider"))
+    provider = as_text(details.get("provider"))
     return f"webhook {provider}" if provider else "webhook"
 
 
 def _push_name(line: Line, details: Mapping[str, Any]) -> str:
-    return f"push {fields.text(details.get('queue')) or ''}".rstrip()
+    return f"push {as_text(details.get('queue')) or ''}".rstrip()
 
 
 def _pickup_name(line: Line, details: Mapping[str, Any]) -> str:
-    return f"pickup {fields.text(details.get('queue')) or ''}".rstrip()
+    return f"pickup {as_text(details.get('queue')) or ''}".rstrip()
 
 
 _NAMES: dict[str, Callable[[Line, Mapping[str, Any]], str]] = {

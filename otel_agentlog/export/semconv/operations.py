@@ -18,7 +18,7 @@ _AGENT = _MODEL | {names.AGENT_NAME, names.AGENT_DESCRIPTION, names.AGENT_ID, na
 
 
 @dataclass(frozen=True)
-class Operation:
+class GenAiOperation:
     """A GenAI operation that is not an inference."""
 
     named_after: str | None
@@ -27,23 +27,23 @@ class Operation:
     """The ``gen_ai.*`` attributes that the convention defines for its span."""
 
 
-_MEMORY_OPERATION = Operation(None, _MEMORY)
+_MEMORY_OPERATION = GenAiOperation(None, _MEMORY)
 
-OPERATIONS: dict[str, Operation] = {
-    "embeddings": Operation(
+OPERATIONS: dict[str, GenAiOperation] = {
+    "embeddings": GenAiOperation(
         names.REQUEST_MODEL,
         _MODEL
         | {names.REQUEST_ENCODING_FORMATS, names.EMBEDDINGS_DIMENSION_COUNT, names.USAGE_INPUT_TOKENS, names.RESPONSE_MODEL},
     ),
-    "retrieval": Operation(names.DATA_SOURCE_ID, _MODEL | {names.DATA_SOURCE_ID, names.RETRIEVAL_TOP_K}),
-    "fetch_response": Operation(
+    "retrieval": GenAiOperation(names.DATA_SOURCE_ID, _MODEL | {names.DATA_SOURCE_ID, names.RETRIEVAL_TOP_K}),
+    "fetch_response": GenAiOperation(
         None,
         _CALL
         | {names.RESPONSE_ID, names.RESPONSE_MODEL, names.RESPONSE_STATUS, names.RESPONSE_FINISH_REASONS}
         | {names.REQUEST_STREAM_CURSOR, names.SYSTEM_INSTRUCTIONS, names.OUTPUT_MESSAGES, names.TOOL_DEFINITIONS},
     ),
-    "create_agent": Operation(names.AGENT_NAME, _AGENT | {names.SYSTEM_INSTRUCTIONS}),
-    "invoke_agent": Operation(
+    "create_agent": GenAiOperation(names.AGENT_NAME, _AGENT | {names.SYSTEM_INSTRUCTIONS}),
+    "invoke_agent": GenAiOperation(
         names.AGENT_NAME,
         _AGENT
         | {names.CONVERSATION_ID, names.DATA_SOURCE_ID, names.OUTPUT_TYPE, names.REQUEST_CHOICE_COUNT, names.REQUEST_SEED}

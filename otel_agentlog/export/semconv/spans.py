@@ -12,9 +12,9 @@ from typing import Any
 from opentelemetry.util.types import AttributeValue
 
 from otel_agentlog.export.semconv import fields, names
-from otel_agentlog.export.semconv.fields import integer, mapping_in, number, text
 from otel_agentlog.export.semconv.names import OTHER
 from otel_agentlog.export.semconv.operations import OPERATIONS
+from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, mapping
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.states import Outcome
 
@@ -39,11 +39,11 @@ def error_type(line: Line) -> str | None:
     outcome = line.get("outcome")
     if outcome not in _ERRORS:
         return None
-    details = mapping_in(line, "details")
+    details = mapping(line, "details")
     given = details.get("error_type")
     if isinstance(given, str) and given:
         return given
-    name = mapping_in(line, "exception").get("type")
+    name = mapping(line, "exception").get("type")
     if isinstance(name, str) and name:
         return name
     if outcome == Outcome.TIMED_OUT.value:
@@ -53,19 +53,19 @@ def error_type(line: Line) -> str | None:
 
 def error_attributes(line: Line) -> dict[str, AttributeValue]:
     """What a failed span says about its error beside ``error.type``: id, category and the scalars of its context."""
-    exception = mapping_in(line, "exception")
+    exception = mapping(line, "exception")
     if not exception or line.get("outcome") not in _ERRORS:
         return {}
     found: dict[str, AttributeValue] = {}
     for key, name in (("error_id", names.ERROR_ID), ("category", names.ERROR_CATEGORY)):
-        if (value := text(exception.get(key))) is not None:
+        if (value := as_text(exception.get(key))) is not None:
             found[name] = value
     return {**found, **context_attributes(exception)}
 
 
 def context_attributes(exception: Mapping[str, Any]) -> dict[str, AttributeValue]:
     """The scalars of an error's context, as ``agentlog.error.context.<key>``."""
-    scalars = ((key, _scalar(value)) for key, value in mapping_in(exception, "context").items())
+    scalars = ((key, _scalar(value)) for key, value in mapping(exception, "context").items())
     known = [(f"{names.ERROR_CONTEXT}.{key}", value) for key, value in scalars if value is not None]
     return dict(known[:MAX_CONTEXT])
 
@@ -75,14 +75,14 @@ def _scalar(value: Any) -> AttributeValue | None:
         return value if len(value) <= MAX_CONTEXT_CHARACTERS else value[:MAX_CONTEXT_CHARACTERS] + "…"
     if isinstance(value, bool):
         return value
-    return integer(value) if isinstance(value, int) else number(value)
+    return as_integer(value) if isinstance(value, int) else as_number(value)
 
 
 def span_status(line: Line) -> tuple[str, str | None]:
     """Code (``ERROR`` or ``UNSET``) and description of an end line's span."""
     if line.get("outcome") not in _ERRORS:
         return "UNSET", None
-    description = mapping_in(line, "exception").get("message") or line.get("reason")
+    description = mapping(line, "exception").get("message") or line.get("reason")
     return "ERROR", description if isinstance(description, str) else None
 
 
@@ -94,27 +94,27 @@ _CHAT = "chat"
 
 def workflow_name(details: Details) -> str | None:
     """The low-cardinality kind of a task; never its title."""
-    return fields.text(details.get("workflow")) or fields.text(details.get("agent_type"))
+    return as_text(details.get("workflow")) or as_text(details.get("agent_type"))
 
 
 def operation_name(details: Details) -> str:
     """The GenAI operation of an AI call."""
-    return fields.text(details.get("operation")) or _CHAT
+    return as_text(details.get("operation")) or _CHAT
 
 
 def task_start(line: Line, details: Details) -> Attributes:
     """What the convention says of an agent run or a workflow, and our own of the task."""
     attributes: Attributes = {}
-    if fields.text(details.get("agent")):
+    if as_text(details.get("agent")):
         attributes[names.OPERATION] = "invoke_agent"
         fields.copy(details, fields.TASK_AGENT, attributes)
     else:
         attributes[names.OPERATION] = "invoke_workflow"
         if workflow := workflow_name(details):
             attributes[names.WORKFLOW_NAME] = workflow
-        fields.copy(details, (("conversation_id", names.CONVERSATION_ID, fields.text),), attributes)
+        fields.copy(details, (("conversation_id", names.CONVERSATION_ID, as_text),), attributes)
     fields.copy(details, fields.TASK, attributes)
-    if title := fields.text(line.get("message")):
+    if title := as_text(line.get("message")):
         attributes[names.TASK_NAME] = title
     return attributes
 
@@ -122,7 +122,7 @@ def task_start(line: Line, details: Details) -> Attributes:
 def task_end(line: Line, details: Details) -> Attributes:
     """Totals of a task."""
     attributes: Attributes = {}
-    if fields.text(details.get("agent")):
+    if as_text(details.get("agent")):
         fields.copy(details, fields.USAGE[:2], attributes)
     fields.copy(details, fields.TASK_END, attributes)
     return attributes
@@ -130,7 +130,7 @@ def task_end(line: Line, details: Details) -> Attributes:
 
 def step_name(line: Line) -> str:
     """What the user called a step."""
-    return fields.text(line.get("message")) or fields.text(line.get("step_id")) or "step"
+    return as_text(line.get("message")) or as_text(line.get("step_id")) or "step"
 
 
 def step_start(line: Line, details: Details) -> Attributes:
@@ -138,11 +138,11 @@ def step_start(line: Line, details: Details) -> Attributes:
     attributes: Attributes = {}
     if details.get("plan"):
         attributes[names.OPERATION] = "plan"
-        fields.copy(details, (("agent", names.AGENT_NAME, fields.text),), attributes)
+        fields.copy(details, (("agent", names.AGENT_NAME, as_text),), attributes)
     attributes[names.STEP_NAME] = step_name(line)
     fields.copy(
         details,
-        (("index", names.STEP_INDEX, fields.integer), ("parent_step_id", names.STEP_PARENT_ID, fields.text)),
+        (("index", names.STEP_INDEX, as_integer), ("parent_step_id", names.STEP_PARENT_ID, as_text)),
         attributes,
     )
     return attributes
@@ -150,7 +150,7 @@ def step_start(line: Line, details: Details) -> Attributes:
 
 def server_port(details: Details) -> int:
     """The port of a provider's server; required beside its address, and everybody takes none for that of https."""
-    return fields.integer(details.get("server_port")) or 443
+    return as_integer(details.get("server_port")) or 443
 
 
 def ai_start(line: Line, details: Details) -> Attributes:
@@ -158,21 +158,21 @@ def ai_start(line: Line, details: Details) -> Attributes:
     operation = operation_name(details)
     attributes: Attributes = {names.OPERATION: operation, names.PROVIDER: fields.provider_name(details.get("provider"))}
     fields.copy(details, _AI_START, attributes)
-    if address := fields.text(details.get("server_address")):
+    if address := as_text(details.get("server_address")):
         attributes[names.SERVER_ADDRESS] = address
         attributes[names.SERVER_PORT] = server_port(details)
     known = OPERATIONS.get(operation)
-    if parameters := fields.mapping_in(details, "parameters"):
+    if parameters := mapping(details, "parameters"):
         _add_parameters(parameters, fields.PARAMETERS if known is None else fields.OTHER_PARAMETERS, attributes)
     if details.get("stream"):
         attributes[names.REQUEST_STREAM] = True
     if details.get("conversation_compacted"):
         attributes[names.CONVERSATION_COMPACTED] = True
     if known is None:
-        if agent := fields.text(details.get("agent")):
+        if agent := as_text(details.get("agent")):
             attributes[names.OWN_AGENT_NAME] = agent
         return attributes
-    if agent := fields.text(details.get("agent")):
+    if agent := as_text(details.get("agent")):
         attributes[names.AGENT_NAME] = agent
     if operation == "retrieval" and (top_k := attributes.get(names.REQUEST_TOP_K)) is not None:
         attributes[names.RETRIEVAL_TOP_K] = top_k
@@ -180,8 +180,8 @@ def ai_start(line: Line, details: Details) -> Attributes:
 
 
 _AI_START = (
-    ("model", names.REQUEST_MODEL, fields.text),
-    ("conversation_id", names.CONVERSATION_ID, fields.text),
+    ("model", names.REQUEST_MODEL, as_text),
+    ("conversation_id", names.CONVERSATION_ID, as_text),
 )
 
 
@@ -209,11 +209,11 @@ def ai_end(line: Line, details: Details) -> Attributes:
         attributes[names.REQUEST_STREAM] = True
     known = OPERATIONS.get(operation_name(details))
     if known is not None:
-        fields.copy(details, (("response_status", names.RESPONSE_STATUS, fields.text),), attributes)
+        fields.copy(details, (("response_status", names.RESPONSE_STATUS, as_text),), attributes)
         attributes = _allowed(attributes, known.allowed)
-    amount = fields.number(details.get("cost_usd"))
+    amount = as_number(details.get("cost_usd"))
     if amount is not None:
-        attributes.update(_cost(amount, fields.mapping_in(details, "price")))
+        attributes.update(_cost(amount, mapping(details, "price")))
     return attributes
 
 
@@ -228,18 +228,18 @@ def finish_reasons(line: Line, details: Details) -> list[str] | None:
 
 def _cost(amount: float, price: Details) -> Attributes:
     # Shaped like the convention's open proposal (semantic-conventions-genai #443), so that a rename is all it takes later.
-    source = fields.text(price.get("source"))
+    source = as_text(price.get("source"))
     cost: Attributes = {names.COST_AMOUNT: amount, names.COST_CURRENCY: "USD"}
     cost[names.COST_SOURCE] = "provider" if source == "provider" else "local"
     if source is not None:
         cost[names.PRICE_SOURCE] = source
-        fields.copy(price, (("version", names.PRICE_VERSION, fields.text),), cost)
+        fields.copy(price, (("version", names.PRICE_VERSION, as_text),), cost)
     return cost
 
 
 def tool_name(line: Line) -> str:
     """The tool that ran."""
-    return fields.text(line.get("content")) or names.OTHER
+    return as_text(line.get("content")) or names.OTHER
 
 
 def tool_start(line: Line, details: Details) -> Attributes:
@@ -249,7 +249,7 @@ def tool_start(line: Line, details: Details) -> Attributes:
     skill = details.get("skill")
     if skill is not None:
         fields.copy(skill if isinstance(skill, Mapping) else {"name": skill}, fields.SKILL, attributes)
-    fields.copy(fields.mapping_in(details, "command"), fields.COMMAND, attributes)
+    fields.copy(mapping(details, "command"), fields.COMMAND, attributes)
     return attributes
 
 
@@ -257,8 +257,8 @@ def tool_suffix(details: Details) -> str:
     """What follows the tool in the span's name: skill and resource, else the program that a command runs."""
     skill = details.get("skill")
     known = skill if isinstance(skill, Mapping) else {"name": skill}
-    skill_name, resource = fields.text(known.get("name")), fields.text(known.get("resource_name"))
-    program = fields.text(fields.mapping_in(details, "command").get("executable_name"))
+    skill_name, resource = as_text(known.get("name")), as_text(known.get("resource_name"))
+    program = as_text(mapping(details, "command").get("executable_name"))
     if resource:
         return f" {skill_name} {resource}" if skill_name else f" {resource}"
     if program:
@@ -271,7 +271,7 @@ def tool_end(line: Line, details: Details) -> Attributes:
     attributes: Attributes = {}
     fields.copy(
         details,
-        (("exit_code", names.PROCESS_EXIT_CODE, fields.integer), ("attempts", names.ATTEMPTS, fields.integer)),
+        (("exit_code", names.PROCESS_EXIT_CODE, as_integer), ("attempts", names.ATTEMPTS, as_integer)),
         attributes,
     )
     return attributes
@@ -282,7 +282,7 @@ def webhook_start(line: Line, details: Details) -> Attributes:
     attributes: Attributes = {}
     fields.copy(
         details,
-        (("provider", names.WEBHOOK_PROVIDER, fields.text), ("event_type", names.WEBHOOK_EVENT_TYPE, fields.text)),
+        (("provider", names.WEBHOOK_PROVIDER, as_text), ("event_type", names.WEBHOOK_EVENT_TYPE, as_text)),
         attributes,
     )
     return attributes
@@ -301,20 +301,20 @@ def pickup_start(line: Line, details: Details) -> Attributes:
 
 def _messaging(details: Details, operation: str, kind: str) -> Attributes:
     attributes: Attributes = {
-        names.MESSAGING_SYSTEM: fields.text(details.get("system")) or names.OTHER,
+        names.MESSAGING_SYSTEM: as_text(details.get("system")) or names.OTHER,
         names.MESSAGING_OPERATION_NAME: operation,
         names.MESSAGING_OPERATION_TYPE: kind,
     }
     fields.copy(
         details,
-        (("queue", names.MESSAGING_DESTINATION_NAME, fields.text), ("message_id", names.MESSAGING_MESSAGE_ID, fields.text)),
+        (("queue", names.MESSAGING_DESTINATION_NAME, as_text), ("message_id", names.MESSAGING_MESSAGE_ID, as_text)),
         attributes,
     )
     fields.copy(details, _LATENCY, attributes)
     return attributes
 
 
-_LATENCY = (("latency_ms", names.QUEUE_LATENCY_MS, fields.number),)
+_LATENCY = (("latency_ms", names.QUEUE_LATENCY_MS, as_number),)
 
 
 def queue_end(line: Line, details: Details) -> Attributes:

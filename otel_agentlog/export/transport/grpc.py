@@ -1,14 +1,13 @@
-"""Sends over gRPC with the official encoders and stubs, because the official exporter says only yes or no.
+"""Sends OTLP over gRPC with the official stubs, because the official exporter says only yes or no.
 
-Hides how a channel is made from the standard settings, and where a status keeps the wish to be left alone. Imported only when
-something is to be sent by gRPC.
-"""
+A channel is made from the standard settings; a status may carry a ``RetryInfo`` in its details. Imported only when something is
+to be sent by gRPC."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,17 +15,14 @@ from urllib.parse import urlsplit
 from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]  # no stubs exist
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no stubs exist
-from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.util.re import parse_env_headers
 
 from otel_agentlog._version import __version__
-from otel_agentlog.export.transport import response as outcomes
-from otel_agentlog.export.transport.quiet import quiet
-from otel_agentlog.export.transport.response import Outcome, Verdict, read_message
+from otel_agentlog.export.transport import otlp
+from otel_agentlog.export.transport.result import DELIVERED, SendResult, Verdict, grpc_result
+from otel_agentlog.export.transport.suppression import suppressed_logging
 from otel_agentlog.settings.parsers import Connection
 
-_ENCODERS: dict[str, Callable[[Any], Any]] = {"traces": encode_spans, "logs": encode_logs}
 _OPTIONS = (
     ("grpc.primary_user_agent", f"otel_agentlog/{__version__}"),
     # By default a channel that failed waits up to two minutes before it looks again; when to try is for us to say.
@@ -41,32 +37,31 @@ class GrpcSender:
 
     def __init__(self, signal: str, endpoint: str, connection: Connection) -> None:
         self._signal, self._connection = signal, connection
-        self._encode = _ENCODERS[signal]
         self._headers = tuple(parse_env_headers(connection.headers, liberal=True).items())
         self._channel = _channel(endpoint, connection)
         self._stub = _stub(signal)(self._channel)
-        self.until: float | None = None
-        """When the last request must be over, on the monotonic clock."""
+        self.deadline: float | None = None
+        """When the last request must be over, on the monotonic clock; ``None`` as long as the process does not end."""
 
-    def send(self, batch: Sequence[Any]) -> Outcome:
-        """Send spans or log records of the SDK, once; what came of it."""
+    def send(self, batch: Sequence[Any]) -> SendResult:
+        """Send spans or log records of the SDK, once."""
         import grpc
 
         timeout_s = self._connection.timeout_s
-        if self.until is not None:
-            timeout_s = max(0.001, min(timeout_s, self.until - time.monotonic()))
+        if self.deadline is not None:
+            timeout_s = max(0.001, min(timeout_s, self.deadline - time.monotonic()))
         try:
-            with quiet():
-                request = self._encode(batch)
+            with suppressed_logging():
+                request = otlp.encode(self._signal, batch)
         except Exception as error:  # noqa: BLE001 - encoders raise many kinds, and each is about something in the batch
-            return Outcome(Verdict.REJECTED, "encoding", type(error).__name__)
+            return SendResult(Verdict.REJECTED, "encoding", type(error).__name__)
         try:
-            return read_message(self._signal, self._stub.Export(request, metadata=self._headers, timeout=timeout_s))
+            return otlp.read_message(self._signal, self._stub.Export(request, metadata=self._headers, timeout=timeout_s))
         except grpc.RpcError as error:
-            return _outcome(error, request.ByteSize())
+            return _result(error, request.ByteSize())
 
     def shutdown(self) -> None:
-        """Let go of the connection; a request under way is given up."""
+        """Close the connection; a request under way is given up."""
         self._channel.close()
 
 
@@ -92,13 +87,13 @@ def _channel(endpoint: str, connection: Connection) -> Any:
     return grpc.secure_channel(parts.netloc, credentials, options=_OPTIONS, compression=compression)
 
 
-def _outcome(error: Any, request_bytes: int) -> Outcome:
+def _result(error: Any, request_bytes: int) -> SendResult:
     details = error.details() or ""
     complaint = _TOO_LARGE.search(details)
     if complaint is not None and int(complaint[1]) > request_bytes:
-        # Said by our own side, about the answer: the server has taken the batch, only what it had to say was too much.
-        return outcomes.DELIVERED
-    return outcomes.of_grpc(error.code().name, details, _retry_delay_s(error))
+        # Said by our own side, about the response: the server has taken the batch, only its response was too large.
+        return DELIVERED
+    return grpc_result(error.code().name, details, _retry_delay_s(error))
 
 
 def _retry_delay_s(error: Any) -> float | None:

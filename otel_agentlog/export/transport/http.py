@@ -1,70 +1,188 @@
-"""A session for the official http exporters that takes no longer than it may and remembers what was really answered.
+"""Sends OTLP over http with urllib3: one POST for a batch, no retry, no redirect, and never longer than the timeout allows.
 
-Hides what `requests` leaves open: its timeout counts anew with every byte, so a server that sends one now and then is waited
-for without end; it reads answers of any size; a forked child goes on with its parent's connection. The exporters in turn take
-redirects and partial success for success, and try again on their own while our own thread waits. So everything but a clean
-success is raised as an error that they do not know, which makes them give up at once, and the truth is kept beside it.
+A total timeout needs connections of our own: urllib3's read timeout begins anew with every byte, so a server that sends one now
+and then would be waited for without end. Of a response at most `MAX_RESPONSE_BYTES` are read. A forked child makes connections
+of its own. Connections, headers, certificates and proxies follow the standard variables
+(`otel_agentlog.settings.parsers.Connection`).
 
 Imported only when something is to be sent.
 """
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import io
-import netrc  # noqa: F401 - requests imports it with its first request; a child that is forked meanwhile would wait for it for ever
-import os
+import ipaddress
 import socket
 import threading
 import time
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+import certifi
+import urllib3
+from opentelemetry.exporter.otlp.proto.common.version import __version__ as otlp_version
+from opentelemetry.util.re import parse_env_headers
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
-from urllib3.util import Timeout
+from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import TimeoutError as HttpTimeoutError
 
-from otel_agentlog.export.transport import response as outcomes
-from otel_agentlog.export.transport.quiet import quieten
-from otel_agentlog.export.transport.response import Outcome, Verdict, read_reply
-from otel_agentlog.settings.parsers import DEFAULT_TIMEOUT_S
+from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._version import __version__
+from otel_agentlog.export.transport import otlp
+from otel_agentlog.export.transport.result import SendResult, Verdict, http_result, is_not_otlp, readable
+from otel_agentlog.export.transport.suppression import suppressed_logging
+from otel_agentlog.settings.parsers import DEFAULT_TIMEOUT_S, Connection
 
-MAX_REPLY_BYTES = 64 * 1024
-"""How much of an answer is read; a whole one is a few bytes."""
+MAX_REQUEST_BYTES = 64 * 1024 * 1024
+"""Largest request that is sent, before compression, as the official exporters have it."""
 
-REPLY_WAIT_S = 1.0
-"""Longest wait, in seconds, for the body of an answer whose status has come: the status is the acknowledgement."""
+MAX_RESPONSE_BYTES = 64 * 1024
+"""How much of a response is read; a whole one is a few bytes."""
+
+RESPONSE_WAIT_S = 1.0
+"""Longest wait, in seconds, for the body of a response whose status has come: the status is the acknowledgement."""
 
 _SHORTEST_WAIT_S = 0.001
 
+_COMPRESS: Mapping[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
 
-class NotDelivered(Exception):
-    """Ends the exporter's work on a request; what came of it stands in `ReportingSession.outcome`."""
+
+class HttpSender:
+    """Sends batches of one signal, ``traces``, ``logs`` or ``metrics``; for one thread at a time."""
+
+    def __init__(self, signal: str, endpoint: str, connection: Connection) -> None:
+        """``endpoint`` is the whole URL, with ``/v1/<signal>``."""
+        self._signal, self._endpoint, self._connection = signal, endpoint, connection
+        self._headers = _headers(endpoint, connection)
+        self._manager = _manager(endpoint, connection)
+        self._closed = False
+        self.deadline: float | None = None
+        """When the last request must be over, on the monotonic clock; ``None`` as long as the process does not end."""
+        after_fork_in_child(self._renew_after_fork)
+
+    def _renew_after_fork(self) -> None:
+        # Kept alive, so that no destructor writes to a connection that the parent goes on using.
+        _of_parents.append(self._manager)
+        self._manager = _manager(self._endpoint, self._connection)
+
+    def send(self, batch: Any) -> SendResult:
+        """Send a sequence of spans or log records of the SDK, or one ``MetricsData``, once."""
+        if self._closed:
+            return SendResult(Verdict.LATER, "stopped")
+        with suppressed_logging():
+            try:
+                body = otlp.encode(self._signal, batch).SerializeToString()
+            except Exception as error:  # noqa: BLE001 - encoders raise many kinds, and each is about something in the batch
+                return SendResult(Verdict.REJECTED, "encoding", type(error).__name__)
+            if len(body) > MAX_REQUEST_BYTES:
+                return SendResult(Verdict.REJECTED, "encoding", "too large")
+            return self._post(_COMPRESS.get(self._connection.compression, bytes)(body))
+
+    def shutdown(self) -> None:
+        """Close the connection."""
+        self._closed = True
+        self._manager.clear()
+
+    def _post(self, body: bytes) -> SendResult:
+        for last in (False, True):
+            _exchange.connected, _exchange.reader = False, None
+            try:
+                return self._result(self._request(body))
+            except (HTTPError, OSError) as error:
+                # A refused connection is a timeout to urllib3.
+                if isinstance(error, HttpTimeoutError) and not isinstance(error, NewConnectionError):
+                    return SendResult(Verdict.LATER, "timeout", type(error).__name__)
+                # An open connection that the other side had closed meanwhile says nothing about the server.
+                if _exchange.connected or last:
+                    return SendResult(Verdict.LATER, "connection", readable(_cause(error).encode()))
+        raise AssertionError("the last attempt returns")
+
+    def _request(self, body: bytes) -> urllib3.BaseHTTPResponse:
+        seconds = self._connection.timeout_s
+        if self.deadline is not None:
+            seconds = min(seconds, self.deadline - time.monotonic())
+        return self._manager.urlopen(
+            "POST",
+            self._endpoint,
+            body=body,
+            headers=self._headers,
+            timeout=urllib3.Timeout(total=max(seconds, _SHORTEST_WAIT_S)),
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
+
+    def _result(self, response: urllib3.BaseHTTPResponse) -> SendResult:
+        body = _read(response)
+        if not 200 <= response.status < 300:
+            return http_result(response.status, response.headers, body, time.time())
+        if is_not_otlp(response.headers, body):
+            return SendResult(Verdict.REFUSED, "not_otlp", readable(body))
+        return otlp.read_response(self._signal, response.headers.get("Content-Type", ""), body)
+
+
+_of_parents: list[urllib3.PoolManager] = []
+
+
+def _read(response: urllib3.BaseHTTPResponse) -> bytes:
+    """The beginning of the body, as far as it comes in time."""
+    if (reader := _exchange.reader) is not None:
+        reader.until = min(reader.until, time.monotonic() + RESPONSE_WAIT_S)
+    body = b""
+    try:
+        body = response.read(MAX_RESPONSE_BYTES + 1, decode_content=True)
+    except (HTTPError, OSError, http.client.HTTPException):
+        pass  # the status has come; what would have come besides is lost
+    if not response.closed:
+        # The rest of a response without end must not come, and the connection is of no use before it has.
+        response.close()
+    return body
+
+
+def _cause(error: BaseException) -> str:
+    """What went wrong in the end, below the layers of libraries that each wrap it."""
+    for _ in range(8):
+        inner = getattr(error, "reason", None) or next((each for each in error.args if isinstance(each, Exception)), None)
+        inner = inner or error.__cause__ or error.__context__
+        if not isinstance(inner, Exception):
+            break
+        error = inner
+    return getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+
+
+# -- a total timeout for what is read ------------------------------------------------------------------------------------
 
 
 class _Exchange(threading.local):
-    """The request that this thread is at."""
+    """The request under way in this thread."""
 
     connected = False
-    """Whether a connection was made for it, instead of going on with one that was open."""
-    reply: _TimedReply | None = None
+    """Whether a connection was made for it, instead of an open one being used."""
+    reader: _TimedReader | None = None
 
 
 _exchange = _Exchange()
 
 
-class _TimedReply(io.RawIOBase):
-    """What a server sends, until a moment that does not move with every byte."""
+class _TimedReader(io.RawIOBase):
+    """Reads from a socket until a moment that does not move with every byte."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         # Holds the connection open for as long as it is read, as http.client expects.
         self._raw = connection.makefile("rb", buffering=0)
         self.until = time.monotonic() + (connection.gettimeout() or DEFAULT_TIMEOUT_S)
-        _exchange.reply = self
+        _exchange.reader = self
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """Stand in for the socket where ``http.client`` makes a file of it."""
+        return io.BufferedReader(self)
 
     def readable(self) -> bool:
         return True
@@ -72,7 +190,7 @@ class _TimedReply(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         left_s = self.until - time.monotonic()
         if left_s <= 0:
-            raise TimeoutError("the answer took longer than it may")
+            raise TimeoutError("the response took longer than it may")
         self._connection.settimeout(max(left_s, _SHORTEST_WAIT_S))
         count: int | None = self._raw.readinto(buffer)
         return count
@@ -82,19 +200,9 @@ class _TimedReply(io.RawIOBase):
         super().close()
 
 
-class _TimedSocket:
-    """Stands for a socket where ``http.client`` makes a file of it to read from."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_TimedReply(self._connection))
-
-
 class _TimedResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(_TimedSocket(sock), *args, **kwargs)  # type: ignore[arg-type]  # it only makes a file of it
+        super().__init__(_TimedReader(sock), *args, **kwargs)  # type: ignore[arg-type]  # it only makes a file of it
 
 
 class _Connection(HTTPConnection):
@@ -113,130 +221,64 @@ class _SecureConnection(HTTPSConnection):
         super().connect()
 
 
-class _Pool(HTTPConnectionPool):
+class _Pool(urllib3.HTTPConnectionPool):
     ConnectionCls = _Connection
 
 
-class _SecurePool(HTTPSConnectionPool):
+class _SecurePool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-_POOLS = {"http": _Pool, "https": _SecurePool}
+# -- headers, certificates, proxies ---------------------------------------------------------------------------------------
 
 
-class _Adapter(HTTPAdapter):
-    """Makes connections whose answers are read until a moment, not for ever."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
-        return manager
-
-
-class ReportingSession(requests.Session):
-    """Give it to an official exporter as ``session``; after each export `take` says what came of it."""
-
-    def __init__(self, signal: str) -> None:
-        super().__init__()
-        self._signal = signal
-        self.until: float | None = None
-        """When the last request must be over, on the monotonic clock; ``None`` as long as nobody is in a hurry."""
-        self._outcome: Outcome | None = None
-        self._pid = os.getpid()
-        self._mount()
-
-    def take(self) -> Outcome | None:
-        """What came of the request since the last call; ``None`` if there was none."""
-        outcome, self._outcome = self._outcome, None
-        return outcome
-
-    def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        """As `requests` does it; raises `NotDelivered` for everything but a clean success."""
-        if self._signal == "metrics":
-            # Exported by a thread of the SDK's, which complains when we have returned, and never asks what came of it.
-            quieten()
-            self._outcome = None
-        if self._outcome is not None:
-            # The exporter wants to try again; when is for us to say.
-            raise NotDelivered
-        self._leave_the_parents_connections()
-        kwargs.update(timeout=Timeout(total=self._seconds(kwargs.get("timeout"))), stream=True, allow_redirects=False)
-        response = self._attempt(method, url, args, kwargs)
-        if response is None:
-            raise NotDelivered(self._outcome)
-        self._outcome = self._judge(response)
-        if self._outcome.verdict is not Verdict.DELIVERED:
-            raise NotDelivered(self._outcome)
-        return response
-
-    def _seconds(self, allowed: object) -> float:
-        seconds = float(allowed) if isinstance(allowed, (int, float)) else DEFAULT_TIMEOUT_S
-        if self.until is not None:
-            seconds = min(seconds, self.until - time.monotonic())
-        return max(seconds, _SHORTEST_WAIT_S)
-
-    def _attempt(self, method: Any, url: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> requests.Response | None:
-        for last in (False, True):
-            _exchange.connected = False
-            try:
-                return super().request(method, url, *args, **kwargs)
-            except requests.exceptions.Timeout as error:
-                self._outcome = Outcome(Verdict.LATER, "timeout", type(error).__name__)
-                return None
-            except (requests.exceptions.ConnectionError, HTTPError, OSError) as error:
-                self._outcome = Outcome(Verdict.LATER, "connection", outcomes.said(_cause(error).encode()))
-                # An open connection that the other side had closed meanwhile says nothing about the server.
-                if _exchange.connected or last:
-                    return None
-        raise AssertionError("the last attempt returns")
-
-    def _judge(self, response: requests.Response) -> Outcome:
-        body = self._body(response)
-        if not 200 <= response.status_code < 300:
-            return outcomes.of_http(response.status_code, response.headers, body, time.time())
-        if outcomes.is_foreign(response.headers, body):
-            return Outcome(Verdict.REFUSED, "not_otlp", outcomes.said(body))
-        return read_reply(self._signal, response.headers.get("Content-Type", ""), body)
-
-    def _body(self, response: requests.Response) -> bytes:
-        reply = _exchange.reply
-        if reply is not None:
-            reply.until = min(reply.until, time.monotonic() + REPLY_WAIT_S)
-        body = b""
-        try:
-            body = response.raw.read(MAX_REPLY_BYTES + 1, decode_content=True)
-        except (HTTPError, OSError, http.client.HTTPException):
-            pass  # the status has come; what it was about to say besides is lost
-        if not response.raw.closed and reply is not None:
-            # The rest of an answer that has no end must not come, and nobody can use the connection before it has.
-            response.close()
-        return body
-
-    def _mount(self) -> None:
-        self.mount("http://", _Adapter())
-        self.mount("https://", _Adapter())
-
-    def _leave_the_parents_connections(self) -> None:
-        if self._pid != os.getpid():
-            # Kept alive, so that nothing says goodbye on a connection that the parent goes on using.
-            _parents.append(dict(self.adapters))
-            self._mount()
-            self._pid = os.getpid()
+def _headers(endpoint: str, connection: Connection) -> dict[str, str]:
+    headers = {
+        "content-type": "application/x-protobuf",
+        "user-agent": f"otel_agentlog/{__version__} OTel-OTLP-Exporter-Python/{otlp_version}",
+    }
+    if connection.compression in _COMPRESS:
+        headers["content-encoding"] = connection.compression
+    headers.update(parse_env_headers(connection.headers, liberal=True))
+    if (user := _user(urlsplit(endpoint))) is not None:
+        headers.update(urllib3.make_headers(basic_auth=user))
+    return headers
 
 
-def _cause(error: BaseException) -> str:
-    """What went wrong in the end, below the layers of libraries that each wrap it."""
-    for _ in range(8):
-        inner = getattr(error, "reason", None) or next((each for each in error.args if isinstance(each, Exception)), None)
-        inner = inner or error.__cause__ or error.__context__
-        if not isinstance(inner, Exception):
-            break
-        error = inner
-    return getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+def _user(parts: SplitResult) -> str | None:
+    """``name:password`` of a URL that has them."""
+    return f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
 
 
-_parents: list[Mapping[str, Any]] = []
+def _manager(endpoint: str, connection: Connection) -> urllib3.PoolManager:
+    options: dict[str, Any] = {"cert_file": connection.client_certificate, "key_file": connection.client_key}
+    trusted = connection.certificate or connection.ca_bundle or certifi.where()
+    options["ca_cert_dir" if Path(trusted).is_dir() else "ca_certs"] = trusted
+    proxy = proxy_of(endpoint)
+    if proxy is None:
+        manager = urllib3.PoolManager(**options)
+    else:
+        user = _user(urlsplit(proxy))
+        manager = urllib3.ProxyManager(proxy, proxy_headers=urllib3.make_headers(proxy_basic_auth=user), **options)
+    manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+    return manager
+
+
+def proxy_of(endpoint: str) -> str | None:
+    """The proxy that ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` (or the system) name for a URL."""
+    parts, proxies = urlsplit(endpoint), getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    host = parts.hostname or ""
+    address = f"{host}:{parts.port}" if parts.port else host
+    if not proxy or proxy_bypass(address) or _is_in_a_network(host, proxies.get("no", "")):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _is_in_a_network(host: str, no_proxy: str) -> bool:
+    """Whether the host is an address within one of the networks (``10.0.0.0/8``) among the names."""
+    try:
+        address = ipaddress.ip_address(host)
+        return any(address in ipaddress.ip_network(name.strip(), strict=False) for name in no_proxy.split(",") if "/" in name)
+    except ValueError:
+        return False

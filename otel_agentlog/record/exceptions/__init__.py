@@ -1,1 +1,7 @@
-"""TODO"""
+"""Exceptions → plain data: message, traceback and id, whatever an exception is made of.
+
+describe.py       message and traceback as Python shows them, in bounded time and size
+bounded_repr.py   the ``repr`` of any value without foreign code, and whether Python's own may be called
+timeout_call.py   foreign code on a thread that is waited for half a second
+error_id.py       the 8-character id that is kept on an exception
+"""

@@ -1,119 +1,81 @@
-"""The text of an exception and its traceback, as Python shows them: in bounded time and size, whatever the exception is made of.
+"""Message and traceback of an exception, as Python shows them: in bounded time and size, whatever the exception is made of.
 
-Plain exceptions are asked at once. Those whose text is the work of foreign code are asked on a thread that is not waited for
-longer than a moment; what does not answer, or is too large, gets a text made without its help (docs/decisions/0019).
+Plain exceptions, which nearly all are, are printed at once. Where foreign code has a part in the text it is called on a thread,
+for half a second; where it raises, does not return, or the text is too large, one is made without it (docs/decisions/0019).
 """
 
 from __future__ import annotations
 
 import builtins
+import sys
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, TypeVar
 
-from otel_agentlog.record.exceptions.bounded_repr import cut, text_of_args, written
-from otel_agentlog.record.exceptions.call_with_timeout import Silence, ask
-from otel_agentlog.record.exceptions.inspect import (
-    MOST_CHAINED,
-    MOST_CHARACTERS,
-    cause_of,
-    context_of,
-    look_at_chain,
-    look_at_text,
-    members_of,
-    notes_of,
-    suppresses_context,
-    traceback_of,
+from otel_agentlog.record.exceptions.bounded_repr import (
+    MAX_CHARACTERS,
+    MAX_VALUES,
+    BoundedRepr,
+    args_of,
+    cut,
+    has_own_code,
+    parts_of,
+    text_of_args,
 )
+from otel_agentlog.record.exceptions.error_id import Mark
+from otel_agentlog.record.exceptions.timeout_call import TimedOut, timeout_call
 from otel_agentlog.record.sanitize.class_info import in_class, is_native, module_of, qualified_name, short_name, type_name
 
-# -- Prints exceptions that must not be touched: harmless ones take their place, with their names, frames, notes and chain.
-# Python itself prints these, so that such a traceback looks like any other.
-
-MOST_FRAMES = 64
+MAX_CHAINED = 32
+"""How many exceptions of a chain, or of a group, are printed."""
+MAX_FRAMES = 64
 """How many frames of one exception are printed."""
-MOST_CHARACTERS_INSIDE = 2_000
-"""Longest text of an exception that another one has as cause, context or member; also the longest note."""
+MAX_CHARACTERS_INSIDE = 2_000
+"""Longest text of a cause, a context, a member or a note, where it is made without foreign code."""
+MAX_PRINTED_CHARACTERS = 4 * MAX_CHARACTERS
+"""Longest traceback."""
 
 _EXCEPTION: Any = Exception
 _GROUP: Any = getattr(builtins, "BaseExceptionGroup", None)
+_WITH_SUGGESTIONS = (AttributeError, NameError, ImportError) if sys.version_info >= (3, 12) else ()
+"""When Python prints these it looks for similar names, in objects of any class."""
 
+Result = TypeVar("Result")
 
-def printed_by_standins(error: BaseException, text_of: Callable[[BaseException], str]) -> str:
-    """An exception with all that belongs to it, as Python prints it; the texts come from ``text_of``."""
-    stands = _StandIns(text_of).of(error, text_of(error))
-    return "".join(traceback.format_exception(type(stands), stands, traceback_of(error), limit=MOST_FRAMES))
-
-
-class _StandIns:
-    def __init__(self, text_of: Callable[[BaseException], str]) -> None:
-        self._text_of = text_of
-        self._made: dict[int, BaseException] = {}
-
-    def of(self, error: BaseException, text: str) -> BaseException:
-        """What stands for an exception."""
-        members = [] if _GROUP is None else [found for inner in members_of(error) if (found := self._inside(inner)) is not None]
-        kind = _named_like(type(error), _GROUP if members else _EXCEPTION, text)
-        stands: BaseException = kind("group", members) if members else kind()
-        self._made[id(error)] = stands
-        stands.__cause__ = self._inside(cause_of(error))
-        stands.__context__ = self._inside(context_of(error))
-        stands.__suppress_context__ = suppresses_context(error)
-        if notes := notes_of(error)[:MOST_CHAINED]:
-            stands.__notes__ = [  # type: ignore[attr-defined, unused-ignore]  # Python 3.11
-                cut(note if type(note) is str else written(note), MOST_CHARACTERS_INSIDE) for note in notes
-            ]
-        return stands.with_traceback(traceback_of(error))
-
-    def _inside(self, error: BaseException | None) -> BaseException | None:
-        if error is None:
-            return None
-        if id(error) in self._made:
-            return self._made[id(error)]
-        if len(self._made) >= MOST_CHAINED:
-            return None
-        return self.of(error, cut(self._text_of(error), MOST_CHARACTERS_INSIDE))
-
-
-def _named_like(kind: type, base: Any, text: str) -> Any:
-    """A class of exceptions with another's name and always the same text."""
-    name = qualified_name(kind)
-    return type(name, (base,), {"__module__": module_of(kind), "__qualname__": name, "__str__": lambda _: text})
-
-
-MOST_PRINTED_CHARACTERS = 4 * MOST_CHARACTERS
-"""Longest traceback that is taken as it is."""
+_cause_of = BaseException.__dict__["__cause__"].__get__
+_context_of = BaseException.__dict__["__context__"].__get__
+_suppresses_context = BaseException.__dict__["__suppress_context__"].__get__
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
+_dict_of = BaseException.__dict__["__dict__"].__get__
 
 
 def message_of(error: BaseException) -> str:
-    """``str(error)``, also where that raises, blocks or would be larger than 65,536 characters: then as much as can be had."""
-    look = look_at_text(error)
-    if look.large:
+    """``str(error)``; where that raises, does not return or is longer than 65,536 characters, as much as can be had."""
+    foreign, large = _look_at([error])
+    if large:
         return text_of_args(error)
     try:
-        return cut(ask(lambda: str.__str__(str(error)), frozenset(look.foreign)) if look.foreign else str(error))
-    except Silence:
-        return _without_asking(error, "does not return")
+        return cut(timeout_call(lambda: str.__str__(str(error)), foreign) if foreign else str(error))
+    except TimedOut:
+        why = "does not return"
     except Exception:  # noqa: BLE001 - __str__ of an exception is anybody's code
-        return _without_asking(error, "raises")
-
-
-def _without_asking(error: BaseException, why: str) -> str:
+        why = "raises"
     args = text_of_args(error)
     if is_native(in_class(error, "__str__")):
         return args
     return f"<{short_name(type(error))} whose __str__ {why}>{args and ': '}{args}"
 
 
-def told(error: BaseException) -> tuple[str, str]:
-    """`message_of` an exception, and its traceback with causes, groups and notes as ``traceback.format_exception`` prints it."""
+def message_and_traceback(error: BaseException) -> tuple[str, str]:
+    """`message_of` an exception, and what ``traceback.format_exception`` prints of it, with causes, groups and notes."""
     try:
-        look = look_at_chain(error)
-        heard = [] if look.large else _heard(error, frozenset(look.foreign))
-        message = heard[0] if heard else message_of(error)
-        if len(heard) == 2 and len(heard[1]) <= MOST_PRINTED_CHARACTERS:
-            return message, heard[1]
-        return message, printed_by_standins(error, lambda inner: message if inner is error else message_of(inner))
+        foreign, large = _look_at(_chain_of(error), with_notes=True)
+        made = [] if large else _made_by_python(error, foreign)
+        message = made[0] if made else message_of(error)
+        if len(made) == 2 and len(made[1]) <= MAX_PRINTED_CHARACTERS:
+            return message, made[1]
+        return message, _print(_StandIns().of(error, message), error)
     except Exception:  # noqa: BLE001 - groups that contain themselves, hostile frames, no stack left
         message = message_of(error)
         return message, f"{type_name(type(error))}: {message}"
@@ -121,23 +83,112 @@ def told(error: BaseException) -> tuple[str, str]:
 
 def was_raised(error: BaseException) -> bool:
     """Whether an exception has a traceback of its own."""
-    return traceback_of(error) is not None
+    return _traceback_of(error) is not None
 
 
-def _heard(error: BaseException, kinds: frozenset[type]) -> list[str]:
-    """Message and traceback as Python makes them; one or none if the foreign code among them does not answer, or raises."""
-    heard: list[str] = []
+def with_attributes_of(error: BaseException, read: Callable[[BaseException], Result]) -> Result:
+    """``read(error)``, which reads attributes of the exception and of those it is chained to; properties may block as texts do.
 
-    def listen() -> None:
-        heard.append(cut(str.__str__(str(error))))
-        heard.append(_printed(error))
+    Raises:
+        TimedOut: their code did not return in time. What ``read`` raises is raised, too.
+    """
+    foreign: set[type] = set()
+    for inner in islice(_chain_of(error), MAX_CHAINED):
+        if has_own_code(type(inner), reading=True):
+            foreign.add(type(inner))
+        own = [value for value in islice(dict.values(_dict_of(inner)), MAX_VALUES) if type(value) is not Mark]
+        foreign |= BoundedRepr(*args_of(inner)[:MAX_VALUES], *own).foreign
+    return timeout_call(lambda: read(error), frozenset(foreign)) if foreign else read(error)
+
+
+# -- is it plain? --------------------------------------------------------------------------------------------------------
+
+
+def _look_at(errors: Iterable[BaseException], *, with_notes: bool = False) -> tuple[frozenset[type], bool]:
+    """The foreign classes whose code makes the text of exceptions, and whether the text is too large to be made at all."""
+    foreign: set[type] = set()
+    for number, error in enumerate(errors):
+        kind = type(error)
+        own = has_own_code(kind) or (with_notes and issubclass(kind, _WITH_SUGGESTIONS))
+        if own:
+            foreign.add(kind)
+        found = BoundedRepr(*([] if own else parts_of(error)), *(_notes_of(error) if with_notes else ()))
+        foreign |= found.foreign
+        if found.large or number >= MAX_CHAINED:
+            return frozenset(foreign), True
+    return frozenset(foreign), False
+
+
+def _chain_of(error: BaseException) -> Iterator[BaseException]:
+    """An exception and all that Python prints with it, each once; of a large group the first."""
+    waiting, seen = [error], {id(error)}
+    while waiting:
+        error = waiting.pop(0)
+        yield error
+        near = [_cause_of(error), None if _suppresses_context(error) else _context_of(error), *_members_of(error)[:MAX_CHAINED]]
+        for other in near:
+            if other is not None and id(other) not in seen:
+                seen.add(id(other))
+                waiting.append(other)
+
+
+def _members_of(error: BaseException) -> tuple[BaseException, ...]:
+    """The exceptions in a group of Python's own (3.11); none of any other exception."""
+    if _GROUP is None or not issubclass(type(error), _GROUP):
+        return ()
+    found: tuple[BaseException, ...] = _GROUP.__dict__["exceptions"].__get__(error)
+    return found
+
+
+def _notes_of(error: BaseException) -> list[Any]:
+    """What ``add_note`` put on an exception."""
+    notes = dict.get(_dict_of(error), "__notes__")
+    return [] if notes is None else notes[: MAX_CHAINED + 1] if type(notes) is list else [notes]
+
+
+# -- printed by Python ---------------------------------------------------------------------------------------------------
+
+
+def _made_by_python(error: BaseException, foreign: frozenset[type]) -> list[str]:
+    """Message and traceback; one or none of them if foreign code in them does not return, or raises."""
+    made: list[str] = []
+
+    def make() -> None:
+        made.append(cut(str.__str__(str(error))))
+        made.append(_print(error, error))
 
     try:
-        ask(listen, kinds) if kinds else listen()
-    except Exception:  # noqa: BLE001, S110 - silence, or what is anybody's code; what was heard before is kept
+        timeout_call(make, foreign) if foreign else make()
+    except Exception:  # noqa: BLE001, S110 - not in time, or anybody's code; what was made before is kept
         pass
-    return heard.copy()
+    return made.copy()
 
 
-def _printed(error: BaseException) -> str:
-    return "".join(traceback.format_exception(type(error), error, traceback_of(error), limit=MOST_FRAMES))
+def _print(shown: BaseException, error: BaseException) -> str:
+    return "".join(traceback.format_exception(type(shown), shown, _traceback_of(error), limit=MAX_FRAMES))
+
+
+class _StandIns:
+    """Harmless exceptions for those that must not be touched, with their names, frames, notes and chain: Python prints these."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, BaseException] = {}
+
+    def of(self, error: BaseException, text: str) -> BaseException:
+        """What is printed for an exception with this text."""
+        name = qualified_name(type(error))
+        named = {"__module__": module_of(type(error)), "__qualname__": name, "__str__": lambda _: text}
+        members = [found for inner in _members_of(error) if (found := self._inside(inner)) is not None]
+        shown: BaseException = type(name, (_GROUP,), named)("group", members) if members else type(name, (_EXCEPTION,), named)()
+        self._made[id(error)] = shown
+        shown.__cause__, shown.__context__ = self._inside(_cause_of(error)), self._inside(_context_of(error))
+        shown.__suppress_context__ = _suppresses_context(error)
+        if notes := _notes_of(error)[:MAX_CHAINED]:
+            texts = [cut(note if type(note) is str else BoundedRepr(note).text, MAX_CHARACTERS_INSIDE) for note in notes]
+            shown.__notes__ = texts  # type: ignore[attr-defined, unused-ignore]  # Python 3.11
+        return shown.with_traceback(_traceback_of(error))
+
+    def _inside(self, error: BaseException | None) -> BaseException | None:
+        if error is None or id(error) in self._made or len(self._made) >= MAX_CHAINED:
+            return None if error is None else self._made.get(id(error))
+        return self.of(error, cut(message_of(error), MAX_CHARACTERS_INSIDE))

@@ -6,7 +6,6 @@ levels.py             which lines are wanted: a level per component or logger
 stdlib_bridge.py      a handler for stdlib loggers, and its place on the root logger
 structlog_bridge.py   processors for a structlog chain of the user's own
 dedupe.py             an event that passes both bridges is recorded once
-nesting.py            how deep a thread is in lines that log
 console.py            the sink that writes to stderr, without waiting for a terminal that is stuck
 console_format.py     a line as text for people, or as JSON
 """

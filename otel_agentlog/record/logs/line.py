@@ -20,16 +20,13 @@ from typing import Any, cast
 
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 
-from otel_agentlog.record.exceptions.bounded_repr import written
-from otel_agentlog.record.exceptions.call_with_timeout import Silence, ask
-from otel_agentlog.record.exceptions.describe import message_of, told
-from otel_agentlog.record.exceptions.inspect import look_at
+from otel_agentlog.record.exceptions.bounded_repr import BoundedRepr
+from otel_agentlog.record.exceptions.describe import message_and_traceback, message_of
+from otel_agentlog.record.exceptions.timeout_call import TimedOut, thread_state, timeout_call
 from otel_agentlog.record.logs.levels import WORDS, word_of
-from otel_agentlog.record.logs.nesting import nesting
 from otel_agentlog.record.operations.context import CORRELATION_IDS, bound, current_context, operation_in
-from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.operations.outcome import describe, type_name
-from otel_agentlog.record.recorder import Recorder, recorder
+from otel_agentlog.record.recorder import OpenTask, Recorder, recorder
 from otel_agentlog.record.sanitize.class_info import short_name
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.lines import Line
@@ -54,16 +51,16 @@ def guarded(work: Callable[..., None], *args: Any) -> None:
     ``nested_log``.
     """
     record = recorder()
-    if nesting.depth >= MAX_NESTED:
+    if thread_state.log_lines >= MAX_NESTED:
         record.failed("nested_log", RecursionError())
         return
-    nesting.depth += 1
+    thread_state.log_lines += 1
     try:
         work(record, *args)
     except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
         record.failed("log", error)
     finally:
-        nesting.depth -= 1
+        thread_state.log_lines -= 1
 
 
 def deliver(record: Recorder, line: Line, place: Place, details: dict[str, Any]) -> None:
@@ -132,7 +129,7 @@ def _fits(key: str, value: str, foreign_span: bool) -> bool:
     return key not in _HEX or (not foreign_span and _HEX[key].fullmatch(value) is not None)
 
 
-def _open_task(task_id: str) -> Operation | None:
+def _open_task(task_id: str) -> OpenTask | None:
     for _ in range(3):
         try:
             tasks = list(recorder().open_tasks)
@@ -176,12 +173,12 @@ def text_of(value: object) -> str:
         return value
     if issubclass(type(value), BaseException):
         return message_of(cast(BaseException, value))
-    look = look_at((value,))
-    if look.large:
-        return written(value)
+    found = BoundedRepr(value)
+    if found.large:
+        return found.text
     try:
-        return ask(lambda: str.__str__(str(value)), frozenset(look.foreign)) if look.foreign else str(value)
-    except Silence:
+        return timeout_call(lambda: str.__str__(str(value)), frozenset(found.foreign)) if found.foreign else str(value)
+    except TimedOut:
         return f"<{short_name(type(value))} whose __str__ does not return>"
     except Exception:  # noqa: BLE001 - __str__ is anybody's code
         return f"<{short_name(type(value))} whose __str__ raises>"
@@ -192,18 +189,18 @@ def interpolated(event: object, args: tuple[Any, ...]) -> tuple[str, bool]:
     text = text_of(event)
     if not args:
         return text, True
-    look = look_at(arg for arg in args if type(arg) is not str)
+    found = BoundedRepr(*(arg for arg in args if type(arg) is not str))
     try:
-        if look.plain:
+        if found.plain:
             return _filled(text, args), True
-        if not look.large:
-            return ask(lambda: _filled(text, args), frozenset(look.foreign)), True
-    except Silence:
+        if not found.large:
+            return timeout_call(lambda: _filled(text, args), frozenset(found.foreign)), True
+    except TimedOut:
         pass
     except Exception:  # noqa: BLE001 - a wrong format string, or an argument whose __str__ raises
         return text, False
     try:
-        return _filled(text, tuple(map(_without_its_help, args))), True
+        return _filled(text, tuple(map(_without_its_code, args))), True
     except Exception:  # noqa: BLE001 - a format that wants a number, and what has none
         return text, False
 
@@ -212,10 +209,10 @@ def _filled(text: str, args: tuple[Any, ...]) -> str:
     return text % (args[0] if len(args) == 1 and isinstance(args[0], Mapping) and args[0] else args)
 
 
-def _without_its_help(arg: Any) -> Any:
+def _without_its_code(arg: Any) -> Any:
     if type(arg) is dict:
-        return {key: _without_its_help(value) for key, value in arg.items() if type(key) is str}
-    return arg if type(arg) in (str, int, float) else written(arg)
+        return {key: _without_its_code(value) for key, value in arg.items() if type(key) is str}
+    return arg if type(arg) in (str, int, float) else BoundedRepr(arg).text
 
 
 # -- exceptions and stacks -----------------------------------------------------------------------------------------------
@@ -238,7 +235,7 @@ def add_error(line: Line, error: BaseException | None, trace_id: str | None, rec
 
 def printed_error(error: BaseException) -> dict[str, Any]:
     """An exception for showing only: with its traceback each time, and without a mark that it was recorded."""
-    message, text = told(error)
+    message, text = message_and_traceback(error)
     return {"type": type_name(error), "message": message, "traceback": text.rstrip("\n").split("\n")}
 
 

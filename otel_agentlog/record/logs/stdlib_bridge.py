@@ -18,7 +18,7 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 
-from otel_agentlog.record.exceptions.call_with_timeout import ask
+from otel_agentlog.record.exceptions.timeout_call import timeout_call
 from otel_agentlog.record.logs.dedupe import seen_in_handler
 from otel_agentlog.record.logs.levels import NUMBERS, number_of, wanted
 from otel_agentlog.record.logs.line import (
@@ -133,7 +133,7 @@ def _message(source: logging.LogRecord) -> str | None:
         text, fits = interpolated(source.msg, args if type(args) is tuple else (args,))
         return text if fits else None
     try:
-        return ask(lambda: str.__str__(source.getMessage()), frozenset({kind}))
+        return timeout_call(lambda: str.__str__(source.getMessage()), frozenset({kind}))
     except Exception:  # noqa: BLE001 - a wrong format string, or anybody's code, which may not even answer
         return None
 

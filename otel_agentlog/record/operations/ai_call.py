@@ -9,7 +9,7 @@ from typing import Any
 from opentelemetry.context import Context
 
 from otel_agentlog.record.operations.attempts import Attempted
-from otel_agentlog.record.operations.operation import Operation
+from otel_agentlog.record.operations.context import Scope
 from otel_agentlog.record.providers.messages import input_messages, system_instructions, tool_definitions
 from otel_agentlog.record.providers.pricing import Billing
 from otel_agentlog.record.providers.read import read_billing, read_response
@@ -198,8 +198,8 @@ class AiCall(Attempted):
             self._chunks += reader.chunks
             self._take(reader.response(), reader.billing())
 
-    def _settle(self, context: Context, around: Operation | None) -> Context:
-        self._recorder.load_prices()
+    def _settle(self, context: Context, around: Scope | None) -> Context:
+        self._recorder.lookups.load_prices()
         self._agent = around.task.header.get("assigned_agent") if around is not None and around.task is not None else None
         return super()._settle(context, around)
 
@@ -267,11 +267,10 @@ class AiCall(Attempted):
     def _cost_of(self, response: Response, billing: Billing) -> Cost | None:
         if response.cost_usd is not None:
             return Cost(response.cost_usd, "provider")
-        price = self._recorder.price
-        if price is None or not any_known(response.usage):
+        prices = self._recorder.lookups.prices
+        if prices is None or not any_known(response.usage):
             return None
-        cost: Cost | None = price(self.provider, response.model or self.model, response.usage, None, billing)
-        return cost
+        return prices.cost(self.provider, response.model or self.model, response.usage, None, billing)
 
     def _finished(self, outcome: Outcome) -> None:
         if self.task is not None:

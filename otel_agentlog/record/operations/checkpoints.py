@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Generator, Iterator
 from contextlib import nullcontext
 from typing import Any, TypeVar, cast
 
-from otel_agentlog.record.operations.content import state_line
-from otel_agentlog.record.operations.control import LOOK_EVERY_S, Control, control_here, event
+from otel_agentlog.record.operations.context import current
+from otel_agentlog.record.operations.control import LOOK_EVERY_S, Control, event, state_line
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.vocabulary.states import State
 
@@ -157,6 +157,12 @@ class _Waiting(_Passed):
     async def _wait(self) -> None:
         for _ in _turns(self._control):
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+def control_here() -> Control | None:
+    """The control of the task that is running here."""
+    scope = current()
+    return scope.task.control if scope is not None and scope.task is not None else None
 
 
 def checkpoint() -> Awaitable[None]:

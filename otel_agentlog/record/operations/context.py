@@ -1,8 +1,8 @@
-"""Which operation is current, per thread and asyncio task.
+"""What is current: which operation, per thread and asyncio task, and what `bind` put on everything below.
 
-Hides how context is kept: in OpenTelemetry's own context, under one key, so that whatever carries that context (asyncio,
-executors, instrumentations) carries the current operation too. Restoring never uses tokens: a token is only good in the very
-context it was made in, and generators, cancelled tasks and closed loops end elsewhere ("Failed to detach context").
+Both are kept in OpenTelemetry's own context, under keys of our own, so that whatever carries that context (asyncio, executors,
+instrumentations) carries them too. Restoring never uses tokens: a token is only good in the very context it was made in, and
+generators, cancelled tasks and closed loops end elsewhere ("Failed to detach context").
 
 An operation that has ended is never current: `current` walks outwards to the nearest one that is still open.
 """
@@ -13,21 +13,22 @@ import asyncio
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol, cast
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanContext
+from opentelemetry.trace import INVALID_SPAN, Span, SpanContext, format_span_id, format_trace_id
 from opentelemetry.util.types import AttributeValue
 
-from otel_agentlog.record.recorder import recorder
+from otel_agentlog.record.operations.control import Control
+from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.record.sanitize.keys import plain_text
-
-if TYPE_CHECKING:
-    from otel_agentlog.record.operations.operation import Operation
-
+from otel_agentlog.vocabulary.actions import Kind
+from otel_agentlog.vocabulary.envelope import TaskRef
+from otel_agentlog.vocabulary.states import Outcome, State
 
 _OPERATION = otel_context.create_key("agentlog.operation")
 _BOUND = otel_context.create_key("agentlog.bound")
@@ -40,7 +41,7 @@ _GENERATOR_FLAGS = 0x20 | 0x200
 
 
 class Place:
-    """Where a ``with`` block inside a generator lives; tells whether that generator is suspended right now.
+    """The generator that a ``with`` block is in, and whether that generator is suspended right now.
 
     A generator's context variables leak to its consumer while it is suspended, so such a block is current only while its
     frame is on the stack, or in threads and asyncio tasks that were started inside it.
@@ -79,6 +80,92 @@ def generator_place(depth: int) -> Place | None:
     return Place(frame) if frame.f_code.co_flags & _GENERATOR_FLAGS else None
 
 
+@dataclass(slots=True)
+class RunningTask(TaskRef):
+    """A task that this process works on, with what only the recording side needs to know of it."""
+
+    control: Control | None = None
+    """Its requests, or those of the task above; ``None`` where no request can reach it."""
+    step_counts: dict[str, int] = field(default_factory=dict)
+    """How often each step id was used, so that ids stay unique within this process."""
+    ai_calls: int = 0
+    """AI calls ended so far in this process."""
+    tool_runs: int = 0
+    """Tool runs ended so far in this process."""
+
+
+class PendingWebhook(Protocol):
+    """A webhook in which no task was created yet."""
+
+    def adopt(self, task: RunningTask, payload: dict[str, Any] | None = None) -> None:
+        """Give the stages so far to the task they led to."""
+
+
+class Scope:
+    """What can be current: where lines recorded here belong. `Operation` adds how it begins and ends."""
+
+    kind: ClassVar[Kind]
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state = State.PENDING
+        self.span: Span = INVALID_SPAN
+        self.task: RunningTask | None = None
+        self.step_id: str | None = None
+        self.outer = Context()
+        """The context of its parent, which may be in another process."""
+        self.around = Context()
+        """The context that was current here when it began, and will be again."""
+        self.place: Place | None = None
+        """The generator that its ``with`` block is in."""
+        self.start_ns = 0
+        self._recorder: Recorder = recorder()
+        self._tokens = [None]
+        """Popped by the one caller that may end it; popping a list is atomic."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return not self._tokens
+
+    @property
+    def pending_webhook(self) -> PendingWebhook | None:
+        """The webhook this is, as long as no task was created in it."""
+        return None
+
+    def ids(self) -> dict[str, str]:
+        """The ids that are on every line recorded here."""
+        ids: dict[str, str] = {}
+        header: Mapping[str, Any] = {}
+        if (task := self.task) is not None:
+            ids["task_id"], header = task.task_id, task.header
+        if self.step_id is not None:
+            ids["step_id"] = self.step_id
+        around = cast("Mapping[str, Any]", self.outer.get(_BOUND) or {})
+        for key in CORRELATION_IDS:
+            value = header.get(key) or around.get(key)
+            if value is not None:
+                ids[key] = str(value)
+        own = self.span.get_span_context()
+        if own.is_valid:
+            ids["trace_id"], ids["span_id"] = format_trace_id(own.trace_id), format_span_id(own.span_id)
+        return ids
+
+    def point(self, line: dict[str, Any], payload: dict[str, Any] | None = None) -> None:
+        """Record a line of its own in this operation's span; never raises."""
+        try:
+            self._recorder.point(line, self.task, self.ids(), payload=payload)
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            self._recorder.failed("record", error)
+
+    def interrupt(self, reason: str) -> bool:
+        """End it as interrupted unless it has ended; whether this call did."""
+        return self._finish(Outcome.INTERRUPTED, None, reason)
+
+    def _finish(self, outcome: Outcome | None, error: BaseException | None, reason: str | None) -> bool:
+        raise NotImplementedError
+
+
 class PlacedSpan(Span):
     """Stands in for the span of a ``with`` block inside a generator.
 
@@ -86,15 +173,15 @@ class PlacedSpan(Span):
     nobody's spans become children of a generator they only consume.
     """
 
-    def __init__(self, operation: Operation) -> None:
-        self._operation = operation
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
 
     @property
     def _live(self) -> Span:
-        operation = self._operation
-        if not operation.ended and not (operation.place is not None and operation.place.suspended):
-            return operation.span
-        return trace.get_current_span(live(operation.around))
+        scope = self._scope
+        if not scope.ended and not (scope.place is not None and scope.place.suspended):
+            return scope.span
+        return trace.get_current_span(live(scope.around))
 
     def get_span_context(self) -> SpanContext:
         return self._live.get_span_context()
@@ -128,11 +215,11 @@ class PlacedSpan(Span):
 
 
 def live(context: Context) -> Context:
-    """The innermost context around, or equal to, this one whose operation is open and not suspended."""
-    operation = context.get(_OPERATION)
-    while operation is not None and not operation.is_current:  # type: ignore[attr-defined]  # only Operations stand under the key
-        context = operation.around  # type: ignore[attr-defined]
-        operation = context.get(_OPERATION)
+    """The innermost context around, or equal to, this one whose operation is open and, in a generator, that generator runs."""
+    scope = operation_in(context)
+    while scope is not None and (not scope._tokens or (scope.place is not None and scope.place.suspended)):
+        context = scope.around
+        scope = operation_in(context)
     return context
 
 
@@ -141,32 +228,31 @@ def current_context() -> Context:
     return live(otel_context.get_current())
 
 
-def operation_in(context: Context) -> Operation | None:
+def operation_in(context: Context) -> Scope | None:
     """The operation of a context that `live` returned."""
-    return context.get(_OPERATION)  # type: ignore[return-value]  # only Operations stand under the key
+    return context.get(_OPERATION)  # type: ignore[return-value]  # only scopes are under the key
 
 
-def current() -> Operation | None:
+def current() -> Scope | None:
     """The innermost open operation here, or ``None``."""
     return operation_in(current_context())
 
 
-def inside(operation: Operation) -> Context:
+def inside(scope: Scope) -> Context:
     """The context in which an operation and its span are current."""
-    span = operation.span if operation.place is None else PlacedSpan(operation)
-    context = trace.set_span_in_context(span, operation.outer)
-    return otel_context.set_value(_OPERATION, operation, context)
+    span = scope.span if scope.place is None else PlacedSpan(scope)
+    return otel_context.set_value(_OPERATION, scope, trace.set_span_in_context(span, scope.outer))
 
 
 def restore(attached: Context, outer: Context) -> None:
-    """Leave ``attached`` if it is what is current here; otherwise whoever is current leaves later."""
+    """Leave ``attached`` if it is what is current here; otherwise do nothing: what is current there leaves later."""
     if otel_context.get_current() is attached:
         otel_context.attach(live(outer))
 
 
 def bound(context: Context) -> Mapping[str, Any]:
     """What `bind` put on everything below."""
-    return context.get(_BOUND) or {}  # type: ignore[return-value]  # only mappings stand under the key
+    return context.get(_BOUND) or {}  # type: ignore[return-value]  # only mappings are under the key
 
 
 def bound_attributes(context: Context) -> dict[str, Any]:
@@ -179,8 +265,6 @@ def with_bound(context: Context, values: Mapping[str, Any]) -> Context:
     merged = {key: value for key, value in {**bound(context), **values}.items() if value is not None}
     return otel_context.set_value(_BOUND, merged, context)
 
-
-# -- `bind`: correlation ids for everything below.
 
 MAX_ID_CHARS = 1024
 """A longer id is cut: ids stand on every line."""

@@ -1,7 +1,7 @@
-"""What was asked of a task from outside, as one process sees it: read now and then, told as events, and obeyed at checkpoints.
+"""Requests to a task from outside, as one process sees them: read now and then, recorded as events, met at checkpoints.
 
-Hides how requests become states. A request for a task also holds what lies below it: the checkpoints of a sub-task ask its
-parents' controls too. Holds no task alive; safe from any thread, and no lock is held while anybody waits.
+A request to a task also holds the tasks below it: the checkpoints of a sub-task read the controls of its parents too. A control
+keeps no task alive; it is safe from any thread, and no lock is held while a checkpoint waits.
 """
 
 from __future__ import annotations
@@ -11,20 +11,12 @@ import threading
 import weakref
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from otel_agentlog.errors import StateError, TaskCancelled
-from otel_agentlog.record.operations.content import state_line
-from otel_agentlog.record.operations.context import current
-from otel_agentlog.vocabulary.envelope import ControlRequest
+from otel_agentlog.vocabulary.envelope import ControlRequest, Requests, RequestSource
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.states import State
-
-if TYPE_CHECKING:
-    from otel_agentlog.record.operations.checkpoints import Checkpoints
-
-
-# -- How requests and what they came to are put as lines.
 
 COMPONENT = "user_interaction"
 
@@ -56,33 +48,46 @@ def request_event(action: str, asked: ControlRequest, effect: str | None) -> Lin
     return event(action, f"{what} by {who(asked)}{nothing}", reason=asked.reason, **details)
 
 
+def state_line(name: str, before: State, after: State, action: str, reason: str | None) -> Line:
+    """A task has moved from one state to another."""
+    line: Line = {
+        "type": "state",
+        "level": "INFO",
+        "component": "state_management",
+        "action": action,
+        "message": f"{name}: {before} → {after}",
+        "state_before": before.value,
+        "state_after": after.value,
+    }
+    return {**line, "reason": reason} if reason is not None else line
+
+
 LOOK_EVERY_S = 0.05
-"""Time between two looks of what waits, in seconds. A checkpoint that does not wait looks each time."""
+"""Time between two looks of a checkpoint that waits, in seconds. One that does not wait looks each time."""
 
 _LONGEST_TURN_S = 1.0
 
 
-class Found(Protocol):
-    """What one look brought."""
+class Controlled(Protocol):
+    """The task that a `Control` is about."""
+
+    name: str
+    state: State
 
     @property
-    def requests(self) -> Sequence[ControlRequest]: ...
+    def task_id(self) -> str: ...
     @property
-    def refused(self) -> Sequence[str]: ...
-
-
-class Source(Protocol):
-    """Where requests stand; implemented by ``otel_agentlog.store``."""
-
-    def changed(self) -> bool: ...
-    def new(self) -> Found: ...
-    def history(self) -> tuple[Collection[str], Collection[str], Collection[str]]: ...
+    def ended(self) -> bool: ...
+    def point(self, line: Line) -> None: ...
+    def user(self, text: str, **details: object) -> None: ...
+    def failed_to_record(self, error: BaseException) -> None: ...
+    def _move(self, to: State) -> State: ...
 
 
 class Control:
     """One task's requests and what they came to, in this process."""
 
-    def __init__(self, task: Checkpoints, source: Source, parent: Control | None) -> None:
+    def __init__(self, task: Controlled, source: RequestSource, parent: Control | None) -> None:
         self.parent = parent
         self.alert = False
         """Whether a checkpoint may have more to do than to look; `needs_attention` says it exactly."""
@@ -107,7 +112,7 @@ class Control:
         self._is_renewed = False
 
     @property
-    def task(self) -> Checkpoints | None:
+    def task(self) -> Controlled | None:
         """The task, while it is open."""
         task = self._task()
         return task if task is not None and not task.ended else None
@@ -171,7 +176,7 @@ class Control:
             if held:
                 self._turn.release()
 
-    def _take(self, task: Checkpoints, found: Found) -> None:
+    def _take(self, task: Controlled, found: Requests) -> None:
         for why in found.refused:
             task.point(event("control_request_refused", f"refused a request: {why}", level="WARNING"))
         for asked in found.requests:
@@ -215,7 +220,7 @@ class Control:
 
     # -- obeying ----------------------------------------------------------------------------------------------------------
 
-    def _obey(self, task: Checkpoints, asked: ControlRequest) -> None:
+    def _obey(self, task: Controlled, asked: ControlRequest) -> None:
         self.alert = True
         if asked.request == "pause":
             changes = self.wanted is None and self.cancel is None and task.state is State.RUNNING
@@ -239,7 +244,7 @@ class Control:
         if unread:
             self._unread.append(asked)
 
-    def _resume(self, task: Checkpoints, asked: ControlRequest) -> None:
+    def _resume(self, task: Controlled, asked: ControlRequest) -> None:
         pending, self.wanted = self.wanted, None
         effect = "the pause had not begun" if pending is not None else None
         if task.state is State.PAUSED and self.paused_with is None:
@@ -265,7 +270,7 @@ class Control:
             if task is not None:
                 self._move(task, to, action, because, with_task)
 
-    def _move(self, task: Checkpoints, to: State, action: str, because: ControlRequest | None, with_task: str) -> None:
+    def _move(self, task: Controlled, to: State, action: str, because: ControlRequest | None, with_task: str) -> None:
         self.alert = True
         details = {"request_id": because.request_id} if because is not None else {}
         if self.is_elsewhere:
@@ -317,18 +322,3 @@ class Control:
         if asked is None or task is None:
             return None
         return TaskCancelled(task.task_id, request_id=asked.request_id, reason=asked.reason or f"cancelled by {who(asked)}")
-
-
-def control_here() -> Control | None:
-    """The control of the task that is running here."""
-    operation = current()
-    task = operation.task if operation is not None else None
-    return task.control if task is not None else None
-
-
-def control_of(task: Checkpoints, source: Source | None, parent: Any) -> Control | None:
-    """The control of a task that begins; ``None`` where nothing is kept, so nothing can be asked."""
-    above = getattr(parent, "control", None)
-    if source is None:
-        return above if isinstance(above, Control) else None
-    return Control(task, source, above if isinstance(above, Control) else None)

@@ -1,8 +1,7 @@
-"""What is open in this process, so that it can be ended when the process ends, and by nobody but the process that began it.
+"""The operations that are open in this process, so that they can be ended when the process ends.
 
-Hides the registry: it holds no operation alive, takes no lock, and is empty in the child of a fork. A block that a child leaves
-but its parent entered is the parent's to end. Hides also how one learns that a child of ``multiprocessing`` ends, since such
-children end without ``atexit``.
+The registry holds no operation alive, takes no lock, and is empty in the child of a fork: a block that a child leaves but its
+parent entered is ended by the parent. Children of ``multiprocessing`` end without ``atexit``; `at_exit_of_children` covers them.
 """
 
 from __future__ import annotations
@@ -11,19 +10,15 @@ import sys
 import time
 import weakref
 from collections.abc import Callable
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog.record.operations.context import Scope
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK
 from otel_agentlog.vocabulary.lines import Line
-from otel_agentlog.vocabulary.states import Outcome
 
-if TYPE_CHECKING:
-    from otel_agentlog.record.operations.operation import Operation
-
-_open: dict[int, weakref.ref[Operation]] = {}
-"""In the order they began."""
+OPEN: dict[int, weakref.ref[Scope]] = {}
+"""By `id`, in the order they began; an operation that ends takes itself out. What is not in here was begun before a fork."""
 
 _on_begin: list[Callable[[], None]] = []
 _at_child_exit: list[Callable[[], object]] = []
@@ -32,27 +27,11 @@ _LAST = -100
 """``exitpriority`` of ``multiprocessing``: after everything that users and libraries do at the end of a child."""
 
 
-class opening:
-    """A block in which the start line of an operation is written; after it the operation counts as open."""
-
-    __slots__ = ("_operation",)
-
-    def __init__(self, operation: Operation) -> None:
-        self._operation = operation
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        operation = self._operation
-        _open[id(operation)] = weakref.ref(operation)
-        for call in _on_begin:
-            call()
-
-
-def closed(operation: Operation) -> bool:
-    """Take an operation that ends off the list; false if it was not begun in this process."""
-    return _open.pop(id(operation), None) is not None
+def opened(operation: Scope) -> None:
+    """Note an operation whose start line was recorded, and call what is registered by `on_begin`."""
+    OPEN[id(operation)] = weakref.ref(operation)
+    for call in _on_begin:
+        call()
 
 
 def on_begin(call: Callable[[], None]) -> None:
@@ -70,7 +49,7 @@ def interrupt_open(reason: str, within_s: float = 5.0) -> int:
     for operation in reversed(_alive()):
         if time.monotonic() > deadline:
             break
-        count += operation._finish(Outcome.INTERRUPTED, None, reason)
+        count += operation.interrupt(reason)
     return count
 
 
@@ -81,8 +60,8 @@ def tell_open_tasks(line: Line) -> None:
             operation.point(dict(line))
 
 
-def _alive() -> list[Operation]:
-    found = [reference() for reference in list(_open.values())]
+def _alive() -> list[Scope]:
+    found = [reference() for reference in list(OPEN.values())]
     return [operation for operation in found if operation is not None]
 
 
@@ -107,11 +86,11 @@ def _finalize_all(anchor: object) -> None:
 
 
 def _renew_after_fork() -> None:
-    _open.clear()
+    OPEN.clear()
     util: Any = sys.modules.get("multiprocessing.util")
     if util is not None:
         # A child begins by forgetting the finalizers there are; what is registered here runs after that.
-        util.register_after_fork(opening, _finalize_all)
+        util.register_after_fork(opened, _finalize_all)
 
 
 after_fork_in_child(_renew_after_fork)

@@ -1,6 +1,6 @@
 """What task, step, AI call and tool run have in common: a start, an end, a span, a place in the context.
 
-Each is one object with four faces: ``with`` / ``async with``, decorator, and ``start()`` / ``end()``. It ends exactly once,
+Each is one object with four ways of use: ``with`` / ``async with``, decorator, and ``start()`` / ``end()``. It ends exactly once,
 whatever ends it, and lets every exception pass.
 """
 
@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, Span, format_span_id, format_trace_id
+from opentelemetry.trace import format_span_id, format_trace_id
 
 from otel_agentlog.errors import StateError
-from otel_agentlog.record import resources as measuring
-from otel_agentlog.record.operations import open_operations as exits
 from otel_agentlog.record.operations.context import (
     Place,
+    Scope,
     bound_attributes,
     current_context,
     generator_place,
@@ -27,12 +26,13 @@ from otel_agentlog.record.operations.context import (
     restore,
 )
 from otel_agentlog.record.operations.decorators import decorate
+from otel_agentlog.record.operations.open_operations import OPEN, opened
 from otel_agentlog.record.operations.outcome import LEVELS, describe, is_error, judge, outcome_of
-from otel_agentlog.record.operations.span import close_span, foreign_attributes, foreign_events, ids_of, open_span
-from otel_agentlog.record.recorder import Recorder, recorder
+from otel_agentlog.record.operations.span import close_span, foreign_attributes, foreign_events, open_span
+from otel_agentlog.record.recorder import recorder
+from otel_agentlog.record.resources import MEASURED, ResourceMeter
 from otel_agentlog.record.sanitize.keys import own_dict
-from otel_agentlog.vocabulary.actions import Kind
-from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
+from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import Line, timestamp
 from otel_agentlog.vocabulary.states import LEGAL_MOVES, Outcome, State
 
@@ -40,31 +40,19 @@ Self = TypeVar("Self", bound="Operation")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Operation:
+class Operation(Scope):
     """Base of `Task`, `Step`, `AiCall` and `ToolRun`. Not made directly."""
 
-    kind: ClassVar[Kind]
-
     def __init__(self, name: str, *, attributes: Mapping[str, Any] | None = None, component: str | None = None) -> None:
-        self.name = name
-        self.state = State.PENDING
-        self.span: Span = INVALID_SPAN
-        self.task: TaskRef | None = None
-        self.step_id: str | None = None
-        # The context of its parent, maybe in another process; and the one that was current here and will be again.
-        self.outer = self.around = otel_context.Context()
-        self.place: Place | None = None
-        self.start_ns = 0
+        super().__init__(name)
         self._component = component
-        self._attributes: dict[str, Any] = own_dict(attributes, "attributes")
-        self._recorder: Recorder = recorder()
+        self._attributes: dict[str, Any] = own_dict(attributes, "attributes") if attributes is not None else {}
+        self._sent: Mapping[str, Any] = {}
+        """The attributes that we put on the span."""
         self._monotonic_start = 0
+        self._meter: ResourceMeter | None = None
         self._attached: Context | None = None
         self._error: BaseException | None = None
-        self.sent: Mapping[str, Any] = {}
-        self._meter: measuring.Meter | None = None
-        self._tokens = [None]
-        """Popped by the one caller that may end this operation; popping a list is atomic."""
 
     def _copy(self: Self) -> Self:
         """A fresh operation of the same description, for each call of a decorated function."""
@@ -82,8 +70,8 @@ class Operation:
     def _end_payload(self) -> dict[str, Any] | None:
         return None
 
-    def _settle(self, context: Context, around: Operation | None) -> Context:
-        """Find out where this operation belongs; returns the context to become a child of."""
+    def _settle(self, context: Context, around: Scope | None) -> Context:
+        """Decide where this operation belongs, ``around`` being what is open here; returns the context to become a child of."""
         if around is not None:
             self.task, self.step_id = around.task, around.step_id
         return context
@@ -97,21 +85,6 @@ class Operation:
     def _finished(self, outcome: Outcome) -> None: ...
 
     @property
-    def pending_webhook(self) -> Any:
-        """The webhook this is, as long as no task was created in it."""
-        return None
-
-    @property
-    def ended(self) -> bool:
-        """Whether it has ended."""
-        return not self._tokens
-
-    @property
-    def is_current(self) -> bool:
-        """Whether it is open and, in a generator, that generator is running."""
-        return bool(self._tokens) and not (self.place is not None and self.place.suspended)
-
-    @property
     def trace_id(self) -> str:
         """32 hex digits; all zero before the start."""
         return format_trace_id(self.span.get_span_context().trace_id)
@@ -122,7 +95,7 @@ class Operation:
         return format_span_id(self.span.get_span_context().span_id)
 
     def set(self: Self, **attributes: Any) -> Self:
-        """Add attributes of your own; they stand on the span and in the folder."""
+        """Add attributes of your own; they go on the span and into the folder."""
         self._attributes.update(attributes)
         return self
 
@@ -181,21 +154,14 @@ class Operation:
         if getattr(self, "_tokens", None) and self.state is State.RUNNING:
             self._finish(Outcome.CANCELLED, None, "abandoned")
 
-    def point(self, line: Line, payload: dict[str, Any] | None = None) -> None:
-        """Record a line of its own in this operation's span; never raises."""
-        try:
-            self._recorder.point(line, self.task, self.ids(), payload=payload)
-        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
-            self._recorder.failed("record", error)
-
     def yielded(self, item: Any) -> None:
-        """Told by the decorator what a generator yielded."""
+        """Called by the decorator with each item that a generator yields."""
 
     def called(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Told by the decorator what is about to be called."""
+        """Called by the decorator before each call."""
 
     def returned(self, result: Any) -> None:
-        """Told by the decorator what the call returned."""
+        """Called by the decorator with the result of a call."""
 
     def finish_quietly(self, error: BaseException | None) -> None:
         """End it unless it has ended, as leaving a ``with`` block does."""
@@ -224,13 +190,17 @@ class Operation:
         self.outer = self._settle(context, operation_in(context))
         # Anew: what was begun while settling, such as a queue pickup, lies around this.
         self.start_ns, self._monotonic_start = record.clock(), record.monotonic()
-        self._meter = measuring.begin(self.kind, record)
+        self._meter = None
+        if record.measuring is not None and self.kind in MEASURED:
+            self._meter = record.measuring.begin(record.failed)
         line = self._line("start", self.start_ns, "INFO", self.kind.started, State.PENDING, State.RUNNING, self._start_fields())
         envelope = record.clean(line, self._start_payload())
-        open_span(self, record, envelope)
+        self._sent = open_span(self, record, envelope)
         self._started(envelope)
-        with exits.opening(self):
+        try:
             record.deliver(envelope)
+        finally:
+            opened(self)
 
     def _line(
         self, phase: str, time_ns: int, level: str, action: str, before: State, after: State, fields: dict[str, Any]
@@ -254,10 +224,6 @@ class Operation:
         line["attributes"] = own
         return line
 
-    def ids(self) -> dict[str, str]:
-        """The ids that stand on every line recorded here."""
-        return ids_of(self.task, self.step_id, self.outer, self.span)
-
     def _finish(self, outcome: Outcome | None, error: BaseException | None, reason: str | None) -> bool:
         """End once; whether it was this call that ended it."""
         try:
@@ -266,12 +232,12 @@ class Operation:
             return False
         if self._attached is not None:
             restore(self._attached, self.around)
-        judged, judged_reason = judge(error)
+        judged, judged_reason = judge(error) if error is not None else (Outcome.COMPLETED, None)
         ending = outcome or judged
         self._error = error
         before, self.state = self.state, State(ending.value)
-        if not exits.closed(self):
-            return True  # begun before a fork: its end is the parent's to tell
+        if OPEN.pop(id(self), None) is None:
+            return True  # begun before a fork: the parent records its end
         try:
             self._ending()
             self._deliver_end(before, ending, error, reason or judged_reason)
@@ -288,11 +254,12 @@ class Operation:
         if error is not None and is_error(outcome):
             fields["exception"] = describe(error, self.span.get_span_context().trace_id, record)
         fields.update(self._end_fields(outcome))
-        measuring.add_figures(self.kind, self._meter, fields["details"], record)
+        if self._meter is not None and record.measuring is not None:
+            record.measuring.add_figures(MEASURED[self.kind], self._meter, fields["details"], record.failed)
         if events := foreign_events(self.span):
             fields["events"] = events
-        foreign = foreign_attributes(self.span, self.sent)
-        line = self._line("end", end_ns, LEVELS[outcome], self.kind.end_action(outcome), before, self.state, fields)
+        foreign = foreign_attributes(self.span, self._sent)
+        line = self._line("end", end_ns, LEVELS[outcome], self.kind.end_action(outcome.value), before, self.state, fields)
         line["foreign"] = {key: value for key, value in foreign.items() if key not in line["attributes"]}
         envelope = record.clean(line, self._end_payload())
         close_span(self, record, envelope, end_ns)

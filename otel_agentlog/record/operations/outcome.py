@@ -6,20 +6,16 @@ import asyncio
 import builtins
 import concurrent.futures
 import subprocess
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from otel_agentlog.errors import AgentlogError, StateError, TaskCancelled
-from otel_agentlog.record.exceptions.call_with_timeout import Silence, ask
-from otel_agentlog.record.exceptions.describe import message_of, told
+from otel_agentlog.record.exceptions.describe import message_and_traceback, message_of, with_attributes_of
 from otel_agentlog.record.exceptions.error_id import Mark, mark_of, new_error_id, put_mark
-from otel_agentlog.record.exceptions.inspect import look_inside
+from otel_agentlog.record.exceptions.timeout_call import TimedOut
+from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.record.sanitize.class_info import in_class, short_name
 from otel_agentlog.record.sanitize.class_info import type_name as name_of_class
 from otel_agentlog.vocabulary.states import Outcome
-
-if TYPE_CHECKING:
-    from otel_agentlog.record.recorder import Recorder
 
 MAX_TRACEBACK_LINES = 400
 """Longest traceback kept, in printed lines; the middle is left out."""
@@ -109,7 +105,7 @@ def describe(error: BaseException, trace_id: int, record: Recorder) -> dict[str,
     if known is not None and known.trace_id == trace_id:
         described["message"] = message_of(error)
         return {**described, "category": known.category} if known.category else described
-    described["message"], printed = told(error)
+    described["message"], printed = message_and_traceback(error)
     if context := _context_of(error):
         described["context"] = context
     # Cleaned as one text, before it is cut into lines: a key block in a message has many lines.
@@ -133,21 +129,16 @@ def category_of(error: BaseException, record: Recorder) -> str | None:
 
 
 def _classified(error: BaseException, record: Recorder) -> dict[str, Any]:
-    if record.classify is None:
+    classify = record.lookups.classify
+    if classify is None:
         return {}
     try:
-        return _asked_where_foreign(record.classify, error)
-    except Silence:
+        return dict(with_attributes_of(error, classify))
+    except TimedOut:
         return {}
     except Exception as problem:  # noqa: BLE001 - rules are anybody's code; the error is recorded without a category
         record.failed("classify", problem)
         return {}
-
-
-def _asked_where_foreign(classify: Callable[[BaseException], Mapping[str, Any]], error: BaseException) -> dict[str, Any]:
-    # Categories are found by looking at attributes, also of causes and responses: properties may block like texts.
-    look = look_inside(error)
-    return dict(ask(lambda: classify(error), frozenset(look.foreign)) if look.foreign else classify(error))
 
 
 def _cut(text: str) -> list[str]:

@@ -1,26 +1,113 @@
-"""Between a line and its span: names and attributes go from the line to the span, ids from the span to the line."""
+"""Between a line and its span: names and attributes go from the line to the span, ids from the span to the line.
+
+What other code put on our span (``trace.get_current_span().set_attribute(…)``, ``add_event(…)``) goes into the end line, so that
+the folder has all of the span. That can be read from a recording span of the SDK (`ReadableSpan`), not from one of the API.
+"""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, Status, StatusCode, format_span_id, format_trace_id, get_current_span, set_span_in_context
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    format_span_id,
+    format_trace_id,
+    get_current_span,
+    set_span_in_context,
+)
 
-from otel_agentlog.record.operations.context import CORRELATION_IDS, bound
+from otel_agentlog.record.operations.context import Scope
 from otel_agentlog.record.recorder import Recorder
-from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
+from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.json_tags import untagged_attributes
 from otel_agentlog.vocabulary.lines import Line, timestamp
 
-if TYPE_CHECKING:
-    from otel_agentlog.record.operations.operation import Operation
+
+def open_span(scope: Scope, record: Recorder, envelope: Envelope) -> dict[str, Any]:
+    """Name and begin the span of a start line, and put its ids on the line; returns the span's attributes."""
+    line = envelope.line
+    line.update(scope.ids())
+    convention = record.conventions
+    name, kind = convention.span_name(line), convention.span_kind(line)
+    attributes = _span_attributes(line, convention.start_attributes(line))
+    scope.span = _start(record, name, scope.outer, kind, untagged_attributes(attributes), scope.start_ns)
+    above, own = get_current_span(scope.outer).get_span_context(), scope.span.get_span_context()
+    line["trace_id"], line["span_id"] = format_trace_id(own.trace_id), format_span_id(own.span_id)
+    if above.is_valid:
+        line["parent_span_id"] = format_span_id(above.span_id)
+        if above.is_remote:
+            line["parent_remote"] = True
+    line["trace_flags"] = int(own.trace_flags)
+    if own.trace_state:
+        line["trace_state"] = own.trace_state.to_header()
+    line["name"], line["kind"], line["attributes"] = name, kind, attributes
+    envelope.task, envelope.time_ns = scope.task, scope.start_ns
+    # Not the operation itself: an envelope that is kept must not keep a dropped operation from ending.
+    envelope.context = set_span_in_context(scope.span, scope.outer)
+    return attributes
 
 
-# -- What others put on our own span behind our back: ``trace.get_current_span().set_attribute(…)`` and ``add_event(…)``.
-# Hides that a recording span of the SDK can be read (`ReadableSpan`) while the API's cannot. What is found here goes into the
-# end line, so that the folder stays lossless.
+def _start(record: Recorder, name: str, parent: Context, kind: str, attributes: Mapping[str, Any], start_ns: int) -> Span:
+    """Begin a span; one with valid ids in any case, also where there is no SDK or a processor of somebody's raises."""
+    try:
+        span = record.tracer.start_span(
+            name, parent, SpanKind[kind], attributes, (), start_ns, record_exception=False, set_status_on_exception=False
+        )
+        own = span.get_span_context()
+        # Without an SDK the API's tracer hands back the parent's span.
+        if own.is_valid and own.span_id != get_current_span(parent).get_span_context().span_id:
+            return span
+    except Exception as error:  # noqa: BLE001 - samplers and processors of others run in there
+        record.failed("span", error)
+    return NonRecordingSpan(_own_context(parent))
+
+
+def _own_context(parent: Context) -> SpanContext:
+    """Ids of our own where no SDK gives any."""
+    above = get_current_span(parent).get_span_context()
+    trace_id = above.trace_id if above.is_valid else random.getrandbits(128) or 1
+    return SpanContext(trace_id, random.getrandbits(64) or 1, False, TraceFlags(above.trace_flags if above.is_valid else 0))
+
+
+def close_span(scope: Scope, record: Recorder, envelope: Envelope, end_ns: int) -> None:
+    """Put the outcome on the span of an end line, deliver the line, end the span."""
+    line = envelope.line
+    line.update(scope.ids())
+    # Others have put these on the span already, whatever the conventions think of them.
+    foreign = line.pop("foreign", None) or {}
+    attributes = {**foreign, **_span_attributes(line, record.conventions.end_attributes(line))}
+    code, description = record.conventions.status(line)
+    if code == "ERROR":
+        line["status"] = {"code": code, "description": description} if description else {"code": code}
+    line["attributes"] = attributes
+    envelope.task, envelope.time_ns = scope.task, end_ns
+    envelope.context = set_span_in_context(scope.span, scope.outer)
+    try:
+        scope.span.set_attributes(untagged_attributes(attributes))
+        if code == "ERROR":
+            scope.span.set_status(Status(StatusCode.ERROR, description))
+        record.deliver(envelope)
+        scope.span.end(end_ns)
+    except Exception as error:  # noqa: BLE001 - span processors of others run in end()
+        record.failed("span", error)
+
+
+def _span_attributes(line: Line, attributes: dict[str, Any]) -> dict[str, Any]:
+    """What goes on the span; attributes of the user's that the conventions leave out go into the line's details."""
+    given = line.pop("attributes", None) or {}
+    left_out = {key: value for key, value in given.items() if key not in attributes and value is not None}
+    if left_out:
+        line["details"] = {**line.get("details", {}), "attributes_left_out": left_out}
+    return attributes
 
 
 def foreign_attributes(span: Span, sent: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,77 +132,3 @@ def foreign_events(span: Span) -> list[dict[str, Any]]:
 def event_line(event: Any) -> dict[str, Any]:
     """One span event as it stands in a line."""
     return {"timestamp": timestamp(event.timestamp), "name": event.name, "attributes": dict(event.attributes or {})}
-
-
-def open_span(operation: Operation, record: Recorder, envelope: Envelope) -> None:
-    """Name and begin the span of a start line, and put its ids on the line."""
-    line = envelope.line
-    line.update(operation.ids())
-    convention = record.conventions
-    name, kind = convention.span_name(line), convention.span_kind(line)
-    attributes = _span_attributes(line, convention.start_attributes(line))
-    operation.span = record.start_span(name, operation.outer, kind, untagged_attributes(attributes), operation.start_ns)
-    above, own = get_current_span(operation.outer).get_span_context(), operation.span.get_span_context()
-    line["trace_id"], line["span_id"] = format_trace_id(own.trace_id), format_span_id(own.span_id)
-    if above.is_valid:
-        line["parent_span_id"] = format_span_id(above.span_id)
-        if above.is_remote:
-            line["parent_remote"] = True
-    line["trace_flags"] = int(own.trace_flags)
-    if own.trace_state:
-        line["trace_state"] = own.trace_state.to_header()
-    line["name"], line["kind"], line["attributes"] = name, kind, attributes
-    operation.sent = attributes
-    envelope.task, envelope.time_ns = operation.task, operation.start_ns
-    # Not the operation itself: whoever keeps the envelope must not keep a dropped operation from ending.
-    envelope.context = set_span_in_context(operation.span, operation.outer)
-
-
-def close_span(operation: Operation, record: Recorder, envelope: Envelope, end_ns: int) -> None:
-    """Put the outcome on the span of an end line, deliver the line, end the span."""
-    line = envelope.line
-    line.update(operation.ids())
-    # Others have put these on the span already, whatever the conventions think of them.
-    foreign = line.pop("foreign", None) or {}
-    attributes = {**foreign, **_span_attributes(line, record.conventions.end_attributes(line))}
-    code, description = record.conventions.status(line)
-    if code == "ERROR":
-        line["status"] = {"code": code, "description": description} if description else {"code": code}
-    line["attributes"] = attributes
-    envelope.task, envelope.time_ns = operation.task, end_ns
-    envelope.context = set_span_in_context(operation.span, operation.outer)
-    try:
-        operation.span.set_attributes(untagged_attributes(attributes))
-        if code == "ERROR":
-            operation.span.set_status(Status(StatusCode.ERROR, description))
-        record.deliver(envelope)
-        operation.span.end(end_ns)
-    except Exception as error:  # noqa: BLE001 - span processors of others run in end()
-        record.failed("span", error)
-
-
-def _span_attributes(line: Line, attributes: dict[str, Any]) -> dict[str, Any]:
-    """What goes on the span; attributes of the user's that did not fit there stay in the line's details."""
-    given = line.pop("attributes", None) or {}
-    left_out = {key: value for key, value in given.items() if key not in attributes and value is not None}
-    if left_out:
-        line["details"] = {**line.get("details", {}), "attributes_left_out": left_out}
-    return attributes
-
-
-def ids_of(task: TaskRef | None, step_id: str | None, context: Context, span: Span) -> dict[str, str]:
-    """The ids that stand on every line recorded in a place."""
-    ids: dict[str, str] = {}
-    if task is not None:
-        ids["task_id"] = task.task_id
-    if step_id is not None:
-        ids["step_id"] = step_id
-    around = bound(context)
-    for key in CORRELATION_IDS:
-        value = (task.header.get(key) if task is not None else None) or around.get(key)
-        if value is not None:
-            ids[key] = str(value)
-    own = span.get_span_context()
-    if own.is_valid:
-        ids["trace_id"], ids["span_id"] = format_trace_id(own.trace_id), format_span_id(own.span_id)
-    return ids

@@ -7,6 +7,7 @@ from typing import Any
 
 from opentelemetry.context import Context
 
+from otel_agentlog.record.operations.context import Scope
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.sanitize.keys import plain_text
 from otel_agentlog.vocabulary.actions import STEP
@@ -28,7 +29,7 @@ class Step(Operation):
     def _copy(self) -> Step:
         return Step(self.name, step_id=self._given_id, plan=self._plan, **self._common)
 
-    def _settle(self, context: Context, around: Operation | None) -> Context:
+    def _settle(self, context: Context, around: Scope | None) -> Context:
         context = super()._settle(context, around)
         self._details = {"plan": True} if self._plan else {}
         agent = around.task.header.get("assigned_agent") if around is not None and around.task is not None else None
@@ -37,7 +38,8 @@ class Step(Operation):
         if around is not None and around.step_id is not None:
             self._details["parent_step_id"] = around.step_id
         # The id is made from the name as it may be shown: a secret in a name must not live on in an id.
-        wanted = self._recorder.clean_text(plain_text(self.name if self._given_id is None else self._given_id))
+        given = self.name if self._given_id is None else self._given_id
+        wanted = self._recorder.clean_text(given if type(given) is str else plain_text(given))
         self.step_id = (wanted if self._given_id is not None else _NOT_IN_IDS.sub("-", wanted.lower()).strip("-"))[:128] or "step"
         if self.task is not None:
             seen = self.task.step_counts

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opentelemetry import baggage
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
@@ -17,21 +18,16 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from otel_agentlog.errors import StateError
 from otel_agentlog.record.operations.checkpoints import Checkpoints
-from otel_agentlog.record.operations.content import Streams, content_line
-from otel_agentlog.record.operations.context import CORRELATION_IDS, bound, current, inside
-from otel_agentlog.record.operations.control import control_of
+from otel_agentlog.record.operations.context import CORRELATION_IDS, PendingWebhook, RunningTask, Scope, bound, current, inside
+from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.operations.operation import Operation
-from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.record.recorder import Guard, Recorder
 from otel_agentlog.record.sanitize.keys import plain_text, text_or_object
 from otel_agentlog.vocabulary.actions import QUEUE_PICKUP, SEGMENT, TASK
-from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
+from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.functions import arguments_of
 from otel_agentlog.vocabulary.lines import Line, timestamp
 from otel_agentlog.vocabulary.states import Outcome, State
-
-if TYPE_CHECKING:
-    from otel_agentlog.record.operations.webhook import Webhook
-
 
 # -- Carriers: a ``dict[str, str]`` of W3C headers that continues a task in another process.
 # ``traceparent`` and ``tracestate`` as in W3C Trace Context, ``baggage`` as in W3C Baggage with our ids as members named
@@ -93,7 +89,7 @@ class Pickup(Operation):
 
     kind = QUEUE_PICKUP
 
-    def __init__(self, queue: str, task: TaskRef, latency_ms: float | None) -> None:
+    def __init__(self, queue: str, task: RunningTask, latency_ms: float | None) -> None:
         super().__init__(queue)
         self.task = task
         self._details: dict[str, Any] = {"queue": queue}
@@ -105,7 +101,7 @@ class Pickup(Operation):
         self._move(State.RUNNING, allowed_from=State.PENDING)
         self._begin(context)
 
-    def _settle(self, context: Context, around: Operation | None) -> Context:
+    def _settle(self, context: Context, around: Scope | None) -> Context:
         return context
 
     def _start_fields(self) -> dict[str, Any]:
@@ -132,6 +128,45 @@ def safe_task_id(given: Any, record: Recorder) -> str:
     if cleaned == text:
         return text
     return f"{cleaned}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+
+
+# -- What is said in a task, whole or in chunks.
+
+
+class Streams:
+    """The open streams of one task, by kind of content."""
+
+    def __init__(self, new_guard: Callable[[], Guard] | None) -> None:
+        self._new_guard = new_guard
+        self._guards: dict[str, Guard] = {}
+        self._lock = threading.RLock()
+
+    def take(self, kind: str, chunk: str) -> str:
+        """What of this chunk, and of those before it, may be recorded now."""
+        if self._new_guard is None:
+            return chunk
+        with self._lock:
+            guard = self._guards.get(kind)
+            if guard is None:
+                guard = self._guards[kind] = self._new_guard()
+            return guard.feed(chunk)
+
+    def rest(self, kind: str | None = None) -> dict[str, str]:
+        """End the streams of this kind, or all; what was held back of each."""
+        if not self._guards:
+            return {}
+        with self._lock:
+            kinds = [kind] if kind is not None else list(self._guards)
+            ended = {each: self._guards.pop(each) for each in kinds if each in self._guards}
+            return {each: rest for each, guard in ended.items() if (rest := guard.flush())}
+
+
+def content_line(kind: str, text: str, details: dict[str, Any]) -> Line:
+    """One piece of what was said."""
+    line: Line = {"type": kind, "level": "INFO", "component": "agent", "action": "content_recorded", "content": text}
+    if details:
+        line["details"] = details
+    return line
 
 
 _UNSET = object()
@@ -194,7 +229,7 @@ class Task(Checkpoints):
         self.result: Any = None
         self._streams = Streams(self._recorder.new_guard)
         self._pickup: Pickup | None = None
-        self._webhook: Webhook | None = None
+        self._webhook: PendingWebhook | None = None
 
     def _copy(self) -> Task:
         return Task(self.name, input=self.input if self._input_given else _UNSET, **self._given)
@@ -204,7 +239,8 @@ class Task(Checkpoints):
     @property
     def folder(self) -> Path | None:
         """The task's folder; ``None`` before the start and where nothing is kept."""
-        return getattr(self.task.home, "path", None) if self.task is not None else None
+        home = self.task.home if self.task is not None else None
+        return home.path if home is not None else None
 
     def output(self, text: str, *, stream: bool = False, **details: Any) -> None:
         """Record a piece of what the agent says to its user; with ``stream`` it is a chunk that the next one continues."""
@@ -266,7 +302,7 @@ class Task(Checkpoints):
         if self.result is None:
             self.result = result
 
-    def _settle(self, context: Context, around: Operation | None) -> Context:
+    def _settle(self, context: Context, around: Scope | None) -> Context:
         self._recorder.open_tasks.add(self)
         if self._given["resume"] is not None:
             carried = read(self._given["resume"], context)
@@ -276,8 +312,8 @@ class Task(Checkpoints):
         parent = around.task if around is not None else None
         task_id = safe_task_id(self._given["task_id"], self._recorder)
         above = {**bound(context), **({key: parent.header.get(key) for key in CORRELATION_IDS} if parent else {})}
-        self.task = TaskRef(task_id, self._header(task_id, above, parent.task_id if parent else None))
-        control = self.task.control = control_of(self, self._recorder.open_control(self.task), parent)
+        self.task = RunningTask(task_id, self._header(task_id, above, parent.task_id if parent else None))
+        control = self.task.control = self._control(parent.control if parent else None)
         if control is not None and self._given["task_id"] is not None:
             control.not_before = timestamp(self.start_ns)
         self._parent = around if parent is not None else None
@@ -285,25 +321,31 @@ class Task(Checkpoints):
             self._webhook = around.pending_webhook
         return context
 
+    def _control(self, above: Control | None) -> Control | None:
+        """The control of this task; that of the task above where this one is not kept, so that no request can name it."""
+        assert self.task is not None
+        source = self._recorder.tasks.requests_to(self.task)
+        return above if source is None else Control(self, source, above)
+
     def _continue(self, task_id: str, carried: Carried) -> Context:
         """Go on with a task that another process created, is running, or left behind when it died.
 
         Raises:
             StateError: it has ended.
         """
-        known = self._recorder.find_task(task_id)
+        known = self._recorder.tasks.find(task_id)
         status = known.get("status")
         if status in _ENDED:
             raise StateError(f"cannot resume task {task_id}: it has ended ({status})")
         header = {**self._header(task_id, carried.ids, None), **{k: v for k, v in known.items() if v is not None}}
         self.name = self.name or str(header.get("name") or task_id)
         if not self._input_given:
-            self.input = self._recorder.find_input(task_id)
+            self.input = self._recorder.tasks.find_input(task_id)
         header["name"] = header.get("name") or self.name
         begins = status in _BEGIN_ANEW
         header["completed_at"] = None
-        self.task = TaskRef(task_id, header, owner=begins)
-        control = self.task.control = control_of(self, self._recorder.open_control(self.task), None)
+        self.task = RunningTask(task_id, header, owner=begins)
+        control = self.task.control = self._control(None)
         if control is not None:
             control.continues = begins
             self._joins = not begins
@@ -385,7 +427,7 @@ class Task(Checkpoints):
             "details": details,
         }
 
-    _parent: Operation | None = None
+    _parent: Scope | None = None
 
     def _ending(self) -> None:
         super()._ending()

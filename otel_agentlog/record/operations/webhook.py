@@ -13,11 +13,11 @@ from typing import Any
 from opentelemetry.context import Context
 
 from otel_agentlog.record.operations import task as carriers
-from otel_agentlog.record.operations.context import CORRELATION_IDS, bound, inside
+from otel_agentlog.record.operations.context import CORRELATION_IDS, RunningTask, Scope, bound, inside
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.operations.task import Task, safe_task_id
 from otel_agentlog.vocabulary.actions import QUEUE_PUSH, WEBHOOK
-from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
+from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import Line, timestamp
 from otel_agentlog.vocabulary.states import Outcome, State
 
@@ -93,7 +93,7 @@ class Webhook(Operation):
         """Itself, as long as no task was created in it."""
         return self if self.task is None else None
 
-    def adopt(self, task: TaskRef, payload: dict[str, Any] | None = None) -> None:
+    def adopt(self, task: RunningTask, payload: dict[str, Any] | None = None) -> None:
         """Give the stages so far to the task they led to, and record ``task_created``."""
         self.task = task
         waiting, self._waiting = self._waiting, []
@@ -116,7 +116,7 @@ class Webhook(Operation):
     def _started(self, envelope: Envelope) -> None:
         self._started_line = replace(envelope, line=dict(envelope.line))
 
-    def _settle(self, context: Context, around: Operation | None) -> Context:
+    def _settle(self, context: Context, around: Scope | None) -> Context:
         # A webhook begins something new: it belongs to no task, whatever runs around it.
         return context
 
@@ -142,7 +142,7 @@ class Webhook(Operation):
         record.deliver(envelope)
 
 
-def _pending_task(name: str, input: Any, creator: Operation, given: dict[str, Any]) -> tuple[TaskRef, dict[str, Any]]:
+def _pending_task(name: str, input: Any, creator: Operation, given: dict[str, Any]) -> tuple[RunningTask, dict[str, Any]]:
     """A task that waits for a worker: its reference and the cleaned payload of its first line."""
     task = Task(name, **given)
     record = creator._recorder
@@ -152,4 +152,4 @@ def _pending_task(name: str, input: Any, creator: Operation, given: dict[str, An
     payload = record.clean({}, {"metadata": header, "input": input}).payload or {}
     header = {**header, **(payload.pop("metadata", None) or {}), "task_id": task_id, "trace_id": creator.trace_id}
     header["status"] = State.PENDING.value
-    return TaskRef(task_id, header), payload
+    return RunningTask(task_id, header), payload

@@ -1,7 +1,7 @@
-"""Reads fields of other people's objects; hides that any of them may be missing, of another type, or raise.
+"""Reads fields of a client's objects; one that is missing, of the wrong type, or raises, reads as ``None``.
 
-A provider's answer comes as a typed object, as the ``dict`` of one, or as decoded JSON, so everything here takes
-both objects and mappings. Nothing is called on them: attributes are read, mappings and lists are walked.
+A response comes as a typed object, as the ``dict`` of one, or as decoded JSON, so everything here takes objects as well as
+mappings (`vocabulary.coerce` takes only lines). Attributes are read, mappings and lists are walked; no method is called.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_DEPTH = 40
 """Deepest nesting that `plain` follows."""
 
 CUT = "[cut: too large]"
-"""Stands where `plain` stopped."""
+"""Replaces a value where `plain` stopped."""
 
 _LARGEST_COUNT = 2**63 - 1
 _MODEL = "__pydantic_fields__"
@@ -38,7 +38,7 @@ def field(value: object, name: str) -> Any:
             own = vars(value)
             return own[name] if name in own else (value.__pydantic_extra__ or {}).get(name)  # type: ignore[attr-defined]
         return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
-    except Exception:  # noqa: BLE001 - a property of a foreign object may raise anything, and means: not known
+    except Exception:  # noqa: BLE001 - a property of a foreign object may raise anything; the field is unknown then
         return None
 
 

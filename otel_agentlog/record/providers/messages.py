@@ -1,7 +1,7 @@
-"""Says a request's messages, system instructions and tools, and a response's output, in the GenAI convention's shapes.
+"""Converts a request's messages, system instructions and tools, and a response's output, to the GenAI convention's shapes.
 
-Hides how Anthropic, OpenAI chat and the Responses API write the same things. A message is ``{"role", "parts": [...]}``, with
-``name`` if it has one (parts: `responses_parts`). Nothing here raises or consumes an iterator.
+In come the shapes of Anthropic, OpenAI chat and the Responses API. Out come messages ``{"role", "parts": [...]}``, with ``name``
+if there is one (parts: ``parts.py``). Nothing here raises or consumes an iterator.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def system_instructions(system: object) -> list[Part]:
 
 
 def output_messages(response: Response) -> list[Message]:
-    """What a response says, one message a choice, with the provider's word for why it ended as ``finish_reason``."""
+    """The content of a response, one message a choice, with the provider's ``finish_reason``."""
     choices = max([len(response.finish_reasons), *(_choice(part) + 1 for part in response.output)], default=0)
     messages: list[Message] = [{"role": "assistant", "parts": []} for _ in range(min(choices, _MOST_CHOICES))]
     for part in response.output:
@@ -57,16 +57,16 @@ def output_messages(response: Response) -> list[Message]:
 def tool_definitions(tools: object) -> list[dict[str, Any]]:
     """Tools of a request as ``{"type", "name"}``, functions with ``description`` and ``parameters`` (JSON schema).
 
-    Of tools that the provider runs nothing else is kept: an MCP server's entry may hold its access token.
+    Of tools that the provider runs only these two are kept: an MCP server's entry may hold its access token.
     """
     return _guarded(lambda: [_tool(tool) for tool in _as_list(tools)])
 
 
 _MOST_MESSAGES = Limits().max_items - 2
-"""So that they, the system's and a note pass the bound for values."""
+"""With the system message and a note they stay within the limit for values."""
 
 _MOST_CHOICES = 1000
-"""Guards `output_messages` against a part that claims to be of a choice far away."""
+"""Limits `output_messages`, as a part may carry any number as its choice."""
 
 
 def _messages(messages: object) -> list[Message]:
@@ -90,7 +90,7 @@ def _message(item: object) -> Message:
 
 
 def _role_of(kind: str) -> str:
-    """Who an item of the Responses API without a role is from."""
+    """The role of an item of the Responses API that has none."""
     return "tool" if kind.endswith("_output") else "user" if kind in ("", "item_reference") else "assistant"
 
 
@@ -101,17 +101,17 @@ def _parts(item: object, role: str) -> list[Part]:
     if role in ("tool", "function"):
         return [tool_response_part(name_of(item, "tool_call_id"), readable(field(item, "content")))]
     content = field(item, "content")
-    said = [part for block in _as_list(content) for part in _block_parts(block)] if content else []
-    return chat.message_parts(item, said) if role == "assistant" else said
+    parts = [part for block in _as_list(content) for part in _block_parts(block)] if content else []
+    return chat.message_parts(item, parts) if role == "assistant" else parts
 
 
 def _block_parts(block: object) -> list[Part]:
-    """Parts of a content block or an item, whichever of the three APIs it belongs to: their types do not clash."""
+    """Parts of a content block or an item of any of the three APIs: their types do not clash."""
     kind = text(block, "type") or ""
     if kind in _ANTHROPIC_BLOCKS or kind.endswith("_tool_result"):
         return anthropic.block_parts(block)
     if kind in _RESPONSES_PARTS:
-        return openai.content_parts([block])
+        return openai.message_content(block)
     if kind == "text":
         return anthropic.block_parts(block)
     if isinstance(block, str) or kind in ("image_url", "input_audio", "file", "refusal"):
@@ -142,7 +142,7 @@ def _tool(tool: object) -> dict[str, Any]:
 
 
 def _as_list(value: object) -> list[Any]:
-    """A list as it is, one message alone in a list; nothing for iterators and for the clients' ``omit``."""
+    """A list as it is, a single message in a list; nothing for iterators and for the clients' ``omit``."""
     if type(value) is list:
         return value
     if isinstance(value, (list, tuple)):

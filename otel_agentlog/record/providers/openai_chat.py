@@ -1,6 +1,7 @@
-"""Understands chat completions: OpenAI's (``openai`` 3.52), text completions, and the many APIs made in their image.
+"""Reads chat and text completions of OpenAI (``openai`` 3.52) and of the APIs that copy it: responses, messages and streams.
 
-Keys that only others have: ``reasoning_content`` (DeepSeek, vLLM, Moonshot), ``reasoning`` (OpenRouter, Groq).
+`CompletionJoiner` takes a stream's chunks and builds the completion that they make. Keys that only other providers
+have: ``reasoning_content`` (DeepSeek, vLLM, Moonshot), ``reasoning`` (OpenRouter, Groq).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from otel_agentlog.record.providers.parts import (
     CHOICE,
     Part,
     blob_part,
+    content_parts,
     file_part,
     generic_part,
     reasoning_parts,
@@ -24,24 +26,118 @@ from otel_agentlog.record.providers.parts import (
 from otel_agentlog.record.providers.usage import openai_usage, reported_cost
 from otel_agentlog.vocabulary.usage import Response
 
-# -- Joins the chunks of a chat or text completion into the completion they make.
+
+def is_completion(value: object) -> bool:
+    """Whether this is a chat or text completion: it has choices that are a list."""
+    return isinstance(field(value, "choices"), (list, tuple))
+
+
+def read_completion(completion: object) -> Response:
+    """Tokens, one finish reason a choice, id, model and content of a completion."""
+    usage = field(completion, "usage")
+    choices = in_order(items(completion, "choices"))
+    return Response(
+        usage=openai_usage(usage),
+        finish_reasons=_finish_reasons(choices),
+        response_id=name_of(completion, "id"),
+        model=name_of(completion, "model"),
+        output=tuple(part for position, choice in enumerate(choices) for part in _choice_parts(choice, position)),
+        cost_usd=reported_cost(usage),
+    )
+
+
+def in_order(choices: Sequence[object]) -> list[object]:
+    """Choices sorted by their ``index``; without one they keep their order."""
+    places = [count(choice, "index") for choice in choices]
+    return [choice for _, choice in sorted(zip(places, choices, strict=True), key=lambda pair: pair[0] or 0)]
+
+
+def _finish_reasons(choices: Sequence[object]) -> tuple[str, ...]:
+    if not any(has(choice, "finish_reason") for choice in choices):
+        return ()
+    return tuple(name_of(choice, "finish_reason") or "error" for choice in choices)
+
+
+def _choice_parts(choice: object, position: int) -> list[Part]:
+    message = field(choice, "message")
+    found = message_parts(message) if message is not None else content_parts(field(choice, "text"), content_part)
+    return [{**part, CHOICE: position} for part in found] if position else found
+
+
+def message_parts(message: object, said: list[Part] | None = None) -> list[Part]:
+    """Parts of a message of an assistant: reasoning, text, refusal, sound, tool calls.
+
+    ``said``: the parts of its ``content``, if they are read already.
+    """
+    thoughts = text(message, "reasoning_content") or text(message, "reasoning")
+    parts = [*reasoning_parts(thoughts), *(content_parts(field(message, "content"), content_part) if said is None else said)]
+    if refusal := text(message, "refusal"):
+        parts.append(refusal_part(refusal))
+    if (audio := field(message, "audio")) is not None and has(audio, "id"):
+        parts.append(_audio(audio))
+    parts.extend(_tool_call(call) for call in items(message, "tool_calls"))
+    function = field(message, "function_call")
+    if function is not None and name_of(function, "name"):
+        parts.append(tool_call_part(name_of(function, "name"), None, field(function, "arguments")))
+    return parts
+
+
+def content_part(item: object) -> list[Part]:
+    """Parts of one content part; one of an unknown type is kept as a generic part."""
+    if isinstance(item, str):
+        return [text_part(item)]
+    kind = text(item, "type") or ""
+    if kind == "text":
+        return [text_part(text(item, "text") or "")]
+    if kind == "refusal":
+        return [refusal_part(text(item, "refusal") or "")]
+    return [_media(item, kind) or generic_part(item)]
+
+
+def _media(item: object, kind: str) -> Part | None:
+    if kind == "image_url":
+        address = field(item, "image_url")
+        return uri_part("image", (address if isinstance(address, str) else text(address, "url")) or "")
+    if kind == "input_audio":
+        sound = field(item, "input_audio")
+        return blob_part("audio", f"audio/{text(sound, 'format') or 'wav'}", field(sound, "data"))
+    if kind == "file":
+        file = field(item, "file")
+        if file_id := name_of(file, "file_id"):
+            return file_part("document", file_id)
+        return uri_part("document", text(file, "file_data") or "")
+    return None
+
+
+def _audio(audio: object) -> Part:
+    part = blob_part("audio", None, text(audio, "data"), transcript=text(audio, "transcript"))
+    return part | {"id": text(audio, "id")}
+
+
+def _tool_call(call: object) -> Part:
+    custom = field(call, "custom")
+    if custom is not None:
+        return tool_call_part(name_of(custom, "name"), name_of(call, "id"), readable(field(custom, "input")))
+    function = field(call, "function")
+    return tool_call_part(name_of(function, "name"), name_of(call, "id"), field(function, "arguments"))
+
 
 _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 """Fields of a delta that grow."""
 
 DERIVED = ("content.", "refusal.", "tool_calls.", "logprobs.")
-"""How the types of the events begin that ``client.chat.completions.stream()`` adds to its ``chunk`` events."""
+"""Prefixes of the types of events that ``client.chat.completions.stream()`` adds to its ``chunk`` events."""
 
 
 class CompletionJoiner:
-    """Takes chunks in order; `completion` is the completion so far, in the shape of its JSON."""
+    """Joins chunks, given in order; `completion` is the completion so far, in the shape of its JSON."""
 
     def __init__(self) -> None:
         self._head: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
 
     def add(self, chunk: object) -> None:
-        """Take one chunk; what it does not have changes nothing."""
+        """Add one chunk; fields that it does not have change nothing."""
         for name in ("id", "model", "service_tier"):
             if value := name_of(chunk, name):
                 self._head.setdefault(name, value)
@@ -91,7 +187,7 @@ class _Choice:
 
 
 class _Calls:
-    """The tool calls of one choice. A new id at an index in use is a new call: not everybody counts."""
+    """The tool calls of one choice. A new id at an index in use is a new call: not every provider counts."""
 
     def __init__(self) -> None:
         self._calls: list[_Call] = []
@@ -138,107 +234,3 @@ def _grow(texts: dict[str, list[str]], delta: object, names: tuple[str, ...]) ->
     for name in names:
         if (piece := text(delta, name)) is not None:
             texts.setdefault(name, []).append(piece)
-
-
-def is_completion(value: object) -> bool:
-    """Whether this is a chat or text completion: it has choices that are a list."""
-    return isinstance(field(value, "choices"), (list, tuple))
-
-
-def read_completion(completion: object) -> Response:
-    """Tokens, one finish reason a choice, id, model and content of a completion."""
-    usage = field(completion, "usage")
-    choices = in_order(items(completion, "choices"))
-    return Response(
-        usage=openai_usage(usage),
-        finish_reasons=_finish_reasons(choices),
-        response_id=name_of(completion, "id"),
-        model=name_of(completion, "model"),
-        output=tuple(part for position, choice in enumerate(choices) for part in _choice_parts(choice, position)),
-        cost_usd=reported_cost(usage),
-    )
-
-
-def in_order(choices: Sequence[object]) -> list[object]:
-    """Choices by their ``index``; without one they stay where they are."""
-    places = [count(choice, "index") for choice in choices]
-    return [choice for _, choice in sorted(zip(places, choices, strict=True), key=lambda pair: pair[0] or 0)]
-
-
-def _finish_reasons(choices: Sequence[object]) -> tuple[str, ...]:
-    if not any(has(choice, "finish_reason") for choice in choices):
-        return ()
-    return tuple(name_of(choice, "finish_reason") or "error" for choice in choices)
-
-
-def _choice_parts(choice: object, position: int) -> list[Part]:
-    message = field(choice, "message")
-    found = message_parts(message) if message is not None else content_parts(field(choice, "text"))
-    return [{**part, CHOICE: position} for part in found] if position else found
-
-
-def message_parts(message: object, said: list[Part] | None = None) -> list[Part]:
-    """Parts of a message of an assistant: reasoning, text, refusal, sound, tool calls.
-
-    ``said`` replaces the parts of its ``content``, for who has read that already.
-    """
-    thoughts = text(message, "reasoning_content") or text(message, "reasoning")
-    parts = [*reasoning_parts(thoughts), *(content_parts(field(message, "content")) if said is None else said)]
-    if refusal := text(message, "refusal"):
-        parts.append(refusal_part(refusal))
-    if (audio := field(message, "audio")) is not None and has(audio, "id"):
-        parts.append(_audio(audio))
-    parts.extend(_tool_call(call) for call in items(message, "tool_calls"))
-    function = field(message, "function_call")
-    if function is not None and name_of(function, "name"):
-        parts.append(tool_call_part(name_of(function, "name"), None, field(function, "arguments")))
-    return parts
-
-
-def content_parts(content: object) -> list[Part]:
-    """Parts of a ``content``: text, or a list of content parts as they stand in requests."""
-    if isinstance(content, str):
-        return [text_part(content)] if content else []
-    if isinstance(content, (list, tuple)):
-        return [part for item in content for part in content_part(item)]
-    return []
-
-
-def content_part(item: object) -> list[Part]:
-    """Parts of one content part; one of an unknown type is kept as a generic part."""
-    if isinstance(item, str):
-        return [text_part(item)]
-    kind = text(item, "type") or ""
-    if kind == "text":
-        return [text_part(text(item, "text") or "")]
-    if kind == "refusal":
-        return [refusal_part(text(item, "refusal") or "")]
-    return [_media(item, kind) or generic_part(item)]
-
-
-def _media(item: object, kind: str) -> Part | None:
-    if kind == "image_url":
-        address = field(item, "image_url")
-        return uri_part("image", (address if isinstance(address, str) else text(address, "url")) or "")
-    if kind == "input_audio":
-        sound = field(item, "input_audio")
-        return blob_part("audio", f"audio/{text(sound, 'format') or 'wav'}", field(sound, "data"))
-    if kind == "file":
-        file = field(item, "file")
-        if file_id := name_of(file, "file_id"):
-            return file_part("document", file_id)
-        return uri_part("document", text(file, "file_data") or "")
-    return None
-
-
-def _audio(audio: object) -> Part:
-    part = blob_part("audio", None, text(audio, "data"), transcript=text(audio, "transcript"))
-    return part | {"id": text(audio, "id")}
-
-
-def _tool_call(call: object) -> Part:
-    custom = field(call, "custom")
-    if custom is not None:
-        return tool_call_part(name_of(custom, "name"), name_of(call, "id"), readable(field(custom, "input")))
-    function = field(call, "function")
-    return tool_call_part(name_of(function, "name"), name_of(call, "id"), field(function, "arguments"))

@@ -1,4 +1,7 @@
-"""Understands a Response of OpenAI's Responses API and its items, output and input alike (``openai`` 3.52)."""
+"""Reads OpenAI's Responses API (``openai`` 3.52): a Response (`read_api_response`), items of output and input, and streams.
+
+`ResponseJoiner` takes a stream's events and builds the Response that they make.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from otel_agentlog.record.providers.parts import (
     Part,
     blob_part,
     compaction_part,
+    content_parts,
     file_part,
     generic_part,
     reasoning_parts,
@@ -24,107 +28,7 @@ from otel_agentlog.record.providers.parts import (
 from otel_agentlog.record.providers.usage import openai_usage, reported_cost
 from otel_agentlog.vocabulary.usage import Response
 
-# -- Joins the events of a Responses API stream into the Response they make.
-
-_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
-_STATES = _ENDS | {"response.created", "response.in_progress", "response.queued"}
-
-_GROWING = {
-    "response.output_text.delta": ("content", "content_index", "output_text", "text"),
-    "response.refusal.delta": ("content", "content_index", "refusal", "refusal"),
-    "response.reasoning_text.delta": ("content", "content_index", "reasoning_text", "text"),
-    "response.reasoning_summary_text.delta": ("summary", "summary_index", "summary_text", "text"),
-}
-"""Events that grow a content part: its list in the item, its index in the event, its type, its field."""
-
-_GROWING_ITEMS = {
-    "response.function_call_arguments.delta": ("function_call", "arguments"),
-    "response.custom_tool_call_input.delta": ("custom_tool_call", "input"),
-    "response.mcp_call_arguments.delta": ("mcp_call", "arguments"),
-    "response.code_interpreter_call_code.delta": ("code_interpreter_call", "code"),
-}
-"""Events that grow a field of the item itself: the item's type, its field."""
-
-
-_Grown: TypeAlias = tuple[str, str, list[str]]
-"""A content part that grows: its type, its field, its pieces."""
-
-
-class ResponseJoiner:
-    """Takes events in order; `api_response` is the Response so far, in the shape of its JSON."""
-
-    def __init__(self) -> None:
-        self._response: dict[str, Any] = {}
-        self._items: dict[int, _Item] = {}
-        self._ended = False
-
-    def add(self, event: object) -> None:
-        """Take one event; unknown ones change nothing."""
-        kind = text(event, "type") or ""
-        if kind in _STATES:
-            self._state(kind, field(event, "response"))
-        elif kind in ("response.output_item.added", "response.output_item.done"):
-            self._item(event).put(plain(field(event, "item")), done=kind.endswith("done"))
-        elif kind in _GROWING or kind in _GROWING_ITEMS:
-            self._item(event).grow(kind, event)
-
-    def api_response(self) -> dict[str, Any]:
-        """The Response so far; one that was cut has the status ``failed``, as the provider cannot say it any more."""
-        response = {"object": "response", **self._response}
-        # The last event has all output, except where a provider sends it only item by item.
-        if not items(response, "output"):
-            response["output"] = [item.joined() for _, item in sorted(self._items.items())]
-        return response if self._ended else {**response, "status": "failed"}
-
-    def _state(self, kind: str, response: object) -> None:
-        copied = plain(response)
-        if isinstance(copied, dict):
-            self._response = self._response | {k: v for k, v in copied.items() if v is not None}
-        if kind in _ENDS:
-            self._ended = True
-            self._response["status"] = text(response, "status") or kind.removeprefix("response.")
-
-    def _item(self, event: object) -> _Item:
-        return self._items.setdefault(count(event, "output_index") or 0, _Item())
-
-
-class _Item:
-    """One output item: as it was announced, what has grown since, or as it was when done."""
-
-    def __init__(self) -> None:
-        self._item: dict[str, Any] = {}
-        self._done = False
-        self._fields: dict[str, list[str]] = {}
-        self._parts: dict[str, dict[int, _Grown]] = {}
-
-    def put(self, item: object, *, done: bool) -> None:
-        if isinstance(item, dict) and not self._done:
-            self._item, self._done = item, done
-
-    def grow(self, kind: str, event: object) -> None:
-        piece = text(event, "delta")
-        if piece is None:
-            return
-        if kind in _GROWING_ITEMS:
-            item_type, name = _GROWING_ITEMS[kind]
-            self._fields.setdefault(name, []).append(piece)
-        else:
-            where, index, part_type, name = _GROWING[kind]
-            item_type = "reasoning" if part_type in ("summary_text", "reasoning_text") else "message"
-            parts = self._parts.setdefault(where, {})
-            parts.setdefault(count(event, index) or 0, (part_type, name, []))[2].append(piece)
-        self._item.setdefault("type", item_type)
-
-    def joined(self) -> dict[str, Any]:
-        if self._done:
-            return self._item
-        joined = {**self._item, **{name: "".join(pieces) for name, pieces in self._fields.items()}}
-        for where, parts in self._parts.items():
-            joined[where] = [{"type": kind, name: "".join(pieces)} for _, (kind, name, pieces) in sorted(parts.items())]
-        return joined
-
-
-_OURS = {
+_CLIENT_TOOLS = {
     "function_call": "arguments",
     "custom_tool_call": "input",
     "computer_call": "",
@@ -132,18 +36,18 @@ _OURS = {
     "shell_call": "action",
     "apply_patch_call": "operation",
 }
-"""Items that ask us to run a tool, and where their arguments are (in several fields, if nowhere else)."""
+"""Items that request a tool run from the client, and the field of their arguments (empty: several fields)."""
 
-_THEIRS = frozenset(
+_PROVIDER_TOOLS = frozenset(
     {"web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_call", "tool_search_call"}
 )
-"""Items that say which tool the provider ran; what came of it is in the same item."""
+"""Items for a tool that the provider ran; its result is in the same item."""
 
 _NOT_ARGUMENTS = ("type", "id", "call_id", "name", "status")
 
 
 def is_response(value: object) -> bool:
-    """Whether this is a Response: it says so, or it has output items and a status as only a Response does."""
+    """Whether this is a Response, by its ``object``, or by its output items and status if it has none."""
     kind = text(value, "object")
     if kind in ("response", "response.compaction"):
         return True
@@ -176,7 +80,7 @@ def item_parts(item: object) -> list[Part]:
     """Parts of one item, of an answer or a request; one of an unknown type is kept as a generic part."""
     kind = text(item, "type") or ""
     if kind == "message" or (not kind and has(item, "content")):
-        return content_parts(field(item, "content"))
+        return content_parts(field(item, "content"), message_content)
     if kind == "reasoning":
         thoughts = [*items(item, "summary"), *items(item, "content")]
         return reasoning_parts(*(text(thought, "text") for thought in thoughts))
@@ -187,16 +91,8 @@ def item_parts(item: object) -> list[Part]:
     return [_tool_item(item, kind) or generic_part(item)]
 
 
-def content_parts(content: object) -> list[Part]:
-    """Parts of the ``content`` of a message item: text, or a list of content parts."""
-    if isinstance(content, str):
-        return [text_part(content)] if content else []
-    if isinstance(content, (list, tuple)):
-        return [part for piece in content for part in _content_part(piece)]
-    return []
-
-
-def _content_part(piece: object) -> list[Part]:
+def message_content(piece: object) -> list[Part]:
+    """Parts of one piece of the ``content`` of a message item."""
     kind = text(piece, "type") or ""
     if kind in ("output_text", "input_text"):
         return [text_part(text(piece, "text") or "", annotations=readable(field(piece, "annotations")) or None)]
@@ -219,10 +115,10 @@ def _media(piece: object, modality: str) -> Part:
 def _tool_item(item: object, kind: str) -> Part | None:
     call_id = name_of(item, "call_id") or name_of(item, "id")
     on_server = name_of(item, "execution") != "client"
-    if kind in _OURS or (kind == "tool_search_call" and not on_server):
+    if kind in _CLIENT_TOOLS or (kind == "tool_search_call" and not on_server):
         name = name_of(item, "name") or kind.removesuffix("_call")
-        return tool_call_part(name, call_id, _arguments(item, _OURS.get(kind, "arguments")))
-    if kind in _THEIRS:
+        return tool_call_part(name, call_id, _arguments(item, _CLIENT_TOOLS.get(kind, "arguments")))
+    if kind in _PROVIDER_TOOLS:
         return server_tool_part(name_of(item, "name") or kind.removesuffix("_call"), call_id, _rest(item, kind))
     if kind == "tool_search_output" and on_server:
         return server_response_part(call_id, _rest(item, kind))
@@ -250,3 +146,101 @@ def _image_parts(item: object) -> list[Part]:
     if isinstance(image, str) and image:
         parts.append(blob_part("image", f"image/{text(item, 'output_format') or 'png'}", image))
     return parts
+
+
+_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_STATES = _ENDS | {"response.created", "response.in_progress", "response.queued"}
+
+_GROWING = {
+    "response.output_text.delta": ("content", "content_index", "output_text", "text"),
+    "response.refusal.delta": ("content", "content_index", "refusal", "refusal"),
+    "response.reasoning_text.delta": ("content", "content_index", "reasoning_text", "text"),
+    "response.reasoning_summary_text.delta": ("summary", "summary_index", "summary_text", "text"),
+}
+"""Events that grow a content part: its list in the item, its index in the event, its type, its field."""
+
+_GROWING_ITEMS = {
+    "response.function_call_arguments.delta": ("function_call", "arguments"),
+    "response.custom_tool_call_input.delta": ("custom_tool_call", "input"),
+    "response.mcp_call_arguments.delta": ("mcp_call", "arguments"),
+    "response.code_interpreter_call_code.delta": ("code_interpreter_call", "code"),
+}
+"""Events that grow a field of the item itself: the item's type, its field."""
+
+
+_Grown: TypeAlias = tuple[str, str, list[str]]
+"""A content part that grows: its type, its field, its pieces."""
+
+
+class ResponseJoiner:
+    """Joins events, given in order; `api_response` is the Response so far, in the shape of its JSON."""
+
+    def __init__(self) -> None:
+        self._response: dict[str, Any] = {}
+        self._items: dict[int, _Item] = {}
+        self._ended = False
+
+    def add(self, event: object) -> None:
+        """Add one event; unknown ones change nothing."""
+        kind = text(event, "type") or ""
+        if kind in _STATES:
+            self._state(kind, field(event, "response"))
+        elif kind in ("response.output_item.added", "response.output_item.done"):
+            self._item(event).put(plain(field(event, "item")), done=kind.endswith("done"))
+        elif kind in _GROWING or kind in _GROWING_ITEMS:
+            self._item(event).grow(kind, event)
+
+    def api_response(self) -> dict[str, Any]:
+        """The Response so far; one that was cut has the status ``failed``, as no event will set it any more."""
+        response = {"object": "response", **self._response}
+        # The last event has all output, except where a provider sends it only item by item.
+        if not items(response, "output"):
+            response["output"] = [item.joined() for _, item in sorted(self._items.items())]
+        return response if self._ended else {**response, "status": "failed"}
+
+    def _state(self, kind: str, response: object) -> None:
+        copied = plain(response)
+        if isinstance(copied, dict):
+            self._response = self._response | {k: v for k, v in copied.items() if v is not None}
+        if kind in _ENDS:
+            self._ended = True
+            self._response["status"] = text(response, "status") or kind.removeprefix("response.")
+
+    def _item(self, event: object) -> _Item:
+        return self._items.setdefault(count(event, "output_index") or 0, _Item())
+
+
+class _Item:
+    """One output item: as added and what was appended since, or as it was when done."""
+
+    def __init__(self) -> None:
+        self._item: dict[str, Any] = {}
+        self._done = False
+        self._fields: dict[str, list[str]] = {}
+        self._parts: dict[str, dict[int, _Grown]] = {}
+
+    def put(self, item: object, *, done: bool) -> None:
+        if isinstance(item, dict) and not self._done:
+            self._item, self._done = item, done
+
+    def grow(self, kind: str, event: object) -> None:
+        piece = text(event, "delta")
+        if piece is None:
+            return
+        if kind in _GROWING_ITEMS:
+            item_type, name = _GROWING_ITEMS[kind]
+            self._fields.setdefault(name, []).append(piece)
+        else:
+            where, index, part_type, name = _GROWING[kind]
+            item_type = "reasoning" if part_type in ("summary_text", "reasoning_text") else "message"
+            parts = self._parts.setdefault(where, {})
+            parts.setdefault(count(event, index) or 0, (part_type, name, []))[2].append(piece)
+        self._item.setdefault("type", item_type)
+
+    def joined(self) -> dict[str, Any]:
+        if self._done:
+            return self._item
+        joined = {**self._item, **{name: "".join(pieces) for name, pieces in self._fields.items()}}
+        for where, parts in self._parts.items():
+            joined[where] = [{"type": kind, name: "".join(pieces)} for _, (kind, name, pieces) in sorted(parts.items())]
+        return joined

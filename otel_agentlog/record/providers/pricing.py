@@ -1,8 +1,8 @@
-"""Turns tokens into dollars; hides where prices come from and in which words.
+"""Computes the cost of tokens in US dollars, from the user's prices or a price table.
 
 Prices are the user's own, else those of the optional package ``genai-prices`` (extra ``prices``), which brings them as
 data: nothing here opens a connection. Its import takes about 0.3 s alone and 0.05 s where the Anthropic or OpenAI
-package is loaded already, and happens with the first price asked for, or when `PriceTable.load` is called. What has no
+package is loaded already, and happens with the first price needed, or when `PriceTable.load` is called. What has no
 price costs ``None``, never 0.
 """
 
@@ -38,18 +38,18 @@ _PROVIDERS = {
     "together_ai": "together",
     "fireworks_ai": "fireworks",
 }
-"""Providers whose name in the GenAI convention, or in common use, is not the one in the price table."""
+"""Names of providers in the GenAI convention, or in common use, that differ from those of the price table."""
 
 _DATED = re.compile(r"[-@](?:20\d{2}-?\d{2}-?\d{2}|\d{4}|latest)$")
-"""The end of a model's name that says which issue of it: ``-20250929``, ``-2025-08-07``, ``-0613``, ``-latest``."""
+"""The end of a model's name that is its version: ``-20250929``, ``-2025-08-07``, ``-0613``, ``-latest``."""
 
 
 @dataclass(frozen=True)
 class Billing:
-    """What changes the price of tokens, as far as a response says it (`responses.read_billing`)."""
+    """Fields of a response that change the price of its tokens (`read.read_billing`)."""
 
     service_tier: str | None = None
-    """``batch``, ``flex``, ``priority`` …, in the provider's word."""
+    """``batch``, ``flex``, ``priority`` …, as the provider names it."""
     speed: str | None = None
     cache_write_1h_input_tokens: int | None = None
     """Of the tokens written to the cache, those kept for an hour (Anthropic), which cost more."""
@@ -80,7 +80,7 @@ class Price:
 
 
 class PriceTable:
-    """Prices by model. Safe from any thread once made."""
+    """Prices by model. Safe from any thread once constructed."""
 
     def __init__(self, overrides: Mapping[str, Mapping[str, float]] | None = None, *, setting: str = "prices") -> None:
         """``overrides``: for each model, or ``provider/model``, the fields of `Price` in dollars.
@@ -91,7 +91,7 @@ class PriceTable:
         self._own = {model.lower(): _price(f"{setting}.{model}", values) for model, values in (overrides or {}).items()}
 
     def load(self) -> bool:
-        """Import the price package now, so that no AI call waits for it; whether it is there."""
+        """Import the price package now, so that no AI call waits for it; returns whether it is installed."""
         return _package() is not None
 
     def cost(
@@ -127,7 +127,7 @@ class PriceTable:
 
 
 def _reference(provider: str | None, model: str) -> tuple[str | None, str]:
-    """Provider and model in the table's words; ``provider/model`` is LiteLLM's way to say both."""
+    """Provider and model as the table names them; ``provider/model`` is LiteLLM's name for both."""
     head, slash, rest = model.partition("/")
     if slash and (provider is None or provider.lower() in ("litellm", head.lower())):
         provider, model = head, rest
@@ -175,8 +175,8 @@ def _all_priced(price: Any, usage: Usage) -> bool:
 def _context(billing: Billing) -> dict[str, str]:
     if billing.service_tier == "batch":
         return {"processing": "batch"}
-    told = {"service_tier": billing.service_tier, "speed": billing.speed}
-    return {name: value for name, value in told.items() if value}
+    found = {"service_tier": billing.service_tier, "speed": billing.speed}
+    return {name: value for name, value in found.items() if value}
 
 
 def _version(package: Any, updated: datetime | None) -> str:
@@ -203,7 +203,7 @@ def _price(setting: str, values: Mapping[str, float]) -> Price:
 
 
 def _dollars(tokens: int | None, per_mtok: float | None) -> float | None:
-    """Nothing used costs nothing, nothing known costs nothing known."""
+    """Cost of some tokens; 0.0 for none used or none counted, ``None`` if the count or the price is missing."""
     if tokens is None:
         return 0.0 if per_mtok is None else None
     if tokens == 0:

@@ -1,9 +1,9 @@
-"""Understands what a model's client gave back, whoever the provider is, and says it in our words.
+"""Reads a response of any provider's client into `Response`: usage, finish reasons, ids, output, cost.
 
-Told apart by shape, never by class: Anthropic Messages, OpenAI chat and text completions, Responses API responses,
-embeddings, everything made in their image, and any mapping with ``usage``. Each may come as the client's typed object,
-as the ``dict`` of it, as decoded or encoded JSON, or in the client's raw-response wrapper. What is not understood is not
-known: the answer then is an empty `Response`, never an error.
+Recognized by shape, never by class: Anthropic Messages, OpenAI chat and text completions, Responses API responses,
+embeddings, the APIs that copy these, and any mapping with ``usage``. Each may come as the client's typed object,
+as the ``dict`` of it, as decoded or encoded JSON, or in the client's raw-response wrapper. Anything else gives an
+empty `Response`, never an error.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def read_response(response: object, provider: str | None = None) -> Response:
 
 
 def read_billing(response: object) -> Billing:
-    """Read what a response says besides its tokens that changes their price; never raises."""
+    """Read the fields of a response that change the price of its tokens; never raises."""
     try:
         return billing_of(unwrapped(response))
     except Exception:  # noqa: BLE001 - as in `read_response`

@@ -1,7 +1,7 @@
-"""Watches a model's stream while the user's code reads it: joins its chunks, and stands in for it unnoticed.
+"""Observes a model's stream while the user's code reads it: `wrap_stream` returns a proxy, `StreamReader` joins the chunks.
 
-Hides the clients' stream classes: raw event streams, the helpers behind ``client.messages.stream()`` and
-``client.responses.stream()`` with their managers, plain generators; sync and async.
+Works for the clients' raw event streams, for the helpers behind ``client.messages.stream()`` and ``client.responses.stream()``
+with their managers, and for plain generators; sync and async.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ OnEnd: TypeAlias = Callable[[BaseException | None], None]
 
 
 class StreamReader:
-    """Joins the chunks of one stream. Not for several threads at once; `response` may be asked at any time."""
+    """Joins the chunks of one stream. Not safe for several threads at once; `response` may be called at any time."""
 
     def __init__(self) -> None:
         self.chunks = 0
-        """Chunks taken so far, without the events that a client's helper derives from others."""
+        """Chunks added so far, without the events that a client's helper derives from others."""
         self._texts: list[str] = []
         self._message: anthropic.MessageJoiner | None = None
         self._completion: chat.CompletionJoiner | None = None
         self._response: ResponseJoiner | None = None
 
     def add(self, chunk: object) -> None:
-        """Take one chunk: an event or chunk of Anthropic or OpenAI, typed or as ``dict``, or a piece of text.
+        """Add one chunk: an event or chunk of Anthropic or OpenAI, typed or as ``dict``, or a piece of text.
 
-        Anything else is counted and tells nothing. Never raises.
+        Anything else is only counted. Never raises.
         """
         # The last guard: foreign objects may do anything, and recording must not raise.
         with suppress(Exception):
             self._add(chunk)
 
     def response(self) -> Response:
-        """What the chunks so far make; of a stream that was cut, what arrived, with ``error`` as finish reason."""
+        """The response so far; a stream that was cut has what arrived, and ``error`` as finish reason."""
         joined = self._joined()
         if joined is not None:
             return read_response(joined)
         return Response(output=(text_part("".join(self._texts)),)) if self._texts else Response()
 
     def billing(self) -> Billing:
-        """What the chunks say that changes the price of the tokens."""
+        """The fields of the chunks that change the price of the tokens."""
         return read_billing(self._joined())
 
     def _add(self, chunk: object) -> None:
@@ -90,7 +90,7 @@ class StreamReader:
 
 
 def is_stream(value: object) -> bool:
-    """Whether `wrap_stream` makes sense: an iterator, an async iterator, or a client's manager of one.
+    """Whether `wrap_stream` applies: an iterator, an async iterator, or a client's manager of one.
 
     A response is none, although a pydantic model can be iterated over.
     """
@@ -101,29 +101,28 @@ def is_stream(value: object) -> bool:
 
 
 def wrap_stream(stream: Any, on_chunk: OnChunk, on_end: OnEnd) -> Any:
-    """Return an object to use in place of ``stream``: the same attributes, class and behaviour, but watched.
+    """Return an object to use in place of ``stream``: the same attributes, class and behaviour, with two callbacks.
 
     Every chunk the user's code takes is given to ``on_chunk``, at the moment it is taken and in the same thread. What
-    is read by way of a helper (``get_final_message()``, ``until_done()``, ``text_stream``) counts too.
+    is read through a helper (``get_final_message()``, ``until_done()``, ``text_stream``) counts too.
 
     ``on_end`` is called once: with ``None`` at the end of the stream, with the error that ended it, or, where the user
     stopped earlier, with the error that left the ``with`` block or a `GeneratorExit`, on ``close()`` and when the stream
     is dropped. The last may happen inside any code, in any thread: ``on_end`` must not take a lock that is held while
     objects are made.
 
-    Exceptions of the stream pass unchanged. What the two callbacks raise is dropped, except `KeyboardInterrupt` and its
-    like.
+    Exceptions of the stream pass unchanged. An `Exception` of a callback is dropped; `KeyboardInterrupt` is not.
     """
-    watch = _Watch(on_chunk, on_end)
+    callbacks = _Callbacks(on_chunk, on_end)
     kind = type(stream)
     is_async = hasattr(kind, "__anext__") or hasattr(kind, "__aiter__") or hasattr(kind, "__aenter__")
-    return _AsyncStream(stream, watch) if is_async and not hasattr(kind, "__next__") else _SyncStream(stream, watch)
+    return _AsyncProxy(stream, callbacks) if is_async and not hasattr(kind, "__next__") else _SyncProxy(stream, callbacks)
 
 
-class _Watch:
-    """The two callbacks, kept from the user's code. Ending is safe from any thread: the first one wins.
+class _Callbacks:
+    """The two callbacks. Ending is safe from any thread: the first end is the one reported.
 
-    Every stand-in for the stream holds it, so it goes when the last of them is dropped.
+    Every proxy of the stream holds it, so it is finalized when the last of them is dropped.
     """
 
     def __init__(self, on_chunk: OnChunk, on_end: OnEnd) -> None:
@@ -131,7 +130,7 @@ class _Watch:
         self._on_end = [on_end]
 
     def seen(self, chunk: object) -> None:
-        # Recording must not raise into the loop over the stream; who is called counts its own failures.
+        # Recording must not raise into the loop over the stream; the callback counts its own failures.
         with suppress(Exception):
             self._on_chunk(chunk)
 
@@ -148,23 +147,23 @@ class _Watch:
 
 
 _FINISHING = frozenset({"get_final_message", "get_final_text", "get_final_response", "get_final_completion", "until_done"})
-"""Methods of the clients' helpers that first read the stream to its end, past any stand-in."""
+"""Methods of the clients' helpers that first read the stream to its end, not through a proxy."""
 
 _CLOSING = frozenset({"close", "aclose"})
 
 
-class _Stand:
-    """What both stand-ins share: they look like the stream."""
+class _Proxy:
+    """Looks like the stream: its class, attributes, ``dir()`` and ``repr()``."""
 
-    def __init__(self, stream: Any, watch: _Watch) -> None:
-        vars(self).update(_stream=stream, _watch=watch, _iterator=None)
+    def __init__(self, stream: Any, callbacks: _Callbacks) -> None:
+        vars(self).update(_stream=stream, _callbacks=callbacks, _iterator=None)
 
-    @property  # type: ignore[misc]  # a stand-in answers isinstance() as the stream does, like a mock or a weak proxy
+    @property  # type: ignore[misc]  # isinstance() as for the stream, like a weak proxy
     def __class__(self) -> type:
         return type(self._stream)
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("_stream", "_watch", "_iterator"):
+        if name in ("_stream", "_callbacks", "_iterator"):
             raise AttributeError(name)
         found = getattr(self._stream, name)
         if name == "text_stream" and hasattr(self._stream, "get_final_message"):
@@ -188,8 +187,8 @@ class _Stand:
         return repr(self._stream)
 
 
-class _SyncStream(_Stand):
-    def __iter__(self) -> _SyncStream:
+class _SyncProxy(_Proxy):
+    def __iter__(self) -> _SyncProxy:
         return self
 
     def __next__(self) -> Any:
@@ -198,12 +197,12 @@ class _SyncStream(_Stand):
                 vars(self)["_iterator"] = iter(self._stream)
             chunk = next(self._iterator)
         except StopIteration:
-            self._watch.ended(None)
+            self._callbacks.ended(None)
             raise
         except BaseException as error:
-            self._watch.ended(error)
+            self._callbacks.ended(error)
             raise
-        self._watch.seen(chunk)
+        self._callbacks.seen(chunk)
         return chunk
 
     def __enter__(self) -> Any:
@@ -211,23 +210,23 @@ class _SyncStream(_Stand):
         try:
             entered = enter()
         except BaseException as error:
-            self._watch.ended(error)
+            self._callbacks.ended(error)
             raise
         if entered is self._stream:
             return self
-        return _SyncStream(entered, self._watch) if is_stream(entered) else entered
+        return _SyncProxy(entered, self._callbacks) if is_stream(entered) else entered
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> Any:
         try:
             return self._stream.__exit__(kind, error, trace)
         finally:
-            self._watch.ended(error or GeneratorExit("closed"))
+            self._callbacks.ended(error or GeneratorExit("closed"))
 
     def _close(self, close: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         try:
             return close(*args, **kwargs)
         finally:
-            self._watch.ended(GeneratorExit("closed"))
+            self._callbacks.ended(GeneratorExit("closed"))
 
     def _finish(self, finish: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         for _ in self:
@@ -239,8 +238,8 @@ class _SyncStream(_Stand):
         return (piece for event in self if (piece := _text_of(event)) is not None)
 
 
-class _AsyncStream(_Stand):
-    def __aiter__(self) -> _AsyncStream:
+class _AsyncProxy(_Proxy):
+    def __aiter__(self) -> _AsyncProxy:
         return self
 
     async def __anext__(self) -> Any:
@@ -249,12 +248,12 @@ class _AsyncStream(_Stand):
                 vars(self)["_iterator"] = self._stream.__aiter__()
             chunk = await self._iterator.__anext__()
         except StopAsyncIteration:
-            self._watch.ended(None)
+            self._callbacks.ended(None)
             raise
         except BaseException as error:
-            self._watch.ended(error)
+            self._callbacks.ended(error)
             raise
-        self._watch.seen(chunk)
+        self._callbacks.seen(chunk)
         return chunk
 
     async def __aenter__(self) -> Any:
@@ -262,23 +261,23 @@ class _AsyncStream(_Stand):
         try:
             entered = await enter()
         except BaseException as error:
-            self._watch.ended(error)
+            self._callbacks.ended(error)
             raise
         if entered is self._stream:
             return self
-        return _AsyncStream(entered, self._watch) if is_stream(entered) else entered
+        return _AsyncProxy(entered, self._callbacks) if is_stream(entered) else entered
 
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> Any:
         try:
             return await self._stream.__aexit__(kind, error, trace)
         finally:
-            self._watch.ended(error or GeneratorExit("closed"))
+            self._callbacks.ended(error or GeneratorExit("closed"))
 
     async def _close(self, close: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         try:
             return await close(*args, **kwargs)
         finally:
-            self._watch.ended(GeneratorExit("closed"))
+            self._callbacks.ended(GeneratorExit("closed"))
 
     async def _finish(self, finish: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         async for _ in self:

@@ -1,4 +1,4 @@
-"""Knows how providers count: which number contains which, under what key, and what they charge for.
+"""Reads token counts and reported costs of any provider: which key holds which number, and which number contains which.
 
 The sums follow the GenAI convention: ``input_tokens`` is all input, cached or not; ``output_tokens`` is all output,
 reasoning included; every other count is a part of one of them.
@@ -16,7 +16,7 @@ from otel_agentlog.record.providers.pricing import Billing
 from otel_agentlog.vocabulary.usage import Usage
 
 _TICKS_PER_USD = 10**10
-"""xAI names what it charged in ticks of 10^-10 dollars."""
+"""xAI reports costs in ticks of 10^-10 dollars."""
 
 
 def anthropic_usage(usage: object) -> Usage:
@@ -39,9 +39,9 @@ def anthropic_usage(usage: object) -> Usage:
 
 
 def openai_usage(usage: object) -> Usage:
-    """Tokens of an OpenAI ``usage`` (chat, completions, responses, embeddings) or of one in its image.
+    """Tokens of an OpenAI ``usage`` (chat, completions, responses, embeddings) or of an API that copies it.
 
-    xAI leaves reasoning out of ``completion_tokens``; where the provider's own total shows that, it is added.
+    xAI leaves reasoning out of ``completion_tokens``; where the provider's ``total_tokens`` shows that, it is added.
     """
     inputs = _first(usage, "prompt_tokens", "input_tokens")
     output = _first(usage, "completion_tokens", "output_tokens")
@@ -60,20 +60,20 @@ def openai_usage(usage: object) -> Usage:
 
 
 _CACHE_READ = ("cache_read_input_tokens", "prompt_cache_hit_tokens", "cached_tokens")
-"""Where compatible APIs put cache hits: LiteLLM and our own names, DeepSeek, Moonshot."""
+"""Keys of cache hits in compatible APIs: LiteLLM and our own names, DeepSeek, Moonshot."""
 
 _CACHE_WRITTEN = ("cache_write_input_tokens", "cache_creation_input_tokens")
 
 
 def any_usage(usage: object, provider: str | None) -> Usage:
-    """Tokens of a ``usage`` of unknown origin: Anthropic's if only its keys are there, else in OpenAI's image."""
+    """Tokens of a ``usage`` of unknown origin: Anthropic's if only its keys are there, else OpenAI's."""
     foreign = has(usage, "prompt_tokens") or has(usage, "cache_write_input_tokens")
     anthropic = has(usage, "cache_creation_input_tokens") or (provider or "").lower() == "anthropic"
     return anthropic_usage(usage) if anthropic and not foreign else openai_usage(usage)
 
 
 def reported_cost(usage: object) -> float | None:
-    """What the provider says it charged, in US dollars: OpenRouter, Perplexity, xAI.
+    """The cost that the provider reports, in US dollars: OpenRouter, Perplexity, xAI.
 
     With an own key at OpenRouter ``cost`` is only the fee; the bill of the other provider is added, and where that is
     missing the cost is not known.
@@ -89,7 +89,7 @@ def reported_cost(usage: object) -> float | None:
 
 
 def billing_of(response: object) -> Billing:
-    """What a response says, besides its tokens, that changes their price."""
+    """The fields of a response, besides its tokens, that change their price."""
     usage = field(response, "usage")
     return Billing(
         service_tier=name_of(usage, "service_tier") or name_of(response, "service_tier"),

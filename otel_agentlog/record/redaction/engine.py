@@ -4,9 +4,9 @@ One search with all rules joined finds where the next candidate begins (about 2 
 a `PatternSet` selects the rules that match and their checks decide. Text without a candidate, which is nearly all text, costs
 that one search.
 
-No other module imports RE2. It ships no types, so this one declares them (`Match`, `Regexp`) and sets the options. Searches run
-without the GIL and under RE2's own locks, so an engine replaces its programs in a forked child where another thread was inside
-one, and at the end of the process no new search begins while those under way finish.
+No other module imports RE2. It ships no types, so this one declares them (`RegexMatch`, `Regexp`) and sets the options. Searches
+run without the GIL and under RE2's own locks, so engines replace their programs in a forked child where another thread was
+inside one, and at the end of the process no new search begins while those under way finish.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Protocol
 import re2  # type: ignore[import-untyped]  # ships neither stubs nor a marker
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog.record.redaction.rules import Found, Rule
+from otel_agentlog.record.redaction.rules import SecretRange, SecretRule
 
 MAX_MEM_BYTES = 64 << 20
 """Bound for one program and its state cache; the joined rules use 1 to 4 MB of it on ordinary text."""
@@ -39,7 +39,7 @@ _WASTED_RATIO = 64
 _EXIT_WAIT_S = 2.0
 
 
-class Match(Protocol):
+class RegexMatch(Protocol):
     """Where a pattern matched."""
 
     def start(self, group: int = 0) -> int: ...
@@ -51,8 +51,8 @@ class Regexp(Protocol):
 
     @property
     def groupindex(self) -> Mapping[bytes, int]: ...
-    def search(self, text: bytes | memoryview, pos: int = 0) -> Match | None: ...
-    def match(self, text: bytes | memoryview, pos: int = 0) -> Match | None: ...
+    def search(self, text: bytes | memoryview, pos: int = 0) -> RegexMatch | None: ...
+    def match(self, text: bytes | memoryview, pos: int = 0) -> RegexMatch | None: ...
 
 
 class PatternSet:
@@ -124,7 +124,7 @@ class Budget:
 class Engine:
     """A set of rules, compiled at first use (about 40 ms). Safe from any thread."""
 
-    def __init__(self, rules: Sequence[Rule], is_allowed: IsAllowed, *, utf8: bool = False) -> None:
+    def __init__(self, rules: Sequence[SecretRule], is_allowed: IsAllowed, *, utf8: bool = False) -> None:
         self._rules = tuple(rules)
         self._is_allowed = is_allowed
         self._utf8 = utf8
@@ -209,7 +209,9 @@ class Engine:
                 if m is None:
                     continue
                 begin, stop = m.span(group)
-            found = rule.check(data, floor, begin + floor, stop + floor) if rule.check else Found(begin + floor, stop + floor)
+            found = (
+                rule.check(data, floor, begin + floor, stop + floor) if rule.check else SecretRange(begin + floor, stop + floor)
+            )
             if found and found.end > max(found.start, floor):
                 return Hit(found.start, found.end, found.name or rule.name, min(found.start, start + floor), found.final)
         return None

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.record.redaction.rules import Found, Rule
+from otel_agentlog.record.redaction.rules import SecretRange, SecretRule
 
 _LOCAL_PART = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+'-"
 _MAX_LOCAL_PART_BYTES = 64
@@ -18,7 +18,7 @@ _GIT_USERS = frozenset([b"git", b"svn", b"hg"])
 """Users of remote repositories: ``git@github.com:org/repo``."""
 
 
-def _email(data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _email(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     left = data[max(floor, start - _MAX_LOCAL_PART_BYTES) : start]
     head = len(left.rstrip(_LOCAL_PART))
     if left[head - 1 : head] == b"\\" and left[head : head + 1] in (b"n", b"r", b"t"):
@@ -26,7 +26,7 @@ def _email(data: bytes, floor: int, start: int, end: int) -> Found | None:
     local_part = left[head:].lstrip(b".%+'-")
     if not local_part or local_part.lower() in _GIT_USERS:
         return None
-    return Found(start - len(local_part), end)
+    return SecretRange(start - len(local_part), end)
 
 
 _not_digits = re.compile(rb"[^0-9]")
@@ -34,16 +34,16 @@ _MOST_DIGITS = 15
 """Of an international telephone number (ITU-T E.164)."""
 
 
-def _international_phone(data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _international_phone(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     number = data[start:end].rstrip(b" ().-/")
     digits = _not_digits.sub(b"", number).lstrip(b"0")
     if not 8 <= len(digits) <= _MOST_DIGITS or data[start + len(number) : start + len(number) + 1].isalnum():
         return None
-    return Found(start, start + len(number))
+    return SecretRange(start, start + len(number))
 
 
-def _ends_here(data: bytes, floor: int, start: int, end: int) -> Found | None:
-    return None if data[end : end + 1].isalnum() or data[end : end + 1] in (b"-", b"_") else Found(start, end)
+def _ends_here(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
+    return None if data[end : end + 1].isalnum() or data[end : end + 1] in (b"-", b"_") else SecretRange(start, end)
 
 
 _IBAN_REGISTRY = """
@@ -56,13 +56,13 @@ _IBAN_CHARS = {entry[:2].encode(): int(entry[2:]) for entry in _IBAN_REGISTRY.sp
 """Lengths by country, from the IBAN registry of SWIFT."""
 
 
-def _iban(data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _iban(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     wanted, chars = _IBAN_CHARS.get(data[start : start + 2], 0), bytearray()
     for at in range(start, end):
         if data[at : at + 1].isalnum():
             chars.append(data[at])
         if len(chars) == wanted:
-            return Found(start, at + 1) if _passes_mod_97(bytes(chars)) else None
+            return SecretRange(start, at + 1) if _passes_mod_97(bytes(chars)) else None
     return None
 
 
@@ -71,7 +71,7 @@ def _passes_mod_97(iban: bytes) -> bool:
     return int("".join(str(int(chr(char), 36)) for char in iban[4:] + iban[:4])) % 97 == 1
 
 
-def _address(data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _address(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     after = data[end : end + 2]
     if after[:1].isalnum() or (after[:1] in (b".", b":") and after[1:].isalnum() and b":" in data[start:end]):
         return None
@@ -83,16 +83,16 @@ def _address(data: bytes, floor: int, start: int, end: int) -> Found | None:
     except ValueError:
         return None
     is_own = address.is_loopback or address.is_unspecified or address == _BROADCAST
-    return None if is_own else Found(start, start + len(text))
+    return None if is_own else SecretRange(start, start + len(text))
 
 
 _BROADCAST = ipaddress.ip_address("255.255.255.255")
 _BEFORE = r"(?:\A|[^\w.+:@/-]|\\[nrt]|[=:\"'(\[<]|//)"
 _BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 
-_RULES: dict[str, tuple[Rule, ...]] = {
+_RULES: dict[str, tuple[SecretRule, ...]] = {
     "email": (
-        Rule(
+        SecretRule(
             "email",
             "e-mail addresses",
             r"@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*\.[A-Za-z]{2,}",
@@ -100,14 +100,14 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
     "phone": (
-        Rule(
+        SecretRule(
             "phone-number",
             "telephone numbers with + or 00 and the country",
             rf"{_BEFORE}(?P<secret>(?:\+[1-9]|00[1-9][0-9]{{0,2}}[ /-])[0-9 ()./-]{{6,24}})",
             check=_international_phone,
             unfinished=rf"{_BEFORE}(?:\+|00)[0-9 ()./-]{{0,30}}",
         ),
-        Rule(
+        SecretRule(
             "phone-number",
             "telephone numbers of North America, in groups of three, three and four digits",
             rf"{_BEFORE}(?P<secret>(?:\([2-9][0-9]{{2}}\) ?|[2-9][0-9]{{2}}[ .-])[2-9][0-9]{{2}}[ .-][0-9]{{4}})",
@@ -116,7 +116,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
     "iban": (
-        Rule(
+        SecretRule(
             "iban",
             "bank account numbers: country, length and check digits are right",
             rf"{_BEFORE}(?P<secret>[A-Z]{{2}}[0-9]{{2}}(?:[ -]?[A-Z0-9]){{11,30}})",
@@ -125,13 +125,13 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
     "ip": (
-        Rule(
+        SecretRule(
             "ip-address",
             "IPv4 addresses but for the machine's own",
             rf"{_BEFORE}(?P<secret>(?:{_BYTE}\.){{3}}{_BYTE})",
             check=_address,
         ),
-        Rule(
+        SecretRule(
             "ip-address",
             "IPv6 addresses but for the machine's own",
             rf"{_BEFORE}(?P<secret>[0-9A-Fa-f]{{0,4}}(?::[0-9A-Fa-f]{{0,4}}){{2,7}})",
@@ -144,7 +144,7 @@ PERSONAL = tuple(_RULES)
 """The kinds that the setting may name."""
 
 
-def personal_rules(kinds: Iterable[str]) -> tuple[Rule, ...]:
+def personal_rules(kinds: Iterable[str]) -> tuple[SecretRule, ...]:
     """The rules of these kinds; ``all`` means every kind.
 
     Raises:

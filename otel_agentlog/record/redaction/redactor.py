@@ -22,7 +22,7 @@ from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.record.redaction.engine import Budget, Engine, Hit, Regexp, compiled
 from otel_agentlog.record.redaction.key_rules import KEY_RULE_NAMES, KeyRule, key_rule, words_of
 from otel_agentlog.record.redaction.pii import personal_rules
-from otel_agentlog.record.redaction.rules import TOKEN_RULES, Rule
+from otel_agentlog.record.redaction.rules import TOKEN_RULES, SecretRule
 from otel_agentlog.record.redaction.rules_by_value import fits
 from otel_agentlog.record.redaction.rules_in_context import named_rules
 from otel_agentlog.record.redaction.rules_on_the_wire import WIRE_RULES
@@ -46,7 +46,7 @@ def repaired(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def default_rules(keys: Callable[[str], KeyRule | None] = key_rule, extra_keys: Iterable[str] = ()) -> tuple[Rule, ...]:
+def default_rules(keys: Callable[[str], KeyRule | None] = key_rule, extra_keys: Iterable[str] = ()) -> tuple[SecretRule, ...]:
     """All value rules, in the order in which they are tried at one place."""
     return TOKEN_RULES + WIRE_RULES + named_rules(keys, extra_keys)
 
@@ -58,7 +58,7 @@ class Redactor:
         self,
         *,
         keys: Callable[[str], KeyRule | None] = key_rule,
-        rules: Sequence[Rule] | None = None,
+        rules: Sequence[SecretRule] | None = None,
         extra_keys: Iterable[str] = (),
         extra_patterns: Mapping[str, str] | Iterable[str] = (),
         allow: Iterable[str] = (),
@@ -208,11 +208,11 @@ def _candidates(engine: Engine, data: bytes, texts: Sequence[str], first: int) -
         at = engine.next_candidate(data, ends[index] - 1) if ends[index] < len(data) else None
 
 
-def _extra_rules(patterns: Mapping[str, str] | Iterable[str]) -> list[Rule]:
+def _extra_rules(patterns: Mapping[str, str] | Iterable[str]) -> list[SecretRule]:
     if isinstance(patterns, str):
         patterns = [patterns]
     named = patterns.items() if isinstance(patterns, Mapping) else ((f"custom-{i}", p) for i, p in enumerate(patterns, 1))
-    rules = [Rule(name, "given by the user", pattern, unfinished=r"[^\n]+") for name, pattern in named]
+    rules = [SecretRule(name, "given by the user", pattern, unfinished=r"[^\n]+") for name, pattern in named]
     for rule in rules:
         if not re.fullmatch(r"[\w.-]{1,64}", rule.name):
             raise ConfigurationError("redaction_patterns", rule.name, "a name of letters, digits, '.', '_' and '-'")
@@ -228,14 +228,14 @@ def _compiled(setting: str, pattern: str) -> Regexp:
         raise ConfigurationError(setting, pattern, f"a pattern in RE2 syntax ({error})") from None
 
 
-def _allowances(allow: Iterable[str]) -> tuple[list[str], list[Rule]]:
+def _allowances(allow: Iterable[str]) -> tuple[list[str], list[SecretRule]]:
     """Exact values, and rules that match only whole values."""
     entries = [allow] if isinstance(allow, str) else list(allow)
     patterns = [entry[len(_PATTERN_PREFIX) :] for entry in entries if entry.startswith(_PATTERN_PREFIX)]
     for pattern in patterns:
         _compiled("redaction_allow", pattern)
     exact = [entry for entry in entries if not entry.startswith(_PATTERN_PREFIX)]
-    return exact, [Rule("allowed", "given by the user", rf"\A(?:{pattern})\z") for pattern in patterns]
+    return exact, [SecretRule("allowed", "given by the user", rf"\A(?:{pattern})\z") for pattern in patterns]
 
 
 def _known(unmask: Iterable[str], names: set[str] | frozenset[str]) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""What a rule is (`Rule`, `Found`), and the table of secrets known by their own shape: vendor tokens, signed tokens, hashes.
+"""`SecretRule`, and the table of rules for secrets known by their own shape: vendor tokens, signed tokens, hashes.
 
 Patterns are RE2 syntax over UTF-8 bytes, case-sensitive. Shapes are the issuers' own, from their documentation and from tokens
 seen in the wild. Secrets known by their surroundings are in ``rules_in_context.py`` and ``rules_on_the_wire.py``.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SecretRange:
     """Result of a check: the bytes ``[start, end)`` are the secret."""
 
     start: int
@@ -23,12 +23,12 @@ class Found:
     """True: no text that may still follow can move ``end`` (for streams)."""
 
 
-Check = Callable[[bytes, int, int, int], Found | None]
+Check = Callable[[bytes, int, int, int], SecretRange | None]
 """``(data, floor, start, end)``: judges a match; may look left as far as ``floor`` and right within a bound."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class SecretRule:
     """One kind of secret."""
 
     name: str
@@ -197,10 +197,10 @@ _TAILED: tuple[tuple[str, str, str, bytes, int, int], ...] = (
 def _with_head(chars: bytes, fewest: int, most: int) -> Check:
     """A check that extends the secret by the run of ``chars`` to its left; no secret if the run is too short."""
 
-    def check(data: bytes, floor: int, start: int, end: int) -> Found | None:
+    def check(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
         left = data[max(floor, start - most) : start]
         head = len(left) - len(left.rstrip(chars))
-        return Found(start - head, end) if head >= fewest else None
+        return SecretRange(start - head, end) if head >= fewest else None
 
     return check
 
@@ -208,16 +208,16 @@ def _with_head(chars: bytes, fewest: int, most: int) -> Check:
 _endless = re.compile(r"\{(\d+),\}(?=\)*(?:\||\Z))")
 
 
-def _token(name: str, description: str, pattern: str, check: Check | None = None) -> Rule:
+def _token(name: str, description: str, pattern: str, check: Check | None = None) -> SecretRule:
     """A rule whose pattern ends, in every branch, in the characters of a token.
 
     RE2 looks from the end of a match back to its beginning with all rules at once, and with endless tails it would go back as
     far as there are letters: through all of a base64 text, at each candidate.
     """
-    return Rule(name, description, pattern, check, unfinished=_UNFINISHED.get(name), quick=_endless.sub(r"{\1}", pattern))
+    return SecretRule(name, description, pattern, check, unfinished=_UNFINISHED.get(name), quick=_endless.sub(r"{\1}", pattern))
 
 
-TOKEN_RULES: tuple[Rule, ...] = (
+TOKEN_RULES: tuple[SecretRule, ...] = (
     *(_token(name, description, pattern) for name, description, pattern in _DISTINCT),
     *(_token(name, description, f"{EDGE}(?P<secret>{pattern})") for name, description, pattern in _EDGED),
     *(_token(name, description, f"{APART}(?P<secret>{pattern})") for name, description, pattern in _APART),

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeAlias
 
 from otel_agentlog.record.redaction.key_rules import KeyRule
-from otel_agentlog.record.redaction.rules import LOOK_BACK_BYTES, MAX_VALUE_BYTES, Found, Rule
+from otel_agentlog.record.redaction.rules import LOOK_BACK_BYTES, MAX_VALUE_BYTES, SecretRange, SecretRule
 from otel_agentlog.record.redaction.rules_by_value import (
     cut_at_next_pair,
     fits,
@@ -69,7 +69,7 @@ def _key_start(data: bytes, floor: int, start: int) -> int:
     return begin
 
 
-def _assignment(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _assignment(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     m = _assigned.match(data, start)
     if m is None:
         return None
@@ -83,15 +83,15 @@ def _assignment(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: i
     return _unquoted(data, m, begin, floor, rule)
 
 
-def _quoted(data: bytes, start: int, opening: bytes, rule: KeyRule) -> Found | None:
+def _quoted(data: bytes, start: int, opening: bytes, rule: KeyRule) -> SecretRange | None:
     end, final = quoted_end(data, start, opening, start + MAX_VALUE_BYTES)
     value = data[start:end]
     if is_nothing(value.strip()) or not fits(rule, value):
         return None
-    return Found(start, end, rule.name, final)
+    return SecretRange(start, end, rule.name, final)
 
 
-def _unquoted(data: bytes, m: re.Match[bytes], begin: int, floor: int, rule: KeyRule) -> Found | None:
+def _unquoted(data: bytes, m: re.Match[bytes], begin: int, floor: int, rule: KeyRule) -> SecretRange | None:
     run = _bare.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
     if run is None:
         return None
@@ -100,7 +100,7 @@ def _unquoted(data: bytes, m: re.Match[bytes], begin: int, floor: int, rule: Key
         return None
     if not _is_value(data, m, begin, floor, run, value):
         return None
-    return Found(run.start(), run.start() + len(value), rule.name)
+    return SecretRange(run.start(), run.start() + len(value), rule.name)
 
 
 def _is_value(data: bytes, m: re.Match[bytes], begin: int, floor: int, run: re.Match[bytes], value: bytes) -> bool:
@@ -117,7 +117,7 @@ def _is_value(data: bytes, m: re.Match[bytes], begin: int, floor: int, run: re.M
 _flag = re.compile(rb"--(?P<name>[\w-]+)[ \t]+(?P<open>(?:\\{0,3}[\"'`])?)")
 
 
-def _command_flag(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _command_flag(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     m = _flag.match(data, start)
     rule = key_rule(m["name"].decode("ascii", "replace")) if m else None
     if m is None or rule is None:
@@ -127,13 +127,13 @@ def _command_flag(key_rule: KeyLookup, data: bytes, floor: int, start: int, end:
     run = _word.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
     if run is None or is_nothing(run.group()) or not fits(rule, run.group()):
         return None
-    return Found(run.start(), run.end(), rule.name)
+    return SecretRange(run.start(), run.end(), rule.name)
 
 
 _statement = re.compile(rb"(?P<name>[\w-]+(?: (?:key|token|code)\b)?)[ \t]+[A-Za-z]+[ \t]+[\"'`]?")
 
 
-def _said_in_prose(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _said_in_prose(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     m = _statement.match(data, start)
     rule = key_rule(m["name"].decode("ascii", "replace").replace(" ", "_")) if m else None
     if m is None or rule is None:
@@ -143,13 +143,13 @@ def _said_in_prose(key_rule: KeyLookup, data: bytes, floor: int, start: int, end
     if is_nothing(value) or b"://" in value:
         return None
     is_secret = looks_like_password(value) and len(value) >= 6 if rule.name == "password" else looks_like_credential(value)
-    return Found(m.end(), m.end() + len(value), rule.name) if is_secret else None
+    return SecretRange(m.end(), m.end() + len(value), rule.name) if is_secret else None
 
 
 _element = re.compile(rb"[\w.-]*>(?P<value>[^<\n]{1,2048})</")
 
 
-def _xml_element(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _xml_element(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     begin = _key_start(data, floor, start)
     m = _element.match(data, start)
     if m is None or begin == floor or data[begin - 1 : begin] not in (b"<", b":"):
@@ -158,14 +158,14 @@ def _xml_element(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: 
     rule = key_rule(name.group().decode("ascii", "replace")) if name else None
     if rule is None or is_nothing(m["value"].strip()) or not fits(rule, m["value"]):
         return None
-    return Found(m.start("value"), m.end("value"), rule.name, final=True)
+    return SecretRange(m.start("value"), m.end("value"), rule.name, final=True)
 
 
 _SPOKEN = r"(?i:pass(?:word|wd|phrase|code)|(?:api|access|secret|private|auth)[ _-]?(?:key|token)|secret|token)"
 _SAYS = r"(?i:is|was|to|as|equals|becomes)"
 
 
-def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Rule, ...]:
+def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[SecretRule, ...]:
     """The rules, with names judged by ``key_rule``; ``more_names`` are names that it knows beyond those of `key_rules`."""
     own = "".join("|" + r"[_.-]?".join(re.escape(word) for word in name.split()) for name in more_names)
     names = f"(?i:{_NAMES}{own})"
@@ -173,7 +173,7 @@ def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Ru
     name_in_two_words = rf"(?i:{_OWNERS}|conn(?:ection)?) [A-Za-z]{{0,6}}"
     flag = rf"--[A-Za-z0-9-]*?(?:{names}|(?i:token))[A-Za-z0-9-]*"
     return (
-        Rule(
+        SecretRule(
             "assignment",
             "a secret name and its value in JSON, YAML, env files, code, query strings; the marker names the key rule",
             rf"{names}{_REST}{_SHUT}{_SET}(?:{_OPEN}[^\n]|{_FIRST})",
@@ -181,14 +181,14 @@ def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Ru
             by_start=True,
             unfinished=rf"{any_name}{_SHUT}[ \t]{{0,8}}(?:[=:]{{1,3}}>?[ \t]{{0,8}}{_VALUE_UNFINISHED})?|{name_in_two_words}",
         ),
-        Rule(
+        SecretRule(
             "assignment",
             "the same for names that end in token",
             rf"{_TOKEN}{_SHUT}{_SET}{_OPEN}?[\w./+=~$-]{{6}}",
             check=partial(_assignment, key_rule),
             by_start=True,
         ),
-        Rule(
+        SecretRule(
             "command-flag",
             "--password value, --api-key 'value'; the marker names the key rule",
             rf"{flag}[ \t]{{1,4}}\\{{0,3}}[\"'`]?[^\s\"'`\\|<\[-]",
@@ -196,14 +196,14 @@ def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Ru
             by_start=True,
             unfinished=rf"--[\w-]+[ \t]{{1,4}}(?:{_QUOTED_UNFINISHED}|{_ESCAPED_UNFINISHED}|[^\s\"'`]*)",
         ),
-        Rule(
+        SecretRule(
             "statement",
             "the password is …, the token was …; the marker names the key rule",
             rf"\b{_SPOKEN}[ \t]{{1,2}}{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*[0-9!@#$%^&*+=~]",
             check=partial(_said_in_prose, key_rule),
             unfinished=rf"\b{_SPOKEN}[ \t]{{1,2}}(?:[A-Za-z]{{0,7}}|{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*)",
         ),
-        Rule(
+        SecretRule(
             "xml-element",
             "<password>…</password>; the marker names the key rule",
             rf"(?:{names}|(?i:token)){_REST}>[^<>\s]",

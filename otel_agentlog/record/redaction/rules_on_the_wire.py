@@ -10,7 +10,7 @@ import base64
 import binascii
 import re
 
-from otel_agentlog.record.redaction.rules import EDGE, LOOK_BACK_BYTES, MAX_VALUE_BYTES, Found, Rule
+from otel_agentlog.record.redaction.rules import EDGE, LOOK_BACK_BYTES, MAX_VALUE_BYTES, SecretRange, SecretRule
 from otel_agentlog.record.redaction.rules_by_value import (
     is_card_number,
     is_nothing,
@@ -37,40 +37,40 @@ _LIST_SCHEMES = frozenset(
 )
 
 
-def _authorization(data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _authorization(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     m = _header.match(data, start)
     if m is None:
         return None
     if m["open"]:
         stop, final = quoted_end(data, m.end(), m["open"], m.end() + MAX_VALUE_BYTES)
-        return None if is_nothing(data[m.end() : stop].strip()) else Found(m.end(), stop, None, final)
+        return None if is_nothing(data[m.end() : stop].strip()) else SecretRange(m.end(), stop, None, final)
     pair = _scheme.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
     if pair and pair["scheme"].lower() in _LIST_SCHEMES:
         stop = _parameters.match(data, m.end(), m.end() + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]  # matches empty
-        return Found(m.end(), stop, None, stop < len(data) and data[stop : stop + 1] != b'"')
+        return SecretRange(m.end(), stop, None, stop < len(data) and data[stop : stop + 1] != b'"')
     if pair and pair["scheme"].lower() in _ONE_WORD_SCHEMES:
         value = pair["value"].rstrip(b",;)}]")
-        return None if is_nothing(value) else Found(m.end(), pair.start("value") + len(value), None, pair.end() < len(data))
+        return None if is_nothing(value) else SecretRange(m.end(), pair.start("value") + len(value), None, pair.end() < len(data))
     run = _bare.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
     value = run.group().rstrip(b",;)}].") if run else b""
     if is_nothing(value) or looks_like_code(value) or not (looks_like_password(value) and len(value) >= 8):
         return None
-    return Found(m.end(), m.end() + len(value), None, run is not None and run.end() < len(data))
+    return SecretRange(m.end(), m.end() + len(value), None, run is not None and run.end() < len(data))
 
 
 _credential_run = re.compile(rb"[\w.~+/%-]+=*")
 
 
-def _bearer(data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _bearer(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     run = _credential_run.match(data, start)
     if run is None:
         return None
     value = run.group().rstrip(b".")
     generated = any(48 <= byte <= 57 for byte in value) or len(value) >= 40
-    return Found(start, start + len(value)) if generated and not is_nothing(value) else None
+    return SecretRange(start, start + len(value)) if generated and not is_nothing(value) else None
 
 
-def _basic(data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _basic(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     run = _credential_run.match(data, start)
     if run is None:
         return None
@@ -79,10 +79,10 @@ def _basic(data: bytes, floor: int, start: int, end: int) -> Found | None:
     except binascii.Error:
         return None
     is_pair = b":" in pair and all(byte >= 32 for byte in pair)
-    return Found(start, run.end()) if is_pair else None
+    return SecretRange(start, run.end()) if is_pair else None
 
 
-def _cookie(data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _cookie(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     m = _header.match(data, start)
     if m is None:
         return None
@@ -92,7 +92,7 @@ def _cookie(data: bytes, floor: int, start: int, end: int) -> Found | None:
         stop = _to_quote_or_line_end.match(data, m.end(), m.end() + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]  # matches empty
         final = stop < len(data)
     value = data[m.end() : stop].rstrip()
-    return None if is_nothing(value) else Found(m.end(), m.end() + len(value), None, final)
+    return None if is_nothing(value) else SecretRange(m.end(), m.end() + len(value), None, final)
 
 
 _user = re.compile(rb"://[^\s/?#@:\"'<>\\\[\]]*:")
@@ -100,7 +100,7 @@ _authority = re.compile(rb"[^\s\"'<>\\]*")
 _port = re.compile(rb"[0-9]{1,5}(?:[/?#]|\Z)")
 
 
-def _url_password(data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _url_password(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     user = _user.match(data, start)
     run = _authority.match(data, user.end(), user.end() + MAX_VALUE_BYTES) if user else None
     if user is None or run is None:
@@ -112,37 +112,37 @@ def _url_password(data: bytes, floor: int, start: int, end: int) -> Found | None
         # A password with a slash in it; but host:8080/path@x is no password.
         at = -1 if _port.match(text) else text.find(b"@")
     value = text[:at] if at > 0 else b""
-    return None if is_nothing(value) else Found(begin, begin + at)
+    return None if is_nothing(value) else SecretRange(begin, begin + at)
 
 
-def _url_token(data: bytes, floor: int, start: int, end: int) -> Found | None:
-    return Found(start, end) if looks_like_credential(data[start:end]) else None
+def _url_token(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
+    return SecretRange(start, end) if looks_like_credential(data[start:end]) else None
 
 
 _parameter = re.compile(rb"[\w%+/.~=-]+")
 _SIGNING = re.compile(rb"(?i)(?:sig|credential|security-token|accessid|accesskeyid|hmac)[a-z]*=\Z")
 
 
-def _url_parameter(data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _url_parameter(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     run = _parameter.match(data, start, start + MAX_VALUE_BYTES)
     signing = _SIGNING.search(data[max(floor, start - 32) : start])
     if run is None or is_nothing(run.group()) or not (signing or looks_like_credential(run.group())):
         return None
-    return Found(start, run.end())
+    return SecretRange(start, run.end())
 
 
-def _login_of_client(data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _login_of_client(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     """``curl -u user:password``; other programs take ``-u`` for users and groups, there it must look like a password."""
     run = _bare.match(data, start, start + MAX_VALUE_BYTES)
     value = run.group() if run else b""
     is_curl = b"curl" in data[max(floor, start - LOOK_BACK_BYTES) : start].lower()
-    return Found(start, start + len(value)) if not is_nothing(value) and (is_curl or looks_like_password(value)) else None
+    return SecretRange(start, start + len(value)) if not is_nothing(value) and (is_curl or looks_like_password(value)) else None
 
 
-def _bare_word(data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _bare_word(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     run = _bare.match(data, start, start + MAX_VALUE_BYTES)
     value = run.group() if run else b""
-    return Found(start, start + len(value)) if looks_like_password(value) and not is_nothing(value) else None
+    return SecretRange(start, start + len(value)) if looks_like_password(value) and not is_nothing(value) else None
 
 
 _block_begin = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
@@ -152,30 +152,30 @@ _block_body = re.compile(
 )
 
 
-def _private_key(data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _private_key(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     begin = _block_begin.match(data, start)
     if begin is None:
         return None
     end = begin.end()
     closing = _block_end.search(data, end, end + MAX_BLOCK_BYTES)
     if closing:
-        return Found(start, closing.end(), None, final=True)
+        return SecretRange(start, closing.end(), None, final=True)
     body = _block_body.match(data, end, end + MAX_BLOCK_BYTES)
-    return Found(start, body.end() if body else end)
+    return SecretRange(start, body.end() if body else end)
 
 
 _SEPARATORS = re.compile(rb"%20|[ +-]")
 _grouped = re.compile(rb"\d{4}([ +-]|%20)\d{4}\1\d{4}\1\d{4}(?!\d)|\d{4}([ +-]|%20)\d{6}\2\d{4,5}(?!\d)|\d{13,19}(?!\d)")
 
 
-def _card(data: bytes, floor: int, start: int, end: int) -> Found | None:
+def _card(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     m = _grouped.match(data, start)
     if m is None:
         return None
     after = data[m.end() : m.end() + 2]
     if after[:1] in (b".", b"-") and after[1:].isdigit():
         return None
-    return Found(start, m.end()) if is_card_number(_SEPARATORS.sub(b"", m.group())) else None
+    return SecretRange(start, m.end()) if is_card_number(_SEPARATORS.sub(b"", m.group())) else None
 
 
 _HEADER_SET = r"(?:\\{0,3}[\"'`]\]?)?[ \t]{0,8}(?:=>?|:)[ \t]{0,8}(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`])?"
@@ -184,8 +184,8 @@ _HEADER_UNFINISHED = r"(?:\\{0,3}[\"'`]\]?)?[ \t]{0,8}(?:(?:=>?|:)[^\n]*)?"
 _BEFORE = r"(?:\A|[^\w./\\%-]|\\[nrtbf]|%[0-9A-Fa-f]{2})"
 """What may precede a card number; floats, paths, ids and dates have more to the left."""
 
-WIRE_RULES: tuple[Rule, ...] = (
-    Rule(
+WIRE_RULES: tuple[SecretRule, ...] = (
+    SecretRule(
         "private-key",
         "PEM, OpenSSH and PGP private key blocks, also with escaped line ends",
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----",
@@ -193,7 +193,7 @@ WIRE_RULES: tuple[Rule, ...] = (
         by_start=True,
         unfinished=r"-----BEGIN(?: [A-Z0-9 ]{0,56}-{0,5}| [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.*))",
     ),
-    Rule(
+    SecretRule(
         "authorization",
         "Authorization and Proxy-Authorization headers",
         rf"(?i:authorization){_HEADER_SET}[^\s\"'`\[<]",
@@ -201,7 +201,7 @@ WIRE_RULES: tuple[Rule, ...] = (
         by_start=True,
         unfinished=rf"(?i:authorization){_HEADER_UNFINISHED}",
     ),
-    Rule(
+    SecretRule(
         "cookie",
         "Cookie and Set-Cookie headers",
         rf"(?i:cookie){_HEADER_SET}[\w!#$%&'*+.^`|~-]+=",
@@ -209,21 +209,21 @@ WIRE_RULES: tuple[Rule, ...] = (
         by_start=True,
         unfinished=rf"(?i:cookie){_HEADER_UNFINISHED}",
     ),
-    Rule(
+    SecretRule(
         "bearer",
         "Bearer and a token, anywhere",
         rf"{EDGE}(?i:bearer)(?:[ \t]{{1,4}}|%20|\+)(?P<secret>[\w.~+/-]{{12}})",
         check=_bearer,
         unfinished=rf"{EDGE}(?i:bearer)[ \t]{{1,4}}[\w.~+/%=-]*",
     ),
-    Rule(
+    SecretRule(
         "basic-auth",
         "Basic and base64 of user:password, anywhere",
         rf"{EDGE}(?i:basic)(?:[ \t]{{1,4}}|%20)(?P<secret>[A-Za-z0-9+/]{{6}})",
         check=_basic,
         unfinished=rf"{EDGE}(?i:basic)[ \t]{{1,4}}[\w.~+/%=-]*",
     ),
-    Rule(
+    SecretRule(
         "url-password",
         "scheme://user:password@host of databases, brokers, proxies, git remotes",
         r"://[^\s/?#@:\"'<>\\\[\]]*:(?:[^\s@/?#\"'<>\\]+|[^\s@/?#0-9\"'<>\\][^\s@\"'<>\\]*)@",
@@ -231,41 +231,41 @@ WIRE_RULES: tuple[Rule, ...] = (
         by_start=True,
         unfinished=r"://[^\s\"'<>\\]*",
     ),
-    Rule(
+    SecretRule(
         "url-password",
         "scheme://token@host",
         r"://(?P<secret>[\w.~%-]{20,})(?::x-oauth-basic)?@",
         check=_url_token,
     ),
-    Rule(
+    SecretRule(
         "url-parameter",
         "signatures, codes and keys in the query of a URL",
         r"(?:[?&;]|\\u0026)(?i:sig|signature|x-(?:amz|goog|ms)-(?:signature|credential|security-token)|awsaccesskeyid|googleaccessid|"
         r"key|code|auth|jwt|assertion|hmac|sso|ticket|otp)=(?P<secret>[\w%+/.~-]{6})",
         check=_url_parameter,
     ),
-    Rule(
+    SecretRule(
         "client-login",
         "curl -u user:password",
         r"\B(?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[\w.@+-]+:(?P<secret>[^\s\"'`\\])",
         check=_login_of_client,
         unfinished=r"\B(?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[^\s\"'`\\]*",
     ),
-    Rule(
+    SecretRule(
         "client-login",
         "sshpass -p …, mysql -p…",
         r"\b(?:sshpass|mysql(?:dump|admin)?)[^\n|;]*?[ \t]-p[ ]?[\"']?(?P<secret>[^\s\"'`\\])",
         check=_bare_word,
         unfinished=r"\b(?:sshpass|mysql(?:dump|admin)?)[^\n]*",
     ),
-    Rule(
+    SecretRule(
         "netrc-password",
         ".netrc: login … password …",
         r"(?i:login)[ \t]{1,4}[^\s]+\s{1,8}(?i:password)[ \t]{1,4}(?P<secret>[^\s\"'`\\])",
         check=_bare_word,
         unfinished=r"(?i:login)[ \t]{1,4}[^\s]*\s{0,8}[A-Za-z]{0,8}[ \t]{0,4}[^\s\"'`\\]*",
     ),
-    Rule(
+    SecretRule(
         "card-number",
         "payment card numbers: issuer, length and Luhn digit are right",
         rf"{_BEFORE}(?P<secret>[2-6][0-9](?:(?:[ +-]|%20)?[0-9]){{11,17}})",

@@ -7,7 +7,6 @@ the object is called, nor anything of a metaclass.
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
 from typing import Any
 
 MAX_NAME_CHARS = 200
@@ -57,18 +56,6 @@ def placeholder(value: object) -> str:
     if issubclass(type(value), type):
         return f"<class {type_name(value)}>"  # type: ignore[arg-type]  # a class, as the line above found
     return f"<{type_name(type(value))}>"
-
-
-def bases_of(cls: type) -> tuple[type, ...]:
-    """A class and the classes it derives from, nearest first."""
-    found: tuple[type, ...] = _mro(cls)
-    return found
-
-
-def defined_in(cls: type) -> Mapping[str, object]:
-    """What a class defines itself."""
-    found: Mapping[str, object] = _class_dict(cls)
-    return found
 
 
 def bases(value: object) -> tuple[type, ...]:

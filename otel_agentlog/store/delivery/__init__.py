@@ -1,1 +1,10 @@
-"""TODO"""
+"""Delivery to collectors, seen from the folder: what was sent, what is pending, what is to be sent.
+
+tracker.py        `DeliveryTracker`: counts what this process recorded and what became of it
+ledger.py         ``.delivery.jsonl`` beside the lines, and the counts in ``metadata.json``
+item_set.py       a set of items in little memory and short JSON
+pending.py        tasks that may have pending items, found without reading their lines
+unsent.py         the items of a folder that no collector has, while they are sent
+own_unsent.py     the same for items that this process recorded itself
+process_lock.py   which processes still run and deliver what they recorded
+"""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from otel_agentlog.store.folder.layout import split_event_id
+from otel_agentlog.vocabulary.event_ids import split_event_id
 
 MAX_NUMBER = 1 << 26
 """Numbers beyond this are ignored: no writer gets there, and a damaged file must not cost memory."""
@@ -17,20 +17,20 @@ MAX_NUMBER = 1 << 26
 Json = dict[str, dict[str, list[Any]]]
 
 
-def can_mark(event_id: str | None) -> bool:
-    """Whether an item of this id can be kept in a set; what cannot be noted as sent is better not sent."""
+def can_hold(event_id: str | None) -> bool:
+    """Whether a set can hold an item of this id; what cannot be noted as sent is better not sent."""
     item = split_event_id(event_id)
     return item is not None and item[1] < MAX_NUMBER
 
 
-class Marks:
+class ItemSet:
     """A set of items. Not for several threads at once."""
 
     def __init__(self) -> None:
         self._bits: dict[tuple[str, str], bytearray] = {}
 
     def add(self, kind: str, event_id: str | None) -> None:
-        """Add one item; one whose id has another form is not kept."""
+        """Add one item; one with an id of another form is ignored."""
         item = split_event_id(event_id)
         if item is not None:
             self._add(kind, item[0], item[1], item[1])
@@ -65,7 +65,7 @@ class Marks:
                 first = bits.find(1, end)
 
     def as_json(self) -> Json:
-        """The set as it stands in a line."""
+        """The set as it is written in a line."""
         found: Json = {}
         for kind, tag, first, last in self.ranges():
             runs = found.setdefault(kind, {}).setdefault(tag, [])

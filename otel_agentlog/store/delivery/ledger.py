@@ -1,7 +1,8 @@
-"""What is known of the delivery of one task: a file of its own beside the lines, appended to by whoever sends.
+"""What is known of the delivery of one task: the ledger ``.delivery.jsonl`` beside the lines, and counts in ``metadata.json``.
 
-Hides the form of ``.delivery.jsonl`` (``docs/format.md``). It is a cache about delivery and never the truth about the task:
-without it everything is sent again, with the same ids. One ``write()`` a line, so that a kill costs the line under way at most.
+The ledger's form is in ``docs/format.md``; every process that sends appends to it, one ``write()`` a line, so that a kill costs
+the line under way at most. It is a cache: without it everything is sent again, with the same ids. The counts are set by a
+process that is alone in the folder; others add to them.
 """
 
 from __future__ import annotations
@@ -12,62 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from otel_agentlog.store.delivery.item_set import Marks
+from otel_agentlog.store.delivery.item_set import ItemSet
 from otel_agentlog.store.folder.files import Descriptor, LineFile, open_directory, replace_file
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, METADATA, encode, encode_document, now, temp_name
 from otel_agentlog.store.folder.locks import lock_briefly
 from otel_agentlog.store.folder.metadata import merged, read_metadata
 from otel_agentlog.store.folder.reader import TaskReader, read_lines
 from otel_agentlog.vocabulary.coerce import mapping
-
-# -- The receipt in ``metadata.json``: what of a task was recorded, delivered, is pending, or was dropped.
-# Hides who may write it how: whoever has the folder to themselves says how things stand, everybody else adds what they did.
-
-
-@dataclass
-class Counts:
-    """OTLP items of a task."""
-
-    recorded: int = 0
-    delivered: int = 0
-    dropped: int = 0
-
-    @property
-    def pending(self) -> int:
-        """Those that a collector should have and has not."""
-        return max(0, self.recorded - self.delivered - self.dropped)
-
-
-def set_receipt(task: TaskReader, directory: Descriptor, counts: Counts) -> Counts:
-    """Say how a task stands that nobody is at work in; returns what was written. Raises `OSError`.
-
-    Where the receipt knows of more items than the lines show, the difference was lost, and counts as dropped.
-    """
-    found = mapping(task.metadata() or {}, "delivery")
-    known = found.get("recorded")
-    lost = max(0, known - counts.recorded) if type(known) is int else 0
-    wanted = Counts(counts.recorded + lost, counts.delivered, counts.dropped + lost)
-    before = {key: value if type(value := found.get(key)) is int else 0 for key in ("recorded", "delivered", "dropped")}
-    added = {key: getattr(wanted, key) - before[key] for key in before}
-    if any(added.values()) or found.get("pending") != wanted.pending:
-        _add_counts(directory, added)
-    return wanted
-
-
-def change_receipt(task: TaskReader, directory: Descriptor, delivered: int, dropped: int) -> None:
-    """Add to a receipt that others write too. Raises `OSError`."""
-    _add_counts(directory, {"delivered": delivered, "dropped": dropped})
-
-
-def _add_counts(directory: Descriptor, added: dict[str, int]) -> None:
-    with lock_briefly(directory, AGENT_OUTPUT):
-        found = read_metadata(directory)
-        if not found:
-            # What cannot be read must not be replaced by what we happen to know.
-            return
-        document = encode_document(merged(found, {}, added))
-        replace_file(directory, METADATA, temp_name(METADATA, f"{os.urandom(6).hex()}"), document, sync=False)
-
 
 DELIVERY = ".delivery.jsonl"
 """The file's name; hidden, as it is no part of the task."""
@@ -78,26 +30,26 @@ SAMPLED = "sampled"
 
 @dataclass
 class Ledger:
-    """What a folder's file says, taken together."""
+    """All lines of a folder's ledger, taken together."""
 
-    acked: Marks = field(default_factory=Marks)
+    acked: ItemSet = field(default_factory=ItemSet)
     """Items that a collector acknowledged."""
-    dropped: dict[str, Marks] = field(default_factory=dict)
+    dropped: dict[str, ItemSet] = field(default_factory=dict)
     """Items that will not be sent, by reason."""
     rejected: int = 0
     """How many of the acknowledged items were rejected; the protocol did not say which."""
     kept: str | None = None
     """Why a task is sent although the sampler left it out."""
     settled: Mapping[str, Any] = field(default_factory=dict)
-    """How large the lines' file was, and what was pending, when somebody last looked at all of it."""
+    """Sizes of the files of lines, signals and pending items when all of it was last sent or found sent."""
 
     def is_dropped(self, kind: str, event_id: str | None) -> bool:
         """Whether an item will not be sent, for whatever reason."""
-        return any(marks.has(kind, event_id) for marks in self.dropped.values())
+        return any(items.has(kind, event_id) for items in self.dropped.values())
 
 
 def read_ledger(folder: Path) -> Ledger:
-    """Everything that is known of a task's delivery; nothing, where there is no file or none that can be read."""
+    """Read the ledger of a task's folder; it is empty where there is no file, or none that can be read."""
     ledger = Ledger()
     for line in read_lines(folder / DELIVERY):
         _add(ledger, line)
@@ -110,7 +62,7 @@ def _add(ledger: Ledger, line: Mapping[str, Any]) -> None:
     if type(rejected) is int and rejected > 0:
         ledger.rejected += rejected
     if "dropped" in line:
-        ledger.dropped.setdefault(str(line.get("reason")), Marks()).update(line["dropped"])
+        ledger.dropped.setdefault(str(line.get("reason")), ItemSet()).update(line["dropped"])
     if isinstance(kept, str):
         ledger.kept = kept
     if isinstance(settled, Mapping):
@@ -118,9 +70,9 @@ def _add(ledger: Ledger, line: Mapping[str, Any]) -> None:
 
 
 def note(folder: Path, **keys: Any) -> None:
-    """Add a line. Raises `OSError`; in a folder that is gone nothing is noted.
+    """Append a line to the ledger. Raises `OSError`; does nothing where the folder is gone.
 
-    ``acked`` and ``dropped`` are `Marks`; ``rejected`` a number beside ``acked``; ``reason`` and ``message`` say why.
+    ``acked`` and ``dropped`` are `ItemSet`s; ``rejected`` is a number beside ``acked``; ``reason`` and ``message`` say why.
     """
     try:
         directory = open_directory(os.fspath(folder))
@@ -128,6 +80,47 @@ def note(folder: Path, **keys: Any) -> None:
         return
     line = {"timestamp": now(), **{key: value for key, value in keys.items() if value}}
     for key in ("acked", "dropped"):
-        if isinstance(line.get(key), Marks):
+        if isinstance(line.get(key), ItemSet):
             line[key] = line[key].as_json()
     LineFile(directory, DELIVERY).append(encode(line))
+
+
+@dataclass
+class DeliveryCounts:
+    """How many OTLP items of a task there are, as in ``delivery`` of ``metadata.json``."""
+
+    recorded: int = 0
+    delivered: int = 0
+    dropped: int = 0
+
+    @property
+    def pending(self) -> int:
+        """Items that a collector should have and has not."""
+        return max(0, self.recorded - self.delivered - self.dropped)
+
+
+def set_counts(task: TaskReader, directory: Descriptor, counts: DeliveryCounts) -> DeliveryCounts:
+    """Set the counts of a task that no process is at work on; returns what was written. Raises `OSError`.
+
+    Where ``metadata.json`` knows of more items than the lines show, the difference was lost, and counts as dropped.
+    """
+    found = mapping(task.metadata() or {}, "delivery")
+    known = found.get("recorded")
+    lost = max(0, known - counts.recorded) if type(known) is int else 0
+    wanted = DeliveryCounts(counts.recorded + lost, counts.delivered, counts.dropped + lost)
+    before = {key: value if type(value := found.get(key)) is int else 0 for key in ("recorded", "delivered", "dropped")}
+    added = {key: getattr(wanted, key) - before[key] for key in before}
+    if any(added.values()) or found.get("pending") != wanted.pending:
+        add_counts(directory, **added)
+    return wanted
+
+
+def add_counts(directory: Descriptor, **added: int) -> None:
+    """Add to ``recorded``, ``delivered`` and ``dropped``, which other processes may change, too. Raises `OSError`."""
+    with lock_briefly(directory, AGENT_OUTPUT):
+        found = read_metadata(directory)
+        if not found:
+            # A file that cannot be read must not be replaced by these counts alone.
+            return
+        document = encode_document(merged(found, {}, added))
+        replace_file(directory, METADATA, temp_name(METADATA, os.urandom(6).hex()), document, sync=False)

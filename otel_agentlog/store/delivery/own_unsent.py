@@ -1,65 +1,65 @@
-"""Items that this process recorded and has not in memory any more, read back from the folder to be sent."""
+"""Items that this process recorded and no longer holds in memory: read back from their folder to be sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from otel_agentlog.store.delivery.item_set import Marks
-from otel_agentlog.store.delivery.tracker import Deliveries, Ticketed
-from otel_agentlog.store.delivery.unsent import Unsent, complete
+from otel_agentlog.store.delivery.item_set import ItemSet
+from otel_agentlog.store.delivery.tracker import DeliveryItem, DeliveryTracker
+from otel_agentlog.store.delivery.unsent import UnsentItem, complete
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.folder.writer import TaskFolder
 
 
-class OwnShipment:
-    """One folder of this process while what is left there is sent; a context manager. What was not taken is given back."""
+class OwnUnsentItems:
+    """The items left in one folder of this process, while they are sent; a context manager. Those not sent are given back."""
 
-    def __init__(self, deliveries: Deliveries, home: TaskFolder, marks: Marks) -> None:
-        self._deliveries, self._home, self._marks = deliveries, home, marks
-        self._seen = Marks()
+    def __init__(self, tracker: DeliveryTracker, home: TaskFolder, items: ItemSet) -> None:
+        self._tracker, self._home, self._items = tracker, home, items
+        self._seen = ItemSet()
         self._all_seen = False
 
     @classmethod
-    def take_all(cls, deliveries: Deliveries) -> list[OwnShipment]:
-        """Everything that is left, by folder; what is not sent is to be given back."""
-        return [cls(deliveries, home, marks) for home, marks in deliveries.take_left()]
+    def take_all(cls, tracker: DeliveryTracker) -> list[OwnUnsentItems]:
+        """Take everything that is left, by folder; the caller sends it or gives it back."""
+        return [cls(tracker, home, items) for home, items in tracker.take_left()]
 
     def give_back(self) -> None:
-        """Leave it for another time."""
-        self._deliveries.give_back(self._home, self._marks)
+        """Leave all of it for later."""
+        self._tracker.give_back(self._home, self._items)
 
-    def __enter__(self) -> OwnShipment:
+    def __enter__(self) -> OwnUnsentItems:
         return self
 
     def __exit__(self, *error: object) -> None:
         # What was not found in all of the folder is not there to be sent.
-        waiting = self._seen if self._all_seen else self._marks
-        self._deliveries.give_back(self._home, waiting)
+        waiting = self._seen if self._all_seen else self._items
+        self._tracker.give_back(self._home, waiting)
 
-    def unsent(self) -> Iterator[Unsent]:
+    def unsent(self) -> Iterator[UnsentItem]:
         """Yield what is left, in the order it was recorded."""
         for kind, record in complete(TaskReader(self._home.path)):
-            if self._marks.has(kind, record.event_id):
+            if self._items.has(kind, record.event_id):
                 self._seen.add(kind, record.event_id)
-                yield Unsent(kind, record.event_id, record, self._home)
+                yield UnsentItem(kind, record.event_id, record, self._home)
         self._all_seen = True
 
-    def delivered(self, tickets: Sequence[Ticketed], rejected: int, message: str) -> None:
-        """A collector has them, but for ``rejected`` of them."""
-        self._deliveries.delivered(tickets, rejected, message)
-        self._done(tickets)
+    def delivered(self, items: Sequence[DeliveryItem], rejected: int, message: str) -> None:
+        """A collector took the items, except ``rejected`` of them."""
+        self._tracker.delivered(items, rejected, message)
+        self._done(items)
 
-    def rejected(self, tickets: Sequence[Ticketed], reason: str, message: str) -> None:
-        """No collector will take them."""
-        self._deliveries.rejected(tickets, reason, message)
-        self._done(tickets)
+    def rejected(self, items: Sequence[DeliveryItem], reason: str, message: str) -> None:
+        """No collector will take the items."""
+        self._tracker.rejected(items, reason, message)
+        self._done(items)
 
-    def set_aside(self, tickets: Sequence[Ticketed]) -> None:
-        """They are not to be tried again soon."""
-        self._deliveries.set_aside(tickets)
-        self._done(tickets)
+    def set_aside(self, items: Sequence[DeliveryItem]) -> None:
+        """A collector failed over the items: do not try them again soon."""
+        self._tracker.set_aside(items)
+        self._done(items)
 
-    def _done(self, tickets: Sequence[Ticketed]) -> None:
-        for ticket in tickets:
-            self._marks.discard(ticket.kind, ticket.event_id)
-            self._seen.discard(ticket.kind, ticket.event_id)
+    def _done(self, items: Sequence[DeliveryItem]) -> None:
+        for item in items:
+            self._items.discard(item.kind, item.event_id)
+            self._seen.discard(item.kind, item.event_id)

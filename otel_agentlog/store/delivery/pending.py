@@ -1,4 +1,4 @@
-"""Which tasks below a root may have something that no collector has: found without reading their lines."""
+"""Tasks below a root that may have pending items, found without reading their lines."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from otel_agentlog.store.folder.line_stream import size_key
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.liveness import FolderUse, folder_use
 from otel_agentlog.vocabulary.coerce import mapping, text
-from otel_agentlog.vocabulary.states import Outcome
+from otel_agentlog.vocabulary.states import ENDED
 
 SIGNALS = ("traces", "logs")
 """All that is sent from folders."""
 
-_ENDS = frozenset(outcome.value for outcome in Outcome)
 
-
-def unshipped(
+def pending_tasks(
     root: Path,
     signals: Collection[str] = SIGNALS,
     *,
@@ -32,9 +30,12 @@ def unshipped(
 ) -> Iterator[TaskReader]:
     """Yield tasks that may have something to send, those changed last first.
 
-    Yields no more than `at_most`, and none that was not touched since `since_s` (Unix time). With `idle_only` tasks that somebody
-    is at work on are left out, and those of which nothing of these `signals` could be sent when somebody last looked. Who looks
-    again and again gives the same `known`: folders of which nothing is missing, and when they were touched last.
+    Args:
+        at_most: how many to yield.
+        since_s: only tasks that were touched since this Unix time.
+        idle_only: leave out tasks that a process is at work on, and those of which nothing of these ``signals`` could be sent at
+            the last attempt.
+        known: folders of which nothing is missing, with the time they were last touched; filled here, for the next call.
     """
     known = {} if known is None else known
     found = sorted(_folders(root, since_s), reverse=True)
@@ -67,7 +68,7 @@ def _folders(root: Path, since_s: float) -> Iterator[tuple[float, str]]:
                 if touched_s >= since_s:
                     yield touched_s, entry.name
     except OSError:
-        # No root yet, or a folder that was deleted while we looked.
+        # No root yet, or a folder that was deleted meanwhile.
         return
 
 
@@ -76,12 +77,12 @@ def _is_due(task: TaskReader) -> bool:
     if metadata is None:
         # Killed before it was written: the lines may still be there.
         return task.folder.is_dir()
-    ended = text(metadata, "status") in _ENDS
+    ended = text(metadata, "status") in ENDED
     return not ended or mapping(metadata, "delivery").get("pending") != 0 or _is_newer(task.folder)
 
 
 def _is_newer(folder: Path) -> bool:
-    """Whether lines were written after the receipt: whoever wrote them was killed."""
+    """Whether lines were written after the counts in ``metadata.json``: their process was killed."""
     try:
         return os.stat(folder / AGENT_OUTPUT).st_mtime_ns > os.stat(folder / METADATA).st_mtime_ns
     except OSError:
@@ -94,7 +95,7 @@ def _is_in_use(task: TaskReader) -> bool:
 
 
 def is_settled(task: TaskReader, signals: Collection[str]) -> bool:
-    """Whether nothing could be sent when somebody last looked at all of it, and nothing was recorded since."""
+    """Whether nothing could be sent at the last attempt to send all of it, and nothing was recorded since."""
     settled = read_ledger(task.folder).settled
     looked_at = settled.get("signals")
     if not isinstance(looked_at, list) or not set(signals) <= {each for each in looked_at if isinstance(each, str)}:

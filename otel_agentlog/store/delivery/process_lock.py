@@ -1,7 +1,7 @@
-"""Who is alive to deliver what it recorded: a locked file below the root for each process that sends.
+"""Which processes still run and deliver what they recorded: a locked file below the root for each process that sends.
 
-Items of a process that is still there may be in its memory or under way, so nobody else sends them. The lock ends with the
-process, however that ends, and reuse of process ids does not matter.
+Items of a running process may be in its memory or under way, so other processes do not send them. The lock ends with the process,
+however that ends, and reuse of process ids does not matter.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from otel_agentlog.store.folder.locks import Lock, lock_exclusively
 from otel_agentlog.store.folder.metadata import open_root
 
 PREFIX = ".courier-"
-"""How these files are called, in the root beside the tasks."""
+"""Prefix of these files' names, in the root beside the tasks."""
 
 SWEEP_AFTER_S = 3600.0
 """Age, in seconds, from which on a file is looked at by `sweep`: one that was just made may not be locked yet."""
@@ -29,8 +29,8 @@ _NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-class Presence:
-    """This process, as far as it delivers what stands below one root."""
+class ProcessLock:
+    """The lock of this process on one root, for as long as it delivers what it recorded there."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -38,13 +38,13 @@ class Presence:
         after_fork_in_child(self.renew_after_fork)
 
     def renew_after_fork(self) -> None:
-        """In the child of a fork: it is somebody else."""
+        """In the child of a fork: it is another process, with a lock of its own."""
         self._name = ""
         self._file: Descriptor | None = None
         self._taking = threading.RLock()
 
     def name(self) -> str | None:
-        """What process lines call this process; from the first call on it counts as present. ``None`` if that cannot be said."""
+        """The name of this process in process lines, 16 hex digits; locked from the first call on. ``None`` if that fails."""
         with self._taking:
             if not self._name:
                 try:
@@ -59,8 +59,8 @@ class Presence:
         lock_exclusively(file)
         self._name, self._file = name, file
 
-    def leave(self) -> None:
-        """It delivers nothing any more."""
+    def release(self) -> None:
+        """Give the lock up: this process delivers nothing any more."""
         with self._taking:
             file, name = self._file, self._name
             self._file = None
@@ -70,14 +70,14 @@ class Presence:
 
     @staticmethod
     def sweep(root: Path) -> None:
-        """Remove the files of processes below a root that are gone; raises nothing."""
+        """Remove the files of processes that have ended; raises nothing."""
         oldest_s = time.time() - SWEEP_AFTER_S
         for name in _names(root, oldest_s):
-            is_present(root, name)
+            is_running(root, name)
 
 
 def _names(root: Path, oldest_s: float) -> list[str]:
-    """What the files are named for that did not change since a moment (Unix time)."""
+    """Names of the processes with files that did not change since a Unix time."""
     try:
         with os.scandir(root) as entries:
             found = [entry for entry in entries if entry.name.startswith(PREFIX)]
@@ -86,8 +86,8 @@ def _names(root: Path, oldest_s: float) -> list[str]:
         return []
 
 
-def is_present(root: Path, name: str) -> bool:
-    """Whether the process of that name is still there."""
+def is_running(root: Path, name: str) -> bool:
+    """Whether the process of that name still runs. Removes its file if not."""
     if _NAME.fullmatch(name) is None:
         return False
     try:
@@ -97,7 +97,7 @@ def is_present(root: Path, name: str) -> bool:
         return False
     if lock_exclusively(file) is Lock.TAKEN:
         return True
-    # Nobody can come back under this name.
+    # No process will use this name again.
     _remove(root, name)
     return False
 
@@ -106,4 +106,4 @@ def _remove(root: Path, name: str) -> None:
     try:
         os.unlink(root / (PREFIX + name))
     except OSError:
-        pass  # somebody else was faster, or it is not ours to remove
+        pass  # another process was faster, or it is not ours to remove

@@ -34,6 +34,8 @@ class Documents:
 
     def __init__(self, task: TaskRef, directory: Callable[[], Descriptor]) -> None:
         self._task, self._directory = task, directory
+        self.counts: dict[str, int] = {}
+        """What this process adds to ``delivery`` in ``metadata.json``; the file follows with `settle`."""
         self.renew_after_fork()
 
     def renew_after_fork(self) -> None:
@@ -41,25 +43,12 @@ class Documents:
         self._tag, self._temps = secrets.token_hex(4), itertools.count()
         self._owed: dict[str, tuple[Mapping[str, Any], bool]] = {}
         self._changes: dict[str, Any] = {}
-        self._counts, self._written = dict(_NOTHING), dict(_NOTHING)
+        self.counts, self._written = dict(_NOTHING), dict(_NOTHING)
         self._last: Mapping[str, Any] = {}
         self._stale = False
         # Re-entrant, as a signal handler may end a task whose files its own thread is writing.
-        self._turn, self._counting = threading.RLock(), threading.RLock()
+        self._turn = threading.RLock()
         self._revision = 0
-
-    # -- the receipt ------------------------------------------------------------------------------------------------------
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """The receipt of this process: what it adds to ``delivery`` in ``metadata.json``."""
-        return self._counts
-
-    def count(self, **more: int) -> None:
-        """Add to the receipt; the file follows with `settle`."""
-        with self._counting:
-            for key, number in more.items():
-                self._counts[key] += number
 
     @property
     def settled(self) -> bool:
@@ -68,7 +57,7 @@ class Documents:
 
     @property
     def _unsaid(self) -> bool:
-        return bool(self._changes) or self._stale or self._counts != self._written
+        return bool(self._changes) or self._stale or self.counts != self._written
 
     # -- writing ----------------------------------------------------------------------------------------------------------
 
@@ -114,8 +103,7 @@ class Documents:
         with lock_briefly(directory, AGENT_OUTPUT):
             while True:
                 revision, changes = self._revision, dict(self._changes)
-                with self._counting:
-                    counts = dict(self._counts)
+                counts = dict(self.counts)
                 added = {key: counts[key] - self._written[key] for key in counts}
                 document = merged(self._known(directory), changes, added)
                 if revision == self._revision:

@@ -1,11 +1,11 @@
-"""Hides how a task's folder is found, made, opened, held and opened again: by name and id, with few descriptors, and after
-whatever happened to it in the meantime."""
+"""A task's folder as this process has it open: found or made by name and id, locked, opened again when it was moved or deleted.
+
+Few descriptors are held: where there are none left, the folders that were not used for longest are closed.
+"""
 
 from __future__ import annotations
 
 import errno
-import itertools
-import secrets
 import threading
 import time
 import weakref
@@ -17,6 +17,7 @@ from otel_agentlog.store.folder.files import Descriptor, LineFile, is_named, mak
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, folder_names
 from otel_agentlog.store.folder.locks import lock_shared
 from otel_agentlog.store.folder.metadata import open_root, read_metadata
+from otel_agentlog.vocabulary.event_ids import EventIds
 
 CHECK_INTERVAL_S = 1.0
 """How often, in seconds, a writer looks whether its files are still there."""
@@ -34,37 +35,29 @@ _QUICK_TRIES = 3
 Result = TypeVar("Result")
 
 
-class Numbers:
-    """The ``event_id``s of one writer: a tag of its own and 0, 1, 2 …"""
-
-    def __init__(self) -> None:
-        self._tag, self._count = secrets.token_hex(4), itertools.count()
-
-    def next(self) -> str:
-        """The number of the next line."""
-        return f"{self._tag}-{next(self._count)}"
-
-
-class Opening:
+class FolderHandle:
     """One task's folder as this process has it open. Safe from any thread; held by a shared lock while it is open."""
 
     def __init__(
-        self, root: Path, task_id: str, introduce: Callable[[LineFile, Numbers], None], renewed: Callable[[], None]
+        self, root: Path, task_id: str, event_ids: EventIds, introduce: Callable[[LineFile], None], renewed: Callable[[], None]
     ) -> None:
-        """`introduce` writes the first line of a writer; `renewed` is told when the folder's files are others than before."""
+        """`introduce` writes this process's process line into a file that has none; `renewed` is called when the folder's files
+        are others than before, and `event_ids` count anew."""
         self.root, self.name = root, ""
-        self._task_id, self._introduce, self._renewed = task_id, introduce, renewed
+        self._task_id, self._event_ids, self._introduce, self._renewed = task_id, event_ids, introduce, renewed
         self.renew_after_fork()
-        _openings.add(self)
+        _handles.add(self)
 
     def renew_after_fork(self) -> None:
-        """In the child of a fork: the parent's descriptors and numbers are not ours."""
-        self.numbers = Numbers()
+        """In the child of a fork: the parent's descriptors are not ours."""
         self.used_at = 0.0
         """When something of it was last opened or replaced, on the monotonic clock."""
         self._directory: Descriptor | None = None
         self._files: dict[str, LineFile] = {}
-        self._identity: tuple[int, int] | None = None
+        self._introduced: tuple[int, int] | None = None
+        """The file that has a process line with the present tag."""
+        self._moved = False
+        """Whether that file is another than before, and `renewed` was not called yet."""
         self._opening = threading.RLock()
         self._checked_at = 0.0
         self._failures, self._closed_until, self._problem = 0, 0.0, 0
@@ -77,7 +70,7 @@ class Opening:
         return self._directory is not None
 
     def release(self) -> None:
-        """Let go of it; whoever needs it next opens it again."""
+        """Close it; the next use opens it again."""
         self._files, self._directory = {}, None
 
     # -- files of lines ---------------------------------------------------------------------------------------------------
@@ -89,10 +82,9 @@ class Opening:
             return self._open_file(name)
         return file
 
-    def lose(self) -> str:
-        """The number of a line that cannot be written: it is missing from then on, which says so for ever."""
+    def lose(self) -> None:
+        """Count a line that could not be written: its number stays missing."""
         self._lost += not self._files
-        return self.numbers.next()
 
     def _vanished(self, file: LineFile) -> bool:
         now = time.monotonic()
@@ -128,22 +120,27 @@ class Opening:
     def _open_now(self, name: str) -> LineFile:
         directory = self.directory()
         output = self._files.get(AGENT_OUTPUT) or LineFile(directory, AGENT_OUTPUT)
-        known, self._failures = self._identity, 0
-        if output.identity != known:
-            # Numbers cannot go on after a fork, or in a file that was begun anew.
-            numbers = Numbers()
-            self._introduce(output, numbers)
-            for _ in range(self._lost):
-                numbers.next()
-            self.numbers, self._identity = numbers, output.identity
+        self._failures = 0
+        if output.identity != self._introduced:
+            self._begin(output)
         self._lost = 0
         files = {**self._files, AGENT_OUTPUT: output}
         if name not in files:
             files[name] = LineFile(directory, name)
         self._files = files
-        if known not in (None, output.identity):
+        if self._moved:
+            self._moved = False
             self._renewed()
         return files[name]
+
+    def _begin(self, output: LineFile) -> None:
+        """Write the process line into a file that has none of ours."""
+        if self._introduced is not None:
+            # Numbers cannot go on in a file that was begun anew. Those of lines that were lost meanwhile stay missing.
+            self._event_ids.renew(skip=self._lost)
+            self._introduced, self._lost, self._moved = None, 0, True
+        self._introduce(output)
+        self._introduced = output.identity
 
     # -- the folder -------------------------------------------------------------------------------------------------------
 
@@ -181,7 +178,7 @@ class Opening:
         except OSError as error:
             if error.errno not in _NO_DESCRIPTORS:
                 raise
-        others = sorted((other for other in list(_openings) if other.is_open and other is not self), key=lambda it: it.used_at)
+        others = sorted((other for other in list(_handles) if other.is_open and other is not self), key=lambda it: it.used_at)
         for other in others[: max(8, len(others) // 2)]:
             other.release()
         return work()
@@ -200,4 +197,4 @@ class Opening:
         return work()
 
 
-_openings: weakref.WeakSet[Opening] = weakref.WeakSet()
+_handles: weakref.WeakSet[FolderHandle] = weakref.WeakSet()

@@ -158,17 +158,3 @@ def encode(line: Line) -> bytes:
 def encode_document(document: Mapping[str, Any]) -> bytes:
     """Return a whole file's JSON object: compact, ended by a newline. Raises `TypeError` like `encode`."""
     return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
-
-
-_MAX_NUMBER_DIGITS = 18
-
-
-def split_event_id(event_id: object) -> tuple[str, int] | None:
-    """Return the writer tag and number of an ``event_id`` like ``a1f3-12``; ``None`` if it has another form."""
-    if not isinstance(event_id, str):
-        return None
-    tag, _, number = event_id.rpartition("-")
-    plain = number.isascii() and number.isdigit() and len(number) <= _MAX_NUMBER_DIGITS
-    if not tag or not plain or (number[0] == "0" and number != "0"):
-        return None
-    return tag, int(number)

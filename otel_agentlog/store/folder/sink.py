@@ -15,16 +15,6 @@ from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.states import State
 
-_making = threading.RLock()
-
-
-def _renew_after_fork() -> None:
-    global _making
-    _making = threading.RLock()
-
-
-after_fork_in_child(_renew_after_fork)
-
 
 class ApplicationLog(Protocol):
     """Keeps lines that belong to no task."""
@@ -33,65 +23,72 @@ class ApplicationLog(Protocol):
 
 
 class FolderSink:
-    """Writes envelopes into task folders; the first sink, because it gives each line its ``event_id``."""
+    """Writes envelopes into task folders. Safe from any thread."""
 
     name = "folder"
+    keeps_lines = True
 
     def __init__(
         self,
         root: Path,
         process_line: Callable[[], Line],
         application_log: ApplicationLog | None = None,
-        opened: Callable[[TaskFolder], None] = lambda folder: None,
         *,
         durability: str = "process",
         failed: Callable[[str, BaseException], None] = lambda where, error: None,
-        recorded: Callable[[Envelope], None] = lambda envelope: None,
     ) -> None:
-        """`failed` is told of whole files that could not be written yet, and of what could not be brought to the disk;
-        `recorded` of every line of a task, kept or lost."""
+        """``process_line`` gives the line with which this process introduces itself in each folder; ``failed`` is called for
+        whole files that could not be written yet and for what could not be synced."""
         self.root = root
-        self._opened = opened
         self._process_line = process_line
         self._application_log = application_log
         self._syncer = Syncer(durability, failed)
-        self._recorded = recorded
+        self.renew_after_fork()
+        after_fork_in_child(self.renew_after_fork)
+
+    def renew_after_fork(self) -> None:
+        """In the child of a fork: another thread of the parent may have held a lock, and what it recorded it counts itself."""
+        # Re-entrant: a signal handler or a finaliser may record while its own thread holds one.
+        self._making, self._counting = threading.RLock(), threading.RLock()
+        self.totals = dict.fromkeys(("recorded", "dropped", "redacted", "truncated"), 0)
+        """OTLP items that lines of tasks complete, those of lines that were lost, and values changed, in this process."""
 
     def __call__(self, envelope: Envelope) -> None:
         """Keep a line. Raises `OSError` if it is lost."""
-        task = envelope.task
+        task, line = envelope.task, envelope.line
         if task is None:
             if self._application_log is not None:
-                self._application_log.append(envelope.line)
+                self._application_log.append(line)
             return
         folder = self.folder(task)
+        starts = line.get("phase") == "start" and line.get("type") == "task"
         # The line and the whole files do not need each other: each is tried whatever becomes of the other.
-        self._whole_files(self._before, folder, task, envelope)
-        envelope.kept = False
+        if task.owner and (starts or not folder.begun):
+            self._begin(folder, task, envelope, starts)
+        kept = False
         try:
             folder.append(envelope)
-            envelope.kept = True
+            kept = True
         finally:
-            self._recorded(envelope)
-            self._whole_files(self._after, folder, task, envelope)
+            self._count(envelope, kept)
+            if line.get("phase") == "end" or line.get("type") == "state":
+                self._finish(folder, task, envelope)
 
     def folder(self, task: TaskRef) -> TaskFolder:
-        """The folder of a task, as this process sees it."""
+        """The folder of a task, as this process has it."""
         folder = task.home
         if isinstance(folder, TaskFolder):
             return folder
         made = TaskFolder(self.root, task, self._process_line, self._syncer)
-        # Held for two assignments. Re-entrant: a signal handler or a finaliser may come in between.
-        with _making:
+        # Held for one assignment.
+        with self._making:
             folder = task.home
-            if isinstance(folder, TaskFolder):
-                return folder
-            task.home = made
-        self._opened(made)
-        return made
+            if not isinstance(folder, TaskFolder):
+                task.home = folder = made
+        return folder
 
     def find_input(self, task_id: str) -> Any:
-        """What a task was asked, from its ``01-input.json``."""
+        """What a task was asked, from its ``01-input.json``; ``None`` if there is none."""
         return find_input(self.root, task_id)
 
     def find_task(self, task_id: str) -> Mapping[str, Any]:
@@ -99,36 +96,42 @@ class FolderSink:
         return find_metadata(self.root, task_id)
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait for the disk where a level of durability asked for it; whether that was done in time."""
+        """Wait for the disk where a level of durability asks for it; whether that was done in time."""
         self._syncer.settle()
         return self._syncer.flush(timeout_s)
 
-    def _whole_files(
-        self, work: Callable[[TaskFolder, TaskRef, Envelope], None], folder: TaskFolder, task: TaskRef, envelope: Envelope
-    ) -> None:
+    def _count(self, envelope: Envelope, kept: bool) -> None:
+        with self._counting:
+            totals = self.totals
+            if kept:
+                totals["recorded"] += envelope.items
+                totals["redacted"] += envelope.redacted
+                totals["truncated"] += envelope.truncated
+            else:
+                # As `TaskFolder.append` counts it in the folder.
+                totals["recorded"] += max(1, envelope.items)
+                totals["dropped"] += max(1, envelope.items)
+
+    def _begin(self, folder: TaskFolder, task: TaskRef, envelope: Envelope, starts: bool) -> None:
+        folder.begun = True
+        status = State.RUNNING if starts else State(str(task.header.get("status") or State.RUNNING.value))
         try:
-            work(folder, task, envelope)
+            folder.begin(task.header, envelope.payload, status, str(envelope.line["timestamp"]))
         except OSError as error:
             self._syncer.failed("documents", error)
 
-    def _before(self, folder: TaskFolder, task: TaskRef, envelope: Envelope) -> None:
-        starts = envelope.line.get("phase") == "start" and envelope.line.get("type") == "task"
-        if not task.owner or (folder.begun and not starts):
-            return
-        folder.begun = True
-        status = State.RUNNING if starts else State(str(task.header.get("status") or State.RUNNING.value))
-        folder.begin(task.header, envelope.payload, status, str(envelope.line["timestamp"]))
-
-    def _after(self, folder: TaskFolder, task: TaskRef, envelope: Envelope) -> None:
-        line = envelope.line
-        kind = line.get("type")
-        if kind == "state" and "state_after" in line and task.owner:
-            folder.write_metadata(status=line["state_after"])
-        if line.get("phase") != "end":
-            return
-        if kind == "task" and task.owner:
-            folder.finish(line, envelope.payload)
-        folder.ended = folder.ended or kind in ("task", "segment", "webhook")
-        if folder.ended and not folder.tally.open_spans:
-            folder.write_delivery()
-            folder.release()
+    def _finish(self, folder: TaskFolder, task: TaskRef, envelope: Envelope) -> None:
+        line, kind = envelope.line, envelope.line.get("type")
+        try:
+            if kind == "state" and "state_after" in line and task.owner:
+                folder.write_metadata(status=line["state_after"])
+            if line.get("phase") != "end":
+                return
+            if kind == "task" and task.owner:
+                folder.finish(line, envelope.payload)
+            folder.ended = folder.ended or kind in ("task", "segment", "webhook")
+            if folder.ended and not folder.tally.open_spans:
+                folder.write_delivery()
+                folder.release()
+        except OSError as error:
+            self._syncer.failed("documents", error)

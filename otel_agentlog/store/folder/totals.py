@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
-from otel_agentlog.store.folder.layout import parse_timestamp, split_event_id
+from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.vocabulary.coerce import mapping, number, text
+from otel_agentlog.vocabulary.event_ids import EVENT_ID
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
 
@@ -110,22 +111,19 @@ class Tally:
     def add(self, line: Line) -> None:
         """Count one line. Takes any mapping with string keys; values of the wrong kind count as absent."""
         with self._lock:
-            self._add(line)
-
-    def _add(self, line: Line) -> None:
-        self.lines += 1
-        self._see(line)
-        phase = line.get("phase")
-        if phase == "start":
-            self._start(line)
-        elif phase == "end":
-            self._end(line)
-        elif line.get("type") == "attempt":
-            self._attempt(line)
-        elif "state_after" in line:
-            self._move(line)
-        if line.get("level") in _ERROR_LEVELS:
-            self._error(line)
+            self.lines += 1
+            self._see(line)
+            phase = line.get("phase")
+            if phase == "start":
+                self._start(line)
+            elif phase == "end":
+                self._end(line)
+            elif line.get("type") == "attempt":
+                self._attempt(line)
+            elif "state_after" in line:
+                self._move(line)
+            if line.get("level") in _ERROR_LEVELS:
+                self._error(line)
 
     def metrics(self, end: Line | None = None) -> dict[str, Any]:
         """Return the figures so far, with the keys of `METRICS`.
@@ -151,8 +149,9 @@ class Tally:
                 self.last_seen = time
             if self.first_seen is None or time < self.first_seen:
                 self.first_seen = time
-        if (writer := split_event_id(line.get("event_id"))) is not None:
-            self.writers[writer[0]] = max(writer[1], self.writers.get(writer[0], -1))
+        event_id = line.get("event_id")
+        if isinstance(event_id, str) and (match := EVENT_ID.fullmatch(event_id)) is not None:
+            self.writers[match[1]] = max(int(match[2]), self.writers.get(match[1], -1))
 
     def _start(self, line: Line) -> None:
         span_id = text(line, "span_id")

@@ -22,7 +22,7 @@ import orjson
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog.store.folder.documents import Documents, final_result
 from otel_agentlog.store.folder.files import LineFile, make_directory, open_directory, replace_file
-from otel_agentlog.store.folder.handle import FULL, Numbers, Opening
+from otel_agentlog.store.folder.handle import FULL, FolderHandle
 from otel_agentlog.store.folder.layout import (
     AGENT_OUTPUT,
     ARTIFACTS,
@@ -112,59 +112,69 @@ class TaskFolder:
         self.waiting: set[str] = set()
         """Names of files that the syncer was asked for and has not brought to the disk yet."""
         self._process_line, self._syncer = process_line, syncer or Syncer()
-        self._opening = Opening(root, task.task_id, self._introduce, self._renewed)
-        self._documents = Documents(task, self._opening.directory)
+        self._handle = FolderHandle(root, task.task_id, task.event_ids, self._introduce, self._renewed)
+        self._documents = Documents(task, self._handle.directory)
         self._counting = threading.RLock()
         self._bytes = 0
         self._degraded = False
         after_fork_in_child(self.renew_after_fork)
 
     def renew_after_fork(self) -> None:
-        """In the child of a fork: write with own descriptors and numbers from here on, and leave the ending to the parent."""
+        """In the child of a fork: write with own descriptors from here on, and leave the ending to the parent."""
         self.task.owner = False
         self.tally, self.waiting = Tally(), set()
         self._counting, self._bytes, self._degraded = threading.RLock(), 0, False
-        self._opening.renew_after_fork()
+        self._handle.renew_after_fork()
         self._documents.renew_after_fork()
 
     @property
     def path(self) -> Path:
         """The folder; meaningful once something was written."""
-        return self._opening.root / self._opening.name
+        return self._handle.root / self._handle.name
 
     @property
     def is_open(self) -> bool:
         """Whether this process has it open, and holds it."""
-        return self._opening.is_open
+        return self._handle.is_open
 
     def release(self) -> None:
         """Let go of the folder and its lock; the next line opens it again."""
-        self._opening.release()
+        self._handle.release()
 
     # -- lines ------------------------------------------------------------------------------------------------------------
 
     def append(self, envelope: Envelope) -> None:
-        """Give the line its ``event_id`` and write it. Raises `OSError`; then the line is lost, and counted as dropped."""
+        """Write a line. Raises `OSError`; then the line is lost, and counted as dropped.
+
+        It is numbered here only if it has no number of the file that it goes into: a note of the folder's own, or a line whose
+        file was deleted after it was numbered.
+        """
         line, name = envelope.line, WEBHOOK_FLOW if envelope.webhook else AGENT_OUTPUT
         try:
             file, size = self._append(name, line)
         except Exception:
             lost = max(1, envelope.items)
-            self._documents.count(recorded=lost, dropped=lost)
+            self.count(recorded=lost, dropped=lost)
             raise
         with self._counting:
             self._bytes += size
             self.tally.add(line)
-        self._documents.count(recorded=envelope.items, redacted=envelope.redacted, truncated=envelope.truncated)
-        self._keep(file, name, line)
+            counts = self._documents.counts
+            counts["recorded"] += envelope.items
+            counts["redacted"] += envelope.redacted
+            counts["truncated"] += envelope.truncated
+        if (level := self._syncer.level) is not Level.PROCESS or line.get("level") in _ERROR_LEVELS:
+            self._sync(file, name, level)
 
     def _append(self, name: str, line: Line) -> tuple[LineFile, int]:
         try:
-            file = self._opening.file(name)
+            file = self._handle.file(name)
         except OSError:
-            line["event_id"] = self._opening.lose()
+            self._handle.lose()
             raise
-        line["event_id"] = self._opening.numbers.next()
+        ids = self.task.event_ids
+        if not line.get("event_id", "").startswith(ids.tag):
+            line["event_id"] = ids.next()
         data = encode(line)
         if len(data) > MAX_LINE_BYTES:
             data = encode(spill(line, self.write_artifact))
@@ -175,13 +185,13 @@ class TaskFolder:
                 raise
             # Another mount, another server, a descriptor that somebody closed: perhaps the file opened anew takes it.
             self.release()
-            file = self._opening.file(name)
+            file = self._handle.file(name)
             file.append(data)
         return file, len(data)
 
-    def _introduce(self, output: LineFile, numbers: Numbers) -> None:
+    def _introduce(self, output: LineFile) -> None:
         line = {"timestamp": timestamp(time.time_ns()), **self._process_line()}
-        line["task_id"], line["event_id"] = self.task.task_id, numbers.next()
+        line["task_id"], line["event_id"] = self.task.task_id, self.task.event_ids.of_process_line
         data = encode(line)
         output.append(data)
         with self._counting:
@@ -206,15 +216,14 @@ class TaskFolder:
             self._documents.say_again()
             self._syncer.retry(self)
 
-    def _keep(self, file: LineFile, name: str, line: Line) -> None:
-        """Have a line brought to the disk as soon as its level of durability asks for."""
-        level = self._syncer.level
+    def _sync(self, file: LineFile, name: str, level: Level) -> None:
+        """Have a line brought to the disk: before this returns, or soon."""
         if level is Level.SYNC:
             try:
                 file.sync()
             except OSError as error:
                 self._syncer.broken(self, name, error)
-        elif level is Level.GROUP or line.get("level") in _ERROR_LEVELS:
+        else:
             self._syncer.ask(self, name)
 
     def degrade(self, name: str, error: OSError) -> None:
@@ -240,7 +249,7 @@ class TaskFolder:
     def path_of(self, name: str) -> str:
         """Where a file is; `FOLDER` and `ROOT` are the folder and the one around it."""
         if name == ROOT:
-            return os.fspath(self._opening.root)
+            return os.fspath(self._handle.root)
         return os.fspath(self.path if name == FOLDER else self.path / name)
 
     # -- whole files ------------------------------------------------------------------------------------------------------
@@ -250,9 +259,11 @@ class TaskFolder:
         """What this process adds to the receipt in ``metadata.json``."""
         return self._documents.counts
 
-    def note_delivery(self, key: str, count: int) -> None:
-        """Add to ``delivered`` or ``dropped``; the file follows with `write_delivery`."""
-        self._documents.count(**{key: count})
+    def count(self, **more: int) -> None:
+        """Add to what the receipt says; the file follows with `write_delivery`."""
+        with self._counting:
+            for key, number in more.items():
+                self._documents.counts[key] += number
 
     def write_delivery(self) -> None:
         """Bring the receipt in ``metadata.json`` up to date. Raises `OSError`."""
@@ -300,9 +311,9 @@ class TaskFolder:
 
     def _settle(self) -> None:
         sync = self._syncer.level is Level.SYNC
-        opening = self._opening
+        handle = self._handle
         try:
-            opening.with_descriptors(lambda: opening.with_reopening(lambda: self._documents.settle(sync=sync)))
+            handle.with_descriptors(lambda: handle.with_reopening(lambda: self._documents.settle(sync=sync)))
         except OSError:
             self._syncer.retry(self)
             raise
@@ -320,11 +331,11 @@ class TaskFolder:
 
     def write_artifact(self, data: bytes) -> str:
         """Keep a payload too large for a line; returns its sha256 in hex, which is its file name. Raises `OSError`."""
-        return self._opening.with_descriptors(lambda: self._opening.with_reopening(lambda: self._write_artifact(data)))
+        return self._handle.with_descriptors(lambda: self._handle.with_reopening(lambda: self._write_artifact(data)))
 
     def _write_artifact(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()
-        directory, sync = self._opening.directory(), self._syncer.level is not Level.PROCESS
+        directory, sync = self._handle.directory(), self._syncer.level is not Level.PROCESS
         make_directory(ARTIFACTS, directory)
         artifacts = open_directory(ARTIFACTS, directory)
         replace_file(artifacts, digest, temp_name(digest, secrets.token_hex(6)), data, sync=sync)

@@ -1,1 +1,12 @@
-"""TODO"""
+"""The index of the task folders below a root, in SQLite: which tasks meet a filter, and what they sum up to. Never the truth.
+
+filter.py    `Filter`, and its condition in SQL
+index.py     `TaskIndex`: one statement for each question
+tables.py    the tables, and how a task gets in and out
+database.py  where the file is, opening it, and replacing one that cannot be used
+refresh.py   reads the folders that changed
+changes.py   signatures of folders; the throttle of large tasks that go on
+row.py       what is kept of a task
+extract.py   what of it comes from the lines
+words.py     what a word is
+"""

@@ -1,7 +1,7 @@
-"""Hides where the catalogue is kept, and how a damaged, foreign or outdated one becomes an empty one.
+"""The database of the index: where it is, how it is opened, and how a damaged, foreign or outdated one becomes an empty one.
 
 ``<root>/.catalogue/tasks.sqlite``, in a folder of its own so that SQLite's side files do not change the root's time. Where that
-cannot be written it is kept in memory.
+cannot be written the same tables are kept in memory.
 """
 
 from __future__ import annotations
@@ -14,61 +14,25 @@ import stat
 from pathlib import Path
 
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
-from otel_agentlog.store.index.columns import BYTE_ORDER, LANES
+from otel_agentlog.store.index.tables import TABLES
 
 FOLDER = ".catalogue"
 FILE = "tasks.sqlite"
 MEMORY = ":memory:"
 
-VERSION = 1
-"""Of the tables below; another one in ``user_version`` makes the catalogue anew."""
+VERSION = 2
+"""Of the tables, in ``user_version``: an index with another one is made anew."""
 
 BUSY_S = 10.0
 """Longest time, in seconds, to wait for another process that writes; each writes for milliseconds."""
 
 _MMAP_BYTES = 1 << 30
 
-_TABLES = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
-CREATE TABLE folder (id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL UNIQUE, signature INTEGER NOT NULL);
-CREATE TABLE live (name BLOB PRIMARY KEY, signature INTEGER NOT NULL, card BLOB) WITHOUT ROWID;
-CREATE TABLE task (
-    id INTEGER PRIMARY KEY, created_ns INTEGER NOT NULL, duration_us INTEGER NOT NULL, cost INTEGER NOT NULL,
-    tokens INTEGER NOT NULL, status INTEGER NOT NULL, agent INTEGER NOT NULL, agent_type INTEGER NOT NULL,
-    provider INTEGER NOT NULL, model INTEGER NOT NULL, source INTEGER NOT NULL, user INTEGER NOT NULL,
-    specialist INTEGER NOT NULL, lanes BLOB NOT NULL
-);
-CREATE TABLE identity (id INTEGER PRIMARY KEY, parent_task_id TEXT, session_id TEXT, correlation_id TEXT);
-CREATE TABLE tag (name INTEGER NOT NULL, task INTEGER NOT NULL, PRIMARY KEY (name, task)) WITHOUT ROWID;
-CREATE TABLE part (
-    kind TEXT NOT NULL, name INTEGER NOT NULL, task INTEGER NOT NULL, variety INTEGER NOT NULL,
-    running INTEGER NOT NULL, completed INTEGER NOT NULL, failed INTEGER NOT NULL, other INTEGER NOT NULL,
-    cost INTEGER, unpriced INTEGER NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
-    retries INTEGER NOT NULL, durations BLOB NOT NULL, PRIMARY KEY (kind, name, task)
-) WITHOUT ROWID;
-CREATE TABLE failure (
-    task INTEGER NOT NULL, time_ns INTEGER NOT NULL, category_key TEXT, error_id TEXT, type TEXT, category TEXT, message TEXT,
-    component TEXT
-);
-CREATE VIRTUAL TABLE word USING fts5(words, content='', detail=none, columnsize=0, tokenize="ascii tokenchars '_'");
-CREATE INDEX task_created ON task (created_ns);
-CREATE INDEX task_duration ON task (duration_us, created_ns);
-CREATE INDEX task_cost ON task (cost, created_ns);
-CREATE INDEX task_status ON task (status, created_ns);
-CREATE INDEX identity_parent ON identity (parent_task_id) WHERE parent_task_id IS NOT NULL;
-CREATE INDEX identity_session ON identity (session_id) WHERE session_id IS NOT NULL;
-CREATE INDEX identity_correlation ON identity (correlation_id) WHERE correlation_id IS NOT NULL;
-CREATE INDEX part_task ON part (task);
-CREATE INDEX failure_task ON failure (task);
-CREATE INDEX failure_category ON failure (category_key, task);
-"""
-
-_MADE_FOR = f"{BYTE_ORDER} {' '.join(LANES)} {_TABLES}"
+_MADE_FOR = "\n".join(TABLES)
 
 
 def choose(root: Path) -> str:
-    """Where the catalogue of a root goes: a file that is ours, or memory."""
+    """Where the index of a root goes: a file that is ours, or memory."""
     folder = root / FOLDER
     try:
         if os.stat(root).st_uid != os.geteuid():
@@ -85,7 +49,7 @@ def choose(root: Path) -> str:
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """Open the catalogue; one of another make is made empty.
+    """Open the index with its tables; an empty file gets them.
 
     Raises:
         sqlite3.Error: it is damaged, locked for too long, or SQLite lacks FTS5.
@@ -99,6 +63,8 @@ def connect(path: str) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA mmap_size = {_MMAP_BYTES}")
         connection.execute("PRAGMA cache_size = -65536")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("CREATE TEMP TABLE span (start INTEGER PRIMARY KEY, until INTEGER NOT NULL)")
         if not _is_current(connection):
             _create(connection)
     except BaseException:
@@ -134,9 +100,9 @@ def _create(connection: sqlite3.Connection) -> None:
     try:
         # Another process may have been faster.
         if not _is_current_or_empty(connection):
-            raise sqlite3.DatabaseError("a catalogue of another make")
+            raise sqlite3.DatabaseError("an index of another version")
         if not _is_current(connection):
-            for statement in filter(None, (part.strip() for part in _TABLES.split(";"))):
+            for statement in TABLES:
                 connection.execute(statement)
             connection.execute("INSERT INTO meta VALUES ('made_for', ?)", (_MADE_FOR,))
             connection.execute(f"PRAGMA user_version = {VERSION}")
@@ -152,8 +118,8 @@ def _is_current_or_empty(connection: sqlite3.Connection) -> bool:
     return tables == 0 or _is_current(connection)
 
 
-def discard_catalogue(root: Path) -> None:
-    """Take the catalogue of a root away. Whoever has it open keeps what they have, and notices."""
+def discard(root: Path) -> None:
+    """Delete the index of a root. A process that has it open keeps the deleted file, and sees that by `identity`."""
     folder = root / FOLDER
     aside = root / f"{FOLDER}.{secrets.token_hex(4)}"
     try:
@@ -164,7 +130,7 @@ def discard_catalogue(root: Path) -> None:
 
 
 def identity(path: str) -> tuple[int, int] | None:
-    """Which file stands there now."""
+    """Device and inode of the file that has this name now; zeros if there is none, ``None`` for memory."""
     if path == MEMORY:
         return None
     try:

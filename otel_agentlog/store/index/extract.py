@@ -1,46 +1,48 @@
-"""Hides how a task's lines become the facts in the catalogue that its whole files do not say: which models and tools, which
-errors, who asked, which words."""
+"""What a task's lines say that its whole files do not: which models and tools, which errors, which user, which words."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, whole
-from otel_agentlog.store.index.row import COST_UNITS_PER_USD, MAX_AMOUNT, MAX_RUNS_TIMED, Failure, Part, amount, bounded_time
+from otel_agentlog.store.index.row import COST_UNITS_PER_USD, MAX_RUNS_TIMED, RunRow, amount
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.lines import Line
 
-MAX_FAILURES = 200
+MAX_ERRORS = 200
 """How many errors of one task are kept."""
 
 MAX_TEXT = 4000
 """Characters of one text that are looked at for words."""
 
-_PARTS = {"ai_request": "ai_call", "ai_response": "ai_call", "tool_call": "tool_run", "tool_result": "tool_run"}
+_RUNS = {"ai_request": "ai_call", "ai_response": "ai_call", "tool_call": "tool_run", "tool_result": "tool_run"}
 _USERS = ("user.id", "enduser.id", "user_id", "user", "agentlog.user")
 _SPECIALISTS = ("agentlog.specialist", "specialist")
-_SPOKEN = frozenset({"output", "user", "log", "tool_call"})
+_SEARCHED = frozenset({"output", "user", "log", "tool_call"})
 _OF_ERRORS = ("type", "message", "error_id")
-_RUNNING = "running"
+
+_Name = tuple[str, str]
+"""``ai_call`` and the model, or ``tool_run`` and the tool."""
 
 
 @dataclass(slots=True)
-class Gist:
+class Extract:
     """What the lines of a task say."""
 
-    host: str | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     """Of the task's span."""
-    parts: list[Part] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
+    runs: list[RunRow] = field(default_factory=list)
+    error_categories: list[str | None] = field(default_factory=list)
+    """Of each error, where it was first seen."""
+    error_messages: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     """What is worth searching, each bounded."""
 
     def user(self) -> str | None:
-        """Who asked, by the attributes of the task."""
+        """The user, by the attributes of the task."""
         return _first(self.attributes, _USERS)
 
     def specialist(self) -> str | None:
@@ -48,113 +50,94 @@ class Gist:
         return _first(self.attributes, _SPECIALISTS)
 
 
-def gist_of(task: TaskReader) -> Gist:
+def extract_from(task: TaskReader) -> Extract:
     """Return what the lines of a task say. Reads them once; damaged ones are skipped."""
-    gathering = _Gathering()
+    reading = _Reading()
     for line in task.events():
-        gathering.add(line, task)
-    return gathering.done()
+        reading.add(line, task)
+    return reading.done()
 
 
-class _Gathering:
+class _Reading:
     def __init__(self) -> None:
-        self.gist = Gist()
-        self._open: dict[str, tuple[str, str]] = {}
-        self._parts: dict[tuple[str, str], Part] = {}
-        self._known: set[str] = set()
+        self._found = Extract()
+        self._open: dict[str, _Name] = {}
+        self._timed: Counter[_Name] = Counter()
+        self._providers: dict[_Name, str] = {}
+        self._errors: set[str] = set()
 
     def add(self, line: Line, task: TaskReader) -> None:
-        kind, gist = text(line, "type"), self.gist
-        if kind in _PARTS:
-            self._part(whole(line, task), _PARTS[kind])
-        elif kind == "process":
-            gist.host = gist.host or text(line, "host")
+        kind, found = text(line, "type"), self._found
+        if kind in _RUNS:
+            self._run(whole(line, task), _RUNS[kind])
         elif kind == "task":
-            gist.attributes.update(mapping(line, "attributes"))
+            found.attributes.update(mapping(line, "attributes"))
         if line.get("level") in ("ERROR", "CRITICAL"):
-            self._failure(whole(line, task))
-        exception = line.get("exception")
-        if exception:
-            gist.texts += [found[:MAX_TEXT] for key in _OF_ERRORS if (found := text(mapping(line, "exception"), key))]
+            self._error(whole(line, task))
+        if line.get("exception"):
+            said = (text(mapping(line, "exception"), key) for key in _OF_ERRORS)
+            found.texts += [value[:MAX_TEXT] for value in said if value]
         if line.get("phase") != "end":
-            self._read(line, kind)
+            self._texts(line, kind)
 
-    def _read(self, line: Line, kind: object) -> None:
-        """Take the texts of a line that are worth searching."""
+    def _texts(self, line: Line, kind: object) -> None:
         for key in ("message", "content", "step_id"):
             value = line.get(key)
             if type(value) is dict:
                 # What was moved to an artifact has a preview, which is what is searched.
                 value = mapping(value, "$artifact").get("preview")
-            if type(value) is str and (key != "content" or kind in _SPOKEN):
-                self.gist.texts.append(value[:MAX_TEXT])
+            if type(value) is str and (key != "content" or kind in _SEARCHED):
+                self._found.texts.append(value[:MAX_TEXT])
 
-    def _part(self, line: Line, kind: str) -> None:
-        details = mapping(line, "details")
-        ai = kind == "ai_call"
-        name = text(details, "model") if ai else text(line, "content")
-        span, ending = text(line, "span_id") or "", line.get("phase") == "end"
+    def _run(self, line: Line, kind: str) -> None:
+        details, span, ending = mapping(line, "details"), text(line, "span_id") or "", line.get("phase") == "end"
+        said = text(details, "model") if kind == "ai_call" else text(line, "content")
         opened = self._open.pop(span, None) if ending else None
         # A call is counted below the name it began with, whatever it is called at its end.
-        key = opened or (kind, name or text(line, "message") or "?")
-        part = self._parts.setdefault(key, Part(kind=kind, name=key[1]))
-        part.variety = part.variety or text(details, "provider" if ai else "tool_type")
-        if not ending:
-            self._open[span] = key
-            return
-        outcome = text(line, "outcome") or "completed"
-        part.outcomes[outcome] = part.outcomes.get(outcome, 0) + 1
-        took = amount(line.get("duration_ms"), 1000)
-        if took is not None and len(part.durations_us) < MAX_RUNS_TIMED:
-            part.durations_us.append(took)
-        part.retries += max(0, (amount(details.get("attempts")) or 1) - 1)
-        if part.kind == "ai_call":
-            # A damaged folder may end a tool run as an AI call.
-            _spend(part, details)
+        name = opened or (kind, said or text(line, "message") or "?")
+        provider = text(details, "provider")
+        if provider:
+            self._providers.setdefault(name, provider)
+        if ending:
+            self._found.runs.append(self._ended(name, line, details))
+        else:
+            self._open[span] = name
 
-    def _failure(self, line: Line) -> None:
+    def _ended(self, name: _Name, line: Line, details: Mapping[str, Any]) -> RunRow:
+        took = amount(line.get("duration_ms"), 1000)
+        self._timed[name] += took is not None
+        run = RunRow(
+            kind=name[0],
+            name=name[1],
+            outcome=text(line, "outcome") or "completed",
+            duration_us=took if self._timed[name] <= MAX_RUNS_TIMED else None,
+            retries=max(0, (amount(details.get("attempts")) or 1) - 1),
+        )
+        if run.kind == "ai_call":
+            # A damaged folder may end a tool run as an AI call.
+            run.cost = amount(details.get("cost_usd"), COST_UNITS_PER_USD)
+            run.input_tokens = amount(details.get("input_tokens")) or 0
+            run.output_tokens = amount(details.get("output_tokens")) or 0
+        return run
+
+    def _error(self, line: Line) -> None:
         exception = mapping(line, "exception")
         error_id = text(exception, "error_id")
-        if error_id in self._known or len(self.gist.failures) >= MAX_FAILURES:
+        if error_id in self._errors or len(self._found.error_categories) >= MAX_ERRORS:
             return
         if error_id is not None:
-            self._known.add(error_id)
+            self._errors.add(error_id)
+        self._found.error_categories.append(text(exception, "category"))
         message = text(exception, "message") or text(line, "message")
-        self.gist.failures.append(
-            Failure(
-                error_id,
-                text(exception, "type"),
-                text(exception, "category"),
-                None if message is None else message[:MAX_TEXT],
-                text(line, "component"),
-                _time(line),
-            )
-        )
+        if message is not None:
+            self._found.error_messages.append(message[:MAX_TEXT])
 
-    def done(self) -> Gist:
-        for key in self._open.values():
-            outcomes = self._parts[key].outcomes
-            outcomes[_RUNNING] = outcomes.get(_RUNNING, 0) + 1
-        self.gist.parts = list(self._parts.values())
-        return self.gist
-
-
-def _spend(part: Part, details: Mapping[str, Any]) -> None:
-    part.input_tokens = min(MAX_AMOUNT, part.input_tokens + (amount(details.get("input_tokens")) or 0))
-    part.output_tokens = min(MAX_AMOUNT, part.output_tokens + (amount(details.get("output_tokens")) or 0))
-    cost = amount(details.get("cost_usd"), COST_UNITS_PER_USD)
-    if cost is None:
-        part.unpriced += 1
-    else:
-        part.cost = min(MAX_AMOUNT, (part.cost or 0) + cost)
+    def done(self) -> Extract:
+        self._found.runs += [RunRow(kind=kind, name=name) for kind, name in self._open.values()]
+        for run in self._found.runs:
+            run.provider = self._providers.get((run.kind, run.name)) if run.kind == "ai_call" else None
+        return self._found
 
 
 def _first(values: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
     return next((str(values[key]) for key in keys if isinstance(values.get(key), (str, int)) and values[key] != ""), None)
-
-
-def _time(line: Line) -> int:
-    try:
-        return bounded_time(parse_timestamp(text(line, "timestamp") or ""))
-    except ValueError:
-        return 0

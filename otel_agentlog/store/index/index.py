@@ -1,7 +1,6 @@
-"""The catalogue: an index of the task folders below a root. Never the truth, and rebuilt from the folders whenever in doubt.
+"""The index of the task folders below a root: SQLite beside the folders, never the truth, made anew from them whenever in doubt.
 
-Tasks that ended stand in tables; those that go on stay cards, which are looked at anew each time. `refresh` finds out cheaply
-what changed: the root's time tells of new and deleted folders, a signature of each folder of the rest.
+`TaskIndex.refresh` reads the folders that changed into the tables of `tables`; every question is one statement on these.
 """
 
 # Statements are put together from our own words; what others wrote is bound.
@@ -12,181 +11,232 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from otel_agentlog.store.index import database as catalogue_file
-from otel_agentlog.store.index.columns import Columns, Names, PartSums, unpack
-from otel_agentlog.store.index.refresh import Describe, Freshen, Progress, Refresh, changed_among
-from otel_agentlog.store.index.row import Card
-from otel_agentlog.store.index.where import Conditions, source
+import orjson
 
-ORDERS = {
-    "newest": ("created_ns DESC", (("created_ns", -1),)),
-    "oldest": ("created_ns", (("created_ns", 1),)),
-    "slowest": ("duration_us DESC, created_ns DESC", (("duration_us", -1), ("created_ns", -1))),
-    "costliest": ("cost DESC, created_ns DESC", (("cost", -1), ("created_ns", -1))),
+from otel_agentlog.store.index import database
+from otel_agentlog.store.index.filter import Filter, Value, where
+from otel_agentlog.store.index.refresh import Freshen, Progress, ReadRow, Refresh
+from otel_agentlog.vocabulary.states import UNSUCCESSFUL, State
+
+ORDERS: Mapping[str, str] = {
+    "newest": "created_ns DESC",
+    "oldest": "created_ns",
+    "slowest": "duration_us DESC, created_ns DESC",
+    "costliest": "cost DESC, created_ns DESC",
 }
-"""What comes first, in SQL and by the fields of a card with 1 or -1 for up or down; among equals the folder's name decides."""
+"""What comes first, in SQL, where what is not known comes last; among equals the folder's name decides."""
 
-
-FEW = 8
-"""Of less than one in so many tasks the parts, or what they are ordered by, are looked up one by one."""
-
-
-_SPENT = {
-    "ai_call": "sum(part.cost), sum(unpriced), sum(input_tokens), sum(output_tokens)",
-    "tool_run": "NULL, 0, 0, 0",  # every sum of 300,000 rows takes a hundredth of a second
+GROUPS: Mapping[str, str] = {
+    "user": "task",
+    "specialist": "task",
+    "agent": "task",
+    "model": "ai_call",
+    "provider": "ai_call",
+    "day": "task",
+    "status": "task",
+    "tool": "tool_run",
 }
+"""What can be grouped by, and the rows that are then counted."""
+
+INDEX_FAILED = (sqlite3.Error, OSError, ValueError, TypeError)
+"""What is raised where the index cannot be used."""
+
+UNKNOWN = "UNKNOWN"
+"""The category of errors that have none."""
+
+MAX_RECHECKED = 1000
+"""Folders on a page up to this many are looked at again before they are handed out."""
+
+MAX_STATES = 50
+"""Of more different states, which only damaged folders have, the others are not counted apart; SQLite takes few arguments."""
+
+_TURNS = 3
 
 
-class Catalogue:
+class Counted(NamedTuple):
+    """How many tasks there are."""
+
+    matching: int
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSums:
+    """Sums of several tasks, AI calls or tool runs."""
+
+    durations_us: list[int]
+    """Those that are known, in any order."""
+    by_status: dict[str, int]
+    """How many have which status; of AI calls and tool runs: running, completed, failed, cancelled."""
+    tasks: int
+    runs: int
+    """How many rows there are: tasks, AI calls or tool runs."""
+    cost: int | None
+    """In units, of those whose cost is known; ``None`` if none is."""
+    unpriced: int
+    input_tokens: int
+    output_tokens: int
+    ai_calls: int
+    tool_runs: int
+    steps: int
+    retries: int
+    errors: int
+
+
+_STATES = frozenset(state.value for state in State)
+_COST = "CASE WHEN count(cost) THEN sum(cost) END"
+_DURATIONS = "json_group_array(duration_us) FILTER (WHERE duration_us IS NOT NULL)"
+_TASK_SUMS = (
+    f"count(*), count(*), {_COST}, count(*) - count(cost), sum(input_tokens), sum(output_tokens), sum(ai_calls),"
+    " sum(tool_runs), sum(steps), sum(retries), sum(errors)"
+)
+_RUN_SUMS = {
+    "ai_call": f"{_COST}, sum(cost IS NULL AND outcome <> 'running'), sum(input_tokens), sum(output_tokens), count(*), 0",
+    "tool_run": "NULL, 0, 0, 0, 0, count(*)",
+}
+_RUNNING, _COMPLETED = "sum(outcome = 'running')", "sum(outcome = 'completed')"
+_FAILED = f"sum(outcome IN {tuple(sorted(UNSUCCESSFUL))})"
+_RUN_STATES = (
+    f"json_object('running', {_RUNNING}, 'completed', {_COMPLETED}, 'failed', {_FAILED},"
+    f" 'cancelled', count(*) - {_RUNNING} - {_COMPLETED} - {_FAILED})"
+)
+_SPANS = "INSERT INTO span SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
+
+
+class TaskIndex:
     """One root's index, open. For any thread, one at a time; not to be carried over a fork.
 
-    Everything raises `sqlite3.Error`, `OSError` or `ValueError` where the index cannot be used.
+    Everything raises one of `INDEX_FAILED` where the index cannot be used.
     """
 
-    def __init__(self, root: Path, describe: Describe, freshen: Freshen) -> None:
-        self.root = root
-        self.path = catalogue_file.choose(root)
+    def __init__(self, root: Path, read: ReadRow, freshen: Freshen, *, path: str | None = None) -> None:
+        self.path = database.choose(root) if path is None else path
         self.pid = os.getpid()
-        self.live: list[Card] = []
-        """The tasks that go on, as they stood at the latest `refresh`."""
         self.lock = threading.RLock()
-        self._connection = catalogue_file.connect(self.path)
-        self._identity = catalogue_file.identity(self.path)
-        self._refresh = Refresh(root, self._connection, describe, freshen)
-        self._counted: list[tuple[Conditions, int]] = []
-        """Since the latest refresh: one question often counts the same twice."""
+        self._connection = database.connect(self.path)
+        self._identity = database.identity(self.path)
+        self._refresh = Refresh(root, self._connection, read, freshen)
 
     @property
     def is_current(self) -> bool:
         """Whether the file that is open is still the one that has the name."""
-        return self.pid == os.getpid() and self._identity == catalogue_file.identity(self.path)
+        return self.pid == os.getpid() and self._identity == database.identity(self.path)
 
     def refresh(self, progress: Progress | None = None) -> None:
-        """Bring it up to date; `progress` is told how many folders of how many were read."""
+        """Bring it up to date; `progress` is called with how many folders of how many were read."""
         with self.lock:
-            self._counted.clear()
-            self.live = self._refresh.run(progress)
-
-    def recheck(self, folders: list[str]) -> bool:
-        """Look at these folders again, and return whether anything had changed."""
-        with self.lock:
-            changed = changed_among(self._connection, self.root, folders)
-            if changed:
-                self._counted.clear()
-                self._refresh.read_again(changed)
-                self.live = self._refresh.run(None)
-            return bool(changed)
-
-    # -- asking -----------------------------------------------------------------------------------------------------------
-
-    def count(self, conditions: Conditions) -> int:
-        """How many of the tasks that ended meet these conditions."""
-        with self.lock:
-            for asked, counted in self._counted:
-                if asked == conditions:
-                    return counted
-            found, values = source(conditions)
-            counted = int(self._one(f"SELECT count(*) FROM {found}", values))
-            self._counted.append((conditions, counted))
-            return counted
-
-    def folders(
-        self, conditions: Conditions, order: str, limit: int | None, offset: int = 0
-    ) -> list[tuple[tuple[int, ...], str]]:
-        """The first `limit` of them after `offset` in one of `ORDERS`: what they are ordered by, and the folder's name."""
-        found, values = source(conditions, common_words=limit is not None and self._are_common(conditions))
-        by, keys = ORDERS[order]
-        columns = ", ".join(name for name, _ in keys)
-        query = (
-            f"SELECT (SELECT name FROM folder WHERE folder.id = task.id) AS folder_name, {columns} FROM {found}"
-            f" ORDER BY {by}, folder_name LIMIT ? OFFSET ?"
-        )
-        with self.lock:
-            rows = self._connection.execute(query, [*values, -1 if limit is None else limit, offset]).fetchall()
-        directions = [direction for _, direction in keys]
-        return [
-            (tuple(value * sign for value, sign in zip(row[1:], directions, strict=True)), os.fsdecode(row[0])) for row in rows
-        ]
-
-    def _are_common(self, conditions: Conditions) -> bool:
-        """Whether many tasks meet conditions with words."""
-        return bool(conditions.words) and self.count(conditions) * FEW > self.count(Conditions())
-
-    def columns(self, conditions: Conditions) -> Columns:
-        """The figures of those that meet these conditions."""
-        found, values = source(conditions)
-        with self.lock:
-            data = self._one(f"SELECT CAST(group_concat(lanes, '') AS BLOB) FROM {found}", values)
-            return Columns(data or b"", self._names())
-
-    def parts(self, conditions: Conditions, kind: str, *, by_variety: bool) -> list[PartSums]:
-        """Their AI calls (``ai_call``) or tool runs (``tool_run``), by name or by variety."""
-        key = "variety" if by_variety else "name"
-        tasks = "count(DISTINCT task)" if by_variety else "count(*)"
-        rows_from, values = self._parts_of(conditions)
-        query = (
-            f"SELECT part.{key}, {tasks}, sum(running), sum(completed), sum(failed), sum(other), {_SPENT[kind]}, sum(retries),"
-            " CAST(group_concat(durations, '') AS BLOB)"
-            f" FROM {rows_from} AND kind = ? GROUP BY part.{key}"
-        )
-        with self.lock:
-            names = self._names()
-            rows = self._connection.execute(query, [*values, kind]).fetchall()
-        return [PartSums(names.text(key), *[*sums, unpack(durations)]) for key, *sums, durations in rows]
-
-    def _parts_of(self, conditions: Conditions) -> tuple[str, list[Any]]:
-        """Where parts come from: of few tasks by their ids, of many by going through all of them, which are in order of names."""
-        found, values = source(conditions)
-        # Not compared as conditions: what is empty may be a list here and a tuple there.
-        if (found, values) == source(Conditions()):
-            return "part WHERE 1", []
-        if self.count(conditions) * FEW < self.count(Conditions()):
-            return (
-                f"(SELECT task.id AS wanted FROM {found}) CROSS JOIN part INDEXED BY part_task ON part.task = wanted WHERE 1",
-                values,
-            )
-        return f"part WHERE part.task IN (SELECT task.id FROM {found})", values
-
-    def failures(
-        self, conditions: Conditions
-    ) -> list[tuple[str, int, str | None, str | None, str | None, str | None, str | None]]:
-        """Their errors: folder, Unix nanoseconds, error id, type, category, message, component; the newest first."""
-        found, values = source(conditions)
-        query = (
-            "SELECT folder.name, time_ns, error_id, type, category, message, component FROM failure"
-            f" JOIN folder ON folder.id = failure.task WHERE failure.task IN (SELECT task.id FROM {found})"
-            " ORDER BY time_ns DESC"
-        )
-        with self.lock:
-            rows = self._connection.execute(query, values).fetchall()
-        return [(os.fsdecode(row[0]), *row[1:]) for row in rows]
-
-    def _names(self) -> Names:
-        names = Names()
-        rows = self._connection.execute("SELECT id, text FROM name ORDER BY id").fetchall()
-        # Ids begin at 1 and have no gaps, as names are never deleted.
-        for number, text in [(0, "\0"), *rows]:
-            if names.number(text) != number:
-                raise ValueError("the catalogue's names are not in order")
-        return names
-
-    def _one(self, query: str, values: list[Any]) -> Any:
-        with self.lock:
-            return self._connection.execute(query, values).fetchone()[0]
+            self._refresh.run(progress)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self.lock:
             self._connection.close()
 
+    # Which tasks ----------------------------------------------------------------------------------------------------------
 
-CATALOGUE_FAILED = (sqlite3.Error, OSError, ValueError, TypeError)
-"""What is raised where the index cannot be used."""
+    def count(self, wanted: Filter) -> Counted:
+        """How many tasks meet a filter, and how many there are."""
+        clause, values = where(wanted)
+        query = f"SELECT (SELECT count(*) FROM task WHERE {clause}), (SELECT count(*) FROM task)"
+        return Counted(*self._rows(query, values)[0])
+
+    def folders(self, wanted: Filter, order: str, limit: int | None = None, offset: int = 0) -> list[str]:
+        """The names of the folders of those that meet it in one of `ORDERS`: at most `limit`, after the first `offset`.
+
+        Ended tasks on the page that changed unseen are read again, so that what is shown meets the filter.
+        """
+        clause, values = where(wanted)
+        query = (
+            f"SELECT folder.name FROM task JOIN folder USING (id) WHERE {clause} ORDER BY {ORDERS[order]}, folder.name"
+            " LIMIT ? OFFSET ?"
+        )
+        with self.lock:
+            for _ in range(_TURNS):
+                rows = self._rows(query, [*values, -1 if limit is None else limit, offset])
+                found: list[bytes] = [name for (name,) in rows]
+                if len(found) > MAX_RECHECKED or not self._refresh.recheck(found):
+                    break
+        return [os.fsdecode(name) for name in found]
+
+    def created(self, wanted: Filter) -> tuple[int, int] | None:
+        """When the first and the last of those that meet it were created; ``None`` if there are none."""
+        clause, values = where(wanted)
+        first, last = self._rows(f"SELECT min(created_ns), max(created_ns) FROM task WHERE {clause}", values)[0]
+        return None if first is None else (first, last)
+
+    # What they sum up to ----------------------------------------------------------------------------------------------------
+
+    def task_sums(self, wanted: Filter, column: str | None = None) -> dict[str | None, GroupSums]:
+        """Sums of the tasks that meet a filter by the value of a column; without one by ``None``, of all."""
+        clause, values = where(wanted)
+        return self._task_sums(column or "NULL", f"task WHERE {clause}" + (f" GROUP BY {column}" if column else ""), values)
+
+    def span_sums(self, wanted: Filter, spans: Iterable[tuple[int, int]]) -> dict[int, GroupSums]:
+        """Sums of those created in spans of time (from, to before), by the start of the span, in order; no empty ones."""
+        clause, values = where(wanted)
+        source = f"span CROSS JOIN task ON created_ns >= start AND created_ns < until WHERE {clause} GROUP BY start"
+        with self.lock:
+            self._connection.execute("DELETE FROM span")
+            self._connection.execute(_SPANS, (orjson.dumps([*spans]).decode(),))
+            return self._task_sums("start", source, values)
+
+    def _task_sums(self, key: str, source: str, values: list[Value]) -> dict[Any, GroupSums]:
+        found = sorted((status for (status,) in self._rows("SELECT DISTINCT status FROM task", [])), key=_is_unknown)
+        states: list[Value] = found[:MAX_STATES]
+        by_status = f"json_object({', '.join(['?, sum(status = ?)'] * len(states))})"
+        bound = [state for state in states for _ in range(2)]
+        return self._sums(f"SELECT {key}, {_DURATIONS}, {by_status}, {_TASK_SUMS} FROM {source}", [*bound, *values])
+
+    def run_sums(self, wanted: Filter, column: str) -> dict[str | None, GroupSums]:
+        """Sums of the AI calls by ``model`` or ``provider``, or of the tool runs by ``tool``, of the tasks that meet a filter."""
+        table = GROUPS[column]
+        clause, values = where(wanted)
+        narrowed = "" if clause == "1" else f"WHERE task IN (SELECT id FROM task WHERE {clause})"
+        sums = f"sum(first_of_{column}), count(*), {_RUN_SUMS[table]}, 0, sum(retries), {_FAILED}"
+        query = f"SELECT {column}, {_DURATIONS}, {_RUN_STATES}, {sums} FROM {table} {narrowed} GROUP BY {column}"
+        return self._sums(query, values)
+
+    def _sums(self, query: str, values: list[Value]) -> dict[Any, GroupSums]:
+        try:
+            rows = self._rows(query, values)
+        except sqlite3.OperationalError as error:
+            if "overflow" not in str(error):
+                raise
+            # Only damaged folders come to more than 64 bits; floating point is near enough for them.
+            rows = self._rows(query.replace("sum(", "total("), values)
+        return {key: _group_sums(*figures) for key, *figures in rows}
+
+    def errors_by_category(self, wanted: Filter) -> dict[str, int]:
+        """How many errors of each category the tasks that meet a filter have, the most frequent first."""
+        clause, values = where(wanted)
+        query = (
+            f"SELECT coalesce(nullif(error.category, ''), '{UNKNOWN}'), count(*) FROM error"
+            f" WHERE task IN (SELECT id FROM task WHERE {clause}) GROUP BY 1 ORDER BY 2 DESC, 1"
+        )
+        return dict(self._rows(query, values))
+
+    def _rows(self, query: str, values: Sequence[Value]) -> list[Any]:
+        with self.lock:
+            return self._connection.execute(query, values).fetchall()
+
+
+def _is_unknown(status: str) -> bool:
+    return status not in _STATES
+
+
+def _group_sums(durations: str, by_status: str, *sums: int | float | None) -> GroupSums:
+    """Sums from a row of SQL, in which a sum of nothing is NULL and one beyond 64 bits a float."""
+    tasks, runs, cost, *more = [None if value is None else int(value) for value in sums]
+    counts = {status: int(count) for status, count in sorted(orjson.loads(by_status).items()) if count}
+    figures: list[Any] = [tasks or 0, runs or 0, cost, *(value or 0 for value in more)]
+    return GroupSums(orjson.loads(durations), counts, *figures)
 
 
 def is_busy(error: BaseException) -> bool:
-    """Whether the index is whole, and only another process kept it for too long, or sums are beyond 64 bits."""
-    return isinstance(error, sqlite3.OperationalError) and ("locked" in str(error) or "overflow" in str(error))
+    """Whether the index is whole, and only another process kept it for too long."""
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)

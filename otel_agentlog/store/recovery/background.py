@@ -1,4 +1,4 @@
-"""Repair beside the program that records: once when it starts, for a bounded time, cut off at any moment without harm."""
+"""Recovery in the background of a program that records: once at its start, for a bounded time; may be cut off at any moment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from otel_agentlog.store.recovery.recover import Recovered, recover
 from otel_agentlog.store.recovery.repair_lines import Attributes
 
 RUN_S = 30.0
-"""Longest time, in seconds; what is not reached is for the next start, or for ``agentlog recover``."""
+"""Longest time, in seconds; the rest is left to the next start, or to ``agentlog recover``."""
 
 STRETCH_S = 0.005
 """Seconds of work before a pause of the same length, so that the program's own threads get the interpreter."""
@@ -46,7 +46,7 @@ class BackgroundRecovery:
             self._failed("recovery", error)  # no more threads
 
     def stop(self) -> None:
-        """Have it end with the task it is at; waits for nothing."""
+        """Have it end after the task under repair; does not wait."""
         self._stopped = True
 
     def join(self, timeout_s: float) -> None:
@@ -58,7 +58,7 @@ class BackgroundRecovery:
         self._deadline = time.monotonic() + RUN_S
         try:
             self._done(recover(self._root, attributes=self._attributes, spent=self._spent))
-        except Exception as error:  # noqa: BLE001 - whatever a damaged folder may raise must not reach the program
+        except Exception as error:  # noqa: BLE001 - an error of recovery must not reach the program
             self._failed("recovery", error)
 
     def _spent(self) -> bool:

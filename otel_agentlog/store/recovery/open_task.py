@@ -1,19 +1,19 @@
-"""Hides how one finds out, from its folder alone, what a task that nobody runs any more left open."""
+"""What a task left open that no process is at work on any more, found from its folder alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, METADATA, parse_timestamp, split_event_id
+from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, METADATA, parse_timestamp
 from otel_agentlog.store.folder.line_stream import exists, stream
 from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.store.folder.totals import Tally
 from otel_agentlog.vocabulary.coerce import mapping, text
+from otel_agentlog.vocabulary.event_ids import split_event_id
 from otel_agentlog.vocabulary.lines import Line, count_items
-from otel_agentlog.vocabulary.states import Outcome, State
+from otel_agentlog.vocabulary.states import ENDED, Outcome, State
 
-OUTCOMES = frozenset(outcome.value for outcome in Outcome)
 UNENDED = frozenset({State.RUNNING.value, State.PAUSED.value})
 
 _START, _END = b'"phase":"start"', b'"phase":"end"'
@@ -32,11 +32,11 @@ def status_of(metadata: Mapping[str, Any] | None) -> str | None:
 
 def has_result(task: TaskReader) -> bool:
     """Whether ``04-final-result.json`` is there and says how the task ended."""
-    return text(task.final_result() or {}, "outcome") in OUTCOMES
+    return text(task.final_result() or {}, "outcome") in ENDED
 
 
 def is_balanced(task: TaskReader) -> bool:
-    """Whether as many spans ended as began; reads the bytes only, so it is much cheaper than a `Case`."""
+    """Whether as many spans ended as began; reads the bytes only, so it is much cheaper than an `OpenTask`."""
     starts = ends = 0
     rest = b""
     for chunk in stream(task.folder, AGENT_OUTPUT, lambda reason: None):
@@ -48,8 +48,8 @@ def is_balanced(task: TaskReader) -> bool:
     return starts == ends + rest.count(_END)
 
 
-class Case:
-    """What a folder says. Holds the open spans and the ids of all; never the content of lines."""
+class OpenTask:
+    """A task as its folder shows it. Holds the open spans and the ids of all spans; never the content of lines."""
 
     def __init__(self, task: TaskReader) -> None:
         self.task = task
@@ -61,7 +61,7 @@ class Case:
         self.open: dict[str, Line] = {}
         """Start lines of open spans, shortened, by span id, in the order they began."""
         self.last_seen: dict[str, str] = {}
-        """The latest time at which an open span, or anything below it, was heard of."""
+        """The latest time of a line of an open span, or of anything below it."""
         self.processes: dict[str, Line] = {}
         """Process lines by writer tag."""
         self.pointers: dict[tuple[str, str], Line] = {}
@@ -79,7 +79,7 @@ class Case:
             self._see(text(line, "span_id"), line)
         for line in task.events():
             self._add(whole(line, task))
-        self._hear_of_children()
+        self._raise_parents()
         self.result = self._found_result()
 
     def _found_result(self) -> dict[str, Any] | None:
@@ -87,11 +87,11 @@ class Case:
         found = self.task.final_result() or {}
         ended, began = valid_time({"timestamp": found.get("completed_at")}), valid_time(self.task_start or {})
         is_older = began is not None and ended is not None and ended < began
-        return found if text(found, "outcome") in OUTCOMES and not is_older else None
+        return found if text(found, "outcome") in ENDED and not is_older else None
 
     @property
     def task_id(self) -> str:
-        """The task's id, from the first that knows it."""
+        """The task's id: from its metadata, else its start line, else a process line, else the folder's name."""
         known = text(self.metadata or {}, "task_id") or text(self.task_start or {}, "task_id")
         return known or next(
             (found for line in self.processes.values() if (found := text(line, "task_id"))), self.task.folder.name
@@ -99,8 +99,8 @@ class Case:
 
     @property
     def has_begun(self) -> bool:
-        """Whether somebody has taken up the task; one that waits for a worker has not begun."""
-        if self.task_start is not None or self.status in UNENDED or self.status in OUTCOMES:
+        """Whether a process has taken up the task; one that waits for a worker has not begun."""
+        if self.task_start is not None or self.status in UNENDED or self.status in ENDED:
             return True
         # A result that was cut off still says that there was one.
         if exists(self.task.folder, FINAL_RESULT):
@@ -109,16 +109,16 @@ class Case:
 
     @property
     def is_something(self) -> bool:
-        """Whether anything was written of it besides empty files."""
+        """Whether anything was written besides empty files."""
         return self.tally.lines > 0 or exists(self.task.folder, METADATA)
 
     @property
     def outcome(self) -> str:
         """How the task ended, by its end line, its result or its metadata, in this order; else ``interrupted``."""
-        told = text(self.task_end or {}, "outcome") or text(self.result or {}, "outcome")
-        if told in OUTCOMES:
-            return str(told)
-        return str(self.status) if self.status in OUTCOMES else Outcome.INTERRUPTED.value
+        outcome = text(self.task_end or {}, "outcome") or text(self.result or {}, "outcome")
+        if outcome in ENDED:
+            return str(outcome)
+        return str(self.status) if self.status in ENDED else Outcome.INTERRUPTED.value
 
     @property
     def is_finished(self) -> bool:
@@ -132,7 +132,7 @@ class Case:
                 yield span_id, child
 
     def writers_of_open(self) -> list[Line]:
-        """Process lines of those who left something open; of all who worked on the task, where nothing is open."""
+        """Process lines of the processes that left something open; of all that worked on the task, where nothing is open."""
         left_open = (*self.open.values(), *self.pointers.values())
         tags = {writer[0] for line in left_open if (writer := split_event_id(line.get("event_id")))}
         workers = {tag: line for tag, line in self.processes.items() if "repaired_by" not in line}
@@ -196,7 +196,7 @@ class Case:
             self._see(text(start, "parent_span_id"), line)
 
     def _see(self, span_id: str | None, line: Line) -> None:
-        """Note when something was heard of a span; of one that is not open, when something was heard of the task."""
+        """Note the time of a line of a span; a line of a span that is not open counts for the task."""
         at = valid_time(line)
         if at is None or span_id is None:
             return
@@ -205,13 +205,13 @@ class Case:
         if span_id in self.open and at > self.last_seen.get(span_id, ""):
             self.last_seen[span_id] = at
 
-    def hear_of(self, span_id: str, at: str) -> None:
-        """Note that something below an open span was heard of at this time."""
+    def see_below(self, span_id: str, at: str) -> None:
+        """Note the time of a line of something below an open span."""
         if span_id in self.open and at > self.last_seen.get(span_id, ""):
             self.last_seen[span_id] = at
-            self._hear_of_children()
+            self._raise_parents()
 
-    def _hear_of_children(self) -> None:
+    def _raise_parents(self) -> None:
         for span_id, line in reversed(list(self.open.items())):
             parent, at = text(line, "parent_span_id") or "", self.last_seen.get(span_id, "")
             if parent in self.open and at > self.last_seen.get(parent, ""):

@@ -1,8 +1,8 @@
-"""Repair: what processes left open that died is closed, so that every task has an end and every span its parent.
+"""Recovery: closes what dead processes left open, so that every task has an end and every span its parent.
 
-Hides how one tells the dead from the living, and that a repair may itself be cut short at any point: the lines come first, then
-``04-final-result.json``, then ``metadata.json``, and the next repair goes on where this one ended. A task that somebody still
-runs is never touched, and a task that waits for a worker stays as it is.
+A repair may be cut short at any point: the lines are written first, then ``04-final-result.json``, then ``metadata.json``, and
+the next repair goes on from there. A task that a process may still be at work on is never touched, and a task that waits for a
+worker stays as it is.
 """
 
 from __future__ import annotations
@@ -33,140 +33,35 @@ from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
 from otel_agentlog.store.folder.metadata import METADATA_KEYS, merged
 from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks
 from otel_agentlog.store.liveness import may_be_at_work
-from otel_agentlog.store.recovery.open_task import OUTCOMES, UNENDED, Case, has_result, is_balanced, status_of, valid_time
-from otel_agentlog.store.recovery.repair_lines import Attributes, Closing
+from otel_agentlog.store.recovery.open_task import UNENDED, OpenTask, has_result, is_balanced, status_of, valid_time
+from otel_agentlog.store.recovery.repair_lines import Attributes, RepairLines
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.lines import Line, count_items
-from otel_agentlog.vocabulary.states import Outcome, State
-
-# -- Hides in which order a repair is written, so that it can be cut short anywhere and done again.
-
-_FROM_DETAILS = (("assigned_agent", "agent"), *((key, key) for key in ("agent_type", "model", "source", "provider", "tags")))
-_FROM_LINE = ("trace_id", "correlation_id", "session_id", "instance_id")
-
-
-def write_closing(directory: Descriptor, case: Case, closing: Closing, *, dry_run: bool = False) -> str | None:
-    """Append the lines and bring the whole files up to date; returns the status then, ``None`` if nothing was to do.
-
-    Raises `OSError`; what was written until then stands, and the next repair goes on from there.
-    """
-    ends = case.has_begun and not (case.is_finished and case.metadata is not None)
-    heals = case.metadata is None and case.is_something
-    if not (closing.lines or ends or heals):
-        return None
-    status = case.outcome if case.has_begun else case.status or State.PENDING.value
-    if dry_run:
-        return status
-    if closing.lines:
-        output = LineFile(directory, AGENT_OUTPUT)
-        output.append(closing.encoded())
-        output.sync()
-    for line in closing.lines:
-        case.tally.add(line)
-    _Documents(directory, case, closing).write(status, ends)
-    _remove_leftovers(directory)
-    return status
-
-
-class _Documents:
-    """The whole files of a case."""
-
-    def __init__(self, directory: Descriptor, case: Case, closing: Closing) -> None:
-        self._directory, self._case, self._closing = directory, case, closing
-        self._tag = secrets.token_hex(6)
-
-    def write(self, status: str, ends: bool) -> None:
-        """``01`` where it was cut off, ``04`` where it is missing, ``metadata.json`` last."""
-        if _is_empty(self._directory, INPUT):
-            given = {"task_id": self._case.task_id, "timestamp": self._case.tally.first_seen or now(), "input": None}
-            self._replace(INPUT, {**given, "source": None, "provider": None})
-        changes: dict[str, Any] = {"status": status}
-        if ends:
-            end = self._end(status)
-            changes["completed_at"] = end["timestamp"]
-            result = self._case.result
-            if result is None or result["outcome"] != status:
-                kept = (result or {}).get("result")
-                self._replace(FINAL_RESULT, final_result(end, kept, self._case.tally, self._case.task_id))
-        self._replace(METADATA, merged(self._known(), changes, self._counts()))
-
-    def _replace(self, name: str, document: Mapping[str, Any]) -> None:
-        replace_file(self._directory, name, temp_name(name, self._tag), encode_document(document), sync=True)
-
-    def _end(self, status: str) -> Line:
-        """The line that ended the task, or what stands for it where there is no line of it at all."""
-        found = self._closing.task_end or self._case.task_end
-        if found is not None and text(found, "timestamp"):
-            return {**found, "outcome": status, "exception": dict(mapping(found, "exception")) or None}
-        known = self._case.metadata or {}
-        at = (self._case.result or {}).get("completed_at") or known.get("completed_at") or self._case.tally.last_seen
-        return {"timestamp": at or known.get("updated_at") or now(), "outcome": status}
-
-    def _known(self) -> dict[str, Any]:
-        """``metadata.json`` as it is, with what it lost put back from the lines."""
-        case, found = self._case, dict(self._case.metadata or {})
-        start = case.task_start or {}
-        details = mapping(start, "details")
-        again: dict[str, Any] = {
-            "task_id": case.task_id,
-            "name": text(start, "message"),
-            "created_at": case.tally.first_seen,
-            "started_at": valid_time(start),
-            **{key: start.get(key) for key in _FROM_LINE},
-            **{key: details.get(source) for key, source in _FROM_DETAILS},
-        }
-        if start.get("trace_id") and start.get("span_id"):
-            again["traceparent"] = f"00-{start['trace_id']}-{start['span_id']}-{start.get('trace_flags', 1):02x}"
-        if case.metadata is None:
-            return again
-        return {**again, **{key: value for key, value in found.items() if value is not None or key not in METADATA_KEYS}}
-
-    def _counts(self) -> dict[str, int]:
-        """What the dead had recorded and not counted yet."""
-        content = text(self._closing.lines[0], "content_policy") or "off" if self._closing.lines else "off"
-        items = self._case.items + sum(count_items(line, content) for line in self._closing.lines)
-        known = mapping(self._case.metadata or {}, "delivery").get("recorded")
-        return {"recorded": max(0, items - (known if isinstance(known, int) else 0))}
-
-
-def _is_empty(directory: Descriptor, name: str) -> bool:
-    try:
-        return os.stat(name, dir_fd=directory.fd, follow_symlinks=False).st_size == 0
-    except OSError:
-        return False
-
-
-def _remove_leftovers(directory: Descriptor) -> None:
-    """Delete files that somebody was preparing when he died."""
-    places = [directory]
-    try:
-        places.append(open_directory(ARTIFACTS, directory))
-    except OSError:
-        pass
-    for place in places:
-        for name in os.listdir(place.fd):
-            if is_temp_name(name):
-                os.unlink(name, dir_fd=place.fd)
-
+from otel_agentlog.vocabulary.states import ENDED, Outcome, State
 
 CURSOR = ".recovered"
 """File in the root: what did not change since the time in it, in Unix nanoseconds, was found closed."""
 
 CURSOR_FROM = 200
-"""How many tasks must have been looked at for it to be worth while."""
+"""How many tasks must have been looked at for the file to be written."""
 
 _CURSOR_SLACK_NS = 5_000_000_000
 _DEEPEST = 50
+"""Sub-tasks below sub-tasks that are repaired first; deeper ones count as interrupted."""
+
+_TRIES = 3
+_FROM_DETAILS = (("assigned_agent", "agent"), *((key, key) for key in ("agent_type", "model", "source", "provider", "tags")))
+_FROM_LINE = ("trace_id", "correlation_id", "session_id", "instance_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What became of one task, or with a dry run would have."""
+    """What was done with one task, or with a dry run would have been."""
 
     task_id: str
     folder: Path
     what: str
-    """``repaired``, ``held`` (somebody still runs it) or ``failed``."""
+    """``repaired``, ``held`` (a process may still be at work on it) or ``failed``."""
     spans: int = 0
     """Spans closed."""
     status: str | None = None
@@ -206,12 +101,31 @@ def recover(
         task_ids: only these tasks; else all that changed since the last complete recovery, or with ``everything`` all.
         attributes: the span attributes of an end line, by the conventions (``export.Conventions.end_attributes``).
         dry_run: only say what would be done.
-        spent: asked before each task; ends it early when true, and what is not reached is for the next time.
+        spent: called before each task; when true, this ends early, and the next recovery does the rest.
 
     Raises:
         TaskNotFoundError: one of ``task_ids`` does not exist.
     """
     return _Recovery(root, attributes, dry_run).run(task_ids, everything, spent)
+
+
+def close_abandoned(root: Path, task_id: str, *, attributes: Attributes) -> Recovered:
+    """Close what a dead process left open of one task, before it is resumed; a task that a process runs stays as it is.
+
+    Another thread or process may be repairing it at this very moment: a process that starts again after a crash recovers in the
+    background and resumes in the foreground.
+
+    Raises:
+        TaskNotFoundError: there is no such task.
+        OSError: its folder cannot be opened.
+    """
+    for _ in range(_TRIES):
+        # Waits for an exclusive lock, which only repair and retention ever have.
+        lock_shared(open_directory(os.fspath(find_task(root, task_id).folder)))
+        found = recover(root, [task_id], attributes=attributes)
+        if all(repair.what != "held" for repair in found.repairs):
+            break
+    return found
 
 
 class _Recovery:
@@ -258,7 +172,7 @@ class _Recovery:
         self._report.looked_at += 1
         try:
             found = None if _looks_closed(task) else self._repair(task)
-        except Exception as error:  # noqa: BLE001 - whatever stands in one folder must not keep others from being repaired
+        except Exception as error:  # noqa: BLE001 - one damaged folder must not keep others from being repaired
             found = Repair(task.task_id, task.folder, "failed", problem=f"{type(error).__name__}: {error}")
         if found is not None:
             self._report.repairs.append(found)
@@ -268,18 +182,18 @@ class _Recovery:
         lock = lock_exclusively(directory)
         if lock is Lock.TAKEN:
             return Repair(task.task_id, task.folder, "held", status=status_of(task.metadata()))
-        case = Case(task)
+        open_task = OpenTask(task)
         quiet_s = max(0.0, time.time() - _changed_ns(task.folder) / 1e9)
-        if may_be_at_work(case.writers_of_open(), directory, lock, quiet_s):
-            return Repair(case.task_id, task.folder, "held", status=case.status)
-        closing = Closing(case, self._attributes, self._sub_task)
-        changes = write_closing(directory, case, closing, dry_run=self._dry_run)
-        if changes is None:
+        if may_be_at_work(open_task.writers_of_open(), directory, lock, quiet_s):
+            return Repair(open_task.task_id, task.folder, "held", status=open_task.status)
+        added = RepairLines(open_task, self._attributes, self._sub_task)
+        status = write_repair(directory, open_task, added, dry_run=self._dry_run)
+        if status is None:
             return None
-        return Repair(case.task_id, task.folder, "repaired", closing.spans, changes)
+        return Repair(open_task.task_id, task.folder, "repaired", added.spans, status)
 
     def _sub_task(self, task_id: str) -> tuple[str, str | None] | None:
-        """How a sub-task ended, which is dealt with first; ``interrupted`` if it is gone."""
+        """How a sub-task ended, which is repaired first: outcome and end time; ``interrupted`` if it is gone."""
         try:
             task = find_task(self._root, task_id)
         except LookupError:
@@ -290,7 +204,7 @@ class _Recovery:
             self._depth -= 1
         metadata = task.metadata() or {}
         status = status_of(metadata)
-        if status in OUTCOMES:
+        if status in ENDED:
             return str(status), valid_time({"timestamp": metadata.get("completed_at")})
         held = any(repair.folder == task.folder and repair.what == "held" for repair in self._report.repairs)
         return None if held else (Outcome.INTERRUPTED.value, None)
@@ -301,14 +215,11 @@ def _looks_closed(task: TaskReader) -> bool:
     status = status_of(task.metadata())
     if status is None or status in UNENDED:
         return False
-    return (status not in OUTCOMES or has_result(task)) and is_balanced(task)
-
-
-# -- which ones ---------------------------------------------------------------------------------------------------------------
+    return (status not in ENDED or has_result(task)) and is_balanced(task)
 
 
 def _changed_since(root: Path, cursor_ns: int) -> Iterator[TaskReader]:
-    """The tasks in question, those first that changed last: they are the ones somebody is waiting for."""
+    """The tasks that changed since then, those first that changed last: they are the ones that are waited for."""
     changed = [(_changed_ns(task.folder), task) for task in list_tasks(root)]
     for when_ns, task in sorted(changed, key=lambda item: -item[0]):
         if when_ns >= cursor_ns:
@@ -333,24 +244,105 @@ def _read_cursor(root: Path) -> int:
         return 0
 
 
-# -- Repair of one task that is about to be resumed.
-# Hides that somebody else may be repairing it at this very moment: a process that starts again after a crash recovers in the
-# background, and resumes in front.
+def write_repair(directory: Descriptor, task: OpenTask, added: RepairLines, *, dry_run: bool = False) -> str | None:
+    """Append the lines and bring the whole files up to date; returns the status then, ``None`` if there was nothing to do.
 
-_TRIES = 3
-
-
-def close_abandoned(root: Path, task_id: str, *, attributes: Attributes) -> Recovered:
-    """Close what a dead process left open of one task; a task that somebody runs stays as it is.
-
-    Raises:
-        TaskNotFoundError: there is no such task.
-        OSError: its folder cannot be opened.
+    Raises `OSError`; what was written until then is kept, and the next repair goes on from there.
     """
-    for _ in range(_TRIES):
-        # Waits for whoever has the folder to himself, which only repair and retention ever have.
-        lock_shared(open_directory(os.fspath(find_task(root, task_id).folder)))
-        found = recover(root, [task_id], attributes=attributes)
-        if all(repair.what != "held" for repair in found.repairs):
-            break
-    return found
+    ends = task.has_begun and not (task.is_finished and task.metadata is not None)
+    heals = task.metadata is None and task.is_something
+    if not (added.lines or ends or heals):
+        return None
+    status = task.outcome if task.has_begun else task.status or State.PENDING.value
+    if dry_run:
+        return status
+    if added.lines:
+        output = LineFile(directory, AGENT_OUTPUT)
+        output.append(added.encoded())
+        output.sync()
+    for line in added.lines:
+        task.tally.add(line)
+    _Documents(directory, task, added).write(status, ends)
+    _remove_leftovers(directory)
+    return status
+
+
+class _Documents:
+    """The whole files of a task under repair."""
+
+    def __init__(self, directory: Descriptor, task: OpenTask, added: RepairLines) -> None:
+        self._directory, self._task, self._added = directory, task, added
+        self._tag = secrets.token_hex(6)
+
+    def write(self, status: str, ends: bool) -> None:
+        """``01`` where it was cut off, ``04`` where it is missing, ``metadata.json`` last."""
+        if _is_empty(self._directory, INPUT):
+            given = {"task_id": self._task.task_id, "timestamp": self._task.tally.first_seen or now(), "input": None}
+            self._replace(INPUT, {**given, "source": None, "provider": None})
+        changes: dict[str, Any] = {"status": status}
+        if ends:
+            end = self._end(status)
+            changes["completed_at"] = end["timestamp"]
+            result = self._task.result
+            if result is None or result["outcome"] != status:
+                kept = (result or {}).get("result")
+                self._replace(FINAL_RESULT, final_result(end, kept, self._task.tally, self._task.task_id))
+        self._replace(METADATA, merged(self._known(), changes, self._counts()))
+
+    def _replace(self, name: str, document: Mapping[str, Any]) -> None:
+        replace_file(self._directory, name, temp_name(name, self._tag), encode_document(document), sync=True)
+
+    def _end(self, status: str) -> Line:
+        """The line that ended the task, or one made of what is known where there is no such line."""
+        found = self._added.task_end or self._task.task_end
+        if found is not None and text(found, "timestamp"):
+            return {**found, "outcome": status, "exception": dict(mapping(found, "exception")) or None}
+        known = self._task.metadata or {}
+        at = (self._task.result or {}).get("completed_at") or known.get("completed_at") or self._task.tally.last_seen
+        return {"timestamp": at or known.get("updated_at") or now(), "outcome": status}
+
+    def _known(self) -> dict[str, Any]:
+        """``metadata.json`` as it is, with what it lost taken from the lines."""
+        task, found = self._task, dict(self._task.metadata or {})
+        start = task.task_start or {}
+        details = mapping(start, "details")
+        again: dict[str, Any] = {
+            "task_id": task.task_id,
+            "name": text(start, "message"),
+            "created_at": task.tally.first_seen,
+            "started_at": valid_time(start),
+            **{key: start.get(key) for key in _FROM_LINE},
+            **{key: details.get(source) for key, source in _FROM_DETAILS},
+        }
+        if start.get("trace_id") and start.get("span_id"):
+            again["traceparent"] = f"00-{start['trace_id']}-{start['span_id']}-{start.get('trace_flags', 1):02x}"
+        if task.metadata is None:
+            return again
+        return {**again, **{key: value for key, value in found.items() if value is not None or key not in METADATA_KEYS}}
+
+    def _counts(self) -> dict[str, int]:
+        """Items that the dead process had recorded and not counted yet."""
+        content = text(self._added.lines[0], "content_policy") or "off" if self._added.lines else "off"
+        items = self._task.items + sum(count_items(line, content) for line in self._added.lines)
+        known = mapping(self._task.metadata or {}, "delivery").get("recorded")
+        return {"recorded": max(0, items - (known if isinstance(known, int) else 0))}
+
+
+def _is_empty(directory: Descriptor, name: str) -> bool:
+    try:
+        return os.stat(name, dir_fd=directory.fd, follow_symlinks=False).st_size == 0
+    except OSError:
+        return False
+
+
+def _remove_leftovers(directory: Descriptor) -> None:
+    """Delete files that a process was preparing when it died."""
+    places = [directory]
+    try:
+        places.append(open_directory(ARTIFACTS, directory))
+    except OSError:
+        pass
+    for place in places:
+        for name in os.listdir(place.fd):
+            if is_temp_name(name):
+                os.unlink(name, dir_fd=place.fd)

@@ -1,4 +1,4 @@
-"""Hides how the lines look by which a dead task is closed: ends of spans, of lost parents, of sub-tasks, and who wrote them."""
+"""The lines that close what a dead process left open: ends of spans, of lost parents and of sub-tasks, and a process line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from otel_agentlog._version import __version__
 from otel_agentlog.store.folder.layout import encode, parse_timestamp
-from otel_agentlog.store.recovery.open_task import Case, valid_time
+from otel_agentlog.store.recovery.open_task import OpenTask, valid_time
 from otel_agentlog.vocabulary.actions import END_TYPE, end_action
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION, Line, timestamp
@@ -26,24 +26,24 @@ Attributes = Callable[[Line], Mapping[str, Any]]
 """The span attributes of an end line, by the conventions of `export`."""
 
 SubTask = Callable[[str], "tuple[str, str | None] | None"]
-"""Outcome and end time of a sub-task by its id; ``None`` while somebody runs it."""
+"""Outcome and end time of a sub-task by its id; ``None`` while a process runs it."""
 
 _IDS = ("task_id", "step_id", "correlation_id", "session_id", "instance_id", "trace_id", "span_id")
 _LEGAL = {State.RUNNING.value, State.PAUSED.value}
 
 
-class Closing:
-    """The lines that close a case, in the order in which they are to stand: children before their parents."""
+class RepairLines:
+    """The lines to append, in order: children before their parents."""
 
-    def __init__(self, case: Case, attributes: Attributes, sub_task: SubTask) -> None:
-        self._case, self._attributes = case, attributes
+    def __init__(self, task: OpenTask, attributes: Attributes, sub_task: SubTask) -> None:
+        self._task, self._attributes = task, attributes
         self._tag = secrets.token_hex(4)
         self.task_end: Line | None = None
         """The end line of the task's own span."""
         self.spans = 0
         """How many spans are closed."""
         self.lines: list[Line] = []
-        # Lazily: the end of a sub-task may be later than all that was heard of the spans around it.
+        # Lazily: the end of a sub-task may be later than all lines of the spans around it.
         for line in chain(self._pointers(sub_task), self._ends(), self._lost()):
             self._add(line)
         if self.lines:
@@ -51,11 +51,11 @@ class Closing:
             self.lines.insert(0, {**process, "event_id": f"{self._tag}-0"})
 
     def encoded(self) -> bytes:
-        """The lines as they stand in the file."""
+        """The lines as bytes of the file."""
         return b"".join(encode(line) for line in self.lines)
 
     def _add(self, line: Line) -> None:
-        line["task_id"] = self._case.task_id
+        line["task_id"] = self._task.task_id
         line["event_id"] = f"{self._tag}-{len(self.lines) + 1}"
         if line.get("phase") == "end":
             self.spans += 1
@@ -63,8 +63,8 @@ class Closing:
         self.lines.append(line)
 
     def _process_line(self) -> Line:
-        """Introduces us, with the resource and the settings of the one who died: the rest of a span is still theirs."""
-        died: Line = next(iter(reversed(self._case.writers_of_open())), {})
+        """This process, with the resource and the settings of the dead one, which the spans belong to."""
+        died: Line = next(iter(reversed(self._task.writers_of_open())), {})
         kept: Line = {key: died[key] for key in ("content_policy", "content_on", "profile", "resource", "scope") if key in died}
         return {
             "timestamp": timestamp(time.time_ns()),
@@ -80,14 +80,14 @@ class Closing:
             "resource": {},
             **kept,
             "repaired_by": {"pid": os.getpid(), "version": __version__},
-            "task_id": self._case.task_id,
+            "task_id": self._task.task_id,
         }
 
     # -- spans ------------------------------------------------------------------------------------------------------------
 
     def _ends(self) -> Iterator[Line]:
-        for span_id, start in reversed(list(self._case.open.items())):
-            at = self._case.last_seen.get(span_id)
+        for span_id, start in reversed(list(self._task.open.items())):
+            at = self._task.last_seen.get(span_id)
             if start.get("type") == "task":
                 line = self.task_end = self._task_end(start, at)
             else:
@@ -95,15 +95,15 @@ class Closing:
             yield line
 
     def _task_end(self, start: Line, last_seen: str | None) -> Line:
-        outcome = self._case.outcome
-        result_at = valid_time({"timestamp": (self._case.result or {}).get("completed_at")})
+        outcome = self._task.outcome
+        result_at = valid_time({"timestamp": (self._task.result or {}).get("completed_at")})
         if result_at is None:
             return self._end(start, last_seen, outcome, REASON)
         return self._end(start, max(result_at, last_seen or ""), outcome, "end line lost")
 
     def _end(self, start: Line, at: str | None, outcome: str, reason: str) -> Line:
         began = valid_time(start)
-        ended = max(filter(None, (began, at)), default=self._case.tally.last_seen or timestamp(time.time_ns()))
+        ended = max(filter(None, (began, at)), default=self._task.tally.last_seen or timestamp(time.time_ns()))
         kind = text(start, "type") or "span"
         before = text(start, "state_after")
         line: Line = {
@@ -125,12 +125,12 @@ class Closing:
             line["state_after"] = outcome
         return {key: value for key, value in line.items() if value is not None}
 
-    # -- what is not there ------------------------------------------------------------------------------------------------
+    # -- what is missing --------------------------------------------------------------------------------------------------
 
     def _lost(self) -> Iterator[Line]:
-        """A tree with a missing node falls apart where it is shown: what is known of such a node is that it was there."""
-        trunk = self._case.task_start or {}
-        for span_id, child in self._case.lost_parents():
+        """Start and end of each parent that has no line: without it the tree would fall apart where it is shown."""
+        trunk = self._task.task_start or {}
+        for span_id, child in self._task.lost_parents():
             start = {**{key: child.get(key) for key in ("timestamp", *_IDS)}, "type": "span", "span_id": span_id, "name": LOST}
             start.update({"level": "WARNING", "phase": "start", "message": LOST, "kind": "INTERNAL", "attributes": {}})
             start["trace_flags"] = child.get("trace_flags", 1)
@@ -138,15 +138,15 @@ class Closing:
                 start["parent_span_id"] = trunk["span_id"]
             start = {key: value for key, value in start.items() if value is not None}
             yield start
-            yield self._end(start, self._case.last_seen.get(str(trunk.get("span_id"))), Outcome.INTERRUPTED.value, LOST)
+            yield self._end(start, self._task.last_seen.get(str(trunk.get("span_id"))), Outcome.INTERRUPTED.value, LOST)
 
     def _pointers(self, sub_task: SubTask) -> Iterator[Line]:
-        for (span_id, task_id), start in self._case.pointers.items():
+        for (span_id, task_id), start in self._task.pointers.items():
             ended = sub_task(task_id)
             if ended is None:
                 continue
-            at = max(filter(None, (valid_time(start), self._case.last_seen.get(span_id), ended[1])), default="")
-            self._case.hear_of(span_id, at)
+            at = max(filter(None, (valid_time(start), self._task.last_seen.get(span_id), ended[1])), default="")
+            self._task.see_below(span_id, at)
             yield {
                 "timestamp": at or timestamp(time.time_ns()),
                 "type": "subtask",

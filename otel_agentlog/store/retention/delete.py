@@ -1,8 +1,8 @@
-"""Hides how a task folder disappears: at once for every reader, and for good even if we are killed in the middle.
+"""Deletes task folders: at once for every reader, and for good even if this process is killed in the middle.
 
-A folder is first renamed to a tombstone, ``.pruned.<name>.<16 hex digits>``, which no reader lists. Then its files go,
-``metadata.json`` last, so that a tombstone says whose it was until it is empty; whoever prunes next finishes what is left over.
-Nothing is removed but files of ours, each by its name in a folder that is open: no path is built, no link is followed.
+A folder is first renamed to a tombstone, ``.pruned.<name>.<16 hex digits>``, which no reader lists. Then its files are removed,
+``metadata.json`` last, so that a tombstone says which task it was until it is empty; the next run finishes what is left over.
+Only files of ours are removed, each by its name in a folder that is open: no path is built, no link is followed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TOMBSTONE = re.compile(r"\.pruned\.(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,127})\.
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """A folder that was given up."""
+    """A folder that was renamed to be deleted."""
 
     name: str
     folder: Descriptor
@@ -37,16 +37,16 @@ class Tombstone:
     size_bytes: int
 
 
-class Burials:
-    """Deletes tasks, a batch at a time. Use: `bury` each, then `finish`."""
+class TaskDeletion:
+    """Deletes tasks, a batch at a time. Use: `delete` each, then `finish`."""
 
     def __init__(self, root: Descriptor, delivers: bool, left: LeftAlone, count: Callable[[int], None]) -> None:
         """``count`` is as for `empty`."""
         self._root, self._delivers, self._left, self._count = root, delivers, left, count
         self._batch: list[Tombstone] = []
 
-    def bury(self, task: StoredTask) -> bool:
-        """Give a task up, unless something about it has changed since it was looked at. Raises nothing."""
+    def delete(self, task: StoredTask) -> bool:
+        """Rename a task to a tombstone, unless anything has changed since it was looked at; whether it was. Raises nothing."""
         try:
             self._batch.append(self._rename(task))
         except LayoutError as error:
@@ -64,7 +64,7 @@ class Burials:
         if lock_exclusively(folder, BRIEF_WAIT_S) is not Lock.OURS:
             raise LayoutError("in use meanwhile")
         found = examine(self._root, task.name, self._delivers)
-        # Compression changes sizes and keeps times; all else that is not as it was is somebody's work.
+        # Compression changes sizes and keeps times; any other change is the work of a process.
         as_before = replace(found, changed_ns=task.changed_ns, size_bytes=task.size_bytes, unpacked=task.unpacked) == task
         if not as_before or not found.changed_ns <= task.changed_ns or not is_named(folder, task.name, self._root):
             raise LayoutError("changed meanwhile")
@@ -73,7 +73,7 @@ class Burials:
         return Tombstone(tombstone, folder, task.undelivered, task.size_bytes)
 
     def finish(self) -> None:
-        """Remove what was given up from the disk. Raises nothing."""
+        """Remove the tombstones of this batch with all files. Raises nothing."""
         batch, self._batch = self._batch, []
         if not batch:
             return
@@ -91,7 +91,7 @@ class Burials:
 def empty(root: Descriptor, tombstone: Tombstone, left: LeftAlone, count: Callable[[int], None]) -> bool:
     """Remove a tombstone with everything of ours in it; whether nothing remains. Raises nothing.
 
-    ``count`` is told of undelivered items before they go: whoever is killed in between counts them twice rather than never.
+    ``count`` is called with the undelivered items before they are removed: a kill in between counts them twice rather than never.
     """
     try:
         contents = list_contents(tombstone.folder)
@@ -126,7 +126,7 @@ def _unlink_all(folder: Descriptor, contents: Contents) -> None:
 
 
 def left_over(root: Descriptor, delivers: bool, left: LeftAlone) -> list[Tombstone]:
-    """The tombstones that somebody could not finish; what only looks like one is left alone. Raises `OSError` for the root."""
+    """The tombstones that a killed run left; what only looks like one is left alone. Raises `OSError` for the root."""
     found = []
     for name in sorted(os.listdir(root.fd)):
         match = _TOMBSTONE.fullmatch(name)

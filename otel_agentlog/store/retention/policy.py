@@ -1,7 +1,8 @@
-"""The rules of retention: which tasks go, in which order. Pure: facts in, decisions out.
+"""The rules of retention: which tasks are deleted or compressed, in which order. No I/O: facts in, decisions out.
 
-Oldest end first, always. Nothing goes that is not finished, that somebody works on, that changed a moment ago, or that holds
-anything which is not ours. What the collector has not acknowledged goes for the quota alone, and only when nothing else is left.
+Oldest end first, always. No task goes that is not finished, that a process is at work on, that changed a moment ago, or that
+holds anything which is not ours. What the collector has not acknowledged goes for the quota alone, and only when nothing else
+is left.
 """
 
 from __future__ import annotations
@@ -10,15 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from otel_agentlog.vocabulary.states import Outcome
+from otel_agentlog.vocabulary.states import ENDED
 
 DAY_NS = 86_400 * 1_000_000_000
 
 QUIET_NS = 5 * 1_000_000_000
 """A task whose files changed within this time is left alone. A writer that could not have the folder's lock is safe by it: at
 the latest after a second it looks whether its files are still there."""
-
-_FINISHED = frozenset(outcome.value for outcome in Outcome)
 
 
 class Reason(str, Enum):
@@ -30,7 +29,7 @@ class Reason(str, Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class RetentionLimits:
     """What may be kept; ``None`` is no limit."""
 
     retention_days: float | None = None
@@ -52,7 +51,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTask:
-    """One task folder, as upkeep sees it."""
+    """One task folder, with what the rules need of it."""
 
     name: str
     """The folder's name."""
@@ -66,7 +65,7 @@ class StoredTask:
     undelivered: int = 0
     """OTLP items that the collector should have and has not."""
     in_use: bool = False
-    """Whether somebody holds the folder, or it cannot be told."""
+    """Whether a process is at work in the folder, or it cannot be told."""
     foreign: tuple[str, ...] = ()
     """What is in it that is not ours, with what was found."""
     unpacked: bool = False
@@ -75,7 +74,7 @@ class StoredTask:
     @property
     def is_finished(self) -> bool:
         """Whether it has an outcome; pending, running and paused tasks have none."""
-        return self.status in _FINISHED
+        return self.status in ENDED
 
 
 def is_free(task: StoredTask, now_ns: int) -> bool:
@@ -85,7 +84,7 @@ def is_free(task: StoredTask, now_ns: int) -> bool:
     return task.is_finished and task.ended_ns is not None and is_quiet and not task.in_use
 
 
-def too_old(tasks: Iterable[StoredTask], limits: Limits, now_ns: int) -> list[StoredTask]:
+def too_old(tasks: Iterable[StoredTask], limits: RetentionLimits, now_ns: int) -> list[StoredTask]:
     """The tasks that end their time, oldest first."""
     if limits.retention_days is None:
         return []
@@ -93,7 +92,7 @@ def too_old(tasks: Iterable[StoredTask], limits: Limits, now_ns: int) -> list[St
     return [task for task in _deletable(tasks, now_ns) if not task.undelivered and _ended(task) <= latest]
 
 
-def too_many(tasks: Sequence[StoredTask], limits: Limits, now_ns: int) -> list[StoredTask]:
+def too_many(tasks: Sequence[StoredTask], limits: RetentionLimits, now_ns: int) -> list[StoredTask]:
     """The tasks that are over the number, oldest first."""
     if limits.max_tasks is None:
         return []
@@ -101,7 +100,7 @@ def too_many(tasks: Sequence[StoredTask], limits: Limits, now_ns: int) -> list[S
     return [task for task in _deletable(tasks, now_ns) if not task.undelivered][:excess]
 
 
-def too_large(tasks: Sequence[StoredTask], limits: Limits, now_ns: int) -> list[StoredTask]:
+def too_large(tasks: Sequence[StoredTask], limits: RetentionLimits, now_ns: int) -> list[StoredTask]:
     """The tasks that must go for the rest to fit the quota: delivered ones, and if that is not enough, the others."""
     if limits.max_bytes is None:
         return []
@@ -114,7 +113,7 @@ def too_large(tasks: Sequence[StoredTask], limits: Limits, now_ns: int) -> list[
     return chosen
 
 
-def waiting(tasks: Sequence[StoredTask], limits: Limits, now_ns: int) -> list[StoredTask]:
+def waiting(tasks: Sequence[StoredTask], limits: RetentionLimits, now_ns: int) -> list[StoredTask]:
     """The tasks that would have to go by age or number, had the collector all of them; oldest first."""
     undelivered = [task for task in _deletable(tasks, now_ns) if task.undelivered]
     excess = max(0, len(tasks) - limits.max_tasks) if limits.max_tasks is not None else 0
@@ -122,7 +121,7 @@ def waiting(tasks: Sequence[StoredTask], limits: Limits, now_ns: int) -> list[St
     return [task for place, task in enumerate(undelivered) if place < excess or (latest is not None and _ended(task) <= latest)]
 
 
-def ripe(tasks: Iterable[StoredTask], limits: Limits, now_ns: int) -> list[StoredTask]:
+def ripe(tasks: Iterable[StoredTask], limits: RetentionLimits, now_ns: int) -> list[StoredTask]:
     """The tasks to compress, oldest first."""
     if limits.compress_after_days is None:
         return []
@@ -140,5 +139,5 @@ def _age_key(task: StoredTask) -> tuple[int, str]:
 
 
 def _ended(task: StoredTask) -> int:
-    assert task.ended_ns is not None, "only free tasks are asked"
+    assert task.ended_ns is not None, "only free tasks have a place in the order"
     return task.ended_ns

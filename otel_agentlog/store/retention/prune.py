@@ -1,8 +1,12 @@
-"""Upkeep of the tasks' root: what is old, too many or too large goes, what is finished is compressed (``docs/upkeep.md``).
+"""Pruning of the tasks' root: what is old, too many or too large goes, what is finished is compressed (``docs/upkeep.md``).
 
 One run does: finish what a killed run left over; delete by age and by number; compress; delete what is still over the quota,
 which so never takes what compression would have kept. A dry run takes the same decisions on the same facts, writes nothing, and
 predicts sizes by compressing into nothing.
+
+Processes take turns at a root: ``.upkeep.lock`` is locked during a run, and its modification time is when the last run came to
+its end. ``.upkeep.json`` holds the totals of all runs, ``dropped`` among them: the items that a quota deleted before they were
+delivered.
 """
 
 from __future__ import annotations
@@ -23,18 +27,14 @@ from otel_agentlog.settings.fields import Settings
 from otel_agentlog.store.folder.files import Descriptor, open_directory, replace_file
 from otel_agentlog.store.folder.layout import FILE_MODE, encode_document, temp_name
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively
-from otel_agentlog.store.retention import compress as archive
-from otel_agentlog.store.retention import policy as retention
-from otel_agentlog.store.retention.delete import Burials, empty, left_over
-from otel_agentlog.store.retention.policy import Limits, Reason, StoredTask
+from otel_agentlog.store.retention import compress as compression
+from otel_agentlog.store.retention import policy
+from otel_agentlog.store.retention.delete import TaskDeletion, empty, left_over
+from otel_agentlog.store.retention.policy import Reason, RetentionLimits, StoredTask
 from otel_agentlog.store.retention.report import Compressed, Deleted, PruneReport
 from otel_agentlog.store.retention.survey import open_task_folder, survey
 from otel_agentlog.vocabulary.coerce import mapping
 from otel_agentlog.vocabulary.lines import timestamp as as_text
-
-# -- Hides how processes take turns at the upkeep of one root, and what is remembered between turns.
-# ``.upkeep.lock`` is locked while somebody is at it; its modification time is when the last run came to its end. ``.upkeep.json``
-# holds the totals of all runs, ``dropped`` among them: the items that a quota deleted before they were delivered.
 
 LOCK = ".upkeep.lock"
 TOTALS = ".upkeep.json"
@@ -47,9 +47,196 @@ _MAX_TOTALS_BYTES = 64 * 1024
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _KEYS = ("tasks_deleted", "bytes_freed", "tasks_compressed", "bytes_saved")
 
+RUN_S = 30.0
+"""Longest time, in seconds, for one run; what is left is for the next one."""
 
-class Turn:
-    """One process's turn at a root; others wait until `end`."""
+RETRY_S = 60.0
+"""Seconds until the next run where time was over, or until the lock is tried again."""
+
+STRETCH_S = 0.005
+"""Seconds of work before a pause of the same length, so that the program's own threads get the interpreter."""
+
+STOP_WAIT_S = 0.5
+"""Longest time, in seconds, that `BackgroundPruning.stop` waits for the thread."""
+
+Spent = Callable[[], bool]
+"""Whether the time for a run is over; called between tasks and between pieces of files, and may pause."""
+
+
+def limits_of(settings: Settings) -> RetentionLimits:
+    """The limits that the settings say."""
+    return RetentionLimits(
+        retention_days=settings.retention_days,
+        max_tasks=settings.max_tasks,
+        max_bytes=settings.max_bytes,
+        compress_after_days=settings.compress_after_days,
+        delivers=any(settings.exporter(signal) == "otlp" for signal in ("traces", "logs")),
+    )
+
+
+def prune(
+    root: Path,
+    limits: RetentionLimits,
+    *,
+    now_ns: int | None = None,
+    dry_run: bool = False,
+    wait_s: float = 0.0,
+    only_if_due: bool = False,
+    spent: Spent = lambda: False,
+) -> PruneReport:
+    """Do one run; returns what was done, or with ``dry_run`` what would be.
+
+    ``now_ns`` is the present time, as Unix nanoseconds. ``wait_s`` seconds are waited for another process that prunes.
+    With ``only_if_due`` nothing happens within an hour of the last run, of whatever process.
+
+    Raises:
+        LayoutError: the file system has no locks, or something else was put in the place of our file.
+        OSError: the root cannot be read or is not ours.
+    """
+    now_ns = time.time_ns() if now_ns is None else now_ns
+    report = PruneReport(dry_run=dry_run)
+    try:
+        folder = open_directory(os.fspath(root))
+    except FileNotFoundError:
+        return report
+    if dry_run:
+        return _Run(root, folder, limits, now_ns, spent, report, None).run()
+    lock = take_lock(folder, wait_s=wait_s, due_at_ns=now_ns if only_if_due else None)
+    if lock is None:
+        report.ran = False
+        return report
+    try:
+        _Run(root, folder, limits, now_ns, spent, report, lock).run()
+        if report.complete:
+            lock.complete(now_ns)
+    finally:
+        lock.end()
+    return report
+
+
+class _Run:
+    """One run; without a lock, a dry one."""
+
+    def __init__(
+        self,
+        root: Path,
+        folder: Descriptor,
+        limits: RetentionLimits,
+        now_ns: int,
+        spent: Spent,
+        report: PruneReport,
+        lock: PruneLock | None,
+    ) -> None:
+        self._root, self._folder, self._limits, self._now_ns = root, folder, limits, now_ns
+        self._spent, self._report, self._lock = spent, report, lock
+        self._uncounted = 0
+        self._unwritten: OSError | None = None
+        self._deletion = TaskDeletion(folder, limits.delivers, report.left, self._count_dropped)
+
+    def run(self) -> PruneReport:
+        report, limits, now_ns = self._report, self._limits, self._now_ns
+        self._finish_left_over()
+        tasks, report.complete = survey(self._folder, limits.delivers, report.left, self._spent)
+        report.tasks, report.bytes_before = len(tasks), sum(task.size_bytes for task in tasks)
+        tasks = self._delete(tasks, policy.too_old(tasks, limits, now_ns), Reason.AGE)
+        if report.complete:
+            # Numbers and sums say nothing before all of it was seen.
+            tasks = self._delete(tasks, policy.too_many(tasks, limits, now_ns), Reason.COUNT)
+        tasks = self._compress(tasks)
+        if report.complete:
+            tasks = self._delete(tasks, policy.too_large(tasks, limits, now_ns), Reason.QUOTA)
+        self._close(tasks)
+        return report
+
+    def _finish_left_over(self) -> None:
+        for tombstone in left_over(self._folder, self._limits.delivers, self._report.left):
+            if self._spent():
+                return
+            if self._lock is None or empty(self._folder, tombstone, self._report.left, self._count_dropped):
+                self._report.finished.append(tombstone.name)
+                self._report.dropped += tombstone.undelivered
+
+    def _delete(self, tasks: Sequence[StoredTask], chosen: Iterable[StoredTask], reason: Reason) -> list[StoredTask]:
+        """Delete the chosen ones; returns those that remain."""
+        gone = set()
+        for task in chosen:
+            if self._spent():
+                self._report.complete = False
+                break
+            if self._lock is None or self._deletion.delete(task):
+                gone.add(task.name)
+                self._report.deleted.append(Deleted.of(task, reason))
+                self._report.dropped += task.undelivered
+        self._deletion.finish()
+        return [task for task in tasks if task.name not in gone]
+
+    def _compress(self, tasks: Sequence[StoredTask]) -> list[StoredTask]:
+        """Compress what is ripe; returns all tasks, with their sizes."""
+        now = {task.name: task for task in tasks}
+        for task in policy.ripe(tasks, self._limits, self._now_ns):
+            done = compression.Compression()
+            try:
+                self._compress_one(task, done)
+            except compression.InUseError:
+                self._report.left.add(task.name, "in use meanwhile")
+            except compression.OutOfTimeError:
+                self._report.complete = False
+            except LayoutError as error:
+                self._report.left.add(task.name, str(error))
+            except OSError as error:
+                self._report.left.add(task.name, f"an error: {error.strerror}")
+            for problem in done.problems:
+                self._report.left.add(task.name, problem)
+            if done.before_bytes:
+                self._report.compressed.append(Compressed(task.name, task.task_id, done.before_bytes, done.after_bytes))
+                now[task.name] = replace(task, size_bytes=task.size_bytes - done.before_bytes + done.after_bytes)
+            if not self._report.complete:
+                break
+        return list(now.values())
+
+    def _compress_one(self, task: StoredTask, done: compression.Compression) -> None:
+        folder = open_task_folder(self._folder, task.name)
+        if self._lock is None:
+            compression.measure(self._root / task.name, folder, self._spent, done)
+        else:
+            compression.compress(self._root / task.name, folder, self._spent, done)
+
+    def _count_dropped(self, items: int) -> None:
+        self._uncounted += items
+        if self._uncounted:
+            self._add()
+
+    def _add(self, **more: int) -> None:
+        try:
+            if self._lock is not None:
+                self._lock.add(self._now_ns, dropped=self._uncounted, **more)
+                self._uncounted = 0
+        except OSError as error:
+            # A full disk, most likely, which is why we delete: when that is done it is tried again.
+            self._unwritten = error
+
+    def _close(self, tasks: Sequence[StoredTask]) -> None:
+        report, limits = self._report, self._limits
+        report.tasks_left, report.bytes_after = len(tasks), sum(task.size_bytes for task in tasks)
+        report.tasks_over = max(0, len(tasks) - limits.max_tasks) if limits.max_tasks is not None else 0
+        report.bytes_over = max(0, report.bytes_after - limits.max_bytes) if limits.max_bytes is not None else 0
+        report.busy = sum(not policy.is_free(task, self._now_ns) for task in tasks)
+        report.waiting = len(policy.waiting(tasks, limits, self._now_ns))
+        if report.deleted or report.compressed or self._uncounted:
+            self._unwritten = None
+            self._add(
+                tasks_deleted=len(report.deleted),
+                bytes_freed=sum(each.size_bytes for each in report.deleted),
+                tasks_compressed=len(report.compressed),
+                bytes_saved=sum(each.before_bytes - each.after_bytes for each in report.compressed),
+            )
+        if self._unwritten is not None:
+            report.left.add(TOTALS, f"an error: {self._unwritten.strerror}")
+        report.totals = dict(read_totals(self._folder))
+
+
+class PruneLock:
+    """The lock of one root, held while this process prunes it; others wait until `end`."""
 
     def __init__(self, root: Descriptor, lock: Descriptor) -> None:
         self._root, self._lock = root, lock
@@ -71,12 +258,12 @@ class Turn:
         replace_file(self._root, TOTALS, _PREPARED, encode_document(totals), sync=False)
 
     def end(self) -> None:
-        """Let others have their turn."""
+        """Let go of the lock."""
         self._lock.close()
 
 
-def take_turn(root: Descriptor, *, wait_s: float = 0.0, due_at_ns: int | None = None) -> Turn | None:
-    """Return our turn; ``None`` while another process has it or, with ``due_at_ns``, when the last run is less than an hour ago.
+def take_lock(root: Descriptor, *, wait_s: float = 0.0, due_at_ns: int | None = None) -> PruneLock | None:
+    """Take the lock; ``None`` while another process has it or, with ``due_at_ns``, when the last run is less than an hour ago.
 
     Raises:
         LayoutError: the lock file is not ours to use, or the file system has no locks.
@@ -97,7 +284,7 @@ def take_turn(root: Descriptor, *, wait_s: float = 0.0, due_at_ns: int | None = 
         # Until now its time was only when it was made; that of a run that is killed must not count either.
         os.pwrite(lock.fd, b"\n", 0)
         os.utime(lock.fd, ns=(0, 0))
-    return Turn(root, lock)
+    return PruneLock(root, lock)
 
 
 def _is_due(lock: Descriptor, now_ns: int) -> bool:
@@ -107,7 +294,7 @@ def _is_due(lock: Descriptor, now_ns: int) -> bool:
 
 
 def read_totals(root: Descriptor) -> Mapping[str, Any]:
-    """What all runs together did; empty before the first."""
+    """The totals of all runs; empty before the first."""
     try:
         file = Descriptor(os.open(TOTALS, _READ, dir_fd=root.fd))
         found = orjson.loads(os.read(file.fd, _MAX_TOTALS_BYTES))
@@ -120,199 +307,17 @@ def _count(value: object) -> int:
     return value if type(value) is int and value >= 0 else 0
 
 
-Spent = Callable[[], bool]
-"""Whether the time for a run is over; asked between tasks and between pieces of files, and may pause."""
+class BackgroundPruning:
+    """Prunes one root while the process lives, on a daemon thread. Use: `start`, and `stop` at the end.
 
-
-def limits_of(settings: Settings) -> Limits:
-    """The limits that settings ask for."""
-    return Limits(
-        retention_days=settings.retention_days,
-        max_tasks=settings.max_tasks,
-        max_bytes=settings.max_bytes,
-        compress_after_days=settings.compress_after_days,
-        delivers=any(settings.exporter(signal) == "otlp" for signal in ("traces", "logs")),
-    )
-
-
-def prune(
-    root: Path,
-    limits: Limits,
-    *,
-    now_ns: int | None = None,
-    dry_run: bool = False,
-    wait_s: float = 0.0,
-    only_if_due: bool = False,
-    spent: Spent = lambda: False,
-) -> PruneReport:
-    """Do one run of upkeep; returns what was done, or with ``dry_run`` what would be.
-
-    ``now_ns`` is the present time, as Unix nanoseconds. ``wait_s`` seconds are waited for another process that is at it.
-    With ``only_if_due`` nothing happens within an hour of the last run, of whatever process.
-
-    Raises:
-        LayoutError: the file system has no locks, or somebody put something else in the place of ours.
-        OSError: the root cannot be read or is not ours.
+    At most one run an hour over all processes, each of bounded time, in short stretches with pauses between. No other thread
+    waits for it, and it may be killed at any moment with the interpreter.
     """
-    now_ns = time.time_ns() if now_ns is None else now_ns
-    report = PruneReport(dry_run=dry_run)
-    try:
-        folder = open_directory(os.fspath(root))
-    except FileNotFoundError:
-        return report
-    if dry_run:
-        return _Run(root, folder, limits, now_ns, spent, report, None).run()
-    turn = take_turn(folder, wait_s=wait_s, due_at_ns=now_ns if only_if_due else None)
-    if turn is None:
-        report.ran = False
-        return report
-    try:
-        _Run(root, folder, limits, now_ns, spent, report, turn).run()
-        if report.complete:
-            turn.complete(now_ns)
-    finally:
-        turn.end()
-    return report
-
-
-class _Run:
-    """One run; without a turn, a dry one."""
-
-    def __init__(
-        self, root: Path, folder: Descriptor, limits: Limits, now_ns: int, spent: Spent, report: PruneReport, turn: Turn | None
-    ) -> None:
-        self._root, self._folder, self._limits, self._now_ns = root, folder, limits, now_ns
-        self._spent, self._report, self._turn = spent, report, turn
-        self._uncounted = 0
-        self._unwritten: OSError | None = None
-        self._burials = Burials(folder, limits.delivers, report.left, self._count_dropped)
-
-    def run(self) -> PruneReport:
-        report, limits, now_ns = self._report, self._limits, self._now_ns
-        self._finish_left_over()
-        tasks, report.complete = survey(self._folder, limits.delivers, report.left, self._spent)
-        report.tasks, report.bytes_before = len(tasks), sum(task.size_bytes for task in tasks)
-        tasks = self._delete(tasks, retention.too_old(tasks, limits, now_ns), Reason.AGE)
-        if report.complete:
-            # Numbers and sums say nothing before all of it was seen.
-            tasks = self._delete(tasks, retention.too_many(tasks, limits, now_ns), Reason.COUNT)
-        tasks = self._compress(tasks)
-        if report.complete:
-            tasks = self._delete(tasks, retention.too_large(tasks, limits, now_ns), Reason.QUOTA)
-        self._close(tasks)
-        return report
-
-    def _finish_left_over(self) -> None:
-        for tombstone in left_over(self._folder, self._limits.delivers, self._report.left):
-            if self._spent():
-                return
-            if self._turn is None or empty(self._folder, tombstone, self._report.left, self._count_dropped):
-                self._report.finished.append(tombstone.name)
-                self._report.dropped += tombstone.undelivered
-
-    def _delete(self, tasks: Sequence[StoredTask], chosen: Iterable[StoredTask], reason: Reason) -> list[StoredTask]:
-        """Delete the chosen ones; returns those that remain."""
-        gone = set()
-        for task in chosen:
-            if self._spent():
-                self._report.complete = False
-                break
-            if self._turn is None or self._burials.bury(task):
-                gone.add(task.name)
-                self._report.deleted.append(Deleted.of(task, reason))
-                self._report.dropped += task.undelivered
-        self._burials.finish()
-        return [task for task in tasks if task.name not in gone]
-
-    def _compress(self, tasks: Sequence[StoredTask]) -> list[StoredTask]:
-        """Compress what is ripe; returns all tasks, with their sizes."""
-        now = {task.name: task for task in tasks}
-        for task in retention.ripe(tasks, self._limits, self._now_ns):
-            done = archive.Compression()
-            try:
-                self._compress_one(task, done)
-            except archive.InUseError:
-                self._report.left.add(task.name, "in use meanwhile")
-            except archive.OutOfTimeError:
-                self._report.complete = False
-            except LayoutError as error:
-                self._report.left.add(task.name, str(error))
-            except OSError as error:
-                self._report.left.add(task.name, f"an error: {error.strerror}")
-            for problem in done.problems:
-                self._report.left.add(task.name, problem)
-            if done.before_bytes:
-                self._report.compressed.append(Compressed(task.name, task.task_id, done.before_bytes, done.after_bytes))
-                now[task.name] = replace(task, size_bytes=task.size_bytes - done.before_bytes + done.after_bytes)
-            if not self._report.complete:
-                break
-        return list(now.values())
-
-    def _compress_one(self, task: StoredTask, done: archive.Compression) -> None:
-        folder = open_task_folder(self._folder, task.name)
-        if self._turn is None:
-            archive.measure(self._root / task.name, folder, self._spent, done)
-        else:
-            archive.compress(self._root / task.name, folder, self._spent, done)
-
-    def _count_dropped(self, items: int) -> None:
-        self._uncounted += items
-        if self._uncounted:
-            self._add()
-
-    def _add(self, **more: int) -> None:
-        try:
-            if self._turn is not None:
-                self._turn.add(self._now_ns, dropped=self._uncounted, **more)
-                self._uncounted = 0
-        except OSError as error:
-            # A full disk, most likely, which is why we delete: when that is done it is tried again.
-            self._unwritten = error
-
-    def _close(self, tasks: Sequence[StoredTask]) -> None:
-        report, limits = self._report, self._limits
-        report.tasks_left, report.bytes_after = len(tasks), sum(task.size_bytes for task in tasks)
-        report.tasks_over = max(0, len(tasks) - limits.max_tasks) if limits.max_tasks is not None else 0
-        report.bytes_over = max(0, report.bytes_after - limits.max_bytes) if limits.max_bytes is not None else 0
-        report.busy = sum(not retention.is_free(task, self._now_ns) for task in tasks)
-        report.waiting = len(retention.waiting(tasks, limits, self._now_ns))
-        if report.deleted or report.compressed or self._uncounted:
-            self._unwritten = None
-            self._add(
-                tasks_deleted=len(report.deleted),
-                bytes_freed=sum(each.size_bytes for each in report.deleted),
-                tasks_compressed=len(report.compressed),
-                bytes_saved=sum(each.before_bytes - each.after_bytes for each in report.compressed),
-            )
-        if self._unwritten is not None:
-            report.left.add(TOTALS, f"an error: {self._unwritten.strerror}")
-        report.totals = dict(read_totals(self._folder))
-
-
-# -- Upkeep beside the program that records: a daemon thread, at most once an hour per root, a bounded time per run.
-# Nothing waits for it and it waits for nobody: it takes turns with other processes by a lock file, works in short stretches with
-# pauses between, and may be killed at any moment with the interpreter.
-
-RUN_S = 30.0
-"""Longest time, in seconds, for one run; what is left is for the next one."""
-
-RETRY_S = 60.0
-"""Seconds until the next run where time was over, or until one looks again whether it is one's turn."""
-
-STRETCH_S = 0.005
-"""Seconds of work before a pause of the same length, so that the program's own threads get the interpreter."""
-
-STOP_WAIT_S = 0.5
-"""Longest time, in seconds, that `Upkeep.stop` waits for the thread."""
-
-
-class Upkeep:
-    """Keeps one root in order while the process lives. Use: `start`, and `stop` at the end."""
 
     def __init__(
         self,
         root: Path,
-        limits: Limits,
+        limits: RetentionLimits,
         *,
         done: Callable[[PruneReport], None],
         failed: Callable[[str, Exception], None],
@@ -340,7 +345,7 @@ class Upkeep:
 
     def stop(self) -> None:
         """End the thread, at the next pause; within `STOP_WAIT_S` even if it does not listen."""
-        # The child of a fork has no such thread, and what the event was doing at that moment nobody knows.
+        # The child of a fork has no such thread, and the state of the event at that moment is unknown.
         if self._thread is not None and os.getpid() == self._pid:
             self._stopped.set()
             self._thread.join(STOP_WAIT_S)
@@ -351,13 +356,13 @@ class Upkeep:
                 report = prune(self._root, self._limits, only_if_due=True, spent=_Pace(self._stopped, self._run_s))
                 if report.ran:
                     self._done(report)
-            except Exception as error:  # noqa: BLE001  whatever it is must not end the thread silently, nor reach the program
+            except Exception as error:  # noqa: BLE001 - no error may end the thread silently, nor reach the program
                 self._failed("upkeep", error)
             self._stopped.wait(self._retry_s)
 
 
 class _Pace:
-    """Says when the time for a run is over, and pauses now and then when asked."""
+    """A `Spent`: whether the time for a run is over. Pauses now and then when called."""
 
     def __init__(self, stopped: threading.Event, run_s: float) -> None:
         self._stopped = stopped

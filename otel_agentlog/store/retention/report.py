@@ -1,4 +1,4 @@
-"""What one run of upkeep did, or would do."""
+"""What one run of pruning did, or would do."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class PruneReport:
     left: LeftAlone = field(default_factory=LeftAlone)
     """What was not touched because it is not ours, or could not be."""
     busy: int = 0
-    """Tasks that may not be touched now: not finished, held by somebody, or changed a moment ago."""
+    """Tasks that may not be touched now: not finished, in use, or changed a moment ago."""
     waiting: int = 0
     """Tasks whose time is over and that are kept until they are delivered."""
     dropped: int = 0

@@ -1,7 +1,7 @@
-"""Hides how task folders that are really ours are told from everything else below the root.
+"""Finds the task folders below a root that are really ours, and what is in them.
 
-Nothing is followed: every folder is opened relative to the root without following links, every file is looked at without opening
-it, and what is a link, a FIFO, a mount, somebody else's or simply unknown is named and left alone.
+Every folder is opened relative to the root without following links, files are only looked at (``stat``), and a link, a FIFO, a
+mount, what belongs to another user or is simply unknown is named and left alone.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def _undelivered(delivery: Mapping[str, Any], concerned: bool) -> int:
     if not concerned and not delivery.get("delivered"):
         return 0
     pending = delivery.get("pending")
-    # A receipt that cannot be read is no proof that all was delivered.
+    # Counts that cannot be read are no proof that all was delivered.
     return pending if type(pending) is int and pending >= 0 else 1
 
 

@@ -1,7 +1,7 @@
-"""Hides how spans and log records follow from a task's lines: the folder alone gives back what was sent, field by field.
+"""Spans and log records rebuilt from a task's lines, field by field as they were sent, as plain data.
 
 The rules are those of ``docs/format.md``. `records` works through a folder of any size: it holds the open spans, the id of
-each ended one, and the webhook flow.
+each ended one, and the webhook flow. No OpenTelemetry here; `export` turns the records into its own.
 """
 
 from __future__ import annotations
@@ -11,18 +11,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from otel_agentlog.store.folder.layout import parse_timestamp, split_event_id
+from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.lines import Skipped
 from otel_agentlog.store.folder.reader import TaskReader, decoded, with_artifacts
 from otel_agentlog.vocabulary.coerce import mapping, number, objects, text
+from otel_agentlog.vocabulary.event_ids import split_event_id
 from otel_agentlog.vocabulary.lines import DETAILS, EXCEPTION, LOG, Line, is_details_record, is_exception_record, is_log_record
-
-# -- What a folder gives back: spans and log records, as plain data. No OpenTelemetry here; `export` turns them into its own.
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Who made a span or log record: an instrumentation scope."""
+    """The instrumentation scope of a span or log record."""
 
     name: str = "otel_agentlog"
     version: str | None = None
@@ -42,11 +41,11 @@ class Origin:
     pid: int | None = None
     host: str | None = None
     courier: str | None = None
-    """The presence of the process, as long as it delivers what it recorded itself."""
+    """The name of its process lock, while it delivers what it recorded itself."""
     sends: tuple[str, ...] = ()
     """The signals (``traces``, ``logs``) it delivers itself."""
     elsewhere: tuple[str, ...] = ()
-    """The signals that reach a collector by somebody else's exporters, without our knowing when."""
+    """The signals that exporters of others deliver, without our knowing when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ class LogRecordLine:
     scope: Scope
     content_policy: str
     kind: str
-    """``log``, or on an end line ``exception`` or ``details`` (all that was said in an AI call)."""
+    """``log``, or on an end line ``exception`` or ``details`` (the whole content of an AI call)."""
     origin: Origin = field(default=Origin(), compare=False)
     start: Line | None = None
     """The start line of the AI call, for ``details``."""
@@ -164,7 +163,7 @@ def rebuild(task: TaskReader) -> Rebuilt:
 
 
 def records(task: TaskReader) -> Iterator[Record]:
-    """Yield each span when it ends, each log record where it stands, and at last the spans that are still open."""
+    """Yield each span where it ends, each log record where it is, and at last the spans that are still open."""
     return _Rebuilder(task).run()
 
 
@@ -174,8 +173,8 @@ class _Rebuilder:
         self._origins: dict[str, Origin] = {}
         self._searched = False
         self._open: dict[str, SpanRecord] = {}
-        self._said: dict[str, Line] = {}
-        """Start lines of open AI calls that are told in full by an event."""
+        self._ai_starts: dict[str, Line] = {}
+        """Start lines of open AI calls, where content goes to events."""
         self._ended: set[str] = set()
         self._unsampled: set[str] = set()
         self._stages: dict[str, list[SpanEvent]] = {}
@@ -203,7 +202,7 @@ class _Rebuilder:
             yield self._log(line, origin, LOG)
 
     def _ended_by(self, line: Line, origin: Origin) -> Iterator[Record]:
-        start = self._said.pop(str(line.get("span_id")), None)
+        start = self._ai_starts.pop(str(line.get("span_id")), None)
         span = self._end(line, origin)
         if span is None:
             return
@@ -233,7 +232,7 @@ class _Rebuilder:
             if not span.sampled:
                 self._unsampled.add(span_id)
             if line.get("type") == "ai_request" and "event" in origin.content_on:
-                self._said[span_id] = line
+                self._ai_starts[span_id] = line
 
     def _span(self, line: Line, origin: Origin, start_ns: int) -> SpanRecord:
         flags = line.get("trace_flags")
@@ -282,7 +281,7 @@ class _Rebuilder:
         return span
 
     def _add_stages(self, span: SpanRecord) -> None:
-        # Whoever read the events off the span itself has written the stages on the end line too.
+        # Where the events come from the span itself, the end line has the stages too.
         present = {(event.name, event.time_ns) for event in span.events}
         stages = [event for event in self._stages.get(span.span_id, ()) if (event.name, event.time_ns) not in present]
         if stages:
@@ -300,10 +299,10 @@ class _Rebuilder:
         return SpanEvent(text(event, "name") or "", self._time(event), mapping(event, "attributes"))
 
     def _log(self, line: Line, origin: Origin, kind: str, start: Line | None = None) -> LogRecordLine:
-        whole, asked = (None if each is None else with_artifacts(each, self._task) for each in (line, start))
+        whole, begun = (None if each is None else with_artifacts(each, self._task) for each in (line, start))
         scope = _scope(line.get("scope"), origin.scope)
         time_ns, sampled = self._time(line), text(line, "span_id") not in self._unsampled
-        return LogRecordLine(whole or {}, origin.resource, scope, origin.content_policy, kind, origin, asked, time_ns, sampled)
+        return LogRecordLine(whole or {}, origin.resource, scope, origin.content_policy, kind, origin, begun, time_ns, sampled)
 
     def _decoded(self, line: Line, *keys: str) -> dict[str, Any]:
         return {key: decoded(with_artifacts(line[key], self._task)) for key in keys if key in line}

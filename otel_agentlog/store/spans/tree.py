@@ -1,4 +1,4 @@
-"""Hides how a task's lines become the tree that people look at: what ran inside what, for how long, at what cost."""
+"""The tree of a task's spans, made of its lines: what ran inside what, for how long, at what cost."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class SpanTree:
     """All spans of a task, nested."""
 
     roots: list[Node]
@@ -84,12 +84,12 @@ class Tree:
             waiting += [(depth + 1, child) for child in reversed(node.children)]
 
 
-def tree(task: TaskReader) -> Tree:
+def tree(task: TaskReader) -> SpanTree:
     """Return the tree of a task; damaged or unfinished ones give what there is. Holds one node for each span."""
     grower = _Grower()
     for line in task.events():
         grower.add(whole(line, task))
-    return Tree(grower.grown())
+    return SpanTree(grower.grown())
 
 
 class _Grower:
@@ -196,13 +196,13 @@ def _nested(everything: list[Node], by_id: dict[str, Node]) -> list[Node]:
         else:
             node.is_orphan = False
             roots.append(node)
-    reached = {id(node) for _, node in Tree(roots + homeless).walk()}
+    reached = {id(node) for _, node in SpanTree(roots + homeless).walk()}
     for node in everything:
         if id(node) not in reached:
             # Parents in a circle: only damage does that. Cut it where it began.
             by_id[node.parent_span_id or ""].children.remove(node)
             homeless.append(node)
-            reached.update(id(below) for _, below in Tree([node]).walk())
+            reached.update(id(below) for _, below in SpanTree([node]).walk())
     if not roots and homeless:
         roots.append(homeless.pop(0))
     trunk = _trunk(roots) if roots else None
@@ -215,11 +215,11 @@ def _nested(everything: list[Node], by_id: dict[str, Node]) -> list[Node]:
 
 def _trunk(roots: list[Node]) -> Node:
     """The node of the task, or the first one."""
-    return next((node for _, node in Tree(roots).walk() if node.type == "task"), roots[0])
+    return next((node for _, node in SpanTree(roots).walk() if node.type == "task"), roots[0])
 
 
 def _sum_up(roots: list[Node]) -> None:
-    parents_first = [node for _, node in Tree(roots).walk()]
+    parents_first = [node for _, node in SpanTree(roots).walk()]
     for node in reversed(parents_first):
         node.total.add(node.own)
         for child in node.children:

@@ -1,1 +1,7 @@
-"""TODO"""
+"""Validation: a task's folder against ``docs/format.md``.
+
+validate.py   `validate`: the whole folder; files, whole files, figures
+lines.py      the lines, each by its schema and all against each other
+schema.py     the JSON Schemas of ``store/schemas``
+report.py     problems, counted and worded
+"""

@@ -1,6 +1,7 @@
-"""Hides what must hold between the lines of a task: numbers, ids, states, spans and times.
+"""Checks of a task's lines: each by its schema, and all against each other: numbers, ids, states, spans and times.
 
-What follows from another fault (an end whose start line is missing anyway) weighs only as a warning where lines are missing.
+What follows from another fault (an end whose start line is missing anyway) is only a warning where lines are missing. Missing
+and repeated numbers are found in memory that grows with the gaps, not with the lines.
 """
 
 from __future__ import annotations
@@ -15,68 +16,17 @@ from otel_agentlog.store.folder.layout import (
     CONTROL,
     WEBHOOK_FLOW,
     parse_timestamp,
-    split_event_id,
 )
-from otel_agentlog.store.validation.report import Report
+from otel_agentlog.store.validation.report import ValidationReport
 from otel_agentlog.store.validation.schema import checker, shown
 from otel_agentlog.vocabulary.actions import END_TYPE, end_action, start_action
 from otel_agentlog.vocabulary.coerce import mapping, text
+from otel_agentlog.vocabulary.event_ids import split_event_id
 from otel_agentlog.vocabulary.lines import STAGES, Line
 from otel_agentlog.vocabulary.states import LEGAL_MOVES, State
 
-# -- Hides how missing and repeated event numbers are found, in memory that grows with the gaps and not with the lines.
-
 IN_FLIGHT = 64
-"""Numbers before a dead writer's last one that may have been given out to other threads and not been written yet."""
-
-
-class Gap(NamedTuple):
-    """Numbers that are missing, both ends included."""
-
-    first: int
-    last: int
-
-    def __str__(self) -> str:
-        return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
-
-
-class Numbers:
-    """The numbers seen of one writer tag, in any order."""
-
-    def __init__(self) -> None:
-        self.highest = -1
-        self._firsts: list[int] = []
-        self._gaps: list[Gap] = []
-
-    def add(self, number: int) -> bool:
-        """Note a number; return whether it is new."""
-        if number > self.highest:
-            if number > self.highest + 1:
-                self._firsts.append(self.highest + 1)
-                self._gaps.append(Gap(self.highest + 1, number - 1))
-            self.highest = number
-            return True
-        place = bisect_right(self._firsts, number) - 1
-        if place < 0 or number > self._gaps[place].last:
-            return False
-        self._fill(place, number)
-        return True
-
-    def gaps(self) -> Iterator[Gap]:
-        """Yield what is missing, in order."""
-        return iter(self._gaps)
-
-    def is_in_flight(self, gap: Gap) -> bool:
-        """Whether a gap lies so near the end that a dying process explains it."""
-        return gap.first > self.highest - IN_FLIGHT
-
-    def _fill(self, place: int, number: int) -> None:
-        gap = self._gaps[place]
-        left = [Gap(gap.first, number - 1)] if number > gap.first else []
-        right = [Gap(number + 1, gap.last)] if number < gap.last else []
-        self._gaps[place : place + 1] = left + right
-        self._firsts[place : place + 1] = [part.first for part in left + right]
-
+"""EventNumbers before a dead writer's last one that may have been given out to other threads and not been written yet."""
 
 SCHEMA_OF = {WEBHOOK_FLOW: "webhook-line", AGENT_OUTPUT: "event-line", CONTROL: "control-line"}
 
@@ -103,12 +53,12 @@ class _Consequence(NamedTuple):
 class LineChecks:
     """Holds the lines of one task against each other. `add` each, then `finish`."""
 
-    def __init__(self, report: Report, task_id: str | None, trace_id: str | None) -> None:
+    def __init__(self, report: ValidationReport, task_id: str | None, trace_id: str | None) -> None:
         self.artifacts: dict[str, tuple[str, int]] = {}
         """Where each artifact is first referred to, by its name."""
         self._report = report
         self._task_id, self._trace_id = task_id, trace_id
-        self._writers: dict[str, Numbers] = {}
+        self._writers: dict[str, EventNumbers] = {}
         self._states: dict[str, str] = {}
         self._requests: set[str] = set()
         self._starts: dict[str, _Start] = {}
@@ -157,7 +107,7 @@ class LineChecks:
         if writer is None:
             return
         tag, count = writer
-        if not self._writers.setdefault(tag, Numbers()).add(count):
+        if not self._writers.setdefault(tag, EventNumbers()).add(count):
             self._report.error(file, number, "an event_id of its own", f"{tag}-{count} a second time")
         if count == 0 and file != CONTROL and line.get("type") != "process":
             self._report.error(file, number, f"the process line of writer {tag}", f"type {shown(line.get('type'))}")
@@ -270,6 +220,54 @@ class LineChecks:
                 self._report.error(file, number, "a sha256 of 64 hex digits in $artifact", shown(reference.get("sha256")))
             else:
                 self.artifacts.setdefault(name, (file, number))
+
+
+class Gap(NamedTuple):
+    """EventNumbers that are missing, both ends included."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
+
+
+class EventNumbers:
+    """The numbers seen of one writer tag, in any order."""
+
+    def __init__(self) -> None:
+        self.highest = -1
+        self._firsts: list[int] = []
+        self._gaps: list[Gap] = []
+
+    def add(self, number: int) -> bool:
+        """Note a number; return whether it is new."""
+        if number > self.highest:
+            if number > self.highest + 1:
+                self._firsts.append(self.highest + 1)
+                self._gaps.append(Gap(self.highest + 1, number - 1))
+            self.highest = number
+            return True
+        place = bisect_right(self._firsts, number) - 1
+        if place < 0 or number > self._gaps[place].last:
+            return False
+        self._fill(place, number)
+        return True
+
+    def gaps(self) -> Iterator[Gap]:
+        """Yield what is missing, in order."""
+        return iter(self._gaps)
+
+    def is_in_flight(self, gap: Gap) -> bool:
+        """Whether a gap is so near the end that a dying process explains it."""
+        return gap.first > self.highest - IN_FLIGHT
+
+    def _fill(self, place: int, number: int) -> None:
+        gap = self._gaps[place]
+        left = [Gap(gap.first, number - 1)] if number > gap.first else []
+        right = [Gap(number + 1, gap.last)] if number < gap.last else []
+        self._gaps[place : place + 1] = left + right
+        self._firsts[place : place + 1] = [part.first for part in left + right]
 
 
 def _references(line: Line) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Hides how findings about a folder are gathered and worded."""
+"""Findings about a folder: how they are counted, listed and worded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_PROBLEMS_LISTED = 1000
 
 
 class Severity(str, Enum):
-    """How much a problem weighs."""
+    """How grave a problem is."""
 
     ERROR = "error"
     """Something is not as ``docs/format.md`` says, or is missing."""
@@ -23,7 +23,7 @@ class Severity(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ValidationProblem:
     """One finding: what was expected, what was found, and where."""
 
     severity: Severity
@@ -39,7 +39,7 @@ class Problem:
 
 
 @dataclass(slots=True)
-class Report:
+class ValidationReport:
     """What `validate` found."""
 
     folder: Path
@@ -48,7 +48,7 @@ class Report:
     """Lines that could be read."""
     errors: int = 0
     warnings: int = 0
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[ValidationProblem] = field(default_factory=list)
     """The first `MAX_PROBLEMS_LISTED`."""
 
     @property
@@ -58,13 +58,13 @@ class Report:
 
     def error(self, file: str, number: int | None, expected: str, found: str) -> None:
         """Add an error."""
-        self._add(Problem(Severity.ERROR, file, number, expected, found))
+        self._add(ValidationProblem(Severity.ERROR, file, number, expected, found))
 
     def warning(self, file: str, number: int | None, expected: str, found: str) -> None:
         """Add a warning."""
-        self._add(Problem(Severity.WARNING, file, number, expected, found))
+        self._add(ValidationProblem(Severity.WARNING, file, number, expected, found))
 
-    def _add(self, problem: Problem) -> None:
+    def _add(self, problem: ValidationProblem) -> None:
         if problem.severity is Severity.ERROR:
             self.errors += 1
         else:

@@ -1,1 +1,8 @@
-"""TODO"""
+"""The command line ``agentlog``. Each command is a module with ``arguments(parser)`` and ``run(options, context) -> exit code``.
+
+main.py      the table of commands, parsing, errors and exit codes
+context.py   root, log directories and screen of one command; the options of all commands
+options.py   the options that choose tasks; types of options
+queries/     commands that read
+actions/     commands that change, send, serve or follow
+"""

@@ -1,4 +1,4 @@
-"""The command ``agentlog``: finds the command that was meant, and turns whatever goes wrong into one line and an exit code.
+"""The program ``agentlog``: its table of commands, their parsing, errors as one line, exit codes.
 
 Only the module of the command that runs is imported, so that a command that reads starts fast.
 """
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from otel_agentlog._version import __version__
 from otel_agentlog.errors import AgentlogError, ConfigurationError
-from otel_agentlog.view.cli.frame import Setting, common_arguments
+from otel_agentlog.view.cli.context import CliContext, common_arguments
 from otel_agentlog.vocabulary.terminal_text import safe
 
 FAILED = 1
@@ -28,10 +28,10 @@ BROKEN_PIPE = 141
 
 
 class Command(NamedTuple):
-    """One command, by the module that knows it."""
+    """One command."""
 
     module: str
-    """Module of `otel_agentlog.view.cli` with ``arguments(parser)`` and ``run(options, setting)``."""
+    """Module of `otel_agentlog.view.cli` with ``arguments(parser)`` and ``run(options, context) -> exit code``."""
     summary: str
 
 
@@ -59,7 +59,7 @@ COMMANDS = {
     "prune": Command("actions.prune", "delete old tasks and compress finished ones, as the limits say"),
     "serve": Command("actions.serve", "show it all on a web page and over REST"),
     "monitor": Command("actions.monitor", "watch tasks as they happen, and tell a running agent what to do"),
-    "doctor": Command("actions.doctor_command", "see whether everything is in place, and send a test trace"),
+    "doctor": Command("actions.doctor", "see whether everything is in place, and send a test trace"),
     "completion": Command("actions.completion", "print what a shell needs to complete commands and tasks"),
 }
 DEMO = "demo"
@@ -67,7 +67,7 @@ DEMO_SUMMARY = "run a small real agent over a folder and show what is recorded"
 
 
 class _Parser(argparse.ArgumentParser):
-    """Names what was expected, found, and possibly meant; always the same exit code."""
+    """Ends with one line of error and `USAGE_ERROR`."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE_ERROR, f"{self.prog}: {safe(message)}; see {self.prog} --help\n")
@@ -77,65 +77,66 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code.
 
     0: done. 1: failed, or errors were found. 2: the command line or a setting cannot be used. 130: interrupted.
-    141: whoever read the output went away.
+    141: the other end of a pipe was closed.
     """
-    given = list(sys.argv[1:] if argv is None else argv)
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _run(given)
+        code = _run(words)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes at exit and would complain again: let it flush into nothing.
+        # Python flushes at exit and would raise again: let it flush into nothing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
         # Broad, because people get one line also for a defect of ours; --debug shows the rest.
-        if "--debug" in given:
+        if "--debug" in words:
             raise
-        return _explained(error, _command_in(given))
+        return _report(error, _command_in(words))
     return code
 
 
-def _explained(error: Exception, name: str | None) -> int:
+def _report(error: Exception, name: str | None) -> int:
     expected = isinstance(error, (AgentlogError, OSError))
     text = str(error) if expected else f"unexpected {type(error).__name__}: {error} (--debug shows where)"
     print(f"{' '.join(filter(None, ('agentlog', name)))}: {safe(text)}", file=sys.stderr)
     return USAGE_ERROR if isinstance(error, ConfigurationError) else FAILED
 
 
-def _run(given: list[str]) -> int:
-    if given[:1] == [DEMO]:
-        return _demo(given[1:])
-    parser = make_parser(given)
-    options = _understood(parser, given)
+def _run(words: list[str]) -> int:
+    if words[:1] == [DEMO]:
+        return _demo(words[1:])
+    parser = make_parser(words)
+    options = _parse(parser, words)
     if options.command is None:
         parser.print_help()
         return USAGE_ERROR
     if options.command == DEMO:
         parser.error("the demo's options stand behind the word demo")
     command: Callable[..., int] = _module(COMMANDS[options.command]).run
-    return command(options, Setting(options.root, not options.no_color))
+    return command(options, CliContext(options.root, not options.no_color))
 
 
-def _command_in(given: Sequence[str]) -> str | None:
-    """The word that stands where a command should."""
-    return next((word for before, word in pairwise(["", *given]) if word[:1] != "-" and before != "--root"), None)
+def _command_in(words: Sequence[str]) -> str | None:
+    """The first word that is no option, whether there is such a command or not."""
+    return next((word for before, word in pairwise(["", *words]) if word[:1] != "-" and before != "--root"), None)
 
 
-def _understood(parser: argparse.ArgumentParser, given: Sequence[str]) -> argparse.Namespace:
-    """The options; a command or option that does not exist is answered with the one it resembles."""
-    name = _command_in(given)
-    if name is not None and name not in (*COMMANDS, DEMO):
-        parser.error(f"there is no command {name!r}{_near(name, (*COMMANDS, DEMO))}; commands: {', '.join((*COMMANDS, DEMO))}")
-    options, unknown = parser.parse_known_args(given)
+def _parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    """Return the options; the error about a command or option that does not exist suggests a similar one."""
+    name = _command_in(words)
+    names = (*COMMANDS, DEMO)
+    if name is not None and name not in names:
+        parser.error(f"there is no command {name!r}{_suggestion(name, names)}; commands: {', '.join(names)}")
+    options, unknown = parser.parse_known_args(words)
     if unknown:
         known = [flag for action in _actions(parser, name) for flag in action.option_strings]
-        parser.error(f"{name or 'it'} does not take {unknown[0]!r}{_near(unknown[0].partition('=')[0], known)}")
+        parser.error(f"{name or 'it'} does not take {unknown[0]!r}{_suggestion(unknown[0].partition('=')[0], known)}")
     return options
 
 
-def _near(word: str, known: Iterable[str]) -> str:
+def _suggestion(word: str, known: Iterable[str]) -> str:
     found = difflib.get_close_matches(word, list(known), n=1)
     return f", did you mean {found[0]!r}?" if found else ""
 
@@ -149,21 +150,21 @@ def _actions(parser: argparse.ArgumentParser, name: str | None) -> Iterator[argp
             yield action
 
 
-def _demo(given: list[str]) -> int:
-    code: int = importlib.import_module("otel_agentlog.demo.__main__").main(given)
+def _demo(words: list[str]) -> int:
+    code: int = importlib.import_module("otel_agentlog.demo.__main__").main(words)
     return code
 
 
-def make_parser(given: Sequence[str] | None = None) -> argparse.ArgumentParser:
-    """Return the parser; with `given` only commands named there know their options, without it all of them do."""
+def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """Return the parser; with `words` only the commands among them have their options, without it all have."""
     parser = _Parser(prog="agentlog", description="Look at what agents did, from the folders they left.", allow_abbrev=False)
     common_arguments(parser)
     parser.add_argument("--version", action="version", version=f"agentlog {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=_Parser)
     for name, command in COMMANDS.items():
         one = commands.add_parser(name, help=command.summary, description=_sentence(command.summary), allow_abbrev=False)
-        if given is None or name in given:
-            _complete(one, command)
+        if words is None or name in words:
+            _add_arguments(one, command)
     commands.add_parser(DEMO, help=DEMO_SUMMARY, add_help=False)
     return parser
 
@@ -176,7 +177,7 @@ def _module(command: Command) -> Any:
     return importlib.import_module(f"otel_agentlog.view.cli.{command.module}")
 
 
-def _complete(parser: argparse.ArgumentParser, command: Command) -> None:
+def _add_arguments(parser: argparse.ArgumentParser, command: Command) -> None:
     _module(command).arguments(parser)
     common_arguments(parser, below=True)
 

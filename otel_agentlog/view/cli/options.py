@@ -1,16 +1,20 @@
-"""The options that choose tasks, the same for every command that lists or counts them, and progress while folders are read."""
+"""The options that choose tasks, the same for every command that lists or counts them, and the types of options.
+
+A type turns an option's text into a value, or raises `argparse.ArgumentTypeError` with what was expected and found.
+"""
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from otel_agentlog.query import Filter
-from otel_agentlog.view.cli.frame import statuses
-from otel_agentlog.view.render.human import moment_s
+from otel_agentlog.view.render.formats import parse_moment
 from otel_agentlog.view.render.screen import Progress
+from otel_agentlog.vocabulary.states import State
 
 _NAMES = (
     ("--agent", "AGENT", "agent"),
@@ -41,6 +45,7 @@ _HELP = {
     "error_category": "only tasks with an error of this category",
 }
 _NS = 1_000_000_000
+_STATES = tuple(state.value for state in State)
 
 
 def filter_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +67,7 @@ def filter_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def filter_of(options: argparse.Namespace, text: str | None = None) -> Filter:
-    """The tasks that the options choose."""
+    """Return the filter that the options say; `text` are words to search for."""
     return Filter(
         text=text,
         statuses=options.status,
@@ -78,23 +83,37 @@ def filter_of(options: argparse.Namespace, text: str | None = None) -> Filter:
     )
 
 
+def statuses(text: str) -> frozenset[str]:
+    """States, separated by commas."""
+    return frozenset(_status(part) for part in text.split(",") if part.strip())
+
+
+def _status(text: str) -> str:
+    word = text.strip().lower().replace("-", "_")
+    if word in _STATES:
+        return word
+    near = difflib.get_close_matches(word, _STATES, n=1)
+    hint = f", did you mean {near[0]!r}?" if near else ""
+    raise argparse.ArgumentTypeError(f"expected a state ({', '.join(_STATES)}), found {text.strip()!r}{hint}")
+
+
 def moment(text: str) -> float:
-    """An option's moment, in Unix seconds."""
+    """A moment in the past, as `formats.parse_moment` reads it, in Unix seconds."""
     try:
-        return moment_s(text)
+        return parse_moment(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def whole(text: str) -> int:
-    """An option's number from 0."""
+    """A whole number from 0."""
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise argparse.ArgumentTypeError(f"expected a number, found {text!r}")
     return int(text)
 
 
 def amount(text: str) -> float:
-    """An option's amount from 0."""
+    """A number from 0; a leading ``$`` and a trailing ``s`` are ignored."""
     try:
         found = float(text.removeprefix("$").removesuffix("s"))
     except ValueError:
@@ -105,7 +124,7 @@ def amount(text: str) -> float:
 
 
 def interval_s(text: str) -> float:
-    """An option's time between two looks, in seconds."""
+    """Seconds between two readings of the folders, 0.1 to 3600."""
     try:
         found = float(text)
     except ValueError:
@@ -115,19 +134,8 @@ def interval_s(text: str) -> float:
     return found
 
 
-class Reading:
-    """Tells how many folders were read, if there are so many that it takes a while."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def __call__(self, done: int, of: int) -> None:
-        """Show it."""
-        self._progress.show(f"reading task folders: {done:,} of {of:,} ({done * 100 // max(1, of)} %)")
-
-
 @contextmanager
-def reading() -> Iterator[Reading]:
-    """Show progress while a question is answered for the first time."""
+def reading_progress() -> Iterator[Callable[[int, int], None]]:
+    """Yield what a query calls with how many folders it has read and of how many; a terminal shows it if that takes a while."""
     with Progress() as progress:
-        yield Reading(progress)
+        yield lambda done, of: progress.show(f"reading task folders: {done:,} of {of:,} ({done * 100 // max(1, of)} %)")

@@ -1,1 +1,10 @@
-"""The terminal monitor (extra ``monitor``): all tasks and one task as they happen, and what one can tell a running agent."""
+"""The monitor (extra ``monitor``): all tasks and one task as they happen, and commands to a running agent.
+
+app.py              the Textual application
+overview_screen.py  all tasks
+task_screen.py      one task
+commands.py         the commands that can be typed
+widgets.py          the command line; pieces as Textual draws them
+drawing.py          header, plan, log and figures as lines; the monitor as plain text
+watched_task.py     one task, read again as its folder grows
+"""

@@ -1,31 +1,21 @@
-"""The monitor's application: it knows the root, opens screens, and turns pieces into what Textual draws."""
+"""The monitor as a Textual application: its style sheet and its first screens."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from rich.text import Text
 from textual.app import App
 from textual.binding import BindingType
 
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.view.render.screen import STYLES, Glyphs, Piece
-
-INTERVAL_S = 0.5
-"""Seconds between two looks at the folders."""
-
-_STYLES = {**STYLES, "id": "cyan"}
-
-
-def drawn(pieces: Sequence[Piece]) -> Text:
-    """One line for Textual; no markup is understood, so no text can be any."""
-    return Text.assemble(*((piece.text, _STYLES.get(piece.style, "")) for piece in pieces), no_wrap=True, end="")
+from otel_agentlog.view.monitor.overview_screen import OverviewScreen
+from otel_agentlog.view.monitor.task_screen import TaskScreen
+from otel_agentlog.view.render.screen import Glyphs
 
 
 class MonitorApp(App[None]):
-    """All tasks below a root, or one of them."""
+    """All tasks below a root; with `task` that one on top of them."""
 
     TITLE = "agentlog"
     ENABLE_COMMAND_PALETTE = False
@@ -48,24 +38,16 @@ class MonitorApp(App[None]):
 
     def __init__(self, root: Path, task: TaskReader | None, glyphs: Glyphs) -> None:
         super().__init__()
-        self.root, self.glyphs, self._first = root, glyphs, task
+        self._tasks_root, self._first_task, self._glyphs = root, task, glyphs
 
     def on_mount(self) -> None:
-        """Begin with all tasks, and with the one that was named on top."""
-        from otel_agentlog.view.monitor.overview_screen import OverviewScreen
-
+        """Open the first screens."""
         self.theme = "textual-dark"
-        self.push_screen(OverviewScreen())
-        if self._first is not None:
-            self.open_task(self._first)
-
-    def open_task(self, task: TaskReader) -> None:
-        """Show one task."""
-        from otel_agentlog.view.monitor.task_screen import TaskScreen
-
-        self.push_screen(TaskScreen(task))
+        self.push_screen(OverviewScreen(self._tasks_root, self._glyphs))
+        if self._first_task is not None:
+            self.push_screen(TaskScreen(self._first_task, self._glyphs))
 
 
 def run_monitor(root: Path, task: TaskReader | None, glyphs: Glyphs) -> None:
-    """Take the terminal until the user leaves."""
+    """Run the monitor in the whole terminal until the user quits."""
     MonitorApp(root, task, glyphs).run()

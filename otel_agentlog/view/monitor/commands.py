@@ -1,11 +1,11 @@
-"""What can be typed into the monitor, and what it means."""
+"""The commands of the monitor: their help, and how a typed line is read."""
 
 from __future__ import annotations
 
 import difflib
 from typing import NamedTuple
 
-from otel_agentlog.view.monitor.watching import PlanRow
+from otel_agentlog.view.monitor.watched_task import PlanRow
 
 TASK_COMMANDS = {
     "pause": "pause [why]: have the agent pause at its next checkpoint",
@@ -29,33 +29,33 @@ OVERVIEW_COMMANDS = {
 }
 
 
-class Typed(NamedTuple):
-    """What was typed."""
+class TypedCommand(NamedTuple):
+    """A typed line."""
 
     name: str
-    """A command, or ``?`` for what is none."""
+    """A key of the table of commands; ``?`` if there is no such command."""
     rest: str
 
 
-def understood(text: str, commands: dict[str, str]) -> Typed:
-    """The command that a text means; its first letters are enough where they are nobody else's."""
+def parse_command(text: str, commands: dict[str, str]) -> TypedCommand:
+    """Return the command that a line names; a beginning is enough where only one command has it."""
     word, _, rest = text.strip().partition(" ")
     lower = word.lower()
     if lower in commands:
-        return Typed(lower, rest.strip())
+        return TypedCommand(lower, rest.strip())
     near = [name for name in commands if name.startswith(lower)]
-    return Typed(near[0], rest.strip()) if lower and len(near) == 1 else Typed("?", text.strip())
+    return TypedCommand(near[0], rest.strip()) if lower and len(near) == 1 else TypedCommand("?", text.strip())
 
 
 def suggestion(text: str, commands: dict[str, str]) -> str:
-    """What to say of a text that is no command."""
+    """Return the error for a line that is no command, with a similar command if there is one."""
     word = text.split(" ")[0]
     near = difflib.get_close_matches(word.lower(), list(commands), n=1)
     return f"there is no {word!r}; {f'did you mean {near[0]}?' if near else 'help says what there is'}"
 
 
-def part_named(text: str, plan: list[PlanRow]) -> PlanRow | None:
-    """The part of the plan with this number or name, or the only one whose name has this in it."""
+def find_part(text: str, plan: list[PlanRow]) -> PlanRow | None:
+    """Return the part with this number, name or step id, else the last whose name contains the text; ``None`` if names differ."""
     if text.isascii() and text.isdigit():
         return next((row for row in plan if row.number == int(text)), None)
     lower = text.lower()

@@ -1,11 +1,12 @@
-"""One task: header, plan, the log of a part of it, a status bar, and a line to type what the agent shall do."""
+"""The screen of one task: header, plan, the log of one part of it, a status bar, and the line that commands are typed into.
+
+`TaskScreen` reads the task every `INTERVAL_S` and draws it; `_do_<command>` are the commands, `action_<name>` the keys.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -17,26 +18,22 @@ from otel_agentlog.errors import AgentlogError
 from otel_agentlog.query import Entry
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.tools import add_context, cancel, pause, resume
-from otel_agentlog.view.monitor.app import INTERVAL_S, drawn
-from otel_agentlog.view.monitor.commands import TASK_COMMANDS, part_named, suggestion, understood
+from otel_agentlog.view.monitor.commands import TASK_COMMANDS, find_part, parse_command, suggestion
 from otel_agentlog.view.monitor.drawing import header, log_lines, plan_line
-from otel_agentlog.view.monitor.overview_screen import Prompt
-from otel_agentlog.view.monitor.watching import PlanRow, Watched
-from otel_agentlog.view.render import human, words
+from otel_agentlog.view.monitor.watched_task import PlanRow, WatchedTask
+from otel_agentlog.view.monitor.widgets import INTERVAL_S, Prompt, rich_lines, rich_text
+from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.screen import Glyphs, Piece
 from otel_agentlog.vocabulary.terminal_text import safe
 
-if TYPE_CHECKING:
-    from otel_agentlog.view.monitor.app import MonitorApp
-
 WIDE = 110
-"""From this many columns on the plan stands beside the log."""
+"""From this many columns on the plan is beside the log, not above it."""
 
 _HINT = "pause resume cancel context TEXT details STEP search help"
 
 
 class TaskScreen(Screen[None]):
-    """Follows one task."""
+    """Follows one task, until the user leaves it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "all tasks"),
@@ -47,17 +44,18 @@ class TaskScreen(Screen[None]):
         Binding("f1", "help", "help"),
     ]
 
-    def __init__(self, task: TaskReader) -> None:
+    def __init__(self, task: TaskReader, glyphs: Glyphs) -> None:
         super().__init__()
-        self._watched = Watched(task)
+        self._watched, self._glyphs = WatchedTask(task), glyphs
         self._details = False
         self._chosen: str | None = None
-        """The span id of the part whose log is shown; empty: everything; ``None``: what goes on now."""
-        self._sought = ""
-        self._helping = False
-        self._drawn: tuple[object, ...] = ()
-        self._in_sight: int | None = None
-        """Which part of the plan was scrolled to."""
+        """The span id of the part that has its log shown; empty: the whole log; ``None``: the current step."""
+        self._search_text = ""
+        self._shows_help = False
+        self._drawn_log: tuple[object, ...] = ()
+        """What the log on the screen was drawn from."""
+        self._scrolled_to: int | None = None
+        """The part of the plan that was scrolled to, from 0."""
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
@@ -72,48 +70,41 @@ class TaskScreen(Screen[None]):
         yield Prompt(placeholder="type a command", id="ask")
 
     def on_mount(self) -> None:
-        """Begin to follow."""
+        """Start reading the task."""
         self.query_one("#log", RichLog).can_focus = False
         self.query_one(Prompt).focus()
-        self.set_interval(INTERVAL_S, self._look)
+        self.set_interval(INTERVAL_S, self._refresh_data)
         self.call_after_refresh(self._draw, force=True)
 
     def on_resize(self, event: Resize) -> None:
-        """Put the plan beside the log where there is room."""
+        """Put the plan beside the log, or above it on a narrow screen."""
         self.set_class(event.size.width >= WIDE, "wide")
         self.call_after_refresh(self._draw, force=True)
 
-    # -- looking ------------------------------------------------------------------------------------------------------------
-
-    def _look(self) -> None:
-        self.run_worker(self._watched.poll, thread=True, exclusive=True, exit_on_error=False, group="look")
+    def _refresh_data(self) -> None:
+        self.run_worker(self._watched.poll, thread=True, exclusive=True, exit_on_error=False, group="read")
         self._draw()
-
-    @property
-    def _glyphs(self) -> Glyphs:
-        return cast("MonitorApp", self.app).glyphs
 
     def _draw(self, force: bool = False) -> None:
         watched, size = self._watched, self.size
         columns = max(20, size.width - 2)
-        head = [drawn(line) for line in header(watched, columns, self._glyphs)]
-        self.query_one("#head", Static).update(_joined(head))
+        self.query_one("#head", Static).update(rich_lines(header(watched, columns, self._glyphs)))
         plan = watched.plan(details=self._details)
-        chosen = self._part(plan)
+        chosen = self._chosen_part(plan)
         width = max(20, self.query_one("#plan").size.width - 2)
-        parts = [drawn(plan_line(row, width, self._glyphs, chosen=chosen is row.entry)) for row in plan]
-        self.query_one("#parts", Static).update(drawn([Piece("no steps yet", "dim")]) if not parts else _joined(parts))
-        self._keep_in_sight(next((at for at, row in enumerate(plan) if row.entry is chosen), None))
+        parts = [plan_line(row, width, self._glyphs, chosen=chosen is row.entry) for row in plan]
+        self.query_one("#parts", Static).update(rich_lines(parts or [[Piece("no steps yet", "dim")]]))
+        self._scroll_plan(next((at for at, row in enumerate(plan) if row.entry is chosen), None))
         self._draw_log(chosen, force)
 
-    def _keep_in_sight(self, at: int | None) -> None:
-        if at == self._in_sight or at is None:
+    def _scroll_plan(self, at: int | None) -> None:
+        if at == self._scrolled_to or at is None:
             return
-        self._in_sight = at
+        self._scrolled_to = at
         box = self.query_one("#plan", VerticalScroll)
         self.call_after_refresh(box.scroll_to, y=max(0, at - box.size.height // 2), animate=False)
 
-    def _part(self, plan: list[PlanRow]) -> Entry | None:
+    def _chosen_part(self, plan: list[PlanRow]) -> Entry | None:
         if self._chosen is None:
             return None if self._watched.report.row.has_ended else self._watched.current()
         return next((row.entry for row in plan if row.entry.span_id == self._chosen), None)
@@ -123,15 +114,15 @@ class TaskScreen(Screen[None]):
         columns = max(20, log.size.width - 1)
         title = f"log of {safe(chosen.name)}" if chosen is not None else "log"
         lines = self._watched.lines_of(chosen)
-        found = [drawn(line) for line in log_lines(lines, columns, self._glyphs)]
-        if self._sought:
-            found = [text for text in found if self._sought.lower() in text.plain.lower()]
-            title += f": {human.count(len(found), 'line')} with {safe(self._sought)!r}"
-        state = (title, len(lines), lines[-1].get("event_id") if lines else None, columns, self._helping)
-        if self._helping or (state == self._drawn and not force):
+        found = [rich_text(line) for line in log_lines(lines, columns, self._glyphs)]
+        if self._search_text:
+            found = [text for text in found if self._search_text.lower() in text.plain.lower()]
+            title += f": {formats.count(len(found), 'line')} with {safe(self._search_text)!r}"
+        state = (title, len(lines), lines[-1].get("event_id") if lines else None, columns, self._shows_help)
+        if self._shows_help or (state == self._drawn_log and not force):
             return
-        self._drawn = state
-        self.query_one("#title", Static).update(drawn([Piece(title, "dim")]))
+        self._drawn_log = state
+        self.query_one("#title", Static).update(rich_text([Piece(title, "dim")]))
         at_end = log.max_scroll_y - log.scroll_y < 2
         log.clear()
         for text in found:
@@ -139,58 +130,58 @@ class TaskScreen(Screen[None]):
         if at_end or force:
             log.scroll_end(animate=False)
 
-    # -- typing -------------------------------------------------------------------------------------------------------------
-
-    def on_prompt_typed(self, event: Prompt.Typed) -> None:
-        """Do what was typed."""
+    def on_prompt_entered(self, event: Prompt.Entered) -> None:
+        """Run the command; a line that is none may name a part of the plan."""
         text = event.text
-        self._helping = False
-        typed = understood(text, TASK_COMMANDS)
+        self._shows_help = False
+        command = parse_command(text, TASK_COMMANDS)
         if not text.strip():
-            self._chosen, self._sought = None, ""
-        elif typed.name in ("pause", "resume", "cancel", "context"):
-            self._ask(typed.name, typed.rest)
-        elif typed.name != "?":
-            getattr(self, f"_do_{typed.name}")(typed.rest)
+            self._chosen, self._search_text = None, ""
+        elif command.name in ("pause", "resume", "cancel", "context"):
+            self._control(command.name, command.rest)
+        elif command.name != "?":
+            getattr(self, f"_do_{command.name}")(command.rest)
         else:
-            self._do_step(typed.rest, otherwise=suggestion(typed.rest, TASK_COMMANDS))
+            self._do_step(command.rest, otherwise=suggestion(command.rest, TASK_COMMANDS))
         self._draw(force=True)
 
-    def _ask(self, what: str, rest: str) -> None:
+    def _control(self, action: str, rest: str) -> None:
         folder = self._watched.task.folder
-        if what == "context" and not rest:
-            self._say("context needs a text", "warn")
+        if action == "context" and not rest:
+            self._show_message("context needs a text", "warn")
             return
         try:
-            if what == "context":
-                asked = add_context(folder, rest, source="monitor")
+            if action == "context":
+                requested = add_context(folder, rest, source="monitor")
             else:
-                asked = {"pause": pause, "resume": resume, "cancel": cancel}[what](folder, reason=rest or None, source="monitor")
+                requested = {"pause": pause, "resume": resume, "cancel": cancel}[action](
+                    folder, reason=rest or None, source="monitor"
+                )
         except (AgentlogError, OSError) as error:
-            self._say(str(error), "bad")
+            self._show_message(str(error), "bad")
             return
-        said = {"pause": "asked it to pause", "resume": "asked it to go on", "cancel": "asked it to stop", "context": "told it"}
-        late = " (no process is at work on it)" if asked.at_work is False else ""
-        self._say(f"{said[what]}; it takes effect at its next checkpoint{late}", "ok")
+        done = {"pause": "asked it to pause", "resume": "asked it to go on", "cancel": "asked it to stop", "context": "told it"}
+        late = " (no process is at work on it)" if requested.at_work is False else ""
+        self._show_message(f"{done[action]}; it takes effect at its next checkpoint{late}", "ok")
 
     def _do_details(self, rest: str) -> None:
-        self._details, self._in_sight = not self._details, None
-        self._say("everything that ran" if self._details else "steps alone")
+        self._details, self._scrolled_to = not self._details, None
+        self._show_message("everything that ran" if self._details else "steps alone")
 
     def _do_step(self, rest: str, otherwise: str = "") -> None:
-        row = part_named(rest, self._watched.plan(details=self._details))
+        row = find_part(rest, self._watched.plan(details=self._details))
         if row is None:
-            self._say(otherwise or f"there is no part {rest!r} in the plan", "warn")
+            self._show_message(otherwise or f"there is no part {rest!r} in the plan", "warn")
             return
         self._chosen = row.entry.span_id
-        self._say(f"{row.entry.name}: {words.state_word(row.entry.status)}; Enter follows what goes on now")
+        self._show_message(f"{row.entry.name}: {labels.state_text(row.entry.status)}; Enter follows what goes on now")
 
     def _do_all(self, rest: str) -> None:
         self._chosen = ""
-        self._say("the whole log; Enter follows what goes on now")
+        self._show_message("the whole log; Enter follows what goes on now")
 
     def _do_search(self, rest: str) -> None:
-        self._sought = rest
+        self._search_text = rest
         self._chosen = "" if rest else None
 
     def _do_tasks(self, rest: str) -> None:
@@ -202,41 +193,37 @@ class TaskScreen(Screen[None]):
     def _do_help(self, rest: str) -> None:
         self.action_help()
 
-    def _say(self, text: str, style: str = "") -> None:
-        self.query_one("#bar", Static).update(drawn([Piece(safe(text), style)]))
-
-    # -- keys -----------------------------------------------------------------------------------------------------------------
+    def _show_message(self, text: str, style: str = "") -> None:
+        self.query_one("#bar", Static).update(rich_text([Piece(safe(text), style)]))
 
     def action_back(self) -> None:
-        """Show all tasks."""
+        """Go back to all tasks."""
         self.app.pop_screen()
 
     def action_choose(self, by: int) -> None:
-        """Mark the part before or after."""
+        """Choose the part before or after."""
         plan = self._watched.plan(details=self._details)
         if not plan:
             return
-        chosen = self._part(plan)
+        chosen = self._chosen_part(plan)
         at = next((number for number, row in enumerate(plan) if row.entry is chosen), -1 if by > 0 else len(plan))
         self._chosen = plan[max(0, min(len(plan) - 1, at + by))].entry.span_id
         self._draw(force=True)
 
     def action_scroll_log(self, by: int) -> None:
-        """Turn a page of the log."""
+        """Scroll the log by a page."""
         log = self.query_one("#log", RichLog)
         log.scroll_relative(y=by * max(1, log.size.height - 1), animate=False)
 
     def action_help(self) -> None:
-        """Tell what can be typed."""
-        self._helping = True
+        """Show the commands in place of the log."""
+        self._shows_help = True
         log = self.query_one("#log", RichLog)
         log.clear()
         for text in filter(None, TASK_COMMANDS.values()):
             name, _, rest = text.partition(": ")
-            log.write(drawn([Piece(f"{name}", "id"), Piece(f": {rest}")]))
-        log.write(drawn([Piece("up, down", "id"), Piece(": a part of the plan; page up, page down: the log; Escape: all tasks")]))
+            log.write(rich_text([Piece(f"{name}", "id"), Piece(f": {rest}")]))
+        log.write(
+            rich_text([Piece("up, down", "id"), Piece(": a part of the plan; page up, page down: the log; Escape: all tasks")])
+        )
         self.query_one("#title", Static).update("help; Enter ends it")
-
-
-def _joined(lines: Sequence[Text]) -> Text:
-    return Text("\n").join(lines)

@@ -1,8 +1,8 @@
 """One task as one HTML file that opens without server and network: the page of `agentlog serve`, with its answers in it.
 
-Hides how the page's modules, which find each other by relative addresses, work from a file: each is a ``data:`` URL under a bare
-name in an import map, and ``offline.js`` takes the place of ``api.js``. Data is inert JSON; nothing of it is ever markup or code,
-and the policy in the page lets nothing run but what was put there.
+The modules of the page import each other by relative addresses, which a file has not: here each is a ``data:`` URL under a
+bare name in an import map, and ``offline.js`` takes the place of ``api.js``. Data is JSON that is never markup or code, and the
+content security policy of the page lets nothing run but its own modules.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from otel_agentlog._version import __version__
 from otel_agentlog.query import report
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, WEBHOOK_FLOW
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.view.cli.frame import json_line
-from otel_agentlog.view.render.show_json import page_of_task
+from otel_agentlog.view.render.json_line import json_line
+from otel_agentlog.view.render.show.task_json import page_of_task
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION
 
 WEB = Path(__file__).parents[1] / "web"
+"""The files of the page."""
 
 MAX_LINES = 100_000
-"""Most lines of a file that go into the page; it says how many are missing."""
+"""Most lines of a file that go into the page; it says where some are missing."""
 
 MAX_ARTIFACT_BYTES = 8 * 1024 * 1024
-"""Most bytes of all artifacts together; those that are too many are left out."""
+"""Most bytes of all artifacts together; the others are left out."""
 
 _FILES = {"webhook-flow": WEBHOOK_FLOW, "agent-output": AGENT_OUTPUT, "control": CONTROL}
-_IMPORT = re.compile(r'(from\s+|import\s+)"\./([\w-]+)\.js"')
+_IMPORT = re.compile(r'(from\s+|import\s+)"\.{1,2}/(?:pages/)?([\w-]+)\.js"')
 _ARTIFACT = re.compile(rb'"\$artifact":\{[^{}]*?"sha256":"([0-9a-f]{64})"')
 _OFFLINE = ".offline .places, .offline .find { display: none; } .offline .tools { margin-left: auto; }"
 _MAIN = 'import "agentlog/main";'
@@ -47,7 +48,7 @@ def html_page(task: TaskReader, trace_url: str | None = None) -> Iterator[bytes]
 
 def _data(task: TaskReader, trace_url: str | None) -> dict[str, Any]:
     found = page_of_task(report(task), trace_url)
-    lines = {word: _first(task, name, found["problems"]) for word, name in _FILES.items()}
+    lines = {word: _first_lines(task, name, found["problems"]) for word, name in _FILES.items()}
     return {
         "about": {"version": __version__, "format_version": FORMAT_VERSION, "root": "", "control": False, "trace_url": trace_url},
         "key": task.folder.name,
@@ -58,7 +59,7 @@ def _data(task: TaskReader, trace_url: str | None) -> dict[str, Any]:
     }
 
 
-def _first(task: TaskReader, name: str, problems: list[str]) -> list[dict[str, Any]]:
+def _first_lines(task: TaskReader, name: str, problems: list[str]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for line in task.lines(name):
         if len(found) == MAX_LINES:
@@ -68,10 +69,11 @@ def _first(task: TaskReader, name: str, problems: list[str]) -> list[dict[str, A
     return found
 
 
-def _artifacts(task: TaskReader, said: bytes) -> dict[str, str]:
+def _artifacts(task: TaskReader, naming: bytes) -> dict[str, str]:
+    """The artifacts that some JSON names, in Base64 by their SHA-256."""
     found: dict[str, str] = {}
     room = MAX_ARTIFACT_BYTES
-    for sha256 in dict.fromkeys(match.decode() for match in _ARTIFACT.findall(said)):
+    for sha256 in dict.fromkeys(match.decode() for match in _ARTIFACT.findall(naming)):
         raw = bytearray()
         for chunk in task.artifact(sha256):
             raw += chunk
@@ -90,11 +92,13 @@ def _inert(data: bytes) -> bytes:
 
 def _template() -> str:
     page = (WEB / "index.html").read_text()
-    style = "\n".join((WEB / name).read_text() for name in re.findall(r'<link rel="stylesheet" href="web/([\w.-]+)">', page))
+    style = "\n".join((WEB / name).read_text() for name in re.findall(r'<link rel="stylesheet" href="web/([\w./-]+)">', page))
     mark = base64.b64encode((WEB / "mark.svg").read_bytes()).decode()
     page = re.sub(r'<link rel="stylesheet"[^>]*>\n?', "", page)
     page = page.replace('href="web/mark.svg"', f'href="data:image/svg+xml;base64,{mark}"')
-    imports = ",".join(f'"agentlog/{name}":"{_module(name)}"' for name in _names())
+    modules = {path.stem: path for path in WEB.rglob("*.js")}
+    modules["api"] = modules.pop("offline")
+    imports = ",".join(f'"agentlog/{name}":"{_module(modules[name])}"' for name in sorted(modules))
     style, imports = f"{style}\n{_OFFLINE}", f'{{"imports":{{{imports}}}}}'
     head = "\n".join(
         [
@@ -119,11 +123,7 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _names() -> list[str]:
-    return sorted(path.stem for path in WEB.glob("*.js") if path.stem != "offline")
-
-
-def _module(name: str) -> str:
-    source = (WEB / ("offline.js" if name == "api" else f"{name}.js")).read_text()
-    bare = _IMPORT.sub(r'\1"agentlog/\2"', source)
+def _module(path: Path) -> str:
+    """A module as a ``data:`` URL, its imports by bare names."""
+    bare = _IMPORT.sub(r'\1"agentlog/\2"', path.read_text())
     return f"data:text/javascript;base64,{base64.b64encode(bare.encode()).decode()}"

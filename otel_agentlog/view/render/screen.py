@@ -1,7 +1,13 @@
-"""Hides where lines go: a terminal with colours (by ``rich``, if it is installed) or plain text, and how wide it is.
+"""Lines, tables and progress on a terminal or in a pipe.
 
-A line is a list of pieces, each a safe text with the name of a style. Layout is done by whoever makes the lines, so it is the
-same with and without colours.
+A line is a list of pieces, each a safe text (`vocabulary.terminal_text.safe`) with the name of a style. Colours, by ``rich``
+where that is installed, change nothing of the layout.
+
+    screen = stdout_screen(settings.terminal)
+    screen.line(Piece("✓ ", "ok"), "all is well")
+    screen.lines(table([Column("TASK"), Column("TIME", right=True)], [[Piece("task-1", "id"), Piece("1.2s")]], screen))
+
+`Screen` writes lines, `fit` cuts one to a width, `table` lays out columns, `Progress` is a line that is written over.
 """
 
 from __future__ import annotations
@@ -11,55 +17,24 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, TextIO
 
 from otel_agentlog.settings.fields import Terminal
 from otel_agentlog.vocabulary.terminal_text import cut, pad, width
-from otel_agentlog.vocabulary.terminal_text import width as width_of
-
-# -- Says on a terminal how far something has got that takes more than a moment; says nothing anywhere else.
-
-FIRST_S = 0.5
-"""What takes less than this, in seconds, needs no progress."""
-INTERVAL_S = 0.1
-
-_CLEAR = "\r\x1b[K"
-
-
-class Progress:
-    """One line on standard error that is written over; a context manager, which takes it away at the end."""
-
-    def __init__(self, out: TextIO | None = None) -> None:
-        self._out = out or sys.stderr
-        self._shown = False
-        self._next_s = time.monotonic() + FIRST_S
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._shown:
-            self._out.write(_CLEAR)
-            self._out.flush()
-
-    def show(self, text: str) -> None:
-        """Show a safe text, now and then."""
-        now = time.monotonic()
-        if now >= self._next_s and self._out.isatty():
-            self._next_s, self._shown = now + INTERVAL_S, True
-            self._out.write(_CLEAR + text)
-            self._out.flush()
 
 
 class Piece(NamedTuple):
     """A part of a line."""
 
     text: str
-    """Safe text (`text.safe`)."""
+    """Safe text."""
     style: str = ""
     """A key of `STYLES`, or nothing."""
 
+
+Pieces = list[Piece]
+"""One line."""
 
 STYLES = {
     "title": "bold",
@@ -74,10 +49,11 @@ STYLES = {
     "money": "yellow",
     "id": "cyan",
 }
+"""Styles by name, in the words of ``rich``."""
 
 
 class Glyphs(NamedTuple):
-    """The signs in use; the plain set is for terminals that cannot show others."""
+    """The signs in use; `PLAIN_GLYPHS` are for terminals that cannot show these."""
 
     ok: str = "✓"
     bad: str = "✗"
@@ -106,7 +82,7 @@ MIN_COLUMNS = 40
 
 
 class Screen:
-    """Takes lines. `columns` is ``None`` where nothing limits the width: in a file or a pipe."""
+    """Writes lines. `columns` is ``None`` where nothing limits the width: in a file or a pipe."""
 
     def __init__(self, out: TextIO, columns: int | None, glyphs: Glyphs, write: Callable[[Sequence[Piece]], None]) -> None:
         self.columns = columns
@@ -123,12 +99,19 @@ class Screen:
             self._write(line)
 
     def flush(self) -> None:
-        """Hand everything to the terminal; raises `BrokenPipeError` if nobody reads any more."""
+        """Flush the stream; raises `BrokenPipeError` if its other end is closed."""
         self._out.flush()
 
 
+def stdout_screen(terminal: Terminal, *, colour: bool = True) -> Screen:
+    """Return the screen on standard output, which from now on replaces what its encoding does not know."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
+    return open_screen(sys.stdout, terminal, colour=colour)
+
+
 def open_screen(out: TextIO, terminal: Terminal, *, colour: bool = True) -> Screen:
-    """Return a screen on a stream: coloured if it is a terminal, ``rich`` is there, and nobody said no."""
+    """Return a screen on a stream: coloured if it is a terminal, ``rich`` is installed, and no setting says otherwise."""
     is_terminal = out.isatty()
     columns = max(MIN_COLUMNS, shutil.get_terminal_size((80, 24)).columns) if is_terminal else None
     colour = colour and not terminal.no_color and terminal.term != "dumb" and (is_terminal or bool(terminal.force_color))
@@ -167,104 +150,120 @@ def _coloured(out: TextIO) -> Callable[[Sequence[Piece]], None]:
 
 def columns_of(line: Sequence[Piece]) -> int:
     """How many columns a line takes."""
-    return sum(width_of(piece.text) for piece in line)
+    return sum(width(piece.text) for piece in line)
 
 
-def fit(line: Sequence[Piece], room: int | None, ellipsis: str) -> list[Piece]:
-    """Return as much of a line as fits, with an ellipsis where something is missing. ``None`` is no limit."""
+def fit(line: Sequence[Piece], room: int | None, ellipsis: str) -> Pieces:
+    """Return as much of a line as fits into `room` columns, with an ellipsis where some is missing. ``None`` is no limit."""
     if room is None or columns_of(line) <= room:
         return list(line)
-    fitted: list[Piece] = []
+    fitted: Pieces = []
     for piece in line:
-        wide = width_of(piece.text)
+        wide = width(piece.text)
         if wide >= room:
-            # One more column than is there, so that the ellipsis stands even where this piece just fits.
+            # One more column than is there, so that there is an ellipsis even where this piece just fits.
             return [*fitted, Piece(cut(piece.text + " " * (room + 1 - wide), room, ellipsis), piece.style)]
         fitted.append(piece)
         room -= wide
     return fitted
 
 
-def stdout_screen(terminal: Terminal, *, colour: bool = True) -> Screen:
-    """Return the screen on standard output, which from now on replaces what its encoding does not know."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")
-    return open_screen(sys.stdout, terminal, colour=colour)
-
-
-# -- Hides how a table finds its widths: columns leave in the order of their worth, then the flexible ones shrink.
-
 GAP = 2
-"""Columns of space between columns."""
+"""Columns of space between the columns of a table."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True)
 class Column:
-    """One column and its cells, top to bottom."""
+    """One column of a table."""
 
     title: str
     right: bool = False
-    """Whether it stands on the right, as numbers do."""
-    worth: int = 100
-    """Columns of the smallest worth are left out first; those of 100 stay."""
-    least: int | None = None
+    """Whether it is aligned to the right, as numbers are."""
+    priority: int = 100
+    """Where there is not room for all, columns of the smallest priority are left out first; those of 100 never are."""
+    min_width: int | None = None
     """The width it can shrink to; ``None`` if it must not be cut."""
-    cells: list[Piece] = field(default_factory=list)
-
-    @property
-    def natural(self) -> int:
-        """The width at which nothing is cut."""
-        return max(width(self.title), *(width(cell.text) for cell in self.cells)) if self.cells else width(self.title)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether no cell says anything."""
-        return not any(cell.text for cell in self.cells)
 
 
-def lay_out(columns: Sequence[Column], room: int | None, ellipsis: str) -> list[list[Piece]]:
-    """Return the lines of a table, its titles first; `room` is the width to keep to, if any."""
-    columns = [column for column in columns if not column.is_empty]
-    columns = _that_fit(columns, room)
-    widths = _widths(columns, room)
-    lines = [_line([Piece(column.title, "dim") for column in columns], columns, widths, ellipsis)]
-    for cells in zip(*(column.cells for column in columns), strict=True):
-        lines.append(_line(cells, columns, widths, ellipsis))
-    return lines
+def table(columns: Sequence[Column], rows: Iterable[Sequence[Piece]], screen: Screen) -> list[Pieces]:
+    """Return the lines of a table, its titles first; empty columns are left out.
+
+    Where it is wider than the screen, columns are left out in the order of their priority, then those that may be cut are cut.
+    """
+    cells = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
+    laid = [_LaidOut(column, below) for column, below in zip(columns, cells, strict=True) if any(cell.text for cell in below)]
+    laid = _that_fit(laid, screen.columns)
+    _shrink(laid, screen.columns)
+    ellipsis = screen.glyphs.ellipsis
+    lines = [_row([Piece(each.column.title, "dim") for each in laid], laid, ellipsis)]
+    return lines + [_row(row, laid, ellipsis) for row in zip(*(each.cells for each in laid), strict=True)]
 
 
-def _least(column: Column) -> int:
-    return column.natural if column.least is None else min(column.natural, column.least)
+class _LaidOut:
+    """A column with its cells and the width it gets."""
+
+    def __init__(self, column: Column, cells: Sequence[Piece]) -> None:
+        self.column, self.cells = column, cells
+        self.width = max(width(column.title), *(width(cell.text) for cell in cells))
+        self.min_width = self.width if column.min_width is None else min(self.width, column.min_width)
 
 
-def _that_fit(columns: list[Column], room: int | None) -> list[Column]:
-    while room is not None and sum(map(_least, columns)) + GAP * (len(columns) - 1) > room:
-        least_worth = min(columns, key=lambda column: column.worth)
-        if least_worth.worth >= 100:
+def _that_fit(columns: list[_LaidOut], room: int | None) -> list[_LaidOut]:
+    while room is not None and sum(each.min_width for each in columns) + GAP * (len(columns) - 1) > room:
+        first = min(columns, key=lambda each: each.column.priority)
+        if first.column.priority >= 100:
             break
-        columns = [column for column in columns if column is not least_worth]
+        columns = [each for each in columns if each is not first]
     return columns
 
 
-def _widths(columns: Sequence[Column], room: int | None) -> list[int]:
-    widths = [column.natural for column in columns]
-    if room is None:
-        return widths
-    excess = sum(widths) + GAP * (len(columns) - 1) - room
+def _shrink(columns: Sequence[_LaidOut], room: int | None) -> None:
+    excess = 0 if room is None else sum(each.width for each in columns) + GAP * (len(columns) - 1) - room
     while excess > 0:
-        # The widest of the flexible ones gives first, so that none is starved for another.
-        flexible = [i for i, column in enumerate(columns) if widths[i] > _least(column)]
+        flexible = [each for each in columns if each.width > each.min_width]
         if not flexible:
             break
-        widths[max(flexible, key=widths.__getitem__)] -= 1
+        # The widest gives first, so that none is cut to nothing for another.
+        max(flexible, key=lambda each: each.width).width -= 1
         excess -= 1
-    return widths
 
 
-def _line(cells: Sequence[Piece], columns: Sequence[Column], widths: Sequence[int], ellipsis: str) -> list[Piece]:
-    line: list[Piece] = []
-    for cell, column, columns_wide in zip(cells, columns, widths, strict=True):
+def _row(cells: Sequence[Piece], columns: Sequence[_LaidOut], ellipsis: str) -> Pieces:
+    line: Pieces = []
+    for cell, each in zip(cells, columns, strict=True):
         if line:
             line.append(Piece(" " * GAP))
-        line.append(Piece(pad(cut(cell.text, columns_wide, ellipsis), columns_wide, right=column.right), cell.style))
+        line.append(Piece(pad(cut(cell.text, each.width, ellipsis), each.width, right=each.column.right), cell.style))
     return line
+
+
+PROGRESS_AFTER_S = 0.5
+"""Seconds after which there is progress to be seen."""
+PROGRESS_INTERVAL_S = 0.1
+
+_CLEAR = "\r\x1b[K"
+
+
+class Progress:
+    """One line on standard error that is written over, if that is a terminal; a context manager, which clears it at the end."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stderr
+        self._is_visible = False
+        self._next_s = time.monotonic() + PROGRESS_AFTER_S
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._is_visible:
+            self._out.write(_CLEAR)
+            self._out.flush()
+
+    def show(self, text: str) -> None:
+        """Show a safe text, unless another one was shown less than `PROGRESS_INTERVAL_S` ago."""
+        now = time.monotonic()
+        if now >= self._next_s and self._out.isatty():
+            self._next_s, self._is_visible = now + PROGRESS_INTERVAL_S, True
+            self._out.write(_CLEAR + text)
+            self._out.flush()

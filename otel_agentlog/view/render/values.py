@@ -1,4 +1,7 @@
-"""Hides how values of a task folder (arguments, results, messages) become text for people."""
+"""Values of a task folder (arguments, results, messages) as text: on one line, or as many lines as they need.
+
+What is returned is safe for terminals.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,18 @@ from typing import Any
 
 import orjson
 
-from otel_agentlog.view.render import human
+from otel_agentlog.view.render import formats
 from otel_agentlog.vocabulary.terminal_text import safe, safe_lines
 
 MAX_LINES = 200
 MAX_CHARACTERS = 20_000
-"""What is shown of one text; the folder has all of it."""
+"""Most of one text that is shown; the folder has all of it."""
 _LINE = 100
+"""Columns that a JSON value may take before it is spread over several lines."""
 
 
-def one_line(value: Any, limit: int) -> str:
-    """A value on one line: texts as they are, artifacts by their preview, ``key=value`` for objects, else JSON."""
+def inline(value: Any, limit: int) -> str:
+    """A value on one line of at most `limit` characters: text as it is, artifacts by preview, objects as ``key=value``."""
     return safe(_plain(value)[: limit * 2])[:limit]
 
 
@@ -27,9 +31,8 @@ def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
         artifact = value.get("$artifact")
         if len(value) == 1 and isinstance(artifact, Mapping):
-            return (
-                f"{artifact.get('preview') or ''} ({human.size(artifact.get('size_bytes'))}, artifacts/{artifact.get('sha256')})"
-            )
+            size = formats.size(artifact.get("size_bytes"))
+            return f"{artifact.get('preview') or ''} ({size}, artifacts/{artifact.get('sha256')})"
         return " ".join(f"{safe(str(key))}={_quoted(item)}" for key, item in value.items())
     return _json(value)
 
@@ -48,8 +51,8 @@ def _json(value: Any) -> str:
         return repr(value)
 
 
-def many_lines(value: Any) -> list[str]:
-    """A value as lines, all of it within reason: text as it is, everything else as JSON, as dense as can be read."""
+def text_lines(value: Any) -> list[str]:
+    """A value as lines, at most `MAX_LINES` of them: text as it is, everything else as JSON."""
     text = value if isinstance(value, str) else _spread(value)
     lines = safe_lines(text[:MAX_CHARACTERS])
     left_out = max(0, len(text) - MAX_CHARACTERS) + sum(len(line) + 1 for line in lines[MAX_LINES:])
@@ -57,9 +60,9 @@ def many_lines(value: Any) -> list[str]:
 
 
 def _spread(value: Any, margin: str = "") -> str:
-    """JSON in which whatever fits on a line stands on one."""
+    """JSON with each array and object on one line where it fits."""
     flat = _json(value)
-    # What is far too long is cut anyway.
+    # What is much too long is cut anyway.
     if len(flat) <= _LINE - len(margin) or len(flat) > 4 * MAX_CHARACTERS or not isinstance(value, (dict, list)):
         return flat
     inner = margin + "  "
@@ -71,7 +74,7 @@ def _spread(value: Any, margin: str = "") -> str:
     return opening + "\n" + ",\n".join(inner + item for item in items) + "\n" + margin + closing
 
 
-def spoken(parts: Any) -> str:
+def message_text(parts: Any) -> str:
     """The text in message parts of the GenAI convention (``{"type":"text","content":…}``), tool calls by name."""
     found = []
     for part in parts if isinstance(parts, list) else []:

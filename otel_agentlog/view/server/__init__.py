@@ -7,6 +7,23 @@ Needs the extra ``server`` (``pip install 'otel_agentlog[server]'``)::
     app = FastAPI()
     app.mount("/agentlog", create_app("/var/lib/agent/tasks", token=token))     # REST, live, metrics, page
     app.include_router(make_router("/var/lib/agent/tasks"), prefix="/agentlog")   # REST, live and metrics alone
+
+Its files:
+
+    app.py         the application and the router
+    serving.py     the application run by uvicorn
+    routes/        the endpoints
+    access.py      Host, Origin, bearer token, security headers
+    params.py      query parameters
+    context.py     the root that is served, what clients may do, the task that a URL names
+    responses.py   JSON answers, entity tags
+    problems.py    refusals
+    limits.py      sizes and times
+    line_pages.py  files of lines, in pages and in pieces
+    streams.py     live streams of a task
+    snapshot.py    the overview, and its live stream
+    alerting.py    alerts
+    static.py      the page and its files
 """
 
 from otel_agentlog.view.server.access import read_or_make_token

@@ -1,7 +1,8 @@
-"""Hides who may ask: names of this host, pages of this origin, holders of the token; and what browsers may do with answers.
+"""Access checks of HTTP requests (Host, Origin, sizes, bearer token), security headers of answers, and the file of the token.
 
 A page of another site can make a browser send requests here (CSRF), and can make its own name point here (DNS rebinding). The
 first shows in ``Origin`` and ``Sec-Fetch-Site``, the second in ``Host``; none of the three can be set by a page's script.
+`AccessPolicy` checks a request, `AccessMiddleware` applies it to an application, `read_or_make_token` keeps the token.
 """
 
 from __future__ import annotations
@@ -21,69 +22,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.view.server.limits import Limits
-from otel_agentlog.view.server.problems import Problem
-
-# -- Hides where the bearer token is kept: a file that only its owner can read, made when it is missing.
+from otel_agentlog.view.server.problems import HttpProblem
 
 FILE_NAME = ".server-token"
-"""Its name below the root, where names with a dot in front are no tasks."""
+"""Name of the token's file below the root, where names that begin with a dot are no tasks."""
 
 _TOKEN = re.compile(rb"[A-Za-z0-9_-]{32,128}")
 _MAX_BYTES = 256
-
-
-def read_or_make_token(path: Path) -> str:
-    """Return the token in the file at `path`; makes file, folder and token if there is no file.
-
-    Raises:
-        ConfigurationError: the file is somebody else's, others can read it, it is no regular file, or it holds no token.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        return _make(path)
-    except FileExistsError:
-        return _read(path)
-    except OSError as error:
-        raise ConfigurationError("token-file", str(path), f"a file that can be written ({error.strerror})") from None
-
-
-def _make(path: Path) -> str:
-    """Write a new token; it stands under its name only once it is whole."""
-    token = secrets.token_urlsafe(32)
-    temp = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
-    if os.path.lexists(path):
-        raise FileExistsError
-    fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, token.encode() + b"\n")
-        # Unlike a rename this leaves a token alone that another process has made in the meantime.
-        os.link(temp, path)
-    finally:
-        os.close(fd)
-        os.unlink(temp)
-    return token
-
-
-def _read(path: Path) -> str:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise ConfigurationError("token-file", str(path), f"a file that can be read ({error.strerror})") from None
-    try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
-            raise ConfigurationError(
-                "token-file",
-                f"{path} with mode {stat.filemode(found.st_mode)}",
-                "a file of your own that only you can read (0600)",
-            )
-        token = os.read(fd, _MAX_BYTES).strip()
-    finally:
-        os.close(fd)
-    if _TOKEN.fullmatch(token) is None:
-        raise ConfigurationError("token-file", str(path), "a file with a token of 32 or more letters, digits, - and _")
-    return token.decode()
-
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -104,21 +49,21 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True)
-class Door:
-    """Who is let in."""
+class AccessPolicy:
+    """Which requests are answered."""
 
     token: str | None = None
     reads_need_token: bool = False
     """Whether the token is needed to read too; it always is to change anything, and for clients of other hosts."""
     hosts: frozenset[str] = LOOPBACK_HOSTS
-    """Names, in lower case, under which this server may be asked for."""
+    """Names, in lower case, that may be in ``Host``."""
     limits: Limits = field(default_factory=Limits)
 
     def check(self, scope: Scope, *, data: bool = True) -> None:
-        """Let a request pass, by its head alone. The page and its files, which are no `data`, come without the token.
+        """Check the head of a request. The page and its files, which are no `data`, need no token.
 
         Raises:
-            Problem: it must not be answered.
+            HttpProblem: it is refused.
         """
         headers = _headers(scope)
         host = self._checked_host(headers)
@@ -131,18 +76,18 @@ class Door:
         given = [each.lower() for each in headers.get("host", [])]
         match = _HOST.fullmatch(given[0]) if len(given) == 1 else None
         if match is None or match["name"] not in self.hosts:
-            known = ", ".join(sorted(self.hosts))
-            raise Problem(403, f"Host: expected one of {known}, found {_shown(given)} (agentlog serve --allow-host adds a name)")
+            expected = f"expected one of {', '.join(sorted(self.hosts))}, found {_quoted(given)}"
+            raise HttpProblem(403, f"Host: {expected} (agentlog serve --allow-host adds a name)")
         return given[0]
 
     def _check_origin(self, headers: Mapping[str, list[str]], host: str, data: bool) -> None:
         for origin in headers.get("origin", []):
             if origin.lower() not in (f"http://{host}", f"https://{host}"):
-                raise Problem(403, f"Origin: expected a page of {host}, found {_shown([origin])}")
+                raise HttpProblem(403, f"Origin: expected a page of {host}, found {_quoted([origin])}")
         for site in headers.get("sec-fetch-site", []):
             # A link on another site may lead to the page; the page's data are for the page alone.
             if data and site.lower() not in ("same-origin", "none"):
-                raise Problem(403, f"Sec-Fetch-Site: expected same-origin, found {_shown([site])}")
+                raise HttpProblem(403, f"Sec-Fetch-Site: expected same-origin, found {_quoted([site])}")
 
     def _check_sizes(self, scope: Scope, headers: Mapping[str, list[str]]) -> None:
         limits = self.limits
@@ -151,10 +96,10 @@ class Door:
             ("query", len(scope.get("query_string", b"")), limits.query_bytes),
         ):
             if found > most:
-                raise Problem(414, f"{what}: expected at most {most} bytes, found {found}")
+                raise HttpProblem(414, f"{what}: expected at most {most} bytes, found {found}")
         for length in headers.get("content-length", []):
             if not length.isascii() or not length.isdigit() or int(length[:20]) > limits.body_bytes:
-                raise Problem(413, f"body: expected at most {limits.body_bytes} bytes, found {_shown([length])}")
+                raise HttpProblem(413, f"body: expected at most {limits.body_bytes} bytes, found {_quoted([length])}")
 
     def _needs_token(self, scope: Scope) -> bool:
         changes = scope["type"] == "http" and scope["method"] not in _SAFE_METHODS
@@ -166,35 +111,35 @@ class Door:
         good = self.token is not None and hmac.compare_digest(token.strip().encode(), self.token.encode())
         if scheme.lower() != "bearer" or not good:
             found = "another token" if scheme.lower() == "bearer" else "no token"
-            raise Problem(
+            raise HttpProblem(
                 401,
                 f"Authorization: expected 'Bearer <token>' as in the token file of agentlog serve, found {found}",
                 {"www-authenticate": 'Bearer realm="agentlog"'},
             )
 
 
-class Doorkeeper:
-    """ASGI middleware: asks the `Door`, adds the security headers, and ends bodies that grow too long."""
+class AccessMiddleware:
+    """ASGI middleware: applies an `AccessPolicy`, adds `SECURITY_HEADERS`, and refuses bodies that grow too long."""
 
-    def __init__(self, app: ASGIApp, door: Door) -> None:
-        self._app, self._door = app, door
+    def __init__(self, app: ASGIApp, policy: AccessPolicy) -> None:
+        self._app, self._policy = app, policy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Pass a request to the application, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         try:
-            self._door.check(scope, data=not _is_page(scope))
-        except Problem as problem:
+            self._policy.check(scope, data=not _is_page(scope))
+        except HttpProblem as problem:
             await _refuse(problem, scope, receive, _with_headers(send))
             return
         if scope["type"] == "http":
-            receive = _limited(receive, self._door.limits.body_bytes)
+            receive = _limited(receive, self._policy.limits.body_bytes)
         await self._app(scope, receive, _with_headers(send))
 
 
-async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(problem: HttpProblem, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         # Before it is accepted, closing a WebSocket answers its request with 403.
         await send({"type": "websocket.close", "code": 1008, "reason": problem.detail[:100]})
@@ -221,7 +166,7 @@ def _limited(receive: Receive, most: int) -> Receive:
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > most:
-            raise Problem(413, f"body: expected at most {most} bytes, found more")
+            raise HttpProblem(413, f"body: expected at most {most} bytes, found more")
         return message
 
     return receiving
@@ -251,5 +196,58 @@ def _is_local(scope: Scope) -> bool:
         return False
 
 
-def _shown(given: list[str]) -> str:
+def _quoted(given: list[str]) -> str:
     return repr(", ".join(given))[:120].encode("ascii", "backslashreplace").decode() if given else "none"
+
+
+def read_or_make_token(path: Path) -> str:
+    """Return the token in the file at `path`; makes file, folder and token if there is no file.
+
+    Raises:
+        ConfigurationError: the file belongs to another user, others can read it, it is no regular file, or it holds no token.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        return _make(path)
+    except FileExistsError:
+        return _read(path)
+    except OSError as error:
+        raise ConfigurationError("token-file", str(path), f"a file that can be written ({error.strerror})") from None
+
+
+def _make(path: Path) -> str:
+    """Write a new token; the file has its name only once it is complete. Raises `FileExistsError` if there is one."""
+    token = secrets.token_urlsafe(32)
+    temp = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
+    if os.path.lexists(path):
+        raise FileExistsError
+    fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, token.encode() + b"\n")
+        # Unlike a rename this does not replace a token that another process has made in the meantime.
+        os.link(temp, path)
+    finally:
+        os.close(fd)
+        os.unlink(temp)
+    return token
+
+
+def _read(path: Path) -> str:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigurationError("token-file", str(path), f"a file that can be read ({error.strerror})") from None
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+            raise ConfigurationError(
+                "token-file",
+                f"{path} with mode {stat.filemode(found.st_mode)}",
+                "a file of your own that only you can read (0600)",
+            )
+        token = os.read(fd, _MAX_BYTES).strip()
+    finally:
+        os.close(fd)
+    if _TOKEN.fullmatch(token) is None:
+        raise ConfigurationError("token-file", str(path), "a file with a token of 32 or more letters, digits, - and _")
+    return token.decode()

@@ -1,4 +1,4 @@
-"""Hides how the parts become one application, and what of it a user's own application can take in."""
+"""The application as a whole, and its endpoints as a router for an application of the user's own."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from starlette.requests import HTTPConnection
 
 from otel_agentlog._version import __version__
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.view.server.access import LOOPBACK_HOSTS, Door, Doorkeeper
+from otel_agentlog.view.server.access import LOOPBACK_HOSTS, AccessMiddleware, AccessPolicy
+from otel_agentlog.view.server.context import ServerContext
 from otel_agentlog.view.server.limits import Limits
 from otel_agentlog.view.server.problems import ProblemBody, add_problem_handlers
 from otel_agentlog.view.server.routes.control import control_router
 from otel_agentlog.view.server.routes.logs import logs_router
 from otel_agentlog.view.server.routes.overview import overview_router
 from otel_agentlog.view.server.routes.prometheus import metrics_router
-from otel_agentlog.view.server.routes.streams import Slots
 from otel_agentlog.view.server.routes.tasks import task_router
-from otel_agentlog.view.server.source import Source
 from otel_agentlog.view.server.static import static_router
+from otel_agentlog.view.server.streams import Slots
 
 DESCRIPTION = "What agents did, from the folders they left. Described in docs/server.md."
 
@@ -41,20 +41,20 @@ def create_app(
 
     Args:
         root: the folder that holds the task folders.
-        token: what clients must show, as ``Authorization: Bearer <token>``, to change anything, and to read from another host.
-        reads_need_token: whether clients of this host must show it to read, too.
+        token: what clients must send, as ``Authorization: Bearer <token>``, to change anything, and to read from another host.
+        reads_need_token: whether clients of this host must send it to read, too.
         allow_control: whether tasks may be paused, resumed and cancelled and be given context.
-        allow_hosts: names under which the server may be asked for besides those of the loopback, for example ``agents.example``.
+        allow_hosts: host names that requests may be for besides those of the loopback, for example ``agents.example``.
         trace_url: URL of a trace elsewhere with ``{trace_id}`` in it, such as ``http://localhost:16686/trace/{trace_id}``.
 
     Raises:
-        ConfigurationError: something was asked for that needs a token, and there is none.
+        ConfigurationError: `reads_need_token` or `allow_control` without a token.
     """
     limits = limits or Limits()
     if token is None and (reads_need_token or allow_control):
         raise ConfigurationError("token", token, "a token where reads_need_token or allow_control is set")
-    source = Source(Path(root).absolute(), allow_control=allow_control, trace_url=trace_url, limits=limits)
-    door = Door(token, reads_need_token, LOOPBACK_HOSTS | {name.lower() for name in allow_hosts}, limits)
+    context = ServerContext(Path(root).absolute(), allow_control=allow_control, trace_url=trace_url, limits=limits)
+    policy = AccessPolicy(token, reads_need_token, LOOPBACK_HOSTS | {name.lower() for name in allow_hosts}, limits)
     app = FastAPI(
         title="agentlog",
         version=__version__,
@@ -63,10 +63,10 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.include_router(_routes(source))
+    app.include_router(_routes(context))
     app.include_router(static_router())
     add_problem_handlers(app)
-    app.add_middleware(Doorkeeper, door=door)
+    app.add_middleware(AccessMiddleware, policy=policy)
     _describe(app)
     return app
 
@@ -85,31 +85,31 @@ def make_router(
     Host, Origin and token are checked as in `create_app`; limits of bodies and headers of answers are the application's.
     """
     limits = limits or Limits()
-    source = Source(Path(root).absolute(), allow_control=allow_control, trace_url=trace_url, limits=limits)
-    door = Door(token, False, LOOPBACK_HOSTS | {name.lower() for name in allow_hosts}, limits)
+    context = ServerContext(Path(root).absolute(), allow_control=allow_control, trace_url=trace_url, limits=limits)
+    policy = AccessPolicy(token, False, LOOPBACK_HOSTS | {name.lower() for name in allow_hosts}, limits)
 
-    async def checked(connection: HTTPConnection) -> None:
-        door.check(connection.scope)
+    async def check(connection: HTTPConnection) -> None:
+        policy.check(connection.scope)
 
-    router = APIRouter(dependencies=[Depends(checked)])
-    router.include_router(_routes(source))
+    router = APIRouter(dependencies=[Depends(check)])
+    router.include_router(_routes(context))
     return router
 
 
-def _routes(source: Source) -> APIRouter:
-    router, slots = APIRouter(), Slots(source.limits.streams)
-    router.include_router(overview_router(source, slots))
-    router.include_router(logs_router(source))
-    router.include_router(task_router(source, slots))
-    router.include_router(control_router(source))
-    router.include_router(metrics_router(source))
+def _routes(context: ServerContext) -> APIRouter:
+    router, slots = APIRouter(), Slots(context.limits.streams)
+    router.include_router(overview_router(context, slots))
+    router.include_router(logs_router(context))
+    router.include_router(task_router(context, slots))
+    router.include_router(control_router(context))
+    router.include_router(metrics_router(context))
     return router
 
 
 def _describe(app: FastAPI) -> None:
-    """Let OpenAPI know how a refusal looks and how the token is shown."""
+    """Add the form of refusals and the bearer token to the OpenAPI document."""
 
-    def described() -> dict[str, Any]:
+    def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
             components = found.setdefault("components", {})
@@ -119,4 +119,4 @@ def _describe(app: FastAPI) -> None:
             app.openapi_schema = found
         return app.openapi_schema
 
-    app.openapi = described  # type: ignore[method-assign]
+    app.openapi = openapi  # type: ignore[method-assign]

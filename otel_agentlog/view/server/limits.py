@@ -1,4 +1,4 @@
-"""Hides how much one request, one answer and all of them together may take."""
+"""How much one request, one answer and all of them together may take."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is refused, cut or ended, and from where on."""
+    """From which size or time on a request is refused, an answer cut, a connection closed."""
 
     page_rows: int = 500
     """Most tasks of one page of the list."""
@@ -30,12 +30,12 @@ class Limits:
     connections: int = 256
     """Most connections at a time."""
     stream_seconds: float = 3_600.0
-    """Longest life of a live stream; whoever listens begins again from where it ended."""
+    """Longest life of a live stream; clients connect again and go on from where it ended."""
     header_seconds: float = 5.0
-    """Longest time in which a request must have come."""
+    """Longest time from the connection to the end of a request's head."""
     stall_seconds: float = 30.0
-    """Longest time for which a client may take nothing of its answer."""
+    """Longest time in which a client reads nothing of its answer."""
     poll_seconds: float = 0.25
-    """How often a followed task is looked at."""
+    """Seconds between two readings of a followed task."""
     overview_seconds: float = 1.0
-    """How often, at most, the overview is made anew."""
+    """Least seconds between two readings of the overview."""

@@ -1,4 +1,4 @@
-"""Hides how the parameters of a URL become a question."""
+"""The query parameters of URLs: their types and bounds, and how they become a `Filter`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from otel_agentlog.query import Filter
-from otel_agentlog.view.render.human import moment_s
+from otel_agentlog.query import GROUPS, ORDERS, Filter
+from otel_agentlog.view.render.formats import parse_moment
 from otel_agentlog.vocabulary.states import State
 
 _Text = Annotated[str | None, Field(max_length=300)]
@@ -38,7 +38,7 @@ def _moment(text: str | None) -> str | None:
 
 def _as_ns(text: str) -> int:
     try:
-        seconds = moment_s(text)
+        seconds = parse_moment(text)
     except OverflowError:
         seconds = math.inf
     if not 0 <= seconds <= _LATEST_S:
@@ -49,8 +49,8 @@ def _as_ns(text: str) -> int:
 _Moment = Annotated[str | None, Field(max_length=40), AfterValidator(_moment)]
 
 
-class AskedTasks(BaseModel):
-    """Which tasks are meant; what is not given asks for nothing, everything else must hold together."""
+class TaskFilterParams(BaseModel):
+    """The tasks that meet all of these; what is not given restricts nothing."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -81,7 +81,7 @@ class AskedTasks(BaseModel):
     min_tokens: Annotated[int | None, Field(ge=0, le=10**15)] = None
 
     def as_filter(self) -> Filter:
-        """The question itself."""
+        """Return the filter."""
         same: dict[str, Any] = {name: getattr(self, name) or None for name in _SAME}
         bounds = {name: getattr(self, name) for name in _BOUNDS}
         return Filter(
@@ -102,30 +102,27 @@ _SAME = (
 _BOUNDS = ("min_cost_usd", "max_cost_usd", "min_duration_s", "max_duration_s", "min_tokens")
 
 
-class AskedPage(AskedTasks):
-    """Which of them, and in which order."""
+class PageParams(TaskFilterParams):
+    """Which of the tasks, and in which order."""
 
-    order: Annotated[str, Field(pattern="^(newest|oldest|slowest|costliest)$")] = "newest"
+    order: Annotated[str, Field(pattern=f"^({'|'.join(ORDERS)})$")] = "newest"
     limit: Annotated[int, Field(ge=1, le=500, description="Most rows of the answer.")] = 50
     offset: Annotated[int, Field(ge=0, le=10_000_000, description="How many of the first ones to leave out.")] = 0
 
 
-class AskedGroups(AskedTasks):
-    """Which of them, and grouped by what."""
+class GroupParams(TaskFilterParams):
+    """Which of the tasks, and grouped by what."""
 
-    group_by: Annotated[
-        str | None, Field(pattern="^(user|specialist|agent|model|provider|day|status|tool)$", description="One group without it.")
-    ] = None
+    group_by: Annotated[str | None, Field(pattern=f"^({'|'.join(GROUPS)})$", description="One group without it.")] = None
 
 
-class AskedTimeline(AskedTasks):
-    """Which of them, in spans of which length."""
+class TimelineParams(TaskFilterParams):
+    """Which of the tasks, in spans of which length."""
 
     bucket_s: Annotated[int, Field(ge=1, le=31_536_000, description="Length of a span in seconds.")] = 3600
 
 
-Tasks = Annotated[AskedTasks, Query()]
-Page = Annotated[AskedPage, Query()]
-Groups = Annotated[AskedGroups, Query()]
-Timeline = Annotated[AskedTimeline, Query()]
-Window = Annotated[int, Query(ge=60, le=31_536_000, description="How far back the figures go, in seconds.")]
+PageQuery = Annotated[PageParams, Query()]
+GroupQuery = Annotated[GroupParams, Query()]
+TimelineQuery = Annotated[TimelineParams, Query()]
+WindowQuery = Annotated[int, Query(ge=60, le=31_536_000, description="How far back the figures go, in seconds.")]

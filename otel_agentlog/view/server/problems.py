@@ -1,4 +1,4 @@
-"""Hides how a refusal looks: one JSON object that says what was expected and what was found (RFC 9457)."""
+"""Refusals as problem details (RFC 9457): one JSON object that says what was expected and what was found."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from otel_agentlog.errors import AgentlogError, TaskNotFoundError
 
 MEDIA_TYPE = "application/problem+json"
 
-_SHOWN = 200
+_MAX_FOUND = 200
+"""Characters of a wrong value in an answer."""
 
 
 class ProblemBody(BaseModel):
@@ -29,16 +30,16 @@ class ProblemBody(BaseModel):
     detail: str = Field(description="What was expected, what was found.")
 
 
-class Problem(HTTPException):
-    """A request that is not answered; `detail` goes to the client."""
+class HttpProblem(HTTPException):
+    """A request is refused, with a status and a `detail` for the client."""
 
     def response(self) -> JSONResponse:
-        """The answer that says so."""
+        """Return the answer."""
         return problem_response(self.status_code, self.detail, self.headers)
 
 
 def problem_response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """An answer in the form of `ProblemBody`."""
+    """Return an answer in the form of `ProblemBody`."""
     body = {"title": http.HTTPStatus(status).phrase, "status": status, "detail": detail}
     return JSONResponse(body, status, dict(headers or {}), media_type=MEDIA_TYPE)
 
@@ -53,7 +54,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Let whatever goes wrong in `app` be answered in this form."""
+    """Have errors in `app` answered in this form."""
 
     async def not_found(_: Request, error: Exception) -> JSONResponse:
         return problem_response(404, str(error))
@@ -77,5 +78,5 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 def _one_mistake(error: Mapping[str, Any]) -> str:
     where = ".".join(str(part) for part in error.get("loc", ()))
-    found = repr(error.get("input"))[:_SHOWN].encode("ascii", "backslashreplace").decode()
+    found = repr(error.get("input"))[:_MAX_FOUND].encode("ascii", "backslashreplace").decode()
     return f"{where}: {error.get('msg')}, found {found}"

@@ -1,4 +1,4 @@
-"""Hides how the application is run by uvicorn: with limits of time, without its log of requests, ended by a signal."""
+"""The application run by uvicorn: with time limits for slow clients, without a log of requests, ended by a signal."""
 
 from __future__ import annotations
 
@@ -15,65 +15,12 @@ from otel_agentlog.view.server.access import FILE_NAME, read_or_make_token
 from otel_agentlog.view.server.app import create_app
 from otel_agentlog.view.server.limits import Limits
 
-# -- Hides how clients are let go that send nothing, or take nothing, for too long; uvicorn has no limit for either.
-
-
-def protocol_with(limits: Limits) -> type[asyncio.Protocol]:
-    """Return uvicorn's HTTP protocol with the time limits of `limits`."""
-    return type("Impatient", (_Impatient,), {"limits": limits})
-
-
-class _Impatient(H11Protocol):
-    """Closes a connection whose request does not come, or whose answer is not taken."""
-
-    limits = Limits()
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._patience: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._patience = self.loop.call_later(self.limits.header_seconds, self._lose_patience)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._has_request():
-            self._calm_down()
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._calm_down()
-        self._patience = self.loop.call_later(self.limits.stall_seconds, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._calm_down()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._calm_down()
-        super().connection_lost(exc)
-
-    def _has_request(self) -> bool:
-        return bool(self.cycle)
-
-    def _lose_patience(self) -> None:
-        # A connection that became a WebSocket has another protocol by now.
-        if not self._has_request() and self.transport.get_protocol() is self:
-            self.transport.abort()
-
-    def _calm_down(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-
-
 END_SECONDS = 2
-"""Longest time for which open answers hold up the end; live streams never end by themselves."""
+"""Longest time that shutdown waits for open answers; live streams never end by themselves."""
 
 
-class Serving:
-    """The application on a socket that listens already."""
+class AppServer:
+    """The application on a socket that is listening already."""
 
     def __init__(
         self,
@@ -118,16 +65,66 @@ class Serving:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the page, without the token."""
         host, port = self._listener.getsockname()[:2]
         shown = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104 (an address to show, not to bind)
         return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
 
     @property
     def page_url(self) -> str:
-        """The page's URL with the token, which the browser keeps to itself: what stands behind # is not sent."""
+        """The page's URL with the token; a browser does not send what is after ``#``."""
         return f"{self.url}#token={self._token}"
 
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM."""
         self._server.run(sockets=[self._listener])
+
+
+def protocol_with(limits: Limits) -> type[asyncio.Protocol]:
+    """Return uvicorn's HTTP protocol with the time limits of `limits`."""
+    return type("TimeLimitedProtocol", (_TimeLimitedProtocol,), {"limits": limits})
+
+
+class _TimeLimitedProtocol(H11Protocol):
+    """Closes connections on which no request comes, or that read nothing of their answer; uvicorn has no limit for either."""
+
+    limits = Limits()
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._timeout: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._timeout = self.loop.call_later(self.limits.header_seconds, self._abort_without_request)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._has_request():
+            self._cancel_timeout()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._cancel_timeout()
+        self._timeout = self.loop.call_later(self.limits.stall_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._cancel_timeout()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_timeout()
+        super().connection_lost(exc)
+
+    def _has_request(self) -> bool:
+        return bool(self.cycle)
+
+    def _abort_without_request(self) -> None:
+        # A connection that became a WebSocket has another protocol by now.
+        if not self._has_request() and self.transport.get_protocol() is self:
+            self.transport.abort()
+
+    def _cancel_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None

@@ -1,4 +1,4 @@
-"""Hides how the overview comes together for the page, and how many listeners share one look at the disk."""
+"""The overview as JSON, and its live stream: one reader of the folders for all clients."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from otel_agentlog.query import Filter, Group, TaskRow, overview, timeline
-from otel_agentlog.view.cli.frame import json_line
-from otel_agentlog.view.server.routes.alerts import Alerting
-from otel_agentlog.view.server.routes.streams import PING_SECONDS, Told
-from otel_agentlog.view.server.source import Source
+from otel_agentlog.view.render.json_line import json_line
+from otel_agentlog.view.server.alerting import AlertTracker
+from otel_agentlog.view.server.context import ServerContext
+from otel_agentlog.view.server.streams import PING_SECONDS, StreamEvent
 
 DEFAULT_WINDOW_S = 86_400
 SPANS = 48
 """Points of the timeline."""
 
 _ROWS = 25
-_PATIENCE = 4.0
-"""A look that took t seconds is followed by a pause of at least 4 t, so that big roots get a fifth of a core at most."""
+_PAUSE_FACTOR = 4.0
+"""Reading that took t seconds is followed by a pause of at least 4 t, so that it uses a fifth of a core at most."""
 
 
 def row_as_json(row: TaskRow) -> dict[str, Any]:
-    """One task for a list: its row, and the key under which this server knows it whatever its id is."""
+    """One task of a list: its row and its key, the name of its folder, which URLs accept in place of the id."""
     found = row.as_json()
     if not row.has_ended:
-        # It changes with every look; whoever shows it counts from started_at.
+        # It changes all the time; clients count from started_at.
         found["duration_seconds"] = None
     return {**found, "key": row.folder.name}
 
 
-def overview_as_json(source: Source, alerting: Alerting, window_s: int) -> dict[str, Any]:
-    """How it goes: figures of a window, what runs, what came last, and a timeline."""
+def overview_as_json(context: ServerContext, alerts: AlertTracker, window_s: int) -> dict[str, Any]:
+    """Figures of the last `window_s` seconds, running and newest tasks, active alerts, a timeline."""
     now_ns = time.time_ns()
-    found = overview(source.root, now_ns=now_ns, window_s=window_s, top=6, rows=_ROWS)
+    found = overview(context.root, now_ns=now_ns, window_s=window_s, top=6, rows=_ROWS)
     bucket_s = max(1, window_s // SPANS)
     since_ns = now_ns - window_s * 1_000_000_000
     return {
@@ -51,12 +51,12 @@ def overview_as_json(source: Source, alerting: Alerting, window_s: int) -> dict[
         "tools": _groups(found.tools),
         "models": _groups(found.models),
         "errors_by_category": found.errors_by_category,
-        "alerts": alerting.look()["active"],
+        "alerts": alerts.evaluate()["active"],
         "timeline": {
             "bucket_s": bucket_s,
             "first_ns": since_ns // (bucket_s * 1_000_000_000) * bucket_s * 1_000_000_000,
             "last_ns": now_ns // (bucket_s * 1_000_000_000) * bucket_s * 1_000_000_000,
-            "spans": [asdict(span) for span in timeline(source.root, Filter(since_ns=since_ns), bucket_s=bucket_s)],
+            "spans": [asdict(span) for span in timeline(context.root, Filter(since_ns=since_ns), bucket_s=bucket_s)],
         },
         "active": [row_as_json(row) for row in found.running_rows],
         "recent": [row_as_json(row) for row in found.recent_rows],
@@ -68,49 +68,49 @@ def _groups(groups: list[Group]) -> list[dict[str, Any]]:
 
 
 @dataclass
-class Lookout:
-    """One look at the disk for all who want to see it, as often as it changes something."""
+class OverviewPublisher:
+    """Reads the overview while there is a client, and gives each of them what has changed."""
 
-    source: Source
-    alerting: Alerting
+    context: ServerContext
+    alerts: AlertTracker
     _task: asyncio.Task[None] | None = None
-    _listeners: int = 0
+    _clients: int = 0
     _version: int = 0
     _found: dict[str, Any] | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def changes(self) -> AsyncIterator[Told | None]:
-        """Yield the overview now and whenever it has changed; ``None`` as a sign of life."""
-        limits = self.source.limits
+    async def changes(self) -> AsyncIterator[StreamEvent | None]:
+        """Yield the overview now and each time it has changed; ``None`` after `PING_SECONDS` without a change."""
+        limits = self.context.limits
         ends_at, seen = time.monotonic() + limits.stream_seconds, 0
-        self._listeners += 1
+        self._clients += 1
         try:
-            self._begin()
+            self._start()
             while time.monotonic() < ends_at:
                 if self._found is not None and seen != self._version:
                     seen = self._version
-                    yield Told("overview", self._found)
+                    yield StreamEvent("overview", self._found)
                     continue
                 try:
                     await asyncio.wait_for(self._changed.wait(), PING_SECONDS)
                 except asyncio.TimeoutError:
-                    self._begin()
+                    self._start()
                     yield None
         finally:
-            self._listeners -= 1
+            self._clients -= 1
 
-    def _begin(self) -> None:
-        """Let somebody look, unless somebody does."""
+    def _start(self) -> None:
+        """Start the reader, if there is none."""
         if self._task is None or self._task.done():
             self._found, self._changed = None, asyncio.Event()
-            self._task = asyncio.create_task(self._look())
+            self._task = asyncio.create_task(self._read())
 
-    async def _look(self) -> None:
-        """Look until nobody listens any more."""
+    async def _read(self) -> None:
+        """Read until there is no client any more."""
         last = b""
-        while self._listeners > 0:
+        while self._clients > 0:
             began = time.monotonic()
-            found = await run_in_threadpool(overview_as_json, self.source, self.alerting, DEFAULT_WINDOW_S)
+            found = await run_in_threadpool(overview_as_json, self.context, self.alerts, DEFAULT_WINDOW_S)
             encoded = json_line(found)
             if encoded != last:
                 last, self._found = encoded, found
@@ -118,4 +118,4 @@ class Lookout:
                 self._changed.set()
                 self._changed = asyncio.Event()
             took = time.monotonic() - began
-            await asyncio.sleep(max(self.source.limits.overview_seconds, _PATIENCE * took))
+            await asyncio.sleep(max(self.context.limits.overview_seconds, _PAUSE_FACTOR * took))

@@ -1,16 +1,16 @@
-"""Hides how the page's files come to the browser: from the installed package, by exact name, never by a path from a request."""
+"""The page and its files, from the installed package, looked up by exact name: a request cannot name any other file."""
 
 from __future__ import annotations
 
 import hashlib
 from functools import cache
-from importlib import resources
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from otel_agentlog.view.server.problems import Problem
-from otel_agentlog.view.server.source import is_known, kept, not_modified
+from otel_agentlog.view.render.html_page import WEB
+from otel_agentlog.view.server.problems import HttpProblem
+from otel_agentlog.view.server.responses import cache_headers, is_known, not_modified
 
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -21,14 +21,14 @@ MEDIA_TYPES = {
 
 
 def static_router() -> APIRouter:
-    """The page at ``/`` and its files at ``/web/<name>``."""
+    """The page at ``/`` and its files at ``/web/…``, where their addresses are their paths in the package."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
     def page(request: Request) -> Response:
         return _file(request, "index.html")
 
-    @router.get("/web/{name}")
+    @router.get("/web/{name:path}")
     def file(request: Request, name: str) -> Response:
         return _file(request, name)
 
@@ -38,20 +38,20 @@ def static_router() -> APIRouter:
 def _file(request: Request, name: str) -> Response:
     found = files().get(name)
     if found is None:
-        raise Problem(404, f"expected one of the page's files, found no {name[:100]!r}")
+        raise HttpProblem(404, f"expected one of the page's files, found no {name[:100]!r}")
     content, etag, media_type = found
     if is_known(request, etag):
         return not_modified(etag)
-    return Response(content, headers=kept(etag), media_type=media_type)
+    return Response(content, headers=cache_headers(etag), media_type=media_type)
 
 
 @cache
 def files() -> dict[str, tuple[bytes, str, str]]:
-    """Content, entity tag and media type of each file of the page, by name."""
+    """Content, entity tag and media type of each file of the page, by its path, such as ``pages/task.js``."""
     found = {}
-    for entry in resources.files("otel_agentlog.view").joinpath("web").iterdir():
-        suffix = entry.name[entry.name.rfind(".") :]
-        if suffix in MEDIA_TYPES:
-            content = entry.read_bytes()
-            found[entry.name] = (content, f'W/"{hashlib.sha256(content).hexdigest()[:32]}"', MEDIA_TYPES[suffix])
+    for path in WEB.rglob("*"):
+        if path.suffix in MEDIA_TYPES:
+            content = path.read_bytes()
+            etag = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
+            found[path.relative_to(WEB).as_posix()] = (content, etag, MEDIA_TYPES[path.suffix])
     return found

@@ -4,9 +4,9 @@ import { get, takeToken } from "./api.js";
 import { askForToken } from "./control.js";
 import { h, show } from "./dom.js";
 import { hearKeys, startTheme } from "./keys.js";
-import { overviewPage } from "./overview.js";
-import { taskPage } from "./task.js";
-import { listAddress, tasksPage } from "./tasks.js";
+import { overviewPage } from "./pages/overview.js";
+import { taskPage } from "./pages/task.js";
+import { listAddress, tasksPage } from "./pages/tasks.js";
 
 const main = document.getElementById("main");
 let current = null;

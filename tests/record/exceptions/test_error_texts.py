@@ -25,11 +25,10 @@ from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
 from otel_agentlog.error_handling.categories import classify
-from otel_agentlog.record.exceptions import call_with_timeout as error_asking
-from otel_agentlog.record.exceptions.bounded_repr import cut, written
-from otel_agentlog.record.exceptions.call_with_timeout import MOST_SILENT, Silence, ask
-from otel_agentlog.record.exceptions.describe import message_of, told
-from otel_agentlog.record.exceptions.inspect import MOST_CHARACTERS
+from otel_agentlog.record.exceptions import timeout_call as timeouts
+from otel_agentlog.record.exceptions.bounded_repr import MAX_CHARACTERS, BoundedRepr, cut
+from otel_agentlog.record.exceptions.describe import message_and_traceback, message_of
+from otel_agentlog.record.exceptions.timeout_call import MAX_STUCK, TimedOut, timeout_call
 from otel_agentlog.record.logs.line import interpolated, text_of
 from otel_agentlog.testing import MemorySink, recording
 from tests.record.hostile_values import HOSTILE, BadText, Blocking, Meta, Untouchable
@@ -37,15 +36,15 @@ from tests.support.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
-def nobody_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test begins with nobody known to be silent."""
-    monkeypatch.setattr(error_asking, "_silent", {})
+def nothing_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test begins without calls of others that are stuck."""
+    monkeypatch.setattr(timeouts, "_running", set())
 
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slow machine must not look like silence."""
-    monkeypatch.setattr(error_asking, "PATIENCE_S", 60)
+    """A slow machine must not look like code that does not return."""
+    monkeypatch.setattr(timeouts, "TIMEOUT_S", 60)
 
 
 class Stuck:
@@ -151,7 +150,7 @@ def test_ordinary_exceptions_are_told_as_python_tells_them(name: str) -> None:
     """Message and traceback are exactly those of ``str`` and ``traceback``."""
     error = raised(ORDINARY[name]())
 
-    message, printed = told(error)
+    message, printed = message_and_traceback(error)
 
     assert message == message_of(error) == str(error)
     assert printed == "".join(traceback.format_exception(type(error), error, error.__traceback__))
@@ -167,7 +166,7 @@ def test_notes_and_groups_are_told_as_python_tells_them() -> None:
         group.add_note("of all")
         error = raised(group)
 
-        assert told(error) == (str(error), "".join(traceback.format_exception(error)))
+        assert message_and_traceback(error) == (str(error), "".join(traceback.format_exception(error)))
 
 
 @given(
@@ -188,7 +187,7 @@ def test_plain_arguments_give_the_text_of_str(args: list[Any]) -> None:
     for kind in (ValueError, KeyError, OSError):
         error = kind(*args)
 
-        assert told(error) == (str(error), "".join(traceback.format_exception(error)))
+        assert message_and_traceback(error) == (str(error), "".join(traceback.format_exception(error)))
 
 
 def _blocked() -> Iterator[tuple[str, BaseException, str]]:
@@ -204,7 +203,7 @@ def test_what_blocks_is_told_without_asking_it(name: str) -> None:
     """Message, frames and chain are there; of what blocks the class."""
     _, error, expected = next(row for row in _blocked() if row[0] == name)
 
-    message, printed = told(_chained(error, ValueError("the cause")))
+    message, printed = message_and_traceback(_chained(error, ValueError("the cause")))
 
     assert message == expected
     assert printed.startswith("Traceback (most recent call last):\n")
@@ -216,7 +215,7 @@ def test_what_blocks_is_told_without_asking_it(name: str) -> None:
 
 def test_what_blocks_elsewhere_in_the_chain_costs_nothing_but_its_text() -> None:
     """A cause, a member or a note that blocks leaves all else as it is."""
-    message, printed = told(_chained(OfItsOwn("outer"), ValueError(Blocking())))
+    message, printed = message_and_traceback(_chained(OfItsOwn("outer"), ValueError(Blocking())))
 
     assert message == "of its own: ('outer',)"
     assert "ValueError: <tests.record.hostile_values.Blocking>\n" in printed
@@ -230,7 +229,7 @@ def test_a_group_with_a_member_that_blocks_looks_like_a_group() -> None:
     group.add_note("a note")
     group.__notes__.append(Blocking())
 
-    message, printed = told(raised(group))
+    message, printed = message_and_traceback(raised(group))
 
     assert message == "all (2 sub-exceptions)"
     for part in (
@@ -245,7 +244,7 @@ def test_a_group_with_a_member_that_blocks_looks_like_a_group() -> None:
 
 def test_what_was_silent_is_not_asked_again_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread waits for it, however often it is met; when it has answered it is asked as before."""
-    monkeypatch.setattr(error_asking, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(timeouts, "TIMEOUT_S", 0.05)
     stuck = Stuck()
     error = ValueError(stuck)
     before = threading.active_count()
@@ -253,22 +252,22 @@ def test_what_was_silent_is_not_asked_again_until_it_answers(monkeypatch: pytest
     assert [message_of(error) for _ in range(50)] == ["<tests.record.exceptions.test_error_texts.Stuck>"] * 50
     assert threading.active_count() == before + 1
 
-    monkeypatch.setattr(error_asking, "PATIENCE_S", 60)
+    monkeypatch.setattr(timeouts, "TIMEOUT_S", 60)
     stuck.released.set()
-    wait_until(lambda: not error_asking._silent, "the answer", timeout_s=60)
+    wait_until(lambda: not timeouts._running, "the answer", timeout_s=60)
     assert message_of(error) == "released"
 
 
 def test_only_so_many_questions_wait_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond that nobody is asked, so that a process cannot fill with threads."""
-    monkeypatch.setattr(error_asking, "PATIENCE_S", 0.02)
+    monkeypatch.setattr(timeouts, "TIMEOUT_S", 0.02)
     release = threading.Event()
     before = threading.active_count()
-    for number in range(3 * MOST_SILENT):
-        with pytest.raises(Silence):
-            ask(lambda: release.wait(600), frozenset({type(f"Kind{number}", (), {})}))
+    for number in range(3 * MAX_STUCK):
+        with pytest.raises(TimedOut):
+            timeout_call(lambda: release.wait(600), frozenset({type(f"Kind{number}", (), {})}))
     try:
-        assert threading.active_count() - before <= MOST_SILENT
+        assert threading.active_count() - before <= MAX_STUCK
     finally:
         release.set()
 
@@ -293,7 +292,7 @@ def test_a_text_that_asks_for_itself_ends() -> None:
 
     class Mirror(Exception):
         def __str__(self) -> str:
-            return told(self)[0]
+            return message_and_traceback(self)[0]
 
     assert "Mirror" in message_of(Mirror("x"))
 
@@ -304,12 +303,12 @@ def test_what_raises_is_told_by_its_arguments() -> None:
     assert message_of(BadText("x")) == "<BadText whose __str__ raises>: x"
     assert message_of(ValueError(Untouchable())) == "<tests.record.hostile_values.Untouchable>"
     of_meta = Meta("Odd", (Exception,), {})("x")
-    message, printed = told(of_meta)
+    message, printed = message_and_traceback(of_meta)
     assert message == "x"
     assert printed.endswith("Odd: x\n")
 
 
-@pytest.mark.parametrize("size", [MOST_CHARACTERS + 1, 1_000_000])
+@pytest.mark.parametrize("size", [MAX_CHARACTERS + 1, 1_000_000])
 @pytest.mark.parametrize(
     "make",
     [
@@ -327,10 +326,10 @@ def test_large_texts_are_cut_everywhere(make: Callable[[int], Any], size: int) -
         OfItsOwn(make(size)),
         _chained(ValueError("x"), OfItsOwn(make(size))),
     ):
-        message, printed = told(raised(error))
+        message, printed = message_and_traceback(raised(error))
 
-        assert len(message) <= MOST_CHARACTERS + 200
-        assert len(printed) <= 5 * MOST_CHARACTERS
+        assert len(message) <= MAX_CHARACTERS + 200
+        assert len(printed) <= 5 * MAX_CHARACTERS
         assert message.startswith(str(error)[:50]) or "whose" in message
         assert "raise error" in printed
 
@@ -341,7 +340,7 @@ def test_long_chains_are_cut() -> None:
     for number in range(1, 2_000):
         error = _chained(ValueError(str(number)), error) if number < 1_900 else raised(_linked(number, error))
 
-    message, printed = told(error)
+    message, printed = message_and_traceback(error)
 
     assert message == "1999"
     assert printed.endswith("ValueError: 1999\n")
@@ -370,7 +369,7 @@ def test_no_half_of_a_secret_is_left_where_a_text_is_cut(offset: int) -> None:
     secret = "sk-ant-" + "api03-Zx8Kp2Qw7Lm4Nv9Rt6Yb3" * 3
     block = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEow\n" * 200 + "-----END RSA PRIVATE KEY-----"
     for hidden in (f'{{"key":"{secret}"}}', block):
-        text = "a " * ((MOST_CHARACTERS - offset) // 2) + hidden + " word" * 10_000
+        text = "a " * ((MAX_CHARACTERS - offset) // 2) + hidden + " word" * 10_000
         message = message_of(ValueError(text))
 
         assert "sk-ant" not in message or secret in message
@@ -382,9 +381,9 @@ def test_every_hostile_object_has_a_text_by_every_way(name: str) -> None:
     """As argument, as message, and for ``%s``."""
     value = HOSTILE[name]()
 
-    assert len(message_of(ValueError("x", value))) <= MOST_CHARACTERS + 200
+    assert len(message_of(ValueError("x", value))) <= MAX_CHARACTERS + 200
     assert type(text_of(value)) is str
-    assert type(written(value)) is str
+    assert type(BoundedRepr(value).text) is str
     assert interpolated("%s", (value, "more"))[1] is False
 
 
@@ -447,7 +446,7 @@ def test_a_property_that_blocks_does_not_block_the_category() -> None:
 
 _FORKING = """
 import os, threading
-from otel_agentlog.record.exceptions import call_with_timeout as error_asking
+from otel_agentlog.record.exceptions import timeout_call as timeouts
 from otel_agentlog.record.exceptions.describe import message_of
 
 class Stuck:
@@ -459,10 +458,10 @@ class Stuck:
         return "released"
 
 stuck = Stuck()
-error_asking.PATIENCE_S = 0.05
+timeouts.TIMEOUT_S = 0.05
 assert message_of(ValueError(stuck)) == "<__main__.Stuck>"
 if os.fork() == 0:
-    error_asking.PATIENCE_S = 60
+    timeouts.TIMEOUT_S = 60
     stuck.released = threading.Event()
     stuck.released.set()
     print(message_of(ValueError(stuck)), flush=True)

@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
+from otel_agentlog.record.failures import Failures
 from otel_agentlog.record.logs.console import ConsoleSink, console_sink, wants_colour
 from otel_agentlog.record.logs.console_format import (
     Look,
@@ -32,7 +33,7 @@ from otel_agentlog.record.logs.console_format import (
 )
 from otel_agentlog.record.logs.levels import configure_logs, put_in_use
 from otel_agentlog.record.logs.logger import get_logger
-from otel_agentlog.record.recorder import Recorder, recorder, use
+from otel_agentlog.record.recorder import Cleaning, Recorder, recorder, use
 from otel_agentlog.record.redaction.redactor import Redactor
 from otel_agentlog.record.sanitize.cleaner import Cleaner
 from otel_agentlog.vocabulary.envelope import Envelope
@@ -375,7 +376,7 @@ def test_only_log_lines_unless_asked(capsys: pytest.CaptureFixture[str]) -> None
 def test_what_is_shown_is_redacted(capsys: pytest.CaptureFixture[str]) -> None:
     """The console gets the cleaned line, in both styles."""
     sinks = [ConsoleSink(style="human"), ConsoleSink(style="json")]
-    before = use(Recorder(sinks=sinks, cleaner=Cleaner(Redactor())))
+    before = use(Recorder(sinks, cleaning=Cleaning(Cleaner(Redactor()), failed=Failures().note)))
     try:
         get_logger("app").info("log in", password="hunter2hunter2", files=3)
     finally:
@@ -430,7 +431,7 @@ def test_no_stream_at_all(stream: Any, monkeypatch: pytest.MonkeyPatch, tmp_path
         stream.close()
     monkeypatch.setattr(sys, "stderr", stream)
     sink = ConsoleSink()
-    before = use(Recorder(sinks=[sink]))
+    before = use(Recorder([sink]))
     try:
         get_logger("app").error("x")
         failures = dict(recorder().failures)

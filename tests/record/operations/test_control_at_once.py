@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.record.test_control import DEADLINE_S, at_checkpoint, request, told
 
 import otel_agentlog as agentlog
-from otel_agentlog.store import MAX_TEXT_BYTES
+from otel_agentlog.store.control import MAX_TEXT_BYTES
+from tests.record.operations.test_control import DEADLINE_S, at_checkpoint, request, told
 
 APPENDER = """
 import sys

@@ -453,13 +453,14 @@ def test_a_processor_that_raises_costs_the_data_not_the_line(recorded: MemorySin
 
 def test_a_sink_that_raises_costs_only_itself() -> None:
     """The next sink gets the line, the user's code notices nothing, one warning is given."""
+    from otel_agentlog.record.failures import Failures
     from otel_agentlog.record.recorder import Recorder, use
 
     def broken(envelope: Any) -> None:
         raise OSError("disk full")
 
     good, warnings = MemorySink(), list[str]()
-    before = use(Recorder(sinks=[broken, good], warn=warnings.append))
+    before = use(Recorder([broken, good], failures=Failures(warnings.append)))
     try:
         for _ in range(50):
             with agentlog.step("s"):

@@ -10,71 +10,71 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_agentlog.store.delivery.item_set import MAX_NUMBER, Marks
+from otel_agentlog.store.delivery.item_set import MAX_NUMBER, ItemSet
 from otel_agentlog.store.delivery.ledger import DELIVERY, note, read_ledger
 
 KINDS = st.sampled_from(["span", "log", "details", "exception"])
 ITEMS = st.sets(st.tuples(KINDS, st.sampled_from(["aa", "b-b", "0c"]), st.integers(0, 300)))
 
 
-def _marks(items: set[tuple[str, str, int]]) -> Marks:
-    marks = Marks()
+def _item_set(items: set[tuple[str, str, int]]) -> ItemSet:
+    item_set = ItemSet()
     for kind, tag, number in items:
-        marks.add(kind, f"{tag}-{number}")
-    return marks
+        item_set.add(kind, f"{tag}-{number}")
+    return item_set
 
 
-def _items(marks: Marks) -> set[tuple[str, str, int]]:
-    return {(kind, tag, number) for kind, tag, first, last in marks.ranges() for number in range(first, last + 1)}
+def _items(item_set: ItemSet) -> set[tuple[str, str, int]]:
+    return {(kind, tag, number) for kind, tag, first, last in item_set.ranges() for number in range(first, last + 1)}
 
 
 @given(ITEMS, ITEMS)
 def test_marks_are_a_set(items: set[tuple[str, str, int]], gone: set[tuple[str, str, int]]) -> None:
     """Adding, asking, taking out, counting: as a set does."""
-    marks = _marks(items)
+    item_set = _item_set(items)
     for kind, tag, number in gone:
-        marks.discard(kind, f"{tag}-{number}")
+        item_set.discard(kind, f"{tag}-{number}")
 
-    assert _items(marks) == items - gone
-    assert len(marks) == len(items - gone)
-    assert bool(marks) == bool(items - gone)
-    assert all(marks.has(kind, f"{tag}-{number}") for kind, tag, number in items - gone)
-    assert not any(marks.has(kind, f"{tag}-{number}") for kind, tag, number in gone)
+    assert _items(item_set) == items - gone
+    assert len(item_set) == len(items - gone)
+    assert bool(item_set) == bool(items - gone)
+    assert all(item_set.has(kind, f"{tag}-{number}") for kind, tag, number in items - gone)
+    assert not any(item_set.has(kind, f"{tag}-{number}") for kind, tag, number in gone)
 
 
 @given(ITEMS, ITEMS)
 def test_marks_survive_json_and_add_up(one: set[tuple[str, str, int]], other: set[tuple[str, str, int]]) -> None:
     """Written and read again, twice into the same set: the union."""
-    marks = Marks()
+    item_set = ItemSet()
     for items in (one, other, one):
-        marks.update(json.loads(json.dumps(_marks(items).as_json())))
+        item_set.update(json.loads(json.dumps(_item_set(items).as_json())))
 
-    assert _items(marks) == one | other
+    assert _items(item_set) == one | other
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_junk_adds_nothing_and_raises_nothing(value: Any) -> None:
     """A damaged line costs no memory and no exception."""
-    marks = Marks()
-    marks.update(value)
-    marks.update({"span": {"aa": [value, [0, MAX_NUMBER], [5, 3], [-1, 2], MAX_NUMBER, True]}})
-    marks.add("span", str(value))
+    item_set = ItemSet()
+    item_set.update(value)
+    item_set.update({"span": {"aa": [value, [0, MAX_NUMBER], [5, 3], [-1, 2], MAX_NUMBER, True]}})
+    item_set.add("span", str(value))
 
-    assert len(marks) < 1000 or isinstance(value, int)
+    assert len(item_set) < 1000 or isinstance(value, int)
 
 
 def test_runs_are_written_as_ranges() -> None:
     """What jq shows is short."""
-    marks = _marks({("span", "aa", number) for number in (3, 5, 8, 9, 10)})
+    item_set = _item_set({("span", "aa", number) for number in (3, 5, 8, 9, 10)})
 
-    assert marks.as_json() == {"span": {"aa": [3, 5, [8, 10]]}}
+    assert item_set.as_json() == {"span": {"aa": [3, 5, [8, 10]]}}
 
 
 def test_the_ledger_is_the_sum_of_its_lines(tmp_path: Path) -> None:
     """Acknowledged, rejected, dropped, kept: each line adds what it says."""
-    note(tmp_path, acked=_marks({("span", "aa", 1), ("log", "aa", 1)}))
-    note(tmp_path, acked=_marks({("span", "aa", 2)}), rejected=1, message="no")
-    note(tmp_path, dropped=_marks({("span", "aa", 3)}), reason="http_400")
+    note(tmp_path, acked=_item_set({("span", "aa", 1), ("log", "aa", 1)}))
+    note(tmp_path, acked=_item_set({("span", "aa", 2)}), rejected=1, message="no")
+    note(tmp_path, dropped=_item_set({("span", "aa", 3)}), reason="http_400")
     note(tmp_path, kept="failed")
     note(tmp_path, settled={"output_bytes": 7, "pending": 0})
 
@@ -88,13 +88,13 @@ def test_the_ledger_is_the_sum_of_its_lines(tmp_path: Path) -> None:
 
 def test_a_torn_line_costs_only_itself(tmp_path: Path) -> None:
     """Cut at every byte: what was noted before is known, what is noted after too."""
-    note(tmp_path, acked=_marks({("span", "aa", 1)}))
+    note(tmp_path, acked=_item_set({("span", "aa", 1)}))
     first = (tmp_path / DELIVERY).read_bytes()
-    note(tmp_path, acked=_marks({("span", "aa", 2)}))
+    note(tmp_path, acked=_item_set({("span", "aa", 2)}))
     whole = (tmp_path / DELIVERY).read_bytes()
     for cut in range(len(first), len(whole)):
         (tmp_path / DELIVERY).write_bytes(whole[:cut])
-        note(tmp_path, acked=_marks({("span", "aa", 3)}))
+        note(tmp_path, acked=_item_set({("span", "aa", 3)}))
         acked = read_ledger(tmp_path).acked
         assert acked.has("span", "aa-1")
         assert acked.has("span", "aa-3")
@@ -102,14 +102,14 @@ def test_a_torn_line_costs_only_itself(tmp_path: Path) -> None:
 
 def test_nothing_is_noted_in_a_folder_that_is_gone(tmp_path: Path) -> None:
     """A pruned task does not come back because its last batch was acknowledged."""
-    note(tmp_path / "gone", acked=_marks({("span", "aa", 1)}))
+    note(tmp_path / "gone", acked=_item_set({("span", "aa", 1)}))
 
     assert list(tmp_path.iterdir()) == []
 
 
 def _note_many(folder: Path, tag: str) -> None:
     for number in range(200):
-        note(folder, acked=_marks({("span", tag, number)}))
+        note(folder, acked=_item_set({("span", tag, number)}))
 
 
 def test_several_processes_note_at_once(tmp_path: Path) -> None:

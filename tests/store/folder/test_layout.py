@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.store.folder import layout
+from otel_agentlog.vocabulary.event_ids import split_event_id
 from tests.store.folder.hostile_ids import HOSTILE_IDS
 
 
@@ -258,4 +259,4 @@ def test_lines_survive_encoding(content: dict[str, object]) -> None:
 )
 def test_event_ids_are_taken_apart(event_id: object, parts: tuple[str, int] | None) -> None:
     """A writer tag and a number, or nothing."""
-    assert layout.split_event_id(event_id) == parts
+    assert split_event_id(event_id) == parts

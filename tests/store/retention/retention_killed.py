@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog.store.folder import layout
-from otel_agentlog.store.retention.policy import Limits
+from otel_agentlog.store.retention.policy import RetentionLimits
 from otel_agentlog.store.retention.prune import prune
 from otel_agentlog.vocabulary.lines import timestamp
 from tests.store.retention.retention_folders import DAY_NS, NOW_NS, content, lines, make_task, names, tree, write
@@ -33,7 +33,7 @@ CALLS = (
 )
 """Between two of these the disk does not change."""
 
-LIMITS = Limits(retention_days=30, max_bytes=19_000, compress_after_days=0.5, delivers=True)
+LIMITS = RetentionLimits(retention_days=30, max_bytes=19_000, compress_after_days=0.5, delivers=True)
 OUTPUT = layout.AGENT_OUTPUT
 PR_SET_PTRACER, PR_SET_PTRACER_ANY = 0x59616D61, -1
 

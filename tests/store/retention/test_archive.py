@@ -21,7 +21,7 @@ from otel_agentlog.store.folder.line_stream import stream
 from otel_agentlog.store.folder.reader import TaskReader, find_task, read_lines
 from otel_agentlog.store.folder.sink import FolderSink
 from otel_agentlog.store.retention.compress import pack, unpacked_sha256
-from otel_agentlog.store.retention.policy import Limits
+from otel_agentlog.store.retention.policy import RetentionLimits
 from otel_agentlog.store.retention.prune import prune
 from otel_agentlog.store.retention.report import PruneReport
 from otel_agentlog.store.validation.validate import validate
@@ -31,7 +31,7 @@ from tests.store.records import ONE, THREE, TWO
 from tests.store.retention.retention_folders import DAY_NS, NOW_NS, content, make_task, names, tree, write
 
 OUTPUT = layout.AGENT_OUTPUT
-COMPRESS = Limits(compress_after_days=0.5)
+COMPRESS = RetentionLimits(compress_after_days=0.5)
 
 
 def age(root: Path) -> None:
@@ -40,7 +40,7 @@ def age(root: Path) -> None:
         os.utime(path, ns=(NOW_NS - DAY_NS, NOW_NS - DAY_NS), follow_symlinks=False)
 
 
-def compressed(root: Path, limits: Limits = COMPRESS, now_ns: int = NOW_NS) -> PruneReport:
+def compressed(root: Path, limits: RetentionLimits = COMPRESS, now_ns: int = NOW_NS) -> PruneReport:
     """Compress, after a dry run that must have said the same."""
     before = tree(root)
     predicted = prune(root, limits, now_ns=now_ns, dry_run=True)
@@ -129,8 +129,8 @@ def test_the_quota_sees_compressed_sizes(tmp_path: Path) -> None:
     for number in range(4):
         make_task(tmp_path, f"task-{number}", size_bytes=50_000)
 
-    assert len(prune(tmp_path, Limits(max_bytes=10_000), now_ns=NOW_NS, dry_run=True).deleted) == 4
-    report = compressed(tmp_path, Limits(max_bytes=10_000, compress_after_days=0))
+    assert len(prune(tmp_path, RetentionLimits(max_bytes=10_000), now_ns=NOW_NS, dry_run=True).deleted) == 4
+    report = compressed(tmp_path, RetentionLimits(max_bytes=10_000, compress_after_days=0))
 
     assert (len(report.deleted), len(report.compressed), names(tmp_path)) == (0, 4, [f"task-{number}" for number in range(4)])
 
@@ -209,7 +209,7 @@ def test_lines_that_come_late_are_read_behind_the_compressed_ones(tasks_root: Pa
         task.output("first")
         task.end("interrupted")
     age(tasks_root)
-    prune(tasks_root, Limits(compress_after_days=0))
+    prune(tasks_root, RetentionLimits(compress_after_days=0))
     folder = tasks_root / "task-a"
     assert f"{OUTPUT}.gz" in files(folder)
 
@@ -220,7 +220,7 @@ def test_lines_that_come_late_are_read_behind_the_compressed_ones(tasks_root: Pa
     problems = [str(problem) for problem in validate(folder).problems]
     age(tasks_root)
     before = content(folder)
-    prune(tasks_root, Limits(compress_after_days=0))
+    prune(tasks_root, RetentionLimits(compress_after_days=0))
 
     assert (said, problems) == (["first", "second"], [])
     assert content(folder) == before
@@ -235,7 +235,7 @@ def test_figures_of_a_compressed_task_go_on(tasks_root: Path, tmp_path: Path) ->
     with agentlog.task("job", task_id="task-a") as task, agentlog.step("one"):
         task.output("x")
     age(tasks_root)
-    prune(tasks_root, Limits(compress_after_days=0))
+    prune(tasks_root, RetentionLimits(compress_after_days=0))
     sink = FolderSink(tasks_root, lambda: {"type": "process", "pid": 1})
     ref = TaskRef("task-a", {"task_id": "task-a"})
     end = {"timestamp": layout.now(), "type": "task", "phase": "end", "outcome": "completed", "span_id": "a" * 16}
@@ -394,11 +394,11 @@ def test_a_full_disk_costs_nothing(limit_bytes: int, tmp_path: Path) -> None:
     before = tree(tmp_path)
     program = (
         "import resource, signal, sys; from pathlib import Path\n"
-        "from otel_agentlog.store.retention.policy import Limits\n"
+        "from otel_agentlog.store.retention.policy import RetentionLimits\n"
         "from otel_agentlog.store.retention.prune import prune\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit_bytes}, {limit_bytes}))\n"
-        f"report = prune(Path({str(tmp_path)!r}), Limits(compress_after_days=0))\n"
+        f"report = prune(Path({str(tmp_path)!r}), RetentionLimits(compress_after_days=0))\n"
         "print([each.reason for each in report.left.listed if each.name == 'task-a'])\n"
     )
     import sys

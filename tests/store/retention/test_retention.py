@@ -11,7 +11,7 @@ import pytest
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings.fields import load
-from otel_agentlog.store.retention.policy import Limits
+from otel_agentlog.store.retention.policy import RetentionLimits
 from otel_agentlog.store.retention.prune import limits_of, prune
 from otel_agentlog.store.retention.report import PruneReport
 from tests.store.retention.retention_folders import DAY_NS, NOW_NS, make_task, make_tasks, names, tree
@@ -28,9 +28,9 @@ task-friday     timed_out    2d  1000
 def pruned(root: Path, **limits: Any) -> PruneReport:
     """Prune with these limits, after a dry run that must have said the same."""
     before = tree(root)
-    predicted = prune(root, Limits(**limits), now_ns=NOW_NS, dry_run=True)
+    predicted = prune(root, RetentionLimits(**limits), now_ns=NOW_NS, dry_run=True)
     assert tree(root) == before
-    report = prune(root, Limits(**limits), now_ns=NOW_NS)
+    report = prune(root, RetentionLimits(**limits), now_ns=NOW_NS)
     told, foretold = report.as_json(), predicted.as_json()
     assert {**foretold, "dry_run": False, "totals": told["totals"]} == told
     return report
@@ -218,9 +218,11 @@ def test_limits_come_from_settings() -> None:
 
     found = limits_of(load({}, environment=environment))
 
-    assert found == Limits(retention_days=30, max_tasks=1000, max_bytes=1_500_000_000, compress_after_days=0, delivers=True)
-    assert limits_of(load({}, environment={})) == Limits()
-    assert (found.is_set, Limits(delivers=True).is_set) == (True, False)
+    assert found == RetentionLimits(
+        retention_days=30, max_tasks=1000, max_bytes=1_500_000_000, compress_after_days=0, delivers=True
+    )
+    assert limits_of(load({}, environment={})) == RetentionLimits()
+    assert (found.is_set, RetentionLimits(delivers=True).is_set) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +251,7 @@ def test_limits_that_could_be_mistaken_are_refused(name: str, value: object) -> 
 
 def test_nothing_is_made_where_there_is_no_root(tmp_path: Path) -> None:
     """A root that is not there has no tasks, and is not made by looking."""
-    report = prune(tmp_path / "no" / "root", Limits(max_tasks=1), now_ns=NOW_NS)
+    report = prune(tmp_path / "no" / "root", RetentionLimits(max_tasks=1), now_ns=NOW_NS)
 
     assert (report.tasks, os.listdir(tmp_path)) == (0, [])
 
@@ -260,7 +262,7 @@ def test_once_an_hour_over_all_processes(tmp_path: Path) -> None:
     hour = 3_600 * 1_000_000_000
 
     def ran(now_ns: int) -> bool:
-        return prune(tmp_path, Limits(max_tasks=3), now_ns=now_ns, only_if_due=True).ran
+        return prune(tmp_path, RetentionLimits(max_tasks=3), now_ns=now_ns, only_if_due=True).ran
 
     assert [ran(NOW_NS + after) for after in (0, 1, hour - 1, hour, hour + 5, -1, -1 - hour)] == [
         True,
@@ -279,8 +281,8 @@ def test_a_run_that_ran_out_of_time_is_no_run(tmp_path: Path) -> None:
     make_tasks(tmp_path, WEEK)
     answers = iter([False] * 7)
 
-    first = prune(tmp_path, Limits(retention_days=1), now_ns=NOW_NS, only_if_due=True, spent=lambda: next(answers, True))
-    second = prune(tmp_path, Limits(retention_days=1), now_ns=NOW_NS, only_if_due=True)
+    first = prune(tmp_path, RetentionLimits(retention_days=1), now_ns=NOW_NS, only_if_due=True, spent=lambda: next(answers, True))
+    second = prune(tmp_path, RetentionLimits(retention_days=1), now_ns=NOW_NS, only_if_due=True)
 
     assert ([each.name for each in first.deleted], first.complete) == (["task-monday", "task-tuesday"], False)
     assert (len(second.deleted), second.complete) == (3, True)
@@ -291,6 +293,6 @@ def test_without_a_whole_survey_only_age_counts(tmp_path: Path) -> None:
     make_tasks(tmp_path, WEEK)
     answers = iter([False] * 4)
 
-    report = prune(tmp_path, Limits(max_tasks=1, max_bytes=1), now_ns=NOW_NS, spent=lambda: next(answers, True))
+    report = prune(tmp_path, RetentionLimits(max_tasks=1, max_bytes=1), now_ns=NOW_NS, spent=lambda: next(answers, True))
 
     assert (report.complete, report.tasks, report.deleted) == (False, 4, [])

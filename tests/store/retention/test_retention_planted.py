@@ -14,13 +14,13 @@ import pytest
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.folder.sink import FolderSink
-from otel_agentlog.store.retention.policy import Limits
+from otel_agentlog.store.retention.policy import RetentionLimits
 from otel_agentlog.store.retention.prune import prune
 from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
 from tests.store.retention.retention_folders import NOW_NS, make_task, make_tasks, names, tree, write
 from tests.support.waiting import wait_until
 
-EVERYTHING = Limits(retention_days=0.01, max_tasks=0, max_bytes=1, compress_after_days=0)
+EVERYTHING = RetentionLimits(retention_days=0.01, max_tasks=0, max_bytes=1, compress_after_days=0)
 SHA = "ab" * 32
 
 
@@ -43,7 +43,7 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-def left_by(root: Path, limits: Limits = EVERYTHING) -> list[str]:
+def left_by(root: Path, limits: RetentionLimits = EVERYTHING) -> list[str]:
     """Prune; returns what was left alone and why, of which a dry run must have said the same."""
     foretold = prune(root, limits, now_ns=NOW_NS, dry_run=True)
     report = prune(root, limits, now_ns=NOW_NS)
@@ -188,7 +188,7 @@ def test_a_task_with_anything_foreign_is_not_deleted(plant: Plant, reason: str, 
     before = tree(root)
     make_task(root, "task-ours")
 
-    (left,) = left_by(root, Limits(retention_days=0.01, max_tasks=0, max_bytes=1))
+    (left,) = left_by(root, RetentionLimits(retention_days=0.01, max_tasks=0, max_bytes=1))
 
     assert left.startswith("task-x: holds ")
     assert reason in left
@@ -222,7 +222,7 @@ def test_another_users_things_are_left_alone(given: str, root: Path) -> None:
     os.chown(task / given, 12345, 12345)
     before = tree(root)
 
-    left = left_by(root, Limits(max_tasks=0))
+    left = left_by(root, RetentionLimits(max_tasks=0))
 
     assert tree(root) == before
     assert [each for each in left if each.startswith("task-x: ")] == left != []
@@ -292,7 +292,7 @@ def test_what_changes_between_the_look_and_the_deed_stays(what: str, root: Path)
         return False
 
     asked: list[int] = []
-    report = prune(root, Limits(retention_days=0.01), now_ns=NOW_NS, spent=meddle)
+    report = prune(root, RetentionLimits(retention_days=0.01), now_ns=NOW_NS, spent=meddle)
 
     for holder in holders:
         os.close(holder)
@@ -318,7 +318,7 @@ def test_a_writer_that_waited_for_a_folder_that_went_makes_a_new_one(root: Path)
     writer.join()
 
     assert [line.get("message") for line in TaskReader(root / "task-a").events()] == [None, "late"]
-    assert prune(root, Limits(), now_ns=NOW_NS).finished == [".pruned.task-a.0123456789abcdef"]
+    assert prune(root, RetentionLimits(), now_ns=NOW_NS).finished == [".pruned.task-a.0123456789abcdef"]
     assert names(root) == ["task-a"]
 
 
@@ -350,8 +350,8 @@ def test_what_a_killed_run_left_is_finished(root: Path) -> None:
     for folder in (whole, half, empty):
         folder.rename(root / f".pruned.{folder.name}.{TAG}")
 
-    foretold = prune(root, Limits(), now_ns=NOW_NS, dry_run=True)
-    report = prune(root, Limits(), now_ns=NOW_NS)
+    foretold = prune(root, RetentionLimits(), now_ns=NOW_NS, dry_run=True)
+    report = prune(root, RetentionLimits(), now_ns=NOW_NS)
 
     assert report.finished == foretold.finished == [f".pruned.task-{letter}.{TAG}" for letter in "abc"]
     assert (report.dropped, report.totals["dropped"]) == (3, {"quota": 3})
@@ -376,7 +376,7 @@ def test_only_exact_names_are_tombstones(name: str, root: Path) -> None:
     make_task(root, "task-a").rename(root / name)
     before = tree(root)
 
-    prune(root, Limits(), now_ns=NOW_NS)
+    prune(root, RetentionLimits(), now_ns=NOW_NS)
 
     assert tree(root) == before
 
@@ -402,7 +402,7 @@ def test_what_only_looks_like_a_tombstone_is_left_alone(plant: Plant, reason: st
     plant(stone, outside)
     before = tree(root)
 
-    report = prune(root, Limits(), now_ns=NOW_NS)
+    report = prune(root, RetentionLimits(), now_ns=NOW_NS)
 
     assert [each.reason for each in report.left.listed if reason in each.reason]
     assert (report.finished, tree(root)) == ([], before)
@@ -415,10 +415,10 @@ def test_a_tombstone_that_somebody_still_writes_to_waits(root: Path) -> None:
     holder = os.open(stone, os.O_RDONLY)
     fcntl.flock(holder, fcntl.LOCK_SH)
 
-    assert prune(root, Limits(), now_ns=NOW_NS).finished == []
+    assert prune(root, RetentionLimits(), now_ns=NOW_NS).finished == []
 
     os.close(holder)
-    assert prune(root, Limits(), now_ns=NOW_NS).finished == [stone.name]
+    assert prune(root, RetentionLimits(), now_ns=NOW_NS).finished == [stone.name]
 
 
 # -- the lock file --------------------------------------------------------------------------------------------------------
@@ -429,7 +429,7 @@ def test_modes_do_not_depend_on_the_umask(root: Path) -> None:
     make_tasks(root, "task-a completed 9d 3000\ntask-b completed 1d 3000")
     before = os.umask(0)
     try:
-        prune(root, Limits(max_tasks=1, compress_after_days=0), now_ns=NOW_NS)
+        prune(root, RetentionLimits(max_tasks=1, compress_after_days=0), now_ns=NOW_NS)
     finally:
         os.umask(before)
 

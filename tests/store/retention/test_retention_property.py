@@ -11,7 +11,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from otel_agentlog.store.retention.policy import Limits
+from otel_agentlog.store.retention.policy import RetentionLimits
 from otel_agentlog.store.retention.prune import prune
 from otel_agentlog.store.retention.report import PruneReport
 from tests.store.retention.retention_folders import DAY_NS, NOW_NS, content, make_task, names, tree
@@ -49,7 +49,7 @@ TASKS = st.lists(
     max_size=8,
 )
 LIMITS = st.builds(
-    Limits,
+    RetentionLimits,
     retention_days=st.none() | st.sampled_from([0.5, 1, 5, 10]),
     max_tasks=st.none() | st.integers(0, 6),
     max_bytes=st.none() | st.integers(1, 30_000),
@@ -84,12 +84,12 @@ def is_free(task: Given) -> bool:
     return task.status in FINISHED and not task.held and not task.fresh and task.age_h != 0
 
 
-def is_late(task: Given, limits: Limits) -> bool:
+def is_late(task: Given, limits: RetentionLimits) -> bool:
     """Whether a collector was meant and has not all of it."""
     return task.pending > 0 and (limits.delivers or task.delivered > 0)
 
 
-def check_rules(tasks: dict[str, Given], limits: Limits, report: PruneReport, left: list[str]) -> None:
+def check_rules(tasks: dict[str, Given], limits: RetentionLimits, report: PruneReport, left: list[str]) -> None:
     """What the docs promise, without the code's own words for it."""
     deletable = {name for name, task in tasks.items() if is_free(task) and not task.foreign}
     delivered = {name for name in deletable if not is_late(tasks[name], limits)}
@@ -110,7 +110,7 @@ def check_rules(tasks: dict[str, Given], limits: Limits, report: PruneReport, le
 
 
 def check_quota(
-    tasks: dict[str, Given], limits: Limits, report: PruneReport, gone: list[str], delivered: list[str], late: set[str]
+    tasks: dict[str, Given], limits: RetentionLimits, report: PruneReport, gone: list[str], delivered: list[str], late: set[str]
 ) -> None:
     """Delivered ones first, each kind oldest first, not one more than it takes."""
     order = delivered + [name for name in oldest_first(tasks) if name in late]
@@ -131,7 +131,7 @@ def oldest_first(tasks: dict[str, Given]) -> list[str]:
 
 @given(tasks=TASKS, limits=LIMITS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_tasks_and_any_limits(tasks: list[Given], limits: Limits, tmp_path: Path) -> None:
+def test_any_tasks_and_any_limits(tasks: list[Given], limits: RetentionLimits, tmp_path: Path) -> None:
     """The rules hold, the prediction is exact to the byte, nothing else changes, and a second run has nothing to do."""
     root = tmp_path / "tasks"
     found, locks = make(root, tasks)

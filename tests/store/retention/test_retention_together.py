@@ -16,8 +16,8 @@ import pytest
 import otel_agentlog as agentlog
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT
 from otel_agentlog.store.folder.reader import TaskReader, follow, list_tasks
-from otel_agentlog.store.retention.policy import Limits
-from otel_agentlog.store.retention.prune import Upkeep, prune
+from otel_agentlog.store.retention.policy import RetentionLimits
+from otel_agentlog.store.retention.prune import BackgroundPruning, prune
 from otel_agentlog.store.retention.report import PruneReport
 from otel_agentlog.store.validation.validate import validate
 from tests.store.retention.retention_folders import DAY_NS, content, make_task, names, tree
@@ -27,12 +27,12 @@ from tests.support.waiting import wait_until
 PRUNE_ALL = """
 import sys
 from pathlib import Path
-from otel_agentlog.store.retention.policy import Limits
+from otel_agentlog.store.retention.policy import RetentionLimits
 from otel_agentlog.store.retention.prune import prune
 root = Path(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
-report = prune(root, Limits(retention_days=30, compress_after_days=1), wait_s=float(sys.argv[2]))
+report = prune(root, RetentionLimits(retention_days=30, compress_after_days=1), wait_s=float(sys.argv[2]))
 print(report.ran, len(report.deleted), len(report.compressed), report.left.count)
 """
 
@@ -93,7 +93,7 @@ def test_writers_go_on_while_everything_is_pruned(tmp_path: Path) -> None:
     compressed = 0
     # Six seconds later, for the clock of upkeep: so what was written this very moment counts as quiet.
     while any(writer.poll() is None for writer in writers):
-        report = prune(root, Limits(max_tasks=20, compress_after_days=0), now_ns=time.time_ns() + 6_000_000_000)
+        report = prune(root, RetentionLimits(max_tasks=20, compress_after_days=0), now_ns=time.time_ns() + 6_000_000_000)
         compressed += len(report.compressed)
         deleted.update({each.name: 1 for each in report.deleted})
     made = [int(writer.communicate()[0]) for writer in writers]
@@ -136,11 +136,11 @@ def test_a_reader_follows_through_compression(tmp_path: Path) -> None:
         with (folder / AGENT_OUTPUT).open("ab") as file:
             file.write(b'{"timestamp":"2026-11-21T05:22:01.123456789Z","event_id":"b2-%d"}\n' % number)
         (folder / AGENT_OUTPUT).chmod(0o600)
-        prune(tmp_path, Limits(compress_after_days=0), now_ns=now_ns + 10_000_000_000)
+        prune(tmp_path, RetentionLimits(compress_after_days=0), now_ns=now_ns + 10_000_000_000)
         assert (folder / f"{AGENT_OUTPUT}.gz").exists()
     wait_until(lambda: len(seen) == first + 20, "the reader to have read the rest")
 
-    prune(tmp_path, Limits(max_tasks=0), now_ns=now_ns + 10_000_000_000)
+    prune(tmp_path, RetentionLimits(max_tasks=0), now_ns=now_ns + 10_000_000_000)
     reader.join(10)
 
     assert (reader.is_alive(), names(tmp_path)) == (False, [])
@@ -157,7 +157,7 @@ def test_readers_never_see_half_a_task(tmp_path: Path) -> None:
 
     def work() -> None:
         for left in range(39, -1, -1):
-            prune(tmp_path, Limits(max_tasks=left, compress_after_days=left / 2), now_ns=now_ns)
+            prune(tmp_path, RetentionLimits(max_tasks=left, compress_after_days=left / 2), now_ns=now_ns)
         done.set()
 
     worker = threading.Thread(target=work)
@@ -247,9 +247,9 @@ def test_the_thread_outlives_errors_and_ends_when_asked(tmp_path: Path) -> None:
     (tmp_path / "tasks").write_text("in the way")
     failures: list[Exception] = []
     reports: list[PruneReport] = []
-    upkeep = Upkeep(
+    upkeep = BackgroundPruning(
         tmp_path / "tasks",
-        Limits(max_tasks=1),
+        RetentionLimits(max_tasks=1),
         done=reports.append,
         failed=lambda where, error: failures.append(error),
         retry_s=0.01,
@@ -275,7 +275,9 @@ def test_a_run_in_the_background_has_bounded_time(tmp_path: Path) -> None:
     for number in range(30):
         make_task(tmp_path, f"task-{number}", ended_ns=now_ns - DAY_NS)
     reports: list[PruneReport] = []
-    upkeep = Upkeep(tmp_path, Limits(max_tasks=0), done=reports.append, failed=lambda where, error: None, run_s=0.0, retry_s=0.01)
+    upkeep = BackgroundPruning(
+        tmp_path, RetentionLimits(max_tasks=0), done=reports.append, failed=lambda where, error: None, run_s=0.0, retry_s=0.01
+    )
     upkeep.start()
     wait_until(lambda: len(reports) > 2, "three runs")
     upkeep.stop()
@@ -290,9 +292,10 @@ def test_the_child_of_a_fork_goes_on_without_the_thread(tmp_path: Path) -> None:
 import os, sys, threading, time
 import otel_agentlog as agentlog
 agentlog.configure(directory={str(tmp_path / "tasks")!r}, log_directory={str(tmp_path)!r}, console="off", compress_after_days=0)
-from otel_agentlog.store.retention.policy import Limits
-from otel_agentlog.store.retention.prune import Upkeep
-busy = Upkeep({str(tmp_path / "tasks")!r}, Limits(max_tasks=1000), done=lambda report: None, failed=print, retry_s=0.0)
+from otel_agentlog.store.retention.policy import RetentionLimits
+from otel_agentlog.store.retention.prune import BackgroundPruning
+limits = RetentionLimits(max_tasks=1000)
+busy = BackgroundPruning({str(tmp_path / "tasks")!r}, limits, done=lambda report: None, failed=print, retry_s=0.0)
 busy.start()
 for number in range(10):
     child = os.fork()
@@ -309,4 +312,4 @@ agentlog.shutdown()
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=60)
 
     assert len(names(tmp_path / "tasks")) == 10
-    assert prune(tmp_path / "tasks", Limits(max_tasks=0), now_ns=time.time_ns() + DAY_NS).ran is True
+    assert prune(tmp_path / "tasks", RetentionLimits(max_tasks=0), now_ns=time.time_ns() + DAY_NS).ran is True

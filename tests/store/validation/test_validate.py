@@ -12,7 +12,7 @@ import pytest
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.folder import layout
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.store.validation.report import MAX_PROBLEMS_LISTED, Report
+from otel_agentlog.store.validation.report import MAX_PROBLEMS_LISTED, ValidationReport
 from otel_agentlog.store.validation.validate import validate
 from tests.store.durability.faults import (
     EVENTS,
@@ -32,7 +32,7 @@ from tests.store.durability.faults import (
 from tests.store.records import TASK
 
 
-def found(report: Report) -> list[str]:
+def found(report: ValidationReport) -> list[str]:
     """The problems of a report as text."""
     return [str(problem) for problem in report.problems]
 

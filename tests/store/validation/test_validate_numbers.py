@@ -7,11 +7,11 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_agentlog.store.validation.lines import IN_FLIGHT, Gap, Numbers
+from otel_agentlog.store.validation.lines import IN_FLIGHT, EventNumbers, Gap
 
 
 class NumberModel:
-    """What `Numbers` must agree with: a set."""
+    """What `EventNumbers` must agree with: a set."""
 
     def __init__(self) -> None:
         self.seen: set[int] = set()
@@ -23,7 +23,7 @@ class NumberModel:
 @given(st.lists(st.integers(0, 40)))
 def test_missing_and_repeated_numbers_are_found_in_any_order(numbers: list[int]) -> None:
     """Gaps are what a set would say, and as few as can be."""
-    tested, model = Numbers(), NumberModel()
+    tested, model = EventNumbers(), NumberModel()
 
     for number in numbers:
         assert tested.add(number) == (number not in model.seen)
@@ -36,7 +36,7 @@ def test_missing_and_repeated_numbers_are_found_in_any_order(numbers: list[int])
 
 def test_a_number_without_end_takes_no_memory() -> None:
     """A damaged event_id may name any number."""
-    numbers = Numbers()
+    numbers = EventNumbers()
 
     assert numbers.add(10**17)
     assert list(numbers.gaps()) == [Gap(0, 10**17 - 1)]

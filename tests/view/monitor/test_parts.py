@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import otel_agentlog as agentlog
 from otel_agentlog.query import resolve
 from otel_agentlog.view.cli.main import main
-from otel_agentlog.view.monitor.commands import OVERVIEW_COMMANDS, TASK_COMMANDS, part_named, suggestion, understood
-from otel_agentlog.view.monitor.watching import Watched
+from otel_agentlog.view.monitor.commands import OVERVIEW_COMMANDS, TASK_COMMANDS, find_part, parse_command, suggestion
+from otel_agentlog.view.monitor.watched_task import WatchedTask
 
 
 @pytest.mark.parametrize(
@@ -29,14 +29,14 @@ from otel_agentlog.view.monitor.watching import Watched
 )
 def test_commands_are_understood(text: str, name: str, rest: str) -> None:
     """Whole words, unambiguous beginnings, any case; the rest is kept."""
-    assert understood(text, TASK_COMMANDS) == (name, rest)
+    assert parse_command(text, TASK_COMMANDS) == (name, rest)
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_answered(text: str) -> None:
     """Whatever is typed is a command, or told to be none."""
     for commands in (TASK_COMMANDS, OVERVIEW_COMMANDS):
-        typed = understood(text, commands)
+        typed = parse_command(text, commands)
         assert typed.name in commands or typed.name == "?"
         assert suggestion(text, commands)
 
@@ -57,15 +57,15 @@ def root(tmp_path: Path) -> Path:
 
 def test_the_plan(root: Path) -> None:
     """Steps with their depth and numbers; tools on request, or where there is nothing else."""
-    watched = Watched(resolve(root, "job"))
+    watched = WatchedTask(resolve(root, "job"))
     assert [(row.number, row.depth, row.entry.name) for row in watched.plan()] == [(1, 0, "plan"), (2, 1, "think"), (3, 0, "act")]
     assert [row.entry.name for row in watched.plan(details=True)] == ["plan", "think", "act", "Read"]
-    assert [row.entry.name for row in Watched(resolve(root, "stepless")).plan()] == ["Only"]
-    named = part_named("think", watched.plan())
+    assert [row.entry.name for row in WatchedTask(resolve(root, "stepless")).plan()] == ["Only"]
+    named = find_part("think", watched.plan())
     assert named is not None
     assert "hello" in [line.get("message") for line in watched.lines_of(named.entry)]
-    assert part_named("2", watched.plan()) == named
-    assert part_named("9", watched.plan()) is None
+    assert find_part("2", watched.plan()) == named
+    assert find_part("9", watched.plan()) is None
     assert watched.poll() is False or watched.poll() is False
 
 

@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 import otel_agentlog as agentlog
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.view.server.pages_of_lines import clipped, page_of, whole_task
+from otel_agentlog.view.server.line_pages import clipped, page_of, whole_task
 from tests.view.server.conftest import client_of
 
 TASK = "task-review42"

@@ -1,1 +1,11 @@
-"""TODO"""
+"""Commands that change, send, serve or follow.
+
+control.py     pause, resume, cancel, context: requests to a running task
+recover.py     close what dead processes left open
+ship.py        send what the collector has not got
+prune.py       delete and compress by the limits
+serve.py       REST and the web page
+monitor.py     the terminal monitor
+doctor.py      checks of the installation, with a test trace
+completion.py  scripts for shells
+"""

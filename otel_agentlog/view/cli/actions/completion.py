@@ -1,4 +1,4 @@
-"""``agentlog completion``: what a shell needs to complete commands, options and task ids; the scripts are made by shtab."""
+"""``agentlog completion``: scripts that let a shell complete commands, options and task ids; made by shtab."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import search
-from otel_agentlog.view.cli.frame import Setting
+from otel_agentlog.view.cli.context import CliContext
 
 SHELLS = ("bash", "zsh", "tcsh")
 TASKS = "tasks"
@@ -36,11 +36,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace, setting: Setting) -> int:
+def run(options: argparse.Namespace, context: CliContext) -> int:
     """Print the script, or the ids."""
     if options.shell == TASKS:
-        for row in search(setting.root, limit=MAX_TASKS).rows:
-            # What a shell would take apart, or for a command, it is not offered.
+        for row in search(context.root, limit=MAX_TASKS).rows:
+            # A shell would split other ids, or run what is in them.
             if all(letter.isalnum() or letter in "._-" for letter in row.task_id) and row.task_id.isascii():
                 print(row.task_id)
         return 0
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace, setting: Setting) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    # Here, as the command line imports this module.
+    # Imported here, as the command line imports this module.
     from otel_agentlog.view.cli.main import make_parser
 
     parser = make_parser()

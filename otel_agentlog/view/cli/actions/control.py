@@ -1,4 +1,4 @@
-"""``agentlog pause``, ``resume``, ``cancel`` and ``context``: ask something of a task that another process runs."""
+"""``agentlog pause``, ``resume``, ``cancel`` and ``context``: requests to a task that another process runs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from otel_agentlog.query import LAST, resolve
-from otel_agentlog.view.cli.frame import Setting, print_json
-from otel_agentlog.view.render.screen import Piece
+from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.render.screen import Piece, Pieces
 from otel_agentlog.vocabulary.terminal_text import safe
 
 if TYPE_CHECKING:
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 DEFAULT_WAIT_S = 10.0
 NOT_YET = 1
-"""Exit code where ``--wait`` saw no effect in time; the request stands all the same."""
+"""Exit code where ``--wait`` saw no effect in time; the request is not withdrawn."""
 
-_WANTED = {"pause": "paused", "resume": "resumed", "cancel": "cancelled", "context": "added"}
-_ASKED = {
+_EXPECTED_EFFECTS = {"pause": "paused", "resume": "resumed", "cancel": "cancelled", "context": "added"}
+_CONFIRMATIONS = {
     "pause": "Asked {task} to pause.",
     "resume": "Asked {task} to go on.",
     "cancel": "Asked {task} to stop.",
     "context": "Told {task}.",
 }
-_EFFECTS = {
+_EFFECT_TEXTS = {
     "paused": "It is paused.",
     "resumed": "It goes on.",
     "added": "The agent has it.",
@@ -37,9 +37,9 @@ _EFFECTS = {
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command that the parser is named after."""
-    what = parser.prog.rpartition(" ")[2]
+    command = parser.prog.rpartition(" ")[2]
     parser.add_argument("task", metavar="TASK", help=f"a task's id, the beginning of one, its folder, or {LAST!r}")
-    if what == "context":
+    if command == "context":
         parser.add_argument("text", metavar="TEXT", help="what the agent is to know; - reads it from standard input")
     parser.add_argument("--reason", metavar="TEXT", help="why; shown wherever the request is shown")
     parser.add_argument(
@@ -50,36 +50,35 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help=f"wait until it has taken effect, {DEFAULT_WAIT_S:.0f} seconds unless told otherwise",
     )
-    if what == "cancel":
+    if command == "cancel":
         parser.add_argument("--terminate-tools", action="store_true", help="end the tools that are running, too")
 
 
-def run(options: argparse.Namespace, setting: Setting) -> int:
-    """Make the request; 1 if it was to be waited for and nothing was seen of it in time."""
+def run(options: argparse.Namespace, context: CliContext) -> int:
+    """Make the request; with ``--wait`` `NOT_YET` if it had no effect in time."""
     from otel_agentlog.tools import effect_of
 
-    asked = _ask(options, setting)
-    effect = None if options.wait is None else effect_of(asked, timeout_s=options.wait)
+    requested = _request(options, context)
+    effect = None if options.wait is None else effect_of(requested, timeout_s=options.wait)
     if options.json:
-        print_json(_as_json(asked, effect))
+        print_json(_as_json(requested, effect))
     else:
-        screen = setting.screen()
-        screen.line(*_told(asked))
-        for words in _effect(asked, effect, options.wait):
-            screen.line(*words)
+        screen = context.screen()
+        screen.line(*_confirmation(requested))
+        screen.lines(_effect_lines(requested, effect, options.wait))
     return 0 if options.wait is None or effect is not None else NOT_YET
 
 
-def _ask(options: argparse.Namespace, setting: Setting) -> Requested:
+def _request(options: argparse.Namespace, context: CliContext) -> Requested:
     from otel_agentlog.tools import add_context, cancel, pause, resume
 
-    folder = resolve(setting.root, options.task).folder
-    given: dict[str, Any] = {"reason": options.reason, "source": "cli"}
+    folder = resolve(context.root, options.task).folder
+    common: dict[str, Any] = {"reason": options.reason, "source": "cli"}
     if options.command == "context":
-        return add_context(folder, sys.stdin.read() if options.text == "-" else options.text, **given)
+        return add_context(folder, sys.stdin.read() if options.text == "-" else options.text, **common)
     if options.command == "cancel":
-        return cancel(folder, terminate_tools=options.terminate_tools, **given)
-    return pause(folder, **given) if options.command == "pause" else resume(folder, **given)
+        return cancel(folder, terminate_tools=options.terminate_tools, **common)
+    return pause(folder, **common) if options.command == "pause" else resume(folder, **common)
 
 
 def _seconds(text: str) -> float:
@@ -92,34 +91,34 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _as_json(asked: Requested, effect: str | None) -> dict[str, Any]:
+def _as_json(requested: Requested, effect: str | None) -> dict[str, Any]:
     return {
-        "task_id": asked.task_id,
-        "folder": str(asked.folder),
-        "request": asked.request.request,
-        "request_id": asked.request.request_id,
-        "status": asked.status,
-        "at_work": asked.at_work,
+        "task_id": requested.task_id,
+        "folder": str(requested.folder),
+        "request": requested.request.request,
+        "request_id": requested.request.request_id,
+        "status": requested.status,
+        "at_work": requested.at_work,
         "effect": effect,
     }
 
 
-def _told(asked: Requested) -> Iterator[Piece]:
-    before, after = _ASKED[asked.request.request].split("{task}")
+def _confirmation(requested: Requested) -> Iterator[Piece]:
+    before, after = _CONFIRMATIONS[requested.request.request].split("{task}")
     yield Piece(before)
-    yield Piece(safe(asked.task_id), "id")
+    yield Piece(safe(requested.task_id), "id")
     yield Piece(after)
-    if asked.status == "pending":
+    if requested.status == "pending":
         yield Piece(" No process has taken it up yet: the one that does will meet this.", "warn")
-    elif asked.at_work is False:
+    elif requested.at_work is False:
         yield Piece(" No process is at work on it: the one that resumes it will meet this.", "warn")
 
 
-def _effect(asked: Requested, effect: str | None, wait_s: float | None) -> Iterator[list[Piece]]:
+def _effect_lines(requested: Requested, effect: str | None, wait_s: float | None) -> Iterator[Pieces]:
     if wait_s is None:
         return
     if effect is None:
         yield [Piece(f"Nothing seen of it within {wait_s:g} s: the agent has not come to a checkpoint. It stands.", "warn")]
     else:
-        style = "ok" if effect == _WANTED[asked.request.request] else "warn"
-        yield [Piece(_EFFECTS.get(effect, f"The task has ended: {effect}."), style)]
+        style = "ok" if effect == _EXPECTED_EFFECTS[requested.request.request] else "warn"
+        yield [Piece(_EFFECT_TEXTS.get(effect, f"The task has ended: {effect}."), style)]

@@ -1,7 +1,11 @@
-"""What `agentlog doctor` looks at: each check is a function that says what it found, and never raises because of it."""
+"""``agentlog doctor``: check the installation, the settings and the folders, and send a test trace.
+
+Each check is a function that yields its findings; one that raises is a finding of its own.
+"""
 
 from __future__ import annotations
 
+import argparse
 import errno
 import fcntl
 import os
@@ -18,21 +22,25 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from otel_agentlog._version import __version__
+from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import Filter, folders, is_left_open, search
-from otel_agentlog.settings.fields import SIGNALS, Settings
+from otel_agentlog.settings.fields import SIGNALS, Settings, load, read_config_file
 from otel_agentlog.store.app_log import choose_directory
-from otel_agentlog.store.delivery.pending import unshipped
+from otel_agentlog.store.delivery.pending import pending_tasks
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.view.render import human
+from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.render import formats
+from otel_agentlog.view.render.screen import Piece, Progress, Screen
+from otel_agentlog.vocabulary.terminal_text import safe
 
 OK, WARN, BAD = "ok", "warn", "bad"
 
 LITTLE_BYTES = 1024**3
 LITTLE_PERCENT = 5
-"""Below this much free space, or this share of the disk, a disk is nearly full."""
+"""Below this much free space, or this share of the disk, the disk counts as nearly full."""
 
 SKEW_S = 5.0
-"""How far, in seconds, two clocks may be apart before traces look odd."""
+"""Most seconds that the clocks of host and disk may differ."""
 
 EXTRAS = {
     "grpc": "opentelemetry-exporter-otlp-proto-grpc",
@@ -44,34 +52,77 @@ EXTRAS = {
     "notify": "apprise",
     "yaml": "pyyaml",
 }
-_OTEL = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
+_OTEL = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-common")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found."""
+    """One result of a check."""
 
     what: str
     verdict: str
     """``ok``, ``warn`` or ``bad``."""
     words: str
     hint: str = ""
-    """What to do about it."""
+    """How to mend it; empty where there is nothing to mend."""
 
     def as_json(self) -> dict[str, Any]:
-        """One flat object."""
+        """As an element of ``--json``."""
         return asdict(self)
 
 
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
+    parser.add_argument("--no-send", action="store_true", help="send no test trace")
+    parser.add_argument("--endpoint", metavar="URL", help="try this collector instead of the one in the settings")
+    parser.add_argument("--protocol", choices=("http/protobuf", "grpc"), help="how to speak to it (default: as the SDK)")
+    parser.add_argument("--jaeger", metavar="URL", help="look for the test trace there too, e.g. http://localhost:16686")
+
+
+def run(options: argparse.Namespace, context: CliContext) -> int:
+    """Make all checks; 1 if a finding is bad."""
+    options_given = {key: value for key in ("endpoint", "protocol") if (value := getattr(options, key)) is not None}
+    settings = load({**options_given, "directory": context.root}, read_config_file())
+    if options.jaeger and urlsplit(options.jaeger).scheme not in ("http", "https"):
+        raise ConfigurationError("--jaeger", options.jaeger, "a URL like http://localhost:16686")
+    screen = context.screen()
+    findings: list[Finding] = []
+    with Progress() as progress:
+        for finding in examine(settings, send=not options.no_send, jaeger=options.jaeger):
+            findings.append(finding)
+            if not options.json:
+                _print(screen, finding)
+            progress.show("sending a test trace")
+    bad = sum(finding.verdict == BAD for finding in findings)
+    if options.json:
+        print_json({"ok": not bad, "findings": [finding.as_json() for finding in findings]})
+    else:
+        warned = sum(finding.verdict == WARN for finding in findings)
+        screen.line(f"{_count(bad, 'problem')}, {_count(warned, 'warning')}.")
+    return int(bad > 0)
+
+
+def _count(number: int, noun: str) -> str:
+    return formats.count(number, noun) if number else f"no {noun}s"
+
+
+def _print(screen: Screen, finding: Finding) -> None:
+    glyphs = screen.glyphs
+    sign, style = {OK: (glyphs.ok, "ok"), WARN: (glyphs.warn, "warn"), BAD: (glyphs.bad, "bad")}[finding.verdict]
+    screen.line(Piece(f"{sign} ", style), Piece(f"{finding.what:<14}", "title"), Piece(safe(finding.words)))
+    if finding.hint:
+        screen.line(Piece(f"{'':<16}{glyphs.arrow} {safe(finding.hint)}", "dim"))
+
+
 def examine(settings: Settings, *, send: bool = True, jaeger: str | None = None) -> Iterator[Finding]:
-    """Yield the findings, quick checks first; ``send`` sends a test trace, ``jaeger`` is where to look for it."""
+    """Yield the findings, quick checks first; `send` sends a test trace, `jaeger` is the URL of a Jaeger to look for it."""
     checks: list[Callable[[Settings], Iterator[Finding]]] = [_versions, _extras, _root, _disk, _clock, _log_directory, _tasks]
     for check in checks:
-        yield from _safely(check, settings)
-    yield from _safely(lambda each: _sending(each, send, jaeger), settings)
+        yield from _findings(check, settings)
+    yield from _findings(lambda each: _sending(each, send, jaeger), settings)
 
 
-def _safely(check: Callable[[Settings], Iterator[Finding]], settings: Settings) -> Iterator[Finding]:
+def _findings(check: Callable[[Settings], Iterator[Finding]], settings: Settings) -> Iterator[Finding]:
     try:
         yield from check(settings)
     except Exception as error:  # noqa: BLE001 - a check that fails is a finding, and the others still have to be made
@@ -83,7 +134,7 @@ def _versions(settings: Settings) -> Iterator[Finding]:
     found = {name: _version(name) for name in _OTEL}
     words = ", ".join(f"{name.removeprefix('opentelemetry-')} {version or 'missing'}" for name, version in found.items())
     same = len(set(found.values())) == 1 and None not in found.values()
-    hint = "" if same else "install one version of all: pip install -U opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
+    hint = "" if same else "install one version of all: pip install -U opentelemetry-sdk opentelemetry-exporter-otlp-proto-common"
     yield Finding("opentelemetry", OK if same else WARN, words, hint)
 
 
@@ -142,7 +193,7 @@ def _writable(root: Path) -> Finding:
 def _disk(settings: Settings) -> Iterator[Finding]:
     usage = shutil.disk_usage(_nearest(settings.directory))
     percent = 100 * usage.free / max(1, usage.total)
-    words = f"{human.size(usage.free)} free of {human.size(usage.total)} ({percent:.0f} %)"
+    words = f"{formats.size(usage.free)} free of {formats.size(usage.total)} ({percent:.0f} %)"
     little = usage.free < LITTLE_BYTES or percent < LITTLE_PERCENT
     yield Finding("disk", WARN if little else OK, words, "agentlog prune --dry-run says what could go" if little else "")
 
@@ -171,16 +222,16 @@ def _tasks(settings: Settings) -> Iterator[Finding]:
         return
     left_open = [each for each in folders(root, Filter(statuses=("interrupted",))) if is_left_open(TaskReader(each))]
     tasks = search(root, limit=0).tasks
-    words = human.count(tasks, "task")
+    words = formats.count(tasks, "task")
     if left_open:
         yield Finding("tasks", WARN, f"{words}, {len(left_open)} left open by processes that are gone", "agentlog recover")
     else:
         yield Finding("tasks", OK, f"{words}, none left open by a dead process")
-    # Every task is looked at for this.
-    waiting = sum(1 for _ in unshipped(root, since_s=0.0, idle_only=False)) if _sends(settings) else 0
+    # Reads the delivery state of every task.
+    waiting = sum(1 for _ in pending_tasks(root, since_s=0.0, idle_only=False)) if _sends(settings) else 0
     if waiting:
         yield Finding(
-            "delivery", WARN, f"{human.count(waiting, 'task')} may hold what the collector has not got", "agentlog ship"
+            "delivery", WARN, f"{formats.count(waiting, 'task')} may hold what the collector has not got", "agentlog ship"
         )
 
 
@@ -193,9 +244,9 @@ def _sending(settings: Settings, send: bool, jaeger: str | None) -> Iterator[Fin
         yield Finding("collector", OK, "none set: everything stays in the folders", "set OTEL_EXPORTER_OTLP_ENDPOINT to send it")
         return
     if not send:
-        yield Finding("collector", OK, f"{_where(settings)}, not tried")
+        yield Finding("collector", OK, f"{_collector(settings)}, not tried")
         return
-    # Only here: the OpenTelemetry SDK takes longer to import than all the rest.
+    # Imported here: the OpenTelemetry SDK takes longer to import than all the rest.
     from otel_agentlog.export.probe import probe
 
     trace_id = ""
@@ -203,11 +254,11 @@ def _sending(settings: Settings, send: bool, jaeger: str | None) -> Iterator[Fin
         trace_id = probed.trace_id
         if probed.taken:
             what = f"trace {trace_id}" if probed.signal == "traces" else "log record"
-            yield Finding(probed.signal, OK, f"{_where(settings)} took the test {what} in {probed.took_ms:.0f} ms")
+            yield Finding(probed.signal, OK, f"{_collector(settings)} took the test {what} in {probed.took_ms:.0f} ms")
         else:
-            yield Finding(probed.signal, BAD, f"{_where(settings)} did not take it: {probed.reason}", _hint(probed.reason))
+            yield Finding(probed.signal, BAD, f"{_collector(settings)} did not take it: {probed.reason}", _hint(probed.reason))
     if jaeger and trace_id:
-        yield _confirmed(jaeger, trace_id)
+        yield _in_jaeger(jaeger, trace_id)
 
 
 def _hint(reason: str) -> str:
@@ -225,12 +276,12 @@ def _hint(reason: str) -> str:
     return ""
 
 
-def _where(settings: Settings) -> str:
+def _collector(settings: Settings) -> str:
     parts = urlsplit(settings.endpoint or settings.traces_endpoint or settings.logs_endpoint or "http://localhost:4318")
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _confirmed(jaeger: str, trace_id: str) -> Finding:
+def _in_jaeger(jaeger: str, trace_id: str) -> Finding:
     deadline = time.monotonic() + 15.0
     url = f"{jaeger.rstrip('/')}/api/traces/{trace_id}"
     problem = ""

@@ -1,4 +1,4 @@
-"""``agentlog monitor``: tasks as they happen, on a terminal, and what one can tell a running agent."""
+"""``agentlog monitor``: tasks as they happen, in the whole terminal or as plain text; running ones can be controlled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import resolve
-from otel_agentlog.view.cli.frame import Setting
+from otel_agentlog.view.cli.context import CliContext
 from otel_agentlog.view.cli.options import interval_s
 from otel_agentlog.view.cli.queries.show import TASK_HELP
 
@@ -20,17 +20,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interval", type=interval_s, default=2.0, metavar="S", help="of --text: seconds between (default 2)")
 
 
-def run(options: argparse.Namespace, setting: Setting) -> int:
+def run(options: argparse.Namespace, context: CliContext) -> int:
     """Show the monitor until the user leaves; as text until the task has ended."""
-    task = None if options.task is None else resolve(setting.root, options.task)
+    task = None if options.task is None else resolve(context.root, options.task)
     if options.json:
         raise ConfigurationError("--json", "monitor", "tail --json, which gives lines as they come")
     if options.text or options.once:
         from otel_agentlog.view.monitor.drawing import print_overview, print_task
 
-        screen = setting.screen()
+        screen = context.screen()
         if task is None:
-            print_overview(screen, setting.root, once=options.once, interval_s=options.interval)
+            print_overview(screen, context.root, once=options.once, interval_s=options.interval)
         else:
             print_task(screen, task, once=options.once, interval_s=options.interval)
         return 0
@@ -42,5 +42,5 @@ def run(options: argparse.Namespace, setting: Setting) -> int:
         raise ConfigurationError(
             "monitor", "textual", "the extra monitor (pip install 'otel_agentlog[monitor]'), or --text"
         ) from None
-    run_monitor(setting.root, task, setting.screen().glyphs)
+    run_monitor(context.root, task, context.screen().glyphs)
     return 0

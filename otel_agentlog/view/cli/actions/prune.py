@@ -1,4 +1,4 @@
-"""``agentlog prune``: delete and compress what the limits say, or tell what would be."""
+"""``agentlog prune``: delete and compress by the limits; with ``--dry-run`` print what would be."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from dataclasses import replace
 
 from otel_agentlog.settings.fields import load, read_config_file
 from otel_agentlog.settings.parsers import size
-from otel_agentlog.store.retention.policy import Limits
+from otel_agentlog.store.retention.policy import RetentionLimits
 from otel_agentlog.store.retention.prune import limits_of, prune
 from otel_agentlog.store.retention.report import Deleted, PruneReport
-from otel_agentlog.view.cli.frame import Setting, print_json
-from otel_agentlog.view.render import human
-from otel_agentlog.view.render.screen import Column, Piece, Screen, lay_out
+from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.render import formats
+from otel_agentlog.view.render.screen import Column, Piece, Pieces, Screen, table
 from otel_agentlog.vocabulary.terminal_text import safe
 
 WAIT_S = 10.0
-"""Longest time, in seconds, to wait for another process that is at it."""
+"""Longest time, in seconds, to wait for another process that prunes."""
 
 MAX_LISTED = 20
+"""Most rows of a list of text; with ``--json`` there is no limit."""
 
-_WORDS = {"age": "too old", "count": "too many", "quota": "over the quota"}
+_COLUMNS = (Column(""), Column("TASK", min_width=20), Column("ENDED"), Column("SIZE", right=True), Column("WHY"), Column(""))
+_REASONS = {"age": "too old", "count": "too many", "quota": "over the quota"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,21 +54,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace, setting: Setting) -> int:
-    """Do one run of upkeep below the root; 1 if another process is at it."""
+def run(options: argparse.Namespace, context: CliContext) -> int:
+    """Prune once below the root; 1 if another process prunes all the while."""
     limits = _limits(options)
-    report = prune(setting.root, limits, dry_run=options.dry_run, wait_s=WAIT_S)
+    report = prune(context.root, limits, dry_run=options.dry_run, wait_s=WAIT_S)
     if options.json:
-        print_json({"root": str(setting.root), **report.as_json()})
+        print_json({"root": str(context.root), **report.as_json()})
     elif report.ran:
-        setting.screen().lines(_told(report, limits, setting, setting.screen()))
+        context.screen().lines(_lines(report, limits, context, context.screen()))
     if not report.ran:
         print("agentlog prune: another process is at it", file=sys.stderr)
     return int(not report.ran)
 
 
-def _limits(options: argparse.Namespace) -> Limits:
-    """The limits in force: what the command line says, each in the place of its setting."""
+def _limits(options: argparse.Namespace) -> RetentionLimits:
+    """The limits of the settings, with those of the command line in their place."""
     found = limits_of(load({}, None if options.root else read_config_file()))
     if options.keep_days is not None:
         found = replace(found, retention_days=options.keep_days)
@@ -100,75 +102,68 @@ def _size(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error).partition(": ")[2]) from None
 
 
-# -- for people -----------------------------------------------------------------------------------------------------------
-
-
-def _told(report: PruneReport, limits: Limits, setting: Setting, screen: Screen) -> Iterator[list[Piece]]:
-    root, would = safe(str(setting.root)), "Would delete" if report.dry_run else "Deleted"
+def _lines(report: PruneReport, limits: RetentionLimits, context: CliContext, screen: Screen) -> Iterator[Pieces]:
+    root, would = safe(str(context.root)), "Would delete" if report.dry_run else "Deleted"
     if not limits.is_set:
         yield [Piece("No limit is set: give one (agentlog prune --help), or set TASK_LOGS_RETENTION_DAYS and the like.", "warn")]
     freed = sum(each.size_bytes for each in report.deleted)
-    amount = f", {human.size(freed)}" if report.deleted else ""
+    amount = f", {formats.size(freed)}" if report.deleted else ""
     yield [
-        Piece(f"{would} {len(report.deleted):,} of {human.count(report.tasks, 'task')}{amount}", "title"),
+        Piece(f"{would} {len(report.deleted):,} of {formats.count(report.tasks, 'task')}{amount}", "title"),
         Piece(f" below {root}."),
     ]
     yield from _deleted(report, screen)
     if report.compressed:
         before, after = (sum(getattr(each, key) for each in report.compressed) for key in ("before_bytes", "after_bytes"))
         word = "Would compress" if report.dry_run else "Compressed"
-        sizes = f"{human.size(before)} {screen.glyphs.arrow} {human.size(after)}"
-        yield [Piece(f"{word} {human.count(len(report.compressed), 'task')}", "title"), Piece(f": {sizes}.")]
+        sizes = f"{formats.size(before)} {screen.glyphs.arrow} {formats.size(after)}"
+        yield [Piece(f"{word} {formats.count(len(report.compressed), 'task')}", "title"), Piece(f": {sizes}.")]
     if report.finished:
         word = "Would finish" if report.dry_run else "Finished"
-        yield [Piece(f"{word} deleting {human.count(len(report.finished), 'task')} that an earlier run had begun with.")]
+        yield [Piece(f"{word} deleting {formats.count(len(report.finished), 'task')} that an earlier run had begun with.")]
     yield from _warnings(report)
     yield from _left(report, screen)
 
 
-def _deleted(report: PruneReport, screen: Screen) -> Iterator[list[Piece]]:
-    columns = [Column(""), Column("TASK", least=20), Column("ENDED"), Column("SIZE", right=True), Column("WHY"), Column("")]
-    for each in report.deleted[:MAX_LISTED]:
-        for column, cell in zip(columns, _cells(each), strict=True):
-            column.cells.append(cell)
+def _deleted(report: PruneReport, screen: Screen) -> Iterator[Pieces]:
     if report.deleted:
-        yield from lay_out(columns, screen.columns, screen.glyphs.ellipsis)
+        yield from table(_COLUMNS, map(_row, report.deleted[:MAX_LISTED]), screen)
     if len(report.deleted) > MAX_LISTED:
         yield [Piece(f"  {screen.glyphs.ellipsis} and {len(report.deleted) - MAX_LISTED:,} more (--json lists all)", "dim")]
 
 
-def _cells(deleted: Deleted) -> list[Piece]:
+def _row(deleted: Deleted) -> Pieces:
     return [
         Piece(" "),
         Piece(safe(deleted.task_id), "id"),
-        Piece(human.moment(deleted.ended_ns), "dim"),
-        Piece(human.size(deleted.size_bytes)),
-        Piece(_WORDS[deleted.reason.value]),
-        Piece(f"{human.count(deleted.undelivered, 'item')} undelivered" if deleted.undelivered else "", "bad"),
+        Piece(formats.moment(deleted.ended_ns), "dim"),
+        Piece(formats.size(deleted.size_bytes)),
+        Piece(_REASONS[deleted.reason.value]),
+        Piece(f"{formats.count(deleted.undelivered, 'item')} undelivered" if deleted.undelivered else "", "bad"),
     ]
 
 
-def _warnings(report: PruneReport) -> Iterator[list[Piece]]:
+def _warnings(report: PruneReport) -> Iterator[Pieces]:
     word = "would be" if report.dry_run else "were"
     if report.dropped:
-        yield [Piece(f"{human.count(report.dropped, 'item')} {word} deleted before the collector had them.", "bad")]
+        yield [Piece(f"{formats.count(report.dropped, 'item')} {word} deleted before the collector had them.", "bad")]
     if report.waiting:
         yield [
-            Piece(f"{human.count(report.waiting, 'task')} past the limits and kept until the collector has all of it.", "warn")
+            Piece(f"{formats.count(report.waiting, 'task')} past the limits and kept until the collector has all of it.", "warn")
         ]
-    over = [human.count(report.tasks_over, "task")] if report.tasks_over else []
-    over += [human.size(report.bytes_over)] if report.bytes_over else []
+    over = [formats.count(report.tasks_over, "task")] if report.tasks_over else []
+    over += [formats.size(report.bytes_over)] if report.bytes_over else []
     if over:
         yield [Piece(f"Still {' and '.join(over)} over the limits, which nothing that may go would change.", "warn")]
     if over and report.busy:
         verb = "is" if report.busy == 1 else "are"
-        yield [Piece(f"{human.count(report.busy, 'task')} {verb} unfinished, in use, or changed a moment ago.", "warn")]
+        yield [Piece(f"{formats.count(report.busy, 'task')} {verb} unfinished, in use, or changed a moment ago.", "warn")]
 
 
-def _left(report: PruneReport, screen: Screen) -> Iterator[list[Piece]]:
+def _left(report: PruneReport, screen: Screen) -> Iterator[Pieces]:
     if not report.left.count:
         return
-    yield [Piece(f"Left alone, {human.count(report.left.count, 'finding')}:", "warn")]
+    yield [Piece(f"Left alone, {formats.count(report.left.count, 'finding')}:", "warn")]
     for each in report.left.listed[:MAX_LISTED]:
         yield [Piece(f"  {safe(each.name)}: {safe(each.reason)}")]
     if report.left.count > MAX_LISTED:

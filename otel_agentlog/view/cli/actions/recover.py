@@ -1,4 +1,4 @@
-"""``agentlog recover``: close what processes left open that died."""
+"""``agentlog recover``: close the tasks and spans that dead processes left open."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 
 from otel_agentlog.query import resolve
 from otel_agentlog.store.recovery.recover import Recovered, Repair, recover
-from otel_agentlog.view.cli.frame import Setting, print_json
-from otel_agentlog.view.render import human, words
-from otel_agentlog.view.render.screen import Column, Piece, Screen, lay_out
+from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.render import formats, labels
+from otel_agentlog.view.render.screen import Column, Piece, Pieces, Screen, table
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.terminal_text import safe
 
 MAX_LISTED = 50
+"""Most rows of the table; with ``--json`` there is no limit."""
+
+_COLUMNS = (Column(""), Column("TASK", min_width=20), Column("SPANS", right=True), Column("NOW"), Column(""))
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,14 +28,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="change nothing, tell what would be done")
 
 
-def run(options: argparse.Namespace, setting: Setting) -> int:
+def run(options: argparse.Namespace, context: CliContext) -> int:
     """Repair below the root; 1 if a folder could not be repaired."""
-    wanted = [resolve(setting.root, name).folder.name for name in options.tasks] or None
-    found = recover(setting.root, wanted, attributes=_attributes, everything=options.all, dry_run=options.dry_run)
+    wanted = [resolve(context.root, name).folder.name for name in options.tasks] or None
+    found = recover(context.root, wanted, attributes=_attributes, everything=options.all, dry_run=options.dry_run)
     if options.json:
-        print_json({"root": str(setting.root), "dry_run": options.dry_run, **_as_json(found)})
+        print_json({"root": str(context.root), "dry_run": options.dry_run, **_as_json(found)})
     else:
-        setting.screen().lines(_told(found, setting, setting.screen(), dry_run=options.dry_run))
+        context.screen().lines(_lines(found, context, context.screen(), dry_run=options.dry_run))
     return int(any(repair.what == "failed" for repair in found.repairs))
 
 
@@ -42,7 +45,7 @@ def _attributes(line: Line) -> Mapping[str, Any]:
 
 @cache
 def _conventions() -> Any:
-    # Only where something is repaired: the OpenTelemetry SDK takes longer to import than all the rest.
+    # Imported where something is repaired: the OpenTelemetry SDK takes longer to import than all the rest.
     from otel_agentlog.export.semconv.conventions import Conventions
 
     return Conventions()
@@ -65,33 +68,25 @@ def _as_json(found: Recovered) -> dict[str, Any]:
     }
 
 
-# -- for people -----------------------------------------------------------------------------------------------------------
-
-
-def _told(found: Recovered, setting: Setting, screen: Screen, *, dry_run: bool) -> Iterator[list[Piece]]:
+def _lines(found: Recovered, context: CliContext, screen: Screen, *, dry_run: bool) -> Iterator[Pieces]:
     repaired = found.repaired
     verb = "Would close" if dry_run else "Closed"
-    spans = human.count(sum(repair.spans for repair in repaired), "span")
-    looked = human.count(found.looked_at, "task")
+    spans = formats.count(sum(repair.spans for repair in repaired), "span")
+    looked = formats.count(found.looked_at, "task")
     yield [
-        Piece(f"{verb} {human.count(len(repaired), 'task')}", "title"),
+        Piece(f"{verb} {formats.count(len(repaired), 'task')}", "title"),
         Piece(f" with {spans}" if repaired else ""),
-        Piece(f"; looked at {looked} below {safe(str(setting.root))}."),
+        Piece(f"; looked at {looked} below {safe(str(context.root))}."),
     ]
     if found.repairs:
-        yield from lay_out(_columns(found.repairs[:MAX_LISTED]), screen.columns, screen.glyphs.ellipsis)
+        yield from table(_COLUMNS, map(_row, found.repairs[:MAX_LISTED]), screen)
     if len(found.repairs) > MAX_LISTED:
         yield [Piece(f"  {screen.glyphs.ellipsis} and {len(found.repairs) - MAX_LISTED:,} more (--json lists all)", "dim")]
 
 
-def _columns(repairs: list[Repair]) -> list[Column]:
-    columns = [Column(""), Column("TASK", least=20), Column("SPANS", right=True), Column("NOW"), Column("")]
-    for repair in repairs:
-        status = words.state_word(repair.status) if repair.status else ""
-        cells = (Piece(" "), Piece(safe(repair.task_id), "id"), Piece(f"{repair.spans:,}"), Piece(safe(status)), _remark(repair))
-        for column, cell in zip(columns, cells, strict=True):
-            column.cells.append(cell)
-    return columns
+def _row(repair: Repair) -> Pieces:
+    status = labels.state_text(repair.status) if repair.status else ""
+    return [Piece(" "), Piece(safe(repair.task_id), "id"), Piece(f"{repair.spans:,}"), Piece(status), _remark(repair)]
 
 
 def _remark(repair: Repair) -> Piece:

@@ -1,4 +1,4 @@
-"""``agentlog serve``: the REST interface and the web page, for people on this host."""
+"""``agentlog serve``: the REST interface and the web page, by default for this host alone."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.view.cli.frame import Setting, print_json
+from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.render.screen import Piece
 from otel_agentlog.vocabulary.terminal_text import safe
 
 if TYPE_CHECKING:
-    from otel_agentlog.view.server.serving import Serving
+    from otel_agentlog.view.server.serving import AppServer
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8321
@@ -48,39 +48,39 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace, setting: Setting) -> int:
+def run(options: argparse.Namespace, context: CliContext) -> int:
     """Serve until Ctrl-C or SIGTERM."""
     try:
-        from otel_agentlog.view.server.serving import Serving
+        from otel_agentlog.view.server.serving import AppServer
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("otel_agentlog"):
             raise
         raise ConfigurationError(
             "serve", f"no package {error.name}", "the extra 'server': pip install 'otel_agentlog[server]'"
         ) from None
-    serving = Serving(
-        setting.root,
+    server = AppServer(
+        context.root,
         listener=_listen(options.host, options.port),
         token_file=options.token_file,
         reads_need_token=options.require_token or not is_loopback(options.host),
         allow_control=options.allow_control,
         allow_hosts=[*options.allow_host, *_name_of(options.host)],
-        trace_url=setting.trace_url,
+        trace_url=context.trace_url,
     )
-    _tell(serving, options, setting)
-    serving.run()
+    _print(server, options, context)
+    server.run()
     return 0
 
 
-def _tell(serving: Serving, options: argparse.Namespace, setting: Setting) -> None:
+def _print(server: AppServer, options: argparse.Namespace, context: CliContext) -> None:
     if options.json:
-        print_json({"url": serving.url, "root": str(setting.root), "token_file": str(serving.token_file)})
+        print_json({"url": server.url, "root": str(context.root), "token_file": str(server.token_file)})
         return
-    screen = setting.screen()
-    screen.line(Piece("Serving ", "dim"), Piece(safe(str(setting.root)), "title"), Piece(" at"))
-    screen.line(Piece("  "), Piece(serving.page_url if sys.stdout.isatty() else serving.url, "id"))
+    screen = context.screen()
+    screen.line(Piece("Serving ", "dim"), Piece(safe(str(context.root)), "title"), Piece(" at"))
+    screen.line(Piece("  "), Piece(server.page_url if sys.stdout.isatty() else server.url, "id"))
     screen.line(
-        Piece(f"The token is in {safe(str(serving.token_file))}; behind # in the URL it lets the page do what needs it.", "dim")
+        Piece(f"The token is in {safe(str(server.token_file))}; behind # in the URL it lets the page do what needs it.", "dim")
     )
     if not options.allow_control:
         screen.line(Piece("Tasks can be looked at, not controlled (--allow-control).", "dim"))
@@ -99,7 +99,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, made here so that a port in use is told at once, and port 0 is known."""
+    """A listening socket, made here so that a port in use is an error of the command line, and the port is known if it was 0."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -112,7 +112,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _name_of(host: str) -> list[str]:
-    """The name under which an address is asked for; none for ``0.0.0.0`` and ``::``, which are no names."""
+    """The host name that clients use for an address; none for ``0.0.0.0`` and ``::``."""
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:

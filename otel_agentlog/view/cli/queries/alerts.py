@@ -1,4 +1,4 @@
-"""``agentlog alerts``: what is, or was, too much; with ``--watch`` as it happens, for processes that do not watch themselves."""
+"""``agentlog alerts``: which rules are, or were, exceeded; with ``--watch`` as it happens, also by tasks of other processes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import Alert, Feed, Observation, Rule, Watch, rules_from
 from otel_agentlog.settings.fields import load, read_config_file
-from otel_agentlog.view.cli.frame import Setting, print_json
+from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import interval_s, moment
 from otel_agentlog.view.notify import Notifier
-from otel_agentlog.view.render import human
-from otel_agentlog.view.render.human import moment_s
+from otel_agentlog.view.render import formats
+from otel_agentlog.view.render.formats import parse_moment
 from otel_agentlog.view.render.screen import Piece, Screen
 from otel_agentlog.vocabulary.terminal_text import safe
 
@@ -46,17 +46,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-internal", action="store_true", help="let --notify reach addresses of this network")
 
 
-def run(options: argparse.Namespace, setting: Setting) -> int:
-    """Tell what is too much; without ``--watch`` 1 if something still is."""
+def run(options: argparse.Namespace, context: CliContext) -> int:
+    """Print the alerts; without ``--watch`` 1 if there is an active one."""
     rules = _rules(options)
     if options.rules:
-        _list_rules(rules, setting, as_json=options.json)
+        _list_rules(rules, context, as_json=options.json)
         return 0
     if options.notify and not options.watch:
         raise ConfigurationError("--notify", f"{len(options.notify)} addresses", "--watch with it, as it tells what comes")
     if options.watch:
-        return _watch(options, setting, rules)
-    return _look_back(options, setting, rules)
+        return _watch(options, context, rules)
+    return _past(options, context, rules)
 
 
 def _rules(options: argparse.Namespace) -> dict[str, Rule]:
@@ -80,11 +80,11 @@ def _value(name: str, text: str) -> Any:
     return {"threshold": threshold, "action": action} if action else threshold
 
 
-def _list_rules(rules: Mapping[str, Rule], setting: Setting, *, as_json: bool) -> None:
+def _list_rules(rules: Mapping[str, Rule], context: CliContext, *, as_json: bool) -> None:
     if as_json:
         print_json({"rules": [{**vars(rule), "threshold": rule.threshold if rule.enabled else None} for rule in rules.values()]})
         return
-    screen = setting.screen()
+    screen = context.screen()
     for rule in rules.values():
         words = [f"above {rule.threshold:g}"] if rule.enabled else ["off"]
         if rule.enabled:
@@ -96,27 +96,24 @@ def _list_rules(rules: Mapping[str, Rule], setting: Setting, *, as_json: bool) -
         )
 
 
-# -- the past ---------------------------------------------------------------------------------------------------------------
-
-
-def _look_back(options: argparse.Namespace, setting: Setting, rules: Mapping[str, Rule]) -> int:
-    since_ns = int((options.since if options.since is not None else moment_s(DEFAULT_SINCE)) * _NS)
+def _past(options: argparse.Namespace, context: CliContext, rules: Mapping[str, Rule]) -> int:
+    since_ns = int((options.since if options.since is not None else parse_moment(DEFAULT_SINCE)) * _NS)
     watch = Watch(rules)
-    told = list(_replayed(watch, Feed(setting.root, since_ns).poll()))
+    alerts = list(_replayed(watch, Feed(context.root, since_ns).poll()))
     if options.json:
-        print_json({"active": [a.as_json() for a in watch.active.values()], "alerts": [alert.as_json() for alert in told]})
+        print_json({"active": [a.as_json() for a in watch.active.values()], "alerts": [alert.as_json() for alert in alerts]})
         return int(bool(watch.active))
-    screen = setting.screen()
-    for alert in told:
-        _tell(screen, alert)
-    active = human.count(len(watch.active), "alert")
+    screen = context.screen()
+    for alert in alerts:
+        _print(screen, alert)
+    active = formats.count(len(watch.active), "alert")
     since = f"{datetime.fromtimestamp(since_ns / _NS).astimezone():%Y-%m-%d %H:%M}"
-    screen.line(f"{active if watch.active else 'No alert'} now; {human.count(len(told), 'notice')} since {since}.")
+    screen.line(f"{active if watch.active else 'No alert'} now; {formats.count(len(alerts), 'notice')} since {since}.")
     return int(bool(watch.active))
 
 
 def _replayed(watch: Watch, seen: list[Observation]) -> Iterator[Alert]:
-    """What would have been told, had somebody watched: a look after each second in which something happened, and one now."""
+    """The alerts there would have been, had the rules been evaluated after each second with an observation, and now."""
     for number, each in enumerate(seen):
         watch.observe(each)
         if number + 1 == len(seen) or seen[number + 1].time_ns // _NS != each.time_ns // _NS:
@@ -124,17 +121,14 @@ def _replayed(watch: Watch, seen: list[Observation]) -> Iterator[Alert]:
     yield from watch.evaluate(time.time_ns())
 
 
-# -- as it happens ------------------------------------------------------------------------------------------------------------
-
-
-def _watch(options: argparse.Namespace, setting: Setting, rules: Mapping[str, Rule]) -> int:
-    screen = setting.screen()
+def _watch(options: argparse.Namespace, context: CliContext, rules: Mapping[str, Rule]) -> int:
+    screen = context.screen()
     notifier = _notifier(options, screen)
     since_s = options.since if options.since is not None else time.time()
-    watch, feed = Watch(rules), Feed(setting.root, int(since_s * _NS))
+    watch, feed = Watch(rules), Feed(context.root, int(since_s * _NS))
     if not options.json:
-        enabled = human.count(sum(rule.enabled for rule in rules.values()), "rule")
-        screen.line(f"Watching {safe(str(setting.root))} by {enabled}; Ctrl-C ends it.")
+        enabled = formats.count(sum(rule.enabled for rule in rules.values()), "rule")
+        screen.line(f"Watching {safe(str(context.root))} by {enabled}; Ctrl-C ends it.")
     pause = threading.Event()
     try:
         while True:
@@ -163,7 +157,7 @@ def _act(alert: Alert, feed: Feed, screen: Screen, notifier: Notifier | None, *,
     if as_json:
         print_json(alert.as_json())
     else:
-        _tell(screen, alert)
+        _print(screen, alert)
     if notifier is not None:
         notifier(alert)
     if alert.action == "stop" and alert.task_id is not None:
@@ -174,17 +168,17 @@ def _stop(alert: Alert, feed: Feed, screen: Screen, *, quiet: bool) -> None:
     from otel_agentlog.tools import cancel
 
     folder = feed.folder_of(str(alert.task_id))
-    said = "asked it to cancel"
+    outcome = "asked it to cancel"
     try:
         if folder is not None:
             cancel(folder, reason=f"{alert.type}: {alert.message}", source="alert")
-    except Exception as error:  # noqa: BLE001 - the watch goes on, whatever became of one task
-        said = f"could not ask it to cancel: {error}"
+    except Exception as error:  # noqa: BLE001 - the watch goes on where one request fails
+        outcome = f"could not ask it to cancel: {error}"
     if not quiet:
-        screen.line(Piece(f"  {safe(said)}", "dim"))
+        screen.line(Piece(f"  {safe(outcome)}", "dim"))
 
 
-def _tell(screen: Screen, alert: Alert) -> None:
+def _print(screen: Screen, alert: Alert) -> None:
     about = " ".join(safe(word) for word in (alert.task_id, alert.specialist) if word)
     screen.line(
         Piece(f"{alert.timestamp[:19].replace('T', ' ')}Z  ", "dim"),

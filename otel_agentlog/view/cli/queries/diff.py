@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from otel_agentlog.query import Differences, Figure, Part, differences, report, resolve
-from otel_agentlog.view.cli.frame import Setting, print_json
-from otel_agentlog.view.render import human, words
-from otel_agentlog.view.render.screen import Column, Glyphs, Piece, Screen, fit, lay_out
+from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.render import formats, labels
+from otel_agentlog.view.render.screen import Column, Glyphs, Piece, Pieces, Screen, fit, table
 from otel_agentlog.vocabulary.terminal_text import safe
 
 MAX_TEXT_LINES = 60
 """Lines of a changed input or result that are shown."""
 
+_COLUMNS = (Column(""), Column("LEFT", min_width=16), Column("RIGHT", min_width=16), Column("CHANGE", right=True))
+_NAMES = {"duration_seconds": "duration", "cost_usd": "cost", "memory_peak_mb": "memory peak", "cpu_seconds": "CPU"}
 _SIGNS = {"same": (" ", "dim"), "changed": ("~", "warn"), "only_left": ("-", "bad"), "only_right": ("+", "ok")}
 
 
@@ -25,15 +27,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="also parts that are the same in both")
 
 
-def run(options: argparse.Namespace, setting: Setting) -> int:
+def run(options: argparse.Namespace, context: CliContext) -> int:
     """Compare two tasks; 1 if more than their figures differs."""
-    tasks = [resolve(setting.root, name) for name in (options.left, options.right)]
+    tasks = [resolve(context.root, name) for name in (options.left, options.right)]
     found = differences(*(report(task) for task in tasks))
     if options.json:
         print_json(_as_json(found))
     else:
-        screen = setting.screen()
-        screen.lines(_told(found, screen, everything=options.all))
+        screen = context.screen()
+        screen.lines(_lines(found, screen, everything=options.all))
     return int(not found.same)
 
 
@@ -59,11 +61,8 @@ def _side(entry: Any) -> dict[str, Any] | None:
     return {"status": entry.status, "duration_ms": entry.duration_ms, "span_id": entry.span_id, "cost_usd": entry.total.cost_usd}
 
 
-# -- for people -----------------------------------------------------------------------------------------------------------
-
-
-def _told(found: Differences, screen: Screen, *, everything: bool) -> Iterator[list[Piece]]:
-    yield from lay_out(_columns(found), screen.columns, screen.glyphs.ellipsis)
+def _lines(found: Differences, screen: Screen, *, everything: bool) -> Iterator[Pieces]:
+    yield from table(_COLUMNS, _rows(found), screen)
     parts = [part for part in found.parts if everything or part.verdict != "same"]
     if parts:
         yield [Piece("")]
@@ -72,46 +71,30 @@ def _told(found: Differences, screen: Screen, *, everything: bool) -> Iterator[l
     left_out = len(found.parts) - len(parts)
     if left_out:
         yield [Piece("")]
-        yield [Piece(f"{human.count(left_out, 'part')} the same in both; --all shows them", "dim")]
+        yield [Piece(f"{formats.count(left_out, 'part')} the same in both; --all shows them", "dim")]
     for title, lines in (("Input", found.input), ("Result", found.result)):
         yield from _text(title, lines, screen)
 
 
-def _columns(found: Differences) -> list[Column]:
+def _rows(found: Differences) -> Iterator[Pieces]:
     left, right = found.left.row, found.right.row
-    columns = [Column(""), Column("LEFT", least=16), Column("RIGHT", least=16), Column("CHANGE", right=True)]
-    rows: list[tuple[str, Piece, Piece, str]] = [
-        ("task", Piece(safe(left.task_id), "id"), Piece(safe(right.task_id), "id"), ""),
-        ("name", Piece(safe(left.name)), Piece(safe(right.name)), ""),
-        ("status", _state(left.status), _state(right.status), ""),
-    ]
+    yield [Piece("task", "dim"), Piece(safe(left.task_id), "id"), Piece(safe(right.task_id), "id"), Piece("")]
+    yield [Piece("name", "dim"), Piece(safe(left.name)), Piece(safe(right.name)), Piece("")]
+    yield [Piece("status", "dim"), labels.state(left.status), labels.state(right.status), Piece("")]
     for figure in found.figures:
         if figure.left or figure.right:
-            rows.append((_NAMES.get(figure.name, figure.name.replace("_", " ")), *_values(figure), _change(figure)))
-    for name, one, other, change in rows:
-        for column, cell in zip(columns, (Piece(name, "dim"), one, other, Piece(change)), strict=True):
-            column.cells.append(cell)
-    return columns
-
-
-def _state(status: str) -> Piece:
-    return Piece(words.state_word(status), words.STYLE_OF_STATE.get(status, ""))
-
-
-_NAMES = {"duration_seconds": "duration", "cost_usd": "cost", "memory_peak_mb": "memory peak", "cpu_seconds": "CPU"}
-
-
-def _values(figure: Figure) -> tuple[Piece, Piece]:
-    return Piece(_value(figure.name, figure.left)), Piece(_value(figure.name, figure.right))
+            name = _NAMES.get(figure.name, figure.name.replace("_", " "))
+            values = (_value(figure.name, figure.left), _value(figure.name, figure.right), _change(figure))
+            yield [Piece(name, "dim"), *map(Piece, values)]
 
 
 def _value(name: str, value: float | None) -> str:
     if value is None:
         return "unknown"
     if name in ("duration_seconds", "cpu_seconds"):
-        return human.duration(value * 1000)
+        return formats.seconds(value)
     if name == "cost_usd":
-        return human.usd(value)
+        return formats.usd(value)
     return f"{value:,.1f} MB" if name == "memory_peak_mb" else f"{value:,.0f}"
 
 
@@ -124,32 +107,32 @@ def _change(figure: Figure) -> str:
     return f"{sign}{_value(figure.name, abs(change))}{share}"
 
 
-def _line(part: Part, glyphs: Glyphs) -> list[Piece]:
+def _line(part: Part, glyphs: Glyphs) -> Pieces:
     sign, style = _SIGNS[part.verdict]
     entry = part.entry
-    kind = words.KIND_NAMES.get(entry.kind, entry.kind)
+    kind = labels.KIND_NAMES.get(entry.kind, entry.kind)
     line = [
         Piece(f"{sign} ", style),
         Piece("  " * part.depth),
-        Piece(f"{safe(kind)} ", words.KIND_STYLES.get(entry.kind, "dim")),
+        Piece(f"{safe(kind)} ", labels.KIND_STYLES.get(entry.kind, "dim")),
         Piece(safe(entry.name), "" if part.verdict == "same" else style),
     ]
     if part.left is not None and part.right is not None:
         if part.left.status != part.right.status:
             line.append(
-                Piece(f"  {words.state_word(part.left.status)} {glyphs.arrow} {words.state_word(part.right.status)}", style)
+                Piece(f"  {labels.state_text(part.left.status)} {glyphs.arrow} {labels.state_text(part.right.status)}", style)
             )
         line.append(
-            Piece(f"  {human.duration(part.left.duration_ms)} {glyphs.arrow} {human.duration(part.right.duration_ms)}", "dim")
+            Piece(f"  {formats.duration(part.left.duration_ms)} {glyphs.arrow} {formats.duration(part.right.duration_ms)}", "dim")
         )
     else:
-        line.append(Piece(f"  {words.state_word(entry.status)}  {human.duration(entry.duration_ms)}", "dim"))
+        line.append(Piece(f"  {labels.state_text(entry.status)}  {formats.duration(entry.duration_ms)}", "dim"))
     if part.verdict != "same" and entry.exception:
-        line.append(Piece(f"  {words.error_text(entry.exception)}", "error"))
+        line.append(Piece(f"  {labels.error_text(entry.exception)}", "error"))
     return line
 
 
-def _text(title: str, lines: list[str], screen: Screen) -> Iterator[list[Piece]]:
+def _text(title: str, lines: list[str], screen: Screen) -> Iterator[Pieces]:
     if not lines:
         return
     yield [Piece("")]
@@ -158,4 +141,4 @@ def _text(title: str, lines: list[str], screen: Screen) -> Iterator[list[Piece]]
         style = {"+": "ok", "-": "bad", "@": "dim"}.get(line[:1], "")
         yield fit([Piece(f"  {safe(line)}", style)], screen.columns, screen.glyphs.ellipsis)
     if len(lines) > 2 + MAX_TEXT_LINES:
-        yield [Piece(f"  {screen.glyphs.ellipsis} and {human.count(len(lines) - 2 - MAX_TEXT_LINES, 'line')} more", "dim")]
+        yield [Piece(f"  {screen.glyphs.ellipsis} and {formats.count(len(lines) - 2 - MAX_TEXT_LINES, 'line')} more", "dim")]

@@ -1,6 +1,6 @@
-"""``agentlog export``: hand tasks on, as OTLP JSON lines, CSV, JSON lines or one HTML page.
+"""``agentlog export``: tasks as OTLP JSON lines, CSV, JSON lines or one HTML page.
 
-A file is written beside its name and renamed when it is whole, so that nobody reads half an export.
+A file is written under another name and renamed when it is complete, so that half an export is never read.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from typing import IO, Any, NamedTuple
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import folders, resolve, row_of
 from otel_agentlog.settings.fields import load, read_config_file
-from otel_agentlog.store.delivery.unsent import Unsent
+from otel_agentlog.store.delivery.unsent import UnsentItem
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.spans.rebuild import LogRecordLine, records
-from otel_agentlog.view.cli.frame import Setting, json_line
-from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading, whole
-from otel_agentlog.view.render import human
+from otel_agentlog.view.cli.context import CliContext
+from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress, whole
+from otel_agentlog.view.render import formats
 from otel_agentlog.view.render.html_page import html_page
+from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.render.screen import Progress
+from otel_agentlog.vocabulary.coerce import texts
 from otel_agentlog.vocabulary.terminal_text import safe
 
 FORMATS = ("otlp", "csv", "json", "html")
@@ -58,16 +60,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     filter_arguments(parser)
 
 
-def run(options: argparse.Namespace, setting: Setting) -> int:
+def run(options: argparse.Namespace, context: CliContext) -> int:
     """Write the tasks chosen; 1 if something could not be written."""
     form = options.format or _SUFFIXES.get(Path(options.output or "").suffix.lower(), "otlp")
-    tasks = _chosen(options, setting)
+    tasks = _selected(options, context)
     if form == "html" and len(tasks) != 1:
         raise ConfigurationError("--format html", f"{len(tasks)} tasks", "one task, e.g. last")
     with _destination(options.output) as out, Progress() as progress:
-        said = _WRITERS[form](_Job(tasks, out, progress, options))
+        summary = _WRITERS[form](_Job(tasks, out, progress, options))
     where = f" to {safe(options.output)}" if options.output else ""
-    print(f"exported {said}{where}", file=sys.stderr)
+    print(f"exported {summary}{where}", file=sys.stderr)
     return 0
 
 
@@ -86,7 +88,7 @@ def _destination(name: str | None) -> Iterator[IO[bytes]]:
         return
     path = Path(name)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    # What a task holds is its owner's affair, wherever it is copied to.
+    # As private as the task folder that it is a copy of.
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with open(descriptor, "wb") as file:
@@ -97,26 +99,26 @@ def _destination(name: str | None) -> Iterator[IO[bytes]]:
         raise
 
 
-def _chosen(options: argparse.Namespace, setting: Setting) -> list[TaskReader]:
+def _selected(options: argparse.Namespace, context: CliContext) -> list[TaskReader]:
     if options.tasks:
-        return [resolve(setting.root, name) for name in options.tasks]
-    with reading() as progress:
-        found = folders(setting.root, filter_of(options), limit=options.limit or None, progress=progress)
+        return [resolve(context.root, name) for name in options.tasks]
+    with reading_progress() as progress:
+        found = folders(context.root, filter_of(options), limit=options.limit or None, progress=progress)
     return [TaskReader(folder) for folder in found]
 
 
 class _Job(NamedTuple):
-    """What is to be written, and where to."""
+    """What is to be written, and where to; each writer returns what it wrote, in words."""
 
     tasks: Sequence[TaskReader]
     out: IO[bytes]
     progress: Progress
     options: argparse.Namespace
 
-    def shown(self) -> Iterator[TaskReader]:
-        """The tasks, one after the other, with progress."""
+    def read(self) -> Iterator[TaskReader]:
+        """Yield the tasks, with progress on the terminal."""
         for number, task in enumerate(self.tasks):
-            self.progress.show(f"{number:,} of {human.count(len(self.tasks), 'task')}")
+            self.progress.show(f"{number:,} of {formats.count(len(self.tasks), 'task')}")
             yield task
 
 
@@ -125,22 +127,22 @@ def _otlp(job: _Job) -> str:
     from otel_agentlog.export.otlp_json import Exported, otlp_json_lines
 
     counts = Exported()
-    for line in otlp_json_lines(_items(job.shown(), job.options.signals), counts):
+    for line in otlp_json_lines(_items(job.read(), job.options.signals), counts):
         job.out.write(line)
-    said = f"{human.count(counts.spans, 'span')} and {human.count(counts.log_records, 'log record')}"
-    left_out = f"; {human.count(counts.left_out, 'item')} left out that OTLP has no form for" if counts.left_out else ""
-    return f"{said} of {human.count(len(job.tasks), 'task')}{left_out}"
+    written = f"{formats.count(counts.spans, 'span')} and {formats.count(counts.log_records, 'log record')}"
+    left_out = f"; {formats.count(counts.left_out, 'item')} left out that OTLP has no form for" if counts.left_out else ""
+    return f"{written} of {formats.count(len(job.tasks), 'task')}{left_out}"
 
 
-def _items(tasks: Iterable[TaskReader], signals: Sequence[str]) -> Iterator[Unsent]:
+def _items(tasks: Iterable[TaskReader], signals: Sequence[str]) -> Iterator[UnsentItem]:
     """The items that can be sent: spans that ended, and log records."""
     for task in tasks:
         for record in records(task):
             if isinstance(record, LogRecordLine):
                 if "logs" in signals:
-                    yield Unsent(record.kind, None, record)
+                    yield UnsentItem(record.kind, None, record)
             elif record.end_ns is not None and "traces" in signals:
-                yield Unsent("span", None, record)
+                yield UnsentItem("span", None, record)
 
 
 def _csv(job: _Job) -> str:
@@ -148,20 +150,19 @@ def _csv(job: _Job) -> str:
     try:
         writer = csv.writer(text)
         writer.writerow(CSV_COLUMNS)
-        for task in job.shown():
+        for task in job.read():
             row = _flat(row_of(task).as_json())
             writer.writerow([_cell(row.get(column)) for column in CSV_COLUMNS])
     finally:
-        # Otherwise it closes what it writes to, which may be the process's output, as soon as it is forgotten.
+        # Otherwise it closes the output, which may be standard output, when it is garbage collected.
         text.detach()
-    return human.count(len(job.tasks), "task")
+    return formats.count(len(job.tasks), "task")
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     error = row.get("error") or {}
     named = {f"error_{key}": error.get(key) for key in ("type", "message", "category")} | {"error_id": error.get("error_id")}
-    tags = row.get("tags")
-    return {**row, **named, "tags": " ".join(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ""}
+    return {**row, **named, "tags": " ".join(texts(row, "tags"))}
 
 
 def _cell(value: Any) -> str:
@@ -173,11 +174,11 @@ def _cell(value: Any) -> str:
 
 
 def _json(job: _Job) -> str:
-    for task in job.shown():
+    for task in job.read():
         final = task.final_result() or {}
-        asked = (task.input() or {}).get("input")
-        job.out.write(json_line({**row_of(task).as_json(), "input": asked, "result": final.get("result")}))
-    return human.count(len(job.tasks), "task")
+        given = (task.input() or {}).get("input")
+        job.out.write(json_line({**row_of(task).as_json(), "input": given, "result": final.get("result")}))
+    return formats.count(len(job.tasks), "task")
 
 
 def _html(job: _Job) -> str:

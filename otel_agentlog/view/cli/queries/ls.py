@@ -1,4 +1,4 @@
-"""``agentlog ls``: tasks, newest first, or those that are asked for."""
+"""``agentlog ls``: a table of tasks, newest first, sub-tasks below their tasks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog.query import ORDERS, Filter, Page, TaskRow, search
-from otel_agentlog.view.cli.frame import Setting, print_json
-from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading, whole
-from otel_agentlog.view.render import human, words
-from otel_agentlog.view.render.screen import Column, Glyphs, Piece, Screen, lay_out
+from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress, whole
+from otel_agentlog.view.render import formats, labels
+from otel_agentlog.view.render.screen import Column, Glyphs, Piece, Pieces, Screen, table
+from otel_agentlog.vocabulary.coerce import number, text
 from otel_agentlog.vocabulary.terminal_text import safe
 
 DEFAULT_LIMIT = 30
@@ -28,19 +29,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     filter_arguments(parser)
 
 
-def run(options: argparse.Namespace, setting: Setting) -> int:
+def run(options: argparse.Namespace, context: CliContext) -> int:
     """List the tasks below the root."""
     wanted = filter_of(options)
-    with reading() as progress:
-        found = search(setting.root, wanted, order=options.order, limit=options.limit or None, progress=progress)
+    with reading_progress() as progress:
+        found = search(context.root, wanted, order=options.order, limit=options.limit or None, progress=progress)
     if options.json:
-        print_json(_as_json(setting.root, found))
+        print_json(_as_json(context.root, found))
     elif not found.rows:
-        _tell_empty(setting, found, wanted)
+        _print_empty(context, found, wanted)
     else:
-        screen = setting.screen()
+        screen = context.screen()
         rows = _grouped(found.rows) if options.order == "newest" else [(row, 0) for row in found.rows]
-        screen.lines(lay_out(_columns(rows, screen), screen.columns, screen.glyphs.ellipsis))
+        screen.lines(table(_columns(screen), (_cells(row, depth, screen.glyphs) for row, depth in rows), screen))
         if len(found.rows) < found.matching:
             screen.line(Piece(f"{len(found.rows)} of {found.matching:,} tasks; --limit 0 shows all", "dim"))
     return 0
@@ -50,15 +51,15 @@ def _as_json(root: Path, found: Page) -> dict[str, Any]:
     return {"root": str(root), "matching": found.matching, "tasks": [row.as_json() for row in found.rows]}
 
 
-def _tell_empty(setting: Setting, found: Page, wanted: Filter) -> None:
-    screen = setting.screen()
-    root = safe(str(setting.root))
+def _print_empty(context: CliContext, found: Page, wanted: Filter) -> None:
+    screen = context.screen()
+    root = safe(str(context.root))
     if found.tasks:
         only_states = wanted == Filter(statuses=wanted.statuses, failed=wanted.failed)
-        standing = " or ".join(sorted(map(words.state_word, wanted.wanted))) if only_states else "like that"
-        screen.line(f"None of the {human.count(found.tasks, 'task')} below {root} is {standing}.")
+        missing = " or ".join(sorted(map(labels.state_text, wanted.wanted))) if only_states else "like that"
+        screen.line(f"None of the {formats.count(found.tasks, 'task')} below {root} is {missing}.")
         return
-    screen.line(f"No tasks below {root}{'' if setting.root.is_dir() else ' (there is no such folder yet)'}.")
+    screen.line(f"No tasks below {root}{'' if context.root.is_dir() else ' (there is no such folder yet)'}.")
     screen.line("Record one with `agentlog demo`, or look elsewhere with --root DIR or TASK_LOGS_DIR.")
 
 
@@ -69,58 +70,52 @@ def _grouped(rows: Sequence[TaskRow]) -> list[tuple[TaskRow, int]]:
     for row in rows:
         if row.parent_task_id in shown and row.parent_task_id != row.task_id:
             below.setdefault(row.parent_task_id or "", []).insert(0, row)
-    placed: list[tuple[TaskRow, int]] = []
+    ordered: list[tuple[TaskRow, int]] = []
     seen: set[str] = set()
-    # Tasks that are each other's parents, which only damage makes, come last instead of never.
+    # Tasks that are each other's parents, which only damage makes, come last instead of not at all.
     for start in [*(row for row in rows if row.parent_task_id not in shown), *rows]:
         waiting = [(start, 0)]
         while waiting:
             row, depth = waiting.pop()
             if row.task_id not in seen:
                 seen.add(row.task_id)
-                placed.append((row, depth))
+                ordered.append((row, depth))
                 waiting += [(child, depth + 1) for child in reversed(below.get(row.task_id, []))]
-    return placed
+    return ordered
 
 
-def _columns(rows: Sequence[tuple[TaskRow, int]], screen: Screen) -> list[Column]:
+def _columns(screen: Screen) -> list[Column]:
     longest_id = None if screen.columns is None else max(20, screen.columns // 3)
-    columns = [
+    return [
         Column(""),
-        Column("TASK", least=longest_id),
-        Column("NAME", least=20),
-        Column("STATUS", worth=40),
-        Column("AGENT", worth=20, least=8),
-        Column("STARTED", worth=90),
-        Column("TIME", right=True, worth=80),
-        Column("AI", right=True, worth=10),
-        Column("TOKENS", right=True, worth=30),
-        Column("COST", right=True, worth=60),
-        Column("ERRORS", right=True, worth=50),
+        Column("TASK", min_width=longest_id),
+        Column("NAME", min_width=20),
+        Column("STATUS", priority=40),
+        Column("AGENT", priority=20, min_width=8),
+        Column("STARTED", priority=90),
+        Column("TIME", right=True, priority=80),
+        Column("AI", right=True, priority=10),
+        Column("TOKENS", right=True, priority=30),
+        Column("COST", right=True, priority=60),
+        Column("ERRORS", right=True, priority=50),
     ]
-    for row, depth in rows:
-        for column, cell in zip(columns, _cells(row, depth, screen.glyphs), strict=True):
-            column.cells.append(cell)
-    return columns
 
 
-def _cells(row: TaskRow, depth: int, glyphs: Glyphs) -> list[Piece]:
+def _cells(row: TaskRow, depth: int, glyphs: Glyphs) -> Pieces:
     metrics = row.metrics
     sub = "  " * max(0, depth - 1) + glyphs.sub if depth or row.parent_task_id else ""
     spent = [metrics.get(key) for key in ("input_tokens", "output_tokens")]
     calls, errors = metrics.get("ai_calls"), metrics.get("errors")
-    seconds = metrics.get("duration_seconds")
-    agent = row.metadata.get("assigned_agent")
     return [
-        words.sign(row.status, glyphs),
+        labels.sign(row.status, glyphs),
         Piece(safe(row.task_id), "id"),
         Piece(sub + safe(row.name), "title" if not sub else ""),
-        Piece(words.state_word(row.status), words.STYLE_OF_STATE.get(row.status, "")),
-        Piece(safe(agent) if isinstance(agent, str) else ""),
-        Piece(human.moment(row.time_ns("started_at", "created_at")), "dim"),
-        Piece(human.duration(seconds * 1000) if isinstance(seconds, (int, float)) else ""),
-        Piece(human.tokens(calls) if calls else ""),
-        Piece(human.tokens(sum(count for count in spent if isinstance(count, int))) if calls else ""),
-        Piece(human.usd(metrics.get("cost_usd")) if calls else "", "money"),
-        Piece(human.tokens(errors) if errors else "", "error"),
+        labels.state(row.status),
+        Piece(safe(text(row.metadata, "assigned_agent") or "")),
+        Piece(formats.moment(row.time_ns("started_at", "created_at")), "dim"),
+        Piece(formats.seconds(number(metrics, "duration_seconds"))),
+        Piece(formats.tokens(calls) if calls else ""),
+        Piece(formats.tokens(sum(count for count in spent if isinstance(count, int))) if calls else ""),
+        Piece(formats.usd(metrics.get("cost_usd")) if calls else "", "money"),
+        Piece(formats.tokens(errors) if errors else "", "error"),
     ]

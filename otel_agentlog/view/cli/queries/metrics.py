@@ -1,4 +1,4 @@
-"""``agentlog metrics``: a report of a period, how it stands now, or everything as Prometheus text."""
+"""``agentlog metrics``: the present and the last day, a report of a period, or all figures as Prometheus text."""
 
 from __future__ import annotations
 
@@ -11,16 +11,26 @@ from datetime import timedelta
 from typing import Any
 
 from otel_agentlog.query import Filter, Group, Overview, overview, statistics
-from otel_agentlog.view.cli.frame import Setting, print_json
-from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading
-from otel_agentlog.view.render import figures, human, words
-from otel_agentlog.view.render.figures import DURATIONS, Figure, failed, money, number, rate, seconds, tokens
-from otel_agentlog.view.render.screen import Piece, Screen
+from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress
+from otel_agentlog.view.render import formats, labels
+from otel_agentlog.view.render.group_table import DURATIONS, GroupColumn, cost, count, failed, group_table, success_rate, tokens
+from otel_agentlog.view.render.screen import Piece, Pieces, Screen
+from otel_agentlog.vocabulary.coerce import number
 from otel_agentlog.vocabulary.terminal_text import safe
 
 DAY_S = 86_400
 _NS = 1_000_000_000
 _SECTIONS = ("day", "agent", "model", "tool")
+_COLUMNS = (
+    GroupColumn("COUNT", count("runs")),
+    GroupColumn("OK", success_rate, 90),
+    GroupColumn("FAILED", failed, 85),
+    *DURATIONS,
+    GroupColumn("TOKENS", tokens, 50),
+    GroupColumn("COST", cost, 75),
+    GroupColumn("ERRORS", count("errors"), 60),
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,28 +48,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     filter_arguments(parser)
 
 
-def run(options: argparse.Namespace, setting: Setting) -> int:
-    """Tell it."""
+def run(options: argparse.Namespace, context: CliContext) -> int:
+    """Print the present, a report, or Prometheus text."""
     if options.prometheus:
         from otel_agentlog.view.render.prometheus import prometheus_text
 
-        with reading():
-            sys.stdout.write(prometheus_text(setting.root, filter_of(options)))
+        with reading_progress():
+            sys.stdout.write(prometheus_text(context.root, filter_of(options)))
         return 0
-    return _report(options, setting) if options.report else _current(options, setting)
+    return _report(options, context) if options.report else _current(options, context)
 
 
-# -- now ------------------------------------------------------------------------------------------------------------------
-
-
-def _current(options: argparse.Namespace, setting: Setting) -> int:
+def _current(options: argparse.Namespace, context: CliContext) -> int:
     now_ns = time.time_ns()
     window_s = DAY_S if options.since is None else max(1.0, now_ns / _NS - options.since)
-    found = overview(setting.root, now_ns=now_ns, window_s=window_s)
+    found = overview(context.root, now_ns=now_ns, window_s=window_s)
     if options.json:
-        print_json({"root": str(setting.root), **_overview_as_json(found)})
+        print_json({"root": str(context.root), **_overview_as_json(found)})
     else:
-        setting.screen().lines(_now(found, setting.screen()))
+        context.screen().lines(_current_lines(found, context.screen()))
     return 0
 
 
@@ -70,71 +77,57 @@ def _overview_as_json(found: Overview) -> dict[str, Any]:
     return {**{name: getattr(found, name) for name in plain}, "totals": asdict(found.totals), **groups, **rows}
 
 
-def _now(found: Overview, screen: Screen) -> Iterator[list[Piece]]:
+def _current_lines(found: Overview, screen: Screen) -> Iterator[Pieces]:
     total, took = found.totals, found.totals.duration_seconds
     yield [
         Piece(f"{found.running:,} running", "run"),
         Piece(f"  {found.paused:,} paused  {found.pending:,} pending", "dim"),
-        Piece(f"   today {human.usd(found.cost_today_usd or 0.0)}", "money"),
+        Piece(f"   today {formats.usd(found.cost_today_usd or 0.0)}", "money"),
     ]
     yield [
-        Piece(f"last {human.duration(found.window_s * 1000)}: ", "dim"),
-        Piece(human.count(total.tasks, "task"), "title"),
-        Piece(f"  {rate(total).text or '–'} successful", rate(total).style),
-        Piece(f"  average {seconds(took.average) or '–'}  p95 {seconds(took.p95) or '–'}"),
-        Piece(f"  {tokens(total) or '0'} tokens  {human.count(total.errors, 'error')}"),
+        Piece(f"last {formats.duration(found.window_s * 1000)}: ", "dim"),
+        Piece(formats.count(total.tasks, "task"), "title"),
+        Piece(f"  {success_rate(total).text or '–'} successful", success_rate(total).style),
+        Piece(f"  average {formats.seconds(took.average) or '–'}  p95 {formats.seconds(took.p95) or '–'}"),
+        Piece(f"  {tokens(total) or '0'} tokens  {formats.count(total.errors, 'error')}"),
     ]
     for row in found.running_rows:
-        took_s = row.metrics.get("duration_seconds")
         yield [
-            *(Piece("  "), words.sign(row.status, screen.glyphs), Piece("  "), Piece(safe(row.task_id), "id")),
+            *(Piece("  "), labels.sign(row.status, screen.glyphs), Piece("  "), Piece(safe(row.task_id), "id")),
             *(Piece("  "), Piece(safe(row.name), "title")),
-            Piece(f"  {seconds(took_s) if isinstance(took_s, (int, float)) else ''}", "dim"),
+            Piece(f"  {formats.seconds(number(row.metrics, 'duration_seconds'))}", "dim"),
         ]
     if found.errors_by_category:
-        told = "  ".join(f"{safe(category)} {count:,}" for category, count in found.errors_by_category.items())
-        yield [Piece("errors: ", "dim"), Piece(told, "error")]
+        by_category = "  ".join(f"{safe(category)} {errors:,}" for category, errors in found.errors_by_category.items())
+        yield [Piece("errors: ", "dim"), Piece(by_category, "error")]
     for title, groups in (("agent", found.agents), ("model", found.models), ("tool", found.tools)):
         if groups:
             yield []
-            yield from figures.table(groups, title, _COLUMNS, screen)
+            yield from group_table(groups, title, _COLUMNS, screen)
 
 
-# -- a period -------------------------------------------------------------------------------------------------------------
-
-_COLUMNS = (
-    Figure("COUNT", number("runs")),
-    Figure("OK", rate, 90),
-    Figure("FAILED", failed, 85),
-    *DURATIONS,
-    Figure("TOKENS", tokens, 50),
-    Figure("COST", money, 75),
-    Figure("ERRORS", number("errors"), 60),
-)
-
-
-def _report(options: argparse.Namespace, setting: Setting) -> int:
+def _report(options: argparse.Namespace, context: CliContext) -> int:
     if options.since is None:
         options.since = time.time() - timedelta(days=7).total_seconds()
-    asked = filter_of(options)
-    with reading() as progress:
-        total = statistics(setting.root, asked, progress=progress).groups[0]
-    sections = {kind: statistics(setting.root, asked, group_by=kind).groups for kind in _SECTIONS}
+    wanted = filter_of(options)
+    with reading_progress() as progress:
+        total = statistics(context.root, wanted, progress=progress).groups[0]
+    sections = {kind: statistics(context.root, wanted, group_by=kind).groups for kind in _SECTIONS}
     if options.json:
         groups = {f"by_{kind}": [asdict(group) for group in found] for kind, found in sections.items()}
-        period = {"since_ns": asked.since_ns, "until_ns": asked.until_ns}
-        print_json({"root": str(setting.root), **period, "total": asdict(total), **groups})
+        period = {"since_ns": wanted.since_ns, "until_ns": wanted.until_ns}
+        print_json({"root": str(context.root), **period, "total": asdict(total), **groups})
         return 0
-    screen = setting.screen()
-    screen.lines(_told(asked, total, sections, screen))
+    screen = context.screen()
+    screen.lines(_report_lines(wanted, total, sections, screen))
     return 0
 
 
-def _told(asked: Filter, total: Group, sections: dict[str, list[Group]], screen: Screen) -> Iterator[list[Piece]]:
-    until = human.full_moment(asked.until_ns or time.time_ns())
-    yield [Piece(f"{human.full_moment(asked.since_ns)} {screen.glyphs.dash} {until}", "title")]
-    yield from figures.table([total], "all", _COLUMNS, screen)
+def _report_lines(wanted: Filter, total: Group, sections: dict[str, list[Group]], screen: Screen) -> Iterator[Pieces]:
+    until = formats.full_moment(wanted.until_ns or time.time_ns())
+    yield [Piece(f"{formats.full_moment(wanted.since_ns)} {screen.glyphs.dash} {until}", "title")]
+    yield from group_table([total], "all", _COLUMNS, screen)
     for kind, groups in sections.items():
         if groups:
             yield []
-            yield from figures.table(groups, kind, _COLUMNS, screen)
+            yield from group_table(groups, kind, _COLUMNS, screen)

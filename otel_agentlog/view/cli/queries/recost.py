@@ -8,11 +8,19 @@ from collections.abc import Iterator, Sequence
 from otel_agentlog.query import EndedCall, Recost, Recosted, ended_calls, folders, has_ended, recost, resolve
 from otel_agentlog.settings.fields import load, read_config_file
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.view.cli.frame import Setting, print_json
-from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading
-from otel_agentlog.view.render import human
-from otel_agentlog.view.render.screen import Column, Piece, Progress, Screen, lay_out
+from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress
+from otel_agentlog.view.render import formats
+from otel_agentlog.view.render.screen import Column, Piece, Pieces, Progress, Screen, table
 from otel_agentlog.vocabulary.terminal_text import safe
+
+_COLUMNS = (
+    Column("MODEL", min_width=12),
+    Column("CALLS", right=True, priority=60),
+    Column("RECORDED", right=True),
+    Column("TODAY", right=True),
+    Column("DIFFERENCE", right=True, priority=80),
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,20 +29,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     filter_arguments(parser)
 
 
-def run(options: argparse.Namespace, setting: Setting) -> int:
-    """Tell what the calls of finished tasks cost then and would cost now."""
-    # Only here: what records takes longer to import than all the rest.
+def run(options: argparse.Namespace, context: CliContext) -> int:
+    """Print what the calls of finished tasks cost as recorded, and by today's prices."""
+    # Imported here, as it takes longer than all the rest.
     from otel_agentlog.tools.prices import todays_prices
 
     price = todays_prices(load({}, read_config_file()).prices)
-    chosen = _chosen(options, setting)
-    tasks = [task for task in chosen if has_ended(task)]
+    selected = _selected(options, context)
+    tasks = [task for task in selected if has_ended(task)]
     found = recost(_calls(tasks), price)
-    not_ended = len(chosen) - len(tasks)
+    not_ended = len(selected) - len(tasks)
     if options.json:
         print_json(
             {
-                "root": str(setting.root),
+                "root": str(context.root),
                 "tasks": len(tasks),
                 "not_ended": not_ended,
                 "price_sources": found.sources,
@@ -43,33 +51,33 @@ def run(options: argparse.Namespace, setting: Setting) -> int:
             }
         )
     else:
-        _show(found, len(tasks), not_ended, setting)
+        _show(found, len(tasks), not_ended, context)
     return 0
 
 
-def _chosen(options: argparse.Namespace, setting: Setting) -> list[TaskReader]:
+def _selected(options: argparse.Namespace, context: CliContext) -> list[TaskReader]:
     if options.tasks:
-        named = {task.folder: task for task in (resolve(setting.root, name) for name in options.tasks)}
+        named = {task.folder: task for task in (resolve(context.root, name) for name in options.tasks)}
         return list(named.values())
-    with reading() as progress:
-        return [TaskReader(folder) for folder in folders(setting.root, filter_of(options), progress=progress)]
+    with reading_progress() as progress:
+        return [TaskReader(folder) for folder in folders(context.root, filter_of(options), progress=progress)]
 
 
 def _calls(tasks: Sequence[TaskReader]) -> Iterator[EndedCall]:
     with Progress() as progress:
         for number, task in enumerate(tasks):
-            progress.show(f"{number:,} of {human.count(len(tasks), 'task')}")
+            progress.show(f"{number:,} of {formats.count(len(tasks), 'task')}")
             yield from ended_calls(task)
 
 
-def _show(found: Recost, tasks: int, not_ended: int, setting: Setting) -> None:
-    screen = setting.screen()
-    calls = human.count(found.total.calls, "AI call")
-    screen.line(f"{calls} of {human.count(tasks, 'task')} below {safe(str(setting.root))}")
+def _show(found: Recost, tasks: int, not_ended: int, context: CliContext) -> None:
+    screen = context.screen()
+    calls = formats.count(found.total.calls, "AI call")
+    screen.line(f"{calls} of {formats.count(tasks, 'task')} below {safe(str(context.root))}")
     if found.models:
-        screen.lines(lay_out(_columns(found, screen), screen.columns, screen.glyphs.ellipsis))
+        screen.lines(table(_COLUMNS, _rows(found, screen), screen))
     if not_ended:
-        screen.line(Piece(f"{human.count(not_ended, 'task')} left out: not ended", "dim"))
+        screen.line(Piece(f"{formats.count(not_ended, 'task')} left out: not ended", "dim"))
     if found.total.not_repriced and not _has_table():
         screen.line(Piece("There is no price table: pip install 'otel-agentlog[prices]', or the setting prices.", "dim"))
 
@@ -80,23 +88,14 @@ def _has_table() -> bool:
     return has_price_table()
 
 
-def _columns(found: Recost, screen: Screen) -> list[Column]:
-    columns = [
-        Column("MODEL", least=12),
-        Column("CALLS", right=True, worth=60),
-        Column("RECORDED", right=True),
-        Column("TODAY", right=True),
-        Column("DIFFERENCE", right=True, worth=80),
-    ]
-    rows = [(each, each.model) for each in found.models] + [(found.total, "all")]
-    for sums, name in rows:
-        shown = Piece(screen.glyphs.dash, "dim") if name is None else Piece(safe(name), "dim" if sums is found.total else "title")
-        for column, cell in zip(columns, [shown, *_cells(sums)], strict=True):
-            column.cells.append(cell)
-    return columns
+def _rows(found: Recost, screen: Screen) -> Iterator[Pieces]:
+    for each in found.models:
+        name = Piece(screen.glyphs.dash, "dim") if each.model is None else Piece(safe(each.model), "title")
+        yield [name, *_cells(each)]
+    yield [Piece("all", "dim"), *_cells(found.total)]
 
 
-def _cells(sums: Recosted) -> list[Piece]:
+def _cells(sums: Recosted) -> Pieces:
     return [
         Piece(f"{sums.calls:,}"),
         Piece(_money(sums.recorded_usd, sums.unpriced), "money"),
@@ -106,11 +105,11 @@ def _cells(sums: Recosted) -> list[Piece]:
 
 
 def _money(amount_usd: float | None, unknown: int) -> str:
-    return human.usd(amount_usd) + ("+" if unknown and amount_usd is not None else "")
+    return formats.usd(amount_usd) + ("+" if unknown and amount_usd is not None else "")
 
 
 def _difference(amount_usd: float | None) -> Piece:
     if amount_usd is None:
         return Piece("")
     sign = "+" if amount_usd > 0 else "-" if amount_usd < 0 else ""
-    return Piece(sign + human.usd(abs(amount_usd)), "bad" if amount_usd > 0 else "ok" if amount_usd < 0 else "")
+    return Piece(sign + formats.usd(abs(amount_usd)), "bad" if amount_usd > 0 else "ok" if amount_usd < 0 else "")

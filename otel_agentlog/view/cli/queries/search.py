@@ -1,4 +1,4 @@
-"""``agentlog search``: tasks in which words stand, and the lines that say them."""
+"""``agentlog search``: the tasks that hold given words, and the lines with them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from otel_agentlog.query import Match, matches, search
-from otel_agentlog.view.cli.frame import Setting, print_json
-from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading, whole
-from otel_agentlog.view.render import human, words
-from otel_agentlog.view.render.screen import Piece, Screen, fit
+from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress, whole
+from otel_agentlog.view.render import formats, labels
+from otel_agentlog.view.render.screen import Piece, Pieces, Screen, fit
 from otel_agentlog.vocabulary.terminal_text import safe
 
 DEFAULT_LIMIT = 10
@@ -34,44 +34,44 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     filter_arguments(parser)
 
 
-def run(options: argparse.Namespace, setting: Setting) -> int:
+def run(options: argparse.Namespace, context: CliContext) -> int:
     """Search below the root; 1 if nothing was found, as ``grep`` does."""
     text = " ".join(options.text)
-    with reading() as progress:
-        page = search(setting.root, filter_of(options, text), limit=options.limit or None, progress=progress)
+    with reading_progress() as progress:
+        page = search(context.root, filter_of(options, text), limit=options.limit or None, progress=progress)
     found = [(row, matches(row.folder, text, limit=options.lines)) for row in page.rows]
     if options.json:
         tasks = [{**row.as_json(), "matches": [_as_json(match) for match in lines]} for row, lines in found]
-        print_json({"root": str(setting.root), "text": text, "matching": page.matching, "tasks": tasks})
+        print_json({"root": str(context.root), "text": text, "matching": page.matching, "tasks": tasks})
         return int(not found)
-    screen = setting.screen()
+    screen = context.screen()
     for row, lines in found:
         screen.line(
-            words.sign(row.status, screen.glyphs),
+            labels.sign(row.status, screen.glyphs),
             "  ",
             Piece(safe(row.task_id), "id"),
             "  ",
             Piece(safe(row.name), "title"),
-            Piece(f"  {words.state_word(row.status)}", words.STYLE_OF_STATE.get(row.status, "")),
-            Piece(f"  {human.moment(row.time_ns('started_at', 'created_at'))}", "dim"),
+            labels.state(row.status, "  "),
+            Piece(f"  {formats.moment(row.time_ns('started_at', 'created_at'))}", "dim"),
         )
-        screen.lines(_told(lines, screen))
-    _sum_up(screen, len(found), page.matching, page.tasks, text)
+        screen.lines(_match_lines(lines, screen))
+    _print_summary(screen, len(found), page.matching, page.tasks, text)
     return int(not found)
 
 
-def _told(lines: list[Match], screen: Screen) -> Iterator[list[Piece]]:
+def _match_lines(lines: list[Match], screen: Screen) -> Iterator[Pieces]:
     for match in lines:
         style = "error" if match.level in ("ERROR", "CRITICAL") else ""
-        line = [Piece("     "), Piece(human.clock(match.time_ns), "dim"), Piece(f"  {safe(match.type):<12}  ", "dim")]
+        line = [Piece("     "), Piece(formats.clock(match.time_ns), "dim"), Piece(f"  {safe(match.type):<12}  ", "dim")]
         yield fit([*line, Piece(safe(match.text), style)], screen.columns, screen.glyphs.ellipsis)
 
 
-def _sum_up(screen: Screen, shown: int, matching: int, tasks: int, text: str) -> None:
+def _print_summary(screen: Screen, shown: int, matching: int, tasks: int, text: str) -> None:
     if not matching:
-        screen.line(f"Nothing of {safe(text)!r} in {human.count(tasks, 'task')}.")
+        screen.line(f"Nothing of {safe(text)!r} in {formats.count(tasks, 'task')}.")
     elif shown < matching:
-        screen.line(Piece(f"{shown} of {human.count(matching, 'task')}; --limit 0 shows all", "dim"))
+        screen.line(Piece(f"{shown} of {formats.count(matching, 'task')}; --limit 0 shows all", "dim"))
 
 
 def _as_json(match: Match) -> dict[str, Any]:

@@ -1,15 +1,15 @@
-"""``agentlog show``: one task, from what was asked to how it ended."""
+"""``agentlog show``: one task: its facts, its webhook, the tree of what happened."""
 
 from __future__ import annotations
 
 import argparse
 
 from otel_agentlog.query import LAST, report, resolve
-from otel_agentlog.view.cli.frame import Setting, print_json
+from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.render.screen import Piece
-from otel_agentlog.view.render.show_header import flow, header
-from otel_agentlog.view.render.show_json import report_as_json
-from otel_agentlog.view.render.show_tree import draw
+from otel_agentlog.view.render.show.header import header, webhook_flow
+from otel_agentlog.view.render.show.task_json import report_as_json
+from otel_agentlog.view.render.show.tree import draw
 
 TASK_HELP = f"a task's id, the beginning of one, its folder, or {LAST!r} (default: {LAST})"
 
@@ -24,15 +24,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace, setting: Setting) -> int:
+def run(options: argparse.Namespace, context: CliContext) -> int:
     """Show one task."""
-    found = report(resolve(setting.root, options.task), with_lines=options.full)
+    found = report(resolve(context.root, options.task), with_lines=options.full)
     if options.json:
         print_json(report_as_json(found))
         return 0
-    screen = setting.screen()
+    screen = context.screen()
     screen.lines(header(found, screen))
-    for part in (list(flow(found, screen)), list(draw(found, screen, full=options.full))):
+    for part in (list(webhook_flow(found, screen)), list(draw(found, screen, full=options.full))):
         if part:
             screen.line(Piece(""))
             screen.lines(part)

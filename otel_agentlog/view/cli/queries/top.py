@@ -7,11 +7,20 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from otel_agentlog.query import Group, statistics
-from otel_agentlog.view.cli.frame import Setting, print_json
-from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading, whole
+from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress, whole
 from otel_agentlog.view.cli.queries.stats import COUNTED
-from otel_agentlog.view.render import figures
-from otel_agentlog.view.render.figures import Figure, failed, money, number, percentile, rate, tokens
+from otel_agentlog.view.render.group_table import (
+    GroupColumn,
+    cost,
+    count,
+    duration,
+    failed,
+    failures,
+    group_table,
+    success_rate,
+    tokens,
+)
 from otel_agentlog.view.render.screen import Piece
 
 KINDS = ("agent", "tool", "model")
@@ -22,7 +31,7 @@ ORDERS: dict[str, Callable[[Group], float]] = {
     "count": lambda group: group.runs,
     "cost": lambda group: group.cost_usd or 0.0,
     "time": lambda group: group.duration_seconds.total or 0.0,
-    "failures": lambda group: sum(group.by_status.get(word, 0) for word in ("failed", "timed_out", "interrupted")),
+    "failures": failures,
 }
 
 
@@ -40,36 +49,36 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     filter_arguments(parser)
 
 
-def run(options: argparse.Namespace, setting: Setting) -> int:
-    """Tell who is on top below the root."""
-    asked, tables = filter_of(options), {}
+def run(options: argparse.Namespace, context: CliContext) -> int:
+    """Print the first groups of each kind."""
+    wanted, tables = filter_of(options), {}
     for kind in (options.kind,) if options.kind else KINDS:
-        with reading() as progress:
-            found = statistics(setting.root, asked, group_by=kind, progress=progress)
+        with reading_progress() as progress:
+            found = statistics(context.root, wanted, group_by=kind, progress=progress)
         groups = [group for group in found.groups if group.key is not None]
         order = ORDERS[options.by]
         tables[kind] = (found.counted, sorted(groups, key=lambda group: -order(group))[: options.limit or None])
     if options.json:
         print_json(
-            {"root": str(setting.root), **{f"{kind}s": [asdict(each) for each in groups] for kind, (_, groups) in tables.items()}}
+            {"root": str(context.root), **{f"{kind}s": [asdict(each) for each in groups] for kind, (_, groups) in tables.items()}}
         )
         return 0
-    screen = setting.screen()
+    screen = context.screen()
     for kind, (counted, groups) in tables.items():
         if groups:
-            screen.lines([*figures.table(groups, kind, _columns(counted), screen), []])
+            screen.lines([*group_table(groups, kind, _columns(counted), screen), []])
         else:
             screen.lines([[Piece(f"No {kind}s.", "dim")], []])
     return 0
 
 
-def _columns(counted: str) -> tuple[Figure, ...]:
+def _columns(counted: str) -> tuple[GroupColumn, ...]:
     return (
-        Figure(COUNTED[counted], number("runs")),
-        Figure("OK", rate, 80),
-        Figure("FAILED", failed, 85),
-        Figure("P95", percentile("p95"), 70),
-        Figure("TIME", percentile("total"), 60),
-        Figure("TOKENS", tokens, 40),
-        Figure("COST", money, 75),
+        GroupColumn(COUNTED[counted], count("runs")),
+        GroupColumn("OK", success_rate, 80),
+        GroupColumn("FAILED", failed, 85),
+        GroupColumn("P95", duration("p95"), 70),
+        GroupColumn("TIME", duration("total"), 60),
+        GroupColumn("TOKENS", tokens, 40),
+        GroupColumn("COST", cost, 75),
     )

@@ -1,4 +1,4 @@
-"""``agentlog validate``: are folders what ``docs/format.md`` says, and is every line there?"""
+"""``agentlog validate``: check task folders against ``docs/format.md``, and that no line is missing."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Any
 from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.query import resolve
 from otel_agentlog.store.folder.reader import list_tasks
-from otel_agentlog.store.validation.report import Problem, Report
+from otel_agentlog.store.validation.report import ValidationProblem, ValidationReport
 from otel_agentlog.store.validation.validate import validate
-from otel_agentlog.view.cli.frame import Setting, print_json
-from otel_agentlog.view.render import human
-from otel_agentlog.view.render.screen import Piece, Screen
+from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.render import formats
+from otel_agentlog.view.render.screen import Piece, Pieces, Screen
 from otel_agentlog.vocabulary.terminal_text import safe
 
 _PROGRESS_S = 1.0
-"""After this many seconds a terminal is told how far it is."""
+"""Seconds after which progress is shown on a terminal."""
 
-_BACK = "\r\x1b[K"
+_CLEAR = "\r\x1b[K"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,26 +33,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace, setting: Setting) -> int:
+def run(options: argparse.Namespace, context: CliContext) -> int:
     """Check folders; 1 if there is an error in any of them."""
-    folders = list(_folders(setting, options.tasks))
+    folders = list(_folders(context, options.tasks))
     if options.json:
         reports = [validate(folder) for folder in folders]
         print_json({"ok": all(report.ok for report in reports), "tasks": [_as_json(report) for report in reports]})
         return int(not all(report.ok for report in reports))
-    return _tell(setting.screen(), folders, every=bool(options.tasks))
+    return _print(context.screen(), folders, every=bool(options.tasks))
 
 
-def _folders(setting: Setting, wanted: Sequence[str]) -> Iterator[Path]:
+def _folders(context: CliContext, wanted: Sequence[str]) -> Iterator[Path]:
     if not wanted:
-        yield from _inside(setting.root)
+        yield from _inside(context.root)
     for name in wanted:
         if os.path.isdir(name):
             path = Path(os.path.abspath(name))
             own = any(task.folder.name == path.name for task in list_tasks(path.parent))
             yield from [path] if own else _inside(path)
         else:
-            yield resolve(setting.root, name).folder
+            yield resolve(context.root, name).folder
 
 
 def _inside(root: Path) -> list[Path]:
@@ -62,8 +62,8 @@ def _inside(root: Path) -> list[Path]:
     return folders
 
 
-def _tell(screen: Screen, folders: Sequence[Path], *, every: bool) -> int:
-    """Print what is wrong, folder by folder; those without a word to say are only counted, unless they were asked for."""
+def _print(screen: Screen, folders: Sequence[Path], *, every: bool) -> int:
+    """Print what is wrong, folder by folder; valid folders are only counted, unless with `every`. Returns the exit code."""
     began, failed, warned = time.monotonic(), 0, 0
     for number, folder in enumerate(folders, 1):
         report = validate(folder)
@@ -71,28 +71,29 @@ def _tell(screen: Screen, folders: Sequence[Path], *, every: bool) -> int:
         warned += report.ok and bool(report.warnings)
         _progress(number, len(folders), began)
         if every or report.problems:
-            screen.lines(_about(report, screen))
+            screen.lines(_lines(report, screen))
     if len(folders) > 1:
         good = len(folders) - failed
         aside = f" ({warned} with warnings)" if warned else ""
         style = "bad" if failed else "ok"
-        screen.line(Piece(f"{human.count(len(folders), 'task')}: ", "title"), Piece(f"{good} valid{aside}, {failed} not", style))
+        tasks = formats.count(len(folders), "task")
+        screen.line(Piece(f"{tasks}: ", "title"), Piece(f"{good} valid{aside}, {failed} not", style))
     return int(failed > 0)
 
 
 def _progress(number: int, total: int, began: float) -> None:
     if sys.stderr.isatty() and time.monotonic() - began > _PROGRESS_S:
-        sys.stderr.write(_BACK + (f"checking {number:,} of {total:,}" if number < total else ""))
+        sys.stderr.write(_CLEAR + (f"checking {number:,} of {total:,}" if number < total else ""))
         sys.stderr.flush()
 
 
-def _about(report: Report, screen: Screen) -> Iterator[list[Piece]]:
+def _lines(report: ValidationReport, screen: Screen) -> Iterator[Pieces]:
     glyphs = screen.glyphs
     sign = Piece(glyphs.ok, "ok") if report.ok else Piece(glyphs.bad, "bad")
-    findings = [human.count(report.errors, "error")] if report.errors else []
-    findings += [human.count(report.warnings, "warning")] if report.warnings else []
-    verdict = ", ".join(findings) or "valid"
-    yield [sign, Piece(" "), Piece(safe(report.task_id), "id"), Piece(f"  {verdict}, {human.count(report.lines, 'line')} read")]
+    findings = [formats.count(report.errors, "error")] if report.errors else []
+    findings += [formats.count(report.warnings, "warning")] if report.warnings else []
+    summary = ", ".join(findings) or "valid"
+    yield [sign, Piece(" "), Piece(safe(report.task_id), "id"), Piece(f"  {summary}, {formats.count(report.lines, 'line')} read")]
     for problem in report.problems:
         yield _problem(report, problem)
     unlisted = report.errors + report.warnings - len(report.problems)
@@ -100,21 +101,21 @@ def _about(report: Report, screen: Screen) -> Iterator[list[Piece]]:
         yield [Piece(f"  {glyphs.ellipsis} and {unlisted:,} more", "dim")]
 
 
-def _problem(report: Report, problem: Problem) -> list[Piece]:
-    """As compilers say it, so that editors jump to it: ``file:line: error: expected …, found …``."""
+def _problem(report: ValidationReport, problem: ValidationProblem) -> Pieces:
+    """As compilers print it, so that editors can jump to it: ``file:line: error: expected …, found …``."""
     severity = str(problem.severity)
     return [
-        Piece(f"  {safe(_place(report, problem))}: "),
+        Piece(f"  {safe(_location(report, problem))}: "),
         Piece(severity, "error" if severity == "error" else "warn"),
         Piece(f": expected {safe(problem.expected)}, found {safe(problem.found)}"),
     ]
 
 
-def _place(report: Report, problem: Problem) -> str:
+def _location(report: ValidationReport, problem: ValidationProblem) -> str:
     return f"{report.folder / problem.file}" + (f":{problem.number}" if problem.number is not None else "")
 
 
-def _as_json(report: Report) -> dict[str, Any]:
+def _as_json(report: ValidationReport) -> dict[str, Any]:
     return {
         "task_id": report.task_id,
         "folder": str(report.folder),

@@ -1,1 +1,8 @@
-"""TODO"""
+"""The endpoints, a router a module.
+
+overview.py    /api/tasks, /api/errors, /api/statistics, /api/timeline, /api/alerts, /api/overview, /api/live, /api/about
+tasks.py       /api/tasks/{task_id}: the task and its live streams
+logs.py        /api/tasks/{task_id}/logs, /artifacts
+control.py     /api/tasks/{task_id}/control
+prometheus.py  /metrics
+"""

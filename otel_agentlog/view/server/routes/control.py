@@ -1,4 +1,4 @@
-"""Hides how a running task is asked, over HTTP, to pause, go on, end, or know more."""
+"""The endpoint that pauses, resumes or cancels a running task, or gives it context."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from otel_agentlog.errors import AgentlogError, ConfigurationError, TaskNotFound
 from otel_agentlog.store.control import Requested
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.tools import add_context, cancel, pause, resume
-from otel_agentlog.view.server.problems import Problem, documented
+from otel_agentlog.view.server.context import ServerContext
+from otel_agentlog.view.server.problems import HttpProblem, documented
+from otel_agentlog.view.server.responses import json_response
 from otel_agentlog.view.server.routes.logs import TaskId
-from otel_agentlog.view.server.source import Source, json_response
 
 _SOURCE = "web"
 
@@ -40,7 +41,7 @@ class ControlAccepted(BaseModel):
     at_work: bool | None = Field(description="Whether a process works on the task; null: that cannot be told.")
 
 
-def control_router(source: Source) -> APIRouter:
+def control_router(context: ServerContext) -> APIRouter:
     """``POST /api/tasks/{task_id}/control``."""
     router = APIRouter(tags=["one task"])
 
@@ -54,34 +55,34 @@ def control_router(source: Source) -> APIRouter:
         responses={202: {"model": ControlAccepted, "description": "Accepted"}, **documented(400, 404, 409, 413, 503)},
     )
     def control(task_id: TaskId, body: Annotated[ControlBody, Body()]) -> Response:
-        if not source.allow_control:
-            raise Problem(
+        if not context.allow_control:
+            raise HttpProblem(
                 403, "control: expected a server that allows it (agentlog serve --allow-control), found one that does not"
             )
-        task = source.task(task_id)
-        asked = _asked(task, body)
-        known = {"task_id": asked.task_id, "action": body.action, "request_id": asked.request.request_id}
-        return json_response({**known, "status": asked.status, "at_work": asked.at_work}, 202)
+        task = context.task(task_id)
+        requested = _request(task, body)
+        known = {"task_id": requested.task_id, "action": body.action, "request_id": requested.request.request_id}
+        return json_response({**known, "status": requested.status, "at_work": requested.at_work}, 202)
 
     return router
 
 
-def _asked(task: TaskReader, body: ControlBody) -> Requested:
+def _request(task: TaskReader, body: ControlBody) -> Requested:
     try:
-        return _ask(task, body)
+        return _call(task, body)
     except ConfigurationError as error:
-        raise Problem(422, str(error)) from None
+        raise HttpProblem(422, str(error)) from None
     except TaskNotFoundError as error:
-        raise Problem(404, str(error)) from None
+        raise HttpProblem(404, str(error)) from None
     except AgentlogError as error:
-        raise Problem(409, str(error)) from None
+        raise HttpProblem(409, str(error)) from None
     except OSError as error:
-        raise Problem(503, f"control.jsonl: expected to write the request, found {error.strerror}") from None
+        raise HttpProblem(503, f"control.jsonl: expected to write the request, found {error.strerror}") from None
 
 
-def _ask(task: TaskReader, body: ControlBody) -> Requested:
+def _call(task: TaskReader, body: ControlBody) -> Requested:
     if body.text and body.action != "context":
-        raise Problem(422, f"text: expected none with {body.action}, found some")
+        raise HttpProblem(422, f"text: expected none with {body.action}, found some")
     if body.action == "context":
         return add_context(task.folder, body.text or "", reason=body.reason, source=_SOURCE)
     if body.action == "cancel":

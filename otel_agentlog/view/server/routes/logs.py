@@ -1,4 +1,4 @@
-"""Hides how the files of a task's folder are asked for over HTTP."""
+"""Endpoints for the files of a task's folder: documents, lines in pages or as a stream, artifacts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, FINAL_RESULT, INPUT, METADATA, WEBHOOK_FLOW
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.view.cli.frame import json_line
-from otel_agentlog.view.server.pages_of_lines import clipped, ndjson, page_of, whole_task
-from otel_agentlog.view.server.problems import Problem, documented
-from otel_agentlog.view.server.source import Source, etag_of, is_known, json_response, kept, not_modified
+from otel_agentlog.view.render.json_line import json_line
+from otel_agentlog.view.server.context import ServerContext
+from otel_agentlog.view.server.line_pages import clipped, ndjson, page_of, whole_task
+from otel_agentlog.view.server.problems import HttpProblem, documented
+from otel_agentlog.view.server.responses import cache_headers, etag_of, is_known, not_modified
 
 TaskId = Annotated[str, Path(description="A task's id, the beginning of one, or `last`.", min_length=1, max_length=512)]
 Offset = Annotated[
@@ -44,89 +45,92 @@ class Document(BaseModel):
     task_id: str | None = None
 
 
-def logs_router(source: Source) -> APIRouter:
+def logs_router(context: ServerContext) -> APIRouter:
     """The files of one task."""
     router = APIRouter(prefix="/api/tasks/{task_id}", tags=["a task's folder"])
-    _add_documents(router, source)
-    _add_lines(router, source)
-    _add_full(router, source)
-    _add_artifacts(router, source)
+    _add_documents(router, context)
+    _add_lines(router, context)
+    _add_full(router, context)
+    _add_artifacts(router, context)
     return router
 
 
-def _add_documents(router: APIRouter, source: Source) -> None:
+def _add_documents(router: APIRouter, context: ServerContext) -> None:
     def get(path: str, name: str, what: str) -> None:
-        @router.get(
-            path, summary=what, operation_id=f"get_{path.rpartition('/')[2].replace('-', '_')}", **_known(Document, 400, 404, 409)
-        )
+        operation_id = f"get_{path.rpartition('/')[2].replace('-', '_')}"
+
+        @router.get(path, summary=what, operation_id=operation_id, **_answer(Document, 400, 404, 409))
         def document(request: Request, task_id: TaskId) -> Response:
-            task = source.task(task_id)
+            task = context.task(task_id)
             etag = etag_of(request, [str(task.folder), task.stamp(name)])
             if is_known(request, etag):
                 return not_modified(etag)
             found = task.document(name)
             if found is None:
                 raise _missing(task, name)
-            return Response(json_line(found), headers=kept(etag), media_type="application/json")
+            return Response(json_line(found), headers=cache_headers(etag), media_type="application/json")
 
     get("/logs/metadata", METADATA, "What the task is and how it stands")
     get("/logs/input", INPUT, "What was asked")
     get("/logs/final-result", FINAL_RESULT, "How it ended, with metrics")
 
 
-def _missing(task: TaskReader, name: str) -> Problem:
+def _missing(task: TaskReader, name: str) -> HttpProblem:
     if task.problems:
-        return Problem(409, f"{task.folder.name}: expected a JSON object, found {task.problems[0]}")
+        return HttpProblem(409, f"{task.folder.name}: expected a JSON object, found {task.problems[0]}")
     why = "the task has not ended" if name == FINAL_RESULT else "the task has none"
-    return Problem(404, f"{task.folder.name}: expected {name}, found none: {why}")
+    return HttpProblem(404, f"{task.folder.name}: expected {name}, found none: {why}")
 
 
-def _add_lines(router: APIRouter, source: Source) -> None:
+def _add_lines(router: APIRouter, context: ServerContext) -> None:
     def get(path: str, name: str, what: str) -> None:
         @router.get(
             path,
             summary=what,
             description="All lines, streamed as JSON lines; with `after` or `limit` one page of them as a JSON object.",
             operation_id=f"get_{path.rpartition('/')[2].replace('-', '_')}",
-            **_known(LinePage, 400, 404, more={_NDJSON: {}}),
+            **_answer(LinePage, 400, 404, more={_NDJSON: {}}),
         )
         def lines(request: Request, task_id: TaskId, after: Offset = None, limit: Count = None, clip: Clip = 0) -> Response:
-            task = source.task(task_id)
+            task = context.task(task_id)
             etag = etag_of(request, [str(task.folder), task.stamp(name), task.stamp(FINAL_RESULT)])
             if is_known(request, etag):
                 return not_modified(etag)
             if after is None and limit is None:
-                return StreamingResponse(ndjson(iter(task.lines(name))), headers=kept(etag), media_type=_NDJSON)
-            most = min(limit or source.limits.page_lines, source.limits.page_lines)
-            page = page_of(task, name, after or 0, most, source.limits.page_bytes)
+                return StreamingResponse(ndjson(iter(task.lines(name))), headers=cache_headers(etag), media_type=_NDJSON)
+            most = min(limit or context.limits.page_lines, context.limits.page_lines)
+            page = page_of(task, name, after or 0, most, context.limits.page_bytes)
             body = {
                 "lines": clipped(page.lines, clip) if clip else page.lines,
                 "next": page.next,
                 "more": page.more,
                 "skipped": page.skipped,
             }
-            return Response(json_line(body), headers=kept(etag), media_type="application/json")
+            return Response(json_line(body), headers=cache_headers(etag), media_type="application/json")
 
     get("/logs/webhook-flow", WEBHOOK_FLOW, "How it came in, one line a stage")
     get("/logs/agent-output", AGENT_OUTPUT, "What happened, one line an event")
     get("/logs/control", CONTROL, "What somebody asked of it while it ran")
 
 
-def _add_full(router: APIRouter, source: Source) -> None:
+def _add_full(router: APIRouter, context: ServerContext) -> None:
     @router.get(
-        "/logs/full", summary="All of it in one JSON object, streamed", operation_id="get_full", **_known(Document, 400, 404)
+        "/logs/full",
+        summary="All of it in one JSON object, streamed",
+        operation_id="get_full",
+        **_answer(Document, 400, 404),
     )
     def full(request: Request, task_id: TaskId) -> Response:
-        task = source.task(task_id)
+        task = context.task(task_id)
         names = (METADATA, INPUT, *_LINES.values(), FINAL_RESULT)
         etag = etag_of(request, [str(task.folder), *map(task.stamp, names)])
         if is_known(request, etag):
             return not_modified(etag)
         pieces = whole_task(task, task.task_id, _LINES)
-        return StreamingResponse(pieces, headers=kept(etag), media_type="application/json")
+        return StreamingResponse(pieces, headers=cache_headers(etag), media_type="application/json")
 
 
-def _add_artifacts(router: APIRouter, source: Source) -> None:
+def _add_artifacts(router: APIRouter, context: ServerContext) -> None:
     binary = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
     @router.get(
@@ -139,11 +143,11 @@ def _add_artifacts(router: APIRouter, source: Source) -> None:
     def artifact(
         task_id: TaskId, sha256: Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of its bytes, in hex.")]
     ) -> Response:
-        task = source.task(task_id)
+        task = context.task(task_id)
         pieces = task.artifact(sha256)
         first = next(pieces, None)
         if first is None:
-            raise Problem(404, f"{task.folder.name}: expected artifact {sha256}, found none")
+            raise HttpProblem(404, f"{task.folder.name}: expected artifact {sha256}, found none")
         return StreamingResponse(
             _chained(first, pieces),
             headers={"content-disposition": f'attachment; filename="{sha256}"', "cache-control": "private, max-age=31536000"},
@@ -156,8 +160,8 @@ def _chained(first: bytes, rest: Any) -> Any:
     yield from rest
 
 
-def _known(model: type[BaseModel], *refusals: int, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What OpenAPI says about an endpoint that answers for itself."""
+def _answer(model: type[BaseModel], *refusals: int, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What OpenAPI says about an endpoint that returns a `Response` of its own."""
     return {
         "response_class": Response,
         "responses": {
@@ -166,6 +170,3 @@ def _known(model: type[BaseModel], *refusals: int, more: Mapping[str, Any] | Non
             **documented(*refusals),
         },
     }
-
-
-__all__ = ["TaskId", "json_response", "logs_router"]

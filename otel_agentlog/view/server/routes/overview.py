@@ -1,4 +1,4 @@
-"""Hides how all tasks together are asked for over HTTP: lists, figures, and how it goes right now."""
+"""Endpoints about all tasks: lists, errors, figures, alerts, and the overview, also live."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from otel_agentlog._version import __version__
 from otel_agentlog.query import find_errors, overview, search, statistics, timeline
-from otel_agentlog.view.server import params as asked
-from otel_agentlog.view.server.problems import Problem, documented
-from otel_agentlog.view.server.routes.alerts import Alerting
-from otel_agentlog.view.server.routes.streams import Slots, speak, sse_response
-from otel_agentlog.view.server.snapshot import DEFAULT_WINDOW_S, Lookout, overview_as_json, row_as_json
-from otel_agentlog.view.server.source import Source, json_response
+from otel_agentlog.view.server.alerting import AlertTracker
+from otel_agentlog.view.server.context import ServerContext
+from otel_agentlog.view.server.params import GroupQuery, PageParams, PageQuery, TimelineQuery, WindowQuery
+from otel_agentlog.view.server.problems import HttpProblem, documented
+from otel_agentlog.view.server.responses import json_response
+from otel_agentlog.view.server.snapshot import DEFAULT_WINDOW_S, OverviewPublisher, overview_as_json, row_as_json
+from otel_agentlog.view.server.streams import Slots, send_to_websocket, sse_response
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION
 
 
@@ -86,68 +87,68 @@ class About(BaseModel):
     trace_url: str | None = Field(description="URL of a trace elsewhere, with `{trace_id}` in it.")
 
 
-def overview_router(source: Source, slots: Slots) -> APIRouter:
+def overview_router(context: ServerContext, slots: Slots) -> APIRouter:
     """All tasks together."""
     router = APIRouter(tags=["all tasks"])
-    _add_lists(router, source)
-    _add_figures(router, source)
-    _add_live(router, source, slots)
+    _add_lists(router, context)
+    _add_figures(router, context)
+    _add_live(router, context, slots)
     return router
 
 
-def _add_lists(router: APIRouter, source: Source) -> None:
-    @router.get("/api/tasks", summary="Tasks, searched, filtered and in pages", operation_id="list_tasks", **_known(TaskList))
-    def tasks(question: asked.Page) -> Response:
-        limit = min(question.limit, source.limits.page_rows)
-        found = search(source.root, question.as_filter(), order=question.order, limit=limit, offset=question.offset)
+def _add_lists(router: APIRouter, context: ServerContext) -> None:
+    @router.get("/api/tasks", summary="Tasks, searched, filtered and in pages", operation_id="list_tasks", **_answer(TaskList))
+    def tasks(params: PageQuery) -> Response:
+        limit = min(params.limit, context.limits.page_rows)
+        found = search(context.root, params.as_filter(), order=params.order, limit=limit, offset=params.offset)
         rows = [row_as_json(row) for row in found.rows]
-        return json_response({"matching": found.matching, "tasks": found.tasks, "offset": question.offset, "rows": rows})
+        return json_response({"matching": found.matching, "tasks": found.tasks, "offset": params.offset, "rows": rows})
 
-    @router.get("/api/errors", summary="What went wrong, by category and task", operation_id="list_errors", **_known(ErrorsBody))
-    def errors(question: asked.Page) -> Response:
-        return json_response(_errors(source, question))
+    @router.get("/api/errors", summary="What went wrong, by category and task", operation_id="list_errors", **_answer(ErrorsBody))
+    def errors(params: PageQuery) -> Response:
+        return json_response(_errors(context, params))
 
     @router.get(
         "/api/errors/{error_id}",
         summary="One error: where it was seen, and how it was handled",
         operation_id="get_error",
-        **_known(ErrorBody, 404),
+        **_answer(ErrorBody, 404),
     )
     def error(error_id: Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$")]) -> Response:
-        found = find_errors(source.root, (), error_id=error_id)
+        found = find_errors(context.root, (), error_id=error_id)
         if not found:
-            raise Problem(404, f"expected the id of an error in the folders, found none that is {error_id!r}")
+            raise HttpProblem(404, f"expected the id of an error in the folders, found none that is {error_id!r}")
         return json_response({"error_id": error_id, "found": [each.as_json(trail=True) for each in found]})
 
-    @router.get("/api/about", summary="What this server is", operation_id="about", **_known(About))
+    @router.get("/api/about", summary="What this server is", operation_id="about", **_answer(About))
     def about() -> Response:
-        known = {"version": __version__, "format_version": FORMAT_VERSION, "root": str(source.root)}
-        return json_response({**known, "control": source.allow_control, "trace_url": source.trace_url})
+        known = {"version": __version__, "format_version": FORMAT_VERSION, "root": str(context.root)}
+        return json_response({**known, "control": context.allow_control, "trace_url": context.trace_url})
 
 
-def _add_figures(router: APIRouter, source: Source) -> None:
-    @router.get("/api/statistics", summary="Figures, in groups", operation_id="get_statistics", **_known(StatisticsBody))
-    def figures(question: asked.Groups) -> Response:
-        found = statistics(source.root, question.as_filter(), group_by=question.group_by)
+def _add_figures(router: APIRouter, context: ServerContext) -> None:
+    @router.get("/api/statistics", summary="Figures, in groups", operation_id="get_statistics", **_answer(StatisticsBody))
+    def figures(params: GroupQuery) -> Response:
+        found = statistics(context.root, params.as_filter(), group_by=params.group_by)
         return json_response({"counted": found.counted, "groups": [group.as_json() for group in found.groups]})
 
-    @router.get("/api/timeline", summary="What happened over time", operation_id="get_timeline", **_known(TimelineBody, 409))
-    def spans(question: asked.Timeline) -> Response:
-        found = timeline(source.root, question.as_filter(), bucket_s=question.bucket_s)
+    @router.get("/api/timeline", summary="What happened over time", operation_id="get_timeline", **_answer(TimelineBody, 409))
+    def spans(params: TimelineQuery) -> Response:
+        found = timeline(context.root, params.as_filter(), bucket_s=params.bucket_s)
         return json_response({"spans": [asdict(span) for span in found]})
 
 
-def _add_live(router: APIRouter, source: Source, slots: Slots) -> None:
-    alerting = Alerting(source.root)
-    lookout = Lookout(source, alerting)
+def _add_live(router: APIRouter, context: ServerContext, slots: Slots) -> None:
+    tracker = AlertTracker(context.root)
+    publisher = OverviewPublisher(context, tracker)
 
-    @router.get("/api/alerts", summary="What is too much now, and was lately", operation_id="list_alerts", **_known(AlertsBody))
+    @router.get("/api/alerts", summary="What is too much now, and was lately", operation_id="list_alerts", **_answer(AlertsBody))
     def alerts() -> Response:
-        return json_response(alerting.look())
+        return json_response(tracker.evaluate())
 
-    @router.get("/api/overview", summary="How it goes", operation_id="get_overview", **_known(OverviewBody))
-    def now(window_s: asked.Window = DEFAULT_WINDOW_S) -> Response:
-        return json_response(overview_as_json(source, alerting, window_s))
+    @router.get("/api/overview", summary="How it goes", operation_id="get_overview", **_answer(OverviewBody))
+    def now(window_s: WindowQuery = DEFAULT_WINDOW_S) -> Response:
+        return json_response(overview_as_json(context, tracker, window_s))
 
     @router.get(
         "/api/live",
@@ -158,24 +159,24 @@ def _add_live(router: APIRouter, source: Source, slots: Slots) -> None:
         responses={200: {"content": {"text/event-stream": {}}, "description": "Goes on"}, **documented(503)},
     )
     async def live() -> StreamingResponse:
-        return sse_response(lookout.changes(), slots)
+        return sse_response(publisher.changes(), slots)
 
     @router.websocket("/api/live/ws")
     async def socket(socket: WebSocket) -> None:
-        await speak(socket, lookout.changes(), slots, source.limits)
+        await send_to_websocket(socket, publisher.changes(), slots, context.limits)
 
 
-def _errors(source: Source, question: asked.AskedPage) -> dict[str, Any]:
-    wanted, now_ns = question.as_filter(), time.time_ns()
+def _errors(context: ServerContext, params: PageParams) -> dict[str, Any]:
+    wanted, now_ns = params.as_filter(), time.time_ns()
     failed = replace(wanted, failed=True)
-    limit = min(question.limit, source.limits.page_rows)
-    found = search(source.root, failed, order=question.order, limit=limit, offset=question.offset)
-    whole = overview(source.root, now_ns=now_ns, window_s=(now_ns - (wanted.since_ns or 0)) / 1e9, top=0, rows=0)
+    limit = min(params.limit, context.limits.page_rows)
+    found = search(context.root, failed, order=params.order, limit=limit, offset=params.offset)
+    whole = overview(context.root, now_ns=now_ns, window_s=(now_ns - (wanted.since_ns or 0)) / 1e9, top=0, rows=0)
     rows = [row_as_json(row) for row in found.rows]
     return {"by_category": whole.errors_by_category, "matching": found.matching, "rows": rows}
 
 
-def _known(model: type[BaseModel], *refusals: int) -> dict[str, Any]:
-    """What OpenAPI says about an endpoint that answers for itself."""
+def _answer(model: type[BaseModel], *refusals: int) -> dict[str, Any]:
+    """What OpenAPI says about an endpoint that returns a `Response` of its own."""
     responses = {200: {"model": model, "description": "Found"}, **documented(*refusals)}
     return {"response_class": Response, "responses": responses}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from otel_agentlog.view.render.human import moment_s
+from otel_agentlog.view.render.formats import parse_moment
 from otel_agentlog.vocabulary.terminal_text import width
 from tests.test_terminal_text import acts_on_a_terminal
 from tests.view.cli.terminal import Said, agentlog, as_wide_as, on_terminal, plain
@@ -219,7 +219,7 @@ def test_tables_fit_the_terminal(stories: Path, command: list[str], columns: int
 )
 def test_moments_are_understood_as_people_write_them(text: str, expected: datetime) -> None:
     """Short, long, relative, on the calendar."""
-    assert moment_s(text, NOW) == expected.timestamp()
+    assert parse_moment(text, NOW) == expected.timestamp()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""Excerpts: the places in a task where words stand that it was found by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from otel_agentlog.query.lines import time_of
+from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, INPUT
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.store.index.words import as_text, storable, words_of
+from otel_agentlog.vocabulary.coerce import mapping, text
+from otel_agentlog.vocabulary.lines import Line
+
+AROUND = 60
+"""Characters shown before the word that was found."""
+MAX_TEXT = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A place in a task where a word stands."""
+
+    file: str
+    timestamp: str | None
+    time_ns: int | None
+    type: str
+    """The line's type; ``input`` or ``result``."""
+    level: str | None
+    text: str
+    """What stands around it, as it stands in the folder."""
+
+
+def matches(folder: Path, wanted: str, *, limit: int) -> list[Match]:
+    """Return the first places in a task where any of the words stands; first those where most of them do."""
+    asked = sorted(set(words_of(storable(wanted))))
+    if not asked or limit < 1:
+        return []
+    found = [(-count, order, match) for order, (count, match) in enumerate(_places(TaskReader(folder), asked))]
+    best = sorted(sorted(found, key=lambda entry: entry[:2])[:limit], key=lambda entry: entry[1])
+    return [match for _, _, match in best]
+
+
+def _places(task: TaskReader, asked: list[str]) -> Iterator[tuple[int, Match]]:
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(word)}" for word in asked), re.IGNORECASE)
+    for name, document, key in ((INPUT, task.input() or {}, "input"), (FINAL_RESULT, task.final_result() or {}, "result")):
+        yield from _place(pattern, name, document, key, as_text(document.get(key)))
+    for line in task.events():
+        if line.get("phase") != "end" or line.get("exception"):
+            for said in _said(line):
+                yield from _place(pattern, AGENT_OUTPUT, line, text(line, "type") or "", said)
+
+
+def _place(pattern: re.Pattern[str], file: str, line: Line, kind: str, said: str) -> Iterator[tuple[int, Match]]:
+    found = {match.group().casefold() for match in pattern.finditer(said)}
+    first = pattern.search(said)
+    if first is None:
+        return
+    start = max(0, first.start() - AROUND)
+    cut = ("…" if start else "") + said[start : start + MAX_TEXT] + ("…" if len(said) > start + MAX_TEXT else "")
+    yield len(found), Match(file, text(line, "timestamp"), time_of(line), kind, text(line, "level"), cut)
+
+
+def _said(line: Line) -> Iterator[str]:
+    exception = mapping(line, "exception")
+    if exception:
+        yield " ".join(found for key in ("type", "message", "error_id") if (found := text(exception, key)))
+    for key in ("message", "content"):
+        value = line.get(key)
+        if isinstance(value, dict):
+            value = mapping(value, "$artifact").get("preview")
+        if isinstance(value, str):
+            yield value

@@ -1,0 +1,95 @@
+"""What the index keeps of a task, from its row and its lines."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from otel_agentlog.query.rows import TaskRow, row_of, standing
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.store.folder.totals import replay
+from otel_agentlog.store.index.extract import Extract, extract_from
+from otel_agentlog.store.index.row import COST_UNITS_PER_USD, IndexRow, amount, bounded_time
+from otel_agentlog.store.index.tables import LiveTask
+from otel_agentlog.store.index.words import as_text, distinct_words, storable
+from otel_agentlog.vocabulary.coerce import text
+from otel_agentlog.vocabulary.states import ENDED
+
+MAX_TEXT = 20_000
+"""Characters of the input and of the result that are looked at for words."""
+
+_US = 1_000_000
+_COUNTS = ("input_tokens", "output_tokens", "ai_calls", "tool_runs", "steps", "retries", "errors")
+
+
+def index_row_of(task: TaskReader) -> IndexRow:
+    """Return what the index keeps of one task, as it is now."""
+    row, extract = row_of(task), extract_from(task)
+    metadata, metrics = row.metadata, row.metrics
+    settled = row.has_ended and not row.process_gone
+    recorded = metrics.get("duration_seconds") if settled else replay(task).metrics().get("duration_seconds")
+    tags = tuple(tag for tag in _list(metadata.get("tags")) if isinstance(tag, str))
+    return IndexRow(
+        status=row.status,
+        settled=settled,
+        created_ns=_created(row),
+        started_ns=None if (started := row.time_ns("started_at")) is None else bounded_time(started),
+        duration_us=amount(metrics.get("duration_seconds"), _US),
+        recorded_duration_us=amount(recorded, _US),
+        cost=amount(metrics.get("cost_usd"), COST_UNITS_PER_USD),
+        **{key: amount(metrics.get(key)) or 0 for key in _COUNTS},
+        agent=text(metadata, "assigned_agent"),
+        agent_type=text(metadata, "agent_type"),
+        user=_tagged(tags, "user") or extract.user(),
+        specialist=_tagged(tags, "specialist") or extract.specialist() or text(metadata, "agent_type"),
+        source=text(metadata, "source"),
+        provider=text(metadata, "provider"),
+        model=text(metadata, "model"),
+        parent_task_id=row.parent_task_id,
+        session_id=text(metadata, "session_id"),
+        correlation_id=text(metadata, "correlation_id"),
+        tags=tags,
+        runs=extract.runs,
+        error_categories=extract.error_categories,
+        words=distinct_words(_texts(task, row, extract, tags)),
+    )
+
+
+def now_of(live: LiveTask, task: TaskReader) -> tuple[str, int | None]:
+    """Status and duration, in microseconds, of a task that goes on, now: time passes, and processes die."""
+    status, _ = standing(task)
+    if status in ENDED or live.started_ns is None:
+        return status, live.recorded_duration_us
+    return status, amount(max(0, time.time_ns() - live.started_ns) // 1000)
+
+
+def _created(row: TaskRow) -> int:
+    created = row.time_ns("created_at")
+    if created is not None:
+        return bounded_time(created)
+    try:
+        return os.stat(row.folder, follow_symlinks=False).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _tagged(tags: tuple[str, ...], key: str) -> str | None:
+    """What follows ``key:`` in a tag."""
+    return next((tag[len(key) + 1 :] for tag in tags if tag.startswith(f"{key}:") and len(tag) > len(key) + 1), None)
+
+
+def _texts(task: TaskReader, row: TaskRow, extract: Extract, tags: tuple[str, ...]) -> Iterator[str | None]:
+    yield from (storable(row.task_id), storable(row.folder.name), storable(row.name), *tags)
+    yield from (text(row.metadata, key) for key in ("assigned_agent", "model", "correlation_id", "session_id", "trace_id"))
+    if row.error is not None:
+        yield from (text(row.error, key) for key in ("type", "message", "error_id", "category"))
+    yield from extract.error_messages
+    for value in ((task.input() or {}).get("input"), (task.final_result() or {}).get("result")):
+        yield as_text(value)[:MAX_TEXT]
+    yield from extract.texts

@@ -1,0 +1,81 @@
+"""The open index of each root in this process: questions are answered from it, or from the same tables in memory where the file
+cannot be used."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog.query.index_rows import index_row_of, now_of
+from otel_agentlog.store.folder.reader import list_tasks
+from otel_agentlog.store.index.database import MEMORY, discard
+from otel_agentlog.store.index.index import INDEX_FAILED, TaskIndex, is_busy
+from otel_agentlog.store.index.refresh import Progress
+
+Answer = TypeVar("Answer")
+
+_open: dict[str, TaskIndex] = {}
+_parents: list[dict[str, TaskIndex]] = []
+_opening = threading.Lock()
+
+
+def _renew_after_fork() -> None:
+    # A connection must not be used, not even closed, in the child of a fork.
+    global _opening
+    _opening = threading.Lock()
+    _parents.append(dict(_open))
+    _open.clear()
+
+
+after_fork_in_child(_renew_after_fork)
+
+
+def ask(root: Path, question: Callable[[TaskIndex], Answer], progress: Progress | None = None) -> Answer:
+    """Return the answer to a question about the tasks below a root, as they are now.
+
+    The first question about a large root reads every folder once; `progress` is called with how many of how many.
+    """
+    if next(list_tasks(root), None) is None:
+        # A root without tasks is not written into, and need not be there.
+        with closing(_in_memory(root)) as index:
+            return question(index)
+    for _ in range(2):
+        try:
+            with _index(root) as index:
+                index.refresh(progress)
+                return question(index)
+        except INDEX_FAILED as error:
+            if is_busy(error):
+                break
+            _drop(root)
+    with closing(_in_memory(root)) as index:
+        index.refresh(progress)
+        return question(index)
+
+
+def _in_memory(root: Path) -> TaskIndex:
+    return TaskIndex(root, index_row_of, now_of, path=MEMORY)
+
+
+@contextmanager
+def _index(root: Path) -> Iterator[TaskIndex]:
+    """The open index of a root; other threads wait meanwhile."""
+    key = os.path.abspath(root)
+    with _opening:
+        found = _open.get(key)
+        if found is None or not found.is_current:
+            found = _open[key] = TaskIndex(Path(key), index_row_of, now_of)
+    with found.lock:
+        yield found
+
+
+def _drop(root: Path) -> None:
+    """Delete an index that cannot be used: the next question makes a new one."""
+    with _opening:
+        _open.pop(os.path.abspath(root), None)
+        discard(root)

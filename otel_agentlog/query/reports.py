@@ -1,0 +1,188 @@
+"""Everything about one task: its row, its tree with what each part says, how it came in."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from otel_agentlog.errors import TaskNotFoundError
+from otel_agentlog.query.lines import time_of
+from otel_agentlog.query.rows import TaskRow, row_of
+from otel_agentlog.store.folder.reader import TaskReader, find_task
+from otel_agentlog.store.spans.tree import Figures, Node, tree
+from otel_agentlog.vocabulary.coerce import mapping, text
+from otel_agentlog.vocabulary.lines import CONTENT_TYPES, LOG_TYPES, Line
+from otel_agentlog.vocabulary.states import State
+
+MAX_DEPTH = 8
+"""How deep sub-tasks within sub-tasks are opened."""
+
+_KINDS = {"ai_request": "ai_call", "ai_response": "ai_call", "tool_call": "tool_run", "tool_result": "tool_run"}
+_LARGE = frozenset({"messages", "system", "tools", "output", "result"})
+_INLINE = LOG_TYPES | CONTENT_TYPES
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A task, step, AI call, tool run … in the tree. Texts are as they stand in the folder."""
+
+    kind: str
+    """``task`` ``step`` ``ai_call`` ``tool_run`` ``subtask`` ``segment`` ``webhook`` ``queue_push`` ``queue_pickup`` ``span``."""
+    name: str
+    status: str
+    """Its outcome; ``running`` or ``paused`` while it is open, ``interrupted`` if it was left open."""
+    start_ns: int | None
+    end_ns: int | None
+    duration_ms: float | None
+    own: Figures
+    total: Figures
+    """Own figures and those of everything below."""
+    span_id: str | None = None
+    step_id: str | None = None
+    component: str | None = None
+    reason: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    """``details`` of the start line, updated by those of the end line."""
+    exception: Mapping[str, Any] | None = None
+    """As on the end line; has a ``traceback`` where the error was first seen."""
+    attempts: list[Mapping[str, Any]] = field(default_factory=list)
+    """``details`` of each failed attempt."""
+    lines: list[Line] = field(default_factory=list)
+    """What was said within it, if asked for: log lines, output, events."""
+    children: list[Entry] = field(default_factory=list)
+    task: TaskRow | None = None
+    """The sub-task behind a pointer."""
+
+
+@dataclass(slots=True)
+class TaskReport:
+    """All about one task."""
+
+    row: TaskRow
+    input: Any
+    result: Any
+    stages: list[Line]
+    """The webhook flow."""
+    roots: list[Entry]
+    said: Counter[str]
+    """How many lines of each type there are that start and end nothing."""
+    levels: Counter[str]
+    """How many log lines of each level there are."""
+    problems: list[str]
+    """What could not be read."""
+
+
+def report(task: TaskReader, *, with_lines: bool = False) -> TaskReport:
+    """Return all about a task; `with_lines` puts every line in its place and opens sub-tasks."""
+    return _report(task, with_lines, frozenset())
+
+
+def _report(task: TaskReader, with_lines: bool, above: frozenset[str]) -> TaskReport:
+    row = row_of(task)
+    gathered = _Gathered(with_lines)
+    for line in task.events():
+        gathered.add(line)
+    grown = tree(task)
+    open_status = State.INTERRUPTED.value if row.has_ended else row.status
+    now_ns = None if row.has_ended else time.time_ns()
+    entries = {id(node): _entry(node, gathered, open_status, now_ns) for _, node in grown.walk()}
+    for _, node in grown.walk():
+        entries[id(node)].children = [entries[id(child)] for child in node.children]
+        if node.type == "subtask" and node.task_id:
+            _open_subtask(entries[id(node)], node.task_id, task, with_lines, above | {row.task_id})
+    roots = [entries[id(node)] for node in grown.roots]
+    if roots and with_lines:
+        roots[0].lines += gathered.homeless({entry.span_id for entry in entries.values() if entry.span_id})
+    return TaskReport(
+        row=row,
+        input=(task.input() or {}).get("input"),
+        result=(task.final_result() or {}).get("result"),
+        stages=list(task.webhook_flow()),
+        roots=roots,
+        said=gathered.said,
+        levels=gathered.levels,
+        problems=list(dict.fromkeys(str(problem) for problem in task.problems)),
+    )
+
+
+def _entry(node: Node, gathered: _Gathered, open_status: str, now_ns: int | None) -> Entry:
+    notes = gathered.by_span.get(node.span_id) or _Notes()
+    goes_on = node.is_open and now_ns is not None and node.start_ns is not None
+    return Entry(
+        kind=_KINDS.get(node.type, node.type),
+        name=node.name,
+        status=open_status if node.is_open else node.outcome or State.COMPLETED.value,
+        start_ns=node.start_ns,
+        end_ns=node.end_ns,
+        duration_ms=max(0, (now_ns or 0) - (node.start_ns or 0)) / 1e6 if goes_on else node.duration_ms,
+        own=node.own,
+        total=node.total,
+        span_id=node.span_id or None,
+        step_id=node.step_id,
+        component=node.component,
+        reason=node.reason,
+        details=notes.details,
+        exception=notes.exception,
+        attempts=notes.attempts,
+        lines=notes.lines,
+    )
+
+
+def _open_subtask(entry: Entry, task_id: str, task: TaskReader, with_lines: bool, above: frozenset[str]) -> None:
+    entry.details["task_id"] = task_id
+    try:
+        found = find_task(task.folder.parent, task_id)
+    except TaskNotFoundError:
+        return  # moved away, or deleted by retention: the pointer is what is left
+    if not with_lines or task_id in above or len(above) >= MAX_DEPTH:
+        entry.task = row_of(found)
+    else:
+        inside = _report(found, with_lines, above)
+        entry.task, entry.children = inside.row, inside.roots
+    entry.status = entry.task.status if entry.end_ns is None else entry.status
+
+
+@dataclass(slots=True)
+class _Notes:
+    details: dict[str, Any] = field(default_factory=dict)
+    exception: Mapping[str, Any] | None = None
+    attempts: list[Mapping[str, Any]] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+
+
+class _Gathered:
+    """What the lines say about each span beyond the figures in the tree."""
+
+    def __init__(self, with_lines: bool) -> None:
+        self.by_span: dict[str, _Notes] = {}
+        self.said: Counter[str] = Counter()
+        self.levels: Counter[str] = Counter()
+        self._with_lines = with_lines
+        self._outside: list[Line] = []
+
+    def add(self, line: Line) -> None:
+        span_id, kind = text(line, "span_id"), text(line, "type") or ""
+        notes = self.by_span.setdefault(span_id, _Notes()) if span_id else None
+        if line.get("phase") in ("start", "end"):
+            if notes is not None:
+                details = mapping(line, "details")
+                notes.details.update({key: value for key, value in details.items() if self._with_lines or key not in _LARGE})
+                notes.exception = mapping(line, "exception") or notes.exception
+            return
+        if kind == "attempt" and line.get("action") == "attempt_failed" and notes is not None:
+            notes.attempts.append(mapping(line, "details"))
+        if kind in _INLINE:
+            self.said[kind] += 1
+            if kind == "log":
+                self.levels[text(line, "level") or "INFO"] += 1
+            if self._with_lines:
+                (self._outside if notes is None else notes.lines).append(line)
+
+    def homeless(self, known: Iterable[str]) -> list[Line]:
+        """Lines whose span is not in the tree, in the order of the file."""
+        spans = self.by_span.keys() - set(known)
+        found = self._outside + [line for span in spans for line in self.by_span[span].lines]
+        return sorted(found, key=lambda line: time_of(line) or 0)

@@ -1,0 +1,113 @@
+"""What a `Recorder` works with: how spans are named and begun, where tasks are kept, what is looked up, what is measured.
+
+Each group has a default that does nothing, so a test gives only what it is about.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from opentelemetry import trace
+from opentelemetry.trace import Tracer
+
+from otel_agentlog.record.providers.pricing import PriceTable
+from otel_agentlog.record.resources import ResourceSampler
+from otel_agentlog.vocabulary.envelope import RequestSource, TaskRef
+from otel_agentlog.vocabulary.lines import Line, count_items
+
+
+class Conventions(Protocol):
+    """How a line is named as a span; implemented by ``otel_agentlog.export``."""
+
+    def span_name(self, line: Line) -> str: ...
+    def span_kind(self, line: Line) -> str: ...
+    def start_attributes(self, line: Line) -> dict[str, Any]: ...
+    def end_attributes(self, line: Line) -> dict[str, Any]: ...
+    def status(self, line: Line) -> tuple[str, str | None]: ...
+    def stage_event(self, line: Line) -> tuple[str, dict[str, Any]]: ...
+
+
+class PlainConventions:
+    """Names spans after what they are and sets no attributes: used until `configure` brings the real ones."""
+
+    def span_name(self, line: Line) -> str:
+        return str(line.get("message") or line["type"])
+
+    def span_kind(self, line: Line) -> str:
+        return "INTERNAL"
+
+    def start_attributes(self, line: Line) -> dict[str, Any]:
+        return dict(line.get("attributes") or {})
+
+    def end_attributes(self, line: Line) -> dict[str, Any]:
+        return dict(line.get("attributes") or {})
+
+    def status(self, line: Line) -> tuple[str, str | None]:
+        return ("ERROR", None) if line.get("exception") else ("UNSET", None)
+
+    def stage_event(self, line: Line) -> tuple[str, dict[str, Any]]:
+        return f"webhook.{line['stage']}", {}
+
+
+_COUNT_ITEMS = partial(count_items, content_policy="off")
+
+
+@dataclass(frozen=True)
+class Spans:
+    """How spans are begun and named."""
+
+    tracer: Tracer = field(default_factory=lambda: trace.get_tracer("otel_agentlog"))
+    conventions: Conventions = field(default_factory=PlainConventions)
+    count_items: Callable[[Line], int] = _COUNT_ITEMS
+    """How many OTLP items (spans, log records) a line completes."""
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """The tasks that are kept on this machine."""
+
+    find: Callable[[str], Mapping[str, Any]] = lambda task_id: {}
+    """The ``metadata.json`` of a task id; an empty mapping if there is no such task."""
+    find_input: Callable[[str], Any] = lambda task_id: None
+    """What a task was asked, from ``01-input.json``."""
+    requests_to: Callable[[TaskRef], RequestSource | None] = lambda task: None
+    """The requests to pause, resume and cancel a task; ``None`` where nothing is kept, so nothing can be requested."""
+
+
+class Lookups:
+    """What is looked up about an error or a model."""
+
+    def __init__(
+        self, classify: Callable[[BaseException], Mapping[str, Any]] | None = None, prices: PriceTable | None = None
+    ) -> None:
+        self.classify = classify
+        """Category and advice for an exception: ``category``, ``suggestions``; ``None``: errors have no categories."""
+        self.prices = prices
+        self._loads = prices is not None
+
+    def load_prices(self) -> None:
+        """Import the price table on a thread of its own, with the first call, so that no AI call waits for it at its end."""
+        if not self._loads or self.prices is None:
+            return
+        self._loads = False
+        try:
+            threading.Thread(target=self.prices.load, name="agentlog-prices", daemon=True).start()
+        except RuntimeError:
+            pass  # no new threads at the end of the interpreter; the price is looked up where it is needed
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """What is read at the start and end of an operation."""
+
+    clock: Callable[[], int] = time.time_ns
+    """Unix time in nanoseconds."""
+    monotonic: Callable[[], int] = time.perf_counter_ns
+    """Nanoseconds that durations are made of."""
+    measuring: ResourceSampler | None = None
+    """CPU time and memory of tasks and tool runs; ``None``: nothing is measured."""

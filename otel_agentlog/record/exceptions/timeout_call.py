@@ -1,0 +1,121 @@
+"""Calls foreign code on a thread of its own, and waits for it at most half a second.
+
+In Python nothing else can leave code alone that sleeps or waits for a lock. What does not return in time goes on in its thread,
+and code of the same classes is not called again until it has returned after all: so it costs its half second once, and a process
+has at most `MAX_STUCK` such threads.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from otel_agentlog._fork import after_fork_in_child
+
+TIMEOUT_S = 0.5
+"""An ordinary text takes microseconds; the rest is for machines with much else to do."""
+MAX_STUCK = 8
+"""Of how many sets of classes calls may be stuck at one time; then nothing is called any more."""
+MAX_NESTED = 3
+"""How many calls may be within each other."""
+
+Result = TypeVar("Result")
+
+
+class TimedOut(Exception):
+    """The call did not return in time, or was not made."""
+
+
+class ThreadState(threading.local):
+    """What a call takes over from the thread that waits for it.
+
+    Of the thread and not a context variable: those are not safe to read in the middle of being set, where a signal handler or a
+    finaliser may log (Python 3.11 crashes).
+    """
+
+    calls = 0
+    """Calls around, one within the other."""
+    log_lines = 0
+    """Log lines in the making, one within the other."""
+
+
+thread_state = ThreadState()
+
+
+class _Call(threading.Thread, Generic[Result]):
+    def __init__(self, function: Callable[[], Result], classes: frozenset[type]) -> None:
+        super().__init__(name="agentlog-timeout-call", daemon=True)
+        # Texts may depend on the context: the language of a request, for one.
+        self._work: list[tuple[Callable[[], Result], contextvars.Context]] = [(function, contextvars.copy_context())]
+        self._log_lines = thread_state.log_lines
+        self.classes, self.stuck, self.over = classes, False, threading.Event()
+        self.result: list[Result] = []
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        thread_state.calls, thread_state.log_lines = 1, self._log_lines
+        function, context = self._work.pop()
+        try:
+            self.result.append(context.run(function))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised again where the call was made
+            self.error = error.with_traceback(None)
+        # The thread ends a little later than the call; it must not keep what it was called with alive.
+        del function, context
+        _running.discard(self)
+        self.over.set()
+
+
+_running: set[_Call[Any]] = set()
+
+
+def timeout_call(function: Callable[[], Result], classes: frozenset[type]) -> Result:
+    """What ``function`` returns or raises; ``classes`` are the foreign classes of which it runs code.
+
+    Raises:
+        TimedOut: not in time; or a call of code of these classes is stuck, or calls itself again and again.
+    """
+    if depth := thread_state.calls:
+        return _within(function, depth)
+    stuck = {call.classes for call in tuple(_running) if call.stuck}
+    if len(stuck) >= MAX_STUCK or any(known <= classes for known in stuck):
+        raise TimedOut
+    call = _Call(function, classes)
+    _running.add(call)
+    try:
+        call.start()
+    except RuntimeError:
+        # No more threads, or the interpreter is about to end.
+        _running.discard(call)
+        raise TimedOut from None
+    if not call.over.wait(TIMEOUT_S):
+        call.stuck = True
+        raise TimedOut
+    error, call.error = call.error, None
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error  # else its traceback, which has this frame, would keep it alive
+    return call.result.pop()
+
+
+def _within(function: Callable[[], Result], depth: int) -> Result:
+    # This thread is waited for as it is; but calls must not go round in circles.
+    if depth > MAX_NESTED:
+        raise TimedOut
+    thread_state.calls = depth + 1
+    try:
+        return function()
+    finally:
+        thread_state.calls = depth
+
+
+def _renew_after_fork() -> None:
+    """In the child of a fork, which has none of those threads."""
+    _running.clear()
+    thread_state.calls = 0
+
+
+after_fork_in_child(_renew_after_fork)

@@ -1,0 +1,123 @@
+"""Which tasks are meant, and what that means: one `Filter` for every question, and its condition in SQL."""
+
+# Statements are put together from our own words; what others wrote is bound.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from otel_agentlog.store.index.row import COST_UNITS_PER_USD
+from otel_agentlog.store.index.words import storable, words_of
+from otel_agentlog.vocabulary.states import UNSUCCESSFUL
+
+Value = str | int | bytes
+Clause = tuple[str, list[Value]]
+"""A condition on ``task``, and the values for its question marks."""
+
+_LEAST, _MOST = -(2**63), 2**63 - 1
+
+_EQUAL = ("agent", "agent_type", "source", "parent_task_id", "specialist", "user", "session_id", "correlation_id")
+"""Fields of `Filter` that must equal the column of the same name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which tasks are meant; what is ``None`` or empty excludes nothing, everything else must hold together."""
+
+    text: str | None = None
+    """Words, each of which, or a word that begins so, stands in the task: its id, name, input, output, result, errors, logs."""
+    statuses: Collection[str] = ()
+    """States, any of which will do."""
+    failed: bool = False
+    """Adds the states failed, timed out and interrupted to `statuses`."""
+    since_ns: int | None = None
+    """Created at this time or later, in Unix nanoseconds."""
+    until_ns: int | None = None
+    """Created before this time."""
+    agent: str | None = None
+    agent_type: str | None = None
+    provider: str | None = None
+    """Where the task came from, or the provider of a model that was called."""
+    model: str | None = None
+    """The task's, or one that was called."""
+    source: str | None = None
+    tag: str | None = None
+    error_category: str | None = None
+    """The category of any error in the task; upper and lower case alike."""
+    parent_task_id: str | None = None
+    specialist: str | None = None
+    user: str | None = None
+    session_id: str | None = None
+    correlation_id: str | None = None
+    min_cost_usd: float | None = None
+    max_cost_usd: float | None = None
+    """Bounds of the cost; a task whose cost is unknown is within no bound. Both bounds belong to the range."""
+    min_duration_s: float | None = None
+    max_duration_s: float | None = None
+    min_tokens: int | None = None
+    """Input and output tokens together."""
+    tool: str | None = None
+    """A tool that was run."""
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The states that will do; empty if any will."""
+        return frozenset(self.statuses) | (UNSUCCESSFUL if self.failed else frozenset())
+
+
+def where(wanted: Filter) -> Clause:
+    """Return the condition that a row of ``task`` meets if the task is meant; ``1`` if every task is."""
+    clauses = [*_in_words(wanted), *_in_numbers(wanted), *_in_names(wanted)]
+    values = [value for _, bound in clauses for value in bound]
+    return " AND ".join(clause for clause, _ in clauses) or "1", [
+        storable(value) if isinstance(value, str) else value for value in values
+    ]
+
+
+def _in_words(wanted: Filter) -> Iterator[Clause]:
+    words = sorted(set(words_of(storable(wanted.text or ""))))
+    if words:
+        match = " AND ".join(f'"{word}"*' for word in words)
+        yield "task.id IN (SELECT rowid FROM word WHERE word MATCH ?)", [match]
+    elif wanted.text and not wanted.text.isspace():
+        yield "0", []  # a text without any word in it stands nowhere
+
+
+def _in_numbers(wanted: Filter) -> Iterator[Clause]:
+    # A number that is not known is NULL, which no comparison is true of.
+    for clause, value in (
+        ("created_ns >= ?", wanted.since_ns),
+        ("created_ns < ?", wanted.until_ns),
+        ("cost >= ?", _scaled(wanted.min_cost_usd, COST_UNITS_PER_USD)),
+        ("cost <= ?", _scaled(wanted.max_cost_usd, COST_UNITS_PER_USD)),
+        ("duration_us >= ?", _scaled(wanted.min_duration_s, 1_000_000)),
+        ("duration_us <= ?", _scaled(wanted.max_duration_s, 1_000_000)),
+        ("input_tokens + output_tokens >= ?", wanted.min_tokens),
+    ):
+        if value is not None:
+            yield clause, [min(max(value, _LEAST), _MOST)]
+
+
+def _scaled(value: float | None, scale: int) -> int | None:
+    return None if value is None else round(min(max(value * scale, -(2.0**62)), 2.0**62))
+
+
+def _in_names(wanted: Filter) -> Iterator[Clause]:
+    states = sorted(wanted.wanted)
+    if states:
+        yield f"status IN ({', '.join('?' * len(states))})", [*states]
+    for column in _EQUAL:
+        value: str | None = getattr(wanted, column)
+        if value is not None:
+            yield f"task.{column} = ?", [value]
+    for column, called in (("model", wanted.model), ("provider", wanted.provider)):
+        if called is not None:
+            yield f"(task.{column} = ? OR task.id IN (SELECT task FROM ai_call WHERE {column} = ?))", [called, called]
+    if wanted.tool is not None:
+        yield "task.id IN (SELECT task FROM tool_run WHERE tool = ?)", [wanted.tool]
+    if wanted.tag is not None:
+        yield "task.id IN (SELECT task FROM tag WHERE tag = ?)", [wanted.tag]
+    if wanted.error_category is not None:
+        yield "task.id IN (SELECT task FROM error WHERE category_key = ?)", [wanted.error_category.upper()]

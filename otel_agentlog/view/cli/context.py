@@ -1,0 +1,72 @@
+"""What every command gets and has: where the tasks and logs are, the screen, JSON output, and the options of all commands."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from otel_agentlog.settings.fields import Settings, load, read_config_file
+from otel_agentlog.store.app_log import log_directories
+from otel_agentlog.view.render.json_line import json_line
+from otel_agentlog.view.render.screen import Screen, stdout_screen
+
+
+@dataclass
+class CliContext:
+    """Folders and screen of one command, from its options and the settings, read when they are first used."""
+
+    root_option: str | None
+    colour: bool
+
+    @cached_property
+    def root(self) -> Path:
+        """The folder of the task folders: ``--root``, else where the SDK of a program started here would write."""
+        return self._settings.directory
+
+    @property
+    def trace_url(self) -> str | None:
+        """URL of a trace elsewhere, with ``{trace_id}`` in it, as set."""
+        return self._settings.trace_url
+
+    @cached_property
+    def log_directories(self) -> list[Path]:
+        """Where application logs may be: ``AGENTLOG_LOG_DIR``, else the default folders of services."""
+        return log_directories(self._settings.log_directory, Path.home())
+
+    def screen(self) -> Screen:
+        """The screen on standard output."""
+        return stdout_screen(self._settings.terminal, colour=self.colour)
+
+    @cached_property
+    def _settings(self) -> Settings:
+        if self.root_option is None:
+            return load({}, read_config_file())
+        return load({"directory": self.root_option})
+
+
+def common_arguments(parser: argparse.ArgumentParser, *, below: bool = False) -> None:
+    """Add the options that every command has; they may stand before the command's name or, on a parser `below`, after it."""
+    group = parser.add_argument_group("everywhere")
+    for flag, help_text in (
+        ("--json", "print JSON for programs instead of text for people"),
+        ("--no-color", "print without colours; NO_COLOR does the same"),
+        ("--debug", "show where in the code an error came from"),
+    ):
+        # Below, an option that is not given must not undo the one before the command's name.
+        group.add_argument(flag, action="store_true", default=argparse.SUPPRESS if below else False, help=help_text)
+    group.add_argument(
+        "--root",
+        metavar="DIR",
+        default=argparse.SUPPRESS if below else None,
+        help="the folder that holds the task folders (default: TASK_LOGS_DIR, as in the SDK)",
+    )
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value on one line, safe on any terminal."""
+    sys.stdout.buffer.write(json_line(value))
+    sys.stdout.buffer.flush()

@@ -1,0 +1,67 @@
+"""All about one task as a JSON object, with the names of docs/format.md: for ``agentlog show --json``, REST and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from otel_agentlog.query import Entry, TaskReport
+
+
+def report_as_json(report: TaskReport) -> dict[str, Any]:
+    """The task's row, input and result, the webhook flow, and the tree as a list."""
+    return {
+        **report.row.as_json(),
+        "input": report.input,
+        "result": report.result,
+        "webhook_flow": report.stages,
+        "said": dict(report.said),
+        "log_levels": dict(report.levels),
+        "problems": report.problems,
+        "tree": list(_flat(report.roots)),
+    }
+
+
+def page_of_task(report: TaskReport, trace_url: str | None) -> dict[str, Any]:
+    """`report_as_json` with the folder's name as key, and the URL of the trace by a template with ``{trace_id}``."""
+    found = {**report_as_json(report), "key": report.row.folder.name}
+    trace_id = found.get("trace_id")
+    if trace_url is not None and isinstance(trace_id, str) and trace_id.isalnum():
+        found["trace_url"] = trace_url.replace("{trace_id}", trace_id)
+    return found
+
+
+def _flat(roots: Sequence[Entry]) -> Iterator[dict[str, Any]]:
+    """Every part after the one it belongs to, with its depth, as nested JSON has a limit of depth."""
+    waiting = [(0, root) for root in reversed(roots)]
+    while waiting:
+        depth, entry = waiting.pop()
+        yield {"depth": depth, **_entry(entry)}
+        waiting += [(depth + 1, child) for child in reversed(entry.children)]
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    """One part; figures include everything below it, empty values are left out."""
+    found: dict[str, Any] = {
+        "kind": entry.kind,
+        "name": entry.name,
+        "status": entry.status,
+        "reason": entry.reason,
+        "span_id": entry.span_id,
+        "step_id": entry.step_id,
+        "component": entry.component,
+        "start_ns": entry.start_ns,
+        "end_ns": entry.end_ns,
+        "duration_ms": entry.duration_ms,
+        **entry.total.tokens,
+        "cost_usd": entry.total.cost_usd,
+        "ai_calls": entry.total.ai_calls,
+        "tool_runs": entry.total.tool_runs,
+        "errors": entry.total.errors,
+        "details": entry.details,
+        "exception": None if entry.exception is None else dict(entry.exception),
+        "attempts": [dict(attempt) for attempt in entry.attempts],
+        "lines": entry.lines,
+        "task": None if entry.task is None else entry.task.as_json(),
+    }
+    return {key: value for key, value in found.items() if value not in (None, [], {})}

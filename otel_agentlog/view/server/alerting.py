@@ -1,0 +1,52 @@
+"""Active and past alerts for the server: rules evaluated over the folders at each request."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from otel_agentlog.query import RULES, Alert, Feed, Observation, Rule, Watch
+
+LOOK_BACK_S = 3600
+"""How far back the first evaluation reads."""
+
+KEPT = 100
+"""Most past notices that are kept."""
+
+_NS = 1_000_000_000
+
+
+class AlertTracker:
+    """Evaluates the rules when it is called; safe from any thread. Reads nothing before the first call."""
+
+    def __init__(self, root: Path, rules: Mapping[str, Rule] = RULES) -> None:
+        self._root, self._rules = root, rules
+        self._lock = threading.Lock()
+        self._watch: Watch | None = None
+        self._feed: Feed | None = None
+        self._notices: deque[Alert] = deque(maxlen=KEPT)
+
+    def evaluate(self) -> dict[str, Any]:
+        """Return active alerts and the latest notices, newest first."""
+        with self._lock:
+            if self._watch is None or self._feed is None:
+                self._watch, self._feed = Watch(self._rules), Feed(self._root, time.time_ns() - LOOK_BACK_S * _NS)
+            self._advance(self._watch, self._feed.poll())
+            active = sorted(self._watch.active.values(), key=lambda alert: alert.timestamp, reverse=True)
+            return {"active": _as_json(active), "recent": _as_json(list(reversed(self._notices)))}
+
+    def _advance(self, watch: Watch, seen: list[Observation]) -> None:
+        """Evaluate after each second with an observation, and now: what is read at once may have happened over an hour."""
+        for number, each in enumerate(seen):
+            watch.observe(each)
+            if number + 1 == len(seen) or seen[number + 1].time_ns // _NS != each.time_ns // _NS:
+                self._notices.extend(watch.evaluate(each.time_ns))
+        self._notices.extend(watch.evaluate(time.time_ns()))
+
+
+def _as_json(alerts: list[Alert]) -> list[dict[str, Any]]:
+    return [alert.as_json() for alert in alerts]

@@ -1,0 +1,37 @@
+"""What the endpoints share: the root that is served, what clients may do, and the task that a URL names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from otel_agentlog.errors import TaskNotFoundError
+from otel_agentlog.query import resolve
+from otel_agentlog.store.folder.reader import TaskReader, find_task
+from otel_agentlog.view.server.limits import Limits
+from otel_agentlog.view.server.problems import HttpProblem
+
+
+@dataclass(frozen=True)
+class ServerContext:
+    """The root that is served, and what clients may do."""
+
+    root: Path
+    allow_control: bool = False
+    trace_url: str | None = None
+    """URL of a trace elsewhere, with ``{trace_id}`` in it."""
+    limits: Limits = field(default_factory=Limits)
+
+    def task(self, wanted: str) -> TaskReader:
+        """Return the task of an id, of the beginning of one, or the newest for ``last``.
+
+        Raises:
+            HttpProblem: 404, there is none; 400, the id cannot be one.
+        """
+        if "\0" in wanted or len(wanted) > 512:
+            raise HttpProblem(400, f"task_id: expected at most 512 characters without NUL, found {len(wanted)}")
+        try:
+            # An id may have a slash in it, which `resolve` would take for a path.
+            return find_task(self.root, wanted) if "/" in wanted else resolve(self.root, wanted)
+        except TaskNotFoundError as error:
+            raise HttpProblem(404, str(error)) from None

@@ -1,0 +1,83 @@
+// The lines of a task as a log: filtered by level and words, following the end.
+
+import { h } from "../dom.js";
+import { clock, duration, time, words } from "../format.js";
+import { Inspector, lineContent } from "./inspector.js";
+import { VirtualList } from "../virtual.js";
+
+const LEVELS = { DEBUG: 10, INFO: 20, WARNING: 30, ERROR: 40, CRITICAL: 50 };
+
+export class Lines {
+  constructor(key) {
+    this.all = [];
+    this.least = 0;
+    this.following = false;
+    this.text = "";
+    this.inspector = new Inspector();
+    this.list = new VirtualList({ className: "lines", label: "Lines", height: 28, draw: row, chosen: (line) => this.inspector.open(line.type ?? line.stage ?? "line", lineContent(line, key)) });
+    this.count = h("span.count", { role: "status" }, "");
+    const find = h("input", { type: "search", placeholder: "Filter lines", "aria-label": "Filter lines", maxlength: "200", on: { input: () => { this.text = find.value.toLowerCase(); this.refresh(); } } });
+    const chips = Object.entries({ All: 0, Info: 20, Warning: 30, Error: 40 }).map(([name, least]) => h("button.chip", { type: "button", "aria-pressed": String(least === 0), on: { click: (event) => {
+      this.least = least;
+      for (const chip of chips) chip.setAttribute("aria-pressed", String(chip === event.currentTarget));
+      this.refresh();
+    } } }, name));
+    this.element = this.inspector.beside(h("div.card", {}, h("div.above-list", {}, find, h("div.chips", { role: "group", "aria-label": "Least level" }, chips), this.count), this.list.element));
+    this.shownLines = [];
+  }
+
+  add(lines) {
+    for (const line of lines) {
+      this.all.push(line);
+      if (this.wants(line)) this.shownLines.push(line);
+    }
+    this.tell();
+    this.list.set(this.shownLines, { follow: this.following });
+  }
+
+  refresh() {
+    this.shownLines = this.all.filter((line) => this.wants(line));
+    this.tell();
+    this.list.set(this.shownLines);
+  }
+
+  tell() {
+    const [some, all] = [this.shownLines.length, this.all.length].map((number) => number.toLocaleString("en-US"));
+    this.count.textContent = some === all ? `${all} lines` : `${some} of ${all} lines`;
+  }
+
+  wants(line) {
+    if (this.least && (LEVELS[line.level] ?? 20) < this.least) return false;
+    return !this.text || `${line.type ?? ""} ${line.component ?? ""} ${told(line)} ${line.step_id ?? ""}`.toLowerCase().includes(this.text);
+  }
+
+  pressed(name) {
+    return name === "Escape" && this.inspector.close();
+  }
+
+  close() {
+    this.list.close();
+  }
+}
+
+function row(line) {
+  return h("div", { data: { level: line.level ?? "INFO" } }, h("span.when", {}, clock(time(line.timestamp), true)), h("span.level", {}, line.level ?? (line.stage ? "STAGE" : line.request ? "ASKED" : "")),
+    h("span.who", {}, line.component ?? line.requested_by ?? line.provider ?? ""), h("span", {}, told(line)));
+}
+
+/** One line in one line. */
+function told(line) {
+  if (line.stage) return `${words(line.stage)} ${line.status ?? line.command ?? line.reaction ?? line.queue ?? ""}`;
+  if (line.request) return `${line.request} ${line.text ?? line.reason ?? ""}`;
+  const what = line.action ? words(line.action) : line.type;
+  if (line.type === "log") return `${line.message ?? ""} ${flat(line.details)}`;
+  if (typeof line.content === "string" && line.action === "content_recorded") return `${line.type}: ${line.content.slice(0, 300)}`;
+  const took = typeof line.duration_ms === "number" ? ` ${duration(line.duration_ms)}` : "";
+  const error = line.exception ? ` ${line.exception.type ?? ""}: ${line.exception.message ?? ""}` : "";
+  return `${what}: ${line.message ?? ""}${took}${error}`;
+}
+
+function flat(details) {
+  if (!details || typeof details !== "object") return "";
+  return Object.entries(details).map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`).join(" ").slice(0, 300);
+}

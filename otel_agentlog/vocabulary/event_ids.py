@@ -1,0 +1,53 @@
+"""The ``event_id`` of a line: ``<tag>-<n>``, one tag for each process and file of lines, ``n`` without a gap.
+
+Whoever reads a folder can so tell that no line is missing. The recorder numbers every line before any sink sees it; a line that
+is lost keeps its number, so the gap shows.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+from collections.abc import Callable
+
+from otel_agentlog._fork import after_fork_in_child
+
+EVENT_ID = re.compile(r"(.+)-(0|[1-9][0-9]{0,17})", re.DOTALL)
+"""Tag and number of an id like ``a1f3-12``, with `fullmatch`."""
+
+
+class EventIds:
+    """Gives out the ids of one process's lines in one task. Safe from any thread; the child of a fork has a tag of its own."""
+
+    __slots__ = ("__weakref__", "_first", "next", "tag")
+
+    next: Callable[[], str]
+    """The id of the next line. Runs in C, since every line passes here."""
+
+    def __init__(self, first: int = 1) -> None:
+        """``first`` is the number of the first line. In a task folder 0 is the process line's."""
+        self._first = first
+        self.renew()
+        after_fork_in_child(self.renew_after_fork)
+
+    def renew(self, skip: int = 0) -> None:
+        """Begin with another tag, and leave out the first ``skip`` numbers: for a file that begins anew."""
+        tag = secrets.token_hex(4)
+        self.next = map(f"{tag}-{{}}".format, itertools.count(self._first + skip)).__next__
+        self.tag = tag
+
+    def renew_after_fork(self) -> None:
+        """In the child of a fork: a tag of its own."""
+        self.renew()
+
+    @property
+    def of_process_line(self) -> str:
+        """The id of the line with which the process introduces itself."""
+        return f"{self.tag}-0"
+
+
+def split_event_id(event_id: object) -> tuple[str, int] | None:
+    """Return the tag and number of an ``event_id`` like ``a1f3-12``; ``None`` if it has another form."""
+    match = EVENT_ID.fullmatch(event_id) if isinstance(event_id, str) else None
+    return None if match is None else (match[1], int(match[2]))
