@@ -1,4 +1,15 @@
-"""When it goes wrong: categories, advice, messages for users, handling with an audit trail, retries."""
+"""When it goes wrong: categories, advice, messages for users, handling with an audit trail, retries.
+
+category.py           the seven categories, and what a known cause is
+categories.py         exception → category, suggestions, details; rules that users register
+known_categories.py   the tables behind that: class names, errno, HTTP status, words
+lookup.py             reads what exceptions of other packages carry: status, code, causes, members
+advice.py             the texts of suggestions, by cause and by category
+handling.py           `handle_errors`: recover, fall back, or let go on, with an audit trail
+retries.py            `retrying`: what is tried again, how long to wait, the loop
+performance.py        `log_performance`: how long functions take
+user_messages.py      what a user in a chat reads about an error
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What to do about an error: the known causes, each with its category and advice, and general advice for each category.
 
-The texts are fixed: nothing of an exception ever stands in them, so they may be shown to anybody.
+The texts are fixed: they contain nothing of an exception, so they may be shown to users.
 """
 
 from __future__ import annotations

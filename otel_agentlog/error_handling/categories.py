@@ -47,9 +47,9 @@ _lock = threading.Lock()
 
 
 def register_category(rule: Rule, category: ErrorCategory | str, *, suggestions: Iterable[str] = ()) -> Callable[[], None]:
-    """Say which category a kind of error has; the rule registered last counts first, and before all that are built in.
+    """Set the category of a kind of error; the rule registered last is tried first, and all of them before the built-in ones.
 
-    A function among the rules is called with every error that is recorded: it should be quick, and is taken to say no where
+    A function among the rules is called with every error that is recorded: it should be quick, and counts as no match where
     it raises. Safe from any thread.
 
     Returns:
@@ -66,7 +66,7 @@ def register_category(rule: Rule, category: ErrorCategory | str, *, suggestions:
         raise TypeError(f"expected a class, a class's name or a function, found {type(rule).__name__}")
     entry = _Registered(rule, Cause(ErrorCategory(category), tuple(suggestions)))
     with _lock:
-        # A new tuple each time: whoever is going through the old one goes on with it.
+        # A new tuple each time: a loop over the old one is not disturbed.
         _registered = (entry, *_registered)
     return lambda: _forget(entry)
 
@@ -92,7 +92,7 @@ def cause_of(error: BaseException) -> Cause:
     """What is known about an exception."""
     try:
         return _cause_of(error)
-    except Exception:  # noqa: BLE001 - what is looked at is anybody's object
+    except Exception:  # noqa: BLE001 - the exception's class is foreign code, and a category must not cost its record
         return CAUSES["unknown"]
 
 
@@ -175,7 +175,7 @@ def _by_class(error: BaseException) -> str | None:
 
 
 def _by_name(error: BaseException, table: Mapping[str, str]) -> str | None:
-    """By the most special class that is in the table; a class that says little hides what is said of those above it."""
+    """By the most special class that is in the table; a WEAK class ends the search."""
     for name in look.class_names(error):
         if name in table:
             return table[name]
@@ -236,6 +236,6 @@ def error_details(error: BaseException, **context: Any) -> ErrorDetails:
 
 
 def classify(error: BaseException) -> dict[str, Any]:
-    """Category and suggestions as they stand in the ``exception`` object of a line."""
+    """Category and suggestions as in the ``exception`` object of a line."""
     cause = cause_of(error)
     return {"category": cause.category.value, "suggestions": list(advice(cause.category, cause.suggestions))}

@@ -31,7 +31,7 @@ from otel_agentlog.vocabulary.functions import Around, Function, kind_of, name_o
 from otel_agentlog.vocabulary.states import Component
 
 NOTHING: Any = object()
-"""Stands for a fallback that was not given; ``None`` is one."""
+"""The value of a fallback that was not given; ``None`` is a fallback."""
 
 _CONTROL_FLOW = (StopIteration, StopAsyncIteration)
 
@@ -172,7 +172,7 @@ class _HandledCall(Around):
 
 @dataclass(frozen=True)
 class Plan:
-    """What `handle_errors` was told."""
+    """The arguments of `handle_errors`, checked; what is done about an error by them."""
 
     recovery: Callable[..., Any] | None
     fallback: Any
@@ -189,7 +189,7 @@ class Plan:
         """Whether this error is to be handled.
 
         Never: what is no `Exception` (`KeyboardInterrupt`, `SystemExit`, `GeneratorExit`, asyncio's cancellation), the end of an
-        iterator, and errors that stand for a cancellation.
+        iterator, and errors that mean a cancellation.
         """
         kind = type(error)
         return issubclass(kind, self.errors) and not issubclass(kind, _CONTROL_FLOW) and not is_cancellation(error)
@@ -276,7 +276,7 @@ def make_plan(
     """A plan that can be carried out.
 
     Raises:
-        ConfigurationError: it cannot; said where it is written, not when the first error comes.
+        ConfigurationError: it cannot; raised where it is written, not when the first error comes.
     """
     if recovery is not None and not callable(recovery):
         raise ConfigurationError("recovery_strategy", recovery, "a function")
@@ -324,34 +324,34 @@ class AuditTrail:
         self._where = where
         self._details = {"error_id": self.error_id, "category": categorize(error).value, "error_type": type(error).__name__}
         self._began = 0.0
-        self._say("WARNING", CAUGHT, f"{type(error).__name__} in {where}", error=error)
+        self._log("WARNING", CAUGHT, f"{type(error).__name__} in {where}", error=error)
 
     def attempted(self, strategy: str) -> None:
         """A recovery begins."""
         self._began = time.perf_counter()
-        self._say("INFO", ATTEMPTED, f"{strategy} tries to recover {self._where}", strategy=strategy)
+        self._log("INFO", ATTEMPTED, f"{strategy} tries to recover {self._where}", strategy=strategy)
 
     def succeeded(self, strategy: str) -> None:
         """The recovery gave a result."""
-        self._say("INFO", SUCCEEDED, f"{strategy} recovered {self._where}", strategy=strategy, **self._took())
+        self._log("INFO", SUCCEEDED, f"{strategy} recovered {self._where}", strategy=strategy, **self._took())
 
     def failed(self, strategy: str, problem: BaseException) -> None:
         """The recovery raised an error of its own."""
         message = f"{strategy} could not recover {self._where}"
-        self._say("ERROR", FAILED, message, error=problem, strategy=strategy, **self._took())
+        self._log("ERROR", FAILED, message, error=problem, strategy=strategy, **self._took())
 
     def fell_back(self, fallback: str) -> None:
-        """The caller gets something else than what was asked for."""
-        self._say("WARNING", FALLBACK, f"{self._where} is degraded: {fallback} instead of its result", fallback=fallback)
+        """The caller gets the fallback instead of a result."""
+        self._log("WARNING", FALLBACK, f"{self._where} is degraded: {fallback} instead of its result", fallback=fallback)
 
     def reraised(self) -> None:
         """The caller gets the error."""
         # With the error, so that it counts once, here and where it ends a step or task.
-        self._say("ERROR", RERAISED, f"the error in {self._where} goes on to the caller", error=self._error)
+        self._log("ERROR", RERAISED, f"the error in {self._where} goes on to the caller", error=self._error)
 
     def _took(self) -> dict[str, Any]:
         return {"duration_ms": round((time.perf_counter() - self._began) * 1000, 3)}
 
-    def _say(self, level: str, action: str, message: str, error: BaseException | None = None, **more: Any) -> None:
+    def _log(self, level: str, action: str, message: str, error: BaseException | None = None, **more: Any) -> None:
         details = {**self._details, "where": self._where, **more}
         log_event(self._component, action, message, level=level, details=details, error=error)

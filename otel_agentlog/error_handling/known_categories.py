@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 BY_CLASS: Mapping[str, str] = {
-    # -- our own; those of which more may be known from what caused them stand in WEAK
+    # -- our own; those whose cause may tell more are in WEAK
     "otel_agentlog.errors.ConfigurationError": "configuration",
     "otel_agentlog.errors.StateError": "state",
     "otel_agentlog.errors.LayoutError": "invalid_document",
@@ -52,7 +52,7 @@ BY_CLASS: Mapping[str, str] = {
     "shutil.ReadError": "invalid_document",
     "EOFError": "connection_lost",
     "multiprocessing.context.AuthenticationError": "authentication",
-    # -- databases (DB-API names, whoever the driver is)
+    # -- databases (DB-API names, of any driver)
     "IntegrityError": "constraint",
     "ProgrammingError": "bad_request",
     "DataError": "invalid_value",
@@ -143,7 +143,7 @@ WEAK: Mapping[str, str] = {
     "OSError": "execution",
     "CalledProcessError": "nonzero_exit",
 }
-"""Classes that say little: used where neither a cause nor the message says more."""
+"""Classes that mean little: used where neither a cause nor the message gives a category."""
 
 NAME_ENDS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("Timeout", "TimeoutError", "TimeoutException", "TimeoutExpired", "DeadlineExceeded", "TimedOut"), "timeout"),
@@ -158,7 +158,7 @@ NAME_ENDS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("OutOfMemoryError", "OutOfMemory"), "out_of_memory"),
     (("ConfigurationError", "ConfigError"), "configuration"),
 )
-"""How class names end in packages nobody has listed."""
+"""Endings of class names, for packages that are not listed."""
 
 BY_ERRNO: Mapping[int, str] = {
     getattr(errno, name): cause
@@ -275,4 +275,4 @@ EXIT_CODES: Mapping[int, str] = {
     137: "killed",
     143: "killed",
 }
-"""What shells and ``timeout`` say by an exit code; negative ones are signals."""
+"""What the exit codes of shells and ``timeout`` mean; negative ones are signals."""

@@ -1,4 +1,4 @@
-"""Looks at exceptions without believing them: attributes that raise, classes that lie, chains that go in circles.
+"""Reads exceptions that may be anything: attributes that raise, values of any type, chains that go in circles.
 
 Packages of others are recognised by the names of their classes and by the attributes they share; none of them is imported.
 """
@@ -22,7 +22,7 @@ def attribute(value: object, name: str) -> Any:
     """The attribute, or ``None`` where there is none or reading it fails."""
     try:
         return getattr(value, name, None)
-    except Exception:  # noqa: BLE001 - a property of anybody's class
+    except Exception:  # noqa: BLE001 - a property may run any code
         return None
 
 
@@ -46,7 +46,7 @@ def text_of(error: BaseException) -> str:
 
 
 def http_status(error: BaseException) -> int | None:
-    """The HTTP status an exception stands for, wherever its package keeps it."""
+    """The HTTP status that an exception carries, in whichever attribute its package keeps it."""
     response = attribute(error, "response")
     candidates = [
         attribute(error, "status_code"),
@@ -76,7 +76,7 @@ def service_code(error: BaseException) -> str:
 def _grpc_code(code: Any) -> str | None:
     try:
         return str(code().name)
-    except Exception:  # noqa: BLE001 - a method of anybody's class
+    except Exception:  # noqa: BLE001 - a method may run any code
         return None
 
 
@@ -95,7 +95,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 def leaves(error: BaseException) -> list[BaseException]:
     """The exceptions within a group, however nested; empty for any other exception.
 
-    A group is told by its attribute ``exceptions``: Python 3.10 has no groups of its own, and packages have theirs.
+    A group is recognised by its attribute ``exceptions``: Python 3.10 has no groups of its own, and packages have theirs.
     """
     found: list[BaseException] = []
     waiting = _members(error)

@@ -42,9 +42,9 @@ RetryOn: TypeAlias = "type[Exception] | tuple[type[Exception], ...] | Callable[[
 """Classes of exceptions, or a function that says whether to try again after one."""
 
 LONGEST_S = 7 * 86_400.0
-"""Longest wait and budget that can be asked for, in seconds."""
+"""Longest wait and budget that are accepted, in seconds."""
 ASKED_JITTER = 0.1
-"""How much longer than asked one waits at most, as a part of it, so that not all who were told the same come back at once."""
+"""Most that is added at random to a wait the server asks for, as a part of it: not all clients shall come back at once."""
 
 
 @overload
@@ -225,7 +225,7 @@ class _Course:
         return self._attempt()
 
     def _attempt(self) -> Attempt:
-        # Who never enters the block has nothing to try again.
+        # A block that is never entered has nothing to try again.
         self._wait_s = None
         return Attempt(self, self._state.attempt_number)
 
@@ -241,14 +241,14 @@ class _Course:
         wait_s = self._wait(asked_s)
         state.upcoming_sleep = wait_s
         gave_up = self._gave_up(error, number)
-        told = {"status": http_status(error), "retry_after_ms": None if asked_s is None else round(asked_s * 1000, 3)}
+        answer = {"status": http_status(error), "retry_after_ms": None if asked_s is None else round(asked_s * 1000, 3)}
         attempt_failed(
             self._name,
             error,
             number=number,
             maximum=number if gave_up else self._policy.attempts,
             category=categorize(error).value,
-            **{key: value for key, value in told.items() if value is not None},
+            **{key: value for key, value in answer.items() if value is not None},
             **({"gave_up": gave_up} if gave_up else {"wait_seconds": wait_s}),
         )
         # Nothing of the attempt is kept: its frames may hold much.
@@ -270,7 +270,7 @@ class _Course:
         try:
             if not self._policy.wants(error):
                 return "another attempt cannot help"
-        except Exception as problem:  # noqa: BLE001 - retry_on is anybody's code; its fault must not hide the error it looked at
+        except Exception as problem:  # noqa: BLE001 - retry_on is the user's code; its fault must not hide the error it looked at
             return f"retry_on raised {type(problem).__name__}"
         if number >= self._policy.attempts:
             return "attempts used up"
@@ -295,7 +295,7 @@ _OVER = (Outcome.CANCELLED, Outcome.INTERRUPTED)
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Whether an exception means that somebody wants this to end; it is never tried again."""
+    """Whether an exception means that the work is to end; it is never tried again."""
     # Of the class, not with isinstance: that reads __class__, and an exception's class may raise at any attribute.
     kind = type(error)
     return not issubclass(kind, Exception) or issubclass(kind, CancelledError) or _declared(error) in _OVER
@@ -312,9 +312,9 @@ def can_help(error: BaseException) -> bool:
 def _can_help(error: BaseException) -> bool:
     if is_cancellation(error) or issubclass(type(error), _FINAL_TYPES):
         return False
-    told = _header(error, "x-should-retry")
-    if told in ("true", "false"):
-        return told == "true"
+    advice = _header(error, "x-should-retry")
+    if advice in ("true", "false"):
+        return advice == "true"
     if any(code in service_code(error) for code in _FINAL_CODES):
         return False
     status = http_status(error)
@@ -382,7 +382,7 @@ def _value(headers: Any, name: str) -> Any:
         if isinstance(headers, Mapping) and type(headers) is dict:
             return next((value for key, value in headers.items() if isinstance(key, str) and key.lower() == name), None)
         return headers.get(name)
-    except Exception:  # noqa: BLE001 - headers are an object of anybody's class
+    except Exception:  # noqa: BLE001 - headers may be an object of any class
         return None
 
 

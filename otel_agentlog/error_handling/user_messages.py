@@ -1,6 +1,6 @@
-"""What a user in a chat is told about an error: fixed texts, and the id by which somebody else can look it up.
+"""What a user in a chat reads about an error: fixed texts, and the id by which an operator can look it up.
 
-Nothing of the exception, its traceback or its context ever stands in them: the only variable parts are the id, if it has the
+They contain nothing of the exception, its traceback or its context: the only variable parts are the id, if it has the
 form of one, and which of the fixed texts it is.
 """
 
@@ -20,7 +20,7 @@ from otel_agentlog.record.exceptions.error_id import assign_error_id, error_id
 from otel_agentlog.record.logs.logger import AgentLogger, get_logger
 
 _TO_CALLER = 3
-"""From `_log` to whoever called `log_and_format_error`, in frames."""
+"""Frames from `_log` to the caller of `log_and_format_error`."""
 
 _ID = re.compile(r"[0-9a-z]{8}", re.ASCII)
 
@@ -132,7 +132,7 @@ def log_and_format_error(
     logger: AgentLogger | logging.Logger | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> tuple[str, str]:
-    """Log an error with all that is known about it, and say it to the user without any of that.
+    """Log an error with all that is known about it, and return a message for the user without any of that.
 
     Args:
         error: an exception, or a message, which is logged as one.

@@ -1,4 +1,11 @@
-"""Running things, recorded: scripts of a registry, commands, file operations; and controlling tasks that run elsewhere."""
+"""Running things, recorded: scripts of a registry, commands, file operations; and controlling tasks that run elsewhere.
+
+scripts/      the scripts of a registry: checked, run with retries, counted
+commands.py   one command, run and recorded
+files.py      operations on files, recorded
+control.py    pause, resume, cancel and inform a task of another process; tools that end with a cancel
+process/      one process tree: supervisor, limits, sandbox, output, masking of secrets
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs a command and records it: what was run, how it ended, how much it said.
+"""Runs a command and records it: what was run, how it ended, how much it printed.
 
     result = command(["git", "status", "--short"], cwd="repo", timeout_s=30)
     result.success, result.exit_code, result.stdout
@@ -37,7 +37,7 @@ from otel_agentlog.tools.scripts.prepare import carried
 from otel_agentlog.vocabulary.states import Component, Outcome
 
 MAX_OUTPUT_BYTES = 16 << 20
-"""How much of each stream a result holds unless told otherwise."""
+"""Default of how much of each stream a result holds, in bytes."""
 
 
 def command(
@@ -109,7 +109,7 @@ class CommandResult:
 
 
 class CommandError(ToolError):
-    """A command that failed; raised where ``check=True`` asked for it."""
+    """A command that failed; raised with ``check=True``."""
 
     __module__ = "otel_agentlog.run"
 
@@ -125,7 +125,7 @@ class CommandTimeoutError(CommandError):
 
 
 class CommandCancelledError(CommandError):
-    """A command that somebody ended, by cancelling its task."""
+    """A command that was ended because its task was cancelled."""
 
     __module__ = "otel_agentlog.run"
     agentlog_outcome = Outcome.CANCELLED
@@ -150,12 +150,12 @@ def _folder(cwd: str | os.PathLike[str] | None) -> str:
 
 def _words(argv: Sequence[str | os.PathLike[str]]) -> list[str]:
     words = [] if isinstance(argv, (str, bytes)) else [os.fsdecode(word) for word in argv]
-    if not words or not words[0] or any("\0" in word or not _can_be_said(word) for word in words):
+    if not words or not words[0] or any("\0" in word or not _can_be_encoded(word) for word in words):
         raise ConfigurationError("argv", type(argv).__name__, "a list of texts, the program first")
     return words
 
 
-def _can_be_said(word: str) -> bool:
+def _can_be_encoded(word: str) -> bool:
     try:
         os.fsencode(word)
     except UnicodeEncodeError:
@@ -180,7 +180,7 @@ def _run(
     kept = output.kept
     sizes = {"stdout_bytes": kept["stdout"].size_bytes, "stderr_bytes": kept["stderr"].size_bytes}
     completed = {"command": run.name, "exit_code": ending.exit_code, "duration_ms": round(duration_s * 1000, 3), **sizes}
-    _tell_end(run, completed, error, is_raised=check)
+    _log_end(run, completed, error, is_raised=check)
     run.exit_code = ending.exit_code
     run.result = recorded_result(output, ending, mask)
     set_figures(run, ending.usage)
@@ -223,14 +223,14 @@ def _failure(
     return error, failure_details(error, stderr, mask, execution_id)
 
 
-def _tell_end(run: ToolRun, completed: Mapping[str, Any], error: ToolError | None, *, is_raised: bool) -> None:
-    said = {key: value for key, value in completed.items() if value is not None}
+def _log_end(run: ToolRun, completed: Mapping[str, Any], error: ToolError | None, *, is_raised: bool) -> None:
+    details = {key: value for key, value in completed.items() if value is not None}
     if error is not None:
-        said["outcome"] = error.outcome.value
+        details["outcome"] = error.outcome.value
     # As an error it brings the exception: with its id it counts once, here and at the end of the run.
     raised = error if is_raised and error is not None and error.outcome is not Outcome.CANCELLED else None
     level = "INFO" if error is None else "WARNING" if raised is None else "ERROR"
-    log_event(Component.TERMINAL_INTERACTION, "command_execution_completed", run.name, level=level, details=said, error=raised)
+    log_event(Component.TERMINAL_INTERACTION, "command_execution_completed", run.name, level=level, details=details, error=raised)
 
 
 # The rules for whatever is recorded see one argument at a time; in a command line a name and its secret are often two arguments.
@@ -241,7 +241,7 @@ _LOGIN_OPTIONS = ("-u", "--user", "--proxy-user", "-U")
 
 
 def shown_argv(argv: Sequence[str], mask: Mask | None = None) -> list[str]:
-    """The same arguments, each secret replaced; the mask knows them, and those that stand elsewhere."""
+    """The same arguments, each secret replaced; by default those that the command line names, else those of the mask."""
     known = set(secrets_in(argv))
     mask = Mask(known) if mask is None else mask
     return [argv[0], *(MASKED if word in known else mask.text(word) for word in argv[1:])]

@@ -46,7 +46,7 @@ def pause(folder: Path, *, reason: str | None = None, source: str = "code", requ
         folder: the task's folder, e.g. ``query.resolve(root, "last").folder``.
         reason: shown wherever the request is shown; at most 1,000 characters.
         source: ``cli`` ``web`` ``monitor`` ``api`` ``alert`` ``code``.
-        requested_by: who asks; default: the user this process runs as.
+        requested_by: who requests it; default: the user this process runs as.
 
     Raises:
         TaskNotFoundError: there is no such task.
@@ -83,14 +83,14 @@ def add_context(
     folder: Path, text: str, *, reason: str | None = None, source: str = "code", requested_by: str | None = None
 ) -> Requested:
     """Tell the agent more: ``text``, at most 64 KiB, is redacted and delivered as ``task.context``; raises what `pause` does."""
-    return _ask(folder, "context", reason, source, requested_by, said=text)
+    return _ask(folder, "context", reason, source, requested_by, text=text)
 
 
 def _ask(
-    folder: Path, what: str, reason: str | None, source: str, by: str | None, *, said: str = "", terminate_tools: bool = False
+    folder: Path, what: str, reason: str | None, source: str, by: str | None, *, text: str = "", terminate_tools: bool = False
 ) -> Requested:
     kept = None if reason is None else _clean(reason)
-    return ask(folder, what, text=_clean(said), reason=kept, source=source, requested_by=by, terminate_tools=terminate_tools)
+    return ask(folder, what, text=_clean(text), reason=kept, source=source, requested_by=by, terminate_tools=terminate_tools)
 
 
 def _clean(text: str) -> str:
@@ -163,10 +163,10 @@ class Stoppable:
     def __init__(self, stop: Callable[[], Any], control: Control) -> None:
         self._stop, self._control = stop, control
         self.stopped = False
-        """Whether it was told to end."""
+        """Whether its ``stop`` was called."""
 
     def look(self) -> None:
-        """Stop it if that was asked for; never raises."""
+        """Stop it if that was requested; never raises."""
         for each in self._control.chain():
             each.look()
         if self._control.must_stop_tools and not self.stopped:
@@ -174,7 +174,7 @@ class Stoppable:
             self._control.tell_tool_stopped()
             try:
                 self._stop()
-            except Exception as error:  # noqa: BLE001 - how a tool is stopped is anybody's code
+            except Exception as error:  # noqa: BLE001 - ``stop`` is the caller's code
                 recorder().failed("control", error)
 
 
@@ -182,7 +182,7 @@ class Stoppable:
 def stoppable(stop: Callable[[], Any]) -> Iterator[Stoppable | None]:
     """A block in which a tool runs for the current task: ``stop`` is called, once and from another thread, if it is to end.
 
-    Gives `Stoppable`, which says afterwards whether that happened; ``None`` where nobody can ask for it.
+    Gives `Stoppable`, whose ``stopped`` tells afterwards whether that happened; ``None`` outside of tasks.
     """
     control = control_here()
     if control is None:

@@ -31,7 +31,7 @@ def file_operation(
 
     ``operation`` is ``read``, ``write``, ``append``, ``delete``, ``copy``, ``move`` or any other word. It ends with an event:
     ``file_read``, ``file_written`` …, or if it fails ``file_read_failed``, ``file_write_failed`` …. A decorated function
-    without ``path`` is asked for its own: the argument named ``path`` or ``filename``, else the first text. Exceptions pass.
+    without ``path`` takes it from its arguments: the one named ``path`` or ``filename``, else the first text. Exceptions pass.
     """
     return FileOperation(operation, path, size_bytes=size_bytes, details=details)
 
@@ -77,12 +77,12 @@ class FileOperation(ToolRun):
         went_well = self.state.value == Outcome.COMPLETED.value
         if self.size_bytes is None and went_well:
             self.size_bytes = _size_of(self.path)
-        said = {"operation": self.operation, "path": self.path, "size_bytes": self.size_bytes}
-        said = {key: value for key, value in said.items() if value is not None}
+        details = {"operation": self.operation, "path": self.path, "size_bytes": self.size_bytes}
+        details = {key: value for key, value in details.items() if value is not None}
         self.result = {"size_bytes": self.size_bytes} if self.size_bytes is not None else None
         action = done(self.operation) if went_well else failed(self.operation)
         if self._error is not None and not went_well:
-            said["error_type"] = type(self._error).__name__
+            details["error_type"] = type(self._error).__name__
         self.point(
             {
                 "type": "event",
@@ -91,7 +91,7 @@ class FileOperation(ToolRun):
                 "component": Component.FILE_OPERATIONS.value,
                 "action": action,
                 "message": f"{action.replace('_', ' ')}: {self.path}",
-                "details": said,
+                "details": details,
             }
         )
 

@@ -2,6 +2,6 @@
 
 validate.py   `validate`: the whole folder; files, whole files, figures
 lines.py      the lines, each by its schema and all against each other
-schema.py     the JSON Schemas of ``store/schemas``
+schema.py     JSON Schema: those of ``store/schemas``, and any other
 report.py     problems, counted and worded
 """

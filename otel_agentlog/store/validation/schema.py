@@ -182,7 +182,7 @@ class _Compiler:
             if keyword not in KEYWORDS and keyword not in _NOTES:
                 raise ValueError(f"JSON Schema keyword {keyword!r} is not understood")
         parts = [self._keyword(keyword, schema) for keyword in KEYWORDS if keyword in schema]
-        # Of a value of another type nothing more is said.
+        # Of a value of another type nothing more is reported.
         return parts[0] if len(parts) == 1 else _all(parts, stop_at_first="type" in schema)
 
     def _keyword(self, keyword: str, schema: Schema) -> _Part:

@@ -1,6 +1,6 @@
 """Keeps known secrets out of what is recorded: the values of secret inputs and variables, wherever a process repeats them.
 
-Rules find secrets by their look; these are known by value. What the caller gets back is not masked: it is the caller's own.
+Rules find secrets by their form; these are known by value. What the caller gets back is not masked.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _redactor() -> Redactor:
 
 
 def is_secret(name: str, value: Any) -> bool:
-    """Whether what stands under this name is secret: ``password``, ``api_key``, ``GITHUB_TOKEN`` …
+    """Whether the value under this name is secret: ``password``, ``api_key``, ``GITHUB_TOKEN`` …
 
     Stricter than the rules for whatever is recorded: under a name that may mean a secret (``token``) every single word is one.
     """
@@ -112,7 +112,7 @@ def shown_inputs(schema: Mapping[str, Any], value: Any, mask: Mask) -> Any:
 
 
 def schema_of(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """The schema of one property; an empty one if nothing is said about it."""
+    """The schema of one property; an empty one if there is none."""
     further = schema.get("additionalProperties")
     found = schema.get("properties", {}).get(name, further)
     return found if isinstance(found, Mapping) else {}

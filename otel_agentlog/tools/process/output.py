@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from otel_agentlog.error_handling.categories import ErrorDetails
@@ -23,7 +24,7 @@ STREAMS = ("stdout", "stderr")
 _PIECE_CHARACTERS = 16_384
 _LIVE_INTERVAL_S = 0.2
 EXCERPT_CHARACTERS = 4000
-"""How much of each stream stands in the record of a run, besides what was recorded while it ran."""
+"""How much of each stream is in the end line of a run, besides what was recorded while it ran."""
 
 
 class TextRedactor(Protocol):
@@ -107,8 +108,8 @@ def _clean(text: str, mask: Mask, new_redactor: Callable[[], TextRedactor] | Non
 class Live:
     """Passes one stream on while it comes: decoded, masked, redacted, in pieces that are neither tiny nor huge."""
 
-    def __init__(self, say: Callable[[str], None], mask: Mask, redactor: TextRedactor | None, limit_bytes: int) -> None:
-        self._say, self._masked, self._redactor = say, MaskedStream(mask), redactor
+    def __init__(self, emit: Callable[[str], None], mask: Mask, redactor: TextRedactor | None, limit_bytes: int) -> None:
+        self._emit, self._masked, self._redactor = emit, MaskedStream(mask), redactor
         self._left_bytes = limit_bytes
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._pending, self._since = "", 0.0
@@ -120,7 +121,7 @@ class Live:
         taken, self._left_bytes = data[: self._left_bytes], self._left_bytes - len(data)
         self._queue(self._decoder.decode(taken))
         if self._left_bytes <= 0:
-            # What is held back is dropped: the beginning of a secret whose end is not looked at.
+            # What is held back is dropped: it may be the beginning of a secret.
             self._pending += "\n[further output is not kept here]\n"
             self._empty()
 
@@ -131,20 +132,20 @@ class Live:
             self._since = time.monotonic()
         self._pending += text
         while len(self._pending) >= _PIECE_CHARACTERS:
-            self._tell(_PIECE_CHARACTERS)
+            self._pass_on(_PIECE_CHARACTERS)
 
-    def _tell(self, characters: int) -> None:
+    def _pass_on(self, characters: int) -> None:
         piece, self._pending = self._pending[:characters], self._pending[characters:]
         if piece:
-            self._say(piece)
+            self._emit(piece)
 
     def tick(self) -> None:
-        """Say what has waited long enough."""
+        """Pass on what has waited long enough."""
         if self._pending and time.monotonic() - self._since >= _LIVE_INTERVAL_S:
-            self._tell(_PIECE_CHARACTERS)
+            self._pass_on(_PIECE_CHARACTERS)
 
     def close(self) -> None:
-        """Say the rest."""
+        """Pass on the rest."""
         if self._left_bytes <= 0:
             return
         self._left_bytes = 0
@@ -155,7 +156,7 @@ class Live:
 
     def _empty(self) -> None:
         while self._pending:
-            self._tell(_PIECE_CHARACTERS)
+            self._pass_on(_PIECE_CHARACTERS)
 
 
 class Output:
@@ -165,7 +166,7 @@ class Output:
         self,
         limit_bytes: int,
         *,
-        say: Callable[[str, str], None] | None = None,
+        emit: Callable[[str, str], None] | None = None,
         mask: Mask | None = None,
         new_redactor: Callable[[], TextRedactor] | None = None,
         stop_beyond: bool = False,
@@ -174,10 +175,12 @@ class Output:
         self._limit, self._stop_beyond = limit_bytes, stop_beyond
         self._live: dict[str, Live] = {}
         self.stopped = False
-        """Whether the process was told to end because it printed too much."""
-        if say is not None:
+        """Whether the process was ended because it printed too much."""
+        if emit is not None:
             for name in STREAMS:
-                self._live[name] = Live(_saying(say, name), mask or Mask(), new_redactor() if new_redactor else None, limit_bytes)
+                self._live[name] = Live(
+                    partial(emit, name), mask or Mask(), new_redactor() if new_redactor else None, limit_bytes
+                )
 
     def take(self, stream: str, data: bytes) -> bool:
         """The next piece of a stream; true if the process shall end."""
@@ -190,18 +193,14 @@ class Output:
         return False
 
     def tick(self) -> None:
-        """Say what has waited long enough."""
+        """Pass on what has waited long enough."""
         for live in self._live.values():
             live.tick()
 
     def close(self) -> None:
-        """Say the rest; nothing comes any more."""
+        """Pass on the rest; nothing comes any more."""
         for live in self._live.values():
             live.close()
-
-
-def _saying(say: Callable[[str, str], None], stream: str) -> Callable[[str], None]:
-    return lambda text: say(stream, text)
 
 
 _TAIL_CHARACTERS = 1000
@@ -213,12 +212,12 @@ def recorded_output(run: ToolRun, limit_bytes: int, mask: Mask, *, stop_beyond: 
     """Takes what a process prints and records it in that run while it comes."""
     record = recorder()
 
-    def say(stream: str, text: str) -> None:
+    def emit(stream: str, text: str) -> None:
         line = {"type": "output", "level": "INFO", "component": "tool", "action": "content_recorded", "content": text}
         run.point({**line, "details": {"stream": stream, "tool": run.name}})
 
     return Output(
-        limit_bytes, say=say if record.active else None, mask=mask, new_redactor=record.new_guard, stop_beyond=stop_beyond
+        limit_bytes, emit=emit if record.active else None, mask=mask, new_redactor=record.new_guard, stop_beyond=stop_beyond
     )
 
 
@@ -235,7 +234,7 @@ def recorded_result(output: Output, ending: Ending, mask: Mask) -> dict[str, Any
 
 
 def set_figures(run: ToolRun, usage: ResourceUsage) -> None:
-    """What the processes used, for the end of the run; some of it also stands on the span."""
+    """What the processes used, for the end of the run; some of it also on the span."""
     run.resources = usage.as_resources()
     run.set_attribute("agentlog.tool.cpu_seconds", round(usage.cpu_s, 6))
     if usage.memory_peak_mb is not None:
@@ -243,14 +242,14 @@ def set_figures(run: ToolRun, usage: ResourceUsage) -> None:
 
 
 def failure_details(error: ToolError, stderr: str, mask: Mask, execution_id: str) -> ErrorDetails:
-    """All about a failure, with the last that the process said; redacted."""
-    said = recorder().clean_text(mask.text(stderr)).strip()
-    last = said.rpartition("\n")[2][-_TAIL_CHARACTERS:]
+    """All about a failure, with the end of stderr; redacted."""
+    printed = recorder().clean_text(mask.text(stderr)).strip()
+    last = printed.rpartition("\n")[2][-_TAIL_CHARACTERS:]
     cause = CAUSES[error.cause]
     return ErrorDetails(
         category=cause.category,
         message=f"ToolError: {error}" + (f": {last}" if last and error.cause not in _SELF_EXPLAINING else ""),
-        context={**error.context, "execution_id": execution_id, **({"stderr": said[-_TAIL_CHARACTERS:]} if said else {})},
+        context={**error.context, "execution_id": execution_id, **({"stderr": printed[-_TAIL_CHARACTERS:]} if printed else {})},
         suggestions=cause.suggestions,
-        stack_trace=said[said.rfind(_TRACE) :] if _TRACE in said else "",
+        stack_trace=printed[printed.rfind(_TRACE) :] if _TRACE in printed else "",
     )

@@ -37,17 +37,17 @@ class ResourceUsage:
         return self.cpu_user_s + self.cpu_system_s
 
     @classmethod
-    def of(cls, said: Mapping[str, Any]) -> ResourceUsage:
-        """From what the supervisor says."""
+    def of(cls, report: Mapping[str, Any]) -> ResourceUsage:
+        """From the supervisor's report."""
         return cls(
-            wall_s=round(said["wall_s"], 6),
-            cpu_user_s=round(said["user_s"], 6),
-            cpu_system_s=round(said["system_s"], 6),
-            memory_start_mb=_mb(said["rss_start"] or None),
-            memory_end_mb=_mb(said["rss_end"] or None),
-            memory_peak_mb=_mb(said["rss_peak"] or None),
-            disk_written_mb=_mb(said["written"]),
-            peak_processes=said["processes"],
+            wall_s=round(report["wall_s"], 6),
+            cpu_user_s=round(report["user_s"], 6),
+            cpu_system_s=round(report["system_s"], 6),
+            memory_start_mb=_mb(report["rss_start"] or None),
+            memory_end_mb=_mb(report["rss_end"] or None),
+            memory_peak_mb=_mb(report["rss_peak"] or None),
+            disk_written_mb=_mb(report["written"]),
+            peak_processes=report["processes"],
         )
 
     def __add__(self, later: ResourceUsage) -> ResourceUsage:
@@ -70,7 +70,7 @@ class ResourceUsage:
         return {**asdict(self), "cpu_s": round(self.cpu_s, 6)}
 
     def as_resources(self) -> dict[str, float]:
-        """Those that stand in ``details.resources`` of a tool run's end, as far as they are known."""
+        """Those of ``details.resources`` of a tool run's end, as far as they are known."""
         figures = {
             "cpu_seconds": round(self.cpu_s, 6),
             "memory_start_mb": self.memory_start_mb,
@@ -105,7 +105,7 @@ class Ending:
     """How a process tree ended."""
 
     exit_code: int | None = None
-    """Negative: ended by that signal. ``None``: it was never started, or nobody knows."""
+    """Negative: ended by that signal. ``None``: it was never started, or that is not known."""
     reason: str | None = None
     """Who ended it: ``timeout``, ``memory``, ``cancelled``, ``abandoned``, ``lost`` (its supervisor was killed) or ``None``."""
     problem: StartFailure | None = None
@@ -146,7 +146,7 @@ class Cancellation:
 
 
 def end_marked(name: str, value: str) -> None:
-    """Kill every process that has this variable in its environment; for when nobody knows the tree any more."""
+    """Kill every process that has this variable in its environment; for when its supervisor is gone."""
     give_up = time.monotonic() + _SEARCH_S
     while time.monotonic() < give_up:
         found = False
@@ -171,4 +171,4 @@ def _marked(entry: bytes) -> Iterator[int]:
                 if entry in file.read().split(b"\0"):
                     yield pid
         except OSError:
-            pass  # gone meanwhile, or somebody else's
+            pass  # gone meanwhile, or of another user

@@ -1,8 +1,9 @@
-"""Runs one process tree to its end: feeds its input, takes its output as it comes, and knows in the end what it used.
+"""Runs one process tree to its end: feeds its input, takes its output as it comes, and returns how it ended and what it used.
 
     ending = run_process(Launch(["/bin/echo", "hi"], env={}, cwd="/"), sink)
 
-Hides the supervisor (`supervisor`) and the socket to it. May be called from any thread; what a ``KeyboardInterrupt``, or
+The tree runs below a supervisor process (`supervisor`), which gets its orders and reports by a socket. May be called from any
+thread; what a ``KeyboardInterrupt``, or
 anything else that is raised here, finds running is ended before it passes on.
 """
 
@@ -27,7 +28,7 @@ from otel_agentlog.settings.fields import inherited
 from otel_agentlog.tools.process.result import Cancellation, Ending, ResourceUsage, StartFailure, end_marked
 
 MARKER = "AGENTLOG_EXECUTION_ID"
-"""Environment variable by which every process of an execution can be told from all others."""
+"""Environment variable by which every process of an execution is recognised."""
 _READ_BYTES = 65_536
 _TICK_S = 0.1
 _PATIENCE_S = 10.0
@@ -71,7 +72,7 @@ class Launch:
     no_new_privileges: bool = False
     core_dumps: bool = True
     scratch: str | None = None
-    """A folder that is removed if nobody is left to do it: when the agent dies."""
+    """A folder that the supervisor removes when the agent has died."""
 
 
 def find_program(name: str, cwd: str, env: Mapping[str, str]) -> tuple[str, int]:
@@ -120,7 +121,7 @@ class _Supervised:
             raise
         finally:
             theirs.close()
-        self._said = b""
+        self._report = b""
         self._input = memoryview(launch.stdin)
         self._open_streams = 0
         self._give_up_at: float | None = None
@@ -135,8 +136,8 @@ class _Supervised:
         return self._ending()
 
     def _begin(self, cancellation: Cancellation | None) -> None:
-        told = marshal.dumps(_spec(self._launch, self._path))
-        self._tell(len(told).to_bytes(8, "big") + told)
+        orders = marshal.dumps(_spec(self._launch, self._path))
+        self._send(len(orders).to_bytes(8, "big") + orders)
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
@@ -150,11 +151,11 @@ class _Supervised:
         if cancellation is not None:
             self._selector.register(cancellation.theirs, selectors.EVENT_READ, "cancel")
 
-    def _tell(self, message: bytes) -> None:
+    def _send(self, message: bytes) -> None:
         try:
             self._channel.sendall(message)
         except OSError:
-            pass  # it has ended, or was killed: what it said, or did not say, shows which
+            pass  # it has ended, or was killed: its report, or that there is none, shows which
 
     def _pump(self, sink: OutputSink) -> None:
         launch = self._launch
@@ -174,10 +175,10 @@ class _Supervised:
             self._listen(key)
         elif key.data == "cancel":
             self._selector.unregister(key.fileobj)
-            self._tell(b"t")
+            self._send(b"t")
         elif data := os.read(key.fd, _READ_BYTES):
             if sink.take(key.data, data):
-                self._tell(b"t")
+                self._send(b"t")
         else:
             self._selector.unregister(key.fileobj)
             self._open_streams -= 1
@@ -189,7 +190,7 @@ class _Supervised:
         except BlockingIOError:
             return
         except OSError:
-            self._input = self._input[:0]  # nobody reads it
+            self._input = self._input[:0]  # the program has closed its input
         if not self._input:
             self._selector.unregister(key.fileobj)
             assert self._process.stdin is not None
@@ -200,20 +201,20 @@ class _Supervised:
             piece = self._channel.recv(_READ_BYTES)
         except OSError:
             piece = b""
-        self._said += piece
+        self._report += piece
         if not piece:
             self._selector.unregister(key.fileobj)
-            # Whoever still holds the other ends of the pipes is none of ours any more.
+            # What still holds the other ends of the pipes is not of this tree any more.
             self._give_up_at = time.monotonic() + 1.0
 
     def _stop(self, sink: OutputSink) -> None:
-        """End the tree politely; whoever is impatient and interrupts again gets it at once."""
+        """End the tree politely; a second interrupt ends it at once."""
         try:
-            self._tell(b"t")
+            self._send(b"t")
             self._give_up_at = time.monotonic() + self._launch.grace_s + _PATIENCE_S
             self._pump(sink)
         except BaseException:
-            self._tell(b"k")
+            self._send(b"k")
             raise
 
     def close(self) -> None:
@@ -229,12 +230,12 @@ class _Supervised:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if b"'exit'" not in self._said and b"'problem'" not in self._said:
+        if b"'exit'" not in self._report and b"'problem'" not in self._report:
             end_marked(MARKER, self._launch.execution_id)
 
     def _ending(self) -> Ending:
         last: dict[str, Any] = {}
-        for line in self._said.splitlines():
+        for line in self._report.splitlines():
             last = ast.literal_eval(line.decode())
         if "problem" in last:
             stage, number = last["problem"]

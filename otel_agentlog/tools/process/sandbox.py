@@ -38,7 +38,7 @@ def _prctl(option: int, value: int) -> None:
 
 def start(spec: dict[str, Any]) -> tuple[int, tuple[str, int] | None]:
     """Fork and execute; the process id, and where it failed with which errno."""
-    told, tell = os.pipe()  # closed by a successful exec
+    read_end, write_end = os.pipe()  # closed by a successful exec
     try:
         pid = os.fork()
     except OSError as error:
@@ -59,11 +59,11 @@ def start(spec: dict[str, Any]) -> tuple[int, tuple[str, int] | None]:
             stage = "exec"
             os.execve(spec["path"], spec["argv"], spec["env"])  # noqa: S606 - running programs is what this is for
         except BaseException as error:  # noqa: BLE001 - this process is a fork that must not return into the caller's code
-            os.write(tell, f"{stage} {getattr(error, 'errno', None) or 0}".encode())
+            os.write(write_end, f"{stage} {getattr(error, 'errno', None) or 0}".encode())
         os._exit(127)
-    os.close(tell)
-    words = os.read(told, 64).decode().split()
-    os.close(told)
+    os.close(write_end)
+    words = os.read(read_end, 64).decode().split()
+    os.close(read_end)
     if not words:
         return pid, None
     os.waitpid(pid, 0)

@@ -1,10 +1,10 @@
-"""The small program that stands between the agent and a process it runs: starts it, watches its tree, leaves nothing behind.
+"""The small program between the agent and a process it runs: starts it, watches its tree, leaves nothing behind.
 
 It runs as a process of its own, because what it does changes a process for good: it becomes the reaper of every orphan below it,
 and it forks. None of that may happen to the agent's process. It uses the standard library and `sandbox`, nothing else:
 the less it imports, the sooner the program runs.
 
-It is told what to do by a marshalled dict on a socket, preceded by its length in 8 bytes, and answers with ``repr`` lines:
+Its orders are a marshalled dict on a socket, preceded by its length in 8 bytes, its answers ``repr`` lines:
 ``{"pid"}`` once the program runs and one with everything that is known at its end, or ``{"problem"}`` if it could not be started.
 A byte on the socket ends the tree: ``t`` politely, ``k`` at once; so does the end of the socket, which is how the agent's death
 shows.
@@ -45,15 +45,15 @@ def main(fd: int) -> None:
     began = time.monotonic()
     pid, problem = start(spec)
     if problem is not None:
-        _say(channel, {"problem": problem})
+        _send(channel, {"problem": problem})
         return
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
-    _say(channel, {"pid": pid})
-    said = ProcessTree(pid, spec, channel, began, baseline * 1024).watch()
-    _say(channel, said)
-    if said["reason"] == "abandoned" and spec["scratch"]:
+    _send(channel, {"pid": pid})
+    report = ProcessTree(pid, spec, channel, began, baseline * 1024).watch()
+    _send(channel, report)
+    if report["reason"] == "abandoned" and spec["scratch"]:
         import shutil  # takes longer to import than all the rest together
 
         shutil.rmtree(spec["scratch"], ignore_errors=True)
@@ -69,12 +69,12 @@ def _exactly(channel: socket.socket, size: int) -> bytes:
     return data
 
 
-def _say(channel: socket.socket, message: dict[str, Any]) -> None:
+def _send(channel: socket.socket, message: dict[str, Any]) -> None:
     try:
         channel.setblocking(True)
         channel.sendall(repr(message).encode() + b"\n")
     except OSError:
-        pass  # the agent is gone: nobody to tell
+        pass  # the agent is gone
 
 
 class ProcessTree:
@@ -88,8 +88,8 @@ class ProcessTree:
         self._kill_at: float | None = None
         self._interval = _FIRST_INTERVAL_S
         self._written_before = _written()
-        self.said: dict[str, Any] = {"exit": None, "reason": None, "user_s": 0.0, "system_s": 0.0, "processes": 1}
-        self.said.update(rss_start=None, rss_end=None, rss_peak=0, left_behind=0, unkillable=[], wall_s=0.0, written=0)
+        self.report: dict[str, Any] = {"exit": None, "reason": None, "user_s": 0.0, "system_s": 0.0, "processes": 1}
+        self.report.update(rss_start=None, rss_end=None, rss_peak=0, left_behind=0, unkillable=[], wall_s=0.0, written=0)
 
     def watch(self) -> dict[str, Any]:
         """Wait for the end, sampling; returns what is to be reported."""
@@ -99,7 +99,7 @@ class ProcessTree:
         signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         sampled = 0.0
-        while self._reap() and self.said["exit"] is None:
+        while self._reap() and self.report["exit"] is None:
             now = time.monotonic()
             if now >= sampled + self._interval:
                 sampled, self._interval = now, min(self._interval * 1.2, _LAST_INTERVAL_S)
@@ -110,11 +110,11 @@ class ProcessTree:
                 woken.recv(4096)
             if self._channel in readable:
                 self._listen()
-        self.said["wall_s"] = time.monotonic() - self._began
+        self.report["wall_s"] = time.monotonic() - self._began
         self._clear()
         # The kernel adds what a process wrote to its parent's when that waits for it; this one writes nothing itself.
-        self.said["written"] = _written() - self._written_before
-        return self.said
+        self.report["written"] = _written() - self._written_before
+        return self.report
 
     def _wait_s(self, now: float) -> float:
         ends = [end for end in (self._deadline, self._kill_at) if end is not None]
@@ -122,12 +122,12 @@ class ProcessTree:
 
     def _listen(self) -> None:
         try:
-            said = self._channel.recv(1)
+            order = self._channel.recv(1)
         except OSError:
-            said = b""  # the agent died with something unread in its socket: that resets the connection
-        if said == b"t":
+            order = b""  # the agent died with something unread in its socket: that resets the connection
+        if order == b"t":
             self._terminate("cancelled")
-        elif said == b"k":
+        elif order == b"k":
             self._terminate("cancelled", at_once=True)
         else:
             self._terminate("abandoned", at_once=True)
@@ -144,7 +144,7 @@ class ProcessTree:
             self._kill_at = now + _FIRST_INTERVAL_S
 
     def _terminate(self, reason: str, *, at_once: bool = False) -> None:
-        self.said["reason"] = self.said["reason"] or reason
+        self.report["reason"] = self.report["reason"] or reason
         if at_once:
             self._signal(signal.SIGKILL)
         elif self._kill_at is None:
@@ -157,7 +157,7 @@ class ProcessTree:
             try:
                 os.kill(pid, number)
             except OSError:
-                pass  # gone meanwhile, or no longer ours to signal: told as unkillable in the end
+                pass  # gone meanwhile, or no longer ours to signal: listed as unkillable in the end
 
     def _reap(self) -> bool:
         """Take note of every process that has ended; whether any is left."""
@@ -168,25 +168,25 @@ class ProcessTree:
                 return False
             if pid == 0:
                 return True
-            self.said["user_s"] += used.ru_utime
-            self.said["system_s"] += used.ru_stime
+            self.report["user_s"] += used.ru_utime
+            self.report["system_s"] += used.ru_stime
             # What a process had before it became the program counts too for the kernel: below that it says nothing.
             if used.ru_maxrss * 1024 > self._baseline:
-                self.said["rss_peak"] = max(self.said["rss_peak"], used.ru_maxrss * 1024)
+                self.report["rss_peak"] = max(self.report["rss_peak"], used.ru_maxrss * 1024)
             if pid == self._pid:
-                self.said["exit"] = os.waitstatus_to_exitcode(status)
+                self.report["exit"] = os.waitstatus_to_exitcode(status)
 
     def _sample(self) -> None:
         pids = _descendants(os.getpid())
-        resident, said = _memory(pids), self.said
-        if resident > said["rss_peak"] and len(pids) > 1:
+        resident, report = _memory(pids), self.report
+        if resident > report["rss_peak"] and len(pids) > 1:
             # Shares are read one after the other: one that ends meanwhile makes those of the others larger.
             resident = min(resident, _memory(_descendants(os.getpid())))
         if not resident:
             return
-        said["processes"] = max(said["processes"], len(pids))
-        said["rss_start"] = said["rss_start"] or resident
-        said["rss_end"], said["rss_peak"] = resident, max(said["rss_peak"], resident, _highest(pids[0]))
+        report["processes"] = max(report["processes"], len(pids))
+        report["rss_start"] = report["rss_start"] or resident
+        report["rss_end"], report["rss_peak"] = resident, max(report["rss_peak"], resident, _highest(pids[0]))
         if self._limit is not None and resident > self._limit:
             self._terminate("memory", at_once=True)
 
@@ -194,7 +194,7 @@ class ProcessTree:
         """End whatever the program left behind, as politely as the grace allows."""
         self._deadline = None
         left = _descendants(os.getpid())
-        self.said["left_behind"] = len(left)
+        self.report["left_behind"] = len(left)
         if left and self._kill_at is None:
             self._signal(signal.SIGTERM)
             self._signal(signal.SIGCONT)
@@ -203,7 +203,7 @@ class ProcessTree:
         while self._reap() and time.monotonic() < give_up:
             self._judge(time.monotonic())
             time.sleep(0.002)
-        self.said["unkillable"] = _descendants(os.getpid())
+        self.report["unkillable"] = _descendants(os.getpid())
 
 
 def _descendants(pid: int) -> list[int]:

@@ -1,6 +1,6 @@
 """Why a process failed: the known causes, each with its category, whether trying again can help, and what to do.
 
-`ToolError` carries the cause, so that category and suggestions stand wherever the error is recorded.
+`ToolError` carries the cause, so that category and suggestions are recorded with the error.
 """
 
 from __future__ import annotations

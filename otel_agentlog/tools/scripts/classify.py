@@ -1,4 +1,4 @@
-"""From how a process ended to why it failed: exit codes, signals, errno, and what it said last."""
+"""From how a process ended to why it failed: exit codes, signals, errno, and the end of stderr."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _BY_TEXT: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 
 
 def cause_of(ending: Ending, stderr: str, *, too_much_output: bool = False) -> str | None:
-    """The cause's name in `causes.CAUSES`; ``None`` if it did not fail. ``stderr`` is the end of what it said there."""
+    """The cause's name in `causes.CAUSES`; ``None`` if it did not fail. ``stderr`` is the end of it."""
     if ending.problem is not None:
         return _of_problem(ending.problem)
     if too_much_output:
@@ -126,7 +126,7 @@ def interpreter_of(path: str) -> str | None:
 
 
 def explain(name: str, cause: str, ending: Ending) -> str:
-    """One line about a failure: facts only, nothing of what the process said."""
+    """One line about a failure: facts only, nothing of what the process printed."""
     problem = ending.problem
     if cause == "missing_interpreter" and problem is not None:
         return f"{name}: its interpreter {interpreter_of(problem.path) or '?'!r} is not there ({problem.path})"

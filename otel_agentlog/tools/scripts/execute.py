@@ -143,7 +143,7 @@ class Execution:
             self.usage = self.usage + attempt.ending.usage
             if attempt.error is None and number > 1:
                 self._run.attempt_succeeded(maximum=allowed)
-            # What can only be run once, and what somebody ended, has no attempts to tell of.
+            # Of what can only be run once, and of what was cancelled, no attempts are recorded.
             if attempt.error is None or allowed == 1 or attempt.error.cause == "cancelled":
                 return attempt
             if self._gave_up(attempt.error, number):
@@ -167,11 +167,11 @@ class Execution:
         return True
 
     def _is_cancelled_within(self, wait_s: float) -> bool:
-        """Wait, unless or until somebody cancels the execution or the task it is for; whether somebody does."""
+        """Wait, unless or until the execution or its task is cancelled; returns whether it is."""
         try:
             return any(map(self._cancellation.wait, resting(wait_s)))
         except TaskCancelled:
-            return True  # said to the caller at its own checkpoint
+            return True  # the caller gets it at its own checkpoint
 
     def _attempt(self, number: int) -> ScriptAttempt:
         ending, output, sandboxed = self._in_fresh_folder()
@@ -182,7 +182,7 @@ class Execution:
             data, cause = _parsed(output)
         if cause is None:
             return ScriptAttempt(ending, output, None, None, data, sandboxed)
-        error = ToolError(self._said_why(cause, ending), cause, context=self._context(cause, ending, number))
+        error = ToolError(self._explained(cause, ending), cause, context=self._context(cause, ending, number))
         return ScriptAttempt(ending, output, error, self._details(error, stderr), None, sandboxed)
 
     def _in_fresh_folder(self) -> tuple[Ending, Output, bool]:
@@ -213,7 +213,7 @@ class Execution:
                 break
         return ending, output, wanted and sandboxed and ending.problem is None
 
-    def _said_why(self, cause: str, ending: Ending) -> str:
+    def _explained(self, cause: str, ending: Ending) -> str:
         if cause == "bad_output":
             return f"{self._script.id}: what it printed is not the JSON that the registry promises"
         return explain(self._script.id, cause, ending)

@@ -71,7 +71,7 @@ def _plain(script: Script, given: Any) -> tuple[dict[str, Any], bytes]:
         encoded = json.dumps(given, allow_nan=False, ensure_ascii=False).encode("utf-8")
         if len(encoded) <= MAX_INPUT_BYTES:
             inputs = json.loads(encoded)
-    except Exception as error:  # noqa: BLE001 - mappings and lists may be of anybody's class
+    except Exception as error:  # noqa: BLE001 - mappings and lists may be of any class
         # Its message may hold a value; its type says enough.
         wrong = [f"inputs: expected JSON (texts, numbers, lists, objects), found something else ({type(error).__name__})"]
     else:

@@ -1,7 +1,7 @@
 """``registry.json``: which scripts there are, how they are started, what they may and what they must be given.
 
-The format is described in ``docs/tool-execution.md``. Everything is checked when it is loaded, and everything that is wrong is
-said at once: file, script, key, what was expected, what was found.
+The format is described in ``docs/tool-execution.md``. Everything is checked when it is loaded, and all that is wrong is
+in one error: file, script, key, what was expected, what was found.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ _CATEGORIES = tuple(category.value for category in ErrorCategory)
 
 @dataclass(frozen=True)
 class Field:
-    """A key of a script in ``registry.json``: which values it accepts, and how that is said."""
+    """A key of a script in ``registry.json``: which values it accepts, and that in words."""
 
     accepts: Callable[[Any], bool]
     expected: str

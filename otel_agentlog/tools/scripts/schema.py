@@ -56,7 +56,7 @@ _ARGUMENTS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (TYPES["number"], "a number")),
     **dict.fromkeys(_COUNTS, (_is_count, "a whole number, 0 or more")),
 }
-"""Of each keyword: which arguments it takes, and how that is said."""
+"""Of each keyword: which arguments it takes, and that in words."""
 
 
 def check_schema(schema: Any, at: str = "", depth: int = 0) -> Iterator[tuple[str, str, Any]]:

@@ -88,11 +88,11 @@ class ToolExecutionService:
             try:
                 outcome: Any = context.run(self._execute, script_id, inputs, cancellation, ids)
                 settle = done.set_result
-            except BaseException as error:  # noqa: BLE001 - told to whoever awaits it
+            except BaseException as error:  # noqa: BLE001 - raised where it is awaited
                 outcome, settle = error, done.set_exception  # type: ignore[assignment]
             finally:
                 cancellation.close()
-            _tell(loop, done, settle, outcome)
+            _hand_over(loop, done, settle, outcome)
 
         # A thread of its own: the loop's pool has a handful, and each of them may be needed elsewhere.
         try:
@@ -105,7 +105,7 @@ class ToolExecutionService:
         except asyncio.CancelledError:
             cancellation.cancel()
             await asyncio.wait([done])
-            done.exception()  # looked at, so that nobody warns of it: the cancellation is what counts
+            done.exception()  # read, so that asyncio does not warn of it: the cancellation is what counts
             raise
 
     def _too_many(self, script_id: str, error: Exception, ids: Ids) -> ToolResult:
@@ -177,12 +177,12 @@ def _refused(script: Script, error: ToolError, execution_id: str, ids: Ids) -> T
     )
 
 
-def _tell(loop: asyncio.AbstractEventLoop, done: asyncio.Future[ToolResult], settle: Any, outcome: Any) -> None:
-    def tell() -> None:
+def _hand_over(loop: asyncio.AbstractEventLoop, done: asyncio.Future[ToolResult], settle: Any, outcome: Any) -> None:
+    def settle_once() -> None:
         if not done.done():
             settle(outcome)
 
     try:
-        loop.call_soon_threadsafe(tell)
+        loop.call_soon_threadsafe(settle_once)
     except RuntimeError:
-        pass  # the loop is closed: nobody waits any more
+        pass  # the loop is closed

@@ -63,7 +63,7 @@ def test_of_any_output_beginning_and_end_are_kept(pieces: list[bytes], limit: in
 def test_live_output_is_bounded_and_in_order(pieces: list[bytes], limit: int) -> None:
     """What is passed on is the beginning of what was printed, decoded as a whole."""
     said: list[str] = []
-    output = Output(limit, say=lambda stream, text: said.append(text))
+    output = Output(limit, emit=lambda stream, text: said.append(text))
     for piece in pieces:
         output.take("stdout", piece)
         output.tick()
