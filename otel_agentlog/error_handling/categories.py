@@ -82,12 +82,6 @@ def categorize(error: BaseException) -> ErrorCategory:
     return cause_of(error).category
 
 
-def suggestions_for(error: BaseException) -> tuple[str, ...]:
-    """What to do about it, at least three; the most likely remedy first. Fixed texts: nothing of the exception is in them."""
-    cause = cause_of(error)
-    return advice(cause.category, cause.suggestions)
-
-
 def cause_of(error: BaseException) -> Cause:
     """What is known about an exception."""
     try:
@@ -203,7 +197,7 @@ class ErrorDetails:
     """``Type: text``, of a long text the beginning."""
     context: Mapping[str, Any] = field(default_factory=dict)
     suggestions: tuple[str, ...] = ()
-    """What to do about it, at least three; the most likely remedy first."""
+    """What to do about it, at least three; the most likely remedy first. Fixed texts: nothing of the exception is in them."""
     stack_trace: str = ""
     """As Python prints it; empty for an error that was never raised."""
 

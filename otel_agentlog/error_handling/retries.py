@@ -298,7 +298,7 @@ def is_cancellation(error: BaseException) -> bool:
     """Whether an exception means that the work is to end; it is never tried again."""
     # Of the class, not with isinstance: that reads __class__, and an exception's class may raise at any attribute.
     kind = type(error)
-    return not issubclass(kind, Exception) or issubclass(kind, CancelledError) or _declared(error) in _OVER
+    return not issubclass(kind, Exception) or issubclass(kind, CancelledError) or attribute(kind, "agentlog_outcome") in _OVER
 
 
 def can_help(error: BaseException) -> bool:
@@ -384,10 +384,6 @@ def _value(headers: Any, name: str) -> Any:
         return headers.get(name)
     except Exception:  # noqa: BLE001 - headers may be an object of any class
         return None
-
-
-def _declared(error: BaseException) -> object:
-    return attribute(type(error), "agentlog_outcome")
 
 
 _MANY_DOUBLINGS = 64

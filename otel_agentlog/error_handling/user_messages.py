@@ -15,8 +15,10 @@ from typing import Any, cast
 from otel_agentlog.error_handling.advice import CAUSES
 from otel_agentlog.error_handling.categories import categorize, cause_of
 from otel_agentlog.error_handling.category import ErrorCategory
+from otel_agentlog.error_handling.lookup import package_of
 from otel_agentlog.errors import AgentlogError, ConfigurationError
-from otel_agentlog.record.exceptions.error_id import assign_error_id, error_id
+from otel_agentlog.record.exceptions.error_id import assign_error_id
+from otel_agentlog.record.exceptions.error_id import error_id as id_of
 from otel_agentlog.record.logs.logger import AgentLogger, get_logger
 
 _TO_CALLER = 3
@@ -120,7 +122,7 @@ def format_error_for_user(
     """
     given = _exception(error_or_message)
     kind = _type_of(given) if error_type is None else error_type
-    shown = _shown(error_id if error_id is not None or given is None else _known_id(given))
+    shown = _shown(error_id if error_id is not None or given is None else id_of(given))
     text = _TEXTS.get(kind, _OTHER) if isinstance(kind, str) else _OTHER
     return text.markdown(shown)
 
@@ -171,10 +173,6 @@ def _exception(value: object) -> BaseException | None:
     return cast(BaseException, value) if issubclass(type(value), BaseException) else None
 
 
-def _known_id(error: BaseException) -> str | None:
-    return error_id(error)
-
-
 def _shown(identity: object) -> str | None:
     # The match, not what was given: that may be of a class of its own, which formats itself as it likes.
     found = _ID.fullmatch(identity) if isinstance(identity, str) else None
@@ -190,6 +188,6 @@ def _type_of(error: BaseException | None) -> str:
     by_cause = next((kind for name, kind in _BY_CAUSE.items() if CAUSES[name] is cause), None)
     if by_cause is not None:
         return by_cause
-    if str(type(error).__module__).partition(".")[0] in _PROVIDERS and cause.category is not ErrorCategory.TIMEOUT:
+    if package_of(error) in _PROVIDERS and cause.category is not ErrorCategory.TIMEOUT:
         return "claude_error"
     return _BY_CATEGORY.get(cause.category, "other")

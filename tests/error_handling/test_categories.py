@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from otel_agentlog import errors
 from otel_agentlog.error_handling.advice import CAUSES, GENERAL
-from otel_agentlog.error_handling.categories import categorize, error_details, register_category, suggestions_for
+from otel_agentlog.error_handling.categories import categorize, error_details, register_category
 from otel_agentlog.error_handling.category import ErrorCategory
 from otel_agentlog.error_handling.known_categories import (
     BY_CLASS,
@@ -182,7 +182,7 @@ def test_the_category_of_a_known_error(make: Any, category: str) -> None:
     error = make()
 
     assert categorize(error) == category
-    assert len(suggestions_for(error)) >= 3
+    assert len(error_details(error).suggestions) >= 3
 
 
 @pytest.mark.parametrize(
@@ -236,8 +236,8 @@ def test_a_users_rule_comes_first(rule: Any) -> None:
     forget = register_category(rule, "DEPENDENCY", suggestions=["Ask Ada."])
     try:
         assert categorize(KeyError("a")) is ErrorCategory.DEPENDENCY
-        assert suggestions_for(KeyError("a"))[0] == "Ask Ada."
-        assert len(suggestions_for(KeyError("a"))) >= 3
+        assert error_details(KeyError("a")).suggestions[0] == "Ask Ada."
+        assert len(error_details(KeyError("a")).suggestions) >= 3
         assert categorize(caused(RuntimeError(), KeyError("a"))) == "DEPENDENCY"
     finally:
         forget()
