@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from otel_agentlog.record.api import task as task
     from otel_agentlog.record.api import tool as tool
     from otel_agentlog.record.api import webhook as webhook
+    from otel_agentlog.record.carrier import environ as environ
     from otel_agentlog.record.exceptions.error_id import error_id as error_id
     from otel_agentlog.record.logs.logger import get_logger as get_logger
     from otel_agentlog.record.logs.stdlib_bridge import AgentlogHandler as AgentlogHandler
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from otel_agentlog.record.operations.operation import Operation as Operation
     from otel_agentlog.record.operations.step import Step as Step
     from otel_agentlog.record.operations.task import Task as Task
-    from otel_agentlog.record.operations.task import environ as environ
     from otel_agentlog.record.operations.tool_run import ToolRun as ToolRun
     from otel_agentlog.record.operations.webhook import Webhook as Webhook
     from otel_agentlog.settings.fields import Settings as Settings
@@ -87,7 +87,8 @@ _HOMES = {
     "record.operations.context": "bind",
     "record.operations.operation": "Operation",
     "record.operations.step": "Step",
-    "record.operations.task": "Task environ",
+    "record.carrier": "environ",
+    "record.operations.task": "Task",
     "record.operations.tool_run": "ToolRun",
     "record.operations.webhook": "Webhook",
     "settings.fields": "Settings",

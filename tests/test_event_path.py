@@ -67,8 +67,8 @@ def test_a_log_line() -> None:
     with agentlog.task("count"):
         seen = usual(lambda: passed(event))
 
-    assert len(seen.files) <= 20, str(seen)
-    assert len(seen.calls) <= 54, str(seen)
+    assert len(seen.files) <= 14, str(seen)
+    assert len(seen.calls) <= 45, str(seen)
 
 
 @pytest.mark.usefixtures("tasks_root")
@@ -83,7 +83,7 @@ def test_the_end_of_a_tool_run() -> None:
     with agentlog.task("count"):
         seen = usual(lambda: passed(begun().end))
 
-    assert len(seen.files) <= 32, str(seen)
+    assert len(seen.files) <= 23, str(seen)
 
 
 @pytest.mark.usefixtures("tasks_root")
@@ -97,4 +97,4 @@ def test_a_step_that_fails() -> None:
     with agentlog.task("count"):
         seen = usual(lambda: passed(event))
 
-    assert len(seen.files) <= 43, str(seen)
+    assert len(seen.files) <= 34, str(seen)

@@ -1,9 +1,9 @@
-"""The span processor that shows spans of other libraries to whoever files them, as plain data."""
+"""The span processor that passes spans of other libraries to `record`, as plain data, so that they become lines, too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -17,16 +17,17 @@ MAX_OPEN = 10_000
 
 
 class Filed(Protocol):
-    """A foreign span whose start was filed."""
+    """A foreign span whose start was recorded."""
 
     def end(self, end: Mapping[str, Any]) -> None: ...
 
 
-Adopt = Callable[[Context, Mapping[str, Any]], "Filed | None"]
+Adopt: TypeAlias = Callable[[Context, Mapping[str, Any]], "Filed | None"]
+"""Records the start of a span in a context; ``None`` if the span belongs to no task."""
 
 
 class AdoptSpans(SpanProcessor):
-    """Files spans whose scope is not ours; never raises into the library that makes them."""
+    """Records spans whose scope is not ours; never raises into the library that makes them."""
 
     def __init__(self, adopt: Adopt, own_scope: str, failed: Callable[[str, BaseException], None]) -> None:
         self._adopt, self._own_scope, self._failed = adopt, own_scope, failed
@@ -57,7 +58,7 @@ class AdoptSpans(SpanProcessor):
 
 
 def start_of(span: ReadableSpan) -> dict[str, Any]:
-    """What is known of a span when it starts, in the keys of ``docs/format.md``."""
+    """What is known of a span when it starts, by the keys of ``docs/format.md``; ids in hex, times in Unix nanoseconds."""
     context, scope = span.get_span_context(), span.instrumentation_scope
     assert context is not None
     start: dict[str, Any] = {
@@ -92,7 +93,7 @@ def start_of(span: ReadableSpan) -> dict[str, Any]:
 
 
 def end_of(span: ReadableSpan) -> dict[str, Any]:
-    """What is known of a span when it has ended."""
+    """What is known of a span when it has ended, by the same keys."""
     return {
         "end_ns": span.end_time or span.start_time or 0,
         "name": span.name,

@@ -1,179 +1,35 @@
-"""Metrics from lines: one call a line, whatever the profile.
+"""Metrics from lines: the table of all metrics, the labels they may have, and which line feeds which metric.
 
-Hides which metrics a line feeds. `Metrics.on_line` takes every line that was delivered to the folder, in any order, on the
-background thread; starts matter only for the number of tasks at work, everything else is counted on end lines, which repeat
-what their labels need. Nothing raises for a line of an odd shape: what is missing is not measured.
+`Metrics.on_line` takes every line that was delivered to the folder, in any order, on the delivery worker's thread. Starts
+matter only for the number of tasks at work; everything else is counted on end lines, which repeat what their labels need.
+Nothing raises for a line of an odd shape: what is missing is not measured.
 
-The rules of the convention that are easy to get wrong: usage counters count every inference, 0 where the provider said
-nothing; cache and reasoning tokens are parts of the totals and never added to them; token histograms are for completed calls
-only; chunk times only for streams.
+Rules of the convention that are easy to get wrong: usage counters count every inference, 0 where the provider said nothing;
+cache and reasoning tokens are parts of the totals and never added to them; token histograms are for completed calls only; chunk
+times only for streams.
+
+Labels are made by `Labels` and nowhere else, only from the low-cardinality keys of `ALLOWED`, never from ids, so that no series
+per task comes into being. Names that users choose (tools, models, agents) are open sets, so each label keeps the first
+`MAX_VALUES` values it sees and calls all later ones ``_OTHER``; a value longer than `MAX_CHARACTERS` is ``_OTHER`` at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
-from opentelemetry import metrics
 from opentelemetry.context import Context
 from opentelemetry.metrics import Counter, Histogram, Meter, UpDownCounter
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.util.types import AttributeValue
 
-from otel_agentlog.export.pipeline.workers import WorkerThread
 from otel_agentlog.export.semconv import names
 from otel_agentlog.export.semconv.conventions import Profile
 from otel_agentlog.export.semconv.fields import provider_name
 from otel_agentlog.export.semconv.operations import is_inference
 from otel_agentlog.export.semconv.spans import error_type, operation_name, server_port, tool_name, workflow_name
-from otel_agentlog.export.transport import senders
-from otel_agentlog.settings.fields import Settings
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, mapping
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.states import Outcome
-
-# -- The `MeterProvider` that our metrics go to: joined where somebody has set one, else made here.
-# Hides that OpenTelemetry lets it be set once: where a second `configure` sends elsewhere, our metrics go through a provider of
-# their own, and the global one, which others may use by now, stays what it is.
-
-
-@dataclass(frozen=True)
-class _Way:
-    """Where metrics go, and in whose name."""
-
-    exporter: str
-    protocol: str
-    endpoint: str | None
-    service_name: str
-
-
-_made_global: MeterProvider | None = None
-_current: tuple[_Way, MeterProvider] | None = None
-"""The last one that was made here."""
-
-
-def meter_provider(settings: Settings, resource: Resource) -> MeterProvider | None:
-    """The provider for these settings; ``None`` if no metrics are wanted and nobody else wants any."""
-    found = metrics.get_meter_provider()
-    if isinstance(found, MeterProvider) and found is not _made_global:
-        return found
-    if settings.exporter("metrics") == "none":
-        return None
-    return _own(settings, resource)
-
-
-def _own(settings: Settings, resource: Resource) -> MeterProvider:
-    global _made_global, _current
-    way = _Way(
-        settings.exporter("metrics"),
-        settings.protocol_of("metrics"),
-        settings.metrics_endpoint or settings.endpoint,
-        settings.service_name,
-    )
-    before = _current
-    if before is not None and before[0] == way:
-        return before[1]
-    reader = PeriodicExportingMetricReader(senders.make_metric_exporter(settings))
-    made = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
-    _current = way, made
-    if _made_global is None:
-        metrics.set_meter_provider(made)
-        _made_global = made
-    elif before is not None and before[1] is not _made_global:
-        # Nobody else has it. Its last export may take its time.
-        WorkerThread("agentlog-metrics").do(lambda: _let_go(before[1]))
-    return made
-
-
-def _let_go(provider: MeterProvider) -> None:
-    try:
-        provider.shutdown()
-    except Exception:  # noqa: BLE001, S110 - the SDK raises whatever a reader does; what was counted was flushed before
-        pass
-
-
-def any_made() -> bool:
-    """Whether there is a provider here to be flushed."""
-    return _current is not None
-
-
-def flush(timeout_s: float) -> None:
-    """Export what was counted. Raises whatever the SDK does where that was not possible in time."""
-    ours = {id(each): each for each in (_made_global, _current and _current[1]) if each is not None}
-    for provider in ours.values():
-        provider.force_flush(int(timeout_s * 1000))
-
-
-# -- Which labels a metric may have, and how many values of each.
-# Hides the guard against a series per task: labels are made here and nowhere else, only from the low-cardinality keys of
-# `ALLOWED`, never from ids. Names that users choose (tools, models, agents) are open sets, so each label keeps the first
-# `MAX_VALUES` values it sees and calls all later ones ``_OTHER``; a value longer than `MAX_CHARACTERS` is ``_OTHER`` at once.
-# One dict is made per combination and used again, so that a measurement costs a look-up. Threads may race: the worst case is a
-# label with a few values more than its limit.
-
-MAX_VALUES = 100
-"""Distinct values of one label."""
-MAX_CHARACTERS = 128
-"""Longest value of a label."""
-MAX_COMBINATIONS = 4_096
-"""Label sets that are kept ready; more are made each time."""
-
-ALLOWED = frozenset(
-    {names.OPERATION, names.PROVIDER, names.REQUEST_MODEL, names.RESPONSE_MODEL, names.SERVER_ADDRESS, names.SERVER_PORT}
-    | {names.ERROR_TYPE, names.TOKEN_MODALITY, names.LEGACY_TOKEN_TYPE}
-    | {names.AGENT_NAME, names.WORKFLOW_NAME, names.TOOL_NAME, names.TOOL_TYPE}
-    | {names.OUTCOME, names.COMPONENT, names.ERROR_CATEGORY, names.SIGNAL, names.REASON}
-)
-"""Every label of every metric."""
-
-Label = tuple[str, Any]
-LabelSet = dict[str, AttributeValue]
-
-
-class Labels:
-    """Makes label sets. One per process, so that all metrics agree on what is ``_OTHER``."""
-
-    def __init__(self, max_values: int = MAX_VALUES) -> None:
-        self._max_values = max_values
-        self._seen: dict[str, set[str | int]] = {name: set() for name in ALLOWED}
-        self._sets: dict[tuple[Label, ...], LabelSet] = {}
-
-    def of(self, *labels: Label) -> LabelSet:
-        """The label set of these pairs, without those that have no value.
-
-        Raises:
-            KeyError: a label that is not allowed.
-        """
-        guarded = tuple((name, self._value(name, value)) for name, value in labels if value is not None and value != "")
-        known = self._sets.get(guarded)
-        if known is not None:
-            return known
-        made: LabelSet = dict(guarded)
-        if len(self._sets) < MAX_COMBINATIONS:
-            self._sets[guarded] = made
-        return made
-
-    def _value(self, name: str, value: Any) -> str | int:
-        seen = self._seen[name]
-        plain: str | int = value if type(value) in (str, int) else str(value)
-        if plain in seen:
-            return plain
-        if len(seen) >= self._max_values or (isinstance(plain, str) and len(plain) > MAX_CHARACTERS):
-            # An int label (a port) has no `_OTHER`; 0 is the port nobody listens on.
-            return names.OTHER if isinstance(plain, str) else 0
-        seen.add(plain)
-        return plain
-
-
-def extended(labels: LabelSet, more: Iterable[Label]) -> LabelSet:
-    """A copy of a label set with further labels of closed sets, such as a token type."""
-    return {**labels, **dict(more)}
-
-
-# -- Every metric: instrument, unit, description, bucket boundaries, and the profiles in which it exists.
 
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _AGENT_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6)
@@ -182,7 +38,7 @@ _TASK_SECONDS = (0.1, 0.5, *_WORKFLOW_SECONDS)
 _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
 _CALLS = (1, 2, 4, 8, 16, 32, 64, 128)
 
-Kind = Literal["histogram", "counter", "updowncounter"]
+Kind: TypeAlias = Literal["histogram", "counter", "updowncounter"]
 
 LATEST: frozenset[Profile] = frozenset({"latest", "both"})
 LEGACY: frozenset[Profile] = frozenset({"legacy", "both"})
@@ -233,6 +89,70 @@ METRICS: tuple[Metric, ...] = (
 )
 
 
+MAX_VALUES = 100
+"""Distinct values of one label."""
+MAX_CHARACTERS = 128
+"""Longest value of a label."""
+MAX_COMBINATIONS = 4_096
+"""Label sets that are kept ready; more are made each time."""
+
+ALLOWED = frozenset(
+    {names.OPERATION, names.PROVIDER, names.REQUEST_MODEL, names.RESPONSE_MODEL, names.SERVER_ADDRESS, names.SERVER_PORT}
+    | {names.ERROR_TYPE, names.TOKEN_MODALITY, names.LEGACY_TOKEN_TYPE}
+    | {names.AGENT_NAME, names.WORKFLOW_NAME, names.TOOL_NAME, names.TOOL_TYPE}
+    | {names.OUTCOME, names.COMPONENT, names.ERROR_CATEGORY, names.SIGNAL, names.REASON}
+)
+"""Every label of every metric."""
+
+Label: TypeAlias = tuple[str, Any]
+"""Name and value; a label whose value is ``None`` or empty is left out."""
+LabelSet: TypeAlias = dict[str, AttributeValue]
+
+
+class Labels:
+    """Makes label sets. One per process, so that all metrics agree on what is ``_OTHER``.
+
+    One dict is made per combination and used again, so that a measurement costs a look-up. Threads may race: the worst case is
+    a label with a few values more than its limit.
+    """
+
+    def __init__(self, max_values: int = MAX_VALUES) -> None:
+        self._max_values = max_values
+        self._seen: dict[str, set[str | int]] = {name: set() for name in ALLOWED}
+        self._sets: dict[tuple[Label, ...], LabelSet] = {}
+
+    def of(self, *labels: Label) -> LabelSet:
+        """The label set of these pairs, without those that have no value.
+
+        Raises:
+            KeyError: a label that is not allowed.
+        """
+        guarded = tuple((name, self._value(name, value)) for name, value in labels if value is not None and value != "")
+        known = self._sets.get(guarded)
+        if known is not None:
+            return known
+        made: LabelSet = dict(guarded)
+        if len(self._sets) < MAX_COMBINATIONS:
+            self._sets[guarded] = made
+        return made
+
+    def _value(self, name: str, value: Any) -> str | int:
+        seen = self._seen[name]
+        plain: str | int = value if type(value) in (str, int) else str(value)
+        if plain in seen:
+            return plain
+        if len(seen) >= self._max_values or (isinstance(plain, str) and len(plain) > MAX_CHARACTERS):
+            # An int label (a port) has no `_OTHER`; 0 is no port.
+            return names.OTHER if isinstance(plain, str) else 0
+        seen.add(plain)
+        return plain
+
+
+def extended(labels: LabelSet, more: Iterable[Label]) -> LabelSet:
+    """A copy of a label set with further labels of closed sets, such as a token type."""
+    return {**labels, **dict(more)}
+
+
 class Instruments:
     """The instruments of one profile; a metric that the profile does not have takes no measurements."""
 
@@ -268,10 +188,10 @@ class Instruments:
         return self._gauges[name]
 
 
-Delivery = Literal["recorded", "delivered", "dropped"]
-"""What became of items; see `Metrics.on_delivery`."""
+Delivery: TypeAlias = Literal["recorded", "delivered", "dropped"]
+"""What happened to items; see `Metrics.on_delivery`."""
 
-_Handle = Callable[[Line, Mapping[str, Any], "Context | None"], None]
+_Handle: TypeAlias = Callable[[Line, Mapping[str, Any], "Context | None"], None]
 
 _USAGE = (
     ("input_tokens", names.M_USAGE_INPUT),

@@ -1,4 +1,4 @@
-"""One span and one log record of our own, sent to see whether a collector takes them."""
+"""Sends one test span and one test log record to see whether a collector takes them."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ NAME = "agentlog doctor"
 
 @dataclass(frozen=True)
 class Probed:
-    """What became of the test of one signal."""
+    """The result of the test of one signal."""
 
     signal: str
     """``traces`` or ``logs``."""
     taken: bool
     reason: str
-    """Why not: ``connection``, ``http_401`` …, with what the collector said."""
+    """Why not: ``connection``, ``http_401`` …, with the collector's message."""
     trace_id: str
-    """32 hex digits; to be looked for where traces are kept."""
+    """32 hex digits; to be looked up in the trace backend."""
     took_ms: float
 
 

@@ -1,6 +1,8 @@
-"""The OpenTelemetry providers: joined where somebody has set one, made and set where nobody has.
+"""The OpenTelemetry providers, and everything that one `configure` sends with them.
 
-This module decides who owns what: only what was made here is shut down here.
+A provider that the application has set is joined; where there is none, one is made and set. Only what was made here is shut
+down here. OpenTelemetry lets each provider be set once: a second `configure` goes on with those of the first, but for metrics,
+which cannot change where they go; they get a provider of their own, and the global one stays what it is.
 """
 
 from __future__ import annotations
@@ -10,23 +12,26 @@ import socket
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from opentelemetry import _logs, trace
+from opentelemetry import _logs, metrics, trace
 from opentelemetry._logs import LoggerProvider as LoggerProviderAPI
 from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import ProxyTracerProvider
 
 from otel_agentlog._version import __version__
-from otel_agentlog.export import metrics as meters
 from otel_agentlog.export.foreign import Adopt, AdoptSpans
 from otel_agentlog.export.metrics import Delivery, Metrics
 from otel_agentlog.export.pipeline.backlog import Backlog, CatchUp, EmptyBacklog
 from otel_agentlog.export.pipeline.items import ItemRef, LiveDeliveryObserver
 from otel_agentlog.export.pipeline.signal_queue import QueueLimits
 from otel_agentlog.export.pipeline.worker import DeliveryWorker
+from otel_agentlog.export.pipeline.workers import WorkerThread
 from otel_agentlog.export.records import Clean
 from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions, Profile
 from otel_agentlog.export.semconv.names import SCHEMA_URL
@@ -40,13 +45,13 @@ SCOPE = "otel_agentlog"
 """Name of the instrumentation scope of everything recorded here."""
 
 _adopting: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
-"""Providers whose foreign spans are filed already; a second `configure` must not file them twice."""
+"""Providers whose foreign spans are recorded already; a second `configure` must not record them twice."""
 
 _collecting_spans: weakref.WeakKeyDictionary[TracerProvider, CollectSpans] = weakref.WeakKeyDictionary()
 _collecting_logs: weakref.WeakKeyDictionary[LoggerProvider, CollectLogs] = weakref.WeakKeyDictionary()
 
 _made: dict[str, Any] = {}
-"""Providers made by an earlier `Telemetry`: OpenTelemetry lets each be set once, so a second `configure` goes on with them."""
+"""Providers of traces and logs made by an earlier `Telemetry`."""
 
 
 def conventions_of(settings: Settings) -> Conventions:
@@ -57,7 +62,7 @@ def conventions_of(settings: Settings) -> Conventions:
 
 
 class Telemetry:
-    """Everything that leaves by OpenTelemetry, for one `configure`."""
+    """Everything that one `configure` sends: the delivery worker, the sink, the metrics, and the providers they work with."""
 
     def __init__(
         self,
@@ -77,9 +82,9 @@ class Telemetry:
         self._metrics: Metrics | None = None
         self.resource = Resource.create({"service.name": settings.service_name})
         self.sends: tuple[str, ...] = ()
-        """The signals that reach a collector through our worker."""
+        """The signals that the delivery worker sends."""
         self.elsewhere: tuple[str, ...] = ()
-        """The signals that somebody else's exporters take to a collector, without our knowing when."""
+        """The signals that exporters of the application send; when they do is not known here."""
         self._join_metrics()
         traces, logs = self._find_traces(), self._find_logs()
         self.worker = self._make_worker()
@@ -104,7 +109,7 @@ class Telemetry:
             failed=self._failed,
             dropped=lambda signal, count, reason: self._count_dropped(signal, count, reason),
             limits=limits,
-            flushers=[meters.flush] if meters.any_made() else [],
+            flushers=[_flush_metrics] if _current_meters is not None else [],
             on_idle=lambda: self._catch_up.on_idle(),
         )
 
@@ -143,7 +148,7 @@ class Telemetry:
 
     def _collect(self, traces: trace.TracerProvider, logs: LoggerProviderAPI | None) -> None:
         if isinstance(traces, TracerProvider):
-            # Before the spans are collected: what was filed gives the span its ref.
+            # Before the spans are collected: recording a foreign span gives it its reference.
             if traces not in _adopting:
                 traces.add_span_processor(AdoptSpans(self._adopt, SCOPE, self._failed))
                 _adopting.add(traces)
@@ -152,7 +157,7 @@ class Telemetry:
             self._collect_logs(logs)
 
     def _collect_spans(self, provider: TracerProvider) -> None:
-        # A processor cannot be taken off a provider again, so that of an earlier `configure` takes spans to us from now on.
+        # A processor cannot be taken off a provider again, so that of an earlier `configure` goes on with a new route.
         collect = _collecting_spans.get(provider)
         if collect is None and "traces" in self.sends:
             collect = _collecting_spans[provider] = CollectSpans(only_own=provider is not _made.get("traces"))
@@ -169,7 +174,7 @@ class Telemetry:
             collect.route = Route(self.worker, self.sink, self._clean) if "logs" in self.sends else None
 
     def _join_metrics(self) -> None:
-        provider = meters.meter_provider(self._settings, self.resource)
+        provider = _meter_provider(self._settings, self.resource)
         if provider is not None:
             self._metrics = Metrics(provider.get_meter(SCOPE, __version__, SCHEMA_URL), self.conventions.profile)
 
@@ -185,18 +190,18 @@ class Telemetry:
             self._metrics.on_delivery(None, "dropped", items, reason)
 
     def start(self) -> None:
-        """Begin to send; until now nothing was done that takes a network."""
+        """Begin to send; until now nothing used the network."""
         if self.sends:
             self.worker.start()
             self._catch_up.start()
 
     def look_again(self) -> None:
-        """Something that dead processes left can be sent only now."""
+        """Look again for what dead processes left: something can be sent only now."""
         if self.sends:
             self._catch_up.look_again()
 
     def process_line(self) -> Line:
-        """The line with which each writer introduces itself: resource, scope and policy of what it will write."""
+        """The first line of each writer: resource, scope and policy of what it writes."""
         return {
             "type": "process",
             "level": "INFO",
@@ -255,3 +260,69 @@ class _CountingObserver:
             for signal, count in ((SPAN, spans), (LOG, len(refs) - spans)):
                 if count:
                     metrics.on_delivery(signal, event, count, reason)
+
+
+# -- metrics --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where metrics go, and under which service name."""
+
+    exporter: str
+    protocol: str
+    endpoint: str | None
+    service_name: str
+
+
+_global_meters: MeterProvider | None = None
+"""The meter provider that was made here and set."""
+_current_meters: tuple[_Target, MeterProvider] | None = None
+"""The last one that was made here."""
+
+
+def _meter_provider(settings: Settings, resource: Resource) -> MeterProvider | None:
+    """The provider for these settings; ``None`` if there is none and no metrics are wanted."""
+    found = metrics.get_meter_provider()
+    if isinstance(found, MeterProvider) and found is not _global_meters:
+        return found
+    if settings.exporter("metrics") == "none":
+        return None
+    return _own_meter_provider(settings, resource)
+
+
+def _own_meter_provider(settings: Settings, resource: Resource) -> MeterProvider:
+    global _global_meters, _current_meters
+    target = _Target(
+        settings.exporter("metrics"),
+        settings.protocol_of("metrics"),
+        settings.metrics_endpoint or settings.endpoint,
+        settings.service_name,
+    )
+    before = _current_meters
+    if before is not None and before[0] == target:
+        return before[1]
+    reader = PeriodicExportingMetricReader(senders.make_metric_exporter(settings))
+    made = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+    _current_meters = target, made
+    if _global_meters is None:
+        metrics.set_meter_provider(made)
+        _global_meters = made
+    elif before is not None and before[1] is not _global_meters:
+        # Only we have it. Its last export may take its time.
+        WorkerThread("agentlog-metrics").do(lambda: _shut_down(before[1]))
+    return made
+
+
+def _shut_down(provider: MeterProvider) -> None:
+    try:
+        provider.shutdown()
+    except Exception:  # noqa: BLE001, S110 - the SDK raises whatever a reader does; what was counted was flushed before
+        pass
+
+
+def _flush_metrics(timeout_s: float) -> None:
+    """Export what was counted. Raises whatever the SDK does where that was not possible in time."""
+    ours = {id(each): each for each in (_global_meters, _current_meters and _current_meters[1]) if each is not None}
+    for provider in ours.values():
+        provider.force_flush(int(timeout_s * 1000))

@@ -1,6 +1,6 @@
-"""From what a folder gives back to what an exporter takes: spans and log records equal to those that were sent live.
+"""From what is read back from a folder to what the encoders take: spans and log records equal to those that were sent live.
 
-Takes plain data by shape (`otel_agentlog.store` makes it), because this room does not know where it is kept.
+The plain data is that of `otel_agentlog.store.spans.rebuild`, taken by shape, because `export` does not know `store`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, Protocol, cast
 
-from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
+from otel_agentlog.export.records import fields_of, log_record
 from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions, Profile
-from otel_agentlog.export.sink import fields_of, span_context_of
 
 
 class ScopeData(Protocol):
@@ -65,16 +64,7 @@ def readable_log(record: Any, time_ns: int | None = None) -> ReadableLogRecord:
     conventions = _conventions(origin.profile, record.content_policy, frozenset(origin.content_on))
     fields = fields_of(record.kind, record.line, record.start, conventions)
     return ReadableLogRecord(
-        LogRecord(
-            timestamp=time_ns,
-            observed_timestamp=time_ns,
-            context=span_context_of(record.line),
-            severity_text=fields.severity_text,
-            severity_number=SeverityNumber(fields.severity_number),
-            body=fields.body,
-            attributes=fields.attributes,
-            event_name=fields.event_name,
-        ),
+        log_record(fields, record.line, time_ns),
         Resource(_values(record.resource)),
         _scope(record.scope),
     )

@@ -1,6 +1,4 @@
-"""From a line to the fields of an OTLP log record.
-
-Hides how lines are laid out for log backends:
+"""From a line to the fields of an OTLP log record, and copies without secrets of spans and log records of other libraries.
 
 - ``message`` is the body. GenAI events have no body, as the convention says.
 - A line of type ``log`` has no event name; every other record is an event named ``agentlog.<action>``.
@@ -8,87 +6,35 @@ Hides how lines are laid out for log backends:
   place of the SDK's 128 per record; Loki flattens it into structured metadata (``agentlog_details_files``) all the same. It
   is bounded, because Loki rejects a record whose metadata exceeds 128 entries or 64 kB: what is cut is marked and stands
   whole in the folder.
-- Attributes of the user's own come first and ids last, for the reason given in `semconv`.
+- Attributes of the user's own come first and ids last, as on spans (``semconv/conventions.py``).
 - ``log.record.uid`` is ``<task id>/<event id>`` and, for the second record of a line, ends in what it is: a record that is
   sent again can be recognised as the same one.
-
-Everything here needs recorded lines (with ``event_id``) and nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from opentelemetry._logs import LogRecord
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.context import Context
 from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.trace import Link, Status
+from opentelemetry.trace import INVALID_SPAN, Link, NonRecordingSpan, SpanContext, Status, TraceFlags, set_span_in_context
 from opentelemetry.util.types import AttributeValue
 
 from otel_agentlog.export.semconv import content, fields, names
 from otel_agentlog.export.semconv.conventions import USER_ATTRIBUTES_AT_START, Conventions
 from otel_agentlog.export.semconv.spans import context_attributes, error_type, operation_name
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, as_texts, mapping
-from otel_agentlog.vocabulary.lines import CONTENT_TYPES, Line, is_details_record
+from otel_agentlog.vocabulary.lines import CONTENT_TYPES, DETAILS, EXCEPTION, Line, is_details_record
 
-# -- Spans and log records of others, cleaned before they leave: the same redaction, applied to a copy.
-
-Clean = Callable[[Any], Any]
-"""Any value → the same value without secrets, bounded. Where it fails it must return something harmless, not raise."""
-
-
-def cleaned_span(span: ReadableSpan, clean: Clean) -> ReadableSpan:
-    """A copy of a finished span without secrets in name, attributes, events, links and status."""
-    return ReadableSpan(
-        name=str(clean(span.name)),
-        context=span.get_span_context(),
-        parent=span.parent,
-        resource=span.resource,
-        attributes=_attributes(span.attributes, clean),
-        events=[Event(str(clean(event.name)), _attributes(event.attributes, clean), event.timestamp) for event in span.events],
-        links=[Link(link.context, _attributes(link.attributes, clean)) for link in span.links],
-        kind=span.kind,
-        status=_status(span.status, clean),
-        start_time=span.start_time,
-        end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
-    )
-
-
-def cleaned_log(record: ReadWriteLogRecord, clean: Clean) -> ReadableLogRecord:
-    """A copy of a log record without secrets in body and attributes."""
-    said = record.log_record
-    copy = LogRecord(
-        timestamp=said.timestamp,
-        observed_timestamp=said.observed_timestamp,
-        context=said.context,
-        severity_text=said.severity_text,
-        severity_number=said.severity_number,
-        body=clean(said.body),
-        attributes=_attributes(said.attributes, clean),
-        event_name=said.event_name,
-    )
-    return ReadableLogRecord(copy, record.resource or Resource({}), record.instrumentation_scope)
-
-
-def _attributes(attributes: Mapping[str, Any] | None, clean: Clean) -> dict[str, Any]:
-    found = clean(dict(attributes or {}))
-    return found if isinstance(found, dict) else {}
-
-
-def _status(status: Status, clean: Clean) -> Status:
-    if status.description is None:
-        return status
-    return Status(status.status_code, str(clean(status.description)))
-
-
-Attributes = dict[str, AttributeValue]
+Attributes: TypeAlias = dict[str, AttributeValue]
 
 
 class LogFields(NamedTuple):
-    """One log record without time, trace context and resource, in the words of ``opentelemetry._logs``."""
+    """One log record without time, trace context and resource, as ``opentelemetry._logs`` names its fields."""
 
     event_name: str | None
     severity_number: int
@@ -108,7 +54,7 @@ _SEVERITIES = {
     "CRITICAL": 21,
     "FATAL": 21,
 }
-"""OTLP severity numbers; the text stays the word that stands in the folder."""
+"""OTLP severity numbers; the text is the level of the line."""
 
 MAX_DETAILS = 64
 """Leaves of ``details`` that leave with a record."""
@@ -134,12 +80,47 @@ _EXCEPTION = (
 )
 
 _ABOUT_ERRORS = frozenset({"attempt", "event"})
-"""Types of lines that are about an error which they do not carry: attempts that failed, and how an error was handled."""
+"""Types of lines about an error that they do not carry: attempts that failed, and how an error was handled."""
 _ERROR_OF_DETAILS = (("error_id", names.ERROR_ID, as_text), ("category", names.ERROR_CATEGORY, as_text))
 
 
+def fields_of(kind: str, line: Line, start: Line | None, conventions: Conventions) -> LogFields:
+    """The fields of one record of a line, by its kind: ``log``, ``exception`` or ``details``.
+
+    ``start`` is the start line of the AI call, for ``details``.
+    """
+    if kind == EXCEPTION:
+        return exception_fields(line)
+    if kind == DETAILS:
+        return details_event_fields(start or {"type": "ai_request"}, line, conventions)
+    return log_fields(line, conventions)
+
+
+def log_record(fields: LogFields, line: Line, time_ns: int) -> LogRecord:
+    """The record that a logger takes; the same for live lines and those read back from a folder."""
+    return LogRecord(
+        timestamp=time_ns,
+        observed_timestamp=time_ns,
+        context=_span_context_of(line),
+        severity_text=fields.severity_text,
+        severity_number=SeverityNumber(fields.severity_number),
+        body=fields.body,
+        attributes=fields.attributes,
+        event_name=fields.event_name,
+    )
+
+
+def _span_context_of(line: Line) -> Context:
+    """A context whose span has the ids of a line, so that a log record gets them; empty ids where the line has none."""
+    trace_id, span_id = line.get("trace_id"), line.get("span_id")
+    if not trace_id or not span_id:
+        return set_span_in_context(INVALID_SPAN, Context())
+    ids = SpanContext(int(trace_id, 16), int(span_id, 16), False, TraceFlags(line.get("trace_flags", 1)))
+    return set_span_in_context(NonRecordingSpan(ids), Context())
+
+
 def log_fields(line: Line, conventions: Conventions) -> LogFields:
-    """The record of a line for which ``model.is_log_record`` is true.
+    """The record of a line for which `otel_agentlog.vocabulary.lines.is_log_record` is true.
 
     Output, thinking and the like have their text as body, shortened under the policy ``preview`` with digest and size beside
     it.
@@ -163,7 +144,7 @@ def log_fields(line: Line, conventions: Conventions) -> LogFields:
 
 
 def exception_fields(line: Line) -> LogFields:
-    """The record of the exception on an end line for which ``model.is_exception_record`` is true.
+    """The record of the exception on an end line for which `otel_agentlog.vocabulary.lines.is_exception_record` is true.
 
     For AI calls it is the convention's event, at severity WARN and without a body; otherwise ``agentlog.exception`` at the
     line's level.
@@ -187,7 +168,7 @@ def exception_fields(line: Line) -> LogFields:
 
 
 def is_details_event(end_line: Line, conventions: Conventions) -> bool:
-    """Whether the end of this AI call is to be told by `details_event_fields`."""
+    """Whether the end of this AI call gives a record by `details_event_fields`."""
     return is_details_record(end_line, conventions.content_policy, conventions.content_on)
 
 
@@ -314,3 +295,60 @@ def _add_details(details: Any, attributes: Attributes) -> None:
     attributes[names.DETAILS] = bounded.copy(details)
     if bounded.cut:
         attributes[names.DETAILS_TRUNCATED] = True
+
+
+# -- spans and log records of other libraries -----------------------------------------------------------------------------
+
+Clean: TypeAlias = Callable[[Any], Any]
+"""Returns any value without secrets and bounded. Where it fails it returns something harmless; it does not raise."""
+
+
+def cleaned_span(span: ReadableSpan, clean: Clean) -> ReadableSpan:
+    """A copy of a finished span without secrets in name, attributes, events, links and status."""
+    return ReadableSpan(
+        name=str(clean(span.name)),
+        context=span.get_span_context(),
+        parent=span.parent,
+        resource=span.resource,
+        attributes=_cleaned_attributes(span.attributes, clean),
+        events=[
+            Event(str(clean(event.name)), _cleaned_attributes(event.attributes, clean), event.timestamp) for event in span.events
+        ],
+        links=[Link(link.context, _cleaned_attributes(link.attributes, clean)) for link in span.links],
+        kind=span.kind,
+        status=_cleaned_status(span.status, clean),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+def _cleaned_event(event: Event, clean: Clean) -> Event:
+    return Event(str(clean(event.name)), _cleaned_attributes(event.attributes, clean), event.timestamp)
+
+
+def cleaned_log(record: ReadWriteLogRecord, clean: Clean) -> ReadableLogRecord:
+    """A copy of a log record without secrets in body and attributes."""
+    log = record.log_record
+    copy = LogRecord(
+        timestamp=log.timestamp,
+        observed_timestamp=log.observed_timestamp,
+        context=log.context,
+        severity_text=log.severity_text,
+        severity_number=log.severity_number,
+        body=clean(log.body),
+        attributes=_cleaned_attributes(log.attributes, clean),
+        event_name=log.event_name,
+    )
+    return ReadableLogRecord(copy, record.resource or Resource({}), record.instrumentation_scope)
+
+
+def _cleaned_attributes(attributes: Mapping[str, Any] | None, clean: Clean) -> dict[str, Any]:
+    found = clean(dict(attributes or {}))
+    return found if isinstance(found, dict) else {}
+
+
+def _cleaned_status(status: Status, clean: Clean) -> Status:
+    if status.description is None:
+        return status
+    return Status(status.status_code, str(clean(status.description)))

@@ -9,11 +9,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from opentelemetry import trace
-from opentelemetry._logs import Logger, LogRecord, SeverityNumber
-from opentelemetry.context import Context
+from opentelemetry._logs import Logger
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, format_span_id
+from opentelemetry.trace import format_span_id
 
 from otel_agentlog.export.metrics import Metrics
 from otel_agentlog.export.pipeline.items import Item, ItemRef, LiveDeliveryObserver, size_of
@@ -23,13 +22,12 @@ from otel_agentlog.export.records import (
     LogFields,
     cleaned_log,
     cleaned_span,
-    details_event_fields,
-    exception_fields,
-    log_fields,
+    fields_of,
+    log_record,
 )
 from otel_agentlog.export.semconv.conventions import Conventions
 from otel_agentlog.vocabulary.envelope import Envelope
-from otel_agentlog.vocabulary.lines import DETAILS, EXCEPTION, LOG, SPAN, Line, items_of
+from otel_agentlog.vocabulary.lines import DETAILS, LOG, SPAN, Line, items_of
 
 OWN_SCOPE = "otel_agentlog"
 """Instrumentation scope of everything recorded here; it was cleaned before it came here."""
@@ -38,30 +36,6 @@ MAX_OPEN = 100_000
 """Spans that wait for their end before they are sent; a leak of spans must not become a leak of memory."""
 
 _FOREIGN_SPAN, _FOREIGN_LOG = ItemRef(kind=SPAN), ItemRef(kind=LOG)
-
-
-def span_context_of(line: Line) -> Context:
-    """A context whose span has the ids of a line, so that a log record gets them; empty ids where the line has none."""
-    trace_id, span_id = line.get("trace_id"), line.get("span_id")
-    if not trace_id or not span_id:
-        return trace.set_span_in_context(trace.INVALID_SPAN, Context())
-    ids = SpanContext(int(trace_id, 16), int(span_id, 16), False, TraceFlags(line.get("trace_flags", 1)))
-    return trace.set_span_in_context(NonRecordingSpan(ids), Context())
-
-
-def emit(logger: Logger, fields: LogFields, line: Line, time_ns: int) -> None:
-    """Give one record to a logger; the same call serves live records and those rebuilt from a folder."""
-    record = LogRecord(
-        timestamp=time_ns,
-        observed_timestamp=time_ns,
-        context=span_context_of(line),
-        severity_text=fields.severity_text,
-        severity_number=SeverityNumber(fields.severity_number),
-        body=fields.body,
-        attributes=fields.attributes,
-        event_name=fields.event_name,
-    )
-    logger.emit(record)
 
 
 class ExportSink:
@@ -142,7 +116,7 @@ class ExportSink:
         elif self._logger is not None:
             for kind, fields in records_of(line, self._conventions, self._ai_starts):
                 self.emitting = refs[kind], size_of(fields.body, fields.attributes)
-                emit(self._logger, fields, line, envelope.time_ns)
+                self._logger.emit(log_record(fields, line, envelope.time_ns))
         if _ends_task(line) and envelope.task is not None:
             self._observer.ended(envelope.task.home)
 
@@ -177,15 +151,6 @@ def records_of(line: Line, conventions: Conventions, ai_starts: dict[str, Line])
     kinds = items_of(line, conventions.content_policy, conventions.content_on)
     start = ai_starts.pop(line["span_id"], None) if DETAILS in kinds else None
     return [(kind, fields_of(kind, line, start, conventions)) for kind in kinds if kind != SPAN]
-
-
-def fields_of(kind: str, line: Line, start: Line | None, conventions: Conventions) -> LogFields:
-    """One log record of a line, by its kind; the same for live records and those rebuilt from a folder."""
-    if kind == EXCEPTION:
-        return exception_fields(line)
-    if kind == DETAILS:
-        return details_event_fields(start or {"type": "ai_request"}, line, conventions)
-    return log_fields(line, conventions)
 
 
 @dataclass(frozen=True)

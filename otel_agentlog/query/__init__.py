@@ -1,13 +1,13 @@
 """What one can ask of task folders: plain data in, plain data out. Texts are handed on as they are in the folder.
 
-questions.py   lists, statistics, timeline, overview: asked of the index
+questions.py   lists, statistics, timeline, overview, from the index
 indexes.py     the open index of each root, in a file or in memory
 index_rows.py  what the index keeps of a task, from its folder
 groups.py      sums, success rates and percentiles of several tasks or runs
 rows.py        one task at a glance, and whether it is still at work
 reports.py     everything about one task
 comparison.py  what differs between two tasks
-excerpts.py    the places in a task where words stand
+excerpts.py    the places in a task with the words it was found by
 lines.py       a task's lines in the order of time, also while they grow
 errors.py      errors in task folders and application logs
 repricing.py   what AI calls would cost by other prices
@@ -23,14 +23,14 @@ from otel_agentlog._lazy import lazy_names
 
 if TYPE_CHECKING:
     from otel_agentlog.query.alerts.feed import Feed as Feed
-    from otel_agentlog.query.alerts.feed import observations as observations
-    from otel_agentlog.query.alerts.feed import says_something as says_something
+    from otel_agentlog.query.alerts.observations import Observation as Observation
+    from otel_agentlog.query.alerts.observations import observations as observations
+    from otel_agentlog.query.alerts.observations import says_something as says_something
     from otel_agentlog.query.alerts.rules import RULES as RULES
     from otel_agentlog.query.alerts.rules import Rule as Rule
     from otel_agentlog.query.alerts.rules import changed as changed
     from otel_agentlog.query.alerts.rules import rules_from as rules_from
     from otel_agentlog.query.alerts.watch import Alert as Alert
-    from otel_agentlog.query.alerts.watch import Observation as Observation
     from otel_agentlog.query.alerts.watch import Watch as Watch
     from otel_agentlog.query.comparison import Differences as Differences
     from otel_agentlog.query.comparison import Figure as Figure
@@ -75,9 +75,10 @@ if TYPE_CHECKING:
     from otel_agentlog.vocabulary.states import UNSUCCESSFUL as UNSUCCESSFUL
 
 _HOMES = {
-    "alerts.feed": "Feed observations says_something",
+    "alerts.feed": "Feed",
+    "alerts.observations": "Observation observations says_something",
     "alerts.rules": "RULES Rule changed rules_from",
-    "alerts.watch": "Alert Observation Watch",
+    "alerts.watch": "Alert Watch",
     "comparison": "Differences Figure Part differences",
     "errors": "FoundError find_errors",
     "excerpts": "Match matches",

@@ -128,10 +128,10 @@ def _aligned(left: Sequence[Entry], right: Sequence[Entry]) -> list[tuple[Entry 
 def _verdict(left: Entry | None, right: Entry | None) -> str:
     if left is None or right is None:
         return ONLY_RIGHT if left is None else ONLY_LEFT
-    return SAME if _told(left) == _told(right) else CHANGED
+    return SAME if _compared(left) == _compared(right) else CHANGED
 
 
-def _told(entry: Entry) -> tuple[Any, ...]:
+def _compared(entry: Entry) -> tuple[Any, ...]:
     exception = entry.exception or {}
     said = {key: entry.details.get(key) for key in ("arguments", "exit_code", "finish_reasons", "model", "attempts")}
     return entry.status, entry.reason, exception.get("type"), exception.get("message"), len(entry.attempts), said

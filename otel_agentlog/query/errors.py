@@ -32,7 +32,7 @@ class FoundError:
 
     error_id: str
     file: Path
-    """The file it stands in, by its uncompressed name."""
+    """The file it was found in, by its uncompressed name."""
     line: Line
     """The line that says most about it: the one with the traceback, else the first."""
     task_id: str | None = None
@@ -78,7 +78,7 @@ def find_errors(
     """Every error in the folders below `root` and in the application logs, newest first.
 
     Without `error_id` each error once, from the file that says most about it; with one, that error in each file that speaks
-    of it, the one that says most first. Files in which no error stands are passed over without reading their lines.
+    of it, the one that says most first. Files without any error are passed over without reading their lines.
     """
     needle = _MENTION + error_id.encode() + b'"' if error_id is not None else _MENTION
     found: dict[tuple[str, ...], FoundError] = {}
@@ -151,7 +151,7 @@ def _exception_of(line: Line, identity: str) -> Mapping[str, Any]:
     exception = mapping(line, "exception")
     if text(exception, "error_id") == identity:
         return exception
-    # An attempt that failed, or a line of a trail: what is known stands in its details.
+    # An attempt that failed, or a line of a trail: what is known is in its details.
     details = mapping(line, "details")
     said = {"type": details.get("error_type"), "message": details.get("reason"), "category": details.get("category")}
     return {"error_id": identity, **{key: value for key, value in said.items() if isinstance(value, str)}}

@@ -1,4 +1,4 @@
-"""Excerpts: the places in a task where words stand that it was found by."""
+"""Excerpts: the places in a task with the words it was found by."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_TEXT = 240
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A place in a task where a word stands."""
+    """A place in a task with a word that was searched for."""
 
     file: str
     timestamp: str | None
@@ -30,21 +30,21 @@ class Match:
     """The line's type; ``input`` or ``result``."""
     level: str | None
     text: str
-    """What stands around it, as it stands in the folder."""
+    """The text around it, as it is in the folder."""
 
 
 def matches(folder: Path, wanted: str, *, limit: int) -> list[Match]:
-    """Return the first places in a task where any of the words stands; first those where most of them do."""
-    asked = sorted(set(words_of(storable(wanted))))
-    if not asked or limit < 1:
+    """Return the first places in a task with any of these words; first those with most of them."""
+    sought = sorted(set(words_of(storable(wanted))))
+    if not sought or limit < 1:
         return []
-    found = [(-count, order, match) for order, (count, match) in enumerate(_places(TaskReader(folder), asked))]
+    found = [(-count, order, match) for order, (count, match) in enumerate(_places(TaskReader(folder), sought))]
     best = sorted(sorted(found, key=lambda entry: entry[:2])[:limit], key=lambda entry: entry[1])
     return [match for _, _, match in best]
 
 
-def _places(task: TaskReader, asked: list[str]) -> Iterator[tuple[int, Match]]:
-    pattern = re.compile("|".join(rf"(?<!\w){re.escape(word)}" for word in asked), re.IGNORECASE)
+def _places(task: TaskReader, sought: list[str]) -> Iterator[tuple[int, Match]]:
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(word)}" for word in sought), re.IGNORECASE)
     for name, document, key in ((INPUT, task.input() or {}, "input"), (FINAL_RESULT, task.final_result() or {}, "result")):
         yield from _place(pattern, name, document, key, as_text(document.get(key)))
     for line in task.events():

@@ -43,7 +43,7 @@ def _newest(root: Path) -> TaskReader:
     tasks = list(list_tasks(root, newest_first=True))
     if not tasks:
         raise TaskNotFoundError(f"no tasks below {root}: expected folders of tasks, found none")
-    # A sub-task is younger than its task, and not what somebody means who has just run something.
+    # A sub-task is younger than its task, and seldom what is meant.
     return next((task for task in tasks if text(task.metadata() or {}, "parent_task_id") is None), tasks[0])
 
 

@@ -24,7 +24,7 @@ MAX_BUCKETS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of the tasks that were asked for."""
+    """Some of the tasks that meet a filter, in order."""
 
     rows: list[TaskRow]
     matching: int
@@ -35,7 +35,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Figures of the tasks that were asked for."""
+    """Figures of the tasks that meet a filter."""
 
     counted: str
     """What the groups count: ``tasks``, ``ai_calls`` or ``tool_runs``."""
@@ -71,10 +71,10 @@ def search(
         AgentlogError: there is no such order.
     """
     _known(order, ORDERS, "order")
-    asked = wanted or Filter()
+    chosen = wanted or Filter()
 
     def page(index: TaskIndex) -> tuple[list[str], Counted]:
-        return index.folders(asked, order, limit, max(0, offset)), index.count(asked)
+        return index.folders(chosen, order, limit, max(0, offset)), index.count(chosen)
 
     names, counted = ask(root, page, progress)
     return Page(_rows(root, names), counted.matching, counted.tasks)
@@ -84,8 +84,8 @@ def folders(
     root: Path, wanted: Filter | None = None, *, limit: int | None = None, progress: Progress | None = None
 ) -> list[Path]:
     """Return the folders of the tasks that meet a filter, the newest first; unlike `search` without reading any of them."""
-    asked = wanted or Filter()
-    return [root / name for name in ask(root, lambda index: index.folders(asked, "newest", limit), progress)]
+    chosen = wanted or Filter()
+    return [root / name for name in ask(root, lambda index: index.folders(chosen, "newest", limit), progress)]
 
 
 def statistics(

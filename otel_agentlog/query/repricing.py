@@ -12,6 +12,11 @@ from otel_agentlog.store.index.row import amount
 from otel_agentlog.vocabulary.coerce import mapping, number, text
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS, Cost, Usage
 
+Price = Callable[[str | None, str | None, Usage], Cost | None]
+"""Tells what the tokens of one call of a provider's model cost; ``None`` if that is not known."""
+
+_DIGITS = 10  # ten-billionths of a dollar, the precision of ``04-final-result.json``
+
 
 @dataclass(frozen=True, slots=True)
 class EndedCall:
@@ -49,12 +54,6 @@ def _call(details: Mapping[str, Any]) -> EndedCall:
 def _cost(amount_usd: float | None) -> float | None:
     """What only damage writes is no cost."""
     return amount_usd if amount_usd is not None and 0 <= amount_usd < math.inf else None
-
-
-Price = Callable[[str | None, str | None, Usage], Cost | None]
-"""Tells what the tokens of one call of a provider's model cost; ``None`` if that is not known."""
-
-_DIGITS = 10  # ten-billionths of a dollar, the precision of ``04-final-result.json``
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from otel_agentlog.record.operations.ai_call import AiCall
 from otel_agentlog.record.operations.context import current
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.operations.step import Step
-from otel_agentlog.record.operations.task import _UNSET, Task
+from otel_agentlog.record.operations.task import UNSET, Task
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.record.operations.webhook import Webhook
 from otel_agentlog.vocabulary.functions import Function, name_of
@@ -37,7 +37,7 @@ def task(
     attributes: Mapping[str, Any] | None = ...,
     component: str | None = ...,
 ) -> Task: ...
-def task(name: Any = "", *, input: Any = _UNSET, **given: Any) -> Any:
+def task(name: Any = "", *, input: Any = UNSET, **given: Any) -> Any:
     """A task: one job an agent was asked to do, with a folder of its own.
 
     Use it as ``with`` or ``async with`` block, as decorator, or with ``start()`` and ``end()``. ``input`` goes into

@@ -1,4 +1,4 @@
-"""What a `Recorder` works with: how spans are named and begun, where tasks are kept, what is looked up, what is measured.
+"""What a `Recorder` works with: its failures, how spans are begun and named, where tasks are kept, what is looked up or measured.
 
 Each group has a default that does nothing, so a test gives only what it is about.
 """
@@ -19,6 +19,32 @@ from otel_agentlog.record.providers.pricing import PriceTable
 from otel_agentlog.record.resources import ResourceSampler
 from otel_agentlog.vocabulary.envelope import RequestSource, TaskRef
 from otel_agentlog.vocabulary.lines import Line, count_items
+
+WARNING_INTERVAL_S = 60.0
+"""Shortest time between two reports, in seconds."""
+
+
+class Failures:
+    """Counts by place; made before anything that can fail, and shared by all of it. Safe from any thread."""
+
+    def __init__(self, warn: Callable[[str], None] = lambda text: None) -> None:
+        self.counts: dict[str, int] = {}
+        """How often something failed, by where it did: ``folder``, ``processor``, ``span`` …"""
+        self._warn = warn
+        self._warned_at = -WARNING_INTERVAL_S
+
+    def note(self, where: str, error: BaseException) -> None:
+        """Count an error, and report the counts unless that was done less than a minute ago. Names types, never values."""
+        self.counts[where] = self.counts.get(where, 0) + 1
+        now = time.monotonic()
+        if now - self._warned_at < WARNING_INTERVAL_S:
+            return
+        self._warned_at = now
+        counts = ", ".join(f"{name}: {count}" for name, count in sorted(self.counts.items()))
+        try:
+            self._warn(f"otel_agentlog could not record everything ({counts}); last: {type(error).__name__}")
+        except Exception:  # noqa: BLE001, S110 - a warning that cannot be given must not reach the agent either
+            pass
 
 
 class Conventions(Protocol):

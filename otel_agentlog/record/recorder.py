@@ -13,8 +13,7 @@ from weakref import WeakSet
 
 from opentelemetry import context as otel_context
 
-from otel_agentlog.record.collaborators import Instruments, Lookups, Spans, Tasks
-from otel_agentlog.record.failures import Failures
+from otel_agentlog.record.collaborators import Failures, Instruments, Lookups, Spans, Tasks
 from otel_agentlog.vocabulary.envelope import Envelope, Processor, Sink, TaskRef
 from otel_agentlog.vocabulary.event_ids import EventIds
 from otel_agentlog.vocabulary.json_tags import untagged

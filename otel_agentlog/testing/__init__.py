@@ -15,8 +15,7 @@ from typing import Any
 
 from opentelemetry.trace import Tracer
 
-from otel_agentlog.record.collaborators import Instruments, Lookups, Spans
-from otel_agentlog.record.failures import Failures
+from otel_agentlog.record.collaborators import Failures, Instruments, Lookups, Spans
 from otel_agentlog.record.recorder import Cleaning, LineCleaner, Recorder, use
 from otel_agentlog.record.resources import ResourceSampler
 from otel_agentlog.vocabulary.envelope import Envelope, Processor

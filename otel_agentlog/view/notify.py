@@ -75,13 +75,13 @@ class Notifier:
         self._refuse_internal(service, _redacted(url))
         return service
 
-    def _refuse_internal(self, service: Any, shown: str) -> None:
+    def _refuse_internal(self, service: Any, redacted: str) -> None:
         if self._allow_internal:
             return
         for name in ("host", "smtp_host"):
             host = getattr(service, name, None)
             if isinstance(host, str) and any(not address.is_global for address in _addresses(host)):
-                raise ConfigurationError("notify", shown, "an address outside of this network, or allow_internal=True")
+                raise ConfigurationError("notify", redacted, "an address outside of this network, or allow_internal=True")
 
     def _work(self) -> None:
         while (alert := self._waiting.get()) is not None:
@@ -89,18 +89,18 @@ class Notifier:
                 self._send(service, alert)
 
     def _send(self, service: Any, alert: Alert) -> None:
-        shown = _redacted(str(service.url(privacy=True)))
+        redacted = _redacted(str(service.url(privacy=True)))
         try:
             # Checked each time, as a host name may have another address by now.
-            self._refuse_internal(service, shown)
+            self._refuse_internal(service, redacted)
             was_sent = service.notify(
                 title=title_of(alert), body=body_of(alert), notify_type=_KIND_OF.get(alert.severity, "warning")
             )
         except Exception as error:  # noqa: BLE001 - services raise anything; none may end the thread
             was_sent = False
-            problem = f"{shown}: {type(error).__name__}"
+            problem = f"{redacted}: {type(error).__name__}"
         else:
-            problem = f"{shown} did not take it"
+            problem = f"{redacted} did not take it"
         if was_sent:
             self.sent += 1
         else:

@@ -15,8 +15,7 @@ from typing import Any
 from otel_agentlog.error_handling.categories import classify
 from otel_agentlog.export.providers import Telemetry
 from otel_agentlog.query import Alert, rules_from
-from otel_agentlog.record.collaborators import Instruments, Lookups, Spans, Tasks
-from otel_agentlog.record.failures import Failures
+from otel_agentlog.record.collaborators import Failures, Instruments, Lookups, Spans, Tasks
 from otel_agentlog.record.foreign_spans import adopt
 from otel_agentlog.record.logs.console import console_sink
 from otel_agentlog.record.providers.pricing import PriceTable

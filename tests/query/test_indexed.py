@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from otel_agentlog.query import GROUPS, ORDERS, Filter, search, statistics, timeline
 from otel_agentlog.query.indexes import ask
+from otel_agentlog.store.index import database as database_of_index
 from tests.query.folders import MakeTask, held
 from tests.query.generated_tasks import filters, tasks, write
 from tests.query.reference import Reference
@@ -231,6 +232,44 @@ def test_a_root_that_cannot_be_written_is_answered_from_memory(make_task: MakeTa
 
     assert ids(root) == ["task-1"]
     assert (root / ".catalogue").read_bytes() == b""
+
+
+@pytest.mark.parametrize("group_by", [None, *GROUPS])
+def test_an_index_that_is_locked_for_too_long_is_kept_and_the_answer_comes_from_memory(
+    make_task: MakeTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group_by: str | None
+) -> None:
+    """Another process writes, and a folder is not in the index yet."""
+    monkeypatch.setattr(database_of_index, "BUSY_S", 0.01)
+    root = tmp_path / "tasks"
+    for number in range(3):
+        make_task(f"task-{number}", {"status": "completed", "created_at": CREATED}, final=END)
+        if number == 1:
+            assert len(ids(root)) == 2
+            before = database(root).stat().st_ino
+    other = sqlite3.connect(database(root), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    assert len(ids(root)) == 3
+    assert statistics(root, group_by=group_by) == Reference(root).statistics(Filter(), group_by)
+    other.execute("ROLLBACK")
+    other.close()
+    assert (len(ids(root)), database(root).stat().st_ino) == (3, before)
+
+
+def test_an_index_of_an_older_version_is_made_anew(make_task: MakeTask, tmp_path: Path) -> None:
+    """Its tables are others."""
+    make_task("task-1", {"status": "completed", "created_at": CREATED}, final=END)
+    root = tmp_path / "tasks"
+    (root / ".catalogue").mkdir()
+    with sqlite3.connect(database(root)) as connection:
+        connection.execute("CREATE TABLE task (id INTEGER PRIMARY KEY, lanes BLOB NOT NULL)")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+
+    assert ids(root) == ["task-1"]
+    with sqlite3.connect(database(root)) as connection:
+        assert connection.execute("SELECT count(*) FROM task").fetchone() == (1,)
+    connection.close()
 
 
 def test_the_index_is_private(make_task: MakeTask, tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 It has no thread and no clock of its own: the delivery worker's thread alone owns it. Live items come first; batches from
 folders go when nothing else waits. What does not fit, or what the collector refuses for now, is left in its folder and sent
-from there: being in this queue only saves reading it again."""
+from there: being in this queue only saves reading it again.
+"""
 
 from __future__ import annotations
 

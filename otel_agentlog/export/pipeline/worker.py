@@ -2,7 +2,8 @@
 
 Losing this thread, or anything queued here, loses nothing: every line is on disk already, and what the collector did not
 acknowledge stays ``pending`` in the task's ledger. Queueing takes no lock, so it is safe in signal handlers, ``__del__`` and
-garbage collection. Everything behind the inbox belongs to the worker's thread alone, and needs no lock either."""
+garbage collection. Everything behind the inbox belongs to the worker's thread alone, and needs no lock either.
+"""
 
 from __future__ import annotations
 

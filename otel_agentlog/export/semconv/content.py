@@ -1,6 +1,6 @@
-"""What people and models said, as far as the content policy lets it leave.
+"""Content attributes: prompts, answers, arguments and results in the convention's shapes, under the content policy.
 
-Hides the shapes of the convention's content attributes and how they are shortened. Policy ``off``: nothing. ``full``:
+Policy ``off``: nothing. ``full``:
 everything. ``preview``: valid JSON below `PREVIEW_BYTES`, with ``agentlog.content.<what>.sha256`` and ``.size_bytes`` of the
 whole beside it; long texts end in ``…``, long lists keep their first item and their last ones, because the end of a
 conversation is what a call is about.

@@ -1,9 +1,9 @@
-"""What a line is called in OpenTelemetry: span name, kind, attributes and status.
+"""Span name, kind, attributes and status of a line, by the GenAI conventions: the class `Conventions`.
 
-Hides the GenAI conventions and their changes behind one object, `Conventions`. The names themselves are in `semconv_names`; the
-mapping reads nothing but the line (``docs/format.md``), so the folder alone gives the same answer later.
+The names themselves are in `otel_agentlog.export.semconv.names`; what each type of line adds is in ``spans.py``, content in
+``content.py``. The mapping reads nothing but the line (``docs/format.md``), so the folder alone gives the same spans later.
 
-Profiles: ``latest`` is the convention of `semconv_names`; ``legacy`` is what dashboards of 2025 and early 2026 query
+Profiles: ``latest`` is the convention of ``names.py``; ``legacy`` is what dashboards of 2025 and early 2026 query
 (``gen_ai.system``, ``gen_ai.usage.cache_creation.input_tokens``, the old metrics); ``both`` is both. Attributes that the
 convention requires stand on spans in every profile.
 
@@ -79,7 +79,7 @@ _RESERVED = (
     | {names.OPERATION, names.PROVIDER, names.REQUEST_MODEL, names.AGENT_NAME, names.TOOL_NAME, names.WORKFLOW_NAME}
     | {names.OUTCOME, names.REASON, names.ERROR_TYPE, names.LEGACY_SYSTEM, names.LEGACY_USAGE_CACHE_CREATION}
 )
-"""Attributes a user cannot set: who it is, how it ended, what was said, what it used."""
+"""Attributes a user cannot set: identity, outcome, content and usage."""
 
 
 class Conventions:

@@ -1,7 +1,7 @@
-"""From keys of ``details`` to attributes of the right type.
+"""Tables from keys of ``details`` to attributes, each with the function that reads the value.
 
-Hides the type rules of the conventions: an ``int`` attribute must fit 64 bits and not be a bool, a ``double`` must be a float
-even where the caller wrote ``temperature=0``. A value of another type is left out of the span; the folder keeps it.
+The type rules of the conventions: an ``int`` attribute must fit 64 bits and not be a bool, a ``double`` must be a float even
+where the caller wrote ``temperature=0``. A value of another type is left out of the span; the folder keeps it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def seconds(value: Any) -> float | None:
 
 
 def several(value: Any) -> int | None:
-    """A number of choices, which is only told where it is not 1."""
+    """A number of choices; ``None`` for 1, which the convention leaves out."""
     count = as_integer(value)
     return None if count == 1 else count
 
@@ -169,7 +169,7 @@ _PROVIDERS = {
 
 
 def provider_name(value: Any) -> str:
-    """The convention's word for a provider; it is required, so ``_OTHER`` where nobody said one."""
+    """The convention's word for a provider; it is required, so ``_OTHER`` where it is not known."""
     if not isinstance(value, str) or not value:
         return OTHER
     return _PROVIDERS.get(value) or _PROVIDERS.get(value.lower(), value)

@@ -1,13 +1,17 @@
-"""From a start or end line to the attributes of its span, type by type.
+"""From a start or end line to the attributes of its span, type by type, and to its status.
 
-Each function takes a line and its ``details`` and gives the attributes that the convention (or we) define for that type; what all
-types share (ids, outcome, the user's attributes, content) is added by `otel_agentlog.export.semconv.conventions`.
+Each function takes a line and its ``details`` and returns the attributes that the convention, or this package, defines for that
+type; what all types share (ids, outcome, the user's attributes, content) is added by
+`otel_agentlog.export.semconv.conventions`.
+
+``failed`` and ``timed_out`` are errors; ``cancelled`` and ``interrupted`` are neither error nor success and show in
+``agentlog.outcome`` only. A success leaves the status unset, never OK.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from opentelemetry.util.types import AttributeValue
 
@@ -16,78 +20,15 @@ from otel_agentlog.export.semconv.names import OTHER
 from otel_agentlog.export.semconv.operations import OPERATIONS
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, mapping
 from otel_agentlog.vocabulary.lines import Line
-from otel_agentlog.vocabulary.states import Outcome
+from otel_agentlog.vocabulary.states import FAILED, Outcome
 
-# -- From how something ended to ``error.type`` and span status.
-# Hides who counts as failed: ``failed`` and ``timed_out`` are errors; ``cancelled`` and ``interrupted`` are neither error nor
-# success and show in ``agentlog.outcome`` only. A success leaves the status unset, never OK.
+Attributes: TypeAlias = dict[str, AttributeValue]
+Details: TypeAlias = Mapping[str, Any]
 
 MAX_CONTEXT = 16
 """Keys of an error's context that leave as attributes; the folder has all of them."""
 MAX_CONTEXT_CHARACTERS = 1_024
 """Characters of one of their values."""
-
-_ERRORS = (Outcome.FAILED.value, Outcome.TIMED_OUT.value)
-
-
-def error_type(line: Line) -> str | None:
-    """The low-cardinality ``error.type`` of an end line; ``None`` iff it is not an error.
-
-    In this order: ``details.error_type`` (a provider's error code), the exception's class, ``timeout``,
-    ``nonzero_exit``, ``_OTHER``.
-    """
-    outcome = line.get("outcome")
-    if outcome not in _ERRORS:
-        return None
-    details = mapping(line, "details")
-    given = details.get("error_type")
-    if isinstance(given, str) and given:
-        return given
-    name = mapping(line, "exception").get("type")
-    if isinstance(name, str) and name:
-        return name
-    if outcome == Outcome.TIMED_OUT.value:
-        return "timeout"
-    return "nonzero_exit" if details.get("exit_code") else OTHER
-
-
-def error_attributes(line: Line) -> dict[str, AttributeValue]:
-    """What a failed span says about its error beside ``error.type``: id, category and the scalars of its context."""
-    exception = mapping(line, "exception")
-    if not exception or line.get("outcome") not in _ERRORS:
-        return {}
-    found: dict[str, AttributeValue] = {}
-    for key, name in (("error_id", names.ERROR_ID), ("category", names.ERROR_CATEGORY)):
-        if (value := as_text(exception.get(key))) is not None:
-            found[name] = value
-    return {**found, **context_attributes(exception)}
-
-
-def context_attributes(exception: Mapping[str, Any]) -> dict[str, AttributeValue]:
-    """The scalars of an error's context, as ``agentlog.error.context.<key>``."""
-    scalars = ((key, _scalar(value)) for key, value in mapping(exception, "context").items())
-    known = [(f"{names.ERROR_CONTEXT}.{key}", value) for key, value in scalars if value is not None]
-    return dict(known[:MAX_CONTEXT])
-
-
-def _scalar(value: Any) -> AttributeValue | None:
-    if isinstance(value, str):
-        return value if len(value) <= MAX_CONTEXT_CHARACTERS else value[:MAX_CONTEXT_CHARACTERS] + "…"
-    if isinstance(value, bool):
-        return value
-    return as_integer(value) if isinstance(value, int) else as_number(value)
-
-
-def span_status(line: Line) -> tuple[str, str | None]:
-    """Code (``ERROR`` or ``UNSET``) and description of an end line's span."""
-    if line.get("outcome") not in _ERRORS:
-        return "UNSET", None
-    description = mapping(line, "exception").get("message") or line.get("reason")
-    return "ERROR", description if isinstance(description, str) else None
-
-
-Attributes = dict[str, AttributeValue]
-Details = Mapping[str, Any]
 
 _CHAT = "chat"
 
@@ -103,7 +44,7 @@ def operation_name(details: Details) -> str:
 
 
 def task_start(line: Line, details: Details) -> Attributes:
-    """What the convention says of an agent run or a workflow, and our own of the task."""
+    """Attributes of an agent run or a workflow, and our own of the task."""
     attributes: Attributes = {}
     if as_text(details.get("agent")):
         attributes[names.OPERATION] = "invoke_agent"
@@ -129,7 +70,7 @@ def task_end(line: Line, details: Details) -> Attributes:
 
 
 def step_name(line: Line) -> str:
-    """What the user called a step."""
+    """The name that the user gave a step."""
     return as_text(line.get("message")) or as_text(line.get("step_id")) or "step"
 
 
@@ -149,12 +90,12 @@ def step_start(line: Line, details: Details) -> Attributes:
 
 
 def server_port(details: Details) -> int:
-    """The port of a provider's server; required beside its address, and everybody takes none for that of https."""
+    """The port of a provider's server, which is required beside its address; 443 where it is not known."""
     return as_integer(details.get("server_port")) or 443
 
 
 def ai_start(line: Line, details: Details) -> Attributes:
-    """What was asked of a model."""
+    """Model, parameters and server of a request."""
     operation = operation_name(details)
     attributes: Attributes = {names.OPERATION: operation, names.PROVIDER: fields.provider_name(details.get("provider"))}
     fields.copy(details, _AI_START, attributes)
@@ -198,7 +139,7 @@ def _allowed(attributes: Attributes, allowed: frozenset[str]) -> Attributes:
 
 
 def ai_end(line: Line, details: Details) -> Attributes:
-    """What the model answered, what it used and what it cost."""
+    """Finish reasons, usage and cost of a response."""
     attributes: Attributes = {}
     if reasons := finish_reasons(line, details):
         attributes[names.RESPONSE_FINISH_REASONS] = reasons
@@ -218,7 +159,7 @@ def ai_end(line: Line, details: Details) -> Attributes:
 
 
 def finish_reasons(line: Line, details: Details) -> list[str] | None:
-    """Why each choice ended; ``error`` for one that was cut off, ``None`` where no answer had begun."""
+    """Why each choice ended; ``error`` for one that was cut off, ``None`` where no response had begun."""
     reasons = details.get("finish_reasons")
     if isinstance(reasons, (list, tuple)) and reasons:
         return [reason if isinstance(reason, str) and reason else "error" for reason in reasons]
@@ -254,7 +195,7 @@ def tool_start(line: Line, details: Details) -> Attributes:
 
 
 def tool_suffix(details: Details) -> str:
-    """What follows the tool in the span's name: skill and resource, else the program that a command runs."""
+    """What follows the tool in the span's name, with a space before it: skill and resource, else the program of a command."""
     skill = details.get("skill")
     known = skill if isinstance(skill, Mapping) else {"name": skill}
     skill_name, resource = as_text(known.get("name")), as_text(known.get("resource_name"))
@@ -278,7 +219,7 @@ def tool_end(line: Line, details: Details) -> Attributes:
 
 
 def webhook_start(line: Line, details: Details) -> Attributes:
-    """Who called and why."""
+    """Provider and type of a webhook."""
     attributes: Attributes = {}
     fields.copy(
         details,
@@ -343,3 +284,62 @@ def stage_event(line: Line) -> tuple[str, Attributes]:
         if key not in _STAGE_COMMON and isinstance(value, (str, bool, int, float))
     }
     return f"webhook.{line.get('stage')}", attributes
+
+
+# -- how it ended ---------------------------------------------------------------------------------------------------------
+
+
+def error_type(line: Line) -> str | None:
+    """The low-cardinality ``error.type`` of an end line; ``None`` iff it is not an error.
+
+    In this order: ``details.error_type`` (a provider's error code), the exception's class, ``timeout``,
+    ``nonzero_exit``, ``_OTHER``.
+    """
+    outcome = as_text(line.get("outcome"))
+    if outcome not in FAILED:
+        return None
+    details = mapping(line, "details")
+    given = details.get("error_type")
+    if isinstance(given, str) and given:
+        return given
+    name = mapping(line, "exception").get("type")
+    if isinstance(name, str) and name:
+        return name
+    if outcome == Outcome.TIMED_OUT.value:
+        return "timeout"
+    return "nonzero_exit" if details.get("exit_code") else OTHER
+
+
+def error_attributes(line: Line) -> dict[str, AttributeValue]:
+    """Attributes of a failed span beside ``error.type``: the error's id, category and the scalars of its context."""
+    exception = mapping(line, "exception")
+    if not exception or as_text(line.get("outcome")) not in FAILED:
+        return {}
+    found: dict[str, AttributeValue] = {}
+    for key, name in (("error_id", names.ERROR_ID), ("category", names.ERROR_CATEGORY)):
+        if (value := as_text(exception.get(key))) is not None:
+            found[name] = value
+    return {**found, **context_attributes(exception)}
+
+
+def context_attributes(exception: Mapping[str, Any]) -> dict[str, AttributeValue]:
+    """The scalars of an error's context, as ``agentlog.error.context.<key>``."""
+    scalars = ((key, _scalar(value)) for key, value in mapping(exception, "context").items())
+    known = [(f"{names.ERROR_CONTEXT}.{key}", value) for key, value in scalars if value is not None]
+    return dict(known[:MAX_CONTEXT])
+
+
+def _scalar(value: Any) -> AttributeValue | None:
+    if isinstance(value, str):
+        return value if len(value) <= MAX_CONTEXT_CHARACTERS else value[:MAX_CONTEXT_CHARACTERS] + "…"
+    if isinstance(value, bool):
+        return value
+    return as_integer(value) if isinstance(value, int) else as_number(value)
+
+
+def span_status(line: Line) -> tuple[str, str | None]:
+    """Code (``ERROR`` or ``UNSET``) and description of an end line's span."""
+    if as_text(line.get("outcome")) not in FAILED:
+        return "UNSET", None
+    description = mapping(line, "exception").get("message") or line.get("reason")
+    return "ERROR", description if isinstance(description, str) else None

@@ -1,7 +1,8 @@
 """Sends OTLP over gRPC with the official stubs, because the official exporter says only yes or no.
 
 A channel is made from the standard settings; a status may carry a ``RetryInfo`` in its details. Imported only when something is
-to be sent by gRPC."""
+to be sent by gRPC.
+"""
 
 from __future__ import annotations
 

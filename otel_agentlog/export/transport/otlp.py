@@ -2,7 +2,8 @@
 
 Spans and metrics are encoded by ``opentelemetry-exporter-otlp-proto-common``. That package's encoder of log records is not
 public, so log records are encoded here, to the same bytes. Messages: ``opentelemetry-proto`` (OTLP 1.9). Imported only when
-something is to be sent, because protobuf takes longer to import than everything else."""
+something is to be sent, because protobuf takes longer to import than everything else.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 Status codes of http and gRPC become verdicts here. The rules are those of the OTLP specification 1.9, "Failures", with one
 addition: where it says that the client must drop what was not taken, only a record that was itself refused is dropped here.
-Everything else stays in its task's folder until a collector takes it."""
+Everything else stays in its task's folder until a collector takes it.
+"""
 
 from __future__ import annotations
 

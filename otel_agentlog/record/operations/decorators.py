@@ -1,4 +1,4 @@
-"""`decorate`: every call of a function inside an operation of its own.
+"""An operation as a decorator: every call of the function is an operation of its own.
 
 A generator's operation is current only while the generator's own code runs: its context is kept apart from its consumer's.
 """
@@ -7,35 +7,57 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-from otel_agentlog.record.operations.context import inside
-from otel_agentlog.vocabulary.functions import GENERATORS, Around, Function, kind_of, wrap
+from otel_agentlog.record.operations.context import Scope, inside
+from otel_agentlog.vocabulary.functions import GENERATORS, Around, Function, Surrounding, kind_of, wrap
 
-if TYPE_CHECKING:
-    from otel_agentlog.record.operations.operation import Operation
+Self = TypeVar("Self", bound="Decorator")
 
 
-def decorate(fresh: Callable[[], Operation], function: Function) -> Function:
-    """Run every call of ``function``, of any kind, inside an operation made by ``fresh``."""
+class Decorator(Scope):
+    """What operations do as decorators. `Operation` says how they begin and end."""
 
-    def around(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation:
-        operation = fresh()
-        operation.called(function, args, kwargs)
-        return operation
+    def _copy(self: Self) -> Self:
+        """A fresh operation of the same description, for each call of the function."""
+        raise NotImplementedError
 
-    if kind_of(function) in GENERATORS:
-        return wrap(function, lambda *call: _AroundGenerator(around(*call)))
-    return wrap(function, around)
+    def start(self: Self) -> Self:
+        """Begin, without becoming current."""
+        raise NotImplementedError
+
+    def finish_quietly(self, error: BaseException | None) -> None:
+        """End it unless it has ended, as leaving a ``with`` block does."""
+        self._finish(None, error, None)
+
+    def called(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Called before each call of the function."""
+
+    def yielded(self, item: Any) -> None:
+        """Called with each item that a generator yields."""
+
+    def returned(self, result: Any) -> None:
+        """Called with what the function returned."""
+
+    def __call__(self, function: Function) -> Function:
+        """Decorate a function, coroutine, generator, async generator or method."""
+
+        def around(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Surrounding:
+            operation = self._copy()
+            operation.called(function, args, kwargs)
+            return _AroundGenerator(operation) if in_turns else cast(Surrounding, operation)
+
+        in_turns = kind_of(function) in GENERATORS
+        return wrap(function, around)
 
 
 class _AroundGenerator(Around):
     """Lets a generator's code and its consumer take turns, each in its own context."""
 
-    def __init__(self, operation: Operation) -> None:
+    def __init__(self, operation: Decorator) -> None:
         self._operation = operation
         self.returned = operation.returned  # type: ignore[method-assign]  # no call of its own for each item
         self.yielded = operation.yielded  # type: ignore[method-assign]

@@ -25,7 +25,7 @@ from otel_agentlog.record.operations.context import (
     operation_in,
     restore,
 )
-from otel_agentlog.record.operations.decorators import decorate
+from otel_agentlog.record.operations.decorators import Decorator
 from otel_agentlog.record.operations.open_operations import OPEN, opened
 from otel_agentlog.record.operations.outcome import LEVELS, describe, is_error, judge, outcome_of
 from otel_agentlog.record.operations.span import close_span, foreign_attributes, foreign_events, open_span
@@ -40,7 +40,7 @@ Self = TypeVar("Self", bound="Operation")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Operation(Scope):
+class Operation(Decorator):
     """Base of `Task`, `Step`, `AiCall` and `ToolRun`. Not made directly."""
 
     def __init__(self, name: str, *, attributes: Mapping[str, Any] | None = None, component: str | None = None) -> None:
@@ -53,10 +53,6 @@ class Operation(Scope):
         self._meter: ResourceMeter | None = None
         self._attached: Context | None = None
         self._error: BaseException | None = None
-
-    def _copy(self: Self) -> Self:
-        """A fresh operation of the same description, for each call of a decorated function."""
-        raise NotImplementedError
 
     def _start_fields(self) -> dict[str, Any]:
         return {"details": {}}
@@ -145,27 +141,10 @@ class Operation(Scope):
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._finish(None, error, None)
 
-    def __call__(self, function: Function) -> Function:
-        """Decorate a function, coroutine, generator, async generator or method."""
-        return decorate(self._copy, function)
-
     def __del__(self) -> None:
         # A manual start() whose object was dropped, or a generator collected after its loop was closed.
         if getattr(self, "_tokens", None) and self.state is State.RUNNING:
             self._finish(Outcome.CANCELLED, None, "abandoned")
-
-    def yielded(self, item: Any) -> None:
-        """Called by the decorator with each item that a generator yields."""
-
-    def called(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Called by the decorator before each call."""
-
-    def returned(self, result: Any) -> None:
-        """Called by the decorator with the result of a call."""
-
-    def finish_quietly(self, error: BaseException | None) -> None:
-        """End it unless it has ended, as leaving a ``with`` block does."""
-        self._finish(None, error, None)
 
     def _enter(self, place: Place | None) -> None:
         self.start()

@@ -1,4 +1,9 @@
-"""Tasks: one job an agent was asked to do; each owns a folder and (part of) a trace."""
+"""Tasks: one job an agent was asked to do; each owns a folder and (part of) a trace.
+
+What the agent, its user and the system say in a task is recorded whole, or in chunks of a stream. Of a chunk, what could be the
+beginning of a secret is held back until the next chunks show what it is, or until the stream ends: so a secret that is split over
+chunks is never written in pieces. That much, and no more, is not on disk yet when the call returns.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +11,14 @@ import hashlib
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opentelemetry import baggage
-from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.trace import format_span_id, format_trace_id
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from otel_agentlog.errors import StateError
+from otel_agentlog.record.carrier import Carried, environ, read_carrier, write_carrier
 from otel_agentlog.record.operations.checkpoints import Checkpoints
 from otel_agentlog.record.operations.context import CORRELATION_IDS, PendingWebhook, RunningTask, Scope, bound, current, inside
 from otel_agentlog.record.operations.control import Control
@@ -29,89 +31,12 @@ from otel_agentlog.vocabulary.functions import arguments_of
 from otel_agentlog.vocabulary.lines import Line, timestamp
 from otel_agentlog.vocabulary.states import Outcome, State
 
-# -- Carriers: a ``dict[str, str]`` of W3C headers that continues a task in another process.
-# ``traceparent`` and ``tracestate`` as in W3C Trace Context, ``baggage`` as in W3C Baggage with our ids as members named
-# ``agentlog.<id>``. In environment variables the same headers are upper case (OpenTelemetry, environment carriers).
+UNSET = object()
 
-HEADERS = ("traceparent", "tracestate", "baggage")
-_PREFIX = "agentlog."
-_IDS = ("task_id", "correlation_id", "session_id", "instance_id", "queued_at", "queue")
+_BEGIN_ANEW = (None, State.PENDING.value, State.INTERRUPTED.value)
+"""Of a task that is resumed: nobody has begun it, or who had begun it is gone."""
 
-_trace_context = TraceContextTextMapPropagator()
-_baggage = W3CBaggagePropagator()
-
-
-@dataclass(frozen=True)
-class Carried:
-    """What a carrier said."""
-
-    context: Context
-    """The context to continue in: remote parent and the sender's own baggage, without ours."""
-    ids: Mapping[str, str]
-    """Our ids: ``task_id``, ``correlation_id`` …; ``queued_at`` is Unix nanoseconds."""
-
-
-def write(context: Context, ids: Mapping[str, str | None]) -> dict[str, str]:
-    """A carrier for this context and these ids."""
-    for key in _IDS:
-        value = ids.get(key)
-        if value is not None:
-            context = baggage.set_baggage(_PREFIX + key, value, context)
-    carrier: dict[str, str] = {}
-    _trace_context.inject(carrier, context)
-    _baggage.inject(carrier, context)
-    return carrier
-
-
-def environ(carrier: Mapping[str, str]) -> dict[str, str]:
-    """The same carrier as environment variables, to be merged into a copy of ``os.environ``."""
-    return {key.upper(): value for key, value in carrier.items() if key.lower() in HEADERS}
-
-
-def read(carrier: Mapping[str, str], context: Context) -> Carried:
-    """Read a carrier in header or environment spelling; a broken one yields no parent and no ids."""
-    headers = {key.lower(): str(value) for key, value in carrier.items() if str(key).lower() in HEADERS}
-    context = _baggage.extract(headers, _trace_context.extract(headers, context))
-    ids = {}
-    for key in _IDS:
-        value = baggage.get_baggage(_PREFIX + key, context)
-        if isinstance(value, str):
-            ids[key] = value
-            context = baggage.remove_baggage(_PREFIX + key, context)
-    return Carried(context, ids)
-
-
-# -- Queue pickup: a worker takes a task from a queue.
-
-
-class Pickup(Operation):
-    """A worker takes a task from a queue: the CONSUMER span around the task it continues."""
-
-    kind = QUEUE_PICKUP
-
-    def __init__(self, queue: str, task: RunningTask, latency_ms: float | None) -> None:
-        super().__init__(queue)
-        self.task = task
-        self._details: dict[str, Any] = {"queue": queue}
-        if latency_ms is not None:
-            self._details["latency_ms"] = latency_ms
-
-    def begin_in(self, context: Context) -> None:
-        """Begin as a child of what pushed the task."""
-        self._move(State.RUNNING, allowed_from=State.PENDING)
-        self._begin(context)
-
-    def _settle(self, context: Context, around: Scope | None) -> Context:
-        return context
-
-    def _start_fields(self) -> dict[str, Any]:
-        return {"details": dict(self._details)}
-
-    def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
-        return {"details": dict(self._details)}
-
-
-# -- Task ids: new ones, and those that users give.
+_ENDED = frozenset(outcome.value for outcome in Outcome if outcome is not Outcome.INTERRUPTED)
 
 
 def new_task_id() -> str:
@@ -128,9 +53,6 @@ def safe_task_id(given: Any, record: Recorder) -> str:
     if cleaned == text:
         return text
     return f"{cleaned}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
-
-
-# -- What is said in a task, whole or in chunks.
 
 
 class Streams:
@@ -169,12 +91,31 @@ def content_line(kind: str, text: str, details: dict[str, Any]) -> Line:
     return line
 
 
-_UNSET = object()
+class Pickup(Operation):
+    """A worker takes a task from a queue: the CONSUMER span around the task it continues."""
 
-_BEGIN_ANEW = (None, State.PENDING.value, State.INTERRUPTED.value)
-"""Of a task that is resumed: nobody has begun it, or who had begun it is gone."""
+    kind = QUEUE_PICKUP
 
-_ENDED = frozenset(outcome.value for outcome in Outcome if outcome is not Outcome.INTERRUPTED)
+    def __init__(self, queue: str, task: RunningTask, latency_ms: float | None) -> None:
+        super().__init__(queue)
+        self.task = task
+        self._details: dict[str, Any] = {"queue": queue}
+        if latency_ms is not None:
+            self._details["latency_ms"] = latency_ms
+
+    def begin_in(self, context: Context) -> None:
+        """Begin as a child of what pushed the task."""
+        self._move(State.RUNNING, allowed_from=State.PENDING)
+        self._begin(context)
+
+    def _settle(self, context: Context, around: Scope | None) -> Context:
+        return context
+
+    def _start_fields(self) -> dict[str, Any]:
+        return {"details": dict(self._details)}
+
+    def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
+        return {"details": dict(self._details)}
 
 
 class Task(Checkpoints):
@@ -191,7 +132,7 @@ class Task(Checkpoints):
         name: str = "",
         *,
         task_id: str | None = None,
-        input: Any = _UNSET,
+        input: Any = UNSET,
         agent: str | None = None,
         agent_type: str | None = None,
         workflow: str | None = None,
@@ -223,16 +164,16 @@ class Task(Checkpoints):
             "attributes": attributes,
             "component": component,
         }
-        self.input: Any = None if input is _UNSET else input
+        self.input: Any = None if input is UNSET else input
         """What was asked; in a worker that resumes a task, what its creator gave."""
-        self._input_given = input is not _UNSET
+        self._input_given = input is not UNSET
         self.result: Any = None
         self._streams = Streams(self._recorder.new_guard)
         self._pickup: Pickup | None = None
         self._webhook: PendingWebhook | None = None
 
     def _copy(self) -> Task:
-        return Task(self.name, input=self.input if self._input_given else _UNSET, **self._given)
+        return Task(self.name, input=self.input if self._input_given else UNSET, **self._given)
 
     # -- public ---------------------------------------------------------------------------------------------------------
 
@@ -260,7 +201,7 @@ class Task(Checkpoints):
 
     def carrier(self) -> dict[str, str]:
         """W3C headers that continue this task elsewhere: ``agentlog.task(resume=carrier)``."""
-        return write(inside(self), self._carried_ids())
+        return write_carrier(inside(self), self._carried_ids())
 
     def environ(self) -> dict[str, str]:
         """The carrier as environment variables for a child process; merge it into a copy of ``os.environ``."""
@@ -305,7 +246,7 @@ class Task(Checkpoints):
     def _settle(self, context: Context, around: Scope | None) -> Context:
         self._recorder.open_tasks.add(self)
         if self._given["resume"] is not None:
-            carried = read(self._given["resume"], context)
+            carried = read_carrier(self._given["resume"], context)
             if (task_id := carried.ids.get("task_id")) is not None:
                 return self._continue(task_id, carried)
             context = carried.context

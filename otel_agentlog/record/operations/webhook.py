@@ -12,7 +12,7 @@ from typing import Any
 
 from opentelemetry.context import Context
 
-from otel_agentlog.record.operations import task as carriers
+from otel_agentlog.record.carrier import write_carrier
 from otel_agentlog.record.operations.context import CORRELATION_IDS, RunningTask, Scope, bound, inside
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.operations.task import Task, safe_task_id
@@ -86,7 +86,7 @@ class Webhook(Operation):
             if self.task is not None:
                 ids["task_id"] = self.task.task_id
                 ids.update({key: self.task.header.get(key) for key in CORRELATION_IDS})
-            return carriers.write(inside(push), ids)
+            return write_carrier(inside(push), ids)
 
     @property
     def pending_webhook(self) -> Webhook | None:

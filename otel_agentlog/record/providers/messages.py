@@ -14,7 +14,7 @@ from otel_agentlog.record.providers import openai_chat as chat
 from otel_agentlog.record.providers import openai_responses as openai
 from otel_agentlog.record.providers.fields import field, has, listed, name_of, readable, text
 from otel_agentlog.record.providers.parts import CHOICE, Part, generic_part, text_part, tool_response_part
-from otel_agentlog.record.sanitize.walk import Limits
+from otel_agentlog.record.sanitize.cleaner import Limits
 from otel_agentlog.vocabulary.usage import Response
 
 Message: TypeAlias = dict[str, Any]

@@ -1,7 +1,6 @@
 """Any value → plain JSON values: bounded in size and time, free of secrets, without running foreign code.
 
-cleaner.py      `Cleaner.clean`: the one pass between what a user hands in and everything that is kept or sent
-walk.py         containers, texts and bytes: limits, cycles, changes by other threads
+cleaner.py      `Cleaner.clean`: the one pass between what a user hands in and all that is kept or sent; containers, texts, bytes
 objects.py      objects of other classes: records by their fields; dates, enums, exceptions … as text
 keys.py         names: any key as text, no two alike, what must not look like a tag of ours
 class_info.py   classes and attributes, read by the interpreter's own descriptors

@@ -5,7 +5,7 @@
     cleaned.redacted   # 1
 
 The result holds only exact ``str``, ``int`` (64 bits), finite ``float``, ``bool``, ``None``, ``list`` and ``dict`` with ``str``
-keys, and `orjson` takes it. Foreign code is not run (see `objects`). What is left out leaves a mark that says how much.
+keys, and `orjson` takes it. Foreign code is not run (see ``objects.py``). What is left out leaves a mark that says how much.
 
 What JSON cannot say stands as an object with one key: ``{"$bytes": "<base64>"}``, ``{"$float": "NaN"}``. A user's own object
 that would look like one gets one more dollar sign: ``{"$bytes": 1}`` is kept as ``{"$$bytes": 1}``; readers take one away.
@@ -13,18 +13,47 @@ that would look like one gets one more dollar sign: ``{"$bytes": 1}`` is kept as
 
 from __future__ import annotations
 
+import base64
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
+from math import isfinite
 from typing import Any
 
 from otel_agentlog.record.redaction.key_rules import KeyRule
-from otel_agentlog.record.redaction.redactor import Redactor
-from otel_agentlog.record.sanitize.class_info import placeholder
+from otel_agentlog.record.redaction.redactor import FAILED, Redactor
+from otel_agentlog.record.sanitize.class_info import bases, big_int, placeholder
+from otel_agentlog.record.sanitize.keys import escaped, free_name, is_schema, name_of, named_value
+from otel_agentlog.record.sanitize.objects import SIMPLER, fields, namedtuple_fields, numbers_of, special_float
 from otel_agentlog.record.sanitize.secrets import Secrets
-from otel_agentlog.record.sanitize.walk import Limits, Walk
 
-__all__ = ["Cleaned", "Cleaner", "Limits"]
 
+@dataclass(frozen=True)
+class Limits:
+    """How much of one value is kept."""
+
+    max_depth: int = 16
+    """Containers within containers."""
+    max_items: int = 1000
+    """Items of one container."""
+    max_nodes: int = 20_000
+    """Items of all containers of one value."""
+    max_string_bytes: int | None = 32 << 20
+    """UTF-8 bytes of one text, or bytes of one binary value; ``None`` for no bound."""
+    max_total_bytes: int = 64 << 20
+    """Bytes of all long texts of one value."""
+
+
+SEPARATE_CHARS = 16_384
+"""Longer texts are redacted one by one, shorter ones of a value all together."""
+MAX_KEY_CHARS = 1024
+_MARGIN_CHARS = 16_384
+"""A text over the limit is cut this far behind it before redaction and exactly after, so no secret is cut in half."""
+_INT64 = 1 << 63
+_TRIES = 3
 _MAX_KNOWN_KEYS = 4096
+_NEW: Any = object()
 
 
 @dataclass(slots=True)
@@ -43,7 +72,7 @@ class Cleaned:
 class Cleaner:
     """The one pass between what a user hands in and everything that is kept or sent. Any thread may use it."""
 
-    def __init__(self, redactor: Redactor | None, limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
+    def __init__(self, redactor: Redactor | None, limits: Limits = Limits()) -> None:
         """``redactor=None`` bounds and repairs without looking for secrets."""
         self._redactor = redactor
         self._limits = limits
@@ -87,3 +116,293 @@ class Cleaner:
         if len(self._known_keys) > _MAX_KNOWN_KEYS:
             self._known_keys.clear()
         self._known_keys.update(keys)
+
+
+class Walk:
+    """One walk over one value, within limits and while other threads may change it; counts what it could not keep.
+
+    What stands under the name of a secret is masked on the way and long texts are redacted one by one; short texts are collected
+    in ``texts``, for one search over all of them afterwards.
+    """
+
+    def __init__(self, secrets: Secrets, limits: Limits, known_keys: dict[str, KeyRule | None]) -> None:
+        self.texts: list[str] = []
+        """Texts of the result, names among them, that were not searched for secrets yet."""
+        self.new_keys: dict[str, KeyRule | None] = {}
+        """Names that are not in ``known_keys``, with the rule that each falls under."""
+        self.truncated = self.failed = 0
+        self._secrets, self._limits, self._known = secrets, limits, known_keys
+        self._nodes_left, self._bytes_left = limits.max_nodes, limits.max_total_bytes
+        self._short = min(SEPARATE_CHARS, (limits.max_string_bytes or SEPARATE_CHARS * 4) // 4)
+        self._path: list[int] = []
+        """Identities of the containers around, outermost first; one for each level of depth."""
+
+    def under(self, key: str, value: Any) -> Any:
+        """A value as it stands under a name."""
+        rule = self._key(key)[1]
+        return self.value(value) if rule is None else self._under_rule(rule, value, -1)
+
+    def value(self, value: Any, depth: int = 0) -> Any:
+        """Any object as plain JSON values; ``depth`` is how many containers it is in."""
+        kind = type(value)
+        if kind is str:
+            return self.string(value)
+        if value is None or kind is bool:
+            return value
+        if kind is int:
+            return value if -_INT64 <= value < _INT64 else self.string(big_int(value))
+        if kind is float:
+            return value if value - value == 0.0 else special_float(value)
+        try:
+            read = _READERS.get(kind) or _reader_for(value)
+            if read not in _LEAVES:
+                del self._path[depth:]
+                if depth >= self._limits.max_depth or id(value) in self._path:
+                    return self._refused(value)
+                self._path.append(id(value))
+            return read(self, value, depth)
+        except Exception:  # noqa: BLE001 - an object may be broken in any way; a mark stands for it
+            self.failed += 1
+            return self._note(placeholder(value))
+
+    def _refused(self, value: Any) -> str:
+        """What stands for a container that contains itself or is too deep."""
+        self.truncated += 1
+        why = "contains itself" if id(value) in self._path else f"is below depth {self._limits.max_depth}"
+        return self._note(f"[truncated: {placeholder(value)} {why}]")
+
+    # -- objects of names and values ------------------------------------------------------------------------------------
+
+    def _dict(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
+        try:
+            items = list(islice(dict.items(value), self._limits.max_items))
+        except RuntimeError:  # another thread changed it meanwhile
+            items = _first(lambda: dict.items(value), self._limits.max_items)
+        return self._mapping(items, dict.__len__(value), depth)
+
+    def _mapping(self, items: Iterable[tuple[Any, Any]], length: int, depth: int) -> dict[str, Any]:
+        """``items`` holds at least as many of the ``length`` as may be read."""
+        out: dict[str, Any] = {}
+        known, texts, short = self._known, self.texts, self._short
+        count = min(length, self._limits.max_items, self._nodes_left)
+        self._nodes_left -= count
+        for key, item in items if count == length else islice(items, count):
+            if type(key) is not str or (rule := known.get(key, _NEW)) is _NEW:
+                key, rule = self._key(key)
+            if key in out:
+                key = free_name(key, out)
+            kind = type(item)
+            if rule is not None:
+                item = self._under_rule(rule, item, depth)
+            elif kind is str and len(item) <= short:
+                texts.append(item)
+            elif item is None or kind is bool or (kind is int and -_INT64 <= item < _INT64) or (kind is float and isfinite(item)):
+                pass
+            else:
+                item = self.value(item, depth + 1)
+            out[key] = item
+        if count < length:
+            self.truncated += 1
+            out[free_name("$truncated", out)] = f"{length - count} of {length} items left out"
+        if "value" in out or "Value" in out:
+            self._mask_named_value(out)
+        return escaped(out) if len(out) == 1 and next(iter(out))[:1] == "$" else out
+
+    def _mask_named_value(self, out: dict[str, Any]) -> None:
+        named = named_value(out)
+        rule = self._secrets.key_rule(named[0]) if named else None
+        if named and rule:
+            out[named[1]] = self._secrets.masked(rule, out[named[1]])
+
+    def _key(self, key: Any) -> tuple[str, KeyRule | None]:
+        """A name as text, bounded, and the rule it falls under."""
+        if type(key) is not str:
+            key = self._key_text(key)
+        if len(key) > MAX_KEY_CHARS:
+            self.truncated += 1
+            key = f"{key[:MAX_KEY_CHARS]}…[truncated: {len(key) - MAX_KEY_CHARS} characters left out]"
+        rule = self._known.get(key, _NEW)
+        if rule is _NEW:
+            rule = self.new_keys[key] = self._secrets.key_rule(key)
+            self.texts.append(key)
+        return key, rule
+
+    def _key_text(self, key: Any) -> str:
+        try:
+            return name_of(key)
+        except Exception:  # noqa: BLE001 - a key may be broken in any way
+            self.failed += 1
+            return placeholder(key)
+
+    def _under_rule(self, rule: KeyRule, value: Any, depth: int) -> Any:
+        """A value under a name that is, or may be, a secret's."""
+        if type(value) is str:
+            masked = self._secrets.masked(rule, value)
+            return self.string(value) if masked is value else masked
+        if type(value) is dict and is_schema(value):
+            return self.value(value, depth + 1)
+        return self._secrets.masked(rule, self.value(value, depth + 1))
+
+    # -- sequences ------------------------------------------------------------------------------------------------------
+
+    def _list(self, value: list[Any], depth: int) -> list[Any]:
+        return self._sequence(list.__getitem__(value, slice(self._limits.max_items)), list.__len__(value), depth)
+
+    def _tuple(self, value: tuple[Any, ...], depth: int) -> Any:
+        named = None if type(value) is tuple else namedtuple_fields(value)
+        if named is not None:
+            return self._mapping(named, len(named), depth)
+        out = self._sequence(tuple.__iter__(value), tuple.__len__(value), depth)
+        if len(out) == 2 and (rule := self._rule_of_pair(value)):
+            out[1] = self._secrets.masked(rule, out[1])
+        return out
+
+    def _rule_of_pair(self, pair: tuple[Any, ...]) -> KeyRule | None:
+        """The rule for the second of two: headers come as ``("authorization", "…")`` or the same in bytes."""
+        name = tuple.__getitem__(pair, 0)
+        name = name.decode("latin-1") if type(name) is bytes else name
+        return self._secrets.key_rule(name) if type(name) is str else None
+
+    def _set(self, value: Any, depth: int) -> list[Any]:
+        base = frozenset if issubclass(type(value), frozenset) else set
+        items = _first(lambda: base.__iter__(value), self._limits.max_items)
+        if all(type(item) is str for item in items):
+            items.sort()
+        return self._sequence(items, base.__len__(value), depth)
+
+    def _deque(self, value: deque[Any], depth: int) -> list[Any]:
+        return self._sequence(_first(lambda: deque.__iter__(value), self._limits.max_items), deque.__len__(value), depth)
+
+    def _view(self, value: Any, depth: int) -> list[Any]:
+        """A range or a view of a dict."""
+        return self._sequence(_first(lambda: iter(value), self._limits.max_items), len(value), depth)
+
+    def _sequence(self, items: Iterable[Any], length: int, depth: int) -> list[Any]:
+        """``items`` holds at least as many of the ``length`` as may be read."""
+        count = min(length, self._limits.max_items, self._nodes_left)
+        self._nodes_left -= count
+        out = list(islice(items, count))
+        if not self._is_plain(out):
+            out = [self.value(item, depth + 1) for item in out]
+        if count < length:
+            self.truncated += 1
+            out.append(f"[truncated: {length - count} of {length} items left out]")
+        return out
+
+    def _is_plain(self, items: list[Any]) -> bool:
+        """Whether items can stay as they are: numbers of one type, or short texts. Spares embeddings a call for each number."""
+        kinds = set(map(type, items))
+        if kinds == {int}:
+            return bool(min(items) >= -_INT64 and max(items) < _INT64)
+        if kinds == {float}:
+            return isfinite(sum(items))
+        if kinds == {str} and max(map(len, items)) <= self._short:
+            self.texts += items
+            return True
+        return False
+
+    # -- texts and bytes ------------------------------------------------------------------------------------------------
+
+    def string(self, text: str) -> str:
+        """An exact string, bounded."""
+        if len(text) > self._short:
+            return self._long(text)
+        self.texts.append(text)
+        return text
+
+    def _long(self, text: str) -> str:
+        limit = (
+            self._bytes_left if self._limits.max_string_bytes is None else min(self._limits.max_string_bytes, self._bytes_left)
+        )
+        head = text[: limit + _MARGIN_CHARS]
+        result, size = self._secrets.text(head)
+        self._bytes_left -= min(size, limit)
+        if len(head) == len(text) and size <= limit:
+            return result
+        self.truncated += 1
+        kept = result.encode()[:limit].decode("utf-8", "ignore")
+        return f"{kept}…[truncated: {max(len(text) - len(kept), 1)} of {len(text)} characters left out]"
+
+    def _note(self, text: str) -> str:
+        """A text of ours, short but for the names of classes in it."""
+        self.texts.append(text)
+        return text
+
+    def _bytes(self, value: Any, depth: int) -> Any:
+        view = memoryview(value)
+        limit = (
+            self._bytes_left if self._limits.max_string_bytes is None else min(self._limits.max_string_bytes, self._bytes_left)
+        )
+        size = view.nbytes
+        raw = bytes(view.cast("B")[: limit + _MARGIN_CHARS]) if view.c_contiguous else view.tobytes()
+        return self._tagged_bytes(raw, size, limit)
+
+    def _tagged_bytes(self, raw: bytes, size: int, limit: int) -> Any:
+        safe = self._secrets.data(raw)
+        if safe is None:
+            return FAILED
+        self._bytes_left -= min(len(safe), limit)
+        tagged = {"$bytes": base64.b64encode(safe[:limit]).decode()}
+        if size > limit:
+            self.truncated += 1
+            tagged["$truncated"] = f"{size - limit} of {size} bytes left out"
+        return tagged
+
+    # -- objects of any other class -------------------------------------------------------------------------------------
+
+    def _simplified(self, value: Any, depth: int) -> Any:
+        """An object of which `SIMPLER` makes a text, a number or a container."""
+        simpler = next(SIMPLER[base] for base in bases(value) if base in SIMPLER)
+        self._path[depth:] = [0]  # counts as a level, so that objects that hold each other come to an end
+        return self.value(simpler(value), depth + 1)
+
+    def _object(self, value: Any, depth: int) -> Any:
+        """A record by its fields, an array of numbers by its memory; a placeholder for anything else."""
+        named = fields(value)
+        if named is not None:
+            return self._mapping(named, len(named), depth)
+        view = numbers_of(value)
+        if view is None:
+            return self._note(placeholder(value))
+        if view.ndim == 0:
+            return self.value(view.tolist(), depth + 1)
+        return self._sequence(view[: self._limits.max_items].tolist(), view.shape[0] if view.shape else 0, depth)
+
+
+def _first(iterate: Callable[[], Iterable[Any]], most: int) -> list[Any]:
+    """The first items of a container that another thread may be changing. Raises `RuntimeError` if it never holds still."""
+    for _ in range(_TRIES):
+        try:
+            return list(islice(iterate(), most))
+        except RuntimeError:
+            continue
+    raise RuntimeError("the container changed each time it was read")
+
+
+_READERS: dict[type, Callable[[Walk, Any, int], Any]] = {
+    dict: Walk._dict,
+    list: Walk._list,
+    tuple: Walk._tuple,
+    set: Walk._set,
+    frozenset: Walk._set,
+    deque: Walk._deque,
+    bytes: Walk._bytes,
+    bytearray: Walk._bytes,
+    memoryview: Walk._bytes,
+    range: Walk._view,
+    type({}.keys()): Walk._view,
+    type({}.values()): Walk._view,
+    type({}.items()): Walk._view,
+}
+"""How builtin containers, and classes derived from them, are read: by the builtin's own means."""
+_LEAVES = frozenset({Walk._bytes, Walk._simplified})
+"""Readers of what is no container."""
+
+
+def _reader_for(value: object) -> Callable[[Walk, Any, int], Any]:
+    for base in bases(value):
+        if read := _READERS.get(base):
+            return read
+        if base in SIMPLER:
+            return Walk._simplified
+    return Walk._object

@@ -13,6 +13,7 @@ import sqlite3
 import stat
 from pathlib import Path
 
+from otel_agentlog.errors import AgentlogError
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
 from otel_agentlog.store.index.tables import TABLES
 
@@ -52,8 +53,9 @@ def connect(path: str) -> sqlite3.Connection:
     """Open the index with its tables; an empty file gets them.
 
     Raises:
-        sqlite3.Error: it is damaged, locked for too long, or SQLite lacks FTS5.
+        sqlite3.Error: it is damaged, or locked for too long.
         OSError: the file cannot be made, or is not ours.
+        AgentlogError: this SQLite has no full-text search (FTS5).
     """
     if path != MEMORY:
         _prepare(path)
@@ -102,8 +104,7 @@ def _create(connection: sqlite3.Connection) -> None:
         if not _is_current_or_empty(connection):
             raise sqlite3.DatabaseError("an index of another version")
         if not _is_current(connection):
-            for statement in TABLES:
-                connection.execute(statement)
+            _create_tables(connection)
             connection.execute("INSERT INTO meta VALUES ('made_for', ?)", (_MADE_FOR,))
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
@@ -111,6 +112,16 @@ def _create(connection: sqlite3.Connection) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _create_tables(connection: sqlite3.Connection) -> None:
+    try:
+        for statement in TABLES:
+            connection.execute(statement)
+    except sqlite3.OperationalError as error:
+        if "no such module" not in str(error):
+            raise
+        raise AgentlogError("expected an SQLite with full-text search (FTS5), which this Python does not have") from error
 
 
 def _is_current_or_empty(connection: sqlite3.Connection) -> bool:

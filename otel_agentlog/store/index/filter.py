@@ -27,7 +27,7 @@ class Filter:
     """Which tasks are meant; what is ``None`` or empty excludes nothing, everything else must hold together."""
 
     text: str | None = None
-    """Words, each of which, or a word that begins so, stands in the task: its id, name, input, output, result, errors, logs."""
+    """Words, each of which, or a word that begins so, is in the task: its id, name, input, output, result, errors, logs."""
     statuses: Collection[str] = ()
     """States, any of which will do."""
     failed: bool = False
@@ -82,7 +82,7 @@ def _in_words(wanted: Filter) -> Iterator[Clause]:
         match = " AND ".join(f'"{word}"*' for word in words)
         yield "task.id IN (SELECT rowid FROM word WHERE word MATCH ?)", [match]
     elif wanted.text and not wanted.text.isspace():
-        yield "0", []  # a text without any word in it stands nowhere
+        yield "0", []  # a text without any word in it is in no task
 
 
 def _in_numbers(wanted: Filter) -> Iterator[Clause]:

@@ -36,7 +36,7 @@ SAMPLE = 200
 """Of more, so many of the latest and so many others."""
 
 SWEEP_EVERY_S = 1.0
-"""Of more, not oftener than this, in seconds: who shows a page asks several questions at once."""
+"""Of more, not oftener than this, in seconds: one page needs several answers."""
 
 MAX_GARBAGE = 20_000
 """Deleted tasks whose words are still in the index, past as many as there are tasks."""

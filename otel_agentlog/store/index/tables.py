@@ -8,7 +8,7 @@ ai_call  one row a call; ``first_of_…`` is 1 in one row for each model and pro
 tool_run one row a run, likewise
 error    one row an error
 tag      one row a tag
-word     full-text index (FTS5) of the words of a task, by its id; it cannot tell them
+word     full-text index (FTS5) of the words of a task, by its id; it does not hold them
 ======== ==================================================================================================================
 
 The indexes ``…_by_…`` hold every column that is summed up, so that grouping needs no sorting and no look at the table.
@@ -153,7 +153,7 @@ def remove(connection: sqlite3.Connection, folders: Iterable[bytes]) -> int:
             continue
         live = connection.execute("SELECT id, words FROM live WHERE id = ?", row).fetchone()
         if live is not None:
-            # Words can only be taken out by one who knows them; they are kept for tasks that change often.
+            # Words can only be taken out by naming them; they are kept for tasks that change often.
             connection.execute("INSERT INTO word (word, rowid, words) VALUES ('delete', ?, ?)", live)
             connection.execute("DELETE FROM live WHERE id = ?", row)
         found = [connection.execute(f"DELETE FROM {table} WHERE {key} = ?", row).rowcount for table, key in _OF_TASK]

@@ -18,7 +18,7 @@ from typing import Any
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from otel_agentlog.record.api import current_operation
-from otel_agentlog.record.operations.task import environ
+from otel_agentlog.record.carrier import environ
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.settings.fields import inherited
 from otel_agentlog.tools.process.mask import Mask, is_secret, secret_inputs, shown_inputs

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from otel_agentlog.settings.fields import Settings, load, read_config_file
 from otel_agentlog.store.app_log import log_directories
@@ -70,3 +71,9 @@ def print_json(value: Any) -> None:
     """Print one JSON value on one line, safe on any terminal."""
     sys.stdout.buffer.write(json_line(value))
     sys.stdout.buffer.flush()
+
+
+def collector_url(settings: Settings) -> str | None:
+    """The URL of the collector as set, without a name and password that may be in it; ``None`` if none is set."""
+    parts = urlsplit(settings.endpoint or settings.traces_endpoint or settings.logs_endpoint or "")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else None

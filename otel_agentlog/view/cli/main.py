@@ -10,9 +10,9 @@ import difflib
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, Protocol, cast
 
 from otel_agentlog._version import __version__
 from otel_agentlog.errors import AgentlogError, ConfigurationError
@@ -27,11 +27,21 @@ BROKEN_PIPE = 141
 """128 + SIGPIPE, as shells count."""
 
 
+class CommandModule(Protocol):
+    """A module of `queries` or `actions`."""
+
+    def arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options of the command."""
+
+    def run(self, options: argparse.Namespace, context: CliContext) -> int:
+        """Run the command; returns the exit code."""
+
+
 class Command(NamedTuple):
     """One command."""
 
     module: str
-    """Module of `otel_agentlog.view.cli` with ``arguments(parser)`` and ``run(options, context) -> exit code``."""
+    """A `CommandModule`, by its name in `otel_agentlog.view.cli`."""
     summary: str
 
 
@@ -114,8 +124,7 @@ def _run(words: list[str]) -> int:
         return USAGE_ERROR
     if options.command == DEMO:
         parser.error("the demo's options stand behind the word demo")
-    command: Callable[..., int] = _module(COMMANDS[options.command]).run
-    return command(options, CliContext(options.root, not options.no_color))
+    return _module(COMMANDS[options.command]).run(options, CliContext(options.root, not options.no_color))
 
 
 def _command_in(words: Sequence[str]) -> str | None:
@@ -173,8 +182,8 @@ def _sentence(summary: str) -> str:
     return f"{summary[0].upper()}{summary[1:]}."
 
 
-def _module(command: Command) -> Any:
-    return importlib.import_module(f"otel_agentlog.view.cli.{command.module}")
+def _module(command: Command) -> CommandModule:
+    return cast("CommandModule", importlib.import_module(f"otel_agentlog.view.cli.{command.module}"))
 
 
 def _add_arguments(parser: argparse.ArgumentParser, command: Command) -> None:

@@ -66,7 +66,7 @@ def _elapsed_ms(row: TaskRow) -> float | None:
     return max(0.0, (time.time_ns() - began) / 1e6)
 
 
-def plan_line(row: PlanRow, columns: int, glyphs: Glyphs, *, chosen: bool = False) -> Pieces:
+def plan_line(row: PlanRow, columns: int, glyphs: Glyphs, *, selected: bool = False) -> Pieces:
     """One part of the plan: number, state, name, time."""
     entry = row.entry
     running = entry.end_ns is None and entry.status in ("running", "paused")
@@ -74,11 +74,11 @@ def plan_line(row: PlanRow, columns: int, glyphs: Glyphs, *, chosen: bool = Fals
     right = formats.duration(took)
     kind = "" if entry.kind == "step" else f"{labels.KIND_NAMES.get(entry.kind, entry.kind)} "
     left = [
-        Piece(f"{glyphs.start if chosen else ' '}{row.number:>3} ", "id" if chosen else "dim"),
+        Piece(f"{glyphs.start if selected else ' '}{row.number:>3} ", "id" if selected else "dim"),
         labels.sign(entry.status, glyphs),
         Piece(" " + "  " * min(row.depth, 6)),
         Piece(safe(kind), labels.KIND_STYLES.get(entry.kind, "dim")),
-        Piece(safe(entry.name), "title" if chosen or running else ""),
+        Piece(safe(entry.name), "title" if selected or running else ""),
     ]
     left = fit(left, max(8, columns - len(right) - 1), glyphs.ellipsis)
     return [*left, Piece(" " * max(1, columns - columns_of(left) - len(right))), Piece(right, "dim")]
@@ -163,8 +163,8 @@ def _overview(root: Path, columns: int, glyphs: Glyphs) -> Iterator[Pieces]:
     found = overview(root, now_ns=time.time_ns(), window_s=WINDOW_S)
     yield [Piece(f"{time.strftime('%H:%M:%S')}", "dim")]
     yield from overview_lines(found)
-    shown = {row.task_id: row for row in [*found.running_rows, *found.recent_rows]}
-    for row in shown.values():
+    by_id = {row.task_id: row for row in [*found.running_rows, *found.recent_rows]}
+    for row in by_id.values():
         line = [
             labels.sign(row.status, glyphs),
             Piece(f" {safe(row.task_id)}  ", "id"),
@@ -173,5 +173,5 @@ def _overview(root: Path, columns: int, glyphs: Glyphs) -> Iterator[Pieces]:
             Piece(f"  {formats.moment(row.time_ns('started_at', 'created_at'))}", "dim"),
         ]
         yield fit(line, columns, glyphs.ellipsis)
-    if not shown:
+    if not by_id:
         yield [Piece(f"No tasks below {safe(str(root))}.", "dim")]

@@ -37,8 +37,8 @@ class TaskScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "all tasks"),
-        Binding("up", "choose(-1)", "part before", priority=True),
-        Binding("down", "choose(1)", "part after", priority=True),
+        Binding("up", "select(-1)", "part before", priority=True),
+        Binding("down", "select(1)", "part after", priority=True),
         Binding("pageup", "scroll_log(-1)", "up", priority=True),
         Binding("pagedown", "scroll_log(1)", "down", priority=True),
         Binding("f1", "help", "help"),
@@ -48,7 +48,7 @@ class TaskScreen(Screen[None]):
         super().__init__()
         self._watched, self._glyphs = WatchedTask(task), glyphs
         self._details = False
-        self._chosen: str | None = None
+        self._selected: str | None = None
         """The span id of the part that has its log shown; empty: the whole log; ``None``: the current step."""
         self._search_text = ""
         self._shows_help = False
@@ -90,12 +90,12 @@ class TaskScreen(Screen[None]):
         columns = max(20, size.width - 2)
         self.query_one("#head", Static).update(rich_lines(header(watched, columns, self._glyphs)))
         plan = watched.plan(details=self._details)
-        chosen = self._chosen_part(plan)
+        selected = self._selected_part(plan)
         width = max(20, self.query_one("#plan").size.width - 2)
-        parts = [plan_line(row, width, self._glyphs, chosen=chosen is row.entry) for row in plan]
+        parts = [plan_line(row, width, self._glyphs, selected=selected is row.entry) for row in plan]
         self.query_one("#parts", Static).update(rich_lines(parts or [[Piece("no steps yet", "dim")]]))
-        self._scroll_plan(next((at for at, row in enumerate(plan) if row.entry is chosen), None))
-        self._draw_log(chosen, force)
+        self._scroll_plan(next((at for at, row in enumerate(plan) if row.entry is selected), None))
+        self._draw_log(selected, force)
 
     def _scroll_plan(self, at: int | None) -> None:
         if at == self._scrolled_to or at is None:
@@ -104,16 +104,16 @@ class TaskScreen(Screen[None]):
         box = self.query_one("#plan", VerticalScroll)
         self.call_after_refresh(box.scroll_to, y=max(0, at - box.size.height // 2), animate=False)
 
-    def _chosen_part(self, plan: list[PlanRow]) -> Entry | None:
-        if self._chosen is None:
+    def _selected_part(self, plan: list[PlanRow]) -> Entry | None:
+        if self._selected is None:
             return None if self._watched.report.row.has_ended else self._watched.current()
-        return next((row.entry for row in plan if row.entry.span_id == self._chosen), None)
+        return next((row.entry for row in plan if row.entry.span_id == self._selected), None)
 
-    def _draw_log(self, chosen: Entry | None, force: bool) -> None:
+    def _draw_log(self, selected: Entry | None, force: bool) -> None:
         log = self.query_one("#log", RichLog)
         columns = max(20, log.size.width - 1)
-        title = f"log of {safe(chosen.name)}" if chosen is not None else "log"
-        lines = self._watched.lines_of(chosen)
+        title = f"log of {safe(selected.name)}" if selected is not None else "log"
+        lines = self._watched.lines_of(selected)
         found = [rich_text(line) for line in log_lines(lines, columns, self._glyphs)]
         if self._search_text:
             found = [text for text in found if self._search_text.lower() in text.plain.lower()]
@@ -136,7 +136,7 @@ class TaskScreen(Screen[None]):
         self._shows_help = False
         command = parse_command(text, TASK_COMMANDS)
         if not text.strip():
-            self._chosen, self._search_text = None, ""
+            self._selected, self._search_text = None, ""
         elif command.name in ("pause", "resume", "cancel", "context"):
             self._control(command.name, command.rest)
         elif command.name != "?":
@@ -173,16 +173,16 @@ class TaskScreen(Screen[None]):
         if row is None:
             self._show_message(otherwise or f"there is no part {rest!r} in the plan", "warn")
             return
-        self._chosen = row.entry.span_id
+        self._selected = row.entry.span_id
         self._show_message(f"{row.entry.name}: {labels.state_text(row.entry.status)}; Enter follows what goes on now")
 
     def _do_all(self, rest: str) -> None:
-        self._chosen = ""
+        self._selected = ""
         self._show_message("the whole log; Enter follows what goes on now")
 
     def _do_search(self, rest: str) -> None:
         self._search_text = rest
-        self._chosen = "" if rest else None
+        self._selected = "" if rest else None
 
     def _do_tasks(self, rest: str) -> None:
         self.action_back()
@@ -200,14 +200,14 @@ class TaskScreen(Screen[None]):
         """Go back to all tasks."""
         self.app.pop_screen()
 
-    def action_choose(self, by: int) -> None:
+    def action_select(self, by: int) -> None:
         """Choose the part before or after."""
         plan = self._watched.plan(details=self._details)
         if not plan:
             return
-        chosen = self._chosen_part(plan)
-        at = next((number for number, row in enumerate(plan) if row.entry is chosen), -1 if by > 0 else len(plan))
-        self._chosen = plan[max(0, min(len(plan) - 1, at + by))].entry.span_id
+        selected = self._selected_part(plan)
+        at = next((number for number, row in enumerate(plan) if row.entry is selected), -1 if by > 0 else len(plan))
+        self._selected = plan[max(0, min(len(plan) - 1, at + by))].entry.span_id
         self._draw(force=True)
 
     def action_scroll_log(self, by: int) -> None:

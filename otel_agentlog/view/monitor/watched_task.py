@@ -109,8 +109,8 @@ def _nested(roots: list[Entry], kinds: set[str]) -> Iterator[tuple[int, Entry]]:
     waiting = [(0, root) for root in reversed(roots)]
     while waiting:
         depth, entry = waiting.pop()
-        shown = entry.kind in kinds
-        if shown:
+        counts = entry.kind in kinds
+        if counts:
             yield depth, entry
-        below = depth + (shown and entry.kind != "task")
+        below = depth + (counts and entry.kind != "task")
         waiting += [(below, child) for child in reversed(entry.children)]

@@ -67,8 +67,8 @@ class AppServer:
     def url(self) -> str:
         """The URL of the page, without the token."""
         host, port = self._listener.getsockname()[:2]
-        shown = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104 (an address to show, not to bind)
-        return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
+        name = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104 (a name to print, not to bind)
+        return f"http://{f'[{name}]' if ':' in name else name}:{port}/"
 
     @property
     def page_url(self) -> str:

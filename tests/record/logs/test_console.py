@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
-from otel_agentlog.record.failures import Failures
+from otel_agentlog.record.collaborators import Failures
 from otel_agentlog.record.logs.console import ConsoleSink, console_sink, wants_colour
 from otel_agentlog.record.logs.console_format import (
     Look,

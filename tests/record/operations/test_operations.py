@@ -398,7 +398,7 @@ def test_a_carrier_continues_the_trace_in_another_process(recorded: MemorySink) 
         "import os\n"
         "from opentelemetry.context import Context\n"
         "from opentelemetry import trace\n"
-        "from otel_agentlog.record.operations.task import read\n"
+        "from otel_agentlog.record.carrier import read_carrier as read\n"
         "got = read(os.environ, Context())\n"
         "context = trace.get_current_span(got.context).get_span_context()\n"
         "print(f'{context.trace_id:032x} {context.span_id:016x} {context.is_remote}', end=' ')\n"
@@ -453,7 +453,7 @@ def test_a_processor_that_raises_costs_the_data_not_the_line(recorded: MemorySin
 
 def test_a_sink_that_raises_costs_only_itself() -> None:
     """The next sink gets the line, the user's code notices nothing, one warning is given."""
-    from otel_agentlog.record.failures import Failures
+    from otel_agentlog.record.collaborators import Failures
     from otel_agentlog.record.recorder import Recorder, use
 
     def broken(envelope: Any) -> None:

@@ -1,4 +1,4 @@
-"""Hides how the real command is run: into a pipe, or on a terminal of any size."""
+"""The real command, run in a process with its output in pipes, or on a pseudo-terminal of any size."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a command said, and its exit code."""
+class Output:
+    """What a command printed, and its exit code."""
 
     code: int
     out: str
@@ -67,12 +67,12 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "otel_agentlog", *map(str, arguments)]
 
 
-def agentlog(*arguments: object, cwd: Path | None = None, env: Mapping[str, str] = NOTHING) -> Said:
+def agentlog(*arguments: object, cwd: Path | None = None, env: Mapping[str, str] = NOTHING) -> Output:
     """Run the command with its output in pipes."""
     ran = subprocess.run(
         command(*arguments), capture_output=True, env=environment(**env), cwd=cwd, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL
     )
-    return Said(ran.returncode, ran.stdout.decode("utf-8", "surrogateescape"), ran.stderr.decode("utf-8", "surrogateescape"))
+    return Output(ran.returncode, ran.stdout.decode("utf-8", "surrogateescape"), ran.stderr.decode("utf-8", "surrogateescape"))
 
 
 class Terminal:
@@ -114,15 +114,15 @@ class Terminal:
         """Press Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
 
-    def end(self) -> Said:
+    def end(self) -> Output:
         """Wait for the command to end."""
         code = self._process.wait(TIMEOUT_S)
         self._reader.join(TIMEOUT_S)
         os.close(self._ours)
-        return Said(code, self.shown, "")
+        return Output(code, self.shown, "")
 
 
-def on_terminal(*arguments: object, columns: int = 80, env: Mapping[str, str] = NOTHING) -> Said:
+def on_terminal(*arguments: object, columns: int = 80, env: Mapping[str, str] = NOTHING) -> Output:
     """Run the command on a terminal of this width."""
     return Terminal(*arguments, columns=columns, env=env).end()
 
@@ -134,14 +134,14 @@ class _Paper(io.StringIO):
         return True
 
 
-def as_wide_as(columns: int, *arguments: object) -> Said:
+def as_wide_as(columns: int, *arguments: object) -> Output:
     """Run the command in this process as if on a terminal of this width, without colours: fast, for many widths."""
     with pytest.MonkeyPatch.context() as patch:
         paper = _Paper()
         patch.setenv("COLUMNS", str(columns))
         patch.setattr(sys, "stdout", paper)
         code = main([*map(str, arguments), "--no-color"])
-    return Said(code, paper.getvalue(), "")
+    return Output(code, paper.getvalue(), "")
 
 
 def plain(text: str) -> str:

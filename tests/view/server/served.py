@@ -1,4 +1,4 @@
-"""Hides how the real server is run as a process of its own, and asked over a socket of the test's own."""
+"""``agentlog serve`` in a process of its own, and requests to it over real sockets."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from otel_agentlog.settings.fields import SIGNALS, Settings, load, read_config_f
 from otel_agentlog.store.app_log import choose_directory
 from otel_agentlog.store.delivery.pending import pending_tasks
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.cli.context import CliContext, collector_url, print_json
 from otel_agentlog.view.render import formats
 from otel_agentlog.view.render.screen import Piece, Progress, Screen
 from otel_agentlog.vocabulary.terminal_text import safe
@@ -277,8 +277,7 @@ def _hint(reason: str) -> str:
 
 
 def _collector(settings: Settings) -> str:
-    parts = urlsplit(settings.endpoint or settings.traces_endpoint or settings.logs_endpoint or "http://localhost:4318")
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return collector_url(settings) or "http://localhost:4318"
 
 
 def _in_jaeger(jaeger: str, trace_id: str) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from otel_agentlog.query import resolve
 from otel_agentlog.store.recovery.recover import Recovered, Repair, recover
@@ -14,6 +14,9 @@ from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.screen import Column, Piece, Pieces, Screen, table
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.terminal_text import safe
+
+if TYPE_CHECKING:
+    from otel_agentlog.export.semconv.conventions import Conventions
 
 MAX_LISTED = 50
 """Most rows of the table; with ``--json`` there is no limit."""
@@ -40,11 +43,11 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
 
 
 def _attributes(line: Line) -> Mapping[str, Any]:
-    return _conventions().end_attributes(line)  # type: ignore[no-any-return]  # imported late
+    return _conventions().end_attributes(line)
 
 
 @cache
-def _conventions() -> Any:
+def _conventions() -> Conventions:
     # Imported where something is repaired: the OpenTelemetry SDK takes longer to import than all the rest.
     from otel_agentlog.export.semconv.conventions import Conventions
 

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import resolve
@@ -14,7 +13,7 @@ from otel_agentlog.settings.fields import Settings, load, read_config_file
 from otel_agentlog.store.delivery.pending import pending_tasks
 from otel_agentlog.store.delivery.unsent import UnsentItems
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.cli.context import CliContext, collector_url, print_json
 from otel_agentlog.view.cli.options import moment
 from otel_agentlog.view.render import formats
 from otel_agentlog.view.render.screen import Column, Piece, Pieces, Progress, Screen, table
@@ -157,7 +156,7 @@ def _lines(shipped: Sequence[ShippedTask], context: CliContext, settings: Settin
         yield [Piece(f"Would send {formats.count(pending, 'item')} of {tasks}", "title"), Piece(f" below {_root(context)}.")]
     else:
         tasks = formats.count(sum(task.delivered > 0 for task in shipped), "task")
-        where = _where(settings)
+        where = safe(collector_url(settings) or "the collector")
         yield [
             Piece(f"Sent {formats.count(delivered, 'item')} of {tasks}", "title"),
             Piece(f" below {_root(context)} to {where}."),
@@ -167,12 +166,6 @@ def _lines(shipped: Sequence[ShippedTask], context: CliContext, settings: Settin
     if pending and not dry_run:
         yield [Piece(f"{formats.count(pending, 'item')} still pending.", "bad")]
     yield from _listed([task for task in shipped if task.pending], context.screen())
-
-
-def _where(settings: Settings) -> str:
-    """The collector's URL, without the name and password that may be in it."""
-    parts = urlsplit(settings.endpoint or settings.traces_endpoint or settings.logs_endpoint or "")
-    return safe(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}") if parts.netloc else "the collector"
 
 
 def _root(context: CliContext) -> str:

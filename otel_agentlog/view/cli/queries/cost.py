@@ -41,7 +41,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         return 0
     screen = context.screen()
     spent = sorted(found.groups, key=lambda group: -(group.cost_usd or 0)) if options.group_by != "day" else found.groups
-    shown = [group for group in spent if group.cost_usd or group.unpriced or group.input_tokens or group.output_tokens]
+    listed = [group for group in spent if group.cost_usd or group.unpriced or group.input_tokens or group.output_tokens]
     calls = f"{total.ai_calls:,} AI {'call' if total.ai_calls == 1 else 'calls'}"
     screen.line(
         Piece(formats.usd(total.cost_usd), "money"),
@@ -55,8 +55,8 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         GroupColumn("SHARE", lambda group: _share(group, total), 50),
         GroupColumn("NO PRICE", count("unpriced"), 65),
     )
-    if shown:
-        screen.lines(group_table(shown, options.group_by, columns, screen))
+    if listed:
+        screen.lines(group_table(listed, options.group_by, columns, screen))
     return 0
 
 

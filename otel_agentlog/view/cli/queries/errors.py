@@ -56,33 +56,33 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     if options.id is not None and not found:
         places = ", ".join(map(str, (context.root, *context.log_directories)))
         raise AgentlogError(f"no error {options.id!r} below {places}")
-    shown = found[: options.limit or None]
+    listed = found[: options.limit or None]
     if options.json:
         trail = options.audit or options.id is not None
-        errors = [each.as_json(trail=trail) for each in shown]
+        errors = [each.as_json(trail=trail) for each in listed]
         print_json({"root": str(context.root), "matching": len(found), "errors": errors})
     else:
-        _show(context, shown, len(found), options)
+        _print(context, listed, len(found), options)
     return 0
 
 
-def _show(context: CliContext, shown: Sequence[FoundError], matching: int, options: argparse.Namespace) -> None:
+def _print(context: CliContext, listed: Sequence[FoundError], matching: int, options: argparse.Namespace) -> None:
     screen = context.screen()
     if options.id is not None:
-        screen.lines(_details(shown[0], screen))
-        for other in shown[1:]:
+        screen.lines(_details(listed[0], screen))
+        for other in listed[1:]:
             screen.line(Piece(f"also in {safe(str(other.file))}", "dim"))
         return
-    if not shown:
+    if not listed:
         screen.line(f"No such errors below {safe(str(context.root))}.")
         return
     if options.audit:
-        for each in shown:
+        for each in listed:
             screen.lines([_title(each), *_trail(each, screen)])
     else:
-        screen.lines(table(_COLUMNS, map(_row, shown), screen))
-    if len(shown) < matching:
-        screen.line(Piece(f"{len(shown)} of {matching:,} errors; --limit 0 shows all", "dim"))
+        screen.lines(table(_COLUMNS, map(_row, listed), screen))
+    if len(listed) < matching:
+        screen.line(Piece(f"{len(listed)} of {matching:,} errors; --limit 0 shows all", "dim"))
 
 
 def _row(each: FoundError) -> Pieces:

@@ -65,15 +65,15 @@ def _print_empty(context: CliContext, found: Page, wanted: Filter) -> None:
 
 def _grouped(rows: Sequence[TaskRow]) -> list[tuple[TaskRow, int]]:
     """Put sub-tasks below their tasks, oldest first, where both are shown; each with its depth."""
-    shown = {row.task_id for row in rows}
+    listed = {row.task_id for row in rows}
     below: dict[str, list[TaskRow]] = {}
     for row in rows:
-        if row.parent_task_id in shown and row.parent_task_id != row.task_id:
+        if row.parent_task_id in listed and row.parent_task_id != row.task_id:
             below.setdefault(row.parent_task_id or "", []).insert(0, row)
     ordered: list[tuple[TaskRow, int]] = []
     seen: set[str] = set()
     # Tasks that are each other's parents, which only damage makes, come last instead of not at all.
-    for start in [*(row for row in rows if row.parent_task_id not in shown), *rows]:
+    for start in [*(row for row in rows if row.parent_task_id not in listed), *rows]:
         waiting = [(start, 0)]
         while waiting:
             row, depth = waiting.pop()

@@ -47,8 +47,8 @@ def header(report: TaskReport, screen: Screen) -> Iterator[Pieces]:
         if value:
             room = None if screen.columns is None else screen.columns - _NAME_COLUMNS - 2
             # Ids and paths are there to be copied: a terminal may wrap them, but they are never cut.
-            shown = value if name in ("task", "trace", "folder") else cut(value, room, screen.glyphs.ellipsis)
-            yield [Piece("  "), Piece(pad(name, _NAME_COLUMNS), "dim"), Piece(shown, _STYLES.get(name, ""))]
+            fitted = value if name in ("task", "trace", "folder") else cut(value, room, screen.glyphs.ellipsis)
+            yield [Piece("  "), Piece(pad(name, _NAME_COLUMNS), "dim"), Piece(fitted, _STYLES.get(name, ""))]
 
 
 def _title(row: TaskRow, screen: Screen) -> Pieces:

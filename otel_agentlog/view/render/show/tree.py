@@ -94,8 +94,8 @@ def _with_branches(inside: Sequence[Entry | Pieces], margin: str, glyphs: Glyphs
 
 def _in_brief(entry: Entry, glyphs: Glyphs) -> Iterator[Entry | Pieces]:
     yield from _failures(entry)
-    shown, left_out = _selected(entry.children)
-    yield from shown
+    visible, left_out = _selected(entry.children)
+    yield from visible
     if left_out:
         yield [Piece(f"{glyphs.ellipsis} {left_out}", "dim")]
 
@@ -120,8 +120,8 @@ def _selected(children: Sequence[Entry]) -> tuple[Sequence[Entry], str]:
     spare = len(children) - MAX_SHOWN
     plain = [entry for entry in children if entry.status == "completed" and not entry.total.errors][-spare:]
     hidden = {id(entry) for entry in plain}
-    shown = [entry for entry in children if id(entry) not in hidden]
-    return shown, f"{len(hidden):,} more, all completed; --full shows them" if hidden else ""
+    visible = [entry for entry in children if id(entry) not in hidden]
+    return visible, f"{len(hidden):,} more, all completed; --full shows them" if hidden else ""
 
 
 class _Figures:

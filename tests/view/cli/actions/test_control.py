@@ -15,9 +15,9 @@ import pytest
 import otel_agentlog as agentlog
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.cli import main as cli
-from tests.view.cli.terminal import Said
+from tests.view.cli.terminal import Output
 
-Run = Callable[..., Said]
+Run = Callable[..., Output]
 WAIT = ("--wait", "60")
 
 
@@ -25,12 +25,12 @@ WAIT = ("--wait", "60")
 def command(capsys: pytest.CaptureFixture[str], tasks_root: Path) -> Run:
     """Runs the command in this process, on the tasks of this test."""
 
-    def run(*arguments: object) -> Said:
+    def run(*arguments: object) -> Output:
         try:
             code = cli.main([*(str(argument) for argument in arguments), "--root", str(tasks_root)])
         except SystemExit as end:
             code = int(str(end.code))
-        return Said(code, *capsys.readouterr())
+        return Output(code, *capsys.readouterr())
 
     return run
 

@@ -14,17 +14,17 @@ import pytest
 from otel_agentlog.view.cli import main as cli
 from otel_agentlog.view.cli.actions import prune as cli_prune
 from tests.store.retention.retention_folders import DAY_NS, make_task, names, tree
-from tests.view.cli.terminal import Said, on_terminal, plain
+from tests.view.cli.terminal import Output, on_terminal, plain
 from tests.view.cli.terminal import agentlog as real
 
-Run = Callable[..., Said]
+Run = Callable[..., Output]
 
 
 @pytest.fixture
 def agentlog(capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs the command in this process, which is faster."""
 
-    def run(*arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None) -> Said:
+    def run(*arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None) -> Output:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in (env or {}).items():
                 patch.setenv(name, value)
@@ -34,7 +34,7 @@ def agentlog(capsys: pytest.CaptureFixture[str]) -> Run:
                 code = cli.main([str(argument) for argument in arguments])
             except SystemExit as end:
                 code = int(str(end.code))
-        return Said(code, *capsys.readouterr())
+        return Output(code, *capsys.readouterr())
 
     return run
 

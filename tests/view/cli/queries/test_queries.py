@@ -13,7 +13,7 @@ import pytest
 from otel_agentlog.view.render.formats import parse_moment
 from otel_agentlog.vocabulary.terminal_text import width
 from tests.test_terminal_text import acts_on_a_terminal
-from tests.view.cli.terminal import Said, agentlog, as_wide_as, on_terminal, plain
+from tests.view.cli.terminal import Output, agentlog, as_wide_as, on_terminal, plain
 
 NOW = datetime(2026, 11, 21, 12, 0).astimezone()
 
@@ -196,7 +196,7 @@ def test_on_a_terminal_only_our_own_colours_are_sent(stories: Path) -> None:
 @pytest.mark.parametrize("command", EVERYTHING[1:], ids=" ".join)
 def test_tables_fit_the_terminal(stories: Path, command: list[str], columns: int) -> None:
     """Columns leave in the order of their worth."""
-    said: Said = as_wide_as(columns, *command, "--root", stories)
+    said: Output = as_wide_as(columns, *command, "--root", stories)
     tables = [line for line in said.lines if line.startswith("   ") and "  " in line.strip()]
 
     assert [line for line in tables if width(line) > max(columns, 60)] == []

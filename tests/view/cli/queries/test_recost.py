@@ -13,12 +13,12 @@ import otel_agentlog as agentlog_sdk
 from otel_agentlog.record.providers.pricing import PriceTable
 from otel_agentlog.vocabulary.usage import Usage
 from tests.test_terminal_text import acts_on_a_terminal
-from tests.view.cli.terminal import Said, agentlog, as_wide_as, on_terminal, plain
+from tests.view.cli.terminal import Output, agentlog, as_wide_as, on_terminal, plain
 
 PRICES = "prices: {my-model: {input_per_mtok: 2.0, output_per_mtok: 10.0}, odd: {input_per_mtok: 1.0}}\n"
 
 
-def told(*arguments: object) -> Said:
+def told(*arguments: object) -> Output:
     """What the command says, within this process."""
     return as_wide_as(120, "recost", *arguments)
 

@@ -1,0 +1,71 @@
+"""What a line says to a watch, the same for lines as they are recorded and as they are read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from otel_agentlog.query.lines import time_of
+from otel_agentlog.vocabulary.coerce import mapping, number, text
+from otel_agentlog.vocabulary.usage import USAGE_FIELDS
+
+_KINDS = {"task": "task", "tool_result": "tool_run", "ai_response": "ai_call", "step": "step"}
+_SPENT = USAGE_FIELDS[:2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Something that ended, or an error that was seen."""
+
+    time_ns: int
+    kind: str
+    """``task``, ``tool_run``, ``ai_call``, ``step`` or ``error``."""
+    task_id: str | None = None
+    source: str | None = None
+    """The specialist, tool or agent it was."""
+    outcome: str | None = None
+    duration_s: float | None = None
+    memory_mb: float | None = None
+    cost_usd: float | None = None
+    tokens: int = 0
+
+
+def says_something(line: Mapping[str, Any]) -> bool:
+    """Whether `observations` would yield anything; cheap enough for every line that is recorded."""
+    return (line.get("phase") == "end" and text(line, "type") in _KINDS) or "exception" in line
+
+
+def observations(line: Mapping[str, Any]) -> Iterator[Observation]:
+    """Yield what a line says: something that ended, an error seen for the first time."""
+    time_ns = time_of(line)
+    if time_ns is None:
+        return
+    task_id = text(line, "task_id")
+    exception = mapping(line, "exception")
+    if exception.get("traceback") and line.get("level") in ("ERROR", "CRITICAL"):
+        yield Observation(time_ns=time_ns, kind="error", source=text(line, "component"))
+    kind = _KINDS.get(text(line, "type") or "")
+    if kind is None or line.get("phase") != "end":
+        return
+    details = mapping(line, "details")
+    measured = mapping(details, "metrics") or mapping(details, "resources")
+    duration_ms = number(line, "duration_ms")
+    yield Observation(
+        time_ns=time_ns,
+        kind=kind,
+        task_id=task_id,
+        source=_source(line, details),
+        outcome=text(line, "outcome"),
+        duration_s=None if duration_ms is None else duration_ms / 1000,
+        memory_mb=number(measured, "memory_peak_mb"),
+        cost_usd=number(details, "cost_usd"),
+        tokens=int(sum(number(details, field) or 0 for field in _SPENT)) if kind == "ai_call" else 0,
+    )
+
+
+def _source(line: Mapping[str, Any], details: Mapping[str, Any]) -> str | None:
+    for found in (text(details, "specialist"), text(details, "agent") if line.get("type") == "task" else None):
+        if found:
+            return found
+    return text(line, "content") or text(details, "model") or text(line, "message")
