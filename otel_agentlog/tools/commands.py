@@ -111,7 +111,7 @@ class CommandResult:
 class CommandError(ToolError):
     """A command that failed; raised with ``check=True``."""
 
-    __module__ = "otel_agentlog.run"
+    __module__ = "otel_agentlog.tools"
 
     result: CommandResult
     """How it ended."""
@@ -120,14 +120,14 @@ class CommandError(ToolError):
 class CommandTimeoutError(CommandError):
     """A command that took longer than it may."""
 
-    __module__ = "otel_agentlog.run"
+    __module__ = "otel_agentlog.tools"
     agentlog_outcome = Outcome.TIMED_OUT
 
 
 class CommandCancelledError(CommandError):
     """A command that was ended because its task was cancelled."""
 
-    __module__ = "otel_agentlog.run"
+    __module__ = "otel_agentlog.tools"
     agentlog_outcome = Outcome.CANCELLED
 
 

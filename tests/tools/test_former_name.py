@@ -24,9 +24,10 @@ def test_the_former_name_gives_the_same_objects() -> None:
         importlib.import_module("otel_agentlog.run.commands")
 
 
-def test_errors_keep_the_name_under_which_they_are_recorded() -> None:
-    """It is in folders and dashboards; what was pickled under it can be read."""
+def test_what_was_pickled_under_the_former_name_can_be_read() -> None:
+    """Errors that waited in a queue while the package was updated, for one."""
     error = tools.CommandError("no", "failed")
+    former = pickle.dumps(error, protocol=0).replace(b"otel_agentlog.tools\n", b"otel_agentlog.run\n")
 
-    assert f"{type(error).__module__}.{type(error).__qualname__}" == "otel_agentlog.run.CommandError"
-    assert type(pickle.loads(pickle.dumps(error))) is tools.CommandError
+    assert b"otel_agentlog.run" in former
+    assert type(pickle.loads(former)) is tools.CommandError

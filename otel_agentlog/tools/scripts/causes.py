@@ -248,8 +248,8 @@ CAUSES: Mapping[str, ToolCause] = {
 class ToolError(AgentlogError):
     """A script or a command that failed; ``cause`` is one of the words of this module."""
 
-    # The type that is recorded: it is in folders and dashboards, and stays although people import it from `otel_agentlog.tools`.
-    __module__ = "otel_agentlog.run"
+    # The type that is recorded is where people import it from, not the file it happens to stand in.
+    __module__ = "otel_agentlog.tools"
 
     # Without a cause it is made only by pickle, which then fills in the one it had.
     def __init__(self, message: str = "", cause: str = "failed", *, context: Mapping[str, Any] | None = None) -> None:

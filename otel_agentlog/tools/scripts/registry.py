@@ -25,7 +25,7 @@ _OWN = {"path", "argv", "input_schema", "description"}
 class RegistryError(AgentlogError, ValueError):
     """A registry that cannot be used; ``problems`` says everything that is wrong with it."""
 
-    __module__ = "otel_agentlog.run"
+    __module__ = "otel_agentlog.tools"
 
     def __init__(self, file: Path, problems: list[RegistryProblem]) -> None:
         self.file, self.problems = file, problems
