@@ -40,36 +40,59 @@ def after_fork_in_child(callback: Callback) -> None:
         _callbacks[number] = lambda: callback
 
 
-class _Held(threading.local):
-    by_this_fork = False
+class _Here(threading.local):
+    depth = 0
+    """How many `forks_wait` blocks this thread is in."""
 
 
-_importing, _held = threading.RLock(), _Held()
+_here = _Here()
+_gate = threading.Condition()
+_importing = 0
+"""Threads that are in a `forks_wait` block."""
+_forking = 0
+"""Threads that are about to fork."""
 
 
 @contextmanager
 def forks_wait() -> Iterator[None]:
-    """Keep forks of other threads waiting, at most `IMPORT_WAIT_S`.
+    """Keep forks of other threads waiting, at most `IMPORT_WAIT_S`. Several threads may be in such a block at the same time.
 
-    For imports in the background: in the child of a fork, a module that was just being imported stays half made for ever.
+    For imports on threads of ours or at first use: in the child of a fork, a module that another thread was just importing stays
+    half made for ever, and its lock is held for ever.
     """
-    with _importing:
+    global _importing
+    if not _here.depth:
+        with _gate:
+            _gate.wait_for(lambda: not _forking, IMPORT_WAIT_S)
+            _importing += 1
+    _here.depth += 1
+    try:
         yield
+    finally:
+        _here.depth -= 1
+        if not _here.depth:
+            with _gate:
+                _importing -= 1
+                _gate.notify_all()
 
 
 def _before() -> None:
-    _held.by_this_fork = _importing.acquire(timeout=IMPORT_WAIT_S)
+    global _forking
+    with _gate:
+        _forking += 1
+        _gate.wait_for(lambda: _importing <= bool(_here.depth), IMPORT_WAIT_S)
 
 
 def _after_in_parent() -> None:
-    if _held.by_this_fork:
-        _held.by_this_fork = False
-        _importing.release()
+    global _forking
+    with _gate:
+        _forking -= 1
+        _gate.notify_all()
 
 
 def _after_in_child() -> None:
-    global _importing
-    _importing, _held.by_this_fork = threading.RLock(), False
+    global _gate, _forking, _importing
+    _gate, _forking, _importing = threading.Condition(), 0, int(bool(_here.depth))
     with ExitStack() as stack:
         # The stack calls the last first.
         for reference in reversed(list(_callbacks.values())):

@@ -26,7 +26,8 @@ def lazy_names(
 
     def load(name: str) -> Any:
         if name in modules:
-            return importlib.import_module(f"{package}.{name}")
+            with forks_wait():
+                return importlib.import_module(f"{package}.{name}")
         module = listed.get(name) or unlisted.get(name)
         if module is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")

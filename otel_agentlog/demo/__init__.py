@@ -1,15 +1,16 @@
-"""A small real agent that reviews a directory: our own first user and the example to copy from.
+"""A small real agent that reviews a directory: the first user of the package and the example to copy from.
 
-It enters by the front door, as any user does, and imports nothing else of the package. What it shows, file by file:
+It imports ``otel_agentlog`` as users do, and nothing else of the package. How to read its records: ``docs/demo.md``.
 
-    gateway.py   a webhook comes in, stage by stage, and becomes a task in a queue
-    worker.py    another process continues that task: one folder, one trace
-    agent.py     the task's steps, its sub-tasks, a step that fails and is handled, the result
-    talk.py      AI calls: plain, streaming, and the loop around the tools that the model asks for
-    toolbox.py   tool runs: one that fails, one that is tried again, one that is a command
-
-Around them: ``survey.py index.py syntax.py`` look at the directory, ``models.py offline.py`` are the models, ``processes.py
-summary.py`` start what must be started and say how it went. How to read what it leaves behind: ``docs/demo.md``.
+    __main__.py   the command: options, both processes, what it prints
+    job.py        one run's message to the worker, and the waits of ``--slow``
+    gateway.py    process 1: a webhook comes in, stage by stage, and becomes a task in a queue
+    worker.py     process 2: continues that task in the same folder and trace
+    agent.py      the task's steps, AI calls, sub-tasks, a step that fails and is handled, the result
+    toolbox.py    tool runs: one that fails, one that is retried, one that is a command
+    models.py     the model's client: offline, Anthropic's, OpenAI's
+    offline.py    the model that needs no network
+    survey.py     the directory: a bounded walk, counts over its texts, the compiler on a copy
 """
 
 from __future__ import annotations

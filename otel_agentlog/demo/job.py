@@ -1,15 +1,14 @@
-"""What one run of the demo is about: written by the gateway, read by the worker, as a queue's message would be."""
+"""One run of the demo: the message that the worker reads, as from a queue, and the pace of the run's waits."""
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from otel_agentlog.demo.offline import DEMO_PRICES
-
-_FILE = "job.json"
+import otel_agentlog as agentlog
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,7 @@ class Job:
     path: str
     """The directory to review, absolute."""
     message: str
-    """What was asked, in the words of the comment that came in."""
+    """The text of the comment that came in."""
     provider: str
     model: str
     slow: bool
@@ -27,19 +26,44 @@ class Job:
     root: str | None
     """Where task folders go; ``None`` leaves it to the settings."""
 
-    def settings(self) -> dict[str, Any]:
-        """What both processes give to ``agentlog.configure``."""
-        return {"directory": self.root, "prices": DEMO_PRICES}
+    def write(self, scratch: str) -> None:
+        """Put the message where the worker reads it."""
+        write_json(scratch, "job.json", asdict(self))
+
+    @classmethod
+    def read(cls, scratch: str) -> Job:
+        """Read the message."""
+        return cls(**read_json(scratch, "job.json"))
 
 
-def write_job(scratch: str, job: Job) -> None:
-    """Put the message where the worker finds it."""
-    with open(os.path.join(scratch, _FILE), "w", encoding="utf-8") as file:
+def write_json(directory: str, name: str, value: object) -> None:
+    """Write a file that both processes know."""
+    with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
         # Escapes keep a path that is not UTF-8 as it is.
-        json.dump(asdict(job), file, ensure_ascii=True)
+        json.dump(value, file, ensure_ascii=True)
 
 
-def read_job(scratch: str) -> Job:
-    """The message."""
-    with open(os.path.join(scratch, _FILE), encoding="utf-8") as file:
-        return Job(**json.load(file))
+def read_json(directory: str | os.PathLike[str], name: str) -> dict[str, Any]:
+    """Read it. Raises `OSError` and `ValueError`."""
+    with open(os.path.join(directory, name), encoding="utf-8") as file:
+        found: dict[str, Any] = json.load(file)
+    return found
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The waits of a run; in short pieces, as the task can be paused and cancelled between them."""
+
+    slow: bool
+
+    def show(self, seconds: float) -> None:
+        """Wait only with ``--slow``, for people to watch."""
+        if self.slow:
+            self.wait(seconds)
+
+    def wait(self, seconds: float) -> None:
+        """Wait."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(0.1, left))
+            agentlog.checkpoint()

@@ -1,24 +1,21 @@
-"""Talks to a model, whoever it is: the offline one, Anthropic's, OpenAI's.
-
-Hides how a conversation is spelled for each. Conversations are kept in Anthropic's shape, which the offline model shares;
-for OpenAI they are translated request by request.
-"""
+"""The model's client: the offline one, Anthropic's, OpenAI's. A conversation is a list of messages in the client's own shape."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from otel_agentlog.demo import offline
-from otel_agentlog.demo.pace import Pace
+from otel_agentlog.demo.job import Pace
 
 MOST_OUTPUT_TOKENS = 4096
 
 PROVIDERS = (offline.PROVIDER, "anthropic", "openai")
-_DEFAULT_NAMES = {offline.PROVIDER: offline.NAME, "anthropic": "claude-haiku-4-5", "openai": "gpt-5-mini"}
+DEFAULT_NAMES = {offline.PROVIDER: offline.NAME, "anthropic": "claude-haiku-4-5", "openai": "gpt-5-mini"}
+"""The model that is used where none is named."""
 _KEYS = {"anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"), "openai": ("OPENAI_API_KEY",)}
 
 
@@ -28,7 +25,7 @@ class ProviderUnavailableError(Exception):
 
 @dataclass(frozen=True)
 class ToolUse:
-    """A tool the model asks for."""
+    """A tool run that the model requests."""
 
     id: str
     name: str
@@ -36,45 +33,27 @@ class ToolUse:
 
 
 @dataclass(frozen=True)
+class ToolOutput:
+    """Its result, or the text of its error."""
+
+    id: str
+    content: str
+    failed: bool = False
+
+
+@dataclass(frozen=True)
 class Reply:
-    """What a model answered."""
+    """One response of a model."""
 
     text: str
-    thinking: str
     tools: tuple[ToolUse, ...]
-    content: list[dict[str, Any]]
-    """The answer's blocks, as they go back into the conversation."""
-
-
-class Model(Protocol):
-    """A model behind its client."""
-
-    name: str
-    provider: str
-
-    def request(self, system: str, messages: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
-        """What the client is asked with."""
-
-    def send(self, request: Mapping[str, Any]) -> Any:
-        """The response, as the client gives it."""
-
-    def open_stream(self, request: Mapping[str, Any]) -> Any:
-        """The response's events, as the client gives them."""
-
-    def reply(self, response: Any) -> Reply:
-        """What a response says."""
-
-    def piece(self, event: Any) -> str:
-        """The text in one event of a stream."""
-
-
-def default_name(provider: str) -> str:
-    """The model used where none is named."""
-    return _DEFAULT_NAMES[provider]
+    message: dict[str, Any]
+    """The response as the next message of the conversation."""
+    thinking: str = ""
 
 
 def check(provider: str, environment: Mapping[str, str]) -> None:
-    """Whether a provider can be used here, without importing its package.
+    """Check that a provider can be used here, without importing its package.
 
     Raises:
         ProviderUnavailableError: its package is not installed, or there is no key.
@@ -87,111 +66,88 @@ def check(provider: str, environment: Mapping[str, str]) -> None:
         raise ProviderUnavailableError(f"--provider {provider} needs a key: set {' or '.join(_KEYS[provider])}")
 
 
-def connect(provider: str, name: str, seed: int, pace: Pace) -> Model:
-    """The model of that name, ready to be asked. Opens no connection yet."""
+def connect(provider: str, name: str, seed: int, pace: Pace) -> MessagesModel | ChatModel:
+    """Construct the client. Opens no connection yet."""
     if provider == "openai":
         import openai
 
-        return _ChatModel(openai.OpenAI(), name)
+        return ChatModel(openai.OpenAI().chat.completions, name, provider)
     if provider == "anthropic":
         import anthropic
 
-        return _MessagesModel(anthropic.Anthropic(), name, provider)
-    return _MessagesModel(offline.OfflineClient(seed, pace), name, provider)
+        return MessagesModel(anthropic.Anthropic().messages, name, provider)
+    return MessagesModel(offline.OfflineClient(seed, pace).messages, name, provider)
 
 
-class _MessagesModel:
-    """Anthropic's Messages API."""
+class MessagesModel:
+    """Anthropic's Messages API, of which the offline model has a part."""
 
-    def __init__(self, client: Any, name: str, provider: str) -> None:
-        self._client, self.name, self.provider = client, name, provider
+    def __init__(self, api: Any, name: str, provider: str) -> None:
+        self._api, self.name, self.provider = api, name, provider
 
-    def request(self, system: str, messages: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
-        asked = {"model": self.name, "max_tokens": MOST_OUTPUT_TOKENS, "system": system, "messages": list(messages)}
-        return {**asked, "tools": list(tools)} if tools else asked
+    def request(self, system: str, messages: Sequence[Any], tools: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+        """The arguments of the client's call."""
+        request = {"model": self.name, "max_tokens": MOST_OUTPUT_TOKENS, "system": system, "messages": list(messages)}
+        return {**request, "tools": list(tools)} if tools else request
 
     def send(self, request: Mapping[str, Any]) -> Any:
-        return self._client.messages.create(**request)
+        """The response, as the client returns it."""
+        return self._api.create(**request)
 
     def open_stream(self, request: Mapping[str, Any]) -> Any:
-        return self._client.messages.create(**request, stream=True)
+        """The response's events, as the client yields them."""
+        return self._api.create(**request, stream=True)
 
     def reply(self, response: Any) -> Reply:
-        blocks = [block for found in _plain(response)["content"] if (block := _kept(found)) is not None]
-        return Reply(
-            text=_joined(block["text"] for block in blocks if block["type"] == "text"),
-            thinking=_joined(block["thinking"] for block in blocks if block["type"] == "thinking"),
-            tools=tuple(ToolUse(b["id"], b["name"], b["input"]) for b in blocks if b["type"] == "tool_use"),
-            content=blocks,
-        )
+        """Text, tools and thinking of a response."""
+        content = _plain(response)["content"]
+        text, thinking = ("\n".join(block[kind] for block in content if block["type"] == kind) for kind in ("text", "thinking"))
+        tools = tuple(ToolUse(block["id"], block["name"], block["input"]) for block in content if block["type"] == "tool_use")
+        # The client's own objects: their dicts have keys that a request must not have.
+        own = response["content"] if isinstance(response, dict) else response.content
+        return Reply(text, tools, {"role": "assistant", "content": own}, thinking)
+
+    def outputs(self, outputs: Sequence[ToolOutput]) -> list[dict[str, Any]]:
+        """The messages that give the outputs of tools to the model."""
+        blocks = [
+            {"type": "tool_result", "tool_use_id": o.id, "content": o.content, **({"is_error": True} if o.failed else {})}
+            for o in outputs
+        ]
+        return [{"role": "user", "content": blocks}]
 
     def piece(self, event: Any) -> str:
+        """The text in one event of a stream."""
         return str((_plain(event).get("delta") or {}).get("text") or "")
 
 
-_KEPT = {"text": ("text",), "thinking": ("thinking", "signature"), "tool_use": ("id", "name", "input")}
-
-
-def _kept(block: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A block as a request may hold it: a response has keys that requests do not know."""
-    keys = _KEPT.get(block["type"])
-    return {"type": block["type"], **{key: block[key] for key in keys}} if keys else None
-
-
-class _ChatModel:
+class ChatModel(MessagesModel):
     """OpenAI's chat completions."""
 
-    provider = "openai"
-
-    def __init__(self, client: Any, name: str) -> None:
-        self._client, self.name = client, name
-
-    def request(self, system: str, messages: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
-        said = [{"role": "system", "content": system}, *(m for message in messages for m in _chat_messages(message))]
-        asked = {"model": self.name, "max_completion_tokens": MOST_OUTPUT_TOKENS, "messages": said}
-        return {**asked, "tools": [_chat_tool(tool) for tool in tools]} if tools else asked
-
-    def send(self, request: Mapping[str, Any]) -> Any:
-        return self._client.chat.completions.create(**request)
+    def request(self, system: str, messages: Sequence[Any], tools: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+        said = [{"role": "system", "content": system}, *messages]
+        request = {"model": self.name, "max_completion_tokens": MOST_OUTPUT_TOKENS, "messages": said}
+        return {**request, "tools": [_function(tool) for tool in tools]} if tools else request
 
     def open_stream(self, request: Mapping[str, Any]) -> Any:
-        return self._client.chat.completions.create(**request, stream=True, stream_options={"include_usage": True})
+        return self._api.create(**request, stream=True, stream_options={"include_usage": True})
 
     def reply(self, response: Any) -> Reply:
-        message = _plain(response)["choices"][0]["message"]
+        message = response.choices[0].message.model_dump(exclude_none=True)
         calls = [(call["id"], call["function"]) for call in message.get("tool_calls") or () if call.get("function")]
         tools = tuple(ToolUse(call_id, function["name"], _arguments(function["arguments"])) for call_id, function in calls)
-        text = str(message.get("content") or "")
-        uses = [{"type": "tool_use", "id": t.id, "name": t.name, "input": dict(t.arguments)} for t in tools]
-        return Reply(text, "", tools, [*([{"type": "text", "text": text}] if text else []), *uses])
+        return Reply(str(message.get("content") or ""), tools, message)
+
+    def outputs(self, outputs: Sequence[ToolOutput]) -> list[dict[str, Any]]:
+        return [{"role": "tool", "tool_call_id": output.id, "content": output.content} for output in outputs]
 
     def piece(self, event: Any) -> str:
         choices = _plain(event).get("choices") or [{}]
         return str((choices[0].get("delta") or {}).get("content") or "")
 
 
-def _chat_messages(message: Mapping[str, Any]) -> list[dict[str, Any]]:
-    content = message["content"]
-    if isinstance(content, str):
-        return [{"role": message["role"], "content": content}]
-    if message["role"] == "assistant":
-        return [_chat_assistant(content)]
-    return [{"role": "tool", "tool_call_id": block["tool_use_id"], "content": block["content"]} for block in content]
-
-
-def _chat_assistant(content: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    said: dict[str, Any] = {"role": "assistant", "content": _joined(b["text"] for b in content if b["type"] == "text") or None}
-    calls = [
-        {"id": b["id"], "type": "function", "function": {"name": b["name"], "arguments": json.dumps(b["input"])}}
-        for b in content
-        if b["type"] == "tool_use"
-    ]
-    return {**said, "tool_calls": calls} if calls else said
-
-
-def _chat_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    described = {"name": tool["name"], "description": tool["description"], "parameters": tool["input_schema"]}
-    return {"type": "function", "function": described}
+def _function(tool: Mapping[str, Any]) -> dict[str, Any]:
+    function = {"name": tool["name"], "description": tool["description"], "parameters": tool["input_schema"]}
+    return {"type": "function", "function": function}
 
 
 def _arguments(text: str) -> dict[str, Any]:
@@ -203,10 +159,6 @@ def _arguments(text: str) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> dict[str, Any]:
-    """An answer as a ``dict``: the clients' are pydantic models, the offline model's are dicts already."""
+    """As a ``dict``: the clients return pydantic models, the offline model dicts."""
     found: dict[str, Any] = value if isinstance(value, dict) else value.model_dump()
     return found
-
-
-def _joined(texts: Iterable[str]) -> str:
-    return "\n".join(texts)

@@ -102,7 +102,7 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
     unpropagate()
     configure_logs()
     receipt = wired.flush(wired.telemetry.shutdown, timeout_s)
-    wired.presence.release()
+    wired.process_lock.release()
     return receipt
 
 

@@ -42,14 +42,14 @@ class FolderBacklog:
             shipped = self._ship_own(left.pop(), deliver)
             taken += shipped.delivered
             in_vain = in_vain + 1 if shipped.problems and not shipped.delivered else 0
-        for shipment in left:
-            shipment.give_back()
+        for items in left:
+            items.give_back()
         return taken > 0
 
-    def _ship_own(self, shipment: OwnUnsentItems, deliver: Deliver) -> Shipped:
+    def _ship_own(self, items: OwnUnsentItems, deliver: Deliver) -> Shipped:
         try:
-            with shipment:
-                return ship(shipment.unsent(), deliver, shipment)
+            with items:
+                return ship(items.unsent(), deliver, items)
         except Exception as error:  # noqa: BLE001 - a folder that cannot be read must not cost what waits in the others
             self._failed("catch-up", error)
             return Shipped()
@@ -64,8 +64,8 @@ class FolderBacklog:
                 # What this process left comes before what others did.
                 self.ship_left(deliver)
             try:
-                with UnsentItems(task, self._settings.reason_to_keep, signals=self.signals) as shipment:
-                    shipped = ship(shipment.unsent(), deliver, shipment)
+                with UnsentItems(task, self._settings.reason_to_keep, signals=self.signals) as items:
+                    shipped = ship(items.unsent(), deliver, items)
             except (BlockingIOError, FileNotFoundError):
                 continue  # another process ships it, or retention was faster
             except Exception as error:  # noqa: BLE001 - whatever a damaged folder raises must not keep the older ones

@@ -76,7 +76,7 @@ class Wired:
         self.redactor = _redactor(settings)
         cleaning = Cleaning(Cleaner(self.redactor), settings.processors, lambda: StreamGuard(self.redactor), failed=failed)
         self.deliveries = DeliveryTracker(settings.reason_to_keep, failed)
-        self.presence = ProcessLock(settings.directory)
+        self.process_lock = ProcessLock(settings.directory)
         backlog = FolderBacklog(settings, self.deliveries, failed)
         self.telemetry = Telemetry(
             settings, observer=self.deliveries, failed=failed, adopt=adopt, clean=cleaning.value, backlog=backlog
@@ -157,7 +157,7 @@ class Wired:
     def _process_line(self) -> Line:
         """The line with which a writer introduces itself; by its ``courier`` readers find out whether its process still sends."""
         line, sends = self.telemetry.process_line(), list(self.telemetry.sends)
-        courier = self.presence.name() if sends else None
+        courier = self.process_lock.name() if sends else None
         return {**line, "courier": courier, "sends": sends} if courier else line
 
     def _find_task(self, task_id: str) -> Mapping[str, Any]:

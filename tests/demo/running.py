@@ -1,4 +1,4 @@
-"""Hides how the tests run the real command and read the folders it leaves."""
+"""Runs the demo's real command and reads the folders it leaves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STEERING = (
 
 @dataclass(frozen=True)
 class Folder:
-    """One task folder, read as anybody would."""
+    """One task folder, read as plain files."""
 
     path: Path
 

@@ -49,7 +49,7 @@ def test_every_folder_is_valid(ran: Ran) -> None:
 
 
 def test_it_came_in_by_a_webhook(ran: Ran) -> None:
-    """The six stages are there in order, and the input says what was asked of which directory."""
+    """The six stages are there in order, and the input has the request and the directory."""
     stages = ["received", "validation", "command_matching", "immediate_response", "task_created", "queue_push"]
     metadata, given = ran.main.metadata, ran.main.document("01-input.json")
 
@@ -107,7 +107,7 @@ def test_steps_nest_what_they_did(ran: Ran) -> None:
     assert ("tool_call", None) not in inside
 
 
-def test_a_failed_attempt_is_told_and_followed_by_a_good_one(ran: Ran) -> None:
+def test_a_failed_attempt_is_recorded_and_followed_by_a_good_one(ran: Ran) -> None:
     """The index is not there at first: an attempt failed with a real error, and the run completed."""
     attempts = ran.main.of_type("attempt")
     (result,) = [line for line in ran.main.of_type("tool_result") if line["content"] == "ReadIndex"]
@@ -147,7 +147,7 @@ def test_the_tools_the_model_asked_for_were_run(ran: Ran) -> None:
 
 
 def test_thinking_output_and_messages_are_in_the_folder(ran: Ran) -> None:
-    """What the model was told, thought and said is there; so is what the user asked."""
+    """Requests, thinking and output of the model are there; so is the user's request."""
     requests, responses = ran.main.of_type("ai_request"), ran.main.of_type("ai_response")
 
     assert [line["content"] for line in ran.main.of_type("user")] == ["Is this directory in good shape?"]
@@ -180,13 +180,13 @@ def test_the_subtask_has_a_folder_of_its_own(ran: Ran) -> None:
 
 
 def test_a_failure_is_one_error_under_one_id(ran: Ran) -> None:
-    """The error is told with its traceback where it arose and by its id on the way up; the task itself completed."""
+    """The error has its traceback where it arose and only its id on the way up; the task itself completed."""
     failed = ran.subtasks["Find the last review"]
     (step,) = [line for line in ran.main.of_type("step") if line.get("outcome") == "failed"]
-    told = [line["exception"] for line in (*failed.events, *ran.main.events) if "exception" in line]
+    exceptions = [line["exception"] for line in (*failed.events, *ran.main.events) if "exception" in line]
 
     assert step["message"] == "compare with the last review"
-    assert {exception["error_id"] for exception in told} == {failed.final["error"]["error_id"]}
+    assert {exception["error_id"] for exception in exceptions} == {failed.final["error"]["error_id"]}
     assert [line["content"] for line in failed.events if "traceback" in line.get("exception", {})] == ["Read"]
     assert failed.final["error"]["type"] == "FileNotFoundError"
     assert (failed.final["success"], ran.main.final["success"]) == (False, True)

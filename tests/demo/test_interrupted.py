@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle: the worker ends tidily, the folder says so, nobody is left behind."""
+"""Ctrl-C in the middle: the worker ends tidily, the folder says so, no process is left behind."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from otel_agentlog.demo.processes import python_command
+from otel_agentlog.demo.__main__ import python_command
 from otel_agentlog.store.validation.validate import validate
 from tests.demo.running import TIMEOUT_S, Folder, Ran, command, environment, make_project
 from tests.support.waiting import wait_until
 
 
 def test_ctrl_c_while_a_process_still_starts_is_quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever interrupts the imports sees no traceback."""
+    """An interrupt during the imports shows no traceback."""
     (tmp_path / "interrupted_import.py").write_text("raise KeyboardInterrupt\n")
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -35,7 +35,7 @@ def _to_the_terminals_group(gateway: subprocess.Popen[str]) -> None:
 
 
 def _running_in(root: Path, action: str) -> Folder | None:
-    """The task's folder as soon as such a line stands in it."""
+    """The task's folder as soon as it has a line of this action."""
     for path in root.glob("*/03-agent-output.jsonl"):
         if f'"action":"{action}"' in path.read_text():
             return Folder(path.parent)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from otel_agentlog.demo.job import Pace
 from otel_agentlog.demo.offline import NAME, OfflineClient, count_tokens
-from otel_agentlog.demo.pace import Pace
 from otel_agentlog.demo.toolbox import DEFINITIONS
 from otel_agentlog.record.providers.read import read_response
 from otel_agentlog.record.providers.stream import StreamReader

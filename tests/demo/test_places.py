@@ -122,7 +122,7 @@ def test_huge_and_binary_files(tmp_path: Path) -> None:
 
 
 def test_files_that_may_not_be_read(tmp_path: Path) -> None:
-    """A tool that may not read fails with the real error, the model is told, and the task completes."""
+    """A tool that may not read fails with the real error, which goes to the model, and the task completes."""
     place = tmp_path / "locked"
     (place / "closed").mkdir(parents=True)
     (place / "closed" / "inside.py").write_text("x = 1\n")
@@ -137,15 +137,15 @@ def test_files_that_may_not_be_read(tmp_path: Path) -> None:
 
     report = _report(ran)
     (failed,) = [line for line in ran.main.of_type("tool_result") if line["outcome"] == "failed"]
-    told = [part for line in ran.main.of_type("ai_request") for m in line["details"]["messages"] for part in m["parts"]]
+    parts = [part for line in ran.main.of_type("ai_request") for m in line["details"]["messages"] for part in m["parts"]]
     assert failed["exception"]["type"] == "PermissionError"
     assert "| not looked at | 2 unreadable ones |" in report
-    assert any("Permission denied" in str(part.get("response")) for part in told)
+    assert any("Permission denied" in str(part.get("response")) for part in parts)
     assert "1 file could not be read." in [line["content"] for line in ran.main.of_type("output")][2]
 
 
 def test_task_folders_inside_the_directory_are_not_part_of_it(tmp_path: Path) -> None:
-    """Who keeps the logs in the directory under review does not get them reviewed."""
+    """Task folders below the directory under review are not reviewed."""
     (tmp_path / "a.py").write_text("x = 1\n")
     home = tmp_path / "elsewhere"
     home.mkdir()

@@ -33,7 +33,7 @@ def _completion(text: str, *tools: tuple[str, dict[str, Any]]) -> Reply:
 
 
 def _conversation(say: Any) -> list[Reply]:
-    """What the agent is told, call by call; it asks for two tools and one that does not exist."""
+    """The provider's responses, call by call; the model requests two tools and one that does not exist."""
     tools = (("ListFiles", {}), ("Read", {"path": "README.md"}), ("Delete", {"path": "README.md"}))
     return [say("A plan."), say("Looking.", *tools), say("Seen."), say("Three tests."), say("All is well 🙂."), say("# A report")]
 
@@ -65,7 +65,7 @@ def _assert_recorded(ran: Ran, provider: str) -> None:
 
 
 def test_anthropic(tmp_path: Path) -> None:
-    """The tools that Claude asks for are run, their results sent back, and all of it is recorded."""
+    """The tools that the model requests are run, their results sent back, and all of it is recorded."""
     with ProviderServer() as server:
         server.script(*_conversation(_message))
         ran = _run(tmp_path, "anthropic", server)
@@ -96,7 +96,7 @@ def test_openai(tmp_path: Path) -> None:
 
 
 def test_a_provider_that_refuses_fails_the_task(tmp_path: Path) -> None:
-    """The error is told on stdout and in the folder, and the exit code is 1."""
+    """The error is on stdout and in the folder, and the exit code is 1."""
     with ProviderServer() as server:
         server.script(Refuse(401, message="the key is wrong"))
         ran = _run(tmp_path, "anthropic", server)

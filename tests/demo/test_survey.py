@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_agentlog.demo import survey, syntax
-from otel_agentlog.demo.index import Index, count
-from otel_agentlog.demo.survey import look_at, printable, read_start
+from otel_agentlog.demo import survey
+from otel_agentlog.demo.survey import compile_sources, copy_sources, count, look_at, printable, problems, read_start
+from otel_agentlog.demo.toolbox import Index
 from tests.support.waiting import wait_until
 
 
@@ -106,7 +106,7 @@ def test_the_index_is_made_when_it_is_missed(tmp_path: Path) -> None:
 
 
 def test_every_kind_of_problem_is_named(tmp_path: Path) -> None:
-    """Bad syntax, bad indentation, NUL bytes and bad encoding are told by file, line and reason; the copies have no trace."""
+    """Bad syntax, bad indentation, NUL bytes and bad encoding are reported as file, line and reason; copies leave no trace."""
     place = tmp_path / "place"
     place.mkdir()
     (place / "good.py").write_text("x = 1\n")
@@ -115,17 +115,17 @@ def test_every_kind_of_problem_is_named(tmp_path: Path) -> None:
     (place / "nul.py").write_bytes(b"x = 1\n\0")
     (place / "latin.py").write_bytes(b"x = '\xe9'\n")
 
-    copy = syntax.copy_sources(look_at(str(place)), str(tmp_path))
-    done = syntax.run(syntax.compile_command(copy), copy.directory)
-    problems = syntax.problems(copy, done.stdout)
+    copy = copy_sources(look_at(str(place)), str(tmp_path))
+    done = compile_sources(copy)
+    found = problems(copy, done.stdout)
 
     assert done.returncode == 1
-    assert [problem.partition(": ")[0].partition(":")[0] for problem in problems] == [
+    assert [problem.partition(": ")[0].partition(":")[0] for problem in found] == [
         "indent.py",
         "latin.py",
         "nul.py",
         "syntax.py",
     ]
-    assert "syntax.py:2: SyntaxError: invalid syntax" in problems
-    assert not any("0001" in problem or str(tmp_path) in problem for problem in problems)
+    assert "syntax.py:2: SyntaxError: invalid syntax" in found
+    assert not any("0001" in problem or str(tmp_path) in problem for problem in found)
     assert sorted(path.name for path in place.iterdir()) == ["good.py", "indent.py", "latin.py", "nul.py", "syntax.py"]

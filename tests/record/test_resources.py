@@ -140,7 +140,7 @@ def test_what_children_did_before_is_not_counted(measured: MemorySink) -> None:
     wait_ready(process)
     with agentlog.task("around") as task:
         # The one around makes the family known.
-        wait_until(lambda: meter_of(task)._earlier_cpu_s, "a look", timeout_s=60)
+        wait_until(lambda: meter_of(task)._earlier_cpu_s, "a sample", timeout_s=60)
         with agentlog.tool("t"):
             end(process)
 
@@ -157,7 +157,7 @@ def test_many_children_do_not_slow_down_starts_and_ends(measured: MemorySink) ->
         for process in children:
             wait_ready(process)
         # There may be more: other tests of this process may have started some.
-        wait_until(lambda: len(recorder().measuring._known or []) >= 6, "a look", timeout_s=60)
+        wait_until(lambda: len(recorder().measuring._known or []) >= 6, "a sample", timeout_s=60)
         with agentlog.tool("t"):
             for process in children:
                 end(process)
@@ -225,7 +225,7 @@ def test_the_thread_sleeps_when_nothing_is_measured() -> None:
     for _ in range(3):
         kept = measuring.meter()
         assert measuring.sampling
-        wait_until(lambda: measuring._known is not None, "a look", timeout_s=60)
+        wait_until(lambda: measuring._known is not None, "a sample", timeout_s=60)
         assert measuring.figures(kept)["memory_peak_mb"] > 0
         measuring.meter()
         wait_until(lambda: not measuring.sampling, "the thread to sleep", timeout_s=60)
@@ -233,7 +233,7 @@ def test_the_thread_sleeps_when_nothing_is_measured() -> None:
 
 
 def test_many_threads_measure_at_once() -> None:
-    """The one thread that looks falls asleep and wakes as it likes; nobody waits for it, and no meter is missed."""
+    """The sampling thread sleeps and wakes in any order with the meters: no caller waits for it, and no meter is missed."""
     measuring = ResourceSampler(0.0001)
 
     def one(_: int) -> float:
@@ -245,7 +245,7 @@ def test_many_threads_measure_at_once() -> None:
         assert min(pool.map(one, range(400))) > 0
     wait_until(lambda: not measuring.sampling, "the thread to sleep", timeout_s=60)
     kept = measuring.meter()
-    wait_until(lambda: measuring._known is not None, "a look", timeout_s=60)
+    wait_until(lambda: measuring._known is not None, "a sample", timeout_s=60)
     assert measuring.figures(kept)["cpu_seconds"] >= 0
     measuring.stop()
 
@@ -254,7 +254,7 @@ def test_the_child_of_a_fork_measures_anew() -> None:
     """It has a thread of its own, and does not end what its parent began."""
     measuring = ResourceSampler(INTERVAL_S)
     begun = measuring.meter()
-    wait_until(lambda: measuring._known is not None, "a look", timeout_s=60)
+    wait_until(lambda: measuring._known is not None, "a sample", timeout_s=60)
 
     pid = os.fork()
     if pid == 0:
@@ -262,7 +262,7 @@ def test_the_child_of_a_fork_measures_anew() -> None:
         try:
             assert measuring.figures(begun) == {}
             meter = measuring.meter()
-            wait_until(lambda: measuring._known is not None, "a look in the child", timeout_s=60)
+            wait_until(lambda: measuring._known is not None, "a sample in the child", timeout_s=60)
             assert measuring.figures(meter)["memory_peak_mb"] > 0
             code = 0
         finally:

@@ -251,7 +251,7 @@ def test_results_and_exceptions_are_unchanged(recorded: MemorySink) -> None:
 
 
 def test_pools_of_their_own_are_left_alone(recorded: MemorySink) -> None:
-    """Other executors keep their ``submit``; workers of ``multiprocessing``'s thread pool do not stay in somebody's task."""
+    """Other executors keep their ``submit``; workers of ``multiprocessing``'s thread pool do not stay in the task of a caller."""
 
     class Immediate(ThreadPoolExecutor):
         def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -368,7 +368,7 @@ def _all_ways() -> list[str | None]:
 
 @pytest.mark.parametrize("ours_first", [True, False])
 def test_together_with_another_instrumentation(recorded: MemorySink, ours_first: bool, caplog: pytest.LogCaptureFixture) -> None:
-    """Inside and outside of others' wrappers the context is right, and nobody fails to detach."""
+    """Inside and outside of others' wrappers the context is right, and every detach succeeds."""
     unpropagate()
     if ours_first:
         propagate()
@@ -395,7 +395,7 @@ def test_together_with_another_instrumentation(recorded: MemorySink, ours_first:
 
 
 def test_eight_threads_with_nested_steps(recorded: MemorySink) -> None:
-    """Eight threads and a shared pool, each thread with a task and nested steps: nobody gets a wrong parent or folder."""
+    """Eight threads and a shared pool, each thread with a task and nested steps: no line gets a wrong parent or folder."""
 
     def work(pool: ThreadPoolExecutor, number: int) -> None:
         for turn in range(10):

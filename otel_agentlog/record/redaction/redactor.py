@@ -67,8 +67,8 @@ class Redactor:
     ) -> None:
         """Combine rules into a policy.
 
-        ``keys`` judges names, ``rules`` replace `default_rules`. ``extra_keys`` are further secret names; ``internal ref`` stands
-        for ``internal_ref``, ``internalRef`` and ``x-internal-ref``. ``extra_patterns`` are RE2 patterns, by name if given as a
+        ``keys`` judges names, ``rules`` replace `default_rules`. ``extra_keys`` are further secret names; ``internal ref`` means
+        ``internal_ref``, ``internalRef`` and ``x-internal-ref``. ``extra_patterns`` are RE2 patterns, by name if given as a
         mapping; a group named ``secret`` says which part is replaced. ``allow`` are values that are never redacted: exact, or
         RE2 patterns for the whole value if they begin with ``re:``. ``unmask`` are names of rules to switch off. ``personal`` are
         the kinds of personal data that are redacted too: ``email`` ``phone`` ``iban`` ``ip``, or ``all``.

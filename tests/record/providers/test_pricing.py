@@ -87,7 +87,7 @@ class TestThePackage:
             pytest.param("openai", "gpt-99-turbo", Usage(1000, 100), id="unknown model"),
             pytest.param("offline", "offline-1", Usage(1000, 100), id="unknown provider"),
             pytest.param("my-openai-proxy", "gpt-4o", Usage(1000, 100), id="a provider that only sounds like one"),
-            pytest.param(None, "offline-1", Usage(1000, 100), id="nobody's model"),
+            pytest.param(None, "offline-1", Usage(1000, 100), id="no provider"),
             pytest.param("github-copilot", "gpt-4o", Usage(1000, 100), id="in the table without a price"),
             pytest.param("openai", "gpt-4o", Usage(), id="no tokens known"),
             pytest.param("openai", "gpt-4o", Usage(input_tokens=1000), id="output not known"),

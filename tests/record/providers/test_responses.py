@@ -121,7 +121,7 @@ class TestRealClients:
         assert read_response(gpt.responses.parse(**INPUT)) == read.RESPONSES
 
     def test_clients_retry_against_the_server(self, server: ProviderServer, claude: anthropic.Anthropic) -> None:
-        """The server refuses as told, the client retries, and every request was kept with its headers."""
+        """The server refuses as scripted, the client retries, and every request was kept with its headers."""
         server.script(Refuse(429), Refuse(529), Reply())
 
         assert read_response(claude.messages.create(**MESSAGE)) == read.ANTHROPIC

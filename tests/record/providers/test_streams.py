@@ -59,7 +59,7 @@ def gpt(server: ProviderServer) -> Iterator[openai.OpenAI]:
 
 
 class Watched:
-    """A stream wrapped with a reader; ``ends`` are what `wrap_stream` told of the end."""
+    """A stream wrapped with a reader; ``ends`` are the calls of ``on_end``."""
 
     def __init__(self, stream: Any) -> None:
         self.reader = StreamReader()
@@ -164,7 +164,7 @@ class TestHelpers:
 
     @pytest.mark.parametrize("finish", ["get_final_message", "get_final_text", "until_done"])
     def test_final_message_alone(self, claude: anthropic.Anthropic, finish: str) -> None:
-        """Who only asks for the final message is seen as well."""
+        """A stream read only through its final message is recorded as well."""
         watched = Watched(claude.messages.stream(**MESSAGE))
         with watched.stream as stream:
             getattr(stream, finish)()
@@ -307,7 +307,7 @@ class TestEnds:
         assert watched.how == ["GeneratorExit: closed"]
 
     def test_leaving_the_with_block(self, gpt: openai.OpenAI) -> None:
-        """Leaving early is a close; an error that leaves the block is told."""
+        """Leaving early is a close; an error that leaves the block is passed to ``on_end``."""
         early, failed = (Watched(gpt.chat.completions.create(**CHAT, stream=True)) for _ in range(2))
         with early.stream as stream:
             next(stream)
@@ -487,7 +487,7 @@ class TestOddStreams:
     """Providers in OpenAI's image that count their own way."""
 
     def test_tool_calls_without_index(self) -> None:
-        """Calls without an index, or all with the same one, are told apart by their ids."""
+        """Calls without an index, or all with the same one, are distinguished by their ids."""
 
         def chunk(*calls: Json) -> Json:
             return {"choices": [{"index": 0, "delta": {"tool_calls": list(calls)}}]}
@@ -683,7 +683,7 @@ def test_ends_once_whatever_happens(steps: list[str]) -> None:
 
 
 def test_reply_may_be_scripted(server: ProviderServer, claude: anthropic.Anthropic) -> None:
-    """The server streams the body it is told to, in pieces of the size it is told."""
+    """The server streams the given body, in pieces of the given size."""
     server.script(Reply({**ANTHROPIC_MESSAGE, "content": [{"type": "text", "text": "abcd"}]}, size=2))
     with claude.messages.stream(**MESSAGE) as stream:
         assert list(stream.text_stream) == ["ab", "cd"]

@@ -1,4 +1,4 @@
-"""Personal data is redacted where somebody asks for it, by kind, and nowhere else."""
+"""Personal data is redacted where the setting names its kind, and nowhere else."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ CONTEXTS = (
 @pytest.mark.parametrize("context", CONTEXTS)
 @pytest.mark.parametrize(("rule", "value"), [(rule, value) for rule, values in FOUND.items() for value in values])
 def test_personal_data_is_found(rule: str, value: str, context: str) -> None:
-    """Each kind goes, in each context, and what stands around it stays."""
+    """Each kind is redacted in each context, and the text around it stays."""
     redacted, count = REDACTOR.text(context.format(value))
 
     assert redacted == context.format(f"[redacted:{rule}]")
@@ -68,7 +68,7 @@ def test_personal_data_is_found(rule: str, value: str, context: str) -> None:
 
 @pytest.mark.parametrize("text", LEFT)
 def test_what_only_looks_like_it_stays(text: str) -> None:
-    """Versions, times, repositories, identifiers and the machine's own addresses are nobody's."""
+    """Versions, times, repositories, identifiers and the machine's own addresses are no personal data."""
     assert REDACTOR.text(f"see {text} here") == (f"see {text} here", 0)
 
 

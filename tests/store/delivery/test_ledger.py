@@ -7,7 +7,7 @@ import multiprocessing
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.store.delivery.item_set import MAX_NUMBER, ItemSet
@@ -52,6 +52,7 @@ def test_marks_survive_json_and_add_up(one: set[tuple[str, str, int]], other: se
     assert _items(item_set) == one | other
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_junk_adds_nothing_and_raises_nothing(value: Any) -> None:
     """A damaged line costs no memory and no exception."""
