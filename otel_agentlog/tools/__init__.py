@@ -4,6 +4,7 @@ scripts/      the scripts of a registry: checked, run with retries, counted
 commands.py   one command, run and recorded
 files.py      operations on files, recorded
 control.py    pause, resume, cancel and inform a task of another process; tools that end with a cancel
+prices.py     today's prices of models
 process/      one process tree: supervisor, limits, sandbox, output, masking of secrets
 """
 
