@@ -1,9 +1,10 @@
 """How people see tasks: command line, REST and web page, terminal monitor, notifications.
 
-cli/       the program ``agentlog``
-render/    text, tables, pages
-server/    REST, live streams, the page's files
-web/       the page: index.html, main.js, pages/, css/
-monitor/   the terminal monitor
-notify.py  alerts to Slack, e-mail and the like, by Apprise
+cli/         the program ``agentlog``
+render/      text, tables, pages
+server/      REST, live streams, the page's files
+web/         the page: index.html, main.js, pages/, css/
+monitor/     the terminal monitor
+alerting.py  alerts from the folders
+notify.py    alerts to Slack, e-mail and the like, by Apprise
 """

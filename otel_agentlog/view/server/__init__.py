@@ -22,7 +22,6 @@ Its files:
     line_pages.py  files of lines, in pages and in pieces
     streams.py     live streams of a task
     snapshot.py    the overview, and its live stream
-    alerting.py    alerts
     static.py      the page and its files
 """
 

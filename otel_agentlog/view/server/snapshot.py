@@ -11,8 +11,8 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from otel_agentlog.query import Filter, Group, TaskRow, overview, timeline
+from otel_agentlog.view.alerting import AlertTracker
 from otel_agentlog.view.render.json_line import json_line
-from otel_agentlog.view.server.alerting import AlertTracker
 from otel_agentlog.view.server.context import ServerContext
 from otel_agentlog.view.server.streams import PING_SECONDS, StreamEvent
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.query import Alert, Feed, Observation, Rule, Watch, rules_from
+from otel_agentlog.query import Alert, Feed, Rule, Watch, rules_from
 from otel_agentlog.settings.fields import load, read_config_file
+from otel_agentlog.view.alerting import replay
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import interval_s, moment
 from otel_agentlog.view.notify import Notifier
@@ -99,7 +100,7 @@ def _list_rules(rules: Mapping[str, Rule], context: CliContext, *, as_json: bool
 def _past(options: argparse.Namespace, context: CliContext, rules: Mapping[str, Rule]) -> int:
     since_ns = int((options.since if options.since is not None else parse_moment(DEFAULT_SINCE)) * _NS)
     watch = Watch(rules)
-    alerts = list(_replayed(watch, Feed(context.root, since_ns).poll()))
+    alerts = list(replay(watch, Feed(context.root, since_ns).poll()))
     if options.json:
         print_json({"active": [a.as_json() for a in watch.active.values()], "alerts": [alert.as_json() for alert in alerts]})
         return int(bool(watch.active))
@@ -110,15 +111,6 @@ def _past(options: argparse.Namespace, context: CliContext, rules: Mapping[str, 
     since = f"{datetime.fromtimestamp(since_ns / _NS).astimezone():%Y-%m-%d %H:%M}"
     screen.line(f"{active if watch.active else 'No alert'} now; {formats.count(len(alerts), 'notice')} since {since}.")
     return int(bool(watch.active))
-
-
-def _replayed(watch: Watch, seen: list[Observation]) -> Iterator[Alert]:
-    """The alerts there would have been, had the rules been evaluated after each second with an observation, and now."""
-    for number, each in enumerate(seen):
-        watch.observe(each)
-        if number + 1 == len(seen) or seen[number + 1].time_ns // _NS != each.time_ns // _NS:
-            yield from watch.evaluate(each.time_ns)
-    yield from watch.evaluate(time.time_ns())
 
 
 def _watch(options: argparse.Namespace, context: CliContext, rules: Mapping[str, Rule]) -> int:

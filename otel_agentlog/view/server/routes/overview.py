@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from otel_agentlog._version import __version__
 from otel_agentlog.query import find_errors, overview, search, statistics, timeline
-from otel_agentlog.view.server.alerting import AlertTracker
+from otel_agentlog.view.alerting import AlertTracker
 from otel_agentlog.view.server.context import ServerContext
 from otel_agentlog.view.server.params import GroupQuery, PageParams, PageQuery, TimelineQuery, WindowQuery
 from otel_agentlog.view.server.problems import HttpProblem, documented

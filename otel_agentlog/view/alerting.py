@@ -1,11 +1,11 @@
-"""Active and past alerts for the server: rules evaluated over the folders at each request."""
+"""Alerts from the folders: rules evaluated over what is read of them, as they would have been while it happened."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +35,21 @@ class AlertTracker:
         with self._lock:
             if self._watch is None or self._feed is None:
                 self._watch, self._feed = Watch(self._rules), Feed(self._root, time.time_ns() - LOOK_BACK_S * _NS)
-            self._advance(self._watch, self._feed.poll())
+            self._notices.extend(replay(self._watch, self._feed.poll()))
             active = sorted(self._watch.active.values(), key=lambda alert: alert.timestamp, reverse=True)
             return {"active": _as_json(active), "recent": _as_json(list(reversed(self._notices)))}
 
-    def _advance(self, watch: Watch, seen: list[Observation]) -> None:
-        """Evaluate after each second with an observation, and now: what is read at once may have happened over an hour."""
-        for number, each in enumerate(seen):
-            watch.observe(each)
-            if number + 1 == len(seen) or seen[number + 1].time_ns // _NS != each.time_ns // _NS:
-                self._notices.extend(watch.evaluate(each.time_ns))
-        self._notices.extend(watch.evaluate(time.time_ns()))
+
+def replay(watch: Watch, seen: list[Observation]) -> Iterator[Alert]:
+    """Yield the alerts of rules that are evaluated after each second with an observation, and now.
+
+    What is read at once may have happened over an hour.
+    """
+    for number, each in enumerate(seen):
+        watch.observe(each)
+        if number + 1 == len(seen) or seen[number + 1].time_ns // _NS != each.time_ns // _NS:
+            yield from watch.evaluate(each.time_ns)
+    yield from watch.evaluate(time.time_ns())
 
 
 def _as_json(alerts: list[Alert]) -> list[dict[str, Any]]:
