@@ -29,7 +29,7 @@ from otel_agentlog.error_handling.categories import categorize
 from otel_agentlog.error_handling.category import ErrorCategory
 from otel_agentlog.error_handling.lookup import attribute, http_status, leaves, service_code
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.record.operations.attempts import attempt_failed, attempt_succeeded
+from otel_agentlog.record.events import attempt_failed, attempt_succeeded
 from otel_agentlog.record.operations.checkpoints import rest, rest_async
 from otel_agentlog.vocabulary.functions import Function, name_of, wrap_by_kind
 from otel_agentlog.vocabulary.states import Outcome

@@ -1,4 +1,4 @@
-"""Things that happened and are neither log lines nor operations: lines of type ``event``.
+"""Things that happened and are neither log lines nor operations: events, and attempts at whatever is retried.
 
 Such a line belongs to the operation that is current; else to the open task that its details name; else to the application log.
 """
@@ -11,7 +11,10 @@ from typing import Any
 
 from otel_agentlog.record.logs.levels import number_of, word_of
 from otel_agentlog.record.logs.line import ID_KEYS, add_error, adopt, deliver, guarded, here, text_of
+from otel_agentlog.record.operations.attempts import Attempted, attempt_line, described_failure
+from otel_agentlog.record.operations.context import current, live, operation_in
 from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.vocabulary.actions import STEP
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.states import Component
 
@@ -69,3 +72,45 @@ def details_of(details: object, **named: Any) -> dict[str, Any]:
     except Exception:  # noqa: BLE001 - a mapping may be anybody's; its type is still recorded
         given["details"] = f"<{type(details).__name__} that cannot be read>"
     return {**given, **{key: value for key, value in named.items() if value is not None}}
+
+
+def attempt_failed(name: str, error: BaseException, **how: Any) -> None:
+    """Record a failed attempt (as `Attempted.attempt_failed`) of the AI call or tool run that is current; never raises.
+
+    Where there is none, it is an attempt of ``name``, recorded in what is current, or in the application log.
+    """
+
+    def work(record: Recorder) -> None:
+        if (operation := _current_call()) is not None:
+            operation.attempt_failed(error, **how)
+            return
+        described = described_failure(error, how.pop("reason", None), how.pop("wait_seconds", None))
+        _record_attempt(record, name, "attempt_failed", "WARNING", "failed", {**described, **how})
+
+    guarded(work)
+
+
+def attempt_succeeded(name: str, **details: Any) -> None:
+    """Record that a repeated attempt went well, where `attempt_failed` was recorded before; never raises."""
+
+    def work(record: Recorder) -> None:
+        if (operation := _current_call()) is not None:
+            operation.attempt_succeeded(**details)
+        else:
+            _record_attempt(record, name, "attempt_succeeded", "INFO", "succeeded", details)
+
+    guarded(work)
+
+
+def _current_call() -> Attempted | None:
+    """The AI call or tool run here; steps within it belong to it, tasks do not."""
+    operation = current()
+    while operation is not None and operation.kind is STEP:
+        operation = operation_in(live(operation.around))
+    return operation if isinstance(operation, Attempted) else None
+
+
+def _record_attempt(record: Recorder, name: str, action: str, level: str, how: str, details: dict[str, Any]) -> None:
+    if record.active:
+        line = {**attempt_line(name, action, level, how, details), "component": Component.RUNNER.value}
+        deliver(record, line, here(), {})

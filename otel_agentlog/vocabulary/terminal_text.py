@@ -3,9 +3,9 @@ r"""Text that may be shown on a terminal: without anything that a terminal acts 
     safe("\x1b[31mred\x1b[0m\ttext")     # "red text"
     cut("日本語", 5)                      # "日本…"
 
-Texts of a task folder were written by models, tools and strangers. Escape sequences could colour, retitle or clear the terminal,
-fake a prompt or a status; bidirectional and invisible characters could make a text read as another one. Used by the console, the
-command line and the monitor.
+Texts of a task folder come from models, tools and the web. Escape sequences could colour, retitle or clear the terminal, fake a
+prompt or a status; bidirectional and invisible characters could make a text read as another one. Used by the console, the command
+line and the monitor.
 """
 
 from __future__ import annotations

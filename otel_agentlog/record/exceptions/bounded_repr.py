@@ -21,7 +21,7 @@ from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any
 from uuid import UUID
 
-from otel_agentlog.record.sanitize.class_info import MAX_INT_BITS, big_int, placeholder, short_name
+from otel_agentlog.record.exceptions.class_info import MAX_INT_BITS, big_int, placeholder, short_name
 
 MAX_CHARACTERS = 65_536
 """Longest text of a value or an exception."""

@@ -23,9 +23,9 @@ from otel_agentlog.record.exceptions.bounded_repr import (
     parts_of,
     text_of_args,
 )
+from otel_agentlog.record.exceptions.class_info import in_class, is_native, module_of, qualified_name, short_name, type_name
 from otel_agentlog.record.exceptions.error_id import Mark
 from otel_agentlog.record.exceptions.timeout_call import TimedOut, timeout_call
-from otel_agentlog.record.sanitize.class_info import in_class, is_native, module_of, qualified_name, short_name, type_name
 
 MAX_CHAINED = 32
 """How many exceptions of a chain, or of a group, are printed."""

@@ -1,6 +1,7 @@
-"""How a line looks: for people on a terminal, and as one JSON object with the fields log pipelines know.
+"""How a line looks on the console: for people, and as one JSON object with the fields that log pipelines know.
 
-Pure functions from a line to text. What they are given is cleaned already; they only make it fit and harmless.
+Pure functions from a cleaned line to text. Here it only gets its length and its width, and what a terminal would act on is taken
+out (`terminal_text`).
 """
 
 from __future__ import annotations
@@ -16,72 +17,11 @@ import orjson
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.terminal_text import cut, one_line, pad, safe_lines, width
 
-# -- Makes any value short, harmless terminal text: no escape sequences, no control or bidi characters, of known width.
-
 MAX_VALUE_CHARACTERS = 120
 """Longest value shown; of a longer one the beginning and how much is missing."""
 
 MAX_MESSAGE_CHARACTERS = 2_000
 """Longest message shown."""
-
-_BARE = re.compile(r"[^\s\"'=\[\]{},]+")
-
-
-def shortened(text: str, longest: int) -> str:
-    """The text, or its beginning and how many characters are missing."""
-    if len(text) <= longest:
-        return text
-    return f"{text[: longest - 1]}…(+{len(text) - longest + 1})"
-
-
-def value_text(value: object) -> str:
-    """A value of ``details`` as it stands behind ``key=``: quoted where it would not be one word, JSON for containers."""
-    # Cut before anything else looks at it: a value may be megabytes.
-    if isinstance(value, str):
-        cut = shortened(value, MAX_VALUE_CHARACTERS)
-        return _quoted(one_line(cut))
-    if value is None or isinstance(value, (bool, int)):
-        return str(value)
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return shortened(one_line(_json(value)), MAX_VALUE_CHARACTERS)
-
-
-def _quoted(text: str) -> str:
-    if _BARE.fullmatch(text):
-        return text
-    return '"' + text.replace('"', "'") + '"'
-
-
-def _json(value: object) -> str:
-    try:
-        return orjson.dumps(_head_of_text(value, 4), default=_name_of, option=orjson.OPT_NON_STR_KEYS).decode()
-    except Exception:  # noqa: BLE001 - what is no JSON, or somebody's __len__ or __iter__
-        return _name_of(value)
-
-
-def _name_of(value: object) -> str:
-    return f"<{type(value).__name__}>"
-
-
-def _head_of_text(value: Any, depth: int) -> Any:
-    """The beginning of a container: as much of it as a short text can show."""
-    if isinstance(value, str):
-        return value[:MAX_VALUE_CHARACTERS]
-    if isinstance(value, Mapping):
-        if depth == 0:
-            return "{…}" if value else {}
-        return {shortened(str(key), 60): _head_of_text(item, depth - 1) for key, item in _first(value.items())}
-    if isinstance(value, (list, tuple)):
-        if depth == 0:
-            return "[…]" if value else []
-        return [_head_of_text(item, depth - 1) for item in _first(value)]
-    return value
-
-
-def _first(items: Iterable[Any]) -> Iterable[Any]:
-    return (item for _, item in zip(range(24), items, strict=False))
-
 
 MAX_TRACEBACK_LINES = 60
 """Lines of a traceback shown on the console; the middle of a longer one is left out. The folder has all of it."""
@@ -107,6 +47,7 @@ _STYLES = {
 }
 _LIFECYCLE_FIGURES = ("input_tokens", "output_tokens", "cost_usd", "exit_code")
 _OWN_DETAILS = frozenset({"stack_info"})
+_BARE = re.compile(r"[^\s\"'=\[\]{},]+")
 
 Piece = tuple[str, str]
 """A word that is not broken, and its style."""
@@ -153,7 +94,7 @@ def _message(line: Line) -> list[str]:
 def _head(line: Line, time_ns: int, level: str, look: Look) -> list[Piece]:
     seconds, rest = divmod(time_ns, 1_000_000_000)
     clock = time.strftime("%H:%M:%S", time.localtime(seconds)) + f".{rest // 1_000_000:03d}"
-    speaker = one_line(str(line.get("component") or line.get("logger") or "-"))
+    speaker = one_line(str(line.get("component") or line.get("logger") or "-")).strip() or "-"
     roomy = look.columns is None or look.columns >= 80
     speaker = cut(speaker, 20 if roomy else 12)
     speaker = pad(speaker, 16) if roomy else speaker
@@ -193,7 +134,7 @@ def _origin(line: Line) -> str:
 
 
 def _trouble(line: Line, look: Look) -> Iterable[str]:
-    """What stands below a line: its stack, and its exception."""
+    """The rows below a line: its stack, and its exception."""
     details = line.get("details")
     stack = details.get("stack_info") if isinstance(details, Mapping) else None
     if isinstance(stack, (list, tuple)):
@@ -227,13 +168,14 @@ def _wrapped(head: list[Piece], pieces: list[Piece], look: Look) -> str:
     """Words side by side; where the terminal ends the next ones go on below, indented."""
     text = " ".join(_painted(word, style, look) for word, style in head)
     used = sum(width(word) for word, _ in head) + len(head) - 1
-    indent = used + 1 if look.columns is not None and look.columns >= 100 else 4
+    indent = max(4, used + 1) if look.columns is not None and look.columns >= 100 else 4
     run, run_style, before = "", "", ""
     for word, style in pieces:
         gap = "  " if style in ("key", "ids") and before not in ("key", "ids") else " "
         if look.columns is not None:
             word = _fitted(word, look.columns - indent)
-            if used + len(gap) + _shown_width(word) > look.columns:
+            # A row has at least one word, however narrow the terminal is.
+            if word and used > indent and used + len(gap) + _shown_width(word) > look.columns:
                 text, run, used, gap = text + _painted(run, run_style, look) + "\n" + " " * indent, "", indent, ""
         if run and style == run_style != "key":
             run += gap + word
@@ -266,6 +208,67 @@ def _painted(word: str, style: str, look: Look) -> str:
     painted = f"\x1b[{_STYLES[style]}m{key}\x1b[0m"
     return painted + value if mark else painted
 
+
+# -- values of details ----------------------------------------------------------------------------------------------------
+
+
+def shortened(text: str, longest: int) -> str:
+    """The text, or its beginning and how many characters are missing."""
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest - 1]}…(+{len(text) - longest + 1})"
+
+
+def value_text(value: object) -> str:
+    """A value of ``details`` as written behind ``key=``: quoted where it would not be one word, JSON for containers."""
+    # Cut before anything else looks at it: a value may be megabytes.
+    if isinstance(value, str):
+        cut = shortened(value, MAX_VALUE_CHARACTERS)
+        return _quoted(one_line(cut))
+    if value is None or isinstance(value, (bool, int)):
+        return str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return shortened(one_line(_json(value)), MAX_VALUE_CHARACTERS)
+
+
+def _quoted(text: str) -> str:
+    if _BARE.fullmatch(text):
+        return text
+    return '"' + text.replace('"', "'") + '"'
+
+
+def _json(value: object) -> str:
+    try:
+        return orjson.dumps(_head_of_text(value, 4), default=_name_of, option=orjson.OPT_NON_STR_KEYS).decode()
+    except Exception:  # noqa: BLE001 - what is no JSON, or a class's own __len__ or __iter__
+        return _name_of(value)
+
+
+def _name_of(value: object) -> str:
+    return f"<{type(value).__name__}>"
+
+
+def _head_of_text(value: Any, depth: int) -> Any:
+    """The beginning of a container: as much of it as a short text can show."""
+    if isinstance(value, str):
+        return value[:MAX_VALUE_CHARACTERS]
+    if isinstance(value, Mapping):
+        if depth == 0:
+            return "{…}" if value else {}
+        return {shortened(str(key), 60): _head_of_text(item, depth - 1) for key, item in _first(value.items())}
+    if isinstance(value, (list, tuple)):
+        if depth == 0:
+            return "[…]" if value else []
+        return [_head_of_text(item, depth - 1) for item in _first(value)]
+    return value
+
+
+def _first(items: Iterable[Any]) -> Iterable[Any]:
+    return (item for _, item in zip(range(24), items, strict=False))
+
+
+# -- JSON -----------------------------------------------------------------------------------------------------------------
 
 _FURTHER = ("component", "step_id", "correlation_id", "session_id", "trace_id", "span_id", "event_id")
 

@@ -21,13 +21,13 @@ from typing import Any, cast
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 
 from otel_agentlog.record.exceptions.bounded_repr import BoundedRepr
+from otel_agentlog.record.exceptions.class_info import short_name
 from otel_agentlog.record.exceptions.describe import message_and_traceback, message_of
 from otel_agentlog.record.exceptions.timeout_call import TimedOut, thread_state, timeout_call
 from otel_agentlog.record.logs.levels import WORDS, word_of
 from otel_agentlog.record.operations.context import CORRELATION_IDS, bound, current_context, operation_in
 from otel_agentlog.record.operations.outcome import describe, type_name
 from otel_agentlog.record.recorder import OpenTask, Recorder, recorder
-from otel_agentlog.record.sanitize.class_info import short_name
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.lines import Line
 
@@ -63,7 +63,7 @@ def guarded(work: Callable[..., None], *args: Any) -> None:
         thread_state.log_lines -= 1
 
 
-def deliver(record: Recorder, line: Line, place: Place, details: dict[str, Any]) -> None:
+def deliver(record: Recorder, line: Line, place: LinePlace, details: dict[str, Any]) -> None:
     """Give a complete log line to the recorder."""
     if details:
         line["details"] = details
@@ -76,7 +76,7 @@ def deliver(record: Recorder, line: Line, place: Place, details: dict[str, Any])
 
 
 @dataclass(slots=True)
-class Place:
+class LinePlace:
     """What a log line belongs to."""
 
     task: TaskRef | None = None
@@ -85,11 +85,11 @@ class Place:
     """What `bind` put here besides correlation ids."""
 
 
-def here() -> Place:
+def here() -> LinePlace:
     """The place of a line that is recorded now, in this thread or asyncio task."""
     context = current_context()
     operation = operation_in(context)
-    place = Place() if operation is None else Place(operation.task, operation.ids())
+    place = LinePlace() if operation is None else LinePlace(operation.task, operation.ids())
     if around := bound(context):
         if operation is None or around is not bound(operation.outer):
             place.ids.update({key: str(around[key]) for key in CORRELATION_IDS if key in around})
@@ -103,7 +103,7 @@ def here() -> Place:
     return place
 
 
-def adopt(place: Place, data: dict[str, Any], line: Line) -> Place:
+def adopt(place: LinePlace, data: dict[str, Any], line: Line) -> LinePlace:
     """Take ids out of an event's data: where nothing is known here they place the line; other ids than those here stay data.
 
     A ``task_id`` of a task that is open in this process takes the line there.
@@ -112,7 +112,7 @@ def adopt(place: Place, data: dict[str, Any], line: Line) -> Place:
         return place
     given = {key: str(data[key]) for key in ID_KEYS if data.get(key) is not None}
     if place.task is None and "task_id" in given and (found := _open_task(given["task_id"])) is not None:
-        place = Place(found.task, {**place.ids, **found.ids()}, place.attributes)
+        place = LinePlace(found.task, {**place.ids, **found.ids()}, place.attributes)
     foreign_span = "trace_id" in place.ids
     for key, value in given.items():
         known = place.ids.get(key)
@@ -253,5 +253,5 @@ def stack_of(frame: FrameType | None) -> list[str]:
 
 
 def stack_lines(printed: str) -> list[str]:
-    """A printed stack as it stands in ``details.stack_info``."""
+    """A printed stack as ``details.stack_info``."""
     return printed.rstrip("\n").split("\n")[-MAX_STACK_LINES:]

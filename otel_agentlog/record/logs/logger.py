@@ -98,7 +98,7 @@ class AgentLogger(structlog.BoundLoggerBase):
 
     @property
     def component(self) -> str | None:
-        """Who speaks."""
+        """The part of the system that the lines are about."""
         component: str | None = self._logger.component
         return component
 
@@ -139,7 +139,7 @@ class AgentLogger(structlog.BoundLoggerBase):
 
 
 def get_logger(name: str | None = None, component: str | None = None) -> AgentLogger:
-    """A logger; ``name`` is the calling module's by default, ``component`` says who speaks (`Component` or any other string)."""
+    """A logger; ``name`` is the calling module's by default, ``component`` a `Component` or any other string."""
     if name is None:
         name = str(sys._getframe(1).f_globals.get("__name__", "root"))
     return _restored(str(name), None if component is None else str(component), {})

@@ -41,7 +41,7 @@ SENDERS = frozenset({"opentelemetry", "otel_agentlog", "urllib3", "requests", "g
 """Top-level loggers of what sends telemetry; while it does, what they say would be sent too, and so on for ever."""
 
 _SUPPRESSED = "suppress_instrumentation"
-"""How the keys begin that are set in the OpenTelemetry context of whoever sends telemetry: we, the SDK, instrumentations."""
+"""How the keys begin that we, the SDK and instrumentations set in the OpenTelemetry context while telemetry is sent."""
 
 _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {
     *("message", "asctime", "taskName"),
@@ -75,7 +75,7 @@ class AgentlogHandler(logging.Handler):
         """Nothing to wait for: what was handled is recorded."""
 
     def _resort(self, record: logging.LogRecord) -> None:
-        # Our presence keeps stdlib from its last resort: showing warnings that nobody else handles.
+        # With our handler there, stdlib no longer shows warnings that have no other handler.
         resort = logging.lastResort
         if resort is None or record.levelno < resort.level:
             return
@@ -113,7 +113,7 @@ def _said(source: logging.LogRecord) -> tuple[str, dict[str, Any]]:
     details = {key: value for key, value in source.__dict__.items() if key not in _STANDARD}
     event = source.msg
     if isinstance(event, dict) and details.pop("_logger", None) is not None and details.pop("_name", None) is not None:
-        # structlog's wrap_for_formatter: the record is a parcel with the event in it.
+        # structlog's wrap_for_formatter: the record's message is the event.
         details.update(event)
         for key in ("level", "timestamp", "logger", "exc_info"):
             details.pop(key, None)
@@ -134,7 +134,7 @@ def _message(source: logging.LogRecord) -> str | None:
         return text if fits else None
     try:
         return timeout_call(lambda: str.__str__(source.getMessage()), frozenset({kind}))
-    except Exception:  # noqa: BLE001 - a wrong format string, or anybody's code, which may not even answer
+    except Exception:  # noqa: BLE001 - a wrong format string, or anybody's code, which may not even return
         return None
 
 

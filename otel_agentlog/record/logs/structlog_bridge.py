@@ -2,7 +2,7 @@
 
     structlog.configure(processors=[add_log_level, agentlog.add_ids, agentlog.record_event, …, JSONRenderer()])
 
-Hides what the usual processors leave behind in an event: levels, times, callers, formatted exceptions, a stdlib record.
+What the usual processors leave in an event (levels, times, callers, formatted exceptions, a stdlib record) is taken into account.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from otel_agentlog.record.logs.console_format import json_text
 from otel_agentlog.record.logs.dedupe import about_to_log, seen_in_formatter
 from otel_agentlog.record.logs.levels import number_of, wanted
 from otel_agentlog.record.logs.line import (
-    Place,
+    LinePlace,
     add_error,
     add_printed_error,
     adopt,
@@ -41,7 +41,7 @@ EventDict = MutableMapping[str, Any]
 _DROPPED = ("level", "log_level", "level_number", "timestamp", "logger", "logger_name", "component", "exc_info", "stacklevel")
 """Keys that become something else than details, or say what the line says anyway."""
 
-_PARCEL = ("_record", "_from_structlog", "_logger", "_name", "positional_args")
+_OF_STRUCTLOG = ("_record", "_from_structlog", "_logger", "_name", "positional_args")
 
 _CALL_SITE = ("module", "func_name", "lineno", "pathname", "filename", "qual_name")
 
@@ -107,7 +107,7 @@ def seed_json(logger: Any, method: str, event_dict: EventDict) -> str:
 
 
 class _Event:
-    """An event of somebody's chain, understood: what it says, and the rest as ``data``."""
+    """An event of the user's chain: number, name, component, exception, and the rest as ``data``."""
 
     def __init__(self, logger: Any, method: str, event: EventDict, outside: FrameType | None) -> None:
         record = event.get("_record")
@@ -121,10 +121,10 @@ class _Event:
         self.component = None if component is None else text_of(component)
         # Some of structlog's own loggers leave it to the chain to know what .exception() means.
         self.error = error_of(event.get("exc_info", method == "exception" and "exception" not in event))
-        self.data = {key: value for key, value in event.items() if key not in _DROPPED and key not in _PARCEL}
+        self.data = {key: value for key, value in event.items() if key not in _DROPPED and key not in _OF_STRUCTLOG}
         self._message = text_of(next((self.data.pop(key) for key in ("event", "message", "msg") if key in self.data), ""))
 
-    def line(self) -> tuple[Line, Place]:
+    def line(self) -> tuple[Line, LinePlace]:
         """The line, without an exception that is still one, and where it belongs."""
         of_record = self._record is not None and bool(self._record.pathname)
         line = log_line(self.number, self._message, self.name, self.component, None if of_record else self._outside)
@@ -137,7 +137,7 @@ class _Event:
         if self._record is not None and self._record.pathname:
             line["module"], line["function"], line["line"] = self._record.module, self._record.funcName, self._record.lineno
         if "lineno" not in self.data and "func_name" not in self.data:
-            return  # a filename alone is somebody's data, not structlog's call site
+            return  # a filename alone is the user's data, not structlog's call site
         site = {key: self.data.pop(key) for key in _CALL_SITE if key in self.data}
         path = site.get("module") or site.get("pathname") or site.get("filename")
         if path:

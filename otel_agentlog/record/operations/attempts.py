@@ -6,13 +6,9 @@ from typing import Any
 
 from otel_agentlog.record.exceptions.describe import message_of
 from otel_agentlog.record.exceptions.error_id import assign_error_id
-from otel_agentlog.record.logs.line import deliver, guarded, here
-from otel_agentlog.record.operations.context import current, live, operation_in
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.operations.outcome import category_of, type_name
-from otel_agentlog.record.recorder import Recorder, recorder
-from otel_agentlog.vocabulary.actions import STEP
-from otel_agentlog.vocabulary.states import Component
+from otel_agentlog.record.recorder import recorder
 
 
 class Attempted(Operation):
@@ -70,45 +66,3 @@ def described_failure(error: BaseException | None, reason: str | None, wait_seco
             described["category"] = category
     described["reason"] = reason or (message_of(error) if error is not None else "unknown")
     return described
-
-
-def attempt_failed(name: str, error: BaseException, **how: Any) -> None:
-    """Record a failed attempt (as `Attempted.attempt_failed`) of the AI call or tool run that is current; never raises.
-
-    Where there is none, it is an attempt of ``name``, recorded in what is current, or in the application log.
-    """
-
-    def work(record: Recorder) -> None:
-        if (operation := _current()) is not None:
-            operation.attempt_failed(error, **how)
-            return
-        wait_seconds, reason = how.pop("wait_seconds", None), how.pop("reason", None)
-        _tell(record, name, "attempt_failed", "WARNING", "failed", {**described_failure(error, reason, wait_seconds), **how})
-
-    guarded(work)
-
-
-def attempt_succeeded(name: str, **details: Any) -> None:
-    """Record that a repeated attempt went well, of whatever `attempt_failed` was recorded for."""
-
-    def work(record: Recorder) -> None:
-        if (operation := _current()) is not None:
-            operation.attempt_succeeded(**details)
-        else:
-            _tell(record, name, "attempt_succeeded", "INFO", "succeeded", details)
-
-    guarded(work)
-
-
-def _current() -> Attempted | None:
-    """The AI call or tool run here; steps within it belong to it, tasks do not."""
-    operation = current()
-    while operation is not None and operation.kind is STEP:
-        operation = operation_in(live(operation.around))
-    return operation if isinstance(operation, Attempted) else None
-
-
-def _tell(record: Recorder, name: str, action: str, level: str, how: str, details: dict[str, Any]) -> None:
-    if record.active:
-        line = {**attempt_line(name, action, level, how, details), "component": Component.RUNNER.value}
-        deliver(record, line, here(), {})

@@ -9,12 +9,12 @@ import subprocess
 from typing import Any, cast
 
 from otel_agentlog.errors import AgentlogError, StateError, TaskCancelled
+from otel_agentlog.record.exceptions.class_info import in_class, short_name
+from otel_agentlog.record.exceptions.class_info import type_name as name_of_class
 from otel_agentlog.record.exceptions.describe import message_and_traceback, message_of, with_attributes_of
 from otel_agentlog.record.exceptions.error_id import Mark, mark_of, new_error_id, put_mark
 from otel_agentlog.record.exceptions.timeout_call import TimedOut
 from otel_agentlog.record.recorder import Recorder
-from otel_agentlog.record.sanitize.class_info import in_class, short_name
-from otel_agentlog.record.sanitize.class_info import type_name as name_of_class
 from otel_agentlog.vocabulary.states import Outcome
 
 MAX_TRACEBACK_LINES = 400

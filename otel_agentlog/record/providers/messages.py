@@ -14,7 +14,7 @@ from otel_agentlog.record.providers import openai_chat as chat
 from otel_agentlog.record.providers import openai_responses as openai
 from otel_agentlog.record.providers.fields import field, has, listed, name_of, readable, text
 from otel_agentlog.record.providers.parts import CHOICE, Part, generic_part, text_part, tool_response_part
-from otel_agentlog.record.sanitize.cleaner import Limits
+from otel_agentlog.record.sanitize.cleaner import ValueLimits
 from otel_agentlog.vocabulary.usage import Response
 
 Message: TypeAlias = dict[str, Any]
@@ -62,7 +62,7 @@ def tool_definitions(tools: object) -> list[dict[str, Any]]:
     return _guarded(lambda: [_tool(tool) for tool in _as_list(tools)])
 
 
-_MOST_MESSAGES = Limits().max_items - 2
+_MOST_MESSAGES = ValueLimits().max_items - 2
 """With the system message and a note they stay within the limit for values."""
 
 _MOST_CHOICES = 1000

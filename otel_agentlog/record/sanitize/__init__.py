@@ -3,6 +3,5 @@
 cleaner.py      `Cleaner.clean`: the one pass between what a user hands in and all that is kept or sent; containers, texts, bytes
 objects.py      objects of other classes: records by their fields; dates, enums, exceptions … as text
 keys.py         names: any key as text, no two alike, what must not look like a tag of ours
-class_info.py   classes and attributes, read by the interpreter's own descriptors
 secrets.py      the redactor, for one value: masks, counts, fails closed
 """

@@ -21,16 +21,16 @@ from itertools import islice
 from math import isfinite
 from typing import Any
 
+from otel_agentlog.record.exceptions.class_info import bases, big_int, placeholder
 from otel_agentlog.record.redaction.key_rules import KeyRule
 from otel_agentlog.record.redaction.redactor import FAILED, Redactor
-from otel_agentlog.record.sanitize.class_info import bases, big_int, placeholder
 from otel_agentlog.record.sanitize.keys import escaped, free_name, is_schema, name_of, named_value
 from otel_agentlog.record.sanitize.objects import SIMPLER, fields, namedtuple_fields, numbers_of, special_float
 from otel_agentlog.record.sanitize.secrets import Secrets
 
 
 @dataclass(frozen=True)
-class Limits:
+class ValueLimits:
     """How much of one value is kept."""
 
     max_depth: int = 16
@@ -57,7 +57,7 @@ _NEW: Any = object()
 
 
 @dataclass(slots=True)
-class Cleaned:
+class CleanedValue:
     """A value made safe, and what that took."""
 
     value: Any
@@ -72,13 +72,13 @@ class Cleaned:
 class Cleaner:
     """The one pass between what a user hands in and everything that is kept or sent. Any thread may use it."""
 
-    def __init__(self, redactor: Redactor | None, limits: Limits = Limits()) -> None:
+    def __init__(self, redactor: Redactor | None, limits: ValueLimits = ValueLimits()) -> None:
         """``redactor=None`` bounds and repairs without looking for secrets."""
         self._redactor = redactor
         self._limits = limits
         self._known_keys: dict[str, KeyRule | None] = {}
 
-    def clean(self, value: object, key: str | None = None) -> Cleaned:
+    def clean(self, value: object, key: str | None = None) -> CleanedValue:
         """Make any object safe. ``key`` is the name it will stand under, for the key rules. Never raises."""
         secrets = Secrets(self._redactor)
         walk = Walk(secrets, self._limits, self._known_keys)
@@ -94,17 +94,17 @@ class Cleaner:
             elif walk.new_keys:
                 self._remember(walk.new_keys)
         except Exception:  # noqa: BLE001 - out of memory or stack, or a bug of ours: the record stays, the value goes
-            return Cleaned(f"[unreadable: {placeholder(value)}]", 0, 0, 1)
-        return Cleaned(result, secrets.redacted, walk.truncated, walk.failed + secrets.failed)
+            return CleanedValue(f"[unreadable: {placeholder(value)}]", 0, 0, 1)
+        return CleanedValue(result, secrets.redacted, walk.truncated, walk.failed + secrets.failed)
 
-    def clean_line(self, line: dict[str, Any]) -> Cleaned:
+    def clean_line(self, line: dict[str, Any]) -> CleanedValue:
         """Make every value of a line safe, below every key. If that fails as a whole, each value is tried alone."""
         cleaned = self.clean(line)
         if type(cleaned.value) is dict:
             return cleaned
         parts = {str(key): self.clean(value, str(key)) for key, value in list(line.items())}
         counts = [sum(getattr(part, name) for part in parts.values()) for name in ("redacted", "truncated", "failed")]
-        return Cleaned({key: part.value for key, part in parts.items()}, *counts)
+        return CleanedValue({key: part.value for key, part in parts.items()}, *counts)
 
     def text(self, text: str) -> tuple[str, int, int]:
         """A name, message or traceback, safe and bounded: the text, secrets replaced, places left out."""
@@ -125,7 +125,7 @@ class Walk:
     in ``texts``, for one search over all of them afterwards.
     """
 
-    def __init__(self, secrets: Secrets, limits: Limits, known_keys: dict[str, KeyRule | None]) -> None:
+    def __init__(self, secrets: Secrets, limits: ValueLimits, known_keys: dict[str, KeyRule | None]) -> None:
         self.texts: list[str] = []
         """Texts of the result, names among them, that were not searched for secrets yet."""
         self.new_keys: dict[str, KeyRule | None] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from otel_agentlog.record.sanitize.class_info import bases, big_int, placeholder
+from otel_agentlog.record.exceptions.class_info import bases, big_int, placeholder
 from otel_agentlog.record.sanitize.objects import SIMPLER
 
 MAX_NAME_PARTS = 8

@@ -18,8 +18,7 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-from otel_agentlog.record.exceptions.describe import message_of
-from otel_agentlog.record.sanitize.class_info import (
+from otel_agentlog.record.exceptions.class_info import (
     attribute,
     in_class,
     instance_dict,
@@ -28,6 +27,7 @@ from otel_agentlog.record.sanitize.class_info import (
     placeholder,
     type_name,
 )
+from otel_agentlog.record.exceptions.describe import message_of
 
 _SAFE_CLOCKS = frozenset({"datetime", "zoneinfo", "dateutil", "pytz", "pandas", "pendulum"})
 """Packages whose time zones may run to give their offset."""

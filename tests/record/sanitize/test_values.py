@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.record.redaction.redactor import Redactor
-from otel_agentlog.record.sanitize.cleaner import Cleaned, Cleaner, Limits
+from otel_agentlog.record.sanitize.cleaner import CleanedValue, Cleaner, ValueLimits
 from tests.record.hostile_values import HOSTILE, Attrs, BadText, Model, Plain, Untouchable, cycle
 from tests.record.redaction.secret_corpus import planted
 
@@ -32,7 +32,7 @@ def is_plain(value: object) -> bool:
     return value is None or type(value) in (str, bool) or (type(value) is float and abs(value) < float("inf"))
 
 
-def check(cleaned: Cleaned) -> None:
+def check(cleaned: CleanedValue) -> None:
     """Assert that a result can be written and read back."""
     assert is_plain(cleaned.value)
     assert orjson.loads(orjson.dumps(cleaned.value)) == cleaned.value
@@ -193,7 +193,7 @@ def test_odd_keys_become_names() -> None:
 
 def test_what_is_left_out_is_marked_and_counted() -> None:
     """Every bound leaves a mark that says how much is missing."""
-    cleaner = Cleaner(None, Limits(max_depth=2, max_items=3, max_nodes=100, max_string_bytes=10))
+    cleaner = Cleaner(None, ValueLimits(max_depth=2, max_items=3, max_nodes=100, max_string_bytes=10))
 
     cleaned = cleaner.clean({"list": list(range(5)), "text": "0123456789abc", "deep": {"a": {"b": 1}}, "x": 1, "y": 2})
 
@@ -209,7 +209,7 @@ def test_what_is_left_out_is_marked_and_counted() -> None:
 def test_a_long_text_is_cut_after_redaction_between_characters() -> None:
     """No half secret and no half character is left at the cut."""
     secret = next(p for p in planted(0) if p.kind == "github classic").secret
-    cleaner = Cleaner(Redactor(), Limits(max_string_bytes=40_001))
+    cleaner = Cleaner(Redactor(), ValueLimits(max_string_bytes=40_001))
 
     text, redacted, truncated = cleaner.text("é" * 19_990 + f" {secret} " + "é" * 20_000)
 
@@ -228,7 +228,7 @@ def test_a_cycle_is_marked_where_it_closes() -> None:
 
 def test_truncated_bytes_are_no_tag_any_more() -> None:
     """Bytes over the limit say so and cannot be taken for the whole."""
-    cleaned = Cleaner(None, Limits(max_string_bytes=4)).clean(b"abcdefgh")
+    cleaned = Cleaner(None, ValueLimits(max_string_bytes=4)).clean(b"abcdefgh")
 
     assert cleaned.value == {"$bytes": "YWJjZA==", "$truncated": "4 of 8 bytes left out"}
 
@@ -300,7 +300,7 @@ def test_interrupts_pass_through() -> None:
 def test_cleaning_near_the_end_of_the_stack_raises_nothing() -> None:
     """With no stack left a value becomes a placeholder or is cleaned; no RecursionError comes out."""
 
-    def descend(left: int) -> list[Cleaned]:
+    def descend(left: int) -> list[CleanedValue]:
         try:
             return descend(left - 1) if left else [CLEANER.clean({"a": [{"b": [1, {"c": Untouchable()}]}]})]
         except RecursionError:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from otel_agentlog.record.redaction.redactor import FAILED, Redactor
-from otel_agentlog.record.sanitize.cleaner import Cleaner, Limits
+from otel_agentlog.record.sanitize.cleaner import Cleaner, ValueLimits
 from tests.record.hostile_values import Plain, Point
 from tests.record.redaction.secret_corpus import SHAPES, leaks, planted
 
@@ -104,7 +104,7 @@ def test_texts_are_judged_alike_alone_and_among_others() -> None:
     """Every kind of secret is found as one of many items of a list, whatever stands before it."""
     corpus = list(planted(3))
     cleaner = Cleaner(Redactor())
-    limit = Limits().max_items
+    limit = ValueLimits().max_items
     for begin in range(0, len(corpus), limit):
         part = corpus[begin : begin + limit]
         together = cleaner.clean([p.text for p in part]).value
