@@ -1,4 +1,4 @@
-"""The recording functions of the front door: thin names for the classes of this room."""
+"""The recording functions of the public API: `task`, `step`, `ai_call`, `tool`, `webhook`, and what is current."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class Tasks:
     find: Callable[[str], Mapping[str, Any]] = lambda task_id: {}
     """The ``metadata.json`` of a task id; an empty mapping if there is no such task."""
     find_input: Callable[[str], Any] = lambda task_id: None
-    """What a task was asked, from ``01-input.json``."""
+    """The input of a task, from ``01-input.json``."""
     requests_to: Callable[[TaskRef], RequestSource | None] = lambda task: None
     """The requests to pause, resume and cancel a task; ``None`` where nothing is kept, so nothing can be requested."""
 

@@ -205,7 +205,7 @@ class AdoptedSpan:
         outcome = Outcome.FAILED if end["status_code"] == "ERROR" else Outcome.COMPLETED
         # Within an operation that may be retried, the operation's outcome counts.
         level = "WARNING" if outcome is Outcome.FAILED and isinstance(self._parent, Attempted) else LEVELS[outcome]
-        line = self._base("end", end["end_ns"], level, self._kind.end_action(outcome))
+        line = self._base("end", end["end_ns"], level, self._kind.end_actions[outcome.value])
         line["outcome"] = outcome.value
         line["duration_ms"] = round((end["end_ns"] - self._start_ns) / 1e6, 3)
         if self._kind is TOOL:

@@ -1,4 +1,4 @@
-"""For tests of instrumented code: record into memory, with a clock that stands still unless told otherwise.
+"""For tests of instrumented code: record into memory, with a clock that stands still until it is moved.
 
 def test_my_agent():
     with recording() as recorded:

@@ -1,1 +1,14 @@
-"""The words that every part of the package shares."""
+"""What every package shares: words of the format, and the types that pass from one package to another.
+
+states.py            states, outcomes and their sets, components
+lines.py             what each type of line holds, which OTLP items it gives, timestamps
+actions.py           the kinds of operation and their actions
+envelope.py          a line on its way to the sinks, the task it belongs to, requests to a task
+event_ids.py         the numbers of lines
+usage.py             tokens, cost and the response of a model
+json_tags.py         values that JSON cannot say
+coerce.py            a field of a line that may hold anything
+functions.py         kinds of functions, and how their calls are wrapped
+terminal_text.py     what is safe on a terminal, and how wide it is
+prometheus_text.py   the text format of Prometheus
+"""

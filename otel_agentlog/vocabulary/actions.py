@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from otel_agentlog.vocabulary.states import Component, Outcome
 
@@ -24,11 +25,11 @@ class Kind:
     completed: str = ""
     """Action of the end line of a completed one, where it does not follow the pattern."""
 
-    def end_action(self, outcome: str) -> str:
-        """The action of the end line of an operation with this outcome, e.g. ``step_execution_failed``."""
-        if self.completed and outcome == Outcome.COMPLETED:
-            return self.completed
-        return f"{self.ended}_{outcome}"
+    @cached_property
+    def end_actions(self) -> Mapping[str, str]:
+        """The action of the end line by outcome, e.g. ``step_execution_failed``."""
+        found = {outcome.value: f"{self.ended}_{outcome.value}" for outcome in Outcome}
+        return {**found, Outcome.COMPLETED.value: self.completed or found[Outcome.COMPLETED.value]}
 
 
 TASK = Kind("task", "task", "task", Component.RUNNER.value, "task_started", "task")
@@ -66,4 +67,4 @@ def start_action(line_type: str) -> str | None:
 def end_action(line_type: str, outcome: str) -> str | None:
     """The ``action`` of an end line, by the type of its start or end line and by outcome; ``None`` as in `start_action`."""
     kind = _KIND_OF.get(line_type)
-    return kind.end_action(outcome) if kind is not None else None
+    return kind.end_actions.get(outcome, f"{kind.ended}_{outcome}") if kind is not None else None

@@ -68,14 +68,14 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class ControlRequest:
-    """Something asked of a task from outside: one line of ``control.jsonl``."""
+    """A request to a task from outside: one line of ``control.jsonl``."""
 
     request: str
     """``pause`` ``resume`` ``cancel`` ``context``."""
     request_id: str
     timestamp: str
     source: str
-    """Where it was asked: ``cli`` ``web`` ``monitor`` ``api`` ``alert`` ``code``; open set."""
+    """Where it was made: ``cli`` ``web`` ``monitor`` ``api`` ``alert`` ``code``; open set."""
     requested_by: str
     text: str = ""
     """What a ``context`` request adds."""

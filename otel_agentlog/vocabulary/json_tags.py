@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping
 from typing import Any
 
 _FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -26,11 +25,6 @@ def untagged(value: Any) -> Any:
         if key[:1] == "$":
             return _meant(key, content)
     return {key: untagged(item) for key, item in value.items()}
-
-
-def untagged_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes with their values as they were; cheap where they are plain, as nearly always."""
-    return {key: untagged(value) if type(value) in (dict, list) else value for key, value in attributes.items()}
 
 
 def _meant(key: str, content: Any) -> Any:

@@ -1,4 +1,9 @@
-"""`configure`, `flush` and `shutdown`: the one place where the rooms meet."""
+"""`configure`, `flush` and `shutdown`: the only package that builds and connects the others.
+
+setup.py      what one `configure` builds, in order
+alerting.py   alert rules, watched in the process that records
+backlog.py    sends what waits in task folders
+"""
 
 from __future__ import annotations
 

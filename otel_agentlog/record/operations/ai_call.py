@@ -124,14 +124,14 @@ class AiCall(Attempted):
         cost_usd: float | None = None,
         finish_reasons: list[str] | None = None,
     ) -> None:
-        """Tell the tokens by hand. ``input_tokens`` contains the cached ones, ``output_tokens`` the reasoning ones."""
+        """Give the tokens by hand. ``input_tokens`` contains the cached ones, ``output_tokens`` the reasoning ones."""
         counts = Usage(input_tokens, output_tokens, cache_read_input_tokens, cache_write_input_tokens, reasoning_output_tokens)
         self._take(Response(usage=counts, finish_reasons=tuple(finish_reasons or ())))
         if cost_usd is not None:
             self.cost(cost_usd)
 
     def cost(self, amount_usd: float) -> None:
-        """Tell the cost by hand; it replaces what the price table says."""
+        """Give the cost by hand, in US dollars; it replaces that of the price table."""
         self._cost = Cost(float(amount_usd), "user")
 
     def attempt_failed(self, error: BaseException | None = None, *, response: Any = None, **how: Any) -> None:
@@ -145,7 +145,7 @@ class AiCall(Attempted):
     # -- inside -----------------------------------------------------------------------------------------------------------
 
     def lend(self, response: Response) -> None:
-        """Take what the client library's own span said, where nobody told more."""
+        """Take the response as the client library's own span has it; used where the call was given no usage itself."""
         self._lent.append(response)
 
     def returned(self, result: Any) -> None:

@@ -1,7 +1,7 @@
-"""Checkpoints: where an agent lets itself be paused, resumed, cancelled and told more.
+"""Checkpoints: where a task is paused, resumed and cancelled, and gets more context.
 
-Hides that the same call waits in two ways. Where an event loop runs in this thread, `checkpoint` must not block it and returns
-what is awaited; elsewhere it waits before it returns. Both walk through `_turns`.
+The same call waits in two ways. Where an event loop runs in this thread, `checkpoint` must not block it and returns what is
+awaited; elsewhere it waits before it returns. Both walk through `_turns`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _running_loop = asyncio._get_running_loop
 """For library authors: unlike `asyncio.get_running_loop` it raises nothing where none runs, and so costs next to nothing."""
 
 _logger = logging.getLogger("otel_agentlog")
-_told = False
+_warned = False
 
 
 class Checkpoints(Operation):
@@ -55,10 +55,10 @@ class Checkpoints(Operation):
         raise NotImplementedError
 
     def _ending(self) -> None:
-        asked = self._own_control.cancelled_by if self._own_control is not None else None
-        if asked is not None and self.state is State.CANCELLED:
+        request = self._own_control.cancelled_by if self._own_control is not None else None
+        if request is not None and self.state is State.CANCELLED:
             message = f"{self.name} was cancelled"
-            self.point(event("execution_cancelled", message, reason=asked.reason, request_id=asked.request_id))
+            self.point(event("execution_cancelled", message, reason=request.reason, request_id=request.request_id))
 
     def failed_to_record(self, error: BaseException) -> None:
         """Count what could not be recorded."""
@@ -66,7 +66,7 @@ class Checkpoints(Operation):
 
     @property
     def context(self) -> list[str]:
-        """What users added to the task so far, oldest first; also what an earlier process of it was told."""
+        """The texts that users added to the task so far, oldest first; also those that an earlier process of it was given."""
         control = self._own_control
         if control is None:
             return []
@@ -82,14 +82,14 @@ class Checkpoints(Operation):
         return control.take_texts()
 
     def checkpoint(self) -> Awaitable[None]:
-        """Be paused or cancelled here, if somebody asked for it; costs a few microseconds if nobody did.
+        """Pause or be cancelled here, if that was requested; costs a few microseconds if not.
 
-        What was asked before it is called is met by it. Without a running event loop it waits while the task is paused. In async
-        code, where ``await task.checkpoint()`` is written, the awaiting waits and the loop goes on. Requests for a task above
-        count, too.
+        Requests that were made before it is called are met by it. Without a running event loop it waits while the task is
+        paused. In async code, where ``await task.checkpoint()`` is written, the awaiting waits and the loop goes on. Requests
+        for a task above count, too.
 
         Raises:
-            TaskCancelled: somebody cancelled the task, or one above; again at every checkpoint until it has ended.
+            TaskCancelled: the task, or one above, was cancelled; again at every checkpoint until it has ended.
         """
         task = self.task
         return _DONE if task is None else checkpoint_of(task.control)
@@ -141,7 +141,7 @@ class _Passed(_Done):
 
     def __del__(self) -> None:
         if not self._awaited:
-            _tell_once()
+            _warn_once()
 
 
 class _Waiting(_Passed):
@@ -186,7 +186,7 @@ def resting(seconds: float) -> Iterator[float]:
     """The parts of a wait between two attempts at something, in seconds; the caller sleeps through each.
 
     Raises:
-        TaskCancelled: between two parts, as soon as somebody has cancelled the task that is running here.
+        TaskCancelled: between two parts, as soon as the task that is running here was cancelled.
     """
     control, end = control_here(), time.monotonic() + seconds
     while True:
@@ -248,7 +248,7 @@ def _turns(control: Control) -> Iterator[None]:
 
 
 def _pause(chain: list[Control]) -> bool:
-    """Move to paused what is held here: tasks that were asked, and those below them that this code works on; whether any is."""
+    """Move to paused the tasks for which that was requested, and those below them that this code works on; whether any is."""
     holder: Control | None = None
     for each in reversed(chain):
         task = each.task
@@ -276,9 +276,9 @@ def _raise_if_cancelled(control: Control) -> None:
             raise error
 
 
-def _tell_once() -> None:
-    """Say once per process that a checkpoint in async code does not wait unless it is awaited."""
-    global _told
-    if not _told:
-        _told = True
+def _warn_once() -> None:
+    """Warn once per process that a checkpoint in async code does not wait unless it is awaited."""
+    global _warned
+    if not _warned:
+        _warned = True
         _logger.warning("checkpoint() was called in async code without await: it cannot pause the task there")

@@ -170,7 +170,7 @@ class PlacedSpan(Span):
     """Stands in for the span of a ``with`` block inside a generator.
 
     While the generator is suspended, and after the block has ended, it answers with the ids of the span around it, so that
-    nobody's spans become children of a generator they only consume.
+    no span of the consumer becomes a child of the generator.
     """
 
     def __init__(self, scope: Scope) -> None:

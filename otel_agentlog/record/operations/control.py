@@ -21,31 +21,31 @@ from otel_agentlog.vocabulary.states import State
 COMPONENT = "user_interaction"
 
 
-def who(asked: ControlRequest) -> str:
-    """Who asked, and where."""
-    return f"{asked.requested_by} ({asked.source})"
+def who(request: ControlRequest) -> str:
+    """Who made a request, and where."""
+    return f"{request.requested_by} ({request.source})"
 
 
 def event(action: str, message: str, *, level: str = "INFO", reason: str | None = None, **details: Any) -> Line:
-    """Something that a user did, or that was done because of it."""
+    """A line about something that a user did, or that was done because of it."""
     line: Line = {"type": "event", "level": level, "component": COMPONENT, "action": action, "message": message}
     if reason is not None:
         line["reason"] = reason
     return {**line, "details": details} if details else line
 
 
-def request_event(action: str, asked: ControlRequest, effect: str | None) -> Line:
-    """A request was met; ``effect`` is what it changes, if anything. The text of a context stands on a line of its own."""
-    details: dict[str, Any] = {"request_id": asked.request_id, "source": asked.source, "requested_by": asked.requested_by}
+def request_event(action: str, request: ControlRequest, effect: str | None) -> Line:
+    """The line about a request that was met; ``effect`` is what it changes, if anything. A context's text has its own line."""
+    details: dict[str, Any] = {"request_id": request.request_id, "source": request.source, "requested_by": request.requested_by}
     details["effect"] = effect or "none"
-    details["requested_at"] = asked.timestamp
-    if asked.terminate_tools:
+    details["requested_at"] = request.timestamp
+    if request.terminate_tools:
         details["terminate_tools"] = True
-    if asked.text:
-        details["characters"] = len(asked.text)
-    what = "context added" if asked.request == "context" else f"{asked.request} requested"
+    if request.text:
+        details["characters"] = len(request.text)
+    what = "context added" if request.request == "context" else f"{request.request} requested"
     nothing = "" if effect else ": nothing to do"
-    return event(action, f"{what} by {who(asked)}{nothing}", reason=asked.reason, **details)
+    return event(action, f"{what} by {who(request)}{nothing}", reason=request.reason, **details)
 
 
 def state_line(name: str, before: State, after: State, action: str, reason: str | None) -> Line:
@@ -85,7 +85,7 @@ class Controlled(Protocol):
 
 
 class Control:
-    """One task's requests and what they came to, in this process."""
+    """One task's requests and what came of them, in this process."""
 
     def __init__(self, task: Controlled, source: RequestSource, parent: Control | None) -> None:
         self.parent = parent
@@ -93,11 +93,11 @@ class Control:
         """Whether a checkpoint may have more to do than to look; `needs_attention` says it exactly."""
         self.cancel: ControlRequest | None = None
         self.wanted: ControlRequest | None = None
-        """A pause that was asked for and has not begun."""
+        """A pause that was requested and has not begun."""
         self.paused_with: Control | None = None
         """The task above whose pause holds this one."""
         self.settled_by_request: set[State] = set()
-        """States that a request brought about where the agent's own call may come too late."""
+        """States that a request brought about, for which a call of the agent's own may come too late."""
         self.texts: list[str] = []
         self._unread: list[ControlRequest] = []
         self._task = weakref.ref(task)
@@ -119,7 +119,7 @@ class Control:
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether this is the child of a fork: it obeys, but the task's states are its parent's to tell."""
+        """Whether this is the child of a fork: it pauses and is cancelled too, but its parent records the task's states."""
         return os.getpid() != self._pid
 
     def chain(self) -> Iterator[Control]:
@@ -141,12 +141,12 @@ class Control:
 
     @property
     def calls(self) -> bool:
-        """Whether a checkpoint has to look: what was asked before has either been obeyed, or makes this true."""
+        """Whether a checkpoint has to look: an earlier request has either been met, or makes this true."""
         # In this order: a thread that takes requests sets `alert` before it reads them.
         return self._source.changed() or self.alert
 
     def look(self) -> None:
-        """Take all that was asked since the last look; never raises."""
+        """Take all requests since the last look; never raises."""
         task = self.task
         if task is None:
             self.alert = False
@@ -179,29 +179,29 @@ class Control:
     def _take(self, task: Controlled, found: Requests) -> None:
         for why in found.refused:
             task.point(event("control_request_refused", f"refused a request: {why}", level="WARNING"))
-        for asked in found.requests:
-            if self.not_before and asked.timestamp < self.not_before:
+        for request in found.requests:
+            if self.not_before and request.timestamp < self.not_before:
                 continue
-            if self.continues and asked.request_id in self._known()[0]:
-                self._remember(asked)
+            if self.continues and request.request_id in self._known()[0]:
+                self._remember(request)
             else:
-                self._obey(task, asked)
+                self._obey(task, request)
 
     def _known(self) -> tuple[Collection[str], Collection[str], Collection[str]]:
-        """What others have dealt with; looked up when something was asked, as nearly always nothing was."""
+        """What others have dealt with; read when there is a request, as nearly always there is none."""
         if self._history is None:
             self._history = self._source.history()
         return self._history
 
-    def _remember(self, asked: ControlRequest) -> None:
-        """What was dealt with leaves its text; and a cancel stands until the task has ended."""
-        if asked.request == "context":
-            self._add(asked, unread=asked.request_id not in self._known()[1])
-        elif asked.request == "cancel" and self.cancel is None:
-            self.cancel, self.alert = asked, True
+    def _remember(self, request: ControlRequest) -> None:
+        """Keep of a request that was met before: the text of a context; and a cancel, which holds until the task has ended."""
+        if request.request == "context":
+            self._add(request, unread=request.request_id not in self._known()[1])
+        elif request.request == "cancel" and self.cancel is None:
+            self.cancel, self.alert = request, True
 
     def join(self) -> None:
-        """Begin beside others who deal with what stands there already; what holds them holds us too. Never raises."""
+        """Begin beside processes that have met the requests there are; what pauses them pauses this one too. Never raises."""
         try:
             self._join(self._source.new().requests if self._source.changed() else ())
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
@@ -210,61 +210,61 @@ class Control:
 
     def _join(self, requests: Sequence[ControlRequest]) -> None:
         last: ControlRequest | None = None
-        for asked in requests:
-            if asked.request in ("pause", "resume"):
-                last = asked
+        for request in requests:
+            if request.request in ("pause", "resume"):
+                last = request
             else:
-                self._remember(asked)
+                self._remember(request)
         if last is not None and last.request == "pause" and last.request_id not in self._known()[2]:
             self.wanted, self.alert = last, True
 
     # -- obeying ----------------------------------------------------------------------------------------------------------
 
-    def _obey(self, task: Controlled, asked: ControlRequest) -> None:
+    def _obey(self, task: Controlled, request: ControlRequest) -> None:
         self.alert = True
-        if asked.request == "pause":
+        if request.request == "pause":
             changes = self.wanted is None and self.cancel is None and task.state is State.RUNNING
-            self.wanted = asked if changes else self.wanted
-            task.point(request_event("execution_pause_requested", asked, "paused at the next checkpoint" if changes else None))
-        elif asked.request == "resume":
-            self._resume(task, asked)
-        elif asked.request == "cancel":
-            changes = self.cancel is None or (asked.terminate_tools and not self.cancel.terminate_tools)
-            self.cancel = asked if changes else self.cancel
+            self.wanted = request if changes else self.wanted
+            task.point(request_event("execution_pause_requested", request, "paused at the next checkpoint" if changes else None))
+        elif request.request == "resume":
+            self._resume(task, request)
+        elif request.request == "cancel":
+            changes = self.cancel is None or (request.terminate_tools and not self.cancel.terminate_tools)
+            self.cancel = request if changes else self.cancel
             task.point(
-                request_event("execution_cancel_requested", asked, "cancelled at the next checkpoint" if changes else None)
+                request_event("execution_cancel_requested", request, "cancelled at the next checkpoint" if changes else None)
             )
         else:
-            task.point(request_event("context_added_by_user", asked, "added"))
-            task.user(asked.text, request_id=asked.request_id, source=asked.source)
-            self._add(asked, unread=True)
+            task.point(request_event("context_added_by_user", request, "added"))
+            task.user(request.text, request_id=request.request_id, source=request.source)
+            self._add(request, unread=True)
 
-    def _add(self, asked: ControlRequest, *, unread: bool) -> None:
-        self.texts.append(asked.text)
+    def _add(self, request: ControlRequest, *, unread: bool) -> None:
+        self.texts.append(request.text)
         if unread:
-            self._unread.append(asked)
+            self._unread.append(request)
 
-    def _resume(self, task: Controlled, asked: ControlRequest) -> None:
+    def _resume(self, task: Controlled, request: ControlRequest) -> None:
         pending, self.wanted = self.wanted, None
         effect = "the pause had not begun" if pending is not None else None
         if task.state is State.PAUSED and self.paused_with is None:
             effect = "resumed"
-        task.point(request_event("execution_resume_requested", asked, effect))
+        task.point(request_event("execution_resume_requested", request, effect))
         if effect == "resumed":
             self.settled_by_request.add(State.RUNNING)
-            self.move(State.RUNNING, "task_resumed", asked)
+            self.move(State.RUNNING, "task_resumed", request)
 
     def begin_pause(self) -> None:
-        """Move to paused, if that was asked for and no other thread has done it."""
+        """Move to paused, if that was requested and no other thread has done it."""
         with self.in_turn():
-            asked = self.wanted
-            if asked is not None:
+            request = self.wanted
+            if request is not None:
                 self.settled_by_request.add(State.PAUSED)
-                self.move(State.PAUSED, "task_paused", asked)
+                self.move(State.PAUSED, "task_paused", request)
                 self.wanted = None
 
     def move(self, to: State, action: str, because: ControlRequest | None, *, with_task: str = "") -> None:
-        """Bring the task's state to what was asked for, and say so."""
+        """Bring the task to a state that was requested, and record that."""
         with self.in_turn():
             task = self.task
             if task is not None:
@@ -294,13 +294,13 @@ class Control:
             taken, self._unread = self._unread, []
         task = self.task
         if taken and task is not None:
-            ids = [asked.request_id for asked in taken]
+            ids = [request.request_id for request in taken]
             task.point(event("context_taken_up", f"context taken up by the agent: {len(ids)}", request_ids=ids))
-        return [asked.text for asked in taken]
+        return [request.text for request in taken]
 
     @property
     def must_stop_tools(self) -> bool:
-        """Whether somebody cancelled this task, or one above, and wants its tools ended too."""
+        """Whether this task, or one above, was cancelled by a request that ends running tools too."""
         return any(each.cancel is not None and each.cancel.terminate_tools and each.task is not None for each in self.chain())
 
     @property
@@ -310,15 +310,15 @@ class Control:
 
     def tell_tool_stopped(self) -> None:
         """Record that a running tool is ended because of a cancel."""
-        asked, task = self.cancelled_by, self.task
-        if task is not None and asked is not None:
+        request, task = self.cancelled_by, self.task
+        if task is not None and request is not None:
             task.point(
-                event("tool_terminated", "a running tool is ended, as the task was cancelled", request_id=asked.request_id)
+                event("tool_terminated", "a running tool is ended, as the task was cancelled", request_id=request.request_id)
             )
 
     def cancelled(self) -> TaskCancelled | None:
         """What a checkpoint raises, if this task was cancelled and has not ended."""
-        asked, task = self.cancel, self.task
-        if asked is None or task is None:
+        request, task = self.cancel, self.task
+        if request is None or task is None:
             return None
-        return TaskCancelled(task.task_id, request_id=asked.request_id, reason=asked.reason or f"cancelled by {who(asked)}")
+        return TaskCancelled(task.task_id, request_id=request.request_id, reason=request.reason or f"cancelled by {who(request)}")

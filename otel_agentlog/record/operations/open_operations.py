@@ -41,7 +41,7 @@ def on_begin(call: Callable[[], None]) -> None:
 
 
 def interrupt_open(reason: str, within_s: float = 5.0) -> int:
-    """End what is open as interrupted, the innermost first; returns how much that was.
+    """End what is open as interrupted, the innermost first; returns how many operations that were.
 
     What cannot be ended within this time is left to recovery.
     """

@@ -238,7 +238,7 @@ class Operation(Decorator):
         if events := foreign_events(self.span):
             fields["events"] = events
         foreign = foreign_attributes(self.span, self._sent)
-        line = self._line("end", end_ns, LEVELS[outcome], self.kind.end_action(outcome.value), before, self.state, fields)
+        line = self._line("end", end_ns, LEVELS[outcome], self.kind.end_actions[outcome.value], before, self.state, fields)
         line["foreign"] = {key: value for key, value in foreign.items() if key not in line["attributes"]}
         envelope = record.clean(line, self._end_payload())
         close_span(self, record, envelope, end_ns)

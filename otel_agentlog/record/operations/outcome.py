@@ -15,7 +15,7 @@ from otel_agentlog.record.exceptions.describe import message_and_traceback, mess
 from otel_agentlog.record.exceptions.error_id import Mark, mark_of, new_error_id, put_mark
 from otel_agentlog.record.exceptions.timeout_call import TimedOut
 from otel_agentlog.record.recorder import Recorder
-from otel_agentlog.vocabulary.states import Outcome
+from otel_agentlog.vocabulary.states import FAILED, Outcome
 
 MAX_TRACEBACK_LINES = 400
 """Longest traceback kept, in printed lines; the middle is left out."""
@@ -32,7 +32,7 @@ LEVELS = {
 
 
 def judge(error: BaseException | None) -> tuple[Outcome, str | None]:
-    """The outcome an exception stands for, and the reason to note."""
+    """The outcome that follows from an exception, and the reason to note."""
     if error is None:
         return Outcome.COMPLETED, None
     if _is(error, (asyncio.CancelledError, concurrent.futures.CancelledError)):
@@ -85,7 +85,7 @@ def outcome_of(value: Outcome | str) -> Outcome:
 
 def is_error(outcome: Outcome) -> bool:
     """Whether an outcome is an error; cancelled and interrupted are neither error nor success."""
-    return outcome in (Outcome.FAILED, Outcome.TIMED_OUT)
+    return outcome.value in FAILED
 
 
 def type_name(error: BaseException) -> str:
@@ -123,7 +123,7 @@ def _context_of(error: BaseException) -> dict[str, Any]:
 
 
 def category_of(error: BaseException, record: Recorder) -> str | None:
-    """The category of an exception that is told without its ``exception`` object; ``None`` where nobody knows categories."""
+    """The category of an exception, for lines without an ``exception`` object; ``None`` where errors have no categories."""
     category = _classified(error, record).get("category")
     return category if isinstance(category, str) else None
 

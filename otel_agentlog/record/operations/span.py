@@ -28,7 +28,7 @@ from opentelemetry.trace import (
 from otel_agentlog.record.operations.context import Scope
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.vocabulary.envelope import Envelope
-from otel_agentlog.vocabulary.json_tags import untagged_attributes
+from otel_agentlog.vocabulary.json_tags import untagged
 from otel_agentlog.vocabulary.lines import Line, timestamp
 
 
@@ -39,7 +39,7 @@ def open_span(scope: Scope, record: Recorder, envelope: Envelope) -> dict[str, A
     convention = record.conventions
     name, kind = convention.span_name(line), convention.span_kind(line)
     attributes = _span_attributes(line, convention.start_attributes(line))
-    scope.span = _start(record, name, scope.outer, kind, untagged_attributes(attributes), scope.start_ns)
+    scope.span = _start(record, name, scope.outer, kind, _untagged(attributes), scope.start_ns)
     above, own = get_current_span(scope.outer).get_span_context(), scope.span.get_span_context()
     line["trace_id"], line["span_id"] = format_trace_id(own.trace_id), format_span_id(own.span_id)
     if above.is_valid:
@@ -57,7 +57,7 @@ def open_span(scope: Scope, record: Recorder, envelope: Envelope) -> dict[str, A
 
 
 def _start(record: Recorder, name: str, parent: Context, kind: str, attributes: Mapping[str, Any], start_ns: int) -> Span:
-    """Begin a span; one with valid ids in any case, also where there is no SDK or a processor of somebody's raises."""
+    """Begin a span; one with valid ids in any case, also where there is no SDK or a span processor raises."""
     try:
         span = record.tracer.start_span(
             name, parent, SpanKind[kind], attributes, (), start_ns, record_exception=False, set_status_on_exception=False
@@ -92,7 +92,7 @@ def close_span(scope: Scope, record: Recorder, envelope: Envelope, end_ns: int) 
     envelope.task, envelope.time_ns = scope.task, end_ns
     envelope.context = set_span_in_context(scope.span, scope.outer)
     try:
-        scope.span.set_attributes(untagged_attributes(attributes))
+        scope.span.set_attributes(_untagged(attributes))
         if code == "ERROR":
             scope.span.set_status(Status(StatusCode.ERROR, description))
         record.deliver(envelope)
@@ -110,6 +110,11 @@ def _span_attributes(line: Line, attributes: dict[str, Any]) -> dict[str, Any]:
     return attributes
 
 
+def _untagged(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes with their values as they were before the line was made; nearly always they are plain."""
+    return {key: untagged(value) if type(value) in (dict, list) else value for key, value in attributes.items()}
+
+
 def foreign_attributes(span: Span, sent: Mapping[str, Any]) -> dict[str, Any]:
     """Attributes of a span that are not, or no longer, what we set on it."""
     attributes = getattr(span, "attributes", None)
@@ -124,11 +129,11 @@ def _same(stored: Any, given: Any) -> bool:
 
 
 def foreign_events(span: Span) -> list[dict[str, Any]]:
-    """Events that others added to a span, as they stand in a line."""
+    """Events that others added to a span, as they are in a line."""
     # Stages have lines of their own, in 02-webhook-flow.jsonl.
     return [event_line(event) for event in getattr(span, "events", None) or () if not event.name.startswith("webhook.")]
 
 
 def event_line(event: Any) -> dict[str, Any]:
-    """One span event as it stands in a line."""
+    """One span event as it is in a line."""
     return {"timestamp": timestamp(event.timestamp), "name": event.name, "attributes": dict(event.attributes or {})}

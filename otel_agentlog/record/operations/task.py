@@ -34,7 +34,7 @@ from otel_agentlog.vocabulary.states import Outcome, State
 UNSET = object()
 
 _BEGIN_ANEW = (None, State.PENDING.value, State.INTERRUPTED.value)
-"""Of a task that is resumed: nobody has begun it, or who had begun it is gone."""
+"""Status of a resumed task that no process has begun, or only one that is gone; this one owns its end then."""
 
 _ENDED = frozenset(outcome.value for outcome in Outcome if outcome is not Outcome.INTERRUPTED)
 
@@ -84,7 +84,7 @@ class Streams:
 
 
 def content_line(kind: str, text: str, details: dict[str, Any]) -> Line:
-    """One piece of what was said."""
+    """The line of one text."""
     line: Line = {"type": kind, "level": "INFO", "component": "agent", "action": "content_recorded", "content": text}
     if details:
         line["details"] = details
@@ -165,7 +165,7 @@ class Task(Checkpoints):
             "component": component,
         }
         self.input: Any = None if input is UNSET else input
-        """What was asked; in a worker that resumes a task, what its creator gave."""
+        """What the task is to do; in a worker that resumes a task, what its creator gave."""
         self._input_given = input is not UNSET
         self.result: Any = None
         self._streams = Streams(self._recorder.new_guard)
@@ -192,7 +192,7 @@ class Task(Checkpoints):
         self._content("thinking", text, stream, details)
 
     def system(self, text: str, **details: Any) -> None:
-        """Record something the system told the agent or the user."""
+        """Record a message of the system to the agent or the user."""
         self._content("system", text, False, details)
 
     def user(self, text: str, **details: Any) -> None:

@@ -17,7 +17,7 @@ from otel_agentlog.vocabulary.states import Outcome
 class ToolRun(Attempted):
     """One execution of a tool. Set ``result`` (anything) and, for commands, ``exit_code``.
 
-    Who measures what the tool uses sets ``resources``, which then stands in place of what this process measured.
+    Code that measures what the tool uses sets ``resources``; that replaces what this process measured.
     """
 
     kind = TOOL

@@ -18,6 +18,7 @@ from otel_agentlog.store.delivery.ledger import SAMPLED, note
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.folder.writer import TaskFolder
 from otel_agentlog.vocabulary.coerce import mapping, number, text
+from otel_agentlog.vocabulary.envelope import Home
 from otel_agentlog.vocabulary.lines import Line
 
 COUNTS_INTERVAL_S = 1.0
@@ -34,7 +35,7 @@ class DeliveryItem(Protocol):
     """An item that was made of a line."""
 
     @property
-    def home(self) -> Any: ...
+    def home(self) -> Home | None: ...
     @property
     def event_id(self) -> str | None: ...
     @property
@@ -126,7 +127,7 @@ class DeliveryTracker:
             else:
                 self._drop(home, found, SAMPLED)
 
-    def ended(self, home: Any) -> None:
+    def ended(self, home: Home | None) -> None:
         """A task ended: decide whether what the sampler left out is sent after all."""
         if not isinstance(home, TaskFolder):
             return

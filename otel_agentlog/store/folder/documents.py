@@ -1,8 +1,7 @@
 """The whole files of one task folder, as this process changes them.
 
-Hides what happens when they cannot be written: what is owed is remembered, never more than the latest of each file, and
-written as soon as that is possible again. Two threads or processes may change ``metadata.json`` at once: each keeps the other's
-keys.
+What cannot be written is kept, never more than the latest of each file, and written as soon as that is possible again. Two
+threads or processes may change ``metadata.json`` at once: each keeps the other's keys.
 """
 
 from __future__ import annotations

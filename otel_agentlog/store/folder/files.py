@@ -1,8 +1,8 @@
 """File descriptors that are safe to share between threads, and the one way a line reaches the kernel.
 
 A descriptor is closed when its last user lets go of it, never earlier: a thread that still holds it can not write into a
-file that somebody else opened under the same number meanwhile. The child of a fork closes its parent's at once: with a
-descriptor it would inherit the lock that hangs on it, and keep it for as long as it lives.
+file that other code opened under the same number meanwhile. The child of a fork closes its parent's at once: with a
+descriptor it would inherit the lock that belongs to it, and keep it for as long as it lives.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Descriptor:
 
     @property
     def is_ours(self) -> bool:
-        """Whether the number still stands for the file that was opened."""
+        """Whether the number is still that of the file that was opened."""
         try:
             status = os.fstat(self.fd)
         except OSError:
@@ -44,7 +44,7 @@ class Descriptor:
         return (status.st_dev, status.st_ino) == self.identity
 
     def close(self) -> None:
-        """Close it now; for those that nobody else can hold."""
+        """Close it now; for descriptors that no other code has."""
         _open.pop(id(self), None)
         if self.is_ours:
             fd, self.fd = self.fd, -1
@@ -111,7 +111,7 @@ class LineFile:
             os.fchmod(self._file.fd, FILE_MODE)
         self.identity = self._file.identity
         """Which file it is, whatever it is called."""
-        # A kill can cut the last line of whoever wrote here before.
+        # A kill can cut the last line of an earlier writer.
         self._torn = status.st_size > 0 and os.pread(self._file.fd, 1, status.st_size - 1) != b"\n"
 
     @property
@@ -120,7 +120,7 @@ class LineFile:
         return not self._file.is_ours or os.fstat(self._file.fd).st_nlink == 0
 
     def append(self, data: bytes) -> None:
-        """Write one line, which ends in a newline. Raises `OSError`; what was half written stands on a line of its own."""
+        """Write one line, which ends in a newline. Raises `OSError`; a part that was written is a line of its own."""
         file = self._file
         for _ in range(_RETRIED_SHORT_WRITES):
             piece = b"\n" + data if self._torn else data

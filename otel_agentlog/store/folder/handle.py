@@ -186,7 +186,7 @@ class FolderHandle:
     def with_reopening(self, work: Callable[[], Result]) -> Result:
         """Do work; where it fails for another reason than a full disk, open everything anew and try again.
 
-        Another mount, another server, a folder that was deleted, a descriptor that somebody else closed.
+        Another mount, another server, a folder that was deleted, a descriptor that other code closed.
         """
         try:
             return work()

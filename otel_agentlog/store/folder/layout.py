@@ -1,4 +1,4 @@
-"""Hides how a task folder is named and spelled: file names, modes, ids, times and the bytes of a line.
+"""The spelling of a task folder: file names, modes, ids, times and the bytes of a line.
 
 The format is specified in ``docs/format.md``. Nothing here touches the disk.
 """
@@ -43,7 +43,7 @@ RECORD_PREFIX = b'{"timestamp":"'
 """How every record begins; a whole record glued behind a torn one is found again by it."""
 
 TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
-"""A task id that is a folder name as it stands (with `fullmatch`; a few reserved ones aside)."""
+"""A task id that is a folder name as it is (with `fullmatch`; a few reserved ones aside)."""
 
 ARTIFACT_NAME = re.compile(r"[0-9a-f]{64}", re.ASCII)
 """An artifact is named by the SHA-256 of its bytes, in hex."""
@@ -143,7 +143,7 @@ def _seconds_value(text: str) -> int:
 
 
 def encode(line: Line) -> bytes:
-    """Return a line as it stands in a file: compact JSON, ``timestamp`` first, ended by a newline.
+    """Return a line as it is in a file: compact JSON, ``timestamp`` first, ended by a newline.
 
     A line without ``timestamp`` is given the present time.
 

@@ -1,7 +1,7 @@
-"""Hides how a file's bytes are got at: safe opening, plain or gzip or both, in chunks, from any offset.
+"""The bytes of a file of lines: opened safely, plain or gzip or both, in chunks, from any offset.
 
 Nothing that is planted in a folder is followed, waited for or unpacked without limit: no symlink, no FIFO or device, no hard
-link to somebody else's file, no gzip bomb. Offsets count uncompressed bytes, so they stay good while a file is compressed.
+link to another user's file, no gzip bomb. Offsets count uncompressed bytes, so they stay good while a file is compressed.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _open_in(folder_fd: int, name: str) -> int:
 def stream(
     folder: Path, name: str, complain: Complain, offset: int = 0, *, replaced: bool = False
 ) -> Generator[bytes, None, None]:
-    """Yield the bytes of a file from `offset` on, whether it stands plain, compressed or both; nothing if there is none.
+    """Yield the bytes of a file from `offset` on, whether it is there plain, compressed or both; nothing if there is none.
 
     Both stand there in the middle of a compression (the same bytes twice: read once) and after a compressed task was
     resumed (older and newer lines: read in this order). A file that is `replaced` as a whole is then the plain one.
@@ -131,7 +131,7 @@ def stamp(folder: Path, name: str) -> str:
 
 
 def is_shorter(folder: Path, name: str, offset: int) -> bool:
-    """Whether a file that is not compressed ends before `offset`: somebody emptied it or made it anew."""
+    """Whether a file that is not compressed ends before `offset`: it was emptied or made anew."""
     plain, packed = _status(folder / name), _status(folder / (name + GZIP_SUFFIX))
     return packed is None and plain is not None and plain.st_size < offset
 

@@ -1,4 +1,4 @@
-"""Hides how records are told apart in bytes that may be damaged.
+"""Finds the records in bytes that may be damaged.
 
 A file is split on newlines only (a NUL also ends a line: it is never part of JSON, and power cuts leave blocks of it). A line
 that is not one JSON object is searched for whole records by the prefix every record has; the rest is skipped and counted.
@@ -80,7 +80,7 @@ class LineReader:
     """Iterate over the records of a file. One pass; not for several threads.
 
     `source` opens the file: it is given a function to tell why the file cannot be read any further, and returns its bytes in
-    chunks. In `live` mode a last line without a newline is left for later, as somebody may still be writing it; otherwise it
+    chunks. In `live` mode a last line without a newline is left for later, as a process may still be writing it; otherwise it
     is read if it is whole.
     """
 
@@ -136,7 +136,7 @@ class LineReader:
         self._hold(rest)
 
     def _with_nuls(self, chunk: bytes) -> Iterator[Line]:
-        """Read a chunk with NUL bytes in it: they end what stands before them, but are no newline."""
+        """Read a chunk with NUL bytes in it: they end what is before them, but are no newline."""
         runs = [(0, len(chunk))] if chunk.count(0) == len(chunk) else [match.span() for match in _NULS.finditer(chunk)]
         done = 0
         for begin, end in runs:

@@ -102,7 +102,7 @@ def find_metadata(root: Path, task_id: str) -> dict[str, Any]:
 
 
 def find_input(root: Path, task_id: str) -> Any:
-    """What a task was asked, from its ``01-input.json``; ``None`` if there is no such task."""
+    """The input of a task, from its ``01-input.json``; ``None`` if there is no such task."""
     try:
         found = find_task(root, task_id).input()
     except (TaskNotFoundError, OSError):

@@ -1,7 +1,8 @@
-"""Hides how a task is read back from its folder, whatever state the folder is in.
+"""Reads a task back from its folder, whatever state the folder is in.
 
 Nothing here raises because of what is in a file: a missing or damaged file reads as nothing, damaged lines are skipped, and
-`TaskReader.problems` says what was skipped and where.
+`TaskReader.problems` says what was skipped and where. A value that is not JSON, or too large for a line, is an object with one
+key, ``$bytes``, ``$float`` or ``$artifact``; an object that looks like one but is not well-formed stays what it is.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.store.folder import layout
 from otel_agentlog.store.folder import line_stream as streams
 from otel_agentlog.store.folder.lines import MAX_LINE_BYTES, LineReader, Skipped, parse_object
-from otel_agentlog.vocabulary.json_tags import untagged
 from otel_agentlog.vocabulary.lines import Line, timestamp
 from otel_agentlog.vocabulary.states import Outcome, State
 
@@ -37,7 +37,7 @@ def read_lines(path: Path, *, offset: int = 0, live: bool = False) -> LineReader
 
 
 class TaskReader:
-    """One task's folder, to read. Cheap to make: nothing is opened until it is asked for.
+    """One task's folder, to read. Cheap to make: nothing is opened before it is used.
 
     Lines come as they are read, so a task of any size needs little memory.
     """
@@ -56,11 +56,11 @@ class TaskReader:
         return known if isinstance(known, str) and known else self.folder.name
 
     def metadata(self) -> dict[str, Any] | None:
-        """What the task is and how it stands."""
+        """What the task is and its status: ``metadata.json``."""
         return self.document(layout.METADATA)
 
     def input(self) -> dict[str, Any] | None:
-        """What was asked."""
+        """The task's input: ``01-input.json``."""
         return self.document(layout.INPUT)
 
     def final_result(self) -> dict[str, Any] | None:
@@ -76,7 +76,7 @@ class TaskReader:
         return iter(self.lines(layout.AGENT_OUTPUT))
 
     def control(self) -> Iterator[Line]:
-        """What somebody asked of it while it ran."""
+        """The requests to pause, resume or cancel it: ``control.jsonl``."""
         return iter(self.lines(layout.CONTROL))
 
     def lines(self, name: str) -> LineReader:
@@ -236,17 +236,6 @@ def _has_ended(task: TaskReader) -> bool:
     # One that was left behind, and goes on, has a result of before.
     goes_on = (task.metadata() or {}).get("status") in (State.RUNNING.value, State.PAUSED.value)
     return not (goes_on and result.get("outcome") == Outcome.INTERRUPTED.value)
-
-
-# -- Hides how a value that is not JSON, or too large for a line, stands in a line.
-# Tagged objects with one key: ``{"$bytes": …}``, ``{"$float": …}``, ``{"$artifact": {"sha256": …, "size_bytes": …, …}}``. An
-# object
-# that looks like one but is not well-formed stays what it is.
-
-
-def decoded(value: Any) -> Any:
-    """Return a value from a line with tagged bytes and floats as such."""
-    return untagged(value)
 
 
 def with_artifacts(value: Any, task: TaskReader) -> Any:

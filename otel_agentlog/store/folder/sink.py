@@ -88,7 +88,7 @@ class FolderSink:
         return folder
 
     def find_input(self, task_id: str) -> Any:
-        """What a task was asked, from its ``01-input.json``; ``None`` if there is none."""
+        """The input of a task, from its ``01-input.json``; ``None`` if there is none."""
         return find_input(self.root, task_id)
 
     def find_task(self, task_id: str) -> Mapping[str, Any]:

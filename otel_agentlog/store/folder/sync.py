@@ -1,7 +1,7 @@
-"""How much of what was written survives what: the levels, and the thread that waits for the disk so that nobody else has to.
+"""Durability: the levels, and the thread that syncs files so that no recording call has to wait for the disk.
 
-Hides grouping: whatever asks for a file within a few milliseconds shares one ``fdatasync``. Asking takes no lock and does no I/O,
-so it is safe in signal handlers, ``__del__`` and garbage collection.
+All requests for a file within a few milliseconds share one ``fdatasync``. A request takes no lock and does no I/O, so it is
+safe in signal handlers, ``__del__`` and garbage collection.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RETRY_S = 1.0
 _IDLE_S = 0.5
 
 FOLDER, ROOT = ".", ".."
-"""Stand for the folder itself, and the folder around it, where names of files are asked for."""
+"""In place of a file name: the folder itself, and the folder around it."""
 
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
@@ -49,7 +49,7 @@ class Kept(Protocol):
     """What the syncer works for: a task's folder."""
 
     waiting: set[str]
-    """Names that were asked for and are not synced yet."""
+    """Names of files that are to be synced and are not yet."""
 
     def path_of(self, name: str) -> str: ...
     def settle(self) -> None: ...
@@ -73,10 +73,10 @@ class Syncer:
         after_fork_in_child(self.renew_after_fork)
 
     def renew_after_fork(self) -> None:
-        """In the child of a fork: what was asked for is the parent's to do."""
+        """In the child of a fork: the parent syncs what was requested before."""
         self._queue: SimpleQueue[Asked] = SimpleQueue()
         self._idle = [None]
-        """Popped by whoever starts the thread; popping a list is atomic."""
+        """Popped by the caller that starts the thread; popping a list is atomic."""
         self._unsettled: dict[int, Kept] = {}
 
     # -- any thread -------------------------------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ class Syncer:
         self._wake()
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until all that was asked for is synced; whether that was so in time."""
+        """Wait until all that was requested is synced; whether that was so in time."""
         if self._idle and self._queue.empty():
             return True
         done = threading.Event()
@@ -115,7 +115,7 @@ class Syncer:
         except IndexError:
             return
         try:
-            # Not threading.Thread: starting one takes a lock, and a signal handler may have interrupted whoever holds it.
+            # Not threading.Thread: starting one takes a lock, and a signal handler may have interrupted the code that holds it.
             _thread.start_new_thread(self._run, ())
         except RuntimeError:
             # No threads left, or the interpreter is ending.
@@ -137,7 +137,7 @@ class Syncer:
             idle.append(None)
             if self._queue.empty() and not self._unsettled:
                 return
-            # Somebody asked between our last look and this one; whoever pops the token goes on.
+            # A request came between our last look and this one; the thread that pops the token goes on.
             try:
                 idle.pop()
             except IndexError:

@@ -1,4 +1,4 @@
-"""Hides how the figures of ``04-final-result.json`` follow from a task's lines, and what is still open in them.
+"""The figures of ``04-final-result.json``, as they follow from a task's lines, and the spans that are still open in them.
 
 The writer feeds a `Tally` as it writes and recovery replays the folder into one: the same code, so the same figures.
 """
@@ -42,7 +42,7 @@ _ERROR_LEVELS = ("ERROR", "CRITICAL")
 
 
 def replay(task: TaskReader) -> Tally:
-    """Return the tally of all that stands in a task's folder."""
+    """Return the tally of all lines in a task's folder."""
     tally = Tally()
     for line in chain(task.webhook_flow(), task.events()):
         # A writer counts lines before it moves what is too large into artifacts.
@@ -212,16 +212,16 @@ class Tally:
             which = 1
         else:
             return
-        # One retry may be told twice, by the failure before it and by its start.
-        told = self._retried.setdefault(text(line, "span_id") or "", [0, 0])
-        before = max(told)
-        told[which] += 1
-        self._counts["retries"] += max(told) - before
+        # One retry may be on two lines: the failure before it, and its start.
+        noted = self._retried.setdefault(text(line, "span_id") or "", [0, 0])
+        before = max(noted)
+        noted[which] += 1
+        self._counts["retries"] += max(noted) - before
 
     def _attempts_in_all(self, span_id: str, attempts: float | None) -> None:
-        told = self._retried.pop(span_id, None)
+        noted = self._retried.pop(span_id, None)
         if attempts is not None:
-            self._counts["retries"] += max(0, int(attempts) - 1 - max(told or (0,)))
+            self._counts["retries"] += max(0, int(attempts) - 1 - max(noted or (0,)))
 
     def _move(self, line: Line) -> None:
         span_id, state = text(line, "span_id") or "", text(line, "state_after")

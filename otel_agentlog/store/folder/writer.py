@@ -1,7 +1,8 @@
 """The write side of one task folder, as one process sees it.
 
-Hides in which order lines and whole files are written, when they reach the disk, and what happens when the disk does not take
-what it is given. Lines of any thread may be appended at the same time, without a lock.
+Decides in which order lines and whole files are written, when they reach the disk, and what happens when a write fails. Lines
+of any thread may be appended at the same time, without a lock. Payloads too large for a line go whole to
+``artifacts/<sha256>``; the line keeps a preview, the size and the hash.
 """
 
 from __future__ import annotations
@@ -41,8 +42,6 @@ from otel_agentlog.store.folder.totals import Tally
 from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
 from otel_agentlog.vocabulary.lines import Line, timestamp
 from otel_agentlog.vocabulary.states import State
-
-# -- Payloads too large for a line: they go whole to ``artifacts/<sha256>``, the line keeps a preview, the size and the hash.
 
 MAX_LINE_BYTES = 256 * 1024
 """Longest line, in bytes; a longer one has its largest values moved to artifacts."""
@@ -110,7 +109,7 @@ class TaskFolder:
         self.tally = Tally()
         """The figures of what this process wrote."""
         self.waiting: set[str] = set()
-        """Names of files that the syncer was asked for and has not brought to the disk yet."""
+        """Names of files that the syncer is to sync and has not synced yet."""
         self._process_line, self._syncer = process_line, syncer or Syncer()
         self._handle = FolderHandle(root, task.task_id, task.event_ids, self._introduce, self._renewed)
         self._documents = Documents(task, self._handle.directory)
@@ -183,7 +182,7 @@ class TaskFolder:
         except OSError as error:
             if error.errno in FULL:
                 raise
-            # Another mount, another server, a descriptor that somebody closed: perhaps the file opened anew takes it.
+            # Another mount, another server, a descriptor that other code closed: perhaps the file opened anew takes it.
             self.release()
             file = self._handle.file(name)
             file.append(data)

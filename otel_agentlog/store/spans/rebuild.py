@@ -13,9 +13,10 @@ from typing import Any, TypeAlias
 
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.lines import Skipped
-from otel_agentlog.store.folder.reader import TaskReader, decoded, with_artifacts
+from otel_agentlog.store.folder.reader import TaskReader, with_artifacts
 from otel_agentlog.vocabulary.coerce import mapping, number, objects, text
 from otel_agentlog.vocabulary.event_ids import split_event_id
+from otel_agentlog.vocabulary.json_tags import untagged
 from otel_agentlog.vocabulary.lines import DETAILS, EXCEPTION, LOG, Line, is_details_record, is_exception_record, is_log_record
 
 
@@ -305,7 +306,7 @@ class _Rebuilder:
         return LogRecordLine(whole or {}, origin.resource, scope, origin.content_policy, kind, origin, begun, time_ns, sampled)
 
     def _decoded(self, line: Line, *keys: str) -> dict[str, Any]:
-        return {key: decoded(with_artifacts(line[key], self._task)) for key in keys if key in line}
+        return {key: untagged(with_artifacts(line[key], self._task)) for key in keys if key in line}
 
     def _time(self, line: Mapping[str, Any]) -> int:
         """Return a line's time; one that cannot be read counts as that of the line before."""

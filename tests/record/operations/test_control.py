@@ -352,7 +352,7 @@ def test_a_checkpoint_that_is_not_awaited_is_told_once(
     tasks_root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A log line, no exception and no RuntimeWarning; a cancel is raised even so."""
-    monkeypatch.setattr(checkpoints, "_told", False)
+    monkeypatch.setattr(checkpoints, "_warned", False)
 
     async def forgets() -> None:
         with agentlog.task("job", task_id="t") as task:
