@@ -50,8 +50,8 @@ def test_nothing_else_says_what_failed(words: Collection[str]) -> None:
 
 def test_the_page_offers_every_order_there_is() -> None:
     """What people choose from has labels of its own."""
-    script = (PACKAGE / "view" / "web" / "tasks.js").read_text()
-    offered = re.search(r"const ORDERS = \[(.*)\];", script)
+    (script,) = (PACKAGE / "view" / "web").rglob("tasks.js")
+    offered = re.search(r"const ORDERS = \[(.*)\];", script.read_text())
 
     assert offered is not None
     assert re.findall(r'\["(\w+)",', offered[1]) == [*ORDERS]

@@ -65,7 +65,6 @@ def connect(path: str) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA mmap_size = {_MMAP_BYTES}")
         connection.execute("PRAGMA cache_size = -65536")
-        connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("CREATE TEMP TABLE span (start INTEGER PRIMARY KEY, until INTEGER NOT NULL)")
         if not _is_current(connection):
             _create(connection)
