@@ -153,7 +153,7 @@ def extended(labels: LabelSet, more: Iterable[Label]) -> LabelSet:
     return {**labels, **dict(more)}
 
 
-class Instruments:
+class MetricInstruments:
     """The instruments of one profile; a metric that the profile does not have takes no measurements."""
 
     def __init__(self, meter: Meter, profile: Profile) -> None:
@@ -211,7 +211,7 @@ class Metrics:
     """All instruments of a process. `on_line` is for one thread, `on_delivery` for any."""
 
     def __init__(self, meter: Meter, profile: Profile = "latest") -> None:
-        made = Instruments(meter, profile)
+        made = MetricInstruments(meter, profile)
         self._labels = Labels()
         self._active: dict[str, LabelSet] = {}
         self._tasks_active = made.up_down_counter(names.M_TASKS_ACTIVE)
@@ -361,7 +361,7 @@ class Metrics:
         exception = line.get("exception")
         failure = error_type(line)
         if isinstance(exception, Mapping):
-            # The traceback stands only where the error was first seen; on its way out it passes further lines.
+            # Only the line of the operation that first saw the error has the traceback; those of the operations around it do not.
             if not exception.get("traceback"):
                 return
             failure = failure or as_text(exception.get("type"))
@@ -388,7 +388,7 @@ class Metrics:
 
 def _task_labels(details: Mapping[str, Any]) -> tuple[tuple[str, str | None], ...]:
     agent = as_text(details.get("agent"))
-    # The workflow's name stands on the workflow's metric as it does on its span: only where no agent is named.
+    # As on the span: the workflow is named only where no agent is.
     return ((names.AGENT_NAME, agent), (names.WORKFLOW_NAME, None if agent else workflow_name(details)))
 
 

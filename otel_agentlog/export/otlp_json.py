@@ -16,7 +16,8 @@ import orjson
 
 from otel_agentlog.export.pipeline.items import Item
 from otel_agentlog.export.pipeline.signal_queue import BATCH_BYTES
-from otel_agentlog.export.shipping import UnsentItem, item_of
+from otel_agentlog.export.shipping import item_of
+from otel_agentlog.vocabulary.records import UnsentItem
 
 BATCH_ITEMS = 512
 """Most spans or log records of one line."""

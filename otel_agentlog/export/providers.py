@@ -55,7 +55,7 @@ _made: dict[str, Any] = {}
 
 
 def conventions_of(settings: Settings) -> Conventions:
-    """The naming that the settings ask for."""
+    """The conventions that the settings choose."""
     profile = cast(Profile, settings.profile)
     policy = cast(ContentPolicy, settings.content_policy)
     return Conventions(profile, policy, cast("frozenset[Literal['span', 'event']]", settings.content_on))
@@ -132,7 +132,7 @@ class Telemetry:
     def _find_logs(self) -> LoggerProviderAPI | None:
         provider: LoggerProviderAPI = _logs.get_logger_provider()
         wanted = self._settings.exporter("logs") != "none"
-        # The logs API has no public name for the provider that stands in until one is set.
+        # The logs API has no public name for the provider that is there until one is set.
         if type(provider).__name__ == "ProxyLoggerProvider":
             if not wanted:
                 return None

@@ -1,13 +1,10 @@
-"""From what is read back from a folder to what the encoders take: spans and log records equal to those that were sent live.
-
-The plain data is that of `otel_agentlog.store.spans.rebuild`, taken by shape, because `export` does not know `store`.
-"""
+"""From what is read back from a folder to what the encoders take: spans and log records equal to those that were sent live."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, cast
 
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
@@ -17,23 +14,11 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from otel_agentlog.export.records import fields_of, log_record
 from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions, Profile
+from otel_agentlog.vocabulary.records import LogRecordLine, Scope, SpanLink, SpanRecord
 
 
-class ScopeData(Protocol):
-    """An instrumentation scope as plain data."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def version(self) -> str | None: ...
-    @property
-    def schema_url(self) -> str | None: ...
-    @property
-    def attributes(self) -> Mapping[str, Any]: ...
-
-
-def readable_span(record: Any) -> ReadableSpan:
-    """A finished span from its record (``store.SpanRecord``): ids in hex, times in Unix nanoseconds."""
+def readable_span(record: SpanRecord) -> ReadableSpan:
+    """A finished span from its record: ids in hex, times in Unix nanoseconds."""
     trace_state = TraceState.from_header([record.trace_state]) if record.trace_state else None
     flags = TraceFlags(record.trace_flags | TraceFlags.SAMPLED)
     trace_id = int(record.trace_id, 16)
@@ -57,8 +42,8 @@ def readable_span(record: Any) -> ReadableSpan:
     )
 
 
-def readable_log(record: Any, time_ns: int | None = None) -> ReadableLogRecord:
-    """A log record from its line (``store.LogRecordLine``), under the settings of the process that recorded it."""
+def readable_log(record: LogRecordLine, time_ns: int | None = None) -> ReadableLogRecord:
+    """A log record from its line, under the settings of the process that recorded it; ``time_ns`` replaces the line's time."""
     time_ns = record.time_ns if time_ns is None else time_ns
     origin = record.origin
     conventions = _conventions(origin.profile, record.content_policy, frozenset(origin.content_on))
@@ -76,11 +61,11 @@ def _conventions(profile: str, policy: str, places: frozenset[str]) -> Conventio
     return Conventions(cast(Profile, profile), cast(ContentPolicy, policy), content_on)
 
 
-def _scope(scope: ScopeData) -> InstrumentationScope:
+def _scope(scope: Scope) -> InstrumentationScope:
     return InstrumentationScope(scope.name, scope.version, scope.schema_url, _values(scope.attributes) or None)
 
 
-def _link(link: Any) -> Link:
+def _link(link: SpanLink) -> Link:
     return Link(SpanContext(int(link.trace_id, 16), int(link.span_id, 16), True), _values(link.attributes))
 
 

@@ -4,7 +4,7 @@
 - A line of type ``log`` has no event name; every other record is an event named ``agentlog.<action>``.
 - ``details`` stay one structured attribute, ``agentlog.details``. A map cannot collide with the names of others and takes one
   place of the SDK's 128 per record; Loki flattens it into structured metadata (``agentlog_details_files``) all the same. It
-  is bounded, because Loki rejects a record whose metadata exceeds 128 entries or 64 kB: what is cut is marked and stands
+  is bounded, because Loki rejects a record whose metadata exceeds 128 entries or 64 kB: what is cut is marked, and is
   whole in the folder.
 - Attributes of the user's own come first and ids last, as on spans (``semconv/conventions.py``).
 - ``log.record.uid`` is ``<task id>/<event id>`` and, for the second record of a line, ends in what it is: a record that is

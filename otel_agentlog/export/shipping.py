@@ -7,27 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 from otel_agentlog.export.pipeline.items import Deliver, DeliveryObserver, Item, ItemRef, size_of
 from otel_agentlog.export.pipeline.signal_queue import BATCH_BYTES, QueueLimits
 from otel_agentlog.export.rebuild import readable_log, readable_span
 from otel_agentlog.export.transport.result import Verdict
-from otel_agentlog.vocabulary.envelope import Home
-from otel_agentlog.vocabulary.lines import SPAN
-
-
-class UnsentItem(Protocol):
-    """An item of a folder, as `otel_agentlog.store.delivery.unsent` reads it."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def event_id(self) -> str | None: ...
-    @property
-    def record(self) -> Any: ...
-    @property
-    def home(self) -> Home | None: ...
+from otel_agentlog.vocabulary.records import LogRecordLine, UnsentItem
 
 
 @dataclass
@@ -52,11 +37,11 @@ def ship(
 def item_of(unsent: UnsentItem) -> Item:
     """The span or log record of an item. May raise any exception where its line is damaged."""
     ref = _ref_of(unsent)
-    if unsent.kind == SPAN:
-        span = readable_span(unsent.record)
-        return Item("traces", span, ref, size_of(None, span.attributes))
-    log = readable_log(unsent.record)
-    return Item("logs", log, ref, size_of(log.log_record.body, log.log_record.attributes))
+    if isinstance(unsent.record, LogRecordLine):
+        log = readable_log(unsent.record)
+        return Item("logs", log, ref, size_of(log.log_record.body, log.log_record.attributes))
+    span = readable_span(unsent.record)
+    return Item("traces", span, ref, size_of(None, span.attributes))
 
 
 def _ref_of(unsent: UnsentItem) -> ItemRef:
@@ -72,7 +57,7 @@ class _Shipping:
 
     def run(self, unsent: Iterable[UnsentItem]) -> Shipped:
         for each in unsent:
-            signal = "traces" if each.kind == SPAN else "logs"
+            signal = each.signal
             if signal in self._shipped.problems:
                 self._shipped.waiting += 1
                 continue

@@ -16,8 +16,9 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 import otel_agentlog as agentlog
 from otel_agentlog.export.rebuild import readable_span
 from otel_agentlog.store.folder.reader import find_task
-from otel_agentlog.store.spans.rebuild import SpanRecord, records
+from otel_agentlog.store.spans.rebuild import records
 from otel_agentlog.store.validation.validate import validate
+from otel_agentlog.vocabulary.records import SpanRecord
 from tests.support.otlp.receiver import OtlpReceiver
 from tests.support.providers.server import ProviderServer
 

@@ -15,7 +15,8 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from otel_agentlog.export.rebuild import readable_log, readable_span
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import list_tasks
-from otel_agentlog.store.spans.rebuild import LogRecordLine, SpanRecord, records
+from otel_agentlog.store.spans.rebuild import records
+from otel_agentlog.vocabulary.records import LogRecordLine, SpanRecord
 from tests.support.collector import Collector
 from tests.support.conformance.spans import Checker
 from tests.support.otlp.receiver import OtlpReceiver

@@ -6,7 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 from otel_agentlog.store.folder.reader import list_tasks
-from otel_agentlog.store.spans.rebuild import LogRecordLine, SpanRecord, records
+from otel_agentlog.store.spans.rebuild import records
+from otel_agentlog.vocabulary.records import LogRecordLine, SpanRecord
 from tests.support.otlp.receiver import OtlpReceiver
 
 

@@ -210,7 +210,7 @@ def capture(
 
 
 def _names_only(tools: list[Any]) -> list[Any]:
-    # The convention advises against descriptions and parameters unless everything was asked for.
+    # The convention advises against descriptions and parameters unless everything is captured.
     return [_name_only(tool) if isinstance(tool, Mapping) else tool for tool in tools]
 
 

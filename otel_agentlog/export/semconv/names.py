@@ -61,7 +61,7 @@ MEMORY_STORE_ID = "gen_ai.memory.store.id"
 MEMORY_RECORD_ID = "gen_ai.memory.record.id"
 MEMORY_RECORD_COUNT = "gen_ai.memory.record.count"
 
-# What was asked of a model.
+# The request to a model.
 REQUEST_MODEL = "gen_ai.request.model"
 REQUEST_STREAM = "gen_ai.request.stream"
 REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from otel_agentlog.store.delivery.item_set import ItemSet
 from otel_agentlog.store.delivery.tracker import DeliveryItem, DeliveryTracker
-from otel_agentlog.store.delivery.unsent import UnsentItem, complete
+from otel_agentlog.store.delivery.unsent import complete
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.folder.writer import TaskFolder
+from otel_agentlog.vocabulary.records import UnsentItem
 
 
 class OwnUnsentItems:

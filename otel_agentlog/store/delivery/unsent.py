@@ -30,30 +30,9 @@ from otel_agentlog.store.folder.files import Descriptor, LineFile, open_director
 from otel_agentlog.store.folder.layout import FILE_MODE
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.store.spans.rebuild import LogRecordLine, Record, records
-from otel_agentlog.vocabulary.envelope import Home
+from otel_agentlog.store.spans.rebuild import records
 from otel_agentlog.vocabulary.lines import SPAN
-
-
-@dataclass(frozen=True, slots=True)
-class UnsentItem:
-    """A span or log record of a folder that is to be sent."""
-
-    kind: str
-    event_id: str | None
-    record: Record
-    home: Home | None = None
-    """The folder of this process, for items that it recorded itself."""
-
-    @property
-    def signal(self) -> str:
-        """``traces`` or ``logs``."""
-        return signal_of(self.kind)
-
-
-def signal_of(kind: str) -> str:
-    """The signal of a kind of item."""
-    return "traces" if kind == SPAN else "logs"
+from otel_agentlog.vocabulary.records import LogRecordLine, Record, UnsentItem, signal_of
 
 
 def complete(task: TaskReader) -> Iterator[tuple[str, Record]]:

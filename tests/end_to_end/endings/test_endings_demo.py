@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from otel_agentlog.store.folder.reader import list_tasks
-from otel_agentlog.store.spans.rebuild import SpanRecord, records
+from otel_agentlog.store.spans.rebuild import records
 from otel_agentlog.store.validation.validate import validate
+from otel_agentlog.vocabulary.records import SpanRecord
 from tests.demo.running import TIMEOUT_S, Folder, command, environment, make_project
 from tests.support.collector import Collector
 from tests.support.delivered import recorded_ids

@@ -25,9 +25,10 @@ from otel_agentlog.store.recovery import background as recovery_background
 from otel_agentlog.store.recovery import recover as recovery
 from otel_agentlog.store.recovery.background import BackgroundRecovery
 from otel_agentlog.store.recovery.recover import Recovered, recover
-from otel_agentlog.store.spans.rebuild import SpanRecord, records
+from otel_agentlog.store.spans.rebuild import records
 from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.records import SpanRecord
 from tests.support.waiting import wait_until
 
 DIE = "os.kill(os.getpid(), 9)"

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from otel_agentlog.export.semconv.conventions import Conventions
 from otel_agentlog.store.folder.reader import find_task, list_tasks
 from otel_agentlog.store.recovery.recover import recover
-from otel_agentlog.store.spans.rebuild import SpanRecord, records
+from otel_agentlog.store.spans.rebuild import records
 from otel_agentlog.store.validation.validate import validate
+from otel_agentlog.vocabulary.records import SpanRecord
 
 PROGRAM = """
 import os, sys, otel_agentlog as agentlog

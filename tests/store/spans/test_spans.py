@@ -13,7 +13,8 @@ import pytest
 
 from otel_agentlog.store.folder import layout
 from otel_agentlog.store.folder.reader import TaskReader, list_tasks, with_artifacts
-from otel_agentlog.store.spans.rebuild import LogRecordLine, Scope, SpanEvent, SpanLink, SpanRecord, rebuild, records
+from otel_agentlog.store.spans.rebuild import rebuild, records
+from otel_agentlog.vocabulary.records import LogRecordLine, Scope, SpanEvent, SpanLink, SpanRecord
 from tests.store.golden_expectations import path_of, reading
 from tests.store.golden_writer import HERE as GOLDEN
 from tests.store.spans.span_lines import NS, TRACE, end, log, process, span_id, start, task_of

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from otel_agentlog.store.folder import layout
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.store.spans.rebuild import Scope, SpanEvent, SpanLink, SpanRecord, rebuild
+from otel_agentlog.store.spans.rebuild import rebuild
 from otel_agentlog.store.spans.tree import tree
+from otel_agentlog.vocabulary.records import Scope, SpanEvent, SpanLink, SpanRecord
 from tests.store.spans.span_lines import NS, TRACE, process, span_id, task_of
 
 attribute_values = (

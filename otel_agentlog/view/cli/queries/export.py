@@ -18,9 +18,8 @@ from typing import IO, Any, NamedTuple
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import folders, resolve, row_of
 from otel_agentlog.settings.fields import load, read_config_file
-from otel_agentlog.store.delivery.unsent import UnsentItem
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.store.spans.rebuild import LogRecordLine, records
+from otel_agentlog.store.spans.rebuild import records
 from otel_agentlog.view.cli.context import CliContext
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress, whole
 from otel_agentlog.view.render import formats
@@ -28,6 +27,7 @@ from otel_agentlog.view.render.html_page import html_page
 from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.render.screen import Progress
 from otel_agentlog.vocabulary.coerce import texts
+from otel_agentlog.vocabulary.records import LogRecordLine, UnsentItem
 from otel_agentlog.vocabulary.terminal_text import safe
 
 FORMATS = ("otlp", "csv", "json", "html")
