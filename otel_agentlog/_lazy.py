@@ -25,15 +25,13 @@ def lazy_names(
     listed, unlisted = _home_of(homes), _home_of(also or {})
 
     def load(name: str) -> Any:
-        if name in modules:
-            with forks_wait():
-                return importlib.import_module(f"{package}.{name}")
-        module = listed.get(name) or unlisted.get(name)
+        module = name if name in modules else listed.get(name) or unlisted.get(name)
         if module is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         # The child of a fork in another thread could never import a module that is half imported now.
         with forks_wait():
-            value = getattr(importlib.import_module(f"{package}.{module}"), name)
+            found = importlib.import_module(f"{package}.{module}")
+        value = found if name in modules else getattr(found, name)
         setattr(this, name, value)
         return value
 

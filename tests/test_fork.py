@@ -87,4 +87,4 @@ def test_one_module_registers_with_the_interpreter() -> None:
     }
 
     assert registering == {"_fork.py"}
-    assert calls == {"_renew_after_fork", "self.renew_after_fork"}
+    assert calls == {"_renew_after_fork", "self.renew_after_fork", "self._renew_after_fork"}

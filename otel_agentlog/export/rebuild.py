@@ -14,7 +14,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from otel_agentlog.export.records import fields_of, log_record
 from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions, Profile
-from otel_agentlog.vocabulary.records import LogRecordLine, Scope, SpanLink, SpanRecord
+from otel_agentlog.vocabulary.records import LogRecordLine, RecordedScope, SpanLink, SpanRecord
 
 
 def readable_span(record: SpanRecord) -> ReadableSpan:
@@ -61,7 +61,7 @@ def _conventions(profile: str, policy: str, places: frozenset[str]) -> Conventio
     return Conventions(cast(Profile, profile), cast(ContentPolicy, policy), content_on)
 
 
-def _scope(scope: Scope) -> InstrumentationScope:
+def _scope(scope: RecordedScope) -> InstrumentationScope:
     return InstrumentationScope(scope.name, scope.version, scope.schema_url, _values(scope.attributes) or None)
 
 

@@ -1,4 +1,15 @@
-"""Where it is kept: the task folders and the application log.
+"""Storage: the task folders and the application log. The only part of the package that knows file names and bytes.
 
-The only part of the package that knows file names and bytes. The format is ``docs/format.md``.
+The format is ``docs/format.md``; ``schemas/`` has it as JSON Schema.
+
+folder/       one task's folder: writing, reading, locking
+delivery/     what was sent to collectors, what is pending, what is to be sent
+recovery/     closes what dead processes left open
+retention/    deletes and compresses finished tasks
+validation/   checks a folder against the format
+spans/        spans and log records rebuilt from lines
+index/        one row a task in SQLite, for queries
+liveness.py   whether a process is at work on a task
+control.py    control requests: pause, resume, cancel, added context
+app_log.py    the application log: lines of no task, rotated
 """

@@ -1,8 +1,12 @@
 """The application log: lines that belong to no task, as JSON lines with rotation by size and day.
 
 Several processes may write to one log without losing a line: each appends with one ``write()`` and holds a shared lock on the
-file it has open. Whoever finds the file full or of an earlier day renames it; the others see another file under the name, at the
-latest after a second, and go there. A renamed file is compressed, in the background, once nobody holds it any more.
+file it has open. A writer that finds the file full or of an earlier day renames it; the others see another file under the name,
+at the latest after a second, and open that one. A renamed file is compressed, in the background, once no writer holds it any
+more (``docs/decisions/0025-app-log-rotation.md``).
+
+`RotatingLog` writes, `Archive` compresses and deletes what was rotated, `choose_directory` says where a service's log goes, and
+`log_files` finds the logs of all services for readers.
 """
 
 from __future__ import annotations
@@ -26,182 +30,19 @@ from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
 from otel_agentlog.vocabulary.event_ids import EventIds
 from otel_agentlog.vocabulary.lines import Line
 
-# -- What becomes of rotated application logs: how they are called, when they are compressed, when they are deleted.
+CHECK_INTERVAL_S = 1.0
+"""How often, in seconds, a writer looks whether the file it has open is still the log."""
 
 RELEASE_WAIT_S = 3.0
 """Longest time, in seconds, to wait for other writers to leave a rotated file; after that it is compressed another time."""
 
 _CHUNK_BYTES = 256 * 1024
 
-
-class Archive:
-    """The files ``<stem>.<day>.<n>.jsonl`` and ``.jsonl.gz`` of a folder. Safe from any thread, and for several processes."""
-
-    def __init__(self, directory: Path, stem: str, keep_days: int, clock: Callable[[], float]) -> None:
-        self._directory, self._stem, self._keep_days, self._clock = directory, stem, keep_days, clock
-        self._pattern = re.compile(rf"{re.escape(stem)}\.(\d{{4}}-\d\d-\d\d)\.(\d{{1,9}})\.jsonl(\.gz)?", re.ASCII)
-        self._tidying, self._untidy = threading.Lock(), False
-
-    def names(self) -> list[str]:
-        """The rotated files there are."""
-        try:
-            with os.scandir(self._directory) as entries:
-                return sorted(e.name for e in entries if self._pattern.fullmatch(e.name) and e.is_file(follow_symlinks=False))
-        except OSError:
-            return []
-
-    def free_name(self, day: str) -> str:
-        """The name of the next file of a day."""
-        taken = [int(match[2]) for name in self.names() if (match := self._pattern.fullmatch(name)) and match[1] == day]
-        return f"{self._stem}.{day}.{max(taken, default=0) + 1}.jsonl"
-
-    def tidy_later(self) -> None:
-        """Tidy in a thread of its own, if there is anything to look at."""
-        try:
-            if self.names():
-                threading.Thread(target=self.tidy, name="agentlog-tidy", daemon=True).start()
-        except RuntimeError:
-            pass  # no more threads, or the interpreter is ending: the next start tries again
-
-    def tidy(self) -> None:
-        """Compress files nobody writes to and delete those that are too old. Raises nothing."""
-        self._untidy = True
-        while self._untidy and self._tidying.acquire(blocking=False):
-            self._untidy = False
-            try:
-                for name in self.names():
-                    self._tidy_one(name)
-            finally:
-                self._tidying.release()
-
-    def renew_after_fork(self) -> None:
-        """In the child of a fork: the thread that tidies is not here."""
-        self._tidying, self._untidy = threading.Lock(), False
-
-    def _tidy_one(self, name: str) -> None:
-        path = self._directory / name
-        try:
-            status = os.stat(path, follow_symlinks=False)
-            if status.st_mtime < self._clock() - self._keep_days * 86_400:
-                os.unlink(path)
-            elif not name.endswith(GZIP_SUFFIX):
-                _compress(path)
-        except OSError:
-            pass  # another process was faster, or the disk is full: nothing is lost, and the next start or rotation tries again
-
-
-def _compress(path: Path) -> None:
-    """Replace a file by its gzip, unless somebody still writes to it.
-
-    At every moment one of the two is complete; if both are there, the plain one is the one to read.
-    """
-    plain = Descriptor(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
-    if lock_exclusively(plain, RELEASE_WAIT_S) is not Lock.OURS or not _is_same(plain, path):
-        return
-    packed = path.with_name(path.name + GZIP_SUFFIX)
-    # One name for all: the lock lets only one of us be here, and what a killed one left is overwritten.
-    temp = path.with_name(f".{path.name}.tmp")
-    status = os.fstat(plain.fd)
-    try:
-        _write_gzip(plain, temp)
-        os.utime(temp, ns=(status.st_atime_ns, status.st_mtime_ns))
-        os.rename(temp, packed)
-    except OSError:
-        temp.unlink(missing_ok=True)
-        raise
-    os.unlink(path)
-
-
-def _is_same(file: Descriptor, path: Path) -> bool:
-    status, named = os.fstat(file.fd), os.stat(path, follow_symlinks=False)
-    return (status.st_dev, status.st_ino) == (named.st_dev, named.st_ino)
-
-
-def _write_gzip(plain: Descriptor, temp: Path) -> None:
-    fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
-    with os.fdopen(fd, "wb") as raw:
-        with open(plain.fd, "rb", closefd=False) as source, gzip.GzipFile(fileobj=raw, mode="wb", filename="") as packed:
-            shutil.copyfileobj(source, packed, _CHUNK_BYTES)
-        raw.flush()
-        os.fsync(raw.fileno())
-
-
-# -- Hides where application logs lie and what their files are called, from whoever reads them: also of other services.
-
 SYSTEM_LOGS = Path("/var/log")
 """Where services have folders of their own, each with its log in it."""
 
 _CHUNK_OVERLAP_BYTES = 256
 _NAME = re.compile(r"(?P<stem>[A-Za-z0-9._-]{1,200}?)(?:\.(?P<day>\d{4}-\d\d-\d\d)\.(?P<number>\d{1,9}))?\.jsonl", re.ASCII)
-
-
-def log_directories(wanted: Path | None, home: Path, system: Path = SYSTEM_LOGS) -> list[Path]:
-    """Every folder in which services may have put their application log, as `choose_directory` chooses it."""
-    last = home / ".local" / "state" / "agentlog" / "logs"
-    if wanted is not None:
-        return list(dict.fromkeys((wanted, last)))
-    return [*_service_folders(system), last]
-
-
-def _service_folders(system: Path) -> list[Path]:
-    try:
-        with os.scandir(system) as entries:
-            folders = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except OSError:
-        return []
-    return sorted(folder for folder in folders if _has_log(folder))
-
-
-def _has_log(folder: Path) -> bool:
-    return any(match["stem"] == folder.name for _, match in _files_in(folder))
-
-
-def log_files(directories: Iterable[Path]) -> list[Path]:
-    """The application logs there are, newest first, each by its uncompressed name: it may stand as ``<name>.gz``."""
-    found = [
-        (match["day"] or "9999", int(match["number"] or 0), folder / name)
-        for folder in directories
-        for name, match in _files_in(folder)
-    ]
-    return [path for _, _, path in sorted(found, reverse=True)]
-
-
-def _files_in(folder: Path) -> list[tuple[str, re.Match[str]]]:
-    try:
-        with os.scandir(folder) as entries:
-            names = {entry.name.removesuffix(GZIP_SUFFIX) for entry in entries if entry.is_file(follow_symlinks=False)}
-    except OSError:
-        return []
-    return [(name, match) for name in sorted(names) if (match := _NAME.fullmatch(name)) is not None]
-
-
-def mentions(path: Path, words: bytes) -> bool:
-    """Whether a ``.jsonl`` file, plain or compressed, holds these bytes; much faster than reading its lines."""
-    end = b""
-    for chunk in streams.stream(path.parent, path.name, _ignore):
-        if words in end + chunk:
-            return True
-        end = chunk[-_CHUNK_OVERLAP_BYTES:]
-    return False
-
-
-def newest_change_ns(path: Path) -> int:
-    """When a ``.jsonl`` file was last written to, in Unix nanoseconds; 0 if it is not there."""
-    newest = 0
-    for each in (path, path.with_name(path.name + GZIP_SUFFIX)):
-        try:
-            newest = max(newest, os.stat(each, follow_symlinks=False).st_mtime_ns)
-        except OSError:
-            continue
-    return newest
-
-
-def _ignore(reason: str) -> None:
-    """What cannot be read is told by whoever reads the lines."""
-
-
-CHECK_INTERVAL_S = 1.0
-"""How often, in seconds, a writer looks whether the file it has open is still the log."""
 
 _ATTEMPTS = 50
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
@@ -214,7 +55,7 @@ class _Open:
 
     file: LineFile
     hold: Descriptor
-    """Holds the shared lock; as long as it is referenced nobody compresses the file."""
+    """Holds the shared lock; as long as it is referenced the file is not compressed."""
     identity: tuple[int, int]
     day: str
     """UTC day of its first line."""
@@ -275,8 +116,6 @@ class RotatingLog:
         self._open = None
         self._looking = threading.Lock()
         self._archive.renew_after_fork()
-
-    # -- writing ----------------------------------------------------------------------------------------------------------
 
     def _look(self, log: _Open | None, now: float, day: str) -> _Open:
         """The log to write a line of this day to."""
@@ -343,6 +182,98 @@ class RotatingLog:
         return True
 
 
+class Archive:
+    """The files ``<stem>.<day>.<n>.jsonl`` and ``.jsonl.gz`` of a folder. Safe from any thread, and for several processes."""
+
+    def __init__(self, directory: Path, stem: str, keep_days: int, clock: Callable[[], float]) -> None:
+        self._directory, self._stem, self._keep_days, self._clock = directory, stem, keep_days, clock
+        self._pattern = re.compile(rf"{re.escape(stem)}\.(\d{{4}}-\d\d-\d\d)\.(\d{{1,9}})\.jsonl(\.gz)?", re.ASCII)
+        self._tidying, self._untidy = threading.Lock(), False
+
+    def names(self) -> list[str]:
+        """The rotated files there are."""
+        try:
+            with os.scandir(self._directory) as entries:
+                return sorted(e.name for e in entries if self._pattern.fullmatch(e.name) and e.is_file(follow_symlinks=False))
+        except OSError:
+            return []
+
+    def free_name(self, day: str) -> str:
+        """The name of the next file of a day."""
+        taken = [int(match[2]) for name in self.names() if (match := self._pattern.fullmatch(name)) and match[1] == day]
+        return f"{self._stem}.{day}.{max(taken, default=0) + 1}.jsonl"
+
+    def tidy_later(self) -> None:
+        """Tidy in a thread of its own, if there is anything to look at."""
+        try:
+            if self.names():
+                threading.Thread(target=self.tidy, name="agentlog-tidy", daemon=True).start()
+        except RuntimeError:
+            pass  # no more threads, or the interpreter is ending: the next start tries again
+
+    def tidy(self) -> None:
+        """Compress files that no process writes to and delete those that are too old. Raises nothing."""
+        self._untidy = True
+        while self._untidy and self._tidying.acquire(blocking=False):
+            self._untidy = False
+            try:
+                for name in self.names():
+                    self._tidy_one(name)
+            finally:
+                self._tidying.release()
+
+    def renew_after_fork(self) -> None:
+        """In the child of a fork, which has no thread that tidies."""
+        self._tidying, self._untidy = threading.Lock(), False
+
+    def _tidy_one(self, name: str) -> None:
+        path = self._directory / name
+        try:
+            status = os.stat(path, follow_symlinks=False)
+            if status.st_mtime < self._clock() - self._keep_days * 86_400:
+                os.unlink(path)
+            elif not name.endswith(GZIP_SUFFIX):
+                _compress(path)
+        except OSError:
+            pass  # another process was faster, or the disk is full: nothing is lost, and the next start or rotation tries again
+
+
+def _compress(path: Path) -> None:
+    """Replace a file by its gzip, unless a process still writes to it.
+
+    At every moment one of the two is complete; if both are there, the plain one is the one to read.
+    """
+    plain = Descriptor(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
+    if lock_exclusively(plain, RELEASE_WAIT_S) is not Lock.OURS or not _is_same(plain, path):
+        return
+    packed = path.with_name(path.name + GZIP_SUFFIX)
+    # One name for all: only the holder of the lock comes here, and what a killed process left is overwritten.
+    temp = path.with_name(f".{path.name}.tmp")
+    status = os.fstat(plain.fd)
+    try:
+        _write_gzip(plain, temp)
+        os.utime(temp, ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.rename(temp, packed)
+    except OSError:
+        temp.unlink(missing_ok=True)
+        raise
+    os.unlink(path)
+
+
+def _is_same(file: Descriptor, path: Path) -> bool:
+    status, named = os.fstat(file.fd), os.stat(path, follow_symlinks=False)
+    return (status.st_dev, status.st_ino) == (named.st_dev, named.st_ino)
+
+
+def _write_gzip(plain: Descriptor, temp: Path) -> None:
+    fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+    with os.fdopen(fd, "wb") as raw:
+        with open(plain.fd, "rb", closefd=False) as source, gzip.GzipFile(fileobj=raw, mode="wb", filename="") as packed:
+            shutil.copyfileobj(source, packed, _CHUNK_BYTES)
+        raw.flush()
+        os.fsync(raw.fileno())
+
+
 def file_stem(service: str) -> str:
     """A service's name as the beginning of a file name."""
     return _UNSAFE.sub("-", service).strip("-.")[:100] or "agent"
@@ -375,3 +306,68 @@ def _is_usable(directory: Path) -> bool:
         return os.access(directory, os.W_OK | os.X_OK, effective_ids=effective)
     except OSError:
         return False
+
+
+def log_directories(wanted: Path | None, home: Path, system: Path = SYSTEM_LOGS) -> list[Path]:
+    """Every folder in which services may have put their application log, as `choose_directory` chooses it."""
+    last = home / ".local" / "state" / "agentlog" / "logs"
+    if wanted is not None:
+        return list(dict.fromkeys((wanted, last)))
+    return [*_service_folders(system), last]
+
+
+def _service_folders(system: Path) -> list[Path]:
+    try:
+        with os.scandir(system) as entries:
+            folders = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+    return sorted(folder for folder in folders if _has_log(folder))
+
+
+def _has_log(folder: Path) -> bool:
+    return any(match["stem"] == folder.name for _, match in _files_in(folder))
+
+
+def log_files(directories: Iterable[Path]) -> list[Path]:
+    """The application logs there are, newest first, each by its uncompressed name; on disk it may be ``<name>.gz``."""
+    found = [
+        (match["day"] or "9999", int(match["number"] or 0), folder / name)
+        for folder in directories
+        for name, match in _files_in(folder)
+    ]
+    return [path for _, _, path in sorted(found, reverse=True)]
+
+
+def _files_in(folder: Path) -> list[tuple[str, re.Match[str]]]:
+    try:
+        with os.scandir(folder) as entries:
+            names = {entry.name.removesuffix(GZIP_SUFFIX) for entry in entries if entry.is_file(follow_symlinks=False)}
+    except OSError:
+        return []
+    return [(name, match) for name in sorted(names) if (match := _NAME.fullmatch(name)) is not None]
+
+
+def mentions(path: Path, words: bytes) -> bool:
+    """Whether a ``.jsonl`` file, plain or compressed, holds these bytes; much faster than reading its lines."""
+    end = b""
+    for chunk in streams.stream(path.parent, path.name, _ignore):
+        if words in end + chunk:
+            return True
+        end = chunk[-_CHUNK_OVERLAP_BYTES:]
+    return False
+
+
+def newest_change_ns(path: Path) -> int:
+    """When a ``.jsonl`` file was last written to, in Unix nanoseconds; 0 if it is not there."""
+    newest = 0
+    for each in (path, path.with_name(path.name + GZIP_SUFFIX)):
+        try:
+            newest = max(newest, os.stat(each, follow_symlinks=False).st_mtime_ns)
+        except OSError:
+            continue
+    return newest
+
+
+def _ignore(reason: str) -> None:
+    """What cannot be read is reported where the lines are read."""

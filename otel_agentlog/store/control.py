@@ -1,7 +1,8 @@
-"""Asking something of a task: one line appended to its ``control.jsonl``.
+"""Control requests: pause, resume, cancel, and text added to the context of a running task.
 
-Hides who may ask, of which task, and how one tells that somebody is there to listen. The line is specified in
-``docs/format.md``; `control_file` is the other end.
+A request is one line appended to ``control.jsonl`` in the task's folder (``docs/format.md``). `ask` writes it; `ControlFile` is
+how the process that works on the task reads it. Only the folder's owner may make requests: nothing is read from, or written
+into, a folder or file that another user could have written or planted.
 """
 
 from __future__ import annotations
@@ -30,13 +31,341 @@ from otel_agentlog.store.liveness import is_at_work
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.envelope import ControlRequest, TaskRef
 from otel_agentlog.vocabulary.lines import Line
-from otel_agentlog.vocabulary.states import Outcome, State
+from otel_agentlog.vocabulary.states import ENDED, State
 
-# -- Hides who may ask something of a task: whoever may write into its folder, which is its owner alone.
-# Nothing is taken from, or put into, a folder or file that somebody else could have written or planted.
+REQUESTS = ("pause", "resume", "cancel", "context")
 
+MAX_TEXT_BYTES = 64 * 1024
+"""Longest text of a ``context`` request, in bytes of UTF-8."""
+
+MAX_REASON_CHARACTERS = 1000
+_MAX_WORD_CHARACTERS = 128
+READ_BYTES = 1024 * 1024
+"""How much is read at a time; longer than any request."""
+
+_MOST_READS = 64
+"""How often one call reads on: requests without end must not hold a checkpoint for ever."""
+
+_HEAD_BYTES = 256
+_MAX_REFUSALS = 20
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """A request that was written to the task's ``control.jsonl``."""
+
+    task_id: str
+    folder: Path
+    request: ControlRequest
+    status: str
+    """The task's status when it was made."""
+    at_work: bool | None
+    """Whether a process works on the task and will read it soon; else it waits for one. ``None``: cannot be told."""
+
+
+def ask(
+    folder: Path,
+    what: str,
+    *,
+    text: str = "",
+    reason: str | None = None,
+    source: str = "code",
+    requested_by: str | None = None,
+    terminate_tools: bool = False,
+) -> Requested:
+    """Make a request to the task in this folder. The caller has redacted ``text`` and ``reason``.
+
+    Args:
+        what: ``pause`` ``resume`` ``cancel`` or ``context``.
+        text: what a ``context`` request adds, at most `MAX_TEXT_BYTES`.
+        requested_by: default: the user this process runs as.
+        terminate_tools: of a ``cancel``: end running tools too, instead of waiting for them.
+
+    Raises:
+        ConfigurationError: an unknown request, or one without what belongs to it.
+        TaskNotFoundError: no such folder, or no task in it.
+        StateError: the task has ended, or says that it runs and no process does.
+        LayoutError: a folder or file that is not ours alone.
+        OSError: it could not be written.
+    """
+    _check(what, text, reason)
+    directory = open_own_folder(folder)
+    task_id, status = _id_and_status(directory, folder)
+    at_work = is_at_work(directory, TaskReader(folder))
+    if status in ENDED:
+        raise StateError(f"task {task_id} has ended ({status}): it takes no requests")
+    if status == State.RUNNING.value and at_work is False:
+        raise StateError(f"task {task_id} says it is running, but its process is gone: see agentlog recover {task_id}")
+    request = ControlRequest(
+        request=what,
+        request_id=secrets.token_hex(8),
+        timestamp=now(),
+        source=source[:_MAX_WORD_CHARACTERS],
+        requested_by=(requested_by or _user())[:_MAX_WORD_CHARACTERS],
+        text=text,
+        reason=reason or None,
+        terminate_tools=terminate_tools and what == "cancel",
+    )
+    _append(directory, _line(request, task_id))
+    return Requested(task_id, folder, request, status, at_work)
+
+
+def _check(what: str, text: str, reason: str | None) -> None:
+    if what not in REQUESTS:
+        raise ConfigurationError(f"request: expected one of {', '.join(REQUESTS)}, found {what[:64]!r}")
+    if (what == "context") != bool(text.strip()):
+        expected = "some text to add" if what == "context" else f"none, as {what} takes none"
+        raise ConfigurationError(f"text: expected {expected}, found {'none' if not text.strip() else 'some'}")
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > MAX_TEXT_BYTES:
+        raise ConfigurationError(f"text: expected at most {MAX_TEXT_BYTES:,} bytes, found {size:,}")
+    if reason is not None and len(reason) > MAX_REASON_CHARACTERS:
+        raise ConfigurationError(f"reason: expected at most {MAX_REASON_CHARACTERS:,} characters, found {len(reason):,}")
+
+
+def _id_and_status(directory: Descriptor, folder: Path) -> tuple[str, str]:
+    """The id and the status of the task in a folder."""
+    known = read_metadata(directory)
+    if not known and not any(_exists(directory, name) for name in (METADATA, AGENT_OUTPUT)):
+        raise TaskNotFoundError(f"{folder}: expected the folder of a task, found none")
+    status = text(known, "status")
+    if status not in {state.value for state in State}:
+        # Cut short or damaged; a task that ended says so in its result.
+        status = text(TaskReader(folder).final_result() or {}, "outcome") or State.RUNNING.value
+    return text(known, "task_id") or folder.name, status
+
+
+def _exists(directory: Descriptor, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
+
+
+def _append(directory: Descriptor, line: Line) -> None:
+    # Looked at first: appending would make a file of the wrong owner or mode look like one of ours.
+    open_own_file(directory, CONTROL)
+    LineFile(directory, CONTROL).append(encode(line))
+
+
+def _line(request: ControlRequest, task_id: str) -> Line:
+    line: Line = {
+        "timestamp": request.timestamp,
+        "request": request.request,
+        "request_id": request.request_id,
+        "task_id": task_id,
+    }
+    line.update({"task_id": task_id, "source": request.source, "requested_by": request.requested_by})
+    if request.text:
+        line["text"] = request.text
+    if request.reason is not None:
+        line["reason"] = request.reason
+    if request.terminate_tools:
+        line["terminate_tools"] = True
+    return {key: _encodable(value) if isinstance(value, str) else value for key, value in line.items()}
+
+
+def _encodable(value: str) -> str:
+    # Lone surrogates, as in arguments that are not UTF-8, have no form in a file.
+    return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+
+def _user() -> str:
+    uid = os.geteuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequests:
+    """What was read from ``control.jsonl`` since the last time."""
+
+    requests: list[ControlRequest] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    """Why a line was not taken for a request."""
+
+
+class ControlFile:
+    """Reads the requests of one task, in the order they were made, each once. For one thread at a time; never raises."""
+
+    def __init__(self, task: TaskRef) -> None:
+        self._task = task
+        self._seen: tuple[int, ...] | None = None
+        self._offset, self._head = 0, b""
+        self._skipping = False
+        self._known: set[str] = set()
+        self._first = self._may_be_compressed = True
+        self._path: Path | None = None
+        self._file = ""
+
+    def changed(self) -> bool:
+        """Whether there may be something new; safe from any thread. Costs one system call, or two until something was read."""
+        return self._key() not in (self._seen, None)
+
+    def new(self) -> NewRequests:
+        """What was added since the last time: all of it, up to `_MOST_READS` times `READ_BYTES`; more the next time."""
+        folder, key = self._folder(), self._key()
+        if folder is None:
+            return NewRequests()
+        found = NewRequests()
+        try:
+            directory = open_own_folder(folder)
+            if self._first:
+                self._first = False
+                self._take_compressed(directory, folder, found)
+            if any(self._take(directory, found) for _ in range(_MOST_READS)):
+                self._seen = key
+        except (LayoutError, TaskNotFoundError, OSError) as error:
+            self._seen = key
+            found.refused.append(str(error))
+        return found
+
+    def history(self) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+        """What earlier processes have dealt with, by their own lines: ids of all such requests, of texts the agent took, of
+        pauses that are over."""
+        folder, history = self._folder(), _History()
+        for line in TaskReader(folder).events() if folder is not None else ():
+            if line.get("type") in ("event", "state"):
+                history.add(text(line, "action"), mapping(line, "details"))
+        return frozenset(history.seen - history.waiting), frozenset(history.taken), frozenset(history.over)
+
+    def _folder(self) -> Path | None:
+        home = self._task.home
+        # Before the first line is written the folder has no name yet.
+        if self._path is None and isinstance(home, TaskFolder) and os.fspath(home.path) != home.path_of(ROOT):
+            self._path = home.path
+            self._file = os.fspath(home.path / CONTROL)
+        return self._path
+
+    def _key(self) -> tuple[int, ...] | None:
+        folder = self._path or self._folder()
+        if folder is None:
+            return None
+        # Nearly always there is no request, and an exception costs more than the call that raises it.
+        if self._seen is not None or os.access(self._file, os.F_OK):
+            try:
+                status = os.stat(self._file, follow_symlinks=False)
+            except OSError:
+                return None
+            # Not by time alone: two requests may fall into one tick of the clock that files are dated by.
+            return (status.st_ino, status.st_size, status.st_ctime_ns)
+        if self._may_be_compressed and streams.exists(folder, CONTROL):
+            return (0,)
+        # A folder in use is not compressed any more.
+        self._may_be_compressed = False
+        return None
+
+    def _take_compressed(self, directory: Descriptor, folder: Path, found: NewRequests) -> None:
+        """Read what was requested before the folder was compressed; the plain file may repeat it."""
+        if open_own_file(directory, CONTROL + GZIP_SUFFIX) is not None:
+            self._understand(streams.stream(folder, CONTROL, found.refused.append), found)
+
+    def _take(self, directory: Descriptor, found: NewRequests) -> bool:
+        """Read on; whether that was all."""
+        file = open_own_file(directory, CONTROL)
+        if file is None:
+            return True
+        status = os.fstat(file.fd)
+        head = os.pread(file.fd, _HEAD_BYTES, 0)
+        # A file made anew may have the number of the one before it, but hardly its first line.
+        if status.st_size < self._offset or not head.startswith(self._head):
+            self._offset, self._skipping = 0, False
+        self._head = head
+        data = os.pread(file.fd, READ_BYTES, self._offset)
+        whole = len(data) < READ_BYTES
+        end = data.rfind(b"\n") + 1
+        if not end:
+            if not whole:
+                self._skipping = True
+                self._offset += len(data)
+                found.refused.append(f"a line longer than {READ_BYTES:,} bytes")
+            return whole
+        begin = data.find(b"\n") + 1 if self._skipping else 0
+        self._skipping, self._offset = False, self._offset + end
+        self._understand(iter([data[begin:end]]), found)
+        return whole
+
+    def _understand(self, data: Iterator[bytes], found: NewRequests) -> None:
+        reader = LineReader(lambda complain: data, file=CONTROL, max_line_bytes=READ_BYTES)
+        for line in reader:
+            try:
+                request = understood(line)
+            except ValueError as error:
+                found.refused.append(str(error))
+                continue
+            if request.request_id not in self._known:
+                self._known.add(request.request_id)
+                found.requests.append(request)
+        found.refused.extend(each.reason for each in reader.skipped)
+        del found.refused[_MAX_REFUSALS:]
+
+
+_ACTIONS = frozenset(
+    {"execution_pause_requested", "execution_resume_requested", "execution_cancel_requested", "context_added_by_user"}
+    | {"task_paused", "process_paused", "task_resumed", "process_resumed", "context_taken_up"}
+)
+
+
+class _History:
+    """What became of requests, by the lines of the processes that met them."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+        self.taken: set[str] = set()
+        self.over: set[str] = set()
+        self.waiting: set[str] = set()
+        """Pauses that were met and had not begun when the process died: they still have to begin."""
+
+    def add(self, action: str | None, details: Mapping[str, Any]) -> None:
+        if action not in _ACTIONS:
+            return
+        request_id = text(details, "request_id")
+        if action in ("task_resumed", "execution_resume_requested"):
+            self.over |= self.seen
+        if request_id is not None:
+            self.seen.add(request_id)
+        if action == "execution_pause_requested" and request_id is not None and details.get("effect") != "none":
+            self.waiting.add(request_id)
+        elif action in ("task_paused", "process_paused"):
+            self.waiting.discard(request_id or "")
+        elif action == "execution_resume_requested":
+            self.waiting.clear()
+        elif action == "context_taken_up":
+            listed = details.get("request_ids")
+            self.taken.update(each for each in (listed if isinstance(listed, list) else ()) if isinstance(each, str))
+
+
+def understood(line: Line) -> ControlRequest:
+    """The request a line stands for. Raises `ValueError`, saying what was expected."""
+    what = line.get("request")
+    if not isinstance(what, str) or what not in REQUESTS:
+        raise ValueError(f"request: expected one of {', '.join(REQUESTS)}, found {str(what)[:64]!r}")
+    added = text(line, "text") or ""
+    if what == "context" and not added.strip():
+        raise ValueError("text: expected some text to add, found none")
+    if len(added.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
+        raise ValueError(f"text: expected at most {MAX_TEXT_BYTES:,} bytes, found {len(added):,} characters")
+    reason = text(line, "reason")
+    return ControlRequest(
+        request=what,
+        request_id=(text(line, "request_id") or _digest(line))[:_MAX_WORD_CHARACTERS],
+        timestamp=text(line, "timestamp") or "",
+        source=(text(line, "source") or "unknown")[:_MAX_WORD_CHARACTERS],
+        requested_by=(text(line, "requested_by") or "unknown")[:_MAX_WORD_CHARACTERS],
+        text=added if what == "context" else "",
+        reason=reason[:MAX_REASON_CHARACTERS] if reason else None,
+        terminate_tools=what == "cancel" and line.get("terminate_tools") is True,
+    )
+
+
+def _digest(line: Line) -> str:
+    """An id for a line without one, as written by hand."""
+    return hashlib.sha256(repr(sorted(line.items(), key=lambda item: item[0])).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def open_own_folder(folder: Path) -> Descriptor:
@@ -83,340 +412,3 @@ def open_own_file(directory: Descriptor, name: str) -> Descriptor | None:
 def _refuse_writable(mode: int, name: str) -> None:
     if mode & _OTHERS_MAY_WRITE:
         raise LayoutError(f"{name}: expected that only its owner may write, found mode {stat.S_IMODE(mode):04o}")
-
-
-REQUESTS = ("pause", "resume", "cancel", "context")
-
-MAX_TEXT_BYTES = 64 * 1024
-"""Longest text of a ``context`` request, in bytes of UTF-8."""
-
-MAX_REASON_CHARACTERS = 1000
-_MAX_WORD_CHARACTERS = 128
-_ENDS = frozenset(outcome.value for outcome in Outcome)
-
-
-@dataclass(frozen=True, slots=True)
-class Requested:
-    """A request that stands in the task's ``control.jsonl``."""
-
-    task_id: str
-    folder: Path
-    request: ControlRequest
-    status: str
-    """The task's status when it was made."""
-    at_work: bool | None
-    """Whether a process works on the task, so that it will be met soon; else it waits for one. ``None``: cannot be told."""
-
-
-def ask(
-    folder: Path,
-    what: str,
-    *,
-    text: str = "",
-    reason: str | None = None,
-    source: str = "code",
-    requested_by: str | None = None,
-    terminate_tools: bool = False,
-) -> Requested:
-    """Ask something of the task in this folder. The caller has redacted ``text`` and ``reason``.
-
-    Args:
-        what: ``pause`` ``resume`` ``cancel`` or ``context``.
-        text: what a ``context`` request adds, at most `MAX_TEXT_BYTES`.
-        requested_by: who asks; default: the user this process runs as.
-        terminate_tools: of a ``cancel``: end running tools too, instead of waiting for them.
-
-    Raises:
-        ConfigurationError: a request that is none, or one without what belongs to it.
-        TaskNotFoundError: no such folder, or no task in it.
-        StateError: the task has ended, or says that it runs and no process does.
-        LayoutError: a folder or file that is not ours alone.
-        OSError: it could not be written.
-    """
-    _check(what, text, reason)
-    directory = open_own_folder(folder)
-    task_id, status = _standing(directory, folder)
-    at_work = is_at_work(directory, TaskReader(folder))
-    if status in _ENDS:
-        raise StateError(f"task {task_id} has ended ({status}): it takes no requests")
-    if status == State.RUNNING.value and at_work is False:
-        raise StateError(f"task {task_id} says it is running, but its process is gone: see agentlog recover {task_id}")
-    asked = ControlRequest(
-        request=what,
-        request_id=secrets.token_hex(8),
-        timestamp=now(),
-        source=source[:_MAX_WORD_CHARACTERS],
-        requested_by=(requested_by or _user())[:_MAX_WORD_CHARACTERS],
-        text=text,
-        reason=reason or None,
-        terminate_tools=terminate_tools and what == "cancel",
-    )
-    _append(directory, _line(asked, task_id))
-    return Requested(task_id, folder, asked, status, at_work)
-
-
-def _check(what: str, text: str, reason: str | None) -> None:
-    if what not in REQUESTS:
-        raise ConfigurationError(f"request: expected one of {', '.join(REQUESTS)}, found {what[:64]!r}")
-    if (what == "context") != bool(text.strip()):
-        expected = "some text to add" if what == "context" else f"none, as {what} takes none"
-        raise ConfigurationError(f"text: expected {expected}, found {'none' if not text.strip() else 'some'}")
-    size = len(text.encode("utf-8", "surrogatepass"))
-    if size > MAX_TEXT_BYTES:
-        raise ConfigurationError(f"text: expected at most {MAX_TEXT_BYTES:,} bytes, found {size:,}")
-    if reason is not None and len(reason) > MAX_REASON_CHARACTERS:
-        raise ConfigurationError(f"reason: expected at most {MAX_REASON_CHARACTERS:,} characters, found {len(reason):,}")
-
-
-def _standing(directory: Descriptor, folder: Path) -> tuple[str, str]:
-    """The id and the status of the task in a folder."""
-    known = read_metadata(directory)
-    if not known and not any(_exists(directory, name) for name in (METADATA, AGENT_OUTPUT)):
-        raise TaskNotFoundError(f"{folder}: expected the folder of a task, found none")
-    status = text(known, "status")
-    if status not in {state.value for state in State}:
-        # Cut short or damaged; what ended, if anything, says so in the result.
-        status = text(TaskReader(folder).final_result() or {}, "outcome") or State.RUNNING.value
-    return text(known, "task_id") or folder.name, status
-
-
-def _exists(directory: Descriptor, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
-    except OSError:
-        return False
-    return True
-
-
-def _append(directory: Descriptor, line: Line) -> None:
-    # Looked at first: appending would make a file of the wrong owner or mode look like one of ours.
-    open_own_file(directory, CONTROL)
-    LineFile(directory, CONTROL).append(encode(line))
-
-
-def _line(asked: ControlRequest, task_id: str) -> Line:
-    line: Line = {"timestamp": asked.timestamp, "request": asked.request, "request_id": asked.request_id, "task_id": task_id}
-    line.update({"source": asked.source, "requested_by": asked.requested_by})
-    if asked.text:
-        line["text"] = asked.text
-    if asked.reason is not None:
-        line["reason"] = asked.reason
-    if asked.terminate_tools:
-        line["terminate_tools"] = True
-    return {key: _encodable(value) if isinstance(value, str) else value for key, value in line.items()}
-
-
-def _encodable(value: str) -> str:
-    # Lone surrogates, as in arguments that are not UTF-8, have no form in a file.
-    return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-
-
-def _user() -> str:
-    uid = os.geteuid()
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
-
-
-# -- What was asked of a task, as the process that works on it reads it: bit by bit, cheaply, and from nobody but the owner.
-# Hides where one is in ``control.jsonl``, also when the file is made anew, and how one finds out in a later process what an
-# earlier one has dealt with: from its own lines.
-
-READ_BYTES = 1024 * 1024
-"""How much is read at a time; longer than any request."""
-
-_MOST_READS = 64
-"""Who asks without end holds no checkpoint for ever."""
-
-_HEAD_BYTES = 256
-_MAX_REFUSALS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class NewRequests:
-    """What one look brought."""
-
-    requests: list[ControlRequest] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-    """Why something that stands there was not taken for a request."""
-
-
-class ControlFile:
-    """The requests of one task, in the order they were made, each once. For one thread at a time; never raises."""
-
-    def __init__(self, task: TaskRef) -> None:
-        self._task = task
-        self._seen: tuple[int, ...] | None = None
-        self._offset, self._head = 0, b""
-        self._skipping = False
-        self._known: set[str] = set()
-        self._first = self._may_be_compressed = True
-        self._path: Path | None = None
-        self._file = ""
-
-    def changed(self) -> bool:
-        """Whether there may be something new; any thread may ask. Costs one system call, or two until something was read."""
-        return self._key() not in (self._seen, None)
-
-    def new(self) -> NewRequests:
-        """What was added since the last time: all of it, up to `_MOST_READS` times `READ_BYTES`; more the next time."""
-        folder, key = self._folder(), self._key()
-        if folder is None:
-            return NewRequests()
-        found = NewRequests()
-        try:
-            directory = open_own_folder(folder)
-            if self._first:
-                self._first = False
-                self._take_compressed(directory, folder, found)
-            if any(self._take(directory, found) for _ in range(_MOST_READS)):
-                self._seen = key
-        except (LayoutError, TaskNotFoundError, OSError) as error:
-            self._seen = key
-            found.refused.append(str(error))
-        return found
-
-    def history(self) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-        """What others have dealt with, by their own lines: ids of all such requests, of texts the agent took, of pauses that
-        are over."""
-        folder, history = self._folder(), _History()
-        for line in TaskReader(folder).events() if folder is not None else ():
-            if line.get("type") in ("event", "state"):
-                history.add(text(line, "action"), mapping(line, "details"))
-        return frozenset(history.seen - history.waiting), frozenset(history.taken), frozenset(history.over)
-
-    # -- inside -----------------------------------------------------------------------------------------------------------
-
-    def _folder(self) -> Path | None:
-        home = self._task.home
-        # Before the first line is written the folder has no name yet.
-        if self._path is None and isinstance(home, TaskFolder) and os.fspath(home.path) != home.path_of(ROOT):
-            self._path = home.path
-            self._file = os.fspath(home.path / CONTROL)
-        return self._path
-
-    def _key(self) -> tuple[int, ...] | None:
-        folder = self._path or self._folder()
-        if folder is None:
-            return None
-        # Nearly always nobody has asked anything, and an exception costs more than the call that raises it.
-        if self._seen is not None or os.access(self._file, os.F_OK):
-            try:
-                status = os.stat(self._file, follow_symlinks=False)
-            except OSError:
-                return None
-            # Not by time alone: two requests may fall into one tick of the clock that files are dated by.
-            return (status.st_ino, status.st_size, status.st_ctime_ns)
-        if self._may_be_compressed and streams.exists(folder, CONTROL):
-            return (0,)
-        # A folder that is at work is not compressed any more.
-        self._may_be_compressed = False
-        return None
-
-    def _take_compressed(self, directory: Descriptor, folder: Path, found: NewRequests) -> None:
-        """What was asked before the folder was compressed; the plain file may repeat it."""
-        if open_own_file(directory, CONTROL + GZIP_SUFFIX) is not None:
-            self._understand(streams.stream(folder, CONTROL, found.refused.append), found)
-
-    def _take(self, directory: Descriptor, found: NewRequests) -> bool:
-        """Read on; whether that was all."""
-        file = open_own_file(directory, CONTROL)
-        if file is None:
-            return True
-        status = os.fstat(file.fd)
-        head = os.pread(file.fd, _HEAD_BYTES, 0)
-        # A file made anew may have the number of the one before it, but hardly its first line.
-        if status.st_size < self._offset or not head.startswith(self._head):
-            self._offset, self._skipping = 0, False
-        self._head = head
-        data = os.pread(file.fd, READ_BYTES, self._offset)
-        whole = len(data) < READ_BYTES
-        end = data.rfind(b"\n") + 1
-        if not end:
-            if not whole:
-                self._skipping = True
-                self._offset += len(data)
-                found.refused.append(f"a line longer than {READ_BYTES:,} bytes")
-            return whole
-        begin = data.find(b"\n") + 1 if self._skipping else 0
-        self._skipping, self._offset = False, self._offset + end
-        self._understand(iter([data[begin:end]]), found)
-        return whole
-
-    def _understand(self, data: Iterator[bytes], found: NewRequests) -> None:
-        reader = LineReader(lambda complain: data, file=CONTROL, max_line_bytes=READ_BYTES)
-        for line in reader:
-            try:
-                asked = understood(line)
-            except ValueError as error:
-                found.refused.append(str(error))
-                continue
-            if asked.request_id not in self._known:
-                self._known.add(asked.request_id)
-                found.requests.append(asked)
-        found.refused.extend(each.reason for each in reader.skipped)
-        del found.refused[_MAX_REFUSALS:]
-
-
-_ACTIONS = frozenset(
-    {"execution_pause_requested", "execution_resume_requested", "execution_cancel_requested", "context_added_by_user"}
-    | {"task_paused", "process_paused", "task_resumed", "process_resumed", "context_taken_up"}
-)
-
-
-class _History:
-    """What became of requests, by the lines of those who met them."""
-
-    def __init__(self) -> None:
-        self.seen: set[str] = set()
-        self.taken: set[str] = set()
-        self.over: set[str] = set()
-        self.waiting: set[str] = set()
-        """Pauses that were met and had not begun when the process died: they are still to come."""
-
-    def add(self, action: str | None, details: Mapping[str, Any]) -> None:
-        if action not in _ACTIONS:
-            return
-        request_id = text(details, "request_id")
-        if action in ("task_resumed", "execution_resume_requested"):
-            self.over |= self.seen
-        if request_id is not None:
-            self.seen.add(request_id)
-        if action == "execution_pause_requested" and request_id is not None and details.get("effect") != "none":
-            self.waiting.add(request_id)
-        elif action in ("task_paused", "process_paused"):
-            self.waiting.discard(request_id or "")
-        elif action == "execution_resume_requested":
-            self.waiting.clear()
-        elif action == "context_taken_up":
-            listed = details.get("request_ids")
-            self.taken.update(each for each in (listed if isinstance(listed, list) else ()) if isinstance(each, str))
-
-
-def understood(line: Line) -> ControlRequest:
-    """The request a line stands for. Raises `ValueError`, saying what was expected."""
-    what = line.get("request")
-    if not isinstance(what, str) or what not in REQUESTS:
-        raise ValueError(f"request: expected one of {', '.join(REQUESTS)}, found {str(what)[:64]!r}")
-    said = text(line, "text") or ""
-    if what == "context" and not said.strip():
-        raise ValueError("text: expected some text to add, found none")
-    if len(said.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
-        raise ValueError(f"text: expected at most {MAX_TEXT_BYTES:,} bytes, found {len(said):,} characters")
-    reason = text(line, "reason")
-    return ControlRequest(
-        request=what,
-        request_id=(text(line, "request_id") or _digest(line))[:_MAX_WORD_CHARACTERS],
-        timestamp=text(line, "timestamp") or "",
-        source=(text(line, "source") or "unknown")[:_MAX_WORD_CHARACTERS],
-        requested_by=(text(line, "requested_by") or "unknown")[:_MAX_WORD_CHARACTERS],
-        text=said if what == "context" else "",
-        reason=reason[:MAX_REASON_CHARACTERS] if reason else None,
-        terminate_tools=what == "cancel" and line.get("terminate_tools") is True,
-    )
-
-
-def _digest(line: Line) -> str:
-    """Stands for the id of a line that somebody wrote by hand."""
-    return hashlib.sha256(repr(sorted(line.items(), key=lambda item: item[0])).encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -14,7 +14,7 @@ from otel_agentlog.vocabulary.lines import SPAN, Line
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class RecordedScope:
     """The instrumentation scope of a span or log record."""
 
     name: str = "otel_agentlog"
@@ -28,7 +28,7 @@ class Origin:
     """What a process line says about everything its writer wrote."""
 
     resource: Mapping[str, Any] = field(default_factory=dict)
-    scope: Scope = Scope()
+    scope: RecordedScope = RecordedScope()
     content_policy: str = "off"
     content_on: tuple[str, ...] = ("span",)
     profile: str = "latest"
@@ -81,7 +81,7 @@ class SpanRecord:
     status_code: str
     """``UNSET`` or ``ERROR``."""
     status_description: str | None
-    scope: Scope
+    scope: RecordedScope
     resource: Mapping[str, Any]
     line_type: str
     """``type`` of the start line."""
@@ -104,7 +104,7 @@ class LogRecordLine:
 
     line: Line
     resource: Mapping[str, Any]
-    scope: Scope
+    scope: RecordedScope
     content_policy: str
     kind: str
     """``log``, or on an end line ``exception`` or ``details`` (the whole content of an AI call)."""

@@ -4,7 +4,7 @@ tracker.py        `DeliveryTracker`: counts what this process recorded and what 
 ledger.py         ``.delivery.jsonl`` beside the lines, and the counts in ``metadata.json``
 item_set.py       a set of items in little memory and short JSON
 pending.py        tasks that may have pending items, found without reading their lines
-unsent.py         the items of a folder that no collector has, while they are sent
+unsent.py         `UnsentItems`: what no collector has of a folder, while it is sent
 own_unsent.py     the same for items that this process recorded itself
 process_lock.py   which processes still run and deliver what they recorded
 """

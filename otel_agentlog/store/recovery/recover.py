@@ -33,7 +33,7 @@ from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
 from otel_agentlog.store.folder.metadata import METADATA_KEYS, merged
 from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks
 from otel_agentlog.store.liveness import may_be_at_work
-from otel_agentlog.store.recovery.open_task import UNENDED, OpenTask, has_result, is_balanced, status_of, valid_time
+from otel_agentlog.store.recovery.abandoned_task import UNENDED, AbandonedTask, has_result, is_balanced, status_of, valid_time
 from otel_agentlog.store.recovery.repair_lines import Attributes, RepairLines
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.lines import Line, count_items
@@ -182,15 +182,15 @@ class _Recovery:
         lock = lock_exclusively(directory)
         if lock is Lock.TAKEN:
             return Repair(task.task_id, task.folder, "held", status=status_of(task.metadata()))
-        open_task = OpenTask(task)
+        abandoned = AbandonedTask(task)
         quiet_s = max(0.0, time.time() - _changed_ns(task.folder) / 1e9)
-        if may_be_at_work(open_task.writers_of_open(), directory, lock, quiet_s):
-            return Repair(open_task.task_id, task.folder, "held", status=open_task.status)
-        added = RepairLines(open_task, self._attributes, self._sub_task)
-        status = write_repair(directory, open_task, added, dry_run=self._dry_run)
+        if may_be_at_work(abandoned.writers_of_open(), directory, lock, quiet_s):
+            return Repair(abandoned.task_id, task.folder, "held", status=abandoned.status)
+        added = RepairLines(abandoned, self._attributes, self._sub_task)
+        status = write_repair(directory, abandoned, added, dry_run=self._dry_run)
         if status is None:
             return None
-        return Repair(open_task.task_id, task.folder, "repaired", added.spans, status)
+        return Repair(abandoned.task_id, task.folder, "repaired", added.spans, status)
 
     def _sub_task(self, task_id: str) -> tuple[str, str | None] | None:
         """How a sub-task ended, which is repaired first: outcome and end time; ``interrupted`` if it is gone."""
@@ -244,7 +244,7 @@ def _read_cursor(root: Path) -> int:
         return 0
 
 
-def write_repair(directory: Descriptor, task: OpenTask, added: RepairLines, *, dry_run: bool = False) -> str | None:
+def write_repair(directory: Descriptor, task: AbandonedTask, added: RepairLines, *, dry_run: bool = False) -> str | None:
     """Append the lines and bring the whole files up to date; returns the status then, ``None`` if there was nothing to do.
 
     Raises `OSError`; what was written until then is kept, and the next repair goes on from there.
@@ -270,7 +270,7 @@ def write_repair(directory: Descriptor, task: OpenTask, added: RepairLines, *, d
 class _Documents:
     """The whole files of a task under repair."""
 
-    def __init__(self, directory: Descriptor, task: OpenTask, added: RepairLines) -> None:
+    def __init__(self, directory: Descriptor, task: AbandonedTask, added: RepairLines) -> None:
         self._directory, self._task, self._added = directory, task, added
         self._tag = secrets.token_hex(6)
 

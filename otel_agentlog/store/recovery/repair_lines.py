@@ -12,7 +12,7 @@ from typing import Any
 
 from otel_agentlog._version import __version__
 from otel_agentlog.store.folder.layout import encode, parse_timestamp
-from otel_agentlog.store.recovery.open_task import OpenTask, valid_time
+from otel_agentlog.store.recovery.abandoned_task import AbandonedTask, valid_time
 from otel_agentlog.vocabulary.actions import END_TYPE, end_action
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION, Line, timestamp
@@ -35,7 +35,7 @@ _LEGAL = {State.RUNNING.value, State.PAUSED.value}
 class RepairLines:
     """The lines to append, in order: children before their parents."""
 
-    def __init__(self, task: OpenTask, attributes: Attributes, sub_task: SubTask) -> None:
+    def __init__(self, task: AbandonedTask, attributes: Attributes, sub_task: SubTask) -> None:
         self._task, self._attributes = task, attributes
         self._tag = secrets.token_hex(4)
         self.task_end: Line | None = None

@@ -18,7 +18,7 @@ from otel_agentlog.vocabulary.coerce import mapping, number, objects, text
 from otel_agentlog.vocabulary.event_ids import split_event_id
 from otel_agentlog.vocabulary.json_tags import untagged
 from otel_agentlog.vocabulary.lines import DETAILS, EXCEPTION, LOG, Line, is_details_record, is_exception_record, is_log_record
-from otel_agentlog.vocabulary.records import LogRecordLine, Origin, Record, Scope, SpanEvent, SpanLink, SpanRecord
+from otel_agentlog.vocabulary.records import LogRecordLine, Origin, Record, RecordedScope, SpanEvent, SpanLink, SpanRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,7 @@ def _origin(line: Line) -> Origin:
     pid = line.get("pid")
     return Origin(
         resource=mapping(line, "resource"),
-        scope=_scope(line.get("scope"), Scope()),
+        scope=_scope(line.get("scope"), RecordedScope()),
         content_policy=text(line, "content_policy") or "off",
         content_on=_words(line, "content_on", ("span",)),
         profile=text(line, "profile") or "latest",
@@ -231,8 +231,8 @@ def _link(link: Mapping[str, Any]) -> SpanLink:
     return SpanLink(text(link, "trace_id") or "", text(link, "span_id") or "", mapping(link, "attributes"))
 
 
-def _scope(value: Any, default: Scope) -> Scope:
+def _scope(value: Any, default: RecordedScope) -> RecordedScope:
     if not isinstance(value, Mapping):
         return default
     attributes = mapping(value, "attributes")
-    return Scope(text(value, "name") or "", text(value, "version"), text(value, "schema_url"), attributes)
+    return RecordedScope(text(value, "name") or "", text(value, "version"), text(value, "schema_url"), attributes)

@@ -14,7 +14,7 @@ import pytest
 from otel_agentlog.store.folder import layout
 from otel_agentlog.store.folder.reader import TaskReader, list_tasks, with_artifacts
 from otel_agentlog.store.spans.rebuild import rebuild, records
-from otel_agentlog.vocabulary.records import LogRecordLine, Scope, SpanEvent, SpanLink, SpanRecord
+from otel_agentlog.vocabulary.records import LogRecordLine, RecordedScope, SpanEvent, SpanLink, SpanRecord
 from tests.store.golden_expectations import path_of, reading
 from tests.store.golden_writer import HERE as GOLDEN
 from tests.store.spans.span_lines import NS, TRACE, end, log, process, span_id, start, task_of
@@ -61,7 +61,7 @@ def test_a_span_is_its_start_line_updated_by_its_end_line(tmp_path: Path) -> Non
         links=[SpanLink("cd" * 16, span_id(9), {"why": "queue"})],
         status_code="ERROR",
         status_description="no",
-        scope=Scope("otel_agentlog", "1"),
+        scope=RecordedScope("otel_agentlog", "1"),
         resource={"service.name": "service-aa"},
         line_type="step",
         outcome="completed",
@@ -161,7 +161,10 @@ def test_each_writer_has_its_own_resource_and_scope(tmp_path: Path) -> None:
     rebuilt = rebuild(task_of(tmp_path, lines))
 
     assert [span.resource.get("service.name") for span in rebuilt.spans] == ["service-bb", "service-aa"]
-    assert [span.scope for span in rebuilt.spans] == [Scope("other", "2", "u"), Scope("otel_agentlog", "1")]
+    assert [span.scope for span in rebuilt.spans] == [
+        RecordedScope("other", "2", "u"),
+        RecordedScope("otel_agentlog", "1"),
+    ]
     assert [record.resource.get("service.name") for record in rebuilt.logs] == ["service-bb", None]
 
 
@@ -170,7 +173,7 @@ def test_a_scope_on_the_line_goes_before_that_of_the_process(tmp_path: Path) -> 
     scope = {"name": "opentelemetry.instrumentation.httpx", "version": "0.66b2", "attributes": {"a": 1}}
     span = only_span(task_of(tmp_path, [process(), start(1, 1, type="span", scope=scope), end(1, 2, type="span")]))
 
-    assert span.scope == Scope("opentelemetry.instrumentation.httpx", "0.66b2", None, {"a": 1})
+    assert span.scope == RecordedScope("opentelemetry.instrumentation.httpx", "0.66b2", None, {"a": 1})
 
 
 def test_a_process_line_behind_its_lines_is_found(tmp_path: Path) -> None:

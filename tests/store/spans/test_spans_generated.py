@@ -15,7 +15,7 @@ from otel_agentlog.store.folder import layout
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.spans.rebuild import rebuild
 from otel_agentlog.store.spans.tree import tree
-from otel_agentlog.vocabulary.records import Scope, SpanEvent, SpanLink, SpanRecord
+from otel_agentlog.vocabulary.records import RecordedScope, SpanEvent, SpanLink, SpanRecord
 from tests.store.spans.span_lines import NS, TRACE, process, span_id, task_of
 
 attribute_values = (
@@ -70,7 +70,7 @@ def span_models(draw: st.DrawFn) -> list[SpanRecord]:
                 links=[SpanLink(TRACE, span_id(99), draw(attributes)) for _ in range(draw(st.integers(0, 2)))],
                 status_code="ERROR" if failed else "UNSET",
                 status_description=draw(st.none() | st.text(max_size=5)) if failed else None,
-                scope=draw(st.sampled_from([Scope("otel_agentlog", "1"), Scope("lib", None, "url", {"a": 1})])),
+                scope=draw(st.sampled_from([RecordedScope("otel_agentlog", "1"), RecordedScope("lib", None, "url", {"a": 1})])),
                 resource={"service.name": "service-aa"},
                 line_type="step",
                 outcome=draw(st.sampled_from(["completed", "failed"])) if ended else None,

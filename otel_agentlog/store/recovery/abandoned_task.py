@@ -36,7 +36,7 @@ def has_result(task: TaskReader) -> bool:
 
 
 def is_balanced(task: TaskReader) -> bool:
-    """Whether as many spans ended as began; reads the bytes only, so it is much cheaper than an `OpenTask`."""
+    """Whether as many spans ended as began; reads the bytes only, so it is much cheaper than an `AbandonedTask`."""
     starts = ends = 0
     rest = b""
     for chunk in stream(task.folder, AGENT_OUTPUT, lambda reason: None):
@@ -48,7 +48,7 @@ def is_balanced(task: TaskReader) -> bool:
     return starts == ends + rest.count(_END)
 
 
-class OpenTask:
+class AbandonedTask:
     """A task as its folder shows it. Holds the open spans and the ids of all spans; never the content of lines."""
 
     def __init__(self, task: TaskReader) -> None:
