@@ -33,15 +33,6 @@ class ToolUse:
 
 
 @dataclass(frozen=True)
-class ToolOutput:
-    """Its result, or the text of its error."""
-
-    id: str
-    content: str
-    failed: bool = False
-
-
-@dataclass(frozen=True)
 class Reply:
     """One response of a model."""
 
@@ -107,13 +98,9 @@ class MessagesModel:
         own = response["content"] if isinstance(response, dict) else response.content
         return Reply(text, tools, {"role": "assistant", "content": own}, thinking)
 
-    def outputs(self, outputs: Sequence[ToolOutput]) -> list[dict[str, Any]]:
-        """The messages that give the outputs of tools to the model."""
-        blocks = [
-            {"type": "tool_result", "tool_use_id": o.id, "content": o.content, **({"is_error": True} if o.failed else {})}
-            for o in outputs
-        ]
-        return [{"role": "user", "content": blocks}]
+    def outputs(self, outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The messages that give the outputs of tools, blocks ``tool_result``, to the model."""
+        return [{"role": "user", "content": outputs}]
 
     def piece(self, event: Any) -> str:
         """The text in one event of a stream."""
@@ -137,8 +124,8 @@ class ChatModel(MessagesModel):
         tools = tuple(ToolUse(call_id, function["name"], _arguments(function["arguments"])) for call_id, function in calls)
         return Reply(str(message.get("content") or ""), tools, message)
 
-    def outputs(self, outputs: Sequence[ToolOutput]) -> list[dict[str, Any]]:
-        return [{"role": "tool", "tool_call_id": output.id, "content": output.content} for output in outputs]
+    def outputs(self, outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{"role": "tool", "tool_call_id": output["tool_use_id"], "content": output["content"]} for output in outputs]
 
     def piece(self, event: Any) -> str:
         choices = _plain(event).get("choices") or [{}]

@@ -10,7 +10,7 @@ from typing import Any
 
 import otel_agentlog as agentlog
 from otel_agentlog.demo.job import Pace, read_json, write_json
-from otel_agentlog.demo.models import ToolOutput, ToolUse
+from otel_agentlog.demo.models import ToolUse
 from otel_agentlog.demo.survey import Copy, Survey, compile_sources, count, is_binary, problems, read_start
 
 MOST_BYTES_READ = 8 * 1024
@@ -48,16 +48,17 @@ class Toolbox:
         self._survey, self._index, self._pace = survey, Index(survey, scratch), pace
         self._counts: dict[str, Any] | None = None
 
-    def use(self, requested: ToolUse) -> ToolOutput:
-        """Run what the model requests; a failure goes back to the model, too."""
+    def use(self, requested: ToolUse) -> dict[str, Any]:
+        """Run what the model requests; returns a block ``tool_result``, for a failure too."""
+        output = {"type": "tool_result", "tool_use_id": requested.id}
         try:
             with agentlog.tool(requested.name, arguments=requested.arguments, call_id=requested.id) as run:
                 self._pace.show(WORKING_TIME_S)
                 run.result = self._perform(run, requested.name, requested.arguments)
         except (OSError, ValueError) as error:
             log.warning("tool failed", tool=requested.name, error=str(error))
-            return ToolOutput(requested.id, str(error), failed=True)
-        return ToolOutput(requested.id, json.dumps(run.result, ensure_ascii=False))
+            return {**output, "content": str(error), "is_error": True}
+        return {**output, "content": json.dumps(run.result, ensure_ascii=False)}
 
     def read_index(self) -> dict[str, Any]:
         """The counts, for the agent's own use: read now if the model did not request them."""

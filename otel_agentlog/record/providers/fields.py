@@ -52,7 +52,8 @@ def has(value: object, name: str) -> bool:
 
 def text(value: object, name: str) -> str | None:
     """A field that is a string, as a plain ``str`` (the values of string enums too)."""
-    return _string(field(value, name))
+    found = field(value, name)
+    return str.__str__(found) if isinstance(found, str) else None
 
 
 def name_of(value: object, name: str) -> str | None:
@@ -116,10 +117,6 @@ def decoded(value: object) -> Any:
         except (orjson.JSONDecodeError, RecursionError):
             return value
     return value
-
-
-def _string(value: object) -> str | None:
-    return str.__str__(value) if isinstance(value, str) else None
 
 
 class _Copy:
