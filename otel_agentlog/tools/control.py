@@ -30,13 +30,12 @@ from otel_agentlog.store.folder.layout import AGENT_OUTPUT
 from otel_agentlog.store.folder.reader import TaskReader, read_lines
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.lines import Line
-from otel_agentlog.vocabulary.states import Outcome
+from otel_agentlog.vocabulary.states import ENDED
 
 POLL_S = 0.1
 """How often, in seconds, one looks whether a request has taken effect, or whether tools are to be ended."""
 
 _LOOK_BACK_BYTES = 4 * 1024 * 1024
-_ENDS = frozenset(outcome.value for outcome in Outcome)
 
 
 def pause(folder: Path, *, reason: str | None = None, source: str = "code", requested_by: str | None = None) -> Requested:
@@ -121,7 +120,7 @@ def effect_of(requested: Requested, *, timeout_s: float) -> str | None:
             if effect is not None:
                 return effect
         status = text(task.metadata() or {}, "status")
-        if status in _ENDS:
+        if status in ENDED:
             return status
         if time.monotonic() >= deadline:
             return None

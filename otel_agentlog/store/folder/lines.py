@@ -16,7 +16,7 @@ import orjson
 from otel_agentlog.store.folder.layout import RECORD_PREFIX
 from otel_agentlog.vocabulary.lines import Line
 
-MAX_LINE_BYTES = 64 * 1024 * 1024
+MAX_READ_LINE_BYTES = 64 * 1024 * 1024
 """Longest line that is read; a longer one is skipped without being held in memory."""
 
 MAX_DEPTH = 200
@@ -91,7 +91,7 @@ class LineReader:
         file: str = "",
         offset: int = 0,
         live: bool = False,
-        max_line_bytes: int = MAX_LINE_BYTES,
+        max_line_bytes: int = MAX_READ_LINE_BYTES,
     ) -> None:
         self.file = file
         self.offset = self._end = offset

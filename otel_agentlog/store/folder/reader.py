@@ -19,7 +19,7 @@ import orjson
 from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.store.folder import layout
 from otel_agentlog.store.folder import line_stream as streams
-from otel_agentlog.store.folder.lines import MAX_LINE_BYTES, LineReader, Skipped, parse_object
+from otel_agentlog.store.folder.lines import MAX_READ_LINE_BYTES, LineReader, Skipped, parse_object
 from otel_agentlog.vocabulary.lines import Line, timestamp
 from otel_agentlog.vocabulary.states import Outcome, State
 
@@ -268,7 +268,7 @@ def _artifact(task: TaskReader, reference: Any) -> Any:
     if not isinstance(reference, Mapping):
         return None
     sha256, size = reference.get("sha256"), reference.get("size_bytes")
-    if not isinstance(sha256, str) or not isinstance(size, int) or size > MAX_LINE_BYTES:
+    if not isinstance(sha256, str) or not isinstance(size, int) or size > MAX_READ_LINE_BYTES:
         return None
     raw = b"".join(task.artifact(sha256))
     if len(raw) != size:

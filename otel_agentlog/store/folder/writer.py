@@ -43,7 +43,7 @@ from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
 from otel_agentlog.vocabulary.lines import Line, timestamp
 from otel_agentlog.vocabulary.states import State
 
-MAX_LINE_BYTES = 256 * 1024
+MAX_WRITTEN_LINE_BYTES = 256 * 1024
 """Longest line, in bytes; a longer one has its largest values moved to artifacts."""
 
 MAX_VALUE_BYTES = 16 * 1024
@@ -63,13 +63,13 @@ Keep = Callable[[bytes], str]
 def spill(line: Line, keep: Keep) -> Line:
     """A copy of the line in which large values are references to artifacts."""
     short = {key: value if key in KEEP else _moved(value, keep) for key, value in line.items()}
-    if len(orjson.dumps(short)) <= MAX_LINE_BYTES:
+    if len(orjson.dumps(short)) <= MAX_WRITTEN_LINE_BYTES:
         return short
     # Many small values: whole containers go, the largest first.
     sizes = {
         key: len(orjson.dumps(value)) for key, value in short.items() if key not in KEEP and not isinstance(value, (int, float))
     }
-    excess = sum(sizes.values()) - MAX_LINE_BYTES // 2
+    excess = sum(sizes.values()) - MAX_WRITTEN_LINE_BYTES // 2
     for key in sorted(sizes, key=lambda name: -sizes[name]):
         if excess <= 0:
             break
@@ -175,7 +175,7 @@ class TaskFolder:
         if not line.get("event_id", "").startswith(ids.tag):
             line["event_id"] = ids.next()
         data = encode(line)
-        if len(data) > MAX_LINE_BYTES:
+        if len(data) > MAX_WRITTEN_LINE_BYTES:
             data = encode(spill(line, self.write_artifact))
         try:
             file.append(data)

@@ -1,0 +1,141 @@
+"""A fact has one home: each test here finds a second one."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from otel_agentlog.query import GROUPS, ORDERS
+from otel_agentlog.vocabulary.actions import END_TYPE
+
+HOME = Path(__file__).resolve().parents[1] / "otel_agentlog"
+
+
+def _modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(HOME.rglob("*.py")):
+        yield str(path.relative_to(HOME)), ast.parse(path.read_text())
+
+
+def _words(node: ast.AST) -> set[str]:
+    """The strings and attribute names that a collection or boolean expression is made of, in lower case."""
+    parts = list(ast.iter_child_nodes(node))
+    found = {part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+    return {word.lower() for word in found | {part.attr for part in parts if isinstance(part, ast.Attribute)}}
+
+
+def _collections(tree: ast.Module) -> Iterator[ast.AST]:
+    return (node for node in ast.walk(tree) if isinstance(node, (ast.Set, ast.Tuple, ast.List)))
+
+
+def _where(words: set[str]) -> set[str]:
+    """The modules in which one collection has all these words."""
+    return {name for name, tree in _modules() for node in _collections(tree) if words <= _words(node)}
+
+
+def test_which_outcomes_count_as_failed() -> None:
+    """``FAILED`` and ``UNSUCCESSFUL`` of the vocabulary; no other module lists both outcomes."""
+    assert _where({"failed", "timed_out"}) <= {"vocabulary/states.py"}
+
+
+def test_all_outcomes() -> None:
+    """``Outcome`` and ``ENDED``: no other module makes a set of all outcomes."""
+    made = {
+        name
+        for name, tree in _modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.comprehension) and isinstance(node.iter, ast.Name) and node.iter.id == "Outcome" and not node.ifs
+    }
+
+    # The vocabulary makes the actions of all of them; a message of outcome.py lists them.
+    assert made <= {"vocabulary/states.py", "vocabulary/actions.py", "record/operations/outcome.py"}
+
+
+def test_types_of_end_lines() -> None:
+    """The vocabulary's kinds of operation say which type ends which; no other module has such a table."""
+    tables = {
+        name
+        for name, tree in _modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Dict)
+        and END_TYPE.items()
+        <= {
+            key.value: value.value
+            for key, value in zip(node.keys, node.values, strict=True)
+            if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
+        }.items()
+    }
+
+    assert tables == set()
+
+
+def test_sort_orders() -> None:
+    """The index sorts, so it names the orders; everybody else asks it."""
+    homes = {
+        name
+        for name, tree in _modules()
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Dict, ast.Set, ast.Tuple, ast.List))
+        and set(ORDERS) <= {part.value for part in ast.iter_child_nodes(node) if isinstance(part, ast.Constant)}
+    }
+
+    assert len(homes) == 1
+
+
+def test_group_keys() -> None:
+    """What tasks can be grouped by is listed once."""
+    assert len(_where(set(GROUPS)) | _dicts_with(set(GROUPS))) == 1
+
+
+def _dicts_with(keys: set[str]) -> set[str]:
+    return {
+        name
+        for name, tree in _modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Dict) and keys <= {key.value for key in node.keys if isinstance(key, ast.Constant)}
+    }
+
+
+@pytest.mark.parametrize(
+    ("call", "home"),
+    [
+        ("register_at_fork", "_fork.py"),
+        ("east_asian_width", "vocabulary/terminal_text.py"),
+        ("iscoroutinefunction", "vocabulary/functions.py"),
+        ("isasyncgenfunction", "vocabulary/functions.py"),
+        ("getrandbits", "record/operations/span.py"),
+    ],
+)
+def test_one_module_calls(call: str, home: str) -> None:
+    """Hooks of forks, widths of characters, kinds of functions, ids of spans: each is asked for in one place."""
+    callers = {
+        name for name, tree in _modules() for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == call
+    }
+
+    assert callers == {home}
+
+
+def test_fields_are_coerced_in_one_place() -> None:
+    """``text(line, key)`` and its like read a field of any kind as absent if it is of the wrong one; one module has them."""
+    names = {"text", "number", "mapping", "objects"}
+    homes = {
+        name
+        for name, tree in _modules()
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name in names and [arg.arg for arg in node.args.args][:2] == ["line", "key"]
+    }
+
+    assert homes == {"vocabulary/coerce.py"}
+
+
+def test_limits_of_lines_have_names_of_their_own() -> None:
+    """No two constants about lines share a name and differ."""
+    found: dict[str, set[str]] = {}
+    for _, tree in _modules():
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and "LINE_BYTES" in node.targets[0].id:
+                found.setdefault(node.targets[0].id, set()).add(ast.unparse(node.value))
+
+    assert {name: values for name, values in found.items() if len(values) > 1} == {}
