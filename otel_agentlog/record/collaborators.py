@@ -47,7 +47,7 @@ class Failures:
             pass
 
 
-class Conventions(Protocol):
+class SpanNaming(Protocol):
     """How a line is named as a span; implemented by ``otel_agentlog.export``."""
 
     def span_name(self, line: Line) -> str: ...
@@ -58,7 +58,7 @@ class Conventions(Protocol):
     def stage_event(self, line: Line) -> tuple[str, dict[str, Any]]: ...
 
 
-class PlainConventions:
+class PlainNaming:
     """Names spans after what they are and sets no attributes: used until `configure` brings the real ones."""
 
     def span_name(self, line: Line) -> str:
@@ -88,7 +88,7 @@ class Spans:
     """How spans are begun and named."""
 
     tracer: Tracer = field(default_factory=lambda: trace.get_tracer("otel_agentlog"))
-    conventions: Conventions = field(default_factory=PlainConventions)
+    conventions: SpanNaming = field(default_factory=PlainNaming)
     count_items: Callable[[Line], int] = _COUNT_ITEMS
     """How many OTLP items (spans, log records) a line completes."""
 
@@ -128,7 +128,7 @@ class Lookups:
 
 
 @dataclass(frozen=True)
-class Instruments:
+class Clocks:
     """What is read at the start and end of an operation."""
 
     clock: Callable[[], int] = time.time_ns

@@ -19,7 +19,7 @@ from opentelemetry.context import Context
 
 from otel_agentlog.record.operations.ai_call import AiCall, any_known
 from otel_agentlog.record.operations.attempts import Attempted
-from otel_agentlog.record.operations.context import Scope, live, operation_in
+from otel_agentlog.record.operations.context import OperationScope, live, operation_in
 from otel_agentlog.record.operations.outcome import LEVELS
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.record.recorder import Recorder, recorder
@@ -138,7 +138,7 @@ def _count(attributes: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
 class AdoptedSpan:
     """One span of another library, from its start to its end."""
 
-    def __init__(self, record: Recorder, parent: Scope, start: Mapping[str, Any]) -> None:
+    def __init__(self, record: Recorder, parent: OperationScope, start: Mapping[str, Any]) -> None:
         self._record, self._parent = record, parent
         self._ids = parent.ids()
         self._start = start

@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from opentelemetry import context as otel_context
 
-from otel_agentlog.record.collaborators import Failures, Instruments, Lookups, Spans, Tasks
+from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans, Tasks
 from otel_agentlog.vocabulary.envelope import Envelope, Processor, Sink, TaskRef
 from otel_agentlog.vocabulary.event_ids import EventIds
 from otel_agentlog.vocabulary.json_tags import untagged
@@ -26,7 +26,7 @@ _KEPT_OF_A_FAILED_LINE = frozenset({"timestamp", "type", "level", "phase", "comp
 _FAILED = "[redacted: processor failed]"
 
 
-class Cleaned(Protocol):
+class CleanValue(Protocol):
     """A value made safe."""
 
     value: Any
@@ -37,7 +37,7 @@ class Cleaned(Protocol):
 class LineCleaner(Protocol):
     """Makes any value JSON-safe, bounded and free of secrets."""
 
-    def clean(self, value: object, key: str | None = None) -> Cleaned: ...
+    def clean(self, value: object, key: str | None = None) -> CleanValue: ...
     def text(self, text: str) -> tuple[str, int, int]: ...
 
 
@@ -111,7 +111,7 @@ class Cleaning:
             return _FAILED
 
 
-class OpenTask(Protocol):
+class LiveTask(Protocol):
     """A task that runs in this process, for log lines that name its id."""
 
     @property
@@ -135,18 +135,18 @@ class Recorder:
         spans: Spans | None = None,
         tasks: Tasks | None = None,
         lookups: Lookups | None = None,
-        instruments: Instruments | None = None,
+        clocks: Clocks | None = None,
         failures: Failures | None = None,
     ) -> None:
-        noted, spans, instruments = failures or Failures(), spans or Spans(), instruments or Instruments()
+        noted, spans, clocks = failures or Failures(), spans or Spans(), clocks or Clocks()
         cleaning = cleaning or Cleaning(failed=noted.note)
         self.failures, self.failed = noted.counts, noted.note
         self.clean, self.clean_value, self.clean_text = cleaning.line, cleaning.value, cleaning.text
         self.new_guard = cleaning.new_guard
         self.tracer, self.conventions, self._count_items = spans.tracer, spans.conventions, spans.count_items
         self.tasks, self.lookups = tasks or Tasks(), lookups or Lookups()
-        self.clock, self.monotonic, self.measuring = instruments.clock, instruments.monotonic, instruments.measuring
-        self.open_tasks: WeakSet[OpenTask] = WeakSet()
+        self.clock, self.monotonic, self.measuring = clocks.clock, clocks.monotonic, clocks.measuring
+        self.open_tasks: WeakSet[LiveTask] = WeakSet()
         self.sinks = sinks
         self._event_ids = EventIds(first=0)
         """Of lines outside every task."""

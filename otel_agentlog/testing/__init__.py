@@ -15,7 +15,7 @@ from typing import Any
 
 from opentelemetry.trace import Tracer
 
-from otel_agentlog.record.collaborators import Failures, Instruments, Lookups, Spans
+from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans
 from otel_agentlog.record.recorder import Cleaning, LineCleaner, Recorder, use
 from otel_agentlog.record.resources import ResourceSampler
 from otel_agentlog.vocabulary.envelope import Envelope, Processor
@@ -101,7 +101,7 @@ def recording(
         cleaning=Cleaning(cleaner, processors, failed=failures.note),
         spans=Spans() if tracer is None else Spans(tracer),
         lookups=Lookups(classify),
-        instruments=Instruments(clock, monotonic, measuring),
+        clocks=Clocks(clock, monotonic, measuring),
         failures=failures,
     )
     before = use(recorder)

@@ -15,7 +15,7 @@ from typing import Any
 from otel_agentlog.error_handling.categories import classify
 from otel_agentlog.export.providers import Telemetry
 from otel_agentlog.query import Alert, rules_from
-from otel_agentlog.record.collaborators import Failures, Instruments, Lookups, Spans, Tasks
+from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans, Tasks
 from otel_agentlog.record.foreign_spans import adopt
 from otel_agentlog.record.logs.console import console_sink
 from otel_agentlog.record.providers.pricing import PriceTable
@@ -98,7 +98,7 @@ class Wired:
             spans=Spans(self.telemetry.tracer, conventions, count),
             tasks=Tasks(self._find_task, self.folders.find_input, ControlFile),
             lookups=Lookups(classify, PriceTable(settings.prices)),
-            instruments=Instruments(measuring=self.measuring),
+            clocks=Clocks(measuring=self.measuring),
             failures=self.failures,
         )
         self.recovery = BackgroundRecovery(

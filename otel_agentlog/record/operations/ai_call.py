@@ -9,7 +9,7 @@ from typing import Any
 from opentelemetry.context import Context
 
 from otel_agentlog.record.operations.attempts import Attempted
-from otel_agentlog.record.operations.context import Scope
+from otel_agentlog.record.operations.context import OperationScope
 from otel_agentlog.record.providers.messages import input_messages, system_instructions, tool_definitions
 from otel_agentlog.record.providers.pricing import Billing
 from otel_agentlog.record.providers.read import read_billing, read_response
@@ -198,7 +198,7 @@ class AiCall(Attempted):
             self._chunks += reader.chunks
             self._take(reader.response(), reader.billing())
 
-    def _settle(self, context: Context, around: Scope | None) -> Context:
+    def _settle(self, context: Context, around: OperationScope | None) -> Context:
         self._recorder.lookups.load_prices()
         self._agent = around.task.header.get("assigned_agent") if around is not None and around.task is not None else None
         return super()._settle(context, around)

@@ -40,7 +40,7 @@ _GENERATOR_FLAGS = 0x20 | 0x200
 """``inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR``."""
 
 
-class Place:
+class GeneratorBlock:
     """The generator that a ``with`` block is in, and whether that generator is suspended right now.
 
     A generator's context variables leak to its consumer while it is suspended, so such a block is current only while its
@@ -74,10 +74,10 @@ def _task_id() -> int | None:
     return id(task) if task is not None else None
 
 
-def generator_place(depth: int) -> Place | None:
-    """The `Place` of the caller ``depth`` frames up, if that is a generator."""
+def generator_place(depth: int) -> GeneratorBlock | None:
+    """The `GeneratorBlock` of the caller ``depth`` frames up, if that is a generator."""
     frame = sys._getframe(depth + 1)
-    return Place(frame) if frame.f_code.co_flags & _GENERATOR_FLAGS else None
+    return GeneratorBlock(frame) if frame.f_code.co_flags & _GENERATOR_FLAGS else None
 
 
 @dataclass(slots=True)
@@ -101,7 +101,7 @@ class PendingWebhook(Protocol):
         """Give the stages so far to the task they led to."""
 
 
-class Scope:
+class OperationScope:
     """What can be current: where lines recorded here belong. `Operation` adds how it begins and ends."""
 
     kind: ClassVar[Kind]
@@ -116,7 +116,7 @@ class Scope:
         """The context of its parent, which may be in another process."""
         self.around = Context()
         """The context that was current here when it began, and will be again."""
-        self.place: Place | None = None
+        self.place: GeneratorBlock | None = None
         """The generator that its ``with`` block is in."""
         self.start_ns = 0
         self._recorder: Recorder = recorder()
@@ -173,7 +173,7 @@ class PlacedSpan(Span):
     no span of the consumer becomes a child of the generator.
     """
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: OperationScope) -> None:
         self._scope = scope
 
     @property
@@ -228,17 +228,17 @@ def current_context() -> Context:
     return live(otel_context.get_current())
 
 
-def operation_in(context: Context) -> Scope | None:
+def operation_in(context: Context) -> OperationScope | None:
     """The operation of a context that `live` returned."""
     return context.get(_OPERATION)  # type: ignore[return-value]  # only scopes are under the key
 
 
-def current() -> Scope | None:
+def current() -> OperationScope | None:
     """The innermost open operation here, or ``None``."""
     return operation_in(current_context())
 
 
-def inside(scope: Scope) -> Context:
+def inside(scope: OperationScope) -> Context:
     """The context in which an operation and its span are current."""
     span = scope.span if scope.place is None else PlacedSpan(scope)
     return otel_context.set_value(_OPERATION, scope, trace.set_span_in_context(span, scope.outer))

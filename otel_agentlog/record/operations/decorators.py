@@ -12,13 +12,13 @@ from typing import Any, Literal, TypeVar, cast
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-from otel_agentlog.record.operations.context import Scope, inside
+from otel_agentlog.record.operations.context import OperationScope, inside
 from otel_agentlog.vocabulary.functions import GENERATORS, Around, Function, Surrounding, kind_of, wrap
 
 Self = TypeVar("Self", bound="Decorator")
 
 
-class Decorator(Scope):
+class Decorator(OperationScope):
     """What operations do as decorators. `Operation` says how they begin and end."""
 
     def _copy(self: Self) -> Self:

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog.record.operations.context import Scope
+from otel_agentlog.record.operations.context import OperationScope
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK
 from otel_agentlog.vocabulary.lines import Line
 
-OPEN: dict[int, weakref.ref[Scope]] = {}
+OPEN: dict[int, weakref.ref[OperationScope]] = {}
 """By `id`, in the order they began; an operation that ends takes itself out. What is not in here was begun before a fork."""
 
 _on_begin: list[Callable[[], None]] = []
@@ -27,7 +27,7 @@ _LAST = -100
 """``exitpriority`` of ``multiprocessing``: after everything that users and libraries do at the end of a child."""
 
 
-def opened(operation: Scope) -> None:
+def opened(operation: OperationScope) -> None:
     """Note an operation whose start line was recorded, and call what is registered by `on_begin`."""
     OPEN[id(operation)] = weakref.ref(operation)
     for call in _on_begin:
@@ -60,7 +60,7 @@ def tell_open_tasks(line: Line) -> None:
             operation.point(dict(line))
 
 
-def _alive() -> list[Scope]:
+def _alive() -> list[OperationScope]:
     found = [reference() for reference in list(OPEN.values())]
     return [operation for operation in found if operation is not None]
 

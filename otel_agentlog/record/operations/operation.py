@@ -16,8 +16,8 @@ from opentelemetry.trace import format_span_id, format_trace_id
 
 from otel_agentlog.errors import StateError
 from otel_agentlog.record.operations.context import (
-    Place,
-    Scope,
+    GeneratorBlock,
+    OperationScope,
     bound_attributes,
     current_context,
     generator_place,
@@ -66,7 +66,7 @@ class Operation(Decorator):
     def _end_payload(self) -> dict[str, Any] | None:
         return None
 
-    def _settle(self, context: Context, around: Scope | None) -> Context:
+    def _settle(self, context: Context, around: OperationScope | None) -> Context:
         """Decide where this operation belongs, ``around`` being what is open here; returns the context to become a child of."""
         if around is not None:
             self.task, self.step_id = around.task, around.step_id
@@ -146,7 +146,7 @@ class Operation(Decorator):
         if getattr(self, "_tokens", None) and self.state is State.RUNNING:
             self._finish(Outcome.CANCELLED, None, "abandoned")
 
-    def _enter(self, place: Place | None) -> None:
+    def _enter(self, place: GeneratorBlock | None) -> None:
         self.start()
         try:
             self.place = place

@@ -25,14 +25,14 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from otel_agentlog.record.operations.context import Scope
+from otel_agentlog.record.operations.context import OperationScope
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.json_tags import untagged
 from otel_agentlog.vocabulary.lines import Line, timestamp
 
 
-def open_span(scope: Scope, record: Recorder, envelope: Envelope) -> dict[str, Any]:
+def open_span(scope: OperationScope, record: Recorder, envelope: Envelope) -> dict[str, Any]:
     """Name and begin the span of a start line, and put its ids on the line; returns the span's attributes."""
     line = envelope.line
     line.update(scope.ids())
@@ -78,7 +78,7 @@ def _own_context(parent: Context) -> SpanContext:
     return SpanContext(trace_id, random.getrandbits(64) or 1, False, TraceFlags(above.trace_flags if above.is_valid else 0))
 
 
-def close_span(scope: Scope, record: Recorder, envelope: Envelope, end_ns: int) -> None:
+def close_span(scope: OperationScope, record: Recorder, envelope: Envelope, end_ns: int) -> None:
     """Put the outcome on the span of an end line, deliver the line, end the span."""
     line = envelope.line
     line.update(scope.ids())

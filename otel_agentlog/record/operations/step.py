@@ -7,7 +7,7 @@ from typing import Any
 
 from opentelemetry.context import Context
 
-from otel_agentlog.record.operations.context import Scope
+from otel_agentlog.record.operations.context import OperationScope
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.sanitize.keys import plain_text
 from otel_agentlog.vocabulary.actions import STEP
@@ -29,7 +29,7 @@ class Step(Operation):
     def _copy(self) -> Step:
         return Step(self.name, step_id=self._given_id, plan=self._plan, **self._common)
 
-    def _settle(self, context: Context, around: Scope | None) -> Context:
+    def _settle(self, context: Context, around: OperationScope | None) -> Context:
         context = super()._settle(context, around)
         self._details = {"plan": True} if self._plan else {}
         agent = around.task.header.get("assigned_agent") if around is not None and around.task is not None else None

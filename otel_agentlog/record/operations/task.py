@@ -20,7 +20,15 @@ from opentelemetry.trace import format_span_id, format_trace_id
 from otel_agentlog.errors import StateError
 from otel_agentlog.record.carrier import Carried, environ, read_carrier, write_carrier
 from otel_agentlog.record.operations.checkpoints import Checkpoints
-from otel_agentlog.record.operations.context import CORRELATION_IDS, PendingWebhook, RunningTask, Scope, bound, current, inside
+from otel_agentlog.record.operations.context import (
+    CORRELATION_IDS,
+    OperationScope,
+    PendingWebhook,
+    RunningTask,
+    bound,
+    current,
+    inside,
+)
 from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.recorder import Guard, Recorder
@@ -108,7 +116,7 @@ class Pickup(Operation):
         self._move(State.RUNNING, allowed_from=State.PENDING)
         self._begin(context)
 
-    def _settle(self, context: Context, around: Scope | None) -> Context:
+    def _settle(self, context: Context, around: OperationScope | None) -> Context:
         return context
 
     def _start_fields(self) -> dict[str, Any]:
@@ -243,7 +251,7 @@ class Task(Checkpoints):
         if self.result is None:
             self.result = result
 
-    def _settle(self, context: Context, around: Scope | None) -> Context:
+    def _settle(self, context: Context, around: OperationScope | None) -> Context:
         self._recorder.open_tasks.add(self)
         if self._given["resume"] is not None:
             carried = read_carrier(self._given["resume"], context)
@@ -368,7 +376,7 @@ class Task(Checkpoints):
             "details": details,
         }
 
-    _parent: Scope | None = None
+    _parent: OperationScope | None = None
 
     def _ending(self) -> None:
         super()._ending()

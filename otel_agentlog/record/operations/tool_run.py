@@ -8,7 +8,7 @@ from typing import Any
 from opentelemetry.context import Context
 
 from otel_agentlog.record.operations.attempts import Attempted
-from otel_agentlog.record.operations.context import Scope
+from otel_agentlog.record.operations.context import OperationScope
 from otel_agentlog.vocabulary.actions import TOOL
 from otel_agentlog.vocabulary.functions import arguments_of
 from otel_agentlog.vocabulary.states import Outcome
@@ -61,7 +61,7 @@ class ToolRun(Attempted):
         if self.result is None:
             self.result = result
 
-    def _settle(self, context: Context, around: Scope | None) -> Context:
+    def _settle(self, context: Context, around: OperationScope | None) -> Context:
         self._agent = around.task.header.get("assigned_agent") if around is not None and around.task is not None else None
         return super()._settle(context, around)
 

@@ -13,7 +13,7 @@ from typing import Any
 from opentelemetry.context import Context
 
 from otel_agentlog.record.carrier import write_carrier
-from otel_agentlog.record.operations.context import CORRELATION_IDS, RunningTask, Scope, bound, inside
+from otel_agentlog.record.operations.context import CORRELATION_IDS, OperationScope, RunningTask, bound, inside
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.operations.task import Task, safe_task_id
 from otel_agentlog.vocabulary.actions import QUEUE_PUSH, WEBHOOK
@@ -116,7 +116,7 @@ class Webhook(Operation):
     def _started(self, envelope: Envelope) -> None:
         self._started_line = replace(envelope, line=dict(envelope.line))
 
-    def _settle(self, context: Context, around: Scope | None) -> Context:
+    def _settle(self, context: Context, around: OperationScope | None) -> Context:
         # A webhook begins something new: it belongs to no task, whatever runs around it.
         return context
 
