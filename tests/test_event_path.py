@@ -83,7 +83,7 @@ def test_the_end_of_a_tool_run() -> None:
     with agentlog.task("count"):
         seen = usual(lambda: passed(begun().end))
 
-    assert len(seen.files) <= 23, str(seen)
+    assert len(seen.files) <= 21, str(seen)
 
 
 @pytest.mark.usefixtures("tasks_root")
@@ -97,4 +97,4 @@ def test_a_step_that_fails() -> None:
     with agentlog.task("count"):
         seen = usual(lambda: passed(event))
 
-    assert len(seen.files) <= 34, str(seen)
+    assert len(seen.files) <= 32, str(seen)

@@ -175,7 +175,9 @@ def _wrapped(head: list[Piece], pieces: list[Piece], look: Look) -> str:
         if look.columns is not None:
             word = _fitted(word, look.columns - indent)
             # A row has at least one word, however narrow the terminal is.
-            if word and used > indent and used + len(gap) + _shown_width(word) > look.columns:
+            if used > indent and used + len(gap) + _shown_width(word) > look.columns:
+                if not word:
+                    continue  # a space at the end of a row
                 text, run, used, gap = text + _painted(run, run_style, look) + "\n" + " " * indent, "", indent, ""
         if run and style == run_style != "key":
             run += gap + word
