@@ -263,3 +263,27 @@ def test_the_core_imports_no_optional_package_and_no_exporter() -> None:
     # structlog itself imports rich where that is installed, and the OpenTelemetry SDK psutil.
     unwanted = (OPTIONAL - {"rich", "psutil"}) | {"exporter", "requests", "urllib3", "google.protobuf"}
     assert set(said.stdout.split()) & unwanted == set()
+
+
+HEAVY = ("asyncio", "structlog", "opentelemetry.sdk.metrics", "urllib3", "google.protobuf", "sqlite3", "ssl", "http.client")
+MOST_MODULES = 170
+
+
+def test_configuring_imports_little() -> None:
+    """What `configure` does not need is imported when it is used: a count, as times differ between machines.
+
+    ``benchmarks/imports.py`` measures what it costs.
+    """
+    program = (
+        "import sys, tempfile, otel_agentlog\n"
+        "root = tempfile.mkdtemp()\n"
+        "otel_agentlog.configure(directory=root + '/none', log_directory=root, console='off', recover_on_start=False)\n"
+        "print('\\n'.join(sorted(sys.modules)))\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"HOME": "/tmp", "PATH": ""}
+    )
+    loaded = set(said.stdout.split())
+
+    assert sorted(loaded & set(HEAVY)) == []
+    assert len({name for name in loaded if name.startswith("otel_agentlog")}) <= MOST_MODULES

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from opentelemetry import _logs, metrics, trace
 from opentelemetry._logs import LoggerProvider as LoggerProviderAPI
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import ProxyTracerProvider
@@ -40,6 +39,9 @@ from otel_agentlog.export.transport import senders
 from otel_agentlog.export.transport.senders import Sender
 from otel_agentlog.settings.fields import SIGNALS, Settings
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION, LOG, SPAN, Line
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics import MeterProvider
 
 SCOPE = "otel_agentlog"
 """Name of the instrumentation scope of everything recorded here."""
@@ -284,8 +286,12 @@ _current_meters: tuple[_Target, MeterProvider] | None = None
 def _meter_provider(settings: Settings, resource: Resource) -> MeterProvider | None:
     """The provider for these settings; ``None`` if there is none and no metrics are wanted."""
     found = metrics.get_meter_provider()
-    if isinstance(found, MeterProvider) and found is not _global_meters:
-        return found
+    # Importing the SDK's metrics takes as long as its tracing: only where a provider was made, or one is wanted.
+    if "opentelemetry.sdk.metrics" in sys.modules:
+        from opentelemetry.sdk.metrics import MeterProvider
+
+        if isinstance(found, MeterProvider) and found is not _global_meters:
+            return found
     if settings.exporter("metrics") == "none":
         return None
     return _own_meter_provider(settings, resource)
@@ -293,6 +299,9 @@ def _meter_provider(settings: Settings, resource: Resource) -> MeterProvider | N
 
 def _own_meter_provider(settings: Settings, resource: Resource) -> MeterProvider:
     global _global_meters, _current_meters
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
     target = _Target(
         settings.exporter("metrics"),
         settings.protocol_of("metrics"),

@@ -9,7 +9,6 @@ An operation that has ended is never current: `current` walks outwards to the ne
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
 from collections.abc import Mapping
@@ -67,8 +66,10 @@ class GeneratorBlock:
 
 
 def _task_id() -> int | None:
+    # Where asyncio is not loaded no task runs; importing it would cost more than the rest of this sub-package.
+    asyncio = sys.modules.get("asyncio.tasks")
     try:
-        task = asyncio.current_task()
+        task = asyncio.current_task() if asyncio is not None else None
     except RuntimeError:
         return None
     return id(task) if task is not None else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import concurrent.futures
 import subprocess
+import sys
 from typing import Any, cast
 
 from otel_agentlog.errors import AgentlogError, StateError, TaskCancelled
@@ -20,7 +20,7 @@ from otel_agentlog.vocabulary.states import FAILED, Outcome
 MAX_TRACEBACK_LINES = 400
 """Longest traceback kept, in printed lines; the middle is left out."""
 
-_TIMEOUTS = (TimeoutError, asyncio.TimeoutError, concurrent.futures.TimeoutError, subprocess.TimeoutExpired)
+_TIMEOUTS = (TimeoutError, concurrent.futures.TimeoutError, subprocess.TimeoutExpired)
 
 LEVELS = {
     Outcome.COMPLETED: "INFO",
@@ -35,7 +35,7 @@ def judge(error: BaseException | None) -> tuple[Outcome, str | None]:
     """The outcome that follows from an exception, and the reason to note."""
     if error is None:
         return Outcome.COMPLETED, None
-    if _is(error, (asyncio.CancelledError, concurrent.futures.CancelledError)):
+    if _is(error, (*_of_asyncio("CancelledError"), concurrent.futures.CancelledError)):
         return Outcome.CANCELLED, type(error).__name__
     if _is(error, GeneratorExit):
         return Outcome.CANCELLED, "abandoned"
@@ -49,6 +49,11 @@ def judge(error: BaseException | None) -> tuple[Outcome, str | None]:
     if _is_timeout(error):
         return Outcome.TIMED_OUT, type(error).__name__
     return Outcome.FAILED, None
+
+
+def _of_asyncio(name: str) -> tuple[type, ...]:
+    """An exception class of asyncio, without importing it: where it is not loaded nothing can have raised one."""
+    return tuple(filter(None, (getattr(sys.modules.get("asyncio.exceptions"), name, None),)))
 
 
 def _is(error: BaseException, kinds: type | tuple[type, ...]) -> bool:
@@ -71,7 +76,9 @@ def _cancelled_in(error: BaseException) -> TaskCancelled | None:
 def _is_timeout(error: BaseException) -> bool:
     # HTTP clients have timeouts of their own that are not TimeoutError: httpx.ReadTimeout, openai.APITimeoutError …
     name = short_name(type(error))
-    return _is(error, _TIMEOUTS) or name.endswith(("Timeout", "TimeoutError", "TimeoutException"))
+    return _is(error, (*_TIMEOUTS, *_of_asyncio("TimeoutError"))) or name.endswith(
+        ("Timeout", "TimeoutError", "TimeoutException")
+    )
 
 
 def outcome_of(value: Outcome | str) -> Outcome:
