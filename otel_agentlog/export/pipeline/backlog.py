@@ -76,6 +76,7 @@ class CatchUp:
         self._startable = [None]
         """Popped by the caller that sends what is left; popping a list is atomic."""
         self._looked = threading.Event()
+        self._wanted_looks = 0
         self._stop = threading.Event()
         self._not_before = 0.0
         self._pause_s = _FIRST_PAUSE_S
@@ -90,6 +91,7 @@ class CatchUp:
     def look_again(self) -> None:
         """There is more to be found than at the last look."""
         if self._others_wanted:
+            self._wanted_looks += 1
             self._looked.clear()
             self._worker.at(0.0, self._look_now)
 
@@ -134,7 +136,14 @@ class CatchUp:
         self._worker.at(LOOK_INTERVAL_S, self._look)
 
     def _look_now(self) -> None:
-        self._thread.do(lambda: self._run(self._ship_others, self._looked.set))
+        look = self._wanted_looks
+
+        def finished() -> None:
+            # A look that began before `look_again` has not seen what is there since.
+            if look == self._wanted_looks:
+                self._looked.set()
+
+        self._thread.do(lambda: self._run(self._ship_others, finished))
 
     def _run(self, work: Callable[[], None], finished: Callable[[], object]) -> None:
         try:
