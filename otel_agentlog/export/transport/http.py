@@ -10,6 +10,8 @@ Imported only when something is to be sent.
 
 from __future__ import annotations
 
+# urllib3 imports it at the first connection: the child of a fork at that moment could never make one.
+import encodings.idna  # noqa: F401
 import gzip
 import http.client
 import io
