@@ -90,16 +90,16 @@ def _broken(envelope: Envelope) -> None:
     raise OSError("a sink of somebody's")
 
 
-def _program() -> None:
-    with agentlog.task("job", task_id="t", input={"a": 1}) as task:
+def _program(task_id: str) -> None:
+    with agentlog.task("job", task_id=task_id, input={"a": 1}) as task:
         agentlog.get_logger("app").info("files read", files=3)
         with agentlog.tool("Read", arguments={"path": "a"}) as run:
             run.result = "text"
         task.result = "done"
 
 
-def _lines(root: Path) -> list[dict[str, Any]]:
-    return list(find_task(root, "t").events())
+def _lines(root: Path, task_id: str = "t") -> list[dict[str, Any]]:
+    return list(find_task(root, task_id).events())
 
 
 def test_the_order_of_sinks_does_not_matter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,22 +111,21 @@ def test_the_order_of_sinks_does_not_matter(tmp_path: Path, capsys: pytest.Captu
     own = [*recorder().sinks]
     assert len(own) == 4
     try:
-        for order in itertools.islice(itertools.permutations(["memory", "broken", *own]), 0, None, 7):
+        for number, order in enumerate(itertools.islice(itertools.permutations(["memory", "broken", *own]), 0, None, 7)):
             memory, seen = MemorySink(), Seen()
             ours: dict[object, Sink] = {"memory": memory, "broken": _broken}
             recorder().sinks = [seen, *(ours.get(each, each) for each in order)]  # type: ignore[list-item]
             capsys.readouterr()
-            _program()
+            _program(f"t{number}")
 
-            lines = [line for line in _lines(root) if line["type"] != "process"]
-            numbers = [line["event_id"] for line in lines]
-            assert [number.rpartition("-")[2] for number in numbers] == ["1", "2", "3", "4", "5"]
-            assert seen.ids == [(number, True) for number in numbers]
+            lines = [line for line in _lines(root, f"t{number}") if line["type"] != "process"]
+            event_ids = [line["event_id"] for line in lines]
+            assert [event_id.rpartition("-")[2] for event_id in event_ids] == ["1", "2", "3", "4", "5"]
+            assert seen.ids == [(event_id, True) for event_id in event_ids]
             assert memory.lines == lines
             shown = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
             assert [line["message"] for line in shown] == ["files read"]
-            assert not validate(root / "t").problems
-            shutil.rmtree(root / "t")
+            assert not validate(root / f"t{number}").problems
         found = agentlog.flush(0)
         assert found.recorded == found.pending > 100
     finally:

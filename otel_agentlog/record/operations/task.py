@@ -395,3 +395,19 @@ class Task(Checkpoints):
             self._parent.point(self._pointer("subtask_ended", outcome))
         if self._pickup is not None:
             self._pickup.end(outcome, error=self._error)
+
+
+def pending_task(
+    name: str, input: Any, given: Mapping[str, Any], record: Recorder, outer: Context
+) -> tuple[RunningTask, dict[str, Any]]:
+    """A task that waits for a worker, from what `Task` takes: its reference, and the cleaned payload of its first line.
+
+    ``outer`` is the context whose bound ids it gets.
+    """
+    task = Task(name, **given)
+    task_id = safe_task_id(given.get("task_id"), record)
+    task.start_ns = record.clock()
+    header = task._header(task_id, bound(outer), None)
+    payload = record.clean({}, {"metadata": header, "input": input}).payload or {}
+    header = {**header, **(payload.pop("metadata", None) or {}), "task_id": task_id, "status": State.PENDING.value}
+    return RunningTask(task_id, header), payload

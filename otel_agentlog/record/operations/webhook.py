@@ -13,13 +13,13 @@ from typing import Any
 from opentelemetry.context import Context
 
 from otel_agentlog.record.carrier import write_carrier
-from otel_agentlog.record.operations.context import CORRELATION_IDS, OperationScope, RunningTask, bound, inside
+from otel_agentlog.record.operations.context import CORRELATION_IDS, OperationScope, RunningTask, inside
 from otel_agentlog.record.operations.operation import Operation
-from otel_agentlog.record.operations.task import Task, safe_task_id
+from otel_agentlog.record.operations.task import pending_task
 from otel_agentlog.vocabulary.actions import QUEUE_PUSH, WEBHOOK
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import Line, timestamp
-from otel_agentlog.vocabulary.states import Outcome, State
+from otel_agentlog.vocabulary.states import Outcome
 
 
 class Push(Operation):
@@ -70,7 +70,8 @@ class Webhook(Operation):
         given.setdefault("source", "webhook")
         given.setdefault("provider", self.provider)
         try:
-            task, payload = _pending_task(name, input, self, given)
+            task, payload = pending_task(name, input, given, self._recorder, self.outer)
+            task.header["trace_id"] = self.trace_id
             self.adopt(task, payload)
             return task.task_id
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
@@ -140,16 +141,3 @@ class Webhook(Operation):
         name, attributes = record.conventions.stage_event(envelope.line)
         self.span.add_event(name, attributes, time_ns)
         record.deliver(envelope)
-
-
-def _pending_task(name: str, input: Any, creator: Operation, given: dict[str, Any]) -> tuple[RunningTask, dict[str, Any]]:
-    """A task that waits for a worker: its reference and the cleaned payload of its first line."""
-    task = Task(name, **given)
-    record = creator._recorder
-    task_id = safe_task_id(given.get("task_id"), record)
-    task.start_ns = record.clock()
-    header = task._header(task_id, bound(creator.outer), None)
-    payload = record.clean({}, {"metadata": header, "input": input}).payload or {}
-    header = {**header, **(payload.pop("metadata", None) or {}), "task_id": task_id, "trace_id": creator.trace_id}
-    header["status"] = State.PENDING.value
-    return RunningTask(task_id, header), payload
