@@ -164,6 +164,21 @@ def test_no_folder_lists_more_than_one_can_take_in() -> None:
     assert {str(folder.relative_to(HOME)): counts[folder] for folder in too_many} == {}
 
 
+def test_every_package_begins_with_a_map_of_its_files() -> None:
+    """The docstring of each ``__init__.py`` names every module and package beside it, and none that is not there."""
+    wrong = {}
+    for path in HOME.rglob("__init__.py"):
+        folder = path.parent
+        entries = {each.name for each in folder.glob("*.py")} - {"__init__.py"}
+        entries |= {f"{each.name}/" for each in folder.iterdir() if (each / "__init__.py").exists()}
+        text = ast.get_docstring(ast.parse(path.read_text())) or ""
+        named = set(re.findall(r"^(\w+(?:\.py|/))", text, re.MULTILINE))
+        if folder != HOME and (entries - named or {name for name in named if not (folder / name).exists()}):
+            wrong[str(folder.relative_to(HOME))] = sorted(entries ^ named)
+
+    assert wrong == {}
+
+
 def test_no_two_public_classes_share_a_name() -> None:
     """A class name means one thing in the whole package."""
     homes: dict[str, list[str]] = {}

@@ -111,7 +111,7 @@ class Cleaning:
             return _FAILED
 
 
-class LiveTask(Protocol):
+class OpenTask(Protocol):
     """A task that runs in this process, for log lines that name its id."""
 
     @property
@@ -146,7 +146,7 @@ class Recorder:
         self.tracer, self.conventions, self._count_items = spans.tracer, spans.conventions, spans.count_items
         self.tasks, self.lookups = tasks or Tasks(), lookups or Lookups()
         self.clock, self.monotonic, self.measuring = clocks.clock, clocks.monotonic, clocks.measuring
-        self.open_tasks: WeakSet[LiveTask] = WeakSet()
+        self.open_tasks: WeakSet[OpenTask] = WeakSet()
         self.sinks = sinks
         self._event_ids = EventIds(first=0)
         """Of lines outside every task."""

@@ -4,6 +4,7 @@ scripts/      the scripts of a registry: checked, run with retries, counted
 commands.py   one command, run and recorded
 files.py      operations on files, recorded
 control.py    pause, resume, cancel and inform a task of another process; tools that end with a cancel
+causes.py     why a script or command failed: category, suggestions, whether trying again can help; `ToolError`
 prices.py     today's prices of models
 process/      one process tree: supervisor, limits, sandbox, output, masking of secrets
 """
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from otel_agentlog._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from otel_agentlog.tools.causes import ToolError as ToolError
     from otel_agentlog.tools.commands import CommandCancelledError as CommandCancelledError
     from otel_agentlog.tools.commands import CommandError as CommandError
     from otel_agentlog.tools.commands import CommandResult as CommandResult
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from otel_agentlog.tools.files import FileOperation as FileOperation
     from otel_agentlog.tools.files import file_operation as file_operation
     from otel_agentlog.tools.process.result import ResourceUsage as ResourceUsage
-    from otel_agentlog.tools.scripts.causes import ToolError as ToolError
     from otel_agentlog.tools.scripts.execute import ToolResult as ToolResult
     from otel_agentlog.tools.scripts.registry import Registry as Registry
     from otel_agentlog.tools.scripts.registry import RegistryError as RegistryError
@@ -43,7 +44,7 @@ _HOMES = {
     "control": "Stoppable add_context cancel effect_of pause resume stoppable",
     "files": "FileOperation file_operation",
     "process.result": "ResourceUsage",
-    "scripts.causes": "ToolError",
+    "causes": "ToolError",
     "scripts.execute": "ToolResult",
     "scripts.registry": "Registry RegistryError Script load_registry",
     "scripts.service": "ToolExecutionService",

@@ -26,12 +26,12 @@ from otel_agentlog.record.events import log_event
 from otel_agentlog.record.exceptions.error_id import error_id
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.settings.fields import inherited
+from otel_agentlog.tools.causes import ToolError
 from otel_agentlog.tools.control import stoppable
 from otel_agentlog.tools.process.mask import MASKED, Mask, is_secret
 from otel_agentlog.tools.process.output import Output, failure_details, recorded_output, recorded_result, set_figures
 from otel_agentlog.tools.process.result import Cancellation, Ending, ResourceUsage
 from otel_agentlog.tools.process.run import Launch, run_process
-from otel_agentlog.tools.scripts.causes import ToolError
 from otel_agentlog.tools.scripts.classify import cause_of, explain
 from otel_agentlog.tools.scripts.prepare import carried
 from otel_agentlog.vocabulary.states import Component, Outcome

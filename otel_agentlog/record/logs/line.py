@@ -27,7 +27,7 @@ from otel_agentlog.record.exceptions.timeout_call import TimedOut, thread_state,
 from otel_agentlog.record.logs.levels import WORDS, word_of
 from otel_agentlog.record.operations.context import CORRELATION_IDS, bound, current_context, operation_in
 from otel_agentlog.record.operations.outcome import describe, type_name
-from otel_agentlog.record.recorder import LiveTask, Recorder, recorder
+from otel_agentlog.record.recorder import OpenTask, Recorder, recorder
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.lines import Line
 
@@ -129,7 +129,7 @@ def _fits(key: str, value: str, foreign_span: bool) -> bool:
     return key not in _HEX or (not foreign_span and _HEX[key].fullmatch(value) is not None)
 
 
-def _open_task(task_id: str) -> LiveTask | None:
+def _open_task(task_id: str) -> OpenTask | None:
     for _ in range(3):
         try:
             tasks = list(recorder().open_tasks)

@@ -16,9 +16,9 @@ from typing import Any, Protocol
 from otel_agentlog.error_handling.categories import ErrorDetails
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.record.recorder import recorder
+from otel_agentlog.tools.causes import CAUSES, ToolError
 from otel_agentlog.tools.process.mask import Mask, MaskedStream
 from otel_agentlog.tools.process.result import Ending, ResourceUsage
-from otel_agentlog.tools.scripts.causes import CAUSES, ToolError
 
 STREAMS = ("stdout", "stderr")
 _PIECE_CHARACTERS = 16_384

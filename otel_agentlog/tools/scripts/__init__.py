@@ -6,6 +6,5 @@ schema.py     checks input schemas, and inputs against them
 prepare.py    script and inputs → argv, environment, stdin, rights
 execute.py    the attempts of one execution, and its result
 classify.py   how a process ended → the name of a cause
-causes.py     the causes: category, suggestions, whether trying again can help; `ToolError`
 stats.py      counts and durations, as data and as Prometheus text
 """

@@ -14,10 +14,10 @@ from otel_agentlog.errors import TaskCancelled
 from otel_agentlog.record.exceptions.error_id import error_id
 from otel_agentlog.record.operations.checkpoints import resting
 from otel_agentlog.record.operations.tool_run import ToolRun
+from otel_agentlog.tools.causes import CAUSES, ToolError
 from otel_agentlog.tools.process.output import Output, failure_details, recorded_output, recorded_result, set_figures
 from otel_agentlog.tools.process.result import Cancellation, Ending, ResourceUsage, StartFailure
 from otel_agentlog.tools.process.run import run_process
-from otel_agentlog.tools.scripts.causes import CAUSES, ToolError
 from otel_agentlog.tools.scripts.classify import cause_of, explain
 from otel_agentlog.tools.scripts.prepare import Prepared, fresh_folder, launch_of
 from otel_agentlog.tools.scripts.registry import Script

@@ -21,9 +21,9 @@ from otel_agentlog.record.api import current_operation
 from otel_agentlog.record.carrier import environ
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.settings.fields import inherited
+from otel_agentlog.tools.causes import ToolError
 from otel_agentlog.tools.process.mask import Mask, is_secret, secret_inputs, shown_inputs
 from otel_agentlog.tools.process.run import Launch
-from otel_agentlog.tools.scripts.causes import ToolError
 from otel_agentlog.tools.scripts.registry import Script
 from otel_agentlog.tools.scripts.schema import violations
 

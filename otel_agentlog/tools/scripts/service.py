@@ -23,9 +23,9 @@ from otel_agentlog.error_handling.categories import error_details
 from otel_agentlog.record.api import tool
 from otel_agentlog.record.exceptions.error_id import error_id
 from otel_agentlog.record.operations.context import bind
+from otel_agentlog.tools.causes import ToolError
 from otel_agentlog.tools.control import stoppable
 from otel_agentlog.tools.process.result import Cancellation
-from otel_agentlog.tools.scripts.causes import ToolError
 from otel_agentlog.tools.scripts.execute import Ids, ToolResult, run_script
 from otel_agentlog.tools.scripts.prepare import prepare, program_of
 from otel_agentlog.tools.scripts.registry import Registry, Script, load_registry
