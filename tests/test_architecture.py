@@ -172,7 +172,7 @@ def test_every_package_begins_with_a_map_of_its_files() -> None:
         entries = {each.name for each in folder.glob("*.py")} - {"__init__.py"}
         entries |= {f"{each.name}/" for each in folder.iterdir() if (each / "__init__.py").exists()}
         text = ast.get_docstring(ast.parse(path.read_text())) or ""
-        named = set(re.findall(r"^(\w+(?:\.py|/))", text, re.MULTILINE))
+        named = {name for row in re.findall(r"^ *((?:\w+(?:\.py|/) +)+)", text, re.MULTILINE) for name in row.split()}
         if folder != HOME and (entries - named or {name for name in named if not (folder / name).exists()}):
             wrong[str(folder.relative_to(HOME))] = sorted(entries ^ named)
 

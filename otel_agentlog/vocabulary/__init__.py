@@ -5,6 +5,7 @@ lines.py             what each type of line holds, which OTLP items it gives, ti
 actions.py           the kinds of operation and their actions
 envelope.py          a line on its way to the sinks, the task it belongs to, requests to a task
 event_ids.py         the numbers of lines
+records.py           spans and log records rebuilt from lines, and the items of them that are unsent
 usage.py             tokens, cost and the response of a model
 json_tags.py         values that JSON cannot say
 coerce.py            a field of a line that may hold anything
