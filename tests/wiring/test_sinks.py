@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry import trace
+from opentelemetry._logs import _internal
+from opentelemetry.util._once import Once
 
 import otel_agentlog as agentlog
+from otel_agentlog.export import providers
 from otel_agentlog.query import RULES
 from otel_agentlog.record.logs.console import ConsoleSink
 from otel_agentlog.record.recorder import Recorder, recorder
@@ -29,6 +33,16 @@ from otel_agentlog.wiring.alerting import Alerting
 from otel_agentlog.wiring.setup import Wired
 from tests.support.conformance.sinks import CHECKS
 from tests.support.ports import free_ports
+
+
+@pytest.fixture(autouse=True)
+def providers_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenTelemetry lets each provider be set once, and what was added to one stays: these tests leave none to the others."""
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
+    monkeypatch.setattr(_internal, "_LOGGER_PROVIDER", None)
+    monkeypatch.setattr(_internal, "_LOGGER_PROVIDER_SET_ONCE", Once())
+    monkeypatch.setattr(providers, "_made", {})
 
 
 @pytest.fixture
