@@ -1,13 +1,18 @@
 """How much of the package one event passes through: its own Python calls and files, counted in a process that is warm.
 
-A reader who wants to know what a log line or the end of a tool run does opens these files. The ceilings only ever go down.
+A reader who wants to know what a log line or the end of a tool run does opens these files. The ceilings only ever go down. The
+counting is done by this file as a program: what other tests have configured in their process would be counted, too.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -56,23 +61,13 @@ def usual(count: Callable[[], Passed]) -> Passed:
     return min((count() for _ in range(20)), key=lambda seen: (len(seen.files), len(seen.calls)))
 
 
-@pytest.mark.usefixtures("tasks_root")
-def test_a_log_line() -> None:
+def log_line() -> Passed:
     """From ``log.info`` into the folder of the task around it."""
     log = agentlog.get_logger("app")
-
-    def event() -> None:
-        log.info("files read", n=1)
-
-    with agentlog.task("count"):
-        seen = usual(lambda: passed(event))
-
-    assert len(seen.files) <= 14, str(seen)
-    assert len(seen.calls) <= 45, str(seen)
+    return usual(lambda: passed(lambda: log.info("files read", n=1)))
 
 
-@pytest.mark.usefixtures("tasks_root")
-def test_the_end_of_a_tool_run() -> None:
+def end_of_tool_run() -> Passed:
     """A tool run that succeeds, from its end into the folder."""
 
     def begun() -> agentlog.ToolRun:
@@ -80,21 +75,48 @@ def test_the_end_of_a_tool_run() -> None:
         run.result = "text"
         return run
 
-    with agentlog.task("count"):
-        seen = usual(lambda: passed(begun().end))
-
-    assert len(seen.files) <= 21, str(seen)
+    return usual(lambda: passed(begun().end))
 
 
-@pytest.mark.usefixtures("tasks_root")
-def test_a_step_that_fails() -> None:
+def failing_step() -> Passed:
     """Start and end of a step that an exception leaves."""
 
     def event() -> None:
-        with pytest.raises(ValueError, match="boom"), agentlog.step("plan"):
+        with contextlib.suppress(ValueError), agentlog.step("plan"):
             raise ValueError("boom")
 
-    with agentlog.task("count"):
-        seen = usual(lambda: passed(event))
+    return usual(lambda: passed(event))
 
-    assert len(seen.files) <= 32, str(seen)
+
+EVENTS = {"log line": log_line, "end of a tool run": end_of_tool_run, "failing step": failing_step}
+CEILINGS = {"log line": (14, 45), "end of a tool run": (21, 115), "failing step": (32, 338)}
+"""Most files and calls of each event."""
+
+
+def main(root: str) -> None:
+    """Count all events in a process that does nothing else, and print the calls of each as JSON."""
+    agentlog.configure(directory=root, log_directory=root, console="off", capture_logging=False)
+    with agentlog.task("count"):
+        print(json.dumps({name: asdict(count()) for name, count in EVENTS.items()}))
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Passed]:
+    """What each event passes."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "AGENTLOG_", "TASK_LOGS_"))}
+    root = tmp_path_factory.mktemp("tasks")
+    ran = subprocess.run([sys.executable, __file__, str(root)], capture_output=True, text=True, check=True, timeout=90, env=plain)
+    return {name: Passed(**found) for name, found in json.loads(ran.stdout).items()}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_an_event_passes_few_files(event: str, counted: dict[str, Passed]) -> None:
+    """No more files and calls than when they were last counted."""
+    files, calls = CEILINGS[event]
+
+    assert len(counted[event].files) <= files, str(counted[event])
+    assert len(counted[event].calls) <= calls, str(counted[event])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
