@@ -3,22 +3,29 @@
     check_schema(schema)                    # what is wrong with the schema itself
     violations(schema, {"path": 3})         # ["inputs.path: expected string, found number 3"]
 
-Keywords that have an effect are those of `_ARGUMENTS`; `_NOTES` have none. ``writeOnly`` marks a secret. Patterns are RE2's: they
-take linear time, whatever a model gives. Any other keyword is an error of the schema: a rule that nothing checks is worse than
-none. Messages never repeat a text that was given: it may be secret.
+Keywords that have an effect are those of `_ARGUMENTS`; `NOTES` have none. ``writeOnly`` marks a secret. Patterns take linear
+time, whatever a model gives. Any other keyword is an error of the schema: a rule that nothing checks is worse than none.
+Messages never repeat a text that was given: it may be secret.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from otel_agentlog.store.validation.schema import TYPES, Schema, Wording, compiled, type_name
+from otel_agentlog.store.validation.schema import NOTES, Schema, Wording, compiled, type_name
 
-_NOTES = frozenset({"title", "description", "default", "examples", "writeOnly", "$schema", "$id", "$comment"})
+_TYPES = ("string", "number", "integer", "boolean", "null", "array", "object")
 _MAX_DEPTH = 32
+_CLASS = re.compile(r"\[:\^?[a-z]+:\]")
+"""Like ``[:alpha:]``: a class in RE2, plain characters in JSON Schema."""
 _COUNTS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
+
+
+def _is_number(value: Any) -> bool:
+    return type_name(value) == "number"
 
 
 def _is_count(value: Any) -> bool:
@@ -30,14 +37,15 @@ def _is_pattern(value: Any) -> bool:
 
     try:
         re2.compile(value)
-    except Exception:  # noqa: BLE001 - re2.error, TypeError: whatever it is, it is no pattern
+        compiled({"pattern": value})
+    except Exception:  # noqa: BLE001 - re2.error, TypeError, ValueError: whatever it is, it is no pattern
         return False
-    return True
+    return _CLASS.search(value) is None
 
 
 def _is_type(value: Any) -> bool:
     names = value if isinstance(value, list) else [value]
-    return bool(names) and all(isinstance(name, str) and name in TYPES for name in names)
+    return bool(names) and all(isinstance(name, str) and name in _TYPES for name in names)
 
 
 def _are_names(value: Any) -> bool:
@@ -45,7 +53,7 @@ def _are_names(value: Any) -> bool:
 
 
 _ARGUMENTS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "type": (_is_type, f"one or a list of {', '.join(TYPES)}"),
+    "type": (_is_type, f"one or a list of {', '.join(_TYPES)}"),
     "enum": (lambda value: isinstance(value, list) and bool(value), "a list of values"),
     "const": (lambda value: True, "a value"),
     "properties": (lambda value: isinstance(value, dict), "an object of schemas"),
@@ -53,26 +61,36 @@ _ARGUMENTS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "additionalProperties": (lambda value: isinstance(value, (bool, dict)), "true, false or a schema"),
     "items": (lambda value: isinstance(value, dict), "a schema"),
     "pattern": (_is_pattern, "a pattern in RE2 syntax"),
-    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (TYPES["number"], "a number")),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (_is_number, "a number")),
     **dict.fromkeys(_COUNTS, (_is_count, "a whole number, 0 or more")),
 }
 """Of each keyword: which arguments it takes, and that in words."""
 
 
-def check_schema(schema: Any, at: str = "", depth: int = 0) -> Iterator[tuple[str, str, Any]]:
+def check_schema(schema: Any) -> Iterator[tuple[str, str, Any]]:
     """What is wrong with a schema: where (``.properties.path.type``), what was expected, what was found."""
+    wrong = list(_wrong(schema))
+    yield from wrong
+    if not wrong:
+        try:
+            compiled(schema)
+        except ValueError as error:
+            yield "", "JSON Schema of draft 2020-12", " ".join(str(error).split())
+
+
+def _wrong(schema: Any, at: str = "", depth: int = 0) -> Iterator[tuple[str, str, Any]]:
     if not isinstance(schema, dict) or depth > _MAX_DEPTH:
         yield at, f"a schema: an object, at most {_MAX_DEPTH} deep", schema
         return
     for keyword, value in schema.items():
-        if keyword in _NOTES:
+        if keyword in NOTES:
             continue
         if keyword not in _ARGUMENTS:
-            yield f"{at}.{keyword}", f"one of the keywords {', '.join([*_ARGUMENTS, *sorted(_NOTES)])}", value
+            yield f"{at}.{keyword}", f"one of the keywords {', '.join([*_ARGUMENTS, *sorted(NOTES)])}", value
         elif not _ARGUMENTS[keyword][0](value):
             yield f"{at}.{keyword}", _ARGUMENTS[keyword][1], value
     for name, below in _below(schema):
-        yield from check_schema(below, f"{at}.{name}", depth + 1)
+        yield from _wrong(below, f"{at}.{name}", depth + 1)
 
 
 def _below(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -100,12 +118,6 @@ def violations(schema: Mapping[str, Any], value: Any) -> list[str]:
 
 class _InputWording(Wording):
     """Members as JSON, and nothing of a text that was given."""
-
-    def search(self, pattern: str) -> Callable[[str], object]:
-        import re2
-
-        search = re2.compile(pattern).search
-        return lambda text: search(text.encode("utf-8", "replace").decode("utf-8"))
 
     def members(self, members: list[Any]) -> str:
         return json.dumps(members[0]) if len(members) == 1 else f"one of {json.dumps(members)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jsonschema
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,6 +66,36 @@ def test_a_schema_is_checked_without_an_exception(schema: Any) -> None:
     for where, expected, _ in check_schema(schema):
         assert isinstance(where, str)
         assert expected
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        *({"pattern": pattern} for pattern in ("(?=a)", r"(a)\1", "[[:alpha:]]", r"\Qa\E", "(a{1000}){1000}", "(", 3)),
+        *({"required": ["a", "a"]}, {"type": ["string", "string"]}, {"minimum": float("inf")}, {"properties": {"\ud800": {}}}),
+        *({"minimun": 3}, {"allOf": []}, {"properties": {"a": {"format": "email"}}}, {"items": []}, {"$ref": "#"}, True),
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_refused(schema: Any) -> None:
+    """A wrong pattern, what the standard does not allow, and keywords that nothing checks."""
+    assert len(list(check_schema(schema))) == 1
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"^[:,/]+$", r"^\d{3}-\w+\s?$", r"\p{Greek}", "(?i)^abc$", "^(?:a|b)*?$", r"^[\w.+-]+@example\.org\z"]
+)
+def test_usual_patterns_are_taken(pattern: str) -> None:
+    """In the syntax that RE2 and JSON Schema share."""
+    assert list(check_schema({"pattern": pattern})) == []
+    assert violations({"pattern": pattern}, "\0")
+
+
+def test_notes_may_be_anything() -> None:
+    """They have no effect, not even a wrong one."""
+    schema = {"$schema": "about:blank", "$id": "#", "title": 3, "examples": "x", "default": [], "items": {"writeOnly": "yes"}}
+
+    assert list(check_schema(schema)) == []
+    assert violations(schema, [1]) == []
 
 
 @settings(deadline=None)
