@@ -107,6 +107,7 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
     unpropagate()
     configure_logs()
     receipt = wired.flush(wired.telemetry.shutdown, timeout_s)
+    wired.folders.stop_retrying()
     wired.process_lock.release()
     return receipt
 

@@ -100,6 +100,10 @@ class FolderSink:
         self._syncer.settle()
         return self._syncer.flush(timeout_s)
 
+    def stop_retrying(self) -> None:
+        """At the end of a configuration, after `flush`: do not go on trying to write what cannot be written."""
+        self._syncer.stop_retrying()
+
     def _count(self, envelope: Envelope, kept: bool) -> None:
         with self._counting:
             totals = self.totals

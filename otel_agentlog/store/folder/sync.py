@@ -78,6 +78,7 @@ class Syncer:
         self._idle = [None]
         """Popped by the caller that starts the thread; popping a list is atomic."""
         self._unsettled: dict[int, Kept] = {}
+        self._retries = True
 
     # -- any thread -------------------------------------------------------------------------------------------------------
 
@@ -90,9 +91,14 @@ class Syncer:
         self._wake()
 
     def retry(self, folder: Kept) -> None:
-        """Have the whole files of a folder written later, as they cannot be now."""
-        self._unsettled[id(folder)] = folder
-        self._wake()
+        """Have the whole files of a folder written later, as they cannot be now; after `stop_retrying` nothing is done."""
+        if self._retries:
+            self._unsettled[id(folder)] = folder
+            self._wake()
+
+    def stop_retrying(self) -> None:
+        """At the end of a configuration: what could not be written by now is left to recovery, and the thread ends."""
+        self._retries, self._unsettled = False, {}
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until all that was requested is synced; whether that was so in time."""
@@ -197,7 +203,8 @@ class Syncer:
             folder.settle()
         except OSError as error:
             self.failed("documents", error)
-            self._unsettled[id(folder)] = folder
+            if self._retries:
+                self._unsettled[id(folder)] = folder
 
 
 def sync_path(path: str) -> None:
