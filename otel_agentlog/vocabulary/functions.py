@@ -5,7 +5,7 @@
 
     wrapped = wrap(function, measured)             # of the same kind as `function`, with its name and signature
 
-The only place that asks `inspect` for a function's kind (``docs/decisions/0023-one-wrapper.md``).
+The only place that asks `inspect` for a function's kind (``docs/decisions/0027-one-wrapper.md``).
 """
 
 from __future__ import annotations

@@ -181,7 +181,9 @@ def _errors(validator: Validator, value: Any) -> list[ValidationError]:
             return [first]
     errors = list(validator.iter_errors(value))
     wrong_type = {_place(error) for error in errors if error.kind.name == "type"}
-    return [error for error in errors if error.kind.name == "type" or _place(error) not in wrong_type]
+    kept = [error for error in errors if error.kind.name == "type" or _place(error) not in wrong_type]
+    # What is missing before what is too much: a misspelt name gives both, and the first says what to type.
+    return sorted(kept, key=lambda error: error.kind.name == "additionalProperties")
 
 
 def _place(error: ValidationError) -> tuple[tuple[str | int, ...], tuple[str | int, ...]]:
