@@ -11,7 +11,7 @@
     ├── IntegrationError      a system of others: GitHub, Jira, Slack, a webhook
     ├── DatabaseError         a database: connection, query, migration
     └── TmuxError             tmux: a session, a window, a layout
-    TaskCancelled             a BaseException: somebody cancelled the task that this code works on
+    TaskCancelled             a BaseException: the task that this code works on was cancelled
 
 Each but the last takes ``context=``, a mapping that is recorded with it: in the folder as ``exception.context``, on the span as
 ``agentlog.error.context.<key>``; redacted like everything else.
@@ -92,11 +92,11 @@ class TaskError(AgentlogError):
 
 
 class IntegrationError(AgentlogError):
-    """A system of others, such as GitHub or Jira, does not do what it was asked."""
+    """A request to an external system, such as GitHub or Jira, failed."""
 
 
 class DatabaseError(AgentlogError):
-    """A database cannot be reached, or does not do what it was asked."""
+    """A database cannot be reached, or a statement failed."""
 
 
 class TmuxError(AgentlogError):
@@ -104,7 +104,7 @@ class TmuxError(AgentlogError):
 
 
 class TaskCancelled(BaseException):
-    """Somebody cancelled the task; raised at its next checkpoint, and at each one after it.
+    """The task was cancelled by a request; raised at its next checkpoint, and at each one after it.
 
     No `Exception`, like `asyncio.CancelledError`: agents try again after every `Exception`, and a cancelled one must not.
     """

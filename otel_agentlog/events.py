@@ -52,8 +52,8 @@ def log_instance_lifecycle(instance_id: str, operation: str, status: str = "succ
 
 def log_task_assignment(task_id: str, instance_id: str, details: Details = None) -> None:
     """A task was given to an instance; recorded in that task's folder if it is open in this process."""
-    said = details_of(details, task_id=task_id, instance_id=instance_id)
-    log_event(Component.TASK, "task_assigned", f"{text_of(task_id)} given to {text_of(instance_id)}", details=said)
+    data = details_of(details, task_id=task_id, instance_id=instance_id)
+    log_event(Component.TASK, "task_assigned", f"{text_of(task_id)} given to {text_of(instance_id)}", details=data)
 
 
 def log_resource_usage(
@@ -64,10 +64,10 @@ def log_resource_usage(
     details: Details = None,
 ) -> None:
     """What an instance uses at this moment: percent of one CPU, and megabytes (10^6 bytes)."""
-    said = details_of(details, instance_id=instance_id, cpu_percent=cpu_percent, memory_mb=memory_mb, disk_usage_mb=disk_usage_mb)
+    data = details_of(details, instance_id=instance_id, cpu_percent=cpu_percent, memory_mb=memory_mb, disk_usage_mb=disk_usage_mb)
     figures = (("CPU", cpu_percent, "%"), ("memory", memory_mb, " MB"), ("disk", disk_usage_mb, " MB"))
     known = ", ".join(f"{name} {text_of(value)}{unit}" for name, value, unit in figures if value is not None)
-    log_event(Component.INSTANCE, "resource_usage", f"{text_of(instance_id)}: {known or 'nothing known'}", details=said)
+    log_event(Component.INSTANCE, "resource_usage", f"{text_of(instance_id)}: {known or 'nothing known'}", details=data)
 
 
 def log_worktree_operation(
@@ -84,18 +84,18 @@ def log_tmux_session(session_name: str, operation: str, status: str = "success",
 
 def log_service_status(service: str, status: str, details: Details = None) -> None:
     """A service is ``up``, ``degraded`` (a warning), ``down`` (an error) …"""
-    said = details_of(details, service=service, status=status)
+    data = details_of(details, service=service, status=status)
     message = f"{text_of(service)} is {text_of(status)}"
-    log_event(Component.ORCHESTRATOR, "service_status", message, level=level_of(status), details=said)
+    log_event(Component.ORCHESTRATOR, "service_status", message, level=level_of(status), details=data)
 
 
 def _thing(
     component: Component, thing: str, name: str, operation: str, status: str, details: Details, **identity: str | None
 ) -> None:
-    said = details_of(details, **identity, operation=operation, status=status)
+    data = details_of(details, **identity, operation=operation, status=status)
     level = "WARNING" if word(operation).startswith("orphan") else "INFO"
     message = f"{thing.replace('_', ' ')} {text_of(name)}: {text_of(operation)} {text_of(status)}"
-    log_event(component, f"{thing}_{word(operation)}", message, level=level_of(status, level), details=said)
+    log_event(component, f"{thing}_{word(operation)}", message, level=level_of(status, level), details=data)
 
 
 # -- what services do: databases, web, sign-in, integrations, files -------------------------------------------------------
@@ -111,17 +111,17 @@ def log_database_operation(
     rows: int | None = None,
 ) -> None:
     """A query, write or migration of a database; ``rows`` were read or changed."""
-    said = details_of(details, operation=operation, table=table, status=status, duration_ms=duration_ms, rows=rows)
+    data = details_of(details, operation=operation, table=table, status=status, duration_ms=duration_ms, rows=rows)
     message = f"database {text_of(operation)}{_on(table)}: {text_of(status)}"
-    log_event(Component.DATABASE, f"database_{word(operation)}", message, level=level_of(status), details=said)
+    log_event(Component.DATABASE, f"database_{word(operation)}", message, level=level_of(status), details=data)
 
 
 def log_web_request(
     method: str, path: str, details: Details = None, *, request_id: str | None = None, client: str | None = None
 ) -> None:
     """A request came in."""
-    said = details_of(details, method=method, path=path, request_id=request_id, client=client)
-    log_event(Component.WEB, "web_request_received", f"{text_of(method)} {text_of(path)}", details=said)
+    data = details_of(details, method=method, path=path, request_id=request_id, client=client)
+    log_event(Component.WEB, "web_request_received", f"{text_of(method)} {text_of(path)}", details=data)
 
 
 def log_web_response(
@@ -134,26 +134,26 @@ def log_web_response(
     request_id: str | None = None,
 ) -> None:
     """A request was answered; 4xx is a warning, 5xx an error."""
-    said = details_of(details, method=method, path=path, status_code=status_code, duration_ms=duration_ms, request_id=request_id)
+    data = details_of(details, method=method, path=path, status_code=status_code, duration_ms=duration_ms, request_id=request_id)
     message = f"{text_of(method)} {text_of(path)}: {text_of(status_code)}"
-    log_event(Component.WEB, "web_response_sent", message, level=level_of_http(status_code), details=said)
+    log_event(Component.WEB, "web_response_sent", message, level=level_of_http(status_code), details=data)
 
 
 def log_websocket_event(event: str, connection_id: str, details: Details = None, *, client: str | None = None) -> None:
     """A WebSocket: ``connect``, ``disconnect``, ``error`` …"""
-    said = details_of(details, event=event, connection_id=connection_id, client=client)
+    data = details_of(details, event=event, connection_id=connection_id, client=client)
     message = f"websocket {text_of(connection_id)}: {text_of(event)}"
-    log_event(Component.WEB, f"websocket_{word(event)}", message, level=level_of(event), details=said)
+    log_event(Component.WEB, f"websocket_{word(event)}", message, level=level_of(event), details=data)
 
 
 def log_authentication(
     subject: str, success: bool, details: Details = None, *, method: str | None = None, reason: str | None = None
 ) -> None:
     """A sign-in succeeded, or failed, which is a warning."""
-    said = details_of(details, subject=subject, success=success, method=method, reason=reason)
+    data = details_of(details, subject=subject, success=success, method=method, reason=reason)
     how = "succeeded" if success is True else "failed"
     message = f"authentication of {text_of(subject)} {how}"
-    log_event(Component.WEB, f"authentication_{how}", message, level="INFO" if success is True else "WARNING", details=said)
+    log_event(Component.WEB, f"authentication_{how}", message, level="INFO" if success is True else "WARNING", details=data)
 
 
 def log_github_call(
@@ -180,9 +180,9 @@ def log_jira_call(
 
 def log_webhook_processing(provider: str, event_type: str, status: str, details: Details = None) -> None:
     """A webhook is ``received``, ``processed``, ``rejected`` (a warning), ``failed`` … `agentlog.webhook` records more."""
-    said = details_of(details, provider=provider, event_type=event_type, status=status)
+    data = details_of(details, provider=provider, event_type=event_type, status=status)
     message = f"webhook {text_of(provider)} {text_of(event_type)}: {text_of(status)}"
-    log_event(Component.INTEGRATION, "webhook_processing", message, level=level_of(status), details=said)
+    log_event(Component.INTEGRATION, "webhook_processing", message, level=level_of(status), details=data)
 
 
 def log_rate_limit(
@@ -194,30 +194,30 @@ def log_rate_limit(
     retry_after_s: float | None = None,
     reset_at: str | None = None,
 ) -> None:
-    """What a service said about its limit. ``remaining=0`` or a ``retry_after_s`` says it was hit, which is a warning."""
+    """The state of a service's rate limit; a warning if it was hit: ``remaining`` is 0 or there is a ``retry_after_s``."""
     hit = (isinstance(remaining, int) and remaining == 0) or retry_after_s is not None
-    said = details_of(details, service=service, remaining=remaining, limit=limit, retry_after_s=retry_after_s, reset_at=reset_at)
+    data = details_of(details, service=service, remaining=remaining, limit=limit, retry_after_s=retry_after_s, reset_at=reset_at)
     left = "reached" if hit else f"{text_of(remaining)} of {text_of(limit)} left" if remaining is not None else "told"
     action, level = ("rate_limit_reached", "WARNING") if hit else ("rate_limit_status", "INFO")
-    log_event(Component.INTEGRATION, action, f"rate limit of {text_of(service)}: {left}", level=level, details=said)
+    log_event(Component.INTEGRATION, action, f"rate limit of {text_of(service)}: {left}", level=level, details=data)
 
 
 def log_file_event(
     operation: str, path: str, status: str = "success", details: Details = None, *, size_bytes: int | None = None
 ) -> None:
     """A file was read, written, deleted …; to do and record it in one go there is `agentlog.file_operation`."""
-    said = details_of(details, operation=operation, path=path, status=status, size_bytes=size_bytes)
+    data = details_of(details, operation=operation, path=path, status=status, size_bytes=size_bytes)
     message = f"file {text_of(operation)} {text_of(path)}: {text_of(status)}"
-    log_event(Component.FILE_OPERATIONS, f"file_{word(operation)}", message, level=level_of(status), details=said)
+    log_event(Component.FILE_OPERATIONS, f"file_{word(operation)}", message, level=level_of(status), details=data)
 
 
 def _call(
     service: str, operation: str, target: str | None, status_code: int | None, duration_ms: float | None, details: Details
 ) -> None:
-    said = details_of(details, operation=operation, target=target, status_code=status_code, duration_ms=duration_ms)
+    data = details_of(details, operation=operation, target=target, status_code=status_code, duration_ms=duration_ms)
     outcome = "" if status_code is None else f": {text_of(status_code)}"
     message = f"{service} {text_of(operation)}{_on(target)}{outcome}"
-    log_event(Component.INTEGRATION, f"{service}_call", message, level=level_of_http(status_code), details=said)
+    log_event(Component.INTEGRATION, f"{service}_call", message, level=level_of_http(status_code), details=data)
 
 
 def _on(target: str | None) -> str:
@@ -263,17 +263,17 @@ def log_runner_event(
     """Record an event of a plan, with its component and level; never raises.
 
     A failure is an error. A completed command whose details have an ``exit_code`` other than 0 is a warning, as the caller may go
-    on; with an ``error`` it is one. ``error`` is recorded under its error id. For `context_added_by_user` the message is what the
-    user said.
+    on; with an ``error`` it is one. ``error`` is recorded under its error id. For `context_added_by_user` the message is the
+    user's text.
     """
     action = word(event)
-    said = details_of(details)
+    data = details_of(details)
     log_event(
         _COMPONENT_OF.get(action, Component.RUNNER),
         action,
         text_of(message),
-        level=_level(action, said.get("exit_code"), error),
-        details=said,
+        level=_level(action, data.get("exit_code"), error),
+        details=data,
         error=error,
     )
 

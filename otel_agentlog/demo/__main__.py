@@ -28,7 +28,7 @@ LONGEST_GOODBYE_S = 15.0
 
 
 class _UsageError(Exception):
-    """Says what was expected and what was found."""
+    """Its message has what was expected and what was found."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -124,7 +124,7 @@ def _recorded(job: Job, settings: agentlog.Settings, task_id: str, trace_id: str
     """The run as the task's folder has it."""
     folder = settings.directory / task_id
     final = _document(folder, "04-final-result.json")
-    look = {"jaeger": f"http://localhost:16686/trace/{trace_id}", "grafana": "http://localhost:3000"}
+    links = {"jaeger": f"http://localhost:16686/trace/{trace_id}", "grafana": "http://localhost:3000"}
     return {
         "task_id": task_id,
         "trace_id": trace_id,
@@ -137,7 +137,7 @@ def _recorded(job: Job, settings: agentlog.Settings, task_id: str, trace_id: str
         "metrics": final.get("metrics"),
         "model": {"provider": job.provider, "name": job.model, "demo_price": job.provider == offline.PROVIDER},
         "sub_tasks": _sub_tasks(folder),
-        "look": look if settings.exporter("traces") == "otlp" else None,
+        "look": links if settings.exporter("traces") == "otlp" else None,
     }
 
 
@@ -185,7 +185,7 @@ except KeyboardInterrupt:
 def python_command(module: str, *arguments: str) -> list[str]:
     """The command that runs a module as ``python -m`` does, but with the module path of this process.
 
-    ``python -m`` looks into the working directory first, and that may be the very directory under review. Ctrl-C during the
+    ``python -m`` searches the working directory first, and that may be the very directory under review. Ctrl-C during the
     module's imports ends it without a traceback.
     """
     return [sys.executable, "-c", _PROGRAM.format(path=sys.path, module=module), *arguments]
@@ -228,16 +228,16 @@ def _outcome(run: dict[str, Any]) -> str:
 
 
 def _details(run: dict[str, Any]) -> str:
-    pids, look = run["processes"], run["look"]
+    pids, links = run["processes"], run["look"]
     deliveries = [_delivery(name, receipt) for name, receipt in run["receipts"].items()]
-    if not look:
+    if not links:
         deliveries.append("no collector is set, so nothing was sent: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318")
     sections = {
         **(_figures(run["model"], run["metrics"]) if run["metrics"] else {}),
         "Processes": [f"gateway {pids['gateway']}, worker {pids['worker']}: one folder, one trace"],
         "Folder": [run["folder"], *(f"{each['folder']} ({each['name']}: {each['outcome']})" for each in run["sub_tasks"])],
         "Look again": [f"agentlog show {run['task_id']} --root {run['root']}"],
-        "Trace": [run["trace_id"], look["jaeger"], look["grafana"]] if look else [],
+        "Trace": [run["trace_id"], links["jaeger"], links["grafana"]] if links else [],
         "Delivery": deliveries,
     }
     rows = [(title if n == 0 else "", line) for title, lines in sections.items() for n, line in enumerate(lines)]

@@ -11,7 +11,7 @@ from typing import Any
 import otel_agentlog as agentlog
 from otel_agentlog.demo.job import Job, Pace
 from otel_agentlog.demo.models import MessagesModel, Reply
-from otel_agentlog.demo.survey import copy_sources, look_at, printable
+from otel_agentlog.demo.survey import copy_sources, printable, take_survey
 from otel_agentlog.demo.toolbox import DEFINITIONS, WORKING_TIME_S, Toolbox
 
 MOST_TURNS = 8
@@ -30,7 +30,7 @@ class Reviewer:
         """``scratch`` is a directory of its own; ``logs``, where the task folders are, is left out of the review."""
         self._job, self._model, self._scratch = job, model, scratch
         self._pace = Pace(job.slow)
-        self._survey = survey = look_at(job.path, besides=logs)
+        self._survey = survey = take_survey(job.path, besides=logs)
         self._tools = Toolbox(survey, scratch, self._pace)
         self._facts: dict[str, Any] = {
             "directory": os.path.basename(printable(job.path)) or "/",
@@ -49,7 +49,7 @@ class Reviewer:
         task.user(self._job.message)
         with agentlog.step("plan", plan=True):
             self._ask(task, f"Make a plan for this request: {self._job.message}")
-        self._look_around(task)
+        self._survey_directory(task)
         self._listen(task)
         self._check_syntax()
         self._listen(task)
@@ -70,7 +70,7 @@ class Reviewer:
         if task.context:
             self._facts["user_added"] = task.context
 
-    def _look_around(self, task: agentlog.Task) -> None:
+    def _survey_directory(self, task: agentlog.Task) -> None:
         """The loop around tools: the model requests some, they run, it gets their outputs, until it requests none."""
         with agentlog.step("look around"):
             log.info("directory surveyed", files=len(self._survey.files), whole=self._survey.whole)

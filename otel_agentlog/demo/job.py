@@ -37,7 +37,7 @@ class Job:
 
 
 def write_json(directory: str, name: str, value: object) -> None:
-    """Write a file that both processes know."""
+    """Write a file that both processes read."""
     with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
         # Escapes keep a path that is not UTF-8 as it is.
         json.dump(value, file, ensure_ascii=True)

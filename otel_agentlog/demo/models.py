@@ -20,7 +20,7 @@ _KEYS = {"anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"), "openai": (
 
 
 class ProviderUnavailableError(Exception):
-    """A provider cannot be used here; says what to install or set."""
+    """A provider cannot be used here; the message has what to install or set."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ class ChatModel(MessagesModel):
     """OpenAI's chat completions."""
 
     def request(self, system: str, messages: Sequence[Any], tools: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
-        said = [{"role": "system", "content": system}, *messages]
-        request = {"model": self.name, "max_completion_tokens": MOST_OUTPUT_TOKENS, "messages": said}
+        conversation = [{"role": "system", "content": system}, *messages]
+        request = {"model": self.name, "max_completion_tokens": MOST_OUTPUT_TOKENS, "messages": conversation}
         return {**request, "tools": [_function(tool) for tool in tools]} if tools else request
 
     def open_stream(self, request: Mapping[str, Any]) -> Any:

@@ -3,9 +3,9 @@
 `OfflineClient` replaces ``anthropic.Anthropic()`` and answers in the shapes of Anthropic's Messages API, plain and streaming. A
 token is a word or a punctuation mark; what was sent before counts as read from a cache.
 
-Its answers follow rules over the conversation, the same to the same words. With tools it requests a listing, then the files that
-look worth reading, then the index. Without, it reads the first line of the last request and the facts in its ``json`` block, and
-writes a plan, a summary or a report from those.
+Its answers follow rules over the conversation, the same for the same text. With tools it requests a listing, then the files
+that its rules prefer, then the index. Without, it reads the first line of the last request and the facts in its ``json``
+block, and writes a plan, a summary or a report from those.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NAME = "agentlog-offline-demo"
 PROVIDER = "offline"
 
 DEMO_PRICES = {NAME: {"input_per_mtok": 1.0, "output_per_mtok": 5.0, "cache_read_per_mtok": 0.1}}
-"""Dollars per million tokens. Made up, so that the demo has costs to show; nobody is charged."""
+"""Dollars per million tokens. Made up, so that the demo has costs to show; nothing is charged."""
 
 THINKING_TIME_S = 3.0
 """How long an answer takes with ``--slow``, in seconds."""
@@ -67,22 +67,22 @@ class OfflineClient:
         stream: bool = False,
     ) -> Any:
         """Answer as ``POST /v1/messages`` does: a Message, or with ``stream`` the events of one."""
-        said = _answer(messages, tools, self._seed)
+        answer = _answer(messages, tools, self._seed)
         mark = _hash(f"{self._seed} {_json([system, list(tools), list(messages)])}")
         calls = [
             {"type": "tool_use", "id": f"toolu_{mark[n : n + 20]}", "name": name, "input": dict(arguments)}
-            for n, (name, arguments) in enumerate(said.tools)
+            for n, (name, arguments) in enumerate(answer.tools)
         ]
-        text = [{"type": "text", "text": said.text}] if said.text else []
+        text = [{"type": "text", "text": answer.text}] if answer.text else []
         message = {
             "id": f"msg_offline_{mark[:20]}",
             "type": "message",
             "role": "assistant",
             "model": model,
-            "content": [{"type": "thinking", "thinking": said.thinking, "signature": mark[:16]}, *text, *calls],
+            "content": [{"type": "thinking", "thinking": answer.thinking, "signature": mark[:16]}, *text, *calls],
             "stop_reason": "tool_use" if calls else "end_turn",
             "stop_sequence": None,
-            "usage": self._input_usage([system, list(tools)], messages) | _output_usage(said, calls),
+            "usage": self._input_usage([system, list(tools)], messages) | _output_usage(answer, calls),
         }
         self._pace.show(THINKING_TIME_S * (0.2 if stream else 1))
         return self._events(message) if stream else message
@@ -129,9 +129,9 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
-def _output_usage(said: _Answer, calls: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    thought = count_tokens(said.thinking)
-    written = thought + count_tokens(said.text) + sum(count_tokens(_json(call)) for call in calls)
+def _output_usage(answer: _Answer, calls: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    thought = count_tokens(answer.thinking)
+    written = thought + count_tokens(answer.text) + sum(count_tokens(_json(call)) for call in calls)
     return {"output_tokens": written, "output_tokens_details": {"thinking_tokens": thought}, "service_tier": "standard"}
 
 

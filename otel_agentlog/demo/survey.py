@@ -1,8 +1,8 @@
 """Examines a directory that may be anything: huge, unreadable, full of links and pipes. Changes nothing in it.
 
-`look_at` walks it, within bounds; `count` counts over its texts; `copy_sources`, `compile_sources` and `problems` have a copy of
-its Python files compiled. Symbolic links are not followed; only regular files are opened; a file may vanish or change at any
-moment.
+`take_survey` walks it, within bounds; `count` counts over its texts; `copy_sources`, `compile_sources` and `problems` have a
+copy of its Python files compiled. Symbolic links are not followed; only regular files are opened; a file may vanish or change
+at any moment.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def printable(path: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def look_at(top: str, besides: str | None = None) -> Survey:
-    """Walk the directory; ``besides`` is a directory below it that is left out (our own logs, say)."""
+def take_survey(top: str, besides: str | None = None) -> Survey:
+    """Walk the directory; ``besides`` is a directory below it that is left out such as our own logs."""
     survey, names = Survey(top), set[str]()
     deadline = time.monotonic() + LONGEST_WALK_S
     waiting, seen = [top], 0

@@ -5,7 +5,7 @@ categories.py         exception → category, suggestions, details; rules that u
 known_categories.py   the tables behind that: class names, errno, HTTP status, words
 lookup.py             reads what exceptions of other packages carry: status, code, causes, members
 advice.py             the texts of suggestions, by cause and by category
-handling.py           `handle_errors`: recover, fall back, or let go on, with an audit trail
+handling.py           `handle_errors`: recover, fall back, or raise, with an audit trail
 retries.py            `retrying`: what is tried again, how long to wait, the loop
 performance.py        `log_performance`: how long functions take
 user_messages.py      what a user in a chat reads about an error

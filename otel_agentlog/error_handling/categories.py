@@ -1,8 +1,8 @@
 """From any exception to what is known about it: a cause, a category, suggestions.
 
-First the rules that users registered; then what the exception itself says (HTTP status, errno, class); then, where its class
-says little, what caused it, and the words of its message. `error_details` gives all of it in one object. Raises nothing, whatever
-an exception does when it is looked at.
+First the rules that users registered; then the exception itself (HTTP status, errno, class); then, where its class
+is a general one, its cause, and the words of its message. `error_details` gives all of it in one object. Raises nothing, whatever
+an exception does when its attributes are read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from otel_agentlog.error_handling import known_categories as known
-from otel_agentlog.error_handling import lookup as look
+from otel_agentlog.error_handling import lookup
 from otel_agentlog.error_handling.advice import CAUSES, advice
 from otel_agentlog.error_handling.category import Cause, ErrorCategory
 from otel_agentlog.error_handling.lookup import MAX_TEXT
@@ -23,7 +23,7 @@ from otel_agentlog.record.exceptions.describe import message_and_traceback, was_
 from otel_agentlog.record.recorder import recorder
 
 Rule: TypeAlias = "type[BaseException] | str | Callable[[BaseException], object]"
-"""A class (subclasses too), a class's name (``Name`` or ``module.Name``; subclasses too), or a function that says yes or no."""
+"""A class (subclasses too), a class's name (``Name`` or ``module.Name``; subclasses too), or a predicate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +35,10 @@ class _Registered:
         if isinstance(self.rule, type):
             return isinstance(error, self.rule)
         if isinstance(self.rule, str):
-            return self.rule in look.class_names(error)
+            return self.rule in lookup.class_names(error)
         try:
             return bool(self.rule(error))
-        except Exception:  # noqa: BLE001 - a user's rule must not cost the record of the error it looks at
+        except Exception:  # noqa: BLE001 - a user's rule must not cost the record of the error it is applied to
             return False
 
 
@@ -93,7 +93,7 @@ def cause_of(error: BaseException) -> Cause:
 def _cause_of(error: BaseException) -> Cause:
     if (found := _by_rules(error)) is not None:
         return found
-    if inner := look.leaves(error):
+    if inner := lookup.leaves(error):
         return _most_common([_of_chain(leaf) for leaf in inner])
     return _of_chain(error)
 
@@ -107,7 +107,7 @@ def _of_chain(error: BaseException) -> Cause:
     """Of an exception that is no group."""
     if (found := _by_rules(error) or _specific(error)) is not None:
         return found
-    for behind in look.causes(error):
+    for behind in lookup.causes(error):
         if (found := _by_rules(behind) or _specific(behind)) is not None:
             return found
     by_message = _by_message(error)
@@ -119,7 +119,7 @@ def _by_rules(error: BaseException) -> Cause | None:
 
 
 def _specific(error: BaseException) -> Cause | None:
-    """What the exception itself says, if that is more than that something failed."""
+    """The category by the exception itself; ``None`` if its class only means that something failed."""
     for question in (_by_exit_code, _by_service, _by_errno, _by_class, _by_name_end):
         if (name := question(error)) is not None:
             return CAUSES[name]
@@ -127,21 +127,21 @@ def _specific(error: BaseException) -> Cause | None:
 
 
 def _by_exit_code(error: BaseException) -> str | None:
-    code = look.attribute(error, "returncode")
+    code = lookup.attribute(error, "returncode")
     if type(code) is not int or code == 0:
         return None
     return known.EXIT_CODES.get(code, "killed" if code < 0 else "nonzero_exit")
 
 
 def _by_service(error: BaseException) -> str | None:
-    status = look.http_status(error)
-    word = look.service_code(error)
+    status = lookup.http_status(error)
+    word = lookup.service_code(error)
     if word and (cause := next((cause for part, cause in known.SERVICE_WORDS if part in word), None)) is not None:
         return cause
     if status is None:
         return None
     if status == 400 and any(
-        words in look.text_of(error) for words in ("prompt is too long", "context length", "context window")
+        words in lookup.text_of(error) for words in ("prompt is too long", "context length", "context window")
     ):
         return "context_window"
     return known.BY_STATUS.get(status, "bad_request" if status < 500 else "service_unavailable")
@@ -151,10 +151,10 @@ def _by_errno(error: BaseException) -> str | None:
     if not isinstance(error, OSError) or type(error).__name__ in ("gaierror", "herror"):
         return None
     number = error.errno
-    cause = known.BY_ERRNO.get(number) if isinstance(number, int) and look.package_of(error) in ("builtins", "socket") else None
-    if cause == "missing_file" and look.raised_by_subprocess(error):
+    cause = known.BY_ERRNO.get(number) if isinstance(number, int) and lookup.package_of(error) in ("builtins", "socket") else None
+    if cause == "missing_file" and lookup.raised_by_subprocess(error):
         return "missing_program"
-    if cause == "too_many_processes" and isinstance(error, BlockingIOError) and not look.raised_by_subprocess(error):
+    if cause == "too_many_processes" and isinstance(error, BlockingIOError) and not lookup.raised_by_subprocess(error):
         return "locked"
     return cause
 
@@ -163,14 +163,14 @@ def _by_class(error: BaseException) -> str | None:
     if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
         return "unknown"
     found = _by_name(error, known.BY_CLASS)
-    if found == "database" and "locked" in look.text_of(error):
+    if found == "database" and "locked" in lookup.text_of(error):
         return "locked"
     return found
 
 
 def _by_name(error: BaseException, table: Mapping[str, str]) -> str | None:
     """By the most special class that is in the table; a WEAK class ends the search."""
-    for name in look.class_names(error):
+    for name in lookup.class_names(error):
         if name in table:
             return table[name]
         if name in known.WEAK:
@@ -184,7 +184,7 @@ def _by_name_end(error: BaseException) -> str | None:
 
 
 def _by_message(error: BaseException) -> str | None:
-    text = look.text_of(error)
+    text = lookup.text_of(error)
     return next((cause for pattern, cause in known.MESSAGE_WORDS if pattern.search(text)), None)
 
 

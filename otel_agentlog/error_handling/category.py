@@ -1,4 +1,4 @@
-"""The words in which suggestions are written: categories and causes."""
+"""Categories and causes of errors, with the suggestions for each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class ErrorCategory(str, Enum):
-    """What kind of thing went wrong; equal to its name as a string."""
+    """The kind of an error; equal to its name as a string."""
 
     TIMEOUT = "TIMEOUT"
     """It took longer than it was allowed to."""
@@ -16,7 +16,7 @@ class ErrorCategory(str, Enum):
     DEPENDENCY = "DEPENDENCY"
     """Something else that is needed is not there or does not answer."""
     EXECUTION = "EXECUTION"
-    """It ran and failed on its own account."""
+    """It ran and failed by itself."""
     PERMISSION = "PERMISSION"
     """It is not allowed; trying again cannot succeed."""
     RESOURCE = "RESOURCE"

@@ -6,9 +6,9 @@
     with agentlog.handle_errors(fallback=[]) as handled:
         rows = query()
 
-For functions, coroutines, generators, methods, ``with`` and ``async with``. One `Plan` says what is done about an error: recover,
-else fall back, else let it go on. Each move is a line of type ``event`` with the error's id and category (`AuditTrail`), so that
-``agentlog errors ID --audit`` shows all of them; a fallback is a WARNING.
+For functions, coroutines, generators, methods, ``with`` and ``async with``. One `Plan` decides what is done about an error:
+recover, else fall back, else let it go on. Each move is a line of type ``event`` with the error's id and category
+(`AuditTrail`), so that ``agentlog errors ID --audit`` shows all of them; a fallback is a WARNING.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NOTHING: Any = object()
 _CONTROL_FLOW = (StopIteration, StopAsyncIteration)
 
 Verdict = tuple[bool, Any]
-"""Whether the error was dealt with, and what the caller gets if it was."""
+"""Whether the error was handled, and what the caller gets if it was."""
 _PASSES: Verdict = (False, None)
 
 
@@ -69,7 +69,7 @@ def handle_errors(
         reraise: whether the error goes on to the caller if it was not recovered. Default: yes, unless there is a fallback.
         fallback: what the caller gets then: a value, or a function that takes the call's arguments.
         errors: which errors are handled. `KeyboardInterrupt`, `SystemExit`, `GeneratorExit` and cancellations never are.
-        component: who speaks in the audit trail; default ``agent``.
+        component: of the lines of the audit trail; default ``agent``.
 
     A generator goes on with what the recovery or fallback gives: its items, if it is a list or another generator.
 
@@ -85,7 +85,7 @@ class Handled:
     """What became of a ``with`` block."""
 
     error: BaseException | None = None
-    """The error that was dealt with; ``None`` if there was none."""
+    """The error that was handled; ``None`` if there was none."""
     result: Any = None
     """What the recovery or the fallback gave."""
 
@@ -100,7 +100,7 @@ _open: ContextVar[tuple[tuple[ErrorHandler, Handled, str], ...]] = ContextVar("a
 
 
 class ErrorHandler:
-    """Made by `handle_errors`; a decorator and a context manager, as often as wanted, from any thread."""
+    """Made by `handle_errors`; a decorator and a context manager, reusable, from any thread."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -243,7 +243,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One thing to try."""
+    """One recovery or fallback to try."""
 
     trail: AuditTrail
     name: str
@@ -294,7 +294,7 @@ def _recover(recovery: Callable[..., Any], error: BaseException, args: tuple[Any
     try:
         parameters = list(inspect.signature(recovery).parameters.values())
     except (TypeError, ValueError):
-        return recovery(error, args, kwargs)  # a builtin that does not tell
+        return recovery(error, args, kwargs)  # a builtin without a signature
     kinds = {parameter.kind for parameter in parameters}
     if inspect.Parameter.VAR_POSITIONAL in kinds or inspect.Parameter.VAR_KEYWORD in kinds:
         return recovery(error, *args, **kwargs)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 BY_CLASS: Mapping[str, str] = {
-    # -- our own; those whose cause may tell more are in WEAK
+    # -- our own; those whose cause may be more exact are in WEAK
     "otel_agentlog.errors.ConfigurationError": "configuration",
     "otel_agentlog.errors.StateError": "state",
     "otel_agentlog.errors.LayoutError": "invalid_document",
@@ -185,7 +185,7 @@ BY_ERRNO: Mapping[int, str] = {
     for name in names.split()
     if hasattr(errno, name)
 }
-"""What the kernel says."""
+"""By ``errno``."""
 
 BY_STATUS: Mapping[int, str] = {
     400: "bad_request",
@@ -243,7 +243,7 @@ SERVICE_WORDS: tuple[tuple[str, str], ...] = (
     ("invalid_argument", "bad_request"),
     ("not_found_error", "not_found_at_service"),
 )
-"""Words that services use as codes of their errors; looked for before the status, which says less."""
+"""Words that services use as codes of their errors; searched before the status, which is less exact."""
 
 MESSAGE_WORDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), cause)

@@ -11,11 +11,11 @@ from typing import Any
 from otel_agentlog.record.exceptions.describe import message_of
 
 MAX_CHAIN = 10
-"""How many exceptions of a chain of causes are looked at."""
+"""How many exceptions of a chain of causes are read."""
 MAX_LEAVES = 64
-"""How many exceptions of a group are looked at."""
+"""How many exceptions of a group are read."""
 MAX_TEXT = 2_000
-"""How many characters of a message are looked at."""
+"""How many characters of a message are read."""
 
 
 def attribute(value: object, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Try again: a decorator and a loop, with waits that grow, and every failed attempt recorded where it belongs.
+"""Try again: a decorator and a loop, with waits that grow, and every failed attempt recorded.
 
     with agentlog.ai_call("claude-opus-4-5", provider="anthropic") as call:
         for attempt in agentlog.retrying(attempts=4):
@@ -6,12 +6,12 @@
                 response = client.messages.create(...)
         call.record(response)
 
-Waits and limits are tenacity's; the loop is ours, because an attempt must be judged and recorded where it fails, and what is not
-tried again must pass at once and untouched (``docs/decisions/0011-retries.md``).
+Waits and limits are tenacity's; the loop is ours, because an attempt must be assessed and recorded where it fails, and what is
+not tried again must pass at once and untouched (``docs/decisions/0011-retries.md``).
 
 Whether trying again can help, and how long a server asks to wait, is read from what HTTP clients attach to an error: status,
 ``Retry-After`` (seconds or HTTP date, RFC 9110 §10.2.3), ``retry-after-ms`` (milliseconds, sent by model providers) and
-``x-should-retry`` (``true`` or ``false``, a provider's own word on it). All of it comes from outside and may be anything.
+``x-should-retry`` (``true`` or ``false``, sent by model providers). All of it comes from outside and may be anything.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from tenacity.wait import wait_base
 
 RetryOn: TypeAlias = "type[Exception] | tuple[type[Exception], ...] | Callable[[Exception], object]"
-"""Classes of exceptions, or a function that says whether to try again after one."""
+"""Classes of exceptions, or a function that returns whether to try again after one."""
 
 LONGEST_S = 7 * 86_400.0
 """Longest wait and budget that are accepted, in seconds."""
 ASKED_JITTER = 0.1
-"""Most that is added at random to a wait the server asks for, as a part of it: not all clients shall come back at once."""
+"""Most that is added at random to a wait the server asks for, as a fraction of it: not all clients shall come back at once."""
 
 
 @overload
@@ -62,7 +62,7 @@ def retrying(attempts: Any = 4, **how: Any) -> Any:
     """Try again what may succeed the next time: as decorator, or ``for attempt in retrying(): with attempt: …``.
 
     ``attempts`` counts the first one too. Waits grow from ``first_wait_s`` to ``max_wait_s`` (doubled each time, the upper half
-    of each by lot); what a server asks for (``Retry-After``) takes their place, up to ``max_wait_s``. ``budget_s`` is the time
+    of each at random); what a server asks for (``Retry-After``) takes their place, up to ``max_wait_s``. ``budget_s`` is the time
     from the first attempt within which the last one begins. Without ``retry_on`` everything is tried again but what cannot
     succeed: errors of the categories VALIDATION and PERMISSION, HTTP status 4xx other than 408, 409, 425 and 429, faults of the
     program. ``KeyboardInterrupt`` and cancellation always pass. In ``async`` code it is ``async for``. Each wait is a checkpoint
@@ -194,7 +194,7 @@ class Attempt:
 
 
 class _Course:
-    """The attempts at one thing, one after the other."""
+    """The attempts of one call, one after the other."""
 
     def __init__(self, policy: Retrying, engine: tenacity.Retrying, name: str) -> None:
         import tenacity
@@ -270,7 +270,7 @@ class _Course:
         try:
             if not self._policy.wants(error):
                 return "another attempt cannot help"
-        except Exception as problem:  # noqa: BLE001 - retry_on is the user's code; its fault must not hide the error it looked at
+        except Exception as problem:  # noqa: BLE001 - retry_on is the user's code; its fault must not hide the error it was called with
             return f"retry_on raised {type(problem).__name__}"
         if number >= self._policy.attempts:
             return "attempts used up"
@@ -284,7 +284,7 @@ FINAL_STATUS = frozenset({501, 505})
 
 _FINAL_CATEGORIES = frozenset({ErrorCategory.VALIDATION, ErrorCategory.PERMISSION})
 _FINAL_CODES = ("insufficient_quota", "billing_hard_limit")
-"""Words of a service that send 429 for what waiting does not mend."""
+"""Error codes of services that send 429 for what no waiting solves."""
 _FINAL_TYPES = (
     *(NameError, AttributeError, TypeError, ImportError, SyntaxError, NotImplementedError, AssertionError, RecursionError),
     *(FileNotFoundError, NotADirectoryError, IsADirectoryError, StopIteration, StopAsyncIteration),
@@ -302,7 +302,7 @@ def is_cancellation(error: BaseException) -> bool:
 
 
 def can_help(error: BaseException) -> bool:
-    """Whether trying again may succeed, as far as the error tells. All errors of a group must be such."""
+    """Whether trying again may succeed, as far as the error shows. All errors of a group must be such."""
     if is_cancellation(error):
         return False
     inner = leaves(error)
@@ -325,11 +325,11 @@ def _can_help(error: BaseException) -> bool:
 
 def asked_wait_s(error: BaseException) -> float | None:
     """Seconds that the server asks to wait before the next attempt; ``None`` if it asks for none. The longest one of a group."""
-    asked = [wait for leaf in leaves(error) or [error] if (wait := _asked(leaf)) is not None]
-    return max(asked, default=None)
+    waits = [wait for leaf in leaves(error) or [error] if (wait := _retry_after_s(leaf)) is not None]
+    return max(waits, default=None)
 
 
-def _asked(error: BaseException) -> float | None:
+def _retry_after_s(error: BaseException) -> float | None:
     milliseconds = _number(_header(error, "retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000

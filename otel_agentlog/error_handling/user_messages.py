@@ -1,4 +1,4 @@
-"""What a user in a chat reads about an error: fixed texts, and the id by which an operator can look it up.
+"""What a user in a chat reads about an error: fixed texts, and the id by which an operator finds it.
 
 They contain nothing of the exception, its traceback or its context: the only variable parts are the id, if it has the
 form of one, and which of the fixed texts it is.
@@ -174,7 +174,7 @@ def _exception(value: object) -> BaseException | None:
 
 
 def _shown(identity: object) -> str | None:
-    # The match, not what was given: that may be of a class of its own, which formats itself as it likes.
+    # The match, not what was given: that may be of a subclass of ``str`` with its own ``__format__``.
     found = _ID.fullmatch(identity) if isinstance(identity, str) else None
     return None if found is None else found[0]
 

@@ -1,4 +1,4 @@
-"""Where it is sent: spans, log records and metrics over OTLP. The only sub-package that knows the OpenTelemetry SDK.
+"""Where it is sent: spans, log records and metrics over OTLP. The only sub-package that imports the OpenTelemetry SDK.
 
 providers.py  joins or makes the OpenTelemetry providers; `Telemetry` is everything that one `configure` sends with
 sink.py       from lines to the delivery worker; the processors that collect finished spans and log records

@@ -4,13 +4,13 @@
 matter only for the number of tasks at work; everything else is counted on end lines, which repeat what their labels need.
 Nothing raises for a line of an odd shape: what is missing is not measured.
 
-Rules of the convention that are easy to get wrong: usage counters count every inference, 0 where the provider said nothing;
+Rules of the convention that are easy to get wrong: usage counters count every inference, 0 where the provider reported nothing;
 cache and reasoning tokens are parts of the totals and never added to them; token histograms are for completed calls only; chunk
 times only for streams.
 
 Labels are made by `Labels` and nowhere else, only from the low-cardinality keys of `ALLOWED`, never from ids, so that no series
 per task comes into being. Names that users choose (tools, models, agents) are open sets, so each label keeps the first
-`MAX_VALUES` values it sees and calls all later ones ``_OTHER``; a value longer than `MAX_CHARACTERS` is ``_OTHER`` at once.
+`MAX_VALUES` values and calls all later ones ``_OTHER``; a value longer than `MAX_CHARACTERS` is ``_OTHER`` at once.
 """
 
 from __future__ import annotations

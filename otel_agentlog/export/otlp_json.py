@@ -64,7 +64,7 @@ def _item(unsent: UnsentItem) -> Item | None:
 def _lines(signal: str, items: Sequence[Item], counts: Exported) -> Iterator[bytes]:
     try:
         line = _line(signal, items)
-    except Exception:  # noqa: BLE001 - an item that cannot be encoded is found by itself, and left out
+    except Exception:  # noqa: BLE001 - an item that cannot be encoded is found and left out
         if len(items) == 1:
             counts.left_out += 1
             return

@@ -39,7 +39,7 @@ class Probed:
 
 
 def probe(settings: Settings) -> list[Probed]:
-    """Send a test span and a test log record by each signal that has an exporter; each waits as the settings say.
+    """Send a test span and a test log record by each signal that has an exporter; each waits for the timeout in the settings.
 
     Raises:
         ConfigurationError: the settings allow no exporter to be made.
@@ -61,8 +61,8 @@ def _probe(direct: Direct, signal: str, settings: Settings, context: SpanContext
     parts = direct(signal, [Item(signal, data)])
     took_ms = (time.monotonic() - began_s) * 1000
     taken = any(result.verdict is Verdict.DELIVERED and not result.rejected for _, result in parts)
-    said = "; ".join(f"{result.reason} {result.message}".strip() for _, result in parts)
-    return Probed(signal, taken, "" if taken else said or "no answer", f"{context.trace_id:032x}", round(took_ms, 1))
+    message = "; ".join(f"{result.reason} {result.message}".strip() for _, result in parts)
+    return Probed(signal, taken, "" if taken else message or "no answer", f"{context.trace_id:032x}", round(took_ms, 1))
 
 
 def _span(context: SpanContext, resource: Resource, scope: InstrumentationScope, now_ns: int) -> ReadableSpan:

@@ -197,10 +197,10 @@ class Telemetry:
             self.worker.start()
             self._catch_up.start()
 
-    def look_again(self) -> None:
-        """Look again for what dead processes left: something can be sent only now."""
+    def scan_again(self) -> None:
+        """Scan again for items that dead processes left: something can be sent only now."""
         if self.sends:
-            self._catch_up.look_again()
+            self._catch_up.scan_again()
 
     def process_line(self) -> Line:
         """The first line of each writer: resource, scope and policy of what it writes."""
@@ -232,7 +232,7 @@ class Telemetry:
         deadline = time.monotonic() + timeout_s
         self.worker.set_deadline(deadline)
         done = self.flush(timeout_s)
-        self._catch_up.last_look(deadline)
+        self._catch_up.last_scan(deadline)
         self._catch_up.stop()
         # Everything was tried, or the time is over: what came in between is tried for as long as there is any left.
         return self.worker.shutdown(max(0.0, deadline - time.monotonic())) and done
@@ -284,9 +284,9 @@ _current_meters: tuple[_Target, MeterProvider] | None = None
 
 
 def _meter_provider(settings: Settings, resource: Resource) -> MeterProvider | None:
-    """The provider for these settings; ``None`` if there is none and no metrics are wanted."""
+    """The provider for these settings; ``None`` if there is none and metrics are off."""
     found = metrics.get_meter_provider()
-    # Importing the SDK's metrics takes as long as its tracing: only where a provider was made, or one is wanted.
+    # Importing the SDK's metrics takes as long as its tracing: only where a provider was made, or metrics are on.
     if "opentelemetry.sdk.metrics" in sys.modules:
         from opentelemetry.sdk.metrics import MeterProvider
 

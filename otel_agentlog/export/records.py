@@ -1,6 +1,6 @@
 """From a line to the fields of an OTLP log record, and copies without secrets of spans and log records of other libraries.
 
-- ``message`` is the body. GenAI events have no body, as the convention says.
+- ``message`` is the body. GenAI events have no body, by the convention.
 - A line of type ``log`` has no event name; every other record is an event named ``agentlog.<action>``.
 - ``details`` stay one structured attribute, ``agentlog.details``. A map cannot collide with the names of others and takes one
   place of the SDK's 128 per record; Loki flattens it into structured metadata (``agentlog_details_files``) all the same. It
@@ -175,7 +175,7 @@ def is_details_event(end_line: Line, conventions: Conventions) -> bool:
 def details_event_fields(start_line: Line, end_line: Line, conventions: Conventions) -> LogFields:
     """The convention's details event of one AI call: all attributes of its span, content structured.
 
-    Both lines as they stand in the folder, with their ``attributes``.
+    Both lines as they are in the folder, with their ``attributes``.
     """
     attributes: Attributes = {}
     for line in (start_line, end_line):
@@ -240,7 +240,7 @@ def _add_ids(line: Line, attributes: Attributes, suffix: str) -> None:
 
 
 class _Bounded:
-    """Copies a structure within the limits above; ``cut`` says whether anything was left out."""
+    """Copies a structure within the limits above; ``cut`` is whether anything was left out."""
 
     def __init__(self) -> None:
         self.leaves = MAX_DETAILS

@@ -75,7 +75,7 @@ class _Shipping:
     def _item(self, unsent: UnsentItem) -> Item | None:
         try:
             return item_of(unsent)
-        except Exception as error:  # noqa: BLE001 - a damaged line may raise anything, and must not keep its mates
+        except Exception as error:  # noqa: BLE001 - a damaged line may raise anything, and must not keep the other items
             self._observer.rejected([_ref_of(unsent)], "unreadable", type(error).__name__)
             self._shipped.dropped += 1
             return None

@@ -53,7 +53,7 @@ class ExportSink:
         *,
         sends: Collection[str],
     ) -> None:
-        """``sends`` are the signals that this worker sends; ``metrics`` and ``logger`` are ``None`` where they are not wanted."""
+        """``sends`` are the signals that this worker sends; ``metrics`` and ``logger`` are ``None`` where they are off."""
         self._worker, self._conventions, self._metrics, self._logger = worker, conventions, metrics, logger
         self._observer = observer
         self._sends_spans, self._sends_logs = "traces" in sends, "logs" in sends

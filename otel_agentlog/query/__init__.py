@@ -1,4 +1,4 @@
-"""What one can ask of task folders: plain data in, plain data out. Texts are handed on as they are in the folder.
+"""Queries over task folders: plain data in, plain data out. Texts are returned as they are in the folder.
 
 questions.py   lists, statistics, timeline, overview, from the index
 indexes.py     the open index of each root, in a file or in memory
@@ -12,7 +12,7 @@ lines.py       a task's lines in the order of time, also while they grow
 errors.py      errors in task folders and application logs
 repricing.py   what AI calls would cost by other prices
 naming.py      from what a person typed to a task
-alerts/        rules, sliding windows, and what lines say to them
+alerts/        rules, sliding windows, observations
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What differs between two tasks: their figures, their trees, what was asked and what came out.
+"""What differs between two tasks: their figures, their trees, their inputs and their results.
 
-Trees are aligned level by level by what each part is and is called, so that a step more or less does not make all that follows
-look different.
+Trees are aligned level by level by kind and name of each part, so that an additional or missing step does not make all later
+parts differ.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Differences:
     parts: list[Part]
     """Both trees as one, depth first."""
     input: list[str]
-    """A unified diff of what was asked; empty if it is the same."""
+    """A unified diff of the inputs; empty if they are the same."""
     result: list[str]
     """A unified diff of what came out."""
 
@@ -133,8 +133,8 @@ def _verdict(left: Entry | None, right: Entry | None) -> str:
 
 def _compared(entry: Entry) -> tuple[Any, ...]:
     exception = entry.exception or {}
-    said = {key: entry.details.get(key) for key in ("arguments", "exit_code", "finish_reasons", "model", "attempts")}
-    return entry.status, entry.reason, exception.get("type"), exception.get("message"), len(entry.attempts), said
+    shown = {key: entry.details.get(key) for key in ("arguments", "exit_code", "finish_reasons", "model", "attempts")}
+    return entry.status, entry.reason, exception.get("type"), exception.get("message"), len(entry.attempts), shown
 
 
 def _texts(left: Any, right: Any) -> list[str]:

@@ -28,18 +28,18 @@ _MENTION = b'"error_id":"'
 
 @dataclass(slots=True)
 class FoundError:
-    """One error in one file. Texts are as they stand there."""
+    """One error in one file. Texts are as they are in that file."""
 
     error_id: str
     file: Path
     """The file it was found in, by its uncompressed name."""
     line: Line
-    """The line that says most about it: the one with the traceback, else the first."""
+    """The line with the most about it: the one with the traceback, else the first."""
     task_id: str | None = None
     trail: list[Line] = field(default_factory=list)
     """How it was handled, in order."""
     lines: int = 0
-    """How many lines speak of it."""
+    """How many lines name it."""
 
     @property
     def exception(self) -> Mapping[str, Any]:
@@ -52,7 +52,7 @@ class FoundError:
         return time_of(self.line) or 0
 
     def as_json(self, *, trail: bool) -> dict[str, Any]:
-        """One flat object, in the words of the folder."""
+        """One flat object, with the keys of the folder's lines."""
         keys = ("timestamp", "component", "action", "message", "step_id", "trace_id", "span_id", "event_id", "logger")
         known = {key: self.line.get(key) for key in keys}
         found = {
@@ -77,8 +77,8 @@ def find_errors(
 ) -> list[FoundError]:
     """Every error in the folders below `root` and in the application logs, newest first.
 
-    Without `error_id` each error once, from the file that says most about it; with one, that error in each file that speaks
-    of it, the one that says most first. Files without any error are passed over without reading their lines.
+    Without `error_id` each error once, from the file with the most about it; with one, that error in each file that names
+    it, the one with the most first. Files without any error are passed over without reading their lines.
     """
     needle = _MENTION + error_id.encode() + b'"' if error_id is not None else _MENTION
     found: dict[tuple[str, ...], FoundError] = {}
@@ -88,15 +88,15 @@ def find_errors(
                 # A log that is renamed meanwhile is read twice.
                 key = (each.error_id,) if error_id is None else (each.error_id, each.task_id or "", _event_id(each))
                 known = found.get(key)
-                if known is None or _telling(each) > _telling(known):
+                if known is None or _rank(each) > _rank(known):
                     found[key] = each
     wanted = [each for each in found.values() if _is_wanted(each, category, since_ns, until_ns)]
-    wanted.sort(key=lambda each: ((False, False) if error_id is None else _telling(each), each.time_ns), reverse=True)
+    wanted.sort(key=lambda each: ((False, False) if error_id is None else _rank(each), each.time_ns), reverse=True)
     return wanted
 
 
-def _telling(each: FoundError) -> tuple[bool, bool]:
-    """Of several places that speak of one error, a task's folder with its traceback says most."""
+def _rank(each: FoundError) -> tuple[bool, bool]:
+    """Sort key of the places that name one error: those with a traceback, then those of a task's folder, are the greatest."""
     return "traceback" in each.exception, each.task_id is not None
 
 
@@ -153,5 +153,5 @@ def _exception_of(line: Line, identity: str) -> Mapping[str, Any]:
         return exception
     # An attempt that failed, or a line of a trail: what is known is in its details.
     details = mapping(line, "details")
-    said = {"type": details.get("error_type"), "message": details.get("reason"), "category": details.get("category")}
-    return {"error_id": identity, **{key: value for key, value in said.items() if isinstance(value, str)}}
+    fields = {"type": details.get("error_type"), "message": details.get("reason"), "category": details.get("category")}
+    return {"error_id": identity, **{key: value for key, value in fields.items() if isinstance(value, str)}}

@@ -49,21 +49,21 @@ def _places(task: TaskReader, sought: list[str]) -> Iterator[tuple[int, Match]]:
         yield from _place(pattern, name, document, key, as_text(document.get(key)))
     for line in task.events():
         if line.get("phase") != "end" or line.get("exception"):
-            for said in _said(line):
-                yield from _place(pattern, AGENT_OUTPUT, line, text(line, "type") or "", said)
+            for content in _texts(line):
+                yield from _place(pattern, AGENT_OUTPUT, line, text(line, "type") or "", content)
 
 
-def _place(pattern: re.Pattern[str], file: str, line: Line, kind: str, said: str) -> Iterator[tuple[int, Match]]:
-    found = {match.group().casefold() for match in pattern.finditer(said)}
-    first = pattern.search(said)
+def _place(pattern: re.Pattern[str], file: str, line: Line, kind: str, content: str) -> Iterator[tuple[int, Match]]:
+    found = {match.group().casefold() for match in pattern.finditer(content)}
+    first = pattern.search(content)
     if first is None:
         return
     start = max(0, first.start() - AROUND)
-    cut = ("…" if start else "") + said[start : start + MAX_TEXT] + ("…" if len(said) > start + MAX_TEXT else "")
+    cut = ("…" if start else "") + content[start : start + MAX_TEXT] + ("…" if len(content) > start + MAX_TEXT else "")
     yield len(found), Match(file, text(line, "timestamp"), time_of(line), kind, text(line, "level"), cut)
 
 
-def _said(line: Line) -> Iterator[str]:
+def _texts(line: Line) -> Iterator[str]:
     exception = mapping(line, "exception")
     if exception:
         yield " ".join(found for key in ("type", "message", "error_id") if (found := text(exception, key)))

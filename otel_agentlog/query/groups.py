@@ -59,7 +59,7 @@ class Group:
     runs: int
     """How many were counted: tasks, or AI calls, or tool runs."""
     by_status: dict[str, int] = field(default_factory=dict)
-    """How many of these stand how; of AI calls and tool runs in four words: running, completed, failed, cancelled."""
+    """Counts by status; of AI calls and tool runs by one of four: running, completed, failed, cancelled."""
     success_rate: float | None = None
     """Completed ones, of those that completed or failed (timed out, were interrupted); ``None`` if there are none."""
     duration_seconds: Percentiles = field(default_factory=Percentiles)

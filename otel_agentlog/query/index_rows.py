@@ -18,7 +18,7 @@ from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.states import ENDED
 
 MAX_TEXT = 20_000
-"""Characters of the input and of the result that are looked at for words."""
+"""Characters of the input and of the result that are indexed."""
 
 _US = 1_000_000
 _COUNTS = ("input_tokens", "output_tokens", "ai_calls", "tool_runs", "steps", "retries", "errors")

@@ -16,10 +16,10 @@ from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.lines import Line
 
 POLL_SECONDS = 0.2
-"""How often, in seconds, a followed task is looked at."""
+"""How often, in seconds, a followed task is polled."""
 
 _QUIET_POLLS = 10
-"""After this many polls without a line it is worth looking whether a process still writes."""
+"""After this many polls without a line it is checked whether a process still writes."""
 
 _MAX_BATCH = 1000
 """Lines that are put in order at a time."""
@@ -40,7 +40,7 @@ class LineStream:
         self._task = task
         self._seen = {WEBHOOK_FLOW: 0, AGENT_OUTPUT: 0}
         self.left_alone = False
-        """Whether `new` ended because the task's process is gone."""
+        """Whether `new` ended because the task's process has died."""
 
     def latest(self, count: int | None = None) -> list[Line]:
         """Return the last `count` lines that are there, or all of them. Holds no more than it returns."""
@@ -57,7 +57,7 @@ class LineStream:
                 yield line
 
     def new(self) -> Iterator[Line]:
-        """Yield the lines that come after those `latest` saw, until the task has ended or its process is gone."""
+        """Yield the lines that come after those `latest` saw, until the task has ended or its process has died."""
         found: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
         stop = threading.Event()
         for name, seen in self._seen.items():

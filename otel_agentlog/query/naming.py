@@ -10,7 +10,7 @@ from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks
 from otel_agentlog.vocabulary.coerce import text
 
 LAST = "last"
-"""Stands for the newest task that is not a part of another one."""
+"""Name of the newest task that is not a part of another one."""
 
 _SHOWN = 5
 _PREFIX = "task-"
@@ -20,7 +20,7 @@ def resolve(root: Path, wanted: str | None) -> TaskReader:
     """Return the task a person means; the newest one for ``None`` and `LAST`.
 
     Raises:
-        TaskNotFoundError: there is none, or several; the message says which come near.
+        TaskNotFoundError: there is none, or several; the message names those that are similar.
     """
     if wanted is None or wanted == LAST:
         return _newest(root)

@@ -176,7 +176,7 @@ def _bucket(start_ns: int, sums: GroupSums | None) -> Bucket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """How it goes: what a page that is looked at all day shows."""
+    """Current figures, for a page that is polled."""
 
     now_ns: int
     window_s: float

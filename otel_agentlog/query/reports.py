@@ -1,4 +1,4 @@
-"""Everything about one task: its row, its tree with what each part says, how it came in."""
+"""Everything about one task: its row, its tree with the lines of each part, how it came in."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _INLINE = LOG_TYPES | CONTENT_TYPES
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A task, step, AI call, tool run … in the tree. Texts are as they stand in the folder."""
+    """A task, step, AI call, tool run … in the tree. Texts are as in the folder."""
 
     kind: str
     """``task`` ``step`` ``ai_call`` ``tool_run`` ``subtask`` ``segment`` ``webhook`` ``queue_push`` ``queue_pickup`` ``span``."""
@@ -51,7 +51,7 @@ class Entry:
     attempts: list[Mapping[str, Any]] = field(default_factory=list)
     """``details`` of each failed attempt."""
     lines: list[Line] = field(default_factory=list)
-    """What was said within it, if asked for: log lines, output, events."""
+    """The lines recorded within it, if `with_lines`: log lines, output, events."""
     children: list[Entry] = field(default_factory=list)
     task: TaskRow | None = None
     """The sub-task behind a pointer."""
@@ -95,7 +95,7 @@ def _report(task: TaskReader, with_lines: bool, above: frozenset[str]) -> TaskRe
             _open_subtask(entries[id(node)], node.task_id, task, with_lines, above | {row.task_id})
     roots = [entries[id(node)] for node in grown.roots]
     if roots and with_lines:
-        roots[0].lines += gathered.homeless({entry.span_id for entry in entries.values() if entry.span_id})
+        roots[0].lines += gathered.outside_of({entry.span_id for entry in entries.values() if entry.span_id})
     return TaskReport(
         row=row,
         input=(task.input() or {}).get("input"),
@@ -154,7 +154,7 @@ class _Notes:
 
 
 class _Gathered:
-    """What the lines say about each span beyond the figures in the tree."""
+    """What the lines have about each span beyond the figures in the tree."""
 
     def __init__(self, with_lines: bool) -> None:
         self.by_span: dict[str, _Notes] = {}
@@ -181,7 +181,7 @@ class _Gathered:
             if self._with_lines:
                 (self._outside if notes is None else notes.lines).append(line)
 
-    def homeless(self, known: Iterable[str]) -> list[Line]:
+    def outside_of(self, known: Iterable[str]) -> list[Line]:
         """Lines whose span is not in the tree, in the order of the file."""
         spans = self.by_span.keys() - set(known)
         found = self._outside + [line for span in spans for line in self.by_span[span].lines]

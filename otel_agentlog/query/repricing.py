@@ -13,7 +13,7 @@ from otel_agentlog.vocabulary.coerce import mapping, number, text
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS, Cost, Usage
 
 Price = Callable[[str | None, str | None, Usage], Cost | None]
-"""Tells what the tokens of one call of a provider's model cost; ``None`` if that is not known."""
+"""Takes provider, model and tokens of one call, returns what they cost; ``None`` if that is not known."""
 
 _DIGITS = 10  # ten-billionths of a dollar, the precision of ``04-final-result.json``
 
@@ -24,9 +24,9 @@ class EndedCall:
 
     provider: str | None
     model: str | None
-    """The model that was asked for."""
+    """The model of the request."""
     answered_by: str | None
-    """The model that the response names, which is the one that is paid for; that asked for where it names none."""
+    """The model that the response names, which is the one that is paid for; that of the request where it names none."""
     usage: Usage
     """Of all attempts together."""
     cost_usd: float | None
@@ -100,7 +100,7 @@ class Recost:
 
 
 def recost(calls: Iterable[EndedCall], price: Price) -> Recost:
-    """Return the cost of calls as recorded and by `price`, by the model that was asked for."""
+    """Return the cost of calls as recorded and by `price`, by the model of the request."""
     by_model: dict[str | None, Recosted] = {}
     total, sources = Recosted(None), set[str]()
     for call in calls:

@@ -29,7 +29,7 @@ class TaskRow:
     status: str
     """A state; ``interrupted`` also where a process died and that has not been written down yet."""
     process_gone: bool
-    """Whether the folder says ``running`` and no process is at work on it."""
+    """Whether the status in the folder is ``running`` and no process is at work on it."""
     metadata: Mapping[str, Any]
     """``metadata.json``; empty if it is not there."""
     metrics: Mapping[str, Any]
@@ -62,7 +62,7 @@ class TaskRow:
         return None
 
     def as_json(self) -> dict[str, Any]:
-        """One flat object, in the words of the folder."""
+        """One flat object, with the keys of the folder's files."""
         known = {key: value for key, value in self.metadata.items() if key not in ("format_version", "updated_at", "delivery")}
         return {
             **known,
@@ -82,7 +82,7 @@ class Found:
     """What `find_rows` found."""
 
     rows: list[TaskRow]
-    """Newest first, at most as many as asked for."""
+    """Newest first, at most ``limit``."""
     matching: int
     """How many there are in all."""
     tasks: int
@@ -124,7 +124,7 @@ def row_of(task: TaskReader) -> TaskRow:
 
 
 def standing(task: TaskReader) -> tuple[str, bool]:
-    """The status of a task, and whether it is that because its process is gone."""
+    """The status of a task, and whether it is that because its process has died."""
     return _standing(task, task.metadata() or {})
 
 
@@ -134,21 +134,21 @@ def has_ended(task: TaskReader) -> bool:
 
 
 def is_left_open(task: TaskReader) -> bool:
-    """Whether a task's process is gone and that has not been written down yet."""
+    """Whether a task's process has died and that has not been recorded yet."""
     return standing(task)[1]
 
 
 def _standing(task: TaskReader, metadata: Mapping[str, Any]) -> tuple[str, bool]:
-    """The status of a task, and whether it is that because its process is gone."""
+    """The status of a task, and whether it is that because its process has died."""
     status = text(metadata, "status")
     if status in ENDED:
         return status, False
-    # The final result is written before metadata.json says so: a kill can come between the two.
+    # The final result is written before metadata.json: a kill can come between the two.
     outcome = text(task.final_result() or {}, "outcome")
     if outcome in ENDED:
         return outcome, False
     if status not in _STATES:
-        # Without metadata.json, or with a damaged one, the lines must say; at a task's very start they do not yet.
+        # Without metadata.json, or with a damaged one, the lines must have it; at a task's very start they do not yet.
         status = replay(task).task_outcome or State.RUNNING.value
     return (State.INTERRUPTED.value, True) if is_abandoned(task, status) else (status, False)
 

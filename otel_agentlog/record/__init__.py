@@ -1,4 +1,4 @@
-"""What happened: tasks, steps, AI calls, tool runs, webhooks and log lines, each cleaned once and handed to the sinks.
+"""What happened: tasks, steps, AI calls, tool runs, webhooks and log lines, each cleaned once and passed to the sinks.
 
 api.py             `task`, `step`, `ai_call`, `tool`, `webhook`: the public functions
 recorder.py        cleans a line, gives it its ids, hands it to every sink

@@ -38,7 +38,7 @@ def task(
     component: str | None = ...,
 ) -> Task: ...
 def task(name: Any = "", *, input: Any = UNSET, **given: Any) -> Any:
-    """A task: one job an agent was asked to do, with a folder of its own.
+    """A task: one job of an agent, with a folder of its own.
 
     Use it as ``with`` or ``async with`` block, as decorator, or with ``start()`` and ``end()``. ``input`` goes into
     ``01-input.json``, what is assigned to ``.result`` into ``04-final-result.json``. ``agent`` names who does it (span

@@ -106,7 +106,7 @@ class Tasks:
 
 
 class Lookups:
-    """What is looked up about an error or a model."""
+    """Lookups about an error or a model."""
 
     def __init__(
         self, classify: Callable[[BaseException], Mapping[str, Any]] | None = None, prices: PriceTable | None = None

@@ -50,11 +50,11 @@ def log_event(
             "action": word(action),
             "message": text_of(message) or word(action).replace("_", " "),
         }
-        said = details_of(details)
-        ids = {key: text_of(said[key]) for key in ID_KEYS if said.get(key) is not None}
+        fields = details_of(details)
+        ids = {key: text_of(fields[key]) for key in ID_KEYS if fields.get(key) is not None}
         place = adopt(here(), ids, line)
         add_error(line, error, place.ids.get("trace_id"), record)
-        deliver(record, line, place, said)
+        deliver(record, line, place, fields)
 
     guarded(work)
 
@@ -69,7 +69,7 @@ def details_of(details: object, **named: Any) -> dict[str, Any]:
     given: dict[str, Any] = {}
     try:
         given = dict(details) if isinstance(details, Mapping) else {} if details is None else {"details": details}
-    except Exception:  # noqa: BLE001 - a mapping may be anybody's; its type is still recorded
+    except Exception:  # noqa: BLE001 - a mapping of a foreign class may raise anything; its type is still recorded
         given["details"] = f"<{type(details).__name__} that cannot be read>"
     return {**given, **{key: value for key, value in named.items() if value is not None}}
 

@@ -158,7 +158,7 @@ class AdoptedSpan:
         try:
             attributes: Mapping[str, Any] = end["attributes"]
             if self._kind is _SPAN:
-                # Some libraries set the attributes that tell the kind only at the end.
+                # Some libraries set the attributes that decide the kind only at the end.
                 self._kind = self._kind_of(attributes)
             reading = reading_of(attributes)
             self._lend(reading)

@@ -1,4 +1,4 @@
-"""The recorder: each line is cleaned once, given its ids, and handed to every sink.
+"""The recorder: each line is cleaned once, given its ids, and passed to every sink.
 
 It is also the error boundary. Nothing that a processor, a convention, a span processor or a sink raises leaves this module,
 except `KeyboardInterrupt` and its like; it is counted in `Recorder.failures`.
@@ -75,7 +75,7 @@ class Cleaning:
                 envelope.payload = self._payload(envelope, payload)
             for processor in self._processors:
                 envelope.line = processor(envelope.line)
-        except Exception as error:  # noqa: BLE001 - a processor is anybody's code; fail closed: no data leaves uncleaned
+        except Exception as error:  # noqa: BLE001 - a processor is foreign code; fail closed: no data leaves uncleaned
             self._failed("processor", error)
             envelope.line = {key: line[key] for key in line if key in _KEPT_OF_A_FAILED_LINE} | {"message": _FAILED}
             envelope.payload = None

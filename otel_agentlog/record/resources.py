@@ -248,7 +248,7 @@ class ResourceSampler:
     """The meters of one configuration, and the thread that samples for them. Safe from any thread."""
 
     def __init__(self, interval_s: float) -> None:
-        """``interval_s``: seconds between two looks at the peak."""
+        """``interval_s``: seconds between two measurements of the peak."""
         self._interval_s = interval_s
         self._reset()
 
@@ -269,7 +269,7 @@ class ResourceSampler:
         """Begin to measure, as `meter` does, but raise nothing: ``failed`` counts errors."""
         try:
             return self.meter()
-        except Exception as error:  # noqa: BLE001 - figures that cannot be had must not cost the record
+        except Exception as error:  # noqa: BLE001 - figures that cannot be read must not cost the record
             failed("meter", error)
             return None
 

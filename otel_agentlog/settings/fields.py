@@ -41,7 +41,7 @@ def _default_directory() -> Path:
 
 @dataclass(frozen=True)
 class Terminal:
-    """What the environment says about the terminal: ``NO_COLOR``, ``FORCE_COLOR``, ``TERM``."""
+    """The environment variables about the terminal: ``NO_COLOR``, ``FORCE_COLOR``, ``TERM``."""
 
     no_color: str | None = None
     force_color: str | None = None
@@ -87,7 +87,7 @@ class Settings:
     propagate_threads: bool = _setting(True, "AGENTLOG_PROPAGATE_THREADS", read=values.flag)
     """Whether new threads and thread pools continue the context they were started in."""
     resource_interval_s: float = _setting(0.2, "AGENTLOG_RESOURCE_INTERVAL", read=values.number(0))
-    """Seconds between two looks at the memory of tasks and tool runs that are under way; 0: their resources are not measured."""
+    """Seconds between two measurements of the memory of running tasks and tool runs; 0: their resources are not measured."""
     redaction_keys: Sequence[str] = _setting((), "AGENTLOG_REDACTION_KEYS", read=values.texts)
     """Further keys whose values are secret."""
     redaction_patterns: Sequence[str] = _setting((), read=values.texts)
@@ -148,19 +148,19 @@ class Settings:
     keep_cost_usd: float | None = _setting(None, "AGENTLOG_KEEP_COST", read=values.number(0))
     """Known cost in US dollars from which on it is sent after all."""
     trace_url: str | None = _setting(None, "AGENTLOG_TRACE_URL", read=values.trace_url)
-    """Where a trace can be looked at, with ``{trace_id}`` in it, e.g. ``http://localhost:16686/trace/{trace_id}``; the web page
+    """URL of a trace in its web page, with ``{trace_id}`` in it, e.g. ``http://localhost:16686/trace/{trace_id}``; the web page
     links there."""
 
     endpoint_given: bool = False
     """Whether the endpoint was given in code or file, not by the environment: then a joined provider gets our delivery too."""
 
     terminal: Terminal = Terminal()
-    """How the console may look; from the environment alone."""
+    """Colours of the console; from the environment alone."""
     connections: Mapping[str, Connection] = field(default_factory=dict)
-    """By signal, what the standard variables say; from the environment alone."""
+    """By signal, from the standard ``OTEL_EXPORTER_OTLP_…`` variables; from the environment alone."""
 
     def connection_of(self, signal: str) -> Connection:
-        """What the standard variables say about the connection of ``traces``, ``logs`` or ``metrics``."""
+        """The standard variables about the connection of ``traces``, ``logs`` or ``metrics``."""
         return self.connections.get(signal) or Connection()
 
     @property

@@ -23,7 +23,7 @@ _UNITS.update({f"{letter}ib": 1024**power for power, letter in enumerate("kmgt",
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?(b|[kmgt]i?b|)", re.ASCII | re.IGNORECASE)
 
 DEFAULT_TIMEOUT_S = 10.0
-"""How long, in seconds, a request to a collector may take where no variable says it."""
+"""How long, in seconds, a request to a collector may take where no variable sets it."""
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -150,7 +150,7 @@ def endpoint(name: str, value: Any) -> str:
     found = text(name, value)
     parts = urlsplit(found)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        # The value may hold credentials: say what is wrong, not what it is.
+        # The value may hold credentials: the message has what is wrong, not the value.
         raise ConfigurationError(name, f"{parts.scheme or '?'}://…", "a URL like http://localhost:4318")
     return found
 
@@ -186,7 +186,7 @@ class Connection:
     """
 
     headers: str = ""
-    """``key=value`` pairs with commas, as they stand in the variable."""
+    """``key=value`` pairs separated by commas, as in the variable."""
     timeout_s: float = DEFAULT_TIMEOUT_S
     compression: str = "none"
     """``none``, ``gzip`` or, over HTTP only, ``deflate``."""

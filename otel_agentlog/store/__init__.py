@@ -1,4 +1,4 @@
-"""Storage: the task folders and the application log. The only part of the package that knows file names and bytes.
+"""Storage: the task folders and the application log. The only part of the package with file names and bytes in it.
 
 The format is ``docs/format.md``; ``schemas/`` has it as JSON Schema.
 

@@ -5,8 +5,8 @@ file it has open. A writer that finds the file full or of an earlier day renames
 at the latest after a second, and open that one. A renamed file is compressed, in the background, once no writer holds it any
 more (``docs/decisions/0025-app-log-rotation.md``).
 
-`RotatingLog` writes, `Archive` compresses and deletes what was rotated, `choose_directory` says where a service's log goes, and
-`log_files` finds the logs of all services for readers.
+`RotatingLog` writes, `Archive` compresses and deletes what was rotated, `choose_directory` picks the folder of a service's
+log, and `log_files` finds the logs of all services for readers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from otel_agentlog.vocabulary.event_ids import EventIds
 from otel_agentlog.vocabulary.lines import Line
 
 CHECK_INTERVAL_S = 1.0
-"""How often, in seconds, a writer looks whether the file it has open is still the log."""
+"""How often, in seconds, a writer checks whether the file it has open is still the log."""
 
 RELEASE_WAIT_S = 3.0
 """Longest time, in seconds, to wait for other writers to leave a rotated file; after that it is compressed another time."""
@@ -60,14 +60,14 @@ class _Open:
     day: str
     """UTC day of its first line."""
     room: int
-    """Bytes until it is full, as far as this process knows."""
-    looked_at: float
+    """Bytes until it is full, by what this process has read and written."""
+    checked_at: float
     stuck: bool = False
-    """Whether it should be rotated and could not be; the next regular look tries again."""
+    """Whether it should be rotated and could not be; the next regular check tries again."""
 
     def is_due(self, day: str, now: float) -> bool:
-        """Whether to look before a line of this day is written."""
-        return now - self.looked_at >= CHECK_INTERVAL_S or (self.is_done(day) and not self.stuck)
+        """Whether to check before a line of this day is written."""
+        return now - self.checked_at >= CHECK_INTERVAL_S or (self.is_done(day) and not self.stuck)
 
     def is_done(self, day: str) -> bool:
         """Whether a line of this day belongs into the next file."""
@@ -93,7 +93,7 @@ class RotatingLog:
         self._archive = Archive(directory, stem, keep_days, clock)
         self._open: _Open | None = None
         self._event_ids = EventIds(first=0)
-        self._looking = threading.Lock()
+        self._checking = threading.Lock()
         after_fork_in_child(self.renew_after_fork)
 
     def append(self, line: Line) -> None:
@@ -103,7 +103,7 @@ class RotatingLog:
         data = encode(line)
         log, now, day = self._open, time.monotonic(), str(line.get("timestamp", ""))[:10]
         if log is None or log.is_due(day, now):
-            log = self._look(log, now, day)
+            log = self._check(log, now, day)
         log.room -= len(data)
         log.file.append(data)
 
@@ -114,26 +114,26 @@ class RotatingLog:
     def renew_after_fork(self) -> None:
         """In the child of a fork: open the log anew."""
         self._open = None
-        self._looking = threading.Lock()
+        self._checking = threading.Lock()
         self._archive.renew_after_fork()
 
-    def _look(self, log: _Open | None, now: float, day: str) -> _Open:
+    def _check(self, log: _Open | None, now: float, day: str) -> _Open:
         """The log to write a line of this day to."""
-        if not self._looking.acquire(blocking=False):
-            # Another thread looks, or a signal handler came in between: what is open is good enough for a line or two.
+        if not self._checking.acquire(blocking=False):
+            # Another thread checks, or a signal handler came in between: the open file will do for a line or two.
             return log if log is not None else self._open_log(now, day)
         try:
             if log is None:
                 self._archive.tidy_later()
             if log is None or self._size_if_current(log) is None:
                 log = self._open_log(now, day)
-            log.looked_at, log.stuck = now, False
+            log.checked_at, log.stuck = now, False
             if log.is_done(day):
                 log = self._next(log, now, day)
             self._open = log
             return log
         finally:
-            self._looking.release()
+            self._checking.release()
 
     def _size_if_current(self, log: _Open) -> int | None:
         """Size of the log, in bytes; ``None`` if what is open is no longer the file of that name."""
@@ -204,7 +204,7 @@ class Archive:
         return f"{self._stem}.{day}.{max(taken, default=0) + 1}.jsonl"
 
     def tidy_later(self) -> None:
-        """Tidy in a thread of its own, if there is anything to look at."""
+        """Tidy in a thread of its own, if there is anything to do."""
         try:
             if self.names():
                 threading.Thread(target=self.tidy, name="agentlog-tidy", daemon=True).start()

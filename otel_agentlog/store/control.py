@@ -62,7 +62,7 @@ class Requested:
     status: str
     """The task's status when it was made."""
     at_work: bool | None
-    """Whether a process works on the task and will read it soon; else it waits for one. ``None``: cannot be told."""
+    """Whether a process works on the task and will read it soon; else it waits for one. ``None``: unknown."""
 
 
 def ask(
@@ -84,10 +84,10 @@ def ask(
         terminate_tools: of a ``cancel``: end running tools too, instead of waiting for them.
 
     Raises:
-        ConfigurationError: an unknown request, or one without what belongs to it.
+        ConfigurationError: an unknown request, or one without its text.
         TaskNotFoundError: no such folder, or no task in it.
-        StateError: the task has ended, or says that it runs and no process does.
-        LayoutError: a folder or file that is not ours alone.
+        StateError: the task has ended, or its status is running and its process has died.
+        LayoutError: a folder or file that another user owns or may write to.
         OSError: it could not be written.
     """
     _check(what, text, reason)
@@ -132,7 +132,7 @@ def _id_and_status(directory: Descriptor, folder: Path) -> tuple[str, str]:
         raise TaskNotFoundError(f"{folder}: expected the folder of a task, found none")
     status = text(known, "status")
     if status not in {state.value for state in State}:
-        # Cut short or damaged; a task that ended says so in its result.
+        # Cut short or damaged; a task that ended has its status in its result.
         status = text(TaskReader(folder).final_result() or {}, "outcome") or State.RUNNING.value
     return text(known, "task_id") or folder.name, status
 
@@ -146,7 +146,7 @@ def _exists(directory: Descriptor, name: str) -> bool:
 
 
 def _append(directory: Descriptor, line: Line) -> None:
-    # Looked at first: appending would make a file of the wrong owner or mode look like one of ours.
+    # Checked first: `LineFile` sets mode 0600 on the file it opens, also on one that others could have written.
     open_own_file(directory, CONTROL)
     LineFile(directory, CONTROL).append(encode(line))
 
@@ -226,7 +226,7 @@ class ControlFile:
         return found
 
     def history(self) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-        """What earlier processes have dealt with, by their own lines: ids of all such requests, of texts the agent took, of
+        """What earlier processes have handled, by their own lines: ids of all such requests, of texts the agent took, of
         pauses that are over."""
         folder, history = self._folder(), _History()
         for line in TaskReader(folder).events() if folder is not None else ():
@@ -312,14 +312,14 @@ _ACTIONS = frozenset(
 
 
 class _History:
-    """What became of requests, by the lines of the processes that met them."""
+    """What became of requests, by the lines of the processes that handled them."""
 
     def __init__(self) -> None:
         self.seen: set[str] = set()
         self.taken: set[str] = set()
         self.over: set[str] = set()
         self.waiting: set[str] = set()
-        """Pauses that were met and had not begun when the process died: they still have to begin."""
+        """Pauses that were read and had not begun when the process died: they still have to begin."""
 
     def add(self, action: str | None, details: Mapping[str, Any]) -> None:
         if action not in _ACTIONS:
@@ -341,7 +341,7 @@ class _History:
 
 
 def understood(line: Line) -> ControlRequest:
-    """The request a line stands for. Raises `ValueError`, saying what was expected."""
+    """The request in a line. Raises `ValueError` with what was expected and found."""
     what = line.get("request")
     if not isinstance(what, str) or what not in REQUESTS:
         raise ValueError(f"request: expected one of {', '.join(REQUESTS)}, found {str(what)[:64]!r}")
@@ -369,7 +369,7 @@ def _digest(line: Line) -> str:
 
 
 def open_own_folder(folder: Path) -> Descriptor:
-    """Open a task's folder that is ours alone.
+    """Open a task's folder that only this user may write to.
 
     Raises:
         TaskNotFoundError: there is none.
@@ -387,7 +387,7 @@ def open_own_folder(folder: Path) -> Descriptor:
 
 
 def open_own_file(directory: Descriptor, name: str) -> Descriptor | None:
-    """Open a file for reading that nobody else could have written; ``None`` if there is none.
+    """Open a file for reading that no other user could have written; ``None`` if there is none.
 
     Raises:
         LayoutError: it is a link, a hard link, no regular file, belongs to another user, or others may write into it.

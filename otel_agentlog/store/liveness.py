@@ -1,8 +1,8 @@
 """Whether a process is at work on a task.
 
-A process that writes in a task's folder holds a shared ``flock`` on it: `folder_use` sees that. Process lines are the second
-opinion, for what the lock cannot say: a process that ran out of descriptors lets go of folders it still works in, some file
-systems have no locks, and on a network disk the lock of a folder is known to its own machine only.
+A process that writes in a task's folder holds a shared ``flock`` on it: `folder_use` sees that. Process lines are read where
+the lock does not decide: a process that ran out of descriptors closes folders it still works in, some file systems have no
+locks, and on a network disk the lock of a folder is known to its own machine only.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class FolderUse(Enum):
-    """What the lock of a folder says."""
+    """Result of trying the lock of a folder."""
 
     IN_USE = "in use"
     """A process has it open for writing."""
@@ -44,7 +44,7 @@ class FolderUse(Enum):
     NO_LOCKS = "no locks"
     """The file system has none."""
     UNREADABLE = "unreadable"
-    """It is no folder, is gone, or cannot be opened."""
+    """It is no folder, does not exist, or cannot be opened."""
 
 
 def folder_use(
@@ -52,9 +52,9 @@ def folder_use(
 ) -> FolderUse:
     """Return whether a process has a folder, below `parent` if given, open for writing.
 
-    Takes the folder exclusively for an instant; a writer that begins in this instant waits for it. With `wait_s` seconds others
-    that look in the same way, recovery and the command line, have time to let go of it. With `own_only` a folder of another user
-    is `UNREADABLE`.
+    Takes the folder exclusively for an instant; a writer that begins in this instant waits for it. For up to `wait_s` seconds
+    it waits for others that hold the lock in the same way, such as recovery and the command line. With `own_only` a folder of
+    another user is `UNREADABLE`.
     """
     try:
         if own_only:
@@ -69,7 +69,7 @@ def folder_use(
 
 
 def is_abandoned(task: TaskReader, status: str) -> bool:
-    """Whether a task of this status says it is running and the process that ran it is gone: killed, crashed, power cut."""
+    """Whether the status is running and the process that ran the task has died: killed, crashed, power cut."""
     return status == State.RUNNING.value and folder_use(task.folder) is FolderUse.FREE and not _began_elsewhere(task)
 
 
@@ -79,7 +79,7 @@ def _began_elsewhere(task: TaskReader) -> bool:
 
 
 def is_at_work(directory: Descriptor, task: TaskReader) -> bool | None:
-    """Whether a process is at work on a task, whose folder is `directory`; ``None`` if that cannot be told."""
+    """Whether a process is at work on a task, whose folder is `directory`; ``None`` if unknown."""
     use = folder_use(".", directory)
     if use is not FolderUse.FREE:
         return True if use is FolderUse.IN_USE else None
@@ -126,7 +126,7 @@ def _is_another(pid: int, process: Mapping[str, Any]) -> bool:
         state, started_ticks = fields[0], int(fields[19])
         written_s = parse_timestamp(text(process, "timestamp") or "") / 1e9
     except FileNotFoundError:
-        # Ended since we asked, or a system without /proc.
+        # Ended since the check before, or a system without /proc.
         return os.path.exists("/proc/self/stat")
     except (OSError, ValueError, IndexError):
         return False
@@ -135,12 +135,12 @@ def _is_another(pid: int, process: Mapping[str, Any]) -> bool:
 
 
 def is_foreign(process: Mapping[str, Any]) -> bool:
-    """Whether a process line comes from another machine, or does not say."""
+    """Whether a process line comes from another machine, or has no ``host``."""
     return text(process, "host") != socket.gethostname()
 
 
 def on_network_disk(fd: int) -> bool:
-    """Whether an open file or folder lies on a disk that several machines may share. Only Linux knows."""
+    """Whether an open file or folder lies on a disk that several machines may share. Known on Linux only."""
     device = os.fstat(fd).st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
     try:

@@ -1,4 +1,4 @@
-"""For tests of instrumented code: record into memory, with a clock that stands still until it is moved.
+"""For tests of instrumented code: record into memory, with a clock that does not run until it is moved.
 
 def test_my_agent():
     with recording() as recorded:
@@ -65,7 +65,7 @@ def _matches(line: Line, wanted: Mapping[str, Any]) -> bool:
 
 
 class FixedClock:
-    """Stands at ``now_ns`` until it is moved."""
+    """Returns ``now_ns`` until it is moved."""
 
     def __init__(self, now_ns: int = 1_795_238_521_123_456_789) -> None:
         self.now_ns = now_ns

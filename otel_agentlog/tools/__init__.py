@@ -1,4 +1,4 @@
-"""Running things, recorded: scripts of a registry, commands, file operations; and controlling tasks that run elsewhere.
+"""Runs that are recorded: scripts of a registry, commands, file operations; and controlling tasks that run elsewhere.
 
 scripts/      the scripts of a registry: checked, run with retries, counted
 commands.py   one command, run and recorded

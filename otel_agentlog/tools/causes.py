@@ -248,7 +248,7 @@ CAUSES: Mapping[str, ToolCause] = {
 class ToolError(AgentlogError):
     """A script or a command that failed; ``cause`` is one of the words of this module."""
 
-    # The type that is recorded is where people import it from, not the file it happens to stand in.
+    # The type that is recorded is where people import it from, not the file it is defined in.
     __module__ = "otel_agentlog.tools"
 
     # Without a cause it is made only by pickle, which then fills in the one it had.
@@ -263,7 +263,7 @@ class ToolError(AgentlogError):
 
     @property
     def outcome(self) -> Outcome:
-        """How the run that it ended is judged."""
+        """The outcome of the run that it ended."""
         if self.cause == "cancelled":
             return Outcome.CANCELLED
         return Outcome.TIMED_OUT if self.category is TIMEOUT else Outcome.FAILED

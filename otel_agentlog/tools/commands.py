@@ -3,7 +3,7 @@
     result = command(["git", "status", "--short"], cwd="repo", timeout_s=30)
     result.success, result.exit_code, result.stdout
 
-What is recorded is redacted: options that name a secret (``--password x``, ``--token=x``), secrets by their look, and the values
+What is recorded is redacted: options that name a secret (``--password x``, ``--token=x``), secrets by their form, and the values
 of secret variables in what the command prints. What the caller gets is not. Everything the command started has ended when this
 returns or raises, so nothing can be left running in the background by it.
 """

@@ -4,7 +4,7 @@
     effect_of(asked, timeout_s=5)                        # "paused"
 
 A request is redacted and written beside the task's folder; its effect is read from the task's lines. A tool that runs inside
-`stoppable` is ended by a thread that looks for cancels, because the agent waits for the tool and comes to no checkpoint.
+`stoppable` is ended by a thread that reads cancel requests, because the agent waits for the tool and comes to no checkpoint.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.states import ENDED
 
 POLL_S = 0.1
-"""How often, in seconds, one looks whether a request has taken effect, or whether tools are to be ended."""
+"""Seconds between two checks whether a request has taken effect, or whether tools are to be ended."""
 
 _LOOK_BACK_BYTES = 4 * 1024 * 1024
 
@@ -49,7 +49,7 @@ def pause(folder: Path, *, reason: str | None = None, source: str = "code", requ
 
     Raises:
         TaskNotFoundError: there is no such task.
-        StateError: it has ended, or its process is gone.
+        StateError: it has ended, or its process has died.
         LayoutError: its folder is not this user's alone.
         ConfigurationError: a reason or text that is too long.
         OSError: the request could not be written.
@@ -81,7 +81,7 @@ def cancel(
 def add_context(
     folder: Path, text: str, *, reason: str | None = None, source: str = "code", requested_by: str | None = None
 ) -> Requested:
-    """Tell the agent more: ``text``, at most 64 KiB, is redacted and delivered as ``task.context``; raises what `pause` does."""
+    """Add ``text`` (at most 64 KiB, redacted) to the agent's context: ``task.context`` returns it. Raises what `pause` does."""
     return _ask(folder, "context", reason, source, requested_by, text=text)
 
 
@@ -110,7 +110,7 @@ def effect_of(requested: Requested, *, timeout_s: float) -> str | None:
 
     Returns:
         ``paused`` ``resumed`` ``added``, ``none`` where there was nothing to do, or the outcome if the task has ended;
-        ``None`` if nothing of this was seen in time.
+        ``None`` if there was no effect in time.
     """
     task, deadline = TaskReader(requested.folder), time.monotonic() + timeout_s
     lines = _Tail(requested.folder)
@@ -164,7 +164,7 @@ class Stoppable:
         self.stopped = False
         """Whether its ``stop`` was called."""
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Stop it if that was requested; never raises."""
         for each in self._control.chain():
             each.look()
@@ -181,7 +181,7 @@ class Stoppable:
 def stoppable(stop: Callable[[], Any]) -> Iterator[Stoppable | None]:
     """A block in which a tool runs for the current task: ``stop`` is called, once and from another thread, if it is to end.
 
-    Gives `Stoppable`, whose ``stopped`` tells afterwards whether that happened; ``None`` outside of tasks.
+    Gives `Stoppable`, whose ``stopped`` is afterwards whether that happened; ``None`` outside of tasks.
     """
     control = control_here()
     if control is None:
@@ -196,7 +196,7 @@ def stoppable(stop: Callable[[], Any]) -> Iterator[Stoppable | None]:
 
 
 class _Watch:
-    """One thread that looks at the controls of running tools, as long as there are any."""
+    """One thread that checks the controls of running tools, as long as there are any."""
 
     def __init__(self) -> None:
         self._tools: list[Stoppable] = []
@@ -229,7 +229,7 @@ class _Watch:
                     self._running = False
                     return
             for tool in tools:
-                tool.look()
+                tool.check()
             time.sleep(POLL_S)
 
 

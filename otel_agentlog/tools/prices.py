@@ -1,4 +1,4 @@
-"""The prices of today, for those who look at AI calls that were recorded earlier."""
+"""The prices of today, for AI calls that were recorded earlier."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from otel_agentlog.vocabulary.usage import Cost, Usage
 
 
 def todays_prices(own: Mapping[str, Mapping[str, float]]) -> Callable[[str | None, str | None, Usage], Cost | None]:
-    """Return what tells the cost of an AI call by its provider, model and tokens; ``None`` where no price is known.
+    """Return a function from provider, model and tokens of an AI call to its cost; ``None`` where no price is known.
 
     Prices are those of `own` (the setting ``prices``), else those of the table that is installed here, as of today.
 

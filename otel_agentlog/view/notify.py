@@ -29,7 +29,7 @@ class Notifier:
     ``urls`` are Apprise's (https://github.com/caronc/apprise/wiki): ``slack://…``, ``pagerduty://…``, ``mailto://…``, ``jsons://…``.
 
     Raises:
-        ConfigurationError: Apprise is not installed, does not know a URL, or one is internal and `allow_internal` is not set.
+        ConfigurationError: Apprise is not installed, does not support a URL, or one is internal and `allow_internal` is not set.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What every package shares: words of the format, and the types that pass from one package to another.
+"""Shared by all packages: constants of the format, and the types that pass from one package to another.
 
 states.py            states, outcomes and their sets, components
 lines.py             what each type of line holds, which OTLP items it gives, timestamps
@@ -7,7 +7,7 @@ envelope.py          a line on its way to the sinks, the task it belongs to, req
 event_ids.py         the numbers of lines
 records.py           spans and log records rebuilt from lines, and the items of them that are unsent
 usage.py             tokens, cost and the response of a model
-json_tags.py         values that JSON cannot say
+json_tags.py         values that JSON has no form for
 coerce.py            a field of a line that may hold anything
 functions.py         kinds of functions, and how their calls are wrapped
 terminal_text.py     what is safe on a terminal, and how wide it is

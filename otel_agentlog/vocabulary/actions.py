@@ -11,7 +11,7 @@ from otel_agentlog.vocabulary.states import Component, Outcome
 
 @dataclass(frozen=True)
 class Kind:
-    """The words of one kind of operation."""
+    """The actions of one kind of operation."""
 
     word: str
     """What people call it in messages."""

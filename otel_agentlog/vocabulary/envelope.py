@@ -1,7 +1,7 @@
 """What passes between the packages: a line on its way to the sinks, the task it belongs to, and requests to that task.
 
-`record` makes envelopes and hands them to sinks, `store` gives a task its home, `export` notes there what was delivered. None of
-them imports the others; these types are all that they share.
+`record` makes envelopes and passes them to sinks, `store` gives a task its folder, `export` records there what was delivered.
+None of them imports the others; these types are all that they share.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Processor: TypeAlias = Callable[[Line], Line]
 
 
 class Home(Protocol):
-    """The folder of a task, as the package that keeps it knows it; the others only pass it on."""
+    """The folder of a task; implemented by `store`, passed on by `record` and `export`."""
 
     @property
     def path(self) -> Path: ...
@@ -30,7 +30,7 @@ class Home(Protocol):
 
 @dataclass(slots=True)
 class TaskRef:
-    """One task as this process knows it; shared by everything recorded below it."""
+    """One task in this process; shared by everything recorded below it."""
 
     task_id: str
     header: dict[str, Any]
@@ -85,7 +85,7 @@ class ControlRequest:
 
 
 class Requests(Protocol):
-    """Requests to one task that were found with one look."""
+    """Requests to one task that were read at once."""
 
     @property
     def requests(self) -> Sequence[ControlRequest]: ...
@@ -104,13 +104,13 @@ class RequestSource(Protocol):
         """What came since the last call."""
 
     def history(self) -> tuple[Collection[str], Collection[str], Collection[str]]:
-        """Ids of the requests that were met, of the context texts that were handed out, and of the pauses that have ended."""
+        """Ids of the requests that were handled, of the context texts that were handed out, and of the pauses that have ended."""
 
 
 Sink: TypeAlias = Callable[[Envelope], None]
-"""Takes an envelope whose line is complete, with all its ids. What it raises is counted, and no other sink notices.
+"""Takes an envelope whose line is complete, with all its ids. What it raises is counted; the other sinks still get the envelope.
 
 Sinks are independent of each other and of their order. An attribute ``name`` is what errors of the sink are counted under. A sink
-that stores lines on this machine says so by ``keeps_lines = True``: wherever it is in the list, it gets an envelope before those
-that only pass it on, so that these can tell by `Envelope.kept` whether the line can be sent again later.
+that stores lines on this machine has ``keeps_lines = True``: wherever it is in the list, it gets an envelope before those
+that only pass it on, which read from `Envelope.kept` whether the line can be sent again later.
 """

@@ -1,6 +1,6 @@
 """The ``event_id`` of a line: ``<tag>-<n>``, one tag for each process and file of lines, ``n`` without a gap.
 
-Whoever reads a folder can so tell that no line is missing. The recorder numbers every line before any sink sees it; a line that
+So a reader of a folder sees whether a line is missing. The recorder numbers every line before any sink sees it; a line that
 is lost keeps its number, so the gap shows.
 """
 
@@ -43,7 +43,7 @@ class EventIds:
 
     @property
     def of_process_line(self) -> str:
-        """The id of the line with which the process introduces itself."""
+        """The id of the process line."""
         return f"{self.tag}-0"
 
 

@@ -102,7 +102,7 @@ Maker: TypeAlias = "Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any
 """Takes function, args and kwargs of one call; returns what surrounds it, of a generator an `Around`."""
 _Maker: TypeAlias = "Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Around]"
 Instead: TypeAlias = "Callable[[Any], Any]"
-"""Takes what surrounded a call whose exception was swallowed; returns the call's result, of a generator the further items."""
+"""Takes the `Around` of a call whose exception was suppressed; returns the call's result, for a generator the further items."""
 
 
 def wrap(function: Function, around: Maker, instead: Instead = lambda _: None) -> Function:

@@ -1,6 +1,6 @@
-"""Values that JSON cannot say, as they stand in lines: objects with one key that begins with a dollar sign.
+"""Values that JSON has no form for, as they are written in lines: objects with one key that begins with a dollar sign.
 
-``{"$bytes": "<base64>"}``, ``{"$float": "NaN"|"Infinity"|"-Infinity"}``. A user's own object of that look has one more
+``{"$bytes": "<base64>"}``, ``{"$float": "NaN"|"Infinity"|"-Infinity"}``. A user's own object of that form has one more
 dollar sign in its key, which is taken away here.
 """
 
@@ -14,7 +14,7 @@ _FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def untagged(value: Any) -> Any:
-    """The value as it was before it was written; what only looks like a tag stays as it is."""
+    """The value as it was before it was written; an object that is not a well-formed tag is returned unchanged."""
     kind = type(value)
     if kind is list:
         return [untagged(item) for item in value]

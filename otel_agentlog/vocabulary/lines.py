@@ -10,9 +10,9 @@ FORMAT_VERSION = 1
 """Version of the task folder's format, written into ``metadata.json`` and every process line."""
 
 Line: TypeAlias = dict[str, Any]
-"""One record as it stands in a ``.jsonl`` file; ``timestamp`` is its first key.
+"""One record of a ``.jsonl`` file; ``timestamp`` is its first key.
 
-What each type of line holds is said by the classes below, one per type, by `LINE_TYPES`. They describe what is written. A line
+The classes below define the keys of each type of line (`LINE_TYPES`). They describe what is written. A line
 read back may hold anything under any key, so readers take a `Line` and coerce what they need (`otel_agentlog.vocabulary.coerce`).
 """
 
@@ -223,7 +223,7 @@ class EventLine(LineKeys, total=False):
 
 
 class ContentLine(LineKeys, total=False):
-    """``output`` ``thinking`` ``system`` ``user``: what was said."""
+    """``output`` ``thinking`` ``system`` ``user``: a text of the conversation."""
 
     content: str
     details: dict[str, Any]
@@ -236,7 +236,7 @@ class SubtaskLine(LineKeys, total=False):
 
 
 class StageLine(TypedDict, total=False):
-    """A line of ``02-webhook-flow.jsonl``; the stage's own keys stand beside these."""
+    """A line of ``02-webhook-flow.jsonl``; the stage's own keys come in addition."""
 
     timestamp: str
     stage: str
@@ -298,7 +298,7 @@ NOT_INFERENCE = frozenset(
 
 
 def is_details_record(line: Mapping[str, Any], content_policy: str, content_on: Collection[str]) -> bool:
-    """Whether the end of an AI call is also sent as a log record with all that was said (``content_on`` has ``event``)."""
+    """Whether the end of an AI call is also sent as a log record with the whole conversation (``content_on`` has ``event``)."""
     if content_policy == "off" or "event" not in content_on or line.get("type") != "ai_response":
         return False
     details = line.get("details")
@@ -338,7 +338,7 @@ _second = (-1, "")
 
 
 _LAST_NS = 253_402_300_800 * 1_000_000_000 - 1
-"""The last nanosecond of the year 9999, beyond which RFC 3339 has no words."""
+"""The last nanosecond of the year 9999, the latest that RFC 3339 can express."""
 
 
 def timestamp(time_ns: int) -> str:

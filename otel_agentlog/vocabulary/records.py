@@ -25,7 +25,7 @@ class RecordedScope:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a process line says about everything its writer wrote."""
+    """The fields of a process line that apply to all lines of its writer."""
 
     resource: Mapping[str, Any] = field(default_factory=dict)
     scope: RecordedScope = RecordedScope()
@@ -118,7 +118,7 @@ class LogRecordLine:
 
     @property
     def event_id(self) -> str | None:
-        """Of its line."""
+        """The id of its line; ``None`` where that has none."""
         event_id = self.line.get("event_id")
         return event_id if isinstance(event_id, str) else None
 

@@ -1,4 +1,4 @@
-"""States, outcomes and components: the fixed words of the format."""
+"""States, outcomes and components: the fixed strings of the format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class _Word(str, Enum):
 
 
 class State(_Word):
-    """Where a task, step, AI call or tool run stands."""
+    """State of a task, step, AI call or tool run."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -43,7 +43,7 @@ UNSUCCESSFUL = FAILED | {Outcome.INTERRUPTED.value}
 """Outcomes of what did not do its job and was not stopped on purpose: what ``--failed`` lists and success rates count."""
 
 ENDED = frozenset(outcome.value for outcome in Outcome)
-"""All outcomes, as they stand in files."""
+"""All outcomes, as they are written in files."""
 
 _ENDS = frozenset(State(outcome.value) for outcome in Outcome)
 
@@ -57,7 +57,7 @@ LEGAL_MOVES: Mapping[State, frozenset[State]] = {
 
 
 class Component(_Word):
-    """Who speaks. The set is open: any other string is accepted where a component is expected."""
+    """The component that a line comes from. The set is open: any other string is accepted where a component is expected."""
 
     RUNNER = "runner"
     EXECUTION_ENGINE = "execution_engine"

@@ -14,7 +14,7 @@ import re
 import unicodedata
 
 ELLIPSIS = "…"
-"""Stands where text was cut off."""
+"""Marks where text was cut off."""
 
 # Sequences first, with what belongs to them, so that no "[31m" is left behind; an OSC without its end costs its first two
 # characters only, or a text could make all that follows it disappear.

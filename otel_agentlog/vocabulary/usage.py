@@ -1,4 +1,4 @@
-"""What an AI call used, cost and answered, whoever the provider is."""
+"""What an AI call used, cost and answered, the same for all providers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one AI call by the GenAI convention's sum rules; ``None`` where the provider said nothing.
+    """Tokens of one AI call by the GenAI convention's sum rules; ``None`` where the provider reported none.
 
     ``input_tokens`` contains the cached ones, ``output_tokens`` contains the reasoning ones.
     """
@@ -34,7 +34,7 @@ USAGE_FIELDS = (
     "cache_write_input_tokens",
     "reasoning_output_tokens",
 )
-"""The fields of `Usage`, in the order they stand in files."""
+"""The fields of `Usage`, in the order they have in files."""
 
 
 def _sum(a: int | None, b: int | None) -> int | None:
@@ -54,7 +54,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Response:
-    """What one response of a model says, whoever the provider is."""
+    """One response of a model, the same for all providers."""
 
     usage: Usage = Usage()
     finish_reasons: tuple[str, ...] = ()

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 BEFORE_DEATH_S = 2.0
-"""Longest time, in seconds, that a process waits for the collector when a signal ends it that nobody handles."""
+"""Longest time, in seconds, that a process waits for the collector when a signal without a handler ends it."""
 
 TEARDOWN_S = 0.5
 """Of the time that the end of a process may take, what is left to the interpreter's own end, in seconds."""

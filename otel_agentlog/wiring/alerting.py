@@ -1,4 +1,4 @@
-"""Alerts in the process that records: a sink that queues what ended, and one background thread that looks at it every second.
+"""Alerts in the process that records: a sink that queues what ended, and one thread that evaluates it every second.
 
 It becomes a sink when there is a reason: the setting ``alerts``, a threshold set in code, or a callback. The calling thread
 appends to a queue and does no more; past its bound the oldest are not counted, which only happens at thousands of ends a second.
@@ -20,10 +20,10 @@ from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import Line
 
 INTERVAL_S = 1.0
-"""Seconds between two looks."""
+"""Seconds between two evaluations."""
 
 MAX_WAITING = 5_000
-"""Most lines that wait for the next look."""
+"""Most lines that wait for the next evaluation."""
 
 Callback = Callable[[Alert], object]
 
@@ -35,7 +35,7 @@ _running: Alerting | None = None
 
 
 def set_alert_threshold(name: str, value: float | Mapping[str, Any] | bool) -> None:
-    """Change a rule from now on, whatever the settings say: ``set_alert_threshold("error_rate_percent", 15.0)``.
+    """Change a rule from now on, regardless of the settings: ``set_alert_threshold("error_rate_percent", 15.0)``.
 
     ``value`` is a threshold, ``False`` (off), or a mapping of fields such as ``{"threshold": 5, "action": "stop"}``.
 
@@ -127,7 +127,7 @@ class Alerting:
                 self.turn_on()
 
     def stop(self) -> None:
-        """Look once more, and end."""
+        """Evaluate once more, and end."""
         global _running
         with _lock:
             if _running is self:
@@ -172,7 +172,7 @@ class Alerting:
         for listener in listeners:
             try:
                 listener(alert)
-            except Exception as error:  # noqa: BLE001 - callbacks are anybody's code
+            except Exception as error:  # noqa: BLE001 - callbacks are foreign code
                 recorder().failed("alert callback", error)
 
 

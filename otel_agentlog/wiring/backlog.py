@@ -15,10 +15,10 @@ from otel_agentlog.store.delivery.tracker import DeliveryTracker
 from otel_agentlog.store.delivery.unsent import UnsentItems
 
 MAX_CAUGHT_UP = 2_000
-"""How many tasks that other processes left behind are sent with one look, those changed last first."""
+"""How many tasks that other processes left behind are sent with one scan, those changed last first."""
 
 MAX_IN_VAIN = 3
-"""How many tasks in a row are looked into of which the collector takes nothing."""
+"""How many tasks in a row are read of which the collector takes nothing."""
 
 
 class FolderBacklog:

@@ -155,13 +155,13 @@ class Wired:
             self.redactor.warm(_PAUSE_S)
 
     def _process_line(self) -> Line:
-        """The line with which a writer introduces itself; by its ``courier`` readers find out whether its process still sends."""
+        """The process line of a writer; by its ``courier`` readers find out whether its process still sends."""
         line, sends = self.telemetry.process_line(), list(self.telemetry.sends)
         courier = self.process_lock.name() if sends else None
         return {**line, "courier": courier, "sends": sends} if courier else line
 
     def _find_task(self, task_id: str) -> Mapping[str, Any]:
-        """The ``metadata.json`` of a task that is to be resumed; if its process is gone, after closing what that left open."""
+        """The ``metadata.json`` of a task that is to be resumed; if its process has died, after closing what that left open."""
         known = self.folders.find_task(task_id)
         if known.get("status") not in _OPEN:
             return known
@@ -180,14 +180,14 @@ class Wired:
         if found.repaired:
             tasks = ", ".join(repair.task_id for repair in found.repaired[:3])
             _logger.warning("closed what dead processes left open: %d tasks (%s …)", len(found.repaired), tasks)
-            self.telemetry.look_again()
+            self.telemetry.scan_again()
 
     def _tell_upkeep(self, report: PruneReport) -> None:
         if report.dropped:
             self.telemetry.count_dropped(report.dropped, "quota")
-        said = report.in_words()
-        if said:
-            _logger.log(logging.WARNING if report.dropped else logging.INFO, "%s", said)
+        summary = report.in_words()
+        if summary:
+            _logger.log(logging.WARNING if report.dropped else logging.INFO, "%s", summary)
 
     def flush(self, send: Callable[[float], bool], timeout_s: float | None) -> Receipt:
         """Bring everything to the disk and, by ``send``, to the collector, both within one deadline."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_agentlog.demo import survey
-from otel_agentlog.demo.survey import compile_sources, copy_sources, count, look_at, printable, problems, read_start
+from otel_agentlog.demo.survey import compile_sources, copy_sources, count, printable, problems, read_start, take_survey
 from otel_agentlog.demo.toolbox import Index
 from tests.support.waiting import wait_until
 
@@ -36,7 +36,7 @@ def test_a_walk_ends_at_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for number in range(30):
         (tmp_path / f"{number:02}.txt").touch()
 
-    found = look_at(str(tmp_path))
+    found = take_survey(str(tmp_path))
 
     assert (len(found.files), found.whole) == (10, False)
 
@@ -46,7 +46,7 @@ def test_a_walk_ends_at_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(survey, "LONGEST_WALK_S", -1.0)
     (tmp_path / "a").touch()
 
-    found = look_at(str(tmp_path))
+    found = take_survey(str(tmp_path))
 
     assert (found.files, found.whole) == ([], False)
 
@@ -57,7 +57,7 @@ def test_caches_and_version_control_are_left_out(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
 
-    assert [file.name for file in look_at(str(tmp_path)).files] == ["src/a.py"]
+    assert [file.name for file in take_survey(str(tmp_path)).files] == ["src/a.py"]
 
 
 @pytest.mark.parametrize("name", ["../outside.txt", "/etc/passwd", "", ".", "nothing"])
@@ -67,7 +67,7 @@ def test_only_what_was_found_can_be_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "outside.txt").write_text("x")
 
     with pytest.raises(FileNotFoundError, match="no such file in the directory"):
-        look_at(str(tmp_path / "top")).find(name)
+        take_survey(str(tmp_path / "top")).find(name)
 
 
 def test_a_pipe_or_link_put_in_place_of_a_file_is_not_opened(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_files_that_vanish_are_counted_as_unreadable(tmp_path: Path) -> None:
     """The index goes on without them."""
     for name in ("here.py", "gone.py"):
         (tmp_path / name).write_text("# TODO: x\n")
-    found = look_at(str(tmp_path))
+    found = take_survey(str(tmp_path))
     (tmp_path / "gone.py").unlink()
 
     counts = count(found)
@@ -96,7 +96,7 @@ def test_the_index_is_made_when_it_is_missed(tmp_path: Path) -> None:
     """The first reader gets the error of a missing file; later ones get the index."""
     (tmp_path / "scratch").mkdir()
     (tmp_path / "a_test.go").write_text("// TODO: y\n")
-    index = Index(look_at(str(tmp_path)), str(tmp_path / "scratch"))
+    index = Index(take_survey(str(tmp_path)), str(tmp_path / "scratch"))
 
     with pytest.raises(FileNotFoundError):
         index.read()
@@ -115,7 +115,7 @@ def test_every_kind_of_problem_is_named(tmp_path: Path) -> None:
     (place / "nul.py").write_bytes(b"x = 1\n\0")
     (place / "latin.py").write_bytes(b"x = '\xe9'\n")
 
-    copy = copy_sources(look_at(str(place)), str(tmp_path))
+    copy = copy_sources(take_survey(str(place)), str(tmp_path))
     done = compile_sources(copy)
     found = problems(copy, done.stdout)
 

@@ -17,12 +17,12 @@ from otel_agentlog.export.pipeline.signal_queue import NOT_NOW
 from otel_agentlog.export.pipeline.worker import STUCK_S, DeliveryWorker
 from otel_agentlog.export.pipeline.workers import WorkerThread
 
-FIRST_LOOK_S = 0.3
-"""Time, in seconds, that a process has for its own beginning before it looks for what others left."""
-LOOK_INTERVAL_S = 300.0
-"""How often, in seconds, a process looks for what others left behind."""
-LAST_LOOK_S = 1.0
-"""Longest time, in seconds, that the end of a process waits for a look at what others left behind."""
+FIRST_SCAN_S = 0.3
+"""Seconds from the start of a process to its first scan for items that dead processes left."""
+SCAN_INTERVAL_S = 300.0
+"""Seconds between two scans for items that dead processes left."""
+LAST_SCAN_S = 1.0
+"""Longest time, in seconds, that the end of a process waits for its scan."""
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _TRIES, _RETRY_S = 5, 0.5
@@ -75,8 +75,8 @@ class CatchUp:
         self._thread = WorkerThread("agentlog-catchup")
         self._startable = [None]
         """Popped by the caller that sends what is left; popping a list is atomic."""
-        self._looked = threading.Event()
-        self._wanted_looks = 0
+        self._scanned = threading.Event()
+        self._wanted_scans = 0
         self._stop = threading.Event()
         self._not_before = 0.0
         self._pause_s = _FIRST_PAUSE_S
@@ -84,16 +84,16 @@ class CatchUp:
     # -- when -------------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to look for what others left."""
+        """Begin to scan for items that dead processes left."""
         if self._others_wanted:
-            self._worker.at(FIRST_LOOK_S, self._look)
+            self._worker.at(FIRST_SCAN_S, self._scan)
 
-    def look_again(self) -> None:
-        """There is more to be found than at the last look."""
+    def scan_again(self) -> None:
+        """Scan at once: there is more to be found than at the last scan."""
         if self._others_wanted:
-            self._wanted_looks += 1
-            self._looked.clear()
-            self._worker.at(0.0, self._look_now)
+            self._wanted_scans += 1
+            self._scanned.clear()
+            self._worker.at(0.0, self._scan_now)
 
     def on_idle(self) -> None:
         """Send what this process left, if it is time to: nothing live waits."""
@@ -114,11 +114,11 @@ class CatchUp:
         self._thread.do(lambda: self._run(self._ship_left, finished.set))
         return finished.wait(max(0.0, deadline - time.monotonic()))
 
-    def last_look(self, deadline: float) -> None:
-        """Before the process ends: look once for what others left, for a moment, if there was no time for it yet."""
-        if self._others_wanted and not self._looked.is_set() and self._worker.ready:
-            self._look_now()
-            self._looked.wait(max(0.0, min(LAST_LOOK_S, deadline - time.monotonic())))
+    def last_scan(self, deadline: float) -> None:
+        """Before the process ends: scan, for at most `LAST_SCAN_S`, if no scan has finished yet."""
+        if self._others_wanted and not self._scanned.is_set() and self._worker.ready:
+            self._scan_now()
+            self._scanned.wait(max(0.0, min(LAST_SCAN_S, deadline - time.monotonic())))
 
     def stop(self) -> None:
         """End what is under way; it is sent another time."""
@@ -131,17 +131,17 @@ class CatchUp:
 
     # -- what -------------------------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
-        self._look_now()
-        self._worker.at(LOOK_INTERVAL_S, self._look)
+    def _scan(self) -> None:
+        self._scan_now()
+        self._worker.at(SCAN_INTERVAL_S, self._scan)
 
-    def _look_now(self) -> None:
-        look = self._wanted_looks
+    def _scan_now(self) -> None:
+        scan = self._wanted_scans
 
         def finished() -> None:
-            # A look that began before `look_again` has not seen what is there since.
-            if look == self._wanted_looks:
-                self._looked.set()
+            # A scan that began before `scan_again` has not seen what is there since.
+            if scan == self._wanted_scans:
+                self._scanned.set()
 
         self._thread.do(lambda: self._run(self._ship_others, finished))
 

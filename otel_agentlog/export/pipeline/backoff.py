@@ -26,7 +26,7 @@ class Backoff:
         self.trusted = False
         """Whether the collector has taken anything since it last refused to."""
         self.answered = True
-        """Whether the last failure was an answer, so that a short wait is worth while."""
+        """Whether the last failure was an answer, so that a short wait makes sense."""
 
     @property
     def ready(self) -> bool:

@@ -1,6 +1,6 @@
-"""Sends a batch that was refused as a whole in halves, until the items that the collector does not take stand alone.
+"""Sends a batch that was refused as a whole in halves, until each item that the collector does not take is alone in its request.
 
-It bounds the number of requests, and tells items that are wrong from a collector that refuses everything.
+The number of requests is bounded; wrong items are distinguished from a collector that refuses everything.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def send_in_parts(
 ) -> Parts[T]:
     """Send a batch, in parts where it must be; every item is in exactly one part of the result.
 
-    ``trusted`` says that this collector has taken data before; only then a rejection is about the data, and final.
+    ``trusted``: this collector has taken data before; only then a rejection is about the data, and final.
     """
     return _Bisection(send, batch, trusted, clock).run()
 
@@ -67,7 +67,7 @@ class _Bisection(Generic[T]):
                 continue
             self._done.append((part, result if len(part) == 1 else _undecided(result)))
             if stop:
-                # A success says nothing of what was not sent.
+                # A success is not about what was not sent.
                 untried = UNTRIED if result.verdict is Verdict.DELIVERED else _undecided(result)
                 self._done += [(rest, untried) for rest in self._waiting]
                 break
@@ -87,7 +87,7 @@ class _Bisection(Generic[T]):
         if result.verdict is Verdict.TOO_LARGE:
             self._limit = min(self._limit, half)
         if result.verdict is Verdict.BROKEN:
-            # The other half first: does it fail over anything at all?
+            # The other half first: does it fail with any data?
             self._waiting.extend([part[:half], part[half:]])
         else:
             self._waiting.extendleft([part[half:], part[:half]])
@@ -107,7 +107,7 @@ class _Bisection(Generic[T]):
 
 
 def _undecided(result: SendResult) -> SendResult:
-    """The result of items that were not judged one by one."""
+    """The result of items that were not sent one by one."""
     return _judged_as(Verdict.LATER, result)
 
 

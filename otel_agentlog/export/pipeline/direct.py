@@ -1,4 +1,4 @@
-"""Sends in the calling thread, for the command line: waits for a collector that is busy, gives up one that does not answer."""
+"""Sends in the calling thread, for the command line: waits for a collector that is busy, stops at one that does not answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TRIES = 4
 """How often a batch is sent to a collector that answers that it is busy."""
 
 LONGEST_WAIT_S = 30.0
-"""Longest wait, in seconds, between two of them; a collector that asks for more is given up for now."""
+"""Longest wait, in seconds, between two of them; after a longer ``Retry-After`` the items are not tried again for now."""
 
 
 class Direct:
@@ -57,7 +57,7 @@ class Direct:
         return done + waiting
 
     def _sort(self, backoff: Backoff, parts: Parts[Item], done: Parts[Item]) -> Parts[Item]:
-        """Add the final results to ``done``, tell the backoff, and return what is to be tried again."""
+        """Add the final results to ``done``, update the backoff, and return what is to be tried again."""
         if any(result.verdict is Verdict.DELIVERED for _, result in parts):
             backoff.succeeded()
         waiting = [part for part in parts if part[1].verdict is Verdict.LATER]

@@ -53,13 +53,13 @@ class DeliveryObserver(Protocol):
     """Called with the final result of items that were sent, by the thread that sends."""
 
     def delivered(self, refs: Sequence[ItemRef], rejected: int, message: str) -> None:
-        """The collector has them, but for ``rejected`` of them; the protocol does not say which."""
+        """The collector has them, but for ``rejected`` of them; the protocol does not carry which."""
 
     def rejected(self, refs: Sequence[ItemRef], reason: str, message: str) -> None:
         """The collector will never take them."""
 
     def set_aside(self, refs: Sequence[ItemRef]) -> None:
-        """The collector failed over each of them alone; they wait in their folders, and are not tried again soon."""
+        """The collector failed with each of them sent alone; they wait in their folders, and are not tried again soon."""
 
 
 class LiveDeliveryObserver(DeliveryObserver, Protocol):
@@ -69,7 +69,7 @@ class LiveDeliveryObserver(DeliveryObserver, Protocol):
         """They are no longer queued; they are sent from their folders later."""
 
     def unsampled(self, refs: Sequence[ItemRef]) -> None:
-        """The sampler left them out: they are not sent, unless their task turns out to be worth keeping."""
+        """The sampler left them out: they are not sent, unless their task fails, is slow or costs much."""
 
     def ended(self, home: Home | None) -> None:
         """A task ended, so that it can be decided whether its unsampled items are sent."""

@@ -100,7 +100,7 @@ class SignalQueue:
         """Try everything that waits now, not later."""
         self._flush_to = self._added
         if not self.backoff.answered:
-            # No server was listening; one more look costs nothing.
+            # No server was listening; one more attempt costs nothing.
             self.backoff.until = 0.0
 
     @property

@@ -80,7 +80,7 @@ class Flushes:
         return work
 
     def settle(self, *, tried: bool) -> None:
-        """End those that are done or too late; ``tried`` says that everything queued before them was tried."""
+        """End those that are done or too late; ``tried``: everything queued before them was tried."""
         for flush in self._waiting:
             if tried and not flush.flushers_left:
                 flush.done.set()
@@ -290,7 +290,7 @@ class DeliveryWorker:
             self._failed("export", error)
 
     def _next(self, until: float) -> _Message | None:
-        """The next message, or ``None`` when it is time to look at queues and timers."""
+        """The next message, or ``None`` when queues and timers are due."""
         wake_at = min([until, *(queue.wake_at() for queue in self._queues.values()), *(due for due, _ in self._timers)])
         if any(queue.busy is not None for queue in self._queues.values()):
             wake_at = min(wake_at, time.monotonic() + STUCK_S)
@@ -350,7 +350,7 @@ class DeliveryWorker:
         self._release_callers()
 
     def _release_callers(self) -> None:
-        """Answer the flushes and offers that came too late, so that no caller waits for a thread that is gone."""
+        """Answer the flushes and offers that came too late, so that no caller waits for a thread that has ended."""
         while not self._inbox.empty():
             message = self._inbox.get_nowait()
             if isinstance(message, Flush):

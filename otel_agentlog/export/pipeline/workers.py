@@ -112,7 +112,7 @@ class SendWorkers:
             sender.deadline = deadline
 
     def replace(self, signal: str) -> None:
-        """Give up a thread that is stuck; the new one makes a sender of its own."""
+        """Abandon a thread that is stuck; the new one makes a sender of its own."""
         _kept_alive.append((self._threads[signal], self._senders.pop(signal, None)))
         self._threads[signal] = WorkerThread(f"agentlog-{signal}")
 

@@ -42,7 +42,7 @@ Attributes = dict[str, AttributeValue]
 
 
 def encode(value: Any) -> bytes:
-    """Compact JSON; what JSON cannot say is written as text."""
+    """Compact JSON; what JSON has no form for is written as text."""
     try:
         return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
     except (TypeError, ValueError, RecursionError):
@@ -50,7 +50,7 @@ def encode(value: Any) -> bytes:
 
 
 def _sayable(value: Any, depth: int) -> Any:
-    """A copy that JSON and OTLP can say: integers beyond 64 bits as text, lone surrogates escaped, bounded depth."""
+    """A copy within what JSON and OTLP can hold: integers beyond 64 bits as text, lone surrogates escaped, bounded depth."""
     if isinstance(value, (bool, float)) or value is None:
         return value
     if isinstance(value, int) and -_INT64 <= value < _INT64:
@@ -107,7 +107,7 @@ def preview_text(text: str) -> tuple[str, bytes]:
 
 
 def digest(what: str, whole: bytes) -> Attributes:
-    """The two attributes that stand beside a preview."""
+    """The two attributes that go with a preview."""
     return {
         f"agentlog.content.{what}.sha256": hashlib.sha256(whole).hexdigest(),
         f"agentlog.content.{what}.size_bytes": len(whole),

@@ -5,7 +5,7 @@ The names themselves are in `otel_agentlog.export.semconv.names`; what each type
 
 Profiles: ``latest`` is the convention of ``names.py``; ``legacy`` is what dashboards of 2025 and early 2026 query
 (``gen_ai.system``, ``gen_ai.usage.cache_creation.input_tokens``, the old metrics); ``both`` is both. Attributes that the
-convention requires stand on spans in every profile.
+convention requires are set on spans in every profile.
 
 Precedence of attributes: the user's own win for core names such as ``server.address``; under ``gen_ai.*`` and ``agentlog.*``
 ours win, and ids, outcome and content can only come from us. The user's come first and ids last, because the SDK drops the
@@ -143,7 +143,7 @@ class Conventions:
         return spans.stage_event(line)
 
     def content(self, line: Line, *, structured: bool) -> Attributes:
-        """The content attributes of a start or end line under the policy, wherever they are to stand."""
+        """The content attributes of a start or end line under the policy, for spans and events alike."""
         details = mapping(line, "details")
         allowed = _CONTENT.get(line["type"])
         if allowed is None:

@@ -11,7 +11,7 @@ SCHEMA_URL = "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev"
 """Schema URL of the scope that carries these names."""
 
 OTHER = "_OTHER"
-"""What OpenTelemetry's conventions say where a value is not known or not one of few."""
+"""The value in OpenTelemetry's conventions where a value is not known or not one of few."""
 
 # Core conventions.
 ERROR_TYPE = "error.type"
@@ -91,7 +91,7 @@ USAGE_CACHE_WRITE = "gen_ai.usage.cache_write.input_tokens"
 USAGE_REASONING = "gen_ai.usage.reasoning.output_tokens"
 TOKEN_MODALITY = "gen_ai.token.modality"  # noqa: S105 - an attribute's name
 
-# Content: leaves only as far as the content policy says.
+# Content: sent only as far as the content policy allows.
 SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
 INPUT_MESSAGES = "gen_ai.input.messages"
 OUTPUT_MESSAGES = "gen_ai.output.messages"

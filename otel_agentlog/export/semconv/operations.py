@@ -1,4 +1,4 @@
-"""Which GenAI operations there are besides inference, how their spans are named, and what may stand on them.
+"""Which GenAI operations there are besides inference, how their spans are named, and which attributes they may have.
 
 An operation that is not listed here is taken for an inference (``chat``, ``generate_content``, ``text_completion`` or one of the
 user's own): the set of operations is open.

@@ -1,4 +1,4 @@
-"""Sends OTLP over gRPC with the official stubs, because the official exporter says only yes or no.
+"""Sends OTLP over gRPC with the official stubs, because the official exporter returns only success or failure.
 
 A channel is made from the standard settings; a status may carry a ``RetryInfo`` in its details. Imported only when something is
 to be sent by gRPC.
@@ -26,7 +26,7 @@ from otel_agentlog.settings.parsers import Connection
 
 _OPTIONS = (
     ("grpc.primary_user_agent", f"otel_agentlog/{__version__}"),
-    # By default a channel that failed waits up to two minutes before it looks again; when to try is for us to say.
+    # By default a channel that failed waits up to two minutes before it reconnects; our own backoff decides when to try.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
@@ -92,7 +92,7 @@ def _result(error: Any, request_bytes: int) -> SendResult:
     details = error.details() or ""
     complaint = _TOO_LARGE.search(details)
     if complaint is not None and int(complaint[1]) > request_bytes:
-        # Said by our own side, about the response: the server has taken the batch, only its response was too large.
+        # From our own side, about the response: the server has taken the batch, only its response was too large.
         return DELIVERED
     return grpc_result(error.code().name, details, _retry_delay_s(error))
 

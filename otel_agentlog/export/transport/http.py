@@ -100,7 +100,7 @@ class HttpSender:
                 # A refused connection is a timeout to urllib3.
                 if isinstance(error, HttpTimeoutError) and not isinstance(error, NewConnectionError):
                     return SendResult(Verdict.LATER, "timeout", type(error).__name__)
-                # An open connection that the other side had closed meanwhile says nothing about the server.
+                # An open connection that the other side had closed meanwhile is no failure of the server.
                 if _exchange.connected or last:
                     return SendResult(Verdict.LATER, "connection", readable(_cause(error).encode()))
         raise AssertionError("the last attempt returns")
@@ -183,7 +183,7 @@ class _TimedReader(io.RawIOBase):
         _exchange.reader = self
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """Stand in for the socket where ``http.client`` makes a file of it."""
+        """The file that ``http.client`` reads the response from, as a socket would return it."""
         return io.BufferedReader(self)
 
     def readable(self) -> bool:

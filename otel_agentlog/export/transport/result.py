@@ -1,7 +1,7 @@
 """The result of one request to a collector: what to do next, a reason for counters, and what the collector wrote.
 
 Status codes of http and gRPC become verdicts here. The rules are those of the OTLP specification 1.9, "Failures", with one
-addition: where it says that the client must drop what was not taken, only a record that was itself refused is dropped here.
+addition: where it requires that the client drops what was not taken, only a record that was itself refused is dropped here.
 Everything else stays in its task's folder until a collector takes it.
 """
 
@@ -47,13 +47,13 @@ class SendResult:
     message: str = ""
     """What the collector wrote, shortened."""
     retry_after_s: float | None = None
-    """How long, in seconds, the collector asked for no further request; between 0 and `MAX_RETRY_AFTER_S`."""
+    """Seconds in which the collector wants no further request (``Retry-After``); between 0 and `MAX_RETRY_AFTER_S`."""
     rejected: int = 0
-    """With `Verdict.DELIVERED`: how many items were not taken. The protocol does not say which."""
+    """With `Verdict.DELIVERED`: how many items were not taken. The protocol does not carry which."""
 
     @property
     def answered(self) -> bool:
-        """Whether a server answered, so that a short wait is worth while."""
+        """Whether a server answered, so that a short wait makes sense."""
         return self.verdict is not Verdict.LATER or self.reason not in ("timeout", "connection", "export_failed")
 
 
@@ -94,14 +94,14 @@ def http_result(status: int, headers: Mapping[str, str], body: bytes, now_s: flo
     """
     verdict = _HTTP.get(status, Verdict.BROKEN if status >= 500 else Verdict.REFUSED)
     if verdict is Verdict.REJECTED and headers.get("Content-Type", "").startswith(_HTML):
-        # A web server or proxy that speaks no OTLP has not judged the data.
+        # A web server or proxy that does not implement OTLP has not checked the data.
         verdict = Verdict.REFUSED
     retry_after_s = retry_after(headers.get("Retry-After"), now_s) if verdict is Verdict.LATER else None
     return SendResult(verdict, f"http_{status}", readable(body), retry_after_s)
 
 
 def is_not_otlp(headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether a success comes from something that speaks no OTLP, such as the sign-in page of a network."""
+    """Whether a success comes from something that does not implement OTLP, such as the sign-in page of a network."""
     return bool(body) and headers.get("Content-Type", "").startswith(_HTML)
 
 
@@ -109,7 +109,7 @@ def grpc_result(code: str, details: str, retry_delay_s: float | None) -> SendRes
     """The result of a gRPC status that is not OK; ``retry_delay_s`` is that of its ``RetryInfo``."""
     verdict = _GRPC.get(code, Verdict.REFUSED)
     if code == "RESOURCE_EXHAUSTED" and retry_delay_s is None:
-        # The specification: to be sent again only if the server says when. Without that it is the size that is too much.
+        # The specification: to be sent again only with a ``Retry-After``. Without that it is the size that is too much.
         verdict = Verdict.TOO_LARGE
     reason = "timeout" if code == "DEADLINE_EXCEEDED" else f"grpc_{code.lower()}"
     if code == "UNAVAILABLE" and retry_delay_s is None:
@@ -119,7 +119,7 @@ def grpc_result(code: str, details: str, retry_delay_s: float | None) -> SendRes
 
 
 def partial_success(rejected: object, message: object) -> SendResult:
-    """The result of a success that says how many items were not taken; a plain success for no number above 0."""
+    """The result of a success with the number of items that were not taken; a plain success for no number above 0."""
     count = max(0, rejected) if isinstance(rejected, int) else 0
     if not count:
         return DELIVERED

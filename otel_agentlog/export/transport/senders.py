@@ -45,7 +45,7 @@ def check(settings: Settings, signal: str) -> None:
 
 
 def make_sender(settings: Settings, signal: str) -> Sender:
-    """The sender of ``traces`` or ``logs``, as the settings and the standard ``OTEL_EXPORTER_OTLP_*`` variables say."""
+    """The sender of ``traces`` or ``logs``, by the settings and the standard ``OTEL_EXPORTER_OTLP_*`` variables."""
     if settings.exporter(signal) == "console":
         return ConsoleSender(_console(signal))
     endpoint, connection = _endpoint(settings, signal), settings.connection_of(signal)
@@ -82,7 +82,7 @@ class ConsoleSender:
         self.deadline: float | None = None
 
     def send(self, batch: Sequence[Any]) -> SendResult:
-        """Print; the exporter says only yes or no."""
+        """Print; the exporter returns only success or failure."""
         succeeded = self._exporter.export(batch).name == "SUCCESS"
         return DELIVERED if succeeded else SendResult(Verdict.LATER, "export_failed")
 

@@ -13,7 +13,7 @@ from otel_agentlog.store.folder.reader import TaskReader, read_lines
 from otel_agentlog.store.index.filter import Filter
 
 OVERLAP_S = 10
-"""Seconds that two looks for new tasks overlap: a folder appears a moment after its task began."""
+"""Seconds that two searches for new tasks overlap: a folder appears a moment after its task began."""
 
 _ACTIVE = ("pending", "running", "paused")
 
@@ -22,12 +22,12 @@ _ACTIVE = ("pending", "running", "paused")
 class _Followed:
     offset: int = 0
     last: bool = False
-    """Whether it was not active when it was last looked at."""
+    """Whether it was not active when it was last read."""
     ended: bool = False
 
 
 class Feed:
-    """Reads every task that was alive at ``since_ns`` or began later, each line once. For one thread."""
+    """Reads every task that ran at ``since_ns`` or began later, each line once. For one thread."""
 
     def __init__(self, root: Path, since_ns: int) -> None:
         self._root, self._since_ns = root, since_ns
@@ -52,7 +52,7 @@ class Feed:
         active = set(self._found(Filter(statuses=_ACTIVE)))
         self._found(Filter(since_ns=max(0, after_ns)))
         for folder, followed in self._followed.items():
-            # A task that is no longer active is read once more: its last lines came after the look before.
+            # A task that is no longer active is read once more: its last lines came after the read before.
             followed.ended, followed.last = folder not in active and followed.last, folder not in active
         self._looked_ns = began_ns
 

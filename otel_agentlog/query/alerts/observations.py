@@ -1,4 +1,4 @@
-"""What a line says to a watch, the same for lines as they are recorded and as they are read back."""
+"""The observations in a line, which a watch counts; the same for lines as they are recorded and as they are read back."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def says_something(line: Mapping[str, Any]) -> bool:
 
 
 def observations(line: Mapping[str, Any]) -> Iterator[Observation]:
-    """Yield what a line says: something that ended, an error seen for the first time."""
+    """Yield the observations in a line: something that ended, an error seen for the first time."""
     time_ns = time_of(line)
     if time_ns is None:
         return

@@ -18,20 +18,20 @@ EXECUTIONS = ("any", "task", "tool_run")
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One thing that is watched, by name."""
+    """One rule, by name: a figure, its threshold and window."""
 
     name: str
     threshold: float
     """From above this value on it is an alert; the unit is the end of the name."""
     window_s: float
-    """How far back is looked, in seconds; 0 for budgets, which look at one task."""
+    """Length of the window, in seconds; 0 for budgets, which are about one task."""
     severity: str = "warning"
     at_least: int = 1
-    """Fewer executions than this in the window say nothing."""
+    """With fewer executions than this in the window there is no alert."""
     of: str = "any"
     """Which executions count: ``task``, ``tool_run`` or ``any``."""
     action: str = "warn"
-    """Of a budget: ``stop`` also asks the task to cancel, by a control request."""
+    """Of a budget: ``stop`` also cancels the task, by a control request."""
     enabled: bool = True
 
     @property

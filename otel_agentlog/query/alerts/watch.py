@@ -17,7 +17,7 @@ from otel_agentlog.vocabulary.lines import timestamp
 from otel_agentlog.vocabulary.states import FAILED
 
 MAX_TASKS = 10_000
-"""Most tasks whose budgets are watched at once; the longest silent ones are forgotten first."""
+"""Most tasks whose budgets are watched at once; those without lines for longest are dropped first."""
 
 MAX_SOURCES = 1_000
 """Most sources whose timeouts are counted apart."""
@@ -39,7 +39,7 @@ class Alert:
     """The tool, specialist or agent it is about; ``None``: all of them."""
     task_id: str | None = None
     resolved: bool = False
-    """Whether this says that it is over."""
+    """Whether this notice is that the alert is over."""
     action: str = "warn"
 
     @property

@@ -13,14 +13,14 @@ MAX_SAMPLES = 5_000
 
 
 class Sums:
-    """How many things there were in the last ``window_s`` seconds, and the sum of what they weigh."""
+    """Number of samples in the last ``window_s`` seconds, and the sum of their values."""
 
     def __init__(self, window_s: float) -> None:
         self._part_ns = max(1, int(window_s * 1e9) // PARTS)
         self._parts: dict[int, list[float]] = {}
 
     def add(self, time_ns: int, weight: float = 0.0) -> None:
-        """One thing more."""
+        """Add a sample."""
         part = self._parts.setdefault(time_ns // self._part_ns, [0, 0.0])
         part[0] += 1
         part[1] += weight
@@ -30,7 +30,7 @@ class Sums:
         return int(sum(part[0] for part in self._live(now_ns)))
 
     def sum(self, now_ns: int) -> float:
-        """What they weigh together."""
+        """The sum of their values."""
         return math.fsum(part[1] for part in self._live(now_ns))
 
     def _live(self, now_ns: int) -> list[list[float]]:

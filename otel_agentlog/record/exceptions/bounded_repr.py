@@ -4,7 +4,7 @@
     found.text       # "{'path': PosixPath('a'), 'client': <httpx.Client>}"
     found.foreign    # {httpx.Client}
 
-`BoundedRepr.plain` says that nothing of a value is foreign or large: then Python's own ``str`` and ``repr`` may be called at
+If `BoundedRepr.plain` is true, nothing of a value is foreign or large, and Python's own ``str`` and ``repr`` may be called at
 once, which is nearly always. ``reprlib`` does not serve for this: it goes by names of classes, which a metaclass may compute,
 sorts the items of sets, and cuts texts in the middle of words.
 """
@@ -40,7 +40,7 @@ _ENDS: dict[Any, Any] = {tuple: "()", list: "[]", dict: "{}", set: "{}", frozens
 _GROUP: Any = getattr(builtins, "BaseExceptionGroup", None)
 _BUILTIN = frozenset(found for found in vars(builtins).values() if isinstance(found, type) and issubclass(found, BaseException))
 _BUILTIN_TEXTS = frozenset(base.__str__ for base in (BaseException, KeyError, OSError, _GROUP) if base is not None)
-"""How builtin exceptions make their text out of `parts_of`; the others look at more."""
+"""How builtin exceptions make their text out of `parts_of`; the others read more than that."""
 _RUN_WHEN_PRINTED = frozenset(
     {
         *("__str__", "__repr__", "__format__", "__class__", "__dict__", "__getattribute__", "__getattr__"),
@@ -192,9 +192,9 @@ def text_of_args(error: BaseException) -> str:
     args = args_of(error)
     if issubclass(type(error), OSError) and 2 <= len(args) <= 5:
         number, reason, *names = parts_of(error)[-4:]
-        said = f"[Errno {BoundedRepr(number).text}] {reason if type(reason) is str else BoundedRepr(reason).text}"
+        message = f"[Errno {BoundedRepr(number).text}] {reason if type(reason) is str else BoundedRepr(reason).text}"
         named = " -> ".join(BoundedRepr(name).text for name in names if name is not None)
-        return cut(f"{said}: {named}" if named else said)
+        return cut(f"{message}: {named}" if named else message)
     if len(args) == 1:
         is_text = type(args[0]) is str and not issubclass(type(error), KeyError)
         return cut(args[0]) if is_text else BoundedRepr(args[0]).text

@@ -50,7 +50,7 @@ def type_name(cls: type) -> str:
 
 
 def placeholder(value: object) -> str:
-    """What stands for an object that is not looked into: ``<package.Class>``."""
+    """The text recorded for an object whose contents are not read: ``<package.Class>``."""
     if type(value) in (types.FunctionType, types.BuiltinFunctionType):
         return f"<function {str.__str__(value.__qualname__)[-MAX_NAME_CHARS:]}>"  # type: ignore[attr-defined]  # both types have it
     if issubclass(type(value), type):

@@ -39,7 +39,7 @@ MAX_PRINTED_CHARACTERS = 4 * MAX_CHARACTERS
 _EXCEPTION: Any = Exception
 _GROUP: Any = getattr(builtins, "BaseExceptionGroup", None)
 _WITH_SUGGESTIONS = (AttributeError, NameError, ImportError) if sys.version_info >= (3, 12) else ()
-"""When Python prints these it looks for similar names, in objects of any class."""
+"""When Python prints these it searches for similar names, in objects of any class."""
 
 Result = TypeVar("Result")
 
@@ -52,14 +52,14 @@ _dict_of = BaseException.__dict__["__dict__"].__get__
 
 def message_of(error: BaseException) -> str:
     """``str(error)``; where that raises, does not return or is longer than 65,536 characters, as much as can be had."""
-    foreign, large = _look_at([error])
+    foreign, large = _foreign_classes([error])
     if large:
         return text_of_args(error)
     try:
         return cut(timeout_call(lambda: str.__str__(str(error)), foreign) if foreign else str(error))
     except TimedOut:
         why = "does not return"
-    except Exception:  # noqa: BLE001 - __str__ of an exception is anybody's code
+    except Exception:  # noqa: BLE001 - __str__ of an exception is foreign code
         why = "raises"
     args = text_of_args(error)
     if is_native(in_class(error, "__str__")):
@@ -70,7 +70,7 @@ def message_of(error: BaseException) -> str:
 def message_and_traceback(error: BaseException) -> tuple[str, str]:
     """`message_of` an exception, and what ``traceback.format_exception`` prints of it, with causes, groups and notes."""
     try:
-        foreign, large = _look_at(_chain_of(error), with_notes=True)
+        foreign, large = _foreign_classes(_chain_of(error), with_notes=True)
         made = [] if large else _made_by_python(error, foreign)
         message = made[0] if made else message_of(error)
         if len(made) == 2 and len(made[1]) <= MAX_PRINTED_CHARACTERS:
@@ -104,7 +104,7 @@ def with_attributes_of(error: BaseException, read: Callable[[BaseException], Res
 # -- is it plain? --------------------------------------------------------------------------------------------------------
 
 
-def _look_at(errors: Iterable[BaseException], *, with_notes: bool = False) -> tuple[frozenset[type], bool]:
+def _foreign_classes(errors: Iterable[BaseException], *, with_notes: bool = False) -> tuple[frozenset[type], bool]:
     """The foreign classes whose code makes the text of exceptions, and whether the text is too large to be made at all."""
     foreign: set[type] = set()
     for number, error in enumerate(errors):
@@ -159,7 +159,7 @@ def _made_by_python(error: BaseException, foreign: frozenset[type]) -> list[str]
 
     try:
         timeout_call(make, foreign) if foreign else make()
-    except Exception:  # noqa: BLE001, S110 - not in time, or anybody's code; what was made before is kept
+    except Exception:  # noqa: BLE001, S110 - not in time, or foreign code raised; what was made before is kept
         pass
     return made.copy()
 

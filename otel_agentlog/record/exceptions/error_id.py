@@ -1,10 +1,10 @@
 """Error ids: eight characters ``0-9a-z`` that people can read out, unlike all others.
 
 Random ones would repeat: of a million ids out of 36**8 one pair is the same with a probability of 16 %. So each process begins
-somewhere by lot and then walks through all of them with one stride: within a process none comes twice, and two processes
+at a random one and then walks through all of them with one stride: within a process none comes twice, and two processes
 meet only if their walks overlap, which for a thousand processes with a thousand errors each happens once in 3,000 such roots.
 
-The id is kept on the exception itself, so that it is the same wherever that exception is met.
+The id is kept on the exception itself, so that it is the same wherever that exception is recorded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ COUNT = 36**8
 """How many ids there are."""
 
 # Has no factor in common with 36, so that it visits every id before the first comes again; near the golden section of
-# the whole, so that neighbours look nothing alike.
+# the whole, so that successive ids differ in most characters.
 _STRIDE = 1_743_541_808_807
 
 _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
@@ -68,7 +68,7 @@ def _written(number: int) -> str:
 def mark_of(error: BaseException) -> Mark | None:
     """What is noted on an exception; ``None`` if it has no id."""
     try:
-        # Past __getattribute__ and __getattr__ of the exception's class, which are anybody's code.
+        # Past __getattribute__ and __getattr__ of the exception's class, which are foreign code.
         known = object.__getattribute__(error, _MARK)
     except AttributeError:
         return None

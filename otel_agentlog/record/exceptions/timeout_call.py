@@ -74,7 +74,7 @@ def timeout_call(function: Callable[[], Result], classes: frozenset[type]) -> Re
     """What ``function`` returns or raises; ``classes`` are the foreign classes of which it runs code.
 
     Raises:
-        TimedOut: not in time; or a call of code of these classes is stuck, or calls itself again and again.
+        TimedOut: not in time; or a call of code of these classes is stuck, or recurses without end.
     """
     if depth := thread_state.calls:
         return _within(function, depth)

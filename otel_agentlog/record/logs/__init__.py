@@ -2,7 +2,7 @@
 
 logger.py             `get_logger`: structlog loggers of our own
 line.py               the steps of every log line: place, level, caller, message, exception, into the recorder
-levels.py             which lines are wanted: a level per component or logger
+levels.py             which lines are recorded: a level per component or logger
 stdlib_bridge.py      a handler for stdlib loggers, and its place on the root logger
 structlog_bridge.py   processors for a structlog chain of the user's own
 dedupe.py             an event that passes both bridges is recorded once

@@ -16,7 +16,7 @@ import time
 from typing import IO
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog.record.logs.console_format import Look, human, json_text
+from otel_agentlog.record.logs.console_format import Layout, human, json_text
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import LOG_TYPES, SPAN_TYPES
 from otel_agentlog.vocabulary.lines import timestamp as timestamp_of
@@ -105,7 +105,7 @@ class ConsoleSink:
     def _text(self, envelope: Envelope, stream: IO[str]) -> str:
         if self._style == "json":
             return json_text(envelope.line, timestamp_of(envelope.time_ns))
-        text = human(envelope.line, envelope.time_ns, Look(self._colour, self._columns or _columns_of(stream)))
+        text = human(envelope.line, envelope.time_ns, Layout(self._colour, self._columns or _columns_of(stream)))
         if self._unreported:
             text = f"[agentlog: lines that could not be shown here: {self._unreported}]\n{text}"
         return text

@@ -1,4 +1,4 @@
-"""How a line looks on the console: for people, and as one JSON object with the fields that log pipelines know.
+"""Formats a line for the console: as text for people, and as one JSON object with the fields that log pipelines read.
 
 Pure functions from a cleaned line to text. Here it only gets its length and its width, and what a terminal would act on is taken
 out (`terminal_text`).
@@ -54,7 +54,7 @@ Piece = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Look:
+class Layout:
     """How to render for people."""
 
     colour: bool = False
@@ -62,21 +62,21 @@ class Look:
     """Width of the terminal; ``None`` never wraps."""
 
 
-def human(line: Line, time_ns: int, look: Look = Look()) -> str:
+def human(line: Line, time_ns: int, layout: Layout = Layout()) -> str:
     """One line for people, ending in a newline; exceptions, stacks and further lines of the message below it, indented."""
     level = one_line(str(line.get("level") or "INFO"))
-    head = _head(line, time_ns, level, look)
+    head = _head(line, time_ns, level, layout)
     message, *further = _message(line)
     strong = level if level in ("ERROR", "CRITICAL") else "strong"
     pieces: list[Piece] = [(word, strong) for word in message.split(" ")]
     if not further:
-        pieces += _tail(line, look)
-    text = _wrapped(head, pieces, look)
+        pieces += _tail(line, layout)
+    text = _wrapped(head, pieces, layout)
     for row in further:
         text += "\n" + "    " + row
     if further:
-        text += _below(_tail(line, look), look)
-    return text + "".join("\n    " + row for row in _trouble(line, look)) + "\n"
+        text += _below(_tail(line, layout), layout)
+    return text + "".join("\n    " + row for row in _trouble(line, layout)) + "\n"
 
 
 def _message(line: Line) -> list[str]:
@@ -91,17 +91,17 @@ def _message(line: Line) -> list[str]:
     return rows
 
 
-def _head(line: Line, time_ns: int, level: str, look: Look) -> list[Piece]:
+def _head(line: Line, time_ns: int, level: str, layout: Layout) -> list[Piece]:
     seconds, rest = divmod(time_ns, 1_000_000_000)
     clock = time.strftime("%H:%M:%S", time.localtime(seconds)) + f".{rest // 1_000_000:03d}"
     speaker = one_line(str(line.get("component") or line.get("logger") or "-")).strip() or "-"
-    roomy = look.columns is None or look.columns >= 80
+    roomy = layout.columns is None or layout.columns >= 80
     speaker = cut(speaker, 20 if roomy else 12)
     speaker = pad(speaker, 16) if roomy else speaker
     return [(clock, "time"), (_LEVELS.get(level, level[:5]), level), (speaker, "speaker")]
 
 
-def _tail(line: Line, look: Look) -> list[Piece]:
+def _tail(line: Line, layout: Layout) -> list[Piece]:
     """Details, figures of lifecycle lines, short ids and, where there is room, the origin."""
     details = line.get("details")
     pairs = dict(details) if isinstance(details, Mapping) else {}
@@ -113,7 +113,7 @@ def _tail(line: Line, look: Look) -> list[Piece]:
     pieces: list[Piece] = [(f"{one_line(shortened(str(key), 60))}=\0{value_text(value)}", "key") for key, value in pairs.items()]
     if ids := _short_ids(line):
         pieces.append((f"[{ids}]", "ids"))
-    if look.columns is not None and look.columns >= _WIDE and (origin := _origin(line)):
+    if layout.columns is not None and layout.columns >= _WIDE and (origin := _origin(line)):
         pieces.append((origin, "ids"))
     return pieces
 
@@ -133,7 +133,7 @@ def _origin(line: Line) -> str:
     return f"{one_line(name)[:40]}:{line['line']}" if name and "line" in line else ""
 
 
-def _trouble(line: Line, look: Look) -> Iterable[str]:
+def _trouble(line: Line, layout: Layout) -> Iterable[str]:
     """The rows below a line: its stack, and its exception."""
     details = line.get("details")
     stack = details.get("stack_info") if isinstance(details, Mapping) else None
@@ -150,10 +150,14 @@ def _trouble(line: Line, look: Look) -> Iterable[str]:
     notes += [str(exception["category"])] if exception.get("category") else []
     notes += [] if rows else ["traceback where it was first seen"]
     note = one_line(", ".join(notes))
-    yield _painted(f"[{note}]", "ids", look) if rows else f"{_painted(title, 'type', look)} {_painted(f'[{note}]', 'ids', look)}"
+    yield (
+        _painted(f"[{note}]", "ids", layout)
+        if rows
+        else f"{_painted(title, 'type', layout)} {_painted(f'[{note}]', 'ids', layout)}"
+    )
     suggestions = exception.get("suggestions")
     for suggestion in suggestions[:3] if isinstance(suggestions, (list, tuple)) else ():
-        yield _painted(f"→ {one_line(shortened(str(suggestion), 200))}", "strong", look)
+        yield _painted(f"→ {one_line(shortened(str(suggestion), 200))}", "strong", layout)
 
 
 def _bounded(printed: Any) -> list[str]:
@@ -164,33 +168,33 @@ def _bounded(printed: Any) -> list[str]:
     return rows
 
 
-def _wrapped(head: list[Piece], pieces: list[Piece], look: Look) -> str:
+def _wrapped(head: list[Piece], pieces: list[Piece], layout: Layout) -> str:
     """Words side by side; where the terminal ends the next ones go on below, indented."""
-    text = " ".join(_painted(word, style, look) for word, style in head)
+    text = " ".join(_painted(word, style, layout) for word, style in head)
     used = sum(width(word) for word, _ in head) + len(head) - 1
-    indent = max(4, used + 1) if look.columns is not None and look.columns >= 100 else 4
+    indent = max(4, used + 1) if layout.columns is not None and layout.columns >= 100 else 4
     run, run_style, before = "", "", ""
     for word, style in pieces:
         gap = "  " if style in ("key", "ids") and before not in ("key", "ids") else " "
-        if look.columns is not None:
-            word = _fitted(word, look.columns - indent)
+        if layout.columns is not None:
+            word = _fitted(word, layout.columns - indent)
             # A row has at least one word, however narrow the terminal is.
-            if used > indent and used + len(gap) + _shown_width(word) > look.columns:
+            if used > indent and used + len(gap) + _shown_width(word) > layout.columns:
                 if not word:
                     continue  # a space at the end of a row
-                text, run, used, gap = text + _painted(run, run_style, look) + "\n" + " " * indent, "", indent, ""
+                text, run, used, gap = text + _painted(run, run_style, layout) + "\n" + " " * indent, "", indent, ""
         if run and style == run_style != "key":
             run += gap + word
         else:
-            text += _painted(run, run_style, look) + gap
+            text += _painted(run, run_style, layout) + gap
             run, run_style = word, style
         used += len(gap) + _shown_width(word)
         before = style
-    return (text + _painted(run, run_style, look)).rstrip(" ")
+    return (text + _painted(run, run_style, layout)).rstrip(" ")
 
 
-def _below(pieces: list[Piece], look: Look) -> str:
-    return "\n" + _wrapped([("  ", "")], pieces, look) if pieces else ""
+def _below(pieces: list[Piece], layout: Layout) -> str:
+    return "\n" + _wrapped([("  ", "")], pieces, layout) if pieces else ""
 
 
 def _fitted(word: str, columns: int) -> str:
@@ -203,9 +207,9 @@ def _shown_width(word: str) -> int:
     return width(word) - word.count("\0")
 
 
-def _painted(word: str, style: str, look: Look) -> str:
+def _painted(word: str, style: str, layout: Layout) -> str:
     key, mark, value = word.partition("\0")
-    if not look.colour or style not in _STYLES or not word:
+    if not layout.colour or style not in _STYLES or not word:
         return key + value
     painted = f"\x1b[{_STYLES[style]}m{key}\x1b[0m"
     return painted + value if mark else painted
@@ -223,7 +227,7 @@ def shortened(text: str, longest: int) -> str:
 
 def value_text(value: object) -> str:
     """A value of ``details`` as written behind ``key=``: quoted where it would not be one word, JSON for containers."""
-    # Cut before anything else looks at it: a value may be megabytes.
+    # Cut before any other work on it: a value may be megabytes.
     if isinstance(value, str):
         cut = shortened(value, MAX_VALUE_CHARACTERS)
         return _quoted(one_line(cut))
@@ -276,7 +280,7 @@ _FURTHER = ("component", "step_id", "correlation_id", "session_id", "trace_id", 
 
 
 def seed_fields(line: Line, timestamp: str | None = None) -> dict[str, Any]:
-    """A log line with the fields that log pipelines know: ``timestamp level logger message module function line context task_id
+    """A log line with the fields that log pipelines read: ``timestamp level logger message module function line context task_id
     instance_id exception{type,message,traceback[]}``, each always there, ``null`` where unknown; then further ids where known.
     """
     exception = line.get("exception")

@@ -1,7 +1,7 @@
-"""Which log lines are wanted: one level per component or logger, changeable while loggers are in use.
+"""Which log lines are recorded: one level per component or logger, changeable while loggers are in use.
 
-A logger does not look its level up: it holds a `Gate`, and `configure_logs` moves all gates there are. So a line that is not
-wanted costs one comparison, and a logger made before `configure_logs` follows it.
+A logger does not compute its level for each line: it holds a `Gate`, and `configure_logs` moves all gates there are. So a line
+that is not recorded costs one comparison, and a logger made before `configure_logs` follows it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class LogSettings:
     """Level by component, or by logger name with all names below it (``httpx`` covers ``httpx.client``)."""
 
     def number_for(self, name: str, component: str | None) -> int:
-        """Lowest level number wanted: the component's own, else that of the nearest logger name, else the general one."""
+        """Lowest level number recorded: the component's own, else that of the nearest logger name, else the general one."""
         if component is not None and component in self.levels:
             return number_of(self.levels[component])
         while name:
@@ -87,7 +87,7 @@ def gate_for(name: str, component: str | None) -> Gate:
 
 
 def wanted(number: int, name: str, component: str | None = None) -> bool:
-    """Whether a line of this level number is wanted, for events that come without a gate."""
+    """Whether a line of this level number is recorded, for events that come without a gate."""
     return number >= (_settings.number_for(name, component) if _settings.levels else _default)
 
 

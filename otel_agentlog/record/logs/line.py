@@ -139,7 +139,7 @@ def _open_task(task_id: str) -> OpenTask | None:
     return None
 
 
-# -- what it says, and which code says it --------------------------------------------------------------------------------
+# -- its message, and which code logged it -------------------------------------------------------------------------------
 
 
 def log_line(number: int, message: str, logger: str, component: object, frame: FrameType | None = None) -> Line:
@@ -180,7 +180,7 @@ def text_of(value: object) -> str:
         return timeout_call(lambda: str.__str__(str(value)), frozenset(found.foreign)) if found.foreign else str(value)
     except TimedOut:
         return f"<{short_name(type(value))} whose __str__ does not return>"
-    except Exception:  # noqa: BLE001 - __str__ is anybody's code
+    except Exception:  # noqa: BLE001 - __str__ is foreign code
         return f"<{short_name(type(value))} whose __str__ raises>"
 
 
@@ -201,7 +201,7 @@ def interpolated(event: object, args: tuple[Any, ...]) -> tuple[str, bool]:
         return text, False
     try:
         return _filled(text, tuple(map(_without_its_code, args))), True
-    except Exception:  # noqa: BLE001 - a format that wants a number, and what has none
+    except Exception:  # noqa: BLE001 - a numeric format for a value that is no number
         return text, False
 
 
@@ -228,7 +228,7 @@ def error_of(exc_info: object) -> BaseException | None:
 
 
 def add_error(line: Line, error: BaseException | None, trace_id: str | None, record: Recorder) -> None:
-    """Note an exception; it is the same error, under the same ``error_id``, wherever this trace meets it again."""
+    """Note an exception; it is the same error, under the same ``error_id``, wherever this trace records it again."""
     if error is not None:
         line["exception"] = describe(error, int(trace_id, 16) if trace_id else 0, record)
 

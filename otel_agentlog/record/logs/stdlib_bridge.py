@@ -38,20 +38,20 @@ from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.vocabulary.lines import Line
 
 SENDERS = frozenset({"opentelemetry", "otel_agentlog", "urllib3", "requests", "grpc", "httpx", "httpcore"})
-"""Top-level loggers of what sends telemetry; while it does, what they say would be sent too, and so on for ever."""
+"""Top-level loggers of what sends telemetry; while it does, their lines would be sent too, and so on for ever."""
 
 _SUPPRESSED = "suppress_instrumentation"
 """How the keys begin that we, the SDK and instrumentations set in the OpenTelemetry context while telemetry is sent."""
 
 _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {
     *("message", "asctime", "taskName"),
-    # Put there by opentelemetry-instrumentation-logging and by uvicorn; said elsewhere on the line.
+    # Put there by opentelemetry-instrumentation-logging and by uvicorn; other keys of the line have the same values.
     *("otelTraceID", "otelSpanID", "otelServiceName", "otelTraceSampled", "color_message"),
 }
 
 
 class AgentlogHandler(logging.Handler):
-    """Records what stdlib loggers say. Add it to any logger, or to the root logger with `install_stdlib`."""
+    """Records the lines of stdlib loggers. Add it to any logger, or to the root logger with `install_stdlib`."""
 
     def __init__(self, level: int | str = logging.NOTSET, *, last_resort: bool = False) -> None:
         """With ``last_resort`` records that no other handler takes are still shown by ``logging.lastResort``."""
@@ -96,7 +96,7 @@ def _is_about_sending(record: logging.LogRecord) -> bool:
 def _record(record: Recorder, source: logging.LogRecord) -> None:
     if not record.active or not wanted(source.levelno, source.name) or _is_about_sending(source) or seen_in_handler(source):
         return
-    message, details = _said(source)
+    message, details = _message_and_data(source)
     line = log_line(source.levelno, message, source.name, details.pop("component", None))
     line["module"], line["function"], line["line"] = source.module, source.funcName, source.lineno
     place = adopt(here(), details, line)
@@ -108,7 +108,7 @@ def _record(record: Recorder, source: logging.LogRecord) -> None:
     deliver(record, line, place, details)
 
 
-def _said(source: logging.LogRecord) -> tuple[str, dict[str, Any]]:
+def _message_and_data(source: logging.LogRecord) -> tuple[str, dict[str, Any]]:
     """Message and further data of a record."""
     details = {key: value for key, value in source.__dict__.items() if key not in _STANDARD}
     event = source.msg
@@ -134,7 +134,7 @@ def _message(source: logging.LogRecord) -> str | None:
         return text if fits else None
     try:
         return timeout_call(lambda: str.__str__(source.getMessage()), frozenset({kind}))
-    except Exception:  # noqa: BLE001 - a wrong format string, or anybody's code, which may not even return
+    except Exception:  # noqa: BLE001 - a wrong format string, or foreign code, which may not even return
         return None
 
 
@@ -156,7 +156,7 @@ _wrapped: list[tuple[ModuleType, str, Callable[..., Any], Callable[..., Any]]] =
 
 
 def install_stdlib(level: str | int = logging.NOTSET, *, last_resort: bool = False) -> AgentlogHandler:
-    """Record what all stdlib loggers say from this level on, as far as their own levels let it through.
+    """Record the lines of all stdlib loggers from this level on, as far as their own levels let it through.
 
     A second call changes ``level`` and ``last_resort``. With ``last_resort`` warnings that no other handler takes still reach
     stderr by ``logging.lastResort``, as they do without us; leave it off where our console shows them.

@@ -39,7 +39,7 @@ from otel_agentlog.vocabulary.lines import Line, timestamp
 EventDict = MutableMapping[str, Any]
 
 _DROPPED = ("level", "log_level", "level_number", "timestamp", "logger", "logger_name", "component", "exc_info", "stacklevel")
-"""Keys that become something else than details, or say what the line says anyway."""
+"""Keys that do not become details: other keys of the line have their values."""
 
 _OF_STRUCTLOG = ("_record", "_from_structlog", "_logger", "_name", "positional_args")
 
@@ -63,7 +63,7 @@ def add_ids(logger: Any, method: str, event_dict: EventDict) -> EventDict:
 def record_event(logger: Any, method: str, event_dict: EventDict) -> EventDict:
     """Record an event as `get_logger` would, and return it as it came.
 
-    Stands anywhere before the renderer: in a structlog chain, or among the processors of a structlog ``ProcessorFormatter``.
+    Goes anywhere before the renderer: in a structlog chain, or among the processors of a structlog ``ProcessorFormatter``.
     An event that later reaches an `AgentlogHandler` too is recorded once.
     """
     frame = sys._getframe(1)
@@ -87,7 +87,7 @@ def record_event(logger: Any, method: str, event_dict: EventDict) -> EventDict:
 def seed_json(logger: Any, method: str, event_dict: EventDict) -> str:
     """Render an event as JSON with the fields of `seed_fields`, redacted like everything recorded.
 
-    Stands at the end of a chain; the text ends without a newline.
+    Goes at the end of a chain; the text ends without a newline.
     """
     frame = sys._getframe(1)
     rendered: list[str] = []
@@ -119,13 +119,13 @@ class _Event:
         self.name = text_of(event.get("logger") or event.get("logger_name") or getattr(source, "name", None) or _module(outside))
         component = event.get("component")
         self.component = None if component is None else text_of(component)
-        # Some of structlog's own loggers leave it to the chain to know what .exception() means.
+        # Some of structlog's own loggers leave it to the chain to handle .exception().
         self.error = error_of(event.get("exc_info", method == "exception" and "exception" not in event))
         self.data = {key: value for key, value in event.items() if key not in _DROPPED and key not in _OF_STRUCTLOG}
         self._message = text_of(next((self.data.pop(key) for key in ("event", "message", "msg") if key in self.data), ""))
 
     def line(self) -> tuple[Line, LinePlace]:
-        """The line, without an exception that is still one, and where it belongs."""
+        """The line, yet without the exception, and the task, step and span it belongs to."""
         of_record = self._record is not None and bool(self._record.pathname)
         line = log_line(self.number, self._message, self.name, self.component, None if of_record else self._outside)
         self._take_origin(line)

@@ -55,7 +55,7 @@ def attempt_line(name: str, action: str, level: str, how: str, details: dict[str
 
 
 def described_failure(error: BaseException | None, reason: str | None, wait_seconds: float | None) -> dict[str, Any]:
-    """What ``details`` say about a failure."""
+    """What ``details`` have about a failure."""
     described: dict[str, Any] = {}
     if wait_seconds is not None:
         described["wait_ms"] = round(wait_seconds * 1000, 3)

@@ -51,7 +51,7 @@ class Checkpoints(Operation):
         return self.task.task_id if self.task is not None else ""
 
     def user(self, text: str, **details: Any) -> None:
-        """Record something the user said while the task ran."""
+        """Record a text of the user while the task ran."""
         raise NotImplementedError
 
     def _ending(self) -> None:
@@ -84,7 +84,7 @@ class Checkpoints(Operation):
     def checkpoint(self) -> Awaitable[None]:
         """Pause or be cancelled here, if that was requested; costs a few microseconds if not.
 
-        Requests that were made before it is called are met by it. Without a running event loop it waits while the task is
+        Requests that were made before it is called are handled by it. Without a running event loop it waits while the task is
         paused. In async code, where ``await task.checkpoint()`` is written, the awaiting waits and the loop goes on. Requests
         for a task above count, too.
 

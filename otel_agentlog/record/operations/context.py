@@ -168,7 +168,7 @@ class OperationScope:
 
 
 class PlacedSpan(Span):
-    """Stands in for the span of a ``with`` block inside a generator.
+    """Replaces the span of a ``with`` block inside a generator.
 
     While the generator is suspended, and after the block has ended, it answers with the ids of the span around it, so that
     no span of the consumer becomes a child of the generator.
@@ -216,7 +216,7 @@ class PlacedSpan(Span):
 
 
 def live(context: Context) -> Context:
-    """The innermost context around, or equal to, this one whose operation is open and, in a generator, that generator runs."""
+    """The innermost context around, or equal to, this one whose operation is open and, in a generator, whose generator runs."""
     scope = operation_in(context)
     while scope is not None and (not scope._tokens or (scope.place is not None and scope.place.suspended)):
         context = scope.around
@@ -268,7 +268,7 @@ def with_bound(context: Context, values: Mapping[str, Any]) -> Context:
 
 
 MAX_ID_CHARS = 1024
-"""A longer id is cut: ids stand on every line."""
+"""A longer id is cut: ids are on every line."""
 
 
 class Binding:

@@ -1,4 +1,4 @@
-"""Requests to a task from outside, as one process sees them: read now and then, recorded as events, met at checkpoints.
+"""Requests to a task from outside, as one process sees them: read now and then, recorded as events, handled at checkpoints.
 
 A request to a task also holds the tasks below it: the checkpoints of a sub-task read the controls of its parents too. A control
 keeps no task alive; it is safe from any thread, and no lock is held while a checkpoint waits.
@@ -35,7 +35,7 @@ def event(action: str, message: str, *, level: str = "INFO", reason: str | None 
 
 
 def request_event(action: str, request: ControlRequest, effect: str | None) -> Line:
-    """The line about a request that was met; ``effect`` is what it changes, if anything. A context's text has its own line."""
+    """The line about a handled request; ``effect`` is what it changes, if anything. A context's text has its own line."""
     details: dict[str, Any] = {"request_id": request.request_id, "source": request.source, "requested_by": request.requested_by}
     details["effect"] = effect or "none"
     details["requested_at"] = request.timestamp
@@ -63,7 +63,7 @@ def state_line(name: str, before: State, after: State, action: str, reason: str 
 
 
 LOOK_EVERY_S = 0.05
-"""Time between two looks of a checkpoint that waits, in seconds. One that does not wait looks each time."""
+"""Time between two reads of a checkpoint that waits, in seconds. One that does not wait reads each time."""
 
 _LONGEST_TURN_S = 1.0
 
@@ -90,7 +90,7 @@ class Control:
     def __init__(self, task: Controlled, source: RequestSource, parent: Control | None) -> None:
         self.parent = parent
         self.alert = False
-        """Whether a checkpoint may have more to do than to look; `needs_attention` says it exactly."""
+        """Whether a checkpoint may have more to do than to read requests; `needs_attention` says it exactly."""
         self.cancel: ControlRequest | None = None
         self.wanted: ControlRequest | None = None
         """A pause that was requested and has not begun."""
@@ -105,7 +105,7 @@ class Control:
         self._pid = os.getpid()
         self._turn = threading.RLock()
         self.continues = False
-        """Whether an earlier process may have dealt with some of the requests."""
+        """Whether an earlier process may have handled some of the requests."""
         self.not_before = ""
         """Timestamp before which requests were for an earlier task of the same id."""
         self._history: tuple[Collection[str], Collection[str], Collection[str]] | None = None
@@ -131,7 +131,7 @@ class Control:
 
     @property
     def needs_attention(self) -> bool:
-        """Whether a checkpoint has more to do than to look."""
+        """Whether a checkpoint has more to do than to read requests."""
         if self.cancel is not None or self.wanted is not None:
             return True
         task = self._task()
@@ -141,12 +141,12 @@ class Control:
 
     @property
     def calls(self) -> bool:
-        """Whether a checkpoint has to look: an earlier request has either been met, or makes this true."""
+        """Whether a checkpoint has to read requests: an earlier one has either been handled, or makes this true."""
         # In this order: a thread that takes requests sets `alert` before it reads them.
         return self._source.changed() or self.alert
 
     def look(self) -> None:
-        """Take all requests since the last look; never raises."""
+        """Take all requests since the last call; never raises."""
         task = self.task
         if task is None:
             self.alert = False
@@ -168,7 +168,7 @@ class Control:
 
     @contextmanager
     def in_turn(self) -> Iterator[None]:
-        """A block in which no other thread moves the task, so that lines stand in the order of its states."""
+        """A block in which no other thread moves the task, so that lines are in the order of its states."""
         held = self._enter()
         try:
             yield
@@ -188,20 +188,20 @@ class Control:
                 self._obey(task, request)
 
     def _known(self) -> tuple[Collection[str], Collection[str], Collection[str]]:
-        """What others have dealt with; read when there is a request, as nearly always there is none."""
+        """What others have handled; read when there is a request, as nearly always there is none."""
         if self._history is None:
             self._history = self._source.history()
         return self._history
 
     def _remember(self, request: ControlRequest) -> None:
-        """Keep of a request that was met before: the text of a context; and a cancel, which holds until the task has ended."""
+        """Keep of a request handled before: the text of a context; and a cancel, which holds until the task has ended."""
         if request.request == "context":
             self._add(request, unread=request.request_id not in self._known()[1])
         elif request.request == "cancel" and self.cancel is None:
             self.cancel, self.alert = request, True
 
     def join(self) -> None:
-        """Begin beside processes that have met the requests there are; what pauses them pauses this one too. Never raises."""
+        """Begin beside processes that have handled the requests there are; what pauses them pauses this one too. Never raises."""
         try:
             self._join(self._source.new().requests if self._source.changed() else ())
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code

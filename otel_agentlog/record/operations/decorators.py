@@ -19,7 +19,7 @@ Self = TypeVar("Self", bound="Decorator")
 
 
 class Decorator(OperationScope):
-    """What operations do as decorators. `Operation` says how they begin and end."""
+    """What operations do as decorators. `Operation` implements how they begin and end."""
 
     def _copy(self: Self) -> Self:
         """A fresh operation of the same description, for each call of the function."""

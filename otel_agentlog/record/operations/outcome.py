@@ -143,7 +143,7 @@ def _classified(error: BaseException, record: Recorder) -> dict[str, Any]:
         return dict(with_attributes_of(error, classify))
     except TimedOut:
         return {}
-    except Exception as problem:  # noqa: BLE001 - rules are anybody's code; the error is recorded without a category
+    except Exception as problem:  # noqa: BLE001 - rules are foreign code; the error is recorded without a category
         record.failed("classify", problem)
         return {}
 

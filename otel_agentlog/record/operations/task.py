@@ -1,6 +1,6 @@
-"""Tasks: one job an agent was asked to do; each owns a folder and (part of) a trace.
+"""Tasks: one job of an agent each; each owns a folder and (part of) a trace.
 
-What the agent, its user and the system say in a task is recorded whole, or in chunks of a stream. Of a chunk, what could be the
+Texts of the agent, its user and the system are recorded whole, or in chunks of a stream. Of a chunk, what could be the
 beginning of a secret is held back until the next chunks show what it is, or until the stream ends: so a secret that is split over
 chunks is never written in pieces. That much, and no more, is not on disk yet when the call returns.
 """
@@ -42,7 +42,7 @@ from otel_agentlog.vocabulary.states import Outcome, State
 UNSET = object()
 
 _BEGIN_ANEW = (None, State.PENDING.value, State.INTERRUPTED.value)
-"""Status of a resumed task that no process has begun, or only one that is gone; this one owns its end then."""
+"""Status of a resumed task that no process has begun, or only one that died; this one owns its end then."""
 
 _ENDED = frozenset(outcome.value for outcome in Outcome if outcome is not Outcome.INTERRUPTED)
 
@@ -127,7 +127,7 @@ class Pickup(Operation):
 
 
 class Task(Checkpoints):
-    """One job an agent was asked to do.
+    """One job of an agent.
 
     ``result`` is what came out; it goes into ``04-final-result.json``. Everything recorded below finds its way into this
     task's folder.
@@ -192,7 +192,7 @@ class Task(Checkpoints):
         return home.path if home is not None else None
 
     def output(self, text: str, *, stream: bool = False, **details: Any) -> None:
-        """Record a piece of what the agent says to its user; with ``stream`` it is a chunk that the next one continues."""
+        """Record a piece of the agent's output to its user; with ``stream`` it is a chunk that the next one continues."""
         self._content("output", text, stream, details)
 
     def thinking(self, text: str, *, stream: bool = False, **details: Any) -> None:
@@ -204,7 +204,7 @@ class Task(Checkpoints):
         self._content("system", text, False, details)
 
     def user(self, text: str, **details: Any) -> None:
-        """Record something the user said while the task ran."""
+        """Record a text of the user while the task ran."""
         self._content("user", text, False, details)
 
     def carrier(self) -> dict[str, str]:
@@ -239,7 +239,7 @@ class Task(Checkpoints):
             self._say(content_line(each, rest, {}))
 
     def _say(self, line: Line) -> None:
-        # Said inside a step, it belongs to that step.
+        # Recorded inside a step, it belongs to that step.
         here = current()
         (here if here is not None and here.task is self.task else self).point(line)
 

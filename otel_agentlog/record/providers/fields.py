@@ -31,7 +31,7 @@ def field(value: object, name: str) -> Any:
     """A key of a mapping or an attribute of an object; ``None`` if there is none or reading it raises."""
     kind = type(value)
     try:
-        # Both first tests are for speed: a stream has thousands of chunks, and a model takes 2 µs to say "no such attribute".
+        # Both first tests are for speed: a stream has thousands of chunks, and a model takes 2 µs to raise AttributeError.
         if kind is dict:
             return value.get(name)  # type: ignore[attr-defined]
         if hasattr(kind, _MODEL):

@@ -64,13 +64,16 @@ def _choice_parts(choice: object, position: int) -> list[Part]:
     return [{**part, CHOICE: position} for part in found] if position else found
 
 
-def message_parts(message: object, said: list[Part] | None = None) -> list[Part]:
+def message_parts(message: object, content: list[Part] | None = None) -> list[Part]:
     """Parts of a message of an assistant: reasoning, text, refusal, sound, tool calls.
 
-    ``said``: the parts of its ``content``, if they are read already.
+    ``content``: the parts of the message's ``content``, if they are read already.
     """
     thoughts = text(message, "reasoning_content") or text(message, "reasoning")
-    parts = [*reasoning_parts(thoughts), *(content_parts(field(message, "content"), content_part) if said is None else said)]
+    parts = [
+        *reasoning_parts(thoughts),
+        *(content_parts(field(message, "content"), content_part) if content is None else content),
+    ]
     if refusal := text(message, "refusal"):
         parts.append(refusal_part(refusal))
     if (audio := field(message, "audio")) is not None and has(audio, "id"):

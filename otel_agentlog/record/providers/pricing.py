@@ -114,7 +114,7 @@ class PriceTable:
             return None if dollars is None else Cost(dollars, "user")
         try:
             return _table_cost(*_reference(provider, model), usage, at, billing or Billing())
-        except Exception:  # noqa: BLE001 - the package raises many kinds for what it does not know, and must not reach the agent
+        except Exception:  # noqa: BLE001 - the package raises many kinds for unknown models, and must not reach the agent
             return None
 
     def _own_price(self, provider: str | None, model: str) -> Price | None:

@@ -153,7 +153,7 @@ _CLOSING = frozenset({"close", "aclose"})
 
 
 class _Proxy:
-    """Looks like the stream: its class, attributes, ``dir()`` and ``repr()``."""
+    """Has the class, attributes, ``dir()`` and ``repr()`` of the stream it wraps."""
 
     def __init__(self, stream: Any, callbacks: _Callbacks) -> None:
         vars(self).update(_stream=stream, _callbacks=callbacks, _iterator=None)

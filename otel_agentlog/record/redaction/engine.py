@@ -70,9 +70,9 @@ class PatternSet:
 
 
 def compiled(pattern: str, *, utf8: bool = True, capture: bool = True, generation: int = 0) -> Regexp:
-    """Compile a pattern to be searched in UTF-8 bytes; without ``utf8`` it sees single bytes, which is faster.
+    """Compile a pattern to be searched in UTF-8 bytes; without ``utf8`` it matches single bytes, which is faster.
 
-    Another ``generation`` gives another program for the same pattern instead of the one that ``re2`` remembers.
+    Another ``generation`` gives another program for the same pattern instead of the one that ``re2`` has cached.
 
     Raises:
         ValueError: RE2 does not accept the pattern; the text is RE2's.
@@ -152,7 +152,7 @@ class Engine:
         return None if m is None else m.start()
 
     def next_hit(self, data: bytes, floor: int, position: int, budget: Budget) -> Hit | None:
-        """The first secret at or after ``position``; bytes before ``floor`` are not looked at.
+        """The first secret at or after ``position``; bytes before ``floor`` are not searched.
 
         Once the budget is spent, or if rejected matches cost more than linear time, all the rest is one hit named `GIVEN_UP`.
         """
@@ -274,7 +274,7 @@ _exiting: int | None = None
 def _renew_after_fork() -> None:
     """RE2 searches without the GIL and under its own locks; one held by a thread that the child lacks is held for ever.
 
-    Engines with the same rules share programs, since ``re2`` remembers what it compiled: one search spoils them for all engines.
+    Engines with the same rules share programs, since ``re2`` caches what it compiled: one search spoils them for all engines.
     """
     global _exiting, _generation
     _exiting, me, engines = None, threading.get_ident(), list(_engines)

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 MAX_KEY_CHARS = 128
-"""Longer names are judged by their last 128 characters."""
+"""Of longer names the last 128 characters are checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class KeyRule:
     name: str
     """Name in the marker and in the setting ``redaction_unmask``."""
     certain: bool = True
-    """False: the value is masked only if it looks like a credential itself."""
+    """False: the value is masked only if it has the form of a credential itself."""
 
 
 _TERMS: dict[str, tuple[str, ...]] = {
@@ -114,7 +114,7 @@ def _by_terms(words: list[str]) -> KeyRule | None:
             if rule and not _is_about(words, i + length, rule):
                 return rule
     if words[-1] == "pwd":
-        # PWD is the working directory in every environment; as a password it has an owner in front or a value that looks it.
+        # PWD is the working directory in every environment; as a password it follows another word, or has a value of that form.
         return KeyRule("password", certain=len(words) > 1)
     if words[-1] == "pass" and len(words) > 1 and words[-2] in _PASS_OWNERS:
         return KeyRule("password")

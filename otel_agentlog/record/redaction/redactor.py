@@ -67,11 +67,12 @@ class Redactor:
     ) -> None:
         """Combine rules into a policy.
 
-        ``keys`` judges names, ``rules`` replace `default_rules`. ``extra_keys`` are further secret names; ``internal ref`` means
-        ``internal_ref``, ``internalRef`` and ``x-internal-ref``. ``extra_patterns`` are RE2 patterns, by name if given as a
-        mapping; a group named ``secret`` says which part is replaced. ``allow`` are values that are never redacted: exact, or
-        RE2 patterns for the whole value if they begin with ``re:``. ``unmask`` are names of rules to switch off. ``personal`` are
-        the kinds of personal data that are redacted too: ``email`` ``phone`` ``iban`` ``ip``, or ``all``.
+        ``keys`` are the rules for names, ``rules`` replace `default_rules`. ``extra_keys`` are further secret names;
+        ``internal ref`` means ``internal_ref``, ``internalRef`` and ``x-internal-ref``. ``extra_patterns`` are RE2 patterns,
+        by name if given as a mapping; a group named ``secret`` is the part that is replaced. ``allow`` are values that are
+        never redacted: exact, or RE2 patterns for the whole value if they begin with ``re:``. ``unmask`` are names of rules to
+        switch off. ``personal`` are the kinds of personal data that are redacted too: ``email`` ``phone`` ``iban`` ``ip``, or
+        ``all``.
 
         Raises:
             ConfigurationError: a pattern that RE2 does not accept or that matches nothing at all, an unknown rule to unmask, or
@@ -145,7 +146,7 @@ class Redactor:
                     upcoming[i] = self._engines[i].next_hit(data, floor, floor, budget)
 
     def next_hit(self, data: bytes, floor: int, position: int) -> Hit | None:
-        """The first secret at or after ``position``; bytes before ``floor`` are not looked at."""
+        """The first secret at or after ``position``; bytes before ``floor`` are not searched."""
         budget = Budget()
         found = [hit for engine in self._engines if (hit := engine.next_hit(data, floor, position, budget))]
         return min(found, key=lambda hit: hit.start) if found else None

@@ -1,7 +1,7 @@
 """`SecretRule`, and the table of rules for secrets known by their own shape: vendor tokens, signed tokens, hashes.
 
 Patterns are RE2 syntax over UTF-8 bytes, case-sensitive. Shapes are the issuers' own, from their documentation and from tokens
-seen in the wild. Secrets known by their surroundings are in ``rules_in_context.py`` and ``rules_on_the_wire.py``.
+in use. Secrets known by their surroundings are in ``rules_in_context.py`` and ``rules_on_the_wire.py``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class SecretRange:
 
 
 Check = Callable[[bytes, int, int, int], SecretRange | None]
-"""``(data, floor, start, end)``: judges a match; may look left as far as ``floor`` and right within a bound."""
+"""``(data, floor, start, end)``: checks a match; may read left as far as ``floor`` and right within a bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class SecretRule:
     pattern: str
     """RE2; the group ``secret`` is replaced, else the whole match. Without `check` a match is always a secret."""
     check: Check | None = None
-    """Judges each match. Loops are better unbounded than counted: counters multiply the states that RE2 must build."""
+    """Checks each match. Loops are better unbounded than counted: counters multiply the states that RE2 must build."""
     by_start: bool = False
     """True: the check needs to know only where a match starts."""
     unfinished: str | None = None
@@ -48,7 +48,7 @@ class SecretRule:
 
 
 LOOK_BACK_BYTES = 96
-"""How far a check looks to the left of its match; streams keep that much."""
+"""How many bytes a check reads to the left of its match; streams keep that much."""
 
 MAX_VALUE_BYTES = 65_536
 """How far to the right a check follows a value, a header or a cookie."""
@@ -143,7 +143,7 @@ _DISTINCT: tuple[tuple[str, str, str], ...] = (
     ("jwt", "signed or encrypted JSON web token", r"eyJ[\w-]{10,}(?:\.[\w-]*){1,4}\.[\w-]{10,}"),
     ("password-hash", "crypt, bcrypt, argon2", r"(?:\$|%24)(?:2[abxy]?|apr1|[156y]|argon2(?:id|i|d))(?:\$|%24)[\w./$=,+%-]{20,}"),
 )
-"""Prefixes so long or odd that they need no edge."""
+"""Prefixes so long or rare that they need no edge."""
 
 _EDGED: tuple[tuple[str, str, str], ...] = (
     ("openai-key", "OpenAI, any key with its inner mark", r"sk-[\w-]*T3BlbkFJ[\w-]{16,}"),
@@ -211,7 +211,7 @@ _endless = re.compile(r"\{(\d+),\}(?=\)*(?:\||\Z))")
 def _token(name: str, description: str, pattern: str, check: Check | None = None) -> SecretRule:
     """A rule whose pattern ends, in every branch, in the characters of a token.
 
-    RE2 looks from the end of a match back to its beginning with all rules at once, and with endless tails it would go back as
+    RE2 searches from the end of a match back to its beginning with all rules at once, and with endless tails it would go back as
     far as there are letters: through all of a base64 text, at each candidate.
     """
     return SecretRule(name, description, pattern, check, unfinished=_UNFINISHED.get(name), quick=_endless.sub(r"{\1}", pattern))

@@ -1,4 +1,4 @@
-"""Judges a value beside a secret name or in a header: is it a password, a credential, code, a placeholder, a card number?
+"""Classifies a value beside a secret name or in a header: is it a password, a credential, code, a placeholder, a card number?
 
 All functions take UTF-8 bytes and are linear in their length.
 """
@@ -60,7 +60,7 @@ def looks_like_credential(value: bytes) -> bool:
 
 
 def fits(rule: KeyRule, value: bytes) -> bool:
-    """Whether a value may be a secret of this rule; where the name is not certain, the value must look like one."""
+    """Whether a value may be a secret of this rule; where the name is not certain, the value must have the form of one."""
     if rule.certain:
         return True
     if rule.name == "password":

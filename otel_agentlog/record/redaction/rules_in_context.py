@@ -104,7 +104,7 @@ def _unquoted(data: bytes, m: re.Match[bytes], begin: int, floor: int, rule: Key
 
 
 def _is_value(data: bytes, m: re.Match[bytes], begin: int, floor: int, run: re.Match[bytes], value: bytes) -> bool:
-    """Whether a bare word is the value: ``KEY=word`` always, ``key: word`` if it is odd or alone on its line."""
+    """Whether a bare word is the value: ``KEY=word`` always, ``key: word`` if it looks like a password or ends its line."""
     sign, spaced = m["sign"], bool(m["gap"])
     if sign in (b"==", b"===") and not looks_like_password(value):
         return False
@@ -133,7 +133,7 @@ def _command_flag(key_rule: KeyLookup, data: bytes, floor: int, start: int, end:
 _statement = re.compile(rb"(?P<name>[\w-]+(?: (?:key|token|code)\b)?)[ \t]+[A-Za-z]+[ \t]+[\"'`]?")
 
 
-def _said_in_prose(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
+def _named_in_prose(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     m = _statement.match(data, start)
     rule = key_rule(m["name"].decode("ascii", "replace").replace(" ", "_")) if m else None
     if m is None or rule is None:
@@ -166,7 +166,7 @@ _SAYS = r"(?i:is|was|to|as|equals|becomes)"
 
 
 def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[SecretRule, ...]:
-    """The rules, with names judged by ``key_rule``; ``more_names`` are names that it knows beyond those of `key_rules`."""
+    """The rules, with ``key_rule`` for names; ``more_names`` are names that it masks beyond those of `key_rules`."""
     own = "".join("|" + r"[_.-]?".join(re.escape(word) for word in name.split()) for name in more_names)
     names = f"(?i:{_NAMES}{own})"
     any_name = f"(?:{names}{_REST}|{_TOKEN})"
@@ -200,7 +200,7 @@ def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Se
             "statement",
             "the password is …, the token was …; the marker names the key rule",
             rf"\b{_SPOKEN}[ \t]{{1,2}}{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*[0-9!@#$%^&*+=~]",
-            check=partial(_said_in_prose, key_rule),
+            check=partial(_named_in_prose, key_rule),
             unfinished=rf"\b{_SPOKEN}[ \t]{{1,2}}(?:[A-Za-z]{{0,7}}|{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*)",
         ),
         SecretRule(

@@ -132,7 +132,7 @@ def _url_parameter(data: bytes, floor: int, start: int, end: int) -> SecretRange
 
 
 def _login_of_client(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
-    """``curl -u user:password``; other programs take ``-u`` for users and groups, there it must look like a password."""
+    """``curl -u user:password``; other programs take ``-u`` for users and groups, so the value must have the form of one."""
     run = _bare.match(data, start, start + MAX_VALUE_BYTES)
     value = run.group() if run else b""
     is_curl = b"curl" in data[max(floor, start - LOOK_BACK_BYTES) : start].lower()

@@ -125,7 +125,7 @@ class StreamGuard:
         return kept
 
     def _trim(self) -> None:
-        """Drop released text, except what checks look back at."""
+        """Drop released text, except what checks read back to."""
         cut = max(0, self._at - 2 * LOOK_BACK_BYTES)
         self._data = self._data[cut:]
         self._at -= cut

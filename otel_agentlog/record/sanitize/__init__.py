@@ -2,6 +2,6 @@
 
 cleaner.py      `Cleaner.clean`: the one pass between what a user hands in and all that is kept or sent; containers, texts, bytes
 objects.py      objects of other classes: records by their fields; dates, enums, exceptions … as text
-keys.py         names: any key as text, no two alike, what must not look like a tag of ours
+keys.py         names: any key as text, no two alike, keys of users that have the form of our tags
 secrets.py      the redactor, for one value: masks, counts, fails closed
 """

@@ -5,10 +5,10 @@
     cleaned.redacted   # 1
 
 The result holds only exact ``str``, ``int`` (64 bits), finite ``float``, ``bool``, ``None``, ``list`` and ``dict`` with ``str``
-keys, and `orjson` takes it. Foreign code is not run (see ``objects.py``). What is left out leaves a mark that says how much.
+keys, and `orjson` takes it. Foreign code is not run (see ``objects.py``). What is left out is replaced by a mark with its size.
 
-What JSON cannot say stands as an object with one key: ``{"$bytes": "<base64>"}``, ``{"$float": "NaN"}``. A user's own object
-that would look like one gets one more dollar sign: ``{"$bytes": 1}`` is kept as ``{"$$bytes": 1}``; readers take one away.
+A value that JSON has no form for becomes an object with one key: ``{"$bytes": "<base64>"}``, ``{"$float": "NaN"}``. A user's
+own object of that form gets one more dollar sign: ``{"$bytes": 1}`` is kept as ``{"$$bytes": 1}``; readers take one away.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class CleanedValue:
     truncated: int
     """Places where something was left out."""
     failed: int
-    """Objects that could not be read and texts that could not be redacted; a mark stands for each."""
+    """Objects that could not be read and texts that could not be redacted; a mark is recorded for each."""
 
 
 class Cleaner:
@@ -79,7 +79,7 @@ class Cleaner:
         self._known_keys: dict[str, KeyRule | None] = {}
 
     def clean(self, value: object, key: str | None = None) -> CleanedValue:
-        """Make any object safe. ``key`` is the name it will stand under, for the key rules. Never raises."""
+        """Make any object safe. ``key`` is the name it will be recorded under, for the key rules. Never raises."""
         secrets = Secrets(self._redactor)
         walk = Walk(secrets, self._limits, self._known_keys)
         try:
@@ -112,7 +112,7 @@ class Cleaner:
         return str(cleaned.value), cleaned.redacted, cleaned.truncated
 
     def _remember(self, keys: dict[str, KeyRule | None]) -> None:
-        """Names without secrets in them need not be looked into again."""
+        """Names without secrets in them need not be checked again."""
         if len(self._known_keys) > _MAX_KNOWN_KEYS:
             self._known_keys.clear()
         self._known_keys.update(keys)
@@ -121,7 +121,7 @@ class Cleaner:
 class Walk:
     """One walk over one value, within limits and while other threads may change it; counts what it could not keep.
 
-    What stands under the name of a secret is masked on the way and long texts are redacted one by one; short texts are collected
+    A value under the name of a secret is masked on the way and long texts are redacted one by one; short texts are collected
     in ``texts``, for one search over all of them afterwards.
     """
 
@@ -138,7 +138,7 @@ class Walk:
         """Identities of the containers around, outermost first; one for each level of depth."""
 
     def under(self, key: str, value: Any) -> Any:
-        """A value as it stands under a name."""
+        """A value, cleaned by the rules for its name."""
         rule = self._key(key)[1]
         return self.value(value) if rule is None else self._under_rule(rule, value, -1)
 
@@ -161,12 +161,12 @@ class Walk:
                     return self._refused(value)
                 self._path.append(id(value))
             return read(self, value, depth)
-        except Exception:  # noqa: BLE001 - an object may be broken in any way; a mark stands for it
+        except Exception:  # noqa: BLE001 - an object may be broken in any way; a mark is recorded for it
             self.failed += 1
             return self._note(placeholder(value))
 
     def _refused(self, value: Any) -> str:
-        """What stands for a container that contains itself or is too deep."""
+        """The mark for a container that contains itself or is too deep."""
         self.truncated += 1
         why = "contains itself" if id(value) in self._path else f"is below depth {self._limits.max_depth}"
         return self._note(f"[truncated: {placeholder(value)} {why}]")

@@ -11,7 +11,7 @@ from otel_agentlog.record.sanitize.objects import SIMPLER
 MAX_NAME_PARTS = 8
 
 TAGS = frozenset({"bytes", "float", "artifact", "truncated"})
-"""Words that stand behind a ``$`` in objects of ours with one key."""
+"""Words that follow a ``$`` in objects of ours with one key."""
 
 _SCHEMA_TYPES = frozenset({"string", "object", "array", "number", "integer", "boolean", "null"})
 _SCHEMA_WORDS = frozenset({"$ref", "anyOf", "oneOf", "allOf"})
@@ -78,13 +78,13 @@ def free_name(name: str, taken: Mapping[str, Any]) -> str:
 
 
 def escaped(value: dict[str, Any]) -> dict[str, Any]:
-    """A user's object of one key that begins with ``$``: one more dollar sign, if it would look like a tag of ours."""
+    """A user's object of one key that begins with ``$``: one more dollar sign, if it has the form of our tags."""
     key = next(iter(value))
     return {f"${key}": value[key]} if key.lstrip("$") in TAGS else value
 
 
 def is_tag(value: dict[str, Any]) -> bool:
-    """Whether a cleaned object stands for bytes or a float."""
+    """Whether a cleaned object is the tag of bytes or a float."""
     return "$bytes" in value or "$float" in value
 
 

@@ -49,12 +49,12 @@ class Secrets:
             return None
         try:
             return self._redactor.key_rule(key)
-        except Exception:  # noqa: BLE001 - fail closed: what stands under a name that cannot be judged is secret
+        except Exception:  # noqa: BLE001 - fail closed: a value is secret if the rules for its name fail
             self.failed += 1
             return _UNJUDGED
 
     def masked(self, rule: KeyRule, value: Any) -> Any:
-        """A cleaned value that stands under a name of that rule: its texts and numbers replaced, if they are secret."""
+        """A cleaned value under a name of that rule: its texts and numbers replaced, if they are secret."""
         kind = type(value)
         if value is None or kind is bool:
             return value
@@ -95,7 +95,7 @@ class Secrets:
         return {text: result for text, result in results.items() if result[0] != text}
 
     def replaced(self, value: Any, changes: dict[str, tuple[str, int]]) -> Any:
-        """A cleaned value with these texts and names in it replaced; ``changes`` says by what, and how many secrets that are."""
+        """A cleaned value with these texts and names in it replaced; ``changes`` has by what, and how many secrets that are."""
         if type(value) is str:
             text, count = changes.get(value, (value, 0))
             self.redacted += count

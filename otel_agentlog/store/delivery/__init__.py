@@ -1,4 +1,4 @@
-"""Delivery to collectors, seen from the folder: what was sent, what is pending, what is to be sent.
+"""Delivery to collectors, as the folder records it: what was sent, what is pending, what is to be sent.
 
 tracker.py        `DeliveryTracker`: counts what this process recorded and what became of it
 ledger.py         ``.delivery.jsonl`` beside the lines, and the counts in ``metadata.json``

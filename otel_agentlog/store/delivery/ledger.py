@@ -37,7 +37,7 @@ class Ledger:
     dropped: dict[str, ItemSet] = field(default_factory=dict)
     """Items that will not be sent, by reason."""
     rejected: int = 0
-    """How many of the acknowledged items were rejected; the protocol did not say which."""
+    """How many of the acknowledged items were rejected; the protocol does not carry which."""
     kept: str | None = None
     """Why a task is sent although the sampler left it out."""
     settled: Mapping[str, Any] = field(default_factory=dict)
@@ -70,9 +70,9 @@ def _add(ledger: Ledger, line: Mapping[str, Any]) -> None:
 
 
 def note(folder: Path, **keys: Any) -> None:
-    """Append a line to the ledger. Raises `OSError`; does nothing where the folder is gone.
+    """Append a line to the ledger. Raises `OSError`; does nothing where the folder was deleted.
 
-    ``acked`` and ``dropped`` are `ItemSet`s; ``rejected`` is a number beside ``acked``; ``reason`` and ``message`` say why.
+    ``acked`` and ``dropped`` are `ItemSet`s; ``rejected`` is a number beside ``acked``; ``reason`` and ``message`` are why.
     """
     try:
         directory = open_directory(os.fspath(folder))
@@ -102,7 +102,7 @@ class DeliveryCounts:
 def set_counts(task: TaskReader, directory: Descriptor, counts: DeliveryCounts) -> DeliveryCounts:
     """Set the counts of a task that no process is at work on; returns what was written. Raises `OSError`.
 
-    Where ``metadata.json`` knows of more items than the lines show, the difference was lost, and counts as dropped.
+    Where ``metadata.json`` counts more items than the lines show, the difference was lost, and counts as dropped.
     """
     found = mapping(task.metadata() or {}, "delivery")
     known = found.get("recorded")

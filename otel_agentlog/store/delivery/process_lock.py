@@ -23,7 +23,7 @@ PREFIX = ".courier-"
 """Prefix of these files' names, in the root beside the tasks."""
 
 SWEEP_AFTER_S = 3600.0
-"""Age, in seconds, from which on a file is looked at by `sweep`: one that was just made may not be locked yet."""
+"""Age, in seconds, from which on a file is checked by `sweep`: one that was just made may not be locked yet."""
 
 _NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

@@ -74,7 +74,7 @@ class DeliveryTracker:
     # -- results of sending -----------------------------------------------------------------------------------------------
 
     def delivered(self, items: Sequence[DeliveryItem], rejected: int, message: str) -> None:
-        """A collector took the items, except ``rejected`` of them; the protocol does not say which."""
+        """A collector took the items, except ``rejected`` of them; the protocol does not carry which."""
         for home, found in _by_home(items):
             count = len(found)
             here = min(rejected, count)

@@ -1,7 +1,7 @@
 """The items of a task's folder that no collector has, while they are sent.
 
 They follow from the folder's lines, its ledger, which processes are still running, and the sampler's choice. One process at a
-time sends from a folder, by a lock on the ledger. Items of a process that still delivers them itself are left to it.
+time sends from a folder, by a lock on the ledger. Items of a process that still delivers them itself are skipped.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class UnsentItems:
         self._seen = _Seen()
         self._delivered_here = self._dropped_here = self._rejected_here = 0
         self._sizes: list[int | None] | None = None
-        """Of the files of lines before they were read, once all of them was looked at."""
+        """Of the files of lines before they were read, once all of them was read."""
         self._directory: Descriptor | None = None
         self._lock: Descriptor | None = None
         self._running: dict[str, bool] = {}

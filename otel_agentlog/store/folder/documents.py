@@ -29,7 +29,7 @@ _NOTHING = dict.fromkeys(DELIVERY_KEYS, 0)
 
 
 class Documents:
-    """What this process has to say in the whole files of a folder. Safe from any thread and within signal handlers."""
+    """What this process has to write into the whole files of a folder. Safe from any thread and within signal handlers."""
 
     def __init__(self, task: TaskRef, directory: Callable[[], Descriptor]) -> None:
         self._task, self._directory = task, directory
@@ -51,7 +51,7 @@ class Documents:
 
     @property
     def settled(self) -> bool:
-        """Whether the files say all that there is to say."""
+        """Whether the files have all that is to be written."""
         return not self._owed and not self._unsaid
 
     @property
@@ -116,7 +116,7 @@ class Documents:
                     del self._changes[key]
 
     def _known(self, directory: Descriptor) -> Mapping[str, Any]:
-        """What the file says; where it is gone or damaged, what this process knows."""
+        """The content of the file; where it is missing or damaged, what this process has in memory."""
         found = read_metadata(directory)
         if found.get("task_id") == self._task.task_id:
             return found

@@ -1,6 +1,6 @@
 """File descriptors that are safe to share between threads, and the one way a line reaches the kernel.
 
-A descriptor is closed when its last user lets go of it, never earlier: a thread that still holds it can not write into a
+A descriptor is closed when its last user releases it, never earlier: a thread that still holds it can not write into a
 file that other code opened under the same number meanwhile. The child of a fork closes its parent's at once: with a
 descriptor it would inherit the lock that belongs to it, and keep it for as long as it lives.
 """

@@ -20,7 +20,7 @@ from otel_agentlog.store.folder.metadata import open_root, read_metadata
 from otel_agentlog.vocabulary.event_ids import EventIds
 
 CHECK_INTERVAL_S = 1.0
-"""How often, in seconds, a writer looks whether its files are still there."""
+"""How often, in seconds, a writer checks whether its files are still there."""
 
 LONGEST_PAUSE_S = 1.0
 """Longest time, in seconds, that lines are given up without a try after the folder could not be opened again and again."""
@@ -99,7 +99,7 @@ class FolderHandle:
     def _open_file(self, name: str) -> LineFile:
         if time.monotonic() < self._closed_until:
             raise OSError(self._problem, "the folder could not be opened a moment ago", self.name)
-        # Not for longer than this, and never against its own thread: then two of us open it, and one of the two is let go.
+        # Not for longer than this, and never against its own thread: then two of us open it, and one of the two is closed.
         held = self._opening.acquire(timeout=_OPEN_WAIT_S)
         try:
             known = self._files.get(name)
@@ -171,7 +171,7 @@ class FolderHandle:
         raise FileExistsError(errno.EEXIST, "every folder name of this task id is taken by another task", self._task_id)
 
     def with_descriptors(self, work: Callable[[], Result]) -> Result:
-        """Do work; where no descriptor is left, let go of the folders that were not used for longest, and try again."""
+        """Do work; where no descriptor is left, close the folders that were not used for longest, and try again."""
         self.used_at = time.monotonic()
         try:
             return work()

@@ -34,7 +34,7 @@ LINE_FILES = (WEBHOOK_FLOW, AGENT_OUTPUT, CONTROL)
 """Files that hold one JSON object a line and are only appended to."""
 
 GZIP_SUFFIX = ".gz"
-"""Any file of the folder may stand compressed under its name with this suffix."""
+"""Any file of the folder may be stored compressed under its name with this suffix."""
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -96,7 +96,7 @@ def folder_names(task_id: str) -> Iterator[str]:
 
 
 def _is_plain(task_id: str) -> bool:
-    """Whether an id can stand as a folder name: safe letters, and no name that means something else somewhere."""
+    """Whether an id can be a folder name: safe letters, and no name that means something else somewhere."""
     if TASK_ID.fullmatch(task_id) is None or _MAPPED.fullmatch(task_id):
         return False
     if task_id.endswith(".") or _DEVICE.fullmatch(task_id):
@@ -105,7 +105,7 @@ def _is_plain(task_id: str) -> bool:
 
 
 def _mapped_name(task_id: str, attempt: int) -> str:
-    # surrogatepass: an id read from a file name may hold lone surrogates, and they must tell two ids apart.
+    # surrogatepass: an id read from a file name may hold lone surrogates, and they must distinguish two ids.
     seed = f"{attempt}\0{task_id}" if attempt else task_id
     digest = hashlib.sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()[:24]
     ascii_text = unicodedata.normalize("NFKD", task_id[:256]).encode("ascii", "ignore").decode("ascii")
@@ -124,7 +124,7 @@ def now() -> str:
 
 
 def parse_timestamp(text: str) -> int:
-    """Return the Unix nanoseconds of an RFC 3339 UTC time; fewer than nine decimals and ``+00:00`` are understood.
+    """Return the Unix nanoseconds of an RFC 3339 UTC time; fewer than nine decimals and ``+00:00`` are accepted.
 
     Raises:
         ValueError: `text` is not such a time.

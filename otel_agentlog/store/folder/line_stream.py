@@ -23,7 +23,7 @@ MAX_GZIP_RATIO = 200
 FREE_GZIP_BYTES = 16 * 1024 * 1024
 
 Complain = Callable[[str], None]
-"""Told what was found that keeps the rest of a file from being read."""
+"""Called with what keeps the rest of a file from being read."""
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a FIFO must not wait for its other end; for regular files it means nothing.
@@ -85,7 +85,7 @@ def stream(
 ) -> Generator[bytes, None, None]:
     """Yield the bytes of a file from `offset` on, whether it is there plain, compressed or both; nothing if there is none.
 
-    Both stand there in the middle of a compression (the same bytes twice: read once) and after a compressed task was
+    Both exist in the middle of a compression (the same bytes twice: read once) and after a compressed task was
     resumed (older and newer lines: read in this order). A file that is `replaced` as a whole is then the plain one.
     """
     plain = _open_or_none(folder, name, complain)
@@ -119,7 +119,7 @@ def is_folder(path: Path) -> bool:
 
 
 def size_key(folder: Path, name: str) -> tuple[tuple[int, int] | None, ...]:
-    """Return what changes whenever `stream` has something new to say about a file; cheap, for pollers."""
+    """Return what changes whenever `stream` has something new to return about a file; cheap, for pollers."""
     found = [_status(folder / each) for each in (name, name + GZIP_SUFFIX)]
     return tuple(status and (status.st_ino, status.st_size) for status in found)
 

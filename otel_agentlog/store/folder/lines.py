@@ -79,7 +79,7 @@ def _depth(raw: bytes | bytearray) -> int:
 class LineReader:
     """Iterate over the records of a file. One pass; not for several threads.
 
-    `source` opens the file: it is given a function to tell why the file cannot be read any further, and returns its bytes in
+    `source` opens the file: it is given a function to report why the file cannot be read any further, and returns its bytes in
     chunks. In `live` mode a last line without a newline is left for later, as a process may still be writing it; otherwise it
     is read if it is whole.
     """
@@ -207,7 +207,7 @@ class LineReader:
 def _embedded(raw: bytes | bytearray) -> Iterator[Line]:
     """Yield the whole records inside a line that is not one.
 
-    Inside a JSON string the prefix would stand with backslashes, so what is found is a record, or an object nested in a torn
+    Inside a JSON string the prefix would have backslashes, so what is found is a record, or an object nested in a torn
     one. Records carry an ``event_id`` or, in ``control.jsonl``, a ``request``; span events and other nested objects do not.
     """
     # Latin-1: one character a byte, so that positions are those of `raw` and no byte is in the way.
@@ -227,7 +227,7 @@ def _embedded(raw: bytes | bytearray) -> Iterator[Line]:
 
 
 def _end_of_object(text: str, start: int) -> int:
-    """Return where the JSON object at `start` ends; if it does not, minus the number of characters looked at."""
+    """Return where the JSON object at `start` ends; if it does not, minus the number of characters read."""
     try:
         return _decoder.raw_decode(text, start)[1]
     except json.JSONDecodeError as error:

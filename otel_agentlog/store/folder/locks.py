@@ -1,7 +1,7 @@
 """Locks between processes, on folders and files: ``flock``, which ends with the process that holds it, however that ends.
 
 No wait here is long: a process that was stopped while it held a lock must not stop all others. A process that writes into a
-task's folder holds a shared lock on it, so others can tell that it is at work.
+task's folder holds a shared lock on it, so others find that it is at work.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Lock(Enum):
 
 
 def lock_shared(directory: Descriptor) -> Lock:
-    """Hold a shared lock for as long as the descriptor lives; that of a folder says that a process is at work in it."""
+    """Hold a shared lock for as long as the descriptor lives; on a folder it means that a process is at work in it."""
     return _lock(directory, fcntl.LOCK_SH, LOCK_WAIT_S)
 
 

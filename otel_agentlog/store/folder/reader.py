@@ -1,8 +1,8 @@
 """Reads a task back from its folder, whatever state the folder is in.
 
 Nothing here raises because of what is in a file: a missing or damaged file reads as nothing, damaged lines are skipped, and
-`TaskReader.problems` says what was skipped and where. A value that is not JSON, or too large for a line, is an object with one
-key, ``$bytes``, ``$float`` or ``$artifact``; an object that looks like one but is not well-formed stays what it is.
+`TaskReader.problems` has what was skipped and where. A value that is not JSON, or too large for a line, is an object with one
+key, ``$bytes``, ``$float`` or ``$artifact``; an object of that form that is not well-formed is unchanged.
 """
 
 from __future__ import annotations
@@ -172,10 +172,10 @@ def _creation_key(task: TaskReader) -> tuple[str, str]:
 
 
 def find_task(root: Path, task_id: str) -> TaskReader:
-    """Return the task of an id; a folder's name, as `list_tasks` shows it, is understood too.
+    """Return the task of an id; a folder's name, as `list_tasks` shows it, is accepted too.
 
     Raises:
-        TaskNotFoundError: there is none below `root`; names ids that look alike.
+        TaskNotFoundError: there is none below `root`; names similar ids.
     """
     for name in layout.folder_names(task_id):
         task = TaskReader(root / name)
@@ -188,7 +188,7 @@ def find_task(root: Path, task_id: str) -> TaskReader:
 
 def _answers_to(task: TaskReader, task_id: str) -> bool:
     known = (task.metadata() or {}).get("task_id")
-    # Without metadata the name must speak for the folder.
+    # Without metadata the folder is known by its name.
     return known == task_id if isinstance(known, str) else True
 
 
@@ -211,7 +211,7 @@ def follow(
 ) -> Iterator[Line]:
     """Yield the lines of a task that are there and then new ones as they come; only whole ones.
 
-    Ends when `stop` is set, when the folder is gone or, with `until_ended`, when the task has its final result and nothing
+    Ends when `stop` is set, when the folder was deleted or, with `until_ended`, when the task has its final result and nothing
     more came during one poll. Goes on through compression of the file and resumption of the task.
     """
     stop = stop or threading.Event()

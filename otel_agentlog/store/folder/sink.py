@@ -37,7 +37,7 @@ class FolderSink:
         durability: str = "process",
         failed: Callable[[str, BaseException], None] = lambda where, error: None,
     ) -> None:
-        """``process_line`` gives the line with which this process introduces itself in each folder; ``failed`` is called for
+        """``process_line`` gives the process line that this process writes into each folder; ``failed`` is called for
         whole files that could not be written yet and for what could not be synced."""
         self.root = root
         self._process_line = process_line

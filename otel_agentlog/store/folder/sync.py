@@ -68,7 +68,7 @@ class Syncer:
     ) -> None:
         self.level = Level(level)
         self.failed = failed
-        """Told what went wrong: ``sync`` or ``documents``, and the error."""
+        """Called with what went wrong: ``sync`` or ``documents``, and the error."""
         self.renew_after_fork()
         after_fork_in_child(self.renew_after_fork)
 
@@ -143,7 +143,7 @@ class Syncer:
             idle.append(None)
             if self._queue.empty() and not self._unsettled:
                 return
-            # A request came between our last look and this one; the thread that pops the token goes on.
+            # A request came between our last check and this one; the thread that pops the token goes on.
             try:
                 idle.pop()
             except IndexError:
@@ -194,7 +194,7 @@ class Syncer:
                 self.broken(folder, name, error)
 
     def broken(self, folder: Kept, name: str, error: OSError) -> None:
-        """A sync failed: pages may be lost already, and trying again would say they are not."""
+        """A sync failed: pages may be lost already, and another try would succeed without them."""
         self.failed("sync", error)
         folder.degrade(name, error)
 

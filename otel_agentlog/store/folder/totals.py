@@ -29,7 +29,7 @@ METRICS = (
     "memory_peak_mb",
     "cpu_seconds",
 )
-"""The keys of ``metrics``, in the order they stand in the file."""
+"""The keys of ``metrics``, in the order they have in the file."""
 
 _COUNTED = {
     "ai_request": "ai_calls",
@@ -51,7 +51,7 @@ def replay(task: TaskReader) -> Tally:
 
 
 class OpenSpan(NamedTuple):
-    """A span that has started and not ended: what it takes to close it. Values as they stand on the start line."""
+    """A span that has started and not ended: what it takes to close it. Values as on the start line."""
 
     type: str | None
     name: str | None
@@ -203,7 +203,7 @@ class Tally:
             self._cpu_seconds = (self._cpu_seconds or 0.0) + cpu
 
     def _attempt(self, line: Line) -> None:
-        """Count retries. ``attempt_failed`` says another attempt follows unless it was the last one allowed."""
+        """Count retries. After ``attempt_failed`` another attempt follows unless it was the last one allowed."""
         details = mapping(line, "details")
         this, maximum = number(details, "number"), number(details, "maximum")
         if line.get("action") == "attempt_failed" and (this is None or maximum is None or this < maximum):

@@ -1,4 +1,4 @@
-"""The write side of one task folder, as one process sees it.
+"""The write side of one task folder, for one process.
 
 Decides in which order lines and whole files are written, when they reach the disk, and what happens when a write fails. Lines
 of any thread may be appended at the same time, without a lock. Payloads too large for a line go whole to
@@ -137,7 +137,7 @@ class TaskFolder:
         return self._handle.is_open
 
     def release(self) -> None:
-        """Let go of the folder and its lock; the next line opens it again."""
+        """Close the folder and its lock; the next line opens it again."""
         self._handle.release()
 
     # -- lines ------------------------------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ class TaskFolder:
             self._syncer.failed("sync", error)
 
     def _renewed(self) -> None:
-        """The folder was deleted or moved away below us: what it is about must be said again."""
+        """The folder was deleted or moved away below us: its documents are written again."""
         if self.begun:
             self._documents.say_again()
             self._syncer.retry(self)
@@ -226,7 +226,7 @@ class TaskFolder:
             self._syncer.ask(self, name)
 
     def degrade(self, name: str, error: OSError) -> None:
-        """Say in the folder, once, that the disk may not have all of it. Raises nothing."""
+        """Write a line, once, that the disk may not have all of it. Raises nothing."""
         if self._degraded:
             return
         self._degraded = True
@@ -259,7 +259,7 @@ class TaskFolder:
         return self._documents.counts
 
     def count(self, **more: int) -> None:
-        """Add to what the receipt says; the file follows with `write_delivery`."""
+        """Add to the receipt; the file follows with `write_delivery`."""
         with self._counting:
             for key, number in more.items():
                 self._documents.counts[key] += number
@@ -269,7 +269,7 @@ class TaskFolder:
         self.settle()
 
     def settle(self) -> None:
-        """Write what the whole files should say by now, without keeping a finished folder open. Raises `OSError`."""
+        """Write the current content of the whole files, without keeping a finished folder open. Raises `OSError`."""
         if self._documents.settled:
             return
         was_open = self.is_open

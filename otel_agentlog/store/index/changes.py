@@ -1,4 +1,4 @@
-"""Whether a task's folder changed, seen without opening any file, and when one that always changes is to be read again."""
+"""Whether a task's folder changed, found without opening any file, and when one that always changes is to be read again."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _Mark = tuple[tuple[int, int, int], ...]
 class Throttle:
     """Keeps a large task that goes on from being read from its first line whenever it has one line more.
 
-    What is known of it is then a little older than its lines; that it paused or ended is seen at once, as that changes its
+    Its row is then a little older than its lines; that it paused or ended is found at once, as that changes its
     whole files. For one thread at a time.
     """
 

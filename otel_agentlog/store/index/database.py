@@ -129,7 +129,7 @@ def _is_current_or_empty(connection: sqlite3.Connection) -> bool:
 
 
 def discard(root: Path) -> None:
-    """Delete the index of a root. A process that has it open keeps the deleted file, and sees that by `identity`."""
+    """Delete the index of a root. A process that has it open keeps the deleted file, and finds that by `identity`."""
     folder = root / FOLDER
     aside = root / f"{FOLDER}.{secrets.token_hex(4)}"
     try:

@@ -1,4 +1,4 @@
-"""What a task's lines say that its whole files do not: which models and tools, which errors, which user, which words."""
+"""What only a task's lines have, not its whole files: which models and tools, which errors, which user, which words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_ERRORS = 200
 """How many errors of one task are kept."""
 
 MAX_TEXT = 4000
-"""Characters of one text that are looked at for words."""
+"""Characters of one text that are indexed."""
 
 _RUNS = {"ai_request": "ai_call", "ai_response": "ai_call", "tool_call": "tool_run", "tool_result": "tool_run"}
 _USERS = ("user.id", "enduser.id", "user_id", "user", "agentlog.user")
@@ -30,7 +30,7 @@ _Name = tuple[str, str]
 
 @dataclass(slots=True)
 class Extract:
-    """What the lines of a task say."""
+    """What was read from the lines of a task."""
 
     attributes: dict[str, Any] = field(default_factory=dict)
     """Of the task's span."""
@@ -39,7 +39,7 @@ class Extract:
     """Of each error, where it was first seen."""
     error_messages: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
-    """What is worth searching, each bounded."""
+    """Texts to search in, each bounded."""
 
     def user(self) -> str | None:
         """The user, by the attributes of the task."""
@@ -51,7 +51,7 @@ class Extract:
 
 
 def extract_from(task: TaskReader) -> Extract:
-    """Return what the lines of a task say. Reads them once; damaged ones are skipped."""
+    """Return what is indexed of the lines of a task. Reads them once; damaged ones are skipped."""
     reading = _Reading()
     for line in task.events():
         reading.add(line, task)
@@ -75,8 +75,8 @@ class _Reading:
         if line.get("level") in ("ERROR", "CRITICAL"):
             self._error(whole(line, task))
         if line.get("exception"):
-            said = (text(mapping(line, "exception"), key) for key in _OF_ERRORS)
-            found.texts += [value[:MAX_TEXT] for value in said if value]
+            values = (text(mapping(line, "exception"), key) for key in _OF_ERRORS)
+            found.texts += [value[:MAX_TEXT] for value in values if value]
         if line.get("phase") != "end":
             self._texts(line, kind)
 
@@ -91,10 +91,10 @@ class _Reading:
 
     def _run(self, line: Line, kind: str) -> None:
         details, span, ending = mapping(line, "details"), text(line, "span_id") or "", line.get("phase") == "end"
-        said = text(details, "model") if kind == "ai_call" else text(line, "content")
+        label = text(details, "model") if kind == "ai_call" else text(line, "content")
         opened = self._open.pop(span, None) if ending else None
         # A call is counted below the name it began with, whatever it is called at its end.
-        name = opened or (kind, said or text(line, "message") or "?")
+        name = opened or (kind, label or text(line, "message") or "?")
         provider = text(details, "provider")
         if provider:
             self._providers.setdefault(name, provider)

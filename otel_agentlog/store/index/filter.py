@@ -1,6 +1,6 @@
 """Which tasks are meant, and what that means: one `Filter` for every question, and its condition in SQL."""
 
-# Statements are put together from our own words; what others wrote is bound.
+# Statements consist of constants of ours; foreign text is bound.
 # ruff: noqa: S608
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Filter:
 
 
 def where(wanted: Filter) -> Clause:
-    """Return the condition that a row of ``task`` meets if the task is meant; ``1`` if every task is."""
+    """Return the condition for the rows of ``task`` that the filter selects; ``1`` if it selects all."""
     clauses = [*_in_words(wanted), *_in_numbers(wanted), *_in_names(wanted)]
     values = [value for _, bound in clauses for value in bound]
     return " AND ".join(clause for clause, _ in clauses) or "1", [

@@ -3,7 +3,7 @@
 `TaskIndex.refresh` reads the folders that changed into the tables of `tables`; every question is one statement on these.
 """
 
-# Statements are put together from our own words; what others wrote is bound.
+# Statements consist of constants of ours; foreign text is bound.
 # ruff: noqa: S608
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ UNKNOWN = "UNKNOWN"
 """The category of errors that have none."""
 
 MAX_RECHECKED = 1000
-"""Folders on a page up to this many are looked at again before they are handed out."""
+"""Folders on a page up to this many are read again before they are returned."""
 
 MAX_STATES = 50
 """Of more different states, which only damaged folders have, the others are not counted apart; SQLite takes few arguments."""
@@ -105,7 +105,7 @@ _RUN_STATES = (
     f"json_object('running', {_RUNNING}, 'completed', {_COMPLETED}, 'failed', {_FAILED},"
     f" 'cancelled', count(*) - {_RUNNING} - {_COMPLETED} - {_FAILED})"
 )
-# The next larger one, again and again: the index has them in order, and a hundred thousand rows are not looked at.
+# The next larger one, again and again: the index has them in order, and a hundred thousand rows are not read.
 _KNOWN_STATES = (
     "WITH RECURSIVE known (state) AS (SELECT min(status) FROM task UNION ALL"
     " SELECT (SELECT min(status) FROM task WHERE status > state) FROM known WHERE state IS NOT NULL)"
@@ -154,7 +154,7 @@ class TaskIndex:
     def folders(self, wanted: Filter, order: str, limit: int | None = None, offset: int = 0) -> list[str]:
         """The names of the folders of those that meet it in one of `ORDERS`: at most `limit`, after the first `offset`.
 
-        Ended tasks on the page that changed unseen are read again, so that what is shown meets the filter.
+        Ended tasks on the page that changed unseen are read again, so that what is shown matches the filter.
         """
         clause, values = where(wanted)
         query = (

@@ -1,11 +1,11 @@
 """Brings the index up to date with the folders below its root, at the price of a few system calls.
 
 A new or deleted folder changes the root's time. A folder that changed has another signature: those of tasks that go on are
-always looked at, and of the many that ended all if they are few, else the latest and some others, so that whatever changed
+always read, and of the many that ended all if they are few, else the latest and some others, so that whatever changed
 unseen is found in the end. No lock is held while folders are read, so several processes may do this at once.
 """
 
-# Statements are put together from our own words; what others wrote is bound.
+# Statements consist of constants of ours; foreign text is bound.
 # ruff: noqa: S608
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from otel_agentlog.store.index.row import IndexRow
 from otel_agentlog.store.index.tables import LiveTask, insert, live_tasks, remove
 
 RACY_NS = 2_000_000_000
-"""A time younger than this may stand still though something changes: clocks of file systems are coarse."""
+"""A modification time younger than this may stay the same though the file changes: clocks of file systems are coarse."""
 
 CHUNK = 200
 """Folders that are written in one transaction."""
 
 SWEPT = 2000
-"""Tasks that ended up to this many are all looked at each time."""
+"""Tasks that ended up to this many are all read each time."""
 
 SAMPLE = 200
 """Of more, so many of the latest and so many others."""
@@ -63,10 +63,10 @@ class Refresh:
         """Do it; `progress` is called with how many folders of how many were read."""
         self._list(progress)
         self._sweep()
-        self._look_at_live()
+        self._read_live()
 
     def recheck(self, names: Sequence[bytes]) -> bool:
-        """Look at these folders again if they are of tasks that ended, and return whether any had changed."""
+        """Read these folders again if they are of tasks that ended, and return whether any had changed."""
         changed = self._changed(
             row
             for name in names
@@ -84,7 +84,7 @@ class Refresh:
         stamp = f"{status.st_dev}:{status.st_ino}:{status.st_mtime_ns}"
         if self._meta("listed") == stamp:
             return
-        # Before the listing, so that what comes during it is seen the next time.
+        # Before the listing, so that what comes during it is found the next time.
         settled = time.time_ns() - status.st_mtime_ns > RACY_NS
         names = {name for name in os.listdir(os.fsencode(self._root)) if not name.startswith(b".")}
         known = {name for (name,) in self._connection.execute("SELECT name FROM folder")}
@@ -110,7 +110,7 @@ class Refresh:
             chunk = names[done : done + CHUNK]
             if len(names) > CHUNK:
                 chunk = self._without_known(chunk)
-            self._keep([self._look(name) for name in chunk])
+            self._keep([self._examine(name) for name in chunk])
             if progress is not None:
                 progress(min(done + CHUNK, len(names)), len(names))
 
@@ -121,11 +121,11 @@ class Refresh:
 
     def _read_again(self, names: Sequence[bytes]) -> None:
         for done in range(0, len(names), CHUNK):
-            self._keep([self._look(name) for name in names[done : done + CHUNK]])
+            self._keep([self._examine(name) for name in names[done : done + CHUNK]])
 
-    def _look(self, name: bytes) -> _Found:
+    def _examine(self, name: bytes) -> _Found:
         path = self._path(name)
-        # Before the folder is read: what changes meanwhile is seen the next time.
+        # Before the folder is read: what changes meanwhile is found the next time.
         mark, mark_live = signature(path), signature(path, live=True)
         folder = self._root / os.fsdecode(name)
         if mark_live == NO_FOLDER or not is_task_folder(folder):
@@ -164,7 +164,7 @@ class Refresh:
 
     # Tasks that go on -------------------------------------------------------------------------------------------------------
 
-    def _look_at_live(self) -> None:
+    def _read_live(self) -> None:
         known = self._connection.execute("SELECT name, signature FROM folder WHERE NOT settled").fetchall()
         self._throttle.keep(name for name, _ in known)
         self._read_again(

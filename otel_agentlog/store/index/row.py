@@ -44,12 +44,12 @@ class IndexRow:
 
     status: str
     settled: bool = True
-    """Whether it has ended and its folder says so: nothing of it changes by itself any more."""
+    """Whether it has ended and its folder has that recorded: nothing of it will change."""
     created_ns: int = 0
     started_ns: int | None = None
     duration_us: int | None = None
     recorded_duration_us: int | None = None
-    """From the first to the last line: the duration of a task whose process is gone."""
+    """From the first to the last line: the duration of a task whose process has died."""
     cost: int | None = None
     """In units; ``None`` if unknown."""
     input_tokens: int = 0

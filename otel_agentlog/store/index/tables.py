@@ -1,7 +1,7 @@
 """The tables of the index, and how a task gets into them and out of them. Within the caller's transaction.
 
 ======== ==================================================================================================================
-folder   what was looked at below the root, tasks or not, with a signature of its files
+folder   the folders read below the root, tasks or not, with a signature of its files
 task     one row a task; its id is the folder's
 live     what is needed besides to keep the row of a task that has not ended up to date
 ai_call  one row a call; ``first_of_…`` is 1 in one row for each model and provider of a task, so that their sum counts tasks
@@ -11,10 +11,10 @@ tag      one row a tag
 word     full-text index (FTS5) of the words of a task, by its id; it does not hold them
 ======== ==================================================================================================================
 
-The indexes ``…_by_…`` hold every column that is summed up, so that grouping needs no sorting and no look at the table.
+The indexes ``…_by_…`` hold every column that is summed up, so that grouping needs no sorting and no access to the table.
 """
 
-# Statements are put together from our own words; what others wrote is bound.
+# Statements consist of constants of ours; foreign text is bound.
 # ruff: noqa: S608
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def status_of(metadata: Mapping[str, Any] | None) -> str | None:
 
 
 def has_result(task: TaskReader) -> bool:
-    """Whether ``04-final-result.json`` is there and says how the task ended."""
+    """Whether ``04-final-result.json`` is there and has the task's outcome."""
     return text(task.final_result() or {}, "outcome") in ENDED
 
 
@@ -99,10 +99,10 @@ class AbandonedTask:
 
     @property
     def has_begun(self) -> bool:
-        """Whether a process has taken up the task; one that waits for a worker has not begun."""
+        """Whether a process has begun the task; one that waits for a worker has not begun."""
         if self.task_start is not None or self.status in UNENDED or self.status in ENDED:
             return True
-        # A result that was cut off still says that there was one.
+        # A result that was cut off still shows that the task had ended.
         if exists(self.task.folder, FINAL_RESULT):
             return True
         return self.status is None and self.is_something and not self._came_in
@@ -122,7 +122,7 @@ class AbandonedTask:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the whole files say how the task ended."""
+        """Whether the whole files have how the task ended."""
         return self.result is not None and self.status == self.outcome == self.result["outcome"]
 
     def lost_parents(self) -> Iterator[tuple[str, Line]]:

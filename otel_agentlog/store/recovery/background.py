@@ -36,7 +36,7 @@ class BackgroundRecovery:
         self._deadline = self._worked_since = 0.0
 
     def start(self) -> None:
-        """Begin, if there is anything to look at. Raises nothing."""
+        """Begin, if there is anything to repair. Raises nothing."""
         if not os.path.isdir(self._root):
             return
         self._thread = threading.Thread(target=self._work, name="agentlog-recovery", daemon=True)

@@ -43,7 +43,7 @@ CURSOR = ".recovered"
 """File in the root: what did not change since the time in it, in Unix nanoseconds, was found closed."""
 
 CURSOR_FROM = 200
-"""How many tasks must have been looked at for the file to be written."""
+"""How many tasks must have been read for the file to be written."""
 
 _CURSOR_SLACK_NS = 5_000_000_000
 _DEEPEST = 50
@@ -74,9 +74,9 @@ class Recovered:
     """What `recover` did."""
 
     looked_at: int = 0
-    """Task folders looked at."""
+    """Task folders read."""
     repairs: list[Repair] = field(default_factory=list)
-    """Those that needed something, in the order they were dealt with."""
+    """Those that needed something, in the order they were repaired."""
     complete: bool = True
     """Whether there was time for all."""
 
@@ -100,7 +100,7 @@ def recover(
     Args:
         task_ids: only these tasks; else all that changed since the last complete recovery, or with ``everything`` all.
         attributes: the span attributes of an end line, by the conventions (``export.Conventions.end_attributes``).
-        dry_run: only say what would be done.
+        dry_run: only report what would be done.
         spent: called before each task; when true, this ends early, and the next recovery does the rest.
 
     Raises:
@@ -151,7 +151,7 @@ class _Recovery:
         return report
 
     def _write_cursor(self, cursor_ns: int) -> None:
-        # What is held or failed must be looked at again, even if nothing is written there any more.
+        # What is held or failed must be read again, even if nothing is written there any more.
         again = [repair.folder for repair in self._report.repairs if repair.what != "repaired"]
         oldest = min((_changed_ns(folder) for folder in again), default=cursor_ns)
         try:
@@ -193,7 +193,7 @@ class _Recovery:
         return Repair(abandoned.task_id, task.folder, "repaired", added.spans, status)
 
     def _sub_task(self, task_id: str) -> tuple[str, str | None] | None:
-        """How a sub-task ended, which is repaired first: outcome and end time; ``interrupted`` if it is gone."""
+        """How a sub-task ended, which is repaired first: outcome and end time; ``interrupted`` if its folder was deleted."""
         try:
             task = find_task(self._root, task_id)
         except LookupError:

@@ -1,7 +1,7 @@
 """Compresses the files of a finished task, without a moment in which neither the plain nor the compressed file is complete.
 
 For each file: write and check ``.<name>.gz.pack.tmp``, wait for the disk, rename it to ``<name>.gz``, wait again, and with the
-folder to ourselves delete the plain file if it is still the one that was packed. Readers understand every state between: where
+folder to ourselves delete the plain file if it is still the one that was packed. Readers can read every state between: where
 the plain file begins with all that the compressed one holds, they read the plain one.
 
 A line that comes later makes the plain file anew, and readers read the compressed one first. The next compression makes one plain
@@ -94,7 +94,7 @@ def measure(path: Path, folder: Descriptor, spent: Callable[[], bool], done: Com
 
 
 def compress(path: Path, folder: Descriptor, spent: Callable[[], bool], done: Compression) -> None:
-    """Compress what is worth it in a task's folder; `done` says what happened, even where this ends early.
+    """Compress what is worth it in a task's folder; `done` gets what was compressed, also where this raises.
 
     ``path`` is where ``folder`` is; ``spent()`` is called between pieces of 256 KiB.
 
@@ -190,7 +190,7 @@ def _packed(place: TaskDirectory, name: str, spent: Callable[[], bool]) -> _Pack
 
 
 def _made_whole(place: TaskDirectory, plain: PlainFile, spent: Callable[[], bool]) -> PlainFile:
-    """Put what the compressed file holds in front of what the plain one says; the compressed one stays."""
+    """Put what the compressed file holds in front of the lines of the plain one; the compressed one stays."""
     temp = temp_name(plain.name, "whole")
     try:
         file = place.create(temp)
@@ -267,7 +267,7 @@ class TaskDirectory:
     task_folder: Descriptor
     """The folder with the lock."""
     prefix: str = ""
-    """What their names begin with, seen from the task's folder."""
+    """Path prefix relative to the task's folder."""
 
     def open(self, name: str) -> PlainFile:
         """Open a plain file of ours. Raises `LayoutError` for anything else, `OSError`."""
@@ -296,7 +296,7 @@ class TaskDirectory:
         return status.st_size
 
     def is_whole(self, plain: PlainFile) -> bool:
-        """Whether a plain file says all there is to say; else the compressed one beside it holds earlier lines.
+        """Whether a plain file has all lines; else the compressed one beside it holds earlier lines.
 
         Raises:
             LayoutError: the compressed one cannot be read to its end.

@@ -1,7 +1,7 @@
 """Deletes task folders: at once for every reader, and for good even if this process is killed in the middle.
 
 A folder is first renamed to a tombstone, ``.pruned.<name>.<16 hex digits>``, which no reader lists. Then its files are removed,
-``metadata.json`` last, so that a tombstone says which task it was until it is empty; the next run finishes what is left over.
+``metadata.json`` last, so that a tombstone names its task until it is empty; the next run finishes what is left over.
 Only files of ours are removed, each by its name in a folder that is open: no path is built, no link is followed.
 """
 
@@ -46,7 +46,7 @@ class TaskDeletion:
         self._batch: list[Tombstone] = []
 
     def delete(self, task: StoredTask) -> bool:
-        """Rename a task to a tombstone, unless anything has changed since it was looked at; whether it was. Raises nothing."""
+        """Rename a task to a tombstone, if nothing has changed since it was examined; whether it was renamed. Raises nothing."""
         try:
             self._batch.append(self._rename(task))
         except LayoutError as error:
@@ -126,7 +126,7 @@ def _unlink_all(folder: Descriptor, contents: Contents) -> None:
 
 
 def left_over(root: Descriptor, delivers: bool, left: LeftAlone) -> list[Tombstone]:
-    """The tombstones that a killed run left; what only looks like one is left alone. Raises `OSError` for the root."""
+    """The tombstones that a killed run left; other folders with such a name are left alone. Raises `OSError` for the root."""
     found = []
     for name in sorted(os.listdir(root.fd)):
         match = _TOMBSTONE.fullmatch(name)

@@ -16,8 +16,8 @@ from otel_agentlog.vocabulary.states import ENDED
 DAY_NS = 86_400 * 1_000_000_000
 
 QUIET_NS = 5 * 1_000_000_000
-"""A task whose files changed within this time is left alone. A writer that could not have the folder's lock is safe by it: at
-the latest after a second it looks whether its files are still there."""
+"""Nanoseconds. A task whose files changed within this time is left alone. This protects a writer that could not have the
+folder's lock: at the latest after a second it checks whether its files are still there."""
 
 
 class Reason(str, Enum):
@@ -58,14 +58,14 @@ class StoredTask:
     task_id: str
     status: str
     ended_ns: int | None
-    """When it ended, as Unix nanoseconds; ``None`` if it does not say."""
+    """When it ended, as Unix nanoseconds; ``None`` if that is not recorded."""
     changed_ns: frozenset[int]
     """When its files changed last, each of them."""
     size_bytes: int
     undelivered: int = 0
     """OTLP items that the collector should have and has not."""
     in_use: bool = False
-    """Whether a process is at work in the folder, or it cannot be told."""
+    """Whether a process is at work in the folder, or that is unknown."""
     foreign: tuple[str, ...] = ()
     """What is in it that is not ours, with what was found."""
     unpacked: bool = False

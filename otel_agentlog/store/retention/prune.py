@@ -64,7 +64,7 @@ Spent = Callable[[], bool]
 
 
 def limits_of(settings: Settings) -> RetentionLimits:
-    """The limits that the settings say."""
+    """The limits in the settings."""
     return RetentionLimits(
         retention_days=settings.retention_days,
         max_tasks=settings.max_tasks,
@@ -140,7 +140,7 @@ class _Run:
         report.tasks, report.bytes_before = len(tasks), sum(task.size_bytes for task in tasks)
         tasks = self._delete(tasks, policy.too_old(tasks, limits, now_ns), Reason.AGE)
         if report.complete:
-            # Numbers and sums say nothing before all of it was seen.
+            # Numbers and sums are wrong before all of it was read.
             tasks = self._delete(tasks, policy.too_many(tasks, limits, now_ns), Reason.COUNT)
         tasks = self._compress(tasks)
         if report.complete:
@@ -258,7 +258,7 @@ class PruneLock:
         replace_file(self._root, TOTALS, _PREPARED, encode_document(totals), sync=False)
 
     def end(self) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         self._lock.close()
 
 
@@ -308,7 +308,7 @@ def _count(value: object) -> int:
 
 
 class BackgroundPruning:
-    """Prunes one root while the process lives, on a daemon thread. Use: `start`, and `stop` at the end.
+    """Prunes one root on a daemon thread, until `stop` or the end of the process. Use: `start`, and `stop` at the end.
 
     At most one run an hour over all processes, each of bounded time, in short stretches with pauses between. No other thread
     waits for it, and it may be killed at any moment with the interpreter.

@@ -44,7 +44,7 @@ class PruneReport:
 
     dry_run: bool
     ran: bool = True
-    """Whether there was a run at all: not if another process was at it, or the last one was a moment ago."""
+    """Whether there was a run at all: not if another process was pruning, or the last run was a moment ago."""
     complete: bool = True
     """Whether there was time for everything."""
     tasks: int = 0

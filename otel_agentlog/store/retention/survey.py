@@ -1,6 +1,6 @@
 """Finds the task folders below a root that are really ours, and what is in them.
 
-Every folder is opened relative to the root without following links, files are only looked at (``stat``), and a link, a FIFO, a
+Every folder is opened relative to the root without following links, of files only the ``stat`` is read, and a link, a FIFO, a
 mount, what belongs to another user or is simply unknown is named and left alone.
 """
 
@@ -41,14 +41,14 @@ PREPARED = (".pack.tmp", ".whole.tmp")
 """How the files end that a compression prepares."""
 
 MAX_LEFT_LISTED = 100
-"""How many things that were left alone are described; all are counted."""
+"""How many entries that were left alone are described; all are counted."""
 
 _OWN = frozenset({*DOCUMENTS, *LINE_FILES})
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Something that was left alone."""
+    """An entry of the root that was left alone."""
 
     name: str
     reason: str
@@ -89,7 +89,7 @@ class Contents:
 
 
 def survey(root: Descriptor, delivers: bool, left: LeftAlone, spent: Callable[[], bool]) -> tuple[list[StoredTask], bool]:
-    """Return the task folders below the root, and whether there was time to look at all of them."""
+    """Return the task folders below the root, and whether there was time to examine all of them."""
     tasks: list[StoredTask] = []
     for name in sorted(os.listdir(root.fd)):
         if name.startswith("."):
@@ -119,11 +119,11 @@ def _note_refusals(task: StoredTask, left: LeftAlone) -> None:
 
 
 def examine(root: Descriptor, name: str, delivers: bool, task_name: str | None = None) -> StoredTask:
-    """Return what a folder says about itself; a tombstone was the folder `task_name`.
+    """Return what a folder contains; for a tombstone, `task_name` is its name before.
 
     Raises:
-        LayoutError: it is no task folder of ours; the message says what was found.
-        OSError: it cannot be looked at.
+        LayoutError: it is no task folder of ours; the message has what was found.
+        OSError: it cannot be read.
     """
     if TASK_ID.fullmatch(task_name or name) is None:
         raise LayoutError("not named like a task")
@@ -196,7 +196,7 @@ def _undelivered(delivery: Mapping[str, Any], concerned: bool) -> int:
 
 
 def list_contents(folder: Descriptor) -> Contents:
-    """Look at everything in a task folder. Raises `OSError`."""
+    """Read the ``stat`` of everything in a task folder. Raises `OSError`."""
     files: dict[str, os.stat_result] = {}
     foreign = []
     device, owner = os.fstat(folder.fd).st_dev, os.geteuid()

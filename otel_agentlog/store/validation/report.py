@@ -14,9 +14,9 @@ class Severity(str, Enum):
     """How grave a problem is."""
 
     ERROR = "error"
-    """Something is not as ``docs/format.md`` says, or is missing."""
+    """Something differs from ``docs/format.md``, or is missing."""
     WARNING = "warning"
-    """What a crash leaves behind, or what is odd without being wrong."""
+    """What a crash leaves behind, or what is unusual without being wrong."""
 
     def __str__(self) -> str:
         return str(self.value)

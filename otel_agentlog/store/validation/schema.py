@@ -1,4 +1,4 @@
-"""JSON Schema: where a value is not what a schema says, what was expected there and what was found.
+"""JSON Schema: where a value does not match a schema, what was expected there and what was found.
 
     checker("event-line")(line)                # by a schema of ours: [Mismatch("level", "one of DEBUG, INFO, …", '"LOUD"')]
     compiled(schema, wording)(value)           # by any other
@@ -44,13 +44,13 @@ _BELOW = frozenset({"items", "additionalProperties", "if", "then", "else"})
 NOTES = frozenset({"$schema", "$id", "$comment", "title", "description", "default", "examples", "writeOnly"})
 """Keywords that have no effect."""
 _MOST_LEVELS = 250
-"""What lies deeper is not looked at: `jsonschema_rs` takes 255 levels."""
+"""Deeper levels are not checked: `jsonschema_rs` takes 255 levels."""
 _MOST_BYTES = 200_000
 """Of a larger value, as JSON, only the first mismatch is reported: for all, `jsonschema_rs` needs 3 KB and 11 µs each."""
 
 
 class Mismatch(NamedTuple):
-    """Where a value is not what its schema says."""
+    """Where a value does not match its schema."""
 
     path: str
     """Like ``details.price.source`` or ``tags[2]``; empty for the value itself."""
@@ -78,7 +78,7 @@ def shown(value: Any, length: int = 80) -> str:
 
 
 class Wording:
-    """How mismatches are worded where readers of different things want different words."""
+    """How mismatches are worded."""
 
     def members(self, members: list[Any]) -> str:
         """What an ``enum`` or ``const`` expects."""
@@ -115,7 +115,7 @@ def compiled(root: Schema, wording: Wording | None = None, at: str = "") -> Chec
     """Return the check of a schema; the paths of its mismatches begin with ``at``.
 
     Raises:
-        ValueError: the schema is none, or has a keyword that is not understood here.
+        ValueError: the schema is none, or has a keyword without words here.
     """
     import jsonschema_rs
 
@@ -137,7 +137,7 @@ def compiled(root: Schema, wording: Wording | None = None, at: str = "") -> Chec
 
 
 def _effective(schema: Any) -> dict[str, Any]:
-    """The schema without its notes: they may be anything."""
+    """The schema without its annotations, which may be any JSON."""
     if schema is True:
         return {}
     if not isinstance(schema, dict):

@@ -15,7 +15,7 @@ from otel_agentlog.record.redaction.redactor import Redactor
 
 MASKED = "[redacted:input]"
 SHORTEST = 4
-"""Secrets below that many characters are not looked for in text: they would be found in everything."""
+"""Secrets below that many characters are not searched for in text: they would be found everywhere."""
 _LONGEST = 4096
 
 
@@ -68,7 +68,7 @@ class MaskedStream:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """How a secret may be printed: as it is, as JSON says it, line by line."""
+    """How a secret may be printed: as it is, as a JSON string, line by line."""
     for form in (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], *secret.splitlines()):
         if len(form.strip()) >= SHORTEST and len(form) <= _LONGEST:
             yield form

@@ -1,7 +1,7 @@
 """What a process prints: kept up to a limit for the caller, and passed on live, cleaned, in bounded pieces.
 
 Beyond the limit of each stream its first and its last half are kept, and the middle is left out: results begin at the beginning,
-errors stand at the end. The process is not slowed down: everything is read. Bytes that are no UTF-8 become U+FFFD. The functions
+errors come at the end. The process is not slowed down: everything is read. Bytes that are no UTF-8 become U+FFFD. The functions
 `recorded_…` put output into a run while it comes, and at its end excerpts, figures and why it failed.
 """
 
@@ -183,7 +183,7 @@ class Output:
                 )
 
     def take(self, stream: str, data: bytes) -> bool:
-        """The next piece of a stream; true if the process shall end."""
+        """The next piece of a stream; true if the process must end."""
         self.kept[stream].add(data)
         if stream in self._live:
             self._live[stream].add(data)

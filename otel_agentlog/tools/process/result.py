@@ -18,7 +18,7 @@ _SEARCH_S = 5.0
 
 @dataclass(frozen=True)
 class ResourceUsage:
-    """What a process tree used. A MB is 10^6 bytes; memory is resident, ``None`` where it ended before it could be looked at."""
+    """What a process tree used. A MB is 10^6 bytes; memory is resident, ``None`` where it ended before it could be measured."""
 
     wall_s: float = 0.0
     cpu_user_s: float = 0.0
@@ -27,9 +27,9 @@ class ResourceUsage:
     memory_end_mb: float | None = None
     memory_peak_mb: float | None = None
     peak_processes: int = 0
-    """The most processes that were seen at the same time."""
+    """The most processes at the same time."""
     disk_written_mb: float | None = None
-    """What it caused to be written to disks, as far as the kernel tells."""
+    """What it caused to be written to disks, as far as the kernel reports it."""
 
     @property
     def cpu_s(self) -> float:
@@ -121,11 +121,11 @@ class Cancellation:
 
     def __init__(self) -> None:
         self._ours, self.theirs = socket.socketpair()
-        self.asked = False
+        self.requested = False
 
     def cancel(self) -> None:
         """Ask for the end; may be called more than once."""
-        self.asked = True
+        self.requested = True
         try:
             self._ours.send(b"c")
         except OSError:
@@ -133,20 +133,20 @@ class Cancellation:
 
     def wait(self, seconds: float) -> bool:
         """Sleep, unless or until it is cancelled; whether it is."""
-        if not self.asked:
+        if not self.requested:
             with selectors.DefaultSelector() as selector:
                 selector.register(self.theirs, selectors.EVENT_READ)
                 selector.select(seconds)
-        return self.asked
+        return self.requested
 
     def close(self) -> None:
-        """Let go of what it holds."""
+        """Close both sockets."""
         self._ours.close()
         self.theirs.close()
 
 
 def end_marked(name: str, value: str) -> None:
-    """Kill every process that has this variable in its environment; for when its supervisor is gone."""
+    """Kill every process that has this variable in its environment; for when its supervisor has died."""
     give_up = time.monotonic() + _SEARCH_S
     while time.monotonic() < give_up:
         found = False
@@ -155,7 +155,7 @@ def end_marked(name: str, value: str) -> None:
             try:
                 os.kill(pid, signal.SIGKILL)
             except OSError:
-                pass  # gone meanwhile, or not ours to end
+                pass  # ended meanwhile, or not ours to end
         if not found:
             return
 
@@ -171,4 +171,4 @@ def _marked(entry: bytes) -> Iterator[int]:
                 if entry in file.read().split(b"\0"):
                     yield pid
         except OSError:
-            pass  # gone meanwhile, or of another user
+            pass  # ended meanwhile, or of another user

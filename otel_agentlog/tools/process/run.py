@@ -48,7 +48,7 @@ class OutputSink(Protocol):
     """Takes what a process prints."""
 
     def take(self, stream: str, data: bytes) -> bool:
-        """A piece of ``stdout`` or ``stderr``; true if the process shall end."""
+        """A piece of ``stdout`` or ``stderr``; true if the process must end."""
 
     def tick(self) -> None:
         """Called about ten times a second while the process runs."""
@@ -107,7 +107,7 @@ def run_process(launch: Launch, sink: OutputSink, cancellation: Cancellation | N
 
 
 class _Supervised:
-    """The supervisor's process as seen from here."""
+    """The parent's side of the supervisor's process."""
 
     def __init__(self, launch: Launch, path: str) -> None:
         self._launch, self._path = launch, path
@@ -218,7 +218,7 @@ class _Supervised:
             raise
 
     def close(self) -> None:
-        """Let go of everything; the closed socket ends whatever may still run."""
+        """Close everything; the closed socket ends whatever may still run."""
         self._channel.close()
         self._selector.close()
         process = self._process

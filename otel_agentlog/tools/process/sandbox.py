@@ -1,4 +1,4 @@
-"""How a process begins: in a session of its own, within its limits, without the rights it shall not have.
+"""How a process begins: in a session of its own, within its limits, without the rights that it must not have.
 
 Standard library only: this runs in the supervisor's process, between ``fork`` and ``exec``. Rights are given up by Landlock
 (``<linux/landlock.h>``), which the kernel enforces for the process and all its descendants.
@@ -16,7 +16,7 @@ from typing import Any
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER = 1, 38, 36
 _libc = ctypes.CDLL(None, use_errno=True)
 
-# Rights as bits: which of them a version of Landlock knows, and which make sense for a file.
+# Rights as bits: which of them a version of Landlock has, and which make sense for a file.
 _READ_BITS = 0b1101
 _WRITE_BITS = {1: 0b1_1111_1111_0010, 2: 0b11_1111_1111_0010, 3: 0b111_1111_1111_0010}
 _FILE_BITS = 0b0100_0000_0000_0111
@@ -81,7 +81,7 @@ def _limit(spec: dict[str, Any]) -> None:
 
 
 def _confine(sandbox: dict[str, Any]) -> None:
-    """Give up what the sandbox does not allow, by Landlock. Raises `OSError` where the kernel cannot."""
+    """Drop the rights that the sandbox does not allow, by Landlock. Raises `OSError` where the kernel cannot."""
     if not sandbox:
         return
     version = _landlock(_CREATE_RULESET, None, 0, 1)

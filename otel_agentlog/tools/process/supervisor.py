@@ -9,8 +9,8 @@ Its orders are a marshalled dict on a socket, preceded by its length in 8 bytes,
 A byte on the socket ends the tree: ``t`` politely, ``k`` at once; so does the end of the socket, which is how the agent's death
 shows.
 
-Figures: CPU times are the sum of what ``wait4`` says of every reaped process of the tree; memory is resident memory, of several
-processes their proportional share (``Pss``), and at its peak no less than the kernel's ``ru_maxrss`` of any of them.
+Figures: CPU times are the sum of what ``wait4`` returns for every reaped process of the tree; memory is resident memory, of
+several processes their proportional share (``Pss``), and at its peak no less than the kernel's ``ru_maxrss`` of any of them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DEAD = (b"Z", b"X")
 
 
 def main(fd: int) -> None:
-    """Run one program as the socket says; returns when nothing of it is left."""
+    """Run the program that is described on the socket; returns when all its processes have ended."""
     channel = socket.socket(fileno=fd)
     channel.set_inheritable(False)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -74,7 +74,7 @@ def _send(channel: socket.socket, message: dict[str, Any]) -> None:
         channel.setblocking(True)
         channel.sendall(repr(message).encode() + b"\n")
     except OSError:
-        pass  # the agent is gone
+        pass  # the agent has ended
 
 
 class ProcessTree:
@@ -134,7 +134,7 @@ class ProcessTree:
 
     def _judge(self, now: float) -> None:
         if os.getppid() != self._agent:
-            # The socket does not tell if the agent had forked: the copy holds it open.
+            # The socket does not close if the agent had forked: the copy holds it open.
             self._terminate("abandoned", at_once=True)
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
@@ -157,7 +157,7 @@ class ProcessTree:
             try:
                 os.kill(pid, number)
             except OSError:
-                pass  # gone meanwhile, or no longer ours to signal: listed as unkillable in the end
+                pass  # ended meanwhile, or no longer ours to signal: listed as unkillable in the end
 
     def _reap(self) -> bool:
         """Take note of every process that has ended; whether any is left."""
@@ -170,7 +170,7 @@ class ProcessTree:
                 return True
             self.report["user_s"] += used.ru_utime
             self.report["system_s"] += used.ru_stime
-            # What a process had before it became the program counts too for the kernel: below that it says nothing.
+            # What a process had before it became the program counts too for the kernel: a value below that is not the program's.
             if used.ru_maxrss * 1024 > self._baseline:
                 self.report["rss_peak"] = max(self.report["rss_peak"], used.ru_maxrss * 1024)
             if pid == self._pid:
@@ -223,7 +223,7 @@ def _children(pid: int) -> list[int]:
             with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
                 children += map(int, file.read().split())
     except OSError:
-        pass  # it ended while we looked
+        pass  # it ended during the read
     return children
 
 

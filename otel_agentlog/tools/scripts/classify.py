@@ -37,7 +37,7 @@ _BY_FOLDER_ERRNO = {
     errno.EMFILE: "too_many",
     errno.ENFILE: "too_many",
 }
-# sysexits.h, and the shell's own; what the text says is more exact for all others.
+# sysexits.h, and the shell's own; the text is more exact for all others.
 _BY_EXIT_CODE = {
     64: "bad_usage",
     65: "bad_usage",

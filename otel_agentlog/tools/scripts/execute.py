@@ -51,7 +51,7 @@ class ToolResult:
     output: str = field(default="", repr=False)
     """Its stdout, as it is: not redacted, it is the caller's. Beyond ``max_output_bytes`` its beginning and its end."""
     data: Any = field(default=None, repr=False)
-    """Its stdout as JSON, if the registry says ``"output": "json"``."""
+    """Its stdout as JSON, if the registry has ``"output": "json"``."""
     stderr: str = field(default="", repr=False)
     """Its stderr, likewise."""
     exit_code: int | None = None

@@ -29,7 +29,7 @@ from otel_agentlog.tools.scripts.schema import violations
 
 MAX_INPUT_BYTES = 64 << 20
 MAX_INPUT_LEVELS = 100
-"""What goes through them calls itself for each level, on a stack that has a thousand at most."""
+"""Functions that walk an input recurse once per level; Python's stack has a thousand at most."""
 _MAX_VARIABLE_BYTES = 128 * 1024 - 1
 _MOST_VIOLATIONS = 20
 _SYSTEM_READ = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/dev", "/proc", sys.prefix, sys.base_prefix)
@@ -52,7 +52,7 @@ def prepare(script: Script, inputs: Any) -> Prepared:
     """Check the inputs and make them ready.
 
     Raises:
-        ToolError: they are not what the script's schema says, or cannot be given to a process.
+        ToolError: they do not match the script's schema, or cannot be given to a process.
     """
     inputs, encoded = _plain(script, inputs)
     env = inherited(script.environment)
@@ -72,7 +72,7 @@ def _plain(script: Script, given: Any) -> tuple[dict[str, Any], bytes]:
         if len(encoded) <= MAX_INPUT_BYTES:
             inputs = json.loads(encoded)
     except Exception as error:  # noqa: BLE001 - mappings and lists may be of any class
-        # Its message may hold a value; its type says enough.
+        # Its message may hold a secret value; its type is enough.
         wrong = [f"inputs: expected JSON (texts, numbers, lists, objects), found something else ({type(error).__name__})"]
     else:
         if len(encoded) > MAX_INPUT_BYTES:

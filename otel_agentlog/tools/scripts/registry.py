@@ -23,7 +23,7 @@ _OWN = {"path", "argv", "input_schema", "description"}
 
 
 class RegistryError(AgentlogError, ValueError):
-    """A registry that cannot be used; ``problems`` says everything that is wrong with it."""
+    """A registry that cannot be used; ``problems`` lists everything that is wrong with it."""
 
     __module__ = "otel_agentlog.tools"
 
@@ -37,7 +37,7 @@ class RegistryError(AgentlogError, ValueError):
 
 @dataclass(frozen=True)
 class RegistryProblem:
-    """One thing that is wrong with a registry."""
+    """One error in a registry."""
 
     key: str
     expected: str
@@ -88,7 +88,7 @@ def load_registry(file: str | Path) -> Registry:
     """Read and check a registry.
 
     Raises:
-        RegistryError: the file cannot be read, is no JSON, or says something that cannot be used.
+        RegistryError: the file cannot be read, is no JSON, or has an entry that cannot be used.
     """
     path = Path(file).absolute()
     document = _read(path)
@@ -200,7 +200,7 @@ _CATEGORIES = tuple(category.value for category in ErrorCategory)
 
 @dataclass(frozen=True)
 class Field:
-    """A key of a script in ``registry.json``: which values it accepts, and that in words."""
+    """A key of a script in ``registry.json``: a predicate for its values, and the text that describes them."""
 
     accepts: Callable[[Any], bool]
     expected: str

@@ -64,7 +64,7 @@ _ARGUMENTS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (_is_number, "a number")),
     **dict.fromkeys(_COUNTS, (_is_count, "a whole number, 0 or more")),
 }
-"""Of each keyword: which arguments it takes, and that in words."""
+"""Of each keyword: a predicate for its arguments, and the text that describes them."""
 
 
 def check_schema(schema: Any) -> Iterator[tuple[str, str, Any]]:

@@ -42,7 +42,7 @@ class ToolExecutionService:
         """Load a registry, or take one that is loaded.
 
         Raises:
-            RegistryError: it cannot be used; says everything that is wrong with it.
+            RegistryError: it cannot be used; lists everything that is wrong with it.
         """
         self.registry = registry if isinstance(registry, Registry) else load_registry(registry)
         self._stats = Stats()

@@ -50,7 +50,7 @@ class CliContext:
 
 
 def common_arguments(parser: argparse.ArgumentParser, *, below: bool = False) -> None:
-    """Add the options that every command has; they may stand before the command's name or, on a parser `below`, after it."""
+    """Add the options that every command has; they may come before the command's name or, on a parser `below`, after it."""
     group = parser.add_argument_group("everywhere")
     for flag, help_text in (
         ("--json", "print JSON for programs instead of text for people"),

@@ -67,7 +67,7 @@ def filter_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def filter_of(options: argparse.Namespace, text: str | None = None) -> Filter:
-    """Return the filter that the options say; `text` are words to search for."""
+    """Return the filter of the options; `text` are words to search for."""
     return Filter(
         text=text,
         statuses=options.status,

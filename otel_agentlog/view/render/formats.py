@@ -146,7 +146,7 @@ def parse_moment(text: str, now: datetime | None = None) -> float:
     Without a time zone it is local time, without a time the beginning of the day.
 
     Raises:
-        ValueError: it is no such moment; the message says what is accepted.
+        ValueError: it is no such moment; the message has what is accepted.
     """
     now = now or datetime.now().astimezone()
     word = text.strip().lower()
@@ -164,7 +164,7 @@ def parse_moment(text: str, now: datetime | None = None) -> float:
 
 def _by_calendar(text: str) -> float:
     try:
-        # Python 3.10 knows no Z.
+        # Python 3.10 does not parse a Z.
         return datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip())).timestamp()
     except (ValueError, OverflowError, OSError):
         raise ValueError(f"expected a moment such as 2h, 3d, yesterday or 2026-11-20T09:30, found {text!r}") from None

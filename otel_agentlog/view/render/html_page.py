@@ -26,7 +26,7 @@ WEB = Path(__file__).parents[1] / "web"
 """The files of the page."""
 
 MAX_LINES = 100_000
-"""Most lines of a file that go into the page; it says where some are missing."""
+"""Most lines of a file that go into the page; a note in it marks where some are missing."""
 
 MAX_ARTIFACT_BYTES = 8 * 1024 * 1024
 """Most bytes of all artifacts together; the others are left out."""

@@ -1,4 +1,4 @@
-"""How states, kinds and errors look: their signs, styles and names."""
+"""Signs, styles and names of states, kinds and errors."""
 
 from __future__ import annotations
 

@@ -58,5 +58,5 @@ def _gauge(name: str, help_text: str, samples: Sequence[tuple[Mapping[str, str],
 
 
 def _label(value: str) -> str:
-    # Also read on terminals, where nothing of a model's or a stranger's text may act.
+    # Also read on terminals, where text of models and users must have no effect.
     return safe(value[:MAX_LABEL]).encode("utf-8", "replace").decode()

@@ -49,7 +49,7 @@ STYLES = {
     "money": "yellow",
     "id": "cyan",
 }
-"""Styles by name, in the words of ``rich``."""
+"""Styles by name, as ``rich`` writes them."""
 
 
 class Glyphs(NamedTuple):
@@ -104,14 +104,14 @@ class Screen:
 
 
 def stdout_screen(terminal: Terminal, *, colour: bool = True) -> Screen:
-    """Return the screen on standard output, which from now on replaces what its encoding does not know."""
+    """Return the screen on standard output, which from now on replaces what its encoding does not have."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
     return open_screen(sys.stdout, terminal, colour=colour)
 
 
 def open_screen(out: TextIO, terminal: Terminal, *, colour: bool = True) -> Screen:
-    """Return a screen on a stream: coloured if it is a terminal, ``rich`` is installed, and no setting says otherwise."""
+    """Return a screen on a stream: coloured if it is a terminal, ``rich`` is installed, and no setting turns that off."""
     is_terminal = out.isatty()
     columns = max(MIN_COLUMNS, shutil.get_terminal_size((80, 24)).columns) if is_terminal else None
     colour = colour and not terminal.no_color and terminal.term != "dumb" and (is_terminal or bool(terminal.force_color))

@@ -35,7 +35,7 @@ def page_of(task: TaskReader, name: str, after: int, most_lines: int, most_bytes
     found: list[Line] = []
     begin = after
     for line in reader:
-        # Records of one physical line, glued together by a crash, stay together: offsets cannot tell them apart.
+        # Records of one physical line, glued together by a crash, stay together: they have the same offset.
         full = len(found) >= most_lines or reader.offset - after >= most_bytes
         if full and found and reader.offset != begin:
             return FilePage(found, reader.offset, True, reader.bad)

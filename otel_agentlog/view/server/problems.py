@@ -1,4 +1,4 @@
-"""Refusals as problem details (RFC 9457): one JSON object that says what was expected and what was found."""
+"""Refusals as problem details (RFC 9457): one JSON object with what was expected and what was found."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def problem_response(status: int, detail: str, headers: Mapping[str, str] | None
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says about refusals with these statuses."""
+    """The OpenAPI description of refusals with these statuses."""
     schema = {"$ref": "#/components/schemas/ProblemBody"}
     return {
         status: {"description": http.HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}

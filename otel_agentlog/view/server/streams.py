@@ -28,7 +28,7 @@ from otel_agentlog.view.server.problems import HttpProblem
 from otel_agentlog.vocabulary.lines import Line
 
 PING_SECONDS = 15.0
-"""After so long without an event, a sign of life is sent."""
+"""After so long without an event, a keep-alive is sent."""
 
 FILES = {"webhook-flow": WEBHOOK_FLOW, "agent-output": AGENT_OUTPUT, "control": CONTROL}
 """Files of lines, by their names in events; a position has an offset for each of them."""
@@ -141,7 +141,7 @@ class Slots:
 
 
 async def follow(follower: Follower, limits: Limits) -> AsyncIterator[StreamEvent | None]:
-    """Yield events of a task until it has ended or `limits.stream_seconds` are over; ``None`` as a sign of life."""
+    """Yield events of a task until it has ended or `limits.stream_seconds` are over; ``None`` as a keep-alive."""
     ends_at, sent_at = time.monotonic() + limits.stream_seconds, time.monotonic()
     while not follower.ended and time.monotonic() < ends_at:
         found = await run_in_threadpool(follower.poll)
@@ -167,7 +167,7 @@ def sse(event: StreamEvent | None) -> bytes:
 def sse_response(events: AsyncIterator[StreamEvent | None], slots: Slots) -> StreamingResponse:
     """Return an endless answer. Raises `HttpProblem` (503) if there are too many already."""
     with slots.hold():
-        pass  # refused before it begins, with a status that says why
+        pass  # refused before it begins, with a status for the reason
 
     async def pieces() -> AsyncIterator[bytes]:
         with slots.hold():

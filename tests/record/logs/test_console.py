@@ -25,7 +25,7 @@ import otel_agentlog as agentlog
 from otel_agentlog.record.collaborators import Failures
 from otel_agentlog.record.logs.console import ConsoleSink, console_sink, wants_colour
 from otel_agentlog.record.logs.console_format import (
-    Look,
+    Layout,
     human,
     json_text,
     seed_fields,
@@ -89,14 +89,14 @@ def test_one_line() -> None:
 
 def test_wide_terminals_see_the_origin() -> None:
     """From 120 columns on, logger and line number are there too."""
-    assert human(LINE, NOW_NS, Look(columns=120)).endswith("[3f9a0c12 plan] reviewer.tools:45\n")
+    assert human(LINE, NOW_NS, Layout(columns=120)).endswith("[3f9a0c12 plan] reviewer.tools:45\n")
 
 
 def test_narrow_terminals_wrap_at_words() -> None:
     """What does not fit goes on below, indented; nothing is broken in the middle."""
     line = _line(message="a message that is rather long", details={"path": "x" * 60})
 
-    assert human(line, NOW_NS, Look(columns=40)).splitlines() == [
+    assert human(line, NOW_NS, Layout(columns=40)).splitlines() == [
         "05:22:01.123 INFO  file_operat… a",
         "    message that is rather long",
         "    path=" + "x" * 30 + "…",
@@ -216,7 +216,7 @@ def test_colours_change_nothing_else() -> None:
     """With colours the text is the same, and every colour is switched off again on its line."""
     line = _line(level="ERROR", message="a b\nc", exception={"type": "E", "message": "m", "traceback": ["t"]})
 
-    plain, coloured = human(line, NOW_NS, Look(columns=80)), human(line, NOW_NS, Look(colour=True, columns=80))
+    plain, coloured = human(line, NOW_NS, Layout(columns=80)), human(line, NOW_NS, Layout(colour=True, columns=80))
 
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain != coloured
     for row in coloured.splitlines():
@@ -280,7 +280,7 @@ def test_no_line_can_do_harm(message: str, details: dict[str, Any], other: str, 
         logger=other,
     )
 
-    shown = human(line, NOW_NS, Look(columns=columns))
+    shown = human(line, NOW_NS, Layout(columns=columns))
 
     assert _SHOWN_CONTROL.search(shown) is None
     first, *further = shown.removesuffix("\n").split("\n")
@@ -298,7 +298,7 @@ def test_wrapped_rows_fit(message: str, values: list[str], columns: int) -> None
     """No row of message, details and ids is wider than the terminal, wide characters counted as two."""
     line = _line(message=message.replace("\n", " "), details={f"k{n}": value for n, value in enumerate(values)})
 
-    for row in human(line, NOW_NS, Look(columns=columns)).splitlines():
+    for row in human(line, NOW_NS, Layout(columns=columns)).splitlines():
         assert width(row) <= columns, row
 
 
@@ -316,7 +316,7 @@ def test_huge_values_cost_little() -> None:
         message="m" * 20_000_000, details={"text": "t" * 20_000_000, "list": list(range(1_000_000)), "deep": _deep(5000)}
     )
 
-    assert len(human(line, NOW_NS, Look(columns=80))) < 5000
+    assert len(human(line, NOW_NS, Layout(columns=80))) < 5000
 
 
 def _deep(levels: int) -> Any:

@@ -64,7 +64,7 @@ class Finding:
     """``ok``, ``warn`` or ``bad``."""
     words: str
     hint: str = ""
-    """How to mend it; empty where there is nothing to mend."""
+    """How to fix it; empty where there is nothing to fix."""
 
     def as_json(self) -> dict[str, Any]:
         """As an element of ``--json``."""

@@ -108,7 +108,7 @@ def _selected(options: argparse.Namespace, context: CliContext) -> list[TaskRead
 
 
 class _Job(NamedTuple):
-    """What is to be written, and where to; each writer returns what it wrote, in words."""
+    """What is to be written, and where to; each writer returns a text about what it wrote."""
 
     tasks: Sequence[TaskReader]
     out: IO[bytes]

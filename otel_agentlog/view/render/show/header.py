@@ -194,7 +194,7 @@ def _since(first: int | None, time_ns: int | None) -> str:
 
 
 def _pickups(roots: Sequence[Entry]) -> Iterator[Entry]:
-    """The entries that say that a worker took the task from a queue."""
+    """The entries that record that a worker took the task from a queue."""
     waiting = list(reversed(roots))
     while waiting:
         entry = waiting.pop()

@@ -32,7 +32,7 @@ _MAX_LEFT_UNLIMITED = 100
 _MAX_NAME = 160
 _MAX_ARGUMENTS = 60
 _USUAL_FINISH = frozenset({"stop", "end_turn", "tool_use", "tool_calls", "stop_sequence", "completed", "tool_call"})
-"""Finish reasons that are not worth a word."""
+"""Finish reasons that are not shown."""
 _MAX_ATTEMPTS = 3
 _INDENT = "  "
 _FRAME = re.compile(r'\s*File "(?P<file>[^"]*)", line (?P<line>\d+)(?:, in (?P<function>.*))?')
@@ -114,7 +114,7 @@ def _in_full(entry: Entry) -> Iterator[Entry | Pieces]:
 
 
 def _selected(children: Sequence[Entry]) -> tuple[Sequence[Entry], str]:
-    """The parts to show, and in words what is left out: only what completed without an error."""
+    """The parts to show, and a text about what is left out: only what completed without an error."""
     if len(children) <= MAX_SHOWN:
         return children, ""
     spare = len(children) - MAX_SHOWN
@@ -125,7 +125,7 @@ def _selected(children: Sequence[Entry]) -> tuple[Sequence[Entry], str]:
 
 
 class _Figures:
-    """The columns on the right; those that say nothing are left out."""
+    """The columns on the right; empty ones are left out."""
 
     def __init__(self, entries: Sequence[Entry], screen: Screen) -> None:
         self._screen, self._entries = screen, entries
@@ -311,7 +311,7 @@ def _error(exception: Mapping[str, Any], *, full: bool) -> Iterator[Pieces]:
 
 
 def _innermost_frame(traceback: list[str]) -> str:
-    """Where an exception was raised: ``judge.py:45 in review: raise ValueError(…)``; empty if its traceback does not say."""
+    """Where an exception was raised: ``judge.py:45 in review: raise ValueError(…)``; empty if its traceback does not have it."""
     for at in range(len(traceback) - 1, -1, -1):
         frame = _FRAME.match(traceback[at])
         if frame is not None:

@@ -161,7 +161,7 @@ def _chained(first: bytes, rest: Any) -> Any:
 
 
 def _answer(model: type[BaseModel], *refusals: int, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What OpenAPI says about an endpoint that returns a `Response` of its own."""
+    """The OpenAPI description of an endpoint that returns a `Response` of its own."""
     return {
         "response_class": Response,
         "responses": {

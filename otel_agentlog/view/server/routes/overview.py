@@ -177,6 +177,6 @@ def _errors(context: ServerContext, params: PageParams) -> dict[str, Any]:
 
 
 def _answer(model: type[BaseModel], *refusals: int) -> dict[str, Any]:
-    """What OpenAPI says about an endpoint that returns a `Response` of its own."""
+    """The OpenAPI description of an endpoint that returns a `Response` of its own."""
     responses = {200: {"model": model, "description": "Found"}, **documented(*refusals)}
     return {"response_class": Response, "responses": responses}
