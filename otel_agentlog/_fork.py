@@ -34,8 +34,10 @@ def after_fork_in_child(callback: Callback) -> None:
     """
     number = next(_numbers)
     if isinstance(callback, MethodType):
-        registered = _callbacks
-        _callbacks[number] = weakref.WeakMethod(callback, lambda _: registered.pop(number, None))
+        # Not weakref.WeakMethod: where the interpreter's end collects it before its object, it prints an AttributeError.
+        function, registered = callback.__func__, _callbacks
+        owner = weakref.ref(callback.__self__, lambda _: registered.pop(number, None))
+        _callbacks[number] = lambda: None if (found := owner()) is None else MethodType(function, found)
     else:
         _callbacks[number] = lambda: callback
 

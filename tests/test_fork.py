@@ -88,3 +88,35 @@ def test_one_module_registers_with_the_interpreter() -> None:
 
     assert registering == {"_fork.py"}
     assert calls == {"_renew_after_fork", "self.renew_after_fork", "self._renew_after_fork"}
+
+
+def test_callbacks_of_methods_end_quietly() -> None:
+    """``weakref.WeakMethod`` prints an error if it is collected before its object at the end: no module uses it."""
+    users = [path.name for path in HOME.rglob("*.py") if re.search(r"weakref\.WeakMethod\(", path.read_text())]
+
+    assert users == []
+
+
+ENDING = """
+from otel_agentlog._fork import _callbacks, after_fork_in_child
+
+class Each:
+    def renew_after_fork(self): pass
+
+each = Each()
+after_fork_in_child(each.renew_after_fork)
+number, reference = _callbacks.popitem()
+_callbacks[number] = reference
+each.itself, each.reference = each, reference
+del each, reference
+import gc
+gc.collect()
+print(number in _callbacks)
+"""
+
+
+def test_an_object_that_is_collected_is_forgotten() -> None:
+    """Also one in a cycle with what holds it weakly."""
+    done = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=60)
+
+    assert (done.stdout, done.stderr) == ("False\n", "")
