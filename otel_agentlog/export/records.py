@@ -311,9 +311,7 @@ def cleaned_span(span: ReadableSpan, clean: Clean) -> ReadableSpan:
         parent=span.parent,
         resource=span.resource,
         attributes=_cleaned_attributes(span.attributes, clean),
-        events=[
-            Event(str(clean(event.name)), _cleaned_attributes(event.attributes, clean), event.timestamp) for event in span.events
-        ],
+        events=[_cleaned_event(event, clean) for event in span.events],
         links=[Link(link.context, _cleaned_attributes(link.attributes, clean)) for link in span.links],
         kind=span.kind,
         status=_cleaned_status(span.status, clean),
