@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -35,3 +38,32 @@ def test_what_is_not_there_is_an_attribute_error(package: str) -> None:
     """As with any module."""
     with pytest.raises(AttributeError, match="nonsense"):
         _ = importlib.import_module(package).nonsense
+
+
+_RUN = """
+import sys
+import otel_agentlog as agentlog
+agentlog.configure(service_name="s")
+with agentlog.task("t"), agentlog.step("s"), agentlog.tool("T", arguments={"a": 1}):
+    agentlog.get_logger("l").info("hello")
+agentlog.flush()
+print(sorted(each for each in sys.argv[1:] if each in sys.modules))
+"""
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_packages_of_other_ways_are_not_imported(protocol: str, tmp_path: Path) -> None:
+    """Recording and sending import what they use and none of the packages that other commands or protocols need."""
+    watched = ["requests", "grpc", "fastapi", "uvicorn", "textual", "yaml", "apprise", "jsonschema_rs", "pydantic", "sqlite3"]
+    environment = os.environ | {
+        "TASK_LOGS_DIR": str(tmp_path / "tasks"),
+        "AGENTLOG_LOG_DIR": str(tmp_path / "log"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+        "AGENTLOG_SHUTDOWN_TIMEOUT": "0.2",
+        "OTEL_METRICS_EXPORTER": "none",
+    }
+    command = [sys.executable, "-c", _RUN, *watched]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path, check=True)
+
+    assert ran.stdout.strip() == str(["grpc"] if protocol == "grpc" else [])

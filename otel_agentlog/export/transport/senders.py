@@ -41,7 +41,7 @@ def check(settings: Settings, signal: str) -> None:
     except ModuleNotFoundError:
         found = False
     if not found:
-        raise ConfigurationError("protocol", "grpc", "the package opentelemetry-exporter-otlp: pip install 'otel_agentlog[grpc]'")
+        raise ConfigurationError("protocol", "grpc", "the package opentelemetry-exporter-otlp, which is not installed")
 
 
 def make_sender(settings: Settings, signal: str) -> Sender:

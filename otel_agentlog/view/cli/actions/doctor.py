@@ -43,7 +43,6 @@ SKEW_S = 5.0
 """Most seconds that the clocks of host and disk may differ."""
 
 EXTRAS = {
-    "grpc": "opentelemetry-exporter-otlp-proto-grpc",
     "prices": "genai-prices",
     "run": "psutil",
     "cli": "rich",
@@ -52,7 +51,7 @@ EXTRAS = {
     "notify": "apprise",
     "yaml": "pyyaml",
 }
-_OTEL = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-common")
+_OTEL = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp")
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def _versions(settings: Settings) -> Iterator[Finding]:
     found = {name: _version(name) for name in _OTEL}
     words = ", ".join(f"{name.removeprefix('opentelemetry-')} {version or 'missing'}" for name, version in found.items())
     same = len(set(found.values())) == 1 and None not in found.values()
-    hint = "" if same else "install one version of all: pip install -U opentelemetry-sdk opentelemetry-exporter-otlp-proto-common"
+    hint = "" if same else "install one version of all: pip install -U opentelemetry-sdk opentelemetry-exporter-otlp"
     yield Finding("opentelemetry", OK if same else WARN, words, hint)
 
 
@@ -142,11 +141,7 @@ def _extras(settings: Settings) -> Iterator[Finding]:
     there = [extra for extra, package in EXTRAS.items() if _version(package)]
     missing = [extra for extra in EXTRAS if extra not in there]
     words = (", ".join(there) or "none") + (f" (not installed: {', '.join(missing)})" if missing else "")
-    wanted = "grpc" if any(settings.protocol_of(signal) == "grpc" for signal in SIGNALS) else ""
-    if wanted in missing:
-        yield Finding("extras", BAD, words, "the settings ask for gRPC: pip install 'otel_agentlog[grpc]'")
-    else:
-        yield Finding("extras", OK, words)
+    yield Finding("extras", OK, words)
 
 
 def _version(package: str) -> str | None:
