@@ -20,7 +20,7 @@ import otel_agentlog as agentlog
 from otel_agentlog.error_handling.category import ErrorCategory
 from otel_agentlog.tools import CommandError, CommandTimeoutError, RegistryError
 from otel_agentlog.tools.commands import shown_argv
-from otel_agentlog.tools.process.mask import MASKED
+from otel_agentlog.tools.process.mask import MASKED, is_secret
 
 
 def lines_of(folder: Path | None) -> list[dict[str, Any]]:
@@ -166,6 +166,38 @@ def test_secrets_of_a_command_stay_out_of_the_record(tasks_root: Path, tmp_path:
     recorded = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
     assert "hunter2" not in recorded
     assert MASKED in recorded
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PWD", "{folder}"),
+        ("OLDPWD", "{folder}/gone"),
+        ("INIT_PWD", "{folder}"),
+        ("SSH_KEY", "{folder}"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "{folder}"),
+        ("GITHUB_TOKEN", "none"),
+        ("PASSWORD", "false"),
+    ],
+)
+def test_variables_that_hold_no_secret_hide_nothing(
+    name: str, value: str, tasks_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the working directory or a key's file is, and switches: commands repeat such words all the time."""
+    monkeypatch.setenv(name, value.format(folder=tmp_path))
+    with agentlog.task("t") as task:
+        agentlog.command(["echo", f"{tmp_path}/gone/x.txt", "false", "none"], cwd=tmp_path)
+
+    call = next(line for line in lines_of(task.folder) if line["type"] == "tool_call")
+    assert call["details"]["arguments"] == {"argv": ["echo", f"{tmp_path}/gone/x.txt", "false", "none"], "cwd": str(tmp_path)}
+    recorded = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    assert MASKED not in recorded
+
+
+@pytest.mark.parametrize("secret", ["/Zm9vYmFyMTIz+/aGVsbG8", "falsehood", "~/hunter2", "./x12345678"])
+def test_secrets_that_begin_like_paths_are_secret(secret: str) -> None:
+    """Base64 may begin with a slash."""
+    assert all(is_secret(name, secret) for name in ("API_KEY", "GITHUB_TOKEN", "DB_PASSWORD"))
 
 
 @pytest.mark.parametrize(

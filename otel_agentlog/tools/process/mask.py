@@ -6,6 +6,7 @@ Rules find secrets by their form; these are known by value. What the caller gets
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -17,6 +18,7 @@ MASKED = "[redacted:input]"
 SHORTEST = 4
 """Secrets below that many characters are not searched for in text: they would be found everywhere."""
 _LONGEST = 4096
+_SWITCHES = frozenset({"true", "false", "none", "null", "enabled", "disabled", "default", "auto"})
 
 
 class Mask:
@@ -83,9 +85,20 @@ def is_secret(name: str, value: Any) -> bool:
     """Whether the value under this name is secret: ``password``, ``api_key``, ``GITHUB_TOKEN`` …
 
     Stricter than the rules for whatever is recorded: under a name that may mean a secret (``token``) every single word is one.
+    Not secret under any name: a switch (``false``), and where something is (``PWD``, ``SSH_KEY=/root/.ssh/id``), as commands
+    repeat such words.
     """
     rule = _redactor().key_rule(name) if name else None
-    return rule is not None and (rule.certain or (isinstance(value, str) and not re.search(r"\s", value)))
+    if rule is None or (isinstance(value, str) and (value.lower() in _SWITCHES or _is_location(name, value))):
+        return False
+    return rule.certain or (isinstance(value, str) and not re.search(r"\s", value))
+
+
+def _is_location(name: str, value: str) -> bool:
+    """Whether a value is the working directory, which may be gone, or a path that exists; base64 may begin like a path, too."""
+    if not os.path.isabs(value):
+        return False
+    return name.upper().endswith("PWD") or ("\0" not in value and os.path.lexists(value))
 
 
 def secret_inputs(schema: Mapping[str, Any], value: Any, name: str = "") -> Iterator[str]:

@@ -12,7 +12,7 @@ TASK_COMMANDS = {
     "resume": "resume: have it go on",
     "cancel": "cancel [why]: have it stop at its next checkpoint",
     "context": "context TEXT: tell the agent more",
-    "details": "details: AI calls and tool runs in the plan, or not",
+    "details": "details: AI calls and tool runs in the plan, or not; details STEP: the same with the log of that step",
     "step": "step N or NAME (or just that): the log of that part; all: everything; nothing: what goes on now",
     "all": "",
     "search": "search TEXT: look for it in the log; without TEXT: no longer",

@@ -165,15 +165,18 @@ class TaskScreen(Screen[None]):
         self._show_message(f"{done[action]}; it takes effect at its next checkpoint{late}", "ok")
 
     def _do_details(self, rest: str) -> None:
+        if rest:
+            self._do_step(rest, details=True)
+            return
         self._details, self._scrolled_to = not self._details, None
         self._show_message("everything that ran" if self._details else "steps alone")
 
-    def _do_step(self, rest: str, otherwise: str = "") -> None:
+    def _do_step(self, rest: str, otherwise: str = "", *, details: bool = False) -> None:
         row = find_part(rest, self._watched.plan(details=self._details))
         if row is None:
             self._show_message(otherwise or f"there is no part {rest!r} in the plan", "warn")
             return
-        self._selected = row.entry.span_id
+        self._selected, self._details = row.entry.span_id, details or self._details
         self._show_message(f"{row.entry.name}: {labels.state_text(row.entry.status)}; Enter follows what goes on now")
 
     def _do_all(self, rest: str) -> None:

@@ -108,6 +108,12 @@ def test_all_six_commands_work_on_a_running_agent(root: Path) -> None:
 
         terminal.type("details")
         terminal.wait_for(lambda s: "ai model-x" in s and "tool Read" in s, "what ran")
+        terminal.type("details")
+        terminal.wait_for(lambda s: "ai model-x" not in s, "steps alone")
+        terminal.type("details plan")
+        terminal.wait_for(lambda s: "log of plan" in s and "ai model-x" in s, "the step with what ran in it")
+        terminal.type("details nowhere")
+        terminal.wait_for(lambda s: "no part 'nowhere'" in s, "a word about a step that is not there")
         terminal.type("plan")
         terminal.wait_for(lambda s: "log of plan" in s and "model-x" in s, "the step's log")
         terminal.type("search needle")
