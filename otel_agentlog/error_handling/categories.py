@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.error_handling import known_categories as known
 from otel_agentlog.error_handling import lookup
 from otel_agentlog.error_handling.advice import CAUSES, advice
@@ -39,6 +40,7 @@ class _Registered:
         try:
             return bool(self.rule(error))
         except Exception:  # noqa: BLE001 - a user's rule must not cost the record of the error it is applied to
+            raise_interrupt()
             return False
 
 
@@ -87,6 +89,7 @@ def cause_of(error: BaseException) -> Cause:
     try:
         return _cause_of(error)
     except Exception:  # noqa: BLE001 - the exception's class is foreign code, and a category must not cost its record
+        raise_interrupt()
         return CAUSES["unknown"]
 
 

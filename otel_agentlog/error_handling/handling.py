@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, overload
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.error_handling.categories import categorize
 from otel_agentlog.error_handling.retries import is_cancellation
 from otel_agentlog.errors import ConfigurationError
@@ -203,6 +204,7 @@ class Plan:
             try:
                 return attempt.done(_not_awaitable(attempt.work()))
             except Exception as problem:
+                raise_interrupt()
                 if is_cancellation(problem):
                     raise
                 attempt.failed(problem)
@@ -218,6 +220,7 @@ class Plan:
                 result = attempt.work()
                 return attempt.done(await result if inspect.isawaitable(result) else result)
             except Exception as problem:
+                raise_interrupt()
                 if is_cancellation(problem):
                     raise
                 attempt.failed(problem)
@@ -294,6 +297,7 @@ def _recover(recovery: Callable[..., Any], error: BaseException, args: tuple[Any
     try:
         parameters = list(inspect.signature(recovery).parameters.values())
     except (TypeError, ValueError):
+        raise_interrupt()
         return recovery(error, args, kwargs)  # a builtin without a signature
     kinds = {parameter.kind for parameter in parameters}
     if inspect.Parameter.VAR_POSITIONAL in kinds or inspect.Parameter.VAR_KEYWORD in kinds:

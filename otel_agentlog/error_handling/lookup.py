@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.describe import message_of
 
 MAX_CHAIN = 10
@@ -23,6 +24,7 @@ def attribute(value: object, name: str) -> Any:
     try:
         return getattr(value, name, None)
     except Exception:  # noqa: BLE001 - a property may run any code
+        raise_interrupt()
         return None
 
 
@@ -77,6 +79,7 @@ def _grpc_code(code: Any) -> str | None:
     try:
         return str(code().name)
     except Exception:  # noqa: BLE001 - a method may run any code
+        raise_interrupt()
         return None
 
 

@@ -25,6 +25,7 @@ from email.utils import mktime_tz, parsedate_tz
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, overload
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.error_handling.categories import categorize
 from otel_agentlog.error_handling.category import ErrorCategory
 from otel_agentlog.error_handling.lookup import attribute, http_status, leaves, service_code
@@ -149,6 +150,7 @@ def _engine(attempts: int, first_wait_s: float, max_wait_s: float, budget_s: flo
     try:
         import tenacity
     except ImportError:
+        raise_interrupt()
         raise ConfigurationError("retrying", "no tenacity", "the package: pip install 'otel_agentlog[run]'") from None
     wait = growing_wait(first_wait_s, max_wait_s)
     stop = tenacity.stop_after_attempt(attempts)
@@ -271,6 +273,7 @@ class _Course:
             if not self._policy.wants(error):
                 return "another attempt cannot help"
         except Exception as problem:  # noqa: BLE001 - retry_on is the user's code; its fault must not hide the error it was called with
+            raise_interrupt()
             return f"retry_on raised {type(problem).__name__}"
         if number >= self._policy.attempts:
             return "attempts used up"
@@ -342,6 +345,7 @@ def _number(text: str | None) -> float | None:
     try:
         found = float(text or "")
     except ValueError:
+        raise_interrupt()
         return None
     # float() reads "nan", "inf" and "1_0" too.
     return found if math.isfinite(found) and found > 0 and "_" not in (text or "") else None
@@ -352,6 +356,7 @@ def _seconds_until(text: str) -> float | None:
         parsed = parsedate_tz(text)
         seconds = mktime_tz(parsed) - time.time() if parsed is not None else 0.0
     except (ValueError, OverflowError, IndexError, TypeError):
+        raise_interrupt()
         return None
     return seconds if seconds > 0 else None
 
@@ -383,6 +388,7 @@ def _value(headers: Any, name: str) -> Any:
             return next((value for key, value in headers.items() if isinstance(key, str) and key.lower() == name), None)
         return headers.get(name)
     except Exception:  # noqa: BLE001 - headers may be an object of any class
+        raise_interrupt()
         return None
 
 
@@ -414,6 +420,7 @@ def backoff_s(number: int, *, first_wait_s: float, max_wait_s: float) -> float:
 
         wait = growing_wait(first_wait_s, max_wait_s)
     except ImportError:
+        raise_interrupt()
         half = min(max_wait_s, first_wait_s * 2.0 ** min(number - 1, _MANY_DOUBLINGS)) / 2
         return half + random.uniform(0, half)  # noqa: S311 - spreads retries, guards nothing
     state = tenacity.RetryCallState(tenacity.Retrying(), None, (), {})

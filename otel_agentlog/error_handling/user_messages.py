@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.error_handling.advice import CAUSES
 from otel_agentlog.error_handling.categories import categorize, cause_of
 from otel_agentlog.error_handling.category import ErrorCategory
@@ -154,8 +155,8 @@ def log_and_format_error(
         data["context"] = context
     try:
         _log(logger, found, data)
-    except Exception:  # noqa: BLE001, S110 - a logger of the user's; the user in the chat gets an answer all the same
-        pass
+    except Exception:  # noqa: BLE001 - a logger of the user's; the user in the chat gets an answer all the same
+        raise_interrupt()
     return identity, format_error_for_user(found, kind, identity)
 
 

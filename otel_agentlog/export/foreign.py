@@ -10,6 +10,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import format_span_id, format_trace_id
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.vocabulary.lines import timestamp
 
 MAX_OPEN = 10_000
@@ -44,6 +45,7 @@ class AdoptSpans(SpanProcessor):
             if filed is not None and own is not None:
                 self._open[own.span_id] = filed
         except Exception as error:  # noqa: BLE001 - an exception here would reach the other library's code
+            raise_interrupt()
             self._failed("adopted span", error)
 
     def on_end(self, span: ReadableSpan) -> None:
@@ -54,6 +56,7 @@ class AdoptSpans(SpanProcessor):
         try:
             filed.end(end_of(span))
         except Exception as error:  # noqa: BLE001 - as above
+            raise_interrupt()
             self._failed("adopted span", error)
 
 

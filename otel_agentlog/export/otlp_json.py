@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.export.pipeline.items import Item
 from otel_agentlog.export.pipeline.signal_queue import BATCH_BYTES
 from otel_agentlog.export.shipping import item_of
@@ -58,6 +59,7 @@ def _item(unsent: UnsentItem) -> Item | None:
     try:
         return item_of(unsent)
     except Exception:  # noqa: BLE001 - a damaged line may raise anything, and must not keep the others from being written
+        raise_interrupt()
         return None
 
 
@@ -65,6 +67,7 @@ def _lines(signal: str, items: Sequence[Item], counts: Exported) -> Iterator[byt
     try:
         line = _line(signal, items)
     except Exception:  # noqa: BLE001 - an item that cannot be encoded is found and left out
+        raise_interrupt()
         if len(items) == 1:
             counts.left_out += 1
             return

@@ -23,6 +23,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import ProxyTracerProvider
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._version import __version__
 from otel_agentlog.export.foreign import Adopt, AdoptSpans
 from otel_agentlog.export.metrics import Delivery, Metrics
@@ -326,8 +327,8 @@ def _own_meter_provider(settings: Settings, resource: Resource) -> MeterProvider
 def _shut_down(provider: MeterProvider) -> None:
     try:
         provider.shutdown()
-    except Exception:  # noqa: BLE001, S110 - the SDK raises whatever a reader does; what was counted was flushed before
-        pass
+    except Exception:  # noqa: BLE001 - the SDK raises whatever a reader does; what was counted was flushed before
+        raise_interrupt()
 
 
 def _flush_metrics(timeout_s: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.export.pipeline.items import Deliver, DeliveryObserver, Item, ItemRef, size_of
 from otel_agentlog.export.pipeline.signal_queue import BATCH_BYTES, QueueLimits
 from otel_agentlog.export.rebuild import readable_log, readable_span
@@ -76,6 +77,7 @@ class _Shipping:
         try:
             return item_of(unsent)
         except Exception as error:  # noqa: BLE001 - a damaged line may raise anything, and must not keep the other items
+            raise_interrupt()
             self._observer.rejected([_ref_of(unsent)], "unreadable", type(error).__name__)
             self._shipped.dropped += 1
             return None

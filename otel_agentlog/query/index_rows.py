@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.query.rows import TaskRow, row_of, standing
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.folder.totals import replay
@@ -72,6 +73,7 @@ def _created(row: TaskRow) -> int:
     try:
         return os.stat(row.folder, follow_symlinks=False).st_mtime_ns
     except OSError:
+        raise_interrupt()
         return 0
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, WEBHOOK_FLOW, parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, follow
 from otel_agentlog.store.liveness import is_abandoned
@@ -30,6 +31,7 @@ def time_of(line: Mapping[str, Any]) -> int | None:
     try:
         return parse_timestamp(text(line, "timestamp") or "")
     except ValueError:
+        raise_interrupt()
         return None
 
 

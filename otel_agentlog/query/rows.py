@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, list_tasks
 from otel_agentlog.store.folder.totals import replay
@@ -58,6 +59,7 @@ class TaskRow:
             try:
                 return parse_timestamp(text(self.metadata, key) or "")
             except ValueError:
+                raise_interrupt()
                 continue
         return None
 
@@ -158,6 +160,7 @@ def _elapsed(metadata: Mapping[str, Any], metrics: Mapping[str, Any]) -> float |
     try:
         began = parse_timestamp(text(metadata, "started_at") or "")
     except ValueError:
+        raise_interrupt()
         return number(metrics, "duration_seconds")
     return round(max(0, time.time_ns() - began) / 1e9, 3)
 
@@ -169,4 +172,5 @@ def _created(task: TaskReader, metadata: Mapping[str, Any]) -> str:
     try:
         return timestamp(os.stat(task.folder, follow_symlinks=False).st_mtime_ns)
     except OSError:
+        raise_interrupt()
         return ""

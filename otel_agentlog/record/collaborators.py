@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from opentelemetry import trace
 from opentelemetry.trace import Tracer
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.providers.pricing import PriceTable
 from otel_agentlog.record.resources import ResourceSampler
 from otel_agentlog.vocabulary.envelope import RequestSource, TaskRef
@@ -43,8 +44,8 @@ class Failures:
         counts = ", ".join(f"{name}: {count}" for name, count in sorted(self.counts.items()))
         try:
             self._warn(f"otel_agentlog could not record everything ({counts}); last: {type(error).__name__}")
-        except Exception:  # noqa: BLE001, S110 - a warning that cannot be given must not reach the agent either
-            pass
+        except Exception:  # noqa: BLE001 - a warning that cannot be given must not reach the agent either
+            raise_interrupt()
 
 
 class SpanNaming(Protocol):
@@ -124,7 +125,7 @@ class Lookups:
         try:
             threading.Thread(target=self.prices.load, name="agentlog-prices", daemon=True).start()
         except RuntimeError:
-            pass  # no new threads at the end of the interpreter; the price is looked up where it is needed
+            raise_interrupt()  # no new threads at the end of the interpreter; the price is looked up where it is needed
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.logs.levels import number_of, word_of
 from otel_agentlog.record.logs.line import ID_KEYS, add_error, adopt, deliver, guarded, here, text_of
 from otel_agentlog.record.operations.attempts import Attempted, attempt_line, described_failure
@@ -70,6 +71,7 @@ def details_of(details: object, **named: Any) -> dict[str, Any]:
     try:
         given = dict(details) if isinstance(details, Mapping) else {} if details is None else {"details": details}
     except Exception:  # noqa: BLE001 - a mapping of a foreign class may raise anything; its type is still recorded
+        raise_interrupt()
         given["details"] = f"<{type(details).__name__} that cannot be read>"
     return {**given, **{key: value for key, value in named.items() if value is not None}}
 

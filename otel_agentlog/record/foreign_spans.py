@@ -17,6 +17,7 @@ from typing import Any
 
 from opentelemetry.context import Context
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.ai_call import AiCall, any_known
 from otel_agentlog.record.operations.attempts import Attempted
 from otel_agentlog.record.operations.context import OperationScope, live, operation_in
@@ -164,6 +165,7 @@ class AdoptedSpan:
             self._lend(reading)
             self._deliver(self._end_line(end, reading), end["end_ns"])
         except Exception as error:  # noqa: BLE001 - runs inside the other library's code
+            raise_interrupt()
             self._record.failed("adopted span", error)
 
     def _kind_of(self, attributes: Mapping[str, Any]) -> Kind:
@@ -272,5 +274,6 @@ def adopt(context: Context, start: Mapping[str, Any]) -> AdoptedSpan | None:
             return None
         return AdoptedSpan(record, parent, start)
     except Exception as error:  # noqa: BLE001 - runs inside the other library's code
+        raise_interrupt()
         record.failed("adopted span", error)
         return None

@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 from opentelemetry import context as otel_context
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans, Tasks
 from otel_agentlog.vocabulary.envelope import Envelope, Processor, Sink, TaskRef
 from otel_agentlog.vocabulary.event_ids import EventIds
@@ -76,6 +77,7 @@ class Cleaning:
             for processor in self._processors:
                 envelope.line = processor(envelope.line)
         except Exception as error:  # noqa: BLE001 - a processor is foreign code; fail closed: no data leaves uncleaned
+            raise_interrupt()
             self._failed("processor", error)
             envelope.line = {key: line[key] for key in line if key in _KEPT_OF_A_FAILED_LINE} | {"message": _FAILED}
             envelope.payload = None
@@ -97,6 +99,7 @@ class Cleaning:
         try:
             return untagged(self._cleaner.clean(value).value)
         except Exception as error:  # noqa: BLE001 - fail closed, as in `line`
+            raise_interrupt()
             self._failed("processor", error)
             return _FAILED
 
@@ -107,6 +110,7 @@ class Cleaning:
         try:
             return self._cleaner.text(text)[0]
         except Exception as error:  # noqa: BLE001 - fail closed, as in `line`
+            raise_interrupt()
             self._failed("processor", error)
             return _FAILED
 
@@ -181,11 +185,13 @@ class Recorder:
                 sink(envelope)
                 envelope.kept = True
             except Exception as error:  # noqa: BLE001 - the boundary: a full disk must not reach the agent
+                raise_interrupt()
                 self.failed(getattr(sink, "name", "sink"), error)
         for sink in self._others:
             try:
                 sink(envelope)
             except Exception as error:  # noqa: BLE001 - as above
+                raise_interrupt()
                 self.failed(getattr(sink, "name", "sink"), error)
 
 

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK, TOOL, Kind
 
 MAX_FAMILY = 500
@@ -101,6 +102,7 @@ def _exists(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
+        raise_interrupt()
         return True
     return True
 
@@ -137,6 +139,7 @@ def _read(path: str) -> bytes:
         finally:
             os.close(descriptor)
     except OSError:
+        raise_interrupt()
         return b""
 
 
@@ -154,6 +157,7 @@ def _children(pid: int) -> Iterator[int]:
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
+        raise_interrupt()
         return
     for thread in threads:
         yield from map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
@@ -185,6 +189,7 @@ def _by_psutil() -> tuple[int | None, int | None]:
         counters = getattr(process, "io_counters", None)
         return process.memory_info().rss, counters().write_bytes if counters is not None else None
     except Exception:  # noqa: BLE001 - not installed, or of no use on this system; the other figures remain
+        raise_interrupt()
         return None, None
 
 
@@ -270,6 +275,7 @@ class ResourceSampler:
         try:
             return self.meter()
         except Exception as error:  # noqa: BLE001 - figures that cannot be read must not cost the record
+            raise_interrupt()
             failed("meter", error)
             return None
 
@@ -278,6 +284,7 @@ class ResourceSampler:
         try:
             details.setdefault(key, self.figures(meter))
         except Exception as error:  # noqa: BLE001 - as in `begin`
+            raise_interrupt()
             failed("meter", error)
 
     def meter(self) -> ResourceMeter:
@@ -317,12 +324,13 @@ class ResourceSampler:
             # Not threading.Thread: that would continue the context of the first caller, and its start() waits.
             _thread.start_new_thread(self._sample_repeatedly, (self._gate, self._asleep))
         except RuntimeError:
-            pass  # no new threads at the end of the interpreter: the peak is that of start and end
+            raise_interrupt()  # no new threads at the end of the interpreter: the peak is that of start and end
 
     def _wake(self) -> bool:
         try:
             self._asleep.pop()
         except IndexError:
+            raise_interrupt()
             return False
         self._gate.release()
         return True

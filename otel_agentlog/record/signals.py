@@ -17,6 +17,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.open_operations import interrupt_open, on_begin, tell_open_tasks
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -93,8 +94,8 @@ def _record(signum: int) -> None:
                 "details": {"signal": name},
             }
         )
-    except Exception:  # noqa: BLE001, S110 - the user's handler must run even if our line fails
-        pass
+    except Exception:  # noqa: BLE001 - the user's handler must run even if our line fails
+        raise_interrupt()
 
 
 def _end(signum: int) -> None:

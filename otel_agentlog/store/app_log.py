@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder import line_stream as streams
 from otel_agentlog.store.folder.files import Descriptor, LineFile
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE, GZIP_SUFFIX, encode
@@ -168,7 +169,7 @@ class RotatingLog:
                 self._archive.tidy_later()
                 return self._open_log(now, day)
         except OSError:
-            pass
+            raise_interrupt()
         log.stuck = True
         return log
 
@@ -196,6 +197,7 @@ class Archive:
             with os.scandir(self._directory) as entries:
                 return sorted(e.name for e in entries if self._pattern.fullmatch(e.name) and e.is_file(follow_symlinks=False))
         except OSError:
+            raise_interrupt()
             return []
 
     def free_name(self, day: str) -> str:
@@ -209,7 +211,7 @@ class Archive:
             if self.names():
                 threading.Thread(target=self.tidy, name="agentlog-tidy", daemon=True).start()
         except RuntimeError:
-            pass  # no more threads, or the interpreter is ending: the next start tries again
+            raise_interrupt()  # no more threads, or the interpreter is ending: the next start tries again
 
     def tidy(self) -> None:
         """Compress files that no process writes to and delete those that are too old. Raises nothing."""
@@ -235,7 +237,8 @@ class Archive:
             elif not name.endswith(GZIP_SUFFIX):
                 _compress(path)
         except OSError:
-            pass  # another process was faster, or the disk is full: nothing is lost, and the next start or rotation tries again
+            # Another process was faster, or the disk is full: nothing is lost, and the next start or rotation tries again.
+            raise_interrupt()
 
 
 def _compress(path: Path) -> None:
@@ -305,6 +308,7 @@ def _is_usable(directory: Path) -> bool:
         effective = os.access in os.supports_effective_ids
         return os.access(directory, os.W_OK | os.X_OK, effective_ids=effective)
     except OSError:
+        raise_interrupt()
         return False
 
 
@@ -321,6 +325,7 @@ def _service_folders(system: Path) -> list[Path]:
         with os.scandir(system) as entries:
             folders = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
     except OSError:
+        raise_interrupt()
         return []
     return sorted(folder for folder in folders if _has_log(folder))
 
@@ -344,6 +349,7 @@ def _files_in(folder: Path) -> list[tuple[str, re.Match[str]]]:
         with os.scandir(folder) as entries:
             names = {entry.name.removesuffix(GZIP_SUFFIX) for entry in entries if entry.is_file(follow_symlinks=False)}
     except OSError:
+        raise_interrupt()
         return []
     return [(name, match) for name in sorted(names) if (match := _NAME.fullmatch(name)) is not None]
 
@@ -365,6 +371,7 @@ def newest_change_ns(path: Path) -> int:
         try:
             newest = max(newest, os.stat(each, follow_symlinks=False).st_mtime_ns)
         except OSError:
+            raise_interrupt()
             continue
     return newest
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError, LayoutError, StateError, TaskNotFoundError
 from otel_agentlog.store.folder import line_stream as streams
 from otel_agentlog.store.folder.files import Descriptor, LineFile, open_directory
@@ -141,6 +142,7 @@ def _exists(directory: Descriptor, name: str) -> bool:
     try:
         os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
     except OSError:
+        raise_interrupt()
         return False
     return True
 
@@ -178,6 +180,7 @@ def _user() -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
+        raise_interrupt()
         return f"uid {uid}"
 
 
@@ -221,6 +224,7 @@ class ControlFile:
             if any(self._take(directory, found) for _ in range(_MOST_READS)):
                 self._seen = key
         except (LayoutError, TaskNotFoundError, OSError) as error:
+            raise_interrupt()
             self._seen = key
             found.refused.append(str(error))
         return found
@@ -251,6 +255,7 @@ class ControlFile:
             try:
                 status = os.stat(self._file, follow_symlinks=False)
             except OSError:
+                raise_interrupt()
                 return None
             # Not by time alone: two requests may fall into one tick of the clock that files are dated by.
             return (status.st_ino, status.st_size, status.st_ctime_ns)
@@ -296,6 +301,7 @@ class ControlFile:
             try:
                 request = understood(line)
             except ValueError as error:
+                raise_interrupt()
                 found.refused.append(str(error))
                 continue
             if request.request_id not in self._known:
@@ -380,6 +386,7 @@ def open_own_folder(folder: Path) -> Descriptor:
     except FileNotFoundError:
         raise TaskNotFoundError(f"no task folder at {folder}") from None
     except OSError as error:
+        raise_interrupt()
         found = error.strerror if error.errno == errno.EPERM else "a link, or no folder"
         raise LayoutError(f"{folder}: expected a task's folder of ours, found: {found}") from error
     _refuse_writable(os.fstat(directory.fd).st_mode, str(folder))
@@ -397,6 +404,7 @@ def open_own_file(directory: Descriptor, name: str) -> Descriptor | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        raise_interrupt()
         raise LayoutError(f"{name}: expected a file, found what cannot be opened: {error.strerror}") from error
     status = os.fstat(file.fd)
     if not stat.S_ISREG(status.st_mode):

@@ -16,6 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.files import Descriptor, open_directory
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively
@@ -62,6 +63,7 @@ def folder_use(
         else:
             found = Descriptor(os.open(folder, _FLAGS, dir_fd=None if parent is None else parent.fd))
     except OSError:
+        raise_interrupt()
         return FolderUse.UNREADABLE
     lock = lock_exclusively(found, wait_s)
     found.close()
@@ -115,7 +117,7 @@ def may_be_alive(process: Mapping[str, Any]) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        pass
+        raise_interrupt()
     return not _is_another(pid, process)
 
 
@@ -129,6 +131,7 @@ def _is_another(pid: int, process: Mapping[str, Any]) -> bool:
         # Ended since the check before, or a system without /proc.
         return os.path.exists("/proc/self/stat")
     except (OSError, ValueError, IndexError):
+        raise_interrupt()
         return False
     since_start_s = time.clock_gettime(time.CLOCK_BOOTTIME) - started_ticks / os.sysconf("SC_CLK_TCK")
     return state in "ZX" or time.time() - since_start_s > written_s + _CLOCK_SLACK_S
@@ -146,6 +149,7 @@ def on_network_disk(fd: int) -> bool:
     try:
         mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
+        raise_interrupt()
         return False
     for mount in mounts.splitlines():
         before, _, after = mount.partition(" - ")

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.error_handling.categories import ErrorDetails
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.record.api import tool
@@ -145,6 +146,7 @@ def _folder(cwd: str | os.PathLike[str] | None) -> str:
     try:
         return str(Path("" if cwd is None else cwd).absolute())
     except OSError:
+        raise_interrupt()
         return "/"  # this process's own working directory was deleted
 
 

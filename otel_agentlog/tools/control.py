@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.checkpoints import control_here
 from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.recorder import recorder
@@ -135,6 +136,7 @@ class _Tail:
         try:
             self._offset = max(0, os.stat(self._path).st_size - _LOOK_BACK_BYTES)
         except OSError:
+            raise_interrupt()
             self._offset = 0
 
     def new(self) -> Iterator[Line]:
@@ -174,6 +176,7 @@ class Stoppable:
             try:
                 self._stop()
             except Exception as error:  # noqa: BLE001 - ``stop`` is the caller's code
+                raise_interrupt()
                 recorder().failed("control", error)
 
 
@@ -214,6 +217,7 @@ class _Watch:
             # In a context of its own: it outlives the tool that happens to start it.
             contextvars.Context().run(thread.start)
         except RuntimeError:
+            raise_interrupt()
             self._running = False  # no new threads at the end of the interpreter
 
     def remove(self, tool: Stoppable) -> None:

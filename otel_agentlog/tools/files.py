@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.vocabulary.states import Component, Outcome
 
@@ -100,6 +101,7 @@ def _size_of(path: str | None) -> int | None:
     try:
         return os.stat(path).st_size if path is not None and os.path.isfile(path) else None
     except (OSError, ValueError):
+        raise_interrupt()
         return None
 
 

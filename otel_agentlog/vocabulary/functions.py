@@ -16,6 +16,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from types import TracebackType
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
 
+from otel_agentlog._interrupts import raise_interrupt
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 FunctionKind: TypeAlias = Literal["plain", "coroutine", "generator", "async generator"]
 GENERATORS: tuple[FunctionKind, ...] = ("generator", "async generator")
@@ -45,6 +47,7 @@ def arguments_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: di
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)
     except (TypeError, ValueError):
+        raise_interrupt()
         return {}
     named = dict(bound.arguments)
     for receiver in ("self", "cls"):

@@ -10,6 +10,8 @@ import base64
 import math
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
+
 _FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -34,5 +36,5 @@ def _meant(key: str, content: Any) -> Any:
         try:
             return base64.b64decode(content, validate=True)
         except ValueError:
-            pass
+            raise_interrupt()
     return {key[1:] if key.startswith("$$") else key: untagged(content)}

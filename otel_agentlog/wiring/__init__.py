@@ -12,6 +12,7 @@ import threading
 from typing import Any
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import Alert
 from otel_agentlog.record.logs.levels import configure_logs
@@ -64,6 +65,7 @@ def configure(**settings: Any) -> Settings:
         try:
             wired = Wired(found)
         except (ValueError, TypeError) as error:
+            raise_interrupt()
             if isinstance(error, ConfigurationError):
                 raise
             raise ConfigurationError("configure", "the settings", str(error)) from error

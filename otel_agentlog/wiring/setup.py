@@ -6,12 +6,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt, suppress_errors
 from otel_agentlog.error_handling.categories import classify
 from otel_agentlog.export.providers import Telemetry
 from otel_agentlog.query import Alert, rules_from
@@ -147,11 +147,11 @@ class Wired:
         try:
             threading.Thread(target=self._compile_rules, name="agentlog-redaction", daemon=True).start()
         except RuntimeError:
-            pass  # no more threads; the rules are compiled where they are needed
+            raise_interrupt()  # no more threads; the rules are compiled where they are needed
 
     def _compile_rules(self) -> None:
         # It only saves time: a rule that is wrong fails closed at the first record. At exit `warm` raises, to end this thread.
-        with suppress(Exception):
+        with suppress_errors(Exception):
             self.redactor.warm(_PAUSE_S)
 
     def _process_line(self) -> Line:
@@ -168,6 +168,7 @@ class Wired:
         try:
             close_abandoned(Path(self.folders.root), task_id, attributes=self.telemetry.conventions.end_attributes)
         except Exception as error:  # noqa: BLE001 - a damaged folder may raise anything, and must not keep the agent from its work
+            raise_interrupt()
             self.failures.note("recovery", error)
         return self.folders.find_task(task_id)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.export.pipeline.bisect import Parts
 from otel_agentlog.export.pipeline.items import Deliver, Item
 from otel_agentlog.export.pipeline.signal_queue import NOT_NOW
@@ -101,6 +102,7 @@ class CatchUp:
             try:
                 self._startable.pop()
             except IndexError:
+                raise_interrupt()
                 return
             self._thread.do(lambda: self._run(self._ship_left, lambda: self._startable.append(None)))
 

@@ -18,6 +18,7 @@ from typing import TypeAlias
 from opentelemetry import context as otel_context
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.export.pipeline.bisect import Parts
 from otel_agentlog.export.pipeline.items import Item, ItemRef, LiveDeliveryObserver
 from otel_agentlog.export.pipeline.signal_queue import Batch, QueueLimits, SignalQueue
@@ -156,11 +157,13 @@ class DeliveryWorker:
         try:
             self._startable.pop()
         except IndexError:
+            raise_interrupt()
             return
         try:
             # Not threading.Thread: starting one takes a lock that a signal handler may have interrupted.
             _thread.start_new_thread(self._run, ())
         except RuntimeError:
+            raise_interrupt()
             # The interpreter is ending, and starts no threads: the caller of flush() does the work.
             self._startable.append(None)
 

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from opentelemetry import context as otel_context
 
 from otel_agentlog._fork import forks_wait
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.export.pipeline.bisect import Parts, send_in_parts
 from otel_agentlog.export.pipeline.items import Item
 from otel_agentlog.export.transport.result import SendResult, Verdict
@@ -50,6 +51,7 @@ class WorkerThread:
                 try:
                     thread.start()
                 except RuntimeError:
+                    raise_interrupt()
                     return False
                 self._thread = thread
         return True
@@ -124,4 +126,5 @@ class SendWorkers:
             try:
                 sender.shutdown()
             except Exception as error:  # noqa: BLE001 - exporters are others' code
+                raise_interrupt()
                 self._failed("export", error)

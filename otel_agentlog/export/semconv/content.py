@@ -18,6 +18,7 @@ from typing import Any, Literal
 import orjson
 from opentelemetry.util.types import AttributeValue
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.export.semconv import names
 
 ContentPolicy = Literal["off", "preview", "full"]
@@ -46,6 +47,7 @@ def encode(value: Any) -> bytes:
     try:
         return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
     except (TypeError, ValueError, RecursionError):
+        raise_interrupt()
         return orjson.dumps(_sayable(value, 0))
 
 
@@ -160,6 +162,7 @@ def _as_object(value: Any, key: str) -> Any:
         try:
             value = orjson.loads(value)
         except ValueError:
+            raise_interrupt()
             return {key: value}
     return value if isinstance(value, Mapping) else {key: value}
 

@@ -18,6 +18,7 @@ from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untype
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no stubs exist
 from opentelemetry.util.re import parse_env_headers
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._version import __version__
 from otel_agentlog.export.transport import otlp
 from otel_agentlog.export.transport.result import DELIVERED, SendResult, Verdict, grpc_result
@@ -55,6 +56,7 @@ class GrpcSender:
             with suppressed_logging():
                 request = otlp.encode(self._signal, batch)
         except Exception as error:  # noqa: BLE001 - encoders raise many kinds, and each is about something in the batch
+            raise_interrupt()
             return SendResult(Verdict.REJECTED, "encoding", type(error).__name__)
         try:
             return otlp.read_message(self._signal, self._stub.Export(request, metadata=self._headers, timeout=timeout_s))

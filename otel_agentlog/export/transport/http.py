@@ -35,6 +35,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as HttpTimeoutError
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._version import __version__
 from otel_agentlog.export.transport import otlp
 from otel_agentlog.export.transport.result import SendResult, Verdict, http_result, is_not_otlp, readable
@@ -81,6 +82,7 @@ class HttpSender:
             try:
                 body = otlp.encode(self._signal, batch).SerializeToString()
             except Exception as error:  # noqa: BLE001 - encoders raise many kinds, and each is about something in the batch
+                raise_interrupt()
                 return SendResult(Verdict.REJECTED, "encoding", type(error).__name__)
             if len(body) > MAX_REQUEST_BYTES:
                 return SendResult(Verdict.REJECTED, "encoding", "too large")
@@ -97,6 +99,7 @@ class HttpSender:
             try:
                 return self._result(self._request(body))
             except (HTTPError, OSError) as error:
+                raise_interrupt()
                 # A refused connection is a timeout to urllib3.
                 if isinstance(error, HttpTimeoutError) and not isinstance(error, NewConnectionError):
                     return SendResult(Verdict.LATER, "timeout", type(error).__name__)
@@ -140,7 +143,7 @@ def _read(response: urllib3.BaseHTTPResponse) -> bytes:
     try:
         body = response.read(MAX_RESPONSE_BYTES + 1, decode_content=True)
     except (HTTPError, OSError, http.client.HTTPException):
-        pass  # the status has come; what would have come besides is lost
+        raise_interrupt()  # the status has come; what would have come besides is lost
     if not response.closed:
         # The rest of a response without end must not come, and the connection is of no use before it has.
         response.close()
@@ -283,4 +286,5 @@ def _is_in_a_network(host: str, no_proxy: str) -> bool:
         address = ipaddress.ip_address(host)
         return any(address in ipaddress.ip_network(name.strip(), strict=False) for name in no_proxy.split(",") if "/" in name)
     except ValueError:
+        raise_interrupt()
         return False

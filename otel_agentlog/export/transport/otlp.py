@@ -24,6 +24,7 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource as SdkResource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope as SdkScope
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.export.transport.result import DELIVERED, SendResult, partial_success
 
 Request: TypeAlias = ExportTraceServiceRequest | ExportLogsServiceRequest | ExportMetricsServiceRequest
@@ -91,7 +92,8 @@ def _attributes(attributes: Mapping[str, Any] | None) -> list[KeyValue]:
     for key, value in (attributes or {}).items():
         try:
             encoded.append(KeyValue(key=key, value=_value(value)))
-        except Exception:  # noqa: BLE001, S112 - protobuf raises many kinds for what it cannot hold; the record goes without it
+        except Exception:  # noqa: BLE001 - protobuf raises many kinds for what it cannot hold; the record goes without it
+            raise_interrupt()
             continue
     return encoded
 
@@ -149,4 +151,5 @@ def _read_json(signal: str, body: bytes) -> SendResult:
         # 64-bit integers are strings in protobuf's JSON.
         return partial_success(int(partial[key]), partial.get("errorMessage", ""))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise_interrupt()
         return DELIVERED

@@ -14,6 +14,8 @@ from datetime import timezone
 from email.utils import parsedate_to_datetime
 from enum import Enum
 
+from otel_agentlog._interrupts import raise_interrupt
+
 MAX_RETRY_AFTER_S = 300.0
 """Longest time, in seconds, that a server's ``Retry-After`` is honoured; what waits is safe in the folder meanwhile."""
 
@@ -133,12 +135,13 @@ def retry_after(value: str | None, now_s: float) -> float | None:
     try:
         return bounded_wait(float(value.strip()))
     except ValueError:
-        pass
+        raise_interrupt()
     try:
         moment = parsedate_to_datetime(value)
         moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
         return bounded_wait(moment.timestamp() - now_s)
     except (ValueError, TypeError, OverflowError):
+        raise_interrupt()
         return None
 
 

@@ -21,6 +21,7 @@ from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any
 from uuid import UUID
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.class_info import MAX_INT_BITS, big_int, placeholder, short_name
 
 MAX_CHARACTERS = 65_536
@@ -133,6 +134,7 @@ class BoundedRepr:
         try:
             items = list(islice(value.items() if type(value) is dict else value, self._values + 2))
         except RuntimeError:
+            raise_interrupt()
             self._foreign(value)  # another thread is changing it
             return
         if value:

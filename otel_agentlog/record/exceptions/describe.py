@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.bounded_repr import (
     MAX_CHARACTERS,
     MAX_VALUES,
@@ -60,6 +61,7 @@ def message_of(error: BaseException) -> str:
     except TimedOut:
         why = "does not return"
     except Exception:  # noqa: BLE001 - __str__ of an exception is foreign code
+        raise_interrupt()
         why = "raises"
     args = text_of_args(error)
     if is_native(in_class(error, "__str__")):
@@ -77,6 +79,7 @@ def message_and_traceback(error: BaseException) -> tuple[str, str]:
             return message, made[1]
         return message, _print(_StandIns().of(error, message), error)
     except Exception:  # noqa: BLE001 - groups that contain themselves, hostile frames, no stack left
+        raise_interrupt()
         message = message_of(error)
         return message, f"{type_name(type(error))}: {message}"
 
@@ -159,8 +162,8 @@ def _made_by_python(error: BaseException, foreign: frozenset[type]) -> list[str]
 
     try:
         timeout_call(make, foreign) if foreign else make()
-    except Exception:  # noqa: BLE001, S110 - not in time, or foreign code raised; what was made before is kept
-        pass
+    except Exception:  # noqa: BLE001 - not in time, or foreign code raised; what was made before is kept
+        raise_interrupt()
     return made.copy()
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 COUNT = 36**8
@@ -71,6 +72,7 @@ def mark_of(error: BaseException) -> Mark | None:
         # Past __getattribute__ and __getattr__ of the exception's class, which are foreign code.
         known = object.__getattribute__(error, _MARK)
     except AttributeError:
+        raise_interrupt()
         return None
     return known if isinstance(known, Mark) else None
 
@@ -81,7 +83,7 @@ def put_mark(error: BaseException, mark: Mark) -> None:
         # Past the class's __setattr__, e.g. of a frozen dataclass.
         object.__setattr__(error, _MARK, mark)
     except (AttributeError, TypeError):
-        pass  # it keeps no mark, and counts anew each time
+        raise_interrupt()  # it keeps no mark, and counts anew each time
 
 
 def assign_error_id(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
 
 TIMEOUT_S = 0.5
 """An ordinary text takes microseconds; the rest is for machines with much else to do."""
@@ -86,6 +87,7 @@ def timeout_call(function: Callable[[], Result], classes: frozenset[type]) -> Re
     try:
         call.start()
     except RuntimeError:
+        raise_interrupt()
         # No more threads, or the interpreter is about to end.
         _running.discard(call)
         raise TimedOut from None

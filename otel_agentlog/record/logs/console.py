@@ -16,6 +16,7 @@ import time
 from typing import IO
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.logs.console_format import Layout, human, json_text
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import LOG_TYPES, SPAN_TYPES
@@ -48,6 +49,7 @@ def is_terminal(stream: IO[str] | None) -> bool:
     try:
         return stream is not None and stream.isatty()
     except (OSError, ValueError, AttributeError):
+        raise_interrupt()
         return False
 
 
@@ -115,6 +117,7 @@ class ConsoleSink:
         try:
             written = self._writer.write(stream, text, 0 if self._stalled else STALL_S)
         except (OSError, ValueError, RuntimeError):
+            raise_interrupt()
             # Closed, broken pipe, reentered by a signal handler.
             written = False
         finally:
@@ -130,6 +133,7 @@ def _columns_of(stream: IO[str]) -> int | None:
     try:
         return os.get_terminal_size(stream.fileno()).columns or None
     except (OSError, ValueError, AttributeError):
+        raise_interrupt()
         return None
 
 
@@ -180,6 +184,7 @@ class TimedWriter:
             try:
                 self._own_fd = os.open(f"/dev/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
             except OSError:
+                raise_interrupt()
                 self._own_fd = -1
         return fd if self._own_fd < 0 else self._own_fd
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.terminal_text import cut, one_line, pad, safe_lines, width
 
@@ -248,6 +249,7 @@ def _json(value: object) -> str:
     try:
         return orjson.dumps(_head_of_text(value, 4), default=_name_of, option=orjson.OPT_NON_STR_KEYS).decode()
     except Exception:  # noqa: BLE001 - what is no JSON, or a class's own __len__ or __iter__
+        raise_interrupt()
         return _name_of(value)
 
 

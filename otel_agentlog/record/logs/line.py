@@ -20,6 +20,7 @@ from typing import Any, cast
 
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.bounded_repr import BoundedRepr
 from otel_agentlog.record.exceptions.class_info import short_name
 from otel_agentlog.record.exceptions.describe import message_and_traceback, message_of
@@ -58,6 +59,7 @@ def guarded(work: Callable[..., None], *args: Any) -> None:
     try:
         work(record, *args)
     except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+        raise_interrupt()
         record.failed("log", error)
     finally:
         thread_state.log_lines -= 1
@@ -134,6 +136,7 @@ def _open_task(task_id: str) -> OpenTask | None:
         try:
             tasks = list(recorder().open_tasks)
         except RuntimeError:
+            raise_interrupt()
             continue  # another thread began a task meanwhile
         return next((task for task in tasks if task.task_id == task_id and not task.ended), None)
     return None
@@ -181,6 +184,7 @@ def text_of(value: object) -> str:
     except TimedOut:
         return f"<{short_name(type(value))} whose __str__ does not return>"
     except Exception:  # noqa: BLE001 - __str__ is foreign code
+        raise_interrupt()
         return f"<{short_name(type(value))} whose __str__ raises>"
 
 
@@ -198,10 +202,12 @@ def interpolated(event: object, args: tuple[Any, ...]) -> tuple[str, bool]:
     except TimedOut:
         pass
     except Exception:  # noqa: BLE001 - a wrong format string, or an argument whose __str__ raises
+        raise_interrupt()
         return text, False
     try:
         return _filled(text, tuple(map(_without_its_code, args))), True
     except Exception:  # noqa: BLE001 - a numeric format for a value that is no number
+        raise_interrupt()
         return text, False
 
 

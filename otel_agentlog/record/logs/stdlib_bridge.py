@@ -18,6 +18,7 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.timeout_call import timeout_call
 from otel_agentlog.record.logs.dedupe import seen_in_handler
 from otel_agentlog.record.logs.levels import NUMBERS, number_of, wanted
@@ -135,6 +136,7 @@ def _message(source: logging.LogRecord) -> str | None:
     try:
         return timeout_call(lambda: str.__str__(source.getMessage()), frozenset({kind}))
     except Exception:  # noqa: BLE001 - a wrong format string, or foreign code, which may not even return
+        raise_interrupt()
         return None
 
 

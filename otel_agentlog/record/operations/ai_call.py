@@ -8,6 +8,7 @@ from typing import Any
 
 from opentelemetry.context import Context
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.attempts import Attempted
 from otel_agentlog.record.operations.context import OperationScope
 from otel_agentlog.record.providers.messages import input_messages, system_instructions, tool_definitions
@@ -91,6 +92,7 @@ class AiCall(Attempted):
         try:
             self._take(read_response(response, self.provider), read_billing(response))
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
             self._recorder.failed("record", error)
 
     def stream(self, stream: Any) -> Any:
@@ -111,6 +113,7 @@ class AiCall(Attempted):
             self._given_stream = True
             self._reader.add(chunk)
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
             self._recorder.failed("record", error)
 
     def usage(
@@ -139,6 +142,7 @@ class AiCall(Attempted):
         try:
             how = {**self._spent(error, response, how), **how}
         except Exception as problem:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
             self._recorder.failed("record", problem)
         super().attempt_failed(error, **how)
 

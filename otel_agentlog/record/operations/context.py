@@ -22,6 +22,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Span, SpanContext, format_span_id, format_trace_id
 from opentelemetry.util.types import AttributeValue
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.record.sanitize.keys import plain_text
@@ -71,6 +72,7 @@ def _task_id() -> int | None:
     try:
         task = asyncio.current_task() if asyncio is not None else None
     except RuntimeError:
+        raise_interrupt()
         return None
     return id(task) if task is not None else None
 
@@ -157,6 +159,7 @@ class OperationScope:
         try:
             self._recorder.point(line, self.task, self.ids(), payload=payload)
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
             self._recorder.failed("record", error)
 
     def interrupt(self, reason: str) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import StateError, TaskCancelled
 from otel_agentlog.vocabulary.envelope import ControlRequest, Requests, RequestSource
 from otel_agentlog.vocabulary.lines import Line
@@ -158,6 +159,7 @@ class Control:
                     self._take(task, self._source.new())
                 self.alert = self.needs_attention
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
             task.failed_to_record(error)
 
     def _enter(self) -> bool:
@@ -205,6 +207,7 @@ class Control:
         try:
             self._join(self._source.new().requests if self._source.changed() else ())
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
             if (task := self.task) is not None:
                 task.failed_to_record(error)
 

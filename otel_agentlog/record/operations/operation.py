@@ -14,6 +14,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import format_span_id, format_trace_id
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import StateError
 from otel_agentlog.record.operations.context import (
     GeneratorBlock,
@@ -112,6 +113,7 @@ class Operation(Decorator):
             self.state = State.PENDING
             raise
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
             self._recorder.failed("record", error)
         return self
 
@@ -153,6 +155,7 @@ class Operation(Decorator):
             self._attached = inside(self)
             otel_context.attach(self._attached)
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
             self._recorder.failed("record", error)
 
     def _move(self, to: State, allowed_from: State | None = None) -> State:
@@ -208,6 +211,7 @@ class Operation(Decorator):
         try:
             self._tokens.pop()
         except IndexError:
+            raise_interrupt()
             return False
         if self._attached is not None:
             restore(self._attached, self.around)
@@ -221,6 +225,7 @@ class Operation(Decorator):
             self._ending()
             self._deliver_end(before, ending, error, reason or judged_reason)
         except Exception as problem:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
             self._recorder.failed("record", problem)
         return True
 

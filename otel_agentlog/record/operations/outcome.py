@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Any, cast
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import AgentlogError, StateError, TaskCancelled
 from otel_agentlog.record.exceptions.class_info import in_class, short_name
 from otel_agentlog.record.exceptions.class_info import type_name as name_of_class
@@ -86,6 +87,7 @@ def outcome_of(value: Outcome | str) -> Outcome:
     try:
         return Outcome(value)
     except ValueError:
+        raise_interrupt()
         known = ", ".join(outcome.value for outcome in Outcome)
         raise StateError(f"unknown outcome {value!r}; expected one of {known}") from None
 
@@ -144,6 +146,7 @@ def _classified(error: BaseException, record: Recorder) -> dict[str, Any]:
     except TimedOut:
         return {}
     except Exception as problem:  # noqa: BLE001 - rules are foreign code; the error is recorded without a category
+        raise_interrupt()
         record.failed("classify", problem)
         return {}
 

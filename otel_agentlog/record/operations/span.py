@@ -25,6 +25,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.context import OperationScope
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.vocabulary.envelope import Envelope
@@ -67,6 +68,7 @@ def _start(record: Recorder, name: str, parent: Context, kind: str, attributes: 
         if own.is_valid and own.span_id != get_current_span(parent).get_span_context().span_id:
             return span
     except Exception as error:  # noqa: BLE001 - samplers and processors of others run in there
+        raise_interrupt()
         record.failed("span", error)
     return NonRecordingSpan(_own_context(parent))
 
@@ -98,6 +100,7 @@ def close_span(scope: OperationScope, record: Recorder, envelope: Envelope, end_
         record.deliver(envelope)
         scope.span.end(end_ns)
     except Exception as error:  # noqa: BLE001 - span processors of others run in end()
+        raise_interrupt()
         record.failed("span", error)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.trace import format_span_id, format_trace_id
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import StateError
 from otel_agentlog.record.carrier import Carried, environ, read_carrier, write_carrier
 from otel_agentlog.record.operations.checkpoints import Checkpoints
@@ -229,6 +230,7 @@ class Task(Checkpoints):
             else:
                 self._end_streams(kind)
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
             self._recorder.failed("record", error)
             return
         if not stream or text:

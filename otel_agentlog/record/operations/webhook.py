@@ -12,6 +12,7 @@ from typing import Any
 
 from opentelemetry.context import Context
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.carrier import write_carrier
 from otel_agentlog.record.operations.context import CORRELATION_IDS, OperationScope, RunningTask, inside
 from otel_agentlog.record.operations.operation import Operation
@@ -60,6 +61,7 @@ class Webhook(Operation):
         try:
             self._stage(stage, {"status": status, **keys})
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
             self._recorder.failed("record", error)
 
     def create_task(self, name: str, *, input: Any = None, **given: Any) -> str:
@@ -75,6 +77,7 @@ class Webhook(Operation):
             self.adopt(task, payload)
             return task.task_id
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
             self._recorder.failed("record", error)
             return str(given.get("task_id") or "")
 

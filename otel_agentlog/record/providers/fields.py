@@ -13,6 +13,8 @@ from typing import Any
 
 import orjson
 
+from otel_agentlog._interrupts import raise_interrupt
+
 MOST_VALUES = 50_000
 """Most values that `plain` copies out of one object; what is beyond is replaced by `CUT`."""
 
@@ -39,6 +41,7 @@ def field(value: object, name: str) -> Any:
             return own[name] if name in own else (value.__pydantic_extra__ or {}).get(name)  # type: ignore[attr-defined]
         return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
     except Exception:  # noqa: BLE001 - a property of a foreign object may raise anything; the field is unknown then
+        raise_interrupt()
         return None
 
 
@@ -47,6 +50,7 @@ def has(value: object, name: str) -> bool:
     try:
         return name in value if isinstance(value, Mapping) else hasattr(value, name)
     except Exception:  # noqa: BLE001 - as in `field`
+        raise_interrupt()
         return False
 
 
@@ -93,6 +97,7 @@ def listed(value: object) -> list[Any]:
     try:
         return list(value) if isinstance(value, (list, tuple)) else []
     except Exception:  # noqa: BLE001 - a subclass of list may iterate in its own way
+        raise_interrupt()
         return []
 
 
@@ -135,6 +140,7 @@ class _Copy:
         try:
             return self._inside(value, depth - 1)
         except Exception:  # noqa: BLE001 - a foreign container may raise anything when it is walked
+            raise_interrupt()
             return CUT
 
     def _inside(self, value: object, depth: int) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.providers import anthropic
 from otel_agentlog.record.providers import openai_chat as chat
 from otel_agentlog.record.providers import openai_responses as openai
@@ -155,4 +156,5 @@ def _guarded(read: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
     try:
         return read()
     except Exception:  # noqa: BLE001 - the last guard: foreign objects may do anything, and recording must not raise
+        raise_interrupt()
         return []

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.vocabulary.usage import Cost, Usage
 
@@ -115,6 +116,7 @@ class PriceTable:
         try:
             return _table_cost(*_reference(provider, model), usage, at, billing or Billing())
         except Exception:  # noqa: BLE001 - the package raises many kinds for unknown models, and must not reach the agent
+            raise_interrupt()
             return None
 
     def _own_price(self, provider: str | None, model: str) -> Price | None:
@@ -188,6 +190,7 @@ def _package() -> Any:
     try:
         import genai_prices
     except ImportError:
+        raise_interrupt()
         return None
     return genai_prices
 

@@ -8,6 +8,7 @@ empty `Response`, never an error.
 
 from __future__ import annotations
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.providers.anthropic import is_message, read_message
 from otel_agentlog.record.providers.fields import decoded, field, name_of
 from otel_agentlog.record.providers.openai_chat import is_completion, read_completion
@@ -29,6 +30,7 @@ def read_response(response: object, provider: str | None = None) -> Response:
     try:
         return _read(unwrapped(response), provider)
     except Exception:  # noqa: BLE001 - the last guard: foreign objects may do anything, and recording must not raise
+        raise_interrupt()
         return Response()
 
 
@@ -37,6 +39,7 @@ def read_billing(response: object) -> Billing:
     try:
         return billing_of(unwrapped(response))
     except Exception:  # noqa: BLE001 - as in `read_response`
+        raise_interrupt()
         return Billing()
 
 

@@ -7,10 +7,10 @@ with their managers, and for plain generators; sync and async.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from typing import Any, TypeAlias
 
+from otel_agentlog._interrupts import raise_interrupt, suppress_errors
 from otel_agentlog.record.providers import anthropic
 from otel_agentlog.record.providers import openai_chat as chat
 from otel_agentlog.record.providers.fields import field, text
@@ -41,7 +41,7 @@ class StreamReader:
         Anything else is only counted. Never raises.
         """
         # The last guard: foreign objects may do anything, and recording must not raise.
-        with suppress(Exception):
+        with suppress_errors(Exception):
             self._add(chunk)
 
     def response(self) -> Response:
@@ -131,15 +131,16 @@ class _Callbacks:
 
     def seen(self, chunk: object) -> None:
         # Recording must not raise into the loop over the stream; the callback counts its own failures.
-        with suppress(Exception):
+        with suppress_errors(Exception):
             self._on_chunk(chunk)
 
     def ended(self, error: BaseException | None) -> None:
         try:
             on_end = self._on_end.pop()
         except IndexError:
+            raise_interrupt()
             return
-        with suppress(Exception):  # as in `seen`
+        with suppress_errors(Exception):  # as in `seen`
             on_end(error)
 
     def __del__(self) -> None:

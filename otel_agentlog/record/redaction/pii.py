@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.record.redaction.rules import SecretRange, SecretRule
 
@@ -81,6 +82,7 @@ def _address(data: bytes, floor: int, start: int, end: int) -> SecretRange | Non
     try:
         address = ipaddress.ip_address(text.decode("ascii"))
     except ValueError:
+        raise_interrupt()
         return None
     is_own = address.is_loopback or address.is_unspecified or address == _BROADCAST
     return None if is_own else SecretRange(start, start + len(text))

@@ -18,6 +18,7 @@ from functools import lru_cache
 from itertools import accumulate
 from random import Random
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.record.redaction.engine import Budget, Engine, Hit, Regexp, compiled
 from otel_agentlog.record.redaction.key_rules import KEY_RULE_NAMES, KeyRule, key_rule, words_of
@@ -226,6 +227,7 @@ def _compiled(setting: str, pattern: str) -> Regexp:
     try:
         return compiled(pattern)
     except ValueError as error:
+        raise_interrupt()
         raise ConfigurationError(setting, pattern, f"a pattern in RE2 syntax ({error})") from None
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.redaction.engine import Hit
 from otel_agentlog.record.redaction.redactor import FAILED, Redactor, marker, repaired
 from otel_agentlog.record.redaction.rules import LOOK_BACK_BYTES
@@ -70,6 +71,7 @@ class StreamGuard:
         try:
             return self._advance(_encoded(chunk), last=last).decode("utf-8", "replace")
         except Exception:  # noqa: BLE001 - fail closed, whatever went wrong
+            raise_interrupt()
             self.failed += 1
             self._restart()
             return FAILED

@@ -21,6 +21,7 @@ from itertools import islice
 from math import isfinite
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.class_info import bases, big_int, placeholder
 from otel_agentlog.record.redaction.key_rules import KeyRule
 from otel_agentlog.record.redaction.redactor import FAILED, Redactor
@@ -88,12 +89,14 @@ class Cleaner:
                 data = "\0".join(walk.texts).encode()
                 changes = self._redactor.changes(walk.texts, data) if self._redactor else {}
             except Exception:  # noqa: BLE001 - a lone surrogate, or one text that the redactor fails at
+                raise_interrupt()
                 changes = secrets.each(walk.texts)
             if changes:
                 result = secrets.replaced(result, changes)
             elif walk.new_keys:
                 self._remember(walk.new_keys)
         except Exception:  # noqa: BLE001 - out of memory or stack, or a bug of ours: the record stays, the value goes
+            raise_interrupt()
             return CleanedValue(f"[unreadable: {placeholder(value)}]", 0, 0, 1)
         return CleanedValue(result, secrets.redacted, walk.truncated, walk.failed + secrets.failed)
 
@@ -162,6 +165,7 @@ class Walk:
                 self._path.append(id(value))
             return read(self, value, depth)
         except Exception:  # noqa: BLE001 - an object may be broken in any way; a mark is recorded for it
+            raise_interrupt()
             self.failed += 1
             return self._note(placeholder(value))
 
@@ -177,6 +181,7 @@ class Walk:
         try:
             items = list(islice(dict.items(value), self._limits.max_items))
         except RuntimeError:  # another thread changed it meanwhile
+            raise_interrupt()
             items = _first(lambda: dict.items(value), self._limits.max_items)
         return self._mapping(items, dict.__len__(value), depth)
 
@@ -231,6 +236,7 @@ class Walk:
         try:
             return name_of(key)
         except Exception:  # noqa: BLE001 - a key may be broken in any way
+            raise_interrupt()
             self.failed += 1
             return placeholder(key)
 
@@ -375,6 +381,7 @@ def _first(iterate: Callable[[], Iterable[Any]], most: int) -> list[Any]:
         try:
             return list(islice(iterate(), most))
         except RuntimeError:
+            raise_interrupt()
             continue
     raise RuntimeError("the container changed each time it was read")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.class_info import bases, big_int, placeholder
 from otel_agentlog.record.sanitize.objects import SIMPLER
 
@@ -46,6 +47,7 @@ def plain_text(value: object) -> str:
     try:
         return name_of(value)
     except Exception:  # noqa: BLE001 - an object may be broken in any way
+        raise_interrupt()
         return placeholder(value)
 
 
@@ -65,6 +67,7 @@ def own_dict(given: object, name: str) -> dict[Any, Any]:
     try:
         return dict(given)  # type: ignore[call-overload, no-any-return]  # that is the question
     except Exception:  # noqa: BLE001 - a mapping of the user's own may be broken in any way
+        raise_interrupt()
         return {name: given}
 
 

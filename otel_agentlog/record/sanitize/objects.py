@@ -18,6 +18,7 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.class_info import (
     attribute,
     in_class,
@@ -66,6 +67,7 @@ def _set_of(value: object, names: list[str]) -> Iterator[tuple[str, Any]]:
         try:
             yield name, attribute(value, name)
         except (LookupError, AttributeError):
+            raise_interrupt()
             continue
 
 
@@ -107,6 +109,7 @@ def numbers_of(value: object) -> memoryview | None:
     try:
         view = memoryview(value)  # type: ignore[arg-type]  # that is the question
     except TypeError:
+        raise_interrupt()
         return None
     return view if view.format.lstrip("@=<") in _NUMBER_FORMATS and view.ndim <= 1 else None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.redaction.key_rules import KeyRule
 from otel_agentlog.record.redaction.redactor import FAILED, Redactor, marker, repaired
 from otel_agentlog.record.sanitize.keys import free_name, is_tag
@@ -38,6 +39,7 @@ class Secrets:
         try:
             raw, count = self._redactor.data(raw)
         except Exception:  # noqa: BLE001 - fail closed, whatever went wrong
+            raise_interrupt()
             self.failed += 1
             return None
         self.redacted += count
@@ -50,6 +52,7 @@ class Secrets:
         try:
             return self._redactor.key_rule(key)
         except Exception:  # noqa: BLE001 - fail closed: a value is secret if the rules for its name fail
+            raise_interrupt()
             self.failed += 1
             return _UNJUDGED
 
@@ -76,6 +79,7 @@ class Secrets:
         try:
             return self._redactor is not None and self._redactor.masks(rule, value)
         except Exception:  # noqa: BLE001 - fail closed, whatever went wrong
+            raise_interrupt()
             self.failed += 1
             return True
 
@@ -86,6 +90,7 @@ class Secrets:
         try:
             return self._redactor.sized_text(text)
         except Exception:  # noqa: BLE001 - fail closed, whatever went wrong
+            raise_interrupt()
             self.failed += 1
             return FAILED, 0, len(FAILED)
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.delivery.ledger import read_ledger
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, METADATA
 from otel_agentlog.store.folder.line_stream import size_key
@@ -68,6 +69,7 @@ def _folders(root: Path, since_s: float) -> Iterator[tuple[float, str]]:
                 if touched_s >= since_s:
                     yield touched_s, entry.name
     except OSError:
+        raise_interrupt()
         # No root yet, or a folder that was deleted meanwhile.
         return
 
@@ -86,6 +88,7 @@ def _is_newer(folder: Path) -> bool:
     try:
         return os.stat(folder / AGENT_OUTPUT).st_mtime_ns > os.stat(folder / METADATA).st_mtime_ns
     except OSError:
+        raise_interrupt()
         return False
 
 

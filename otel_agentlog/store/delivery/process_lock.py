@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.files import Descriptor, open_directory
 from otel_agentlog.store.folder.layout import FILE_MODE
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively
@@ -50,6 +51,7 @@ class ProcessLock:
                 try:
                     self._take()
                 except OSError:
+                    raise_interrupt()
                     return None
         return self._name
 
@@ -83,6 +85,7 @@ def _names(root: Path, oldest_s: float) -> list[str]:
             found = [entry for entry in entries if entry.name.startswith(PREFIX)]
             return [e.name.removeprefix(PREFIX) for e in found if e.stat(follow_symlinks=False).st_mtime < oldest_s]
     except OSError:
+        raise_interrupt()
         return []
 
 
@@ -94,6 +97,7 @@ def is_running(root: Path, name: str) -> bool:
         directory = open_directory(os.fspath(root))
         file = Descriptor(os.open(PREFIX + name, _FLAGS, dir_fd=directory.fd))
     except OSError:
+        raise_interrupt()
         return False
     if lock_exclusively(file) is Lock.TAKEN:
         return True
@@ -106,4 +110,4 @@ def _remove(root: Path, name: str) -> None:
     try:
         os.unlink(root / (PREFIX + name))
     except OSError:
-        pass  # another process was faster, or it is not ours to remove
+        raise_interrupt()  # another process was faster, or it is not ours to remove

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.delivery.item_set import ItemSet
 from otel_agentlog.store.delivery.ledger import SAMPLED, note
 from otel_agentlog.store.folder.reader import TaskReader
@@ -111,6 +112,7 @@ class DeliveryTracker:
         try:
             note(home.path, **keys)
         except OSError as error:
+            raise_interrupt()
             self._failed("ledger", error)
 
     # -- sampling ---------------------------------------------------------------------------------------------------------
@@ -200,6 +202,7 @@ class DeliveryTracker:
             try:
                 home.write_delivery()
             except OSError as error:
+                raise_interrupt()
                 self._failed("receipt", error)
 
 

@@ -12,6 +12,7 @@ import os
 import weakref
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
 
 _RETRIED_SHORT_WRITES = 16
@@ -40,6 +41,7 @@ class Descriptor:
         try:
             status = os.fstat(self.fd)
         except OSError:
+            raise_interrupt()
             return False
         return (status.st_dev, status.st_ino) == self.identity
 
@@ -54,7 +56,7 @@ class Descriptor:
         try:
             self.close()
         except (OSError, AttributeError, TypeError):
-            pass  # closed by others, or the interpreter is shutting down
+            raise_interrupt()  # closed by others, or the interpreter is shutting down
 
 
 def _renew_after_fork() -> None:
@@ -165,5 +167,5 @@ def replace_file(directory: Descriptor, name: str, temp: str, data: bytes, *, sy
         try:
             os.unlink(temp, dir_fd=directory.fd)
         except OSError:
-            pass
+            raise_interrupt()
         raise

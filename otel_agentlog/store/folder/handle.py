@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.files import Descriptor, LineFile, is_named, make_directory, open_directory
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, folder_names
 from otel_agentlog.store.folder.locks import lock_shared
@@ -176,6 +177,7 @@ class FolderHandle:
         try:
             return work()
         except OSError as error:
+            raise_interrupt()
             if error.errno not in _NO_DESCRIPTORS:
                 raise
         others = sorted((other for other in list(_handles) if other.is_open and other is not self), key=lambda it: it.used_at)
@@ -191,6 +193,7 @@ class FolderHandle:
         try:
             return work()
         except OSError as error:
+            raise_interrupt()
             if error.errno in (*FULL, *_NO_DESCRIPTORS):
                 raise
         self.release()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from itertools import chain
 from pathlib import Path
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.folder.layout import GZIP_SUFFIX
 
@@ -67,6 +68,7 @@ def _open_in(folder_fd: int, name: str) -> int:
     except FileNotFoundError:
         raise
     except OSError as error:
+        raise_interrupt()
         raise _Refused(f"what cannot be opened: {error.strerror}") from error
     try:
         found = os.fstat(fd)
@@ -100,6 +102,7 @@ def stream(
             os.lseek(plain, offset, os.SEEK_SET)
             yield from _plain(plain)
     except OSError as error:
+        raise_interrupt()
         complain(f"an error while reading: {error.strerror}")
     finally:
         for fd in (plain, packed):
@@ -140,6 +143,7 @@ def _status(path: Path) -> os.stat_result | None:
     try:
         return os.stat(path, follow_symlinks=False)
     except (OSError, ValueError):
+        raise_interrupt()
         return None
 
 
@@ -151,6 +155,7 @@ def _open_or_none(folder: Path, name: str, complain: Complain) -> int | None:
     except _Refused as refused:
         complain(str(refused))
     except OSError as error:
+        raise_interrupt()
         complain(f"a folder that cannot be opened: {error.strerror}")
     return None
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import RECORD_PREFIX
 from otel_agentlog.vocabulary.lines import Line
 
@@ -233,5 +234,6 @@ def _end_of_object(text: str, start: int) -> int:
     except json.JSONDecodeError as error:
         return start - max(error.pos, start + 1)
     except (ValueError, RecursionError):
+        raise_interrupt()
         # Numbers of thousands of digits, nesting beyond all reason.
         return start - len(text)

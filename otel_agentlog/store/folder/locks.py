@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.files import Descriptor
 from otel_agentlog.store.folder.layout import FILE_MODE
 
@@ -54,6 +55,7 @@ def _lock(file: Descriptor, kind: int, wait_s: float) -> Lock:
                 return Lock.TAKEN
             time.sleep(_POLL_S)
         except OSError:
+            raise_interrupt()
             return Lock.UNSUPPORTED
 
 
@@ -63,6 +65,7 @@ def lock_briefly(directory: Descriptor, name: str) -> Iterator[None]:
     try:
         lock = Descriptor(os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE, dir_fd=directory.fd))
     except OSError:
+        raise_interrupt()
         lock = None
     if lock is not None:
         lock_exclusively(lock, BRIEF_WAIT_S)

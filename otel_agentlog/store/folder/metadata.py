@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.store.folder.files import Descriptor, open_directory
 from otel_agentlog.store.folder.layout import METADATA, folder_names
@@ -73,6 +74,7 @@ def size_of(path: Path) -> int:
     try:
         return os.stat(path, follow_symlinks=False).st_size
     except OSError:
+        raise_interrupt()
         return 0
 
 
@@ -81,6 +83,7 @@ def read_metadata(directory: Descriptor) -> dict[str, Any]:
         file = Descriptor(os.open(METADATA, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory.fd))
         found = orjson.loads(os.read(file.fd, MAX_METADATA_BYTES))
     except (OSError, ValueError):
+        raise_interrupt()
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -90,11 +93,13 @@ def find_metadata(root: Path, task_id: str) -> dict[str, Any]:
     try:
         parent = open_directory(os.fspath(root))
     except OSError:
+        raise_interrupt()
         return {}
     for name in folder_names(task_id):
         try:
             found = read_metadata(open_directory(name, parent))
         except OSError:
+            raise_interrupt()
             return {}
         if found.get("task_id") == task_id:
             return found
@@ -106,5 +111,6 @@ def find_input(root: Path, task_id: str) -> Any:
     try:
         found = find_task(root, task_id).input()
     except (TaskNotFoundError, OSError):
+        raise_interrupt()
         return None
     return found.get("input") if found else None

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.store.folder import layout
 from otel_agentlog.store.folder import line_stream as streams
@@ -151,6 +152,7 @@ def _tasks(root: Path) -> Iterator[TaskReader]:
                 if not entry.name.startswith(".") and is_task_folder(folder := root / entry.name):
                     yield TaskReader(folder)
     except OSError:
+        raise_interrupt()
         # No root yet, or one that is not ours to read: no tasks.
         return
 
@@ -167,6 +169,7 @@ def _creation_key(task: TaskReader) -> tuple[str, str]:
         try:
             created = timestamp(os.stat(task.folder, follow_symlinks=False).st_mtime_ns)
         except OSError:
+            raise_interrupt()
             created = ""
     return created, task.folder.name
 
@@ -276,4 +279,5 @@ def _artifact(task: TaskReader, reference: Any) -> Any:
     try:
         return orjson.loads(raw) if reference.get("media_type") == "application/json" else raw.decode()
     except ValueError:
+        raise_interrupt()
         return None

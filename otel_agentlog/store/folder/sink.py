@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.metadata import find_input, find_metadata
 from otel_agentlog.store.folder.sync import Syncer
 from otel_agentlog.store.folder.writer import TaskFolder
@@ -122,6 +123,7 @@ class FolderSink:
         try:
             folder.begin(task.header, envelope.payload, status, str(envelope.line["timestamp"]))
         except OSError as error:
+            raise_interrupt()
             self._syncer.failed("documents", error)
 
     def _finish(self, folder: TaskFolder, task: TaskRef, envelope: Envelope) -> None:
@@ -138,4 +140,5 @@ class FolderSink:
                 folder.write_delivery()
                 folder.release()
         except OSError as error:
+            raise_interrupt()
             self._syncer.failed("documents", error)

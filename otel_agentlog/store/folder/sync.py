@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol, TypeAlias
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
 
 GROUP_S = 0.02
 """How long, in seconds, the first of a group waits for company; with the disk's own time it stays within 50 ms."""
@@ -119,11 +120,13 @@ class Syncer:
         try:
             self._idle.pop()
         except IndexError:
+            raise_interrupt()
             return
         try:
             # Not threading.Thread: starting one takes a lock, and a signal handler may have interrupted the code that holds it.
             _thread.start_new_thread(self._run, ())
         except RuntimeError:
+            raise_interrupt()
             # No threads left, or the interpreter is ending.
             self._sync_all(self._gathered(0.0, 0.0))
             self._idle.append(None)
@@ -147,6 +150,7 @@ class Syncer:
             try:
                 idle.pop()
             except IndexError:
+                raise_interrupt()
                 return
 
     def _turn(self) -> bool:
@@ -188,6 +192,7 @@ class Syncer:
         except FileNotFoundError:
             pass  # deleted or archived meanwhile
         except OSError as error:
+            raise_interrupt()
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 self.ask(folder, name)
             else:
@@ -202,6 +207,7 @@ class Syncer:
         try:
             folder.settle()
         except OSError as error:
+            raise_interrupt()
             self.failed("documents", error)
             if self._retries:
                 self._unsettled[id(folder)] = folder
@@ -214,6 +220,7 @@ def sync_path(path: str) -> None:
         # What changes in a folder is nothing but metadata.
         (os.fsync if stat.S_ISDIR(os.fstat(fd).st_mode) else os.fdatasync)(fd)
     except OSError as error:
+        raise_interrupt()
         if error.errno not in _NO_SYNC:
             raise
     finally:

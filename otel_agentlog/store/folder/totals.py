@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.vocabulary.coerce import mapping, number, text
@@ -250,6 +251,7 @@ class Tally:
         try:
             began, last = parse_timestamp(self._started or self.first_seen or ""), parse_timestamp(self.last_seen or "")
         except ValueError:
+            raise_interrupt()
             return None
         return round(max(0, last - began) / 1e9, 6)
 

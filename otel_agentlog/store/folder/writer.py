@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.documents import Documents, final_result
 from otel_agentlog.store.folder.files import LineFile, make_directory, open_directory, replace_file
 from otel_agentlog.store.folder.handle import FULL, FolderHandle
@@ -180,6 +181,7 @@ class TaskFolder:
         try:
             file.append(data)
         except OSError as error:
+            raise_interrupt()
             if error.errno in FULL:
                 raise
             # Another mount, another server, a descriptor that other code closed: perhaps the file opened anew takes it.
@@ -207,6 +209,7 @@ class TaskFolder:
             sync_path(self.path_of(FOLDER))
             sync_path(self.path_of(ROOT))
         except OSError as error:
+            raise_interrupt()
             self._syncer.failed("sync", error)
 
     def _renewed(self) -> None:
@@ -221,6 +224,7 @@ class TaskFolder:
             try:
                 file.sync()
             except OSError as error:
+                raise_interrupt()
                 self._syncer.broken(self, name, error)
         else:
             self._syncer.ask(self, name)
@@ -243,6 +247,7 @@ class TaskFolder:
         try:
             self.append(Envelope(line, self.task, time.time_ns(), items=1))
         except OSError as problem:
+            raise_interrupt()
             self._syncer.failed("folder", problem)
 
     def path_of(self, name: str) -> str:

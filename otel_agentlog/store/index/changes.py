@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, GZIP_SUFFIX, INPUT, METADATA, WEBHOOK_FLOW
 
 NO_FOLDER = 0
@@ -33,6 +34,7 @@ def _status(path: str) -> tuple[int, int, int]:
     try:
         found = os.lstat(path)
     except OSError:
+        raise_interrupt()
         return _ABSENT
     return found.st_ino, found.st_size, found.st_mtime_ns
 

@@ -13,6 +13,7 @@ import sqlite3
 import stat
 from pathlib import Path
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
 from otel_agentlog.store.index.tables import TABLES
@@ -46,6 +47,7 @@ def choose(root: Path) -> str:
         ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
         return os.fspath(folder / FILE) if ours and os.access(folder, os.W_OK | os.X_OK) else MEMORY
     except OSError:
+        raise_interrupt()
         return MEMORY
 
 
@@ -135,6 +137,7 @@ def discard(root: Path) -> None:
     try:
         os.rename(folder, aside)
     except OSError:
+        raise_interrupt()
         return
     shutil.rmtree(aside, ignore_errors=True)
 
@@ -146,5 +149,6 @@ def identity(path: str) -> tuple[int, int] | None:
     try:
         found = os.stat(path)
     except OSError:
+        raise_interrupt()
         return (0, 0)
     return (found.st_dev, found.st_ino)

@@ -8,6 +8,8 @@ from itertools import islice
 
 import orjson
 
+from otel_agentlog._interrupts import raise_interrupt
+
 MAX_WORDS = 4000
 """How many different words of one task can be searched for."""
 
@@ -37,6 +39,7 @@ def as_text(value: object) -> str:
     try:
         return orjson.dumps(value, default=str).decode()
     except TypeError:
+        raise_interrupt()
         return str(value)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, METADATA, parse_timestamp
 from otel_agentlog.store.folder.line_stream import exists, stream
 from otel_agentlog.store.folder.reader import TaskReader, whole
@@ -230,5 +231,6 @@ def valid_time(line: Mapping[str, Any]) -> str | None:
     try:
         parse_timestamp(found)
     except ValueError:
+        raise_interrupt()
         return None
     return found

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.recovery.recover import Recovered, recover
 from otel_agentlog.store.recovery.repair_lines import Attributes
 
@@ -43,6 +44,7 @@ class BackgroundRecovery:
         try:
             self._thread.start()
         except RuntimeError as error:
+            raise_interrupt()
             self._failed("recovery", error)  # no more threads
 
     def stop(self) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.documents import final_result
 from otel_agentlog.store.folder.files import Descriptor, LineFile, open_directory, replace_file
 from otel_agentlog.store.folder.layout import (
@@ -161,7 +162,7 @@ class _Recovery:
             temp.chmod(0o600)
             temp.replace(path)
         except OSError:
-            pass  # only an index: without it the next time takes longer
+            raise_interrupt()  # only an index: without it the next time takes longer
 
     # -- one task ---------------------------------------------------------------------------------------------------------
 
@@ -173,6 +174,7 @@ class _Recovery:
         try:
             found = None if _looks_closed(task) else self._repair(task)
         except Exception as error:  # noqa: BLE001 - one damaged folder must not keep others from being repaired
+            raise_interrupt()
             found = Repair(task.task_id, task.folder, "failed", problem=f"{type(error).__name__}: {error}")
         if found is not None:
             self._report.repairs.append(found)
@@ -197,6 +199,7 @@ class _Recovery:
         try:
             task = find_task(self._root, task_id)
         except LookupError:
+            raise_interrupt()
             return Outcome.INTERRUPTED.value, None
         if self._depth < _DEEPEST:
             self._depth += 1
@@ -233,6 +236,7 @@ def _changed_ns(folder: Path) -> int:
         try:
             latest = max(latest, os.stat(folder / name, follow_symlinks=False).st_mtime_ns)
         except OSError:
+            raise_interrupt()
             continue
     return latest
 
@@ -241,6 +245,7 @@ def _read_cursor(root: Path) -> int:
     try:
         return int((root / CURSOR).read_text(encoding="ascii")[:32])
     except (OSError, ValueError):
+        raise_interrupt()
         return 0
 
 
@@ -332,6 +337,7 @@ def _is_empty(directory: Descriptor, name: str) -> bool:
     try:
         return os.stat(name, dir_fd=directory.fd, follow_symlinks=False).st_size == 0
     except OSError:
+        raise_interrupt()
         return False
 
 
@@ -341,7 +347,7 @@ def _remove_leftovers(directory: Descriptor) -> None:
     try:
         places.append(open_directory(ARTIFACTS, directory))
     except OSError:
-        pass
+        raise_interrupt()
     for place in places:
         for name in os.listdir(place.fd):
             if is_temp_name(name):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._version import __version__
 from otel_agentlog.store.folder.layout import encode, parse_timestamp
 from otel_agentlog.store.recovery.abandoned_task import AbandonedTask, valid_time
@@ -161,4 +162,5 @@ def _between_ms(began: str | None, ended: str) -> float:
     try:
         return round(max(0, parse_timestamp(ended) - parse_timestamp(began or ended)) / 1e6, 3)
     except ValueError:
+        raise_interrupt()
         return 0.0

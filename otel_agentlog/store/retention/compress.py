@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.folder.files import Descriptor, open_directory
 from otel_agentlog.store.folder.layout import ARTIFACTS, FILE_MODE, GZIP_SUFFIX, LINE_FILES, temp_name
@@ -134,6 +135,7 @@ def _attempt(work: _Work, place: TaskDirectory, name: str, spent: Callable[[], b
     except LayoutError as error:
         done.problems.append(f"{place.prefix}{name}: {error}")
     except OSError as error:
+        raise_interrupt()
         done.problems.append(f"{place.prefix}{name}: an error: {error.strerror}")
     return None
 

@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.folder.files import Descriptor, is_named, open_directory
 from otel_agentlog.store.folder.layout import ARTIFACTS, METADATA
@@ -53,6 +54,7 @@ class TaskDeletion:
             self._left.add(task.name, str(error))
             return False
         except OSError as error:
+            raise_interrupt()
             self._left.add(task.name, f"an error: {error.strerror}")
             return False
         if len(self._batch) >= BATCH:
@@ -81,6 +83,7 @@ class TaskDeletion:
             # Or a power cut could bring back a folder, under its name, without its files.
             os.fsync(self._root.fd)
         except OSError as error:
+            raise_interrupt()
             for tombstone in batch:
                 self._left.add(tombstone.name, f"an error: {error.strerror}")
             return
@@ -103,6 +106,7 @@ def empty(root: Descriptor, tombstone: Tombstone, left: LeftAlone, count: Callab
         _unlink_all(tombstone.folder, contents)
         os.rmdir(tombstone.name, dir_fd=root.fd)
     except OSError as error:
+        raise_interrupt()
         left.add(tombstone.name, f"an error: {error.strerror}")
         return False
     tombstone.folder.close()
@@ -137,6 +141,7 @@ def left_over(root: Descriptor, delivers: bool, left: LeftAlone) -> list[Tombsto
         except LayoutError as error:
             left.add(name, str(error))
         except OSError as error:
+            raise_interrupt()
             left.add(name, f"an error: {error.strerror}")
     return found
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import orjson
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.settings.fields import Settings
 from otel_agentlog.store.folder.files import Descriptor, open_directory, replace_file
@@ -184,6 +185,7 @@ class _Run:
             except LayoutError as error:
                 self._report.left.add(task.name, str(error))
             except OSError as error:
+                raise_interrupt()
                 self._report.left.add(task.name, f"an error: {error.strerror}")
             for problem in done.problems:
                 self._report.left.add(task.name, problem)
@@ -212,6 +214,7 @@ class _Run:
                 self._lock.add(self._now_ns, dropped=self._uncounted, **more)
                 self._uncounted = 0
         except OSError as error:
+            raise_interrupt()
             # A full disk, most likely, which is why we delete: when that is done it is tried again.
             self._unwritten = error
 
@@ -246,7 +249,7 @@ class PruneLock:
         try:
             os.unlink(_PREPARED, dir_fd=self._root.fd)
         except OSError:
-            pass  # there is none, as it should be: only who is killed leaves one
+            raise_interrupt()  # there is none, as it should be: only who is killed leaves one
         os.utime(self._lock.fd, ns=(now_ns, now_ns))
 
     def add(self, now_ns: int, dropped: int = 0, **more: int) -> None:
@@ -299,6 +302,7 @@ def read_totals(root: Descriptor) -> Mapping[str, Any]:
         file = Descriptor(os.open(TOTALS, _READ, dir_fd=root.fd))
         found = orjson.loads(os.read(file.fd, _MAX_TOTALS_BYTES))
     except (OSError, ValueError):
+        raise_interrupt()
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -339,6 +343,7 @@ class BackgroundPruning:
         try:
             thread.start()
         except RuntimeError as error:
+            raise_interrupt()
             self._failed("upkeep", error)  # no more threads
         else:
             self._thread = thread

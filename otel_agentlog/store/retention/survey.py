@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.delivery.ledger import DELIVERY
 from otel_agentlog.store.folder.files import Descriptor, open_directory
@@ -102,6 +103,7 @@ def survey(root: Descriptor, delivers: bool, left: LeftAlone, spent: Callable[[]
             left.add(name, str(error))
             continue
         except OSError as error:
+            raise_interrupt()
             left.add(name, f"an error: {error.strerror}")
             continue
         if task.is_finished:
@@ -180,6 +182,7 @@ def _time_of(metadata: Mapping[str, Any], key: str) -> int | None:
     try:
         return parse_timestamp(value) if isinstance(value, str) else None
     except ValueError:
+        raise_interrupt()
         return None
 
 

@@ -7,10 +7,10 @@ each ended one, and the webhook flow. No OpenTelemetry here; `export` turns the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from otel_agentlog._interrupts import suppress_errors
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.lines import Skipped
 from otel_agentlog.store.folder.reader import TaskReader, with_artifacts
@@ -198,7 +198,7 @@ class _Rebuilder:
 
     def _time(self, line: Mapping[str, Any]) -> int:
         """Return a line's time; one that cannot be read counts as that of the line before."""
-        with suppress(ValueError):
+        with suppress_errors(ValueError):
             self._time_ns = parse_timestamp(text(line, "timestamp") or "")
         return self._time_ns
 

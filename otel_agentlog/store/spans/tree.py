@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.vocabulary.coerce import mapping, number, text
@@ -230,4 +231,5 @@ def _time(line: Line) -> int | None:
     try:
         return parse_timestamp(text(line, "timestamp") or "")
     except ValueError:
+        raise_interrupt()
         return None

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import (
     AGENT_OUTPUT,
     ARTIFACT_NAME,
@@ -130,6 +131,7 @@ class LineChecks:
         try:
             legal = State(after) in LEGAL_MOVES[State(before)]
         except ValueError:
+            raise_interrupt()
             return
         if not legal:
             self._report.error(AGENT_OUTPUT, number, "a legal move", f"{before} to {after}")
@@ -288,4 +290,5 @@ def _time(line: Line) -> int | None:
     try:
         return parse_timestamp(text(line, "timestamp") or "")
     except ValueError:
+        raise_interrupt()
         return None

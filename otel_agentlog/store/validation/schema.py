@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import orjson
 
+from otel_agentlog._interrupts import raise_interrupt
+
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError, Validator
 
@@ -129,7 +131,7 @@ def compiled(root: Schema, wording: Wording | None = None, at: str = "") -> Chec
             if validator.is_valid(value):
                 return []
         except ValueError:  # too deep, or a text that is not Unicode
-            pass
+            raise_interrupt()
         value = _plain(value)
         return [mismatch for error in _errors(validator, value) for mismatch in _mismatches(error, value, root, worded, at)]
 

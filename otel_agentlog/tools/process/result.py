@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
+
 _MB = 1_000_000
 _SEARCH_S = 5.0
 
@@ -129,7 +131,7 @@ class Cancellation:
         try:
             self._ours.send(b"c")
         except OSError:
-            pass  # it has ended already
+            raise_interrupt()  # it has ended already
 
     def wait(self, seconds: float) -> bool:
         """Sleep, unless or until it is cancelled; whether it is."""
@@ -155,7 +157,7 @@ def end_marked(name: str, value: str) -> None:
             try:
                 os.kill(pid, signal.SIGKILL)
             except OSError:
-                pass  # ended meanwhile, or not ours to end
+                raise_interrupt()  # ended meanwhile, or not ours to end
         if not found:
             return
 
@@ -164,6 +166,7 @@ def _marked(entry: bytes) -> Iterator[int]:
     try:
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
     except OSError:
+        raise_interrupt()
         return
     for pid in pids:
         try:
@@ -171,4 +174,4 @@ def _marked(entry: bytes) -> Iterator[int]:
                 if entry in file.read().split(b"\0"):
                     yield pid
         except OSError:
-            pass  # ended meanwhile, or of another user
+            raise_interrupt()  # ended meanwhile, or of another user

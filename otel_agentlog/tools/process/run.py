@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.settings.fields import inherited
 from otel_agentlog.tools.process.result import Cancellation, Ending, ResourceUsage, StartFailure, end_marked
 
@@ -99,6 +100,7 @@ def run_process(launch: Launch, sink: OutputSink, cancellation: Cancellation | N
     try:
         supervised = _Supervised(launch, path)
     except OSError as error:
+        raise_interrupt()
         return Ending(problem=StartFailure("start", error.errno or 0, sys.executable))
     try:
         return supervised.run(sink, cancellation)
@@ -155,7 +157,7 @@ class _Supervised:
         try:
             self._channel.sendall(message)
         except OSError:
-            pass  # it has ended, or was killed: its report, or that there is none, shows which
+            raise_interrupt()  # it has ended, or was killed: its report, or that there is none, shows which
 
     def _pump(self, sink: OutputSink) -> None:
         launch = self._launch
@@ -190,6 +192,7 @@ class _Supervised:
         except BlockingIOError:
             return
         except OSError:
+            raise_interrupt()
             self._input = self._input[:0]  # the program has closed its input
         if not self._input:
             self._selector.unregister(key.fileobj)
@@ -200,6 +203,7 @@ class _Supervised:
         try:
             piece = self._channel.recv(_READ_BYTES)
         except OSError:
+            raise_interrupt()
             piece = b""
         self._report += piece
         if not piece:

@@ -13,6 +13,8 @@ import signal
 import sys
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
+
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER = 1, 38, 36
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -42,6 +44,7 @@ def start(spec: dict[str, Any]) -> tuple[int, tuple[str, int] | None]:
     try:
         pid = os.fork()
     except OSError as error:
+        raise_interrupt()
         return 0, ("start", error.errno or 0)
     if pid == 0:
         stage = "start"
@@ -107,6 +110,7 @@ def _allow(ruleset: int, path: str, bits: int) -> None:
     try:
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
+        raise_interrupt()
         return  # what is not there needs no right
     bits &= ~0 if os.path.isdir(path) else _FILE_BITS
     if bits:

@@ -24,6 +24,7 @@ import socket
 import time
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.tools.process.sandbox import become_reaper, start
 
 _PAGE = resource.getpagesize()
@@ -74,7 +75,7 @@ def _send(channel: socket.socket, message: dict[str, Any]) -> None:
         channel.setblocking(True)
         channel.sendall(repr(message).encode() + b"\n")
     except OSError:
-        pass  # the agent has ended
+        raise_interrupt()  # the agent has ended
 
 
 class ProcessTree:
@@ -124,6 +125,7 @@ class ProcessTree:
         try:
             order = self._channel.recv(1)
         except OSError:
+            raise_interrupt()
             order = b""  # the agent died with something unread in its socket: that resets the connection
         if order == b"t":
             self._terminate("cancelled")
@@ -157,7 +159,7 @@ class ProcessTree:
             try:
                 os.kill(pid, number)
             except OSError:
-                pass  # ended meanwhile, or no longer ours to signal: listed as unkillable in the end
+                raise_interrupt()  # ended meanwhile, or no longer ours to signal: listed as unkillable in the end
 
     def _reap(self) -> bool:
         """Take note of every process that has ended; whether any is left."""
@@ -223,7 +225,7 @@ def _children(pid: int) -> list[int]:
             with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
                 children += map(int, file.read().split())
     except OSError:
-        pass  # it ended during the read
+        raise_interrupt()  # it ended during the read
     return children
 
 
@@ -232,6 +234,7 @@ def _state(pid: int) -> bytes:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()[0]
     except (OSError, IndexError):
+        raise_interrupt()
         return _DEAD[0]
 
 
@@ -244,6 +247,7 @@ def _resident(pid: int) -> int:
         with open(f"/proc/{pid}/statm", "rb") as file:
             return int(file.read().split()[1]) * _PAGE
     except (OSError, IndexError):
+        raise_interrupt()
         return 0
 
 
@@ -268,4 +272,5 @@ def _number_in(path: str, name: bytes, otherwise: int) -> int:
         with open(path, "rb") as file:
             return next((int(line.split()[1]) for line in file if line.startswith(name)), 0)
     except OSError:
+        raise_interrupt()
         return otherwise

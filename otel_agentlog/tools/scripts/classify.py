@@ -7,6 +7,7 @@ import os
 import re
 import signal
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.tools.process.result import Ending, StartFailure
 
 _LINE_BYTES = 256
@@ -120,6 +121,7 @@ def interpreter_of(path: str) -> str | None:
         with open(path, "rb") as file:
             line = file.readline(_LINE_BYTES)
     except OSError:
+        raise_interrupt()
         return None
     words = line[2:].split() if line.startswith(b"#!") else []
     return words[0].decode("utf-8", "replace") if words else None
@@ -152,4 +154,5 @@ def _ended(ending: Ending) -> str:
     try:
         return f"ended by signal {signal.Signals(-code).name}"
     except ValueError:
+        raise_interrupt()
         return f"ended by signal {-code}"

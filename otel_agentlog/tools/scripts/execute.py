@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.error_handling.categories import ErrorDetails
 from otel_agentlog.error_handling.retries import backoff_s
 from otel_agentlog.errors import TaskCancelled
@@ -189,6 +190,7 @@ class Execution:
         try:
             scratch = fresh_folder()
         except OSError as error:
+            raise_interrupt()
             problem = StartFailure("scratch", error.errno or 0, error.filename or "")
             return Ending(problem=problem), Output(self._script.max_output_bytes), False
         try:

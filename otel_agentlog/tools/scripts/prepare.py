@@ -17,6 +17,7 @@ from typing import Any
 
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.api import current_operation
 from otel_agentlog.record.carrier import environ
 from otel_agentlog.record.recorder import recorder
@@ -72,6 +73,7 @@ def _plain(script: Script, given: Any) -> tuple[dict[str, Any], bytes]:
         if len(encoded) <= MAX_INPUT_BYTES:
             inputs = json.loads(encoded)
     except Exception as error:  # noqa: BLE001 - mappings and lists may be of any class
+        raise_interrupt()
         # Its message may hold a secret value; its type is enough.
         wrong = [f"inputs: expected JSON (texts, numbers, lists, objects), found something else ({type(error).__name__})"]
     else:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.error_handling.category import ErrorCategory
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.tools.scripts.schema import check_schema
@@ -109,6 +110,7 @@ def _read(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             data = file.read(MAX_REGISTRY_BYTES + 1)
     except OSError as error:
+        raise_interrupt()
         raise RegistryError(path, [RegistryProblem("file", "a file that can be read", error.strerror)]) from None
     if len(data) > MAX_REGISTRY_BYTES:
         raise RegistryError(path, [RegistryProblem("file", f"at most {MAX_REGISTRY_BYTES} bytes", "more")])
@@ -124,6 +126,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
+        raise_interrupt()
         raise RegistryError(path, [RegistryProblem("file", "JSON in UTF-8", str(error))]) from None
     if doubled:
         raise RegistryError(path, [RegistryProblem(key, "one entry", "two of that name") for key in doubled])

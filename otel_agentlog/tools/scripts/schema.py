@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.validation.schema import NOTES, Schema, Wording, compiled, type_name
 
 _TYPES = ("string", "number", "integer", "boolean", "null", "array", "object")
@@ -39,6 +40,7 @@ def _is_pattern(value: Any) -> bool:
         re2.compile(value)
         compiled({"pattern": value})
     except Exception:  # noqa: BLE001 - re2.error, TypeError, ValueError: whatever it is, it is no pattern
+        raise_interrupt()
         return False
     return _CLASS.search(value) is None
 
@@ -75,6 +77,7 @@ def check_schema(schema: Any) -> Iterator[tuple[str, str, Any]]:
         try:
             compiled(schema)
         except ValueError as error:
+            raise_interrupt()
             yield "", "JSON Schema of draft 2020-12", " ".join(str(error).split())
 
 

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.error_handling.categories import error_details
 from otel_agentlog.record.api import tool
 from otel_agentlog.record.exceptions.error_id import error_id
@@ -60,6 +61,7 @@ class ToolExecutionService:
         try:
             cancellation = Cancellation()
         except OSError as error:
+            raise_interrupt()
             return self._too_many(script_id, error, ids)
         try:
             return self._execute(script_id, inputs, cancellation, ids)
@@ -79,6 +81,7 @@ class ToolExecutionService:
         try:
             cancellation = Cancellation()
         except OSError as error:
+            raise_interrupt()
             return self._too_many(script_id, error, ids)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[ToolResult] = loop.create_future()
@@ -98,6 +101,7 @@ class ToolExecutionService:
         try:
             threading.Thread(target=work, name=f"agentlog-run-{str(script_id)[:32]}", daemon=True).start()
         except RuntimeError as error:
+            raise_interrupt()
             cancellation.close()
             return self._too_many(script_id, error, ids)
         try:
@@ -185,4 +189,4 @@ def _hand_over(loop: asyncio.AbstractEventLoop, done: asyncio.Future[ToolResult]
     try:
         loop.call_soon_threadsafe(settle_once)
     except RuntimeError:
-        pass  # the loop is closed
+        raise_interrupt()  # the loop is closed
