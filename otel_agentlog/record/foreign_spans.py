@@ -23,6 +23,8 @@ from otel_agentlog.record.operations.attempts import Attempted
 from otel_agentlog.record.operations.context import OperationScope, live, operation_in
 from otel_agentlog.record.operations.outcome import LEVELS
 from otel_agentlog.record.operations.tool_run import ToolRun
+from otel_agentlog.record.providers.fields import as_count
+from otel_agentlog.record.providers.usage import checked
 from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.vocabulary import coerce
 from otel_agentlog.vocabulary.actions import AI_CALL, TOOL, Kind
@@ -59,6 +61,7 @@ _CACHE_WRITE = (
     "gen_ai.usage.cache_creation_input_tokens",
     "llm.token_count.prompt_details.cache_write",
 )
+_TOTAL = ("gen_ai.usage.total_tokens", "llm.usage.total_tokens", "llm.token_count.total")
 _REASONING = (
     "gen_ai.usage.reasoning.output_tokens",
     "gen_ai.usage.reasoning_tokens",
@@ -109,12 +112,9 @@ def reading_of(attributes: Mapping[str, Any]) -> SpanReading:
         response_model=_text(attributes, _RESPONSE_MODEL),
         response_id=_text(attributes, _RESPONSE_ID),
         tool=_text(attributes, _TOOL_NAME),
-        usage=Usage(
-            _count(attributes, _INPUT),
-            _count(attributes, _OUTPUT),
-            _count(attributes, _CACHE_READ),
-            _count(attributes, _CACHE_WRITE),
-            _count(attributes, _REASONING),
+        usage=checked(
+            Usage(*(_count(attributes, names) for names in (_INPUT, _OUTPUT, _CACHE_READ, _CACHE_WRITE, _REASONING))),
+            _count(attributes, _TOTAL),
         ),
         finish_reasons=tuple(str(reason) for reason in reasons) if isinstance(reasons, (list, tuple)) else (),
         resends=max(0, _count(attributes, ("http.request.resend_count",)) or 0) if kind_of(attributes) is AI_CALL else 0,
@@ -129,11 +129,7 @@ def _text(attributes: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
 
 
 def _count(attributes: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
-    for name in names:
-        value = attributes.get(name)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-    return None
+    return next((number for name in names if (number := as_count(attributes.get(name))) is not None), None)
 
 
 class AdoptedSpan:
@@ -146,6 +142,8 @@ class AdoptedSpan:
         self._start_ns: int = start["start_ns"]
         self._sent: Mapping[str, Any] = start["attributes"]
         self._kind = self._kind_of(start["attributes"])
+        if self._kind is AI_CALL:
+            record.lookups.load_prices()
         self._deliver(self._start_line(), self._start_ns)
 
     @property
@@ -240,7 +238,7 @@ class AdoptedSpan:
         details: dict[str, Any] = {**reading.usage.known(), "cost_usd": None}
         prices = self._record.lookups.prices
         if prices is not None and any_known(reading.usage):
-            cost = prices.cost(reading.provider, reading.response_model or reading.model, reading.usage)
+            cost = prices.cost(reading.provider, reading.response_model, reading.usage, requested=reading.model)
             if cost is not None:
                 details["cost_usd"] = cost.amount_usd
                 details["price"] = {"source": cost.source, **({"version": cost.version} if cost.version else {})}

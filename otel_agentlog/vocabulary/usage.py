@@ -53,6 +53,15 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """An error that a provider reports inside its answer, with no exception of the client."""
+
+    code: str | None
+    """In the provider's words: ``rate_limit_exceeded``, ``overloaded_error``, ``503``; ``None`` if it gives none."""
+    message: str
+
+
+@dataclass(frozen=True)
 class Response:
     """One response of a model, the same for all providers."""
 
@@ -64,3 +73,9 @@ class Response:
     """Message parts in the shapes of the GenAI convention: ``{"type":"text","content":…}``, ``reasoning``, ``tool_call`` …"""
     cost_usd: float | None = None
     """Only if the provider itself reported a cost."""
+    failure: Failure | None = None
+    """The error in the answer, if it is or ends with one."""
+    cancelled: bool = False
+    """Whether the provider says that the answer was cancelled."""
+    is_total: bool = False
+    """Whether its usage and cost are those of all responses before it, as in the result of an agent's run."""

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from opentelemetry.context import Context
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.attempts import Attempted
 from otel_agentlog.record.operations.context import OperationScope
+from otel_agentlog.record.operations.outcome import describe
+from otel_agentlog.record.providers.failures import ModelError
+from otel_agentlog.record.providers.fields import as_amount, as_count
 from otel_agentlog.record.providers.messages import input_messages, system_instructions, tool_definitions
 from otel_agentlog.record.providers.pricing import Billing
 from otel_agentlog.record.providers.read import read_billing, read_response
 from otel_agentlog.record.providers.stream import StreamReader, wrap_stream
+from otel_agentlog.record.providers.usage import checked, larger
 from otel_agentlog.vocabulary.actions import AI_CALL
 from otel_agentlog.vocabulary.states import Outcome
-from otel_agentlog.vocabulary.usage import USAGE_FIELDS, Cost, Response, Usage
+from otel_agentlog.vocabulary.usage import USAGE_FIELDS, Cost, Failure, Response, Usage
+
+Number = TypeVar("Number", int, float)
 
 MAX_INTERVALS = 10_000
 """Chunk intervals kept for the metric; a longer stream is measured by its first ones."""
@@ -53,7 +60,8 @@ class AiCall(Attempted):
         self._parameters = parameters
         self._spec: dict[str, Any] = {"attributes": attributes, "component": component}
         self._response: Response | None = None
-        self._usage = Usage()
+        self._told: Response | None = None
+        """What was last given by hand."""
         self._cost: Cost | None = None
         self._billed: list[tuple[Response, Billing]] = []
         """Every response that was paid for, those of failed attempts too."""
@@ -85,9 +93,11 @@ class AiCall(Attempted):
     # -- public ---------------------------------------------------------------------------------------------------------
 
     def record(self, response: Any) -> None:
-        """Take tokens, finish reasons, ids, model and text from a response of Anthropic or OpenAI, object or dict.
+        """Take tokens, finish reasons, ids, model and text from a response of any provider, as an object, a dict or JSON.
 
-        Called more than once, the tokens add up and the last response gives the rest.
+        Called more than once, the tokens add up and the last response gives the rest. A response with the id of an earlier one
+        of the same attempt is that one again, and the result of an agent's run contains those of its messages. An error inside
+        the response makes the call fail.
         """
         try:
             self._take(read_response(response, self.provider), read_billing(response))
@@ -127,15 +137,29 @@ class AiCall(Attempted):
         cost_usd: float | None = None,
         finish_reasons: list[str] | None = None,
     ) -> None:
-        """Give the tokens by hand. ``input_tokens`` contains the cached ones, ``output_tokens`` the reasoning ones."""
-        counts = Usage(input_tokens, output_tokens, cache_read_input_tokens, cache_write_input_tokens, reasoning_output_tokens)
-        self._take(Response(usage=counts, finish_reasons=tuple(finish_reasons or ())))
-        if cost_usd is not None:
-            self.cost(cost_usd)
+        """Give the tokens by hand. ``input_tokens`` contains the cached ones, ``output_tokens`` the reasoning ones.
 
-    def cost(self, amount_usd: float) -> None:
-        """Give the cost by hand, in US dollars; it replaces that of the price table."""
-        self._cost = Cost(float(amount_usd), "user")
+        They add to those of earlier calls and of responses. What is no count, such as a negative number, a fraction or text, is
+        not known: a warning says so once.
+        """
+        try:
+            given = (input_tokens, output_tokens, cache_read_input_tokens, cache_write_input_tokens, reasoning_output_tokens)
+            counts = (_told(name, value, as_count) for name, value in zip(USAGE_FIELDS, given, strict=True))
+            self._take_told(checked(Usage(*counts)), _told_reasons(finish_reasons))
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            self._recorder.failed("record", error)
+        self.cost(cost_usd)
+
+    def cost(self, amount_usd: float | None) -> None:
+        """Give the cost by hand, in US dollars; it replaces that of the price table.
+
+        ``None`` means that it is not known and changes nothing, like what is no amount, of which a warning tells once.
+        """
+        try:
+            if (amount := _told("cost_usd", amount_usd, as_amount)) is not None:
+                self._cost = Cost(amount, "user")
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            self._recorder.failed("record", error)
 
     def attempt_failed(self, error: BaseException | None = None, *, response: Any = None, **how: Any) -> None:
         """Record a failed attempt. Tokens of its ``response``, and of what was recorded or streamed in it, count."""
@@ -159,34 +183,73 @@ class AiCall(Attempted):
     def yielded(self, item: Any) -> None:
         self.chunk(item)
 
-    def _spent(self, error: BaseException | None, response: Any, how: Mapping[str, Any]) -> dict[str, int]:
+    @property
+    def _usage(self) -> Usage:
+        """The tokens of everything that was paid for."""
+        return sum((one.usage for one, _ in self._billed), Usage())
+
+    def _finish(self, outcome: Outcome | None, error: BaseException | None, reason: str | None) -> bool:
+        if outcome is None and error is None:
+            try:
+                self._take_stream()
+                outcome, reason = _judged(self._response or Response(), reason)
+            except Exception as problem:  # noqa: BLE001 - recording never raises into the user's code
+                self._recorder.failed("record", problem)
+        return super()._finish(outcome, error, reason)
+
+    def _spent(self, error: BaseException | None, response: Any, how: Mapping[str, Any]) -> dict[str, Any]:
         """The tokens of the attempt that failed; if another one follows, what came of this one is not the call's answer."""
         # openai.LengthFinishReasonError brings the completion that was paid for and cannot be used.
         response = getattr(error, "completion", None) if response is None else response
+        said: dict[str, Any] = {}
         if response is not None:
-            self._bill(read_response(response, self.provider), read_billing(response))
+            read = read_response(response, self.provider)
+            self._bill(read, read_billing(response))
+            if error is None and read.failure is not None:
+                said["reason"] = str(ModelError(read.failure))
         reader, maximum = self._reader, how.get("maximum")
         if maximum is None or how.get("number", self.attempts) < maximum:
             self._reader = self._response = None
             if reader is not None:
                 self._bill(reader.response(), reader.billing())
         spent, self._billed_before = self._billed[self._billed_before :], len(self._billed)
-        return sum((one.usage for one, _ in spent), Usage()).known()
+        return {**said, **sum((one.usage for one, _ in spent), Usage()).known()}
 
     def _bill(self, response: Response, billing: Billing) -> None:
-        self._usage += response.usage
+        if response.is_total:
+            # The responses of the run so far are in it; earlier runs are not.
+            self._billed = [(one, paid) for one, paid in self._billed if one.is_total]
+        for place in range(self._billed_before, len(self._billed)):
+            before, _ = self._billed[place]
+            if response.response_id is not None and response.response_id == before.response_id:
+                cost = before.cost_usd if response.cost_usd is None else response.cost_usd
+                response = replace(response, usage=larger(before.usage, response.usage), cost_usd=cost)
+                self._billed[place] = (response, billing)
+                return
         self._billed.append((response, billing))
+
+    def _take_told(self, usage: Usage, finish_reasons: tuple[str, ...]) -> None:
+        """Tokens given one after the other, each kind once, are those of one response, and priced as such."""
+        before = self._response or Response()
+        told = replace(before, usage=usage, finish_reasons=finish_reasons, response_id=None, output=(), cost_usd=None)
+        last = self._billed[-1][0] if len(self._billed) > self._billed_before else None
+        if last is not None and last is self._told and not last.usage.known().keys() & usage.known().keys():
+            told = replace(told, usage=last.usage + usage)
+            self._billed.pop()
+        self._told = told
+        self._take(told)
 
     def _take(self, response: Response, billing: Billing = Billing()) -> None:  # noqa: B008 - a frozen value
         self._bill(response, billing)
         before = self._response
         if before is not None:
+            same = response.response_id is not None and response.response_id == before.response_id
             response = replace(
                 response,
                 finish_reasons=response.finish_reasons or before.finish_reasons,
                 response_id=response.response_id or before.response_id,
                 model=response.model or before.model,
-                output=before.output + response.output,
+                output=response.output if same else before.output + response.output,
                 cost_usd=_plus(before.cost_usd, response.cost_usd),
             )
         self._response = response
@@ -248,9 +311,17 @@ class AiCall(Attempted):
         if response.output:
             details["output"] = list(response.output)
         fields: dict[str, Any] = {"details": details}
+        if response.failure is not None and outcome is Outcome.FAILED and self._error is None:
+            fields["exception"] = self._failed_in_band(response.failure)
         if self._stream_reason is not None and outcome is Outcome.COMPLETED:
             fields["reason"] = self._stream_reason
         return fields
+
+    def _failed_in_band(self, failure: Failure) -> dict[str, Any]:
+        described = describe(ModelError(failure), self.span.get_span_context().trace_id, self._recorder)
+        # Nothing was raised, so there is nothing to trace back.
+        described.pop("traceback", None)
+        return {**described, "type": failure.code or ModelError.__name__, "message": failure.message}
 
     def _stream_details(self) -> dict[str, Any]:
         details: dict[str, Any] = {"stream": True} if self._given_stream else {}
@@ -265,7 +336,12 @@ class AiCall(Attempted):
     def _find_cost(self) -> Cost | None:
         if self._cost is not None:
             return self._cost
-        known = [cost for one, billing in self._billed if (cost := self._cost_of(one, billing)) is not None]
+        known: list[Cost] = []
+        for one, billing in self._billed:
+            if (cost := self._cost_of(one, billing)) is not None:
+                known.append(cost)
+            elif any(one.usage.known().values()):
+                return None  # the others alone are less than it cost
         return replace(known[-1], amount_usd=sum(cost.amount_usd for cost in known)) if known else None
 
     def _cost_of(self, response: Response, billing: Billing) -> Cost | None:
@@ -274,11 +350,51 @@ class AiCall(Attempted):
         prices = self._recorder.lookups.prices
         if prices is None or not any_known(response.usage):
             return None
-        return prices.cost(self.provider, response.model or self.model, response.usage, None, billing)
+        return prices.cost(self.provider, response.model, response.usage, None, billing, requested=self.model)
 
     def _finished(self, outcome: Outcome) -> None:
         if self.task is not None:
             self.task.ai_calls += 1
+
+
+def _judged(response: Response, reason: str | None) -> tuple[Outcome | None, str | None]:
+    """What the response itself says of the outcome; nothing for one that only says so if it failed."""
+    if response.failure is not None:
+        return Outcome.FAILED, reason
+    return (Outcome.CANCELLED, reason or "response cancelled") if response.cancelled else (None, reason)
+
+
+_logger = logging.getLogger(__name__)
+_warned: set[str] = set()
+"""Names of values given by hand of which a warning was given."""
+
+
+def _told(name: str, value: Any, read: Callable[[Any], Number | None]) -> Number | None:
+    """A number given by hand; ``None`` for what is none, with a warning the first time."""
+    number = read(value)
+    if number is None and value is not None:
+        _warn_once(name, value)
+    return number
+
+
+_LISTS = (list, tuple, set, frozenset)
+
+
+def _told_reasons(given: Any) -> tuple[str, ...]:
+    if isinstance(given, str):
+        return (str.__str__(given),) if given else ()
+    listed = tuple(given) if isinstance(given, _LISTS) else ()
+    reasons = tuple(str.__str__(reason) for reason in listed if isinstance(reason, str))
+    if given is not None and (len(reasons) < len(listed) or not isinstance(given, _LISTS)):
+        _warn_once("finish_reasons", given)
+    return reasons
+
+
+def _warn_once(name: str, value: object) -> None:
+    if name not in _warned:
+        _warned.add(name)
+        shown = repr(value) if type(value) in (int, float, bool) else type(value).__qualname__
+        _logger.warning("%s was given as %s, which cannot be used: it is recorded as not known", name, shown)
 
 
 def _said(response: Response) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from otel_agentlog.record.providers.parts import (
     tool_response_part,
     uri_part,
 )
-from otel_agentlog.record.providers.usage import anthropic_usage, reported_cost
+from otel_agentlog.record.providers.usage import merged, read_usage, reported_cost
 from otel_agentlog.vocabulary.usage import Response
 
 
@@ -39,12 +39,12 @@ def read_message(message: object) -> Response:
     """Tokens, stop reason, id, model and content of a Message."""
     usage = field(message, "usage")
     return Response(
-        usage=anthropic_usage(usage),
+        usage=read_usage(usage, outside=True),
         finish_reasons=_stop_reasons(message),
-        response_id=name_of(message, "id"),
+        response_id=name_of(message, "id") or name_of(message, "message_id"),
         model=name_of(message, "model"),
         output=tuple(content_parts(field(message, "content"), block_parts)),
-        cost_usd=reported_cost(usage),
+        cost_usd=reported_cost(message, usage),
     )
 
 
@@ -144,8 +144,8 @@ class MessageJoiner:
             self._grow(count(event, "index") or 0, field(event, "delta"))
         elif kind == "message_delta":
             self._stop_reason = text(field(event, "delta"), "stop_reason") or self._stop_reason
-            # Counts of a message_delta are totals so far: they replace those of message_start, absent ones do not.
-            self._usage |= {k: v for k, v in _dict(plain(field(event, "usage"))).items() if v is not None}
+            # Counts of a message_delta are totals so far; what it does not repeat, or has as 0, message_start told.
+            self._usage = merged(self._usage, _dict(plain(field(event, "usage"))))
 
     def message(self) -> dict[str, Any]:
         """The Message so far; one that was cut has the stop reason ``None`` and what arrived of every block."""

@@ -7,8 +7,11 @@ mappings (`vocabulary.coerce` takes only lines). Attributes are read, mappings a
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping
+from decimal import Decimal
 from keyword import iskeyword
+from numbers import Integral, Real
 from typing import Any
 
 import orjson
@@ -24,7 +27,9 @@ MOST_DEPTH = 40
 CUT = "[cut: too large]"
 """Replaces a value where `plain` stopped."""
 
-_LARGEST_COUNT = 2**63 - 1
+LARGEST_COUNT = 2**63 - 1
+"""The largest number of tokens that is believed: what OTLP has a form for."""
+
 _MODEL = "__pydantic_fields__"
 _SCALARS = (str, int, float, bool, type(None))
 
@@ -43,6 +48,14 @@ def field(value: object, name: str) -> Any:
     except Exception:  # noqa: BLE001 - a property of a foreign object may raise anything; the field is unknown then
         raise_interrupt()
         return None
+
+
+def own_fields(value: object) -> Mapping[str, Any]:
+    """What an object itself has in its ``__dict__``; no property is asked."""
+    try:
+        return vars(value)
+    except Exception:  # noqa: BLE001 - as in `field`; most objects without one raise a TypeError
+        return {}
 
 
 def has(value: object, name: str) -> bool:
@@ -66,23 +79,48 @@ def name_of(value: object, name: str) -> str | None:
 
 
 def count(value: object, name: str) -> int | None:
-    """A field that is a number of tokens: a whole number from 0 to 2^63-1."""
-    number = field(value, name)
-    if isinstance(number, float) and number.is_integer():
-        number = int(number)
-    if isinstance(number, bool) or not isinstance(number, int):
+    """A field that is a number of tokens (`as_count`)."""
+    return as_count(field(value, name))
+
+
+def as_count(number: object) -> int | None:
+    """A number of tokens: a whole number from 0 to 2^63-1, of Python, of `decimal` or of numpy; ``None`` for anything else.
+
+    Text is none, digits or not, and so are truth values and stand-ins that only claim to be numbers.
+    """
+    kind = type(number)
+    try:
+        if kind is not int:
+            number = _whole(number, kind)
+        return number if number is not None and 0 <= number <= LARGEST_COUNT else None  # type: ignore[operator, return-value]
+    except Exception:  # noqa: BLE001 - a foreign number may raise anything when it is asked for its value
         return None
-    return int(number) if 0 <= number <= _LARGEST_COUNT else None
+
+
+def _whole(number: Any, kind: type) -> int | None:
+    if issubclass(kind, bool):
+        return None
+    if issubclass(kind, Integral):
+        return operator.index(number)
+    if issubclass(kind, (Real, Decimal)):
+        exact = float(number)
+        return int(exact) if exact.is_integer() else None
+    return None
 
 
 def amount(value: object, name: str) -> float | None:
-    """A field that is an amount of money: a finite number that is not negative."""
-    number = field(value, name)
-    if isinstance(number, bool) or not isinstance(number, (int, float)):
+    """A field that is an amount of money (`as_amount`)."""
+    return as_amount(field(value, name))
+
+
+def as_amount(number: Any) -> float | None:
+    """An amount of money: a finite number that is not negative; ``None`` for anything else, as in `as_count`."""
+    kind = type(number)
+    if issubclass(kind, bool) or not issubclass(kind, (Real, Decimal)):
         return None
     try:
         result = float(number)
-    except OverflowError:
+    except Exception:  # noqa: BLE001 - as in `as_count`; an int that is too large too
         return None
     return result if math.isfinite(result) and result >= 0 else None
 

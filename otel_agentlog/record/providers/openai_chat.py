@@ -23,7 +23,7 @@ from otel_agentlog.record.providers.parts import (
     tool_call_part,
     uri_part,
 )
-from otel_agentlog.record.providers.usage import openai_usage, reported_cost
+from otel_agentlog.record.providers.usage import merged, reported_cost, usage_in
 from otel_agentlog.vocabulary.usage import Response
 
 
@@ -37,12 +37,12 @@ def read_completion(completion: object) -> Response:
     usage = field(completion, "usage")
     choices = in_order(items(completion, "choices"))
     return Response(
-        usage=openai_usage(usage),
+        usage=usage_in(completion, outside=False),
         finish_reasons=_finish_reasons(choices),
         response_id=name_of(completion, "id"),
         model=name_of(completion, "model"),
         output=tuple(part for position, choice in enumerate(choices) for part in _choice_parts(choice, position)),
-        cost_usd=reported_cost(usage),
+        cost_usd=reported_cost(completion, usage),
     )
 
 
@@ -144,9 +144,10 @@ class CompletionJoiner:
         for name in ("id", "model", "service_tier"):
             if value := name_of(chunk, name):
                 self._head.setdefault(name, value)
-        # Some providers send the total so far with every chunk, others once, with the last.
-        if (usage := field(chunk, "usage")) is not None:
-            self._head["usage"] = plain(usage)
+        # Some providers send the total so far with every chunk, others once, with the last, and Groq in a field of its own.
+        for name in ("usage", "x_groq", "timings", "error"):
+            if (value := field(chunk, name)) is not None:
+                self._head[name] = merged(self._head.get(name), plain(value))
         for place, choice in enumerate(items(chunk, "choices")):
             index = count(choice, "index")
             self._choices.setdefault(place if index is None else index, _Choice()).add(choice)
@@ -163,10 +164,13 @@ class _Choice:
         self._calls = _Calls()
         self._function = _Call()
         self._finish_reason: str | None = None
+        self._error: Any = None
 
     def add(self, choice: object) -> None:
         delta = field(choice, "delta")
         self._finish_reason = name_of(choice, "finish_reason") or self._finish_reason
+        if (error := field(choice, "error")) is not None:
+            self._error = plain(error)
         _grow(self._texts, *((choice, ("text",)) if delta is None else (delta, _TEXTS)))
         if (audio := field(delta, "audio")) is not None:
             self._audio.setdefault("id", [text(audio, "id") or ""])
@@ -179,6 +183,8 @@ class _Choice:
     def joined(self) -> dict[str, Any]:
         texts = {name: "".join(pieces) for name, pieces in self._texts.items()}
         joined: dict[str, Any] = {"finish_reason": self._finish_reason}
+        if self._error is not None:
+            joined["error"] = self._error
         if "text" in texts:
             return {**joined, "text": texts["text"]}
         message: dict[str, Any] = {**texts, "tool_calls": self._calls.joined()}

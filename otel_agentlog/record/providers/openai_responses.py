@@ -25,7 +25,7 @@ from otel_agentlog.record.providers.parts import (
     tool_response_part,
     uri_part,
 )
-from otel_agentlog.record.providers.usage import openai_usage, reported_cost
+from otel_agentlog.record.providers.usage import read_usage, reported_cost
 from otel_agentlog.vocabulary.usage import Response
 
 _CLIENT_TOOLS = {
@@ -58,12 +58,12 @@ def read_api_response(response: object) -> Response:
     """Tokens, outcome, id, model and output items of a Response."""
     usage = field(response, "usage")
     return Response(
-        usage=openai_usage(usage),
+        usage=read_usage(usage, outside=False),
         finish_reasons=_finish_reasons(response),
         response_id=name_of(response, "id"),
         model=name_of(response, "model"),
         output=tuple(part for item in items(response, "output") for part in item_parts(item)),
-        cost_usd=reported_cost(usage),
+        cost_usd=reported_cost(response, usage),
     )
 
 
@@ -148,7 +148,8 @@ def _image_parts(item: object) -> list[Part]:
     return parts
 
 
-_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled", "response.done"})
+"""``response.done`` is the realtime API's."""
 _STATES = _ENDS | {"response.created", "response.in_progress", "response.queued"}
 
 _GROWING = {
@@ -191,12 +192,12 @@ class ResponseJoiner:
             self._item(event).grow(kind, event)
 
     def api_response(self) -> dict[str, Any]:
-        """The Response so far; one that was cut has the status ``failed``, as no event will set it any more."""
-        response = {"object": "response", **self._response}
+        """The Response so far; one that was cut is incomplete because of an error, as no event will set it any more."""
+        response = {**self._response, "object": "response"}
         # The last event has all output, except where a provider sends it only item by item.
         if not items(response, "output"):
             response["output"] = [item.joined() for _, item in sorted(self._items.items())]
-        return response if self._ended else {**response, "status": "failed"}
+        return response if self._ended else {**response, "status": "incomplete", "incomplete_details": {"reason": "error"}}
 
     def _state(self, kind: str, response: object) -> None:
         copied = plain(response)

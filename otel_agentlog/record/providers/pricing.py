@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,23 +24,35 @@ SOURCE = "genai-prices"
 """`Cost.source` of a price from the package."""
 
 _PROVIDERS = {
-    "gcp.gen_ai": "google",
-    "gcp.vertex_ai": "google",
-    "gcp.gemini": "google",
-    "gemini": "google",
-    "vertex_ai": "google",
-    "azure.ai.inference": "azure",
-    "azure.ai.openai": "azure",
-    "aws.bedrock": "aws",
-    "bedrock": "aws",
-    "x_ai": "x-ai",
-    "xai": "x-ai",
-    "mistral_ai": "mistral",
-    "moonshot_ai": "moonshotai",
-    "together_ai": "together",
-    "fireworks_ai": "fireworks",
+    **dict.fromkeys(("gcp.gen_ai", "gcp.vertex_ai", "gcp.gemini", "gemini", "vertex_ai", "vertexai"), "google"),
+    **dict.fromkeys(("google_genai", "google_vertexai", "google-vertex", "google-gla", "google_ai_studio"), "google"),
+    **dict.fromkeys(("azure.ai.inference", "azure.ai.openai", "azure_ai", "azure_openai", "azure-openai"), "azure"),
+    **dict.fromkeys(
+        ("aws.bedrock", "bedrock", "bedrock_converse", "amazon_bedrock", "amazon-bedrock", "anthropic_bedrock"), "aws"
+    ),
+    **dict.fromkeys(("x_ai", "xai"), "x-ai"),
+    **dict.fromkeys(("mistral_ai", "mistralai"), "mistral"),
+    **dict.fromkeys(("moonshot_ai", "moonshot"), "moonshotai"),
+    **dict.fromkeys(("together_ai", "togetherai"), "together"),
+    **dict.fromkeys(("fireworks_ai", "fireworksai"), "fireworks"),
+    **dict.fromkeys(("perplexity_ai", "perplexityai"), "perplexity"),
+    **dict.fromkeys(("cohere_chat", "cohere.chat"), "cohere"),
 }
 """Names of providers in the GenAI convention, or in common use, that differ from those of the price table."""
+
+_ROUTERS = frozenset({"litellm", "litellm_proxy", "langchain", "llamaindex", "llama_index", "pydantic_ai", "portkey"})
+"""What is given as provider and is none: the model's name, or the one that was asked for, begins with the provider."""
+
+_FOLDERS = {"models": "google", "publishers": "google", "projects": "google", "accounts": "fireworks"}
+"""How names that are paths begin, the model at their end, and the provider that names its models so."""
+
+_ON_BEDROCK = re.compile(
+    r"(?:[a-z]{2,6}\.)?(?:amazon|anthropic|cohere|deepseek|meta|mistral|openai|qwen|ai21|writer)\.[a-z]|arn:aws"
+)
+_ROUTES = re.compile(r"(?:converse|invoke|converse_like)/")
+"""What LiteLLM has between ``bedrock/`` and the model's name."""
+
+_DAY = re.compile(r"[-@]20\d{2}-?\d{2}-?\d{2}$")
 
 _DATED = re.compile(r"[-@](?:20\d{2}-?\d{2}-?\d{2}|\d{4}|latest)$")
 """The end of a model's name that is its version: ``-20250929``, ``-2025-08-07``, ``-0613``, ``-latest``."""
@@ -102,38 +115,80 @@ class PriceTable:
         usage: Usage,
         at: datetime | None = None,
         billing: Billing | None = None,
+        *,
+        requested: str | None = None,
     ) -> Cost | None:
         """What these tokens of **one** response cost; ``None`` if a price or a count is not known. Never raises.
 
-        Prices change with the size of a request: add costs of several responses, not their tokens. ``at`` picks the
+        ``model`` is the one that answered, ``requested`` the one that was asked for, whose price is taken where the first has
+        none. Both are also looked up without what stands before them (a provider, a path) and without their date. Prices change
+        with the size of a request: add costs of several responses, not their tokens. ``at`` picks the
         prices of that day (default: now; without a time zone it is UTC).
         """
-        if not model or not usage.known():
-            return None
-        if (own := self._own_price(provider, model)) is not None:
-            dollars = own.of(usage)
-            return None if dollars is None else Cost(dollars, "user")
         try:
-            return _table_cost(*_reference(provider, model), usage, at, billing or Billing())
+            if not usage.known():
+                return None
+            given = provider.strip().lower() if isinstance(provider, str) else ""
+            names = _names(model, requested)
+            payee = _payee(given, names)
+            forms = list(dict.fromkeys(form for name in names for form in _forms(payee, name)))
+            if (own := self._own_price(given, payee, forms)) is not None:
+                dollars = own.of(usage)
+                return None if dollars is None else Cost(dollars, "user")
+            return _first_cost(payee, forms, usage, at, billing or Billing())
         except Exception:  # noqa: BLE001 - the package raises many kinds for unknown models, and must not reach the agent
             raise_interrupt()
             return None
 
-    def _own_price(self, provider: str | None, model: str) -> Price | None:
-        names = [model.lower(), _DATED.sub("", model.lower())]
-        for name in names:
-            for key in (f"{(provider or '').lower()}/{name}", name):
-                if key in self._own:
-                    return self._own[key]
+    def _own_price(self, given: str, payee: str | None, forms: list[str]) -> Price | None:
+        if not self._own:
+            return None
+        for form in forms:
+            for name in dict.fromkeys((form, _DATED.sub("", form))):
+                for key in (f"{given}/{name}", f"{payee}/{name}", name):
+                    if key in self._own:
+                        return self._own[key]
         return None
 
 
-def _reference(provider: str | None, model: str) -> tuple[str | None, str]:
-    """Provider and model as the table names them; ``provider/model`` is LiteLLM's name for both."""
-    head, slash, rest = model.partition("/")
-    if slash and (provider is None or provider.lower() in ("litellm", head.lower())):
-        provider, model = head, rest
-    return (None if provider is None else _PROVIDERS.get(provider.lower(), provider)), model
+def _names(*models: object) -> list[str]:
+    """The names to look for, in this order. One that is free has no price from its namesake that is not."""
+    names = [name for model in models if isinstance(model, str) and (name := str.__str__(model).strip().lower())]
+    free = [name for name in names if name.endswith(":free")]
+    return free or names
+
+
+def _payee(given: str, names: list[str]) -> str | None:
+    """The provider that is paid, as the table names it; ``None`` if only the model can tell."""
+    if given and given not in _ROUTERS:
+        on_bedrock = given == "anthropic" and any(_ON_BEDROCK.match(name) for name in names)
+        return "aws" if on_bedrock else _PROVIDERS.get(given, given)
+    for name in reversed(names):
+        if _ON_BEDROCK.match(name):
+            return "aws"
+        head, slash, _ = name.partition("/")
+        if slash:
+            # One that the table does not know has no price: the model's name alone would be priced as somebody else's.
+            return _FOLDERS.get(head) or _PROVIDERS.get(head, head)
+    return None
+
+
+def _forms(payee: str | None, name: str) -> list[str]:
+    """A model's name, without its provider, without its path, without its date."""
+    forms = [name]
+    head, slash, rest = name.partition("/")
+    if slash and payee is not None and _PROVIDERS.get(head, head) == payee:
+        forms.append(_ROUTES.sub("", rest))
+    if "models/" in name and head in (*_FOLDERS, payee):
+        forms.append(name.rpartition("models/")[2])
+    return [*forms, *(_DAY.sub("", form) for form in forms)]
+
+
+def _first_cost(payee: str | None, forms: list[str], usage: Usage, at: datetime | None, billing: Billing) -> Cost | None:
+    for form in forms:
+        with suppress(LookupError):
+            return _table_cost(payee, form, usage, at, billing)
+    return None
 
 
 def _table_cost(provider: str | None, model: str, usage: Usage, at: datetime | None, billing: Billing) -> Cost | None:
@@ -157,8 +212,8 @@ def _table_cost(provider: str | None, model: str, usage: Usage, at: datetime | N
         price_context=_context(billing),
     )
     # The package also finds providers whose name merely contains a word; a wrong price is worse than none.
-    if provider is not None and found.provider.id != provider.lower().strip():
-        return None
+    if provider is not None and found.provider.id != provider:
+        raise LookupError(provider)
     if not _all_priced(found.model_price, usage):
         return None
     return Cost(float(found.total_price), SOURCE, _version(package, found.auto_update_timestamp))

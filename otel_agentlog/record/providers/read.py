@@ -1,21 +1,25 @@
 """Reads a response of any provider's client into `Response`: usage, finish reasons, ids, output, cost.
 
-Recognized by shape, never by class: Anthropic Messages, OpenAI chat and text completions, Responses API responses,
-embeddings, the APIs that copy these, and any mapping with ``usage``. Each may come as the client's typed object,
-as the ``dict`` of it, as decoded or encoded JSON, or in the client's raw-response wrapper. Anything else gives an
-empty `Response`, never an error.
+Recognized by shape, never by class: Anthropic Messages, OpenAI chat and text completions, Responses API responses, the APIs
+that copy these, and by the names of their fields those of others.py. Each may come as the client's typed object, as the ``dict``
+of it, as decoded or encoded JSON, or in an HTTP response or the client's wrapper of one. Anything else gives an empty
+`Response`, never an error.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.providers.anthropic import is_message, read_message
-from otel_agentlog.record.providers.fields import decoded, field, name_of
+from otel_agentlog.record.providers.failures import failure_of
+from otel_agentlog.record.providers.fields import decoded, field, has, own_fields, text
 from otel_agentlog.record.providers.openai_chat import is_completion, read_completion
 from otel_agentlog.record.providers.openai_responses import is_response, read_api_response
+from otel_agentlog.record.providers.others import read_other
 from otel_agentlog.record.providers.parts import text_part
 from otel_agentlog.record.providers.pricing import Billing
-from otel_agentlog.record.providers.usage import any_usage, billing_of, reported_cost
+from otel_agentlog.record.providers.usage import billing_of
 from otel_agentlog.vocabulary.usage import Response
 
 
@@ -44,36 +48,53 @@ def read_billing(response: object) -> Billing:
 
 
 def unwrapped(response: object) -> object:
-    """The response inside JSON text or a raw-response wrapper of the Anthropic or OpenAI client.
+    """The response inside JSON text, a raw-response wrapper, an HTTP response, or what a framework put around it.
 
-    Of a wrapper only the body that was already read is used: nothing is fetched, and a stream stays untouched.
+    Only a body that was already read is used: nothing is fetched, and a stream stays untouched.
     """
-    if isinstance(response, (str, bytes)):
+    if isinstance(response, (str, bytes, bytearray)):
         inside = decoded(response)
         return inside if isinstance(inside, dict) else response
-    body = field(field(response, "http_response"), "content")
-    return decoded(body) if isinstance(body, bytes) else response
+    if isinstance(response, (list, tuple)) and len(response) == 1:
+        return response[0]
+    if (body := _body(field(response, "http_response"))) is not None or (body := _body(response)) is not None:
+        return decoded(body)
+    return response
+
+
+def _body(response: object) -> bytes | None:
+    """The body of a response of httpx or requests, if it was read: asking requests' for it would read it."""
+    if not has(response, "status_code") or not has(response, "headers"):
+        return None
+    body = field(response, "content") if has(response, "is_stream_consumed") else field(own_fields(response), "_content")
+    return body if isinstance(body, bytes) else None
+
+
+_AROUND = ("raw", "data", "message", "response", "body", "chunk")
+"""Fields of events and of frameworks' objects that hold a provider's own response: LlamaIndex, Mistral, claude-agent-sdk."""
 
 
 def _read(response: object, provider: str | None) -> Response:
     if isinstance(response, str):
         return Response(output=(text_part(response),)) if response else Response()
+    found = _read_shape(response, provider)
+    failure = failure_of(response) or found.failure
+    cancelled = text(response, "status") in ("cancelled", "canceled")
+    return replace(found, failure=failure, cancelled=cancelled) if failure or cancelled else found
+
+
+def _read_shape(response: object, provider: str | None) -> Response:
     if is_message(response):
         return read_message(response)
     if is_completion(response):
         return read_completion(response)
     if is_response(response):
         return read_api_response(response)
-    return _read_usage(response, provider)
+    for name in _AROUND:
+        if _has_shape(inside := decoded(field(response, name))):
+            return _read(inside, provider)
+    return read_other(response, provider)
 
 
-def _read_usage(response: object, provider: str | None) -> Response:
-    usage = field(response, "usage")
-    if usage is None:
-        return Response()
-    return Response(
-        usage=any_usage(usage, provider),
-        response_id=name_of(response, "id"),
-        model=name_of(response, "model"),
-        cost_usd=reported_cost(usage),
-    )
+def _has_shape(value: object) -> bool:
+    return value is not None and (is_message(value) or is_completion(value) or is_response(value))

@@ -7,18 +7,21 @@ with their managers, and for plain generators; sync and async.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
 
 from otel_agentlog._interrupts import raise_interrupt, suppress_errors
 from otel_agentlog.record.providers import anthropic
 from otel_agentlog.record.providers import openai_chat as chat
-from otel_agentlog.record.providers.fields import field, text
+from otel_agentlog.record.providers.failures import failure_of
+from otel_agentlog.record.providers.fields import decoded, field, text
 from otel_agentlog.record.providers.openai_responses import ResponseJoiner
+from otel_agentlog.record.providers.others import ChunkJoiner
 from otel_agentlog.record.providers.parts import text_part
 from otel_agentlog.record.providers.pricing import Billing
 from otel_agentlog.record.providers.read import read_billing, read_response
-from otel_agentlog.vocabulary.usage import Response
+from otel_agentlog.vocabulary.usage import Failure, Response
 
 OnChunk: TypeAlias = Callable[[Any], None]
 OnEnd: TypeAlias = Callable[[BaseException | None], None]
@@ -34,6 +37,8 @@ class StreamReader:
         self._message: anthropic.MessageJoiner | None = None
         self._completion: chat.CompletionJoiner | None = None
         self._response: ResponseJoiner | None = None
+        self._other: ChunkJoiner | None = None
+        self._failure: Failure | None = None
 
     def add(self, chunk: object) -> None:
         """Add one chunk: an event or chunk of Anthropic or OpenAI, typed or as ``dict``, or a piece of text.
@@ -47,21 +52,25 @@ class StreamReader:
     def response(self) -> Response:
         """The response so far; a stream that was cut has what arrived, and ``error`` as finish reason."""
         joined = self._joined()
-        if joined is not None:
-            return read_response(joined)
-        return Response(output=(text_part("".join(self._texts)),)) if self._texts else Response()
+        response = Response() if joined is None else read_response(joined)
+        known = self._message or self._response or self._completion
+        written = "" if known else "".join(self._texts) or ("" if self._other is None else self._other.text)
+        if written:
+            response = replace(response, output=(text_part(written),))
+        return replace(response, failure=response.failure or self._failure)
 
     def billing(self) -> Billing:
         """The fields of the chunks that change the price of the tokens."""
         return read_billing(self._joined())
 
     def _add(self, chunk: object) -> None:
+        chunk = unpacked(chunk)
         kind = text(chunk, "type") or ""
         if self._derived(kind):
             return
         self.chunks += 1
         if isinstance(chunk, str):
-            self._texts.append(chunk)
+            self._texts.append(str.__str__(chunk))
         elif kind in anthropic.EVENTS:
             self._message = self._message or anthropic.MessageJoiner()
             self._message.add(chunk)
@@ -72,9 +81,13 @@ class StreamReader:
             self._add_completion(field(chunk, "chunk") if kind == "chunk" else chunk)
 
     def _add_completion(self, chunk: object) -> None:
-        if isinstance(field(chunk, "choices"), (list, tuple)):
+        if chat.is_completion(chunk) or (self._completion is not None and field(chunk, "usage") is not None):
             self._completion = self._completion or chat.CompletionJoiner()
             self._completion.add(chunk)
+            return
+        self._failure = self._failure or failure_of(chunk)
+        self._other = self._other or ChunkJoiner()
+        self._other.add(chunk)
 
     def _derived(self, kind: str) -> bool:
         if self._message is not None:
@@ -86,7 +99,31 @@ class StreamReader:
             return self._message.message()
         if self._response is not None:
             return self._response.api_response()
-        return None if self._completion is None else self._completion.completion()
+        if self._completion is not None:
+            return self._completion.completion()
+        return None if self._other is None else self._other.joined()
+
+
+def unpacked(chunk: object) -> object:
+    """The chunk inside what carries it: a line of server-sent events or of JSON, Mistral's event, Bedrock's bytes."""
+    if isinstance(chunk, (bytes, bytearray)):
+        chunk = bytes(chunk).decode("utf-8", "replace")
+    if isinstance(chunk, str):
+        return _of_line(chunk)
+    if chat.is_completion(inside := field(chunk, "data")):
+        return inside
+    packed = field(field(chunk, "chunk"), "bytes")
+    return decoded(packed) if isinstance(packed, bytes) else chunk
+
+
+def _of_line(line: str) -> object:
+    """The object in a line as HTTP clients give it; a piece of a model's text as it is."""
+    head, colon, data = line.partition(":")
+    if colon and head == "data" and isinstance(event := decoded(data), dict):
+        return event
+    if line.startswith("{") and isinstance(event := decoded(line), dict) and "model" in event and "done" in event:
+        return event  # Ollama
+    return line
 
 
 def is_stream(value: object) -> bool:

@@ -1,88 +1,265 @@
-"""Reads token counts and reported costs of any provider: which key holds which number, and which number contains which.
+"""Reads token counts and reported costs of any provider, by tables: where a response has them, and under which names.
 
 The sums follow the GenAI convention: ``input_tokens`` is all input, cached or not; ``output_tokens`` is all output,
-reasoning included; every other count is a part of one of them.
+reasoning included; every other count is a part of one of them. Of used and billed tokens the billed ones are taken.
 
-Sources: the ``usage`` types of the ``anthropic`` and ``openai`` packages (2.11, 3.52), OpenRouter's "usage
-accounting", xAI's "cost tracking", DeepSeek's and Perplexity's API references.
+Sources: the ``usage`` types of the packages ``anthropic`` and ``openai`` (2.11, 3.52), ``google-genai``, ``cohere``,
+``mistralai``, ``litellm``, ``langchain-core``, ``claude-agent-sdk``, and the API references of Amazon Bedrock, DeepSeek, Groq,
+llama.cpp, Ollama, OpenRouter, Perplexity, Replicate, Text Generation Inference, watsonx.ai and xAI.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
-from otel_agentlog.record.providers.fields import amount, count, field, has, items, name_of, text
+from otel_agentlog.record.providers.fields import (
+    LARGEST_COUNT,
+    amount,
+    as_amount,
+    as_count,
+    count,
+    field,
+    has,
+    items,
+    name_of,
+    text,
+)
 from otel_agentlog.record.providers.pricing import Billing
-from otel_agentlog.vocabulary.usage import Usage
+from otel_agentlog.vocabulary.usage import USAGE_FIELDS, Usage
+
+Path: TypeAlias = tuple[str, ...]
+"""Names of fields, one inside the other."""
+
+PLACES: tuple[Path, ...] = (
+    ("usage",),
+    ("usageMetadata",),  # Gemini over HTTP
+    ("usage_metadata",),  # google-genai, LangChain
+    ("x_groq", "usage"),  # Groq's last chunk
+    ("metadata", "usage"),  # Bedrock's ConverseStream
+    ("amazon-bedrock-invocationMetrics",),  # the last chunk of Bedrock's InvokeModelWithResponseStream
+    ("meta",),  # Cohere's first API
+    ("delta", "usage"),  # the last event of Cohere's stream
+    ("response", "usage"),
+    ("response", "meta"),
+    ("message", "usage"),
+    ("response_metadata", "token_usage"),  # LangChain, of before usage_metadata
+    ("response_metadata", "usage"),
+    ("llm_output", "token_usage"),
+    ("context_wrapper", "usage"),  # openai-agents' result of a run
+    ("additional_kwargs",),  # LlamaIndex
+    (),  # a usage by itself; Ollama, llama.cpp
+    ("metrics",),  # Replicate
+    ("timings",),  # llama.cpp
+    ("details",),  # Text Generation Inference
+)
+"""Where a response has its usage. The first place with a count that is not 0 is read, as two never add up."""
+
+_INPUT = (
+    *("prompt_tokens", "input_tokens"),  # OpenAI and those in its image, Anthropic
+    *("promptTokenCount", "prompt_token_count"),  # Gemini; Llama on Bedrock
+    *("inputTokens", "inputTokenCount", "inputTextTokenCount"),  # Bedrock: Converse, its metrics, Titan
+    *("input_token_count", "prompt_eval_count"),  # Replicate and watsonx, Ollama
+    *("tokens_evaluated", "prompt_n", "input_length"),  # llama.cpp, its timings, Text Generation Inference
+)
+_MORE_INPUT = ("toolUsePromptTokenCount", "tool_use_prompt_token_count")
+"""Counts beside those of `_INPUT`."""
+_OUTPUT = (
+    *("completion_tokens", "output_tokens"),
+    *("candidatesTokenCount", "candidates_token_count", "responseTokenCount", "response_token_count"),  # Gemini, its live API
+    *("outputTokens", "outputTokenCount", "tokenCount"),
+    *("output_token_count", "generated_token_count", "generation_token_count", "eval_count"),
+    *("tokens_predicted", "predicted_n", "generated_tokens"),
+)
+_MORE_OUTPUT = ("thoughtsTokenCount", "thoughts_token_count")
+_TOTAL = ("total_tokens", "totalTokens", "totalTokenCount", "total_token_count")
+_CACHE_READ = (
+    *("cached_tokens", "cache_read", "cache_read_tokens", "cache_read_input_tokens"),  # OpenAI, LangChain, pydantic-ai, Anthropic
+    *("prompt_cache_hit_tokens", "num_cached_tokens", "cache_n"),  # DeepSeek, Together, llama.cpp
+    *("cachedContentTokenCount", "cached_content_token_count"),
+    *("cacheReadInputTokens", "cacheReadInputTokenCount", "cachedInputTokens"),
+)
+_CACHE_WRITTEN = (
+    *("cache_write_tokens", "cache_creation", "cache_write_input_tokens", "cache_creation_input_tokens"),
+    *("cacheWriteInputTokens", "cacheWriteInputTokenCount"),
+)
+_REASONING = ("reasoning_tokens", "reasoning", "thinking_tokens", "reasoning_output_tokens", "reasoningTokens", *_MORE_OUTPUT)
+_INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details", "inputTokenDetails")
+_OUTPUT_DETAILS = (
+    *("completion_tokens_details", "output_tokens_details", "output_token_details", "outputTokenDetails"),
+    "details",  # pydantic-ai
+)
+_OUTSIDE = (
+    *("cacheReadInputTokens", "cacheReadInputTokenCount", "cacheWriteInputTokens", "cacheWriteInputTokenCount"),
+    "cache_n",
+)
+"""Names of cached tokens that the input beside them does not contain. Anthropic's are not always so: `_is_outside`."""
+
+COUNTS = (*_INPUT, *_MORE_INPUT, *_OUTPUT, *_MORE_OUTPUT, *_TOTAL, *_CACHE_READ, *_CACHE_WRITTEN, *_REASONING)
+"""Every name of a count."""
 
 _TICKS_PER_USD = 10**10
 """xAI reports costs in ticks of 10^-10 dollars."""
 
 
-def anthropic_usage(usage: object) -> Usage:
-    """Tokens of an Anthropic ``usage``: its ``input_tokens`` are only those outside the cache, so the three are added.
+def usage_in(response: object, provider: str | None = None, *, outside: bool | None = None) -> Usage:
+    """Tokens of a response of any provider, wherever it has them.
 
-    A compaction on the way is billed but not in the top-level counts; its tokens are added too.
+    ``outside``: whether cached tokens are beside the input, not in it; by default the names and ``provider`` decide.
     """
-    read, written = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
-    total = Usage(
-        input_tokens=_added(count(usage, "input_tokens"), read, written),
-        output_tokens=count(usage, "output_tokens"),
-        cache_read_input_tokens=read,
-        cache_write_input_tokens=written,
-        reasoning_output_tokens=count(field(usage, "output_tokens_details"), "thinking_tokens"),
-    )
+    if (found := of_results(response)) is not None:
+        return found
+    first = Usage()
+    for path in PLACES:
+        if (place := at(response, path)) is not None:
+            found = read_usage(place, provider, outside=outside)
+            if any(found.known().values()):
+                return found
+            first = first if first.known() else found
+    return _of_headers(response) or _of_embeddings(response) or first
+
+
+def at(value: object, path: Path) -> Any:
+    """The field at the end of a path, ``None`` if there is none."""
+    for name in path:
+        value = field(value, name)
+        if value is None:
+            return None
+    return value
+
+
+def read_usage(usage: object, provider: str | None = None, *, outside: bool | None = None) -> Usage:
+    """Tokens of one ``usage``, under whatever names it has them."""
+    for inner in ("billed_units", "tokens"):  # Cohere
+        if (found := _counted(field(usage, inner), provider, outside)).known():
+            return found
+    total = _counted(usage, provider, outside)
     for iteration in items(usage, "iterations"):
+        # A compaction on the way is billed, but not in Anthropic's counts around it.
         if text(iteration, "type") == "compaction":
-            total += anthropic_usage(iteration)
+            total += _counted(iteration, provider, True)
     return total
 
 
-def openai_usage(usage: object) -> Usage:
-    """Tokens of an OpenAI ``usage`` (chat, completions, responses, embeddings) or of an API that copies it.
+def _counted(usage: object, provider: str | None, outside: bool | None) -> Usage:
+    in_details = [found for name in _INPUT_DETAILS if (found := field(usage, name)) is not None]
+    out_details = [found for name in _OUTPUT_DETAILS if (found := field(usage, name)) is not None]
+    read = _largest((usage, *in_details), _CACHE_READ)
+    written = _largest((usage, *in_details), _CACHE_WRITTEN)
+    inputs = _plus(_largest((usage,), _INPUT), _largest((usage,), _MORE_INPUT))
+    if inputs is None and (prefill := items(usage, "prefill")):  # the tokens themselves, of Text Generation Inference
+        inputs = len(prefill)
+    if inputs is not None and (_is_outside(usage, provider) if outside is None else outside):
+        inputs += (read or 0) + (written or 0)
+    output = _plus(_largest((usage,), _OUTPUT), _largest((usage,), _MORE_OUTPUT))
+    reasoning = _largest((usage, *out_details), _REASONING)
+    return checked(Usage(inputs, output, read, written, reasoning), _largest((usage,), _TOTAL))
 
-    xAI leaves reasoning out of ``completion_tokens``; where the provider's ``total_tokens`` shows that, it is added.
+
+def _largest(values: tuple[object, ...], names: tuple[str, ...]) -> int | None:
+    """The largest of the counts under these names: those that say the same are equal, a 0 in one place hides nothing."""
+    return max((found for value in values for name in names if (found := count(value, name)) is not None), default=None)
+
+
+def _is_outside(usage: object, provider: str | None) -> bool:
+    if any(has(usage, name) for name in _OUTSIDE):
+        return True
+    # LiteLLM and others who copy OpenAI count Anthropic's cached tokens in, LangChain too; so do our own names.
+    if any(has(usage, name) for name in ("prompt_tokens", "cache_write_input_tokens", *_INPUT_DETAILS)):
+        return False
+    of_anthropic = (provider or "").lower() == "anthropic" and count(usage, "total_tokens") is None
+    return has(usage, "cache_creation_input_tokens") or (of_anthropic and has(usage, "cache_read_input_tokens"))
+
+
+def checked(usage: Usage, total: int | None = None) -> Usage:
+    """Counts that fit together: parts within their sums, and the sums within the provider's own ``total``.
+
+    Cached tokens that are more than the input are beside it, and reasoning that is more than the output likewise: they are
+    added. What the total has and neither sum has is output, mostly reasoning that the provider leaves out of it. A total that
+    is smaller than the sums says nothing. A count beyond `LARGEST_COUNT` is unknown.
     """
-    inputs = _first(usage, "prompt_tokens", "input_tokens")
-    output = _first(usage, "completion_tokens", "output_tokens")
-    in_details = field(usage, "prompt_tokens_details") or field(usage, "input_tokens_details")
-    out_details = field(usage, "completion_tokens_details") or field(usage, "output_tokens_details")
-    reasoning = _known(count(out_details, "reasoning_tokens"), count(usage, "reasoning_output_tokens"))
-    if reasoning and inputs is not None and output is not None:
-        output += reasoning if count(usage, "total_tokens") == inputs + output + reasoning else 0
-    return Usage(
-        input_tokens=inputs,
-        output_tokens=output,
-        cache_read_input_tokens=_known(count(in_details, "cached_tokens"), _first(usage, *_CACHE_READ)),
-        cache_write_input_tokens=_known(count(in_details, "cache_write_tokens"), _first(usage, *_CACHE_WRITTEN)),
-        reasoning_output_tokens=reasoning,
-    )
+    inputs, output, reasoning = usage.input_tokens, usage.output_tokens, usage.reasoning_output_tokens
+    cached = (usage.cache_read_input_tokens or 0) + (usage.cache_write_input_tokens or 0)
+    if inputs is not None and (cached > inputs or (cached and output is not None and total == inputs + output + cached)):
+        inputs += cached
+    fits = total is not None and total == (inputs or 0) + (output or 0)
+    if total is not None and total > (inputs or 0) + (output or 0):
+        if inputs is not None:
+            output = total - inputs
+        elif output is not None:
+            inputs = total - output
+    if reasoning is not None and output is not None and reasoning > output:
+        output, reasoning = (output, None) if fits else (output + reasoning, reasoning)
+    counts = (inputs, output, usage.cache_read_input_tokens, usage.cache_write_input_tokens, reasoning)
+    return Usage(*(None if number is None or number > LARGEST_COUNT else number for number in counts))
 
 
-_CACHE_READ = ("cache_read_input_tokens", "prompt_cache_hit_tokens", "cached_tokens")
-"""Keys of cache hits in compatible APIs: LiteLLM and our own names, DeepSeek, Moonshot."""
-
-_CACHE_WRITTEN = ("cache_write_input_tokens", "cache_creation_input_tokens")
-
-
-def any_usage(usage: object, provider: str | None) -> Usage:
-    """Tokens of a ``usage`` of unknown origin: Anthropic's if only its keys are there, else OpenAI's."""
-    foreign = has(usage, "prompt_tokens") or has(usage, "cache_write_input_tokens")
-    anthropic = has(usage, "cache_creation_input_tokens") or (provider or "").lower() == "anthropic"
-    return anthropic_usage(usage) if anthropic and not foreign else openai_usage(usage)
+def _of_headers(response: object) -> Usage | None:
+    """Bedrock's InvokeModel, as boto3 gives it: the counts are in the headers, whatever the body is."""
+    headers = at(response, ("ResponseMetadata", "HTTPHeaders"))
+    names = ("input-token-count", "output-token-count", "cache-read-input-token-count", "cache-write-input-token-count")
+    counts = [_digits(field(headers, f"x-amzn-bedrock-{name}")) for name in names]
+    if all(number is None for number in counts):
+        return None
+    inputs, output, read, written = counts
+    return checked(Usage(_plus(inputs, read, written) if inputs is not None else None, output, read, written))
 
 
-def reported_cost(usage: object) -> float | None:
-    """The cost that the provider reports, in US dollars: OpenRouter, Perplexity, xAI.
+def _digits(value: object) -> int | None:
+    return as_count(int(value)) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20 else None
+
+
+def of_results(response: object) -> Usage | None:
+    """watsonx.ai and Titan, which count for each of several results; Titan's input stands beside them."""
+    found = sum((_counted(result, None, None) for result in items(response, "results")), Usage())
+    return found + Usage(count(response, "inputTextTokenCount")) if found.known() else None
+
+
+def _of_embeddings(response: object) -> Usage | None:
+    """Embeddings have no output: where only the total is known, it is the input."""
+    data = items(response, "data")
+    total = _largest((field(response, "usage"),), _TOTAL)
+    return Usage(total) if data and has(data[0], "embedding") and total is not None else None
+
+
+def merged(before: object, after: object) -> Any:
+    """Two reports of one usage, the first of which came earlier in a stream: of two counts the larger one.
+
+    A total that is sent with every chunk never shrinks, and a 0 in a later one means that it says nothing.
+    """
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        return {**before, **{name: merged(before.get(name), value) for name, value in after.items()}}
+    if after is None:
+        return before
+    known = as_amount(before)
+    if known is None:
+        return after
+    now = as_amount(after)
+    return before if now is None or now < known else after
+
+
+def larger(before: Usage, after: Usage) -> Usage:
+    """Of two reports of the same tokens the larger count each."""
+    return Usage(*(_known(max, getattr(before, name), getattr(after, name)) for name in USAGE_FIELDS))
+
+
+def reported_cost(response: object, usage: object) -> float | None:
+    """The cost that a response reports, in US dollars: OpenRouter, Perplexity, xAI, LiteLLM, claude-agent-sdk.
 
     With an own key at OpenRouter ``cost`` is only the fee; the bill of the other provider is added, and where that is
     missing the cost is not known.
     """
+    if (of_run := amount(response, "total_cost_usd")) is not None:
+        return of_run
     ticks = amount(usage, "cost_in_usd_ticks")
     if ticks is not None:
         return ticks / _TICKS_PER_USD
-    cost: float | None = _known(amount(usage, "cost"), amount(field(usage, "cost"), "total_cost"))
-    if cost is None or field(usage, "is_byok") is not True:
+    cost = amount(usage, "cost")
+    cost = amount(field(usage, "cost"), "total_cost") if cost is None else cost
+    if cost is None:
+        # LiteLLM's own table has 0 for models that it knows no price of.
+        return amount(field(response, "_hidden_params"), "response_cost") or None
+    if field(usage, "is_byok") is not True:
         return cost
     upstream = amount(field(usage, "cost_details"), "upstream_inference_cost")
     return None if upstream is None else cost + upstream
@@ -90,25 +267,25 @@ def reported_cost(usage: object) -> float | None:
 
 def billing_of(response: object) -> Billing:
     """The fields of a response, besides its tokens, that change their price."""
-    usage = field(response, "usage")
+    usage = next((found for path in PLACES if path and (found := at(response, path)) is not None), None)
+    hour = count(field(usage, "cache_creation"), "ephemeral_1h_input_tokens")
+    if hour is None:
+        kept = [count(entry, "inputTokens") for entry in items(usage, "cacheDetails") if text(entry, "ttl") == "1h"]
+        hour = _plus(*kept)
+    searches = count(field(usage, "server_tool_use"), "web_search_requests")
     return Billing(
         service_tier=name_of(usage, "service_tier") or name_of(response, "service_tier"),
         speed=name_of(usage, "speed"),
-        cache_write_1h_input_tokens=count(field(usage, "cache_creation"), "ephemeral_1h_input_tokens"),
-        web_searches=_known(
-            count(field(usage, "server_tool_use"), "web_search_requests"),
-            count(field(field(response, "tool_usage"), "web_search"), "num_requests"),
-        ),
+        cache_write_1h_input_tokens=hour,
+        web_searches=count(at(response, ("tool_usage", "web_search")), "num_requests") if searches is None else searches,
     )
 
 
-def _first(value: object, *names: str) -> int | None:
-    return next((number for name in names if (number := count(value, name)) is not None), None)
+def _plus(*counts: int | None) -> int | None:
+    known = [number for number in counts if number is not None]
+    return sum(known) if known else None
 
 
-def _known(*values: Any) -> Any:
-    return next((value for value in values if value is not None), None)
-
-
-def _added(first: int | None, *others: int | None) -> int | None:
-    return None if first is None else first + sum(other or 0 for other in others)
+def _known(of: Any, *counts: int | None) -> int | None:
+    known = [number for number in counts if number is not None]
+    return of(known) if known else None

@@ -91,10 +91,10 @@ class _Reading:
 
     def _run(self, line: Line, kind: str) -> None:
         details, span, ending = mapping(line, "details"), text(line, "span_id") or "", line.get("phase") == "end"
-        label = text(details, "model") if kind == "ai_call" else text(line, "content")
+        model = (text(details, "model") or text(details, "response_model")) if kind == "ai_call" else None
         opened = self._open.pop(span, None) if ending else None
-        # A call is counted below the name it began with, whatever it is called at its end.
-        name = opened or (kind, label or text(line, "message") or "?")
+        # A span of another library may tell its model at its end; anything else is counted below the name it began with.
+        name = (kind, model) if model else opened or (kind, text(line, "content") or text(line, "message") or "?")
         provider = text(details, "provider")
         if provider:
             self._providers.setdefault(name, provider)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from otel_agentlog.record.providers.pricing import Billing
 from otel_agentlog.record.providers.read import read_response
 from otel_agentlog.record.providers.stream import StreamReader, is_stream, wrap_stream
-from otel_agentlog.vocabulary.usage import Response, Usage
+from otel_agentlog.vocabulary.usage import Failure, Response, Usage
 from tests.support.providers import readings as read
 from tests.support.providers.replies import (
     ANTHROPIC_MESSAGE,
@@ -266,13 +266,13 @@ class TestCutStreams:
 
     def test_failed_and_incomplete_responses(self) -> None:
         """The Responses API tells in its last event that it failed or why it stopped."""
-        for change, reasons in (
-            ({"status": "failed", "error": {"code": "server_error", "message": "x"}}, ("error",)),
-            ({"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}, ("content_filter",)),
+        for change, reasons, failure in (
+            ({"status": "failed", "error": {"code": "server_error", "message": "x"}}, ("error",), Failure("server_error", "x")),
+            ({"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}, ("content_filter",), None),
         ):
             response = joined([data for _, data in response_events({**API_RESPONSE, **change})])
 
-            assert response == replace(read.RESPONSES, finish_reasons=reasons)
+            assert response == replace(read.RESPONSES, finish_reasons=reasons, failure=failure)
 
     def test_last_event_without_output(self) -> None:
         """Where the last event has no output, the items that came before it count."""

@@ -1,0 +1,141 @@
+"""Reads responses and chunks of providers with an API of their own: tokens, why they ended, id, model, by tables of names.
+
+Gemini, Bedrock, Cohere, Ollama, watsonx.ai, Replicate, Text Generation Inference, and what frameworks make of any provider's
+answer. `ChunkJoiner` takes a stream's chunks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from otel_agentlog.record.providers.fields import field, items, name_of, plain, text
+from otel_agentlog.record.providers.parts import Part, text_part
+from otel_agentlog.record.providers.usage import COUNTS, PLACES, Path, at, merged, of_results, read_usage, reported_cost, usage_in
+from otel_agentlog.vocabulary.usage import Response, Usage
+
+_IDS: tuple[Path, ...] = (("id",), ("responseId",), ("response_id",), ("generation_id",), ("message_id",), ("response", "id"))
+_MODELS: tuple[Path, ...] = (
+    *(("model",), ("modelVersion",), ("model_version",), ("model_id",), ("response_metadata", "model_name")),
+    *(("response", "model"), ("message", "model")),
+)
+_REASONS: tuple[Path, ...] = (
+    *(("finish_reason",), ("finishReason",), ("stopReason",), ("stop_reason",), ("done_reason",), ("completionReason",)),
+    *(("messageStop", "stopReason"), ("delta", "finish_reason"), ("response", "finish_reason"), ("details", "finish_reason")),
+    *(("promptFeedback", "blockReason"), ("prompt_feedback", "block_reason")),  # Gemini refuses the request
+    *(("response_metadata", "finish_reason"), ("response_metadata", "stop_reason")),
+)
+_CHOICES = ("candidates", "results", "generations")
+_TEXTS: tuple[Path, ...] = (
+    *(("text",), ("response",), ("generated_text",), ("outputText",), ("generation",), ("content",)),
+    *(("message", "content"), ("output", "message", "content"), ("content", "parts")),
+    *(("contentBlockDelta", "delta", "text"), ("delta", "message", "content", "text")),  # streams of Bedrock and Cohere
+)
+
+
+def read_other(response: object, provider: str | None) -> Response:
+    """Whatever a response of no known shape has; an empty `Response` if there is nothing."""
+    usage = usage_in(response, provider)
+    paid = next((found for path in PLACES if path and (found := at(response, path)) is not None), None)
+    cost = reported_cost(response, paid)
+    reasons = _reasons(response)
+    if not (usage.known() or reasons or cost is not None):
+        return Response()
+    return Response(
+        usage=usage,
+        finish_reasons=reasons,
+        response_id=_named(response, _IDS),
+        model=_named(response, _MODELS),
+        output=tuple(_output(response)),
+        cost_usd=cost,
+        is_total=field(response, "num_turns") is not None and cost is not None,
+    )
+
+
+def _named(value: object, paths: tuple[Path, ...]) -> str | None:
+    return next((found for path in paths if (found := name_of(at(value, path[:-1]), path[-1])) is not None), None)
+
+
+def _reasons(response: object) -> tuple[str, ...]:
+    given = items(response, "finish_reasons")
+    choices = [choice for name in _CHOICES for choice in items(response, name)]
+    found = [*(_named(choice, _REASONS) for choice in choices), *(given or [_named(response, _REASONS)])]
+    return tuple(str.__str__(reason) for reason in found if isinstance(reason, str))
+
+
+def _output(response: object) -> list[Part]:
+    choices = [choice for name in _CHOICES for choice in items(response, name)]
+    return [text_part(written) for value in (choices or [response]) if (written := _text(value))]
+
+
+def _text(value: object) -> str:
+    found = [at(value, path) for path in _TEXTS]
+    return next((written for content in found if (written := _joined(content))), "")
+
+
+def _joined(content: object) -> str:
+    if isinstance(content, str):
+        return str.__str__(content)
+    pieces = content if isinstance(content, (list, tuple)) else ()
+    return "".join(text(piece, "text") or "" for piece in pieces if field(piece, "thought") is not True)
+
+
+class ChunkJoiner:
+    """Joins chunks of no known shape: of each count the largest that any chunk tells, of names the first, of reasons the last."""
+
+    def __init__(self) -> None:
+        self._usages: dict[Path, Any] = {}
+        self._added = Usage()
+        self._messages: dict[str, Any] = {}
+        self._names: dict[str, str] = {}
+        self._ends: dict[str, Any] = {}
+        self._written: list[str] = []
+
+    def add(self, chunk: object) -> None:
+        """Add one chunk."""
+        if text(chunk, "type") == "AIMessageChunk":
+            # LangChain's chunks are made to be added up, and so are their counts.
+            self._added += usage_in(chunk)
+        else:
+            self._take_usage(chunk)
+        for name, paths in (("id", _IDS), ("model", _MODELS)):
+            if (found := _named(chunk, paths)) is not None:
+                self._names.setdefault(name, found)
+        if reasons := _reasons(chunk):
+            self._ends["finish_reasons"] = list(reasons)
+        for name in ("total_cost_usd", "num_turns", "is_error", "subtype", "status"):
+            if (value := field(chunk, name)) is not None:
+                self._ends[name] = plain(value)
+        self._written += [written for part in _output(chunk) if (written := part.get("content"))]
+
+    def _take_usage(self, chunk: object) -> None:
+        if (found := of_results(chunk)) is not None:
+            self._usages[("usage",)] = merged(self._usages.get(("usage",)), found.known())
+            return
+        for path in PLACES:
+            if (place := at(chunk, path)) is not None and usage_in(place if path else chunk).known():
+                kept = plain(place) if path else {name: number for name in COUNTS if (number := field(chunk, name)) is not None}
+                if message := name_of(chunk, "message_id") or name_of(field(chunk, "message"), "id"):
+                    # An agent's run: each of its messages tells its own usage, once for every block.
+                    self._messages[message] = merged(self._messages.get(message), kept)
+                else:
+                    self._usages[path] = merged(self._usages.get(path), kept)
+                return
+
+    def joined(self) -> dict[str, Any]:
+        """The response so far, in the shape of its JSON as far as `read_other` reads it."""
+        response: dict[str, Any] = {**self._usages.get((), {}), **self._names, **self._ends}
+        for path, usage in self._usages.items():
+            inside = response
+            for name in path[:-1]:
+                inside = inside.setdefault(name, {})
+            if path:
+                inside[path[-1]] = usage
+        if not usage_in(response).known():
+            told = sum((read_usage(usage) for usage in self._messages.values()), self._added)
+            response["usage"] = told.known()
+        return {**response, "text": self.text} if self._written else response
+
+    @property
+    def text(self) -> str:
+        """What the model wrote so far."""
+        return "".join(self._written)

@@ -1,0 +1,347 @@
+"""Token counts of every provider's shape, as an answer and as a stream, and the checks that every count passes."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable
+from decimal import Decimal
+from enum import IntEnum
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock, Mock
+
+import httpx
+import numpy as np
+import pydantic
+import pytest
+import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otel_agentlog.record.providers import usage as names
+from otel_agentlog.record.providers.failures import failure_of
+from otel_agentlog.record.providers.fields import LARGEST_COUNT, as_amount, as_count
+from otel_agentlog.record.providers.read import read_billing, read_response
+from otel_agentlog.record.providers.stream import StreamReader
+from otel_agentlog.record.providers.usage import checked, merged, usage_in
+from otel_agentlog.vocabulary.usage import Response, Usage
+from tests.support.providers.samples import FAILED, SAMPLES, FailedSample, Sample
+
+
+def as_object(value: Any) -> Any:
+    """A JSON object as an object with attributes, at every depth."""
+    if isinstance(value, dict):
+        return SimpleNamespace(**{key: as_object(inner) for key, inner in value.items()})
+    return [as_object(inner) for inner in value] if isinstance(value, list) else value
+
+
+class Model(pydantic.BaseModel, extra="allow"):
+    """A client's model that knows none of its fields."""
+
+
+def as_model(value: Any) -> Any:
+    """A JSON object as a pydantic model, at every depth."""
+    if isinstance(value, dict):
+        return Model(**{key: as_model(inner) for key, inner in value.items()})
+    return [as_model(inner) for inner in value] if isinstance(value, list) else value
+
+
+def read_stream(chunks: Iterable[object]) -> Response:
+    reader = StreamReader()
+    for chunk in chunks:
+        reader.add(chunk)
+    return reader.response()
+
+
+STREAMED = [sample for sample in SAMPLES if sample.chunks]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+class TestAnswers:
+    """Every sample, in every form."""
+
+    def test_as_dict_object_and_model(self, sample: Sample) -> None:
+        """Tokens, reasons, model and cost are the same from a dict, from attributes and from a pydantic model."""
+        for form in (sample.answer, as_object(sample.answer), as_model(sample.answer)):
+            response = read_response(form, sample.provider)
+
+            assert response.usage == sample.usage
+            assert (response.finish_reasons, response.model) == (sample.finish_reasons, sample.model)
+            assert response.cost_usd == sample.cost_usd
+            assert response.failure is None
+            assert not response.cancelled
+
+    def test_as_json_and_in_http(self, sample: Sample) -> None:
+        """JSON as text and bytes, and HTTP responses that were read, say the same."""
+        text = json.dumps(sample.answer, default=str)
+        body = requests.Response()
+        body._content, body.status_code = text.encode(), 200
+        for form in (text, text.encode(), bytearray(text.encode()), httpx.Response(200, text=text), body):
+            assert read_response(form, sample.provider).usage == sample.usage
+
+    def test_is_not_changed(self, sample: Sample) -> None:
+        """Reading leaves the user's object as it was."""
+        before = copy.copy(repr(sample.answer))
+        read_response(sample.answer)
+        read_billing(sample.answer)
+
+        assert repr(sample.answer) == before
+
+
+@pytest.mark.parametrize("sample", STREAMED, ids=lambda sample: sample.name)
+class TestStreams:
+    """Every sample that has chunks."""
+
+    def test_counts_once(self, sample: Sample) -> None:
+        """Counts at the end, with every chunk or in pieces make the same sum as the whole answer."""
+        for form in (lambda chunk: chunk, as_object, as_model):
+            response = read_stream(
+                [form(chunk) if isinstance(chunk, dict) and "chunk" not in chunk else chunk for chunk in sample.chunks]
+            )
+
+            assert response.usage == (Usage(12, 7) if sample.name == "bedrock llama" else sample.usage)
+            assert response.cost_usd == sample.cost_usd
+            assert response.failure is None
+            assert response.finish_reasons == sample.finish_reasons
+
+    def test_a_repeated_chunk_counts_once(self, sample: Sample) -> None:
+        """A chunk that comes twice, as after a reconnect, adds no tokens, except where chunks are made to be added."""
+        if sample.name == "langchain":
+            pytest.skip("its counts are differences")
+        once, twice = read_stream(sample.chunks), read_stream([*sample.chunks, sample.chunks[-1]])
+
+        assert once.usage == twice.usage
+
+    def test_has_what_was_written(self, sample: Sample) -> None:
+        """The text of the chunks is the output."""
+        written = "".join(part.get("content") or "" for part in read_stream(sample.chunks).output)
+
+        assert (
+            "h" in written
+            or "part" in written
+            or sample.name in ("text generation inference", "perplexity, the total with every chunk")
+        )
+
+
+@pytest.mark.parametrize("sample", FAILED, ids=lambda sample: sample.name)
+class TestFailures:
+    """What the provider says of its own error."""
+
+    def test_in_an_answer(self, sample: FailedSample) -> None:
+        """Code and message of an error in an answer, whatever its form."""
+        if sample.answer is None:
+            pytest.skip("only in streams")
+        for form in (sample.answer, as_object(sample.answer), as_model(sample.answer), json.dumps(sample.answer)):
+            assert read_response(form).failure == sample.failure
+
+    def test_in_a_stream(self, sample: FailedSample) -> None:
+        """Code and message of an error in the middle of a stream."""
+        if not sample.chunks:
+            pytest.skip("only in answers")
+        for form in (lambda chunk: chunk, as_object, as_model):
+            assert read_stream(form(chunk) for chunk in sample.chunks).failure == sample.failure
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"choices": [{"index": 0, "message": {"refusal": "No."}, "finish_reason": "content_filter"}]},
+        {"choices": [{"index": 0, "message": {"content": "x"}, "finish_reason": "stop"}], "error": None},
+        {"object": "response", "status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}, "output": []},
+        {"object": "response", "status": "completed", "error": None, "output": []},
+        {"type": "message", "stop_reason": "refusal", "content": []},
+        {"candidates": [{"finishReason": "SAFETY"}]},
+        {"finish_reason": "ERROR_TOXIC"},
+        {"stopReason": "guardrail_intervened", "output": {"message": {"content": []}}},
+        {"error": ""},
+        {"error": {}},
+        {"error": False},
+        {"errors": []},
+        MagicMock(),
+        Mock(),
+    ],
+)
+def test_refusals_and_filters_are_answers(answer: object) -> None:
+    """A refusal, a content filter and an answer that is too long have finish reasons and no failure; neither have mocks."""
+    assert failure_of(answer) is None
+    assert read_response(answer).failure is None
+
+
+class Small(IntEnum):
+    THREE = 3
+
+
+class Raises:
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError(name)
+
+
+class LyingInt(int):
+    def __index__(self) -> int:
+        raise RuntimeError
+
+    def __lt__(self, other: object) -> bool:
+        raise RuntimeError
+
+    def __ge__(self, other: object) -> bool:
+        raise RuntimeError
+
+    def __le__(self, other: object) -> bool:
+        raise RuntimeError
+
+
+NOT_COUNTS: list[Any] = [
+    *(None, True, False, -1, 3.5, -0.5, float("nan"), float("inf"), 2**63, 10**400, "12", b"12", "", [], [3], {}, 3 + 0j),
+    *(Decimal("3.5"), Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), Fraction(7, 2), np.bool_(True), np.float64("nan")),
+    *(MagicMock(), Mock(), MagicMock(spec=int), object(), Raises(), np.array([3]), lambda: 3),
+]
+COUNTS: list[Any] = [3, 3.0, Decimal(3), Fraction(3), np.int64(3), np.uint8(3), np.float32(3), Small.THREE, LyingInt(3)]
+
+
+@pytest.mark.parametrize("value", NOT_COUNTS, ids=lambda value: type(value).__name__)
+def test_what_is_no_count_is_unknown(value: object) -> None:
+    """Anything but a whole number from 0 is no count, and is no count of a response either."""
+    assert as_count(value) is None
+    assert read_response({"usage": {"prompt_tokens": value, "completion_tokens": 2}}).usage == Usage(None, 2)
+
+
+@pytest.mark.parametrize("value", COUNTS, ids=lambda value: type(value).__name__)
+def test_whole_numbers_are_counts(value: object) -> None:
+    """Whole numbers of Python's and numpy's types become plain integers."""
+    found = as_count(value)
+
+    assert type(found) is int
+    assert found == 3
+
+
+def test_amounts() -> None:
+    """An amount of money is finite and not negative; text is none."""
+    assert [as_amount(value) for value in (0, 0.5, Decimal("0.5"), np.float32(0.5), Fraction(1, 2))] == [0, 0.5, 0.5, 0.5, 0.5]
+    bad = [None, True, -1, "0.5", float("nan"), float("inf"), 10**400, MagicMock(), MagicMock(spec=float), Decimal("sNaN"), 1j]
+    assert [as_amount(value) for value in bad] == [None] * len(bad)
+
+
+@pytest.mark.parametrize(
+    ("usage", "total", "expected"),
+    [
+        (Usage(20, 198), 623, Usage(20, 603)),
+        (Usage(21), 1044, Usage(21, 1023)),
+        (Usage(None, 21), 121, Usage(100, 21)),
+        (Usage(9, 2, reasoning_output_tokens=30), 41, Usage(9, 32, reasoning_output_tokens=30)),
+        (Usage(9, 2, reasoning_output_tokens=30), None, Usage(9, 32, reasoning_output_tokens=30)),
+        (Usage(9, 2, reasoning_output_tokens=30), 11, Usage(9, 2)),
+        (Usage(10, 5, 5000), None, Usage(5010, 5, 5000)),
+        (Usage(100, 5, 50, 20), 175, Usage(170, 5, 50, 20)),
+        (Usage(100, 5, 50, 20), 105, Usage(100, 5, 50, 20)),
+        (Usage(8), 8, Usage(8)),
+        (Usage(8, 5), 0, Usage(8, 5)),
+        (Usage(8, 5), 7, Usage(8, 5)),
+        (Usage(), 7, Usage()),
+        (Usage(LARGEST_COUNT, 1, LARGEST_COUNT, 1), None, Usage(None, 1, LARGEST_COUNT, 1)),
+    ],
+)
+def test_the_total_is_a_check(usage: Usage, total: int | None, expected: Usage) -> None:
+    """The provider's total fills what is missing, and parts that are larger than their sums were left out of them."""
+    assert checked(usage, total) == expected
+
+
+SIZES = st.none() | st.integers(0, 200) | st.integers(0, LARGEST_COUNT)
+
+
+@settings(deadline=None)
+@given(st.builds(Usage, SIZES, SIZES, SIZES, SIZES, SIZES), SIZES)
+def test_checked_counts_fit_together(usage: Usage, total: int | None) -> None:
+    """Whatever the counts, after the check parts are within their sums; what was known and no contradiction stays."""
+    _assert_sound(checked(usage, total))
+    assert checked(usage).input_tokens is None or checked(usage).input_tokens >= (usage.input_tokens or 0)
+
+
+def _assert_sound(usage: Usage) -> None:
+    for number in usage.known().values():
+        assert type(number) is int
+        assert 0 <= number <= LARGEST_COUNT
+    if usage.input_tokens is not None:
+        assert (usage.cache_read_input_tokens or 0) + (usage.cache_write_input_tokens or 0) <= usage.input_tokens
+    if usage.output_tokens is not None:
+        assert (usage.reasoning_output_tokens or 0) <= usage.output_tokens
+
+
+KEYS = sorted(
+    {*names.COUNTS, *names._INPUT_DETAILS, *names._OUTPUT_DETAILS, *(name for path in names.PLACES for name in path)}
+    | {
+        "tokens",
+        "billed_units",
+        "iterations",
+        "results",
+        "choices",
+        "candidates",
+        "message",
+        "data",
+        "raw",
+        "body",
+        "chunk",
+        "type",
+    }
+    | {
+        "error",
+        "errors",
+        "status",
+        "is_error",
+        "num_turns",
+        "total_cost_usd",
+        "content",
+        "stop_reason",
+        "id",
+        "output",
+        "response",
+    }
+)
+LEAVES = st.sampled_from([*NOT_COUNTS, *COUNTS, 0, 1, 50, 51.0, "error", "failed", "message", "assistant"])
+MIXTURES = st.recursive(
+    LEAVES | st.integers(-5, 500),
+    lambda inner: st.dictionaries(st.sampled_from(KEYS), inner, max_size=6) | st.lists(inner, max_size=3),
+    max_leaves=25,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.dictionaries(st.sampled_from(KEYS), MIXTURES, max_size=8), st.sampled_from([None, "anthropic", "openai", "aws.bedrock"])
+)
+def test_any_mixture_of_known_names_is_sound(value: dict[str, Any], provider: str | None) -> None:
+    """Known names at any depth with anything in them never raise and never give what is no count."""
+    for response in (read_response(value, provider), read_response(as_object(value), provider)):
+        _assert_sound(response.usage)
+        assert response.cost_usd is None or response.cost_usd >= 0
+    _assert_sound(usage_in(value, provider))
+    read_billing(value)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.dictionaries(st.sampled_from(KEYS), MIXTURES, max_size=6), max_size=5))
+def test_any_chunks_are_sound(chunks: list[dict[str, Any]]) -> None:
+    """The same for streams."""
+    _assert_sound(read_stream(chunks).usage)
+
+
+@settings(deadline=None)
+@given(st.sampled_from([sample for sample in STREAMED if sample.name not in ("langchain", "bedrock llama")]), st.randoms())
+def test_the_order_of_chunks_changes_no_count(sample: Sample, random: Any) -> None:
+    """Counts are the same whichever chunk comes first, as each is a total so far."""
+    chunks = list(sample.chunks)
+    random.shuffle(chunks)
+
+    assert read_stream(chunks).usage == sample.usage
+
+
+@settings(deadline=None)
+@given(MIXTURES, MIXTURES)
+def test_merging_never_makes_a_count_smaller(before: object, after: object) -> None:
+    """Of two reports of a number the larger one is kept, also where the other is no number."""
+    known = [number for value in (before, after) if (number := as_count(value)) is not None]
+    if len(known) == 2:
+        assert as_count(merged(before, after)) == max(known)
+    elif as_count(before) is not None:
+        assert merged(before, after) is before
