@@ -13,8 +13,9 @@ from opentelemetry.trace import format_span_id, format_trace_id
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.vocabulary.lines import timestamp
 
-MAX_OPEN = 10_000
-"""Foreign spans that may be open at once; a library that never ends its spans must not become a leak of memory."""
+MAX_OPEN = 1_000
+"""Foreign spans that may be open at once, each of which keeps its task alive. Past it the end of the oldest is not recorded: a
+library that never ends its spans must not become a leak of memory, and not keep later spans out."""
 
 
 class Filed(Protocol):
@@ -40,13 +41,21 @@ class AdoptSpans(SpanProcessor):
             return
         try:
             context = parent_context if parent_context is not None else otel_context.get_current()
-            filed = self._adopt(context, start_of(span)) if len(self._open) < MAX_OPEN else None
+            filed = self._adopt(context, start_of(span))
             own = span.get_span_context()
             if filed is not None and own is not None:
-                self._open[own.span_id] = filed
+                self._keep(own.span_id, filed)
         except Exception as error:  # noqa: BLE001 - an exception here would reach the other library's code
             raise_interrupt()
             self._failed("adopted span", error)
+
+    def _keep(self, span_id: int, filed: Filed) -> None:
+        self._open[span_id] = filed
+        if len(self._open) > MAX_OPEN:
+            for oldest in self._open:
+                # No other thread comes in between here, as it would with next(iter(…)).
+                self._open.pop(oldest, None)
+                break
 
     def on_end(self, span: ReadableSpan) -> None:
         context = span.get_span_context()

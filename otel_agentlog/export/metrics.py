@@ -109,6 +109,10 @@ Label: TypeAlias = tuple[str, Any]
 LabelSet: TypeAlias = dict[str, AttributeValue]
 
 
+MAX_ACTIVE = 10_000
+"""Tasks that are counted as at work at once."""
+
+
 class Labels:
     """Makes label sets. One per process, so that all metrics agree on what is ``_OTHER``.
 
@@ -272,6 +276,9 @@ class Metrics:
         labels = self._labels.of(*_task_labels(details))
         self._active[str(line.get("task_id"))] = labels
         self._tasks_active.add(1, labels, context)
+        if len(self._active) > MAX_ACTIVE:
+            # A task that never ended.
+            self._tasks_active.add(-1, self._active.pop(next(iter(self._active))), context)
 
     def _task_ended(self, line: Line, details: Mapping[str, Any], context: Context | None) -> None:
         # A task that another process began (recovery) was never counted as at work here.

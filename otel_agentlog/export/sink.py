@@ -5,7 +5,7 @@ The calling thread only queues; everything else happens on the delivery worker's
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from opentelemetry import trace
@@ -27,13 +27,13 @@ from otel_agentlog.export.records import (
 )
 from otel_agentlog.export.semconv.conventions import Conventions
 from otel_agentlog.vocabulary.envelope import Envelope
-from otel_agentlog.vocabulary.lines import DETAILS, LOG, SPAN, Line, items_of
+from otel_agentlog.vocabulary.lines import LOG, SPAN, Line, items_of
 
 OWN_SCOPE = "otel_agentlog"
 """Instrumentation scope of everything recorded here; it was cleaned before it came here."""
 
-MAX_OPEN = 100_000
-"""Spans that wait for their end before they are sent; a leak of spans must not become a leak of memory."""
+MAX_OPEN = 2_000
+"""Spans that wait for their end, and AI calls whose start is kept for it; a leak of them must not become a leak of memory."""
 
 _FOREIGN_SPAN, _FOREIGN_LOG = ItemRef(kind=SPAN), ItemRef(kind=LOG)
 
@@ -69,7 +69,7 @@ class ExportSink:
         line = envelope.line
         kinds = items_of(line, self._conventions.content_policy, self._conventions.content_on)
         # A line that could not be written is in no folder: what is made of it is sent now or never.
-        home = envelope.task.home if envelope.task is not None and envelope.kept else None
+        home = _home_of(envelope) if envelope.kept else None
         sampled = home is None or _is_sampled(envelope)
         refs = {kind: ItemRef(home, line.get("event_id"), kind) for kind in kinds}
         if SPAN in refs and sampled and self._sends_spans:
@@ -78,24 +78,32 @@ class ExportSink:
         size = 0 if _ends_task(line) else size_of(None, line)
         if not self._worker.do(lambda: self._work(envelope, refs, sampled), size):
             self._leave(refs, sampled)
+            if _ends_task(line):
+                self._observer.ended(_home_of(envelope))
 
     def _leave(self, refs: Mapping[str, ItemRef], sampled: bool) -> None:
         """The worker has no room for a line: its log records stay in the folder. Its span is queued by the processor."""
         if sampled:
             self._worker.leave("logs", [ref for kind, ref in refs.items() if kind != SPAN])
         elif refs:
-            self._worker.do(lambda: self._note_unsampled(refs))
+            self._queue_unsampled(refs.values())
 
-    def _note_unsampled(self, refs: Mapping[str, ItemRef]) -> None:
-        self._observer.unsampled([ref for kind, ref in refs.items() if self._is_sent(kind)])
+    def _queue_unsampled(self, refs: Iterable[ItemRef]) -> None:
+        if not self._worker.do(lambda: self._note_unsampled(refs)):
+            self._note_unsampled(refs)
+
+    def _note_unsampled(self, refs: Iterable[ItemRef]) -> None:
+        self._observer.unsampled([ref for ref in refs if self._is_sent(ref.kind)])
 
     def _expect(self, span_id: str, ref: ItemRef) -> None:
         """Keep the reference for the span of this line, which ends right after."""
-        if len(self._refs) >= MAX_OPEN:
-            # A span that never ended; its line is in the folder.
-            forgotten = self._refs.pop(next(iter(self._refs)), None)
-            self._worker.leave("traces", [forgotten] if forgotten is not None else [])
         self._refs[span_id] = ref
+        if len(self._refs) > MAX_OPEN:
+            for oldest in self._refs:
+                # A span that never ended; its line is in the folder. No other thread comes in between here.
+                forgotten = self._refs.pop(oldest, None)
+                break
+            self._worker.leave("traces", [forgotten] if forgotten is not None else [])
 
     def ref_of(self, span: ReadableSpan) -> ItemRef | None:
         """The reference of one of our own spans, once; ``None`` for a foreign one."""
@@ -104,7 +112,7 @@ class ExportSink:
 
     def unsampled(self, ref: ItemRef) -> None:
         """Note that the span of this reference is not to be sent."""
-        self._worker.do(lambda: self._observer.unsampled([ref]))
+        self._queue_unsampled([ref])
 
     def _work(self, envelope: Envelope, refs: Mapping[str, ItemRef], sampled: bool) -> None:
         line = envelope.line
@@ -112,13 +120,13 @@ class ExportSink:
             self._measure(self._metrics, envelope, refs)
         if not sampled:
             # Logs of a task go where its spans go: it is left out, or sent, as a whole.
-            self._note_unsampled(refs)
+            self._note_unsampled(refs.values())
         elif self._logger is not None:
             for kind, fields in records_of(line, self._conventions, self._ai_starts):
                 self.emitting = refs[kind], size_of(fields.body, fields.attributes)
                 self._logger.emit(log_record(fields, line, envelope.time_ns))
-        if _ends_task(line) and envelope.task is not None:
-            self._observer.ended(envelope.task.home)
+        if _ends_task(line):
+            self._observer.ended(_home_of(envelope))
 
     def _is_sent(self, kind: str) -> bool:
         return self._sends_spans if kind == SPAN else self._sends_logs
@@ -134,6 +142,11 @@ def _ends_task(line: Line) -> bool:
     return line.get("type") == "task" and line.get("phase") == "end"
 
 
+def _home_of(envelope: Envelope) -> str | None:
+    home = envelope.task.home if envelope.task is not None else None
+    return home.location if home is not None else None
+
+
 def _is_sampled(envelope: Envelope) -> bool:
     """Whether the span that a line was recorded in is sampled; a line outside of every span is sent."""
     if envelope.context is None:
@@ -145,11 +158,13 @@ def _is_sampled(envelope: Envelope) -> bool:
 def records_of(line: Line, conventions: Conventions, ai_starts: dict[str, Line]) -> list[tuple[str, LogFields]]:
     """The log records a line gives, each with its kind; ``ai_starts`` keeps what their details events need of AI calls."""
     if line.get("type") == "ai_request" and "event" in conventions.content_on and conventions.content_policy != "off":
-        if len(ai_starts) < MAX_OPEN:
-            ai_starts[line["span_id"]] = line
+        ai_starts[line["span_id"]] = line
+        if len(ai_starts) > MAX_OPEN:
+            # A call that never ended.
+            del ai_starts[next(iter(ai_starts))]
         return []
     kinds = items_of(line, conventions.content_policy, conventions.content_on)
-    start = ai_starts.pop(line["span_id"], None) if DETAILS in kinds else None
+    start = ai_starts.pop(line["span_id"], None) if line.get("type") == "ai_response" else None
     return [(kind, fields_of(kind, line, start, conventions)) for kind in kinds if kind != SPAN]
 
 

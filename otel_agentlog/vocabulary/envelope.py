@@ -26,6 +26,9 @@ class Home(Protocol):
 
     @property
     def path(self) -> Path: ...
+    @property
+    def location(self) -> str:
+        """The same as text. What outlives the task keeps this, never the folder itself."""
 
 
 @dataclass(slots=True)

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from otel_agentlog.vocabulary.envelope import Home
 from otel_agentlog.vocabulary.lines import SPAN, Line
 
 
@@ -133,8 +132,8 @@ class UnsentItem:
     kind: str
     event_id: str | None
     record: Record
-    home: Home | None = None
-    """The folder of this process, for items that it recorded itself."""
+    home: str | None = None
+    """The path of the task's folder, for items that this process recorded itself."""
 
     @property
     def signal(self) -> str:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Collection
 
 from otel_agentlog.export.pipeline.items import Deliver
-from otel_agentlog.export.shipping import Shipped, ship
+from otel_agentlog.export.shipping import ship
 from otel_agentlog.settings.fields import Settings
 from otel_agentlog.store.delivery.own_unsent import OwnUnsentItems
-from otel_agentlog.store.delivery.pending import pending_tasks
+from otel_agentlog.store.delivery.pending import KnownFolders, pending_tasks
 from otel_agentlog.store.delivery.process_lock import ProcessLock
 from otel_agentlog.store.delivery.tracker import DeliveryTracker
 from otel_agentlog.store.delivery.unsent import UnsentItems
@@ -18,7 +18,10 @@ MAX_CAUGHT_UP = 2_000
 """How many tasks that other processes left behind are sent with one scan, those changed last first."""
 
 MAX_IN_VAIN = 3
-"""How many tasks in a row are read of which the collector takes nothing."""
+"""How many times in a row the collector may take nothing of what is read."""
+
+MAX_TOGETHER = 128
+"""How many tasks of this process share requests, once the collector takes something."""
 
 
 class FolderBacklog:
@@ -29,30 +32,25 @@ class FolderBacklog:
 
     def __init__(self, settings: Settings, deliveries: DeliveryTracker, failed: Callable[[str, BaseException], None]) -> None:
         self._settings, self._deliveries, self._failed = settings, deliveries, failed
-        self._known: dict[str, float] = {}
+        self._known = KnownFolders()
 
     @property
     def has_left(self) -> bool:
         return self._deliveries.has_left
 
     def ship_left(self, deliver: Deliver) -> bool:
+        # Only what waits now: what comes back has its turn when this is called again.
+        waiting, together = self._deliveries.folders_left, 1
         taken = in_vain = 0
-        left = OwnUnsentItems.take_all(self._deliveries)
-        while left and in_vain < MAX_IN_VAIN:
-            shipped = self._ship_own(left.pop(), deliver)
-            taken += shipped.delivered
-            in_vain = in_vain + 1 if shipped.problems and not shipped.delivered else 0
-        for items in left:
-            items.give_back()
-        return taken > 0
-
-    def _ship_own(self, items: OwnUnsentItems, deliver: Deliver) -> Shipped:
-        try:
+        while waiting > 0 and in_vain < MAX_IN_VAIN:
+            items = OwnUnsentItems(self._deliveries, min(waiting, together), self._failed)
+            waiting -= max(1, len(items))
             with items:
-                return ship(items.unsent(), deliver, items)
-        except Exception as error:  # noqa: BLE001 - a folder that cannot be read must not cost what waits in the others
-            self._failed("catch-up", error)
-            return Shipped()
+                shipped = ship(items.unsent(), deliver, items)
+            taken += shipped.delivered
+            together = min(MAX_TOGETHER, 4 * together) if shipped.delivered else 1
+            in_vain = in_vain + 1 if shipped.waiting and not shipped.delivered else 0
+        return taken > 0
 
     def ship_others(self, deliver: Deliver) -> None:
         self._deliveries.review()

@@ -10,7 +10,6 @@ from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk.trace import ReadableSpan
 
 from otel_agentlog.export.pipeline.bisect import Parts
-from otel_agentlog.vocabulary.envelope import Home
 
 Data: TypeAlias = ReadableSpan | ReadableLogRecord | ReadWriteLogRecord
 """What the encoders take: a finished span (signal ``traces``) or a log record (signal ``logs``)."""
@@ -23,8 +22,8 @@ _BASE_BYTES = 600
 class ItemRef:
     """The line an item was made from, so that its delivery can be noted there."""
 
-    home: Home | None = None
-    """The task's folder; ``None`` for an item that is in none."""
+    home: str | None = None
+    """Path of the task's folder; ``None`` for an item that is in none."""
     event_id: str | None = None
     kind: str = ""
     """``span``, ``log``, ``details`` or ``exception``: at most one of each is made from a line."""
@@ -71,7 +70,7 @@ class LiveDeliveryObserver(DeliveryObserver, Protocol):
     def unsampled(self, refs: Sequence[ItemRef]) -> None:
         """The sampler left them out: they are not sent, unless their task fails, is slow or costs much."""
 
-    def ended(self, home: Home | None) -> None:
+    def ended(self, home: str | None) -> None:
         """A task ended, so that it can be decided whether its unsampled items are sent."""
 
 

@@ -20,6 +20,9 @@ from otel_agentlog.export.transport.result import SendResult, Verdict
 BATCH_BYTES = 3 * 1024 * 1024
 """A batch is closed at about this size: below the 4 MiB that gRPC servers take by default."""
 
+SLOW_S = 1.0
+"""Time, in seconds, that a request may take before the collector counts as one that takes nothing at the moment."""
+
 NOT_NOW = SendResult(Verdict.LATER, "not_now")
 """The result of a batch from a folder that is offered while the collector is not to be tried."""
 
@@ -31,8 +34,15 @@ class QueueLimits:
     batch_items: int = 512
     queue_items: int = 20_000
     queue_bytes: int = 64 * 1024 * 1024
+    waiting_items: int = 1_024
+    """How much of what is in a folder, too, waits in memory while the collector takes nothing."""
     delay_s: float = 1.0
     """Longest time, in seconds, that an item waits for its batch to fill."""
+
+    @property
+    def messages(self) -> int:
+        """How many messages to the worker's thread may wait, whatever they are."""
+        return 1_024 + 2 * self.queue_items
 
 
 @dataclass(eq=False)
@@ -75,7 +85,7 @@ class SignalQueue:
 
     def add(self, item: Item) -> None:
         """Take a live item, or leave it in its folder if the queue is full."""
-        if len(self._waiting) >= self._limits.queue_items or self._bytes + item.size_bytes > self._limits.queue_bytes:
+        if not self._has_room(item):
             self.leave((item.ref,), "queue_full")
             return
         self._added += 1
@@ -83,6 +93,17 @@ class SignalQueue:
             self._since = self._clock()
         self._waiting.append(item)
         self._bytes += item.size_bytes
+
+    def _has_room(self, item: Item) -> bool:
+        waiting = len(self._waiting)
+        if waiting >= self._limits.queue_items or self._bytes + item.size_bytes > self._limits.queue_bytes:
+            return False
+        return waiting < self._limits.waiting_items or item.ref.home is None or self._is_taking
+
+    @property
+    def _is_taking(self) -> bool:
+        """Whether the collector is there. While it is not, memory is for what stands nowhere else."""
+        return self.backoff.ready and (self.busy is None or self._clock() - self.busy.sent_at <= SLOW_S)
 
     def offer(self, batch: Batch) -> None:
         """Take a batch from a folder, or return it at once with `NOT_NOW`."""
@@ -206,13 +227,25 @@ class SignalQueue:
         self._waiting.extendleft(reversed(items))
         self._bytes += sum(item.size_bytes for item in items)
         self._since = self._clock()
+        if not self._is_taking:
+            self._leave_most()
         while len(self._waiting) > self._limits.queue_items or (
             self._bytes > self._limits.queue_bytes and len(self._waiting) > 1
         ):
-            item = self._waiting.pop()
-            self._bytes -= item.size_bytes
-            self._settled += 1
-            self.leave((item.ref,), "queue_full")
+            self._leave_one(self._waiting.pop())
+
+    def _leave_most(self) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for item in waiting:
+            if item.ref.home is None or len(self._waiting) < self._limits.waiting_items:
+                self._waiting.append(item)
+            else:
+                self._leave_one(item)
+
+    def _leave_one(self, item: Item) -> None:
+        self._bytes -= item.size_bytes
+        self._settled += 1
+        self.leave((item.ref,), "queue_full")
 
     def leave(self, refs: Sequence[ItemRef], reason: str) -> None:
         """Leave items in their folders, to be sent from there; those that have none are lost."""

@@ -182,8 +182,11 @@ class DeliveryWorker:
         self._push(item)
 
     def do(self, work: Work, size_bytes: int = 0) -> bool:
-        """Queue a piece of work, which may put items; false if there is no room for the memory it holds."""
-        if self._stopping or (size_bytes and self._is_full):
+        """Queue a piece of work, which may put items; false if there is no room for the memory it holds.
+
+        Work of no size gets in for longer than other work, but not without end.
+        """
+        if self._stopping or (size_bytes and self._is_full) or self._inbox.qsize() >= self._limits.messages:
             return False
         self._queued_bytes += size_bytes
         self._push(_SizedWork(work, size_bytes) if size_bytes else work)
@@ -191,13 +194,18 @@ class DeliveryWorker:
 
     def leave(self, signal: str, refs: Sequence[ItemRef]) -> None:
         """Leave items where they are: they are sent from their folders later."""
-        if signal in self._queues:
-            self.do(lambda: self._queues[signal].leave(refs, "queue_full"))
+        queue = self._queues.get(signal)
+        if queue is None or self._stopping:
+            return
+        if not self.do(lambda: queue.leave(refs, "queue_full")):
+            # The thread is far behind: what it is to do must not become a leak of memory.
+            queue.leave(refs, "queue_full")
 
     def at(self, delay_s: float, work: Work) -> None:
         """Do something short on the worker's thread after a delay in seconds."""
         due = time.monotonic() + delay_s
-        self.do(lambda: self._timers.append((due, work)))
+        if not self._stopping:
+            self._push(lambda: self._timers.append((due, work)))
 
     @property
     def ready(self) -> bool:
@@ -330,9 +338,9 @@ class DeliveryWorker:
 
     def _send(self) -> None:
         for signal, queue in self._queues.items():
-            if queue.busy is not None and time.monotonic() - queue.busy.sent_at > STUCK_S:
-                self._sending.replace(signal)
-                queue.finish(queue.busy, [(queue.busy.items, SendResult(Verdict.LATER, "timeout", "stuck"))])
+            busy = queue.busy
+            if busy is not None and time.monotonic() - busy.sent_at > STUCK_S and self._sending.replace(signal):
+                queue.finish(busy, [(busy.items, SendResult(Verdict.LATER, "timeout", "stuck"))])
             batch = queue.next()
             if batch is not None:
                 self._send_batch(queue, batch)

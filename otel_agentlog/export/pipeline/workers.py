@@ -22,6 +22,10 @@ from otel_agentlog.export.transport.suppression import uninstrumented_context
 
 Work: TypeAlias = Callable[[], None]
 
+MAX_STUCK = 4
+"""Threads that may be stuck at once; past it a signal waits for one of them, so that what hangs for ever does not take thread after
+thread."""
+
 _kept_alive: list[object] = []
 """Senders that must neither be used nor closed: those of a parent process, whose destructors would write to its connections,
 and those of a thread that is stuck."""
@@ -56,6 +60,11 @@ class WorkerThread:
                 self._thread = thread
         return True
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread has not ended."""
+        return self._thread is not None and self._thread.is_alive()
+
     def stop(self) -> None:
         """End the thread when it has done what it was given."""
         if self._thread is not None:
@@ -63,8 +72,12 @@ class WorkerThread:
 
     def _run(self) -> None:
         otel_context.attach(uninstrumented_context())
-        while (work := self._queue.get()) is not None:
+        work = self._queue.get()
+        while work is not None:
             work()
+            # While there is nothing to do, what was done must not be kept alive.
+            del work
+            work = self._queue.get()
 
 
 class SendWorkers:
@@ -78,6 +91,7 @@ class SendWorkers:
     def _start_anew(self) -> None:
         self._threads = {signal: WorkerThread(f"agentlog-{signal}") for signal in self._makers}
         self._senders: dict[str, Sender] = {}
+        self._stuck: list[WorkerThread] = []
         self._deadline: float | None = None
 
     def renew_after_fork(self) -> None:
@@ -113,10 +127,15 @@ class SendWorkers:
         for sender in list(self._senders.values()):
             sender.deadline = deadline
 
-    def replace(self, signal: str) -> None:
-        """Abandon a thread that is stuck; the new one makes a sender of its own."""
-        _kept_alive.append((self._threads[signal], self._senders.pop(signal, None)))
+    def replace(self, signal: str) -> bool:
+        """Abandon a thread that is stuck; the new one makes a sender of its own. False where too many are stuck already."""
+        self._stuck = [thread for thread in self._stuck if thread.is_alive]
+        if len(self._stuck) >= MAX_STUCK:
+            return False
+        self._stuck.append(self._threads[signal])
+        _kept_alive.append(self._senders.pop(signal, None))
         self._threads[signal] = WorkerThread(f"agentlog-{signal}")
+        return True
 
     def stop(self) -> None:
         """End the threads and close the connections."""

@@ -15,15 +15,23 @@ from otel_agentlog.store.index.filter import Filter
 OVERLAP_S = 10
 """Seconds that two searches for new tasks overlap: a folder appears a moment after its task began."""
 
+KEPT_S = 600
+"""Seconds for which a task is remembered that has ended. Lines that old are of no use in a task that was not followed."""
+
+_NS = 1_000_000_000
 _ACTIVE = ("pending", "running", "paused")
 
 
 @dataclass(slots=True)
 class _Followed:
+    since_ns: int
+    """Lines before this time were seen when it was followed before."""
     offset: int = 0
     last: bool = False
     """Whether it was not active when it was last read."""
     ended: bool = False
+    read_ns: int = 0
+    """When it was last read."""
 
 
 class Feed:
@@ -48,25 +56,30 @@ class Feed:
 
     def _find_tasks(self) -> None:
         began_ns = time.time_ns()
-        after_ns = self._since_ns if self._looked_ns is None else self._looked_ns - OVERLAP_S * 1_000_000_000
+        after_ns = self._since_ns if self._looked_ns is None else self._looked_ns - OVERLAP_S * _NS
         active = set(self._found(Filter(statuses=_ACTIVE)))
         self._found(Filter(since_ns=max(0, after_ns)))
         for folder, followed in self._followed.items():
             # A task that is no longer active is read once more: its last lines came after the read before.
             followed.ended, followed.last = folder not in active and followed.last, folder not in active
+        oldest_ns = began_ns - KEPT_S * _NS
+        self._followed = {folder: each for folder, each in self._followed.items() if not each.ended or each.read_ns >= oldest_ns}
         self._looked_ns = began_ns
 
     def _found(self, wanted: Filter) -> list[Path]:
         # Rows would be read from the folders, those of tasks that go on from all their lines.
         found = folders(self._root, wanted)
         for folder in found:
-            self._followed.setdefault(folder, _Followed())
+            if folder not in self._followed:
+                self._followed[folder] = _Followed(since_ns=(self._looked_ns or 0) - KEPT_S * _NS)
         return found
 
     def _new(self, folder: Path, followed: _Followed) -> list[Observation]:
         if followed.ended:
             return []
         lines = read_lines(folder / AGENT_OUTPUT, offset=followed.offset, live=True)
-        found = [seen for line in lines for seen in observations(line) if seen.time_ns >= self._since_ns]
+        since_ns = max(self._since_ns, followed.since_ns)
+        found = [seen for line in lines for seen in observations(line) if seen.time_ns >= since_ns]
+        followed.read_ns = time.time_ns()
         followed.offset = lines.offset
         return found

@@ -24,6 +24,9 @@ class Sums:
         part = self._parts.setdefault(time_ns // self._part_ns, [0, 0.0])
         part[0] += 1
         part[1] += weight
+        if len(self._parts) > 2 * PARTS:
+            # Nobody looks at a rule that is switched off.
+            self._live(time_ns)
 
     def count(self, now_ns: int) -> int:
         """How many there were."""

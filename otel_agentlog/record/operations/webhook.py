@@ -22,6 +22,9 @@ from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import Line, timestamp
 from otel_agentlog.vocabulary.states import Outcome
 
+MAX_WAITING = 1_000
+"""Stages of a webhook that are kept for the task it may create; all others are recorded all the same."""
+
 
 class Push(Operation):
     """A task is put into a queue: the PRODUCER span that the worker continues."""
@@ -139,7 +142,7 @@ class Webhook(Operation):
         envelope = record.clean(line)
         envelope.line.update(self.ids())
         envelope.task, envelope.time_ns, envelope.webhook, envelope.context = self.task, time_ns, True, inside(self)
-        if self.task is None:
+        if self.task is None and len(self._waiting) < MAX_WAITING:
             self._waiting.append(replace(envelope, line=dict(envelope.line)))
         name, attributes = record.conventions.stage_event(envelope.line)
         self.span.add_event(name, attributes, time_ns)

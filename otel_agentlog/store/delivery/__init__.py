@@ -2,6 +2,7 @@
 
 tracker.py        `DeliveryTracker`: counts what this process recorded and what became of it
 ledger.py         ``.delivery.jsonl`` beside the lines, and the counts in ``metadata.json``
+left.py           `LeftItems`: which items wait in which folders, in bounded memory
 item_set.py       a set of items in little memory and short JSON
 pending.py        tasks that may have pending items, found without reading their lines
 unsent.py         `UnsentItems`: what no collector has of a folder, while it is sent

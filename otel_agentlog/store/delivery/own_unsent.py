@@ -1,49 +1,53 @@
-"""Items that this process recorded and no longer holds in memory: read back from their folder to be sent."""
+"""Items that this process recorded and no longer holds in memory: read back from their folders to be sent."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from otel_agentlog.store.delivery.item_set import ItemSet
 from otel_agentlog.store.delivery.tracker import DeliveryItem, DeliveryTracker
 from otel_agentlog.store.delivery.unsent import complete
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.store.folder.writer import TaskFolder
 from otel_agentlog.vocabulary.records import UnsentItem
 
 
 class OwnUnsentItems:
-    """The items left in one folder of this process, while they are sent; a context manager. Those not sent are given back."""
+    """The items left in some folders of this process, while they are sent; a context manager. Those not sent are given back."""
 
-    def __init__(self, tracker: DeliveryTracker, home: TaskFolder, items: ItemSet) -> None:
-        self._tracker, self._home, self._items = tracker, home, items
-        self._seen = ItemSet()
-        self._all_seen = False
+    def __init__(self, tracker: DeliveryTracker, folders: int, failed: Callable[[str, BaseException], None]) -> None:
+        """Takes what is left in the next folders, at most so many; ``failed`` is called for those that cannot be read."""
+        self._tracker, self._failed = tracker, failed
+        self._items = tracker.take_left(folders)
+        self._seen: dict[str, ItemSet] = {}
+        self._all_seen: set[str] = set()
 
-    @classmethod
-    def take_all(cls, tracker: DeliveryTracker) -> list[OwnUnsentItems]:
-        """Take everything that is left, by folder; the caller sends it or gives it back."""
-        return [cls(tracker, home, items) for home, items in tracker.take_left()]
-
-    def give_back(self) -> None:
-        """Leave all of it for later."""
-        self._tracker.give_back(self._home, self._items)
+    def __len__(self) -> int:
+        """How many folders these are."""
+        return len(self._items)
 
     def __enter__(self) -> OwnUnsentItems:
         return self
 
     def __exit__(self, *error: object) -> None:
-        # What was not found in all of the folder is not there to be sent.
-        waiting = self._seen if self._all_seen else self._items
-        self._tracker.give_back(self._home, waiting)
+        for home, items in self._items.items():
+            # What was not found in all of the folder is not there to be sent.
+            self._tracker.give_back(home, self._seen[home] if home in self._all_seen else items)
 
     def unsent(self) -> Iterator[UnsentItem]:
         """Yield what is left, in the order it was recorded."""
-        for kind, record in complete(TaskReader(self._home.path)):
-            if self._items.has(kind, record.event_id):
-                self._seen.add(kind, record.event_id)
-                yield UnsentItem(kind, record.event_id, record, self._home)
-        self._all_seen = True
+        for home, items in self._items.items():
+            try:
+                yield from self._of(home, items, self._seen.setdefault(home, ItemSet()))
+                self._all_seen.add(home)
+            except Exception as error:  # noqa: BLE001 - a folder that cannot be read must not cost what waits in the others
+                self._failed("catch-up", error)
+
+    def _of(self, home: str, items: ItemSet, seen: ItemSet) -> Iterator[UnsentItem]:
+        for kind, record in complete(TaskReader(Path(home))):
+            if items.has(kind, record.event_id):
+                seen.add(kind, record.event_id)
+                yield UnsentItem(kind, record.event_id, record, home)
 
     def delivered(self, items: Sequence[DeliveryItem], rejected: int, message: str) -> None:
         """A collector took the items, except ``rejected`` of them."""
@@ -62,5 +66,6 @@ class OwnUnsentItems:
 
     def _done(self, items: Sequence[DeliveryItem]) -> None:
         for item in items:
-            self._items.discard(item.kind, item.event_id)
-            self._seen.discard(item.kind, item.event_id)
+            if item.home is not None:
+                self._items[item.home].discard(item.kind, item.event_id)
+                self._seen[item.home].discard(item.kind, item.event_id)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import os
+from array import array
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
@@ -20,6 +23,34 @@ SIGNALS = ("traces", "logs")
 """All that is sent from folders."""
 
 
+PORTION = 20_000
+"""Folders that are put in order at a time: a root may have millions."""
+
+
+class KnownFolders:
+    """Folders of which nothing is missing, each with the time it was last touched: eight bytes a folder."""
+
+    def __init__(self) -> None:
+        self._keys = array("q")
+        """In order."""
+        self._new = array("q")
+
+    def add(self, found: tuple[float, str]) -> None:
+        """Note a folder for the next `forget_others`."""
+        self._new.append(hash(found))
+
+    def has(self, found: tuple[float, str]) -> bool:
+        """Whether it was noted, and not touched since."""
+        key = hash(found)
+        at = bisect_left(self._keys, key)
+        return at < len(self._keys) and self._keys[at] == key
+
+    def forget_others(self, folders: Iterable[tuple[float, str]]) -> None:
+        """Take in what was added, and forget what is not there any more, or was touched."""
+        self._keys, self._new = array("q", sorted([*self._keys, *self._new])), array("q")
+        self._keys = array("q", sorted(hash(found) for found in folders if self.has(found)))
+
+
 def pending_tasks(
     root: Path,
     signals: Collection[str] = SIGNALS,
@@ -27,7 +58,7 @@ def pending_tasks(
     at_most: int | None = None,
     since_s: float = 0.0,
     idle_only: bool = True,
-    known: dict[str, float] | None = None,
+    known: KnownFolders | None = None,
 ) -> Iterator[TaskReader]:
     """Yield tasks that may have something to send, those changed last first.
 
@@ -36,26 +67,32 @@ def pending_tasks(
         since_s: only tasks that were touched since this Unix time.
         idle_only: leave out tasks that a process is at work on, and those of which nothing of these ``signals`` could be sent at
             the last attempt.
-        known: folders of which nothing is missing, with the time they were last touched; filled here, for the next call.
+        known: folders of which nothing is missing, for the next call: they are not read again.
     """
-    known = {} if known is None else known
-    found = sorted(_folders(root, since_s), reverse=True)
-    for name in set(known).difference(name for _, name in found):
-        del known[name]
-    yield from itertools.islice(_due(root, found, known, signals, idle_only=idle_only), at_most)
+    known = KnownFolders() if known is None else known
+    known.forget_others(_folders(root, since_s))
+    yield from itertools.islice(_due(root, since_s, known, signals, idle_only=idle_only), at_most)
 
 
-def _due(
-    root: Path, found: Iterable[tuple[float, str]], known: dict[str, float], signals: Collection[str], *, idle_only: bool
-) -> Iterator[TaskReader]:
-    for touched_s, name in found:
-        if known.get(name) == touched_s:
-            continue
-        task = TaskReader(root / name)
+def _due(root: Path, since_s: float, known: KnownFolders, signals: Collection[str], *, idle_only: bool) -> Iterator[TaskReader]:
+    for found in _newest_first(root, since_s, known):
+        task = TaskReader(root / found[1])
         if not _is_due(task):
-            known[name] = touched_s
+            known.add(found)
         elif not (idle_only and (_is_in_use(task) or is_settled(task, signals))):
             yield task
+
+
+def _newest_first(root: Path, since_s: float, known: KnownFolders) -> Iterator[tuple[float, str]]:
+    """Folders that are not known, with the time they were last touched."""
+    before = (float("inf"), "")
+    while True:
+        others = (found for found in _folders(root, since_s) if found < before and not known.has(found))
+        portion = heapq.nlargest(PORTION, others)
+        yield from portion
+        if len(portion) < PORTION:
+            return
+        before = portion[-1]
 
 
 def _folders(root: Path, since_s: float) -> Iterator[tuple[float, str]]:

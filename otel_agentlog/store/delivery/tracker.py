@@ -1,25 +1,29 @@
 """The delivery of everything that this process recorded: which items were delivered, rejected, or are left in their folders.
 
 The senders report; each task's ledger is written at once, the counts in its ``metadata.json`` at most every `COUNTS_INTERVAL_S`.
-Items are known by the ``event_id`` of their line and their kind; ``home`` is the `TaskFolder` they were written to.
+Items are known by the ``event_id`` of their line and their kind; ``home`` is the path of the folder they were written to. No
+`TaskFolder` is held here: what is remembered of a task is a few numbers, and that of a bounded number of tasks.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.delivery.item_set import ItemSet
-from otel_agentlog.store.delivery.ledger import SAMPLED, note
+from otel_agentlog.store.delivery.ledger import SAMPLED, add_counts, note
+from otel_agentlog.store.delivery.left import LeftItems
+from otel_agentlog.store.folder.files import open_directory
+from otel_agentlog.store.folder.locks import lock_shared
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.store.folder.writer import TaskFolder
+from otel_agentlog.store.folder.writer import folder_at
 from otel_agentlog.vocabulary.coerce import mapping, number, text
-from otel_agentlog.vocabulary.envelope import Home
 from otel_agentlog.vocabulary.lines import Line
 
 COUNTS_INTERVAL_S = 1.0
@@ -27,6 +31,10 @@ COUNTS_INTERVAL_S = 1.0
 
 ASIDE_S = 300.0
 """How long, in seconds, an item that a collector failed over waits before it is sent again."""
+
+MAX_TASKS = 1_000
+"""Tasks that one thing is remembered of at a time: counts to be written, items that the sampler left out, what was decided, items
+set aside."""
 
 Keep = Callable[["str | None", "float | None", "float | None"], "str | None"]
 """Outcome, seconds and US dollars of a task → why it is sent although the sampler left it out; ``None`` if it is not."""
@@ -36,7 +44,7 @@ class DeliveryItem(Protocol):
     """An item that was made of a line."""
 
     @property
-    def home(self) -> Home | None: ...
+    def home(self) -> str | None: ...
     @property
     def event_id(self) -> str | None: ...
     @property
@@ -56,21 +64,23 @@ class DeliveryTracker:
         self._lock = threading.RLock()
         """Never held while a file is written."""
         self.totals = {"delivered": 0, "dropped": 0}
-        self._changed: set[TaskFolder] = set()
-        self._left: dict[TaskFolder, ItemSet] = {}
-        self._aside: list[tuple[float, TaskFolder, ItemSet]] = []
+        self._counts: dict[str, dict[str, int]] = {}
+        """What is to be added to ``metadata.json``, by folder."""
+        self._left = LeftItems(self._failed)
+        self._aside: deque[tuple[float, str, ItemSet]] = deque()
         """With the time, on the monotonic clock, from which on they are sent again."""
-        self._unsampled: dict[TaskFolder, ItemSet] = {}
-        self._decided: weakref.WeakKeyDictionary[TaskFolder, bool] = weakref.WeakKeyDictionary()
+        self._unsampled: dict[str, ItemSet] = {}
+        self._decided: dict[str, bool] = {}
         self._written_at = 0.0
 
     # -- counting ---------------------------------------------------------------------------------------------------------
 
-    def _count(self, home: TaskFolder, key: str, count: int) -> None:
-        home.count(**{key: count})
-        with self._lock:
-            self.totals[key] += count
-            self._changed.add(home)
+    def _count(self, home: str, key: str, count: int) -> None:
+        if count:
+            with self._lock:
+                self.totals[key] += count
+                counts = self._counts.setdefault(home, {})
+                counts[key] = counts.get(key, 0) + count
 
     # -- results of sending -----------------------------------------------------------------------------------------------
 
@@ -95,22 +105,25 @@ class DeliveryTracker:
         """The items wait in their folders, to be sent from there."""
         with self._lock:
             for item in items:
-                if isinstance(item.home, TaskFolder):
-                    self._left.setdefault(item.home, ItemSet()).add(item.kind, item.event_id)
+                if item.home is not None:
+                    self._left.items_of(item.home).add(item.kind, item.event_id)
 
     def set_aside(self, items: Sequence[DeliveryItem]) -> None:
-        """A collector failed over the items: they wait in their folders for `ASIDE_S`."""
+        """A collector failed over the items: they wait in their folders for `ASIDE_S`, or until too many others do."""
         due = time.monotonic() + ASIDE_S
         with self._lock:
-            self._aside += [(due, home, found) for home, found in _by_home(items)]
+            self._aside.extend((due, home, found) for home, found in _by_home(items))
+            while len(self._aside) > MAX_TASKS:
+                _, home, found = self._aside.popleft()
+                self._left.items_of(home).update(found.as_json())
 
-    def _drop(self, home: TaskFolder, items: ItemSet, reason: str, message: str = "") -> None:
+    def _drop(self, home: str, items: ItemSet, reason: str, message: str = "") -> None:
         self._note(home, dropped=items, reason=reason, message=message)
         self._count(home, "dropped", len(items))
 
-    def _note(self, home: TaskFolder, **keys: Any) -> None:
+    def _note(self, home: str, **keys: Any) -> None:
         try:
-            note(home.path, **keys)
+            note(Path(home), **keys)
         except OSError as error:
             raise_interrupt()
             self._failed("ledger", error)
@@ -124,16 +137,18 @@ class DeliveryTracker:
             if kept is None:
                 with self._lock:
                     self._unsampled.setdefault(home, ItemSet()).update(found.as_json())
+                    # The oldest stay pending, to be decided on by another process.
+                    _shorten(self._unsampled)
             elif kept:
                 self.give_back(home, found)
             else:
                 self._drop(home, found, SAMPLED)
 
-    def ended(self, home: Home | None) -> None:
+    def ended(self, home: str | None) -> None:
         """A task ended: decide whether what the sampler left out is sent after all."""
-        if not isinstance(home, TaskFolder):
+        if home is None:
             return
-        final = TaskReader(home.path).final_result() if home in self._unsampled else None
+        final = TaskReader(Path(home)).final_result() if home in self._unsampled else None
         if final is None:
             return
         with self._lock:
@@ -141,7 +156,9 @@ class DeliveryTracker:
         if items is None:
             return
         why = reason_to_keep(final, self._keep)
-        self._decided[home] = why is not None
+        with self._lock:
+            self._decided[home] = why is not None
+            _shorten(self._decided)
         if why is None:
             self._drop(home, items, SAMPLED)
         else:
@@ -151,8 +168,7 @@ class DeliveryTracker:
     def review(self) -> None:
         """Decide for tasks that ended in other processes meanwhile."""
         for home in list(self._unsampled):
-            if home.ended:
-                self.ended(home)
+            self.ended(home)
 
     # -- what is left -----------------------------------------------------------------------------------------------------
 
@@ -160,23 +176,31 @@ class DeliveryTracker:
     def has_left(self) -> bool:
         """Whether items wait in the folders of this process, to be sent from there."""
         # The oldest comes first.
-        return bool(self._left) or any(due <= time.monotonic() for due, _, _ in self._aside[:1])
+        return bool(self._left) or any(due <= time.monotonic() for due, _, _ in tuple(self._aside)[:1])
 
-    def take_left(self) -> list[tuple[TaskFolder, ItemSet]]:
-        """Take the items that wait, by folder; the caller sends them or gives them back."""
-        now = time.monotonic()
+    @property
+    def folders_left(self) -> int:
+        """In how many folders, at most, items wait that may be sent now."""
+        self._end_waits()
+        return len(self._left)
+
+    def _end_waits(self) -> None:
         with self._lock:
-            left, self._left = self._left, {}
-            for _, home, items in (each for each in self._aside if each[0] <= now):
-                left.setdefault(home, ItemSet()).update(items.as_json())
-            self._aside = [each for each in self._aside if each[0] > now]
-        return list(left.items())
+            while self._aside and self._aside[0][0] <= time.monotonic():
+                _, home, items = self._aside.popleft()
+                self._left.items_of(home).update(items.as_json())
 
-    def give_back(self, home: TaskFolder, items: ItemSet) -> None:
+    def take_left(self, folders: int) -> dict[str, ItemSet]:
+        """Take the items that wait in the next folders, at most so many; the caller sends them or gives them back."""
+        self._end_waits()
+        with self._lock:
+            return self._left.take(folders)
+
+    def give_back(self, home: str, items: ItemSet) -> None:
         """The items could not be sent now."""
         if items:
             with self._lock:
-                self._left.setdefault(home, ItemSet()).update(items.as_json())
+                self._left.items_of(home).update(items.as_json())
 
     # -- writing ----------------------------------------------------------------------------------------------------------
 
@@ -185,25 +209,44 @@ class DeliveryTracker:
 
         What there is no time for before ``until`` (monotonic) is left to the next call, or to the next sending from the folder.
         """
-        if only_if_due and time.monotonic() - self._written_at < COUNTS_INTERVAL_S:
+        is_due = len(self._counts) >= MAX_TASKS or time.monotonic() - self._written_at >= COUNTS_INTERVAL_S
+        if only_if_due and not is_due:
             return
         with self._lock:
-            changed, self._changed = self._changed, set()
+            counts, self._counts = self._counts, {}
             self._written_at = time.monotonic()
-        while changed:
-            if time.monotonic() >= until:
-                with self._lock:
-                    self._changed |= changed
-                return
-            home = changed.pop()
-            # A task that was deleted meanwhile must not come back for its counts.
-            if not home.path.is_dir():
-                continue
+        while counts and time.monotonic() < until:
+            home, added = counts.popitem()
             try:
-                home.write_delivery()
+                _add(home, added)
             except OSError as error:
                 raise_interrupt()
                 self._failed("receipt", error)
+        with self._lock:
+            for home, added in counts.items():
+                now = self._counts.setdefault(home, {})
+                now.update({key: now.get(key, 0) + count for key, count in added.items()})
+
+
+def _add(home: str, added: dict[str, int]) -> None:
+    """Add counts to a task's ``metadata.json``. A task that was deleted meanwhile does not come back for them."""
+    try:
+        directory = open_directory(home)
+    except FileNotFoundError:
+        return
+    folder = folder_at(home)
+    if folder is not None:
+        # Its documents are written in turn.
+        folder.count(**added)
+        folder.write_delivery()
+    else:
+        lock_shared(directory)
+        add_counts(directory, **added)
+
+
+def _shorten(found: dict[str, Any]) -> None:
+    while len(found) > MAX_TASKS:
+        del found[next(iter(found))]
 
 
 def reason_to_keep(final: Line, keep: Keep) -> str | None:
@@ -212,9 +255,9 @@ def reason_to_keep(final: Line, keep: Keep) -> str | None:
     return keep(text(final, "outcome"), number(metrics, "duration_seconds"), number(metrics, "cost_usd"))
 
 
-def _by_home(items: Iterable[DeliveryItem]) -> list[tuple[TaskFolder, ItemSet]]:
-    homes: dict[TaskFolder, ItemSet] = {}
+def _by_home(items: Iterable[DeliveryItem]) -> list[tuple[str, ItemSet]]:
+    homes: dict[str, ItemSet] = {}
     for item in items:
-        if isinstance(item.home, TaskFolder):
+        if item.home is not None:
             homes.setdefault(item.home, ItemSet()).add(item.kind, item.event_id)
     return list(homes.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +16,10 @@ from otel_agentlog.store.folder.writer import TaskFolder
 from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.states import State
+
+MAX_LINGERING = 64
+"""Folders of tasks that have ended that stay open because something in them has not. What never ends must not hold descriptors
+without end; the folder of the oldest is closed, and opened again if its end comes after all."""
 
 
 class ApplicationLog(Protocol):
@@ -51,6 +56,7 @@ class FolderSink:
         """In the child of a fork: another thread of the parent may have held a lock, and what it recorded it counts itself."""
         # Re-entrant: a signal handler or a finaliser may record while its own thread holds one.
         self._making, self._counting = threading.RLock(), threading.RLock()
+        self._lingering: deque[TaskFolder] = deque()
         self.totals = dict.fromkeys(("recorded", "dropped", "redacted", "truncated"), 0)
         """OTLP items that lines of tasks complete, those of lines that were lost, and values changed, in this process."""
 
@@ -136,9 +142,18 @@ class FolderSink:
             if kind == "task" and task.owner:
                 folder.finish(line, envelope.payload)
             folder.ended = folder.ended or kind in ("task", "segment", "webhook")
-            if folder.ended and not folder.tally.open_spans:
+            if folder.ended and folder.tally.open_spans:
+                self._linger(folder)
+            elif folder.ended:
                 folder.write_delivery()
                 folder.release()
         except OSError as error:
             raise_interrupt()
             self._syncer.failed("documents", error)
+
+    def _linger(self, folder: TaskFolder) -> None:
+        lingering = self._lingering
+        if folder not in tuple(lingering):
+            lingering.append(folder)
+        while len(lingering) > MAX_LINGERING:
+            lingering.popleft().release()

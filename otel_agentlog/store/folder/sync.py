@@ -1,7 +1,8 @@
 """Durability: the levels, and the thread that syncs files so that no recording call has to wait for the disk.
 
-All requests for a file within a few milliseconds share one ``fdatasync``. A request takes no lock and does no I/O, so it is
-safe in signal handlers, ``__del__`` and garbage collection.
+All requests for a file within a few milliseconds share one ``fdatasync``. Where the disk is slower than what is recorded, so that
+`MAX_ASKED` requests wait, one ``syncfs`` of the root takes the place of all further ones: nothing is left out, and what waits
+does not grow. A request takes no lock and does no I/O, so it is safe in signal handlers, ``__del__`` and garbage collection.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ GROUP_S = 0.02
 
 RETRY_S = 1.0
 """How often, in seconds, whole files that could not be written are tried again."""
+
+MAX_ASKED = 256
+"""Requests that may wait; those that come then are served by syncing the whole file system of the root."""
+
+MAX_UNSETTLED = 1_000
+"""Folders whose whole files are tried again; past it the oldest are left to recovery, which finds all of it in the lines."""
 
 _IDLE_S = 0.5
 
@@ -78,6 +85,8 @@ class Syncer:
         self._queue: SimpleQueue[Asked] = SimpleQueue()
         self._idle = [None]
         """Popped by the caller that starts the thread; popping a list is atomic."""
+        self._crowded_out: list[Kept] = []
+        """The last folder whose request found no room, if there was one since the whole file system was last synced."""
         self._unsettled: dict[int, Kept] = {}
         self._retries = True
 
@@ -86,7 +95,11 @@ class Syncer:
     def ask(self, folder: Kept, *names: str) -> None:
         """Have files of a folder synced soon."""
         for name in names:
-            if name not in folder.waiting:
+            if name in folder.waiting:
+                continue
+            if self._queue.qsize() >= MAX_ASKED:
+                self._crowded_out[:] = [folder]
+            else:
                 folder.waiting.add(name)
                 self._queue.put((folder, name))
         self._wake()
@@ -94,8 +107,15 @@ class Syncer:
     def retry(self, folder: Kept) -> None:
         """Have the whole files of a folder written later, as they cannot be now; after `stop_retrying` nothing is done."""
         if self._retries:
-            self._unsettled[id(folder)] = folder
+            self._keep(folder)
             self._wake()
+
+    def _keep(self, folder: Kept) -> None:
+        unsettled = self._unsettled
+        unsettled[id(folder)] = folder
+        if len(unsettled) > MAX_UNSETTLED:
+            # Another thread may do the same at the same time.
+            unsettled.pop(next(iter(tuple(unsettled))), None)
 
     def stop_retrying(self) -> None:
         """At the end of a configuration: what could not be written by now is left to recovery, and the thread ends."""
@@ -103,7 +123,7 @@ class Syncer:
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until all that was requested is synced; whether that was so in time."""
-        if self._idle and self._queue.empty():
+        if self._idle and self._queue.empty() and not self._crowded_out:
             return True
         done = threading.Event()
         self._queue.put((done, ""))
@@ -144,7 +164,7 @@ class Syncer:
             if busy:
                 continue
             idle.append(None)
-            if self._queue.empty() and not self._unsettled:
+            if self._queue.empty() and not self._unsettled and not self._crowded_out:
                 return
             # A request came between our last check and this one; the thread that pops the token goes on.
             try:
@@ -155,16 +175,18 @@ class Syncer:
 
     def _turn(self) -> bool:
         """Do what there is; false if nothing came for a while."""
-        gathered = self._gathered(GROUP_S, RETRY_S if self._unsettled else _IDLE_S)
+        idle_s = 0.0 if self._crowded_out else RETRY_S if self._unsettled else _IDLE_S
+        gathered = self._gathered(GROUP_S, idle_s)
+        busy = bool(gathered or self._crowded_out)
         self._sync_all(gathered)
         if not gathered and self._unsettled:
             self.settle()
             return True
-        return bool(gathered)
+        return busy
 
     def _gathered(self, group_s: float, idle_s: float) -> list[Asked]:
         try:
-            found = [self._queue.get(timeout=idle_s)]
+            found = [self._queue.get(timeout=idle_s) if idle_s else self._queue.get_nowait()]
         except Empty:
             return []
         if group_s and not isinstance(found[0][0], threading.Event):
@@ -177,14 +199,31 @@ class Syncer:
 
     def _sync_all(self, gathered: list[Asked]) -> None:
         # Files before the folders that name them.
-        for folder, name in sorted(gathered, key=lambda item: (item[1] in (FOLDER, ROOT), item[1] == ROOT)):
-            if not isinstance(folder, threading.Event):
-                # First: what is written from now on needs asking for again.
-                folder.waiting.discard(name)
-                self._sync(folder, name)
+        ordered = sorted(gathered, key=lambda item: (item[1] in (FOLDER, ROOT), item[1] == ROOT))
+        files = [(folder, name) for folder, name in reversed(ordered) if not isinstance(folder, threading.Event)]
+        while files and not self._crowded_out:
+            folder, name = files.pop()
+            # First: what is written from now on needs asking for again.
+            folder.waiting.discard(name)
+            self._sync(folder, name)
+        if self._crowded_out:
+            self._sync_file_system(files)
         for item, _ in gathered:
             if isinstance(item, threading.Event):
                 item.set()
+
+    def _sync_file_system(self, files: list[tuple[Kept, str]]) -> None:
+        """Sync everything at once: what was asked for when there was no room, and these files."""
+        last = self._crowded_out.pop()
+        for folder, name in files:
+            folder.waiting.discard(name)
+        try:
+            sync_file_system(last.path_of(ROOT))
+        except FileNotFoundError:
+            pass  # the root was deleted meanwhile
+        except OSError as error:
+            for folder, name in [*files, (last, ROOT)]:
+                self.broken(folder, name, error)
 
     def _sync(self, folder: Kept, name: str) -> None:
         try:
@@ -210,7 +249,7 @@ class Syncer:
             raise_interrupt()
             self.failed("documents", error)
             if self._retries:
-                self._unsettled[id(folder)] = folder
+                self._keep(folder)
 
 
 def sync_path(path: str) -> None:
@@ -223,5 +262,22 @@ def sync_path(path: str) -> None:
         raise_interrupt()
         if error.errno not in _NO_SYNC:
             raise
+    finally:
+        os.close(fd)
+
+
+def sync_file_system(path: str) -> None:
+    """Wait until the disk has all of the file system of a folder. Raises `OSError`."""
+    import ctypes  # seldom needed
+
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        os.sync()
+        return
+    fd = os.open(path, _OPEN_FLAGS)
+    try:
+        if syncfs(fd) != 0:
+            error = ctypes.get_errno()
+            raise OSError(error, os.strerror(error), path)
     finally:
         os.close(fd)

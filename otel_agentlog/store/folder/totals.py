@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from otel_agentlog._interrupts import raise_interrupt
@@ -83,7 +83,9 @@ class Tally:
     Keeps a few numbers, one entry for each open span, writer and distinct error; never the content of a line.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        """``most`` is how many open spans and distinct errors are remembered, for a task that goes on for long; ``None``: all."""
+        self._most = most
         # Re-entrant: a signal handler or a finaliser may record while its own thread is in here.
         self._lock = threading.RLock()
         self.lines = 0
@@ -102,7 +104,7 @@ class Tally:
         self._tokens = dict.fromkeys(USAGE_FIELDS, 0)
         self._cost: float | None = None
         self._unpriced = False
-        self._error_ids: set[str] = set()
+        self._error_ids: dict[str, None] = {}
         self._retried: dict[str, list[int]] = {}
         self._duration_ms: float | None = None
         self._started: str | None = None
@@ -160,6 +162,7 @@ class Tally:
             return
         opened = _open_span(line)
         self.open_spans[span_id] = opened
+        self._forget(self.open_spans, keep_first=1)
         self._count(opened.type)
         if opened.type == "task" and self._started is None:
             self._started = opened.timestamp
@@ -235,8 +238,14 @@ class Tally:
         if error_id is not None:
             if error_id in self._error_ids:
                 return
-            self._error_ids.add(error_id)
+            self._error_ids[error_id] = None
+            self._forget(self._error_ids)
         self._counts["errors"] += 1
+
+    def _forget(self, found: dict[str, Any], keep_first: int = 0) -> None:
+        """Forget the oldest where there are too many; the first span is the task's own."""
+        if self._most is not None and len(found) > self._most:
+            del found[next(islice(found, keep_first, None))]
 
     def _total_cost(self) -> float | None:
         if self._cost is None:

@@ -14,6 +14,7 @@ import os
 import secrets
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,9 @@ MAX_VALUE_BYTES = 16 * 1024
 """Values up to this size stay in a long line, if that is enough."""
 
 PREVIEW_CHARACTERS = 512
+
+MAX_REMEMBERED = 10_000
+"""Open spans and distinct errors of one task that the writer remembers."""
 
 KEEP = frozenset(
     {"timestamp", "type", "event_id", "trace_id", "span_id", "parent_span_id", "task_id", "name", "phase", "kind", "stage"}
@@ -107,7 +111,7 @@ class TaskFolder:
         """Whether its whole files were written from here."""
         self.ended = False
         """Whether the work of this process on the task has ended."""
-        self.tally = Tally()
+        self.tally = Tally(MAX_REMEMBERED)
         """The figures of what this process wrote."""
         self.waiting: set[str] = set()
         """Names of files that the syncer is to sync and has not synced yet."""
@@ -117,12 +121,13 @@ class TaskFolder:
         self._counting = threading.RLock()
         self._bytes = 0
         self._degraded = False
+        self._location = ("", "")
         after_fork_in_child(self.renew_after_fork)
 
     def renew_after_fork(self) -> None:
         """In the child of a fork: write with own descriptors from here on, and leave the ending to the parent."""
         self.task.owner = False
-        self.tally, self.waiting = Tally(), set()
+        self.tally, self.waiting = Tally(MAX_REMEMBERED), set()
         self._counting, self._bytes, self._degraded = threading.RLock(), 0, False
         self._handle.renew_after_fork()
         self._documents.renew_after_fork()
@@ -131,6 +136,16 @@ class TaskFolder:
     def path(self) -> Path:
         """The folder; meaningful once something was written."""
         return self._handle.root / self._handle.name
+
+    @property
+    def location(self) -> str:
+        """The same as text, by which `folder_at` finds this object for as long as it lives."""
+        name, location = self._location
+        if name != self._handle.name or not name:
+            location = os.fspath(self.path)
+            self._location = self._handle.name, location
+            _living[location] = self
+        return location
 
     @property
     def is_open(self) -> bool:
@@ -344,3 +359,11 @@ class TaskFolder:
         artifacts = open_directory(ARTIFACTS, directory)
         replace_file(artifacts, digest, temp_name(digest, secrets.token_hex(6)), data, sync=sync)
         return digest
+
+
+_living: weakref.WeakValueDictionary[str, TaskFolder] = weakref.WeakValueDictionary()
+
+
+def folder_at(location: str) -> TaskFolder | None:
+    """The folder of this process at a `TaskFolder.location`; ``None`` once nothing uses it any more."""
+    return _living.get(location)
