@@ -86,7 +86,7 @@ class Redactor:
         extra = _extra_rules(extra_patterns)
         builtin = default_rules(self.key_rule, [term for term in terms if term]) if rules is None else tuple(rules)
         builtin += personal_rules(personal)
-        self.unmasked = _known(unmask, {rule.name for rule in (*builtin, *extra)} | KEY_RULE_NAMES)
+        self.unmasked = _known(unmask, {rule.name for rule in (*builtin, *extra)} | KEY_RULE_NAMES | {"hidden"})
         """Names of the rules that are switched off."""
         exact, patterns = _allowances(allow)
         self._allowed = frozenset(exact)

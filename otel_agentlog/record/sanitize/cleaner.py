@@ -25,8 +25,10 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.class_info import bases, big_int, placeholder
 from otel_agentlog.record.redaction.key_rules import KeyRule
 from otel_agentlog.record.redaction.redactor import FAILED, Redactor
+from otel_agentlog.record.sanitize.arrays import Columns, Head, NoArray, simpler_array
 from otel_agentlog.record.sanitize.keys import escaped, free_name, is_schema, name_of, named_value
-from otel_agentlog.record.sanitize.objects import SIMPLER, fields, namedtuple_fields, numbers_of, special_float
+from otel_agentlog.record.sanitize.marks import HIDDEN, HOLDERS, Hidden, rule_of_class
+from otel_agentlog.record.sanitize.objects import SIMPLER, fields, library_text, namedtuple_fields, special_float
 from otel_agentlog.record.sanitize.secrets import Secrets
 
 
@@ -163,7 +165,7 @@ class Walk:
                 if depth >= self._limits.max_depth or id(value) in self._path:
                     return self._refused(value)
                 self._path.append(id(value))
-            return read(self, value, depth)
+            return read(self, value, depth) if kind in _READERS or read is Walk._object else self._derived(read, value, depth)
         except Exception:  # noqa: BLE001 - an object may be broken in any way; a mark is recorded for it
             raise_interrupt()
             self.failed += 1
@@ -234,6 +236,9 @@ class Walk:
 
     def _key_text(self, key: Any) -> str:
         try:
+            for part in tuple.__iter__(key) if type(key) is tuple else (key,):
+                if type(part) not in _NAMES and (rule := rule_of_class(part)) is not None and self._secrets.hides(rule):
+                    return self._secrets.mask(rule)
             return name_of(key)
         except Exception:  # noqa: BLE001 - a key may be broken in any way
             raise_interrupt()
@@ -257,7 +262,7 @@ class Walk:
     def _tuple(self, value: tuple[Any, ...], depth: int) -> Any:
         named = None if type(value) is tuple else namedtuple_fields(value)
         if named is not None:
-            return self._mapping(named, len(named), depth)
+            return self._record(value, named, depth)
         out = self._sequence(tuple.__iter__(value), tuple.__len__(value), depth)
         if len(out) == 2 and (rule := self._rule_of_pair(value)):
             out[1] = self._secrets.masked(rule, out[1])
@@ -363,16 +368,49 @@ class Walk:
         return self.value(simpler(value), depth + 1)
 
     def _object(self, value: Any, depth: int) -> Any:
-        """A record by its fields, an array of numbers by its memory; a placeholder for anything else."""
+        """A record by its fields, an array or a table by its values; a placeholder for anything else."""
         named = fields(value)
         if named is not None:
-            return self._mapping(named, len(named), depth)
-        view = numbers_of(value)
-        if view is None:
+            return self._record(value, named, depth)
+        if (text := library_text(value)) is not None:
+            return self.string(text)
+        try:
+            simpler = simpler_array(value, self._limits.max_items, max(1, self._nodes_left))
+        except NoArray:
             return self._note(placeholder(value))
-        if view.ndim == 0:
-            return self.value(view.tolist(), depth + 1)
-        return self._sequence(view[: self._limits.max_items].tolist(), view.shape[0] if view.shape else 0, depth)
+        return self.value(simpler, depth)
+
+    def _record(self, value: Any, named: list[tuple[Any, Any]], depth: int) -> Any:
+        if (rule := rule_of_class(value)) is None:
+            return self._mapping(named, len(named), depth)
+        hides = self._secrets.hides(rule)
+        if rule.name == HIDDEN and hides:
+            named = [(name, item if type(item) in _NUMBERS else Hidden(item)) for name, item in named]
+        out = self._mapping(named, len(named), depth)
+        # The names of its fields say what they are; those that say nothing hold what the class is named after.
+        holders = [name for name in out if hides and (len(out) == 1 or name.strip("_") in HOLDERS)]
+        return {**out, **{name: self._secrets.masked(rule, out[name]) for name in holders}}
+
+    def _derived(self, read: Callable[[Walk, Any, int], Any], value: Any, depth: int) -> Any:
+        """An object of a class derived from a builtin one; masked if the class is a secret's."""
+        result = read(self, value, depth)
+        rule = None if read is Walk._tuple and namedtuple_fields(value) else rule_of_class(value)
+        return result if rule is None or not self._secrets.hides(rule) else self._secrets.masked(rule, result)
+
+    def _hidden(self, value: Hidden, depth: int) -> Any:
+        """A value that its owner keeps out of output."""
+        rule, inner = KeyRule(HIDDEN), value.value
+        if not self._secrets.hides(rule):
+            return self.value(inner, depth)
+        if type(inner) not in _READERS and _reader_for(inner) is Walk._object and fields(inner) is None:
+            return self._note(placeholder(inner))  # says nothing of it, as for every such object
+        return self._secrets.mask(rule)
+
+    def _head(self, value: Head, depth: int) -> Any:
+        return self._sequence(value.items, value.length, depth)
+
+    def _columns(self, value: Columns, depth: int) -> Any:
+        return self._mapping(value.items, len(value.items) + value.left_out, depth)
 
 
 def _first(iterate: Callable[[], Iterable[Any]], most: int) -> list[Any]:
@@ -400,10 +438,15 @@ _READERS: dict[type, Callable[[Walk, Any, int], Any]] = {
     type({}.keys()): Walk._view,
     type({}.values()): Walk._view,
     type({}.items()): Walk._view,
+    Hidden: Walk._hidden,
+    Head: Walk._head,
+    Columns: Walk._columns,
 }
 """How builtin containers, and classes derived from them, are read: by the builtin's own means."""
-_LEAVES = frozenset({Walk._bytes, Walk._simplified})
+_LEAVES = frozenset({Walk._bytes, Walk._simplified, Walk._hidden})
 """Readers of what is no container."""
+_NUMBERS = frozenset({int, float, bool, type(None)})
+_NAMES = frozenset({str, bytes, *_NUMBERS})
 
 
 def _reader_for(value: object) -> Callable[[Walk, Any, int], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from otel_agentlog.record.exceptions.class_info import bases, big_int, placehold
 from otel_agentlog.record.sanitize.objects import SIMPLER
 
 MAX_NAME_PARTS = 8
+LEAST_BYTES = 8
+"""Of how many bytes, at least, a text is guessed."""
 
 TAGS = frozenset({"bytes", "float", "artifact", "truncated"})
 """Words that follow a ``$`` in objects of ours with one key."""
@@ -89,6 +92,31 @@ def escaped(value: dict[str, Any]) -> dict[str, Any]:
 def is_tag(value: dict[str, Any]) -> bool:
     """Whether a cleaned object is the tag of bytes or a float."""
     return "$bytes" in value or "$float" in value
+
+
+def text_of_tag(value: dict[str, Any]) -> str | None:
+    """The text that tagged bytes are, by whichever encoding reads them; ``None`` for any other object."""
+    tagged = value.get("$bytes")
+    return text_of_raw(base64.b64decode(tagged)) if type(tagged) is str else None
+
+
+def text_of_bytes(items: list[Any]) -> str | None:
+    """The text that a list of numbers from 0 to 255 is; ``None`` for any other list."""
+    if len(items) < LEAST_BYTES or not all(type(item) is int and 0 <= item < 256 for item in items):
+        return None
+    return text_of_raw(bytes(items))
+
+
+def text_of_raw(raw: bytes) -> str:
+    """Bytes as the text that they most likely are: UTF-8, UTF-16 where every second byte is zero, else Latin-1."""
+    raw = raw.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff")
+    for odd, encoding in ((raw[1::2], "utf-16-le"), (raw[::2], "utf-16-be")):
+        if len(raw) >= LEAST_BYTES and len(raw) % 2 == 0 and not any(odd):
+            return raw.decode(encoding, "replace")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def is_schema(value: Mapping[Any, Any]) -> bool:

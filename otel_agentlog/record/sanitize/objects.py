@@ -6,9 +6,11 @@ None of their code is run: no ``__getattr__``, property, ``__repr__``, ``__iter_
 
 from __future__ import annotations
 
+import gc
 import math
+import re
 import types
-from collections import UserDict, UserList, UserString
+from collections import ChainMap, UserDict, UserList, UserString
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -29,46 +31,66 @@ from otel_agentlog.record.exceptions.class_info import (
     type_name,
 )
 from otel_agentlog.record.exceptions.describe import message_of
+from otel_agentlog.record.sanitize.arrays import is_not_there
+from otel_agentlog.record.sanitize.marks import Hidden, hidden_pydantic_fields, is_hidden, is_hidden_by_annotation
 
 _SAFE_CLOCKS = frozenset({"datetime", "zoneinfo", "dateutil", "pytz", "pandas", "pendulum"})
 """Packages whose time zones may run to give their offset."""
+_FINER = frozenset({"pandas.Timestamp", "pandas._libs.tslibs.timestamps.Timestamp"})
+"""Dates with nanoseconds, which `datetime` itself does not know of."""
 
 
 def fields(value: object) -> list[tuple[Any, Any]] | None:
-    """Names and values of a dataclass, attrs object, pydantic model, namedtuple or the like; ``None`` for any other object."""
-    names = _declared(value)
-    if names is not None:
-        return list(_set_of(value, names))
+    """Names and values of a dataclass, attrs object, pydantic model, msgspec struct or the like; ``None`` for any other object.
+
+    Values that the class keeps out of its own output are `Hidden`.
+    """
+    declared = _declared(value)
+    if declared is not None:
+        return list(_set_of(value, declared))
     if type(value) is types.SimpleNamespace:
         return list(value.__dict__.items())
     if in_class(value, "__pydantic_core_schema__") is not None:
         extra = in_class(value, "__pydantic_extra__")
         more = extra.__get__(value) if type(extra) is types.MemberDescriptorType else None
-        return [*dict.items(instance_dict(value)), *(dict.items(more) if type(more) is dict else ())]
+        hidden = hidden_pydantic_fields(value)
+        own = ((name, Hidden(item) if name in hidden else item) for name, item in dict.items(instance_dict(value)))
+        return [*own, *(dict.items(more) if type(more) is dict else ())]
     return None
 
 
-def _declared(value: object) -> list[str] | None:
-    declared = in_class(value, "__dataclass_fields__")
-    if type(declared) is dict:
-        return [
-            name for name, field in declared.items() if type(name) is str and str(getattr(field, "_field_type", "")) == "_FIELD"
-        ]
+def _declared(value: object) -> dict[str, bool] | None:
+    """Names of the fields, each with whether its class keeps it out of its output."""
+    found = in_class(value, "__dataclass_fields__")
+    if type(found) is dict:
+        hidden = hidden_pydantic_fields(value)
+        own = {name: field for name, field in found.items() if str(getattr(field, "_field_type", "")) == "_FIELD"}
+        return {name: name in hidden or is_hidden(field) for name, field in own.items() if type(name) is str}
     attrs = in_class(value, "__attrs_attrs__")
     if attrs is not None and issubclass(type(attrs), tuple):
         described: tuple[Any, ...] = attrs  # type: ignore[assignment]  # as the line above found
-        return [attr.name for attr in tuple.__iter__(described)]
-    struct = in_class(value, "__struct_fields__")
-    return list(struct) if type(struct) is tuple else None
+        return {attr.name: is_hidden(attr) for attr in tuple.__iter__(described)}
+    names = _struct_fields(value)
+    return None if names is None else {name: is_hidden_by_annotation(value, name) for name in names}
 
 
-def _set_of(value: object, names: list[str]) -> Iterator[tuple[str, Any]]:
-    for name in names:
+def _struct_fields(value: object) -> tuple[str, ...] | None:
+    """Names of the fields of a msgspec struct, which its metaclass keeps, or of a class that has them itself."""
+    names = in_class(value, "__struct_fields__")
+    of_metaclass = in_class(type(value), "__struct_fields__")
+    if type(of_metaclass) is types.MemberDescriptorType:
+        names = of_metaclass.__get__(type(value))
+    return names if type(names) is tuple else None
+
+
+def _set_of(value: object, names: dict[str, bool]) -> Iterator[tuple[str, Any]]:
+    for name, hidden in names.items():
         try:
-            yield name, attribute(value, name)
+            item = attribute(value, name)
         except (LookupError, AttributeError):
             raise_interrupt()
             continue
+        yield name, Hidden(item) if hidden else item
 
 
 def namedtuple_fields(value: object) -> list[tuple[str, Any]] | None:
@@ -98,27 +120,13 @@ def special_float(value: float) -> dict[str, str]:
     return {"$float": "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"}
 
 
-_NUMBER_FORMATS = frozenset("?hHiIlLqQefd")
-
-
-def numbers_of(value: object) -> memoryview | None:
-    """The memory of an array of numbers, read without running its code; ``None`` for any other object."""
-    giver = in_class(value, "__buffer__")
-    if giver is not None and not is_native(giver):
+def _datetime_text(value: datetime) -> str | None:
+    if is_not_there(value):
         return None
-    try:
-        view = memoryview(value)  # type: ignore[arg-type]  # that is the question
-    except TypeError:
-        raise_interrupt()
-        return None
-    return view if view.format.lstrip("@=<") in _NUMBER_FORMATS and view.ndim <= 1 else None
-
-
-def _datetime_text(value: datetime) -> str:
     zone = datetime.tzinfo.__get__(value)
     package = module_of(type(zone)) if zone is not None else "datetime"
     if type(package) is str and package.partition(".")[0] in _SAFE_CLOCKS:
-        return datetime.isoformat(value)
+        return value.isoformat() if type_name(type(value)) in _FINER else datetime.isoformat(value)
     return f"{date.isoformat(value)}T{datetime.time(value).isoformat()}[{type_name(type(zone))}]"
 
 
@@ -146,6 +154,33 @@ def _plain(value: object, attribute_name: str) -> object:
     return instance_dict(value)[attribute_name]
 
 
+def _chain(value: object) -> object:
+    """A `ChainMap` as one dict; as its first dict where the others are of other classes."""
+    maps = instance_dict(value)["maps"]
+    together: dict[Any, Any] = {}
+    for each in reversed(list(maps)):
+        if issubclass(type(each), dict):
+            together.update(dict.items(each))
+    return together
+
+
+def _behind(value: types.MappingProxyType[Any, Any]) -> object:
+    """What a read-only view of a mapping shows, without a call to the mapping."""
+    found = gc.get_referents(value)
+    return found[0] if len(found) == 1 else placeholder(value)
+
+
+def library_text(value: object) -> str | None:
+    """Text of an address or a URL, of classes that are known by name because importing them takes time."""
+    return str.__str__(str(value)) if type_name(type(value)) in _TEXTS else None
+
+
+_TEXTS = frozenset(f"ipaddress.IPv{version}{kind}" for version in (4, 6) for kind in ("Address", "Network", "Interface")) | {
+    "pydantic_core._pydantic_core.Url",
+    "pydantic_core._pydantic_core.MultiHostUrl",
+}
+
+
 SIMPLER: Mapping[type, Any] = {
     str: str.__str__,
     int: int.__int__,
@@ -164,6 +199,8 @@ SIMPLER: Mapping[type, Any] = {
     UserDict: lambda value: _plain(value, "data"),
     UserList: lambda value: _plain(value, "data"),
     UserString: lambda value: _plain(value, "data"),
-    types.MappingProxyType: placeholder,
+    ChainMap: _chain,
+    types.MappingProxyType: _behind,
+    re.Pattern: re.Pattern.pattern.__get__,
 }
 """Per base class: what makes a simpler value of an object, by the base class's own means."""

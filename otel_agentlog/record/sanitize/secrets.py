@@ -11,7 +11,8 @@ from typing import Any
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.redaction.key_rules import KeyRule
 from otel_agentlog.record.redaction.redactor import FAILED, Redactor, marker, repaired
-from otel_agentlog.record.sanitize.keys import free_name, is_tag
+from otel_agentlog.record.sanitize.keys import free_name, is_tag, text_of_bytes, text_of_tag
+from otel_agentlog.record.sanitize.marks import HOLDERS
 
 _UNJUDGED = KeyRule("redactor failed")
 
@@ -62,16 +63,23 @@ class Secrets:
         if value is None or kind is bool:
             return value
         if kind is str:
-            return self._mask(rule) if self._masks(rule, value) else value
-        if not rule.certain:
-            return value
+            return self.mask(rule) if self._masks(rule, value) else value
+        if kind is dict and (text := text_of_tag(value)) is not None:
+            return self.mask(rule) if self._masks(rule, text) else value
         if kind is list:
+            if (text := text_of_bytes(value)) is not None and self._masks(rule, text):
+                return self.mask(rule)
             return [self.masked(rule, item) for item in value]
         if kind is dict and not is_tag(value):
-            return {key: self.masked(rule, item) for key, item in value.items()}
-        return self._mask(rule)
+            return {key: self.masked(rule, item) if rule.certain or key in HOLDERS else item for key, item in value.items()}
+        return self.mask(rule) if rule.certain else value
 
-    def _mask(self, rule: KeyRule) -> str:
+    def hides(self, rule: KeyRule) -> bool:
+        """Whether what a class marks as this kind of secret is masked: where secrets are looked for, and not switched off."""
+        return self._redactor is not None and rule.name not in self._redactor.unmasked
+
+    def mask(self, rule: KeyRule) -> str:
+        """What replaces a secret of this rule; counts it."""
         self.redacted += 1
         return FAILED if rule is _UNJUDGED else marker(rule.name)
 
