@@ -24,6 +24,7 @@ from otel_agentlog.record.redaction.engine import Budget, Engine, Hit, Regexp, c
 from otel_agentlog.record.redaction.key_rules import KEY_RULE_NAMES, KeyRule, key_rule, words_of
 from otel_agentlog.record.redaction.pii import personal_rules
 from otel_agentlog.record.redaction.rules import TOKEN_RULES, SecretRule
+from otel_agentlog.record.redaction.rules_by_service import SERVICE_RULES
 from otel_agentlog.record.redaction.rules_by_value import fits
 from otel_agentlog.record.redaction.rules_in_context import named_rules
 from otel_agentlog.record.redaction.rules_on_the_wire import WIRE_RULES
@@ -49,7 +50,7 @@ def repaired(text: str) -> str:
 
 def default_rules(keys: Callable[[str], KeyRule | None] = key_rule, extra_keys: Iterable[str] = ()) -> tuple[SecretRule, ...]:
     """All value rules, in the order in which they are tried at one place."""
-    return TOKEN_RULES + WIRE_RULES + named_rules(keys, extra_keys)
+    return TOKEN_RULES + WIRE_RULES + named_rules(keys, extra_keys) + SERVICE_RULES
 
 
 class Redactor:

@@ -28,7 +28,8 @@ _NOTHING = frozenset(
     b"""
     - none null nil undefined true false yes no on off required optional string str text bytes int integer number bool boolean
     float any object array dict list empty unset unknown missing invalid redacted masked hidden default ok n/a na tbd todo bearer
-    basic digest token negotiate oauth include omit same-origin secretstr
+    basic digest token negotiate oauth include omit same-origin secretstr enabled disabled enable disable active inactive changed
+    unchanged always never auto automatic manual passed failed skipped pending available unavailable
     """.split()
 )
 """Words in the place of a secret that are none."""
@@ -43,6 +44,53 @@ def is_nothing(value: bytes) -> bool:
     if not value or value[:1] in b",)" or value.startswith(MARKER_START) or len(set(value)) == 1:
         return True
     return value.lower().strip(b",;.:()[]") in _NOTHING or _PLACEHOLDER.match(value) is not None
+
+
+_SAMPLE_WORDS = frozenset(
+    b"""
+    a an the this that is not no here put enter insert your my our some any another other new old first second third last
+    change changeme me fake dummy mock test tests testing tester sample example examples demo default placeholder foo bar baz qux
+    quux spam eggs ham secret secrets sekrit password passwd passwort pass pw pwd passphrase token tokens key keys api apikey access
+    private public auth authorization bearer basic credential credentials cred creds user username userid usr login admin
+    administrator root guest value values string text real super top very strong secure secured strongpassword client app
+    application service session id aws azure openai anthropic github gitlab google bedrock env environment explicit profile refresh
+    invalid valid wrong bad good expired legacy ambient container trusted untrusted selected unrelated customer database db
+    scott tiger postgres postgresql mysql mariadb redis mongo mongodb rabbitmq minio minioadmin elastic airflow grafana jenkins
+    hello world something anything whatever goes cat dog thing evil deadbeef cafebabe redacted hidden masked encrypted
+    """.split()
+)
+_MAX_SAMPLE_BYTES = 64
+_sample_parts = re.compile(rb"[a-z]+")
+_same_again = re.compile(rb"([xX*#.])\1{5}")
+_LONGEST_SAMPLE_WORD = max(map(len, _SAMPLE_WORDS))
+
+
+def is_sample(value: bytes) -> bool:
+    """Whether a value in a text is an example of one: ``your-api-key``, ``my secret``, ``scott:tiger``, ``ghp_xxxxxxxx``, ``abc…``.
+
+    It consists of words that documentation uses, with at most one digit, or it is elided.
+    """
+    if b"..." in value or "…".encode() in value or _same_again.search(value):
+        return True
+    if len(value) > _MAX_SAMPLE_BYTES or value[:1].isdigit() or len(_DIGIT.findall(value)) > 1 or _ODD.search(value):
+        return False
+    words = _sample_parts.findall(value.lower())
+    return bool(words) and all(_is_made_of_samples(word) for word in words)
+
+
+def _is_made_of_samples(word: bytes) -> bool:
+    """Whether a word is one sample word or several, glued: ``mysecretpassword``."""
+    reached = [True] + [False] * len(word)
+    for end in range(1, len(word) + 1):
+        starts = range(max(0, end - _LONGEST_SAMPLE_WORD), end)
+        reached[end] = any(reached[start] and word[start:end] in _SAMPLE_WORDS for start in starts)
+    return reached[-1]
+
+
+def is_prose(value: bytes) -> bool:
+    """Whether a text of several lines is written for people: a template of a mail, help, a query; a secret has no blanks in a line."""
+    lines = [line for line in value.split(b"\n") if line.strip()]
+    return len(lines) > 1 and sum(b" " in line.strip() for line in lines) * 2 >= len(lines)
 
 
 def looks_like_password(value: bytes) -> bool:
@@ -63,6 +111,8 @@ def fits(rule: KeyRule, value: bytes) -> bool:
     """Whether a value may be a secret of this rule; where the name is not certain, the value must have the form of one."""
     if rule.certain:
         return True
+    if rule.form:
+        return rule.form(value)
     if rule.name == "password":
         return looks_like_password(value) and not looks_like_path(value)
     return looks_like_credential(value)

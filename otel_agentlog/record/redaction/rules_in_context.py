@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeAlias
 
-from otel_agentlog.record.redaction.key_rules import KeyRule
+from otel_agentlog.record.redaction.key_rules import LOCAL_TERMS, LOCAL_WORDS, KeyRule, without_accents
 from otel_agentlog.record.redaction.rules import LOOK_BACK_BYTES, MAX_VALUE_BYTES, SecretRange, SecretRule
 from otel_agentlog.record.redaction.rules_by_value import (
     cut_at_next_pair,
     fits,
     is_nothing,
+    is_sample,
     looks_like_code,
     looks_like_credential,
     looks_like_password,
@@ -26,18 +27,43 @@ from otel_agentlog.record.redaction.rules_by_value import (
 KeyLookup: TypeAlias = Callable[[str], KeyRule | None]
 """Returns the rule of a name, as `key_rules.key_rule` does."""
 
-_KEY_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+_KEY_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-" + bytes(range(0x80, 0x100))
 _OWNERS = (
     r"api|app(?:lication)?|access|private|secret|signing|encryption|ssh|auth|account|master|shared|subscription|licen[sc]e|session|"
     r"service|deploy|hmac|storage|root|admin"
 )
 _NAMES = (
     rf"pass(?:word|wd|phrase|code)|pwd|[_-]pass|secret|(?:{_OWNERS})[_. -]?key|credential|creds|bearer|authorization|"
-    r"conn(?:ection)?[_. -]?str(?:ing)?|cvv|cvc|[_-]otp|totp|[_-]auth"
+    r"conn(?:ection)?[_. -]?str(?:ing)?|cvv|cvc|[_-]otp|totp|[_-]auth|key[_-]?data"
 )
-_REST = r"[\w.-]*"
+
+
+def _in_any_case(term: str) -> str:
+    """A pattern for a term in any case, its words joined by a blank, ``_``, ``.``, ``-`` or nothing; over UTF-8 bytes."""
+    return "".join(map(_char_in_any_case, term))
+
+
+def _char_in_any_case(char: str) -> str:
+    if char in " '-":
+        return "(?:[_. '-]|’)?"
+    return f"(?i:{char})" if char.isascii() or char.lower() == char.upper() else f"(?:{char.lower()}|{char.upper()})"
+
+
+def _beginnings(term: str) -> str:
+    """A pattern for any beginning of a term, at least of two characters where it is written in ASCII."""
+    pattern = ""
+    for char in reversed(term):
+        pattern = f"{_char_in_any_case(char)}(?:{pattern})?" if pattern else _char_in_any_case(char)
+    return pattern
+
+
+_LOCAL_TERMS = tuple(dict.fromkeys(form for terms in LOCAL_TERMS.values() for term in terms for form in (term, without_accents(term))))
+_LOCAL_WORDS = tuple(word for words in LOCAL_WORDS.values() for word in words)
+_LOCAL = "|".join(map(_in_any_case, (*_LOCAL_TERMS, *_LOCAL_WORDS)))
+_LOCAL_UNFINISHED = "|".join(_beginnings(term) for term in (*_LOCAL_TERMS, *_LOCAL_WORDS) if not term.isascii() or " " in term)
+_REST = r"[\w.\x80-\xff-]*"
 _SHUT = r"(?:\\{0,3}[\"'`]\]?)?"
-_SET = r"[ \t]{0,8}(?:={1,3}>?|:=|:)[ \t]{0,8}"
+_SET = r"[ \t]{0,8}(?:={1,3}>?|:=|:|：|\|\||\?=)[ \t]{0,8}"
 _OPEN = r"(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`]{1,3})"
 _FIRST = r"[^\s\"'`\\,;&<>(){}\[\]|]"
 _TOKEN = rf"(?i:token)(?:[_.-]{_REST}|[0-9])?"
@@ -48,11 +74,16 @@ _ESCAPED_UNFINISHED = r"[bBrRuUfF]{0,2}\\{1,3}(?:\"(?:[^\"\n]|\\\\\")*|'(?:[^'\n
 _TRIPLE_UNFINISHED = r"(?:\"\"\"|''')(?s:.*)"
 _VALUE_UNFINISHED = rf"(?:{_QUOTED_UNFINISHED}|{_ESCAPED_UNFINISHED}|{_TRIPLE_UNFINISHED}|[^\s\"'`]*[ \t]*)"
 
+_WORD = rb"[\w.\x80-\xff-]"
+_MORE = rb"(?:[ '][\w\x80-\xff]" + _WORD + rb"*){0,3}?"
 _assigned = re.compile(
-    rb"[\w.-]*(?: (?:key|string|str)\b[\w.-]*)?(?:\\{0,3}[\"'`]\]?)?[ \t]*(?P<sign>={1,3}>?|:=|:)(?P<gap>[ \t]*)"
+    _WORD
+    + rb"*?"
+    + _MORE
+    + rb"(?:\\{0,3}[\"'`]\]?)?[ \t]*(?P<sign>={1,3}>?|:=|:|\xef\xbc\x9a|\|\||\?=)(?P<gap>[ \t]*)"
     rb"(?P<open>(?:[bBrRuUfF]{0,2}\\{0,3}(?:\"\"\"|'''|[\"'`]))?)"
 )
-_name = re.compile(rb"[\w.-]+(?: (?:key|string|str)\b[\w.-]*)?")
+_name = re.compile(_WORD + rb"+(?: (?:key|string|str)\b[\w.-]*)?")
 _bare = re.compile(rb"[^\s\"'`<>\\]+")
 _word = re.compile(rb"[^\s\"'`]+")
 _line = re.compile(rb"[^\r\n]*")
@@ -74,8 +105,8 @@ def _assignment(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: i
     if m is None:
         return None
     begin = _key_start(data, floor, start)
-    name = _name.match(data, begin)
-    rule = key_rule(name.group().decode("ascii", "replace")) if name else None
+    name = data[begin : m.start("sign")].rstrip(b" \t\"'`\\]")
+    rule = key_rule(name.decode("utf-8", "replace"))
     if rule is None:
         return None
     if m["open"]:
@@ -86,7 +117,9 @@ def _assignment(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: i
 def _quoted(data: bytes, start: int, opening: bytes, rule: KeyRule) -> SecretRange | None:
     end, final = quoted_end(data, start, opening, start + MAX_VALUE_BYTES)
     value = data[start:end]
-    if is_nothing(value.strip()) or not fits(rule, value):
+    if is_nothing(value.strip()) or is_sample(value) or not fits(rule, value):
+        return None
+    if opening[-3:] in (b'"""', b"'''") and is_prose(value):
         return None
     return SecretRange(start, end, rule.name, final)
 
@@ -96,7 +129,7 @@ def _unquoted(data: bytes, m: re.Match[bytes], begin: int, floor: int, rule: Key
     if run is None:
         return None
     value = cut_at_next_pair(run.group())
-    if is_nothing(value) or looks_like_code(run.group()) or not fits(rule, value):
+    if is_nothing(value) or looks_like_code(run.group()) or is_sample(value) or not fits(rule, value):
         return None
     if not _is_value(data, m, begin, floor, run, value):
         return None
@@ -125,17 +158,23 @@ def _command_flag(key_rule: KeyLookup, data: bytes, floor: int, start: int, end:
     if m["open"]:
         return _quoted(data, m.end(), m["open"], rule)
     run = _word.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
-    if run is None or is_nothing(run.group()) or not fits(rule, run.group()):
+    if run is None or is_nothing(run.group()) or is_sample(run.group()) or not fits(rule, run.group()):
         return None
     return SecretRange(run.start(), run.end(), rule.name)
 
 
-_statement = re.compile(rb"(?P<name>[\w-]+(?: (?:key|token|code)\b)?)[ \t]+[A-Za-z]+[ \t]+[\"'`]?")
+_SAYS = (
+    r"(?:(?i:is|was|to|as|equals|becomes|ist|war|lautet|lauten|est|était|es|era|son|é|è|são|was|is|luidt|jest|brzmi|to|är|er|on|olarak)|"
+    r"это|был|—|–|-|->|=>|→)"
+)
+_statement = re.compile(
+    rb"(?P<name>[\w\x80-\xff-]+(?:[ '][\w\x80-\xff'-]+){0,2}?)[ \t]+" + _SAYS.encode() + rb"[ \t]+[\"'`]?"
+)
 
 
 def _named_in_prose(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     m = _statement.match(data, start)
-    rule = key_rule(m["name"].decode("ascii", "replace").replace(" ", "_")) if m else None
+    rule = key_rule(m["name"].decode("utf-8", "replace").replace(" ", "_")) if m else None
     if m is None or rule is None:
         return None
     run = _word.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
@@ -155,20 +194,46 @@ def _xml_element(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: 
     if m is None or begin == floor or data[begin - 1 : begin] not in (b"<", b":"):
         return None
     name = _name.match(data, begin)
-    rule = key_rule(name.group().decode("ascii", "replace")) if name else None
-    if rule is None or is_nothing(m["value"].strip()) or not fits(rule, m["value"]):
+    rule = key_rule(name.group().decode("utf-8", "replace")) if name else None
+    if rule is None or is_nothing(m["value"].strip()) or is_sample(m["value"]) or not fits(rule, m["value"]):
         return None
     return SecretRange(m.start("value"), m.end("value"), rule.name, final=True)
 
 
 _SPOKEN = r"(?i:pass(?:word|wd|phrase|code)|(?:api|access|secret|private|auth)[ _-]?(?:key|token)|secret|token)"
-_SAYS = r"(?i:is|was|to|as|equals|becomes)"
+_LOCAL_SPOKEN = "(?:" + "|".join(_in_any_case(term) for term in _LOCAL_TERMS if term.split()[0] not in ("api", "ключ")) + ")"
+_PASSWORD_WORDS = "(?:" + "|".join(LOCAL_WORDS["password"]) + ")"
+_SIGN_UNFINISHED = r"(?:[=:|?]{1,3}>?|：)"
+_SHARED = r"(?i:key|login|signature|[^a-z]sig|psk|[^a-z]pat|hmac|clave|chave|chiave|parola|geheim|[^a-z]mdp|schl(?:ü|ue|u)ssel)"
+
+
+def _after_a_word(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
+    run = _word.match(data, start, start + MAX_VALUE_BYTES)
+    value = _ascii_run.match(run.group()).group().rstrip(b".,;:!?)]}") if run else b""  # type: ignore[union-attr]  # it matches empty
+    return SecretRange(start, start + len(value)) if looks_like_password(value) and len(value) >= 6 and not is_nothing(value) else None
+
+
+_ascii_run = re.compile(rb"[!-~]*")
+_attribute = re.compile(
+    rb"[\w.\x80-\xff-]*\\{0,3}[\"']?[\s,]+\\{0,3}[\"']?[Vv][Aa][Ll][Uu][Ee]\\{0,3}[\"']?[ \t]*[=:][ \t]*(?P<open>\\{0,3}[\"'])"
+)
+_before_attribute = re.compile(rb"(?i)(?:name|key)\\{0,3}[\"']?[ \t]{0,4}[=:][ \t]{0,4}\\{0,3}[\"']?\Z")
+
+
+def _value_attribute(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
+    """The value beside an attribute or key ``name`` or ``key`` that holds a secret's name."""
+    begin = _key_start(data, floor, start)
+    m, name = _attribute.match(data, start), _name.match(data, begin)
+    rule = key_rule(name.group().decode("utf-8", "replace")) if name else None
+    if m is None or rule is None or not _before_attribute.search(data[max(floor, begin - 24) : begin]):
+        return None
+    return _quoted(data, m.end(), m["open"], rule)
 
 
 def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[SecretRule, ...]:
     """The rules, with ``key_rule`` for names; ``more_names`` are names that it masks beyond those of `key_rules`."""
     own = "".join("|" + r"[_.-]?".join(re.escape(word) for word in name.split()) for name in more_names)
-    names = f"(?i:{_NAMES}{own})"
+    names = f"(?:(?i:{_NAMES}{own})|{_LOCAL})"
     any_name = f"(?:{names}{_REST}|{_TOKEN})"
     name_in_two_words = rf"(?i:{_OWNERS}|conn(?:ection)?) [A-Za-z]{{0,6}}"
     flag = rf"--[A-Za-z0-9-]*?(?:{names}|(?i:token))[A-Za-z0-9-]*"
@@ -179,7 +244,8 @@ def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Se
             rf"{names}{_REST}{_SHUT}{_SET}(?:{_OPEN}[^\n]|{_FIRST})",
             check=partial(_assignment, key_rule),
             by_start=True,
-            unfinished=rf"{any_name}{_SHUT}[ \t]{{0,8}}(?:[=:]{{1,3}}>?[ \t]{{0,8}}{_VALUE_UNFINISHED})?|{name_in_two_words}",
+            unfinished=rf"{any_name}{_SHUT}[ \t]{{0,8}}(?:{_SIGN_UNFINISHED}[ \t]{{0,8}}{_VALUE_UNFINISHED})?|{name_in_two_words}|"
+            rf"(?:{_LOCAL_UNFINISHED})",
         ),
         SecretRule(
             "assignment",
@@ -187,6 +253,23 @@ def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Se
             rf"{_TOKEN}{_SHUT}{_SET}{_OPEN}?[\w./+=~$-]{{6}}",
             check=partial(_assignment, key_rule),
             by_start=True,
+        ),
+        SecretRule(
+            "assignment",
+            "the same for names that secrets share with much else, if the value looks generated",
+            rf"{_SHARED}[0-9]?{_SHUT}{_SET}{_OPEN}?[\w+/=.~%-]{{20}}",
+            check=partial(_assignment, key_rule),
+            by_start=True,
+            unfinished=rf"{_SHARED}[0-9]?{_SHUT}[ \t]{{0,8}}(?:{_SIGN_UNFINISHED}[ \t]{{0,8}}{_OPEN}?[\w+/=.~%-]*)?",
+        ),
+        SecretRule(
+            "xml-attribute",
+            "<add key=\"password\" value=\"…\"/>, name: password, value: …; the marker names the key rule",
+            rf"(?:{names}|(?i:token)){_REST}\\{{0,3}}[\"']?[\s,]{{1,8}}\\{{0,3}}[\"']?(?i:value)\\{{0,3}}[\"']?[ \t]{{0,4}}[=:][ \t]{{0,4}}\\{{0,3}}[\"'][^\s\"']",
+            check=partial(_value_attribute, key_rule),
+            by_start=True,
+            unfinished=rf"(?:{names}|(?i:token)){_REST}\\{{0,3}}[\"']?(?:[\s,]{{1,8}}\\{{0,3}}[\"']?[A-Za-z]{{0,5}}\\{{0,3}}[\"']?[ \t]{{0,4}}"
+            rf"(?:[=:][ \t]{{0,4}}\\{{0,3}}(?:[\"'][^\"'\n]*)?)?)?",
         ),
         SecretRule(
             "command-flag",
@@ -199,9 +282,16 @@ def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Se
         SecretRule(
             "statement",
             "the password is …, the token was …; the marker names the key rule",
-            rf"\b{_SPOKEN}[ \t]{{1,2}}{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*[0-9!@#$%^&*+=~]",
+            rf"(?:\b{_SPOKEN}|{_LOCAL_SPOKEN})[ \t]{{1,2}}{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*[0-9!@#$%^&*+=~]",
             check=partial(_named_in_prose, key_rule),
-            unfinished=rf"\b{_SPOKEN}[ \t]{{1,2}}(?:[A-Za-z]{{0,7}}|{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*)",
+            unfinished=rf"(?:\b{_SPOKEN}|{_LOCAL_SPOKEN})[ \t]{{1,2}}(?:[A-Za-z\x80-\xff]{{0,12}}|{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*)",
+        ),
+        SecretRule(
+            "password",
+            "the same in languages that are written without blanks: 密码是…, パスワードは…, 비밀번호는 …",
+            rf"{_PASSWORD_WORDS}[\x80-\xff \t:=\"'`]{{1,16}}?(?P<secret>[!#-&(-_a-~][!-~]{{5}})",
+            check=_after_a_word,
+            unfinished=rf"{_PASSWORD_WORDS}[\x80-\xff \t:=\"'`]{{0,16}}[!-~]*",
         ),
         SecretRule(
             "xml-element",

@@ -14,6 +14,7 @@ from otel_agentlog.record.redaction.rules import EDGE, LOOK_BACK_BYTES, MAX_VALU
 from otel_agentlog.record.redaction.rules_by_value import (
     is_card_number,
     is_nothing,
+    is_sample,
     looks_like_code,
     looks_like_credential,
     looks_like_password,
@@ -43,14 +44,15 @@ def _authorization(data: bytes, floor: int, start: int, end: int) -> SecretRange
         return None
     if m["open"]:
         stop, final = quoted_end(data, m.end(), m["open"], m.end() + MAX_VALUE_BYTES)
-        return None if is_nothing(data[m.end() : stop].strip()) else SecretRange(m.end(), stop, None, final)
+        value = data[m.end() : stop].strip()
+        return None if is_nothing(value) or is_sample(value) else SecretRange(m.end(), stop, None, final)
     pair = _scheme.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
     if pair and pair["scheme"].lower() in _LIST_SCHEMES:
         stop = _parameters.match(data, m.end(), m.end() + MAX_VALUE_BYTES).end()  # type: ignore[union-attr]  # matches empty
         return SecretRange(m.end(), stop, None, stop < len(data) and data[stop : stop + 1] != b'"')
     if pair and pair["scheme"].lower() in _ONE_WORD_SCHEMES:
         value = pair["value"].rstrip(b",;)}]")
-        return None if is_nothing(value) else SecretRange(m.end(), pair.start("value") + len(value), None, pair.end() < len(data))
+        return None if is_nothing(value) or is_sample(value) else SecretRange(m.end(), pair.start("value") + len(value), None, pair.end() < len(data))
     run = _bare.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
     value = run.group().rstrip(b",;)}].") if run else b""
     if is_nothing(value) or looks_like_code(value) or not (looks_like_password(value) and len(value) >= 8):
@@ -67,7 +69,7 @@ def _bearer(data: bytes, floor: int, start: int, end: int) -> SecretRange | None
         return None
     value = run.group().rstrip(b".")
     generated = any(48 <= byte <= 57 for byte in value) or len(value) >= 40
-    return SecretRange(start, start + len(value)) if generated and not is_nothing(value) else None
+    return SecretRange(start, start + len(value)) if generated and not is_nothing(value) and not is_sample(value) else None
 
 
 def _basic(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
@@ -112,7 +114,7 @@ def _url_password(data: bytes, floor: int, start: int, end: int) -> SecretRange 
         # A password with a slash in it; but host:8080/path@x is no password.
         at = -1 if _port.match(text) else text.find(b"@")
     value = text[:at] if at > 0 else b""
-    return None if is_nothing(value) else SecretRange(begin, begin + at)
+    return None if is_nothing(value) or is_sample(value) else SecretRange(begin, begin + at)
 
 
 def _url_token(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
@@ -136,17 +138,24 @@ def _login_of_client(data: bytes, floor: int, start: int, end: int) -> SecretRan
     run = _bare.match(data, start, start + MAX_VALUE_BYTES)
     value = run.group() if run else b""
     is_curl = b"curl" in data[max(floor, start - LOOK_BACK_BYTES) : start].lower()
-    return SecretRange(start, start + len(value)) if not is_nothing(value) and (is_curl or looks_like_password(value)) else None
+    if is_nothing(value) or is_sample(value) or not (is_curl or looks_like_password(value)):
+        return None
+    return SecretRange(start, start + len(value))
 
 
 def _bare_word(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     run = _bare.match(data, start, start + MAX_VALUE_BYTES)
     value = run.group() if run else b""
-    return SecretRange(start, start + len(value)) if looks_like_password(value) and not is_nothing(value) else None
+    is_secret = looks_like_password(value) and not is_nothing(value) and not is_sample(value)
+    return SecretRange(start, start + len(value)) if is_secret else None
 
 
-_block_begin = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-_block_end = re.compile(rb"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+def _unless_sample(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
+    return None if is_nothing(data[start:end]) or is_sample(data[start:end]) else SecretRange(start, end)
+
+
+_block_begin = re.compile(rb"(?i)-----? ?BEGIN[ A-Z0-9_-]{0,100}?PRIVATE KEY(?: BLOCK)? ?-{4,5}|Private-Lines: [0-9]{1,4}")
+_block_end = re.compile(rb"(?i)-----? ?END[ A-Z0-9_-]{0,100}?PRIVATE KEY(?: BLOCK)? ?-{4,5}|Private-MAC: \w*")
 _block_body = re.compile(
     rb"(?:(?:[\s\"'+,>|]|\\+[nrt])*(?:(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset)[^\n\\]{0,200}|[A-Za-z0-9+/=]{12,}))*"
 )
@@ -168,12 +177,22 @@ _SEPARATORS = re.compile(rb"%20|[ +-]")
 _grouped = re.compile(rb"\d{4}([ +-]|%20)\d{4}\1\d{4}\1\d{4}(?!\d)|\d{4}([ +-]|%20)\d{6}\2\d{4,5}(?!\d)|\d{13,19}(?!\d)")
 
 
+_of_cards = re.compile(
+    rb"(?i)card|(?:^|[^a-z])(?:pan|cc|ccn|ccnum|cvv|visa|mastercard|amex|american express|discover|diners|jcb|maestro|unionpay|rupay|"
+    rb"pay|pays|paid|payment|payer|charge[ds]?|checkout|billing|karte|kreditkarte|carte|tarjeta|cart\xc3\xa3o|carta|kaart|karta)"
+    rb"(?:[^a-z]|$)|\xd0\xba\xd0\xb0\xd1\x80\xd1\x82|\xe5\x8d\xa1|\xe3\x82\xab\xe3\x83\xbc\xe3\x83\x89|\xec\xb9\xb4\xeb\x93\x9c"
+)
+"""Words before a number without groups that make a card of it: one in forty numbers of 16 digits passes for one otherwise."""
+
+
 def _card(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     m = _grouped.match(data, start)
     if m is None:
         return None
     after = data[m.end() : m.end() + 2]
     if after[:1] in (b".", b"-") and after[1:].isdigit():
+        return None
+    if m[1] is None and m[2] is None and not _of_cards.search(data[max(floor, start - LOOK_BACK_BYTES) : start]):
         return None
     return SecretRange(start, m.end()) if is_card_number(_SEPARATORS.sub(b"", m.group())) else None
 
@@ -187,11 +206,12 @@ _BEFORE = r"(?:\A|[^\w./\\%-]|\\[nrtbf]|%[0-9A-Fa-f]{2})"
 WIRE_RULES: tuple[SecretRule, ...] = (
     SecretRule(
         "private-key",
-        "PEM, OpenSSH and PGP private key blocks, also with escaped line ends",
-        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----",
+        "PEM, OpenSSH, SSH2, PuTTY and PGP private key blocks, also with escaped line ends or without an end",
+        r"(?i:-----? ?BEGIN[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)? ?-{4,5})|Private-Lines: [0-9]{1,4}",
         check=_private_key,
         by_start=True,
-        unfinished=r"-----BEGIN(?: [A-Z0-9 ]{0,56}-{0,5}| [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.*))",
+        unfinished=r"-{4,5} ?(?i:BEGIN)(?i:[ A-Z0-9_-]{0,116}|[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)? ?-{4,5}(?s:.*))|"
+        r"Private-Lines:(?: [0-9]{0,4}(?s:.*))?",
     ),
     SecretRule(
         "authorization",
@@ -254,9 +274,30 @@ WIRE_RULES: tuple[SecretRule, ...] = (
     SecretRule(
         "client-login",
         "sshpass -p …, mysql -p…",
-        r"\b(?:sshpass|mysql(?:dump|admin)?)[^\n|;]*?[ \t]-p[ ]?[\"']?(?P<secret>[^\s\"'`\\])",
+        r"\b(?:sshpass|mysql(?:dump|admin)?|mongo(?:sh|dump|restore)?|docker login|podman login|helm registry login|az login|7z[az]?)"
+        r"[^\n|;]*?[ \t]-p[ ]?[\"']?(?P<secret>[^\s\"'`\\])",
         check=_bare_word,
-        unfinished=r"\b(?:sshpass|mysql(?:dump|admin)?)[^\n]*",
+        unfinished=r"\b(?:sshpass|mysql(?:dump|admin)?|mongo(?:sh|dump|restore)?|docker login|podman login|helm registry login|az login|7z[az]?)[^\n]*",
+    ),
+    SecretRule(
+        "client-login",
+        "redis-cli -a …, ldapsearch -w …, smbclient -U user%…, openssl pass:…",
+        r"\b(?:redis-cli[^\n|;]*?[ \t]-a|ldap(?:search|add|modify|delete|passwd|whoami)[^\n|;]*?[ \t]-w|smbclient[^\n|;]*?-U ?[\w.\\-]{1,40}%|"
+        r"openssl[^\n|;]*?[ \t]pass:)[ ]?[\"']?(?P<secret>[^\s\"'`\\])",
+        check=_bare_word,
+        unfinished=r"\b(?:redis-cli|ldap(?:search|add|modify|delete|passwd|whoami)|smbclient|openssl)[^\n]*",
+    ),
+    SecretRule(
+        "url-password",
+        "jdbc:oracle:thin:user/password@host",
+        r"jdbc:oracle:[a-z]{2,8}:[\w$.-]{1,64}/(?P<secret>[^\s@/\"']{1,64})@",
+        check=_unless_sample,
+    ),
+    SecretRule(
+        "pgpass-password",
+        ".pgpass: host:port:database:user:password",
+        r"(?:\A|\n|\\n)[\w.*-]{1,128}:(?:[0-9]{2,5}|\*):[\w.*-]{1,64}:[\w.*@-]{1,64}:(?P<secret>[^\s:\"'`\\]{4,128})",
+        check=_bare_word,
     ),
     SecretRule(
         "netrc-password",
