@@ -1,5 +1,11 @@
 """What the cleaning pass costs and finds: ``python -m benchmarks.redaction`` from the checkout's root.
 
+    python -m benchmarks.redaction --lists gitleaks trufflehog detect-secrets    # recall over public rule lists: their checkouts
+    python -m benchmarks.redaction --corpora ~/src/flask/docs /usr/share/doc     # hits in texts that hold no secrets
+    git log -p | python -m benchmarks.redaction --corpora -
+
+``git clone --depth 1 https://github.com/gitleaks/gitleaks`` brings the first list.
+
 Prints one figure a line with its target. Times are CPU time of the calling thread, since other work on the machine would else
 drown them; start-up is CPU time of the process. The calibration line says how fast the machine was meanwhile: a list of 1,000
 items built in a comprehension, about 15 µs on a laptop of 2024.
@@ -7,6 +13,7 @@ items built in a comprehension, about 15 µs on a laptop of 2024.
 
 from __future__ import annotations
 
+import argparse
 import base64
 import json
 import random
@@ -14,17 +21,20 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import orjson
 
+from benchmarks.secret_lists import PublicKind, public_kinds
 from otel_agentlog.record.redaction.redactor import Redactor
 from otel_agentlog.record.redaction.stream import StreamGuard
 from otel_agentlog.record.sanitize.cleaner import Cleaner
 from tests.record.hostile_values import HOSTILE
 from tests.record.redaction.near_misses import near_misses
-from tests.record.redaction.secret_corpus import KIND_COUNT, leaks, planted
+from tests.record.redaction.secret_corpus import AROUND_A_NAME, AROUND_A_SNIPPET, KIND_COUNT, leaks, planted
 
 LINE = {
     "timestamp": "2026-11-21T05:22:01.123456789Z",
@@ -186,9 +196,100 @@ def streams(redactor: Redactor) -> None:
     show("stream guard, one word, p50", statistics.median(taken) * 1e6, "us")
 
 
+def lists(redactor: Redactor, checkouts: list[Path]) -> None:
+    """Recall over the kinds of public lists: bare where they have a shape of their own, else by their names."""
+    cleaner = Cleaner(redactor)
+    for checkout in checkouts:
+        kinds = list(public_kinds(checkout))
+        bare = [kind for kind in kinds if not kind.words and kind.fixed >= FEWEST_FIXED_CHARS]
+        hidden = [kind.name for kind in kinds if not kind.words and kind.fixed < FEWEST_FIXED_CHARS]
+        recall(f"{checkout.name}, bare", bare, lambda kind: bare_misses(redactor, kind))
+        recall(f"{checkout.name}, by name", [kind for kind in kinds if kind.words], lambda kind: named_misses(cleaner, kind))
+        print(f"{checkout.name}: {len(hidden)} patterns fit any hash, id or word: {', '.join(hidden)}")
+
+
+FEWEST_FIXED_CHARS = 2
+SUFFIXES = ("api_key", "token", "key", "secret", "access_token", "secret_key")
+
+
+def recall(name: str, kinds: list[PublicKind], misses: Callable[[PublicKind], list[bool]]) -> None:
+    """Print how many texts lost their secret, and which kinds are missed most."""
+    missed = {kind.name: misses(kind) for kind in kinds}
+    total = sum(map(len, missed.values()))
+    if not total:
+        return
+    show(f"recall, {name}: {len(kinds)} kinds", 100 - 100 * sum(map(sum, missed.values())) / total, "%", ">= 95")
+    worst = sorted(missed, key=lambda kind: -sum(missed[kind]))[:8]
+    print(
+        "  missed most:", ", ".join(f"{kind} ({sum(missed[kind])} of {len(missed[kind])})" for kind in worst if sum(missed[kind]))
+    )
+
+
+def bare_misses(redactor: Redactor, kind: PublicKind) -> list[bool]:
+    """Whether the secret can be read, for each context that a snippet may stand in."""
+    out, rnd = [], random.Random(kind.name)
+    for around in AROUND_A_SNIPPET.values():
+        text, secret = kind.make(rnd)
+        rest = text.replace(secret, "", 1).replace("\\n", "").replace("\\r", "")
+        snippet = text.strip() if sum(char.isalnum() for char in rest) >= FEWEST_FIXED_CHARS else secret
+        out.append(leaks(redactor.text(around(snippet))[0], secret))
+    return out
+
+
+def named_misses(cleaner: Cleaner, kind: PublicKind) -> list[bool]:
+    """The same under names made of the rule's words, in text and in objects."""
+    out, rnd = [], random.Random(kind.name)
+    for name in names_of(kind):
+        for around in rnd.sample(list(AROUND_A_NAME.values()), 3):
+            secret = kind.make(rnd)[1]
+            out.append(leaks(cleaner.text(around(name, secret))[0], secret))
+        secret = kind.make(rnd)[1]
+        out.append(leaks(json.dumps(cleaner.clean({"all": [{name: secret}]}).value), secret))
+    return out
+
+
+def names_of(kind: PublicKind) -> Iterator[str]:
+    """``adafruit_api_key`` in snake, upper, kebab and camel case, with each of the usual endings."""
+    words = [word for word in kind.words if len(word) > 3 and word.replace("-", "").replace("_", "").replace(".", "").isalnum()]
+    names = [f"{words[i % len(words)]}_{suffix}" for i, suffix in enumerate(SUFFIXES)] if words else []
+    for parts in ([part for part in name.replace("-", "_").replace(".", "_").split("_") if part] for name in names):
+        yield from ("_".join(parts), "_".join(parts).upper(), "-".join(parts))
+        yield parts[0] + "".join(part.capitalize() for part in parts[1:])
+
+
+def corpora(redactor: Redactor, places: list[str]) -> None:
+    """Hits in text that should have none."""
+    for place in places:
+        hits: Counter[str] = Counter()
+        size = 0
+        for data in texts_in(place):
+            size += len(data)
+            hits.update(hit.name for hit in redactor.hits(data))
+        show(f"hits per 100 KB, {place}", 1e5 * hits.total() / max(size, 1), f"{size / 1e6:.1f} MB", "<= 1")
+        print(" ", dict(hits.most_common(5)))
+
+
+def texts_in(place: str) -> Iterator[bytes]:
+    """The text files of a folder, one file, or standard input (``-``) in pieces of 1 MB."""
+    if place == "-":
+        yield from iter(lambda: sys.stdin.buffer.read(1 << 20), b"")
+        return
+    for path in [Path(place), *sorted(Path(place).rglob("*"))]:
+        if path.is_file() and b"\0" not in (data := path.read_bytes()):
+            yield data
+
+
 def main() -> None:
-    """Print all figures."""
+    """Print all figures, or those that are asked for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lists", type=Path, nargs="+", default=[])
+    parser.add_argument("--corpora", nargs="+", default=[])
+    options = parser.parse_args()
     redactor = Redactor()
+    if options.lists or options.corpora:
+        lists(redactor, options.lists)
+        corpora(redactor, options.corpora)
+        return
     redactor.warm()
     cleaner = Cleaner(redactor)
     show("calibration: list of 1,000 in a comprehension", times_s(lambda: [None for _ in range(1000)], 2000)[0] * 1e6, "us")

@@ -45,7 +45,7 @@ class PublicKind:
     words: tuple[str, ...]
     """The words of which one must stand beside the value; empty where the value is known by its own shape."""
     fixed: int
-    """How many letters and digits every text of the rule has at the same place; below 3 nothing tells it from a hash or an id."""
+    """How many letters and digits every text of the rule has at the same place; below 2 nothing tells it from a hash or an id."""
     make: Callable[[Random], tuple[str, str]]
     """Makes a text that the rule matches, and the secret in it."""
 
@@ -78,12 +78,16 @@ def _gitleaks(path: Path) -> Iterator[PublicKind]:
             continue
         beside = _BESIDE.search(pattern)
         words = tuple(sorted(_samples(beside["words"]))) if beside else ()
-        yield PublicKind(rule["id"], words, fixed_chars(pattern), _maker(pattern, float(rule.get("entropy", 0)), rule.get("secretGroup", 0)))
+        yield PublicKind(
+            rule["id"], words, fixed_chars(pattern), _maker(pattern, float(rule.get("entropy", 0)), rule.get("secretGroup", 0))
+        )
 
 
 _GO_PATTERN = re.compile(r"(\w+)\s*=\s*regexp\.MustCompile\((.*?)\)\s*$", re.MULTILINE)
 _GO_PREFIX = re.compile(r"detectors\.PrefixRegex\(\[\]string\{(?P<words>[^}]*)\}\)\s*\+\s*")
-_NO_SECRET = re.compile(r"(?i)url|domain|email|host|path|\bid|user|name|region|version|account|portal|project|instance|tenant|placeholder")
+_NO_SECRET = re.compile(
+    r"(?i)url|domain|email|host|path|\bid|user|name|region|version|account|portal|project|instance|tenant|placeholder"
+)
 
 
 def _trufflehog(folder: Path) -> Iterator[PublicKind]:
@@ -119,7 +123,7 @@ def _maker(pattern: str, entropy: float, group: int) -> Callable[[Random], tuple
         if not tree:
             tree.append(sre_parser.parse(python_syntax(pattern)))
         for _ in range(200):
-            one = _Sample(rnd)
+            one = Sample(rnd)
             text = one.of(tree[0])
             secret = one.groups.get(group, "") if group else max(one.groups.values(), key=len, default="")
             secret = secret.strip("\"'") if len(secret) >= max(_FEWEST_CHARS, len(text) // 4) else text
@@ -201,11 +205,16 @@ def _with_groups(pattern: str) -> str:
 def _samples(pattern: str) -> set[str]:
     """The texts, in lower case, that a pattern of a few words stands for."""
     tree = sre_parser.parse(python_syntax(pattern))
-    return {_Sample(Random(number)).of(tree).lower() for number in range(40)}
+    return {Sample(Random(number)).of(tree).lower() for number in range(40)}
 
 
-class _Sample:
+class Sample:
     """One text that a parsed pattern matches."""
+
+    @staticmethod
+    def of_pattern(pattern: str, rnd: Random) -> str:
+        """A text for a pattern of Go or RE2."""
+        return Sample(rnd).of(sre_parser.parse(python_syntax(pattern)))
 
     def __init__(self, rnd: Random) -> None:
         self._rnd = rnd
@@ -232,6 +241,8 @@ class _Sample:
         if op in (sre.MAX_REPEAT, sre.MIN_REPEAT):
             least, most, tree = value
             count = self._rnd.randint(least, min(int(most), least + _MOST_REPEATS)) if op is sre.MAX_REPEAT else least
+            if len(tree) == 1 and tree[0][0] is sre.ANY:
+                return "".join(self._rnd.choice(_PRINTABLE) for _ in range(count))
             return "".join(self.of(tree, ignore_case) for _ in range(count))
         if op is sre.GROUPREF:
             return self.groups.get(value, "")

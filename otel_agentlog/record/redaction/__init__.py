@@ -6,6 +6,7 @@ engine.py              the search for all rules at once, in linear time, by RE2
 rules.py               what a rule is; secrets known by their own shape (vendor tokens)
 rules_in_context.py    secrets known by the name beside them (``password=…``)
 rules_on_the_wire.py   secrets known by a protocol (headers, URLs, key blocks, card numbers)
+rules_by_service.py  secrets known by the name of their service and the form that it gives them (``ADAFRUIT_KEY=…``)
 rules_by_value.py      whether a value has the form of a password, a credential, code, a placeholder
 key_rules.py           which names belong to a secret (``clientSecret``)
 pii.py                 personal data: e-mail, telephone, IBAN, IP addresses

@@ -1,7 +1,8 @@
 """The key rules: which names belong to a secret. `key_rule` takes a name and returns its rule or ``None``.
 
 A name is cut into words at ``_ - . :``, blanks and camelCase humps, and whole words are compared: ``clientSecret`` and
-``DB_PASSWORD`` are secret, ``secretary``, ``author``, ``max_tokens`` and ``password_policy`` are not. Words of other languages are
+``DB_PASSWORD`` are secret, ``secretary``, ``author``, ``max_tokens`` and ``password_policy`` are not. Words of other
+languages are
 compared without their accents: ``contraseña`` is ``contrasena``.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import pairwise
 
 from otel_agentlog.record.redaction.rules_by_service import RULE_NAME, Form, looks_issued, looks_random, service_form
 
@@ -52,9 +54,31 @@ _TERMS: dict[str, tuple[str, ...]] = {
 
 LOCAL_TERMS: dict[str, tuple[str, ...]] = {
     "password": (
-        *("passwort", "kennwort", "mot de passe", "motdepasse", "mots de passe", "contraseña", "contraseñas", "contrasenya", "senha"),
+        *(
+            "passwort",
+            "kennwort",
+            "mot de passe",
+            "motdepasse",
+            "mots de passe",
+            "contraseña",
+            "contraseñas",
+            "contrasenya",
+            "senha",
+        ),
         *("palavra passe", "palavra-passe", "parola d'ordine", "parola chiave", "wachtwoord", "hasło", "lösenord", "passord"),
-        *("adgangskode", "kodeord", "salasana", "şifre", "şifresi", "şifreniz", "jelszó", "heslo", "lozinka", "geslo", "slaptažodis"),
+        *(
+            "adgangskode",
+            "kodeord",
+            "salasana",
+            "şifre",
+            "şifresi",
+            "şifreniz",
+            "jelszó",
+            "heslo",
+            "lozinka",
+            "geslo",
+            "slaptažodis",
+        ),
         *("parool", "mật khẩu", "kata sandi", "kata laluan", "lykilorð", "fjalëkalim", "пароль", "парола", "лозинка", "κωδικός"),
         *("סיסמה", "كلمة المرور", "كلمة السر", "رمز عبور", "पासवर्ड"),
     ),
@@ -83,8 +107,10 @@ def _words(text: str) -> frozenset[str]:
 
 
 _PASS_OWNERS = _words("""
-    account admin amqp app auth bind broker database db email es ftp http imap jenkins key ldap login mail mongo mongodb mssql mysql
-    my neo4j oracle pg pgsql pop postgres postgresql proxy rabbitmq redis root rpc service sftp sip smtp sql ssh store user vpn web wifi
+    account admin amqp app auth bind broker database db email es ftp http imap jenkins key ldap login mail mongo mongodb
+    mssql mysql
+    my neo4j oracle pg pgsql pop postgres postgresql proxy rabbitmq redis root rpc service sftp sip smtp sql ssh store user
+    vpn web wifi
 """)
 """``pass`` alone counts tests; ``db_pass`` is a password."""
 
@@ -100,13 +126,18 @@ _TOKEN_COUNTERS = _words("""
 """Words before ``token`` of a model's vocabulary or of paging."""
 
 _KEY_OWNERS_WITHOUT_SECRETS = _words("""
-    alt answer arrow attr attribute base batch bucket cache candidate certificate checksum child column composite config connection
-    content context ctrl data dedup dedupe delete dict dictionary document down duplicate entity enter enum error escape event exchange
-    external field file filter fingerprint foreign function gpg group grouping hash host hot i18n idempotency image index insert issue
+    alt answer arrow attr attribute base batch bucket cache candidate certificate checksum child column composite config
+    connection
+    content context ctrl data dedup dedupe delete dict dictionary document down duplicate entity enter enum error escape
+    event exchange
+    external field file filter fingerprint foreign function gpg group grouping hash host hot i18n idempotency image index
+    insert issue
     item job json kms known label language left line locale localization lock lookup map match message meta metric named natural
     nonce object option order page parent partition path pgp press primary profile project prop property public pub query queue
-    range record redis ref reference registry request resource response right routing row s3 schema search setting shard shift shortcut
-    sibling sort space state status step stream surrogate tab table tag template tenant thread topic trace tracking translation tree
+    range record redis ref reference registry request resource response right routing row s3 schema search setting shard
+    shift shortcut
+    sibling sort space state status step stream surrogate tab table tag template tenant thread topic trace tracking
+    translation tree
     type unique up update upload uri url value version view widget
 """)
 """Words before ``key`` of what is looked up, locked or pressed."""
@@ -118,7 +149,7 @@ _GLUED = re.compile(
     + ")$"
 )
 _GLUED_RULES = {"passwd": "password", "passphrase": "password", "clientsecret": "secret", "apikey": "api-key"}
-_GLUED_RULES |= dict.fromkeys("passwort kennwort wachtwoord contrasena losenord пароль".split(), "password")
+_GLUED_RULES |= dict.fromkeys(["passwort", "kennwort", "wachtwoord", "contrasena", "losenord", "пароль"], "password")
 _GLUED_RULES |= {word: name for name, words in LOCAL_WORDS.items() for word in words}
 _GLUED_RULES |= {"accesskey": "access-key", "privatekey": "private-key", "secretkey": "secret-key", "password": "password"}
 
@@ -132,7 +163,8 @@ _ABOUT = _words("""
 """A name that ends in one of these describes the secret: ``password_policy``, ``token_count``, ``secret_name``."""
 
 _QUESTIONS = _words("""
-    check detect find has hide ignore invalid is max min missing n needs no num number prompt require required requires scan should
+    check detect find has hide ignore invalid is max min missing n needs no num number prompt require required requires scan
+    should
     show skip total use uses
 """)
 """A name that begins with one of these is a question or a count: ``has_password``, ``max_token``."""
@@ -142,8 +174,9 @@ _BASIC_LETTERS = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "ß"
 
 
 def without_accents(text: str) -> str:
-    """The text with basic letters for those with marks: ``contraseña`` → ``contrasena``, ``hasło`` → ``haslo``."""
-    parts = unicodedata.normalize("NFKD", text.translate(_BASIC_LETTERS))
+    """The text with basic letters for those with marks, and blanks between humps: ``hasło`` → ``haslo``."""
+    humps = "".join(f" {char}" if char.isupper() and before.islower() else char for before, char in pairwise(f" {text}"))
+    parts = unicodedata.normalize("NFKD", humps.translate(_BASIC_LETTERS))
     return unicodedata.normalize("NFC", "".join(char for char in parts if not "\u0300" <= char <= "\u036f"))
 
 
@@ -165,6 +198,7 @@ def key_rule(key: str) -> KeyRule | None:
 
 _CERTAIN = {tuple(term.split()): KeyRule(name) for name, terms in _TERMS.items() for term in terms}
 _CERTAIN |= {tuple(words_of(term)): KeyRule(name) for name, terms in LOCAL_TERMS.items() for term in terms}
+_CERTAIN |= {tuple(words_of(word)): KeyRule(name) for name, words in LOCAL_WORDS.items() for word in words}
 _LONGEST_TERM = max(len(term) for term in _CERTAIN)
 
 

@@ -19,17 +19,31 @@ Form = Callable[[bytes], bool]
 RULE_NAME = "service-key"
 
 _UUID = "(?i:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})"
-_ALPHABETS = {"s": "[0-9A-Za-z_=.-]", "x": "[0-9A-Fa-f]", "a": "[0-9A-Za-z]", "w": "[0-9A-Za-z_=-]", "k": r"[0-9A-Za-z_/=+-]", "h": "[0-9A-Ha-h]"}
+_ALPHABETS = {
+    "s": "[0-9A-Za-z_=.-]",
+    "x": "[0-9A-Fa-f]",
+    "a": "[0-9A-Za-z]",
+    "w": "[0-9A-Za-z_=-]",
+    "k": r"[0-9A-Za-z_/=+-]",
+    "h": "[0-9A-Ha-h]",
+}
 _ISSUED = """
-    adafruit w32 · adobe x32 · airtable a17 · algolia a32 · alibaba a30 · asana a32 d16 · artifactory a64 a73 · atlassian a24 · beamer w46
-    bintray a64 a73 · bitbucket a32 w64 · bittrex a32 · cloudflare w40 x37 · co_api_key a40 · codecov a32 · cohere a40 · coinbase w64
-    confluence a24 · confluent a16 a64 · contentful w43 · contribsys x8:x8 · datadog a32 a40 · discord x64 w32 d18 · dnkey w85 · droneci a32
-    dropbox a15 w64 s138 · etsy a24 · facebook x32 · fastly w32 · finicity x32 a20 · finnhub a20 · flickr a32 · freshbooks a64 · gitter w40
-    gocardless w45 · heroku u · hubspot u · intercom w60 · jfrog a64 a73 · jira a24 · kraken k80-90 · kucoin x24 u · launchdarkly w40
-    linear x32 · linkedin a14 a16 · linked_in a14 a16 · linked-in a14 a16 · lob w40 · looker a20 a24 · mailchimp w36 w37 · mailgun h32-h8-h8
+    adafruit w32 · adobe x32 · airtable a17 · algolia a32 · alibaba a30 · asana a32 d16 · artifactory a64 a73
+    atlassian a24 · beamer w46
+    bintray a64 a73 · bitbucket a32 w64 · bittrex a32 · cloudflare w40 x37 · co_api_key a40 · codecov a32 · cohere a40
+    coinbase w64
+    confluence a24 · confluent a16 a64 · contentful w43 · contribsys x8:x8 · datadog a32 a40 · discord x64 w32 d18
+    dnkey w85 · droneci a32
+    dropbox a15 w64 s138 · etsy a24 · facebook x32 · fastly w32 · finicity x32 a20 · finnhub a20 · flickr a32
+    freshbooks a64 · gitter w40
+    gocardless w45 · heroku u · hubspot u · intercom w60 · jfrog a64 a73 · jira a24 · kraken k80-90 · kucoin x24 u
+    launchdarkly w40
+    linear x32 · linkedin a14 a16 · linked_in a14 a16 · linked-in a14 a16 · lob w40 · looker a20 a24 · mailchimp w36 w37
+    mailgun h32-h8-h8
     mattermost a26 · meraki x40 · messagebird a25 u · message_bird a25 u · message-bird a25 u · netlify w40-46 · newrelic a64
     new_relic a64 · new-relic a64 · nytimes w32 · newyorktimes w32 · new-york-times w32 · okta w42 · plaid a24 a30 · privateai a32
-    private_ai a32 · private-ai a32 · rapidapi w50 · sendbird u x40 · sentry x64 · snyk u · sonar w40 w44 · squarespace u · sumo a14 a64
+    private_ai a32 · private-ai a32 · rapidapi w50 · sendbird u x40 · sentry x64 · snyk u · sonar w40 w44 · squarespace u
+    sumo a14 a64
     travis a22 · twitch a30 · twitter a25 a45 a50 d15-25-a20-40 · yandex w40-42 · zendesk a40
 """
 """Service, then the forms of what it issues: alphabet and length; ``u`` is a UUID."""
@@ -44,15 +58,26 @@ def _pattern(form: str) -> str:
     return "".join(f"{alphabets[kind]}{{{least},{most or least}}}{sign}" for kind, least, most, sign in parts)
 
 
-_FORMS: dict[str, re.Pattern[bytes]] = {
+FORMS: dict[str, re.Pattern[bytes]] = {
     words[0]: re.compile(f"(?:{'|'.join(map(_pattern, words[1:]))})".encode())
-    for words in (entry.split() for line in _ISSUED.strip().split("\n") for entry in line.split("·"))
+    for words in (entry.split() for entry in re.split("[·\\n]", _ISSUED.strip()))
 }
-_SERVICE = "|".join(re.escape(name) for name in sorted(_FORMS, key=len, reverse=True))
+_SERVICE = "|".join(re.escape(name) for name in sorted(FORMS, key=len, reverse=True))
 _name = re.compile(f"(?i){_SERVICE}")
+_SPELLED = "|".join(
+    sorted(
+        {re.escape(form) for name in FORMS for form in (name, name.upper(), name.capitalize(), name.title())},
+        key=len,
+        reverse=True,
+    )
+)
+"""The names as they are written in names of variables; ignoring case would double RE2's states with each letter."""
 _SIGN = r"(?:=>|:{0,3}=|\|\||\?=|:|>|,)"
 _beside = re.compile(
-    rf"(?i)(?P<service>{_SERVICE})(?P<rest>[ \t\w.-]{{0,24}}?)[\s'\"\\\])]{{0,5}}{_SIGN}[\s'\"`=\\]{{0,8}}(?P<value>[\w=.%:/+-]+)".encode()
+    (
+        rf"(?i)(?P<service>{_SERVICE})(?P<rest>[ \t\w.-]{{0,24}}?)[\s'\"\\\])]{{0,5}}{_SIGN}"
+        r"[\s'\"`=\\]{0,8}(?P<value>[\w=.%:/+-]+)"
+    ).encode()
 )
 _letter, _digit = re.compile(rb"[A-Za-z]"), re.compile(rb"[0-9]")
 
@@ -89,7 +114,7 @@ def service_form(name: str) -> Form | None:
 
 def _form_of(service: str, *, is_of_client: bool) -> Form:
     """The form of what a service issues; a number only as the id of a client, since other ids are numbers, too."""
-    pattern = _FORMS[service]
+    pattern = FORMS[service]
 
     def is_issued(value: bytes) -> bool:
         value = value.replace(b"%3D", b"=").replace(b"%3A", b":").replace(b"%2F", b"/").replace(b"%2B", b"+")
@@ -113,9 +138,9 @@ SERVICE_RULES: tuple[SecretRule, ...] = (
     SecretRule(
         RULE_NAME,
         "the name of a service, and a value of the form that it issues",
-        rf"(?i:{_SERVICE})[ \t\w.-]{{0,24}}[\s'\"\\\])]{{0,5}}{_SIGN}[\s'\"`=\\]{{0,8}}[\w=.%:/+-]{{14}}",
+        rf"(?:{_SPELLED})[ \t\w.-]{{0,24}}[\s'\"\\\])]{{0,5}}{_SIGN}[\s'\"`=\\]{{0,8}}[\w=.%:/+-]{{14}}",
         check=_check,
         by_start=True,
-        unfinished=rf"(?i:{_SERVICE})[ \t\w.-]{{0,24}}[\s'\"\\\])]{{0,5}}(?:[=>:|?,]{{1,4}}[\s'\"`=\\]{{0,8}}[\w=.%:/+-]*)?",
+        unfinished=rf"(?:{_SPELLED})[ \t\w.-]{{0,24}}[\s'\"\\\])]{{0,5}}(?:[=>:|?,]{{1,4}}[\s'\"`=\\]{{0,8}}[\w=.%:/+-]*)?",
     ),
 )

@@ -50,10 +50,12 @@ _SAMPLE_WORDS = frozenset(
     b"""
     a an the this that is not no here put enter insert your my our some any another other new old first second third last
     change changeme me fake dummy mock test tests testing tester sample example examples demo default placeholder foo bar baz qux
-    quux spam eggs ham secret secrets sekrit password passwd passwort pass pw pwd passphrase token tokens key keys api apikey access
+    quux spam eggs ham secret secrets sekrit password passwd passwort pass pw pwd passphrase token tokens key keys api apikey
+    access
     private public auth authorization bearer basic credential credentials cred creds user username userid usr login admin
     administrator root guest value values string text real super top very strong secure secured strongpassword client app
-    application service session id aws azure openai anthropic github gitlab google bedrock env environment explicit profile refresh
+    application service session id aws azure openai anthropic github gitlab google bedrock env environment explicit profile
+    refresh
     invalid valid wrong bad good expired legacy ambient container trusted untrusted selected unrelated customer database db
     scott tiger postgres postgresql mysql mariadb redis mongo mongodb rabbitmq minio minioadmin elastic airflow grafana jenkins
     hello world something anything whatever goes cat dog thing evil deadbeef cafebabe redacted hidden masked encrypted
@@ -66,7 +68,7 @@ _LONGEST_SAMPLE_WORD = max(map(len, _SAMPLE_WORDS))
 
 
 def is_sample(value: bytes) -> bool:
-    """Whether a value in a text is an example of one: ``your-api-key``, ``my secret``, ``scott:tiger``, ``ghp_xxxxxxxx``, ``abc…``.
+    """Whether a value in a text is an example of one: ``your-api-key``, ``my secret``, ``tiger``, ``ghp_xxxxxxxx``, ``abc…``.
 
     It consists of words that documentation uses, with at most one digit, or it is elided.
     """
@@ -88,7 +90,7 @@ def _is_made_of_samples(word: bytes) -> bool:
 
 
 def is_prose(value: bytes) -> bool:
-    """Whether a text of several lines is written for people: a template of a mail, help, a query; a secret has no blanks in a line."""
+    """Whether a text of several lines is written for people, as a template of a mail is; a secret has no blanks in a line."""
     lines = [line for line in value.split(b"\n") if line.strip()]
     return len(lines) > 1 and sum(b" " in line.strip() for line in lines) * 2 >= len(lines)
 
@@ -130,10 +132,14 @@ def looks_like_path(value: bytes) -> bool:
     return value[:1] in (b"/", b"~", b".") or value[1:3] in (b":\\", b":/")
 
 
+_closing_quotes = re.compile("(?:”|“|’|»|」|』|）|】|。|、|，|[,;.)}\\]])+\\Z".encode())
+
+
 def cut_at_next_pair(value: bytes) -> bytes:
     """The part of an unquoted value before the next ``,name=``, ``;name=`` or ``&name=`` and without closing punctuation."""
     pair = _NEXT_PAIR.search(value)
-    return (value[: pair.start()] if pair else value).rstrip(b",;.)}]")
+    value = (value[: pair.start()] if pair else value).rstrip(b",;.)}]")
+    return _closing_quotes.sub(b"", value)
 
 
 def quoted_end(data: bytes, start: int, opening: bytes, limit: int) -> tuple[int, bool]:

@@ -17,6 +17,7 @@ from otel_agentlog.record.redaction.rules_by_value import (
     cut_at_next_pair,
     fits,
     is_nothing,
+    is_prose,
     is_sample,
     looks_like_code,
     looks_like_credential,
@@ -57,7 +58,9 @@ def _beginnings(term: str) -> str:
     return pattern
 
 
-_LOCAL_TERMS = tuple(dict.fromkeys(form for terms in LOCAL_TERMS.values() for term in terms for form in (term, without_accents(term))))
+_LOCAL_TERMS = tuple(
+    dict.fromkeys(form for terms in LOCAL_TERMS.values() for term in terms for form in (term, without_accents(term)))
+)
 _LOCAL_WORDS = tuple(word for words in LOCAL_WORDS.values() for word in words)
 _LOCAL = "|".join(map(_in_any_case, (*_LOCAL_TERMS, *_LOCAL_WORDS)))
 _LOCAL_UNFINISHED = "|".join(_beginnings(term) for term in (*_LOCAL_TERMS, *_LOCAL_WORDS) if not term.isascii() or " " in term)
@@ -77,10 +80,7 @@ _VALUE_UNFINISHED = rf"(?:{_QUOTED_UNFINISHED}|{_ESCAPED_UNFINISHED}|{_TRIPLE_UN
 _WORD = rb"[\w.\x80-\xff-]"
 _MORE = rb"(?:[ '][\w\x80-\xff]" + _WORD + rb"*){0,3}?"
 _assigned = re.compile(
-    _WORD
-    + rb"*?"
-    + _MORE
-    + rb"(?:\\{0,3}[\"'`]\]?)?[ \t]*(?P<sign>={1,3}>?|:=|:|\xef\xbc\x9a|\|\||\?=)(?P<gap>[ \t]*)"
+    _WORD + rb"*?" + _MORE + rb"(?:\\{0,3}[\"'`]\]?)?[ \t]*(?P<sign>={1,3}>?|:=|:|\xef\xbc\x9a|\|\||\?=)(?P<gap>[ \t]*)"
     rb"(?P<open>(?:[bBrRuUfF]{0,2}\\{0,3}(?:\"\"\"|'''|[\"'`]))?)"
 )
 _name = re.compile(_WORD + rb"+(?: (?:key|string|str)\b[\w.-]*)?")
@@ -167,9 +167,7 @@ _SAYS = (
     r"(?:(?i:is|was|to|as|equals|becomes|ist|war|lautet|lauten|est|était|es|era|son|é|è|são|was|is|luidt|jest|brzmi|to|är|er|on|olarak)|"
     r"это|был|—|–|-|->|=>|→)"
 )
-_statement = re.compile(
-    rb"(?P<name>[\w\x80-\xff-]+(?:[ '][\w\x80-\xff'-]+){0,2}?)[ \t]+" + _SAYS.encode() + rb"[ \t]+[\"'`]?"
-)
+_statement = re.compile(rb"(?P<name>[\w\x80-\xff-]+(?:[ '][\w\x80-\xff'-]+){0,2}?)[ \t]+" + _SAYS.encode() + rb"[ \t]+[\"'`]?")
 
 
 def _named_in_prose(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
@@ -204,13 +202,19 @@ _SPOKEN = r"(?i:pass(?:word|wd|phrase|code)|(?:api|access|secret|private|auth)[ 
 _LOCAL_SPOKEN = "(?:" + "|".join(_in_any_case(term) for term in _LOCAL_TERMS if term.split()[0] not in ("api", "ключ")) + ")"
 _PASSWORD_WORDS = "(?:" + "|".join(LOCAL_WORDS["password"]) + ")"
 _SIGN_UNFINISHED = r"(?:[=:|?]{1,3}>?|：)"
-_SHARED = r"(?i:key|login|signature|[^a-z]sig|psk|[^a-z]pat|hmac|clave|chave|chiave|parola|geheim|[^a-z]mdp|schl(?:ü|ue|u)ssel)"
+_SHARED = (
+    r"(?i:key|login|auth|signature|[^a-z]sig|psk|[^a-z]pat|hmac|clave|chave|chiave|parola|geheim|[^a-z]mdp|schl(?:ü|ue|u)ssel)"
+)
 
 
 def _after_a_word(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     run = _word.match(data, start, start + MAX_VALUE_BYTES)
     value = _ascii_run.match(run.group()).group().rstrip(b".,;:!?)]}") if run else b""  # type: ignore[union-attr]  # it matches empty
-    return SecretRange(start, start + len(value)) if looks_like_password(value) and len(value) >= 6 and not is_nothing(value) else None
+    return (
+        SecretRange(start, start + len(value))
+        if looks_like_password(value) and len(value) >= 6 and not is_nothing(value)
+        else None
+    )
 
 
 _ascii_run = re.compile(rb"[!-~]*")
@@ -234,9 +238,12 @@ def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Se
     """The rules, with ``key_rule`` for names; ``more_names`` are names that it masks beyond those of `key_rules`."""
     own = "".join("|" + r"[_.-]?".join(re.escape(word) for word in name.split()) for name in more_names)
     names = f"(?:(?i:{_NAMES}{own})|{_LOCAL})"
+    return _assignments(key_rule, names) + _other_places(key_rule, names)
+
+
+def _assignments(key_rule: KeyLookup, names: str) -> tuple[SecretRule, ...]:
     any_name = f"(?:{names}{_REST}|{_TOKEN})"
     name_in_two_words = rf"(?i:{_OWNERS}|conn(?:ection)?) [A-Za-z]{{0,6}}"
-    flag = rf"--[A-Za-z0-9-]*?(?:{names}|(?i:token))[A-Za-z0-9-]*"
     return (
         SecretRule(
             "assignment",
@@ -244,7 +251,8 @@ def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Se
             rf"{names}{_REST}{_SHUT}{_SET}(?:{_OPEN}[^\n]|{_FIRST})",
             check=partial(_assignment, key_rule),
             by_start=True,
-            unfinished=rf"{any_name}{_SHUT}[ \t]{{0,8}}(?:{_SIGN_UNFINISHED}[ \t]{{0,8}}{_VALUE_UNFINISHED})?|{name_in_two_words}|"
+            unfinished=rf"{any_name}{_SHUT}[ \t]{{0,8}}(?:{_SIGN_UNFINISHED}[ \t]{{0,8}}{_VALUE_UNFINISHED})?|"
+            rf"{name_in_two_words}|"
             rf"(?:{_LOCAL_UNFINISHED})",
         ),
         SecretRule(
@@ -257,20 +265,29 @@ def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Se
         SecretRule(
             "assignment",
             "the same for names that secrets share with much else, if the value looks generated",
-            rf"{_SHARED}[0-9]?{_SHUT}{_SET}{_OPEN}?[\w+/=.~%-]{{20}}",
+            rf"{_SHARED}[0-9]?{_SHUT}{_SET}{_OPEN}?[\w+/=.~%-]{{16}}",
             check=partial(_assignment, key_rule),
             by_start=True,
             unfinished=rf"{_SHARED}[0-9]?{_SHUT}[ \t]{{0,8}}(?:{_SIGN_UNFINISHED}[ \t]{{0,8}}{_OPEN}?[\w+/=.~%-]*)?",
         ),
         SecretRule(
             "xml-attribute",
-            "<add key=\"password\" value=\"…\"/>, name: password, value: …; the marker names the key rule",
-            rf"(?:{names}|(?i:token)){_REST}\\{{0,3}}[\"']?[\s,]{{1,8}}\\{{0,3}}[\"']?(?i:value)\\{{0,3}}[\"']?[ \t]{{0,4}}[=:][ \t]{{0,4}}\\{{0,3}}[\"'][^\s\"']",
+            '<add key="password" value="…"/>, name: password, value: …; the marker names the key rule',
+            rf"(?:{names}|"
+            rf"(?i:token)){_REST}\\{{0,3}}[\"']?[\s,]{{1,8}}\\{{0,3}}[\"']?(?i:value)"
+            r"\\{0,3}[\"']?[ \t]{0,4}[=:][ \t]{0,4}\\{0,3}[\"'][^\s\"']",
             check=partial(_value_attribute, key_rule),
             by_start=True,
-            unfinished=rf"(?:{names}|(?i:token)){_REST}\\{{0,3}}[\"']?(?:[\s,]{{1,8}}\\{{0,3}}[\"']?[A-Za-z]{{0,5}}\\{{0,3}}[\"']?[ \t]{{0,4}}"
+            unfinished=rf"(?:{names}|"
+            rf"(?i:token)){_REST}\\{{0,3}}[\"']?(?:[\s,]{{1,8}}\\{{0,3}}[\"']?[A-Za-z]{{0,5}}\\{{0,3}}[\"']?[ \t]{{0,4}}"
             rf"(?:[=:][ \t]{{0,4}}\\{{0,3}}(?:[\"'][^\"'\n]*)?)?)?",
         ),
+    )
+
+
+def _other_places(key_rule: KeyLookup, names: str) -> tuple[SecretRule, ...]:
+    flag = rf"--[A-Za-z0-9-]*?(?:{names}|(?i:token))[A-Za-z0-9-]*"
+    return (
         SecretRule(
             "command-flag",
             "--password value, --api-key 'value'; the marker names the key rule",
@@ -284,7 +301,8 @@ def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[Se
             "the password is …, the token was …; the marker names the key rule",
             rf"(?:\b{_SPOKEN}|{_LOCAL_SPOKEN})[ \t]{{1,2}}{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*[0-9!@#$%^&*+=~]",
             check=partial(_named_in_prose, key_rule),
-            unfinished=rf"(?:\b{_SPOKEN}|{_LOCAL_SPOKEN})[ \t]{{1,2}}(?:[A-Za-z\x80-\xff]{{0,12}}|{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*)",
+            unfinished=rf"(?:\b{_SPOKEN}|{_LOCAL_SPOKEN})[ \t]{{1,2}}(?:[A-Za-z\x80-\xff]{{0,12}}|"
+            rf"{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*)",
         ),
         SecretRule(
             "password",

@@ -52,7 +52,11 @@ def _authorization(data: bytes, floor: int, start: int, end: int) -> SecretRange
         return SecretRange(m.end(), stop, None, stop < len(data) and data[stop : stop + 1] != b'"')
     if pair and pair["scheme"].lower() in _ONE_WORD_SCHEMES:
         value = pair["value"].rstrip(b",;)}]")
-        return None if is_nothing(value) or is_sample(value) else SecretRange(m.end(), pair.start("value") + len(value), None, pair.end() < len(data))
+        return (
+            None
+            if is_nothing(value) or is_sample(value)
+            else SecretRange(m.end(), pair.start("value") + len(value), None, pair.end() < len(data))
+        )
     run = _bare.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
     value = run.group().rstrip(b",;)}].") if run else b""
     if is_nothing(value) or looks_like_code(value) or not (looks_like_password(value) and len(value) >= 8):
@@ -154,10 +158,16 @@ def _unless_sample(data: bytes, floor: int, start: int, end: int) -> SecretRange
     return None if is_nothing(data[start:end]) or is_sample(data[start:end]) else SecretRange(start, end)
 
 
-_block_begin = re.compile(rb"(?i)-----? ?BEGIN[ A-Z0-9_-]{0,100}?PRIVATE KEY(?: BLOCK)? ?-{4,5}|Private-Lines: [0-9]{1,4}")
-_block_end = re.compile(rb"(?i)-----? ?END[ A-Z0-9_-]{0,100}?PRIVATE KEY(?: BLOCK)? ?-{4,5}|Private-MAC: \w*")
+_block_begin = re.compile(
+    rb"(?i)-----BEGIN[ A-Z0-9_-]{0,100}?PRIVATE KEY(?: BLOCK)?-----|---- BEGIN[ A-Z0-9_]{0,100}?PRIVATE KEY ----|"
+    rb"Private-Lines: [0-9]+"
+)
+_block_end = re.compile(
+    rb"(?i)-----END[ A-Z0-9_-]{0,100}?PRIVATE KEY(?: BLOCK)?-----|---- END[ A-Z0-9_]{0,100}?PRIVATE KEY ----|"
+    rb"Private-MAC: [0-9a-f]+(?=\s)"
+)
 _block_body = re.compile(
-    rb"(?:(?:[\s\"'+,>|]|\\+[nrt])*(?:(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset)[^\n\\]{0,200}|[A-Za-z0-9+/=]{12,}))*"
+    rb"(?:(?:[\s\"'+,>|]|\\+[nrt])*(?:(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|Subject|Private-MAC)[^\n\\]{0,200}|[A-Za-z0-9+/=]{12,}))*"
 )
 
 
@@ -177,22 +187,12 @@ _SEPARATORS = re.compile(rb"%20|[ +-]")
 _grouped = re.compile(rb"\d{4}([ +-]|%20)\d{4}\1\d{4}\1\d{4}(?!\d)|\d{4}([ +-]|%20)\d{6}\2\d{4,5}(?!\d)|\d{13,19}(?!\d)")
 
 
-_of_cards = re.compile(
-    rb"(?i)card|(?:^|[^a-z])(?:pan|cc|ccn|ccnum|cvv|visa|mastercard|amex|american express|discover|diners|jcb|maestro|unionpay|rupay|"
-    rb"pay|pays|paid|payment|payer|charge[ds]?|checkout|billing|karte|kreditkarte|carte|tarjeta|cart\xc3\xa3o|carta|kaart|karta)"
-    rb"(?:[^a-z]|$)|\xd0\xba\xd0\xb0\xd1\x80\xd1\x82|\xe5\x8d\xa1|\xe3\x82\xab\xe3\x83\xbc\xe3\x83\x89|\xec\xb9\xb4\xeb\x93\x9c"
-)
-"""Words before a number without groups that make a card of it: one in forty numbers of 16 digits passes for one otherwise."""
-
-
 def _card(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     m = _grouped.match(data, start)
     if m is None:
         return None
     after = data[m.end() : m.end() + 2]
     if after[:1] in (b".", b"-") and after[1:].isdigit():
-        return None
-    if m[1] is None and m[2] is None and not _of_cards.search(data[max(floor, start - LOOK_BACK_BYTES) : start]):
         return None
     return SecretRange(start, m.end()) if is_card_number(_SEPARATORS.sub(b"", m.group())) else None
 
@@ -203,15 +203,22 @@ _HEADER_UNFINISHED = r"(?:\\{0,3}[\"'`]\]?)?[ \t]{0,8}(?:(?:=>?|:)[^\n]*)?"
 _BEFORE = r"(?:\A|[^\w./\\%-]|\\[nrtbf]|%[0-9A-Fa-f]{2})"
 """What may precede a card number; floats, paths, ids and dates have more to the left."""
 
+_OF_CARDS = (
+    r"(?i:card|(?:\b|\\[nrt])(?:pan|ccn|ccnum|visa|mastercard|amex|american express|discover|diners|maestro|unionpay|"
+    r"pay|pays|paid|payment|payer|"
+    r"charge[ds]?|checkout|billing|karte|kreditkarte|carte|tarjeta|cartão|kaart|karta)\b)|карт|卡|カード|카드"
+)
+
 WIRE_RULES: tuple[SecretRule, ...] = (
     SecretRule(
         "private-key",
         "PEM, OpenSSH, SSH2, PuTTY and PGP private key blocks, also with escaped line ends or without an end",
-        r"(?i:-----? ?BEGIN[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)? ?-{4,5})|Private-Lines: [0-9]{1,4}",
+        r"(?i:-----BEGIN[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN[ A-Z0-9_]{0,100}PRIVATE KEY ----)|"
+        r"Private-Lines: [0-9]+",
         check=_private_key,
         by_start=True,
-        unfinished=r"-{4,5} ?(?i:BEGIN)(?i:[ A-Z0-9_-]{0,116}|[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)? ?-{4,5}(?s:.*))|"
-        r"Private-Lines:(?: [0-9]{0,4}(?s:.*))?",
+        unfinished=r"----(?:-| )(?i:BEGIN)(?i:[ A-Z0-9_-]{0,120}|[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?(?:-| )----(?s:.*))|"
+        r"---- |Private-Lines:(?: |(?: [0-9]+)(?s:.*))?",
     ),
     SecretRule(
         "authorization",
@@ -274,18 +281,21 @@ WIRE_RULES: tuple[SecretRule, ...] = (
     SecretRule(
         "client-login",
         "sshpass -p …, mysql -p…",
-        r"\b(?:sshpass|mysql(?:dump|admin)?|mongo(?:sh|dump|restore)?|docker login|podman login|helm registry login|az login|7z[az]?)"
+        rf"{EDGE}(?:sshpass|mysql(?:dump|admin)?|mongo(?:sh|dump|restore)?|docker login|podman login|"
+        rf"helm registry login|az login|7z[az]?)"
         r"[^\n|;]*?[ \t]-p[ ]?[\"']?(?P<secret>[^\s\"'`\\])",
         check=_bare_word,
-        unfinished=r"\b(?:sshpass|mysql(?:dump|admin)?|mongo(?:sh|dump|restore)?|docker login|podman login|helm registry login|az login|7z[az]?)[^\n]*",
+        unfinished=rf"{EDGE}(?:sshpass|mysql(?:dump|admin)?|mongo(?:sh|dump|restore)?|docker login|podman login|"
+        rf"helm registry login|az login|7z[az]?)[^\n]*",
     ),
     SecretRule(
         "client-login",
         "redis-cli -a …, ldapsearch -w …, smbclient -U user%…, openssl pass:…",
-        r"\b(?:redis-cli[^\n|;]*?[ \t]-a|ldap(?:search|add|modify|delete|passwd|whoami)[^\n|;]*?[ \t]-w|smbclient[^\n|;]*?-U ?[\w.\\-]{1,40}%|"
+        rf"{EDGE}(?:redis-cli[^\n|;]*?[ \t]-a|ldap(?:search|add|modify|delete|passwd|whoami)[^\n|;]*?[ \t]-w|"
+        rf"smbclient[^\n|;]*?-U ?[\w.\\-]+%|"
         r"openssl[^\n|;]*?[ \t]pass:)[ ]?[\"']?(?P<secret>[^\s\"'`\\])",
         check=_bare_word,
-        unfinished=r"\b(?:redis-cli|ldap(?:search|add|modify|delete|passwd|whoami)|smbclient|openssl)[^\n]*",
+        unfinished=rf"{EDGE}(?:redis-cli|ldap(?:search|add|modify|delete|passwd|whoami)|smbclient|openssl)[^\n]*",
     ),
     SecretRule(
         "url-password",
@@ -296,7 +306,7 @@ WIRE_RULES: tuple[SecretRule, ...] = (
     SecretRule(
         "pgpass-password",
         ".pgpass: host:port:database:user:password",
-        r"(?:\A|\n|\\n)[\w.*-]{1,128}:(?:[0-9]{2,5}|\*):[\w.*-]{1,64}:[\w.*@-]{1,64}:(?P<secret>[^\s:\"'`\\]{4,128})",
+        r"(?:\A|\n|\\n)[\w.*-]+:(?:[0-9]{2,5}|\*):[\w.*-]+:[\w.*@-]+:(?P<secret>[^\s:\"'`\\]{4})",
         check=_bare_word,
     ),
     SecretRule(
@@ -309,9 +319,16 @@ WIRE_RULES: tuple[SecretRule, ...] = (
     SecretRule(
         "card-number",
         "payment card numbers: issuer, length and Luhn digit are right",
-        rf"{_BEFORE}(?P<secret>[2-6][0-9](?:(?:[ +-]|%20)?[0-9]){{11,17}})",
+        rf"{_BEFORE}(?P<secret>[2-6][0-9]{{3}}(?:[ +-]|%20)[0-9]{{4}}(?:[0-9]{{2}})?(?:[ +-]|%20)[0-9]{{4}})",
         check=_card,
         unfinished=rf"{_BEFORE}[2-6][0-9 %+-]{{0,30}}[.]?",
+    ),
+    SecretRule(
+        "card-number",
+        "the same without groups, after a word of cards and payments: one in forty numbers of 16 digits looks like one",
+        rf"(?:{_OF_CARDS})[^0-9\n]{{0,40}}?{_BEFORE}(?P<secret>[2-6][0-9]{{12}})",
+        check=_card,
+        unfinished=rf"(?:{_OF_CARDS})[^0-9\n]{{0,40}}[0-9]*[.-]?",
     ),
 )
 """The rules, in the order in which they are tried at one place."""

@@ -158,10 +158,8 @@ SHAPES: dict[str, Maker] = {
     "tailscale": _prefixed("tskey-" + "auth-", ALNUM, 30),
     "jwt": _jwt,
     "bcrypt": lambda r: "$2" + "b$12$" + _run(r, ALNUM + "./", 53),
-    "visa": lambda r: _card(r, "4", 16),
     "mastercard": lambda r: _card(r, "53", 16, " "),
     "discover": lambda r: _card(r, "6011", 16, "-"),
-    "amex": lambda r: _card(r, "37", 15),
 }
 """Secrets known by their own shape: kind → maker."""
 
@@ -176,6 +174,33 @@ def _pair(user: str, password: str) -> str:
 
 
 CARRIED: dict[str, Callable[[Random], tuple[str, str]]] = {
+    "visa without groups": lambda r: (f"card {(c := _card(r, '4', 16))}", c),
+    "amex without groups": lambda r: (f"payment with {(c := _card(r, '37', 15))}", c),
+    "visa in json": lambda r: (f"cardNumber: {(c := _card(r, '4', 16))}", c),
+    "putty key": lambda r: (
+        f"PuTTY-User-Key-File-3: ssh-rsa\nPrivate-Lines: 2\n{(t := _run(r, BASE64, 64))}\nPrivate-MAC: {_run(r, HEX, 64)}\n",
+        t,
+    ),
+    "ssh2 key": lambda r: (
+        f"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n{(t := _run(r, BASE64, 64))}\n---- END SSH2 ENCRYPTED PRIVATE KEY ----",
+        t,
+    ),
+    "truncated key": lambda r: (f"-----BEGIN EC PRIVATE KEY-----\n{(t := _run(r, BASE64, 64))}", t),
+    "key without its header": lambda r: ((t := "MII" + "EvQ" + "IBADANBgkqhkiG9w0" + _run(r, BASE64, 300)), t),
+    "kubeconfig": lambda r: (f"client-key-data: {(t := 'LS0tLS1CRUdJTiB' + 'SU0EgUFJJVkFU' + _run(r, BASE64, 300))}", t),
+    "sonar login": lambda r: (f"SONAR_LOGIN={(t := _run(r, HEX, 40))}", t),
+    "rapidapi": lambda r: (f"RAPIDAPI_KEY={(t := _run(r, LOWER, 50))}", t),
+    "any service's key": lambda r: (f"WEATHER_KEY={(t := _run(r, HEX, 32))}", t),
+    "docker auth": lambda r: (f'"auth": "{(t := _pair("app", _run(r, ALNUM, 14)))}"', t),
+    "pgpass": lambda r: (f"\ndb.example:5432:app:me:{(p := _password(r))}", p),
+    "oracle url": lambda r: (f"jdbc:oracle:thin:me/{(p := _run(r, ALNUM, 12))}@db:1521/x", p),
+    "redis-cli": lambda r: (f"redis-cli -h cache -a {(p := _password(r))} ping", p),
+    "xml attribute": lambda r: (f'<add key="DbPassword" value="{(p := _password(r))}"/>', p),
+    "zapier webhook": lambda r: (
+        "https://hooks.zapier" + f".com/hooks/catch/{r.randrange(10**5, 10**6)}/{(t := _run(r, ALNUM, 10))}/",
+        t,
+    ),
+    "sentry dsn": lambda r: (f"https://{(t := _run(r, HEX, 32))}@o1.ingest.sentry.io/2", t),
     "rsa key block": lambda r: ((block := _key_block(r, "RSA")), block.split("\n")[5]),
     "openssh key block": lambda r: ((block := _key_block(r, "OPENSSH")), block.split("\n")[2]),
     "postgres url": lambda r: (f"postgresql://app:{(p := _password(r))}@db.example:5432/app", p),
