@@ -83,7 +83,7 @@ class Settings:
     console: str = _setting("auto", "AGENTLOG_CONSOLE", read=values.one_of("auto", "human", "json", "off"))
     """What the console (stderr) shows of log lines; ``auto``: human on a terminal, JSON elsewhere."""
     capture_logging: bool = _setting(True, "AGENTLOG_CAPTURE_LOGGING", read=values.flag)
-    """Whether records of stdlib ``logging`` are recorded too, by a handler added to the root logger."""
+    """Whether records of stdlib ``logging`` are recorded too, whatever level and handlers the root logger has."""
     propagate_threads: bool = _setting(True, "AGENTLOG_PROPAGATE_THREADS", read=values.flag)
     """Whether new threads and thread pools continue the context they were started in."""
     resource_interval_s: float = _setting(0.2, "AGENTLOG_RESOURCE_INTERVAL", read=values.number(0))

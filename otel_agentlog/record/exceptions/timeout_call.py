@@ -40,6 +40,8 @@ class ThreadState(threading.local):
     """Calls around, one within the other."""
     log_lines = 0
     """Log lines in the making, one within the other."""
+    on_console = False
+    """Whether our console is writing: a stream that logs what it is given logs our own output."""
 
 
 thread_state = ThreadState()

@@ -13,10 +13,12 @@ import stat
 import sys
 import threading
 import time
+from collections import deque
 from typing import IO
 
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.record.exceptions.timeout_call import thread_state
 from otel_agentlog.record.logs.console_format import Layout, human, json_text
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import LOG_TYPES, SPAN_TYPES
@@ -63,6 +65,22 @@ def wants_colour(terminal: bool, *, no_color: str | None = None, force_color: st
     if force_color:
         return force_color.lower() not in ("0", "false")
     return terminal and term != "dumb"
+
+
+class _Shown:
+    """The last texts that were shown: what reads stderr and logs it, in another thread, logs our own output."""
+
+    def __init__(self) -> None:
+        self._texts: deque[str] = deque(maxlen=64)
+
+    def add(self, text: str) -> None:
+        self._texts.append(text.partition("\n")[0])
+
+    def __contains__(self, message: object) -> bool:
+        return type(message) is str and message.strip() in tuple(self._texts)
+
+
+shown = _Shown()
 
 
 class ConsoleSink:
@@ -114,6 +132,8 @@ class ConsoleSink:
 
     def _write(self, stream: IO[str], text: str) -> bool:
         held = self._lock.acquire(timeout=0 if self._stalled else STALL_S)
+        shown.add(text)
+        thread_state.on_console = True
         try:
             written = self._writer.write(stream, text, 0 if self._stalled else STALL_S)
         except (OSError, ValueError, RuntimeError):
@@ -121,6 +141,7 @@ class ConsoleSink:
             # Closed, broken pipe, reentered by a signal handler.
             written = False
         finally:
+            thread_state.on_console = False
             if held:
                 self._lock.release()
         self._stalled = not written

@@ -1,8 +1,8 @@
-"""An event that passes two of our places is recorded once.
+"""An event that passes several of our places is recorded once.
 
-An event of a user's own structlog chain may pass `record_event` and then, as a stdlib record, `AgentlogHandler`; a stdlib
-record may pass `AgentlogHandler` and, in another handler, a ``ProcessorFormatter`` with `record_event`. Both ways lead through
-one thread without a break, so each thread remembers the last event only.
+An event of a user's structlog chain may pass `record_event` and then, as a stdlib record, the hook in all loggers; a record
+may pass that, then `AgentlogHandler` and, in another handler, a ``ProcessorFormatter`` with `record_event`. These ways lead
+through one thread without a break, so each thread remembers the last event only.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ class _Last(threading.local):
     logger_name: str | None = None
     """stdlib logger to which a structlog chain with `record_event` is about to pass its event."""
     key: tuple[Any, ...] | None = None
-    """The stdlib record last recorded by one of the two."""
-    by_handler = False
+    """The stdlib record last recorded, by whatever it was."""
 
 
 _last = _Last()
@@ -34,7 +33,7 @@ def about_to_log(logger: Any) -> None:
 
 def seen_in_formatter(record: object) -> bool:
     """Whether the handler has recorded this record; if not, `record_event` is about to."""
-    return isinstance(record, logging.LogRecord) and _seen(record, by_handler=False)
+    return isinstance(record, logging.LogRecord) and _seen(record)
 
 
 def seen_in_handler(record: logging.LogRecord) -> bool:
@@ -43,17 +42,14 @@ def seen_in_handler(record: logging.LogRecord) -> bool:
         _last.logger_name = None
         if _within_structlog(sys._getframe(1)):
             return True
-    return _seen(record, by_handler=True)
+    return _seen(record)
 
 
-def _seen(record: logging.LogRecord, *, by_handler: bool) -> bool:
+def _seen(record: logging.LogRecord) -> bool:
     # ProcessorFormatter copies the record but keeps what it is made of.
     key = (record.created, record.name, record.lineno, id(record.msg))
-    if _last.key == key and _last.by_handler is not by_handler:
-        _last.key = None
-        return True
-    _last.key, _last.by_handler = key, by_handler
-    return False
+    seen, _last.key = _last.key == key, key
+    return seen
 
 
 def _within_structlog(frame: FrameType | None) -> bool:

@@ -54,7 +54,7 @@ class Gate:
 
 _lock = threading.RLock()
 _settings = LogSettings()
-_default = NUMBERS[UNCONFIGURED]
+_default = _floor = NUMBERS[UNCONFIGURED]
 _gates: WeakValueDictionary[tuple[str, str | None], Gate] = WeakValueDictionary()
 
 
@@ -68,9 +68,10 @@ def configure_logs(level: str = UNCONFIGURED, levels: Mapping[str, str] | None =
 
 def put_in_use(settings: LogSettings) -> LogSettings:
     """Use these settings and return those before."""
-    global _settings, _default
+    global _settings, _default, _floor
     with _lock:
         before, _settings, _default = _settings, settings, number_of(settings.level)
+        _floor = min([_default, *map(number_of, settings.levels.values())])
         for gate in list(_gates.values()):
             gate.level = settings.number_for(gate.name, gate.component)
         return before
@@ -89,6 +90,18 @@ def gate_for(name: str, component: str | None) -> Gate:
 def wanted(number: int, name: str, component: str | None = None) -> bool:
     """Whether a line of this level number is recorded, for events that come without a gate."""
     return number >= (_settings.number_for(name, component) if _settings.levels else _default)
+
+
+def floor() -> int:
+    """Below this level number nothing is recorded."""
+    return _floor
+
+
+def named(name: str) -> str:
+    """The nearest logger, the name itself or one above it, that ``levels`` names; ``""`` if there is none."""
+    while name and name not in _settings.levels:
+        name = name.rpartition(".")[0]
+    return name
 
 
 def number_of(level: object) -> int:

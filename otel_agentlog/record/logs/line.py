@@ -49,9 +49,11 @@ def guarded(work: Callable[..., None], *args: Any) -> None:
 
     A sink, an exporter or a ``__str__`` may log while a line is being recorded. One such line is recorded too, since it may come
     from a signal handler or ``__del__`` that happened to run just then; what is nested deeper is dropped and counted as
-    ``nested_log``.
+    ``nested_log``. What our console writes is no line: its stream may lead back here.
     """
     record = recorder()
+    if thread_state.on_console:
+        return
     if thread_state.log_lines >= MAX_NESTED:
         record.failed("nested_log", RecursionError())
         return

@@ -1,28 +1,33 @@
-"""Records of stdlib ``logging`` are recorded like our own: the handler, and how it gets onto the root logger.
+"""Records of stdlib ``logging`` are recorded like our own: by a hook where every logger gives its records to its handlers.
 
-The handler holds no lock while it works and waits for nothing, so it cannot take part in a deadlock with ``logging``'s own locks.
+A handler on the root logger would miss what the root logger's level (WARNING, unless set) holds back, what loggers that do not
+propagate take (Celery's, uvicorn's), and everything once the application assigns its handlers anew. So while installed,
+``logging.Logger`` has two methods of ours. ``isEnabledFor`` also lets through what only we want; ``callHandlers`` records the
+record, and gives it to its handlers as before if their levels let it through. Levels and handlers are not touched.
 
-A root logger that has a handler makes ``logging.basicConfig`` do nothing, and ``logging.config`` removes the handlers it did not
-set up. So while ours is installed these functions run as if it were not there, and it is back afterwards; neither the root
-logger's level nor other handlers change.
+`AgentlogHandler` is for those who set up ``logging`` themselves. It may stand behind a ``QueueHandler``: what a record is of, its
+task and its exception, is noted in the thread that makes it. It holds no lock while it works and waits for nothing, so it cannot
+take part in a deadlock with ``logging``'s own locks.
 """
 
 from __future__ import annotations
 
-import functools
 import logging
+import sys
 import threading
 from collections.abc import Callable
-from types import ModuleType
+from dataclasses import dataclass
 from typing import Any
 
 from opentelemetry import context as otel_context
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import raise_interrupt, suppress_errors
 from otel_agentlog.record.exceptions.timeout_call import timeout_call
+from otel_agentlog.record.logs.console import shown
 from otel_agentlog.record.logs.dedupe import seen_in_handler
-from otel_agentlog.record.logs.levels import NUMBERS, number_of, wanted
+from otel_agentlog.record.logs.levels import NUMBERS, floor, named, number_of, wanted
 from otel_agentlog.record.logs.line import (
+    LinePlace,
     add_error,
     add_printed_error,
     adopt,
@@ -52,12 +57,13 @@ _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | 
 
 
 class AgentlogHandler(logging.Handler):
-    """Records the lines of stdlib loggers. Add it to any logger, or to the root logger with `install_stdlib`."""
+    """Records the lines of stdlib loggers. Add it to any logger, or behind a ``QueueHandler``; `configure` needs none."""
 
     def __init__(self, level: int | str = logging.NOTSET, *, last_resort: bool = False) -> None:
         """With ``last_resort`` records that no other handler takes are still shown by ``logging.lastResort``."""
         super().__init__(level)
         self.last_resort = last_resort
+        _hook.put(notes=True)
 
     def handle(self, record: logging.LogRecord) -> Any:
         """Record it, without stdlib's lock: lines of several threads do not get in each other's way here."""
@@ -68,7 +74,7 @@ class AgentlogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Record it; never raises, and never waits."""
-        guarded(_record, record)
+        guarded(_record, record, _notes.pop(_key(record), None) if record.thread != threading.get_ident() else None)
         if self.last_resort:
             self._resort(record)
 
@@ -88,25 +94,79 @@ class AgentlogHandler(logging.Handler):
         resort.handle(record)
 
 
+# -- one record ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """What a record is of, as known in the thread that made it; a ``QueueHandler`` keeps none of it."""
+
+    place: LinePlace | None
+    """``None``: it is recorded already."""
+    message: str | None = None
+    error: BaseException | None = None
+
+
+_MAX_NOTES = 1000
+_notes: dict[tuple[Any, ...], _Note] = {}
+"""The last records that were made, for handlers in other threads."""
+
+
+def _key(record: logging.LogRecord) -> tuple[Any, ...]:
+    # QueueHandler passes on a copy with another message.
+    return record.created, record.thread, record.name, record.lineno
+
+
+def _note(record: Recorder, source: logging.LogRecord, recorded: bool) -> None:
+    note = _Note(None) if recorded else _Note(here(), _message(source), error_of(source.exc_info))
+    _notes[_key(source)] = note
+    if len(_notes) > _MAX_NOTES:
+        with suppress_errors(LookupError, RuntimeError, StopIteration):  # changed meanwhile by another thread
+            del _notes[next(iter(_notes))]
+
+
 def _is_about_sending(record: logging.LogRecord) -> bool:
     if record.name.partition(".")[0] not in SENDERS:
         return False
     return any(value for key, value in otel_context.get_current().items() if key.startswith(_SUPPRESSED))
 
 
-def _record(record: Recorder, source: logging.LogRecord) -> None:
+def _record(record: Recorder, source: logging.LogRecord, note: _Note | None = None) -> None:
     if not record.active or not wanted(source.levelno, source.name) or _is_about_sending(source) or seen_in_handler(source):
         return
+    if note is not None and note.place is None:
+        return
     message, details = _message_and_data(source)
+    if message in shown:
+        return
+    printed = None
+    if note is None:
+        message, printed = _split_printed(source, message)
+    elif note.message is not None:
+        message = note.message
     line = log_line(source.levelno, message, source.name, details.pop("component", None))
     line["module"], line["function"], line["line"] = source.module, source.funcName, source.lineno
-    place = adopt(here(), details, line)
-    _add_error(line, source, place.ids.get("trace_id"), record)
+    place = adopt(here() if note is None or note.place is None else note.place, details, line)
+    if note is not None and note.error is not None:
+        add_error(line, note.error, place.ids.get("trace_id"), record)
+    elif printed:
+        add_printed_error(line, printed)
+    else:
+        _add_error(line, source, place.ids.get("trace_id"), record)
     if source.stack_info:
         details["stack_info"] = stack_lines(text_of(source.stack_info))
     if source.levelname not in NUMBERS:
         details["level_name"] = source.levelname
     deliver(record, line, place, details)
+
+
+_PRINTED = "\nTraceback (most recent call last):\n"
+
+
+def _split_printed(source: logging.LogRecord, message: str) -> tuple[str, str | None]:
+    """The message, and the traceback that a ``QueueHandler``, of another process for one, printed behind it."""
+    at = message.find(_PRINTED) if source.exc_info is None and source.exc_text is None and not source.args else -1
+    return (message, None) if at < 0 else (message[:at], message[at + 1 :])
 
 
 def _message_and_data(source: logging.LogRecord) -> tuple[str, dict[str, Any]]:
@@ -150,66 +210,132 @@ def _add_error(line: Line, source: logging.LogRecord, trace_id: str | None, reco
         add_printed_error(line, source.exc_text)
 
 
-# -- on the root logger --------------------------------------------------------------------------------------------------
-
-_lock = threading.RLock()
-_handler: AgentlogHandler | None = None
-_wrapped: list[tuple[ModuleType, str, Callable[..., Any], Callable[..., Any]]] = []
+# -- in all loggers ------------------------------------------------------------------------------------------------------
 
 
-def install_stdlib(level: str | int = logging.NOTSET, *, last_resort: bool = False) -> AgentlogHandler:
-    """Record the lines of all stdlib loggers from this level on, as far as their own levels let it through.
+class _Granted(threading.local):
+    """What `isEnabledFor` let through in this thread for us alone: name and level, until the record comes."""
 
-    A second call changes ``level`` and ``last_resort``. With ``last_resort`` warnings that no other handler takes still reach
-    stderr by ``logging.lastResort``, as they do without us; leave it off where our console shows them.
+    def __init__(self) -> None:
+        self.records: set[tuple[str, int]] = set()
+
+
+class _Hook:
+    """Our two methods of ``logging.Logger``. Where others wrapped them later they stay, and do nothing once removed."""
+
+    def __init__(self) -> None:
+        self.records = False
+        """Whether every record is recorded."""
+        self.notes = False
+        """Whether there may be an `AgentlogHandler` in another thread."""
+        self.level = logging.NOTSET
+        self.last_resort = False
+        self._lock = threading.RLock()
+        self._granted = _Granted()
+        self._enabled: Callable[[logging.Logger, int], bool] | None = None
+        self._call: Callable[[logging.Logger, logging.LogRecord], None] | None = None
+
+    def put(self, *, records: bool = False, notes: bool = False) -> None:
+        with self._lock:
+            self.records, self.notes = self.records or records, self.notes or notes
+            if self._call is not None:
+                return
+            enabled, call = logging.Logger.isEnabledFor, logging.Logger.callHandlers
+            self._enabled, self._call = enabled, call
+
+            def is_enabled_for(logger: logging.Logger, level: int) -> bool:
+                return enabled(logger, level) or (self.records and level >= floor() and self._grant(logger, level))
+
+            def call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
+                if self._passes_on(logger, record):
+                    call(logger, record)
+
+            self._ours = is_enabled_for, call_handlers
+            setattr(logging.Logger, "isEnabledFor", is_enabled_for)  # noqa: B010 - mypy refuses an assignment
+            setattr(logging.Logger, "callHandlers", call_handlers)  # noqa: B010
+
+    def remove(self) -> None:
+        """Record no more; stdlib's methods are back unless something wrapped ours."""
+        with self._lock:
+            self.records = False
+            if self._call is None or self.notes:
+                return
+            if (logging.Logger.isEnabledFor, logging.Logger.callHandlers) == self._ours:
+                setattr(logging.Logger, "isEnabledFor", self._enabled)  # noqa: B010
+                setattr(logging.Logger, "callHandlers", self._call)  # noqa: B010
+                self._enabled = self._call = None
+
+    def _grant(self, logger: logging.Logger, level: int) -> bool:
+        if level < self.level or logger.disabled or logger.manager.disable >= level or not _is_ours_to_lower(logger):
+            return False
+        if not wanted(level, logger.name):
+            return False
+        self._granted.records.add((logger.name, level))
+        return True
+
+    def _passes_on(self, logger: logging.Logger, record: logging.LogRecord) -> bool:
+        """Record it; whether the logger's handlers get it, too."""
+        granted = self._granted.records
+        only_ours = bool(granted) and (record.name, record.levelno) in granted
+        if only_ours:
+            granted.discard((record.name, record.levelno))
+            # Meanwhile the levels may have been changed.
+            only_ours = record.levelno < logger.getEffectiveLevel()
+        recorded = self.records and record.levelno >= self.level and _is_shown_somewhere(logger)
+        if recorded:
+            guarded(_record, record)
+        if self.notes and not only_ours and _goes_to_another_thread(logger):
+            guarded(_note, record, recorded)
+        # Our console shows it, which is no handler: stdlib would show it once more, as it has none.
+        return not only_ours and (not recorded or self.last_resort or logger.hasHandlers())
+
+
+def _is_ours_to_lower(logger: logging.Logger) -> bool:
+    """Whether no level holds its records back but the root logger's, which is everybody's, or one that ``levels`` goes before."""
+    each: logging.Logger | None = logger
+    while each is not None and each.parent is not None:
+        if each.level:
+            return len(named(logger.name)) >= len(each.name)
+        each = each.parent
+    return True
+
+
+def _goes_to_another_thread(logger: logging.Logger) -> bool:
+    queues = getattr(sys.modules.get("logging.handlers"), "QueueHandler", ())
+    each: logging.Logger | None = logger
+    while each is not None:
+        if any(isinstance(handler, queues) for handler in each.handlers):
+            return True
+        each = each.parent if each.propagate else None
+    return False
+
+
+def _is_shown_somewhere(logger: logging.Logger) -> bool:
+    """Whether its records reach the root logger or a handler; one silences a logger by ``NullHandler`` without propagation."""
+    each: logging.Logger | None = logger
+    while each is not None:
+        if any(type(handler) is not logging.NullHandler for handler in each.handlers):
+            return True
+        if not each.propagate:
+            return False
+        each = each.parent
+    return True
+
+
+_hook = _Hook()
+
+
+def install_stdlib(level: str | int = logging.NOTSET, *, last_resort: bool = False) -> None:
+    """Record the records of all stdlib loggers from this level on, and from the level that `configure_logs` sets.
+
+    The root logger's level does not count, those of other loggers do. A second call changes ``level`` and ``last_resort``. With
+    ``last_resort`` warnings that no handler takes reach stderr by ``logging.lastResort``, as they do without us; leave it off
+    where our console shows them.
     """
-    global _handler
-    with _lock:
-        if _handler is None:
-            _handler = AgentlogHandler()
-        _handler.setLevel(number_of(level) if level != logging.NOTSET else logging.NOTSET)
-        _handler.last_resort = last_resort
-        _wrap_configuration()
-        logging.getLogger().addHandler(_handler)
-        return _handler
+    _hook.level, _hook.last_resort = number_of(level) if level != logging.NOTSET else logging.NOTSET, last_resort
+    _hook.put(records=True)
 
 
 def uninstall_stdlib() -> None:
-    """Take our handler away again."""
-    global _handler
-    with _lock:
-        handler, _handler = _handler, None
-        if handler is not None:
-            logging.getLogger().removeHandler(handler)
-        for module, name, original, ours in _wrapped:
-            # What wrapped it after us stays; ours then only passes calls on.
-            if getattr(module, name) is ours:
-                setattr(module, name, original)
-        _wrapped.clear()
-
-
-def _wrap_configuration() -> None:
-    import logging.config  # not at the top: it takes longer to import than this room
-
-    for module, name in ((logging, "basicConfig"), (logging.config, "dictConfig"), (logging.config, "fileConfig")):
-        original = getattr(module, name)
-        if not any(known_module is module and known == name for known_module, known, _, _ in _wrapped):
-            ours = _without_us(original)
-            setattr(module, name, ours)
-            _wrapped.append((module, name, original, ours))
-
-
-def _without_us(configure: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(configure)
-    def configured(*args: Any, **kwargs: Any) -> Any:
-        root = logging.getLogger()
-        handler = _handler
-        if handler is not None:
-            root.removeHandler(handler)
-        try:
-            return configure(*args, **kwargs)
-        finally:
-            if handler is not None and handler is _handler:
-                root.addHandler(handler)
-
-    return configured
+    """Record no more of them."""
+    _hook.remove()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import io
 import json
+import logging
 import os
 import re
 import signal
@@ -13,7 +14,8 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,7 +25,7 @@ from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
 from otel_agentlog.record.collaborators import Failures
-from otel_agentlog.record.logs.console import ConsoleSink, console_sink, wants_colour
+from otel_agentlog.record.logs.console import STALL_S, ConsoleSink, console_sink, wants_colour
 from otel_agentlog.record.logs.console_format import (
     Layout,
     human,
@@ -33,9 +35,11 @@ from otel_agentlog.record.logs.console_format import (
 )
 from otel_agentlog.record.logs.levels import configure_logs, put_in_use
 from otel_agentlog.record.logs.logger import get_logger
+from otel_agentlog.record.logs.stdlib_bridge import install_stdlib, uninstall_stdlib
 from otel_agentlog.record.recorder import Cleaning, Recorder, recorder, use
 from otel_agentlog.record.redaction.redactor import Redactor
 from otel_agentlog.record.sanitize.cleaner import Cleaner
+from otel_agentlog.testing import MemorySink
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.terminal_text import cut, safe, width
 from tests.support.waiting import wait_until
@@ -654,3 +658,79 @@ def test_configured_for_real(tmp_path: Path) -> None:
     assert "hunter2hunter2" not in text
     assert '"message":"hello"' in (tmp_path / "t-1" / "03-agent-output.jsonl").read_text()
     assert agentlog.current_task() is None
+
+
+# -- a stream that leads back into logging ------------------------------------------------------------------------------------
+
+
+class _LoggingStream:
+    """What daemons and Celery put in the place of ``sys.stderr``."""
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
+
+    def write(self, text: str) -> int:
+        for line in filter(None, text.splitlines()):
+            self._log(line)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is held."""
+
+
+@contextmanager
+def _recording(*sinks: Any) -> Iterator[None]:
+    before = use(Recorder(list(sinks)))
+    try:
+        yield
+    finally:
+        use(before)
+
+
+@pytest.mark.parametrize("by", ["stdlib", "ours"])
+def test_a_stderr_that_logs_does_not_log_what_we_show(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line is one line, at once, whatever logger the stream gives it to; what others print there is recorded."""
+    logger = logging.getLogger("redirected") if by == "stdlib" else agentlog.get_logger("redirected")
+    monkeypatch.setattr(sys, "stderr", _LoggingStream(logger.warning))
+    memory = MemorySink()
+    install_stdlib()
+    try:
+        with _recording(memory, ConsoleSink(style="json")):
+            started = time.monotonic()
+            for number in range(50):
+                agentlog.get_logger("app").error("hello", number=number)
+            print("printed", file=sys.stderr)
+            assert time.monotonic() - started < 50 * STALL_S / 2
+    finally:
+        uninstall_stdlib()
+
+    assert [line["message"] for line in memory.lines] == ["hello"] * 50 + ["printed"]
+
+
+def test_a_stderr_that_another_thread_logs_does_not_go_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that reads stderr's pipe and logs its lines records what others print, not ours again and again."""
+    reading, writing = os.pipe()
+    stream = os.fdopen(writing, "w", buffering=1)
+    seen: list[str] = []
+
+    def read() -> None:
+        with os.fdopen(reading) as lines:
+            for line in lines:
+                logging.getLogger("redirected").error(line.rstrip("\n"))
+                seen.append(line)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    memory = MemorySink()
+    install_stdlib()
+    try:
+        with _recording(memory, ConsoleSink(stream, style="json")):
+            agentlog.get_logger("app").error("hello")
+            stream.write("printed\n")
+            wait_until(lambda: len(seen) >= 3, "what was printed")
+            stream.close()
+            thread.join(30)
+    finally:
+        uninstall_stdlib()
+
+    assert [line["message"] for line in memory.lines] == ["hello", "printed"]

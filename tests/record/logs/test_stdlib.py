@@ -8,10 +8,11 @@ import logging
 import logging.config
 import logging.handlers
 import pickle
+import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 import otel_agentlog as agentlog
-from otel_agentlog.record.logs.levels import configure_logs, put_in_use
+from otel_agentlog.record.logs.levels import configure_logs, number_of, put_in_use
 from otel_agentlog.record.logs.stdlib_bridge import AgentlogHandler, install_stdlib, uninstall_stdlib
 from otel_agentlog.record.logs.structlog_bridge import record_event
 from otel_agentlog.record.recorder import recorder
@@ -391,27 +392,28 @@ def test_filters_count(recorded: MemorySink, log: logging.Logger) -> None:
 # -- installing ----------------------------------------------------------------------------------------------------------
 
 
-def test_installing_leaves_the_root_as_it_is(recorded: MemorySink) -> None:
-    """Level and other handlers stay; twice is once; uninstalling takes only ours away."""
-    root = logging.getLogger()
+def test_installing_leaves_loggers_as_they_are(recorded: MemorySink) -> None:
+    """Levels and handlers stay; twice is once; uninstalling puts stdlib's methods back."""
+    root, stdlib = logging.getLogger(), (logging.Logger.isEnabledFor, logging.Logger.callHandlers)
     before = (root.level, root.handlers[:])
-    first = install_stdlib("ERROR")
-    second = install_stdlib("WARNING")
+    install_stdlib("ERROR")
+    install_stdlib("WARNING")
 
-    assert first is second
-    assert first.level == logging.WARNING
-    assert (root.level, [handler for handler in root.handlers if handler is not first]) == before
-    assert root.handlers.count(first) == 1
+    logging.getLogger("app").info("below")
+    logging.getLogger("app").warning("x")
+    assert [line["message"] for line in recorded.lines] == ["x"]
+    assert (root.level, root.handlers) == before
     uninstall_stdlib()
     uninstall_stdlib()
     assert (root.level, root.handlers) == before
+    assert (logging.Logger.isEnabledFor, logging.Logger.callHandlers) == stdlib
 
 
 def test_basic_config_still_works(recorded: MemorySink) -> None:
     """``logging.basicConfig`` after us sets up what the user wants, and we still hear everything."""
     root = logging.getLogger()
     root.handlers.clear()
-    handler = install_stdlib()
+    install_stdlib()
     stream = io.StringIO()
 
     logging.basicConfig(stream=stream, level=logging.INFO, format="%(message)s")
@@ -421,38 +423,180 @@ def test_basic_config_still_works(recorded: MemorySink) -> None:
 
     assert stream.getvalue() == "x\nagain y\n"
     assert [line["message"] for line in recorded.lines] == ["x", "y"]
-    assert root.handlers.count(handler) == 1
 
 
-def test_dict_config_still_works(recorded: MemorySink) -> None:
-    """``dictConfig``, as Django calls it, replaces handlers; ours is there again afterwards."""
-    handler = install_stdlib()
-    config = {"version": 1, "disable_existing_loggers": False, "root": {"level": "INFO", "handlers": []}}
+def _by_clearing(root: logging.Logger) -> None:
+    root.handlers.clear()
 
-    logging.config.dictConfig(config)
-    logging.getLogger("app").info("x")
+
+def _by_assignment(root: logging.Logger) -> None:
+    root.handlers = []
+
+
+def _by_slice(root: logging.Logger) -> None:
+    root.handlers[:] = [logging.NullHandler()]
+
+
+def _by_removal(root: logging.Logger) -> None:
+    for handler in root.handlers[:]:
+        root.removeHandler(handler)
+
+
+def _by_dict_config(root: logging.Logger) -> None:
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, "root": {"level": "WARNING", "handlers": []}})
+
+
+@pytest.mark.parametrize("undo", [_by_clearing, _by_assignment, _by_slice, _by_removal, _by_dict_config])
+def test_handlers_that_are_taken_away_take_nothing_from_us(recorded: MemorySink, undo: Callable[[logging.Logger], None]) -> None:
+    """As Celery and Django do when they set up logging of their own, after us."""
+    configure_logs("INFO")
+    install_stdlib()
+    root = logging.getLogger()
+    before = root.handlers[:]
+    try:
+        undo(root)
+        logging.getLogger("app").info("x")
+    finally:
+        root.handlers = before
 
     assert [line["message"] for line in recorded.lines] == ["x"]
-    assert logging.getLogger().handlers == [handler]
 
 
-def test_uninstalled_functions_are_the_old_ones(recorded: MemorySink) -> None:
-    """Uninstalling puts stdlib's functions back, unless somebody wrapped ours: theirs stays and works."""
-    original = logging.basicConfig
+@pytest.mark.parametrize("root_level", [logging.WARNING, logging.CRITICAL, logging.INFO, logging.DEBUG])
+@pytest.mark.parametrize("level", ["DEBUG", "INFO", "ERROR"])
+def test_what_is_recorded_is_our_level_and_what_others_get_is_theirs(recorded: MemorySink, root_level: int, level: str) -> None:
+    """The root logger's level holds nothing back from us, and ours lets nothing through to other handlers."""
+    stream, root = io.StringIO(), logging.getLogger()
+    other, before = logging.StreamHandler(stream), root.level
+    root.addHandler(other)
+    root.setLevel(root_level)
+    configure_logs(level)
     install_stdlib()
-    ours = logging.basicConfig
+    try:
+        for number in (10, 20, 30, 40, 50):
+            logging.getLogger("app.deep").log(number, "%d", number)
+            assert logging.getLogger("app.deep").getEffectiveLevel() == root_level
+    finally:
+        root.removeHandler(other)
+        root.setLevel(before)
 
-    def theirs(**arguments: Any) -> None:
-        ours(**arguments)
+    assert [int(line["message"]) for line in recorded.lines] == [n for n in (10, 20, 30, 40, 50) if n >= number_of(level)]
+    assert list(map(int, stream.getvalue().split())) == [n for n in (10, 20, 30, 40, 50) if n >= root_level]
 
-    logging.basicConfig = theirs
+
+def test_levels_of_loggers_count_unless_ours_names_them(recorded: MemorySink) -> None:
+    """Who silenced one library keeps it silent; who asks for its lines by name gets them; ``logging.disable`` holds for all."""
+    configure_logs("INFO", {"loud": "DEBUG"})
+    install_stdlib()
+    for name in ("quiet", "loud", "loud.but.not.here"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        for name in ("quiet", "quiet.too", "loud", "loud.too", "loud.but.not.here"):
+            logging.getLogger(name).debug(name)
+            logging.getLogger(name).info(name)
+        logging.disable(logging.INFO)
+        logging.getLogger("any").info("disabled")
+    finally:
+        logging.disable(logging.NOTSET)
+        for name in ("quiet", "loud", "loud.but.not.here"):
+            logging.getLogger(name).setLevel(logging.NOTSET)
+
+    assert [line["message"] for line in recorded.lines] == ["loud", "loud", "loud.too", "loud.too"]
+
+
+def test_loggers_that_do_not_propagate(recorded: MemorySink) -> None:
+    """Their lines are recorded where a handler of their own takes them (Celery, uvicorn); without any they are silenced."""
+    configure_logs("INFO")
+    install_stdlib()
+    own, silent = logging.getLogger("app.own"), logging.getLogger("app.silent")
+    own.addHandler(logging.StreamHandler(io.StringIO()))
+    silent.addHandler(logging.NullHandler())
+    try:
+        for logger in (own, silent):
+            logger.propagate = False
+            logger.info(logger.name)
+    finally:
+        for logger in (own, silent):
+            logger.propagate = True
+            logger.handlers.clear()
+
+    assert [line["message"] for line in recorded.lines] == ["app.own"]
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_behind_a_queue(recorded: MemorySink, installed: bool) -> None:
+    """A line is one line, of the task and with the exception of the thread that logged it, though another thread handles it."""
+    configure_logs("INFO")
+    if installed:
+        install_stdlib()
+    waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    handler = logging.handlers.QueueHandler(waiting)
+    listener = logging.handlers.QueueListener(waiting, AgentlogHandler())
+    logger = logging.getLogger("app.queued")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    listener.start()
+    try:
+        with agentlog.task("t", task_id="queued"):
+            logger.info("in %s", "task", extra={"number": 1})
+            try:
+                raise ValueError("boom")
+            except ValueError:
+                logger.exception("err")
+    finally:
+        listener.stop()
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+
+    lines = [line for line in recorded.lines if line["type"] == "log"]
+    assert [(line["message"], line["task_id"]) for line in lines] == [("in task", "queued"), ("err", "queued")]
+    assert lines[0]["details"] == {"number": 1}
+    assert (lines[1]["exception"]["type"], lines[1]["exception"]["message"]) == ("ValueError", "boom")
+    assert lines[1]["exception"]["traceback"][0].startswith("Traceback")
+
+
+def test_a_handler_beside_the_hook(recorded: MemorySink) -> None:
+    """`AgentlogHandler` on the root logger, on a logger and twice, with the hook: every line once."""
+    install_stdlib()
+    root, logger = logging.getLogger(), logging.getLogger("app.twice")
+    given = [AgentlogHandler(), AgentlogHandler()]
+    root.addHandler(given[0])
+    for each in given:
+        logger.addHandler(each)
+    try:
+        for number in range(3):
+            logger.warning("%d", number)
+        logging.getLogger("app").warning("3")
+    finally:
+        root.removeHandler(given[0])
+        logger.handlers.clear()
+
+    assert [line["message"] for line in recorded.lines] == ["0", "1", "2", "3"]
+
+
+def test_uninstalled_methods_are_the_old_ones(recorded: MemorySink) -> None:
+    """Unless something wrapped ours: that stays and works, and nothing is recorded."""
+    original = logging.Logger.callHandlers
+    install_stdlib()
+    ours, seen = logging.Logger.callHandlers, []
+
+    def theirs(logger: logging.Logger, record: logging.LogRecord) -> None:
+        seen.append(record.getMessage())
+        ours(logger, record)
+
+    setattr(logging.Logger, "callHandlers", theirs)
     try:
         uninstall_stdlib()
-        assert logging.basicConfig is theirs
-        logging.basicConfig()
-        assert not any(isinstance(handler, AgentlogHandler) for handler in logging.getLogger().handlers)
+        assert logging.Logger.callHandlers is theirs
+        logging.getLogger("app").warning("x")
+        install_stdlib()
+        logging.getLogger("app").warning("y")
     finally:
-        logging.basicConfig = original
+        setattr(logging.Logger, "callHandlers", ours)
+        uninstall_stdlib()
+
+    assert logging.Logger.callHandlers is original
+    assert (seen, [line["message"] for line in recorded.lines]) == (["x", "y"], ["y"])
 
 
 _LAST_RESORT = """
