@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import otel_agentlog as agentlog
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import RULES, Alert, Observation, Watch, changed, observations, rules_from
+from otel_agentlog.query.alerts import feed
+from otel_agentlog.query.alerts.windows import PARTS, Sums
 
 SECOND = 1_000_000_000
 START = 1_795_000_000 * SECOND
@@ -185,3 +190,31 @@ def test_every_alert_that_began_ends(seen: list[Observation]) -> None:
     check(watch.evaluate(START + 10 * 7200 * SECOND))
     assert {key for key in firing if not key[0].startswith("task_")} == set()
     assert firing == watch.active.keys()
+
+
+def test_a_rule_that_is_off_costs_no_memory() -> None:
+    """Nobody asks for its sums, so adding moves the window."""
+    sums = Sums(60.0)
+    for second in range(10_000):
+        sums.add(second * 1_000_000_000)
+
+    assert len(sums._parts) <= 2 * PARTS
+    assert sums.count(9_999 * 1_000_000_000) == PARTS
+
+
+@pytest.mark.parametrize("overlap_s", [0, 10])
+def test_a_feed_forgets_tasks_that_ended_long_ago(tmp_path: Path, overlap_s: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And takes no line twice when one of them goes on."""
+    monkeypatch.setattr(feed, "KEPT_S", 0)
+    monkeypatch.setattr(feed, "OVERLAP_S", overlap_s)
+    agentlog.configure(directory=tmp_path, console="off")
+    watched = feed.Feed(tmp_path, time.time_ns())
+    for number in range(3):
+        with agentlog.task("T", task_id=f"task-{number}"), agentlog.tool("Read"):
+            pass
+    seen = watched.poll()
+    for _ in range(3):
+        seen += watched.poll()
+
+    assert overlap_s or watched._followed == {}
+    assert sum(each.kind == "tool_run" for each in seen) == 3

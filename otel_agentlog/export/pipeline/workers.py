@@ -23,8 +23,7 @@ from otel_agentlog.export.transport.suppression import uninstrumented_context
 Work: TypeAlias = Callable[[], None]
 
 MAX_STUCK = 4
-"""Threads that may be stuck at once; past it a signal waits for one of them, so that what hangs for ever does not take thread after
-thread."""
+"""Threads that may be stuck at once. Past it a signal waits for one of them: what hangs for ever must not take more and more."""
 
 _kept_alive: list[object] = []
 """Senders that must neither be used nor closed: those of a parent process, whose destructors would write to its connections,

@@ -6,19 +6,22 @@ process; another one finds from the folders themselves what they have to send.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
-from typing import BinaryIO
 
 import orjson
 
 from otel_agentlog.store.delivery.item_set import ItemSet
+from otel_agentlog.store.folder.files import Descriptor
 
 MAX_FOLDERS = 500
 """Folders of which the items are held in memory; two or three such portions are there at the same time."""
 
 MAX_UNWRITTEN = 20 * MAX_FOLDERS
 """The same where the file cannot be written. Past it the oldest are left to another process."""
+
+_PIECE_BYTES = 1 << 18
 
 _MAX_READ_BYTES = 1 << 20
 """A file of which this much was read, and more than is still to be read, is begun anew."""
@@ -94,6 +97,9 @@ class LeftItems:
         self._in_file = True
         portion, self._last = self._last, {}
         try:
+            if self._file is not None and not self._file.is_ours:
+                self._failed("backlog", OSError(errno.EBADF, "other code closed the file"))
+                self._file = None
             if self._file is None:
                 self._file = _LineQueue(os.path.dirname(home))
             self._file.put([orjson.dumps([each, items.as_json()]) for each, items in portion.items()])
@@ -116,13 +122,19 @@ class _LineQueue:
         self._file = self._new()
         self._read_to = self._written_to = self._lines = 0
 
-    def _new(self) -> BinaryIO:
+    def _new(self) -> Descriptor:
         import tempfile  # takes longer to import than everything here, and is seldom used
 
-        return tempfile.TemporaryFile(buffering=0, prefix=".left-", dir=self._directory)
+        with tempfile.TemporaryFile(buffering=0, prefix=".left-", dir=self._directory) as file:
+            return Descriptor(os.dup(file.fileno()))
 
     def __len__(self) -> int:
         return self._lines
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the file is still open: other code may have closed its descriptor, and opened another file under the number."""
+        return self._file.is_ours
 
     def put(self, lines: list[bytes]) -> None:
         # What a failed attempt has written lies behind the end, and is written over.
@@ -130,20 +142,27 @@ class _LineQueue:
         self._lines += len(lines)
 
     def take(self, most: int) -> list[bytes]:
-        self._file.seek(self._read_to)
-        found: list[bytes] = []
-        with open(os.dup(self._file.fileno()), "rb") as file:
-            for _ in range(min(most, self._lines)):
-                found.append(file.readline())
-                self._read_to += len(found[-1])
-        self._lines -= len(found)
+        if not self.is_ours:
+            raise OSError(errno.EBADF, "other code closed the file")
+        data, wanted = b"", min(most, self._lines)
+        while data.count(b"\n") < wanted:
+            data += self._piece(self._file, self._read_to + len(data), _PIECE_BYTES)
+        found = data.split(b"\n", wanted)[:wanted]
+        self._read_to += sum(len(line) + 1 for line in found)
+        self._lines -= wanted
         self._shorten()
         return found
+
+    def _piece(self, file: Descriptor, offset: int, size: int) -> bytes:
+        piece = os.pread(file.fd, size, offset)
+        if not piece:
+            raise OSError(errno.EIO, "a file is shorter than what was written into it")
+        return piece
 
     def _shorten(self) -> None:
         rest = self._written_to - self._read_to
         if not rest:
-            os.ftruncate(self._file.fileno(), 0)
+            os.ftruncate(self._file.fd, 0)
             self._read_to = self._written_to = 0
         elif self._read_to > max(_MAX_READ_BYTES, rest):
             self._copy(rest)
@@ -153,18 +172,17 @@ class _LineQueue:
         try:
             new = self._new()
             while copied < size:
-                piece = os.pread(self._file.fileno(), min(_MAX_READ_BYTES, size - copied), self._read_to + copied)
+                piece = self._piece(self._file, self._read_to + copied, min(_PIECE_BYTES, size - copied))
                 copied += _write_at(new, piece, copied)
         except OSError:
             return  # no room for a copy now
-        self._file.close()
         self._file, self._read_to, self._written_to = new, 0, size
 
 
-def _write_at(file: BinaryIO, data: bytes, offset: int) -> int:
+def _write_at(file: Descriptor, data: bytes, offset: int) -> int:
     """Write all of it, and return how much that is."""
     view = memoryview(data)
     while view:
-        written = os.pwrite(file.fileno(), view, offset)
+        written = os.pwrite(file.fd, view, offset)
         view, offset = view[written:], offset + written
     return len(data)

@@ -162,7 +162,9 @@ class Tally:
             return
         opened = _open_span(line)
         self.open_spans[span_id] = opened
-        self._forget(self.open_spans, keep_first=1)
+        if self._most is not None and len(self.open_spans) > self._most:
+            # The first is the task's own.
+            del self.open_spans[next(islice(self.open_spans, 1, None))]
         self._count(opened.type)
         if opened.type == "task" and self._started is None:
             self._started = opened.timestamp
@@ -239,13 +241,9 @@ class Tally:
             if error_id in self._error_ids:
                 return
             self._error_ids[error_id] = None
-            self._forget(self._error_ids)
+            if self._most is not None and len(self._error_ids) > self._most:
+                del self._error_ids[next(iter(self._error_ids))]
         self._counts["errors"] += 1
-
-    def _forget(self, found: dict[str, Any], keep_first: int = 0) -> None:
-        """Forget the oldest where there are too many; the first span is the task's own."""
-        if self._most is not None and len(found) > self._most:
-            del found[next(islice(found, keep_first, None))]
 
     def _total_cost(self) -> float | None:
         if self._cost is None:

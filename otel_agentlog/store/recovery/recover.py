@@ -133,7 +133,7 @@ class _Recovery:
     def __init__(self, root: Path, attributes: Attributes, dry_run: bool) -> None:
         self._root, self._attributes, self._dry_run = root, attributes, dry_run
         self._report = Recovered()
-        self._seen: set[Path] = set()
+        self._seen: set[str] = set()
         self._depth = 0
 
     def run(self, task_ids: Iterable[str] | None, everything: bool, spent: Callable[[], bool]) -> Recovered:
@@ -167,9 +167,9 @@ class _Recovery:
     # -- one task ---------------------------------------------------------------------------------------------------------
 
     def _one(self, task: TaskReader) -> None:
-        if task.folder in self._seen:
+        if task.folder.name in self._seen:
             return
-        self._seen.add(task.folder)
+        self._seen.add(task.folder.name)
         self._report.looked_at += 1
         try:
             found = None if _looks_closed(task) else self._repair(task)
@@ -223,10 +223,10 @@ def _looks_closed(task: TaskReader) -> bool:
 
 def _changed_since(root: Path, cursor_ns: int) -> Iterator[TaskReader]:
     """The tasks that changed since then, those first that changed last: they are the ones that are waited for."""
-    changed = [(_changed_ns(task.folder), task) for task in list_tasks(root)]
-    for when_ns, task in sorted(changed, key=lambda item: -item[0]):
-        if when_ns >= cursor_ns:
-            yield task
+    # There may be a hundred thousand of them: no more than a name is held of each, and of those that did not change nothing.
+    times = ((_changed_ns(task.folder), task.folder.name) for task in list_tasks(root))
+    for _, name in sorted((found for found in times if found[0] >= cursor_ns), key=lambda found: -found[0]):
+        yield TaskReader(root / name)
 
 
 def _changed_ns(folder: Path) -> int:

@@ -15,6 +15,7 @@ from otel_agentlog.export.pipeline.bisect import Parts
 from otel_agentlog.export.pipeline.items import Item
 from otel_agentlog.export.shipping import ship
 from otel_agentlog.export.transport.result import DELIVERED, SendResult, Verdict
+from otel_agentlog.store.delivery import pending
 from otel_agentlog.store.delivery.item_set import MAX_NUMBER, ItemSet
 from otel_agentlog.store.delivery.ledger import DELIVERY, note, read_ledger
 from otel_agentlog.store.delivery.pending import KnownFolders, pending_tasks
@@ -233,6 +234,27 @@ def test_old_tasks_are_found_behind_any_number_of_delivered_ones(tmp_path: Path)
     (tmp_path / "new-8" / METADATA).write_text("{}")
     os.utime(tmp_path / "new-8", (whole_s, whole_s))
     assert [found.folder.name for found in pending_tasks(tmp_path, known=known)] == ["new-7", "t"]
+
+
+@pytest.mark.parametrize("portion", [1, 2, 3, 100])
+def test_a_root_of_any_size_is_looked_through_in_portions(tmp_path: Path, portion: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newest first, each once; what is whole is known afterwards, in whatever portion it was."""
+    monkeypatch.setattr(pending, "PORTION", portion)
+    for number in range(8):
+        task = _task(tmp_path / f"{number}", *_span(1, 0), recorded=number % 2)
+        task.folder.rename(tmp_path / f"task-{number}")
+        (tmp_path / f"{number}").rmdir()
+        os.utime(tmp_path / f"task-{number}" / METADATA)
+        os.utime(tmp_path / f"task-{number}", (2_000_000 + number // 4, 2_000_000 + number // 4))
+    known = KnownFolders()
+
+    expected = ["task-7", "task-5", "task-3", "task-1"]
+    assert [found.folder.name for found in pending_tasks(tmp_path, known=known)] == expected
+    assert [found.folder.name for found in pending_tasks(tmp_path, known=known)] == expected
+    times = {name: os.stat(tmp_path / name).st_mtime for name in os.listdir(tmp_path)}
+    assert sorted(name for name, touched_s in times.items() if known.has((touched_s, name))) == [
+        f"task-{number}" for number in (0, 2, 4, 6)
+    ]
 
 
 @pytest.mark.parametrize("planted", ["folder", "symlink", "fifo", "hard link"])

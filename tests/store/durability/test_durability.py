@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import otel_agentlog as agentlog
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.folder.sink import FolderSink
-from otel_agentlog.store.folder.sync import Level, Syncer
+from otel_agentlog.store.folder.sync import MAX_ASKED, MAX_UNSETTLED, ROOT, Level, Syncer
 from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
 from tests.support.waiting import wait_until
@@ -236,6 +237,91 @@ def test_a_folder_that_is_gone_when_its_turn_comes_is_no_failure(tmp_path: Path)
 
     assert syncer.flush(10)
     assert failures == []
+
+
+class Slow:
+    """A folder of which the first file is not synced before the disk is let go."""
+
+    disk = threading.Event()
+
+    def __init__(self, root: Path, error: OSError | None = None) -> None:
+        self.root, self.error = root, error
+        self.waiting: set[str] = set()
+        self.asked: list[str] = []
+        self.degraded: list[str] = []
+
+    def path_of(self, name: str) -> str:
+        self.asked.append(name)
+        assert self.disk.wait(30)
+        if self.error is not None:
+            raise self.error
+        return str(self.root)
+
+    def settle(self) -> None:
+        raise AssertionError
+
+    def degrade(self, name: str, error: OSError) -> None:
+        self.degraded.append(name)
+
+
+@pytest.fixture
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A disk that does nothing until the event is set."""
+    disk = threading.Event()
+    monkeypatch.setattr(Slow, "disk", disk)
+    yield disk
+    disk.set()
+
+
+def test_a_slow_disk_does_not_become_a_leak_of_memory(tmp_path: Path, slow_disk: threading.Event) -> None:
+    """What finds no room is not held, and synced all the same: with the whole file system, before `flush` says so."""
+    syncer, folders = Syncer("group"), [Slow(tmp_path) for _ in range(5_000)]
+    for folder in folders:
+        syncer.ask(folder, LINES)
+
+    held = sum(bool(folder.waiting) for folder in folders)
+    assert MAX_ASKED <= held <= 3 * MAX_ASKED
+    assert not syncer.flush(0.1)
+    slow_disk.set()
+    assert syncer.flush(30)
+    assert [folder.waiting for folder in folders if folder.waiting] == []
+    assert ROOT in folders[-1].asked
+
+    # What is written from now on is synced by itself again.
+    syncer.ask(folders[0], LINES)
+    assert syncer.flush(30)
+    assert folders[0].asked[-1] == LINES
+
+
+def test_a_file_system_that_cannot_be_synced_is_told(tmp_path: Path, slow_disk: threading.Event) -> None:
+    """Once for the syncer, and in the folders that are known."""
+    failures: list[str] = []
+    syncer = Syncer("group", lambda where, error: failures.append(where))
+    folders = [Slow(tmp_path, OSError(errno.EIO, "broken")) for _ in range(5 * MAX_ASKED)]
+    for folder in folders:
+        syncer.ask(folder, LINES)
+    slow_disk.set()
+
+    assert syncer.flush(30)
+    assert "sync" in failures
+    assert folders[0].degraded
+    assert folders[-1].degraded == [ROOT]
+
+
+def test_folders_that_cannot_be_written_are_held_in_bounded_number(tmp_path: Path) -> None:
+    """The oldest are left to recovery."""
+
+    class Full(Slow):
+        def settle(self) -> None:
+            raise OSError(errno.ENOSPC, "full")
+
+    syncer = Syncer("process")
+    for _ in range(3 * MAX_UNSETTLED):
+        syncer.retry(Full(tmp_path))
+    gc.collect()
+
+    assert sum(type(each) is Full for each in gc.get_objects()) <= MAX_UNSETTLED + 1
+    syncer.stop_retrying()
 
 
 def test_an_unknown_level_is_refused(tmp_path: Path) -> None:
