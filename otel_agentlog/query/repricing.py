@@ -105,6 +105,8 @@ def recost(calls: Iterable[EndedCall], price: Price) -> Recost:
     total, sources = Recosted(None), set[str]()
     for call in calls:
         cost = price(call.provider, call.answered_by, call.usage)
+        if cost is None and call.model != call.answered_by and not (call.answered_by or "").endswith(":free"):
+            cost = price(call.provider, call.model, call.usage)
         repriced = None if cost is None else cost.amount_usd
         if cost is not None:
             sources.add(" ".join(filter(None, (cost.source, cost.version))))

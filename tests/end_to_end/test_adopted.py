@@ -15,6 +15,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 
 import otel_agentlog as agentlog
 from otel_agentlog.export.rebuild import readable_span
+from otel_agentlog.query.questions import statistics
 from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.store.spans.rebuild import records
 from otel_agentlog.store.validation.validate import validate
@@ -121,3 +122,42 @@ def test_foreign_spans_outside_a_task_are_not_filed(tasks_root: Path) -> None:
         pass
 
     assert not tasks_root.exists() or list(tasks_root.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected", "has_price"),
+    [
+        ({"gen_ai.usage.cache_read.input_tokens": 5000}, (5010, 5), True),
+        ({"gen_ai.usage.cache_read.input_tokens": 4}, (10, 5), True),
+        ({"gen_ai.usage.cache_read_input_tokens": 0, "gen_ai.usage.cache_creation_input_tokens": 900}, (910, 5), True),
+        ({"gen_ai.usage.output_tokens": -5}, (10, None), False),
+        ({"gen_ai.usage.output_tokens": True}, (10, None), False),
+        ({"gen_ai.usage.output_tokens": "5", "gen_ai.usage.total_tokens": 15}, (10, 5), True),
+    ],
+)
+def test_counts_of_foreign_spans_are_checked(
+    attributes: dict[str, Any], expected: tuple[int, int | None], has_price: bool, tasks_root: Path
+) -> None:
+    """More cached tokens than input stand beside it, and what is no count is not known."""
+    usage = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5, **attributes}
+    names = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "claude-sonnet-4-5", "gen_ai.provider.name": "anthropic"}
+    with agentlog.task("t", task_id="t"), trace.get_tracer("vendor").start_as_current_span("chat", attributes={**names, **usage}):
+        pass
+
+    (line,) = [line for line in find_task(tasks_root, "t").events() if line["type"] == "ai_response"]
+    details = line["details"]
+    assert (details["input_tokens"], details.get("output_tokens")) == expected
+    assert (details["cost_usd"] is not None) == has_price
+
+
+def test_statistics_name_the_model_that_a_span_tells_at_its_end(tasks_root: Path) -> None:
+    """A library may set the model after the span's start, or only that of the response; the span's name is no model."""
+    tracer = trace.get_tracer("vendor")
+    with agentlog.task("t", task_id="t"):
+        with tracer.start_as_current_span("ChatCompletion", attributes={"gen_ai.operation.name": "chat"}) as span:
+            span.set_attributes({"gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": 10})
+        with tracer.start_as_current_span("Response", attributes={"gen_ai.operation.name": "chat"}) as span:
+            span.set_attributes({"gen_ai.response.model": "gpt-5", "gen_ai.usage.input_tokens": 7})
+
+    groups = {group.key: group.input_tokens for group in statistics(tasks_root, group_by="model").groups}
+    assert groups == {"gpt-4o": 10, "gpt-5": 7}

@@ -147,6 +147,7 @@ class AiCall(Attempted):
             counts = (_told(name, value, as_count) for name, value in zip(USAGE_FIELDS, given, strict=True))
             self._take_told(checked(Usage(*counts)), _told_reasons(finish_reasons))
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
             self._recorder.failed("record", error)
         self.cost(cost_usd)
 
@@ -159,6 +160,7 @@ class AiCall(Attempted):
             if (amount := _told("cost_usd", amount_usd, as_amount)) is not None:
                 self._cost = Cost(amount, "user")
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
             self._recorder.failed("record", error)
 
     def attempt_failed(self, error: BaseException | None = None, *, response: Any = None, **how: Any) -> None:
@@ -194,6 +196,7 @@ class AiCall(Attempted):
                 self._take_stream()
                 outcome, reason = _judged(self._response or Response(), reason)
             except Exception as problem:  # noqa: BLE001 - recording never raises into the user's code
+                raise_interrupt()
                 self._recorder.failed("record", problem)
         return super()._finish(outcome, error, reason)
 
@@ -243,13 +246,14 @@ class AiCall(Attempted):
         self._bill(response, billing)
         before = self._response
         if before is not None:
-            same = response.response_id is not None and response.response_id == before.response_id
+            # The answer of a stream, given once more as a whole; an agent's message comes in pieces that have one id.
+            again = response.response_id == before.response_id and response.output[: len(before.output)] == before.output
             response = replace(
                 response,
                 finish_reasons=response.finish_reasons or before.finish_reasons,
                 response_id=response.response_id or before.response_id,
                 model=response.model or before.model,
-                output=response.output if same else before.output + response.output,
+                output=response.output if again else before.output + response.output,
                 cost_usd=_plus(before.cost_usd, response.cost_usd),
             )
         self._response = response
@@ -319,9 +323,9 @@ class AiCall(Attempted):
 
     def _failed_in_band(self, failure: Failure) -> dict[str, Any]:
         described = describe(ModelError(failure), self.span.get_span_context().trace_id, self._recorder)
-        # Nothing was raised, so there is nothing to trace back.
-        described.pop("traceback", None)
-        return {**described, "type": failure.code or ModelError.__name__, "message": failure.message}
+        kind = failure.code or ModelError.__name__
+        # Nothing was raised: of a traceback there is only the last line.
+        return {**described, "type": kind, "message": failure.message, "traceback": [f"{kind}: {failure.message}"]}
 
     def _stream_details(self) -> dict[str, Any]:
         details: dict[str, Any] = {"stream": True} if self._given_stream else {}

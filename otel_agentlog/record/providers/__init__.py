@@ -6,6 +6,8 @@ stream.py             a proxy for a stream, and the joining of its chunks
 anthropic.py          Anthropic's Messages API: Message, content blocks, stream events
 openai_chat.py        chat and text completions, OpenAI's and those of compatible APIs, and their chunks
 openai_responses.py   OpenAI's Responses API: Response, items, stream events
+others.py             providers with an API of their own, and what frameworks make of an answer, by tables of names
+failures.py           the error that a provider reports inside its answer
 parts.py              the GenAI convention's message parts
 usage.py              token counts and reported costs of each provider
 pricing.py            the cost of tokens: the user's prices, or those of ``genai-prices``

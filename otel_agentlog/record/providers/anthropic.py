@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from otel_agentlog.record.providers.fields import count, decoded, field, has, items, name_of, plain, readable, text
+from otel_agentlog.record.providers.fields import copied, count, decoded, field, has, items, name_of, plain, readable, text
 from otel_agentlog.record.providers.parts import (
     Part,
     blob_part,
@@ -133,19 +133,24 @@ class MessageJoiner:
         self._grown: dict[int, dict[str, list[str]]] = {}
         self._stop_reason: str | None = None
 
+    @property
+    def response_id(self) -> str | None:
+        """The id of the Message, once it began."""
+        return name_of(self._message, "id")
+
     def add(self, event: object) -> None:
         """Add one event of the API; unknown ones change nothing."""
         kind = text(event, "type")
         if kind == "message_start":
             self._start(field(event, "message"))
         elif kind == "content_block_start":
-            self._blocks[count(event, "index") or 0] = _dict(plain(field(event, "content_block")))
+            self._blocks[count(event, "index") or 0] = _dict(copied(field(event, "content_block")))
         elif kind == "content_block_delta":
             self._grow(count(event, "index") or 0, field(event, "delta"))
         elif kind == "message_delta":
             self._stop_reason = text(field(event, "delta"), "stop_reason") or self._stop_reason
             # Counts of a message_delta are totals so far; what it does not repeat, or has as 0, message_start told.
-            self._usage = merged(self._usage, _dict(plain(field(event, "usage"))))
+            self._usage = merged(self._usage, _dict(copied(field(event, "usage"))))
 
     def message(self) -> dict[str, Any]:
         """The Message so far; one that was cut has the stop reason ``None`` and what arrived of every block."""
@@ -153,7 +158,7 @@ class MessageJoiner:
         return {**self._message, "content": content, "stop_reason": self._stop_reason, "usage": dict(self._usage)}
 
     def _start(self, message: object) -> None:
-        self._message = _dict(plain(message)) | {"type": "message"}
+        self._message = _dict(copied(message)) | {"type": "message"}
         self._usage = _dict(self._message.get("usage"))
         # Placeholders until message_delta, a token or two: no number is better than a wrong one.
         for name in ("output_tokens", "output_tokens_details"):

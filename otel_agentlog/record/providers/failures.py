@@ -9,18 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from otel_agentlog.record.providers.fields import field, has, items, name_of, text
+from otel_agentlog.record.providers.fields import count, field, has, items, name_of, text
 from otel_agentlog.vocabulary.usage import Failure
 
-_CODES = ("code", "status", "type", "error_type", "__type", "subtype")
+_CODES = ("code", "status", "type", "error_type", "Code", "subtype")
 """Where errors have their code, best first: OpenAI, Gemini, Anthropic, Text Generation Inference, AWS, claude-agent-sdk."""
-_MESSAGES = ("message", "msg", "detail", "details", "reason")
+_BESIDE = ("code", "error_type", "subtype")
+"""Where an answer has the code of an error that is only a text."""
+_MESSAGES = ("message", "msg", "Message", "detail", "details", "reason")
 _BEDROCK = (
     *("internalServerException", "modelStreamErrorException", "modelTimeoutException"),
     *("serviceUnavailableException", "throttlingException", "validationException"),
 )
 """Events of Bedrock's streams that are errors: the event has this key alone."""
-_ERROR_FINISH = ("error", "error_during_execution")
+_ERROR_FINISH = ("error", "network_error")
+"""Finish reasons that are errors: of most; of Zhipu."""
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
 
 
@@ -42,8 +45,10 @@ def failure_of(response: object) -> Failure | None:
 def _of_error(response: object) -> Failure | None:
     """An ``error``, as an object or as text: nearly everybody's."""
     error = field(response, "error")
+    if error is None:
+        error = field(response, "Error")  # AWS
     if isinstance(error, str):
-        return Failure(_code(response), str.__str__(error)) if error else None
+        return Failure(_code(response, _BESIDE), str.__str__(error)) if error else None
     if error is None or isinstance(error, (bool, int, float)):
         return _of_itself(response) if error is True else None
     return _described(error)
@@ -65,7 +70,8 @@ def _of_itself(response: object) -> Failure | None:
 
 def _of_bedrock(response: object) -> Failure | None:
     for name in _BEDROCK:
-        if isinstance(error := field(response, name), Mapping):
+        error = field(response, name)
+        if isinstance(error, Mapping) or text(error, "message") is not None:
             message = text(error, "message") or text(error, "originalMessage") or name
             return Failure(name, message)
     return None
@@ -77,7 +83,26 @@ def _of_errors(response: object) -> Failure | None:
     if not errors or field(response, "is_error") is False:
         return None
     first = errors[0]
-    return Failure(_code(response), str.__str__(first)) if isinstance(first, str) else _described(first)
+    return Failure(_code(response, _BESIDE), str.__str__(first)) if isinstance(first, str) else _described(first)
+
+
+def _of_message(response: object) -> Failure | None:
+    """A message of its own name: Baidu, MiniMax."""
+    base = field(response, "base_resp")
+    for holder, message, code in ((response, "error_msg", "error_code"), (base, "status_msg", "status_code")):
+        found = _code(holder, (code,))
+        if found not in (None, "0") and (said := name_of(holder, message)) is not None:
+            return Failure(found, said)
+    return None
+
+
+def _of_http(response: object) -> Failure | None:
+    """An HTTP response with an error's status, or an object that has one: httpx, requests, DashScope."""
+    status = count(response, "status_code")
+    if status is None or not 400 <= status < 600:
+        return None
+    found = _described(response)
+    return Failure((found and found.code) or str(status), found.message if found else f"HTTP status {status}")
 
 
 def _of_status(response: object) -> Failure | None:
@@ -109,7 +134,7 @@ def _of_choices(response: object) -> Failure | None:
 
 
 _FINDERS: tuple[Callable[[object], Failure | None], ...] = (
-    *(_of_error, _of_type, _of_bedrock, _of_errors, _of_run, _of_status, _of_choices),
+    *(_of_error, _of_type, _of_bedrock, _of_errors, _of_run, _of_status, _of_choices, _of_message, _of_http),
 )
 
 
@@ -120,9 +145,9 @@ def _described(error: object) -> Failure | None:
     return None if code is None and message is None else Failure(code, message or str(code))
 
 
-def _code(error: object) -> str | None:
+def _code(error: object, names: tuple[str, ...] = _CODES) -> str | None:
     """The code in words if there is one, else the number: a word says more, and a class of errors may have it for a name."""
-    found = [field(error, name) for name in _CODES]
+    found = [field(error, name) for name in names]
     words = [str.__str__(word) for word in found if isinstance(word, str) and _CODE.fullmatch(word)]
     numbers = [str(number) for number in found if type(number) is int and 0 <= number < 100_000]
     return next(iter(words + numbers), None)

@@ -24,6 +24,9 @@ MOST_VALUES = 50_000
 MOST_DEPTH = 40
 """Deepest nesting that `plain` follows."""
 
+MOST_IN_USAGE = 2000
+"""Most values that are kept of what one chunk says of its usage."""
+
 CUT = "[cut: too large]"
 """Replaces a value where `plain` stopped."""
 
@@ -31,6 +34,8 @@ LARGEST_COUNT = 2**63 - 1
 """The largest number of tokens that is believed: what OTLP has a form for."""
 
 _MODEL = "__pydantic_fields__"
+_MOCK = "mock_add_spec"
+"""What mocks of ``unittest.mock`` have, and nothing else."""
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -44,10 +49,18 @@ def field(value: object, name: str) -> Any:
         if hasattr(kind, _MODEL):
             own = vars(value)
             return own[name] if name in own else (value.__pydantic_extra__ or {}).get(name)  # type: ignore[attr-defined]
+        if hasattr(kind, _MOCK):
+            return _given_to_mock(value).get(name)
         return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
     except Exception:  # noqa: BLE001 - a property of a foreign object may raise anything; the field is unknown then
         raise_interrupt()
         return None
+
+
+def _given_to_mock(mock: object) -> dict[str, Any]:
+    """The attributes that a mock was given. It has any other one too, and makes it when it is asked, which is slow."""
+    own = vars(mock)
+    return {**own.get("_mock_children", {}), **own}
 
 
 def own_fields(value: object) -> Mapping[str, Any]:
@@ -55,12 +68,17 @@ def own_fields(value: object) -> Mapping[str, Any]:
     try:
         return vars(value)
     except Exception:  # noqa: BLE001 - as in `field`; most objects without one raise a TypeError
+        raise_interrupt()
         return {}
 
 
 def has(value: object, name: str) -> bool:
     """Whether a mapping has the key or an object the attribute, whatever its value."""
     try:
+        if type(value) is dict:
+            return name in value
+        if hasattr(type(value), _MOCK):
+            return name in _given_to_mock(value)
         return name in value if isinstance(value, Mapping) else hasattr(value, name)
     except Exception:  # noqa: BLE001 - as in `field`
         raise_interrupt()
@@ -89,11 +107,14 @@ def as_count(number: object) -> int | None:
     Text is none, digits or not, and so are truth values and stand-ins that only claim to be numbers.
     """
     kind = type(number)
+    if number is None or kind is str or kind is dict:  # nearly always, where names are tried
+        return None
     try:
         if kind is not int:
             number = _whole(number, kind)
         return number if number is not None and 0 <= number <= LARGEST_COUNT else None  # type: ignore[operator, return-value]
     except Exception:  # noqa: BLE001 - a foreign number may raise anything when it is asked for its value
+        raise_interrupt()
         return None
 
 
@@ -121,6 +142,7 @@ def as_amount(number: Any) -> float | None:
     try:
         result = float(number)
     except Exception:  # noqa: BLE001 - as in `as_count`; an int that is too large too
+        raise_interrupt()
         return None
     return result if math.isfinite(result) and result >= 0 else None
 
@@ -147,6 +169,11 @@ def plain(value: object) -> Any:
     return _Copy(opaque=True).of(value, MOST_DEPTH)
 
 
+def copied(value: object, most: int = MOST_VALUES) -> Any:
+    """`plain`, with all objects turned into dicts that have fields of their own, such as those of tests and of dataclasses."""
+    return _Copy(opaque=True, objects=True, most=most).of(value, MOST_DEPTH)
+
+
 def readable(value: object) -> Any:
     """`plain` without the fields that only the provider can read (``encrypted_*``, ``signature``)."""
     return _Copy(opaque=False).of(value, MOST_DEPTH)
@@ -154,7 +181,7 @@ def readable(value: object) -> Any:
 
 def decoded(value: object) -> Any:
     """JSON text decoded, anything else and text that is not JSON unchanged."""
-    if isinstance(value, (str, bytes)):
+    if isinstance(value, (str, bytes, bytearray)):
         try:
             return orjson.loads(value)
         except (orjson.JSONDecodeError, RecursionError):
@@ -165,8 +192,9 @@ def decoded(value: object) -> Any:
 class _Copy:
     """One walk through a value, with a budget: shared and cyclic references cannot make it explode."""
 
-    def __init__(self, *, opaque: bool) -> None:
-        self._left = MOST_VALUES
+    def __init__(self, *, opaque: bool, objects: bool = False, most: int = MOST_VALUES) -> None:
+        self._left = most
+        self._objects = objects
         self._opaque = opaque
 
     def of(self, value: object, depth: int) -> Any:
@@ -189,6 +217,9 @@ class _Copy:
             return [self.of(v, depth) for v in value] if self._left >= 0 else CUT
         if (fields := _model_fields(value)) is not None:
             return {k: self.of(v, depth) for k, v in fields.items() if v is not None and self._kept(k)}
+        if self._objects and not isinstance(value, (str, type)):
+            own = {k: self.of(v, depth) for k, v in own_fields(value).items() if k[:1] != "_"}
+            return own or value
         return value
 
     def _kept(self, key: object) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from otel_agentlog.record.providers.fields import count, field, has, items, name_of, plain, readable, text
+from otel_agentlog.record.providers.fields import MOST_IN_USAGE, copied, count, field, has, items, name_of, readable, text
 from otel_agentlog.record.providers.parts import (
     CHOICE,
     Part,
@@ -147,9 +147,11 @@ class CompletionJoiner:
         # Some providers send the total so far with every chunk, others once, with the last, and Groq in a field of its own.
         for name in ("usage", "x_groq", "timings", "error"):
             if (value := field(chunk, name)) is not None:
-                self._head[name] = merged(self._head.get(name), plain(value))
+                self._head[name] = merged(self._head.get(name), copied(value, MOST_IN_USAGE))
         for place, choice in enumerate(items(chunk, "choices")):
             index = count(choice, "index")
+            if (usage := field(choice, "usage")) is not None:
+                self._head["usage"] = merged(self._head.get("usage"), copied(usage, MOST_IN_USAGE))
             self._choices.setdefault(place if index is None else index, _Choice()).add(choice)
 
     def completion(self) -> dict[str, Any]:
@@ -170,7 +172,7 @@ class _Choice:
         delta = field(choice, "delta")
         self._finish_reason = name_of(choice, "finish_reason") or self._finish_reason
         if (error := field(choice, "error")) is not None:
-            self._error = plain(error)
+            self._error = copied(error, MOST_IN_USAGE)
         _grow(self._texts, *((choice, ("text",)) if delta is None else (delta, _TEXTS)))
         if (audio := field(delta, "audio")) is not None:
             self._audio.setdefault("id", [text(audio, "id") or ""])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from otel_agentlog.record.providers.fields import count, field, has, items, name_of, plain, readable, text
+from otel_agentlog.record.providers.fields import copied, count, field, has, items, name_of, readable, text
 from otel_agentlog.record.providers.openai_chat import content_part
 from otel_agentlog.record.providers.parts import (
     Part,
@@ -181,13 +181,18 @@ class ResponseJoiner:
         self._items: dict[int, _Item] = {}
         self._ended = False
 
+    @property
+    def response_id(self) -> str | None:
+        """The id of the Response, once it began."""
+        return name_of(self._response, "id")
+
     def add(self, event: object) -> None:
         """Add one event; unknown ones change nothing."""
         kind = text(event, "type") or ""
         if kind in _STATES:
             self._state(kind, field(event, "response"))
         elif kind in ("response.output_item.added", "response.output_item.done"):
-            self._item(event).put(plain(field(event, "item")), done=kind.endswith("done"))
+            self._item(event).put(copied(field(event, "item")), done=kind.endswith("done"))
         elif kind in _GROWING or kind in _GROWING_ITEMS:
             self._item(event).grow(kind, event)
 
@@ -200,9 +205,9 @@ class ResponseJoiner:
         return response if self._ended else {**response, "status": "incomplete", "incomplete_details": {"reason": "error"}}
 
     def _state(self, kind: str, response: object) -> None:
-        copied = plain(response)
-        if isinstance(copied, dict):
-            self._response = self._response | {k: v for k, v in copied.items() if v is not None}
+        state = copied(response)
+        if isinstance(state, dict):
+            self._response = self._response | {k: v for k, v in state.items() if v is not None}
         if kind in _ENDS:
             self._ended = True
             self._response["status"] = text(response, "status") or kind.removeprefix("response.")

@@ -6,9 +6,10 @@ answer. `ChunkJoiner` takes a stream's chunks.
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
-from otel_agentlog.record.providers.fields import field, items, name_of, plain, text
+from otel_agentlog.record.providers.fields import MOST_IN_USAGE, copied, field, items, name_of, text
 from otel_agentlog.record.providers.parts import Part, text_part
 from otel_agentlog.record.providers.usage import COUNTS, PLACES, Path, at, merged, of_results, read_usage, reported_cost, usage_in
 from otel_agentlog.vocabulary.usage import Response, Usage
@@ -84,7 +85,6 @@ class ChunkJoiner:
 
     def __init__(self) -> None:
         self._usages: dict[Path, Any] = {}
-        self._added = Usage()
         self._messages: dict[str, Any] = {}
         self._names: dict[str, str] = {}
         self._ends: dict[str, Any] = {}
@@ -94,7 +94,8 @@ class ChunkJoiner:
         """Add one chunk."""
         if text(chunk, "type") == "AIMessageChunk":
             # LangChain's chunks are made to be added up, and so are their counts.
-            self._added += usage_in(chunk)
+            usage = copied(field(chunk, "usage_metadata"), MOST_IN_USAGE)
+            self._usages[("usage_metadata",)] = merged(self._usages.get(("usage_metadata",)), usage, operator.add)
         else:
             self._take_usage(chunk)
         for name, paths in (("id", _IDS), ("model", _MODELS)):
@@ -104,7 +105,7 @@ class ChunkJoiner:
             self._ends["finish_reasons"] = list(reasons)
         for name in ("total_cost_usd", "num_turns", "is_error", "subtype", "status"):
             if (value := field(chunk, name)) is not None:
-                self._ends[name] = plain(value)
+                self._ends[name] = copied(value, MOST_IN_USAGE)
         self._written += [written for part in _output(chunk) if (written := part.get("content"))]
 
     def _take_usage(self, chunk: object) -> None:
@@ -112,8 +113,12 @@ class ChunkJoiner:
             self._usages[("usage",)] = merged(self._usages.get(("usage",)), found.known())
             return
         for path in PLACES:
-            if (place := at(chunk, path)) is not None and usage_in(place if path else chunk).known():
-                kept = plain(place) if path else {name: number for name in COUNTS if (number := field(chunk, name)) is not None}
+            if (place := at(chunk, path)) is not None and read_usage(place).known():
+                kept = (
+                    copied(place, MOST_IN_USAGE)
+                    if path
+                    else {name: number for name in COUNTS if (number := field(chunk, name)) is not None}
+                )
                 if message := name_of(chunk, "message_id") or name_of(field(chunk, "message"), "id"):
                     # An agent's run: each of its messages tells its own usage, once for every block.
                     self._messages[message] = merged(self._messages.get(message), kept)
@@ -131,7 +136,7 @@ class ChunkJoiner:
             if path:
                 inside[path[-1]] = usage
         if not usage_in(response).known():
-            told = sum((read_usage(usage) for usage in self._messages.values()), self._added)
+            told = sum((read_usage(usage) for usage in self._messages.values()), Usage())
             response["usage"] = told.known()
         return {**response, "text": self.text} if self._written else response
 

@@ -11,12 +11,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import raise_interrupt, suppress_errors
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.vocabulary.usage import Cost, Usage
 
@@ -186,7 +185,7 @@ def _forms(payee: str | None, name: str) -> list[str]:
 
 def _first_cost(payee: str | None, forms: list[str], usage: Usage, at: datetime | None, billing: Billing) -> Cost | None:
     for form in forms:
-        with suppress(LookupError):
+        with suppress_errors(LookupError):
             return _table_cost(payee, form, usage, at, billing)
     return None
 

@@ -32,7 +32,11 @@ def read_response(response: object, provider: str | None = None) -> Response:
     if type(response) is Response:
         return response
     try:
-        return _read(unwrapped(response), provider)
+        inside = unwrapped(response)
+        found = _read(inside, provider)
+        if found.failure is None and inside is not response and (failure := failure_of(response)) is not None:
+            return replace(found, failure=failure)  # only the status of the HTTP response says it
+        return found
     except Exception:  # noqa: BLE001 - the last guard: foreign objects may do anything, and recording must not raise
         raise_interrupt()
         return Response()

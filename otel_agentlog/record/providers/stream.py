@@ -15,16 +15,20 @@ from otel_agentlog._interrupts import raise_interrupt, suppress_errors
 from otel_agentlog.record.providers import anthropic
 from otel_agentlog.record.providers import openai_chat as chat
 from otel_agentlog.record.providers.failures import failure_of
-from otel_agentlog.record.providers.fields import decoded, field, text
+from otel_agentlog.record.providers.fields import decoded, field, name_of, text
 from otel_agentlog.record.providers.openai_responses import ResponseJoiner
 from otel_agentlog.record.providers.others import ChunkJoiner
 from otel_agentlog.record.providers.parts import text_part
 from otel_agentlog.record.providers.pricing import Billing
 from otel_agentlog.record.providers.read import read_billing, read_response
-from otel_agentlog.vocabulary.usage import Failure, Response
+from otel_agentlog.vocabulary.usage import Failure, Response, Usage
 
 OnChunk: TypeAlias = Callable[[Any], None]
 OnEnd: TypeAlias = Callable[[BaseException | None], None]
+
+
+MAX_LINE = 4_000_000
+"""Longest line of a stream of bytes that is waited for, in bytes; a longer one is left out."""
 
 
 class StreamReader:
@@ -39,6 +43,10 @@ class StreamReader:
         self._response: ResponseJoiner | None = None
         self._other: ChunkJoiner | None = None
         self._failure: Failure | None = None
+        self._earlier: list[Response] = []
+        """The whole responses of a stream that has several, such as that of an agent's run."""
+        self._rest: list[bytes] = []
+        """The beginning of a line whose end was not read yet, in pieces."""
 
     def add(self, chunk: object) -> None:
         """Add one chunk: an event or chunk of Anthropic or OpenAI, typed or as ``dict``, or a piece of text.
@@ -47,24 +55,68 @@ class StreamReader:
         """
         # The last guard: foreign objects may do anything, and recording must not raise.
         with suppress_errors(Exception):
-            self._add(chunk)
+            if isinstance(chunk, (bytes, bytearray)):
+                self._add_bytes(bytes(chunk))
+            else:
+                self._add(unpacked(chunk))
 
     def response(self) -> Response:
         """The response so far; a stream that was cut has what arrived, and ``error`` as finish reason."""
+        response = self._last()
+        if not self._earlier or response.is_total:
+            return response
+        responses = [*self._earlier, response]
+        return replace(
+            response,
+            usage=sum((one.usage for one in responses), Usage()),
+            output=tuple(part for one in responses for part in one.output),
+        )
+
+    def _last(self) -> Response:
         joined = self._joined()
         response = Response() if joined is None else read_response(joined)
         known = self._message or self._response or self._completion
+        if known and self._other is not None:
+            other = read_response(self._other.joined())
+            if other.is_total or not response.usage.known():
+                response = replace(response, usage=other.usage, cost_usd=other.cost_usd, is_total=other.is_total)
         written = "" if known else "".join(self._texts) or ("" if self._other is None else self._other.text)
         if written:
             response = replace(response, output=(text_part(written),))
-        return replace(response, failure=response.failure or self._failure)
+        return replace(response, failure=self._failure or response.failure)
 
     def billing(self) -> Billing:
         """The fields of the chunks that change the price of the tokens."""
         return read_billing(self._joined())
 
+    def _add_bytes(self, piece: bytes) -> None:
+        """Bytes as HTTP clients give them: a line without its end, or a piece that begins and ends anywhere."""
+        chunks = self.chunks + 1
+        self._rest.append(piece)
+        if b"\n" in piece or piece.rstrip().endswith(b"}") or len(self._rest) == 1 or sum(map(len, self._rest)) > MAX_LINE:
+            *lines, rest = b"".join(self._rest).split(b"\n")
+            for line in lines:
+                self._add_line(line)
+            begun = rest.startswith((b"{", b"data")) or (rest and b"data".startswith(rest))
+            self._rest = [] if not begun or len(rest) > MAX_LINE or self._add_line(rest) else [rest]
+        self.chunks = chunks
+
+    def _add_line(self, line: bytes) -> bool:
+        """Add the event in a line; whether there is a whole one."""
+        event = decoded(line.removeprefix(b"data:")) if line.rstrip().endswith(b"}") else None
+        if isinstance(event, dict):
+            self._add(unpacked(event))
+        return isinstance(event, dict)
+
+    def _is_another(self, joiner: anthropic.MessageJoiner | ResponseJoiner, begun: object) -> bool:
+        """Whether what begins is another response than the one so far, which is kept then."""
+        before, now = joiner.response_id, name_of(begun, "id")
+        another = before is not None and now is not None and before != now
+        if another:
+            self._earlier.append(self._last())
+        return another
+
     def _add(self, chunk: object) -> None:
-        chunk = unpacked(chunk)
         kind = text(chunk, "type") or ""
         if self._derived(kind):
             return
@@ -72,10 +124,14 @@ class StreamReader:
         if isinstance(chunk, str):
             self._texts.append(str.__str__(chunk))
         elif kind in anthropic.EVENTS:
-            self._message = self._message or anthropic.MessageJoiner()
+            begun = field(chunk, "message") if kind == "message_start" else None
+            if self._message is None or self._is_another(self._message, begun):
+                self._message = anthropic.MessageJoiner()
             self._message.add(chunk)
         elif kind.startswith("response."):
-            self._response = self._response or ResponseJoiner()
+            begun = field(chunk, "response") if kind == "response.created" else None
+            if self._response is None or self._is_another(self._response, begun):
+                self._response = ResponseJoiner()
             self._response.add(chunk)
         else:
             self._add_completion(field(chunk, "chunk") if kind == "chunk" else chunk)
@@ -105,13 +161,15 @@ class StreamReader:
 
 
 def unpacked(chunk: object) -> object:
-    """The chunk inside what carries it: a line of server-sent events or of JSON, Mistral's event, Bedrock's bytes."""
-    if isinstance(chunk, (bytes, bytearray)):
-        chunk = bytes(chunk).decode("utf-8", "replace")
+    """The chunk inside what carries it: a line of server-sent events or of JSON, Mistral's and claude-agent-sdk's event,
+    Bedrock's bytes.
+    """
     if isinstance(chunk, str):
         return _of_line(chunk)
     if chat.is_completion(inside := field(chunk, "data")):
         return inside
+    if text(event := field(chunk, "event"), "type") in anthropic.EVENTS:
+        return event
     packed = field(field(chunk, "chunk"), "bytes")
     return decoded(packed) if isinstance(packed, bytes) else chunk
 

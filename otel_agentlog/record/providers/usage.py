@@ -10,7 +10,8 @@ llama.cpp, Ollama, OpenRouter, Perplexity, Replicate, Text Generation Inference,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from otel_agentlog.record.providers.fields import (
@@ -43,6 +44,7 @@ PLACES: tuple[Path, ...] = (
     ("response", "usage"),
     ("response", "meta"),
     ("message", "usage"),
+    ("result", "usage"),  # Cloudflare
     ("response_metadata", "token_usage"),  # LangChain, of before usage_metadata
     ("response_metadata", "usage"),
     ("llm_output", "token_usage"),
@@ -95,8 +97,15 @@ _OUTSIDE = (
 )
 """Names of cached tokens that the input beside them does not contain. Anthropic's are not always so: `_is_outside`."""
 
+_SETS: dict[tuple[str, ...], frozenset[str]] = {
+    names: frozenset(names)
+    for names in (_INPUT, _MORE_INPUT, _OUTPUT, _MORE_OUTPUT, _TOTAL, _CACHE_READ, _CACHE_WRITTEN, _REASONING)
+}
 COUNTS = (*_INPUT, *_MORE_INPUT, *_OUTPUT, *_MORE_OUTPUT, *_TOTAL, *_CACHE_READ, *_CACHE_WRITTEN, *_REASONING)
 """Every name of a count."""
+
+MOST_ITERATIONS = 10_000
+"""Most steps of one answer that are looked through."""
 
 _TICKS_PER_USD = 10**10
 """xAI reports costs in ticks of 10^-10 dollars."""
@@ -116,7 +125,7 @@ def usage_in(response: object, provider: str | None = None, *, outside: bool | N
             if any(found.known().values()):
                 return found
             first = first if first.known() else found
-    return _of_headers(response) or _of_embeddings(response) or first
+    return _of_headers(response) or _of_embeddings(response) or _of_choices(response) or first
 
 
 def at(value: object, path: Path) -> Any:
@@ -134,7 +143,7 @@ def read_usage(usage: object, provider: str | None = None, *, outside: bool | No
         if (found := _counted(field(usage, inner), provider, outside)).known():
             return found
     total = _counted(usage, provider, outside)
-    for iteration in items(usage, "iterations"):
+    for iteration in items(usage, "iterations")[:MOST_ITERATIONS]:
         # A compaction on the way is billed, but not in Anthropic's counts around it.
         if text(iteration, "type") == "compaction":
             total += _counted(iteration, provider, True)
@@ -142,6 +151,8 @@ def read_usage(usage: object, provider: str | None = None, *, outside: bool | No
 
 
 def _counted(usage: object, provider: str | None, outside: bool | None) -> Usage:
+    if usage is None:
+        return Usage()
     in_details = [found for name in _INPUT_DETAILS if (found := field(usage, name)) is not None]
     out_details = [found for name in _OUTPUT_DETAILS if (found := field(usage, name)) is not None]
     read = _largest((usage, *in_details), _CACHE_READ)
@@ -158,7 +169,13 @@ def _counted(usage: object, provider: str | None, outside: bool | None) -> Usage
 
 def _largest(values: tuple[object, ...], names: tuple[str, ...]) -> int | None:
     """The largest of the counts under these names: those that say the same are equal, a 0 in one place hides nothing."""
-    return max((found for value in values for name in names if (found := count(value, name)) is not None), default=None)
+    found = [count(value, name) for value in values for name in _present(value, names)]
+    return max((number for number in found if number is not None), default=None)
+
+
+def _present(value: object, names: tuple[str, ...]) -> Iterable[str]:
+    """The names that a value may have: for a dict, which is what most chunks are, without trying each."""
+    return _SETS[names].intersection(value.keys()) if type(value) is dict else names if value is not None else ()
 
 
 def _is_outside(usage: object, provider: str | None) -> bool:
@@ -180,14 +197,14 @@ def checked(usage: Usage, total: int | None = None) -> Usage:
     """
     inputs, output, reasoning = usage.input_tokens, usage.output_tokens, usage.reasoning_output_tokens
     cached = (usage.cache_read_input_tokens or 0) + (usage.cache_write_input_tokens or 0)
-    if inputs is not None and (cached > inputs or (cached and output is not None and total == inputs + output + cached)):
-        inputs += cached
     fits = total is not None and total == (inputs or 0) + (output or 0)
-    if total is not None and total > (inputs or 0) + (output or 0):
-        if inputs is not None:
+    if inputs is None and output is not None and total is not None and total > output:
+        inputs = total - output
+    if inputs is not None:
+        beside = cached and output is not None and total == inputs + output + cached
+        inputs += cached if beside or cached > inputs else 0
+        if total is not None and total > inputs + (output or 0):
             output = total - inputs
-        elif output is not None:
-            inputs = total - output
     if reasoning is not None and output is not None and reasoning > output:
         output, reasoning = (output, None) if fits else (output + reasoning, reasoning)
     counts = (inputs, output, usage.cache_read_input_tokens, usage.cache_write_input_tokens, reasoning)
@@ -209,6 +226,12 @@ def _digits(value: object) -> int | None:
     return as_count(int(value)) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20 else None
 
 
+def _of_choices(response: object) -> Usage | None:
+    """Moonshot, which has it in each choice of a stream."""
+    found = [read_usage(field(choice, "usage"), outside=False) for choice in items(response, "choices")]
+    return functools.reduce(larger, found) if found else None
+
+
 def of_results(response: object) -> Usage | None:
     """watsonx.ai and Titan, which count for each of several results; Titan's input stands beside them."""
     found = sum((_counted(result, None, None) for result in items(response, "results")), Usage())
@@ -222,20 +245,25 @@ def _of_embeddings(response: object) -> Usage | None:
     return Usage(total) if data and has(data[0], "embedding") and total is not None else None
 
 
-def merged(before: object, after: object) -> Any:
-    """Two reports of one usage, the first of which came earlier in a stream: of two counts the larger one.
+def merged(before: object, after: object, join: Callable[[float, float], float] = max) -> Any:
+    """Two reports of one usage, the first of which came earlier in a stream: of two numbers the larger one.
 
-    A total that is sent with every chunk never shrinks, and a 0 in a later one means that it says nothing.
+    A total that is sent with every chunk never shrinks, and a 0 in a later one means that it says nothing. ``join`` is another
+    way to make one number of two. What is no number and no mapping never replaces one.
     """
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        return {**before, **{name: merged(before.get(name), value) for name, value in after.items()}}
-    if after is None:
-        return before
-    known = as_amount(before)
+    if isinstance(before, Mapping):
+        if not isinstance(after, Mapping):
+            return before
+        return {**before, **{name: merged(before.get(name), value, join) for name, value in after.items()}}
+    known, now = _number(before), _number(after)
     if known is None:
-        return after
-    now = as_amount(after)
-    return before if now is None or now < known else after
+        return before if after is None else after
+    return before if now is None else join(known, now)
+
+
+def _number(value: object) -> float | None:
+    whole = as_count(value)
+    return as_amount(value) if whole is None else whole
 
 
 def larger(before: Usage, after: Usage) -> Usage:

@@ -7,6 +7,8 @@ import sys
 from datetime import datetime, timedelta, timezone
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from hypothesis import given, settings
@@ -150,6 +152,82 @@ class TestThePackage:
             == 0.6
         )
         assert dollars(table.cost("anthropic", "claude-sonnet-4-5", Usage(0, 0), billing=Billing(web_searches=1000))) == 10
+
+
+CLAUDE, CLAUDE_ON_BEDROCK, GPT_4O, GPT_4O_MINI = 0.0045, 0.00495, 0.0035, 0.00021
+"""Dollars for 1000 tokens in and 100 out."""
+
+
+class TestNames:
+    """Which name of a model is looked up, and whose price it is."""
+
+    @pytest.mark.parametrize(
+        ("provider", "model", "requested", "expected"),
+        [
+            ("litellm", "claude-sonnet-4-5-20250929", "anthropic/claude-sonnet-4-5", CLAUDE),
+            ("litellm", "gpt-4o-mini", "gpt-4o-mini", GPT_4O_MINI),
+            ("litellm", None, "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0", CLAUDE_ON_BEDROCK),
+            ("litellm", None, "bedrock/converse/us.anthropic.claude-sonnet-4-5-20250929-v1:0", CLAUDE_ON_BEDROCK),
+            ("litellm", "gpt-4o-2024-08-06", "azure/my-deployment", GPT_4O),
+            ("litellm", "claude-sonnet-4-5@20250929", "vertex_ai/claude-sonnet-4-5@20250929", CLAUDE),
+            ("litellm", "gemini-2.5-flash", "gemini/gemini-2.5-flash", 0.00055),
+            ("litellm", "gpt-4o", "openrouter/openai/gpt-4o", GPT_4O),
+            ("litellm", "ft:gpt-4o-mini-2024-07-18:acme::abc", "openai/ft:gpt-4o-mini-2024-07-18:acme::abc", 2 * GPT_4O_MINI),
+            ("openrouter", "claude-sonnet-4-5-20250929", "anthropic/claude-sonnet-4.5", CLAUDE),
+            ("openrouter", "openrouter/anthropic/claude-sonnet-4.5", None, CLAUDE),
+            ("azure", "azure/gpt-4o", None, GPT_4O),
+            ("azure", "gpt-4o-2024-11-20", "my-deployment", GPT_4O),
+            ("azure_openai", "gpt-4o", None, GPT_4O),
+            ("openai", "openai/gpt-4o", None, GPT_4O),
+            ("openai", "from-inside", "gpt-4o", GPT_4O),
+            ("openai", "gpt-4o-2031-01-01", None, GPT_4O),
+            ("anthropic", "anthropic/claude-sonnet-4-5", None, CLAUDE),
+            ("anthropic", "claude-sonnet-4-5@20250929", None, CLAUDE),
+            ("anthropic", "claude-sonnet-4-5-20250929", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", CLAUDE_ON_BEDROCK),
+            (None, "us.anthropic.claude-sonnet-4-5-20250929-v1:0", None, CLAUDE_ON_BEDROCK),
+            ("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", None, CLAUDE_ON_BEDROCK),
+            ("vertex_ai", "publishers/anthropic/models/claude-sonnet-4-5@20250929", None, CLAUDE),
+            ("gcp.gemini", "models/gemini-2.5-flash", None, 0.00055),
+            (None, "models/gemini-2.5-flash", None, 0.00055),
+            (None, "accounts/fireworks/models/llama-v3p1-8b-instruct", None, 0.00022),
+        ],
+    )
+    def test_are_found(self, provider: str | None, model: str | None, requested: str | None, expected: float) -> None:
+        """The model that answered, then the one that was asked for, each also without provider, path and date."""
+        assert dollars(PriceTable().cost(provider, model, Usage(1000, 100), requested=requested)) == expected
+
+    @pytest.mark.parametrize(
+        ("provider", "model", "requested"),
+        [
+            ("openrouter", "meta-llama/llama-3.3-70b-instruct:free", "meta-llama/llama-3.3-70b-instruct"),
+            ("openrouter", "meta-llama/llama-3.3-70b-instruct", "meta-llama/llama-3.3-70b-instruct:free"),
+            ("litellm", "gpt-oss-20b", "ollama/gpt-oss:20b"),
+            ("litellm", "gpt-4o", "my-proxy/gpt-4o"),
+            ("openai", "anthropic/claude-sonnet-4-5", None),
+            ("openai", "gpt-4o:free", None),
+            ("openai", "gpt-4o-mini-2024-07-18:ft-acme", None),
+            ("google", "tunedModels/gemini-2.5-flash-mine", None),
+            ("my-openai-proxy", "gpt-4o", "gpt-4o"),
+            ("vllm", "/models/gpt-4o", "gpt-4o"),
+        ],
+    )
+    def test_are_not_guessed(self, provider: str, model: str, requested: str | None) -> None:
+        """What is free, tuned, or served by somebody whose prices are not known, has no price."""
+        assert PriceTable().cost(provider, model, Usage(1000, 100), requested=requested) is None
+
+    def test_own_prices_go_before_the_table(self) -> None:
+        """A price of one's own for the model that was asked for goes before the table's for the one that answered."""
+        table = PriceTable({"my-deployment": {"input_per_mtok": 1000, "output_per_mtok": 0}})
+
+        assert table.cost("azure", "gpt-4o-2024-08-06", Usage(1000, 100), requested="my-deployment") == Cost(1.0, "user")
+
+    @pytest.mark.parametrize("odd", [5, b"gpt-4o", object(), MagicMock(), ["gpt-4o"], float("nan")])
+    def test_what_is_no_text_is_no_name(self, odd: Any) -> None:
+        """Names of any type raise nothing."""
+        table = PriceTable({"m": {"input_per_mtok": 1}})
+
+        assert table.cost(odd, odd, Usage(1), requested=odd) is None
+        assert dollars(table.cost(odd, odd, Usage(MILLION), requested="m")) == 1
 
 
 class TestOwnPrices:

@@ -50,19 +50,33 @@ def _gemini(text: str, usage: Json, reason: str | None = None) -> Json:
 
 
 _GEMINI = {
-    **{"promptTokenCount": 20, "candidatesTokenCount": 5, "thoughtsTokenCount": 30, "toolUsePromptTokenCount": 7},
-    **{"cachedContentTokenCount": 8, "totalTokenCount": 62},
+    "promptTokenCount": 20,
+    "candidatesTokenCount": 5,
+    "thoughtsTokenCount": 30,
+    "toolUsePromptTokenCount": 7,
+    "cachedContentTokenCount": 8,
+    "totalTokenCount": 62,
 }
 _CONVERSE = {
-    **{"inputTokens": 10, "outputTokens": 5, "totalTokens": 15},
-    **{"cacheReadInputTokens": 100, "cacheWriteInputTokens": 20},
+    "inputTokens": 10,
+    "outputTokens": 5,
+    "totalTokens": 15,
+    "cacheReadInputTokens": 100,
+    "cacheWriteInputTokens": 20,
 }
+_LATE = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}}
 _COHERE = {"billed_units": {"input_tokens": 5, "output_tokens": 9}, "tokens": {"input_tokens": 71, "output_tokens": 9}}
 _OLLAMA = {"done": True, "done_reason": "stop", "prompt_eval_count": 26, "eval_count": 9, "eval_duration": 4799921000}
 _METRICS = {"inputTokenCount": 12, "outputTokenCount": 7, "invocationLatency": 900, "firstByteLatency": 200}
 _RESULT = {
-    **{"type": "result", "subtype": "success", "is_error": False, "num_turns": 2, "session_id": "s", "result": "done"},
-    **{"total_cost_usd": 0.25, "usage": {"input_tokens": 8, "output_tokens": 30, "cache_read_input_tokens": 100}},
+    "type": "result",
+    "subtype": "success",
+    "is_error": False,
+    "num_turns": 2,
+    "session_id": "s",
+    "result": "done",
+    "total_cost_usd": 0.25,
+    "usage": {"input_tokens": 8, "output_tokens": 30, "cache_read_input_tokens": 100},
 }
 _RESULT["usage"]["cache_creation_input_tokens"] = 10
 
@@ -193,7 +207,7 @@ SAMPLES = (
     ),
     Sample(
         "openai transcription",
-        {"text": "hi", "usage": {"type": "tokens", **{"input_tokens": 14, "output_tokens": 3, "total_tokens": 17}}},
+        {"text": "hi", "usage": {"type": "tokens", "input_tokens": 14, "output_tokens": 3, "total_tokens": 17}},
         Usage(14, 3),
         chunks=[
             {"type": "transcript.text.delta", "delta": "hi"},
@@ -214,7 +228,9 @@ SAMPLES = (
                 "id": "r1",
                 "status": "completed",
                 "usage": {
-                    **{"total_tokens": 253, "input_tokens": 132, "output_tokens": 121},
+                    "total_tokens": 253,
+                    "input_tokens": 132,
+                    "output_tokens": 121,
                     "input_token_details": {"cached_tokens": 64, "text_tokens": 119, "audio_tokens": 13},
                 },
             },
@@ -373,7 +389,9 @@ SAMPLES = (
             "content": "hi",
             "id": "run-1",
             "usage_metadata": {
-                **{"input_tokens": 350, "output_tokens": 240, "total_tokens": 590},
+                "input_tokens": 350,
+                "output_tokens": 240,
+                "total_tokens": 590,
                 "input_token_details": {"cache_creation": 200, "cache_read": 100},
                 "output_token_details": {"reasoning": 200},
             },
@@ -389,9 +407,11 @@ SAMPLES = (
                 "type": "AIMessageChunk",
                 "content": "i",
                 "usage_metadata": {
-                    **{"input_tokens": 0, "output_tokens": 40, "total_tokens": 40},
+                    "input_tokens": 0,
+                    "output_tokens": 40,
+                    "total_tokens": 40,
                     "input_token_details": {"cache_creation": 200, "cache_read": 100},
-                    "output_token_details": {"reasoning": 20},
+                    "output_token_details": {"reasoning": 200},
                 },
                 "response_metadata": {"model_name": "claude-sonnet-4-5", "stop_reason": "end_turn"},
             },
@@ -421,6 +441,65 @@ SAMPLES = (
         "openai-agents' usage",
         {"requests": 1, "input_tokens": 9, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 2, "total_tokens": 11},
         Usage(9, 2, 4),
+    ),
+    Sample(
+        "moonshot",
+        {"id": "c1", "model": "m-1", "choices": [_chat(None)["choices"][0] | {"usage": _openai(9, 2)}]},
+        Usage(9, 2),
+        ("stop",),
+        "m-1",
+        chunks=[
+            _piece("h"),
+            {"id": "c1", "model": "m-1", "choices": [_piece("i", "stop")["choices"][0] | {"usage": _openai(9, 2)}]},
+        ],
+    ),
+    Sample("cloudflare", {"result": {"response": "hi", "usage": _openai(9, 2)}, "success": True, "errors": []}, Usage(9, 2)),
+    Sample(
+        "bytes that are cut anywhere",
+        _chat(_openai(9, 2)),
+        Usage(9, 2),
+        ("stop",),
+        "m-1",
+        chunks=[
+            b"event: x\nda",
+            b'ta: {"model":"m-1","choices":[{"index":0,"delta":{"content":"hi"},"fin',
+            b'ish_reason":"stop"}]}\n\ndata: {"choices":[],"usage":{"prompt_tokens":9,"completion_',
+            b'tokens":2}}\n\ndata: [DONE]\n\n',
+        ],
+    ),
+    Sample(
+        "lines of bytes",
+        _chat(_openai(9, 2)),
+        Usage(9, 2),
+        ("stop",),
+        "m-1",
+        chunks=[
+            b"event: x",
+            b'data: {"model":"m-1","choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":"stop"}]}',
+            b"",
+            b'data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2}}',
+        ],
+    ),
+    Sample(
+        "claude-agent-sdk with partial messages",
+        {**_RESULT, "stop_reason": "end_turn"},
+        Usage(118, 30, 100, 10),
+        ("end_turn",),
+        cost_usd=0.25,
+        chunks=[
+            {"type": "stream_event", "event": {"type": "message_start", "message": _said(1, "m1", 1)["message"]}},
+            {
+                "type": "stream_event",
+                "event": {
+                    "type": "content_block_delta",
+                    "index": 0,
+                    "delta": {"type": "text_delta", "text": "part 1"},
+                },
+            },
+            {"type": "stream_event", "event": _LATE},
+            _said(1, "m1", 3),
+            _RESULT,
+        ],
     ),
     Sample(
         "claude-agent-sdk",
@@ -525,6 +604,23 @@ FAILED = (
         [{"type": "message-end", "delta": {"finish_reason": "ERROR", "usage": _COHERE}}],
     ),
     FailedSample("replicate", Failure(None, "out of memory"), {"id": "p", "status": "failed", "error": "out of memory"}),
+    FailedSample(
+        "minimax", Failure("1008", "no money"), {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "no money"}}
+    ),
+    FailedSample("baidu", Failure("17", "limit reached"), {"error_code": 17, "error_msg": "limit reached"}),
+    FailedSample(
+        "dashscope", Failure("InvalidParameter", "bad"), {"status_code": 400, "code": "InvalidParameter", "message": "bad"}
+    ),
+    FailedSample(
+        "cloudflare",
+        Failure("7000", "no route"),
+        {"result": None, "success": False, "errors": [{"code": 7000, "message": "no route"}]},
+    ),
+    FailedSample(
+        "boto3",
+        Failure("ThrottlingException", "slow"),
+        {"Error": {"Code": "ThrottlingException", "Message": "slow"}, "ResponseMetadata": {"HTTPStatusCode": 429}},
+    ),
     FailedSample("watsonx", Failure("no_access", "forbidden"), {"errors": [{"code": "no_access", "message": "forbidden"}]}),
     FailedSample(
         "openai realtime",

@@ -1,0 +1,370 @@
+"""What an AI call says of its tokens, its cost and its end, whoever told it what."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import otel_agentlog as agentlog
+from otel_agentlog.query.errors import find_errors
+from otel_agentlog.record.operations import ai_call
+from otel_agentlog.record.operations.ai_call import AiCall
+from otel_agentlog.record.providers.pricing import PriceTable
+from otel_agentlog.record.recorder import recorder
+from otel_agentlog.store.folder.reader import find_task
+from otel_agentlog.store.validation.validate import validate
+from otel_agentlog.testing import MemorySink, recording
+from otel_agentlog.vocabulary.usage import USAGE_FIELDS
+from tests.record.providers.test_usage import COUNTS, NOT_COUNTS
+from tests.support.providers.samples import FAILED, SAMPLES, FailedSample, Sample
+
+FAILURE: dict[str, Any] = {"error": {"code": "rate_limit_exceeded", "message": "slow down"}}
+HI: dict[str, Any] = {
+    "id": "c1",
+    "model": "gpt-4o-2024-08-06",
+    "choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 1000, "completion_tokens": 100},
+}
+
+
+@pytest.fixture(autouse=True)
+def warned() -> None:
+    """Every test begins as a new process does."""
+    ai_call._warned.clear()
+
+
+def ended(sink: MemorySink) -> dict[str, Any]:
+    """The end line of the only AI call."""
+    (line,) = [line for line in sink.lines if line["type"] == "ai_response"]
+    return dict(line)
+
+
+def priced(call: AiCall) -> None:
+    """Use the price table, which `recording` leaves out."""
+    recorder().lookups.prices = PriceTable()
+
+
+class TestByHand:
+    """`usage`, `cost` and finish reasons, given by the user's code."""
+
+    @pytest.mark.parametrize("value", NOT_COUNTS, ids=lambda value: type(value).__name__)
+    def test_what_is_no_count_is_unknown(self, value: Any, recorded: MemorySink, caplog: pytest.LogCaptureFixture) -> None:
+        """It raises nothing, is not on the line, takes nothing from what is known, and is said once."""
+        with agentlog.ai_call("m") as call:
+            for name in USAGE_FIELDS:
+                call.usage(**{name: value})
+                call.usage(**{name: value})
+            call.usage(input_tokens=3)
+
+        details = ended(recorded)["details"]
+        assert {name: details[name] for name in USAGE_FIELDS if name in details} == {"input_tokens": 3}
+        told = [record for record in caplog.records if record.levelno == logging.WARNING and "not known" in record.getMessage()]
+        assert len(told) == (0 if value is None else len(USAGE_FIELDS))
+
+    @pytest.mark.parametrize("value", COUNTS, ids=lambda value: type(value).__name__)
+    def test_whole_numbers_of_any_type_count(self, value: Any, recorded: MemorySink) -> None:
+        """Whole numbers are counts, also those of numpy."""
+        with agentlog.ai_call("m") as call:
+            call.usage(input_tokens=value)
+
+        assert json.dumps(ended(recorded)["details"]["input_tokens"]) == "3"
+
+    @pytest.mark.parametrize("value", [None, "abc", "0.5", -1, True, float("nan"), float("inf"), MagicMock(), [], 10**400, 1j])
+    def test_what_is_no_amount_is_unknown(self, value: Any, recorded: MemorySink) -> None:
+        """No amount leaves the cost as it was."""
+        with agentlog.ai_call("m") as call:
+            call.cost(value)
+            call.usage(cost_usd=value)
+        with agentlog.ai_call("n") as call:
+            call.cost(0.25)
+            call.cost(value)
+
+        costs = [line["details"]["cost_usd"] for line in recorded.lines if line["type"] == "ai_response"]
+        assert costs == [None, 0.25]
+
+    @pytest.mark.parametrize("value", [0.5, Decimal("0.5"), np.float32(0.5)])
+    def test_amounts_of_any_type(self, value: Any, recorded: MemorySink) -> None:
+        """An amount may be any number."""
+        with agentlog.ai_call("m") as call:
+            call.cost(value)
+
+        assert ended(recorded)["details"]["cost_usd"] == 0.5
+
+    @pytest.mark.parametrize(
+        ("given_reasons", "expected"),
+        [
+            ("stop", ["stop"]),
+            (["stop", "length"], ["stop", "length"]),
+            (("stop",), ["stop"]),
+            ([], None),
+            ("", None),
+            (None, None),
+            (5, None),
+            ([5, "stop"], ["stop"]),
+            (MagicMock(), None),
+            ({"a": 1}, None),
+            (iter(["stop"]), None),
+        ],
+    )
+    def test_finish_reasons(self, given_reasons: Any, expected: list[str] | None, recorded: MemorySink) -> None:
+        """One reason is a list of one; what is no text is none."""
+        with agentlog.ai_call("m") as call:
+            call.usage(finish_reasons=given_reasons)
+
+        assert ended(recorded)["details"].get("finish_reasons") == expected
+
+    def test_counts_told_one_after_the_other_are_one_response(self, recorded: MemorySink) -> None:
+        """Input now and output later have one price together; the same count again is one more response."""
+        with agentlog.ai_call("gpt-4o", provider="openai") as call:
+            priced(call)
+            call.usage(input_tokens=1000)
+            call.usage(output_tokens=100)
+            call.usage(input_tokens=1000, output_tokens=100)
+
+        details = ended(recorded)["details"]
+        assert (details["input_tokens"], details["output_tokens"]) == (2000, 200)
+        assert details["cost_usd"] == pytest.approx(2 * 0.0035)
+
+    def test_cached_tokens_outside_the_input_are_added(self, recorded: MemorySink) -> None:
+        """Anthropic's own numbers, given as they are: more cached than input cannot be a part of it."""
+        with agentlog.ai_call("m") as call:
+            call.usage(input_tokens=10, cache_read_input_tokens=5000)
+
+        assert ended(recorded)["details"]["input_tokens"] == 5010
+
+    def test_an_interrupt_of_a_number_passes(self, recorded: MemorySink) -> None:
+        """Ctrl-C while a foreign number is asked for its value is not swallowed."""
+
+        class Interrupts(float):
+            def __float__(self) -> float:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt), agentlog.ai_call("m") as call:
+            call.cost(Interrupts(1))
+
+    def test_a_mock_as_model_has_no_price(self, recorded: MemorySink) -> None:
+        """Tokens of a model that is no text are recorded, without a cost."""
+        with agentlog.ai_call(MagicMock(), provider=MagicMock()) as call:
+            priced(call)
+            call.usage(input_tokens=3, output_tokens=2)
+
+        details = ended(recorded)["details"]
+        assert (details["input_tokens"], details["cost_usd"]) == (3, None)
+
+
+TOLD = st.sampled_from([*USAGE_FIELDS, "cost_usd", "finish_reasons"])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.dictionaries(TOLD, st.sampled_from([*NOT_COUNTS, *COUNTS]))))
+def test_anything_by_hand_gives_a_sound_line(told: list[dict[str, Any]]) -> None:
+    """Whatever is told in whatever order, the end line is there and its counts are counts."""
+    with recording() as sink:
+        with agentlog.ai_call("gpt-4o", provider="openai") as call:
+            for each in told:
+                call.usage(**each)
+        details = ended(sink)["details"]
+
+    assert all(type(details[name]) is int and details[name] >= 0 for name in USAGE_FIELDS if name in details)
+    assert details["cost_usd"] is None or details["cost_usd"] >= 0
+
+
+class TestToldTwice:
+    """One response counts once, several add up."""
+
+    def test_a_response_given_twice(self, recorded: MemorySink) -> None:
+        """The stream's answer and then the same as a whole, known by its id."""
+        chunk = {"id": "c1", "choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}], "usage": HI["usage"]}
+        with agentlog.ai_call("gpt-4o", provider="openai") as call:
+            priced(call)
+            list(call.stream(iter([chunk])))
+            call.record(HI)
+
+        details = ended(recorded)["details"]
+        assert details["input_tokens"] == 1000
+        assert details["output"] == [{"type": "text", "content": "hi"}]
+        assert details["cost_usd"] == pytest.approx(0.0035)
+
+    def test_several_responses_add_up(self, recorded: MemorySink) -> None:
+        """Responses with other ids, or none, are others."""
+        with agentlog.ai_call("gpt-4o", provider="openai") as call:
+            call.record(HI)
+            call.record({**HI, "id": "c2"})
+            call.record({**HI, "id": None})
+            call.record({**HI, "id": None})
+
+        assert ended(recorded)["details"]["input_tokens"] == 4000
+
+    def test_an_agents_run(self, recorded: MemorySink) -> None:
+        """Messages that repeat their usage, and the result that has the total of all and the cost."""
+        (sample,) = [sample for sample in SAMPLES if sample.name == "claude-agent-sdk"]
+        with agentlog.ai_call("claude-sonnet-4-5", provider="anthropic") as call:
+            for message in sample.chunks:
+                call.record(message)
+
+        details = ended(recorded)["details"]
+        assert (details["input_tokens"], details["output_tokens"], details["cost_usd"]) == (118, 30, 0.25)
+        assert [part["content"] for part in details["output"]] == ["part 1", "part 2", "part 3"]
+
+    def test_an_agents_run_without_its_result(self, recorded: MemorySink) -> None:
+        """Cut before the result, each message counts once."""
+        (sample,) = [sample for sample in SAMPLES if sample.name == "claude-agent-sdk"]
+        with agentlog.ai_call("claude-sonnet-4-5", provider="anthropic") as call:
+            for message in sample.chunks[:-1]:
+                call.record(message)
+        with agentlog.ai_call("claude-sonnet-4-5", provider="anthropic") as call:
+            list(call.stream(iter(sample.chunks[:-1])))
+
+        ends = [line["details"] for line in recorded.lines if line["type"] == "ai_response"]
+        assert [(details["input_tokens"], details["output_tokens"]) for details in ends] == [(118, 23)] * 2
+
+    def test_a_part_without_a_price_leaves_no_price(self, recorded: MemorySink) -> None:
+        """The known part alone would be less than what it cost."""
+        with agentlog.ai_call("nobody-knows-it", provider="openai") as call:
+            priced(call)
+            call.record(HI)
+            call.record({**HI, "id": "c2", "model": "nobody-knows-it-either"})
+
+        assert ended(recorded)["details"]["cost_usd"] is None
+
+
+@pytest.mark.parametrize("sample", FAILED, ids=lambda sample: sample.name)
+class TestInBandFailures:
+    """An error inside the answer is the call's."""
+
+    def test_fails_the_call(self, sample: FailedSample, recorded: MemorySink) -> None:
+        """Outcome, level, code and message of a failed call, whether the error is the answer or a part of a stream."""
+        ways = 0
+        for way in (sample.answer, sample.chunks or None):
+            if way is None:
+                continue
+            ways += 1
+            with agentlog.ai_call("m") as call:
+                if isinstance(way, list):
+                    list(call.stream(iter(way)))
+                else:
+                    call.record(way)
+
+        ends = [line for line in recorded.lines if line["type"] == "ai_response"]
+        assert len(ends) == ways
+        for line in ends:
+            exception = line["exception"]
+            assert (line["outcome"], line["level"]) == ("failed", "ERROR")
+            assert (exception["type"], exception["message"]) == (sample.failure.code or "ModelError", sample.failure.message)
+            assert exception["error_id"]
+
+    async def test_fails_an_async_call(self, sample: FailedSample, recorded: MemorySink) -> None:
+        """The same in an async stream."""
+        given_chunks = sample.chunks or [sample.answer]
+
+        async def chunks() -> AsyncIterator[Any]:
+            for chunk in given_chunks:
+                yield chunk
+
+        async with agentlog.ai_call("m") as call:
+            async for _ in call.stream(chunks()):
+                pass
+
+        assert ended(recorded)["outcome"] == "failed"
+
+
+class TestOutcomes:
+    """Who decides how a call ended."""
+
+    def test_an_exception_of_the_users_code_goes_first(self, recorded: MemorySink) -> None:
+        """What was raised is the error, as the user's code saw it."""
+
+        def work() -> None:
+            with agentlog.ai_call("m") as call:
+                call.record(FAILURE)
+                raise ValueError("mine")
+
+        with pytest.raises(ValueError):
+            work()
+
+        assert ended(recorded)["exception"]["type"] == "ValueError"
+
+    def test_a_word_of_the_users_code_goes_first(self, recorded: MemorySink) -> None:
+        """An outcome that is given is the outcome."""
+        call = agentlog.ai_call("m").start()
+        call.record(FAILURE)
+        call.end("completed")
+
+        assert ended(recorded)["outcome"] == "completed"
+
+    def test_the_last_answer_counts(self, recorded: MemorySink) -> None:
+        """A call that succeeds after an error in the answer is completed; tokens given by hand change nothing."""
+        with agentlog.ai_call("m") as call:
+            call.record(FAILURE)
+            call.record(HI)
+        with agentlog.ai_call("m") as call:
+            call.record(FAILURE)
+            call.usage(input_tokens=3)
+
+        assert [line["outcome"] for line in recorded.lines if line["type"] == "ai_response"] == ["completed", "failed"]
+
+    def test_a_failed_attempt_has_the_providers_words(self, recorded: MemorySink) -> None:
+        """An attempt whose answer is an error says why."""
+        with agentlog.ai_call("m") as call:
+            call.attempt_failed(response=FAILURE, maximum=2)
+            call.record(HI)
+
+        (attempt,) = [line for line in recorded.lines if line["type"] == "attempt"]
+        assert attempt["details"]["reason"] == "rate_limit_exceeded: slow down"
+        assert ended(recorded)["outcome"] == "completed"
+
+    def test_a_cancelled_response_is_cancelled(self, recorded: MemorySink) -> None:
+        """A response that was cancelled at the provider is no failure and no success."""
+        with agentlog.ai_call("m") as call:
+            call.record({"object": "response", "status": "cancelled", "output": []})
+
+        line = ended(recorded)
+        assert (line["outcome"], line["reason"]) == ("cancelled", "response cancelled")
+
+    def test_a_decorated_function_that_returns_an_error(self, recorded: MemorySink) -> None:
+        """The result of a decorated function is read like any answer."""
+
+        @agentlog.ai_call("m")
+        def ask() -> dict[str, Any]:
+            return FAILURE
+
+        assert ask() is FAILURE
+        assert ended(recorded)["outcome"] == "failed"
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_every_sample_is_on_the_line(sample: Sample, recorded: MemorySink) -> None:
+    """Tokens of every provider's answer and stream, as an AI call records them."""
+    with agentlog.ai_call("m", provider=sample.provider) as call:
+        call.record(sample.answer)
+    if sample.chunks:
+        with agentlog.ai_call("m", provider=sample.provider) as call:
+            list(call.stream(iter(sample.chunks)))
+
+    for line in recorded.lines:
+        if line["type"] == "ai_response":
+            details = line["details"]
+            assert {name: details[name] for name in USAGE_FIELDS if name in details} == sample.usage.known()
+            assert line["outcome"] == "completed"
+
+
+def test_a_failed_call_is_among_the_errors(tasks_root: Path) -> None:
+    """Code, message and id are found by the question for errors, and the folder is valid."""
+    with agentlog.task("t", task_id="t"), agentlog.ai_call("gpt-5", provider="openai") as call:
+        call.record(FAILURE)
+
+    task = find_task(tasks_root, "t")
+    (line,) = [line for line in task.events() if line["type"] == "ai_response"]
+    (error,) = find_errors(tasks_root, [], error_id=line["exception"]["error_id"])
+    assert error.exception["type"] == "rate_limit_exceeded"
+    assert [str(problem) for problem in validate(task.folder).problems] == []
