@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from opentelemetry import _logs, metrics, trace
 from opentelemetry._logs import LoggerProvider as LoggerProviderAPI
+from opentelemetry._logs import NoOpLogger
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import ProxyTracerProvider
+from opentelemetry.trace import NoOpTracer, ProxyTracerProvider
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._version import __version__
@@ -126,10 +127,15 @@ class Telemetry:
         if isinstance(provider, TracerProvider):
             self.resource = provider.resource
             own = provider is _made.get("traces")
+            if isinstance(provider.get_tracer(SCOPE), NoOpTracer):
+                return provider  # OTEL_SDK_DISABLED: nothing is sent, and everything may be sent later
             if self._settings.exporter("traces") != "none" and (own or self._settings.endpoint_given):
                 self.sends = (*self.sends, "traces")
             elif not own:
                 self.elsewhere = (*self.elsewhere, "traces")
+        elif not isinstance(provider.get_tracer(SCOPE), NoOpTracer):
+            # Of another make, such as logfire's: it has exporters of its own.
+            self.elsewhere = (*self.elsewhere, "traces")
         return provider
 
     def _find_logs(self) -> LoggerProviderAPI | None:
@@ -141,6 +147,8 @@ class Telemetry:
                 return None
             provider = _made["logs"] = LoggerProvider(resource=self.resource, shutdown_on_exit=False)
             _logs.set_logger_provider(provider)
+        if isinstance(provider.get_logger(SCOPE), NoOpLogger):
+            return provider
         if provider is not _made.get("logs"):
             self.elsewhere = (*self.elsewhere, "logs")
         elif wanted:

@@ -68,10 +68,10 @@ class ExportSink:
             return
         line = envelope.line
         kinds = items_of(line, self._conventions.content_policy, self._conventions.content_on)
+        home = _home_of(envelope)
         # A line that could not be written is in no folder: what is made of it is sent now or never.
-        home = _home_of(envelope) if envelope.kept else None
-        sampled = home is None or _is_sampled(envelope)
-        refs = {kind: ItemRef(home, line.get("event_id"), kind) for kind in kinds}
+        sampled = home is None or not envelope.kept or _is_sampled(envelope)
+        refs = {kind: ItemRef(home, line.get("event_id"), kind, envelope.kept) for kind in kinds}
         if SPAN in refs and sampled and self._sends_spans:
             self._expect(line["span_id"], refs[SPAN])
         # The end of a task always gets in: then it is decided what of it is sent.

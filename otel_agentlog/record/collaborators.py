@@ -28,11 +28,15 @@ WARNING_INTERVAL_S = 60.0
 class Failures:
     """Counts by place; made before anything that can fail, and shared by all of it. Safe from any thread."""
 
-    def __init__(self, warn: Callable[[str], None] = lambda text: None) -> None:
+    def __init__(self, warn: Callable[[str], object] = lambda text: None) -> None:
         self.counts: dict[str, int] = {}
         """How often something failed, by where it did: ``folder``, ``processor``, ``span`` …"""
         self._warn = warn
-        self._warned_at = -WARNING_INTERVAL_S
+        self._warned_at = float("-inf")
+
+    def say_at_once(self, warn: Callable[[str], object]) -> None:
+        """Report the next error without waiting, in this way: there may be no later."""
+        self._warn, self._warned_at = warn, float("-inf")
 
     def note(self, where: str, error: BaseException) -> None:
         """Count an error, and report the counts unless that was done less than a minute ago. Names types, never values."""

@@ -28,10 +28,11 @@ from otel_agentlog.store.folder import line_stream as streams
 from otel_agentlog.store.folder.files import Descriptor, LineFile
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE, GZIP_SUFFIX, encode
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
+from otel_agentlog.store.folder.recent import MAX_RECENT_BYTES, MAX_RECENT_LINES, RecentLine, RecentLines
 from otel_agentlog.vocabulary.event_ids import EventIds
 from otel_agentlog.vocabulary.lines import Line
 
-CHECK_INTERVAL_S = 1.0
+CHECK_INTERVAL_S = 0.1
 """How often, in seconds, a writer checks whether the file it has open is still the log."""
 
 RELEASE_WAIT_S = 3.0
@@ -48,6 +49,14 @@ _NAME = re.compile(r"(?P<stem>[A-Za-z0-9._-]{1,200}?)(?:\.(?P<day>\d{4}-\d\d-\d\
 _ATTEMPTS = 50
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
 _FIRST_DAY = re.compile(rb'\{"timestamp":"(\d{4}-\d\d-\d\d)T')
+
+
+class _HeldFile(LineFile):
+    """The log's file, with its lock: whoever still has lines of it in memory keeps it from being compressed."""
+
+    def __init__(self, directory: Descriptor, name: str, hold: Descriptor) -> None:
+        super().__init__(directory, name)
+        self.hold = hold
 
 
 @dataclass(slots=True)
@@ -94,6 +103,7 @@ class RotatingLog:
         self._archive = Archive(directory, stem, keep_days, clock)
         self._open: _Open | None = None
         self._event_ids = EventIds(first=0)
+        self._recent = RecentLines()
         self._checking = threading.Lock()
         after_fork_in_child(self.renew_after_fork)
 
@@ -103,10 +113,19 @@ class RotatingLog:
             line["event_id"] = self._event_ids.next()
         data = encode(line)
         log, now, day = self._open, time.monotonic(), str(line.get("timestamp", ""))[:10]
-        if log is None or log.is_due(day, now):
+        recent = self._recent
+        if log is None or log.is_due(day, now) or len(recent.lines) >= MAX_RECENT_LINES or recent.size_bytes > MAX_RECENT_BYTES:
             log = self._check(log, now, day)
         log.room -= len(data)
         log.file.append(data)
+        recent.lines.append(RecentLine(log.file, self.path.name, str(line["event_id"]), data, 0))
+        recent.size_bytes += len(data)
+
+    def verify(self) -> None:
+        """Write again what was written last, if the log was deleted or cut meanwhile. Raises `OSError`."""
+        log = self._open
+        if log is not None and self._recent.lines:
+            self._check(log, time.monotonic(), log.day)
 
     def tidy(self) -> None:
         """Compress what was rotated and delete what is too old; waits a few seconds for other writers. Raises nothing."""
@@ -115,6 +134,7 @@ class RotatingLog:
     def renew_after_fork(self) -> None:
         """In the child of a fork: open the log anew."""
         self._open = None
+        self._recent = RecentLines()
         self._checking = threading.Lock()
         self._archive.renew_after_fork()
 
@@ -124,17 +144,28 @@ class RotatingLog:
             # Another thread checks, or a signal handler came in between: the open file will do for a line or two.
             return log if log is not None else self._open_log(now, day)
         try:
+            # While the open file is held, so that nobody has compressed it.
+            self._recent.check({})
             if log is None:
                 self._archive.tidy_later()
             if log is None or self._size_if_current(log) is None:
                 log = self._open_log(now, day)
             log.checked_at, log.stuck = now, False
+            self._write_again(log)
             if log.is_done(day):
                 log = self._next(log, now, day)
             self._open = log
             return log
         finally:
             self._checking.release()
+
+    def _write_again(self, log: _Open) -> None:
+        """Write the lines whose file was deleted or cut below us, but for those that stand in what is there now."""
+        lost = self._recent.take_lost()
+        end = _end_of(log.hold, 2 * MAX_RECENT_BYTES) if lost else b""
+        for line in lost:
+            if line.data not in end:
+                log.file.append(line.data)
 
     def _size_if_current(self, log: _Open) -> int | None:
         """Size of the log, in bytes; ``None`` if what is open is no longer the file of that name."""
@@ -155,7 +186,7 @@ class RotatingLog:
             hold = Descriptor(os.open(self.path.name, flags, FILE_MODE, dir_fd=directory.fd))
             lock_shared(hold)
             status = os.fstat(hold.fd)
-            file = LineFile(directory, self.path.name)
+            file = _HeldFile(directory, self.path.name, hold)
             log = _Open(file, hold, (status.st_dev, status.st_ino), _day_of(hold, status) or day, 0, now)
             # Renamed or deleted before it was locked: it may be compressed already, and what is written there would be lost.
             if self._size_if_current(log) is not None:
@@ -261,6 +292,11 @@ def _compress(path: Path) -> None:
         temp.unlink(missing_ok=True)
         raise
     os.unlink(path)
+
+
+def _end_of(file: Descriptor, length: int) -> bytes:
+    size = os.fstat(file.fd).st_size
+    return os.pread(file.fd, length, max(0, size - length))
 
 
 def _is_same(file: Descriptor, path: Path) -> bool:

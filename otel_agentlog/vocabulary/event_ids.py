@@ -1,4 +1,4 @@
-"""The ``event_id`` of a line: ``<tag>-<n>``, one tag for each process and file of lines, ``n`` without a gap.
+"""The ``event_id`` of a line: ``<tag>-<n>``, one tag for each process and task, ``n`` without a gap.
 
 So a reader of a folder sees whether a line is missing. The recorder numbers every line before any sink sees it; a line that
 is lost keeps its number, so the gap shows.
@@ -28,18 +28,14 @@ class EventIds:
     def __init__(self, first: int = 1) -> None:
         """``first`` is the number of the first line. In a task folder 0 is the process line's."""
         self._first = first
-        self.renew()
+        self.renew_after_fork()
         after_fork_in_child(self.renew_after_fork)
-
-    def renew(self, skip: int = 0) -> None:
-        """Begin with another tag, and leave out the first ``skip`` numbers: for a file that begins anew."""
-        tag = secrets.token_hex(4)
-        self.next = map(f"{tag}-{{}}".format, itertools.count(self._first + skip)).__next__
-        self.tag = tag
 
     def renew_after_fork(self) -> None:
         """In the child of a fork: a tag of its own."""
-        self.renew()
+        tag = secrets.token_hex(4)
+        self.next = map(f"{tag}-{{}}".format, itertools.count(self._first)).__next__
+        self.tag = tag
 
     @property
     def of_process_line(self) -> str:

@@ -174,6 +174,8 @@ class ProcessLine(LineKeys, total=False):
     """Signals that the process delivers."""
     elsewhere: list[str]
     """Signals that go out through exporters of others."""
+    missing: list[list[int]]
+    """Numbers of lines of this writer that were lost, as first and last of each run: not written, or deleted by somebody."""
 
 
 class LogLine(LineKeys, total=False):

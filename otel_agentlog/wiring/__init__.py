@@ -98,16 +98,17 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
         wired, _wired = _wired, None
     if wired is None:
         return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
-    wired.alerting.stop()
     use(Recorder())
-    leave_signals()
-    wired.recovery.stop()
-    wired.upkeep.stop()
-    if wired.measuring is not None:
-        wired.measuring.stop()
     uninstall_stdlib()
     unpropagate()
     configure_logs()
+    return _stop(wired, timeout_s)
+
+
+def _stop(wired: Wired, timeout_s: float | None) -> Receipt:
+    """End everything but recording."""
+    leave_signals()
+    wired.stop()
     receipt = wired.flush(wired.telemetry.shutdown, timeout_s)
     wired.folders.stop_retrying()
     wired.process_lock.release()
@@ -123,11 +124,14 @@ def _before_death() -> None:
 
 
 def _at_exit() -> None:
+    """End what is open and send what is queued. Exit handlers of others, finalizers and daemon threads come after this: what
+    they record is kept in folders and in the application log, to be sent by another process."""
     interrupt_open("process exit")
     wired = _wired
     if wired is not None:
         timeout_s = wired.settings.shutdown_timeout_s
-        shutdown(max(timeout_s / 2, timeout_s - TEARDOWN_S))
+        wired.only_keep()
+        _stop(wired, max(timeout_s / 2, timeout_s - TEARDOWN_S))
 
 
 def _renew_after_fork() -> None:

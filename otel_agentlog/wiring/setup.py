@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -31,6 +32,7 @@ from otel_agentlog.store.delivery.process_lock import ProcessLock
 from otel_agentlog.store.delivery.tracker import DeliveryTracker
 from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.store.folder.sink import FolderSink
+from otel_agentlog.store.folder.writer import Counts
 from otel_agentlog.store.recovery.background import BackgroundRecovery
 from otel_agentlog.store.recovery.recover import Recovered, close_abandoned
 from otel_agentlog.store.retention.prune import BackgroundPruning, limits_of
@@ -75,14 +77,16 @@ class Wired:
         failed = self.failures.note
         self.redactor = _redactor(settings)
         cleaning = Cleaning(Cleaner(self.redactor), settings.processors, lambda: StreamGuard(self.redactor), failed=failed)
-        self.deliveries = DeliveryTracker(settings.reason_to_keep, failed)
+        counts = Counts()
+        self.deliveries = DeliveryTracker(settings.reason_to_keep, failed, counts)
         self.process_lock = ProcessLock(settings.directory)
         backlog = FolderBacklog(settings, self.deliveries, failed)
         self.telemetry = Telemetry(
             settings, observer=self.deliveries, failed=failed, adopt=adopt, clean=cleaning.value, backlog=backlog
         )
         backlog.signals = self.telemetry.sends
-        self.folders = self._folders(failed)
+        self.deliveries.later = self.telemetry.worker.at
+        self.folders = self._folders(counts, failed)
         self.alerting = Alerting(rules_from(settings.alerts), on=bool(settings.alerts), stop_task=self._stop_task)
         self.measuring = ResourceSampler(settings.resource_interval_s) if settings.resource_interval_s else None
         conventions = self.telemetry.conventions
@@ -106,7 +110,7 @@ class Wired:
         )
         self.upkeep = BackgroundPruning(settings.directory, limits_of(settings), done=self._tell_upkeep, failed=failed)
 
-    def _folders(self, failed: Callable[[str, BaseException], None]) -> FolderSink:
+    def _folders(self, counts: Counts, failed: Callable[[str, BaseException], None]) -> FolderSink:
         settings = self.settings
         directory = choose_directory(settings.service_name, settings.log_directory, Path.home())
         log = RotatingLog(directory, settings.service_name, max_bytes=settings.log_max_bytes, keep_days=settings.log_keep_days)
@@ -115,6 +119,8 @@ class Wired:
             self._process_line,
             log,
             durability=settings.durability,
+            pending_on_disk=self.deliveries.pending_on_disk,
+            counts=counts,
             failed=failed,
         )
 
@@ -139,6 +145,19 @@ class Wired:
         self.upkeep.start()
         if self.settings.recover_on_start:
             self.recovery.start()
+
+    def stop(self) -> None:
+        """End everything that works in the background, but for sending."""
+        self.alerting.stop()
+        self.recovery.stop()
+        self.upkeep.stop()
+        if self.measuring is not None:
+            self.measuring.stop()
+
+    def only_keep(self) -> None:
+        """At the end of the process: each line has its receipt at once, and what cannot be kept is said at once, on stderr."""
+        self.folders.ending = True
+        self.failures.say_at_once(lambda text: sys.stderr.write(f"{text}\n"))
 
     def _start_redaction(self) -> None:
         """Log which rules are switched off, and compile the others so that the first record need not wait for that."""
@@ -196,16 +215,16 @@ class Wired:
         sent = send(max(0.0, deadline - time.monotonic()))
         # The disk had all that time too.
         synced = self.folders.flush(max(LEAST_SYNC_S, deadline - time.monotonic()))
+        self.folders.verify(until=deadline + LEAST_SYNC_S)
         self.deliveries.write(until=deadline + LEAST_SYNC_S)
-        kept, sent_on = self.folders.totals, self.deliveries.totals
-        dropped = kept["dropped"] + sent_on["dropped"]
+        found = self.folders.totals
         return Receipt(
-            recorded=kept["recorded"],
-            delivered=sent_on["delivered"],
-            pending=max(0, kept["recorded"] - sent_on["delivered"] - dropped),
-            dropped=dropped,
-            redacted=kept["redacted"],
-            truncated=kept["truncated"],
+            recorded=found["recorded"],
+            delivered=found["delivered"],
+            pending=max(0, found["recorded"] - found["delivered"] - found["dropped"]),
+            dropped=found["dropped"],
+            redacted=found["redacted"],
+            truncated=found["truncated"],
             in_time=sent and synced,
         )
 

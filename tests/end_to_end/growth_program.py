@@ -39,9 +39,9 @@ for module, names in {
     watch: ["MAX_TASKS", "MAX_SOURCES"],
     left: ["MAX_FOLDERS", "MAX_UNWRITTEN"],
     tracker: ["MAX_TASKS"],
-    folder_sink: ["MAX_LINGERING"],
+    folder_sink: ["MAX_LINGERING", "MAX_UNSETTLED"],
     sync: ["MAX_UNSETTLED", "MAX_ASKED"],
-    writer: ["MAX_REMEMBERED"],
+    writer: ["MAX_REMEMBERED", "MAX_DAMAGED"],
 }.items():
     for name in names:
         assert hasattr(module, name), name

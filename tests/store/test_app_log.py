@@ -211,7 +211,7 @@ def test_what_a_killed_compressor_left_is_repaired(tmp_path: Path) -> None:
 
 
 def test_deleted_below_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A log whose folder was removed is made again at the next look."""
+    """A log whose folder was removed is made again at the next look, with the lines of the last moment."""
     monkeypatch.setattr("otel_agentlog.store.app_log.CHECK_INTERVAL_S", 0.0)
     log = RotatingLog(tmp_path / "logs", "web")
     log.append(_line(1))
@@ -220,7 +220,7 @@ def test_deleted_below_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     log.append(_line(2))
 
-    assert [record["n"] for record in _records(tmp_path / "logs")] == [2]
+    assert [record["n"] for record in _records(tmp_path / "logs")] == [1, 2]
 
 
 def test_renamed_by_logrotate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -438,3 +438,21 @@ class TestChooseDirectory:
         assert chosen == tmp_path / "home" / ".local" / "state" / "agentlog" / "logs"
         with pytest.raises(OSError):
             RotatingLog(chosen, "web").append(_line(1))
+
+
+@pytest.mark.parametrize("act", ["delete", "cut", "delete the folder"])
+def test_what_was_written_into_a_log_that_is_gone_is_written_again(act: str, tmp_path: Path) -> None:
+    """Deleted or cut by somebody: the lines of the last moment are in the new log, each once."""
+    log = RotatingLog(tmp_path / "logs", "app")
+    log.append({"timestamp": "2026-11-21T05:22:01.123456789Z", "message": "before"})
+    if act == "delete":
+        log.path.unlink()
+    elif act == "cut":
+        log.path.write_bytes(b"")
+    else:
+        log.path.unlink()
+        log.directory.rmdir()
+    log.append({"timestamp": "2026-11-21T05:22:01.123456789Z", "message": "after"})
+    log.verify()
+
+    assert sorted(line["message"] for line in map(json.loads, log.path.read_bytes().splitlines())) == ["after", "before"]

@@ -27,6 +27,8 @@ class ItemRef:
     event_id: str | None = None
     kind: str = ""
     """``span``, ``log``, ``details`` or ``exception``: at most one of each is made from a line."""
+    kept: bool = True
+    """Whether the line is in the folder; if not, the item is sent now or never."""
 
 
 NO_REF = ItemRef()

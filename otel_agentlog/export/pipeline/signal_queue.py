@@ -252,7 +252,7 @@ class SignalQueue:
         self._remove(refs, reason, self._observer.left)
 
     def _remove(self, refs: Sequence[ItemRef], reason: str, notify: Callable[[Sequence[ItemRef]], None]) -> None:
-        in_folders = [ref for ref in refs if ref.home is not None]
+        in_folders = [ref for ref in refs if ref.home is not None and ref.kept]
         if in_folders:
             notify(in_folders)
         if len(in_folders) < len(refs):

@@ -8,15 +8,18 @@ line is recorded all the same.
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import sys
+import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from types import FrameType
-from typing import Any, cast
+from types import CodeType, FrameType
+from typing import Any, NamedTuple, cast
 
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 
@@ -34,6 +37,10 @@ from otel_agentlog.vocabulary.lines import Line
 
 MAX_NESTED = 2
 """How many log lines a thread may have in the making, one within the other."""
+MAX_DEFERRED = 1_000
+"""How many lines that came in between a thread keeps until they can be recorded."""
+_ROUNDS = 10
+"""How often lines are recorded that came in between of those recorded just before: what always logs must end somewhere."""
 MAX_STACK_LINES = 200
 """Longest ``stack_info`` kept, in printed lines."""
 
@@ -47,15 +54,17 @@ _HEX = {"trace_id": re.compile(r"(?!0{32})[0-9a-f]{32}"), "span_id": re.compile(
 def guarded(work: Callable[..., None], *args: Any) -> None:
     """Call ``work(recorder, *args)``, which records one log line. Nothing it raises leaves.
 
-    A sink, an exporter or a ``__str__`` may log while a line is being recorded. One such line is recorded too, since it may come
-    from a signal handler or ``__del__`` that happened to run just then; what is nested deeper is dropped and counted as
-    ``nested_log``. What our console writes is no line: its stream may lead back here.
+    A sink, an exporter or a ``__str__`` may log while a line is being recorded, and so on for ever. One such line is recorded
+    too; what is nested deeper is dropped and counted as ``nested_log``, unless it comes from a signal handler or ``__del__`` that
+    happened to run just then: those lines are recorded right after the outermost one. What our console writes is no line: its
+    stream may lead back here.
     """
     record = recorder()
     if thread_state.on_console:
         return
     if thread_state.log_lines >= MAX_NESTED:
-        record.failed("nested_log", RecursionError())
+        if not _defer(work, args):
+            record.failed("nested_log", RecursionError())
         return
     thread_state.log_lines += 1
     try:
@@ -65,6 +74,80 @@ def guarded(work: Callable[..., None], *args: Any) -> None:
         record.failed("log", error)
     finally:
         thread_state.log_lines -= 1
+        if _deferred.lines and not thread_state.log_lines:
+            _record_deferred()
+
+
+class _Deferred(threading.local):
+    """Log lines of this thread that are recorded once the one in the making is."""
+
+    def __init__(self) -> None:
+        self.lines: deque[tuple[Callable[..., None], list[Any]]] = deque()
+        self.at_work = False
+
+
+_deferred = _Deferred()
+
+
+class _Caller(NamedTuple):
+    """What is needed of a frame that may have gone on when the line is recorded."""
+
+    f_code: CodeType
+    f_lineno: int
+    f_back: FrameType | None
+
+
+def _defer(work: Callable[..., None], args: tuple[Any, ...]) -> bool:
+    """Keep a log line for later if it came in between by a signal or a finalizer; false if it did not, or there are too many."""
+    if len(_deferred.lines) >= MAX_DEFERRED or not _comes_in_between(sys._getframe(2)):
+        return False
+    kept: list[Any] = []
+    for arg in args:
+        if isinstance(arg, FrameType):
+            arg = _Caller(arg.f_code, arg.f_lineno, arg.f_back)
+        elif type(arg) is dict and arg.get("exc_info") is True:
+            arg = {**arg, "exc_info": sys.exc_info()[1]}
+        kept.append(arg)
+    _deferred.lines.append((work, kept))
+    return True
+
+
+def _comes_in_between(frame: FrameType | None) -> bool:
+    """Whether a signal handler or a finalizer is among the calls from the last log line in the making to this one."""
+    while frame is not None and frame.f_code is not guarded.__code__:
+        if frame.f_code.co_name == "__del__" or _is_signal_handler(frame):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _is_signal_handler(frame: FrameType) -> bool:
+    """Whether a call was given the frame that it interrupted, as signal handlers are."""
+    code, interrupted = frame.f_code, frame.f_back
+    count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & inspect.CO_VARARGS)
+    local = frame.f_locals
+    for name in code.co_varnames[:count]:
+        value = local.get(name)
+        if value is interrupted or (type(value) is tuple and any(item is interrupted for item in value)):
+            return True
+    return False
+
+
+def _record_deferred() -> None:
+    """Record the lines that came in between, and those that come in between of them, in `_ROUNDS`."""
+    if _deferred.at_work:
+        return
+    _deferred.at_work = True
+    try:
+        for _ in range(_ROUNDS):
+            for _ in range(len(_deferred.lines)):
+                work, args = _deferred.lines.popleft()
+                guarded(work, *args)
+        while _deferred.lines:
+            _deferred.lines.popleft()
+            recorder().failed("nested_log", RecursionError())
+    finally:
+        _deferred.at_work = False
 
 
 def deliver(record: Recorder, line: Line, place: LinePlace, details: dict[str, Any]) -> None:

@@ -74,10 +74,11 @@ def _start(record: Recorder, name: str, parent: Context, kind: str, attributes: 
 
 
 def _own_context(parent: Context) -> SpanContext:
-    """Ids of our own where no SDK gives any."""
+    """Ids of our own where no SDK gives any. No sampler left it out."""
     above = get_current_span(parent).get_span_context()
     trace_id = above.trace_id if above.is_valid else random.getrandbits(128) or 1
-    return SpanContext(trace_id, random.getrandbits(64) or 1, False, TraceFlags(above.trace_flags if above.is_valid else 0))
+    flags = above.trace_flags if above.is_valid else TraceFlags.SAMPLED
+    return SpanContext(trace_id, random.getrandbits(64) or 1, False, TraceFlags(flags))
 
 
 def close_span(scope: OperationScope, record: Recorder, envelope: Envelope, end_ns: int) -> None:

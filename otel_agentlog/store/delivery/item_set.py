@@ -48,6 +48,14 @@ class ItemSet:
         bits = self._bits.get((kind, tag), b"")
         return number < len(bits) and bits[number] == 1
 
+    def without(self, others: ItemSet) -> ItemSet:
+        """The items that are not in another set."""
+        left = ItemSet()
+        for key, bits in self._bits.items():
+            taken = others._bits.get(key, b"")
+            left._bits[key] = bytearray(bit and not (n < len(taken) and taken[n]) for n, bit in enumerate(bits))
+        return left
+
     def __len__(self) -> int:
         return sum(bits.count(1) for bits in self._bits.values())
 
@@ -63,6 +71,13 @@ class ItemSet:
                 end = len(bits) if end < 0 else end
                 yield kind, tag, first, end - 1
                 first = bits.find(1, end)
+
+    def by_writer(self) -> dict[str, list[tuple[int, int]]]:
+        """First and last number of each run, by tag; a number is there once for each kind."""
+        found: dict[str, list[tuple[int, int]]] = {}
+        for _, tag, first, last in self.ranges():
+            found.setdefault(tag, []).append((first, last))
+        return found
 
     def as_json(self) -> Json:
         """The set as it is written in a line."""

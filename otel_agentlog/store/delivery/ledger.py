@@ -99,15 +99,17 @@ class DeliveryCounts:
         return max(0, self.recorded - self.delivered - self.dropped)
 
 
-def set_counts(task: TaskReader, directory: Descriptor, counts: DeliveryCounts) -> DeliveryCounts:
+def set_counts(task: TaskReader, directory: Descriptor, counts: DeliveryCounts, acked_before: int) -> DeliveryCounts:
     """Set the counts of a task that no process is at work on; returns what was written. Raises `OSError`.
 
-    Where ``metadata.json`` counts more items than the lines show, the difference was lost, and counts as dropped.
+    Where ``metadata.json`` counts more items than the lines show, the lines of the difference are gone: as many of those items as
+    ``delivered`` is above ``acked_before``, what the ledger had of the lines, were delivered, and the others count as dropped.
     """
     found = mapping(task.metadata() or {}, "delivery")
-    known = found.get("recorded")
+    known, delivered = found.get("recorded"), found.get("delivered")
     lost = max(0, known - counts.recorded) if type(known) is int else 0
-    wanted = DeliveryCounts(counts.recorded + lost, counts.delivered, counts.dropped + lost)
+    taken = min(lost, max(0, delivered - acked_before)) if type(delivered) is int else 0
+    wanted = DeliveryCounts(counts.recorded + lost, counts.delivered + taken, counts.dropped + lost - taken)
     before = {key: value if type(value := found.get(key)) is int else 0 for key in ("recorded", "delivered", "dropped")}
     added = {key: getattr(wanted, key) - before[key] for key in before}
     if any(added.values()) or found.get("pending") != wanted.pending:

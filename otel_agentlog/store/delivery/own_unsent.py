@@ -7,8 +7,8 @@ from pathlib import Path
 
 from otel_agentlog.store.delivery.item_set import ItemSet
 from otel_agentlog.store.delivery.tracker import DeliveryItem, DeliveryTracker
-from otel_agentlog.store.delivery.unsent import complete
 from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.store.spans.rebuild import complete
 from otel_agentlog.vocabulary.records import UnsentItem
 
 
@@ -31,8 +31,11 @@ class OwnUnsentItems:
 
     def __exit__(self, *error: object) -> None:
         for home, items in self._items.items():
-            # What was not found in all of the folder is not there to be sent.
-            self._tracker.give_back(home, self._seen[home] if home in self._all_seen else items)
+            if home in self._all_seen:
+                self._tracker.give_back(home, self._seen[home])
+                self._tracker.missing(home, items.without(self._seen[home]))
+            else:
+                self._tracker.give_back(home, items)
 
     def unsent(self) -> Iterator[UnsentItem]:
         """Yield what is left, in the order it was recorded."""

@@ -2,7 +2,8 @@
 
 The senders report; each task's ledger is written at once, the counts in its ``metadata.json`` at most every `COUNTS_INTERVAL_S`.
 Items are known by the ``event_id`` of their line and their kind; ``home`` is the path of the folder they were written to. No
-`TaskFolder` is held here: what is remembered of a task is a few numbers, and that of a bounded number of tasks.
+`TaskFolder` is held here but until its counts are written: what is remembered of a task is a few numbers, and that of a bounded
+number of tasks.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,9 +24,12 @@ from otel_agentlog.store.delivery.left import LeftItems
 from otel_agentlog.store.folder.files import open_directory
 from otel_agentlog.store.folder.locks import lock_shared
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.store.folder.writer import folder_at
+from otel_agentlog.store.folder.writer import Counts, TaskFolder, folder_of, missing, settled
+from otel_agentlog.store.spans.rebuild import complete
 from otel_agentlog.vocabulary.coerce import mapping, number, text
+from otel_agentlog.vocabulary.event_ids import split_event_id
 from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.records import signal_of
 
 COUNTS_INTERVAL_S = 1.0
 """How often, in seconds, the counts in a task's ``metadata.json`` follow the ledger."""
@@ -54,8 +59,11 @@ class DeliveryItem(Protocol):
 class DeliveryTracker:
     """Counts what becomes of the items of one process. Called by the threads that send."""
 
-    def __init__(self, keep: Keep, failed: Callable[[str, BaseException], None]) -> None:
-        self._keep, self._failed = keep, failed
+    def __init__(self, keep: Keep, failed: Callable[[str, BaseException], None], counts: Counts | None = None) -> None:
+        """``counts`` are those of the sink that keeps the lines."""
+        self._keep, self._failed, self._counts = keep, failed, counts or Counts()
+        self.later: Callable[[float, Callable[[], None]], object] = lambda delay_s, work: None
+        """Has something done after so many seconds."""
         self.renew_after_fork()
         after_fork_in_child(self.renew_after_fork)
 
@@ -63,24 +71,20 @@ class DeliveryTracker:
         """In the child of a fork: the parent delivers and counts what it recorded."""
         self._lock = threading.RLock()
         """Never held while a file is written."""
-        self.totals = {"delivered": 0, "dropped": 0}
-        self._counts: dict[str, dict[str, int]] = {}
-        """What is to be added to ``metadata.json``, by folder."""
+        self._changed: set[TaskFolder] = set()
+        """Folders whose ``metadata.json`` is to follow; never more than `MAX_TASKS`."""
+        self._added: dict[str, dict[str, int]] = {}
+        """What is to be added to ``metadata.json`` of folders that nothing else uses any more, by path."""
+        self._settled: dict[str, ItemSet] = {}
+        """What was delivered or dropped, by writer: a ledger may be deleted, or not be written."""
         self._left = LeftItems(self._failed)
         self._aside: deque[tuple[float, str, ItemSet]] = deque()
         """With the time, on the monotonic clock, from which on they are sent again."""
         self._unsampled: dict[str, ItemSet] = {}
         self._decided: dict[str, bool] = {}
         self._written_at = 0.0
-
-    # -- counting ---------------------------------------------------------------------------------------------------------
-
-    def _count(self, home: str, key: str, count: int) -> None:
-        if count:
-            with self._lock:
-                self.totals[key] += count
-                counts = self._counts.setdefault(home, {})
-                counts[key] = counts.get(key, 0) + count
+        self._is_planned = False
+        """Whether a later `write` is planned."""
 
     # -- results of sending -----------------------------------------------------------------------------------------------
 
@@ -90,9 +94,9 @@ class DeliveryTracker:
             count = len(found)
             here = min(rejected, count)
             rejected -= here
-            self._note(home, acked=found, rejected=here, message=message if here else "")
-            self._count(home, "delivered", count - here)
-            self._count(home, "dropped", here)
+            with _settling(found):
+                self._note(home, acked=found, rejected=here, message=message if here else "")
+                self._count(home, found, dropped=here)
         self.write(only_if_due=True)
 
     def rejected(self, items: Sequence[DeliveryItem], reason: str, message: str) -> None:
@@ -118,8 +122,64 @@ class DeliveryTracker:
                 self._left.items_of(home).update(found.as_json())
 
     def _drop(self, home: str, items: ItemSet, reason: str, message: str = "") -> None:
-        self._note(home, dropped=items, reason=reason, message=message)
-        self._count(home, "dropped", len(items))
+        with _settling(items):
+            self._note(home, dropped=items, reason=reason, message=message)
+            self._count(home, items, dropped=len(items))
+
+    # -- counting ---------------------------------------------------------------------------------------------------------
+
+    def _count(self, home: str, items: ItemSet, *, dropped: int) -> None:
+        for tag, ranges in items.by_writer().items():
+            here = min(dropped, sum(last - first + 1 for first, last in ranges))
+            dropped -= here
+            folder = folder_of(tag)
+            if folder is None:
+                self._add(home, settled(ranges, here, self._counts.lost(tag)))
+            else:
+                folder.settled(ranges, dropped=here)
+                self._change(folder)
+        with self._lock:
+            for tag in items.by_writer():
+                self._settled.setdefault(tag, ItemSet()).update(items.as_json())
+            if len(self._settled) > MAX_TASKS:
+                # It is for folders that are in use.
+                self._settled = {tag: found for tag, found in self._settled.items() if folder_of(tag) is not None}
+                _shorten(self._settled)
+
+    def missing(self, home: str, items: ItemSet) -> None:
+        """The items were looked for in their folder and are not there."""
+        for tag, ranges in items.by_writer().items():
+            folder = folder_of(tag)
+            if folder is None:
+                lost = self._counts.lost(tag)
+                self._add(home, missing(ranges, lost))
+                self._counts.lose(tag, lost)
+            else:
+                folder.missing(ranges)
+                self._change(folder)
+
+    def _change(self, folder: TaskFolder) -> None:
+        with self._lock:
+            self._changed.add(folder)
+
+    def _add(self, home: str, added: Mapping[str, int]) -> None:
+        """Count in a folder that nothing uses any more."""
+        self._counts.add(**added)
+        with self._lock:
+            counts = self._added.setdefault(home, {})
+            for key, count in added.items():
+                counts[key] = counts.get(key, 0) + count
+
+    def pending_on_disk(self, home: TaskFolder) -> int:
+        """How many items of this process are in a folder to be sent."""
+        tag = home.task.event_ids.tag
+        found = self._settled.get(tag, ItemSet())
+        return sum(
+            (split_event_id(record.event_id) or ("", 0))[0] == tag
+            and signal_of(kind) not in record.origin.elsewhere
+            and not found.has(kind, record.event_id)
+            for kind, record in complete(TaskReader(home.path))
+        )
 
     def _note(self, home: str, **keys: Any) -> None:
         try:
@@ -207,25 +267,48 @@ class DeliveryTracker:
     def write(self, *, only_if_due: bool = False, until: float = float("inf")) -> None:
         """Bring ``metadata.json`` of the tasks with changed counts up to date.
 
-        What there is no time for before ``until`` (monotonic) is left to the next call, or to the next sending from the folder.
+        With ``only_if_due`` those of tasks that are not complete follow after a moment. What there is no time for before
+        ``until`` (monotonic) is left to the next call, or to the next sending from the folder.
         """
-        is_due = len(self._counts) >= MAX_TASKS or time.monotonic() - self._written_at >= COUNTS_INTERVAL_S
-        if only_if_due and not is_due:
-            return
         with self._lock:
-            counts, self._counts = self._counts, {}
-            self._written_at = time.monotonic()
-        while counts and time.monotonic() < until:
-            home, added = counts.popitem()
+            changed, self._changed = self._changed, set()
+            added, self._added = self._added, {}
+            is_due = len(changed) + len(added) >= MAX_TASKS or time.monotonic() - self._written_at >= COUNTS_INTERVAL_S
+            if only_if_due and not is_due:
+                # What is complete may be the last that happens to its task, and to this process.
+                complete = {home for home in changed if home.ended and not home.pending}
+                self._changed, self._added = changed - complete, added
+                changed, added = complete, {}
+            else:
+                self._written_at = time.monotonic()
+            planned = bool(self._changed or self._added) and not self._is_planned
+            self._is_planned = self._is_planned or planned
+        if planned:
+            self.later(COUNTS_INTERVAL_S, self._write_later)
+        self._write(changed, added, until)
+
+    def _write_later(self) -> None:
+        self._is_planned = False
+        self.write()
+
+    def _write(self, changed: set[TaskFolder], added: dict[str, dict[str, int]], until: float) -> None:
+        while (changed or added) and time.monotonic() < until:
             try:
-                _add(home, added)
+                if changed:
+                    folder = changed.pop()
+                    # A task that was deleted meanwhile must not come back for its counts.
+                    if folder.path.is_dir():
+                        folder.write_delivery()
+                else:
+                    _add(*added.popitem())
             except OSError as error:
                 raise_interrupt()
                 self._failed("receipt", error)
         with self._lock:
-            for home, added in counts.items():
-                now = self._counts.setdefault(home, {})
-                now.update({key: now.get(key, 0) + count for key, count in added.items()})
+            self._changed |= changed
+            for home, counts in added.items():
+                now = self._added.setdefault(home, {})
+                now.update({key: now.get(key, 0) + count for key, count in counts.items()})
 
 
 def _add(home: str, added: dict[str, int]) -> None:
@@ -234,14 +317,19 @@ def _add(home: str, added: dict[str, int]) -> None:
         directory = open_directory(home)
     except FileNotFoundError:
         return
-    folder = folder_at(home)
-    if folder is not None:
-        # Its documents are written in turn.
-        folder.count(**added)
-        folder.write_delivery()
-    else:
-        lock_shared(directory)
-        add_counts(directory, **added)
+    lock_shared(directory)
+    add_counts(directory, **added)
+
+
+@contextmanager
+def _settling(items: ItemSet) -> Iterator[None]:
+    """While results of sending are noted and counted: nobody counts anew what is in the folders."""
+    with ExitStack() as stack:
+        for tag in items.by_writer():
+            folder = folder_of(tag)
+            if folder is not None:
+                stack.enter_context(folder.settling())
+        yield
 
 
 def _shorten(found: dict[str, Any]) -> None:

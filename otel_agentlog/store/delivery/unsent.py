@@ -30,18 +30,8 @@ from otel_agentlog.store.folder.files import Descriptor, LineFile, open_director
 from otel_agentlog.store.folder.layout import FILE_MODE
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.store.spans.rebuild import records
-from otel_agentlog.vocabulary.lines import SPAN
-from otel_agentlog.vocabulary.records import LogRecordLine, Record, UnsentItem, signal_of
-
-
-def complete(task: TaskReader) -> Iterator[tuple[str, Record]]:
-    """Yield the items of a task that can be sent, with their kind: spans that ended, and log records."""
-    for record in records(task):
-        if isinstance(record, LogRecordLine):
-            yield record.kind, record
-        elif record.end_ns is not None:
-            yield SPAN, record
+from otel_agentlog.store.spans.rebuild import complete
+from otel_agentlog.vocabulary.records import Record, UnsentItem, signal_of
 
 
 @dataclass
@@ -225,7 +215,8 @@ class UnsentItems:
         if self._sampled:
             note(self.task.folder, dropped=self._sampled, reason=SAMPLED)
         if self._sizes is not None and self._is_alone(directory):
-            set_counts(self.task, directory, self.counts)
+            acked = self._seen.counts.delivered
+            set_counts(self.task, directory, self.counts, acked - min(acked, self._ledger.rejected))
             settled = {"sizes": self._sizes, "pending": self._could_be_sent, "signals": sorted(self._signals)}
             note(self.task.folder, settled=settled)
         elif self._delivered_here or self._dropped_here or self._sampled:

@@ -4,6 +4,7 @@ layout.py        names, modes, ids and the bytes of a line
 sink.py          the sink: envelopes into task folders, or into the application log
 writer.py        `TaskFolder`: appends lines, moves large values to artifacts, keeps the figures
 handle.py        the open folder: found or made, locked, opened again when it was moved or deleted
+recent.py        the lines written last, to be written again if their file turns out to be gone
 files.py         descriptors, and one `write()` a line
 documents.py     the files that are replaced as a whole
 metadata.py      `metadata.json`: read, and merged with what other processes wrote

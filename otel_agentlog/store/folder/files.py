@@ -113,13 +113,25 @@ class LineFile:
             os.fchmod(self._file.fd, FILE_MODE)
         self.identity = self._file.identity
         """Which file it is, whatever it is called."""
+        self.size_bytes = status.st_size
+        """Bytes that it has at least: those it had, and those written here; others only add. An addition that is lost to another
+        thread's makes it smaller, never larger."""
         # A kill can cut the last line of an earlier writer.
         self._torn = status.st_size > 0 and os.pread(self._file.fd, 1, status.st_size - 1) != b"\n"
 
     @property
-    def gone(self) -> bool:
-        """Whether the file was deleted below us, or the descriptor closed by code that closes whatever is open."""
-        return not self._file.is_ours or os.fstat(self._file.fd).st_nlink == 0
+    def intact(self) -> bool:
+        """Whether all that was written here is still in a file with a name. Costs one ``fstat``.
+
+        It may have been deleted or cut below us, or the descriptor closed by code that closes whatever is open.
+        """
+        # Before the call: other threads write meanwhile.
+        least = self.size_bytes
+        try:
+            status = os.fstat(self._file.fd)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self.identity and status.st_nlink > 0 and status.st_size >= least
 
     def append(self, data: bytes) -> None:
         """Write one line, which ends in a newline. Raises `OSError`; a part that was written is a line of its own."""
@@ -129,6 +141,7 @@ class LineFile:
             self._torn = False
             try:
                 if os.write(file.fd, piece) == len(piece):
+                    self.size_bytes += len(piece)
                     return
             except BaseException:  # a signal handler may raise anything, before or behind the write
                 self._torn = True

@@ -6,6 +6,7 @@ Few descriptors are held: where there are none left, the folders that were not u
 from __future__ import annotations
 
 import errno
+import os
 import threading
 import time
 import weakref
@@ -18,10 +19,6 @@ from otel_agentlog.store.folder.files import Descriptor, LineFile, is_named, mak
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, folder_names
 from otel_agentlog.store.folder.locks import lock_shared
 from otel_agentlog.store.folder.metadata import open_root, read_metadata
-from otel_agentlog.vocabulary.event_ids import EventIds
-
-CHECK_INTERVAL_S = 1.0
-"""How often, in seconds, a writer checks whether its files are still there."""
 
 LONGEST_PAUSE_S = 1.0
 """Longest time, in seconds, that lines are given up without a try after the folder could not be opened again and again."""
@@ -40,12 +37,17 @@ class FolderHandle:
     """One task's folder as this process has it open. Safe from any thread; held by a shared lock while it is open."""
 
     def __init__(
-        self, root: Path, task_id: str, event_ids: EventIds, introduce: Callable[[LineFile], None], renewed: Callable[[], None]
+        self,
+        root: Path,
+        task_id: str,
+        introduce: Callable[[LineFile], None],
+        renewed: Callable[[], None],
+        released: Callable[[], None],
     ) -> None:
-        """`introduce` writes this process's process line into a file that has none; `renewed` is called when the folder's files
-        are others than before, and `event_ids` count anew."""
+        """`introduce` writes this process's process line into a file that is another than before; `renewed` is called once such
+        files can be written to, `released` before descriptors are given to other folders."""
         self.root, self.name = root, ""
-        self._task_id, self._event_ids, self._introduce, self._renewed = task_id, event_ids, introduce, renewed
+        self._task_id, self._introduce, self._renewed, self._released = task_id, introduce, renewed, released
         self.renew_after_fork()
         _handles.add(self)
 
@@ -56,14 +58,13 @@ class FolderHandle:
         self._directory: Descriptor | None = None
         self._files: dict[str, LineFile] = {}
         self._introduced: tuple[int, int] | None = None
-        """The file that has a process line with the present tag."""
+        """The file that has our process line."""
+        self._size_bytes = 0
+        """That it had at least when it was closed."""
         self._moved = False
         """Whether that file is another than before, and `renewed` was not called yet."""
         self._opening = threading.RLock()
-        self._checked_at = 0.0
         self._failures, self._closed_until, self._problem = 0, 0.0, 0
-        self._lost = 0
-        """Lines lost since the files were last open."""
 
     @property
     def is_open(self) -> bool:
@@ -72,30 +73,37 @@ class FolderHandle:
 
     def release(self) -> None:
         """Close it; the next use opens it again."""
+        output = self._files.get(AGENT_OUTPUT)
+        if output is not None:
+            self._size_bytes = output.size_bytes
         self._files, self._directory = {}, None
+
+    def try_again(self) -> None:
+        """Have the next use open it, however often that failed a moment ago."""
+        self._closed_until = 0.0
+
+    def renew(self) -> None:
+        """Close it, since its files are not what they were: those that are opened next are taken for others."""
+        self.release()
+        self._moved, self._introduced = self._moved or self._introduced is not None, None
+
+    def states(self) -> dict[int, bool]:
+        """Whether each open file of lines is intact, by its `id`. Costs one ``fstat`` each."""
+        return {id(file): file.intact for file in self._files.values()}
+
+    def is_where_it_was(self) -> bool:
+        """Whether the lines of a folder that is closed are still found by its name."""
+        try:
+            status = os.stat(self.root / self.name / AGENT_OUTPUT, follow_symlinks=False)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._introduced and status.st_size >= self._size_bytes
 
     # -- files of lines ---------------------------------------------------------------------------------------------------
 
     def file(self, name: str) -> LineFile:
         """A file to append lines to. Raises `OSError`."""
-        file = self._files.get(name)
-        if file is None or self._vanished(file):
-            return self._open_file(name)
-        return file
-
-    def lose(self) -> None:
-        """Count a line that could not be written: its number stays missing."""
-        self._lost += not self._files
-
-    def _vanished(self, file: LineFile) -> bool:
-        now = time.monotonic()
-        if now - self._checked_at < CHECK_INTERVAL_S:
-            return False
-        self._checked_at = now
-        if not file.gone:
-            return False
-        self.release()
-        return True
+        return self._files.get(name) or self._open_file(name)
 
     def _open_file(self, name: str) -> LineFile:
         if time.monotonic() < self._closed_until:
@@ -122,9 +130,10 @@ class FolderHandle:
         directory = self.directory()
         output = self._files.get(AGENT_OUTPUT) or LineFile(directory, AGENT_OUTPUT)
         self._failures = 0
-        if output.identity != self._introduced:
+        # A file that is smaller than it was is another one by the same number, or was cut.
+        if output.identity != self._introduced or output.size_bytes < self._size_bytes:
+            self._size_bytes = 0
             self._begin(output)
-        self._lost = 0
         files = {**self._files, AGENT_OUTPUT: output}
         if name not in files:
             files[name] = LineFile(directory, name)
@@ -135,11 +144,9 @@ class FolderHandle:
         return files[name]
 
     def _begin(self, output: LineFile) -> None:
-        """Write the process line into a file that has none of ours."""
+        """Have the process line written into a file that is another than before, or was cut."""
         if self._introduced is not None:
-            # Numbers cannot go on in a file that was begun anew. Those of lines that were lost meanwhile stay missing.
-            self._event_ids.renew(skip=self._lost)
-            self._introduced, self._lost, self._moved = None, 0, True
+            self._introduced, self._moved = None, True
         self._introduce(output)
         self._introduced = output.identity
 
@@ -149,8 +156,7 @@ class FolderHandle:
         """The folder itself, made if it is not there. Raises `OSError`."""
         directory = self._directory
         if directory is None:
-            directory = self._hold(open_root(self.root))
-            self._directory, self._checked_at = directory, time.monotonic()
+            directory = self._directory = self._hold(open_root(self.root))
         return directory
 
     def _hold(self, root: Descriptor) -> Descriptor:
@@ -182,6 +188,7 @@ class FolderHandle:
                 raise
         others = sorted((other for other in list(_handles) if other.is_open and other is not self), key=lambda it: it.used_at)
         for other in others[: max(8, len(others) // 2)]:
+            other._released()
             other.release()
         return work()
 

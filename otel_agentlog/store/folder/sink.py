@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +14,7 @@ from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.metadata import find_input, find_metadata
 from otel_agentlog.store.folder.sync import Syncer
-from otel_agentlog.store.folder.writer import TaskFolder
+from otel_agentlog.store.folder.writer import LOCK_WAIT_S, Counts, TaskFolder
 from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.states import State
@@ -21,11 +23,16 @@ MAX_LINGERING = 64
 """Folders of tasks that have ended that stay open because something in them has not. What never ends must not hold descriptors
 without end; the folder of the oldest is closed, and opened again if its end comes after all."""
 
+MAX_UNSETTLED = 256
+"""Folders of tasks that have ended that are looked after until all of it was delivered or dropped: `FolderSink.verify` finds
+whether they were deleted. What becomes of older ones is seen when they are read to be sent."""
+
 
 class ApplicationLog(Protocol):
     """Keeps lines that belong to no task."""
 
     def append(self, line: Line) -> None: ...
+    def verify(self) -> None: ...
 
 
 class FolderSink:
@@ -41,24 +48,37 @@ class FolderSink:
         application_log: ApplicationLog | None = None,
         *,
         durability: str = "process",
+        pending_on_disk: Callable[[TaskFolder], int] = lambda folder: 0,
+        counts: Counts | None = None,
         failed: Callable[[str, BaseException], None] = lambda where, error: None,
     ) -> None:
-        """``process_line`` gives the process line that this process writes into each folder; ``failed`` is called for
-        whole files that could not be written yet and for what could not be synced."""
+        """``process_line`` gives the process line that this process writes into each folder; ``pending_on_disk`` counts what is
+        there to be sent, where files were deleted below us; ``failed`` is called for whole files that could not be written yet
+        and for what could not be synced."""
         self.root = root
         self._process_line = process_line
         self._application_log = application_log
         self._syncer = Syncer(durability, failed)
+        self._pending_on_disk = pending_on_disk
+        self._counts = counts or Counts()
+        self.ending = False
+        """Whether nothing is written later any more: the receipt of a folder follows each line."""
         self.renew_after_fork()
         after_fork_in_child(self.renew_after_fork)
 
     def renew_after_fork(self) -> None:
         """In the child of a fork: another thread of the parent may have held a lock, and what it recorded it counts itself."""
-        # Re-entrant: a signal handler or a finaliser may record while its own thread holds one.
-        self._making, self._counting = threading.RLock(), threading.RLock()
+        # Re-entrant: a signal handler or a finaliser may record while its own thread holds it.
+        self._making = threading.RLock()
+        self._folders: weakref.WeakSet[TaskFolder] = weakref.WeakSet()
         self._lingering: deque[TaskFolder] = deque()
-        self.totals = dict.fromkeys(("recorded", "dropped", "redacted", "truncated"), 0)
-        """OTLP items that lines of tasks complete, those of lines that were lost, and values changed, in this process."""
+        self._unsettled: deque[TaskFolder] = deque()
+        self._counts.renew_after_fork()
+
+    @property
+    def totals(self) -> Mapping[str, int]:
+        """The receipts of all tasks in this process together: OTLP items, and values changed."""
+        return self._counts.totals
 
     def __call__(self, envelope: Envelope) -> None:
         """Keep a line. Raises `OSError` if it is lost."""
@@ -72,26 +92,33 @@ class FolderSink:
         # The line and the whole files do not need each other: each is tried whatever becomes of the other.
         if task.owner and (starts or not folder.begun):
             self._begin(folder, task, envelope, starts)
-        kept = False
+        if line.get("phase") == "end" and line.get("type") == "task":
+            folder.try_again()
+            folder.verify()
         try:
             folder.append(envelope)
-            kept = True
         finally:
-            self._count(envelope, kept)
             if line.get("phase") == "end" or line.get("type") == "state":
                 self._finish(folder, task, envelope)
+            elif self.ending:
+                self._write_receipt(folder)
 
     def folder(self, task: TaskRef) -> TaskFolder:
         """The folder of a task, as this process has it."""
         folder = task.home
         if isinstance(folder, TaskFolder):
             return folder
-        made = TaskFolder(self.root, task, self._process_line, self._syncer)
-        # Held for one assignment.
-        with self._making:
+        made = TaskFolder(self.root, task, self._process_line, self._syncer, self._counts, self._pending_on_disk)
+        # Held for two assignments. At the interpreter's end a daemon thread may have stopped with it.
+        held = self._making.acquire(timeout=LOCK_WAIT_S)
+        try:
             folder = task.home
             if not isinstance(folder, TaskFolder):
                 task.home = folder = made
+                self._folders.add(made)
+        finally:
+            if held:
+                self._making.release()
         return folder
 
     def find_input(self, task_id: str) -> Any:
@@ -102,6 +129,25 @@ class FolderSink:
         """``metadata.json`` of a task id, or an empty mapping."""
         return find_metadata(self.root, task_id)
 
+    def verify(self, until: float) -> None:
+        """Check that what the receipt calls pending is in its folder; ``until`` is on the monotonic clock."""
+        if self._application_log is not None:
+            try:
+                self._application_log.verify()
+            except OSError as error:
+                self._syncer.failed("folder", error)
+        held = self._making.acquire(timeout=LOCK_WAIT_S)
+        try:
+            folders = list(self._folders)
+        finally:
+            if held:
+                self._making.release()
+        for folder in folders:
+            if time.monotonic() >= until:
+                return
+            if not folder.is_settled:
+                folder.verify()
+
     def flush(self, timeout_s: float) -> bool:
         """Wait for the disk where a level of durability asks for it; whether that was done in time."""
         self._syncer.settle()
@@ -111,17 +157,11 @@ class FolderSink:
         """At the end of a configuration, after `flush`: do not go on trying to write what cannot be written."""
         self._syncer.stop_retrying()
 
-    def _count(self, envelope: Envelope, kept: bool) -> None:
-        with self._counting:
-            totals = self.totals
-            if kept:
-                totals["recorded"] += envelope.items
-                totals["redacted"] += envelope.redacted
-                totals["truncated"] += envelope.truncated
-            else:
-                # As `TaskFolder.append` counts it in the folder.
-                totals["recorded"] += max(1, envelope.items)
-                totals["dropped"] += max(1, envelope.items)
+    def _write_receipt(self, folder: TaskFolder) -> None:
+        try:
+            folder.write_delivery()
+        except OSError as error:
+            self._syncer.failed("documents", error)
 
     def _begin(self, folder: TaskFolder, task: TaskRef, envelope: Envelope, starts: bool) -> None:
         folder.begun = True
@@ -145,8 +185,9 @@ class FolderSink:
             if folder.ended and folder.tally.open_spans:
                 self._linger(folder)
             elif folder.ended:
+                folder.verify()
                 folder.write_delivery()
-                folder.release()
+                self._close(folder)
         except OSError as error:
             raise_interrupt()
             self._syncer.failed("documents", error)
@@ -156,4 +197,14 @@ class FolderSink:
         if folder not in tuple(lingering):
             lingering.append(folder)
         while len(lingering) > MAX_LINGERING:
-            lingering.popleft().release()
+            oldest = lingering.popleft()
+            oldest.verify(wait_s=0.0)
+            self._close(oldest)
+
+    def _close(self, folder: TaskFolder) -> None:
+        folder.release()
+        unsettled = self._unsettled
+        if not folder.is_settled and folder not in tuple(unsettled):
+            unsettled.append(folder)
+        while unsettled and (unsettled[0].is_settled or len(unsettled) > MAX_UNSETTLED):
+            unsettled.popleft()

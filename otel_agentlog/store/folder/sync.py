@@ -137,6 +137,8 @@ class Syncer:
             self._settle(folder)
 
     def _wake(self) -> None:
+        if not self._idle:
+            return
         try:
             self._idle.pop()
         except IndexError:

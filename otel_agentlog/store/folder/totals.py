@@ -41,6 +41,9 @@ _COUNTED = {
 }
 _ERROR_LEVELS = ("ERROR", "CRITICAL")
 
+_LOCK_WAIT_S = 1.0
+"""Longest time, in seconds, to wait for a lock: at the end of the interpreter a daemon thread may have stopped with it."""
+
 
 def replay(task: TaskReader) -> Tally:
     """Return the tally of all lines in a task's folder."""
@@ -113,7 +116,8 @@ class Tally:
 
     def add(self, line: Line) -> None:
         """Count one line. Takes any mapping with string keys; values of the wrong kind count as absent."""
-        with self._lock:
+        held = self._lock.acquire(timeout=_LOCK_WAIT_S)
+        try:
             self.lines += 1
             self._see(line)
             phase = line.get("phase")
@@ -127,6 +131,9 @@ class Tally:
                 self._move(line)
             if line.get("level") in _ERROR_LEVELS:
                 self._error(line)
+        finally:
+            if held:
+                self._lock.release()
 
     def metrics(self, end: Line | None = None) -> dict[str, Any]:
         """Return the figures so far, with the keys of `METRICS`.

@@ -15,7 +15,8 @@ import secrets
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,16 @@ from otel_agentlog.store.folder.layout import (
     METADATA,
     WEBHOOK_FLOW,
     encode,
+    folder_names,
     temp_name,
 )
-from otel_agentlog.store.folder.metadata import METADATA_KEYS, size_of
+from otel_agentlog.store.folder.metadata import DELIVERY_KEYS, METADATA_KEYS, size_of
 from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.store.folder.recent import MAX_RECENT_BYTES, MAX_RECENT_LINES, Numbers, RecentLine, RecentLines
 from otel_agentlog.store.folder.sync import FOLDER, ROOT, Level, Syncer, sync_path
 from otel_agentlog.store.folder.totals import Tally
 from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
+from otel_agentlog.vocabulary.event_ids import split_event_id
 from otel_agentlog.vocabulary.lines import Line, timestamp
 from otel_agentlog.vocabulary.states import State
 
@@ -60,6 +64,9 @@ KEEP = frozenset(
     {"timestamp", "type", "event_id", "trace_id", "span_id", "parent_span_id", "task_id", "name", "phase", "kind", "stage"}
 )
 """Keys that never move: without them the line cannot be found or placed."""
+
+Ranges = Sequence[tuple[int, int]]
+"""First and last number of each."""
 
 Keep = Callable[[bytes], str]
 """Stores bytes and returns their sha256 in hex."""
@@ -101,11 +108,89 @@ def _artifact(data: bytes, media_type: str, keep: Keep) -> dict[str, Any]:
 
 _ERROR_LEVELS = ("ERROR", "CRITICAL")
 
+LOCK_WAIT_S = 1.0
+"""Longest time, in seconds, to wait for a lock: at the end of the interpreter a daemon thread may have stopped with one."""
+
+MAX_DAMAGED = 10_000
+"""Writers of which the numbers of lost lines are remembered."""
+
+MAX_STARTS = 256
+MAX_START_BYTES = 16 * 1024
+"""Start lines of open spans that are kept to be written again if the folder is deleted: how many, and how long at most."""
+
+
+class Counts:
+    """The receipt of everything that this process recorded in tasks; its lock guards those of each folder, too."""
+
+    def __init__(self) -> None:
+        self.renew_after_fork()
+
+    def renew_after_fork(self) -> None:
+        """In the child of a fork: what the parent recorded it counts itself."""
+        # Re-entrant: a signal handler or a finaliser may record while its own thread holds it.
+        self.lock = threading.RLock()
+        self.totals = dict.fromkeys(DELIVERY_KEYS, 0)
+        self._lost: dict[str, Numbers] = {}
+        """By writer; here also of folders that nothing uses any more, as a result of sending may come late."""
+
+    def add(self, **more: int) -> None:
+        """Count."""
+        self.count_in({}, more)
+
+    def count_in(self, counts: dict[str, int], more: Mapping[str, int]) -> None:
+        """Add to the counts of a folder, too."""
+        held = self.lock.acquire(timeout=LOCK_WAIT_S)
+        try:
+            for key, number in more.items():
+                counts[key] = counts.get(key, 0) + number
+                self.totals[key] += number
+        finally:
+            if held:
+                self.lock.release()
+
+    def lose(self, tag: str, numbers: Numbers) -> None:
+        """Remember the numbers of a writer's lines that are in no file; they may change."""
+        if numbers.ranges and tag not in self._lost:
+            self._lost[tag] = numbers
+            if len(self._lost) > MAX_DAMAGED:
+                self._lost.pop(next(iter(self._lost), ""), None)
+
+    def lost(self, tag: str) -> Numbers:
+        """What is remembered of a writer."""
+        return self._lost.get(tag) or Numbers()
+
+
+def settled(ranges: Ranges, dropped: int, lost: Numbers) -> dict[str, int]:
+    """What is to be counted where items were delivered but for ``dropped`` of them; ranges are of their lines' numbers.
+
+    Those of ``lost`` lines, which are in no file, were counted as dropped before.
+    """
+    total = sum(last - first + 1 for first, last in ranges)
+    known = sum(lost.overlap(first, last) for first, last in ranges)
+    return {"delivered": total - dropped, "dropped": dropped - known}
+
+
+def missing(ranges: Ranges, lost: Numbers) -> dict[str, int]:
+    """What is to be counted where items were looked for and are not there; their lines are ``lost`` from now on."""
+    new = [each for first, last in ranges for each in range(first, last + 1) if not lost.overlap(each, each)]
+    for each in sorted(set(new)):
+        lost.add(each)
+    return {"dropped": len(new)}
+
 
 class TaskFolder:
     """One task's folder, open for writing in this process."""
 
-    def __init__(self, root: Path, task: TaskRef, process_line: Callable[[], Line], syncer: Syncer | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        task: TaskRef,
+        process_line: Callable[[], Line],
+        syncer: Syncer | None = None,
+        counts: Counts | None = None,
+        pending_on_disk: Callable[[TaskFolder], int] = lambda folder: 0,
+    ) -> None:
+        """``pending_on_disk`` counts the items of this process that are in a folder to be sent."""
         self.task = task
         self.begun = False
         """Whether its whole files were written from here."""
@@ -116,19 +201,39 @@ class TaskFolder:
         self.waiting: set[str] = set()
         """Names of files that the syncer is to sync and has not synced yet."""
         self._process_line, self._syncer = process_line, syncer or Syncer()
-        self._handle = FolderHandle(root, task.task_id, task.event_ids, self._introduce, self._renewed)
+        self._counts, self._pending_on_disk = counts or Counts(), pending_on_disk
+        self._handle = FolderHandle(root, task.task_id, self._introduce, self._renewed, self._forget_files)
         self._documents = Documents(task, self._handle.directory)
-        self._counting = threading.RLock()
+        self._begin_anew()
+        after_fork_in_child(self.renew_after_fork)
+
+    def _begin_anew(self) -> None:
         self._bytes = 0
         self._degraded = False
-        self._location = ("", "")
-        after_fork_in_child(self.renew_after_fork)
+        self._location = ("", "", "")
+        self._recent = RecentLines()
+        self._starts: dict[str, RecentLine] = {}
+        """Start lines of open spans, by span id."""
+        self._again: list[RecentLine] = []
+        """Lines to be written again into files that are others than before."""
+        self._last_id = ""
+        """Of the last line that was written."""
+        self._lost = Numbers()
+        """Of lines that are in no file."""
+        self._unmarked = Numbers()
+        """Those of them that no process line has yet."""
+        self._last_failed = False
+        """Whether the last line could not be written."""
+        self._uncounted = 0
+        """How often the receipt is to be counted anew from the disk: once more later, as other threads may be in the middle."""
+        self._checking = threading.RLock()
+        self._is_checking = False
 
     def renew_after_fork(self) -> None:
         """In the child of a fork: write with own descriptors from here on, and leave the ending to the parent."""
         self.task.owner = False
         self.tally, self.waiting = Tally(MAX_REMEMBERED), set()
-        self._counting, self._bytes, self._degraded = threading.RLock(), 0, False
+        self._begin_anew()
         self._handle.renew_after_fork()
         self._documents.renew_after_fork()
 
@@ -139,18 +244,24 @@ class TaskFolder:
 
     @property
     def location(self) -> str:
-        """The same as text, by which `folder_at` finds this object for as long as it lives."""
-        name, location = self._location
-        if name != self._handle.name or not name:
-            location = os.fspath(self.path)
-            self._location = self._handle.name, location
-            _living[location] = self
+        """The same as text, for items made of its lines; from then on `folder_of` finds this object for as long as it lives."""
+        tag, name, location = self._location
+        if name != self._handle.name or not tag:
+            tag, name = self.task.event_ids.tag, self._handle.name
+            # Before it could be opened it is the one that would be made.
+            location = os.path.join(self._handle.root, name or next(iter(folder_names(self.task.task_id))))
+            self._location = tag, name, location
+            _living[tag] = self
         return location
 
     @property
     def is_open(self) -> bool:
         """Whether this process has it open, and holds it."""
         return self._handle.is_open
+
+    def try_again(self) -> None:
+        """Have the next line try to open it, however often that failed a moment ago."""
+        self._handle.try_again()
 
     def release(self) -> None:
         """Close the folder and its lock; the next line opens it again."""
@@ -159,34 +270,31 @@ class TaskFolder:
     # -- lines ------------------------------------------------------------------------------------------------------------
 
     def append(self, envelope: Envelope) -> None:
-        """Write a line. Raises `OSError`; then the line is lost, and counted as dropped.
+        """Write a line. Raises `OSError`; then the line is lost, and counted as dropped unless a collector takes its items.
 
-        It is numbered here only if it has no number of the file that it goes into: a note of the folder's own, or a line whose
-        file was deleted after it was numbered.
+        It is numbered here only if it has no number of this process: a note of the folder's own.
         """
         line, name = envelope.line, WEBHOOK_FLOW if envelope.webhook else AGENT_OUTPUT
+        recent = self._recent
+        if len(recent.lines) >= MAX_RECENT_LINES or recent.size_bytes > MAX_RECENT_BYTES or time.monotonic() >= recent.check_at:
+            self.verify(wait_s=0.0)
         try:
-            file, size = self._append(name, line)
+            file, written = self._append(name, line, envelope.items)
         except Exception:
-            lost = max(1, envelope.items)
-            self.count(recorded=lost, dropped=lost)
+            # What a start line has is on its span, too; any other is in no other home.
+            self._lose(line, envelope.items or int(line.get("phase") != "start"))
             raise
-        with self._counting:
-            self._bytes += size
-            self.tally.add(line)
-            counts = self._documents.counts
-            counts["recorded"] += envelope.items
-            counts["redacted"] += envelope.redacted
-            counts["truncated"] += envelope.truncated
+        self.count(recorded=envelope.items, redacted=envelope.redacted, truncated=envelope.truncated)
+        self.tally.add(line)
+        if self._lost.ranges:
+            self._found(self._last_id)
+        recent.lines.append(written)
+        recent.size_bytes += len(written.data)
         if (level := self._syncer.level) is not Level.PROCESS or line.get("level") in _ERROR_LEVELS:
             self._sync(file, name, level)
 
-    def _append(self, name: str, line: Line) -> tuple[LineFile, int]:
-        try:
-            file = self._handle.file(name)
-        except OSError:
-            self._handle.lose()
-            raise
+    def _append(self, name: str, line: Line, items: int) -> tuple[LineFile, RecentLine]:
+        file = self._handle.file(name)
         ids = self.task.event_ids
         if not line.get("event_id", "").startswith(ids.tag):
             line["event_id"] = ids.next()
@@ -203,16 +311,49 @@ class TaskFolder:
             self.release()
             file = self._handle.file(name)
             file.append(data)
-        return file, len(data)
+        self._bytes += len(data)
+        self._last_id, self._last_failed = line["event_id"], False
+        written = RecentLine(file, name, self._last_id, data, items)
+        phase = line.get("phase")
+        if phase == "start" and len(self._starts) < MAX_STARTS and len(data) <= MAX_START_BYTES:
+            self._starts[str(line.get("span_id"))] = written._replace(file=None)
+        elif phase == "end":
+            self._starts.pop(str(line.get("span_id")), None)
+        return file, written
+
+    def _lose(self, line: Line, items: int) -> None:
+        """Count a line that could not be written: its number stays missing."""
+        self._last_failed = True
+        self.count(recorded=items, dropped=items)
+        writer = split_event_id(line.get("event_id"))
+        if writer is not None and writer[0] == self.task.event_ids.tag:
+            self._lost.add(writer[1])
+            self._unmarked.add(writer[1])
+            self._counts.lose(writer[0], self._lost)
+
+    def _found(self, event_id: str) -> None:
+        """A line was written that was under way in another thread while its number was missing."""
+        self._lost.discard((split_event_id(event_id) or ("", 0))[1])
 
     def _introduce(self, output: LineFile) -> None:
+        """Write the process line into a file that is another than before, and find out what else is to be written there."""
+        number = 0
+        if self._last_id or self._lost.ranges:
+            number = self._compare()
+        if number == 0:
+            self._write_process_line(output, self.task.event_ids.of_process_line)
+
+    def _write_process_line(self, output: LineFile, event_id: str) -> None:
         line = {"timestamp": timestamp(time.time_ns()), **self._process_line()}
-        line["task_id"], line["event_id"] = self.task.task_id, self.task.event_ids.of_process_line
+        line["task_id"], line["event_id"] = self.task.task_id, event_id
+        missing = self._unmarked
+        if missing.ranges:
+            line["missing"] = missing.ranges
         data = encode(line)
         output.append(data)
-        with self._counting:
-            self._bytes += len(data)
-            self.tally.add(line)
+        self._unmarked = Numbers()
+        self._bytes += len(data)
+        self.tally.add(line)
         if self._syncer.level is Level.GROUP:
             self._syncer.ask(self, AGENT_OUTPUT, FOLDER, ROOT)
         elif self._syncer.level is Level.SYNC:
@@ -228,10 +369,143 @@ class TaskFolder:
             self._syncer.failed("sync", error)
 
     def _renewed(self) -> None:
-        """The folder was deleted or moved away below us: its documents are written again."""
+        """The folder was deleted or changed below us: what this process still has of it is written again."""
+        again, self._again = self._again, []
+        try:
+            while again:
+                file = self._handle.file(again[0].name)
+                file.append(again[0].data)
+                self._recent.lines.append(again.pop(0)._replace(file=file))
+        except OSError as error:
+            self._again = again
+            self._compare(writable=False)
+            self._syncer.failed("folder", error)
         if self.begun:
             self._documents.say_again()
             self._syncer.retry(self)
+
+    # -- what is still there ----------------------------------------------------------------------------------------------
+
+    def verify(self, *, wait_s: float = LOCK_WAIT_S) -> None:
+        """Check that what was written is there, write again what can be, and count as dropped what is gone. Raises nothing.
+
+        ``wait_s``: how long to wait for another thread that does the same; it does nothing if it has to wait longer.
+        """
+        if not self._checking.acquire(timeout=wait_s):
+            return
+        try:
+            # A signal handler may come in between.
+            if not self._is_checking:
+                self._is_checking = True
+                try:
+                    self._check()
+                finally:
+                    self._is_checking = False
+        except Exception as error:  # noqa: BLE001 - a process line that cannot be written must not cost what is counted here
+            self._syncer.failed("folder", error)
+        finally:
+            self._checking.release()
+
+    def _check(self) -> None:
+        handle = self._handle
+        states = handle.states()
+        intact = self._recent.check(states) and all(states.values())
+        if intact and not states and self.pending and handle.name:
+            intact = handle.is_where_it_was()
+        try:
+            if not intact:
+                self._uncounted = 2
+                handle.renew()
+                # One that has ended and has nothing left to be written stays deleted.
+                if self._recent.has_lost or self._starts or not self.ended:
+                    handle.file(AGENT_OUTPUT)
+                else:
+                    self._compare(writable=False)
+            if self._unmarked.ranges and handle.is_open and not self._last_failed:
+                self._mark_missing()
+        except OSError:
+            self._compare(writable=False)
+            raise
+        finally:
+            if self._uncounted:
+                self._count_anew()
+
+    def _mark_missing(self) -> None:
+        """Write a further process line, which has the numbers that are missing."""
+        event_id = self.task.event_ids.next()
+        try:
+            self._write_process_line(self._handle.file(AGENT_OUTPUT), event_id)
+            self._last_id = event_id
+        except OSError:
+            # The disk is still full: the next check tries again, and this number is missing, too.
+            for numbers in (self._lost, self._unmarked):
+                numbers.add((split_event_id(event_id) or ("", 0))[1])
+
+    def _compare(self, *, writable: bool = True) -> int:
+        """Compare what was written with the files there are now; returns 1 if they have our process line, else 0.
+
+        Unless they are ``writable``, what is to be written again is lost for now.
+        """
+        highest = (split_event_id(self._last_id) or ("", 0))[1]
+        present = self._numbers_on_disk()
+        wanted = {each.event_id: each for each in (*self._starts.values(), *self._again, *self._recent.take_lost())}
+        numbered = sorted((number[1], each) for id_, each in wanted.items() if (number := split_event_id(id_)) is not None)
+        self._again = [each for number, each in numbered if number not in present]
+        known = present | {each[0] for each in numbered} if writable else present
+        self._lost.replace(1, max(highest, self._lost.highest), known)
+        self._unmarked.ranges = [list(each) for each in self._lost.ranges]
+        self._counts.lose(self.task.event_ids.tag, self._lost)
+        self._uncounted = 2
+        # Figures are taken from the lines from here on.
+        self._bytes = -1
+        return int(0 in present)
+
+    def _numbers_on_disk(self) -> set[int]:
+        reader, tag = TaskReader(self.path), self.task.event_ids.tag
+        ids = (split_event_id(line.get("event_id")) for line in itertools.chain(reader.webhook_flow(), reader.events()))
+        return {each[1] for each in ids if each is not None and each[0] == tag}
+
+    def _count_anew(self) -> None:
+        """Set ``dropped`` to what is neither delivered nor on the disk."""
+        self._uncounted -= 1
+        pending = self._pending_on_disk(self)
+        counts = self._documents.counts
+        self.count(dropped=counts["recorded"] - counts["delivered"] - pending - counts["dropped"])
+
+    def _forget_files(self) -> None:
+        """Check the files before they are closed; what is not in them any more is written again later."""
+        self._recent.check({})
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all items of this process were delivered or dropped, as far as is known."""
+        return not self.pending and not self._uncounted
+
+    @property
+    def pending(self) -> int:
+        """Items of this process that were neither delivered nor dropped."""
+        counts = self._documents.counts
+        return counts["recorded"] - counts["delivered"] - counts["dropped"]
+
+    @contextmanager
+    def settling(self) -> Iterator[None]:
+        """While results of sending are noted and counted: what is there is known, and nobody counts it meanwhile."""
+        held = self._checking.acquire(timeout=LOCK_WAIT_S)
+        try:
+            self.verify(wait_s=0.0)
+            yield
+        finally:
+            if held:
+                self._checking.release()
+
+    def settled(self, ranges: Ranges, *, dropped: int = 0) -> None:
+        """Count items, by ranges of their lines' numbers, as delivered but for ``dropped`` of them."""
+        self.count(**settled(ranges, dropped, self._lost))
+
+    def missing(self, ranges: Ranges) -> None:
+        """Items of lines of these numbers were looked for and are not there."""
+        self.count(**missing(ranges, self._lost))
+        self._counts.lose(self.task.event_ids.tag, self._lost)
 
     def _sync(self, file: LineFile, name: str, level: Level) -> None:
         """Have a line brought to the disk: before this returns, or soon."""
@@ -280,9 +554,7 @@ class TaskFolder:
 
     def count(self, **more: int) -> None:
         """Add to the receipt; the file follows with `write_delivery`."""
-        with self._counting:
-            for key, number in more.items():
-                self._documents.counts[key] += number
+        self._counts.count_in(self._documents.counts, more)
 
     def write_delivery(self) -> None:
         """Bring the receipt in ``metadata.json`` up to date. Raises `OSError`."""
@@ -322,9 +594,12 @@ class TaskFolder:
     def finish(self, end: Line, payload: Mapping[str, Any] | None) -> None:
         """Write ``04-final-result.json`` and the last state of ``metadata.json``, both soon on the disk. Raises `OSError`."""
         result = (payload or {}).get("result")
+        self.verify()
         self._documents.owe(FINAL_RESULT, final_result(end, result, self._tally_of_all(), self.task.task_id))
         self._documents.change({"status": str(end["outcome"]), "completed_at": end["timestamp"]})
         self._settle()
+        # It may have been deleted meanwhile, or be there only now.
+        self.verify()
         if self._syncer.level is not Level.SYNC:
             self._syncer.ask(self, WEBHOOK_FLOW, AGENT_OUTPUT, FINAL_RESULT, METADATA, FOLDER, ROOT)
 
@@ -346,7 +621,8 @@ class TaskFolder:
         tally, reader = Tally(), TaskReader(self.path)
         for line in itertools.chain(reader.webhook_flow(), reader.events()):
             tally.add(line)
-        return tally
+        # Of lines that are gone the figures are known here, unless others wrote, too.
+        return self.tally if self._lost.ranges and set(tally.writers) <= {self.task.event_ids.tag} else tally
 
     def write_artifact(self, data: bytes) -> str:
         """Keep a payload too large for a line; returns its sha256 in hex, which is its file name. Raises `OSError`."""
@@ -364,6 +640,6 @@ class TaskFolder:
 _living: weakref.WeakValueDictionary[str, TaskFolder] = weakref.WeakValueDictionary()
 
 
-def folder_at(location: str) -> TaskFolder | None:
-    """The folder of this process at a `TaskFolder.location`; ``None`` once nothing uses it any more."""
-    return _living.get(location)
+def folder_of(tag: str) -> TaskFolder | None:
+    """The folder that this process writes into with a tag of event ids; ``None`` once nothing uses it any more."""
+    return _living.get(tag)

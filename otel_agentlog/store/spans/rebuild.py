@@ -17,7 +17,16 @@ from otel_agentlog.store.folder.reader import TaskReader, with_artifacts
 from otel_agentlog.vocabulary.coerce import mapping, number, objects, text
 from otel_agentlog.vocabulary.event_ids import split_event_id
 from otel_agentlog.vocabulary.json_tags import untagged
-from otel_agentlog.vocabulary.lines import DETAILS, EXCEPTION, LOG, Line, is_details_record, is_exception_record, is_log_record
+from otel_agentlog.vocabulary.lines import (
+    DETAILS,
+    EXCEPTION,
+    LOG,
+    SPAN,
+    Line,
+    is_details_record,
+    is_exception_record,
+    is_log_record,
+)
 from otel_agentlog.vocabulary.records import LogRecordLine, Origin, Record, RecordedScope, SpanEvent, SpanLink, SpanRecord
 
 
@@ -54,6 +63,15 @@ def rebuild(task: TaskReader) -> Rebuilt:
 def records(task: TaskReader) -> Iterator[Record]:
     """Yield each span where it ends, each log record where it is, and at last the spans that are still open."""
     return _Rebuilder(task).run()
+
+
+def complete(task: TaskReader) -> Iterator[tuple[str, Record]]:
+    """Yield the items of a task that can be sent, with their kind: spans that ended, and log records."""
+    for record in records(task):
+        if isinstance(record, LogRecordLine):
+            yield record.kind, record
+        elif record.end_ns is not None:
+            yield SPAN, record
 
 
 class _Rebuilder:

@@ -60,6 +60,10 @@ class LineChecks:
         self._report = report
         self._task_id, self._trace_id = task_id, trace_id
         self._writers: dict[str, EventNumbers] = {}
+        self._lost: dict[str, list[Gap]] = {}
+        """Numbers of a writer that its process lines call missing."""
+        self._cut = False
+        """Whether a file was cut while a process wrote: what it wrote again stands behind what came later."""
         self._states: dict[str, str] = {}
         self._requests: set[str] = set()
         self._starts: dict[str, _Start] = {}
@@ -95,7 +99,7 @@ class LineChecks:
         for span_id, start in self._starts.items():
             if span_id not in self._ended and ended:
                 self._open_at_the_end(span_id, start)
-        add = self._report.warning if missing or damaged or crashed else self._report.error
+        add = self._report.warning if missing or damaged or crashed or self._cut else self._report.error
         for each in self._consequences:
             add(*each)
         return missing
@@ -110,6 +114,9 @@ class LineChecks:
         tag, count = writer
         if not self._writers.setdefault(tag, EventNumbers()).add(count):
             self._report.error(file, number, "an event_id of its own", f"{tag}-{count} a second time")
+        if line.get("type") == "process":
+            self._cut = self._cut or (count == 0 and self._writers[tag].highest > 0)
+            self._lost.setdefault(tag, []).extend(_ranges(line.get("missing")))
         if count == 0 and file != CONTROL and line.get("type") != "process":
             self._report.error(file, number, f"the process line of writer {tag}", f"type {shown(line.get('type'))}")
 
@@ -188,7 +195,9 @@ class LineChecks:
             for gap in numbers.gaps():
                 missing = True
                 expected, found = f"every event_id up to {tag}-{numbers.highest}", f"{tag}-{gap} missing"
-                if lenient and numbers.is_in_flight(gap):
+                if _is_within(gap, self._lost.get(tag, [])):
+                    self._report.warning(AGENT_OUTPUT, None, expected, f"{found}, lost and told by its writer")
+                elif lenient and numbers.is_in_flight(gap):
                     self._report.warning(AGENT_OUTPUT, None, expected, f"{found}, in flight when the process died")
                 else:
                     self._report.error(AGENT_OUTPUT, None, expected, found)
@@ -270,6 +279,21 @@ class EventNumbers:
         right = [Gap(number + 1, gap.last)] if number < gap.last else []
         self._gaps[place : place + 1] = left + right
         self._firsts[place : place + 1] = [part.first for part in left + right]
+
+
+def _ranges(value: object) -> Iterator[Gap]:
+    for run in value if isinstance(value, list) else ():
+        if isinstance(run, list) and len(run) == 2 and all(type(number) is int for number in run):
+            yield Gap(*run)
+
+
+def _is_within(gap: Gap, known: list[Gap]) -> bool:
+    """Whether all of a gap is known to be missing."""
+    first = gap.first
+    for each in sorted(known):
+        if each.first <= first <= each.last:
+            first = each.last + 1
+    return first > gap.last
 
 
 def _references(line: Line) -> Iterator[dict[str, Any]]:

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from otel_agentlog.export.semconv.conventions import Conventions
-from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks
+from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks, read_lines
 from otel_agentlog.store.recovery.recover import recover
+from otel_agentlog.store.spans.rebuild import complete
 from otel_agentlog.store.validation.validate import validate
 
 PROGRAM = Path(__file__).with_name("endings_program.py")
@@ -217,3 +218,48 @@ def test_records_within_signal_handlers_finalisers_and_atexit(tmp_path: Path) ->
     assert sum(line.get("content") == "x" * 200 for line in lines) == 600
     assert len([line for line in lines if line.get("phase") == "end"]) == 601
     assert [str(found) for found in validate(root / "t").problems if found.severity == "error"] == []
+
+
+def _run_late(way: str, root: Path) -> None:
+    program = Path(__file__).with_name("late_program.py")
+    done = subprocess.run([sys.executable, str(program), str(root), way], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "stdlib late\n")
+
+
+def _check_late(root: Path, task_id: str, messages: list[str]) -> None:
+    """It is whole, and its receipt right."""
+    task = find_task(root, task_id)
+    assert [line["message"] for line in task.events() if line["type"] == "log"] == messages
+    delivery = (task.metadata() or {})["delivery"]
+    assert delivery["recorded"] == delivery["pending"] == len(list(complete(task)))
+    assert [str(found) for found in validate(task.folder).problems] == []
+
+
+def test_recording_works_until_the_interpreter_ends(tmp_path: Path) -> None:
+    """After the package's own exit handler, too: in exit handlers that were registered before it, and in finalizers."""
+    root = tmp_path / "tasks"
+    _run_late("finalizers", root)
+
+    outside = [line["message"] for line in read_lines(tmp_path / "tasks-logs" / "late.jsonl")]
+    assert outside[:3] == ["early in no task", "early in the ended task", "stdlib late"]
+    assert sorted(outside[3:]) == ["finalized circle", "finalized plain"]
+    _check_late(root, "first", [])
+    _check_late(root, "late", ["inside late", "error of late"])
+    _check_late(root, "circle", ["inside"])
+    _check_late(root, "plain", ["inside"])
+    assert (find_task(root, "late").final_result() or {})["metrics"]["input_tokens"] == 5
+
+
+def test_a_daemon_thread_records_until_it_is_stopped(tmp_path: Path) -> None:
+    """Each call that returned has its line, however long after the exit handlers began; from then on without its text, since
+    the redactor cannot search in such a thread any more (see `otel_agentlog.record.redaction.engine`)."""
+    root = tmp_path / "tasks"
+    _run_late("thread", root)
+
+    acknowledged = len((tmp_path / "tasks-acks").read_text().split())
+    numbers = [int(line["event_id"].rpartition("-")[2]) for line in _events(root, "busy")]
+    assert acknowledged > 0
+    # The process line and the task's start come before them.
+    assert numbers == list(range(len(numbers)))
+    assert len(numbers) >= acknowledged + 2
+    _check_late(root, "late", ["inside late", "error of late"])

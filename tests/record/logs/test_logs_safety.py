@@ -214,6 +214,43 @@ def test_a_signal_handler_may_log_while_logging() -> None:
     assert lines == ["at work", "shutting down"]
 
 
+@pytest.mark.parametrize("logger", [get_logger("app"), logging.getLogger("app")], ids=["ours", "stdlib"])
+def test_lines_of_signal_handlers_within_each_other_are_all_recorded(logger: Any) -> None:
+    """However deep: those that cannot be recorded within another line follow right after, from the place they were made at."""
+    lines: list[dict[str, Any]] = []
+    depth = 0
+
+    def sink(envelope: Envelope) -> None:
+        lines.append(envelope.line)
+        if depth < 7:
+            signal.raise_signal(signal.SIGUSR1)
+
+    def handler(*_: object) -> None:
+        nonlocal depth
+        depth += 1
+        try:
+            raise ValueError(depth)
+        except ValueError:
+            logger.exception("in signal %s", depth)
+
+    stdlib = agentlog.AgentlogHandler()
+    logging.getLogger("app").addHandler(stdlib)
+    kept, before = signal.signal(signal.SIGUSR1, handler), use(Recorder(sinks=[sink]))
+    try:
+        logger.warning("at work")
+        assert recorder().failures == {}
+    finally:
+        use(before)
+        signal.signal(signal.SIGUSR1, kept)
+        logging.getLogger("app").removeHandler(stdlib)
+
+    assert sorted(line["message"] for line in lines) == ["at work", *(f"in signal {number}" for number in range(1, 8))]
+    for line in lines:
+        if line["message"] != "at work":
+            assert line["exception"]["message"] == line["message"].rpartition(" ")[2]
+            assert line["function"] == "handler"
+
+
 def test_keyboard_interrupt_passes_and_leaves_nothing_behind() -> None:
     """What must not be swallowed is not, and the guard against recursion is open again."""
     kept = MemorySink()

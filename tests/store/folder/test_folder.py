@@ -200,19 +200,13 @@ def test_a_folder_that_vanishes_is_made_again(tasks_root: Path) -> None:
     """Deleted below a running task, the folder is back with the next lines, and the user's code notices nothing."""
     import shutil
 
-    from otel_agentlog.store.folder import handle as opening
-
-    before, opening.CHECK_INTERVAL_S = opening.CHECK_INTERVAL_S, 0.0
-    try:
-        with agentlog.task("t", task_id="t") as task:
-            task.output("one")
-            shutil.rmtree(tasks_root / "t")
-            task.output("two")
-    finally:
-        opening.CHECK_INTERVAL_S = before
+    with agentlog.task("t", task_id="t") as task:
+        task.output("one")
+        shutil.rmtree(tasks_root / "t")
+        task.output("two")
 
     reader = find_task(tasks_root, "t")
-    assert [line["content"] for line in reader.events() if line["type"] == "output"] == ["two"]
+    assert [line["content"] for line in reader.events() if line["type"] == "output"] == ["one", "two"]
     assert (reader.metadata() or {})["status"] == "completed"
 
 

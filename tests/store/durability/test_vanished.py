@@ -1,0 +1,147 @@
+"""Folder, files and root are deleted, replaced or cut below a task: what is gone is counted, everything else is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import otel_agentlog as agentlog
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.store.validation.validate import validate
+
+OUTPUT, FLOW, METADATA = "03-agent-output.jsonl", "02-webhook-flow.jsonl", "metadata.json"
+LINES = 40
+
+log = agentlog.get_logger("test")
+
+
+def _delete_folder(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def _delete_root(folder: Path) -> None:
+    shutil.rmtree(folder.parent)
+
+
+def _delete_lines(folder: Path) -> None:
+    (folder / OUTPUT).unlink()
+
+
+def _delete_all_but_lines(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name != OUTPUT:
+            path.unlink()
+
+
+def _empty(folder: Path) -> None:
+    (folder / OUTPUT).write_bytes(b"")
+
+
+def _copy_and_truncate(folder: Path) -> None:
+    shutil.copy(folder / OUTPUT, folder.parent / "rotated")
+    os.truncate(folder / OUTPUT, 0)
+
+
+def _cut_in_half(folder: Path) -> None:
+    os.truncate(folder / OUTPUT, (folder / OUTPUT).stat().st_size // 2)
+
+
+def _edit(folder: Path) -> None:
+    """As ``sed -i`` does it: a new file takes the name, without some lines."""
+    lines = (folder / OUTPUT).read_bytes().splitlines(keepends=True)
+    temp = folder / ".edited.x.tmp"
+    temp.write_bytes(b"".join(line for number, line in enumerate(lines) if number not in (3, 4)))
+    temp.rename(folder / OUTPUT)
+
+
+def _save(folder: Path) -> None:
+    """As an editor does it: a new file with the same content takes the name."""
+    temp = folder / ".saved.x.tmp"
+    temp.write_bytes((folder / OUTPUT).read_bytes())
+    temp.rename(folder / OUTPUT)
+
+
+def _nothing(folder: Path) -> None:
+    """No harm done."""
+
+
+ACTS: list[Callable[[Path], None]] = [
+    *(_delete_folder, _delete_root, _delete_lines, _delete_all_but_lines, _empty, _copy_and_truncate),
+    *(_cut_in_half, _edit, _save, _nothing),
+]
+
+
+def _lines(folder: Path) -> list[dict[str, Any]]:
+    return list(TaskReader(folder).events())
+
+
+def _on_disk(folder: Path) -> int:
+    """How many items are in the folder: of what this test records each line but starts gives one."""
+    return sum(line["type"] not in ("process",) and line.get("phase") != "start" for line in _lines(folder))
+
+
+@pytest.mark.parametrize("act", ACTS, ids=lambda act: act.__name__.strip("_"))
+def test_what_is_recorded_after_the_act_is_kept_and_what_is_gone_is_counted(
+    act: Callable[[Path], None], tasks_root: Path
+) -> None:
+    """Lines at once after the act are all there; the receipt is what the folder has, while the task runs and after it."""
+    folder = tasks_root / "t"
+    with agentlog.task("t", task_id="t", agent="brain"):
+        with agentlog.ai_call("m") as call:
+            call.usage(input_tokens=5, output_tokens=1)
+        for number in range(LINES):
+            log.info(f"before {number}")
+        act(folder)
+        for number in range(LINES):
+            log.info(f"after {number}")
+        running = agentlog.flush(0.1)
+        assert running.pending == _on_disk(folder)
+        assert running.recorded == running.pending + running.dropped
+    ended = agentlog.flush(0.1)
+
+    contents = [line["message"] for line in _lines(folder) if line["type"] == "log"]
+    assert [each for each in contents if each.startswith("after")] == [f"after {number}" for number in range(LINES)]
+    assert (ended.recorded, ended.pending) == (2 * LINES + 2, _on_disk(folder))
+    assert ended.dropped == ended.recorded - ended.pending
+    delivery = json.loads((folder / METADATA).read_bytes())["delivery"]
+    assert {key: delivery[key] for key in ("recorded", "delivered", "pending", "dropped")} == {
+        "recorded": ended.recorded,
+        "delivered": 0,
+        "pending": ended.pending,
+        "dropped": ended.dropped,
+    }
+    final = TaskReader(folder).final_result() or {}
+    assert (final["outcome"], final["metrics"]["input_tokens"]) == ("completed", 5)
+    assert [str(each) for each in validate(folder).problems if each.severity == "error"] == []
+
+
+@pytest.mark.parametrize("act", [_delete_folder, _delete_root, _delete_lines, _empty])
+def test_a_task_that_has_ended_stays_deleted_and_is_counted(act: Callable[[Path], None], tasks_root: Path) -> None:
+    """What waited there to be sent is not pending any more."""
+    with agentlog.task("t", task_id="t"):
+        log.info("one")
+    assert agentlog.flush(0.1).pending == 2
+    act(tasks_root / "t")
+    found = agentlog.flush(0.1)
+
+    assert (found.pending, found.dropped) == (0, 2)
+    assert not (tasks_root / "t" / OUTPUT).exists() or act is _empty
+
+
+def test_a_task_within_a_second_of_the_deletion_is_whole(tasks_root: Path) -> None:
+    """Nothing was checked yet, so nothing is lost: the folder is as if it had not been deleted."""
+    with agentlog.task("t", task_id="t") as task, agentlog.step("s"):
+        task.output("one")
+        shutil.rmtree(tasks_root / "t")
+        task.output("two")
+
+    contents = [line.get("content") for line in _lines(tasks_root / "t") if line["type"] == "output"]
+    assert contents == ["one", "two"]
+    assert agentlog.flush(0.1).dropped == 0
+    assert [str(each) for each in validate(tasks_root / "t").problems] == []
