@@ -30,6 +30,8 @@ _OWN_FRAMES = __package__ + "."
 _BARE_ERRORS_OF_C = (MemoryError, StopIteration, StopAsyncIteration, queue.Empty)
 """What code in C raises without arguments; for all others it has a message, a key or an error number."""
 
+_SIGNALS = tuple(signal.valid_signals())
+
 _INTERRUPTIBLE = ("CALL", "PRECALL", "JUMP_", "POP_JUMP_", "RESUME")
 """How the instructions begin behind which the interpreter looks whether something is to be raised."""
 
@@ -88,8 +90,9 @@ def _is_interrupt(error: BaseException) -> bool:
     at = error.__traceback__
     if at is None:
         return False
+    handlers = set(_codes_of_handlers())  # once, and not for each frame: a traceback may have thousands
     while (inner := at.tb_next) is not None:
-        if inner.tb_frame is not at.tb_frame and _is_handler(inner.tb_frame, at.tb_frame):
+        if inner.tb_frame is not at.tb_frame and _is_handler(inner.tb_frame, at.tb_frame, handlers):
             return True
         at = inner
     return _is_set_by_thread(error, at)
@@ -98,12 +101,12 @@ def _is_interrupt(error: BaseException) -> bool:
 # -- signal handlers -------------------------------------------------------------------------------------------------
 
 
-def _is_handler(frame: FrameType, interrupted: FrameType) -> bool:
+def _is_handler(frame: FrameType, interrupted: FrameType, handlers: set[CodeType]) -> bool:
     """Whether a frame is that of a signal handler, called while another frame ran."""
     if any(given is interrupted for given in _arguments(frame)[1:]) and not _is_own(frame):
         return True
     # It may have forgotten its arguments.
-    return frame.f_code in set(_codes_of_handlers())
+    return frame.f_code in handlers
 
 
 def _arguments(frame: FrameType) -> list[object]:
@@ -123,7 +126,7 @@ def _is_own(frame: FrameType) -> bool:
 
 
 def _codes_of_handlers() -> Iterator[CodeType]:
-    for number in signal.valid_signals():
+    for number in _SIGNALS:
         function: object = signal.getsignal(number)
         while isinstance(function, partial):
             function = function.func

@@ -42,6 +42,18 @@ __all__ = [
 ]
 
 
+_MOST_SHOWN = 200
+
+
+def shown(value: object) -> str:
+    """A value as it is in a message: its ``repr``, of a long one the beginning, or its class where it has none."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - the value is a user's, and the error is about it
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
 class AgentlogError(Exception):
     """Base of every error of this package."""
 
@@ -62,7 +74,7 @@ class ConfigurationError(AgentlogError, ValueError):
         self, setting: str = "", value: object = None, expected: str | None = None, *, context: Mapping[str, Any] | None = None
     ) -> None:
         """Either a message, or the name of a setting, the value found and in words what was expected."""
-        message = setting if expected is None else f"setting {setting!r}: expected {expected}, found {value!r}"
+        message = setting if expected is None else f"setting {setting!r}: expected {expected}, found {shown(value)}"
         super().__init__(message, context=context)
         self.setting: str | None = None if expected is None else setting
 

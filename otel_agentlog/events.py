@@ -195,7 +195,7 @@ def log_rate_limit(
     reset_at: str | None = None,
 ) -> None:
     """The state of a service's rate limit; a warning if it was hit: ``remaining`` is 0 or there is a ``retry_after_s``."""
-    hit = (isinstance(remaining, int) and remaining == 0) or retry_after_s is not None
+    hit = (type(remaining) is int and remaining == 0) or retry_after_s is not None
     data = details_of(details, service=service, remaining=remaining, limit=limit, retry_after_s=retry_after_s, reset_at=reset_at)
     left = "reached" if hit else f"{text_of(remaining)} of {text_of(limit)} left" if remaining is not None else "told"
     action, level = ("rate_limit_reached", "WARNING") if hit else ("rate_limit_status", "INFO")
@@ -281,7 +281,7 @@ def log_runner_event(
 def _level(action: str, exit_code: object, error: BaseException | None) -> str:
     if error is not None or action.endswith("_failed"):
         return "ERROR"
-    return "WARNING" if isinstance(exit_code, int) and exit_code != 0 else "INFO"
+    return "WARNING" if type(exit_code) is int and exit_code != 0 else "INFO"
 
 
 # -- levels ---------------------------------------------------------------------------------------------------------------
@@ -302,6 +302,6 @@ def level_of(status: object, otherwise: str = "INFO") -> str:
 
 def level_of_http(status_code: object) -> str:
     """The level of an answer with this HTTP status."""
-    if not isinstance(status_code, int) or status_code < 400:
+    if type(status_code) is not int or status_code < 400:
         return "INFO"
     return "ERROR" if status_code >= 500 else "WARNING"

@@ -302,3 +302,21 @@ def test_configuring_imports_little() -> None:
 
     assert sorted(loaded & set(HEAVY)) == []
     assert len({name for name in loaded if name.startswith("otel_agentlog")}) <= MOST_MODULES
+
+
+MAKERS_OF_ENVELOPES = {
+    "otel_agentlog.record.recorder": "Cleaning.line, which cleans it",
+    "otel_agentlog.store.folder.writer": "its own note that a disk is broken, which has no text of a user in it",
+}
+"""Modules that make one, and why they may."""
+
+
+def test_only_the_cleaning_step_makes_what_sinks_take() -> None:
+    """An envelope is made where a line is cleaned and nowhere else, and given to sinks by the recorder."""
+    made = {
+        name
+        for name, _, tree in _modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Envelope"
+    }
+    assert made == set(MAKERS_OF_ENVELOPES)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import datetime
+import enum
+import logging
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from hypothesis import given
@@ -12,7 +17,9 @@ from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.settings.fields import load, read_config_file
+from otel_agentlog.record.logs.levels import LogSettings
+from otel_agentlog.settings.fields import Settings, load, read_config_file
+from tests.record.hostile_values import HOSTILE
 
 
 def test_code_beats_file_beats_environment() -> None:
@@ -34,8 +41,12 @@ def test_the_root_follows_xdg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     ("given_", "environment", "named"),
     [
         ({"log_level": "loud"}, {}, "log_level"),
-        ({}, {"LOG_LEVEL": "loud"}, "LOG_LEVEL"),
-        ({}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "carrier-pigeon"}, "OTEL_EXPORTER_OTLP_PROTOCOL"),
+        ({}, {"AGENTLOG_LOG_LEVEL": "loud"}, "AGENTLOG_LOG_LEVEL"),
+        ({"log_level": 60}, {}, "log_level"),
+        ({"levels": {"": "DEBUG"}}, {}, "levels"),
+        ({"log_max_bytes": "100M"}, {}, "log_max_bytes"),
+        ({"log_max_bytes": 10}, {}, "log_max_bytes"),
+        ({"protocol": "carrier-pigeon"}, {}, "protocol"),
         ({"endpoint": "localhost:4318"}, {}, "endpoint"),
         ({"shutdown_timeout_s": -1}, {}, "shutdown_timeout_s"),
         ({"queue_size": "many"}, {}, "queue_size"),
@@ -123,3 +134,74 @@ def test_standard_variables_choose_exporter_and_protocol(environment: dict[str, 
     found = load({}, environment=environment)
 
     assert (found.exporter("traces"), found.protocol_of("traces")) == (exporter, protocol)
+
+
+class LogLevel(enum.Enum):
+    """Levels as an application of its own has them."""
+
+    DEBUG = "debug"
+    INFO = 20
+    WARNING = 3
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "expected"),
+    [
+        ("log_level", 20, "INFO"),
+        ("log_level", logging.ERROR, "ERROR"),
+        ("log_level", 25, "INFO"),
+        ("log_level", 0, "DEBUG"),
+        ("log_level", "10", "DEBUG"),
+        ("log_level", LogLevel.INFO, "INFO"),
+        ("log_level", LogLevel.DEBUG, "DEBUG"),
+        ("log_level", LogLevel.WARNING, "WARNING"),
+        ("log_level", "warn", "WARNING"),
+        ("levels", {agentlog.Component.WEB: LogLevel.DEBUG}, {"web": "DEBUG"}),
+        ("levels", {"AI_SERVICE": 30}, {"AI_SERVICE": "WARNING"}),
+        ("log_max_bytes", "100MB", 100_000_000),
+        ("log_max_bytes", "64 KiB", 65_536),
+        ("log_max_bytes", 65_536, 65_536),
+        ("max_bytes", "500MB", 500_000_000),
+        ("retention_days", "12h", 0.5),
+        ("retention_days", "2w", 14.0),
+        ("retention_days", datetime.timedelta(days=3), 3.0),
+        ("compress_after_days", "1d", 1.0),
+        ("catch_up_days", "36h", 1.5),
+        ("log_keep_days", "2w", 14),
+        ("log_keep_days", "14", 14),
+        ("send_delay_s", "500ms", 0.5),
+        ("shutdown_timeout_s", "1min", 60.0),
+        ("shutdown_timeout_s", datetime.timedelta(seconds=2), 2.0),
+        ("resource_interval_s", "200ms", 0.2),
+        ("keep_slow_s", "5m", 300.0),
+        ("queue_size", "100", 100),
+        ("queue_size", 100.0, 100),
+        ("redaction_keys", {"pin"}, ("pin",)),
+    ],
+)
+def test_values_are_taken_in_every_usual_form(setting: str, value: Any, expected: object) -> None:
+    """Sizes and times with units, levels by number and as members of enumerations."""
+    assert getattr(load({setting: value}, environment={}), setting) == expected
+
+
+@pytest.mark.parametrize("name", [item.name for item in dataclasses.fields(Settings) if item.metadata])
+def test_any_object_is_a_value_or_is_refused(name: str) -> None:
+    """Objects that raise, lie or are too much; nothing but a ConfigurationError that names the setting leaves."""
+    for make in (*HOSTILE.values(), MagicMock):
+        if make is HOSTILE["blocking"]:
+            continue
+        try:
+            load({name: make()}, environment={})
+        except ConfigurationError as refused:
+            assert name in str(refused)  # noqa: PT017 - most are refused, some can be used
+
+
+def test_a_component_may_be_written_in_any_case() -> None:
+    """`AI_SERVICE` is `ai_service`, for loggers too; the exact name is stronger."""
+    levels = LogSettings("INFO", {"AI_SERVICE": "DEBUG", "Web": "ERROR", "web": "WARNING", "HTTPX": "ERROR"})
+
+    assert levels.number_for("x", "ai_service") == 10
+    assert levels.number_for("x", agentlog.Component.AI_SERVICE) == 10
+    assert levels.number_for("x", "web") == 30
+    assert levels.number_for("httpx.client", None) == 40
+    assert levels.number_for("x", "agent") == 20

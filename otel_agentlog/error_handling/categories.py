@@ -22,6 +22,7 @@ from otel_agentlog.error_handling.lookup import MAX_TEXT
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.record.exceptions.describe import message_and_traceback, was_raised
 from otel_agentlog.record.recorder import recorder
+from otel_agentlog.record.sanitize.keys import plain_text
 
 Rule: TypeAlias = "type[BaseException] | str | Callable[[BaseException], object]"
 """A class (subclasses too), a class's name (``Name`` or ``module.Name``; subclasses too), or a predicate."""
@@ -86,6 +87,8 @@ def categorize(error: BaseException) -> ErrorCategory:
 
 def cause_of(error: BaseException) -> Cause:
     """What is known about an exception."""
+    if not issubclass(type(error), BaseException):
+        return CAUSES["unknown"]
     try:
         return _cause_of(error)
     except Exception:  # noqa: BLE001 - the exception's class is foreign code, and a category must not cost its record
@@ -217,6 +220,8 @@ class ErrorDetails:
 
 def error_details(error: BaseException, **context: Any) -> ErrorDetails:
     """All that is known about an exception; ``context`` is put beside its own. Raises nothing, records nothing."""
+    if not issubclass(type(error), BaseException):
+        error = AgentlogError(plain_text(error))
     cause = cause_of(error)
     record = recorder()
     own = object.__getattribute__(error, "__dict__").get("context") if issubclass(type(error), AgentlogError) else None

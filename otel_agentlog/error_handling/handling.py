@@ -28,7 +28,7 @@ from otel_agentlog.error_handling.retries import is_cancellation
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.record.events import log_event
 from otel_agentlog.record.exceptions.error_id import assign_error_id, error_id
-from otel_agentlog.vocabulary.functions import Around, Function, kind_of, name_of, wrap
+from otel_agentlog.vocabulary.functions import Around, Function, kind_of, name_of, name_of_code, wrap
 from otel_agentlog.vocabulary.states import Component
 
 NOTHING: Any = object()
@@ -118,14 +118,14 @@ class ErrorHandler:
     def __enter__(self) -> Handled:
         if self._plan.is_async:
             raise ConfigurationError("recovery and fallback are coroutines: use `async with`")
-        return self._opened(sys._getframe(1).f_code.co_name)
+        return self._opened(name_of_code(sys._getframe(1).f_code))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
         handled, where = self._closed()
         return error is not None and _noted(handled, error, self._plan.settle(error, where, (), {}))
 
     async def __aenter__(self) -> Handled:
-        return self._opened(sys._getframe(1).f_code.co_name)
+        return self._opened(name_of_code(sys._getframe(1).f_code))
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
         handled, where = self._closed()

@@ -16,6 +16,7 @@ Whether trying again can help, and how long a server asks to wait, is read from 
 
 from __future__ import annotations
 
+import inspect
 import math
 import random
 import time
@@ -74,7 +75,7 @@ def retrying(attempts: Any = 4, **how: Any) -> Any:
     Raises:
         ConfigurationError: a value that cannot be used, or tenacity is not installed (extra ``run``).
     """
-    return Retrying()(attempts) if callable(attempts) else Retrying(attempts, **how)
+    return Retrying()(attempts) if callable(attempts) or isinstance(attempts, classmethod) else Retrying(attempts, **how)
 
 
 class Retrying:
@@ -127,10 +128,21 @@ class Retrying:
         def call(*args: Any, **kwargs: Any) -> Any:
             for attempt in _Course(self, self._engine, name_of(function)):
                 with attempt:
-                    return function(*args, **kwargs)
+                    result = function(*args, **kwargs)
+                    if inspect.iscoroutine(result):
+                        # A wrapper around `async def`: it is what is awaited that fails.
+                        return self._awaited(result, function, args, kwargs)
+                    return result
             raise AssertionError("the last attempt returns or raises")
 
         return call
+
+    async def _awaited(self, given: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        async for attempt in _Course(self, self._engine, name_of(function)):
+            with attempt:
+                first, given = given, None
+                return await (function(*args, **kwargs) if first is None else first)
+        raise AssertionError("the last attempt returns or raises")
 
     def _coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
         async def call(*args: Any, **kwargs: Any) -> Any:

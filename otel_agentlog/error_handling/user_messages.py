@@ -10,19 +10,21 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.error_handling.advice import CAUSES
 from otel_agentlog.error_handling.categories import categorize, cause_of
 from otel_agentlog.error_handling.category import ErrorCategory
-from otel_agentlog.error_handling.lookup import package_of
+from otel_agentlog.error_handling.lookup import attribute, package_of
 from otel_agentlog.errors import AgentlogError, ConfigurationError
-from otel_agentlog.record.exceptions.error_id import assign_error_id
+from otel_agentlog.record.exceptions.error_id import assign_error_id, new_error_id
 from otel_agentlog.record.exceptions.error_id import error_id as id_of
+from otel_agentlog.record.logs.line import text_of
 from otel_agentlog.record.logs.logger import AgentLogger, get_logger
+from otel_agentlog.record.sanitize.keys import own_dict, plain_text
 
-_TO_CALLER = 3
+_TO_CALLER = 4
 """Frames from `_log` to the caller of `log_and_format_error`."""
 
 _ID = re.compile(r"[0-9a-z]{8}", re.ASCII)
@@ -124,48 +126,82 @@ def format_error_for_user(
     given = _exception(error_or_message)
     kind = _type_of(given) if error_type is None else error_type
     shown = _shown(error_id if error_id is not None or given is None else id_of(given))
-    text = _TEXTS.get(kind, _OTHER) if isinstance(kind, str) else _OTHER
+    text = _TEXTS.get(plain_text(kind), _OTHER)
     return text.markdown(shown)
 
 
+Logger: TypeAlias = "AgentLogger | logging.Logger | logging.LoggerAdapter[Any]"
+
+
 def log_and_format_error(
-    error: BaseException | str,
+    *given: Any,
+    error: BaseException | str | None = None,
     error_type: str | None = None,
-    *,
-    logger: AgentLogger | logging.Logger | None = None,
+    logger: Logger | None = None,
+    message: str | None = None,
     context: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> tuple[str, str]:
-    """Log an error with all that is known about it, and return a message for the user without any of that.
+    """Log an error with all that is known about it, and return a message for the user without any of that; never raises.
+
+    ``log_and_format_error(error, error_type)``, or with the logger first: ``log_and_format_error(logger, error=error, …)``.
 
     Args:
+        given: the error and its type; or the logger, where the error has its keyword.
         error: an exception, or a message, which is logged as one.
         error_type: as in `format_error_for_user`.
         logger: where to log it; default a logger of this package's own.
-        context: data for the log line.
+        message: the log line's message.
+        context: data for the log line; ``more`` is added to it.
 
     Returns:
         The error id, the same in the log, the folder, the span and the message; and the message, as Markdown.
     """
-    given = _exception(error)
-    found = AgentlogError(error) if given is None else given
-    identity = assign_error_id(found)
-    kind = error_type if isinstance(error_type, str) else _type_of(found)
-    data: dict[str, Any] = {"error_id": identity, "error_type": kind, "category": categorize(found).value}
-    if context is not None:
-        data["context"] = context
     try:
-        _log(logger, found, data)
-    except Exception:  # noqa: BLE001 - a logger of the user's; the user in the chat gets an answer all the same
+        rest = list(given)
+        if rest and _is_logger(rest[0]):
+            logger = rest.pop(0)
+        error = rest.pop(0) if rest else error
+        error_type = rest.pop(0) if rest else error_type
+        return _logged(error, error_type, logger, message, {**own_dict(context, "context"), **more})
+    except Exception:  # noqa: BLE001 - it is called where an error is handled, which another one must not hide
         raise_interrupt()
+        identity = new_error_id()
+        return identity, _OTHER.markdown(identity)
+
+
+def _is_logger(value: object) -> bool:
+    if issubclass(type(value), (str, bytes, BaseException)):
+        return False
+    known = issubclass(type(value), (AgentLogger, logging.Logger, logging.LoggerAdapter))
+    return known or callable(attribute(value, "error"))
+
+
+def _logged(
+    error: object, error_type: object, logger: Logger | None, message: object, context: dict[str, Any]
+) -> tuple[str, str]:
+    found = _exception(error)
+    if found is None:
+        found = AgentlogError(text_of(message if error is None else error))
+    identity = assign_error_id(found)
+    kind = plain_text(error_type) if issubclass(type(error_type), str) else _type_of(found)
+    data: dict[str, Any] = {"error_id": identity, "error_type": kind, "category": categorize(found).value}
+    if context:
+        data["context"] = context
+    line = "error told to the user" if message is None else text_of(message)
+    try:
+        _log(logger, line, found, data)
+    except Exception:  # noqa: BLE001 - a logger of the user's; the line is recorded all the same
+        raise_interrupt()
+        _log(None, line, found, data)
     return identity, format_error_for_user(found, kind, identity)
 
 
-def _log(logger: AgentLogger | logging.Logger | None, error: BaseException, data: dict[str, Any]) -> None:
-    message = "error told to the user"
-    if isinstance(logger, logging.Logger):
-        logger.error(message, exc_info=error, extra=data, stacklevel=_TO_CALLER)
+def _log(logger: Logger | None, message: str, error: BaseException, data: dict[str, Any]) -> None:
+    if issubclass(type(logger), (logging.Logger, logging.LoggerAdapter)):
+        cast(logging.Logger, logger).error(message, exc_info=error, extra=data, stacklevel=_TO_CALLER)
     else:
-        own = get_logger("otel_agentlog.errors") if logger is None else logger
+        own = get_logger("otel_agentlog.errors") if logger is None else cast(AgentLogger, logger)
         own.error(message, exc_info=error, stacklevel=_TO_CALLER, **data)
 
 
@@ -176,7 +212,7 @@ def _exception(value: object) -> BaseException | None:
 
 def _shown(identity: object) -> str | None:
     # The match, not what was given: that may be of a subclass of ``str`` with its own ``__format__``.
-    found = _ID.fullmatch(identity) if isinstance(identity, str) else None
+    found = _ID.fullmatch(cast(str, identity)) if issubclass(type(identity), str) else None
     return None if found is None else found[0]
 
 

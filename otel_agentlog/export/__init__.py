@@ -13,3 +13,10 @@ semconv/      names and attributes by the semantic conventions
 pipeline/     queues, threads and retries of what is sent
 transport/    one request to a collector, over http or gRPC
 """
+
+from otel_agentlog.settings.standard import usable_variables
+
+with usable_variables() as hidden:
+    if hidden:
+        # The SDK reads some variables when it is imported, and raises there.
+        import opentelemetry.sdk.trace  # noqa: F401

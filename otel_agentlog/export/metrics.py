@@ -28,7 +28,7 @@ from otel_agentlog.export.semconv.fields import provider_name
 from otel_agentlog.export.semconv.operations import is_inference
 from otel_agentlog.export.semconv.spans import error_type, operation_name, server_port, tool_name, workflow_name
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, mapping
-from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line
 from otel_agentlog.vocabulary.states import Outcome
 
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
@@ -311,6 +311,12 @@ class Metrics:
         labels, failure = self._ai_labels(details), error_type(line)
         with_error = self._ai_labels(details, failure) if failure else labels
         inference = is_inference(operation_name(details))
+        if SAME_CALL_AS in details:
+            # A further view of a call that was counted: only what that one did not know.
+            if inference:
+                self._count_usage(details, labels, context)
+            self._count_cost(details, context)
+            return
         duration = self._inference_duration if inference else self._operation_duration
         _record(duration, line.get("duration_ms"), with_error, context, 0.001)
         if inference:
@@ -365,6 +371,8 @@ class Metrics:
             _add(self._retries, 1, labels, context)
 
     def _count_error(self, line: Line, context: Context | None) -> None:
+        if SAME_CALL_AS in mapping(line, "details"):
+            return
         exception = line.get("exception")
         failure = error_type(line)
         if isinstance(exception, Mapping):

@@ -33,7 +33,7 @@ from otel_agentlog.export.pipeline.items import ItemRef, LiveDeliveryObserver
 from otel_agentlog.export.pipeline.signal_queue import QueueLimits
 from otel_agentlog.export.pipeline.worker import DeliveryWorker
 from otel_agentlog.export.pipeline.workers import WorkerThread
-from otel_agentlog.export.records import Clean
+from otel_agentlog.export.records import Clean, CleanOrigins, cleaned_metrics
 from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions, Profile
 from otel_agentlog.export.semconv.names import SCHEMA_URL
 from otel_agentlog.export.sink import CollectLogs, CollectSpans, ExportSink, Route
@@ -84,7 +84,8 @@ class Telemetry:
         self._adopt, self._clean = adopt, clean
         self.conventions = conventions_of(settings)
         self._metrics: Metrics | None = None
-        self.resource = Resource.create({"service.name": settings.service_name})
+        self._origins = CleanOrigins(clean or (lambda value: value))
+        self.resource = self._origins.resource(Resource.create({"service.name": settings.service_name}))
         self.sends: tuple[str, ...] = ()
         """The signals that the delivery worker sends."""
         self.elsewhere: tuple[str, ...] = ()
@@ -125,7 +126,7 @@ class Telemetry:
             provider = _made["traces"] = TracerProvider(resource=self.resource, shutdown_on_exit=False)
             trace.set_tracer_provider(provider)
         if isinstance(provider, TracerProvider):
-            self.resource = provider.resource
+            self.resource = self._origins.resource(provider.resource)
             own = provider is _made.get("traces")
             if isinstance(provider.get_tracer(SCOPE), NoOpTracer):
                 return provider  # OTEL_SDK_DISABLED: nothing is sent, and everything may be sent later
@@ -174,7 +175,7 @@ class Telemetry:
             collect = _collecting_spans[provider] = CollectSpans(only_own=provider is not _made.get("traces"))
             provider.add_span_processor(collect)
         if collect is not None:
-            collect.route = Route(self.worker, self.sink, self._clean) if "traces" in self.sends else None
+            collect.route = Route(self.worker, self.sink, self._clean, self._origins) if "traces" in self.sends else None
 
     def _collect_logs(self, provider: LoggerProvider) -> None:
         collect = _collecting_logs.get(provider)
@@ -182,12 +183,15 @@ class Telemetry:
             collect = _collecting_logs[provider] = CollectLogs()
             provider.add_log_record_processor(collect)
         if collect is not None:
-            collect.route = Route(self.worker, self.sink, self._clean) if "logs" in self.sends else None
+            collect.route = Route(self.worker, self.sink, self._clean, self._origins) if "logs" in self.sends else None
 
     def _join_metrics(self) -> None:
-        provider = _meter_provider(self._settings, self.resource)
+        provider = _meter_provider(self._settings, self.resource, self._clean_metrics)
         if provider is not None:
             self._metrics = Metrics(provider.get_meter(SCOPE, __version__, SCHEMA_URL), self.conventions.profile)
+
+    def _clean_metrics(self, data: Any) -> Any:
+        return data if self._clean is None else cleaned_metrics(data, self._clean, self._origins)
 
     # -- running ----------------------------------------------------------------------------------------------------------
 
@@ -292,7 +296,7 @@ _current_meters: tuple[_Target, MeterProvider] | None = None
 """The last one that was made here."""
 
 
-def _meter_provider(settings: Settings, resource: Resource) -> MeterProvider | None:
+def _meter_provider(settings: Settings, resource: Resource, clean: Callable[[Any], Any]) -> MeterProvider | None:
     """The provider for these settings; ``None`` if there is none and metrics are off."""
     found = metrics.get_meter_provider()
     # Importing the SDK's metrics takes as long as its tracing: only where a provider was made, or metrics are on.
@@ -303,10 +307,10 @@ def _meter_provider(settings: Settings, resource: Resource) -> MeterProvider | N
             return found
     if settings.exporter("metrics") == "none":
         return None
-    return _own_meter_provider(settings, resource)
+    return _own_meter_provider(settings, resource, clean)
 
 
-def _own_meter_provider(settings: Settings, resource: Resource) -> MeterProvider:
+def _own_meter_provider(settings: Settings, resource: Resource, clean: Callable[[Any], Any]) -> MeterProvider:
     global _global_meters, _current_meters
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
@@ -320,7 +324,7 @@ def _own_meter_provider(settings: Settings, resource: Resource) -> MeterProvider
     before = _current_meters
     if before is not None and before[0] == target:
         return before[1]
-    reader = PeriodicExportingMetricReader(senders.make_metric_exporter(settings))
+    reader = PeriodicExportingMetricReader(senders.make_metric_exporter(settings, clean))
     made = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
     _current_meters = target, made
     if _global_meters is None:

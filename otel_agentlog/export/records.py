@@ -14,14 +14,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.trace import INVALID_SPAN, Link, NonRecordingSpan, SpanContext, Status, TraceFlags, set_span_in_context
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    Status,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
 from opentelemetry.util.types import AttributeValue
 
 from otel_agentlog.export.semconv import content, fields, names
@@ -302,43 +313,147 @@ def _add_details(details: Any, attributes: Attributes) -> None:
 Clean: TypeAlias = Callable[[Any], Any]
 """Returns any value without secrets and bounded. Where it fails it returns something harmless; it does not raise."""
 
+Origin = TypeVar("Origin")
+MAX_ORIGINS = 256
+OWN_SCOPE = "otel_agentlog"
+"""Instrumentation scope of everything recorded here; it was cleaned before it came here."""
 
-def cleaned_span(span: ReadableSpan, clean: Clean) -> ReadableSpan:
-    """A copy of a finished span without secrets in name, attributes, events, links and status."""
+
+class CleanOrigins:
+    """Resources and scopes without secrets. Of the few there are nearly all are clean: each is looked at once."""
+
+    def __init__(self, clean: Clean) -> None:
+        self._clean = clean
+        self._known: dict[int, tuple[object, object]] = {}
+
+    def resource(self, resource: Resource) -> Resource:
+        """The resource itself if it is clean."""
+        return self._of(resource, self._cleaned_resource)
+
+    def scope(self, scope: InstrumentationScope | None) -> InstrumentationScope | None:
+        """The scope itself if it is clean."""
+        return None if scope is None else self._of(scope, self._cleaned_scope)
+
+    def _of(self, origin: Origin, cleaned: Callable[[Origin], Origin]) -> Origin:
+        known = self._known.get(id(origin))
+        if known is not None and known[0] is origin:
+            return cast("Origin", known[1])
+        if len(self._known) >= MAX_ORIGINS:
+            self._known.clear()
+        found = cleaned(origin)
+        # With the original, so that its id stays its own.
+        self._known[id(origin)] = origin, found
+        return found
+
+    def _cleaned_resource(self, resource: Resource) -> Resource:
+        attributes = _cleaned_attributes(resource.attributes, self._clean)
+        url = str(self._clean(resource.schema_url or ""))
+        same = _values(resource.attributes) == attributes and url == (resource.schema_url or "")
+        return resource if same else Resource(attributes, url or None)
+
+    def _cleaned_scope(self, scope: InstrumentationScope) -> InstrumentationScope:
+        before = [scope.name, scope.version, scope.schema_url]
+        name, version, url = texts = [None if text is None else str(self._clean(text)) for text in before]
+        attributes = _cleaned_attributes(scope.attributes, self._clean)
+        same = texts == before and _values(scope.attributes or {}) == attributes
+        return scope if same else InstrumentationScope(str(name), version, url, attributes or None)
+
+
+def _values(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in attributes.items()}
+
+
+def is_clean_origin(span: ReadableSpan, origins: CleanOrigins) -> bool:
+    """Whether nothing around a span of ours needs to be cleaned: what others put on it, or where it comes from."""
+    context = span.get_span_context()
+    traced = context is not None and bool(context.trace_state)
+    return not (span.events or span.links or traced) and origins.resource(span.resource) is span.resource
+
+
+def cleaned_span(span: ReadableSpan, clean: Clean, origins: CleanOrigins) -> ReadableSpan:
+    """A copy of a finished span without secrets in any of its parts, where it comes from among them."""
     return ReadableSpan(
         name=str(clean(span.name)),
-        context=span.get_span_context(),
+        context=_cleaned_context(span.get_span_context(), clean),
         parent=span.parent,
-        resource=span.resource,
+        resource=origins.resource(span.resource),
         attributes=_cleaned_attributes(span.attributes, clean),
         events=[_cleaned_event(event, clean) for event in span.events],
-        links=[Link(link.context, _cleaned_attributes(link.attributes, clean)) for link in span.links],
+        links=[_cleaned_link(link, clean) for link in span.links],
         kind=span.kind,
         status=_cleaned_status(span.status, clean),
         start_time=span.start_time,
         end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
+        instrumentation_scope=origins.scope(span.instrumentation_scope),
     )
+
+
+def _cleaned_link(link: Link, clean: Clean) -> Link:
+    return Link(_cleaned_context(link.context, clean) or link.context, _cleaned_attributes(link.attributes, clean))
+
+
+def _cleaned_context(context: SpanContext | None, clean: Clean) -> SpanContext | None:
+    """The same ids; of the trace state only members that are clean or can be made so."""
+    if context is None or not context.trace_state:
+        return context
+    members = [(key, str(clean({key: value}).get(key, ""))) for key, value in context.trace_state.items() if clean(key) == key]
+    state = TraceState([(key, value) for key, value in members if value])
+    return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags, state)
 
 
 def _cleaned_event(event: Event, clean: Clean) -> Event:
     return Event(str(clean(event.name)), _cleaned_attributes(event.attributes, clean), event.timestamp)
 
 
-def cleaned_log(record: ReadWriteLogRecord, clean: Clean) -> ReadableLogRecord:
-    """A copy of a log record without secrets in body and attributes."""
+def cleaned_log(record: ReadWriteLogRecord, clean: Clean, origins: CleanOrigins) -> ReadableLogRecord:
+    """A copy of a log record without secrets in any of its parts, where it comes from among them."""
     log = record.log_record
     copy = LogRecord(
         timestamp=log.timestamp,
         observed_timestamp=log.observed_timestamp,
         context=log.context,
-        severity_text=log.severity_text,
+        severity_text=None if log.severity_text is None else str(clean(log.severity_text)),
         severity_number=log.severity_number,
         body=clean(log.body),
         attributes=_cleaned_attributes(log.attributes, clean),
-        event_name=log.event_name,
+        event_name=None if log.event_name is None else str(clean(log.event_name)),
     )
-    return ReadableLogRecord(copy, record.resource or Resource({}), record.instrumentation_scope)
+    resource = origins.resource(record.resource) if record.resource is not None else Resource({})
+    return ReadableLogRecord(copy, resource, origins.scope(record.instrumentation_scope))
+
+
+def cleaned_metrics(data: Any, clean: Clean, origins: CleanOrigins) -> Any:
+    """A copy of the SDK's ``MetricsData`` without secrets in labels, descriptions and where they come from; our own labels are
+    made of clean lines."""
+    return replace(data, resource_metrics=[_cleaned_resource_metrics(each, clean, origins) for each in data.resource_metrics])
+
+
+def _cleaned_resource_metrics(found: Any, clean: Clean, origins: CleanOrigins) -> Any:
+    scopes = [
+        scope
+        if scope.scope.name == OWN_SCOPE
+        else replace(
+            scope, scope=origins.scope(scope.scope), metrics=[_cleaned_metric(metric, clean) for metric in scope.metrics]
+        )
+        for scope in found.scope_metrics
+    ]
+    return replace(found, resource=origins.resource(found.resource), scope_metrics=scopes)
+
+
+def _cleaned_metric(metric: Any, clean: Clean) -> Any:
+    points = [
+        replace(
+            point,
+            attributes=_cleaned_attributes(point.attributes, clean),
+            exemplars=[
+                replace(each, filtered_attributes=_cleaned_attributes(each.filtered_attributes, clean))
+                for each in point.exemplars
+            ],
+        )
+        for point in metric.data.data_points
+    ]
+    texts = {name: str(clean(getattr(metric, name) or "")) for name in ("description", "unit")}
+    return replace(metric, **texts, data=replace(metric.data, data_points=points))
 
 
 def _cleaned_attributes(attributes: Mapping[str, Any] | None, clean: Clean) -> dict[str, Any]:

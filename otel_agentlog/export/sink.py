@@ -18,19 +18,19 @@ from otel_agentlog.export.metrics import Metrics
 from otel_agentlog.export.pipeline.items import Item, ItemRef, LiveDeliveryObserver, size_of
 from otel_agentlog.export.pipeline.worker import DeliveryWorker
 from otel_agentlog.export.records import (
+    OWN_SCOPE,
     Clean,
+    CleanOrigins,
     LogFields,
     cleaned_log,
     cleaned_span,
     fields_of,
+    is_clean_origin,
     log_record,
 )
 from otel_agentlog.export.semconv.conventions import Conventions
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import LOG, SPAN, Line, items_of
-
-OWN_SCOPE = "otel_agentlog"
-"""Instrumentation scope of everything recorded here; it was cleaned before it came here."""
 
 MAX_OPEN = 2_000
 """Spans that wait for their end, and AI calls whose start is kept for it; a leak of them must not become a leak of memory."""
@@ -176,6 +176,8 @@ class Route:
     sink: ExportSink
     clean: Clean | None
     """Redacts what others put on spans and log records; ``None`` if nothing is redacted."""
+    origins: CleanOrigins
+    """The same for resources and scopes."""
 
     def put_span(self, span: ReadableSpan, ref: ItemRef | None) -> None:
         """Queue a span that is clean."""
@@ -184,13 +186,17 @@ class Route:
     def put_uncleaned_span(self, span: ReadableSpan, ref: ItemRef | None, clean: Clean) -> None:
         """Queue a span that the worker's thread cleans, because that takes time."""
         size = size_of(None, span.attributes)
-        if not self.worker.do(lambda: self.put_span(cleaned_span(span, clean), ref), size):
+        if not self.worker.do(lambda: self.put_span(cleaned_span(span, clean, self.origins), ref), size):
             self.worker.leave("traces", [ref or _FOREIGN_SPAN])
 
     def put_uncleaned_log(self, record: ReadWriteLogRecord, clean: Clean) -> None:
         """The same for a log record."""
         size = size_of(record.log_record.body, record.log_record.attributes)
-        if not self.worker.do(lambda: self.worker.put(Item("logs", cleaned_log(record, clean), _FOREIGN_LOG)), size):
+
+        def put() -> None:
+            self.worker.put(Item("logs", cleaned_log(record, clean, self.origins), _FOREIGN_LOG))
+
+        if not self.worker.do(put, size):
             self.worker.leave("logs", [_FOREIGN_LOG])
 
     def flush(self, timeout_millis: int) -> bool:
@@ -219,7 +225,7 @@ class CollectSpans(SpanProcessor):
                 route.sink.unsampled(ref)
             return
         scope = span.instrumentation_scope
-        if route.clean is None or (scope is not None and scope.name == OWN_SCOPE and not span.events):
+        if route.clean is None or (scope is not None and scope.name == OWN_SCOPE and is_clean_origin(span, route.origins)):
             route.put_span(span, ref)
         else:
             route.put_uncleaned_span(span, ref, route.clean)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, cast, overload
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.ai_call import AiCall
 from otel_agentlog.record.operations.context import current
 from otel_agentlog.record.operations.operation import Operation
@@ -13,6 +14,11 @@ from otel_agentlog.record.operations.task import UNSET, Task
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.record.operations.webhook import Webhook
 from otel_agentlog.vocabulary.functions import Function, name_of
+
+
+def _is_function(given: object) -> bool:
+    # A class method, which a bare decorator may stand above, cannot be called by itself.
+    return callable(given) or isinstance(given, classmethod)
 
 
 @overload
@@ -46,7 +52,8 @@ def task(name: Any = "", *, input: Any = UNSET, **given: Any) -> Any:
     headers or environment variables) and continues that task: a pending one is started, a running one gets a further process
     at work on it. Inside another task it becomes a sub-task.
     """
-    return Task(name_of(name))(name) if callable(name) else Task(name, input=input, **given)
+    function = None if type(name) is str else _function_name(name)
+    return Task(name, input=input, **given) if function is None else Task(function)(name)
 
 
 @overload
@@ -62,7 +69,8 @@ def step(
 ) -> Step: ...
 def step(name: Any, **given: Any) -> Any:
     """A named part of a task; steps nest. ``plan=True`` for a step in which the agent makes its plan."""
-    return Step(name_of(name))(name) if callable(name) else Step(name, **given)
+    function = None if type(name) is str else _function_name(name)
+    return Step(name, **given) if function is None else Step(function)(name)
 
 
 def ai_call(model: str, **given: Any) -> AiCall:
@@ -89,7 +97,22 @@ def tool(
 ) -> ToolRun: ...
 def tool(name: Any, **given: Any) -> Any:
     """One execution of a tool. As a decorator it records the call's arguments and result."""
-    return ToolRun(name_of(name))(name) if callable(name) else ToolRun(name, **given)
+    function = None if type(name) is str else _function_name(name)
+    return ToolRun(name, **given) if function is None else ToolRun(function)(name)
+
+
+def _function_name(given: Any) -> str | None:
+    """The name of a function that is decorated; ``None`` for what is the name of an operation, or is to be taken as one."""
+    # A class method, which a bare decorator may stand above, cannot be called by itself.
+    if not callable(given) and not isinstance(given, classmethod):
+        return None
+    try:
+        inner = getattr(given, "func", None)
+        # What can be called and has no name is a mock.
+        return name_of(given) if hasattr(given, "__qualname__") or hasattr(inner, "__qualname__") else None
+    except Exception:  # noqa: BLE001 - an object of any class
+        raise_interrupt()
+        return None
 
 
 def webhook(provider: str, event_type: str, payload: Any = None, **common: Any) -> Webhook:

@@ -14,6 +14,8 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from otel_agentlog.record.sanitize.keys import own_dict, plain_text
+
 HEADERS = ("traceparent", "tracestate", "baggage")
 _PREFIX = "agentlog."
 _IDS = ("task_id", "correlation_id", "session_id", "instance_id", "queued_at", "queue")
@@ -37,21 +39,31 @@ def write_carrier(context: Context, ids: Mapping[str, str | None]) -> dict[str, 
     for key in _IDS:
         value = ids.get(key)
         if value is not None:
-            context = baggage.set_baggage(_PREFIX + key, value, context)
+            context = baggage.set_baggage(_PREFIX + key, plain_text(value), context)
+    for name, held in baggage.get_all(context).items():
+        # What cannot be encoded would make the propagator raise, and lose the rest.
+        if isinstance(held, str) and (encodable := _encodable(held)) != held:
+            context = baggage.set_baggage(name, encodable, context)
     carrier: dict[str, str] = {}
     _trace_context.inject(carrier, context)
     _baggage.inject(carrier, context)
     return carrier
 
 
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
 def environ(carrier: Mapping[str, str]) -> dict[str, str]:
     """The same carrier as environment variables, to be merged into a copy of ``os.environ``."""
-    return {key.upper(): value for key, value in carrier.items() if key.lower() in HEADERS}
+    given = {plain_text(key): value for key, value in own_dict(carrier, "carrier").items()}
+    return {key.upper(): plain_text(value) for key, value in given.items() if key.lower() in HEADERS}
 
 
 def read_carrier(carrier: Mapping[str, str], context: Context) -> Carried:
     """Read a carrier in header or environment spelling; a broken one yields no parent and no ids."""
-    headers = {key.lower(): str(value) for key, value in carrier.items() if str(key).lower() in HEADERS}
+    given = {plain_text(key).lower(): plain_text(value) for key, value in own_dict(carrier, "carrier").items()}
+    headers = {key: value for key, value in given.items() if key in HEADERS}
     context = _baggage.extract(headers, _trace_context.extract(headers, context))
     ids = {}
     for key in _IDS:

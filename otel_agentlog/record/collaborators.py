@@ -85,6 +85,13 @@ class PlainNaming:
         return f"webhook.{line['stage']}", {}
 
 
+def _tracer() -> Tracer:
+    try:
+        return trace.get_tracer("otel_agentlog")
+    except Exception:  # noqa: BLE001 - OTEL_PYTHON_TRACER_PROVIDER names a provider, and the API raises where it cannot be loaded
+        return trace.NoOpTracer()
+
+
 _COUNT_ITEMS = partial(count_items, content_policy="off")
 
 
@@ -92,7 +99,7 @@ _COUNT_ITEMS = partial(count_items, content_policy="off")
 class Spans:
     """How spans are begun and named."""
 
-    tracer: Tracer = field(default_factory=lambda: trace.get_tracer("otel_agentlog"))
+    tracer: Tracer = field(default_factory=lambda: _tracer())
     conventions: SpanNaming = field(default_factory=PlainNaming)
     count_items: Callable[[Line], int] = _COUNT_ITEMS
     """How many OTLP items (spans, log records) a line completes."""

@@ -1,8 +1,8 @@
 """Records spans of other libraries that run inside a task as lines of it: AI calls and tool runs as such, others as plain spans.
 
 `adopt` takes a span's start as plain data, because this sub-package does not import the SDK; `AdoptedSpan.end` takes its end. A
-library's own AI span inside our `ai_call` becomes a plain span and gives its tokens to the call if that has none, so that nothing
-is counted twice.
+span that saw a request which another one counts is a plain span at its end, with a note of that one (`seen_calls.py`); inside our
+`ai_call` it gives its tokens to the call, if that has none.
 
 Attributes are read by the names of the GenAI conventions of several years and of two other families: ``gen_ai.*``
 (``opentelemetry-instrumentation-genai-*`` 1.3b0, native ``anthropic`` 2.x), ``gen_ai.*`` of 2024, ``llm.*`` and ``traceloop.*``
@@ -11,6 +11,7 @@ Attributes are read by the names of the GenAI conventions of several years and o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,18 +21,20 @@ from opentelemetry.context import Context
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.ai_call import AiCall, any_known
 from otel_agentlog.record.operations.attempts import Attempted
-from otel_agentlog.record.operations.context import OperationScope, live, operation_in
+from otel_agentlog.record.operations.context import OperationScope, RunningTask, foreign_span, live, operation_in, seen_around
 from otel_agentlog.record.operations.outcome import LEVELS
+from otel_agentlog.record.operations.seen_calls import Added, Call, Seen, SeenCalls
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.record.providers.fields import as_count
 from otel_agentlog.record.providers.usage import checked
 from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.vocabulary import coerce
 from otel_agentlog.vocabulary.actions import AI_CALL, TOOL, Kind
+from otel_agentlog.vocabulary.coerce import mapping
 from otel_agentlog.vocabulary.envelope import Envelope
-from otel_agentlog.vocabulary.lines import Line, timestamp
+from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS, Line, timestamp
 from otel_agentlog.vocabulary.states import Outcome
-from otel_agentlog.vocabulary.usage import Response, Usage
+from otel_agentlog.vocabulary.usage import Cost, Response, Usage
 
 _SPAN = Kind("span", "span", "span", "integration", "span_started", "span")
 """A span that is neither an AI call nor a tool run, or would double one of ours."""
@@ -42,6 +45,9 @@ _PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.syste
 _MODEL = ("gen_ai.request.model", "llm.model_name", "llm.request.model", "embedding.model_name")
 _RESPONSE_MODEL = ("gen_ai.response.model",)
 _RESPONSE_ID = ("gen_ai.response.id",)
+_RESPONSE_IDS = re.compile(r'"id"\s*:\s*"((?:chatcmpl|cmpl|resp|msg|gen)[-_][A-Za-z0-9_-]{6,128})"')
+MAX_OUTPUT_READ = 100_000
+"""Characters of a span's recorded output in which ids are looked for."""
 _TOOL_NAME = ("gen_ai.tool.name", "tool.name", "traceloop.entity.name")
 _INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt", "llm.usage.prompt_tokens")
 _OUTPUT = (
@@ -78,6 +84,8 @@ class SpanReading:
     model: str | None
     response_model: str | None
     response_id: str | None
+    response_ids: frozenset[str]
+    """That id, and those of responses of known providers in the recorded output."""
     tool: str | None
     usage: Usage
     finish_reasons: tuple[str, ...]
@@ -104,13 +112,14 @@ def kind_of(attributes: Mapping[str, Any]) -> Kind:
 
 def reading_of(attributes: Mapping[str, Any]) -> SpanReading:
     """Read the attributes, by any of the names that libraries use for them."""
-    reasons = attributes.get("gen_ai.response.finish_reasons")
+    reasons, response_id = attributes.get("gen_ai.response.finish_reasons"), _text(attributes, _RESPONSE_ID)
     return SpanReading(
         operation=_text(attributes, _OPERATION),
         provider=_text(attributes, _PROVIDER),
         model=_text(attributes, _MODEL),
         response_model=_text(attributes, _RESPONSE_MODEL),
-        response_id=_text(attributes, _RESPONSE_ID),
+        response_id=response_id,
+        response_ids=frozenset([response_id] if response_id else ()) | _ids_in_output(attributes),
         tool=_text(attributes, _TOOL_NAME),
         usage=checked(
             Usage(*(_count(attributes, names) for names in (_INPUT, _OUTPUT, _CACHE_READ, _CACHE_WRITE, _REASONING))),
@@ -119,6 +128,12 @@ def reading_of(attributes: Mapping[str, Any]) -> SpanReading:
         finish_reasons=tuple(str(reason) for reason in reasons) if isinstance(reasons, (list, tuple)) else (),
         resends=max(0, _count(attributes, ("http.request.resend_count",)) or 0) if kind_of(attributes) is AI_CALL else 0,
     )
+
+
+def _ids_in_output(attributes: Mapping[str, Any]) -> frozenset[str]:
+    """OpenInference has the id of a response only in the response itself, as JSON."""
+    output = attributes.get("output.value")
+    return frozenset(_RESPONSE_IDS.findall(output[:MAX_OUTPUT_READ])) if isinstance(output, str) else frozenset()
 
 
 def _text(attributes: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
@@ -135,13 +150,23 @@ def _count(attributes: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
 class AdoptedSpan:
     """One span of another library, from its start to its end."""
 
-    def __init__(self, record: Recorder, parent: OperationScope, start: Mapping[str, Any]) -> None:
-        self._record, self._parent = record, parent
+    def __init__(
+        self, record: Recorder, parent: OperationScope, task: RunningTask, context: Context, start: Mapping[str, Any]
+    ) -> None:
+        self._record, self._parent, self._task = record, parent, task
         self._ids = parent.ids()
         self._start = start
         self._start_ns: int = start["start_ns"]
         self._sent: Mapping[str, Any] = start["attributes"]
+        self._seen = self._place(context)
+        self._same_as: str | None = None
+        """The span that counts what this one saw, too."""
+        self._added: Added | None = None
+        self._cost: Cost | None = None
         self._kind = self._kind_of(start["attributes"])
+        self._seen.is_ai_call = self._kind is AI_CALL
+        if self._kind is TOOL:
+            self._seen.tool = self._tool_name(reading_of(start["attributes"]))
         if self._kind is AI_CALL:
             record.lookups.load_prices()
         self._deliver(self._start_line(), self._start_ns)
@@ -155,29 +180,76 @@ class AdoptedSpan:
         """Record its end; ``end`` has ``end_ns``, ``name``, ``attributes``, ``events``, ``status_code`` and
         ``status_description``."""
         try:
-            attributes: Mapping[str, Any] = end["attributes"]
-            if self._kind is _SPAN:
-                # Some libraries set the attributes that decide the kind only at the end.
-                self._kind = self._kind_of(attributes)
-            reading = reading_of(attributes)
-            self._lend(reading)
+            self._seen.end_ns = end["end_ns"]
+            # Some libraries set the attributes that decide the kind only at the end.
+            self._kind = self._kind_of(end["attributes"])
+            reading = reading_of(end["attributes"])
+            if kind_of(end["attributes"]) is AI_CALL:
+                self._count_call(reading, end)
+            elif self._kind is TOOL:
+                self._count_tool(reading)
             self._deliver(self._end_line(end, reading), end["end_ns"])
         except Exception as error:  # noqa: BLE001 - runs inside the other library's code
             raise_interrupt()
             self._record.failed("adopted span", error)
 
+    def _place(self, context: Context) -> Seen:
+        scope = mapping(self._start, "scope").get("name")
+        above, around = foreign_span(context), seen_around(context, self._start_ns)
+        seen = Seen(self._start["span_id"], str(scope or "unnamed"), self._start_ns, around, above)
+        self._task.seen_calls().add(seen)
+        return seen
+
     def _kind_of(self, attributes: Mapping[str, Any]) -> Kind:
         kind = kind_of(attributes)
-        doubled = {AI_CALL: AiCall, TOOL: ToolRun}.get(kind)
-        return _SPAN if doubled is not None and isinstance(self._parent, doubled) else kind
+        if kind is TOOL and isinstance(self._parent, ToolRun):
+            return _SPAN
+        # In an open call of ours it is a view of that one, which the user describes.
+        return _SPAN if kind is AI_CALL and self._own_open() is not None else kind
 
-    def _lend(self, reading: SpanReading) -> None:
-        if not isinstance(self._parent, AiCall):
-            return
-        # Retries that the client made by itself, within one span.
-        self._parent.attempts += reading.resends
-        if any_known(reading.usage):
-            self._parent.lend(Response(reading.usage, reading.finish_reasons, reading.response_id, reading.response_model))
+    def _own_open(self) -> Seen | None:
+        own = self._seen.own_call()
+        return own if own is not None and own.call is None else None
+
+    def _tool_name(self, reading: SpanReading) -> str:
+        return reading.tool or str(self._start["name"])
+
+    def _count_call(self, reading: SpanReading, end: Mapping[str, Any]) -> None:
+        """Find out whether another view of the request counts, or will."""
+        own, seen, self._cost = self._own_open(), self._seen, self._price(reading)
+        seen.is_ai_call = True
+        report = Call(
+            seen.span_id,
+            self._start_ns,
+            end["end_ns"],
+            {seen.scope},
+            Response(reading.usage, reading.finish_reasons, reading.response_id, reading.response_model),
+            None if self._cost is None else self._cost.amount_usd,
+            reading.response_ids,
+            failed=end["status_code"] == "ERROR",
+            lent=own is not None,
+        )
+        self._added = self._task.seen_calls().count(seen, report)
+        if own is not None:
+            self._same_as = own.span_id
+            if self._added is None and isinstance(self._parent, AiCall):
+                # Retries that the client made by itself, within one span.
+                self._parent.attempts += reading.resends
+        elif self._added is not None:
+            self._same_as = self._added.other.span_id
+            self._kind = AI_CALL if self._added.anything else _SPAN
+        else:
+            self._task.ai_calls += 1
+
+    def _count_tool(self, reading: SpanReading) -> None:
+        self._seen.became_tool(self._tool_name(reading))
+        self._same_as = self._seen.same_tool()
+        if self._same_as is not None:
+            self._kind = _SPAN
+        else:
+            self._task.tool_runs += 1
+        seen = self._seen
+        SeenCalls.count_tool(seen.above, self._tool_name(reading), seen.scope, self._same_as or seen.span_id)
 
     def _base(self, phase: str, time_ns: int, level: str, action: str) -> Line:
         line: Line = {
@@ -195,7 +267,7 @@ class AdoptedSpan:
         line = self._base("start", self._start_ns, "INFO", self._kind.started)
         reading = reading_of(self._sent)
         if self._kind is TOOL:
-            line["content"] = reading.tool or self._start["name"]
+            line["content"] = self._tool_name(reading)
         if details := self._details(reading):
             line["details"] = details
         line.update({key: value for key, value in self._start.items() if key not in ("start_ns", "trace_id", "span_id")})
@@ -203,13 +275,12 @@ class AdoptedSpan:
 
     def _end_line(self, end: Mapping[str, Any], reading: SpanReading) -> Line:
         outcome = Outcome.FAILED if end["status_code"] == "ERROR" else Outcome.COMPLETED
-        # Within an operation that may be retried, the operation's outcome counts.
-        level = "WARNING" if outcome is Outcome.FAILED and isinstance(self._parent, Attempted) else LEVELS[outcome]
+        level = "WARNING" if outcome is Outcome.FAILED and self._failure_counts_elsewhere() else LEVELS[outcome]
         line = self._base("end", end["end_ns"], level, self._kind.end_actions[outcome.value])
         line["outcome"] = outcome.value
         line["duration_ms"] = round((end["end_ns"] - self._start_ns) / 1e6, 3)
         if self._kind is TOOL:
-            line["content"] = reading.tool or self._start["name"]
+            line["content"] = self._tool_name(reading)
         details = self._details(reading)
         if self._kind is AI_CALL:
             details.update(self._end_details(reading))
@@ -228,20 +299,35 @@ class AdoptedSpan:
                 line["status"]["description"] = end["status_description"]
         return line
 
+    def _failure_counts_elsewhere(self) -> bool:
+        # Within an operation that may be retried, the operation's outcome counts.
+        if self._same_as is not None and self._added is None:
+            return True
+        other = self._added.other if self._added is not None else None
+        return isinstance(self._parent, Attempted) or (other is not None and other.failed)
+
     def _details(self, reading: SpanReading) -> dict[str, Any]:
-        if self._kind is not AI_CALL:
-            return {}
-        details = {"provider": reading.provider, "model": reading.model, "operation": reading.operation or "chat"}
+        details: dict[str, str | None] = {}
+        if self._kind is AI_CALL:
+            details.update(provider=reading.provider, model=reading.model, operation=reading.operation or "chat")
+            details[INSIDE_CALL] = None if self._same_as else self._seen.inside_call()
+        details[SAME_CALL_AS] = self._same_as
         return {key: value for key, value in details.items() if value is not None}
 
-    def _end_details(self, reading: SpanReading) -> dict[str, Any]:
-        details: dict[str, Any] = {**reading.usage.known(), "cost_usd": None}
+    def _price(self, reading: SpanReading) -> Cost | None:
         prices = self._record.lookups.prices
-        if prices is not None and any_known(reading.usage):
-            cost = prices.cost(reading.provider, reading.response_model, reading.usage, requested=reading.model)
-            if cost is not None:
-                details["cost_usd"] = cost.amount_usd
-                details["price"] = {"source": cost.source, **({"version": cost.version} if cost.version else {})}
+        if prices is None or not any_known(reading.usage):
+            return None
+        return prices.cost(reading.provider, reading.response_model, reading.usage, requested=reading.model)
+
+    def _end_details(self, reading: SpanReading) -> dict[str, Any]:
+        added, cost = self._added, self._cost
+        usage, amount = reading.usage, None if cost is None else cost.amount_usd
+        if added is not None:
+            usage, amount = added.usage, added.cost_usd
+        details: dict[str, Any] = {**usage.known(), "cost_usd": amount}
+        if cost is not None and amount is not None:
+            details["price"] = {"source": cost.source, **({"version": cost.version} if cost.version else {})}
         if reading.finish_reasons:
             details["finish_reasons"] = list(reading.finish_reasons)
         if reading.response_id:
@@ -270,7 +356,7 @@ def adopt(context: Context, start: Mapping[str, Any]) -> AdoptedSpan | None:
         parent = operation_in(live(context))
         if parent is None or parent.task is None or not record.active:
             return None
-        return AdoptedSpan(record, parent, start)
+        return AdoptedSpan(record, parent, parent.task, context, start)
     except Exception as error:  # noqa: BLE001 - runs inside the other library's code
         raise_interrupt()
         record.failed("adopted span", error)

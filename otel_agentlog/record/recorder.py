@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from weakref import WeakSet
 
+import orjson
 from opentelemetry import context as otel_context
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans, Tasks
+from otel_agentlog.record.sanitize.line import keep_own
 from otel_agentlog.vocabulary.envelope import Envelope, Processor, Sink, TaskRef
 from otel_agentlog.vocabulary.event_ids import EventIds
 from otel_agentlog.vocabulary.json_tags import untagged
@@ -33,6 +35,7 @@ class CleanValue(Protocol):
     value: Any
     redacted: int
     truncated: int
+    failed: int
 
 
 class LineCleaner(Protocol):
@@ -71,11 +74,15 @@ class Cleaning:
         try:
             if self._cleaner is not None:
                 cleaned = self._cleaner.clean(line)
+                if cleaned.redacted or cleaned.failed:
+                    cleaned = keep_own(line, cleaned, self._cleaner.clean)
                 envelope.line, envelope.redacted, envelope.truncated = cleaned.value, cleaned.redacted, cleaned.truncated
             if payload is not None:
                 envelope.payload = self._payload(envelope, payload)
             for processor in self._processors:
                 envelope.line = processor(envelope.line)
+            if self._processors:
+                envelope.line = self._encodable(envelope.line)
         except Exception as error:  # noqa: BLE001 - a processor is foreign code; fail closed: no data leaves uncleaned
             raise_interrupt()
             self._failed("processor", error)
@@ -83,10 +90,24 @@ class Cleaning:
             envelope.payload = None
         return envelope
 
+    def _encodable(self, line: Line) -> Line:
+        """What the user's processors made of a line, cleaned again if it is no longer plain JSON."""
+        try:
+            if orjson.dumps(line)[:1] == b"{":
+                return line
+        except (TypeError, RecursionError):
+            pass
+        if type(line) is not dict or self._cleaner is None:
+            raise TypeError("a processor returned no line")
+        cleaned: Line = keep_own(line, self._cleaner.clean(line), self._cleaner.clean).value
+        return cleaned
+
     def _payload(self, envelope: Envelope, payload: dict[str, Any]) -> dict[str, Any]:
         if self._cleaner is None:
             return payload
         cleaned = self._cleaner.clean(payload)
+        if cleaned.failed:
+            cleaned = keep_own(payload, cleaned, self._cleaner.clean)
         envelope.redacted += cleaned.redacted
         envelope.truncated += cleaned.truncated
         result: dict[str, Any] = cleaned.value

@@ -1,21 +1,25 @@
 """Every setting, frozen, and the only reader of the environment.
 
 Strength: a value given in code, then ``agentlog.yaml``, then the environment, then the default. Where OpenTelemetry has a
-standard variable we read that one; variables that only its SDK and exporters use (headers, certificates, compression,
-limits, samplers) are read by them. A value that cannot be used raises `ConfigurationError` with the setting's name and the value.
+standard variable we read that one, after a variable of our own; variables that only its SDK uses (limits, samplers) are read by
+it. A value that cannot be used raises `ConfigurationError` with the setting's name and the value; but in a variable that other
+software reads too, it is left out and told (`Settings.complaints`).
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings import parsers as values
+from otel_agentlog.settings import standard
 from otel_agentlog.settings.parsers import Connection, connection
 from otel_agentlog.settings.parsers import setting as _setting
 from otel_agentlog.vocabulary.states import ENDED, UNSUCCESSFUL
@@ -26,17 +30,50 @@ SIGNALS = ("traces", "logs", "metrics")
 _NOT_FAILED = ENDED - UNSUCCESSFUL
 _PROTOCOL = values.one_of("http/protobuf", "grpc")
 _EXPORTER = values.one_of("otlp", "console", "none")
+_DAY_S = 86400.0
+_SERVICE = ("AGENTLOG_SERVICE_NAME", "OTEL_SERVICE_NAME")
 
 
 def _default_service() -> str:
-    name = os.path.basename(sys.argv[0] or "").removesuffix(".py") if getattr(sys, "argv", None) else ""
-    return name if name and name not in ("-c", "-m", "__main__") else "agent"
+    return _script() or "agent"
+
+
+def _script() -> str | None:
+    """The name of the running script; ``None`` where Python runs none, or is embedded in something else."""
+    words = getattr(sys, "argv", None)
+    first = words[0] if isinstance(words, list) and words else None
+    name = os.path.basename(first).removesuffix(".py") if isinstance(first, str) else ""
+    return values.encodable(name) if name.strip() and name not in ("-c", "-m", "__main__") else None
+
+
+def home() -> Path:
+    """The user's home; where there is none (no ``HOME``, no entry for the user), a folder in the temporary one."""
+    found = os.path.expanduser("~")
+    if os.path.isabs(found):
+        return Path(found)
+    own = Path(tempfile.gettempdir(), f"agentlog-{os.getuid()}")
+    try:
+        # Anybody may make a folder of this name there; nothing is written into that of another user.
+        is_ours = own.lstat().st_uid == os.getuid() and not own.is_symlink()
+    except OSError:
+        is_ours = True
+    return own if is_ours else own.with_name(f"{own.name}-{os.getpid()}")
 
 
 def _default_directory() -> Path:
     state = os.environ.get("XDG_STATE_HOME")
-    base = Path(state) if state and os.path.isabs(state) else Path(os.path.expanduser("~")) / ".local" / "state"
+    base = Path(state) if state and os.path.isabs(state) else home() / ".local" / "state"
     return base / "agentlog" / "tasks"
+
+
+def _shown(name: str, value: object) -> str:
+    if name == "redaction_allow":
+        return f"<{len(value)} values>" if isinstance(value, Sequence) else "<values>"
+    if isinstance(value, str) and "://" in value:
+        parts = urlsplit(value)
+        host = parts.netloc.rpartition("@")[2]
+        return repr(urlunsplit((parts.scheme, f"***@{host}" if "@" in parts.netloc else host, parts.path, "", "")))
+    return repr(value)
 
 
 @dataclass(frozen=True)
@@ -52,17 +89,22 @@ class Terminal:
 class Settings:
     """What was given to `configure`. Every field can be given in code, in ``agentlog.yaml`` and by environment."""
 
-    service_name: str = _setting(_default_service, "OTEL_SERVICE_NAME", "AGENTLOG_SERVICE_NAME", read=values.text)
-    """``service.name`` of everything sent; default: the name of the running script."""
+    def __repr__(self) -> str:
+        """For people and notebooks: without credentials of URLs and without the values that are never redacted."""
+        shown = (f"{each.name}={_shown(each.name, getattr(self, each.name))}" for each in fields(self))
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    service_name: str = _setting(_default_service, *_SERVICE, read=values.text)
+    """``service.name`` of everything sent; default: that of ``OTEL_RESOURCE_ATTRIBUTES``, else the name of the running script."""
     directory: Path = _setting(_default_directory, "TASK_LOGS_DIR", read=values.path)
     """The folder that holds the task folders."""
-    retention_days: float | None = _setting(None, "TASK_LOGS_RETENTION_DAYS", read=values.number(0.01))
+    retention_days: float | None = _setting(None, "TASK_LOGS_RETENTION_DAYS", read=values.duration(0.01, _DAY_S))
     """Days after its end at which a task is deleted; default: never."""
     max_tasks: int | None = _setting(None, "TASK_LOGS_MAX_TASKS", read=values.number(1, whole=True))
     """Most task folders to keep; the oldest finished ones go. Default: no limit."""
     max_bytes: int | None = _setting(None, "TASK_LOGS_MAX_BYTES", read=values.size)
     """Most bytes of all task folders together, e.g. ``500MB`` or ``2GiB``; the oldest finished ones go. Default: no limit."""
-    compress_after_days: float | None = _setting(None, "TASK_LOGS_COMPRESS_AFTER_DAYS", read=values.number(0))
+    compress_after_days: float | None = _setting(None, "TASK_LOGS_COMPRESS_AFTER_DAYS", read=values.duration(0, _DAY_S))
     """Days after its end at which a task's files are compressed, 0: with the next upkeep; default: never."""
     durability: str = _setting("process", "AGENTLOG_DURABILITY", read=values.one_of("process", "group", "sync"))
     """What a recorded line survives: the end of the ``process``; a power cut 50 ms later (``group``) or at once (``sync``)."""
@@ -72,11 +114,13 @@ class Settings:
     """Whether SIGTERM and SIGHUP are noted in open tasks before they do what they do anyway."""
     log_directory: Path | None = _setting(None, "AGENTLOG_LOG_DIR", read=values.path)
     """Where the application log goes; default ``/var/log/<service>`` if writable, else ``~/.local/state/agentlog/logs``."""
-    log_max_bytes: int = _setting(50 * 1024 * 1024, "AGENTLOG_LOG_MAX_BYTES", read=values.number(4096, whole=True))
-    """Size at which the application log is rotated, in bytes."""
-    log_keep_days: int = _setting(14, "AGENTLOG_LOG_KEEP_DAYS", read=values.number(1, whole=True))
+    log_max_bytes: int = _setting(50 * 1024 * 1024, "AGENTLOG_LOG_MAX_BYTES", read=values.size_from(4096))
+    """Size at which the application log is rotated, e.g. ``100MB`` or ``64MiB``."""
+    log_keep_days: int = _setting(14, "AGENTLOG_LOG_KEEP_DAYS", read=values.whole(values.duration(1, _DAY_S)))
     """Days after which a rotated application log is deleted."""
-    log_level: str = _setting("INFO", "LOG_LEVEL", "AGENTLOG_LOG_LEVEL", read=values.level)
+    log_level: str = _setting(
+        "INFO", "AGENTLOG_LOG_LEVEL", "LOG_LEVEL", read=values.level, shared=standard.log_level(values.level)
+    )
     """Lowest level of log lines that are recorded."""
     levels: Mapping[str, str] = _setting(dict, "AGENTLOG_LEVELS", read=values.levels)
     """Levels of single components, e.g. ``ai_service=DEBUG,web=WARNING``."""
@@ -86,7 +130,7 @@ class Settings:
     """Whether records of stdlib ``logging`` are recorded too, whatever level and handlers the root logger has."""
     propagate_threads: bool = _setting(True, "AGENTLOG_PROPAGATE_THREADS", read=values.flag)
     """Whether new threads and thread pools continue the context they were started in."""
-    resource_interval_s: float = _setting(0.2, "AGENTLOG_RESOURCE_INTERVAL", read=values.number(0))
+    resource_interval_s: float = _setting(0.2, "AGENTLOG_RESOURCE_INTERVAL", read=values.duration(0))
     """Seconds between two measurements of the memory of running tasks and tool runs; 0: their resources are not measured."""
     redaction_keys: Sequence[str] = _setting((), "AGENTLOG_REDACTION_KEYS", read=values.texts)
     """Further keys whose values are secret."""
@@ -112,38 +156,43 @@ class Settings:
         "NO_CONTENT",
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
         read=values.one_of("NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT"),
+        shared=standard.genai_content,
     )
     """The convention's own switch: where content goes. It alone means ``content="full"``."""
     profile: str = _setting("latest", "AGENTLOG_SEMCONV_PROFILE", read=values.one_of("latest", "legacy", "both"))
     """Which names of the GenAI conventions are used."""
-    endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_ENDPOINT", read=values.endpoint)
+    endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_ENDPOINT", read=values.endpoint, shared=standard.endpoint)
     """The collector's base URL. Without it, without an endpoint per signal and without ``otlp`` in ``OTEL_*_EXPORTER``
     nothing is sent."""
-    traces_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", read=values.endpoint)
-    logs_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", read=values.endpoint)
-    metrics_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", read=values.endpoint)
-    protocol: str = _setting("http/protobuf", "OTEL_EXPORTER_OTLP_PROTOCOL", read=_PROTOCOL)
+    traces_endpoint: str | None = _setting(
+        None, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", read=values.endpoint, shared=standard.endpoint
+    )
+    logs_endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", read=values.endpoint, shared=standard.endpoint)
+    metrics_endpoint: str | None = _setting(
+        None, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", read=values.endpoint, shared=standard.endpoint
+    )
+    protocol: str = _setting("http/protobuf", "OTEL_EXPORTER_OTLP_PROTOCOL", read=_PROTOCOL, shared=standard.protocol)
     """``http/protobuf`` or ``grpc``."""
-    traces_protocol: str | None = _setting(None, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", read=_PROTOCOL)
-    logs_protocol: str | None = _setting(None, "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", read=_PROTOCOL)
-    metrics_protocol: str | None = _setting(None, "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", read=_PROTOCOL)
-    traces_exporter: str | None = _setting(None, "OTEL_TRACES_EXPORTER", read=_EXPORTER)
+    traces_protocol: str | None = _setting(None, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", read=_PROTOCOL, shared=standard.protocol)
+    logs_protocol: str | None = _setting(None, "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", read=_PROTOCOL, shared=standard.protocol)
+    metrics_protocol: str | None = _setting(None, "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", read=_PROTOCOL, shared=standard.protocol)
+    traces_exporter: str | None = _setting(None, "OTEL_TRACES_EXPORTER", read=_EXPORTER, shared=standard.exporter)
     """``otlp``, ``console`` or ``none``; default ``otlp`` if there is an endpoint."""
-    logs_exporter: str | None = _setting(None, "OTEL_LOGS_EXPORTER", read=_EXPORTER)
-    metrics_exporter: str | None = _setting(None, "OTEL_METRICS_EXPORTER", read=_EXPORTER)
+    logs_exporter: str | None = _setting(None, "OTEL_LOGS_EXPORTER", read=_EXPORTER, shared=standard.exporter)
+    metrics_exporter: str | None = _setting(None, "OTEL_METRICS_EXPORTER", read=_EXPORTER, shared=standard.exporter)
     queue_size: int = _setting(20_000, "OTEL_BSP_MAX_QUEUE_SIZE", read=values.number(1, whole=True))
     """Items that wait in memory for the collector; past it they stay in the folder and are sent later."""
     batch_size: int = _setting(512, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", read=values.number(1, whole=True))
     """Items of one request."""
-    send_delay_s: float = _setting(1.0, "AGENTLOG_SEND_DELAY", read=values.number(0))
+    send_delay_s: float = _setting(1.0, "AGENTLOG_SEND_DELAY", read=values.duration(0))
     """Longest time, in seconds, that an item waits for company; ``OTEL_BSP_SCHEDULE_DELAY`` (milliseconds) sets it too."""
-    shutdown_timeout_s: float = _setting(5.0, "AGENTLOG_SHUTDOWN_TIMEOUT", read=values.number(0))
+    shutdown_timeout_s: float = _setting(5.0, "AGENTLOG_SHUTDOWN_TIMEOUT", read=values.duration(0))
     """Longest time, in seconds, that the end of the process waits for all signals together."""
-    catch_up_days: float = _setting(7.0, "AGENTLOG_CATCH_UP_DAYS", read=values.number(0))
+    catch_up_days: float = _setting(7.0, "AGENTLOG_CATCH_UP_DAYS", read=values.duration(0, _DAY_S))
     """How old, in days, tasks of other processes may be that are sent in the background because they still wait; 0: none."""
     keep_failed: bool = _setting(True, "AGENTLOG_KEEP_FAILED", read=values.flag)
     """Whether a task that the sampler left out is sent after all if it did not complete."""
-    keep_slow_s: float | None = _setting(None, "AGENTLOG_KEEP_SLOW", read=values.number(0))
+    keep_slow_s: float | None = _setting(None, "AGENTLOG_KEEP_SLOW", read=values.duration(0))
     """Duration in seconds from which on it is sent after all."""
     keep_cost_usd: float | None = _setting(None, "AGENTLOG_KEEP_COST", read=values.number(0))
     """Known cost in US dollars from which on it is sent after all."""
@@ -153,6 +202,9 @@ class Settings:
 
     endpoint_given: bool = False
     """Whether the endpoint was given in code or file, not by the environment: then a joined provider gets our delivery too."""
+
+    complaints: tuple[str, ...] = ()
+    """What is wrong with variables that other software reads too, and what was done instead; `configure` warns of each once."""
 
     terminal: Terminal = Terminal()
     """Colours of the console; from the environment alone."""
@@ -213,29 +265,72 @@ def load(
                 raise ConfigurationError(
                     str(name), source[name], f"a setting that exists ({where} knows: {', '.join(sorted(known))})"
                 )
-    checked: dict[str, Any] = {}
+    found = _Values(given, file or {}, env)
     for name, item in known.items():
-        found, label = _find(name, item.metadata["variables"], given, file or {}, env)
-        if found is not None:
-            checked[name] = item.metadata["read"](label, found)
-    if "send_delay_s" not in checked and env.get("OTEL_BSP_SCHEDULE_DELAY"):
-        checked["send_delay_s"] = values.number(0)("OTEL_BSP_SCHEDULE_DELAY", env["OTEL_BSP_SCHEDULE_DELAY"]) / 1000
+        found.read(name, item.metadata)
+    if "send_delay_s" not in found.checked and (delay := env.get("OTEL_BSP_SCHEDULE_DELAY")):
+        found.take("send_delay_s", "OTEL_BSP_SCHEDULE_DELAY", delay, standard.lenient(_milliseconds))
+    if "service_name" not in found.checked and (service := standard.service_in_resource(env)):
+        found.checked["service_name"] = values.encodable(service)
+    found.complaints += filter(None, standard.refused(env).values())
     endpoint_given = bool(given.get("endpoint") or (file or {}).get("endpoint"))
     terminal = Terminal(env.get("NO_COLOR"), env.get("FORCE_COLOR"), env.get("TERM"))
     connections = {signal: connection(signal, env) for signal in SIGNALS}
-    return Settings(**checked, endpoint_given=endpoint_given, terminal=terminal, connections=connections)
+    return Settings(
+        **found.checked,
+        endpoint_given=endpoint_given,
+        complaints=tuple(found.complaints),
+        terminal=terminal,
+        connections=connections,
+    )
 
 
-def _find(
-    name: str, variables: Sequence[str], given: Mapping[str, Any], file: Mapping[str, Any], env: Mapping[str, str]
-) -> tuple[Any, str]:
-    for source in (given, file):
-        if source.get(name) is not None:
-            return source[name], name
-    for variable in variables:
-        if env.get(variable):
-            return env[variable], variable
-    return None, name
+def _milliseconds(name: str, value: Any) -> float:
+    found: float = values.number(0)(name, value)
+    return found / 1000
+
+
+class _Values:
+    """What is found for each setting in code, file and environment, checked."""
+
+    def __init__(self, given: Mapping[str, Any], file: Mapping[str, Any], env: Mapping[str, str]) -> None:
+        self._sources, self._env = (given, file), env
+        self.checked: dict[str, Any] = {}
+        self.complaints: list[str] = []
+
+    def read(self, name: str, how: Mapping[str, Any]) -> None:
+        """Find and check one setting."""
+        for source in self._sources:
+            if source.get(name) is not None:
+                self.checked[name] = _read(how["read"], name, source[name])
+                return
+        for variable in how["variables"]:
+            text = self._env.get(variable)
+            if text and standard.is_shared(variable):
+                self.take(name, variable, text, how["shared"])
+            elif text:
+                self.checked[name] = how["read"](variable, text)
+            if name in self.checked:
+                return
+
+    def take(self, name: str, variable: str, text: str, read: standard.Reader) -> None:
+        """Take what can be used of a variable that other software reads too."""
+        if not text.strip():
+            return
+        found, complaint = read(variable, text, self._env)
+        if found is not None:
+            self.checked[name] = found
+        if complaint is not None:
+            self.complaints.append(complaint)
+
+
+def _read(read: Callable[[str, Any], Any], name: str, value: Any) -> Any:
+    try:
+        return read(name, value)
+    except ConfigurationError:
+        raise
+    except Exception as error:  # broad, as the value is any object, which says what it is by code of its own
+        raise ConfigurationError(name, value, f"a value that can be read, not one that raises {type(error).__name__}") from error
 
 
 def inherited(names: Iterable[str] | None = None) -> dict[str, str]:
@@ -255,12 +350,16 @@ def read_config_file(environment: Mapping[str, str] | None = None) -> Mapping[st
     try:
         with path.open("rb") as file:
             text = file.read(MAX_CONFIG_BYTES + 1)
-    except FileNotFoundError:
+    except OSError as error:
+        # A working directory that is gone, or that this user may not look into, has no file for us.
+        if not named and not os.path.lexists(path):
+            return {}
+        if not isinstance(error, FileNotFoundError):
+            expected = f"a file that can be read ({error.strerror})"
+            raise ConfigurationError("AGENTLOG_CONFIG", str(path), expected) from None
         if named:
             raise ConfigurationError("AGENTLOG_CONFIG", named, "a file that exists") from None
         return {}
-    except OSError as error:
-        raise ConfigurationError("AGENTLOG_CONFIG", str(path), f"a file that can be read ({error.strerror})") from None
     return _parse_yaml(path, text)
 
 

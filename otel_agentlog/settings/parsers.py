@@ -7,20 +7,28 @@ set, as the standard demands.
 
 from __future__ import annotations
 
+import enum
+import math
+import numbers
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.settings import standard
 
 _UNITS = {"": 1, "b": 1, **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}}
 _UNITS.update({f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)})
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?(b|[kmgt]i?b|)", re.ASCII | re.IGNORECASE)
+
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_DURATION = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?(ms|s|min|m|h|d|w)", re.ASCII | re.IGNORECASE)
 
 DEFAULT_TIMEOUT_S = 10.0
 """How long, in seconds, a request to a collector may take where no variable sets it."""
@@ -28,26 +36,49 @@ DEFAULT_TIMEOUT_S = 10.0
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
-def setting(default: Any, *variables: str, read: Callable[[str, Any], Any]) -> Any:
-    """A field with its environment variables, in order of strength, and the function that checks a value."""
-    metadata = {"variables": variables, "read": read}
+def setting(default: Any, *variables: str, read: Callable[[str, Any], Any], shared: standard.Reader | None = None) -> Any:
+    """A field with its environment variables, in order of strength, and the function that checks a value.
+
+    ``shared`` reads those of the variables that other software reads too; by default what ``read`` refuses is ignored there.
+    """
+    metadata = {"variables": variables, "read": read, "shared": shared or standard.lenient(read)}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def encodable(text: str) -> str:
+    """A text of the operating system with what was not UTF-8 in it replaced, so that it can be written anywhere."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def by_value(value: Any) -> Any:
+    """What was given, of a member of an enumeration its value."""
+    return value.value if isinstance(value, enum.Enum) else value
 
 
 def text(name: str, value: Any) -> str:
     """A text that is not empty."""
     if not isinstance(value, str) or not value.strip():
         raise ConfigurationError(name, value, "a text that is not empty")
-    return value.strip()
+    return encodable(value.strip())
 
 
 def path(name: str, value: Any) -> Path:
     """An absolute path; ``~`` is expanded."""
-    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+    found = os.fsdecode(value) if isinstance(value, (str, os.PathLike)) else ""
+    if not found or "\0" in found:
         raise ConfigurationError(name, value, "a path")
-    return Path(os.path.abspath(os.path.expanduser(value)))
+    expanded = os.path.expanduser(found)
+    if expanded.startswith("~"):
+        raise ConfigurationError(name, value, "a path without ~, as there is no home here")
+    try:
+        return Path(os.path.abspath(expanded))
+    except OSError:
+        raise ConfigurationError(name, value, "an absolute path, as the working directory is gone") from None
 
 
 def flag(name: str, value: Any) -> bool:
@@ -64,8 +95,9 @@ def one_of(*choices: str) -> Callable[[str, Any], str]:
     """A reader of one of these words, in any case."""
 
     def read(name: str, value: Any) -> str:
+        word = by_value(value)
         for choice in choices:
-            if isinstance(value, str) and value.strip().lower() == choice.lower():
+            if isinstance(word, str) and word.strip().lower() == choice.lower():
                 return choice
         raise ConfigurationError(name, value, "one of " + ", ".join(choices))
 
@@ -77,36 +109,92 @@ def number(at_least: float, whole: bool = False) -> Callable[[str, Any], Any]:
 
     def read(name: str, value: Any) -> Any:
         expected = f"a {'whole ' if whole else ''}number of at least {at_least:g}"
-        try:
-            number = int(value) if whole else float(value)
-        except (TypeError, ValueError):
-            raise ConfigurationError(name, value, expected) from None
-        if isinstance(value, bool) or not number >= at_least or number == float("inf"):
+        number = _number(value)
+        if number is None or not at_least <= number < float("inf") or (whole and number != int(number)):
             raise ConfigurationError(name, value, expected)
-        return number
+        return int(number) if whole else number
 
     return read
 
 
-def size(name: str, value: Any) -> int:
-    """Bytes, as a whole number or with a unit: kB, MB, GB, TB count in thousands, KiB, MiB, GiB, TiB in 1024s."""
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    # A lone M could be either, and the smaller one would delete what the larger one keeps.
-    factor = _UNITS[match[2].lower()] if match else 1
-    number = int(Decimal(match[1]) * factor) if match and (factor > 1 or "." not in match[1]) else value
-    if type(number) is not int or number < 1:
-        raise ConfigurationError(name, value, "a number of bytes, such as 500MB or 2GiB")
-    return number
+def _number(value: Any) -> int | float | None:
+    """A number that is one, or is written as one; ``None`` for anything else, and for what is too large for a float."""
+    if isinstance(value, bool) or not isinstance(value, (numbers.Real, str, Decimal)):
+        return None
+    try:
+        as_float = float(value)
+        return int(value) if isinstance(value, (int, Decimal)) and math.isfinite(as_float) and value == int(value) else as_float
+    except (ValueError, OverflowError):
+        return None
+
+
+def duration(at_least: float, unit_s: float = 1.0) -> Callable[[str, Any], Any]:
+    """A reader of a time: a number of ``unit_s`` seconds each, a `timedelta`, or a text such as ``500ms`` or ``7d``."""
+    plain = number(at_least)
+
+    def read(name: str, value: Any) -> Any:
+        if isinstance(value, timedelta):
+            return plain(name, value.total_seconds() / unit_s)
+        match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+        return plain(name, float(match[1]) * _SECONDS[match[2].lower()] / unit_s if match else value)
+
+    return read
+
+
+def whole(read: Callable[[str, Any], Any]) -> Callable[[str, Any], int]:
+    """A reader that refuses what is no whole number."""
+
+    def read_whole(name: str, value: Any) -> int:
+        found = read(name, value)
+        if found != int(found):
+            raise ConfigurationError(name, value, "a whole number")
+        return int(found)
+
+    return read_whole
+
+
+def size_from(at_least: int) -> Callable[[str, Any], int]:
+    """A reader of bytes: a whole number, or one with a unit.
+
+    kB, MB, GB, TB count in thousands, KiB, MiB, GiB, TiB in 1024s.
+    """
+
+    def read(name: str, value: Any) -> int:
+        match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+        # A lone M could be either, and the smaller one would delete what the larger one keeps.
+        factor = _UNITS[match[2].lower()] if match else 1
+        found = int(Decimal(match[1]) * factor) if match and (factor > 1 or "." not in match[1]) else value
+        if isinstance(found, bool) or not isinstance(found, int) or found < at_least:
+            least = f" of at least {at_least}" if at_least > 1 else ""
+            raise ConfigurationError(name, value, f"a number of bytes{least}, such as 500MB or 2GiB")
+        return int(found)
+
+    return read
+
+
+size = size_from(1)
+"""Bytes, as a whole number or with a unit."""
+
+
+_LEVEL_NAMES = {**{level: level for level in LEVELS}, "WARN": "WARNING", "FATAL": "CRITICAL", "NOTSET": "DEBUG"}
 
 
 def level(name: str, value: Any) -> str:
-    """A level by name."""
-    aliases = {"WARN": "WARNING", "FATAL": "CRITICAL"}
-    text = value.strip().upper() if isinstance(value, str) else value
-    text = aliases.get(text, text) if isinstance(text, str) else text
-    if text not in LEVELS:
-        raise ConfigurationError(name, value, "one of " + ", ".join(LEVELS))
-    return str(text)
+    """A level by name, by the number that stdlib ``logging`` has for it, or as a member of an enumeration of either."""
+    for candidate in (value.name, value.value) if isinstance(value, enum.Enum) else (value,):
+        if (found := _level_of(candidate)) is not None:
+            return found
+    raise ConfigurationError(name, value, "one of " + ", ".join(LEVELS))
+
+
+def _level_of(value: Any) -> str | None:
+    if isinstance(value, str) and value.strip().upper() in _LEVEL_NAMES:
+        return _LEVEL_NAMES[value.strip().upper()]
+    number = _number(value)
+    if number is None or not 0 <= number <= 50:
+        return None
+    # One between two words gets the lower one, which records more.
+    return LEVELS[max(0, int(number) // 10 - 1)]
 
 
 def levels(name: str, value: Any) -> Mapping[str, str]:
@@ -116,7 +204,15 @@ def levels(name: str, value: Any) -> Mapping[str, str]:
         value = {component.strip(): word for component, _, word in pairs}
     if not isinstance(value, Mapping):
         raise ConfigurationError(name, value, "component=LEVEL pairs")
-    return {str(component): level(f"{name}[{component}]", word) for component, word in value.items()}
+    named = [(_component(name, component), word) for component, word in value.items()]
+    return {component: level(f"{name}[{component}]", word) for component, word in named}
+
+
+def _component(name: str, given: Any) -> str:
+    found = by_value(given)
+    if not isinstance(found, str) or not found.strip():
+        raise ConfigurationError(name, given, "names of components or loggers")
+    return found.strip()
 
 
 def thresholds(name: str, value: Any) -> Mapping[str, Any]:
@@ -137,18 +233,32 @@ def _threshold(name: str, word: str) -> float | bool:
 
 
 def texts(name: str, value: Any) -> tuple[str, ...]:
-    """A list of texts, or one text with commas."""
+    """A list or set of texts, or one text with commas."""
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
-    if not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
+    if isinstance(value, (bytes, bytearray)) or not isinstance(value, (Sequence, Set)):
         raise ConfigurationError(name, value, "a list of texts")
-    return tuple(value)
+    found = []
+    for item in map(by_value, value):
+        # At the first one: a range has as many items as one likes.
+        if not isinstance(item, str):
+            raise ConfigurationError(name, value, "a list of texts")
+        found.append(item)
+    return tuple(found)
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port != 0 else urlsplit("")
+    except ValueError:  # brackets that do not close, a port that is no number
+        return urlsplit("")
 
 
 def endpoint(name: str, value: Any) -> str:
     """An http or https URL."""
     found = text(name, value)
-    parts = urlsplit(found)
+    parts = _parts(found)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         # The value may hold credentials: the message has what is wrong, not the value.
         raise ConfigurationError(name, f"{parts.scheme or '?'}://…", "a URL like http://localhost:4318")
@@ -158,7 +268,7 @@ def endpoint(name: str, value: Any) -> str:
 def trace_url(name: str, value: Any) -> str:
     """An http or https URL with ``{trace_id}`` in it."""
     found = text(name, value)
-    parts = urlsplit(found)
+    parts = _parts(found)
     if parts.scheme not in ("http", "https") or not parts.hostname or "{trace_id}" not in found:
         raise ConfigurationError(name, found, "a URL like http://localhost:16686/trace/{trace_id}")
     return found
@@ -185,7 +295,7 @@ class Connection:
     Meanings are those of the official Python exporters: a variable of a signal before the general one.
     """
 
-    headers: str = ""
+    headers: str = field(default="", repr=False)
     """``key=value`` pairs separated by commas, as in the variable."""
     timeout_s: float = DEFAULT_TIMEOUT_S
     compression: str = "none"

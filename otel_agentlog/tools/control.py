@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,7 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.checkpoints import control_here
 from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.recorder import recorder
-from otel_agentlog.record.redaction.redactor import Redactor
-from otel_agentlog.record.sanitize.cleaner import Cleaner
+from otel_agentlog.record.sanitize.cleaner import default_cleaner
 from otel_agentlog.store.control import Requested, ask
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT
 from otel_agentlog.store.folder.reader import TaskReader, read_lines
@@ -90,7 +88,10 @@ def _ask(
     folder: Path, what: str, reason: str | None, source: str, by: str | None, *, text: str = "", terminate_tools: bool = False
 ) -> Requested:
     kept = None if reason is None else _clean(reason)
-    return ask(folder, what, text=_clean(text), reason=kept, source=source, requested_by=by, terminate_tools=terminate_tools)
+    made_by = None if by is None else _clean(by)
+    return ask(
+        folder, what, text=_clean(text), reason=kept, source=_clean(source), requested_by=made_by, terminate_tools=terminate_tools
+    )
 
 
 def _clean(text: str) -> str:
@@ -98,12 +99,7 @@ def _clean(text: str) -> str:
     here = recorder()
     if not text:
         return text
-    return here.clean_text(text) if here.active else _cleaner().text(text)[0]
-
-
-@cache
-def _cleaner() -> Cleaner:
-    return Cleaner(Redactor())
+    return here.clean_text(text) if here.active else default_cleaner().text(text)[0]
 
 
 def effect_of(requested: Requested, *, timeout_s: float) -> str | None:

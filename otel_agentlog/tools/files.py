@@ -15,6 +15,8 @@ from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.tool_run import ToolRun
+from otel_agentlog.record.providers.fields import as_count
+from otel_agentlog.record.sanitize.keys import own_dict, plain_text
 from otel_agentlog.vocabulary.states import Component, Outcome
 
 _PATH_NAMES = ("path", "file_path", "filename", "file", "source", "target")
@@ -48,12 +50,16 @@ class FileOperation(ToolRun):
         size_bytes: int | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(f"file_{operation}", component=Component.FILE_OPERATIONS)
-        self.operation = operation
-        self.path = None if path is None else os.fsdecode(path)
+        self.operation = plain_text(operation)
+        super().__init__(f"file_{self.operation}", component=Component.FILE_OPERATIONS)
+        self.path = _path_text(path)
         self.size_bytes = size_bytes
         """Bytes read or written; set it in the block, else it is the size of the file at the end."""
-        self.details = dict(details or {})
+        self.details = own_dict(details, "details")
+
+    @classmethod
+    def _named(cls, name: str) -> FileOperation:
+        return cls(name.removeprefix("file_"))
 
     def _copy(self) -> FileOperation:
         return FileOperation(self.operation, self.path, size_bytes=self.size_bytes, details=self.details)
@@ -63,7 +69,7 @@ class FileOperation(ToolRun):
         if self.path is None:
             candidates = [kwargs[name] for name in _PATH_NAMES if name in kwargs] + list(args)
             found = next((each for each in candidates if isinstance(each, (str, bytes, os.PathLike))), None)
-            self.path = None if found is None else os.fsdecode(found)
+            self.path = _path_text(found)
 
     def returned(self, result: Any) -> None:
         """Of a decorated function: the size of what it read; contents are not recorded."""
@@ -71,10 +77,12 @@ class FileOperation(ToolRun):
             self.size_bytes = len(result.encode("utf-8", "replace") if isinstance(result, str) else result)
 
     def _start_fields(self) -> dict[str, Any]:
-        self.arguments = {"operation": self.operation, "path": self.path, **self.details}
+        self.operation, self.path = plain_text(self.operation), _path_text(self.path)
+        self.arguments = {"operation": self.operation, "path": self.path, **own_dict(self.details, "details")}
         return super()._start_fields()
 
     def _ending(self) -> None:
+        self.operation, self.path, self.size_bytes = plain_text(self.operation), _path_text(self.path), as_count(self.size_bytes)
         went_well = self.state.value == Outcome.COMPLETED.value
         if self.size_bytes is None and went_well:
             self.size_bytes = _size_of(self.path)
@@ -95,6 +103,15 @@ class FileOperation(ToolRun):
                 "details": details,
             }
         )
+
+
+def _path_text(path: object) -> str | None:
+    """A path as a text; of what is none, what it is."""
+    try:
+        return None if path is None else os.fsdecode(path)  # type: ignore[arg-type]  # what is no path raises
+    except Exception:  # noqa: BLE001 - a path may be of any class
+        raise_interrupt()
+        return plain_text(path)
 
 
 def _size_of(path: str | None) -> int | None:

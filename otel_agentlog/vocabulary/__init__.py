@@ -10,6 +10,7 @@ usage.py             tokens, cost and the response of a model
 json_tags.py         values that JSON has no form for
 coerce.py            a field of a line that may hold anything
 functions.py         kinds of functions, and how their calls are wrapped
+stand_in.py          objects to use in place of others
 terminal_text.py     what is safe on a terminal, and how wide it is
 prometheus_text.py   the text format of Prometheus
 """

@@ -57,6 +57,9 @@ _KIND_OF: Mapping[str, Kind] = {line_type: kind for kind in _KINDS for line_type
 END_TYPE: Mapping[str, str] = {kind.start_type: kind.end_type for kind in _KINDS if kind.start_type != kind.end_type}
 """Type of the end line by type of the start line, where the two differ."""
 
+START_TYPE: Mapping[str, str] = {end: start for start, end in END_TYPE.items()}
+"""Type of the start line by type of the end line, where the two differ."""
+
 
 def start_action(line_type: str) -> str | None:
     """The ``action`` of a start line of this type; ``None`` for other types (spans of other libraries, log lines)."""

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.vocabulary.stand_in import StandIn, special_method, stand_in
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 FunctionKind: TypeAlias = Literal["plain", "coroutine", "generator", "async generator"]
@@ -38,8 +40,17 @@ def name_of(function: Any) -> str:
 
     A `functools.partial` has the name of its function; another object without a name has that of its class.
     """
-    name = getattr(function, "__qualname__", None) or getattr(getattr(function, "func", None), "__qualname__", None)
+    try:
+        name = getattr(function, "__qualname__", None) or getattr(getattr(function, "func", None), "__qualname__", None)
+    except Exception:  # noqa: BLE001 - attributes of foreign objects may do anything
+        raise_interrupt()
+        name = None
     return str(name or type(function).__qualname__).replace("<locals>.", "")
+
+
+def name_of_code(code: types.CodeType) -> str:
+    """What the function is called whose code this is; before Python 3.11 without what is around it."""
+    return str(getattr(code, "co_qualname", code.co_name)).replace("<locals>.", "")
 
 
 def arguments_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -68,6 +79,8 @@ class Surrounding(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> bool | None: ...
     def returned(self, result: Any) -> None: ...
+    def pass_on(self, result: Any) -> Any: ...
+    def suspended(self, in_turns: bool) -> Around: ...
 
 
 class Around:
@@ -90,6 +103,18 @@ class Around:
 
     def returned(self, result: Any) -> None:
         """Called with what the function returned; not of an async generator, which returns nothing."""
+
+    def pass_on(self, result: Any) -> Any:
+        """Called with what a function or coroutine returned; returns what its caller gets."""
+        self.returned(result)
+        return result
+
+    def suspended(self, in_turns: bool) -> Around:
+        """Called instead of ``__exit__`` where a function returned what its work is still to be done in, such as a coroutine.
+
+        Returns what is entered when that goes on, and left when it ends; ``in_turns`` if that is a generator.
+        """
+        return self
 
     def yielded(self, item: Any) -> None:
         """Called with each item of a generator, before its consumer gets it."""
@@ -136,22 +161,186 @@ def _inside(function: Any) -> Any:
 def _plain(function: Callable[..., Any], around: _Maker, instead: Instead) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         surrounding = around(function, args, kwargs)
-        with surrounding:
+        surrounding.__enter__()
+        try:
             result = function(*args, **kwargs)
-            surrounding.returned(result)
-            return result
-        return instead(surrounding)
+            go_on = None if type(result) in _COMMON else _going_on(result)
+            if go_on is None:
+                result = surrounding.pass_on(result)
+        except BaseException as error:
+            if surrounding.__exit__(type(error), error, error.__traceback__):
+                return instead(surrounding)
+            raise
+        if go_on is not None:
+            return go_on(result, surrounding, instead)
+        surrounding.__exit__(None, None, None)
+        return result
 
     return call
+
+
+# -- functions that return what their work is still to be done in: lambdas, functools.partial, wrappers around `async def` ----
+
+_COMMON = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set})
+_GoOn: TypeAlias = "Callable[[Any, Around, Instead], Any]"
+
+
+def _going_on(result: object) -> _GoOn | None:
+    """How a call goes on after its function returned, if it does."""
+    kind = type(result)
+    if inspect.iscoroutine(result) or (
+        isinstance(result, types.GeneratorType) and result.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE
+    ):
+        return lambda found, around, instead: _named_as(found, _coroutine(_giving(found), _suspended(around, False), instead)())
+    if inspect.isasyncgen(result):
+        return lambda found, around, instead: _async_generator(_giving(found), _suspended(around, True), instead)()
+    if inspect.isgenerator(result):
+        return lambda found, around, instead: _generator(_giving(found), _suspended(around, True), instead)()
+    if hasattr(kind, "add_done_callback"):
+        return _until_done
+    is_block = kind.__module__ == "contextlib" and kind.__name__.endswith("GeneratorContextManager")
+    return _until_used if is_block or hasattr(kind, "__await__") else None
+
+
+def _named_as(given: Any, made: Any) -> Any:
+    """A coroutine with the name of another: the name is in what Python says of one that was never awaited."""
+    made.__name__, made.__qualname__ = given.__name__, given.__qualname__
+    return made
+
+
+def _giving(result: Any) -> Callable[[], Any]:
+    return lambda: result
+
+
+def _suspended(around: Around, in_turns: bool) -> _Maker:
+    suspended = around.suspended(in_turns)
+    return lambda function, args, kwargs: suspended
+
+
+def _until_done(future: Any, around: Around, instead: Instead) -> Any:
+    """Until a future of asyncio or `concurrent.futures` is done; it stays what it is, so no exception of it can be swallowed."""
+    suspended = around.suspended(False)
+
+    def done(finished: Any) -> None:
+        error: BaseException | None
+        try:
+            # Not `exception()`: asyncio would no longer tell of one that nobody fetched.
+            error = getattr(finished, "_exception", None)
+            if error is None:
+                suspended.returned(finished.result())
+        except BaseException as problem:  # noqa: BLE001 - that of the future, a cancellation too; its owner gets it
+            if not finished.cancelled():
+                raise_interrupt()
+            error = problem
+        suspended.__exit__(None if error is None else type(error), error, None)
+
+    future.add_done_callback(done)
+    return future
+
+
+def _until_used(result: Any, around: Around, instead: Instead) -> Any:
+    """Until an awaitable was awaited, or a context manager left; if neither ever happens, until it is dropped."""
+    return stand_in(_Used, result, _around=around.suspended(False), _instead=instead)
+
+
+class _Used(StandIn):
+    """Of an awaitable or a context manager that a function returned, with what surrounds the call."""
+
+    _around: Around
+    _instead: Instead
+    _begun = False
+
+    def __del__(self) -> None:
+        if not vars(self).get("_begun"):
+            vars(self)["_begun"] = True
+            self._around.__exit__(None, None, None)
+
+
+def _begin_use(self: _Used) -> Around | None:
+    """What surrounds the use, at the first one."""
+    if vars(self).get("_begun"):
+        return None
+    vars(self)["_begun"] = True
+    return self._around
+
+
+def _await_used(self: _Used) -> Any:
+    around, found = _begin_use(self), special_method(self._original, "__await__")()
+    if around is None:
+        return (yield from found)
+    around.__enter__()
+    try:
+        result = around.pass_on((yield from found))
+    except BaseException as error:
+        if around.__exit__(type(error), error, error.__traceback__):
+            return self._instead(around)
+        raise
+    around.__exit__(None, None, None)
+    return result
+
+
+def _enter_used(self: _Used) -> Any:
+    around = _begin_use(self)
+    if around is not None:
+        around.__enter__()
+    return _leaving_at_error(around, special_method(self._original, "__enter__"))
+
+
+async def _aenter_used(self: _Used) -> Any:
+    around = _begin_use(self)
+    if around is not None:
+        around.__enter__()
+    try:
+        return await special_method(self._original, "__aenter__")()
+    except BaseException as error:
+        if around is not None:
+            around.__exit__(type(error), error, error.__traceback__)
+        raise
+
+
+def _leaving_at_error(around: Around | None, enter: Callable[[], Any]) -> Any:
+    try:
+        return enter()
+    except BaseException as error:
+        if around is not None:
+            around.__exit__(type(error), error, error.__traceback__)
+        raise
+
+
+def _exit_used(self: _Used, kind: Any, error: BaseException | None, tb: Any) -> Any:
+    try:
+        swallowed = special_method(self._original, "__exit__")(kind, error, tb)
+    except BaseException as problem:
+        self._around.__exit__(type(problem), problem, problem.__traceback__)
+        raise
+    self._around.__exit__(*((None, None, None) if swallowed else (kind, error, tb)))
+    return swallowed
+
+
+async def _aexit_used(self: _Used, kind: Any, error: BaseException | None, tb: Any) -> Any:
+    try:
+        swallowed = await special_method(self._original, "__aexit__")(kind, error, tb)
+    except BaseException as problem:
+        self._around.__exit__(type(problem), problem, problem.__traceback__)
+        raise
+    self._around.__exit__(*((None, None, None) if swallowed else (kind, error, tb)))
+    return swallowed
+
+
+_Used.special = {
+    "__await__": _await_used,
+    "__enter__": _enter_used,
+    "__exit__": _exit_used,
+    "__aenter__": _aenter_used,
+    "__aexit__": _aexit_used,
+}
 
 
 def _coroutine(function: Callable[..., Any], around: _Maker, instead: Instead) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         surrounding = around(function, args, kwargs)
         async with surrounding:
-            result = await function(*args, **kwargs)
-            surrounding.returned(result)
-            return result
+            return surrounding.pass_on(await function(*args, **kwargs))
         return instead(surrounding)
 
     return call

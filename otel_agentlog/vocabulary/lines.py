@@ -94,6 +94,14 @@ class SpanEndLine(LineKeys, total=False):
     details: dict[str, Any]
 
 
+SAME_CALL_AS = "same_call_as"
+"""In ``details`` of an end line: the span that counts the request to a model which this span saw, too. The line is no further
+call; as an ``ai_response`` it has only those tokens, and that part of the cost, which the other one did not have."""
+
+INSIDE_CALL = "inside_call"
+"""In ``details`` of an AI call's lines: the AI span directly around it, which does not count if this one does."""
+
+
 class AiRequestDetails(TypedDict, total=False):
     """``details`` of an ``ai_request`` line."""
 

@@ -80,7 +80,7 @@ def configure(**settings: Any) -> Settings:
             join_signals(_before_death)
         at_exit_of_children(_at_exit)
         wired.start()
-    return found
+    return wired.settings
 
 
 def flush(timeout_s: float | None = None) -> Receipt:

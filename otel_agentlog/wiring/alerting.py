@@ -17,6 +17,7 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import RULES, Alert, Rule, Watch, changed, observations, says_something
 from otel_agentlog.record.recorder import recorder
+from otel_agentlog.record.sanitize.keys import plain_text
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import Line
 
@@ -43,9 +44,15 @@ def set_alert_threshold(name: str, value: float | Mapping[str, Any] | bool) -> N
     Raises:
         ConfigurationError: a rule that does not exist, or a value that cannot be used.
     """
-    if name not in RULES:
-        raise ConfigurationError(f"alerts.{name}", value, f"a rule that exists ({', '.join(RULES)})")
-    changed(RULES[name], value)
+    if type(name) is not str or name not in RULES:
+        raise ConfigurationError(f"alerts.{plain_text(name)}", value, f"a rule that exists ({', '.join(RULES)})")
+    try:
+        changed(RULES[name], value)
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        # Broad, as the value is any object, which says what it is by code of its own.
+        raise ConfigurationError(f"alerts.{name}", value, "a threshold, False, or a mapping of fields") from error
     with _lock:
         _thresholds[name] = value
         if _running is not None:

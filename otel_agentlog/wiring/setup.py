@@ -7,13 +7,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt, suppress_errors
 from otel_agentlog.error_handling.categories import classify
+from otel_agentlog.errors import shown
 from otel_agentlog.export.providers import Telemetry
 from otel_agentlog.query import Alert, rules_from
 from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans, Tasks
@@ -25,7 +26,8 @@ from otel_agentlog.record.redaction.redactor import Redactor
 from otel_agentlog.record.redaction.stream import StreamGuard
 from otel_agentlog.record.resources import ResourceSampler
 from otel_agentlog.record.sanitize.cleaner import Cleaner
-from otel_agentlog.settings.fields import Settings
+from otel_agentlog.settings.fields import Settings, home
+from otel_agentlog.settings.standard import usable_variables
 from otel_agentlog.store.app_log import RotatingLog, choose_directory
 from otel_agentlog.store.control import ControlFile, ask
 from otel_agentlog.store.delivery.process_lock import ProcessLock
@@ -72,18 +74,21 @@ class Wired:
     """What one `configure` put together. Each part is given those that were built before it; none reaches for a later one."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
         self.failures = Failures(_warn)
         failed = self.failures.note
         self.redactor = _redactor(settings)
-        cleaning = Cleaning(Cleaner(self.redactor), settings.processors, lambda: StreamGuard(self.redactor), failed=failed)
+        self._cleaner = Cleaner(self.redactor)
+        # It comes from the environment or the script's path, and is in names of files and everything sent.
+        settings = self.settings = replace(settings, service_name=self._cleaner.text(settings.service_name)[0])
+        cleaning = Cleaning(self._cleaner, settings.processors, lambda: StreamGuard(self.redactor), failed=failed)
         counts = Counts()
         self.deliveries = DeliveryTracker(settings.reason_to_keep, failed, counts)
         self.process_lock = ProcessLock(settings.directory)
         backlog = FolderBacklog(settings, self.deliveries, failed)
-        self.telemetry = Telemetry(
-            settings, observer=self.deliveries, failed=failed, adopt=adopt, clean=cleaning.value, backlog=backlog
-        )
+        with usable_variables():
+            self.telemetry = Telemetry(
+                settings, observer=self.deliveries, failed=failed, adopt=adopt, clean=cleaning.value, backlog=backlog
+            )
         backlog.signals = self.telemetry.sends
         self.deliveries.later = self.telemetry.worker.at
         self.folders = self._folders(counts, failed)
@@ -112,7 +117,7 @@ class Wired:
 
     def _folders(self, counts: Counts, failed: Callable[[str, BaseException], None]) -> FolderSink:
         settings = self.settings
-        directory = choose_directory(settings.service_name, settings.log_directory, Path.home())
+        directory = choose_directory(settings.service_name, settings.log_directory, home())
         log = RotatingLog(directory, settings.service_name, max_bytes=settings.log_max_bytes, keep_days=settings.log_keep_days)
         return FolderSink(
             settings.directory,
@@ -138,7 +143,9 @@ class Wired:
         return sinks if console is None else [*sinks, console]
 
     def start(self) -> None:
-        """Begin everything that works in the background."""
+        """Begin everything that works in the background, and warn of what is wrong with the environment."""
+        for complaint in self.settings.complaints:
+            _warn_once(complaint)
         self.telemetry.start()
         self.alerting.start()
         self._start_redaction()
@@ -177,7 +184,9 @@ class Wired:
         """The process line of a writer; by its ``courier`` readers find out whether its process still sends."""
         line, sends = self.telemetry.process_line(), list(self.telemetry.sends)
         courier = self.process_lock.name() if sends else None
-        return {**line, "courier": courier, "sends": sends} if courier else line
+        # Its resource, its host's name and the like come from outside, as a user's values do.
+        cleaned: Line = self._cleaner.clean_line({**line, "courier": courier, "sends": sends} if courier else line).value
+        return cleaned
 
     def _find_task(self, task_id: str) -> Mapping[str, Any]:
         """The ``metadata.json`` of a task that is to be resumed; if its process has died, after closing what that left open."""
@@ -211,7 +220,7 @@ class Wired:
 
     def flush(self, send: Callable[[float], bool], timeout_s: float | None) -> Receipt:
         """Bring everything to the disk and, by ``send``, to the collector, both within one deadline."""
-        deadline = time.monotonic() + (self.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
+        deadline = time.monotonic() + _seconds(timeout_s, self.settings.shutdown_timeout_s)
         sent = send(max(0.0, deadline - time.monotonic()))
         # The disk had all that time too.
         synced = self.folders.flush(max(LEAST_SYNC_S, deadline - time.monotonic()))
@@ -227,6 +236,24 @@ class Wired:
             truncated=found["truncated"],
             in_time=sent and synced,
         )
+
+
+_MOST_S = 7 * 86400.0
+
+
+def _seconds(given: object, otherwise: float) -> float:
+    """A timeout given to `flush` or `shutdown`; of what is no number a warning tells once."""
+    if given is None:
+        return otherwise
+    if type(given) in (int, float) and (seconds := float(min(given, _MOST_S))) == seconds:  # type: ignore[call-overload]  # a number
+        return max(0.0, seconds)
+    _warn_once(f"timeout_s: expected a number of seconds, found {shown(given)}; {otherwise:g} is used")
+    return otherwise
+
+
+@lru_cache(maxsize=1024)
+def _warn_once(text: str) -> None:
+    _logger.warning("%s", text)
 
 
 def _warn(text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from otel_agentlog.errors import ConfigurationError
@@ -58,20 +58,34 @@ def make_sender(settings: Settings, signal: str) -> Sender:
     return HttpSender(signal, endpoint, connection)
 
 
-def make_metric_exporter(settings: Settings) -> MetricExporter:
-    """The exporter for the SDK's metric reader; over gRPC it is the official one."""
+def make_metric_exporter(settings: Settings, clean: Callable[[Any], Any] = lambda data: data) -> MetricExporter:
+    """The exporter for the SDK's metric reader; over gRPC it is the official one. ``clean`` gets all data before it is sent."""
     if settings.exporter("metrics") == "console":
         from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
 
-        return ConsoleMetricExporter()
+        return _cleaning(ConsoleMetricExporter, clean)()
     endpoint = _endpoint(settings, "metrics")
     if settings.protocol_of("metrics") == "http/protobuf":
         from otel_agentlog.export.transport.metric_exporter import HttpMetricExporter
 
-        return HttpMetricExporter(endpoint, settings.connection_of("metrics"))
+        return _cleaning(HttpMetricExporter, clean)(endpoint, settings.connection_of("metrics"))
+    from grpc import Compression
     from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 
-    return OTLPMetricExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"))
+    # Given, as the exporter raises for compressions that are for http alone.
+    is_gzip = settings.connection_of("metrics").compression == "gzip"
+    compression = Compression.Gzip if is_gzip else Compression.NoCompression
+    make = _cleaning(OTLPMetricExporter, clean)
+    return make(endpoint=endpoint, insecure=endpoint.startswith("http://"), compression=compression)
+
+
+def _cleaning(exporter: Any, clean: Callable[[Any], Any]) -> Callable[..., MetricExporter]:
+    """A class of exporters like this one that cleans what it exports."""
+
+    def export(self: Any, metrics_data: Any, *args: Any, **kwargs: Any) -> Any:
+        return exporter.export(self, clean(metrics_data), *args, **kwargs)
+
+    return type(exporter.__name__, (exporter,), {"export": export})
 
 
 class ConsoleSender:

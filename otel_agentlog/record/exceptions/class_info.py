@@ -64,6 +64,11 @@ def bases(value: object) -> tuple[type, ...]:
     return found
 
 
+def packages_and_names(value: object) -> list[tuple[str, str]]:
+    """The top package and the name of each class of an object, its own first."""
+    return [(str.partition(m, ".")[0] if type(m := _module(cls)) is str else "", _name(cls)) for cls in _mro(type(value))]
+
+
 def in_class(value: object, name: str) -> object:
     """What the classes of an object define under a name, found without running descriptors; ``None`` if nothing."""
     return next((_class_dict(cls)[name] for cls in _mro(type(value)) if name in _class_dict(cls)), None)

@@ -98,5 +98,5 @@ def assign_error_id(error: BaseException) -> str:
 
 def error_id(error: BaseException) -> str | None:
     """The 8-character id under which an exception was recorded; ``None`` if it has none."""
-    known = mark_of(error)
+    known = mark_of(error) if issubclass(type(error), BaseException) else None
     return None if known is None else known.error_id

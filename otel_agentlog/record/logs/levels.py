@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
+from otel_agentlog.record.sanitize.keys import plain_text
+
 NUMBERS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 """The words of a line's ``level``, and stdlib's numbers for them."""
 
@@ -30,15 +32,19 @@ class LogSettings:
     level: str = UNCONFIGURED
     """Level of everything that ``levels`` does not name."""
     levels: Mapping[str, str] = field(default_factory=dict)
-    """Level by component, or by logger name with all names below it (``httpx`` covers ``httpx.client``)."""
+    """Level by component, or by logger name with all names below it (``httpx`` covers ``httpx.client``), in any case."""
 
     def number_for(self, name: str, component: str | None) -> int:
         """Lowest level number recorded: the component's own, else that of the nearest logger name, else the general one."""
-        if component is not None and component in self.levels:
-            return number_of(self.levels[component])
+        # As people write them: AI_SERVICE is ai_service.
+        levels = {key.casefold(): level for key, level in self.levels.items()} | dict(self.levels)
+        for key in () if component is None else (component, component.casefold()):
+            if key in levels:
+                return number_of(levels[key])
         while name:
-            if name in self.levels:
-                return number_of(self.levels[name])
+            for key in (name, name.casefold()):
+                if key in levels:
+                    return number_of(levels[key])
             name = name.rpartition(".")[0]
         return number_of(self.level)
 
@@ -105,10 +111,12 @@ def named(name: str) -> str:
 
 
 def number_of(level: object) -> int:
-    """The number of a level given as word, in any case, or as number; INFO where it is neither."""
-    if isinstance(level, int):
-        return level
-    word = str(level).strip().upper()
+    """The number of a level given as word, in any case, or as number, also in words; INFO where it is neither."""
+    if issubclass(type(level), int):
+        return int.__add__(level, 0)  # type: ignore[operator]  # of subclasses too, without their own code
+    word = plain_text(level).strip().upper()
+    if word.isascii() and word.isdigit():
+        return int(word[:9])
     return NUMBERS.get(_ALIASES.get(word, word), NUMBERS["INFO"])
 
 

@@ -27,11 +27,13 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.bounded_repr import BoundedRepr
 from otel_agentlog.record.exceptions.class_info import short_name
 from otel_agentlog.record.exceptions.describe import message_and_traceback, message_of
+from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
 from otel_agentlog.record.exceptions.timeout_call import TimedOut, thread_state, timeout_call
 from otel_agentlog.record.logs.levels import WORDS, word_of
 from otel_agentlog.record.operations.context import CORRELATION_IDS, bound, current_context, operation_in
 from otel_agentlog.record.operations.outcome import describe, type_name
 from otel_agentlog.record.recorder import OpenTask, Recorder, recorder
+from otel_agentlog.record.sanitize.keys import is_true, plain_text
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.lines import Line
 
@@ -61,11 +63,20 @@ def guarded(work: Callable[..., None], *args: Any) -> None:
     """
     record = recorder()
     if thread_state.on_console:
-        return
+        return None
     if thread_state.log_lines >= MAX_NESTED:
         if not _defer(work, args):
             record.failed("nested_log", RecursionError())
-        return
+        return None
+    try:
+        sys._getframe(SHALLOW)
+        deep = is_deep()
+    except ValueError:
+        deep = False
+    except RecursionError:
+        deep = True
+    if deep:
+        return on_fresh_stack(guarded, work, *args)
     thread_state.log_lines += 1
     try:
         work(record, *args)
@@ -197,7 +208,7 @@ def adopt(place: LinePlace, data: dict[str, Any], line: Line) -> LinePlace:
     """
     if _ID_KEYS.isdisjoint(data):
         return place
-    given = {key: str(data[key]) for key in ID_KEYS if data.get(key) is not None}
+    given = {key: plain_text(data[key]) for key in ID_KEYS if data.get(key) is not None}
     if place.task is None and "task_id" in given and (found := _open_task(given["task_id"])) is not None:
         place = LinePlace(found.task, {**place.ids, **found.ids()}, place.attributes)
     foreign_span = "trace_id" in place.ids
@@ -213,7 +224,7 @@ def adopt(place: LinePlace, data: dict[str, Any], line: Line) -> LinePlace:
 
 
 def _fits(key: str, value: str, foreign_span: bool) -> bool:
-    return key not in _HEX or (not foreign_span and _HEX[key].fullmatch(value) is not None)
+    return bool(value) if key not in _HEX else (not foreign_span and _HEX[key].fullmatch(value) is not None)
 
 
 def _open_task(task_id: str) -> OpenTask | None:
@@ -234,7 +245,7 @@ def log_line(number: int, message: str, logger: str, component: object, frame: F
     """The keys that every log line has, and the calling code where its frame is known."""
     line: Line = {"type": "log", "level": WORDS.get(number) or word_of(number)}
     if component is not None:
-        line["component"] = str(component)
+        line["component"] = component if type(component) is str else plain_text(component)
     line["logger"], line["message"] = logger, message
     if frame is not None:
         code = frame.f_code
@@ -311,16 +322,17 @@ def _without_its_code(arg: Any) -> Any:
 
 def error_of(exc_info: object) -> BaseException | None:
     """The exception meant by an ``exc_info``: true for the current one, an exception, or stdlib's triple."""
-    if isinstance(exc_info, BaseException):
-        return exc_info
-    if isinstance(exc_info, tuple):
-        return exc_info[1] if len(exc_info) > 1 and isinstance(exc_info[1], BaseException) else None
-    return sys.exc_info()[1] if exc_info else None
+    # By the class, as isinstance reads __class__, which is a value's own code.
+    if issubclass(type(exc_info), BaseException):
+        return cast(BaseException, exc_info)
+    if type(exc_info) is tuple:
+        return exc_info[1] if len(exc_info) > 1 and issubclass(type(exc_info[1]), BaseException) else None
+    return sys.exc_info()[1] if is_true(exc_info) else None
 
 
 def add_error(line: Line, error: BaseException | None, trace_id: str | None, record: Recorder) -> None:
     """Note an exception; it is the same error, under the same ``error_id``, wherever this trace records it again."""
-    if error is not None:
+    if error is not None and issubclass(type(error), BaseException):
         line["exception"] = describe(error, int(trace_id, 16) if trace_id else 0, record)
 
 

@@ -30,6 +30,7 @@ from otel_agentlog.record.logs.line import (
     stack_of,
 )
 from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.record.sanitize.keys import is_true, optional_text, plain_text
 from otel_agentlog.vocabulary.envelope import Envelope
 
 Self = TypeVar("Self", bound="AgentLogger")
@@ -116,7 +117,7 @@ class AgentLogger(structlog.BoundLoggerBase):
 
     def is_enabled_for(self, level: int) -> bool:
         """Whether a line of this level number would be recorded."""
-        return bool(self._logger.gate.level <= level)
+        return bool(self._logger.gate.level <= number_of(level))
 
     def get_effective_level(self) -> int:
         """Lowest level number that is recorded."""
@@ -129,7 +130,7 @@ class AgentLogger(structlog.BoundLoggerBase):
     def _stick(self, key: str, value: str | None) -> None:
         # A new dict each time: other threads may be copying the one there is.
         rest = {known: kept for known, kept in self._context.items() if known != key}
-        self._context = rest if value is None else {**rest, key: str(value)}
+        self._context = rest if value is None else {**rest, key: plain_text(value)}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} component={self.component!r}>"
@@ -142,7 +143,7 @@ def get_logger(name: str | None = None, component: str | None = None) -> AgentLo
     """A logger; ``name`` is the calling module's by default, ``component`` a `Component` or any other string."""
     if name is None:
         name = str(sys._getframe(1).f_globals.get("__name__", "root"))
-    return _restored(str(name), None if component is None else str(component), {})
+    return _restored(plain_text(name), optional_text(component), {})
 
 
 def _restored(name: str, component: str | None, context: dict[str, Any]) -> AgentLogger:
@@ -174,13 +175,13 @@ def _record(
             data["args"] = list(args)
     if "stacklevel" in data:
         stacklevel = data.pop("stacklevel")
-        frame = caller(frame, stacklevel - 1 if isinstance(stacklevel, int) else 0)
+        frame = caller(frame, stacklevel - 1 if type(stacklevel) is int else 0)
     line = log_line(number, message, voice.name, voice.component, frame)
     exc_info, wants_stack = data.pop("exc_info", None), data.pop("stack_info", False)
     place = adopt(here(), data, line)
     if exc_info is not None:
         add_error(line, error_of(exc_info), place.ids.get("trace_id"), record)
-    if wants_stack:
+    if wants_stack is not False and is_true(wants_stack):
         data["stack_info"] = stack_of(frame)
     if record.active:
         deliver(record, line, place, data)
@@ -193,7 +194,10 @@ _stderr = ConsoleSink()
 
 def _show(record: Recorder, line: dict[str, Any]) -> None:
     """Before `configure`: nothing is recorded, but a warning is still shown on stderr."""
+    # Imported here: compiling the rules takes a while, and a program that is not configured need not pay for it before it warns.
+    from otel_agentlog.record.sanitize.cleaner import default_cleaner
+
     time_ns = record.clock()
-    envelope: Envelope = record.clean(line)
+    envelope: Envelope = record.clean(default_cleaner().clean_line(line).value)
     envelope.time_ns = time_ns
     _stderr(envelope)

@@ -1,6 +1,7 @@
 """Tasks, steps, AI calls, tool runs and webhooks: what has a start, an end and an outcome. Each file imports only those above it.
 
 control.py           requests to pause, resume, cancel or inform a task, and what came of them
+seen_calls.py        requests to models that were seen in a task, by us or by other libraries
 context.py           `OperationScope`, which of them is current here, and `bind`
 decorators.py        an operation as a decorator
 open_operations.py   the operations that are open in this process

@@ -5,26 +5,32 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import TracebackType
 from typing import Any, TypeVar
 
 from opentelemetry.context import Context
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.attempts import Attempted
-from otel_agentlog.record.operations.context import OperationScope
-from otel_agentlog.record.operations.outcome import describe
+from otel_agentlog.record.operations.context import OperationScope, seen_around
+from otel_agentlog.record.operations.outcome import describe, is_error
+from otel_agentlog.record.operations.seen_calls import OWN, Added, Call, Seen, add_rest
 from otel_agentlog.record.providers.failures import ModelError
 from otel_agentlog.record.providers.fields import as_amount, as_count
 from otel_agentlog.record.providers.messages import input_messages, system_instructions, tool_definitions
 from otel_agentlog.record.providers.pricing import Billing
 from otel_agentlog.record.providers.read import read_billing, read_response
-from otel_agentlog.record.providers.stream import StreamReader, wrap_stream
+from otel_agentlog.record.providers.stream import StreamReader, is_stream, watcher_of, wrap_stream
 from otel_agentlog.record.providers.usage import checked, larger
+from otel_agentlog.record.sanitize.keys import is_true, optional_text
 from otel_agentlog.vocabulary.actions import AI_CALL
-from otel_agentlog.vocabulary.states import Outcome
+from otel_agentlog.vocabulary.envelope import Envelope
+from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS
+from otel_agentlog.vocabulary.states import Outcome, State
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS, Cost, Failure, Response, Usage
 
 Number = TypeVar("Number", int, float)
+Result = TypeVar("Result")
 
 MAX_INTERVALS = 10_000
 """Chunk intervals kept for the metric; a longer stream is measured by its first ones."""
@@ -55,7 +61,7 @@ class AiCall(Attempted):
         super().__init__(model, attributes=attributes, component=component)
         self.model, self.provider, self.operation = model, provider, operation
         self._messages, self._system, self._tools = messages, system, tools
-        self._given_stream, self._conversation_id = stream, conversation_id
+        self._given_stream, self._conversation_id = is_true(stream), optional_text(conversation_id)
         self._server = {"server_address": server_address, "server_port": server_port}
         self._parameters = parameters
         self._spec: dict[str, Any] = {"attributes": attributes, "component": component}
@@ -68,7 +74,18 @@ class AiCall(Attempted):
         self._billed_before = 0
         """How many of them belong to attempts before the one under way."""
         self._reader: StreamReader | None = None
-        self._lent: list[Response] = []
+        self._read: StreamReader | None = None
+        """The one that the answer was taken from."""
+        self._further_of: AiCall | None = None
+        """The call that this is a further view of."""
+        self._same_as: Added | None = None
+        """The request that this turned out to be, where another view of it counts."""
+        self._unended: list[_Reading] = []
+        """The streams that are being read, or still to be."""
+        self._watches = False
+        """Whether a stream was wrapped: what a decorated generator then yields was seen already."""
+        self._late = False
+        """Whether its block was left before its streams were read."""
         self._chunks = 0
         self._stream_reason: str | None = None
         self._first_chunk_ns: int | None = None
@@ -106,9 +123,18 @@ class AiCall(Attempted):
             self._recorder.failed("record", error)
 
     def stream(self, stream: Any) -> Any:
-        """Wrap a client's stream: use the returned object in its place, everything it yields is recorded."""
-        self._given_stream = True
-        return wrap_stream(stream, self.chunk, self._stream_ended)
+        """Wrap a client's stream: use the returned object in its place, everything it yields is recorded.
+
+        A stream that is first read after the ``with`` block, or by the caller of a decorated function, keeps the call open until
+        it ends, is closed or is dropped.
+        """
+        watcher = watcher_of(stream)
+        if isinstance(watcher, _Reading) and watcher.call is self:
+            return stream
+        self._given_stream = self._watches = True
+        reading = _Reading(self)
+        self._unended.append(reading)
+        return wrap_stream(stream, reading.chunk, reading.ended)
 
     def chunk(self, chunk: Any) -> None:
         """Take one chunk of a stream; chunks are joined before they are redacted and recorded."""
@@ -174,16 +200,33 @@ class AiCall(Attempted):
 
     # -- inside -----------------------------------------------------------------------------------------------------------
 
-    def lend(self, response: Response) -> None:
-        """Take the response as the client library's own span has it; used where the call was given no usage itself."""
-        self._lent.append(response)
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if error is not None or not self._waits_for_streams():
+            super().__exit__(kind, error, tb)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.__exit__(kind, error, tb)
+
+    def _waits_for_streams(self) -> bool:
+        """Stay open, without being current, for streams of which nothing was read in the block."""
+        if self.ended or all(reading.begun for reading in self._unended):
+            return False
+        self.suspended(in_turns=False)
+        self._late = True
+        return True
+
+    def pass_on(self, result: Any) -> Any:
+        if is_stream(result):
+            return self.stream(result)
+        return super().pass_on(result)
 
     def returned(self, result: Any) -> None:
         if self._response is None and self._reader is None and result is not None:
             self.record(result)
 
     def yielded(self, item: Any) -> None:
-        self.chunk(item)
+        if not self._watches:
+            self.chunk(item)
 
     @property
     def _usage(self) -> Usage:
@@ -258,68 +301,141 @@ class AiCall(Attempted):
             )
         self._response = response
 
-    def _stream_ended(self, error: BaseException | None) -> None:
-        # May run inside the garbage collector, in any thread: it only notes, the reading is done at the end of the call.
-        if isinstance(error, GeneratorExit):
-            self._stream_reason = f"stream {error}" if error.args else "stream abandoned"
+    def continued(self, reading: _Reading) -> AiCall:
+        """A further view of this call, which has ended, for what is read of a stream of it now."""
+        late = self._copy()
+        late._messages = late._system = late._tools = None  # they are on the line of this one
+        late._late, late._further_of, late._reader = True, self, self._read
+        late._unended.append(reading)
+        late._move(State.RUNNING, allowed_from=State.PENDING)
+        late._begin(self.outer)
+        return late
+
+    def stream_ended(self, reading: _Reading, error: BaseException | None) -> None:
+        """Called once for each stream. May run inside the garbage collector, in any thread."""
+        given_up = isinstance(error, GeneratorExit)
+        if given_up:
+            self._stream_reason = f"stream {error}" if error is not None and error.args else "stream abandoned"
+        if reading in self._unended:
+            self._unended.remove(reading)
+        if self._late and not self._unended:
+            self._finish(None, None if given_up else error, None)
 
     def _take_stream(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None:
+            self._read = reader
             self._chunks += reader.chunks
             self._take(reader.response(), reader.billing())
 
     def _settle(self, context: Context, around: OperationScope | None) -> Context:
         self._recorder.lookups.load_prices()
+        if around is not None and around.task is not None:
+            self.seen = Seen("", OWN, self.start_ns, seen_around(context, self.start_ns), is_ai_call=True)
         self._agent = around.task.header.get("assigned_agent") if around is not None and around.task is not None else None
         return super()._settle(context, around)
 
+    def _started(self, envelope: Envelope) -> None:
+        if self.seen is not None:
+            self.seen.span_id = self.span_id
+
     def _common_details(self) -> dict[str, Any]:
-        details = {"provider": self.provider, "model": self.model, "operation": self.operation, "agent": self._agent}
+        named = {"provider": self.provider, "model": self.model, "operation": self.operation, "agent": self._agent}
+        details: dict[str, Any] = {key: optional_text(value) for key, value in named.items()}
         details.update(self._server)
         return {key: value for key, value in details.items() if value is not None}
 
     def _start_fields(self) -> dict[str, Any]:
         details = self._common_details()
-        if self._messages is not None:
-            details["messages"] = input_messages(self._messages)
-        if self._system is not None:
-            details["system"] = system_instructions(self._system)
-        if self._tools is not None:
-            details["tools"] = tool_definitions(self._tools)
+        for key, read, given in (
+            ("messages", input_messages, self._messages),
+            ("system", system_instructions, self._system),
+            ("tools", tool_definitions, self._tools),
+        ):
+            if given is not None:
+                self._add(details, lambda key=key, read=read, given=given: {key: read(given)})  # type: ignore[misc]  # as above
         if self._given_stream:
             details["stream"] = True
         if self._conversation_id is not None:
             details["conversation_id"] = self._conversation_id
         if self._parameters:
             details["parameters"] = self._parameters
+        if self.seen is not None and (inside := self.seen.inside_call()) is not None:
+            details[INSIDE_CALL] = inside
         return {"details": details}
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
-        self._take_stream()
-        if not any_known(self._usage):
-            for lent in self._lent:
-                self._take(lent)
+        self._guarded(self._take_all)
         response = self._response or Response()
-        details = self._common_details()
-        details.update(self._usage.known())
-        details["cost_usd"] = None
-        if cost := self._find_cost():
-            details["cost_usd"] = cost.amount_usd
-            details["price"] = {"source": cost.source, **({"version": cost.version} if cost.version else {})}
-        details.update(_said(response))
-        details.update(self._stream_details())
+        details: dict[str, Any] = {**self._common_details(), **self._usage.known(), "cost_usd": None}
+        self._add(details, lambda: self._counted(self._usage, self._guarded(self._find_cost), outcome))
+        self._add(details, lambda: _said(response))
+        self._add(details, self._stream_details)
         if self._conversation_id is not None:
             details["conversation_id"] = self._conversation_id
-        details["attempts"] = self.attempts
+        details["attempts"] = as_count(self.attempts) or 1
         if response.output:
             details["output"] = list(response.output)
         fields: dict[str, Any] = {"details": details}
         if response.failure is not None and outcome is Outcome.FAILED and self._error is None:
             fields["exception"] = self._failed_in_band(response.failure)
-        if self._stream_reason is not None and outcome is Outcome.COMPLETED:
-            fields["reason"] = self._stream_reason
+        reason = self._stream_reason or ("stream read after the block" if self._late else None)
+        if reason is not None and outcome is Outcome.COMPLETED:
+            fields["reason"] = reason
         return fields
+
+    def _guarded(self, read: Callable[[], Result]) -> Result | None:
+        """What a function returns; ``None`` where what was given by the user, or by a library, cannot be read."""
+        try:
+            return read()
+        except Exception as error:  # noqa: BLE001 - as above
+            raise_interrupt()
+            self._recorder.failed("field", error)
+            return None
+
+    def _add(self, details: dict[str, Any], read: Callable[[], Mapping[str, Any]]) -> None:
+        details.update(self._guarded(read) or {})
+
+    def _take_all(self) -> None:
+        self._take_stream()
+        if not any_known(self._usage) and self.seen is not None:
+            for call in self.seen.calls:
+                if call.lent:
+                    self._take(call.response)
+
+    def _counted(self, usage: Usage, cost: Cost | None, outcome: Outcome) -> dict[str, Any]:
+        """Tokens and cost; where another view of the same request counts, what that one does not have of them."""
+        details: dict[str, Any] = {}
+        self._same_as = self._count(cost, outcome)
+        if (added := self._same_as) is not None:
+            usage, details[SAME_CALL_AS] = added.usage, added.other.span_id
+            cost = None if cost is None or added.cost_usd is None else replace(cost, amount_usd=added.cost_usd)
+        elif self.seen is not None and (inside := self.seen.inside_call()) is not None:
+            details[INSIDE_CALL] = inside
+        details.update(usage.known())
+        details["cost_usd"] = None
+        if cost is not None:
+            details["cost_usd"] = cost.amount_usd
+            details["price"] = {"source": cost.source, **({"version": cost.version} if cost.version else {})}
+        return details
+
+    def _count(self, cost: Cost | None, outcome: Outcome) -> Added | None:
+        if self.seen is None or self.task is None:
+            return None
+        self.seen.end_ns = self._recorder.clock()
+        response_id = self._response.response_id if self._response is not None else None
+        report = Call(
+            self.span_id,
+            self.start_ns,
+            self.seen.end_ns,
+            {OWN},
+            Response(self._usage),  # without the output, as it is remembered
+            None if cost is None else cost.amount_usd,
+            frozenset([response_id] if response_id else ()),
+            failed=is_error(outcome),
+        )
+        before = self._further_of.seen.call if self._further_of is not None and self._further_of.seen is not None else None
+        return self.task.seen_calls().count(self.seen, report) if before is None else add_rest(before, report)
 
     def _failed_in_band(self, failure: Failure) -> dict[str, Any]:
         described = describe(ModelError(failure), self.span.get_span_context().trace_id, self._recorder)
@@ -357,8 +473,26 @@ class AiCall(Attempted):
         return prices.cost(self.provider, response.model, response.usage, None, billing, requested=self.model)
 
     def _finished(self, outcome: Outcome) -> None:
-        if self.task is not None:
+        if self.task is not None and self._same_as is None:
             self.task.ai_calls += 1
+
+
+class _Reading:
+    """One stream of a call, as it is read; what is read after the call's end goes to a further view of the call."""
+
+    __slots__ = ("begun", "call")
+
+    def __init__(self, call: AiCall) -> None:
+        self.call, self.begun = call, False
+
+    def chunk(self, chunk: Any) -> None:
+        self.begun = True
+        if self.call.ended:
+            self.call = self.call.continued(self)
+        self.call.chunk(chunk)
+
+    def ended(self, error: BaseException | None) -> None:
+        self.call.stream_ended(self, error)
 
 
 def _judged(response: Response, reason: str | None) -> tuple[Outcome | None, str | None]:

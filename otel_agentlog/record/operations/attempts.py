@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.describe import message_of
 from otel_agentlog.record.exceptions.error_id import assign_error_id
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.operations.outcome import category_of, type_name
+from otel_agentlog.record.providers.fields import as_amount, as_count
 from otel_agentlog.record.recorder import recorder
+from otel_agentlog.record.sanitize.keys import optional_text, plain_text
 
 
 class Attempted(Operation):
@@ -30,12 +33,23 @@ class Attempted(Operation):
 
         None follows if this attempt's number is the ``maximum``.
         """
+        try:
+            self._failed(error, reason, wait_seconds, maximum, details)
+        except Exception as problem:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
+            self._recorder.failed("record", problem)
+
+    def _failed(
+        self, error: BaseException | None, reason: object, wait_seconds: object, maximum: object, details: dict[str, Any]
+    ) -> None:
         described: dict[str, Any] = {"number": self.attempts}
-        if maximum is not None:
-            described["maximum"] = maximum
+        limit = as_count(maximum)
+        if limit is not None:
+            described["maximum"] = limit
         described.update(described_failure(error, reason, wait_seconds))
         described.update(details)
-        if maximum is None or described["number"] < maximum:
+        number = as_count(described["number"])
+        if limit is None or number is None or number < limit:
             self.attempts += 1
         self._attempt("attempt_failed", "WARNING", "failed", described)
 
@@ -54,15 +68,17 @@ def attempt_line(name: str, action: str, level: str, how: str, details: dict[str
     return {"type": "attempt", "level": level, "component": "", "action": action, "message": message, "details": details}
 
 
-def described_failure(error: BaseException | None, reason: str | None, wait_seconds: float | None) -> dict[str, Any]:
+def described_failure(error: BaseException | None, reason: object, wait_seconds: object) -> dict[str, Any]:
     """What ``details`` have about a failure."""
     described: dict[str, Any] = {}
-    if wait_seconds is not None:
-        described["wait_ms"] = round(wait_seconds * 1000, 3)
+    if (seconds := as_amount(wait_seconds)) is not None:
+        described["wait_ms"] = round(seconds * 1000, 3)
+    if error is not None and not issubclass(type(error), BaseException):
+        reason, error = reason or plain_text(error), None
     if error is not None:
         described["error_type"] = type_name(error)
         described["error_id"] = assign_error_id(error)
         if (category := category_of(error, recorder())) is not None:
             described["category"] = category
-    described["reason"] = reason or (message_of(error) if error is not None else "unknown")
+    described["reason"] = optional_text(reason) or (message_of(error) if error is not None else "unknown")
     return described

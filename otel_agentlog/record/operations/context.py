@@ -23,10 +23,12 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanContext, format_span_id,
 from opentelemetry.util.types import AttributeValue
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
 from otel_agentlog.record.operations.control import Control
+from otel_agentlog.record.operations.seen_calls import Seen, SeenCalls
 from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.record.sanitize.keys import plain_text
-from otel_agentlog.vocabulary.actions import Kind
+from otel_agentlog.vocabulary.actions import AI_CALL, STEP, Kind
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.states import Outcome, State
 
@@ -95,6 +97,14 @@ class RunningTask(TaskRef):
     """AI calls ended so far in this process."""
     tool_runs: int = 0
     """Tool runs ended so far in this process."""
+    seen: SeenCalls | None = None
+    """Made with the first AI call, or span of another library."""
+
+    def seen_calls(self) -> SeenCalls:
+        """What was seen of AI calls in this process."""
+        if self.seen is None:
+            self.seen = SeenCalls()
+        return self.seen
 
 
 class PendingWebhook(Protocol):
@@ -110,9 +120,11 @@ class OperationScope:
     kind: ClassVar[Kind]
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name = name if type(name) is str else plain_text(name)
         self.state = State.PENDING
         self.span: Span = INVALID_SPAN
+        self.span_name = ""
+        """The name that we gave it; other code may give it another."""
         self.task: RunningTask | None = None
         self.step_id: str | None = None
         self.outer = Context()
@@ -123,6 +135,8 @@ class OperationScope:
         """The generator that its ``with`` block is in."""
         self.start_ns = 0
         self._recorder: Recorder = recorder()
+        self.seen: Seen | None = None
+        """Of an AI call that has begun inside a task."""
         self._tokens = [None]
         """Popped by the one caller that may end it; popping a list is atomic."""
 
@@ -156,6 +170,15 @@ class OperationScope:
 
     def point(self, line: dict[str, Any], payload: dict[str, Any] | None = None) -> None:
         """Record a line of its own in this operation's span; never raises."""
+        try:
+            sys._getframe(SHALLOW)
+            deep = is_deep()
+        except ValueError:
+            deep = False
+        except RecursionError:
+            deep = True
+        if deep:
+            return on_fresh_stack(self.point, line, payload)
         try:
             self._recorder.point(line, self.task, self.ids(), payload=payload)
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
@@ -227,6 +250,32 @@ def live(context: Context) -> Context:
     return context
 
 
+def foreign_span(context: Context) -> Seen | None:
+    """The span of another library that is current in a context."""
+    scope = operation_in(context)
+    if scope is None or scope.task is None or scope.task.seen is None:
+        return None
+    return scope.task.seen.spans.get(format_span_id(trace.get_current_span(context).get_span_context().span_id))
+
+
+def seen_around(context: Context, start_ns: int) -> Seen | None:
+    """What lies around a context, within one tool run, was open at this time, and may see the same request to a model."""
+    while True:
+        scope = operation_in(context)
+        if scope is None:
+            return None
+        if scope.place is not None and scope.place.suspended:
+            context = scope.around
+            continue
+        if (foreign := foreign_span(context)) is not None:
+            return foreign.open_at(start_ns)
+        if scope.kind is AI_CALL and scope.seen is not None:
+            return scope.seen.open_at(start_ns)
+        if scope.kind is not AI_CALL and scope.kind is not STEP:
+            return None
+        context = scope.outer
+
+
 def current_context() -> Context:
     """The context that new operations become children of."""
     return live(otel_context.get_current())
@@ -274,12 +323,19 @@ MAX_ID_CHARS = 1024
 """A longer id is cut: ids are on every line."""
 
 
+def _clean_by_default(text: str) -> str:
+    """What is bound before `configure` is on the lines recorded after it."""
+    from otel_agentlog.record.sanitize.cleaner import default_cleaner
+
+    return default_cleaner().text(text)[0]
+
+
 class Binding:
     """Values bound to the current context; as a ``with`` block they are unbound at its end."""
 
     def __init__(self, values: dict[str, Any]) -> None:
         self._outer = otel_context.get_current()
-        clean = recorder().clean_text
+        clean = recorder().clean_text if recorder().active else _clean_by_default
         # These go onto lines as they are; other values are cleaned with the line.
         ids = {key: clean(plain_text(values[key])[:MAX_ID_CHARS]) for key in CORRELATION_IDS if values.get(key) is not None}
         self._attached = with_bound(self._outer, {**values, **ids})
@@ -290,6 +346,12 @@ class Binding:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         restore(self._attached, self._outer)
+
+    def __deepcopy__(self, memo: Mapping[int, Any]) -> Binding:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return bind, ()
 
 
 def bind(**values: Any) -> Binding:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import StateError, TaskCancelled
+from otel_agentlog.record.sanitize.keys import plain_text
 from otel_agentlog.vocabulary.envelope import ControlRequest, Requests, RequestSource
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.states import State
@@ -31,7 +32,7 @@ def event(action: str, message: str, *, level: str = "INFO", reason: str | None 
     """A line about something that a user did, or that was done because of it."""
     line: Line = {"type": "event", "level": level, "component": COMPONENT, "action": action, "message": message}
     if reason is not None:
-        line["reason"] = reason
+        line["reason"] = plain_text(reason)
     return {**line, "details": details} if details else line
 
 
@@ -60,7 +61,7 @@ def state_line(name: str, before: State, after: State, action: str, reason: str 
         "state_before": before.value,
         "state_after": after.value,
     }
-    return {**line, "reason": reason} if reason is not None else line
+    return {**line, "reason": plain_text(reason)} if reason is not None else line
 
 
 LOOK_EVERY_S = 0.05

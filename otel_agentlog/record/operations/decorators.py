@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, cast
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-from otel_agentlog.record.operations.context import OperationScope, inside
+from otel_agentlog.record.operations.context import OperationScope, inside, restore
 from otel_agentlog.vocabulary.functions import GENERATORS, Around, Function, Surrounding, kind_of, wrap
 
 Self = TypeVar("Self", bound="Decorator")
@@ -23,6 +23,10 @@ class Decorator(OperationScope):
 
     def _copy(self: Self) -> Self:
         """A fresh operation of the same description, for each call of the function."""
+        raise NotImplementedError
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        """Leave a ``with`` block."""
         raise NotImplementedError
 
     def start(self: Self) -> Self:
@@ -42,28 +46,63 @@ class Decorator(OperationScope):
     def returned(self, result: Any) -> None:
         """Called with what the function returned."""
 
+    def pass_on(self, result: Any) -> Any:
+        """Called with what the function returned; returns what its caller gets."""
+        self.returned(result)
+        return result
+
+    def suspended(self, in_turns: bool) -> Around:
+        """Stop being current without ending; returns what goes on with it, in turns if that is a generator."""
+        raise NotImplementedError
+
     def __call__(self, function: Function) -> Function:
         """Decorate a function, coroutine, generator, async generator or method."""
 
         def around(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Surrounding:
             operation = self._copy()
             operation.called(function, args, kwargs)
-            return _AroundGenerator(operation) if in_turns else cast(Surrounding, operation)
+            return AroundGenerator(operation) if in_turns else cast(Surrounding, operation)
 
         in_turns = kind_of(function) in GENERATORS
         return wrap(function, around)
 
 
-class _AroundGenerator(Around):
-    """Lets a generator's code and its consumer take turns, each in its own context."""
+class Resumed(Around):
+    """Goes on with an operation whose function returned what its work is still to be done in: a coroutine, a future …"""
 
     def __init__(self, operation: Decorator) -> None:
         self._operation = operation
+        self._attached: Context | None = None
+
+    def __enter__(self) -> None:
+        self._outside = otel_context.get_current()
+        self._attached = inside(self._operation)
+        otel_context.attach(self._attached)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> Literal[False]:
+        if self._attached is not None:
+            restore(self._attached, self._outside)
+        self._operation.__exit__(kind, error, tb)
+        return False
+
+    def returned(self, result: Any) -> None:
+        self._operation.returned(result)
+
+    def pass_on(self, result: Any) -> Any:
+        return self._operation.pass_on(result)
+
+
+class AroundGenerator(Around):
+    """Lets a generator's code and its consumer take turns, each in its own context."""
+
+    def __init__(self, operation: Decorator, begun: bool = False) -> None:
+        self._operation, self._begun = operation, begun
         self.returned = operation.returned  # type: ignore[method-assign]  # no call of its own for each item
         self.yielded = operation.yielded  # type: ignore[method-assign]
 
     def __enter__(self) -> None:
-        self._operation.start()
+        if not self._begun:
+            self._operation.start()
         self._inside = inside(self._operation)
         self._outside: Context = otel_context.get_current()
 

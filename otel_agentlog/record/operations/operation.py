@@ -6,16 +6,20 @@ whatever ends it, and lets every exception pass.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import format_span_id, format_trace_id
+from opentelemetry.trace import NonRecordingSpan, SpanContext, format_span_id, format_trace_id
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.errors import StateError
+from otel_agentlog.errors import AgentlogError, StateError
+from otel_agentlog.record.exceptions.class_info import short_name
+from otel_agentlog.record.exceptions.error_id import new_error_id
+from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
 from otel_agentlog.record.operations.context import (
     GeneratorBlock,
     OperationScope,
@@ -26,14 +30,15 @@ from otel_agentlog.record.operations.context import (
     operation_in,
     restore,
 )
-from otel_agentlog.record.operations.decorators import Decorator
+from otel_agentlog.record.operations.decorators import AroundGenerator, Decorator, Resumed
 from otel_agentlog.record.operations.open_operations import OPEN, opened
 from otel_agentlog.record.operations.outcome import LEVELS, describe, is_error, judge, outcome_of
 from otel_agentlog.record.operations.span import close_span, foreign_attributes, foreign_events, open_span
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.resources import MEASURED, ResourceMeter
-from otel_agentlog.record.sanitize.keys import own_dict
+from otel_agentlog.record.sanitize.keys import own_dict, plain_text
 from otel_agentlog.vocabulary.envelope import Envelope
+from otel_agentlog.vocabulary.functions import Around
 from otel_agentlog.vocabulary.lines import Line, timestamp
 from otel_agentlog.vocabulary.states import LEGAL_MOVES, Outcome, State
 
@@ -46,7 +51,7 @@ class Operation(Decorator):
 
     def __init__(self, name: str, *, attributes: Mapping[str, Any] | None = None, component: str | None = None) -> None:
         super().__init__(name)
-        self._component = component
+        self._component = component if component is None or type(component) is str else plain_text(component)
         self._attributes: dict[str, Any] = own_dict(attributes, "attributes") if attributes is not None else {}
         self._sent: Mapping[str, Any] = {}
         """The attributes that we put on the span."""
@@ -98,7 +103,7 @@ class Operation(Decorator):
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Add one attribute whose name is not a Python identifier."""
-        self._attributes[key] = value
+        self._attributes[key if type(key) is str else plain_text(key)] = value
 
     def start(self: Self) -> Self:
         """Begin, without becoming current; for work whose start and end are not in one block.
@@ -106,6 +111,15 @@ class Operation(Decorator):
         Raises:
             StateError: it has begun already, or it is a task to be resumed that has ended.
         """
+        try:
+            sys._getframe(SHALLOW)
+            deep = is_deep()
+        except ValueError:
+            deep = False
+        except RecursionError:
+            deep = True
+        if deep:
+            return on_fresh_stack(self.start)
         self._move(State.RUNNING, allowed_from=State.PENDING)
         try:
             self._begin(current_context())
@@ -126,6 +140,8 @@ class Operation(Decorator):
         if self.state is State.PENDING:
             raise StateError(f"cannot end {self.kind.word} {self.name!r}: it has not begun")
         wanted = None if outcome is None else outcome_of(outcome)
+        if error is not None and not issubclass(type(error), BaseException):
+            error = AgentlogError(plain_text(error))
         if not self._finish(wanted, error, reason):
             raise StateError(f"cannot end {self.kind.word} {self.name!r}: it has ended already ({self.state})")
 
@@ -143,10 +159,35 @@ class Operation(Decorator):
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._finish(None, error, None)
 
+    def suspended(self, in_turns: bool) -> Around:
+        """Stop being current without ending; returns what goes on with it, in turns if that is a generator."""
+        if self._attached is not None:
+            restore(self._attached, self.around)
+            self._attached = None
+        return AroundGenerator(self, begun=True) if in_turns else Resumed(self)
+
     def __del__(self) -> None:
         # A manual start() whose object was dropped, or a generator collected after its loop was closed.
         if getattr(self, "_tokens", None) and self.state is State.RUNNING:
             self._finish(Outcome.CANCELLED, None, "abandoned")
+
+    def __copy__(self: Self) -> Self:
+        """The same operation once more, to record in it; only the original ends it."""
+        copied = object.__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        copied._tokens, copied._attached = [], None
+        return copied
+
+    def __deepcopy__(self: Self, memo: Mapping[int, Any]) -> Self:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (type(self), self.name, self.span.get_span_context())
+
+    @classmethod
+    def _named(cls: type[Self], name: str) -> Self:
+        """One of this name, of which nothing else is known."""
+        return cls(name)
 
     def _enter(self, place: GeneratorBlock | None) -> None:
         self.start()
@@ -175,7 +216,13 @@ class Operation(Decorator):
         self._meter = None
         if record.measuring is not None and self.kind in MEASURED:
             self._meter = record.measuring.begin(record.failed)
-        line = self._line("start", self.start_ns, "INFO", self.kind.started, State.PENDING, State.RUNNING, self._start_fields())
+        try:
+            fields = self._start_fields()
+        except Exception as error:  # noqa: BLE001 - what cannot be read of what was given must not cost the line
+            raise_interrupt()
+            record.failed("field", error)
+            fields = {"details": {}}
+        line = self._line("start", self.start_ns, "INFO", self.kind.started, State.PENDING, State.RUNNING, fields)
         envelope = record.clean(line, self._start_payload())
         self._sent = open_span(self, record, envelope)
         self._started(envelope)
@@ -192,9 +239,9 @@ class Operation(Decorator):
             "type": self.kind.start_type if phase == "start" else self.kind.end_type,
             "level": level,
             "phase": phase,
-            "component": str(self._component or self.kind.component),
+            "component": self._component or str(self.kind.component),
             "action": action,
-            "message": self.name,
+            "message": self.name if type(self.name) is str else plain_text(self.name),
             "state_before": before.value,
             "state_after": after.value,
             **fields,
@@ -208,6 +255,15 @@ class Operation(Decorator):
 
     def _finish(self, outcome: Outcome | None, error: BaseException | None, reason: str | None) -> bool:
         """End once; whether it was this call that ended it."""
+        try:
+            sys._getframe(SHALLOW)
+            deep = is_deep()
+        except ValueError:
+            deep = False
+        except RecursionError:
+            deep = True
+        if deep:
+            return self._finish_deep(outcome, error, reason)
         try:
             self._tokens.pop()
         except IndexError:
@@ -223,21 +279,48 @@ class Operation(Decorator):
             return True  # begun before a fork: the parent records its end
         try:
             self._ending()
+        except Exception as problem:  # noqa: BLE001 - what cannot be told beside the end must not cost the end
+            raise_interrupt()
+            self._recorder.failed("record", problem)
+        try:
             self._deliver_end(before, ending, error, reason or judged_reason)
         except Exception as problem:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
             self._recorder.failed("record", problem)
         return True
 
+    def _described(self, error: BaseException) -> dict[str, Any]:
+        try:
+            return describe(error, self.span.get_span_context().trace_id, self._recorder)
+        except Exception as problem:  # noqa: BLE001 - the exception's class is foreign code; that there was one is told all the same
+            raise_interrupt()
+            self._recorder.failed("field", problem)
+            return {"type": short_name(type(error)), "message": "", "error_id": new_error_id()}
+
+    def _finish_deep(self, outcome: Outcome | None, error: BaseException | None, reason: str | None) -> bool:
+        ended = on_fresh_stack(self._finish, outcome, error, reason)
+        try:
+            if self._attached is not None:
+                restore(self._attached, self.around)  # a thread cannot do that for another
+        except RecursionError:
+            pass  # what has ended is not current, whatever the context says
+        return ended
+
     def _deliver_end(self, before: State, outcome: Outcome, error: BaseException | None, reason: str | None) -> None:
         record = self._recorder
         elapsed_ns = max(0, record.monotonic() - self._monotonic_start)
         end_ns = self.start_ns + elapsed_ns
         fields: dict[str, Any] = {"outcome": outcome.value, "duration_ms": round(elapsed_ns / 1e6, 3)}
-        fields.update({"reason": reason} if reason else {})
+        if reason is not None and (text := reason if type(reason) is str else plain_text(reason)):
+            fields["reason"] = text
         if error is not None and is_error(outcome):
-            fields["exception"] = describe(error, self.span.get_span_context().trace_id, record)
-        fields.update(self._end_fields(outcome))
+            fields["exception"] = self._described(error)
+        try:
+            fields.update(self._end_fields(outcome))
+        except Exception as problem:  # noqa: BLE001 - what cannot be read of what was given must not cost the line
+            raise_interrupt()
+            record.failed("field", problem)
+            fields["details"] = {}
         if self._meter is not None and record.measuring is not None:
             record.measuring.add_figures(MEASURED[self.kind], self._meter, fields["details"], record.failed)
         if events := foreign_events(self.span):
@@ -249,3 +332,11 @@ class Operation(Decorator):
         close_span(self, record, envelope, end_ns)
         self._finished(outcome)
         self._error = None
+
+
+def _unpickled(kind: type[Operation], name: str, own: SpanContext) -> Operation:
+    """An operation of another process, or of this one, as it comes out of a pickle: it has its ids, and nothing can end it."""
+    operation = kind._named(name)
+    operation.span, operation.state = NonRecordingSpan(own), State.INTERRUPTED
+    operation._tokens = []
+    return operation

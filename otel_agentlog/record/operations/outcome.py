@@ -10,12 +10,13 @@ from typing import Any, cast
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import AgentlogError, StateError, TaskCancelled
-from otel_agentlog.record.exceptions.class_info import in_class, short_name
+from otel_agentlog.record.exceptions.class_info import in_class, packages_and_names, short_name
 from otel_agentlog.record.exceptions.class_info import type_name as name_of_class
 from otel_agentlog.record.exceptions.describe import message_and_traceback, message_of, with_attributes_of
 from otel_agentlog.record.exceptions.error_id import Mark, mark_of, new_error_id, put_mark
 from otel_agentlog.record.exceptions.timeout_call import TimedOut
 from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.record.sanitize.keys import plain_text
 from otel_agentlog.vocabulary.states import FAILED, Outcome
 
 MAX_TRACEBACK_LINES = 400
@@ -32,24 +33,83 @@ LEVELS = {
 }
 
 
+_ENDINGS = {
+    ("asyncio", "CancelledError"): Outcome.CANCELLED,
+    ("concurrent", "CancelledError"): Outcome.CANCELLED,
+    ("trio", "Cancelled"): Outcome.CANCELLED,
+    ("curio", "CancelledError"): Outcome.CANCELLED,
+    ("greenlet", "GreenletExit"): Outcome.CANCELLED,
+    ("twisted", "CancelledError"): Outcome.CANCELLED,
+    ("temporalio", "CancelledError"): Outcome.CANCELLED,
+    ("trio", "TooSlowError"): Outcome.TIMED_OUT,
+    ("curio", "TaskTimeout"): Outcome.TIMED_OUT,
+    ("billiard", "SoftTimeLimitExceeded"): Outcome.TIMED_OUT,
+    ("dramatiq", "TimeLimitExceeded"): Outcome.TIMED_OUT,
+}
+"""What exceptions of event loops and worker pools mean, by the package and name of a class: none of them is imported for it."""
+
+_OWN_GROUPS: tuple[type, ...] = (builtins.BaseExceptionGroup,) if hasattr(builtins, "BaseExceptionGroup") else ()
+
+MAX_LEAVES = 1000
+"""Exceptions of a group that are looked at."""
+
+
 def judge(error: BaseException | None) -> tuple[Outcome, str | None]:
     """The outcome that follows from an exception, and the reason to note."""
     if error is None:
         return Outcome.COMPLETED, None
-    if _is(error, (*_of_asyncio("CancelledError"), concurrent.futures.CancelledError)):
-        return Outcome.CANCELLED, type(error).__name__
-    if _is(error, GeneratorExit):
+    return _judge_group(error) if issubclass(type(error), _groups()) else _judge_one(error)
+
+
+def _judge_one(error: BaseException) -> tuple[Outcome, str | None]:
+    for key in packages_and_names(error):
+        if (ending := _ENDINGS.get(key)) is not None:
+            return ending, type(error).__name__
+    if issubclass(type(error), GeneratorExit):
         return Outcome.CANCELLED, "abandoned"
     if _is(error, (KeyboardInterrupt, SystemExit)):
         return Outcome.INTERRUPTED, type(error).__name__
-    if (cancelled := _cancelled_in(error)) is not None:
-        return Outcome.CANCELLED, cancelled.reason
+    if _is(error, TaskCancelled):
+        return Outcome.CANCELLED, cast(TaskCancelled, error).reason
     declared = in_class(error, "agentlog_outcome")
     if isinstance(declared, Outcome):
         return declared, type(error).__name__
     if _is_timeout(error):
         return Outcome.TIMED_OUT, type(error).__name__
     return Outcome.FAILED, None
+
+
+def _judge_group(error: BaseException) -> tuple[Outcome, str | None]:
+    """What the exceptions of a group agree in; the cancellations among them do not count where something else went wrong."""
+    verdicts = [_judge_one(leaf) for leaf in _leaves(error)]
+    others = [verdict for verdict in verdicts if verdict[0] is not Outcome.CANCELLED]
+    if len({outcome for outcome, _ in others or verdicts}) != 1:
+        return Outcome.FAILED, None
+    return (others or verdicts)[0]
+
+
+def _groups() -> tuple[type, ...]:
+    """The classes of groups of exceptions: Python's own (3.11), and those of the package that has them for Python 3.10."""
+    if _OWN_GROUPS:
+        return _OWN_GROUPS
+    backport = getattr(sys.modules.get("exceptiongroup"), "BaseExceptionGroup", None)
+    return (backport,) if isinstance(backport, type) else ()
+
+
+def _leaves(group: BaseException) -> list[BaseException]:
+    """The exceptions in a group, however nested."""
+    kinds = _groups()
+    found: list[BaseException] = []
+    waiting = [group]
+    while waiting and len(found) < MAX_LEAVES:
+        error = waiting.pop(0)
+        if not _is(error, kinds):
+            found.append(error)
+            continue
+        # Not of the object: a class of a group may have an attribute of its own, which may raise.
+        kind: Any = next(kind for kind in kinds if _is(error, kind))
+        waiting += kind.exceptions.__get__(error)
+    return found
 
 
 def _of_asyncio(name: str) -> tuple[type, ...]:
@@ -60,18 +120,6 @@ def _of_asyncio(name: str) -> tuple[type, ...]:
 def _is(error: BaseException, kinds: type | tuple[type, ...]) -> bool:
     # Not isinstance: that reads __class__, and an exception's class may raise at any attribute.
     return issubclass(type(error), kinds)
-
-
-def _cancelled_in(error: BaseException) -> TaskCancelled | None:
-    """The cancellation that an exception is, or that is all there is in a group of them."""
-    if _is(error, TaskCancelled):
-        return cast(TaskCancelled, error)
-    # Only groups of Python's own (3.11): asking any exception for an attribute runs code of its class, which may raise.
-    if not _is(error, getattr(builtins, "BaseExceptionGroup", ())):
-        return None
-    inside: tuple[BaseException, ...] = error.exceptions  # type: ignore[attr-defined]  # of groups, which 3.10 has not
-    found = [_cancelled_in(each) for each in inside if isinstance(each, BaseException)]
-    return found[0] if all(found) else None
 
 
 def _is_timeout(error: BaseException) -> bool:
@@ -85,11 +133,12 @@ def _is_timeout(error: BaseException) -> bool:
 def outcome_of(value: Outcome | str) -> Outcome:
     """An outcome given by a user. Raises `StateError` for a word that is none."""
     try:
-        return Outcome(value)
+        return Outcome(plain_text(value))
     except ValueError:
         raise_interrupt()
+        raise_interrupt()
         known = ", ".join(outcome.value for outcome in Outcome)
-        raise StateError(f"unknown outcome {value!r}; expected one of {known}") from None
+        raise StateError(f"unknown outcome {plain_text(value)[:100]!r}; expected one of {known}") from None
 
 
 def is_error(outcome: Outcome) -> bool:

@@ -49,8 +49,9 @@ def open_span(scope: OperationScope, record: Recorder, envelope: Envelope) -> di
             line["parent_remote"] = True
     line["trace_flags"] = int(own.trace_flags)
     if own.trace_state:
-        line["trace_state"] = own.trace_state.to_header()
+        line["trace_state"] = record.clean_text(own.trace_state.to_header())
     line["name"], line["kind"], line["attributes"] = name, kind, attributes
+    scope.span_name = name
     envelope.task, envelope.time_ns = scope.task, scope.start_ns
     # Not the operation itself: an envelope that is kept must not keep a dropped operation from ending.
     envelope.context = set_span_in_context(scope.span, scope.outer)
@@ -91,7 +92,12 @@ def close_span(scope: OperationScope, record: Recorder, envelope: Envelope, end_
     code, description = record.conventions.status(line)
     if code == "ERROR":
         line["status"] = {"code": code, "description": description} if description else {"code": code}
+    else:
+        _take_foreign_status(scope.span, record, line)
     line["attributes"] = attributes
+    if (named := getattr(scope.span, "name", scope.span_name)) != scope.span_name:
+        line["name"] = record.clean_text(str(named))
+        scope.span.update_name(line["name"])
     envelope.task, envelope.time_ns = scope.task, end_ns
     envelope.context = set_span_in_context(scope.span, scope.outer)
     try:
@@ -103,6 +109,17 @@ def close_span(scope: OperationScope, record: Recorder, envelope: Envelope, end_
     except Exception as error:  # noqa: BLE001 - span processors of others run in end()
         raise_interrupt()
         record.failed("span", error)
+
+
+def _take_foreign_status(span: Span, record: Recorder, line: Line) -> None:
+    """A status that other code set, where we set none: into the line, and without secrets onto the span."""
+    status = getattr(span, "status", None)
+    if not isinstance(status, Status) or status.status_code is StatusCode.UNSET:
+        return
+    line["status"] = {"code": status.status_code.name}
+    if status.description:
+        line["status"]["description"] = record.clean_text(status.description)
+        span.set_status(Status(status.status_code, line["status"]["description"]))
 
 
 def _span_attributes(line: Line, attributes: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from opentelemetry.context import Context
 
 from otel_agentlog.record.operations.context import OperationScope
 from otel_agentlog.record.operations.operation import Operation
-from otel_agentlog.record.sanitize.keys import plain_text
+from otel_agentlog.record.sanitize.keys import is_true, plain_text
 from otel_agentlog.vocabulary.actions import STEP
 from otel_agentlog.vocabulary.states import Outcome
 
@@ -23,7 +23,8 @@ class Step(Operation):
 
     def __init__(self, name: str, *, step_id: str | None = None, plan: bool = False, **common: Any) -> None:
         super().__init__(name, **common)
-        self._given_id, self._plan, self._common = step_id, plan, common
+        self._given_id, self._common = step_id, common
+        self._plan = plan if type(plan) is bool else is_true(plan)
         self._details: dict[str, Any] = {}
 
     def _copy(self) -> Step:

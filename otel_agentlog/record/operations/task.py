@@ -23,6 +23,7 @@ from otel_agentlog.record.carrier import Carried, environ, read_carrier, write_c
 from otel_agentlog.record.operations.checkpoints import Checkpoints
 from otel_agentlog.record.operations.context import (
     CORRELATION_IDS,
+    MAX_ID_CHARS,
     OperationScope,
     PendingWebhook,
     RunningTask,
@@ -33,7 +34,7 @@ from otel_agentlog.record.operations.context import (
 from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.recorder import Guard, Recorder
-from otel_agentlog.record.sanitize.keys import plain_text, text_or_object
+from otel_agentlog.record.sanitize.keys import is_true, optional_text, plain_text, text_or_object, texts_of
 from otel_agentlog.vocabulary.actions import QUEUE_PICKUP, SEGMENT, TASK
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.functions import arguments_of
@@ -159,16 +160,16 @@ class Task(Checkpoints):
         super().__init__(name, attributes=attributes, component=component)
         self._given: dict[str, Any] = {
             "task_id": task_id,
-            "agent": agent,
-            "agent_type": agent_type,
-            "workflow": workflow,
-            "model": model,
-            "source": source,
-            "provider": provider,
-            "correlation_id": correlation_id,
-            "session_id": session_id,
-            "instance_id": instance_id,
-            "tags": [tags] if isinstance(tags, str) else list(tags),
+            "agent": optional_text(agent),
+            "agent_type": optional_text(agent_type),
+            "workflow": optional_text(workflow),
+            "model": optional_text(model),
+            "source": optional_text(source),
+            "provider": optional_text(provider),
+            "correlation_id": optional_text(correlation_id),
+            "session_id": optional_text(session_id),
+            "instance_id": optional_text(instance_id),
+            "tags": texts_of(tags),
             "resume": resume,
             "attributes": attributes,
             "component": component,
@@ -210,7 +211,12 @@ class Task(Checkpoints):
 
     def carrier(self) -> dict[str, str]:
         """W3C headers that continue this task elsewhere: ``agentlog.task(resume=carrier)``."""
-        return write_carrier(inside(self), self._carried_ids())
+        try:
+            return write_carrier(inside(self), self._carried_ids())
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
+            self._recorder.failed("record", error)
+            return {}
 
     def environ(self) -> dict[str, str]:
         """The carrier as environment variables for a child process; merge it into a copy of ``os.environ``."""
@@ -224,6 +230,7 @@ class Task(Checkpoints):
         return {"task_id": self.task_id or None} | {key: header.get(key) or around.get(key) for key in CORRELATION_IDS}
 
     def _content(self, kind: str, text: str, stream: bool, details: dict[str, Any]) -> None:
+        stream = is_true(stream)
         try:
             if stream:
                 text = self._streams.take(kind, plain_text(text))
@@ -258,7 +265,7 @@ class Task(Checkpoints):
         if self._given["resume"] is not None:
             carried = read_carrier(self._given["resume"], context)
             if (task_id := carried.ids.get("task_id")) is not None:
-                return self._continue(task_id, carried)
+                return self._continue(safe_task_id(task_id, self._recorder), carried)
             context = carried.context
         parent = around.task if around is not None else None
         task_id = safe_task_id(self._given["task_id"], self._recorder)
@@ -335,9 +342,13 @@ class Task(Checkpoints):
             "assigned_agent": given["agent"],
             "agent_type": given["agent_type"],
             "model": given["model"],
-            **{key: given[key] or around.get(key) for key in CORRELATION_IDS},
+            **{key: self._clean_id(given[key] or around.get(key)) for key in CORRELATION_IDS},
             "tags": given["tags"],
         }
+
+    def _clean_id(self, given: object) -> str | None:
+        # On every line from the first on, which is made before the header as a whole is clean.
+        return None if given is None else self._recorder.clean_text(plain_text(given)[:MAX_ID_CHARS])
 
     def _own_details(self) -> dict[str, Any]:
         keys = ("agent", "agent_type", "workflow", "model", "source", "provider", "tags")
@@ -355,7 +366,7 @@ class Task(Checkpoints):
 
     def _started(self, envelope: Envelope) -> None:
         assert self.task is not None
-        header: dict[str, Any] = {**self.task.header, **((envelope.payload or {}).pop("metadata", None) or {})}
+        header = clean_header(self.task.header, envelope.payload)
         context = self.span.get_span_context()
         header["task_id"], header["trace_id"] = self.task.task_id, format_trace_id(context.trace_id)
         header["traceparent"] = f"00-{header['trace_id']}-{format_span_id(context.span_id)}-{context.trace_flags:02x}"
@@ -399,6 +410,17 @@ class Task(Checkpoints):
             self._pickup.end(outcome, error=self._error)
 
 
+_OWN_OF_HEADER = ("task_id", "parent_task_id", *CORRELATION_IDS, "created_at", "started_at", "completed_at", "status", "trace_id")
+"""What is made here, or was cleaned before."""
+
+
+def clean_header(header: Mapping[str, Any], payload: dict[str, Any] | None) -> dict[str, Any]:
+    """The header with what users gave taken from the clean payload; where that failed, without it."""
+    cleaned = (payload or {}).pop("metadata", None)
+    own = {key: header[key] for key in _OWN_OF_HEADER if key in header}
+    return {**(cleaned if type(cleaned) is dict else {}), **own}
+
+
 def pending_task(
     name: str, input: Any, given: Mapping[str, Any], record: Recorder, outer: Context
 ) -> tuple[RunningTask, dict[str, Any]]:
@@ -411,5 +433,5 @@ def pending_task(
     task.start_ns = record.clock()
     header = task._header(task_id, bound(outer), None)
     payload = record.clean({}, {"metadata": header, "input": input}).payload or {}
-    header = {**header, **(payload.pop("metadata", None) or {}), "task_id": task_id, "status": State.PENDING.value}
+    header = {**clean_header(header, payload), "task_id": task_id, "status": State.PENDING.value}
     return RunningTask(task_id, header), payload

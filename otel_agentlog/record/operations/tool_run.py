@@ -8,7 +8,10 @@ from typing import Any
 from opentelemetry.context import Context
 
 from otel_agentlog.record.operations.attempts import Attempted
-from otel_agentlog.record.operations.context import OperationScope
+from otel_agentlog.record.operations.context import OperationScope, foreign_span
+from otel_agentlog.record.operations.seen_calls import OWN
+from otel_agentlog.record.providers.fields import as_count
+from otel_agentlog.record.sanitize.keys import optional_text
 from otel_agentlog.vocabulary.actions import TOOL
 from otel_agentlog.vocabulary.functions import arguments_of
 from otel_agentlog.vocabulary.states import Outcome
@@ -39,7 +42,8 @@ class ToolRun(Attempted):
         self.exit_code: int | None = None
         self.resources: Mapping[str, float] | None = None
         """As in ``docs/format.md``: ``cpu_seconds``, ``memory_peak_mb`` …; what is missing is not known."""
-        self._call_id, self._tool_type, self._description, self._command = call_id, tool_type, description, command
+        self._call_id, self._tool_type = optional_text(call_id), optional_text(tool_type)
+        self._description, self._command = optional_text(description), command
         self._common = common
 
     def _copy(self) -> ToolRun:
@@ -81,8 +85,8 @@ class ToolRun(Attempted):
             "result": self.result,
             "tool_type": self._tool_type,
             "agent": self._agent,
-            "exit_code": self.exit_code,
-            "attempts": self.attempts,
+            "exit_code": self.exit_code if self.exit_code is None or type(self.exit_code) is int else as_count(self.exit_code),
+            "attempts": self.attempts if type(self.attempts) is int else 1,
             "resources": self.resources,
         }
         return {"content": self.name, "details": {key: value for key, value in details.items() if value is not None}}
@@ -90,3 +94,5 @@ class ToolRun(Attempted):
     def _finished(self, outcome: Outcome) -> None:
         if self.task is not None:
             self.task.tool_runs += 1
+            if self.task.seen is not None:
+                self.task.seen.count_tool(foreign_span(self.outer), self.name, OWN, self.span_id)

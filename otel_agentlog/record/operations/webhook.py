@@ -17,6 +17,7 @@ from otel_agentlog.record.carrier import write_carrier
 from otel_agentlog.record.operations.context import CORRELATION_IDS, OperationScope, RunningTask, inside
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.operations.task import pending_task
+from otel_agentlog.record.sanitize.keys import optional_text, plain_text
 from otel_agentlog.vocabulary.actions import QUEUE_PUSH, WEBHOOK
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import Line, timestamp
@@ -26,12 +27,15 @@ MAX_WAITING = 1_000
 """Stages of a webhook that are kept for the task it may create; all others are recorded all the same."""
 
 
+EMPTY: Mapping[str, Any] = {}
+
+
 class Push(Operation):
     """A task is put into a queue: the PRODUCER span that the worker continues."""
 
     kind = QUEUE_PUSH
 
-    def __init__(self, queue: str, details: Mapping[str, Any]) -> None:
+    def __init__(self, queue: str, details: Mapping[str, Any] = EMPTY) -> None:
         super().__init__(queue)
         self._details = {"queue": queue, **details}
 
@@ -48,8 +52,8 @@ class Webhook(Operation):
     kind = WEBHOOK
 
     def __init__(self, provider: str, event_type: str, payload: Any = None, **common: Any) -> None:
-        super().__init__(f"{provider} {event_type}", **common)
-        self.provider, self.event_type, self.payload = provider, event_type, payload
+        self.provider, self.event_type, self.payload = plain_text(provider), plain_text(event_type), payload
+        super().__init__(f"{self.provider} {self.event_type}", **common)
         self._common = common
         self._waiting: list[Envelope] = []
         self._started_line: Envelope | None = None
@@ -57,12 +61,17 @@ class Webhook(Operation):
     def _copy(self) -> Webhook:
         return Webhook(self.provider, self.event_type, self.payload, **self._common)
 
+    @classmethod
+    def _named(cls, name: str) -> Webhook:
+        provider, _, event_type = name.partition(" ")
+        return cls(provider, event_type)
+
     # -- public ---------------------------------------------------------------------------------------------------------
 
     def stage(self, stage: str, *, status: str | None = None, **keys: Any) -> None:
         """Record a stage; usual ones are ``received validation command_matching immediate_response task_created queue_push``."""
         try:
-            self._stage(stage, {"status": status, **keys})
+            self._stage(stage, {"status": optional_text(status), **keys})
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
             self._recorder.failed("record", error)
@@ -82,14 +91,17 @@ class Webhook(Operation):
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
             self._recorder.failed("record", error)
-            return str(given.get("task_id") or "")
+            return plain_text(given.get("task_id") or "")
 
     def push(self, queue: str = "tasks", **details: Any) -> dict[str, str]:
         """Record that the created task goes into a queue; returns the carrier that the worker resumes."""
         self.stage("queue_push", queue=queue, **details)
-        push = Push(queue, details)
+        push = Push(plain_text(queue), details)
         with push:
-            ids: dict[str, str | None] = {"queued_at": str(self._recorder.clock()), "queue": queue}
+            ids: dict[str, str | None] = {
+                "queued_at": str(self._recorder.clock()),
+                "queue": self._recorder.clean_text(plain_text(queue)),
+            }
             if self.task is not None:
                 ids["task_id"] = self.task.task_id
                 ids.update({key: self.task.header.get(key) for key in CORRELATION_IDS})
@@ -136,9 +148,9 @@ class Webhook(Operation):
     def _stage(self, stage: str, keys: dict[str, Any]) -> None:
         record = self._recorder
         time_ns = record.clock()
-        line: Line = {"timestamp": timestamp(time_ns), "stage": stage}
+        line: Line = {"timestamp": timestamp(time_ns), "stage": plain_text(stage)}
         line.update({key: value for key, value in keys.items() if value is not None and key not in line})
-        line["event_type"], line["provider"] = self.event_type, self.provider
+        line["event_type"], line["provider"] = plain_text(self.event_type), plain_text(self.provider)
         envelope = record.clean(line)
         envelope.line.update(self.ids())
         envelope.task, envelope.time_ns, envelope.webhook, envelope.context = self.task, time_ns, True, inside(self)

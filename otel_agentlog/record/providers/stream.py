@@ -1,4 +1,4 @@
-"""Observes a model's stream while the user's code reads it: `wrap_stream` returns a proxy, `StreamReader` joins the chunks.
+"""Observes a model's stream while the user's code reads it: `wrap_stream` returns a stand-in, `StreamReader` joins the chunks.
 
 Works for the clients' raw event streams, for the helpers behind ``client.messages.stream()`` and ``client.responses.stream()``
 with their managers, and for plain generators; sync and async.
@@ -6,10 +6,10 @@ with their managers, and for plain generators; sync and async.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import inspect
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from otel_agentlog._interrupts import raise_interrupt, suppress_errors
 from otel_agentlog.record.providers import anthropic
@@ -21,6 +21,8 @@ from otel_agentlog.record.providers.others import ChunkJoiner
 from otel_agentlog.record.providers.parts import text_part
 from otel_agentlog.record.providers.pricing import Billing
 from otel_agentlog.record.providers.read import read_billing, read_response
+from otel_agentlog.vocabulary.functions import kind_of
+from otel_agentlog.vocabulary.stand_in import StandIn, special_method, stand_in
 from otel_agentlog.vocabulary.usage import Failure, Response, Usage
 
 OnChunk: TypeAlias = Callable[[Any], None]
@@ -185,14 +187,17 @@ def _of_line(line: str) -> object:
 
 
 def is_stream(value: object) -> bool:
-    """Whether `wrap_stream` applies: an iterator, an async iterator, or a client's manager of one.
+    """Whether `wrap_stream` applies: an iterator, an async iterator, a client's stream or a manager of one.
 
     A response is none, although a pydantic model can be iterated over.
     """
     kind = type(value)
     if any(hasattr(kind, name) for name in ("__next__", "__anext__")):
         return True
-    return kind.__name__.endswith("StreamManager") and any(hasattr(kind, name) for name in ("__enter__", "__aenter__"))
+    if kind.__name__.endswith("StreamManager"):
+        return any(hasattr(kind, name) for name in ("__enter__", "__aenter__"))
+    # botocore's EventStream, and older clients' streams, are iterables only.
+    return kind.__name__.endswith("Stream") and any(hasattr(kind, name) for name in ("__iter__", "__aiter__"))
 
 
 def wrap_stream(stream: Any, on_chunk: OnChunk, on_end: OnEnd) -> Any:
@@ -208,26 +213,38 @@ def wrap_stream(stream: Any, on_chunk: OnChunk, on_end: OnEnd) -> Any:
 
     Exceptions of the stream pass unchanged. An `Exception` of a callback is dropped; `KeyboardInterrupt` is not.
     """
-    callbacks = _Callbacks(on_chunk, on_end)
-    kind = type(stream)
-    is_async = hasattr(kind, "__anext__") or hasattr(kind, "__aiter__") or hasattr(kind, "__aenter__")
-    return _AsyncProxy(stream, callbacks) if is_async and not hasattr(kind, "__next__") else _SyncProxy(stream, callbacks)
+    return _stand_in(stream, _Callbacks(on_chunk, on_end))
+
+
+def watcher_of(stream: object) -> object:
+    """Whose method is given the chunks of a stand-in; ``None`` of any other object."""
+    if not issubclass(type(stream), _StandIn):
+        return None
+    return getattr(cast(_StandIn, stream)._callbacks.on_chunk, "__self__", None)
 
 
 class _Callbacks:
-    """The two callbacks. Ending is safe from any thread: the first end is the one reported.
+    """The two callbacks. Ending is safe from any thread: the first end is the one reported, chunks after it are not.
 
-    Every proxy of the stream holds it, so it is finalized when the last of them is dropped.
+    Every stand-in of the stream holds it, so it is finalized when the last of them is dropped.
     """
 
     def __init__(self, on_chunk: OnChunk, on_end: OnEnd) -> None:
-        self._on_chunk = on_chunk
+        self.on_chunk = on_chunk
         self._on_end = [on_end]
+        self.first: list[object] = []
+        """The first chunk, to find out whether another iterator begins anew."""
+        self.count = 0
 
     def seen(self, chunk: object) -> None:
+        if not self._on_end:
+            return
+        if not self.first:
+            self.first.append(chunk)
+        self.count += 1
         # Recording must not raise into the loop over the stream; the callback counts its own failures.
         with suppress_errors(Exception):
-            self._on_chunk(chunk)
+            self.on_chunk(chunk)
 
     def ended(self, error: BaseException | None) -> None:
         try:
@@ -235,6 +252,7 @@ class _Callbacks:
         except IndexError:
             raise_interrupt()
             return
+        self.first.clear()
         with suppress_errors(Exception):  # as in `seen`
             on_end(error)
 
@@ -243,146 +261,217 @@ class _Callbacks:
 
 
 _FINISHING = frozenset({"get_final_message", "get_final_text", "get_final_response", "get_final_completion", "until_done"})
-"""Methods of the clients' helpers that first read the stream to its end, not through a proxy."""
+"""Methods of the clients' helpers that first read the stream to its end, not through a stand-in."""
 
 _CLOSING = frozenset({"close", "aclose"})
 
+_STEPPING = frozenset({"send", "throw", "asend", "athrow"})
+"""Methods of generators that give the next item."""
 
-class _Proxy:
-    """Has the class, attributes, ``dir()`` and ``repr()`` of the stream it wraps."""
-
-    def __init__(self, stream: Any, callbacks: _Callbacks) -> None:
-        vars(self).update(_stream=stream, _callbacks=callbacks, _iterator=None)
-
-    @property  # type: ignore[misc]  # isinstance() as for the stream, like a weak proxy
-    def __class__(self) -> type:
-        return type(self._stream)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("_stream", "_callbacks", "_iterator"):
-            raise AttributeError(name)
-        found = getattr(self._stream, name)
-        if name == "text_stream" and hasattr(self._stream, "get_final_message"):
-            return self._text_stream()
-        if name in _CLOSING and callable(found):
-            return partial(self._close, found)
-        if name in _FINISHING and callable(found):
-            return partial(self._finish, found)
-        return found
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._stream, name, value)
-
-    def __delattr__(self, name: str) -> None:
-        delattr(self._stream, name)
-
-    def __dir__(self) -> list[str]:
-        return dir(self._stream)
-
-    def __repr__(self) -> str:
-        return repr(self._stream)
+_READING = frozenset(f"{way}iter_{what}" for way in ("", "a") for what in ("lines", "text", "bytes", "raw", "events"))
+"""Methods of an HTTP client's response that give the parts of its body."""
 
 
-class _SyncProxy(_Proxy):
-    def __iter__(self) -> _SyncProxy:
+class _StandIn(StandIn):
+    """Of a stream, with the callbacks."""
+
+    _callbacks: _Callbacks
+    _position: int
+    """How many chunks were taken from it."""
+    _begins_anew: bool
+    """Whether it is a further iterator over what was iterated over before."""
+
+    @property
+    def text_stream(self) -> Any:
+        """Of the helpers of Anthropic, which have the text alone here."""
+        found = self._original.text_stream
+        if not hasattr(self._original, "get_final_message"):
+            return found
+        if hasattr(type(found), "__anext__"):
+            return (piece async for event in cast(Any, self) if (piece := _text_of(event)) is not None)
+        return (piece for event in cast(Any, self) if (piece := _text_of(event)) is not None)
+
+
+def _stand_in(stream: Any, callbacks: _Callbacks) -> Any:
+    if issubclass(type(stream), _StandIn) and stream._callbacks is callbacks:
+        return stream
+    return stand_in(_StandIn, stream, _callbacks=callbacks, _position=0, _begins_anew=False)
+
+
+def _taken(self: _StandIn, chunk: Any) -> Any:
+    """Note a chunk, unless it comes from an iterator that begins anew and was seen before."""
+    state, callbacks = vars(self), self._callbacks
+    if state["_position"] == 0 and callbacks.first and callbacks.first[0] is chunk:
+        state["_begins_anew"] = True
+    state["_position"] += 1
+    if not state["_begins_anew"] or state["_position"] > callbacks.count:
+        callbacks.seen(chunk)
+    return chunk
+
+
+def _step(self: _StandIn, step: Callable[..., Any], *args: Any) -> Any:
+    """Take the next chunk by calling something."""
+    try:
+        chunk = step(*args)
+    except StopIteration:
+        self._callbacks.ended(None)
+        raise
+    except BaseException as error:
+        self._callbacks.ended(error)
+        raise
+    return _taken(self, chunk)
+
+
+async def _async_step(self: _StandIn, step: Callable[..., Any], *args: Any) -> Any:
+    """Take the next chunk by awaiting what something returns."""
+    try:
+        chunk = await step(*args)
+    except StopAsyncIteration:
+        self._callbacks.ended(None)
+        raise
+    except BaseException as error:
+        self._callbacks.ended(error)
+        raise
+    return _taken(self, chunk)
+
+
+def _same_or_new(self: _StandIn, found: Any) -> Any:
+    """What a method gave: the stand-in for the stream itself, another one for another stream, else what it is."""
+    if found is self._original:
         return self
-
-    def __next__(self) -> Any:
-        try:
-            if self._iterator is None:
-                vars(self)["_iterator"] = iter(self._stream)
-            chunk = next(self._iterator)
-        except StopIteration:
-            self._callbacks.ended(None)
-            raise
-        except BaseException as error:
-            self._callbacks.ended(error)
-            raise
-        self._callbacks.seen(chunk)
-        return chunk
-
-    def __enter__(self) -> Any:
-        enter = self._stream.__enter__
-        try:
-            entered = enter()
-        except BaseException as error:
-            self._callbacks.ended(error)
-            raise
-        if entered is self._stream:
-            return self
-        return _SyncProxy(entered, self._callbacks) if is_stream(entered) else entered
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> Any:
-        try:
-            return self._stream.__exit__(kind, error, trace)
-        finally:
-            self._callbacks.ended(error or GeneratorExit("closed"))
-
-    def _close(self, close: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        try:
-            return close(*args, **kwargs)
-        finally:
-            self._callbacks.ended(GeneratorExit("closed"))
-
-    def _finish(self, finish: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        for _ in self:
-            pass
-        result = finish(*args, **kwargs)
-        return self if result is self._stream else result
-
-    def _text_stream(self) -> Iterator[str]:
-        return (piece for event in self if (piece := _text_of(event)) is not None)
+    reads = is_stream(found) or any(hasattr(type(found), name) for name in _READING)
+    return _stand_in(found, self._callbacks) if reads else found
 
 
-class _AsyncProxy(_Proxy):
-    def __aiter__(self) -> _AsyncProxy:
-        return self
+def _iter(self: _StandIn) -> Any:
+    iterator = special_method(self._original, "__iter__")()
+    return self if iterator is self._original else _stand_in(iterator, self._callbacks)
 
-    async def __anext__(self) -> Any:
-        try:
-            if self._iterator is None:
-                vars(self)["_iterator"] = self._stream.__aiter__()
-            chunk = await self._iterator.__anext__()
-        except StopAsyncIteration:
-            self._callbacks.ended(None)
-            raise
-        except BaseException as error:
-            self._callbacks.ended(error)
-            raise
-        self._callbacks.seen(chunk)
-        return chunk
 
-    async def __aenter__(self) -> Any:
-        enter = self._stream.__aenter__
-        try:
-            entered = await enter()
-        except BaseException as error:
-            self._callbacks.ended(error)
-            raise
-        if entered is self._stream:
-            return self
-        return _AsyncProxy(entered, self._callbacks) if is_stream(entered) else entered
+def _aiter(self: _StandIn) -> Any:
+    iterator = special_method(self._original, "__aiter__")()
+    return self if iterator is self._original else _stand_in(iterator, self._callbacks)
 
-    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> Any:
-        try:
-            return await self._stream.__aexit__(kind, error, trace)
-        finally:
-            self._callbacks.ended(error or GeneratorExit("closed"))
 
-    async def _close(self, close: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        try:
-            return await close(*args, **kwargs)
-        finally:
-            self._callbacks.ended(GeneratorExit("closed"))
+def _next(self: _StandIn) -> Any:
+    return _step(self, special_method(self._original, "__next__"))
 
-    async def _finish(self, finish: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        async for _ in self:
-            pass
-        result = await finish(*args, **kwargs)
-        return self if result is self._stream else result
 
-    def _text_stream(self) -> AsyncIterator[str]:
-        return (piece async for event in self if (piece := _text_of(event)) is not None)
+def _anext(self: _StandIn) -> Any:
+    return _async_step(self, special_method(self._original, "__anext__"))
+
+
+def _await(self: _StandIn) -> Any:
+    try:
+        found = yield from special_method(self._original, "__await__")()
+    except BaseException as error:
+        self._callbacks.ended(error)
+        raise
+    return _same_or_new(self, found)
+
+
+def _enter(self: _StandIn) -> Any:
+    enter = special_method(self._original, "__enter__")
+    try:
+        return _same_or_new(self, enter())
+    except BaseException as error:
+        self._callbacks.ended(error)
+        raise
+
+
+def _exit(self: _StandIn, kind: Any, error: BaseException | None, trace: Any) -> Any:
+    try:
+        return special_method(self._original, "__exit__")(kind, error, trace)
+    finally:
+        self._callbacks.ended(error or GeneratorExit("closed"))
+
+
+async def _aenter(self: _StandIn) -> Any:
+    enter = special_method(self._original, "__aenter__")
+    try:
+        return _same_or_new(self, await enter())
+    except BaseException as error:
+        self._callbacks.ended(error)
+        raise
+
+
+async def _aexit(self: _StandIn, kind: Any, error: BaseException | None, trace: Any) -> Any:
+    try:
+        return await special_method(self._original, "__aexit__")(kind, error, trace)
+    finally:
+        self._callbacks.ended(error or GeneratorExit("closed"))
+
+
+_StandIn.special = {
+    "__iter__": _iter,
+    "__aiter__": _aiter,
+    "__next__": _next,
+    "__anext__": _anext,
+    "__await__": _await,
+    "__enter__": _enter,
+    "__exit__": _exit,
+    "__aenter__": _aenter,
+    "__aexit__": _aexit,
+}
+"""The special methods that give chunks, or what gives them, or end the stream."""
+
+
+def _close(self: _StandIn, close: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    try:
+        closing = close(*args, **kwargs)
+    except BaseException:
+        self._callbacks.ended(GeneratorExit("closed"))
+        raise
+    if inspect.isawaitable(closing):
+        return _closing(self, closing)
+    self._callbacks.ended(GeneratorExit("closed"))
+    return closing
+
+
+async def _closing(self: _StandIn, closing: Awaitable[Any]) -> Any:
+    try:
+        return await closing
+    finally:
+        self._callbacks.ended(GeneratorExit("closed"))
+
+
+def _advance(self: _StandIn, step: Callable[..., Any], *args: Any) -> Any:
+    """``send()`` and its like, of a generator, an async generator or a coroutine."""
+    kind = type(self._original)
+    if hasattr(kind, "__anext__"):
+        return _async_step(self, step, *args)
+    if hasattr(kind, "__next__"):
+        return _step(self, step, *args)
+    try:
+        return step(*args)
+    except StopIteration as stop:
+        raise StopIteration(_same_or_new(self, stop.value)) from None
+
+
+def _finish(self: _StandIn, finish: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    if kind_of(finish) == "coroutine":
+        return _finish_async(self, finish, *args, **kwargs)
+    for _ in cast(Any, self):
+        pass
+    return _same_or_new(self, finish(*args, **kwargs))
+
+
+async def _finish_async(self: _StandIn, finish: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    async for _ in cast(Any, self):
+        pass
+    return _same_or_new(self, await finish(*args, **kwargs))
+
+
+def _read(self: _StandIn, read: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return _same_or_new(self, read(*args, **kwargs))
+
+
+_StandIn.methods = {
+    **dict.fromkeys(_CLOSING, _close),
+    **dict.fromkeys(_STEPPING, _advance),
+    **dict.fromkeys(_FINISHING, _finish),
+    **dict.fromkeys(_READING, _read),
+}
 
 
 def _text_of(event: object) -> str | None:

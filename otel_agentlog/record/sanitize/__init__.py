@@ -5,5 +5,6 @@ objects.py      objects of other classes: records by their fields; dates, enums,
 arrays.py       numbers, arrays and tables of numpy, pandas and the like: bounded, names as keys
 marks.py        what the owner of a class keeps out of its output: marked fields, classes that mask themselves
 keys.py         names: any key as text, no two alike, keys of users that have the form of our tags
+line.py         the keys of a line that are ours, which are put back as they were
 secrets.py      the redactor, for one value: masks, counts, fails closed
 """

@@ -16,7 +16,8 @@ from __future__ import annotations
 import base64
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from math import isfinite
 from typing import Any
@@ -27,6 +28,7 @@ from otel_agentlog.record.redaction.key_rules import KeyRule
 from otel_agentlog.record.redaction.redactor import FAILED, Redactor
 from otel_agentlog.record.sanitize.arrays import Columns, Head, NoArray, simpler_array
 from otel_agentlog.record.sanitize.keys import escaped, free_name, is_schema, name_of, named_value
+from otel_agentlog.record.sanitize.line import Cleaned, keep_own
 from otel_agentlog.record.sanitize.marks import HIDDEN, HOLDERS, Hidden, rule_of_class
 from otel_agentlog.record.sanitize.objects import SIMPLER, fields, library_text, namedtuple_fields, special_float
 from otel_agentlog.record.sanitize.secrets import Secrets
@@ -102,14 +104,10 @@ class Cleaner:
             return CleanedValue(f"[unreadable: {placeholder(value)}]", 0, 0, 1)
         return CleanedValue(result, secrets.redacted, walk.truncated, walk.failed + secrets.failed)
 
-    def clean_line(self, line: dict[str, Any]) -> CleanedValue:
-        """Make every value of a line safe, below every key. If that fails as a whole, each value is tried alone."""
+    def clean_line(self, line: dict[str, Any]) -> Cleaned:
+        """Make every value of a line safe, but for what is ours in it (``line.py``)."""
         cleaned = self.clean(line)
-        if type(cleaned.value) is dict:
-            return cleaned
-        parts = {str(key): self.clean(value, str(key)) for key, value in list(line.items())}
-        counts = [sum(getattr(part, name) for part in parts.values()) for name in ("redacted", "truncated", "failed")]
-        return CleanedValue({key: part.value for key, part in parts.items()}, *counts)
+        return keep_own(line, cleaned, self.clean) if cleaned.redacted or cleaned.failed else cleaned
 
     def text(self, text: str) -> tuple[str, int, int]:
         """A name, message or traceback, safe and bounded: the text, secrets replaced, places left out."""
@@ -121,6 +119,12 @@ class Cleaner:
         if len(self._known_keys) > _MAX_KNOWN_KEYS:
             self._known_keys.clear()
         self._known_keys.update(keys)
+
+
+@lru_cache(maxsize=1)
+def default_cleaner() -> Cleaner:
+    """For what is kept or shown where nothing was configured: the rules that always hold."""
+    return Cleaner(Redactor())
 
 
 class Walk:
@@ -257,7 +261,11 @@ class Walk:
     # -- sequences ------------------------------------------------------------------------------------------------------
 
     def _list(self, value: list[Any], depth: int) -> list[Any]:
-        return self._sequence(list.__getitem__(value, slice(self._limits.max_items)), list.__len__(value), depth)
+        out = self._sequence(list.__getitem__(value, slice(self._limits.max_items)), list.__len__(value), depth)
+        # Headers may be lists as well: of bytes they are sure to be some, of texts where the second has the form of a secret.
+        if len(out) == 2 and type(first := list.__getitem__(value, 0)) in (str, bytes) and (rule := self._rule_of_name(first)):
+            out[1] = self._secrets.masked(rule if type(first) is bytes else replace(rule, certain=False), out[1])
+        return out
 
     def _tuple(self, value: tuple[Any, ...], depth: int) -> Any:
         named = None if type(value) is tuple else namedtuple_fields(value)
@@ -270,7 +278,9 @@ class Walk:
 
     def _rule_of_pair(self, pair: tuple[Any, ...]) -> KeyRule | None:
         """The rule for the second of two: headers come as ``("authorization", "…")`` or the same in bytes."""
-        name = tuple.__getitem__(pair, 0)
+        return self._rule_of_name(tuple.__getitem__(pair, 0))
+
+    def _rule_of_name(self, name: object) -> KeyRule | None:
         name = name.decode("latin-1") if type(name) is bytes else name
         return self._secrets.key_rule(name) if type(name) is str else None
 

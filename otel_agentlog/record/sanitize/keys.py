@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.class_info import bases, big_int, placeholder
-from otel_agentlog.record.sanitize.objects import SIMPLER
+from otel_agentlog.record.sanitize.arrays import Columns, Head, NoArray, simpler_array
+from otel_agentlog.record.sanitize.objects import SIMPLER, library_text
 
 MAX_NAME_PARTS = 8
+MAX_TEXTS = 1000
+"""Longest list of texts that is read."""
 LEAST_BYTES = 8
 """Of how many bytes, at least, a text is guessed."""
 
-TAGS = frozenset({"bytes", "float", "artifact", "truncated"})
+TAGS = frozenset({"bytes", "float", "artifact", "parts", "truncated"})
 """Words that follow a ``$`` in objects of ours with one key."""
 
 _SCHEMA_TYPES = frozenset({"string", "object", "array", "number", "integer", "boolean", "null"})
@@ -38,9 +42,20 @@ def name_of(key: Any) -> str:
             for part in key[:MAX_NAME_PARTS]
         ]
         return f"({', '.join(parts)}{', …' if len(key) > MAX_NAME_PARTS else ''})"
-    simpler = next((SIMPLER[base] for base in bases(key) if base in SIMPLER), placeholder)
+    simpler = next((SIMPLER[base] for base in bases(key) if base in SIMPLER), _name_of_other)
     simple = simpler(key)
     return simple if type(simple) is str else name_of(simple)
+
+
+def _name_of_other(key: object) -> Any:
+    """An address as text, a number of an array library as number; a placeholder for any other object."""
+    if (text := library_text(key)) is not None:
+        return text
+    try:
+        simple = simpler_array(key, 0, 1)
+    except NoArray:
+        return placeholder(key)
+    return placeholder(key) if isinstance(simple, (Head, Columns, list, dict)) else simple
 
 
 def plain_text(value: object) -> str:
@@ -52,6 +67,35 @@ def plain_text(value: object) -> str:
     except Exception:  # noqa: BLE001 - an object may be broken in any way
         raise_interrupt()
         return placeholder(value)
+
+
+def optional_text(value: object) -> str | None:
+    """`plain_text`, of ``None`` nothing."""
+    return value if value is None or type(value) is str else plain_text(value)
+
+
+def texts_of(values: object) -> list[str]:
+    """The texts of a list that a user gave; a single value is a list of one, what cannot be read is left out."""
+    if values is None:
+        return []
+    try:
+        if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+            return [plain_text(values)]
+        return [plain_text(value) for value in islice(values, MAX_TEXTS)]
+    except Exception:  # noqa: BLE001 - an iterable of the user's own may raise anything
+        raise_interrupt()
+        return []
+
+
+def is_true(value: object) -> bool:
+    """``bool(value)``; false where that raises."""
+    if type(value) is bool:
+        return value
+    try:
+        return bool(value)
+    except Exception:  # noqa: BLE001 - it runs the value's own code
+        raise_interrupt()
+        return False
 
 
 def text_or_object(value: object) -> Any:

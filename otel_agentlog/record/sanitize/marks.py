@@ -35,6 +35,9 @@ _MASK = ("***", "•••", "●●●", "[redacted", "<redacted", "(redacted",
 _MASKED_WITH = frozenset("*•●█")
 _ALIASES = frozenset({"typing", "typing_extensions", "types"})
 _MAX_ANNOTATION_DEPTH = 4
+_OF_PYTHON = frozenset(
+    {"builtins", "collections", "datetime", "pathlib", "uuid", "decimal", "fractions", "re", "types", "typing"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +128,15 @@ def _is_secret_name(name: str) -> bool:
 
 def rule_of_class(value: object) -> KeyRule | None:
     """The rule for values of a class that is named a secret (``ApiKey``, ``SecretStr``), or that masks itself."""
+    if module_of(type(value)) in _OF_PYTHON:
+        return None
     found = bases(value)
     if Enum in found or BaseException in found:
         return None  # constants of a program, and texts that are made to be read
     if masks_itself(value):
         return KeyRule(HIDDEN)
     for base in found:
-        if module_of(base) not in ("builtins", "collections", "typing") and (rule := _rule_of_name(short_name(base))) is not None:
+        if module_of(base) not in _OF_PYTHON and (rule := _rule_of_name(short_name(base))) is not None:
             return rule
     return None
 

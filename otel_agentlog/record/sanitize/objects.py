@@ -19,6 +19,7 @@ from fractions import Fraction
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.class_info import (
@@ -59,8 +60,20 @@ def fields(value: object) -> list[tuple[Any, Any]] | None:
     return None
 
 
+_known: WeakKeyDictionary[type, dict[str, bool] | None] = WeakKeyDictionary()
+
+
 def _declared(value: object) -> dict[str, bool] | None:
     """Names of the fields, each with whether its class keeps it out of its output."""
+    kind = type(value)
+    if type(kind) is not type:
+        return _read_declared(value)  # a metaclass may define how its classes are compared
+    if kind not in _known:
+        _known[kind] = _read_declared(value)
+    return _known[kind]
+
+
+def _read_declared(value: object) -> dict[str, bool] | None:
     found = in_class(value, "__dataclass_fields__")
     if type(found) is dict:
         hidden = hidden_pydantic_fields(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import weakref
 
 from otel_agentlog._fork import after_fork_in_child
@@ -160,6 +161,15 @@ def _refuse_planted(status: os.stat_result, name: str) -> None:
         raise OSError(errno.EINVAL, "expected a regular file", name)
     if status.st_nlink > 1:
         raise OSError(errno.EMLINK, "expected a file with one name, found a hard link", name)
+
+
+def has_file(directory: Descriptor, name: str, size: int) -> bool:
+    """Whether there is a file of that name and size in bytes."""
+    try:
+        found = os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size == size
 
 
 def replace_file(directory: Descriptor, name: str, temp: str, data: bytes, *, sync: bool) -> None:

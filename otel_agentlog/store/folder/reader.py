@@ -2,7 +2,7 @@
 
 Nothing here raises because of what is in a file: a missing or damaged file reads as nothing, damaged lines are skipped, and
 `TaskReader.problems` has what was skipped and where. A value that is not JSON, or too large for a line, is an object with one
-key, ``$bytes``, ``$float`` or ``$artifact``; an object of that form that is not well-formed is unchanged.
+key, ``$bytes``, ``$float``, ``$artifact`` or ``$parts``; an object of that form that is not well-formed is unchanged.
 """
 
 from __future__ import annotations
@@ -261,10 +261,17 @@ def _replaced(value: Any, replacement: Callable[[str, Any], Any]) -> Any:
         return value
     if len(value) == 1:
         ((tag, content),) = value.items()
+        if tag == "$parts" and isinstance(content, list):
+            return _joined(value, [_replaced(item, replacement) for item in content])
         found = replacement(tag, content) if tag[:1] == "$" else None
         if found is not None:
             return found
     return {key: _replaced(item, replacement) for key, item in value.items()}
+
+
+def _joined(value: Any, parts: list[Any]) -> Any:
+    """The text that was moved in parts; ``value`` if one of them is not there, or is no text."""
+    return "".join(parts) if all(isinstance(part, str) for part in parts) else value
 
 
 def _artifact(task: TaskReader, reference: Any) -> Any:

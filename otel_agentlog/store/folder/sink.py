@@ -181,6 +181,8 @@ class FolderSink:
                 return
             if kind == "task" and task.owner:
                 folder.finish(line, envelope.payload)
+            elif folder.finished:
+                folder.finish_again()
             folder.ended = folder.ended or kind in ("task", "segment", "webhook")
             if folder.ended and folder.tally.open_spans:
                 self._linger(folder)

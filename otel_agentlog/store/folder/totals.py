@@ -8,14 +8,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.vocabulary.coerce import mapping, number, text
 from otel_agentlog.vocabulary.event_ids import EVENT_ID
-from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS, Line
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
 
 METRICS = (
@@ -32,13 +32,8 @@ METRICS = (
 )
 """The keys of ``metrics``, in the order they have in the file."""
 
-_COUNTED = {
-    "ai_request": "ai_calls",
-    "ai_response": "ai_calls",
-    "tool_call": "tool_runs",
-    "tool_result": "tool_runs",
-    "step": "steps",
-}
+Counter: TypeAlias = Literal["ai_calls", "tool_runs", "steps"]
+
 _ERROR_LEVELS = ("ERROR", "CRITICAL")
 
 _LOCK_WAIT_S = 1.0
@@ -80,6 +75,79 @@ _OPEN_KEYS = OpenSpan._fields
 _TEXT_OR_NOTHING = (str, type(None))
 
 
+COUNTED: Mapping[str, Counter] = {
+    "ai_request": "ai_calls",
+    "ai_response": "ai_calls",
+    "tool_call": "tool_runs",
+    "tool_result": "tool_runs",
+    "step": "steps",
+}
+"""What a line counts as, by its type."""
+
+
+class _Open(NamedTuple):
+    counter: Counter
+    inside: str | None
+
+
+class Runs:
+    """Which spans count as an AI call, a tool run or a step, the same for totals, tree and index.
+
+    The end line decides: its type says what it was. What is still open counts by its start line. One request to a model may be
+    seen by several (``docs/decisions/0035-one-call-counted-once.md``): `SAME_CALL_AS` and `INSIDE_CALL` say so. `start` and `end`
+    take the lines in their order; one small entry is kept for each open span.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[str, _Open] = {}
+        self._around: set[str] = set()
+        """Open spans inside which a call ended that counts."""
+        self._seconds: set[str] = set()
+        """Open AI spans inside one that has ended and counts: further views of its call."""
+
+    def start(self, span_id: str, line_type: str | None, details: Mapping[str, Any]) -> None:
+        """Note a start line."""
+        counter = COUNTED.get(line_type or "")
+        if counter is not None and span_id not in self._open:
+            self._open[span_id] = _Open(counter, details.get(INSIDE_CALL))
+
+    def forget(self, span_id: str) -> Counter | None:
+        """No longer keep an open span; what it counts as, as far as that is known."""
+        opened = self._open.pop(span_id, None)
+        return None if opened is None else opened.counter
+
+    def end(self, span_id: str, line_type: str | None, details: Mapping[str, Any]) -> Counter | None:
+        """What this end line counts as; ``None`` if as nothing."""
+        opened, counter = self._open.pop(span_id, None), COUNTED.get(line_type or "")
+        if counter is None and opened is not None and line_type != "span":
+            counter = opened.counter  # no library's span ends like that: the line is damaged
+        if counter != "ai_calls" and (opened is None or opened.counter != "ai_calls"):
+            return counter
+        return self._ai_ended(span_id, opened, counter, details)
+
+    def _ai_ended(
+        self, span_id: str, opened: _Open | None, counter: Counter | None, details: Mapping[str, Any]
+    ) -> Counter | None:
+        around, second = span_id in self._around, span_id in self._seconds
+        self._around.discard(span_id)
+        self._seconds.discard(span_id)
+        # What its own writer ended says what it used, and whether it counts; what was closed by recovery does not.
+        if details.get(SAME_CALL_AS) or ((around or second) and "cost_usd" not in details):
+            counter = None if counter == "ai_calls" else counter
+        inside = details.get(INSIDE_CALL) or (opened.inside if opened is not None else None)
+        if isinstance(inside, str) and inside in self._open and (counter == "ai_calls" or around):
+            self._around.add(inside)
+        if counter == "ai_calls":
+            self._seconds.update(each for each, other in self._open.items() if other.inside == span_id)
+        return counter
+
+    def still_open(self) -> dict[str, Counter]:
+        """What counts of the spans that have not ended, by span id."""
+        left_out = self._around | self._seconds
+        left_out.update(other.inside for each, other in self._open.items() if other.inside and each not in self._seconds)
+        return {each: other.counter for each, other in self._open.items() if each not in left_out}
+
+
 class Tally:
     """Running figures of one task. `add` every line of ``02`` and ``03`` as it comes, from any thread.
 
@@ -103,6 +171,7 @@ class Tally:
         """Latest timestamp of a line."""
         self.task_outcome: str | None = None
         """Outcome on the task's end line, once it is there."""
+        self._runs = Runs()
         self._counts = dict.fromkeys(("ai_calls", "tool_runs", "steps", "retries", "errors"), 0)
         self._tokens = dict.fromkeys(USAGE_FIELDS, 0)
         self._cost: float | None = None
@@ -145,6 +214,8 @@ class Tally:
             found: dict[str, Any] = dict.fromkeys(METRICS)
             found.update(self._tokens)
             found.update(self._counts)
+            for counter in self._runs.still_open().values():
+                found[counter] += 1
             found["cost_usd"] = self._total_cost()
             found["duration_seconds"] = self._duration(number(end or {}, "duration_ms"))
             found["memory_peak_mb"] = self._memory_peak_mb
@@ -171,17 +242,22 @@ class Tally:
         self.open_spans[span_id] = opened
         if self._most is not None and len(self.open_spans) > self._most:
             # The first is the task's own.
-            del self.open_spans[next(islice(self.open_spans, 1, None))]
-        self._count(opened.type)
+            forgotten = next(islice(self.open_spans, 1, None))
+            del self.open_spans[forgotten]
+            if (counter := self._runs.forget(forgotten)) is not None:
+                self._counts[counter] += 1
+        self._runs.start(span_id, opened.type, mapping(line, "details"))
         if opened.type == "task" and self._started is None:
             self._started = opened.timestamp
 
     def _end(self, line: Line) -> None:
-        span_id, line_type = text(line, "span_id") or "", text(line, "type") or ""
+        given = line.get("type")
+        span_id, line_type = text(line, "span_id") or "", given if type(given) is str else ""
         details = mapping(line, "details")
-        if self.open_spans.pop(span_id, None) is None:
-            # Its start line was lost.
-            self._count(line_type)
+        self.open_spans.pop(span_id, None)
+        counter = self._runs.end(span_id, line_type, details)
+        if counter is not None:
+            self._counts[counter] += 1
         if line_type == "ai_response":
             self._usage(details)
         elif line_type in ("task", "segment"):
@@ -190,11 +266,6 @@ class Tally:
             self.task_outcome = text(line, "outcome")
             self._duration_ms = number(line, "duration_ms")
         self._attempts_in_all(span_id, number(details, "attempts"))
-
-    def _count(self, line_type: str | None) -> None:
-        counter = _COUNTED.get(line_type or "")
-        if counter is not None:
-            self._counts[counter] += 1
 
     def _usage(self, details: Mapping[str, Any]) -> None:
         for field in USAGE_FIELDS:

@@ -11,6 +11,7 @@ import errno
 import hashlib
 import itertools
 import os
+import re
 import secrets
 import threading
 import time
@@ -25,7 +26,7 @@ import orjson
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.documents import Documents, final_result
-from otel_agentlog.store.folder.files import LineFile, make_directory, open_directory, replace_file
+from otel_agentlog.store.folder.files import LineFile, has_file, make_directory, open_directory, replace_file
 from otel_agentlog.store.folder.handle import FULL, FolderHandle
 from otel_agentlog.store.folder.layout import (
     AGENT_OUTPUT,
@@ -68,13 +69,19 @@ KEEP = frozenset(
 Ranges = Sequence[tuple[int, int]]
 """First and last number of each."""
 
+_LONG_PIECE = re.compile(f'"[^"]{{{MAX_VALUE_BYTES},}}')
+"""Long text between two quotes, which in JSON is a long text without quotes in it; found in linear time."""
+
 Keep = Callable[[bytes], str]
 """Stores bytes and returns their sha256 in hex."""
 
 
 def spill(line: Line, keep: Keep) -> Line:
     """A copy of the line in which large values are references to artifacts."""
-    short = {key: value if key in KEEP else _moved(value, keep) for key, value in line.items()}
+    short = {
+        key: value if key in KEEP else _moved_text(value, keep) if isinstance(value, str) else _moved(value, keep)
+        for key, value in line.items()
+    }
     if len(orjson.dumps(short)) <= MAX_WRITTEN_LINE_BYTES:
         return short
     # Many small values: whole containers go, the largest first.
@@ -92,13 +99,35 @@ def spill(line: Line, keep: Keep) -> Line:
 
 def _moved(value: Any, keep: Keep) -> Any:
     if isinstance(value, str):
-        data = value.encode() if len(value) * 4 > MAX_VALUE_BYTES else b""
-        return _artifact(data, "text/plain", keep) if len(data) > MAX_VALUE_BYTES else value
+        if len(value) > MAX_VALUE_BYTES and value[:1] in ("[", "{"):
+            return _moved_json(value, keep)
+        return _moved_text(value, keep)
     if isinstance(value, dict):
         return {key: _moved(item, keep) for key, item in value.items()}
     if isinstance(value, list):
         return [_moved(item, keep) for item in value]
     return value
+
+
+def _moved_text(value: str, keep: Keep) -> Any:
+    data = value.encode() if len(value) * 4 > MAX_VALUE_BYTES else b""
+    return _artifact(data, "text/plain", keep) if len(data) > MAX_VALUE_BYTES else value
+
+
+def _moved_json(value: str, keep: Keep) -> Any:
+    """JSON as one text, such as a conversation on a span: its large texts go by themselves.
+
+    An image that is there again in each turn is one artifact, and the one that ``details`` refer to as well.
+    """
+    pieces: list[Any] = []
+    end = 0
+    for found in _LONG_PIECE.finditer(value):
+        begin = found.start() + 1
+        pieces += (_moved_text(value[end:begin], keep), _moved_text(value[begin : found.end()], keep))
+        end = found.end()
+    if not pieces:
+        return _moved_text(value, keep)
+    return {"$parts": [*pieces, _moved_text(value[end:], keep)]}
 
 
 def _artifact(data: bytes, media_type: str, keep: Keep) -> dict[str, Any]:
@@ -196,6 +225,8 @@ class TaskFolder:
         """Whether its whole files were written from here."""
         self.ended = False
         """Whether the work of this process on the task has ended."""
+        self.finished = False
+        """Whether the task has ended, and its result was written from here."""
         self.tally = Tally(MAX_REMEMBERED)
         """The figures of what this process wrote."""
         self.waiting: set[str] = set()
@@ -231,7 +262,7 @@ class TaskFolder:
 
     def renew_after_fork(self) -> None:
         """In the child of a fork: write with own descriptors from here on, and leave the ending to the parent."""
-        self.task.owner = False
+        self.task.owner = self.finished = False
         self.tally, self.waiting = Tally(MAX_REMEMBERED), set()
         self._begin_anew()
         self._handle.renew_after_fork()
@@ -593,6 +624,7 @@ class TaskFolder:
 
     def finish(self, end: Line, payload: Mapping[str, Any] | None) -> None:
         """Write ``04-final-result.json`` and the last state of ``metadata.json``, both soon on the disk. Raises `OSError`."""
+        self.finished = True
         result = (payload or {}).get("result")
         self.verify()
         self._documents.owe(FINAL_RESULT, final_result(end, result, self._tally_of_all(), self.task.task_id))
@@ -602,6 +634,14 @@ class TaskFolder:
         self.verify()
         if self._syncer.level is not Level.SYNC:
             self._syncer.ask(self, WEBHOOK_FLOW, AGENT_OUTPUT, FINAL_RESULT, METADATA, FOLDER, ROOT)
+
+    def finish_again(self) -> None:
+        """Bring the figures of ``04-final-result.json`` up to date with what ended after the task. Raises `OSError`."""
+        known = TaskReader(self.path).final_result()
+        metrics = self._tally_of_all().metrics()
+        if known is not None and known.get("metrics") != metrics:
+            self._documents.owe(FINAL_RESULT, {**known, "metrics": metrics})
+            self._settle()
 
     def _settle(self) -> None:
         sync = self._syncer.level is Level.SYNC
@@ -633,6 +673,8 @@ class TaskFolder:
         directory, sync = self._handle.directory(), self._syncer.level is not Level.PROCESS
         make_directory(ARTIFACTS, directory)
         artifacts = open_directory(ARTIFACTS, directory)
+        if has_file(artifacts, digest, len(data)):
+            return digest
         replace_file(artifacts, digest, temp_name(digest, secrets.token_hex(6)), data, sync=sync)
         return digest
 

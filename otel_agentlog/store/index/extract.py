@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from otel_agentlog.store.folder.reader import TaskReader, whole
+from otel_agentlog.store.folder.totals import COUNTED, Runs
 from otel_agentlog.store.index.row import COST_UNITS_PER_USD, MAX_RUNS_TIMED, RunRow, amount
 from otel_agentlog.vocabulary.coerce import mapping, text
-from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line
 
 MAX_ERRORS = 200
 """How many errors of one task are kept."""
@@ -18,7 +19,7 @@ MAX_ERRORS = 200
 MAX_TEXT = 4000
 """Characters of one text that are indexed."""
 
-_RUNS = {"ai_request": "ai_call", "ai_response": "ai_call", "tool_call": "tool_run", "tool_result": "tool_run"}
+_KINDS: Mapping[str, str] = {"ai_calls": "ai_call", "tool_runs": "tool_run"}
 _USERS = ("user.id", "enduser.id", "user_id", "user", "agentlog.user")
 _SPECIALISTS = ("agentlog.specialist", "specialist")
 _SEARCHED = frozenset({"output", "user", "log", "tool_call"})
@@ -61,16 +62,21 @@ def extract_from(task: TaskReader) -> Extract:
 class _Reading:
     def __init__(self) -> None:
         self._found = Extract()
+        self._runs = Runs()
         self._open: dict[str, _Name] = {}
+        self._ai_calls: dict[str, RunRow] = {}
+        """Of each ended AI call, by span id, until all lines are read."""
         self._timed: Counter[_Name] = Counter()
         self._providers: dict[_Name, str] = {}
         self._errors: set[str] = set()
 
     def add(self, line: Line, task: TaskReader) -> None:
         kind, found = text(line, "type"), self._found
-        if kind in _RUNS:
-            self._run(whole(line, task), _RUNS[kind])
-        elif kind == "task":
+        if line.get("phase") == "start" and kind in COUNTED:
+            self._started(whole(line, task))
+        elif line.get("phase") == "end" and (kind in COUNTED or text(line, "span_id") in self._open):
+            self._ended(whole(line, task))
+        if kind == "task":
             found.attributes.update(mapping(line, "attributes"))
         if line.get("level") in ("ERROR", "CRITICAL"):
             self._error(whole(line, task))
@@ -89,21 +95,51 @@ class _Reading:
             if type(value) is str and (key != "content" or kind in _SEARCHED):
                 self._found.texts.append(value[:MAX_TEXT])
 
-    def _run(self, line: Line, kind: str) -> None:
-        details, span, ending = mapping(line, "details"), text(line, "span_id") or "", line.get("phase") == "end"
-        model = (text(details, "model") or text(details, "response_model")) if kind == "ai_call" else None
-        opened = self._open.pop(span, None) if ending else None
-        # A span of another library may tell its model at its end; anything else is counted below the name it began with.
-        name = (kind, model) if model else opened or (kind, text(line, "content") or text(line, "message") or "?")
-        provider = text(details, "provider")
-        if provider:
-            self._providers.setdefault(name, provider)
-        if ending:
-            self._found.runs.append(self._ended(name, line, details))
-        else:
-            self._open[span] = name
+    def _started(self, line: Line) -> None:
+        span_id, details = text(line, "span_id") or "", mapping(line, "details")
+        self._runs.start(span_id, text(line, "type"), details)
+        kind = _KINDS.get(COUNTED[line["type"]])
+        if kind is not None:
+            self._open[span_id] = self._named(kind, line, details)
 
-    def _ended(self, name: _Name, line: Line, details: Mapping[str, Any]) -> RunRow:
+    def _ended(self, line: Line) -> None:
+        span_id, details = text(line, "span_id") or "", mapping(line, "details")
+        opened = self._open.pop(span_id, None)
+        counter = self._runs.end(span_id, text(line, "type"), details)
+        if counter is None:
+            self._add_to_other(line, details)
+            return
+        kind = _KINDS.get(counter)
+        if kind is None:
+            return
+        # A span of another library may tell its model at its end; anything else is counted below the name it began with.
+        began = opened is not None and opened[0] == kind and (kind != "ai_call" or _model(details) is None)
+        name = opened if began and opened is not None else self._named(kind, line, details)
+        self._note_provider(name, details)
+        run = self._row(name, line, details)
+        self._found.runs.append(run)
+        if kind == "ai_call":
+            self._ai_calls[span_id] = run
+
+    def _named(self, kind: str, line: Line, details: Mapping[str, Any]) -> _Name:
+        label = _model(details) if kind == "ai_call" else text(line, "content")
+        name = (kind, label or text(line, "message") or "?")
+        self._note_provider(name, details)
+        return name
+
+    def _note_provider(self, name: _Name, details: Mapping[str, Any]) -> None:
+        if provider := text(details, "provider"):
+            self._providers.setdefault(name, provider)
+
+    def _add_to_other(self, line: Line, details: Mapping[str, Any]) -> None:
+        """What a further view of a call knows of it and the earlier ones did not."""
+        if text(line, "type") == "ai_response" and (run := self._ai_calls.get(text(details, SAME_CALL_AS) or "")) is not None:
+            cost = amount(details.get("cost_usd"), COST_UNITS_PER_USD)
+            run.cost = run.cost if cost is None else (run.cost or 0) + cost
+            run.input_tokens += amount(details.get("input_tokens")) or 0
+            run.output_tokens += amount(details.get("output_tokens")) or 0
+
+    def _row(self, name: _Name, line: Line, details: Mapping[str, Any]) -> RunRow:
         took = amount(line.get("duration_ms"), 1000)
         self._timed[name] += took is not None
         run = RunRow(
@@ -114,7 +150,6 @@ class _Reading:
             retries=max(0, (amount(details.get("attempts")) or 1) - 1),
         )
         if run.kind == "ai_call":
-            # A damaged folder may end a tool run as an AI call.
             run.cost = amount(details.get("cost_usd"), COST_UNITS_PER_USD)
             run.input_tokens = amount(details.get("input_tokens")) or 0
             run.output_tokens = amount(details.get("output_tokens")) or 0
@@ -133,10 +168,15 @@ class _Reading:
             self._found.error_messages.append(message[:MAX_TEXT])
 
     def done(self) -> Extract:
-        self._found.runs += [RunRow(kind=kind, name=name) for kind, name in self._open.values()]
+        left = self._runs.still_open()
+        self._found.runs += [RunRow(kind=kind, name=name) for each, (kind, name) in self._open.items() if each in left]
         for run in self._found.runs:
             run.provider = self._providers.get((run.kind, run.name)) if run.kind == "ai_call" else None
         return self._found
+
+
+def _model(details: Mapping[str, Any]) -> str | None:
+    return text(details, "model") or text(details, "response_model")
 
 
 def _first(values: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, whole
+from otel_agentlog.store.folder.totals import Counter, Runs
+from otel_agentlog.vocabulary.actions import START_TYPE
 from otel_agentlog.vocabulary.coerce import mapping, number, text
-from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
 
 
@@ -44,7 +46,7 @@ class Node:
     """A span, or a pointer to a sub-task, in the tree."""
 
     type: str
-    """``type`` of the start line; ``subtask`` for a pointer."""
+    """``type`` of the start line, for what its end line says it was; ``subtask`` for a pointer."""
     name: str
     """Name for people: the task's, step's, model's or tool's."""
     span_id: str
@@ -61,6 +63,8 @@ class Node:
     reason: str | None = None
     error: str | None = None
     """Type and message of the exception it ended with."""
+    same_call_as: str | None = None
+    """The span that counts the request to a model which this one saw, too."""
     is_open: bool = True
     is_orphan: bool = False
     """Whether its parent should be in this folder and is not; it then hangs below the task."""
@@ -100,6 +104,7 @@ class _Grower:
         self._errors: set[str] = set()
         self._lost = Figures()
         self._last_ns: int | None = None
+        self._runs = Runs()
 
     def add(self, line: Line) -> None:
         self._last_ns = _time(line) or self._last_ns
@@ -108,7 +113,12 @@ class _Grower:
             node = self._nodes.get(span_id)
             if node is None:
                 node = self._nodes[span_id] = Node(line_type or "", text(line, "message") or text(line, "name") or "", span_id)
-            (_open if phase == "start" else _close)(node, line)
+            if phase == "start":
+                _open(node, line)
+                self._runs.start(span_id, line_type, mapping(line, "details"))
+            else:
+                _close(node, line)
+                _count(node, self._runs.end(span_id, line_type, mapping(line, "details")))
         elif line_type == "subtask":
             self._point(line, span_id)
         elif line_type != "process":
@@ -140,6 +150,8 @@ class _Grower:
         self._figures(span_id).errors += 1
 
     def grown(self) -> list[Node]:
+        for span_id, counter in self._runs.still_open().items():
+            _count(self._nodes[span_id], counter)
         everything = [*self._nodes.values(), *self._pointers.values()]
         for node in everything:
             if node.duration_ms is None and node.start_ns is not None:
@@ -157,14 +169,20 @@ def _open(node: Node, line: Line) -> None:
     node.is_orphan = node.parent_span_id is not None and line.get("parent_remote") is not True
     node.start_ns = _time(line)
     _describe(node, line)
-    if node.type == "ai_request":
+
+
+def _count(node: Node, counter: Counter | None) -> None:
+    if counter == "ai_calls":
         node.own.ai_calls += 1
-    elif node.type == "tool_call":
+    elif counter == "tool_runs":
         node.own.tool_runs += 1
 
 
 def _close(node: Node, line: Line) -> None:
     _describe(node, line)
+    line_type = text(line, "type") or node.type
+    node.type = START_TYPE.get(line_type, line_type)
+    node.same_call_as = text(mapping(line, "details"), SAME_CALL_AS)
     node.is_open, node.end_ns = False, _time(line)
     node.duration_ms = number(line, "duration_ms")
     node.outcome, node.reason = text(line, "outcome"), text(line, "reason")

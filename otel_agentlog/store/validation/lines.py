@@ -35,9 +35,15 @@ _AROUND = frozenset({"webhook", "queue_push", "queue_pickup", "segment", "span"}
 """Spans that may go on after the task has ended: what brought it here, and other processes and libraries."""
 
 
+_FOREIGN_ENDS = frozenset({"span", "ai_response", "tool_result"})
+"""What a span of another library may turn out to have been at its end."""
+
+
 class _Start(NamedTuple):
     number: int
     type: str
+    foreign: bool
+    """Whether it is a span of another library: it may end late, or never."""
     time_ns: int | None
     trace_id: str | None
     parent_span_id: str | None
@@ -62,6 +68,8 @@ class LineChecks:
         self._writers: dict[str, EventNumbers] = {}
         self._lost: dict[str, list[Gap]] = {}
         """Numbers of a writer that its process lines call missing."""
+        self._in_output: set[str] = set()
+        """Tags of the writers with lines in `AGENT_OUTPUT` so far."""
         self._cut = False
         """Whether a file was cut while a process wrote: what it wrote again stands behind what came later."""
         self._states: dict[str, str] = {}
@@ -115,8 +123,10 @@ class LineChecks:
         if not self._writers.setdefault(tag, EventNumbers()).add(count):
             self._report.error(file, number, "an event_id of its own", f"{tag}-{count} a second time")
         if line.get("type") == "process":
-            self._cut = self._cut or (count == 0 and self._writers[tag].highest > 0)
+            self._cut = self._cut or (count == 0 and tag in self._in_output)
             self._lost.setdefault(tag, []).extend(_ranges(line.get("missing")))
+        if file == AGENT_OUTPUT:
+            self._in_output.add(tag)
         if count == 0 and file != CONTROL and line.get("type") != "process":
             self._report.error(file, number, f"the process line of writer {tag}", f"type {shown(line.get('type'))}")
 
@@ -153,7 +163,7 @@ class LineChecks:
         if line_type == "task" and self._trace_id is not None and trace_id != self._trace_id:
             self._report.error(AGENT_OUTPUT, number, f"trace_id {self._trace_id} of metadata.json", shown(trace_id))
         parent, remote = text(line, "parent_span_id"), line.get("parent_remote") is True
-        self._starts[span_id] = _Start(number, line_type, _time(line), trace_id, parent, remote)
+        self._starts[span_id] = _Start(number, line_type, "scope" in line, _time(line), trace_id, parent, remote)
 
     def _end(self, number: int, line: Line) -> None:
         span_id, line_type = text(line, "span_id") or "", text(line, "type") or ""
@@ -173,7 +183,7 @@ class LineChecks:
 
     def _check_pair(self, number: int, line: Line, start: _Start) -> None:
         wanted, found = END_TYPE.get(start.type, start.type), text(line, "type")
-        if found != wanted:
+        if found != wanted and not (start.foreign and found in _FOREIGN_ENDS):
             self._report.error(AGENT_OUTPUT, number, f"type {wanted}, to end line {start.number}", shown(found))
         if text(line, "trace_id") != start.trace_id:
             self._report.error(
@@ -216,7 +226,7 @@ class LineChecks:
 
     def _open_at_the_end(self, span_id: str, start: _Start) -> None:
         expected, found = f"an end of {start.type} {span_id}, as the task has ended", "none"
-        if start.type in _AROUND:
+        if start.type in _AROUND or start.foreign:
             self._report.warning(AGENT_OUTPUT, start.number, expected, found)
         else:
             self._consequence(start.number, expected, found)

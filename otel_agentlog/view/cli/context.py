@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from otel_agentlog.settings.fields import Settings, load, read_config_file
+from otel_agentlog.settings.fields import Settings, home, load, read_config_file
 from otel_agentlog.store.app_log import log_directories
 from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.render.screen import Screen, stdout_screen
@@ -36,7 +36,7 @@ class CliContext:
     @cached_property
     def log_directories(self) -> list[Path]:
         """Where application logs may be: ``AGENTLOG_LOG_DIR``, else the default folders of services."""
-        return log_directories(self._settings.log_directory, Path.home())
+        return log_directories(self._settings.log_directory, home())
 
     def screen(self) -> Screen:
         """The screen on standard output."""

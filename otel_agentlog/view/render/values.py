@@ -33,6 +33,8 @@ def _plain(value: Any) -> str:
         if len(value) == 1 and isinstance(artifact, Mapping):
             size = formats.size(artifact.get("size_bytes"))
             return f"{artifact.get('preview') or ''} ({size}, artifacts/{artifact.get('sha256')})"
+        if len(value) == 1 and isinstance(parts := value.get("$parts"), list):
+            return "".join(map(_plain, parts))
         return " ".join(f"{safe(str(key))}={_quoted(item)}" for key, item in value.items())
     return _json(value)
 

@@ -68,6 +68,10 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "masked": (numpy.ma.array([1, 2], mask=[False, True]), [1, None]),
     "big endian": (numpy.array([1, 2], dtype=">i4"), [1, 2]),
     "dates": (numpy.array(["2024-01-01", "NaT"], dtype="M8[D]"), ["2024-01-01", None]),
+    "as names": (
+        {numpy.int64(1): 1, numpy.uint8(2): 2, ipaddress.ip_address("::1"): 3, pandas.NaT: 4, numpy.datetime64("2024-01-02"): 5},
+        {"1": 1, "2": 2, "::1": 3, "null": 4, "2024-01-02": 5},
+    ),
     "NaN": (numpy.array([numpy.nan, 1.0]), [{"$float": "NaN"}, 1.0]),
     "array": (array.array("d", [1, 2]), [1.0, 2.0]),
     "ctypes": ((ctypes.c_int * 3)(1, 2, 3), [1, 2, 3]),

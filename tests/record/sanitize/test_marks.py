@@ -258,3 +258,19 @@ def test_every_form_of_a_secret_is_masked_under_its_name(form: str, key: Any) ->
 def test_what_is_no_secret_stays_under_an_uncertain_name(value: object) -> None:
     """Bytes without the form of a credential, numbers, and ids beside a token are kept."""
     assert CLEANER.clean({"token": value}).redacted == 0
+
+
+@pytest.mark.parametrize(
+    ("pair", "masked"),
+    [
+        ([b"authorization", b"x y"], True),
+        (["x-api-key", "a1B2c3D4e5F6g7H8"], True),
+        (["password", "hunter2"], True),
+        (["password", "username"], False),
+        (["token", "next"], False),
+        ([b"content-type", b"text/plain"], False),
+    ],
+)
+def test_headers_may_be_lists_of_two(pair: list[Any], masked: bool) -> None:
+    """Bytes are headers, texts only where the second has the form of a secret: a list of two names is kept."""
+    assert ("[redacted:" in str(CLEANER.clean({"headers": [pair]}).value)) is masked

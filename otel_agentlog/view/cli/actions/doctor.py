@@ -24,7 +24,7 @@ from urllib.request import Request, urlopen
 from otel_agentlog._version import __version__
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import Filter, folders, is_left_open, search
-from otel_agentlog.settings.fields import SIGNALS, Settings, load, read_config_file
+from otel_agentlog.settings.fields import SIGNALS, Settings, home, load, read_config_file
 from otel_agentlog.store.app_log import choose_directory
 from otel_agentlog.store.delivery.pending import pending_tasks
 from otel_agentlog.store.folder.reader import TaskReader
@@ -204,7 +204,7 @@ def _clock(settings: Settings) -> Iterator[Finding]:
 
 
 def _log_directory(settings: Settings) -> Iterator[Finding]:
-    directory = choose_directory(settings.service_name, settings.log_directory, Path.home())
+    directory = choose_directory(settings.service_name, settings.log_directory, home())
     there = _nearest(directory)
     writable = os.access(there, os.W_OK | os.X_OK)
     hint = "" if writable else "set AGENTLOG_LOG_DIR to a folder that can be written"

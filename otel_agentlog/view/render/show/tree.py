@@ -17,7 +17,7 @@ from otel_agentlog.view.render.screen import GAP, Glyphs, Piece, Pieces, Screen,
 from otel_agentlog.view.render.show.waterfall import Waterfall, time_span
 from otel_agentlog.view.render.values import inline, message_text, text_lines
 from otel_agentlog.vocabulary.coerce import number, objects, text, texts
-from otel_agentlog.vocabulary.lines import CONTENT_TYPES, Line
+from otel_agentlog.vocabulary.lines import CONTENT_TYPES, SAME_CALL_AS, Line
 from otel_agentlog.vocabulary.terminal_text import cut, pad, safe, width
 
 MAX_SHOWN = 25
@@ -223,6 +223,8 @@ def _label(entry: Entry, glyphs: Glyphs) -> Pieces:
 
 def _notes(entry: Entry, glyphs: Glyphs) -> Iterator[tuple[str, str]]:
     details = entry.details
+    if same := details.get(SAME_CALL_AS):
+        yield f"same as {safe(str(same))[:16]}", "dim"
     if entry.kind == "subtask":
         yield safe(str(details.get("task_id") or "")), "id"
         yield _subtask_errors(entry), "error"

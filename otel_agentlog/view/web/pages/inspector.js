@@ -21,6 +21,7 @@ export function partsText(parts) {
 
 /** A block of text or JSON; a large payload that stands in a file of its own can be fetched. */
 export function valueBlock(value, key) {
+  if (Array.isArray(value?.$parts)) return h("div", {}, ...value.$parts.map((part) => valueBlock(part, key)));
   const artifact = value && typeof value === "object" && Object.keys(value).length === 1 ? value.$artifact : null;
   if (artifact && typeof artifact === "object") {
     const size = `${count(artifact.size_bytes)} bytes`;

@@ -1,0 +1,230 @@
+"""Requests to models that were seen in one task, so that each is counted once, whoever else reports it.
+
+The rule (``docs/decisions/0035-one-call-counted-once.md``): where one view lies inside another, the innermost counts; side by
+side the first to end counts. A later view of the same request only adds what the others did not know. Nothing is looked for
+across a tool run: a model that a tool asks is another request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from otel_agentlog.vocabulary.usage import USAGE_FIELDS, Response, Usage
+
+OWN = ""
+"""The scope of our own operations; all others are named by their instrumentation scope."""
+
+MAX_REMEMBERED = 1000
+"""Spans, and ids of responses, that a task remembers; the oldest are forgotten. Also requests inside one span."""
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """One request to a model, and what is counted of it so far."""
+
+    span_id: str
+    """16 hex digits, of the span that counts it."""
+    start_ns: int
+    end_ns: int
+    scopes: set[str]
+    """Who reported it."""
+    response: Response = field(default_factory=Response)
+    cost_usd: float | None = None
+    response_ids: frozenset[str] = frozenset()
+    failed: bool = False
+    lent: bool = False
+    """Whether it lies in an `AiCall` of ours, which counts it as its own."""
+
+
+@dataclass(eq=False, slots=True)
+class Seen:
+    """What may see a request to a model: an `AiCall` of ours, or a span of another library, whatever it turns out to be."""
+
+    span_id: str
+    scope: str
+    start_ns: int
+    around: Seen | None = None
+    """The next one around it that was open when it began; ``None`` if a tool run or a task lies between."""
+    above: Seen | None = None
+    """The next span of another library around it, whatever lies between."""
+    end_ns: int | None = None
+    is_ai_call: bool = False
+    tool: str | None = None
+    """The tool's name, if it is a tool run."""
+    calls: list[Call] = field(default_factory=list)
+    """The requests seen inside it."""
+    tools: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The tool runs inside it that count: scope and span id by name."""
+    call: Call | None = None
+    """The request it turned out to have seen, once it has ended."""
+
+    def open_at(self, time_ns: int) -> Seen | None:
+        """This, or the next around it, that had not ended at this time."""
+        seen: Seen | None = self
+        while seen is not None and seen.tool is None:
+            if seen.end_ns is None or seen.end_ns >= time_ns:
+                return seen
+            seen = seen.around
+        return None
+
+    def outwards(self) -> Iterator[Seen]:
+        """What lies around it, the nearest first."""
+        seen = self.around
+        while seen is not None:
+            yield seen
+            seen = seen.around
+
+    def became_tool(self, name: str) -> None:
+        """It was a tool run: what a model was asked in it is no matter of what lies around."""
+        self.tool = name
+        for around in self.outwards():
+            around.calls = [call for call in around.calls if call not in self.calls]
+
+    def same_tool(self) -> str | None:
+        """The span id of the tool run of the same name, as another library or we saw it, inside or directly around this one."""
+        scope, span_id = self.tools.get(self.tool or "", (self.scope, ""))
+        if scope != self.scope:
+            return span_id
+        above = self.above
+        while above is not None and above.tool is None:
+            above = above.above
+        return above.span_id if above is not None and above.tool == self.tool and above.scope != self.scope else None
+
+    def own_call(self) -> Seen | None:
+        """The `AiCall` of ours in which it lies."""
+        return next((seen for seen in self.outwards() if seen.scope == OWN), None)
+
+    def inside_call(self) -> str | None:
+        """The span id of the next AI span of another library around it that is open."""
+        return next(
+            (seen.span_id for seen in self.outwards() if seen.is_ai_call and seen.scope != OWN and seen.end_ns is None), None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What a further view of a request knows that the earlier ones did not."""
+
+    other: Call
+    """The request it is, or the first of them."""
+    usage: Usage
+    cost_usd: float | None
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is something to count."""
+        return bool(self.usage.known()) or self.cost_usd is not None
+
+
+class SeenCalls:
+    """The spans and requests of one task. Threads may race; at worst two views are not found to be of one request."""
+
+    def __init__(self) -> None:
+        self.spans: dict[str, Seen] = {}
+        """Spans of other libraries by span id, those that have ended too."""
+        self._by_response: dict[str, Call] = {}
+
+    def add(self, seen: Seen) -> None:
+        """Remember a span of another library that begins."""
+        _remember(self.spans, seen.span_id, seen)
+
+    def count(self, seen: Seen, report: Call) -> Added | None:
+        """Take what a view reports at its end; ``None`` if the request is new, and counts."""
+        others = self._same(seen, report)
+        if not others:
+            seen.call = report
+            self._note(report, report.response_ids)
+            for around in seen.outwards():
+                if len(around.calls) < MAX_REMEMBERED:
+                    around.calls.append(report)
+                if report.lent and around.scope == OWN:
+                    break
+            return None
+        if len(others) == 1:
+            seen.call = others[0]
+            others[0].scopes |= report.scopes
+            self._note(others[0], report.response_ids)
+        return _merge(others, report)
+
+    def _same(self, seen: Seen, report: Call) -> list[Call]:
+        if seen.scope == OWN:
+            # What the user says of an own call holds; only the same answer is the same request.
+            inside = [call for call in seen.calls if not call.lent and call.response_ids & report.response_ids]
+        else:
+            inside = seen.calls
+        if inside:
+            return inside
+        for response_id in report.response_ids:
+            known = self._by_response.get(response_id)
+            if known is not None and known not in seen.calls and _is_same(known, report):
+                return [known]
+        late = (around.call for around in seen.outwards() if around.end_ns is not None and around.call is not None)
+        return [call for call in late if call is not None][:1]
+
+    @staticmethod
+    def count_tool(seen: Seen | None, name: str, scope: str, span_id: str) -> None:
+        """Tell the spans of other libraries around a tool run that it counts; ``seen`` is the nearest."""
+        while seen is not None:
+            seen.tools[name] = scope, span_id
+            seen = seen.above if seen.tool is None else None
+
+    def _note(self, call: Call, response_ids: frozenset[str]) -> None:
+        for response_id in response_ids:
+            _remember(self._by_response, response_id, call)
+
+
+def _remember(known: dict[str, object] | dict[str, Seen] | dict[str, Call], key: str, value: object) -> None:
+    found: dict[str, object] = known  # type: ignore[assignment]  # of one type each
+    found.pop(key, None)
+    found[key] = value
+    while len(found) > MAX_REMEMBERED:
+        found.pop(next(iter(found), key), None)
+
+
+def _is_same(known: Call, report: Call) -> bool:
+    """Whether two reports with the same response id are of one request.
+
+    Ids are not unique everywhere: local servers draw them from a small range or send a fixed one. So one library's reports are of
+    one request only if they overlap in time, ours never, and what does not overlap has to agree in its tokens.
+    """
+    overlap = report.start_ns <= known.end_ns and known.start_ns <= report.end_ns
+    shared = known.scopes & report.scopes
+    if shared and (not overlap or OWN in shared):
+        return False
+    if overlap and not shared:
+        return True
+    ours, theirs = known.response.usage, report.response.usage
+    pairs = ((ours.input_tokens, theirs.input_tokens), (ours.output_tokens, theirs.output_tokens))
+    return all(not a or not b or a == b for a, b in pairs)
+
+
+def _merge(others: list[Call], report: Call) -> Added:
+    """Add to the calls what they did not know of themselves; a count of 0 is taken for one that was not read."""
+    added: dict[str, int] = {}
+    for name in USAGE_FIELDS:
+        value = getattr(report.response.usage, name)
+        known = [getattr(call.response.usage, name) or 0 for call in others]
+        if value and not all(known) and value > sum(known):
+            added[name] = value - sum(known)
+            call = others[known.index(0)]
+            call.response = replace(call.response, usage=replace(call.response.usage, **{name: added[name]}))
+    costs = [call.cost_usd for call in others if call.cost_usd is not None]
+    cost = None
+    if report.cost_usd is not None and (not costs or "input_tokens" in added or "output_tokens" in added):
+        rest = round(report.cost_usd - sum(costs), 12)
+        if rest > 0 or not costs:
+            cost, others[0].cost_usd = rest, (others[0].cost_usd or 0.0) + rest
+    return Added(others[0], Usage(**added), cost)
+
+
+def add_rest(call: Call, report: Call) -> Added:
+    """Add to a call what a later report of the same stream has more."""
+    added = {name: count - (getattr(call.response.usage, name) or 0) for name, count in report.response.usage.known().items()}
+    added = {name: count for name, count in added.items() if count > 0}
+    call.response = replace(call.response, usage=call.response.usage + Usage(**added))
+    rest = round((report.cost_usd or 0.0) - (call.cost_usd or 0.0), 12)
+    if report.cost_usd is None or rest <= 0:
+        return Added(call, Usage(**added), None)
+    call.cost_usd = report.cost_usd
+    return Added(call, Usage(**added), rest)
