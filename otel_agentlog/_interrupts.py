@@ -154,9 +154,9 @@ def _is_set_by_thread(error: BaseException, raised: TracebackType) -> bool:
 
 def _makes_own_arguments(kind: type[BaseException]) -> bool:
     """Whether a class of other code than Python's makes its message itself, so that it can be raised without one."""
-    if kind.__module__.partition(".")[0] in sys.stdlib_module_names:
-        return False
-    return any(isinstance(vars(each).get(name), _FUNCTIONS) for each in kind.__mro__ for name in ("__init__", "__new__"))
+    # Classes of Python that other code derives from (``orjson.JSONDecodeError``) need their arguments.
+    others = [each for each in kind.__mro__ if each.__module__.partition(".")[0] not in sys.stdlib_module_names]
+    return any(isinstance(vars(each).get(name), _FUNCTIONS) for each in others for name in ("__init__", "__new__"))
 
 
 _FUNCTIONS = (FunctionType, staticmethod)
