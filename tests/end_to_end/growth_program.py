@@ -25,6 +25,7 @@ from opentelemetry import trace
 import otel_agentlog as agentlog
 from otel_agentlog.export import foreign, metrics, sink
 from otel_agentlog.query.alerts import watch
+from otel_agentlog.record.operations import seen_calls
 from otel_agentlog.store.delivery import left, tracker
 from otel_agentlog.store.folder import sink as folder_sink
 from otel_agentlog.store.folder import sync, writer
@@ -41,7 +42,8 @@ for module, names in {
     tracker: ["MAX_TASKS"],
     folder_sink: ["MAX_LINGERING", "MAX_UNSETTLED"],
     sync: ["MAX_UNSETTLED", "MAX_ASKED"],
-    writer: ["MAX_REMEMBERED", "MAX_DAMAGED"],
+    writer: ["MAX_REMEMBERED", "MAX_DAMAGED", "MAX_STARTS"],
+    seen_calls: ["MAX_REMEMBERED"],
 }.items():
     for name in names:
         assert hasattr(module, name), name
