@@ -77,6 +77,7 @@ class DeliveryTracker:
         """What is to be added to ``metadata.json`` of folders that nothing else uses any more, by path."""
         self._settled: dict[str, ItemSet] = {}
         """What was delivered or dropped, by writer: a ledger may be deleted, or not be written."""
+        self._most_settled = 64
         self._left = LeftItems(self._failed)
         self._aside: deque[tuple[float, str, ItemSet]] = deque()
         """With the time, on the monotonic clock, from which on they are sent again."""
@@ -138,13 +139,16 @@ class DeliveryTracker:
             else:
                 folder.settled(ranges, dropped=here)
                 self._change(folder)
+                self._settle(tag, items)
+
+    def _settle(self, tag: str, items: ItemSet) -> None:
         with self._lock:
-            for tag in items.by_writer():
-                self._settled.setdefault(tag, ItemSet()).update(items.as_json())
-            if len(self._settled) > MAX_TASKS:
+            self._settled.setdefault(tag, ItemSet()).update(items.as_json())
+            if len(self._settled) > min(MAX_TASKS, self._most_settled):
                 # It is for folders that are in use.
                 self._settled = {tag: found for tag, found in self._settled.items() if folder_of(tag) is not None}
                 _shorten(self._settled)
+                self._most_settled = 2 * len(self._settled) + 64
 
     def missing(self, home: str, items: ItemSet) -> None:
         """The items were looked for in their folder and are not there."""

@@ -23,7 +23,7 @@ MAX_LINGERING = 64
 """Folders of tasks that have ended that stay open because something in them has not. What never ends must not hold descriptors
 without end; the folder of the oldest is closed, and opened again if its end comes after all."""
 
-MAX_UNSETTLED = 256
+MAX_UNSETTLED = 128
 """Folders of tasks that have ended that are looked after until all of it was delivered or dropped: `FolderSink.verify` finds
 whether they were deleted. What becomes of older ones is seen when they are read to be sent."""
 
