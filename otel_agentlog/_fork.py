@@ -11,19 +11,23 @@ import itertools
 import logging  # noqa: F401
 import os
 import threading
-import weakref
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import MethodType
 from typing import TypeAlias
+
+from otel_agentlog._interrupts import KeyedReference
 
 IMPORT_WAIT_S = 10.0
 """Longest time, in seconds, that a fork waits for an import; that of an exporter takes about half a second."""
 
 Callback: TypeAlias = Callable[[], object]
 
-_callbacks: dict[int, Callable[[], Callback | None]] = {}
+_callbacks: dict[Hashable, Callable[[], Callback | None]] = {}
 _numbers = itertools.count()
+_gone: deque[KeyedReference[object]] = deque()
+"""The objects of bound methods that are no more, each with the number of its callback."""
 
 
 def after_fork_in_child(callback: Callback) -> None:
@@ -32,11 +36,13 @@ def after_fork_in_child(callback: Callback) -> None:
     A bound method is held weakly: it is called as long as its object lives. All callbacks run, even if one fails; the interpreter
     then prints the errors. Takes no lock, so it may be called in signal handlers.
     """
+    while _gone:
+        _callbacks.pop(_gone.popleft().key, None)
     number = next(_numbers)
     if isinstance(callback, MethodType):
         # Not weakref.WeakMethod: where the interpreter's end collects it before its object, it prints an AttributeError.
-        function, registered = callback.__func__, _callbacks
-        owner = weakref.ref(callback.__self__, lambda _: registered.pop(number, None))
+        function, owner = callback.__func__, KeyedReference[object](callback.__self__, _gone.append)
+        owner.key = number
         _callbacks[number] = lambda: None if (found := owner()) is None else MethodType(function, found)
     else:
         _callbacks[number] = lambda: callback

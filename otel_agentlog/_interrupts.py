@@ -10,20 +10,25 @@ run while something is recorded begins with `raise_interrupt`. It decides by whe
   one of the few instructions at which the interpreter looks for such requests.
 
 Where there is no exception nothing of this runs. Finalizers are another matter, as Python drops whatever is raised in
-them: `finalizer` and `called_when_gone` have the interpreter append to a queue, which takes no Python code, and the work
-is done later by whoever empties it.
+them: ``__del__`` and the callbacks of weak references are made of no Python code (`in_c`, `WeakValues`): they put what
+is to be done into a queue, and it is done later by whoever empties it.
 """
 
 from __future__ import annotations
 
-import dis
 import queue
 import signal
 import sys
-from collections.abc import Iterator
+import weakref
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
+from opcode import opname
 from types import CodeType, FrameType, FunctionType, MethodType, TracebackType
+from typing import Generic, Protocol, TypeVar
+
+Value = TypeVar("Value")
 
 _OWN_FRAMES = __package__ + "."
 
@@ -46,12 +51,20 @@ def raise_interrupt() -> None:
         raise found
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """Whether what was caught ended our work from outside, as all do that are no `Exception`."""
+    return not isinstance(error, Exception) or interrupt_in(error) is not None
+
+
 class suppress_errors(suppress):
     """`contextlib.suppress` for all but interrupts."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> bool:
-        dropped = bool(super().__exit__(kind, error, traceback))
-        return dropped and (error is None or interrupt_in(error) is None)
+        if error is not None and (found := interrupt_in(error)) is not None:
+            if found is error:
+                return False
+            raise found
+        return bool(super().__exit__(kind, error, traceback))
 
 
 def interrupt_in(error: BaseException) -> BaseException | None:
@@ -63,7 +76,7 @@ def interrupt_in(error: BaseException) -> BaseException | None:
     todo, seen = [error], {id(error)}
     while todo:
         each = todo.pop()
-        if _is_interrupt(each) and (each is error or _within(each, caught_by)):
+        if (each is error or _within(each, caught_by)) and _is_interrupt(each):
             return each
         for other in (each.__cause__, each.__context__):
             if other is not None and id(other) not in seen:
@@ -149,7 +162,7 @@ def _is_set_by_thread(error: BaseException, raised: TracebackType) -> bool:
         # In 3.10 before the first instruction; a generator that has not begun is thrown into there.
         return not code.co_flags & 0x2A0  # inspect.CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
     operation = code.co_code[raised.tb_lasti : raised.tb_lasti + 1]
-    return bool(operation) and dis.opname[operation[0]].startswith(_INTERRUPTIBLE)
+    return bool(operation) and opname[operation[0]].startswith(_INTERRUPTIBLE)
 
 
 def _makes_own_arguments(kind: type[BaseException]) -> bool:
@@ -160,3 +173,104 @@ def _makes_own_arguments(kind: type[BaseException]) -> bool:
 
 
 _FUNCTIONS = (FunctionType, staticmethod)
+
+
+# -- locks ---------------------------------------------------------------------------------------------------------------
+
+
+class _Lock(Protocol):
+    def acquire(self, blocking: bool = ..., timeout: float = ...) -> bool: ...
+
+
+def take(lock: _Lock, timeout_s: float, taken: list[bool]) -> bool:
+    """Take a lock within a time; whether that was done stands in ``taken``, also where an interrupt comes right after it."""
+    taken.extend(map(lock.acquire, (True,), (timeout_s,)))
+    return taken[-1]
+
+
+# -- the process's death by Ctrl-C ---------------------------------------------------------------------------------------
+
+
+def died_of_ctrl_c() -> bool:
+    """Whether the program has ended with a `KeyboardInterrupt` that nothing in it caught."""
+    kind, at = getattr(sys, "last_type", None), getattr(sys, "last_traceback", None)
+    # That of an interactive session, where this does not end the program, begins within the session's own code.
+    outermost = at is not None and at.tb_frame.f_back is None and not hasattr(sys, "ps1")
+    return outermost and isinstance(kind, type) and issubclass(kind, KeyboardInterrupt)
+
+
+def die_of_ctrl_c() -> None:
+    """Have the interpreter end by SIGINT, as it does after an uncaught `KeyboardInterrupt`; for the end of an exit handler.
+
+    It keeps that in a flag, which the execution of any text clears, in any thread: ``dataclass``, ``namedtuple`` and so the
+    import of many a module, ours on a thread among them. A text that raises sets it.
+    """
+    with suppress(KeyboardInterrupt):
+        exec("raise KeyboardInterrupt")  # noqa: S102 - see above
+
+
+# -- finalizers ----------------------------------------------------------------------------------------------------------
+
+
+def in_c(function: Callable[..., object]) -> Callable[..., None]:
+    """A method made of no Python code, for ``__del__ = in_c(…)``: it calls ``function``, which must be of C too, with the object.
+
+    Signal handlers run between two instructions of Python code, and Python drops what is raised within ``__del__``.
+    """
+    return lru_cache(maxsize=0)(function)  # type: ignore[return-value]  # a wrapper that binds as functions do
+
+
+class Abandonable(Protocol):
+    """What has something to do once it is no longer referenced."""
+
+    def abandoned(self) -> None: ...
+
+
+ABANDONED: deque[Abandonable] = deque()
+"""What is no longer referenced, and waits for `end_abandoned`."""
+
+
+def end_abandoned() -> None:
+    """Do what is to be done for what was dropped; called with the next line that is recorded, by `flush` and at the exit."""
+    while ABANDONED:
+        try:
+            dropped = ABANDONED.popleft()
+        except IndexError:
+            raise_interrupt()  # another thread was faster
+            return
+        dropped.abandoned()
+
+
+class KeyedReference(weakref.ref[Value]):
+    """A weak reference that knows its key."""
+
+    __slots__ = ("key",)
+    key: Hashable
+
+
+class WeakValues(Generic[Value]):
+    """Objects by key, held weakly. Unlike those of `weakref`, it runs no Python code at the moment when one of them goes."""
+
+    def __init__(self) -> None:
+        self._references: dict[Hashable, KeyedReference[Value]] = {}
+        self._gone: deque[KeyedReference[Value]] = deque()
+        self.pop = self._references.pop
+        """Take one out by its key, as `dict.pop` does."""
+
+    def put(self, key: Hashable, value: Value) -> None:
+        """Add or replace one."""
+        while self._gone:
+            gone = self._gone.popleft()
+            if self._references.get(gone.key) is gone:
+                self.pop(gone.key, None)
+        reference = KeyedReference(value, self._gone.append)
+        reference.key = key
+        self._references[key] = reference
+
+    def get(self, key: Hashable) -> Value | None:
+        """The object under a key, if it is there."""
+        reference = self._references.get(key)
+        return None if reference is None else reference()
+
+    def __iter__(self) -> Iterator[Value]:
+        return (value for reference in list(self._references.values()) if (value := reference()) is not None)

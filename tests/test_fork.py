@@ -111,12 +111,13 @@ each.itself, each.reference = each, reference
 del each, reference
 import gc
 gc.collect()
+after_fork_in_child(print)
 print(number in _callbacks)
 """
 
 
 def test_an_object_that_is_collected_is_forgotten() -> None:
-    """Also one in a cycle with what holds it weakly."""
+    """With the next registration; also one in a cycle with what holds it weakly."""
     done = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=60)
 
     assert (done.stdout, done.stderr) == ("False\n", "")

@@ -127,6 +127,7 @@ class Lookups:
         """Category and advice for an exception: ``category``, ``suggestions``; ``None``: errors have no categories."""
         self.prices = prices
         self._loads = prices is not None
+        self._loading: threading.Thread | None = None
 
     def load_prices(self) -> None:
         """Import the price table on a thread of its own, with the first call, so that no AI call waits for it at its end."""
@@ -134,9 +135,15 @@ class Lookups:
             return
         self._loads = False
         try:
-            threading.Thread(target=self.prices.load, name="agentlog-prices", daemon=True).start()
+            self._loading = threading.Thread(target=self.prices.load, name="agentlog-prices", daemon=True)
+            self._loading.start()
         except RuntimeError:
             raise_interrupt()  # no new threads at the end of the interpreter; the price is looked up where it is needed
+
+    def join(self, timeout_s: float) -> None:
+        """Wait until that import has ended, at most this long."""
+        if self._loading is not None and self._loading.ident is not None:
+            self._loading.join(timeout_s)
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,17 @@ except `KeyboardInterrupt` and its like; it is counted in `Recorder.failures`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
-from weakref import WeakSet
 
 import orjson
 from opentelemetry import context as otel_context
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import ABANDONED, WeakValues, end_abandoned, raise_interrupt
 from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans, Tasks
 from otel_agentlog.record.sanitize.line import keep_own
 from otel_agentlog.vocabulary.envelope import Envelope, Processor, Sink, TaskRef
-from otel_agentlog.vocabulary.event_ids import EventIds
+from otel_agentlog.vocabulary.event_ids import KEY, EventIds
 from otel_agentlog.vocabulary.json_tags import untagged
 from otel_agentlog.vocabulary.lines import Line, timestamp
 
@@ -171,7 +170,7 @@ class Recorder:
         self.tracer, self.conventions, self._count_items = spans.tracer, spans.conventions, spans.count_items
         self.tasks, self.lookups = tasks or Tasks(), lookups or Lookups()
         self.clock, self.monotonic, self.measuring = clocks.clock, clocks.monotonic, clocks.measuring
-        self.open_tasks: WeakSet[OpenTask] = WeakSet()
+        self.open_tasks: WeakValues[OpenTask] = WeakValues()
         self.sinks = sinks
         self._event_ids = EventIds(first=0)
         """Of lines outside every task."""
@@ -198,20 +197,41 @@ class Recorder:
 
     def deliver(self, envelope: Envelope) -> None:
         """Number a clean line and hand it to every sink; one that fails costs only itself."""
+        if ABANDONED:
+            end_abandoned()
         task, line = envelope.task, envelope.line
-        line["event_id"] = (self._event_ids if task is None else task.event_ids).next()
-        envelope.items = 0 if envelope.webhook else self._count_items(line)
-        for sink in self._keepers:
+        others = iter(self._others)
+        try:
+            line.update(zip(KEY, (self._event_ids if task is None else task.event_ids).each, strict=False))
+            envelope.items = 0 if envelope.webhook else self._count_items(line)
+            for sink in self._keepers:
+                try:
+                    sink(envelope)
+                    envelope.kept = True
+                except Exception as error:  # noqa: BLE001 - the boundary: a full disk must not reach the agent
+                    raise_interrupt()
+                    self.failed(getattr(sink, "name", "sink"), error)
+            for sink in others:
+                try:
+                    sink(envelope)
+                except Exception as error:  # noqa: BLE001 - as above
+                    raise_interrupt()
+                    self.failed(getattr(sink, "name", "sink"), error)
+        except BaseException:
+            # A line that has a number reaches the folder, so that no number is missing there.
+            if self._keepers and "event_id" in line:
+                self._deliver_rest(envelope, others)
+            raise
+
+    def _deliver_rest(self, envelope: Envelope, others: Iterator[Sink]) -> None:
+        """Deliver an envelope after an interrupt: once more to the sinks that keep lines, and to the ``others`` that follow."""
+        envelope.again = True
+        envelope.items = 0 if envelope.webhook else self._count_items(envelope.line)
+        for sink in (*self._keepers, *others):
             try:
                 sink(envelope)
-                envelope.kept = True
-            except Exception as error:  # noqa: BLE001 - the boundary: a full disk must not reach the agent
-                raise_interrupt()
-                self.failed(getattr(sink, "name", "sink"), error)
-        for sink in self._others:
-            try:
-                sink(envelope)
-            except Exception as error:  # noqa: BLE001 - as above
+                envelope.kept = envelope.kept or sink in self._keepers
+            except Exception as error:  # noqa: BLE001 - as in `deliver`
                 raise_interrupt()
                 self.failed(getattr(sink, "name", "sink"), error)
 

@@ -21,9 +21,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
-from weakref import WeakSet
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import WeakValues, raise_interrupt
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK, TOOL, Kind
 
 MAX_FAMILY = 500
@@ -260,7 +259,7 @@ class ResourceSampler:
     def _reset(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        self._meters: WeakSet[ResourceMeter] = WeakSet()
+        self._meters: WeakValues[ResourceMeter] = WeakValues()
         # No threading.Event: setting one takes a lock that a signal handler may have interrupted.
         self._gate = _thread.allocate_lock()
         self._gate.acquire()
@@ -294,7 +293,7 @@ class ResourceSampler:
         known = self._known
         made = ResourceMeter(None if known is None else again(known))
         with self._lock:
-            self._meters.add(made)
+            self._meters.put(id(made), made)
             if not self._running:
                 self._running = True
                 self._start()
@@ -306,7 +305,7 @@ class ResourceSampler:
         if os.getpid() != self._pid:
             return {}
         with self._lock:
-            self._meters.discard(meter)
+            self._meters.pop(id(meter), None)
         return meter.figures(again(self._known or []))
 
     def stop(self) -> None:
@@ -327,6 +326,8 @@ class ResourceSampler:
             raise_interrupt()  # no new threads at the end of the interpreter: the peak is that of start and end
 
     def _wake(self) -> bool:
+        if not self._asleep:
+            return False
         try:
             self._asleep.pop()
         except IndexError:

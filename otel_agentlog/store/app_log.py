@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import raise_interrupt, take
 from otel_agentlog.store.folder import line_stream as streams
-from otel_agentlog.store.folder.files import Descriptor, LineFile
+from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE, GZIP_SUFFIX, encode
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
 from otel_agentlog.store.folder.recent import MAX_RECENT_BYTES, MAX_RECENT_LINES, RecentLine, RecentLines
@@ -116,6 +116,7 @@ class RotatingLog:
         recent = self._recent
         if log is None or log.is_due(day, now) or len(recent.lines) >= MAX_RECENT_LINES or recent.size_bytes > MAX_RECENT_BYTES:
             log = self._check(log, now, day)
+            close_dropped()  # the file before it, and its lock
         log.room -= len(data)
         log.file.append(data)
         recent.lines.append(RecentLine(log.file, self.path.name, str(line["event_id"]), data, 0))
@@ -140,10 +141,11 @@ class RotatingLog:
 
     def _check(self, log: _Open | None, now: float, day: str) -> _Open:
         """The log to write a line of this day to."""
-        if not self._checking.acquire(blocking=False):
-            # Another thread checks, or a signal handler came in between: the open file will do for a line or two.
-            return log if log is not None else self._open_log(now, day)
+        taken: list[bool] = []
         try:
+            if not take(self._checking, 0, taken):
+                # Another thread checks, or a signal handler came in between: the open file will do for a line or two.
+                return log if log is not None else self._open_log(now, day)
             # While the open file is held, so that nobody has compressed it.
             self._recent.check({})
             if log is None:
@@ -157,7 +159,8 @@ class RotatingLog:
             self._open = log
             return log
         finally:
-            self._checking.release()
+            if any(taken):
+                self._checking.release()
 
     def _write_again(self, log: _Open) -> None:
         """Write the lines whose file was deleted or cut below us, but for those that stand in what is there now."""
@@ -179,8 +182,13 @@ class RotatingLog:
         return status.st_size
 
     def _open_log(self, now: float, day: str) -> _Open:
-        self.directory.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-        directory = Descriptor(os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        folder_flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        try:
+            directory = Descriptor(os.open(self.directory, folder_flags))
+        except FileNotFoundError:
+            # Not each time: it keeps what a signal handler raises where the folder is there already.
+            self.directory.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+            directory = Descriptor(os.open(self.directory, folder_flags))
         flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         for _ in range(_ATTEMPTS):
             hold = Descriptor(os.open(self.path.name, flags, FILE_MODE, dir_fd=directory.fd))
@@ -267,6 +275,7 @@ class Archive:
                 os.unlink(path)
             elif not name.endswith(GZIP_SUFFIX):
                 _compress(path)
+                close_dropped()
         except OSError:
             # Another process was faster, or the disk is full: nothing is lost, and the next start or rotation tries again.
             raise_interrupt()

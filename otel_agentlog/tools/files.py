@@ -10,6 +10,7 @@ def save(path, text): ...
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -116,7 +117,9 @@ def _path_text(path: object) -> str | None:
 
 def _size_of(path: str | None) -> int | None:
     try:
-        return os.stat(path).st_size if path is not None and os.path.isfile(path) else None
+        # Not os.path.isfile, which keeps what a signal handler raises.
+        status = None if path is None else os.stat(path)
+        return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else None
     except (OSError, ValueError):
         raise_interrupt()
         return None

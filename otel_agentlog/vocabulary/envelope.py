@@ -63,6 +63,10 @@ class Envelope:
     truncated: int = 0
     items: int = 0
     """How many OTLP items (spans, log records) the line completes; set by the recorder."""
+    again: bool = False
+    """Whether the sinks that keep lines get it once more, as a signal handler raised when they had it first."""
+    counted: int = 0
+    """Of two places that count what is kept, how many have counted it."""
     kept: bool = False
     """Whether a sink that keeps lines has it; set by the recorder before any other sink gets the envelope."""
     context: Context | None = None

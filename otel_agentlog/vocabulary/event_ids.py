@@ -6,10 +6,10 @@ is lost keeps its number, so the gap shows.
 
 from __future__ import annotations
 
-import itertools
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain, islice, product, starmap
 
 from otel_agentlog._fork import after_fork_in_child
 
@@ -17,13 +17,25 @@ EVENT_ID = re.compile(r"(.+)-(0|[1-9][0-9]{0,17})", re.DOTALL)
 """Tag and number of an id like ``a1f3-12``, with `fullmatch`."""
 
 
+KEY = ("event_id",)
+
+_DIGITS = [("123456789", *["0123456789"] * places) for places in range(18)]
+"""What numbers are made of, by their length. Not by `str` of an int: that looks for signals, when a number is taken already."""
+
+
 class EventIds:
     """Gives out the ids of one process's lines in one task. Safe from any thread; the child of a fork has a tag of its own."""
 
-    __slots__ = ("__weakref__", "_first", "next", "tag")
+    __slots__ = ("__weakref__", "_first", "each", "next", "tag")
 
+    each: Iterator[str]
+    """The ids of the lines to come. Made in C, since every line passes here.
+
+    ``line.update(zip(KEY, ids.each))`` numbers a line in one step: whenever a signal handler raises, a number that was taken is
+    on a line.
+    """
     next: Callable[[], str]
-    """The id of the next line. Runs in C, since every line passes here."""
+    """The id of the next line."""
 
     def __init__(self, first: int = 1) -> None:
         """``first`` is the number of the first line. In a task folder 0 is the process line's."""
@@ -34,7 +46,9 @@ class EventIds:
     def renew_after_fork(self) -> None:
         """In the child of a fork: a tag of its own."""
         tag = secrets.token_hex(4)
-        self.next = map(f"{tag}-{{}}".format, itertools.count(self._first)).__next__
+        numbers = chain(("0",), chain.from_iterable(starmap(product, _DIGITS)))
+        self.each = map(f"{tag}-%s".__mod__, map("".join, islice(numbers, self._first, None)))
+        self.next = self.each.__next__
         self.tag = tag
 
     @property

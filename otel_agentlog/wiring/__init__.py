@@ -12,7 +12,7 @@ import threading
 from typing import Any
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import die_of_ctrl_c, died_of_ctrl_c, end_abandoned, raise_interrupt
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import Alert
 from otel_agentlog.record.logs.levels import configure_logs
@@ -85,6 +85,7 @@ def configure(**settings: Any) -> Settings:
 
 def flush(timeout_s: float | None = None) -> Receipt:
     """Try to send everything recorded so far; returns what became of it. ``timeout_s`` defaults to ``shutdown_timeout_s``."""
+    end_abandoned()
     wired = _wired
     if wired is None:
         return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
@@ -98,6 +99,7 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
         wired, _wired = _wired, None
     if wired is None:
         return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
+    end_abandoned()
     use(Recorder())
     uninstall_stdlib()
     unpropagate()
@@ -130,8 +132,13 @@ def _at_exit() -> None:
     wired = _wired
     if wired is not None:
         timeout_s = wired.settings.shutdown_timeout_s
+        end_abandoned()
         wired.only_keep()
         _stop(wired, max(timeout_s / 2, timeout_s - TEARDOWN_S))
+        if died_of_ctrl_c():
+            # Its import of prices on a thread would undo it.
+            wired.recorder.lookups.join(TEARDOWN_S)
+            die_of_ctrl_c()
 
 
 def _renew_after_fork() -> None:

@@ -26,7 +26,7 @@ from otel_agentlog.record.exceptions.bounded_repr import (
 )
 from otel_agentlog.record.exceptions.class_info import in_class, is_native, module_of, qualified_name, short_name, type_name
 from otel_agentlog.record.exceptions.error_id import Mark
-from otel_agentlog.record.exceptions.timeout_call import TimedOut, timeout_call
+from otel_agentlog.record.exceptions.timeout_call import TimedOut, call_apart, timeout_call
 
 MAX_CHAINED = 32
 """How many exceptions of a chain, or of a group, are printed."""
@@ -168,7 +168,8 @@ def _made_by_python(error: BaseException, foreign: frozenset[type]) -> list[str]
 
 
 def _print(shown: BaseException, error: BaseException) -> str:
-    return "".join(traceback.format_exception(type(shown), shown, _traceback_of(error), limit=MAX_FRAMES))
+    lines = call_apart(lambda: traceback.format_exception(type(shown), shown, _traceback_of(error), limit=MAX_FRAMES))
+    return "".join(lines)
 
 
 class _StandIns:

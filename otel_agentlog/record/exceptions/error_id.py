@@ -72,7 +72,6 @@ def mark_of(error: BaseException) -> Mark | None:
         # Past __getattribute__ and __getattr__ of the exception's class, which are foreign code.
         known = object.__getattribute__(error, _MARK)
     except AttributeError:
-        raise_interrupt()
         return None
     return known if isinstance(known, Mark) else None
 

@@ -7,6 +7,7 @@ has at most `MAX_STUCK` such threads.
 
 from __future__ import annotations
 
+import _thread
 import contextvars
 import threading
 from collections.abc import Callable
@@ -47,17 +48,32 @@ class ThreadState(threading.local):
 thread_state = ThreadState()
 
 
-class _Call(threading.Thread, Generic[Result]):
+class _Call(Generic[Result]):
+    """One call on a thread of its own.
+
+    Not a `threading.Thread`, nor an event: where such an object goes, or is waited for, Python code runs that would drop, or be
+    left halfway by, what a signal handler raises.
+    """
+
     def __init__(self, function: Callable[[], Result], classes: frozenset[type]) -> None:
-        super().__init__(name="agentlog-timeout-call", daemon=True)
         # Texts may depend on the context: the language of a request, for one.
         self._work: list[tuple[Callable[[], Result], contextvars.Context]] = [(function, contextvars.copy_context())]
         self._log_lines = thread_state.log_lines
-        self.classes, self.stuck, self.over = classes, False, threading.Event()
+        self.classes, self.stuck = classes, False
+        self._lock = _thread.allocate_lock()
         self.result: list[Result] = []
         self.error: BaseException | None = None
 
-    def run(self) -> None:
+    def start(self) -> None:
+        """Begin. Raises `RuntimeError` if there are no more threads, or the interpreter is about to end."""
+        self._lock.acquire()
+        _thread.start_new_thread(self._run, ())
+
+    def is_over(self, timeout_s: float = -1) -> bool:
+        """Wait for its end, -1: as long as it takes; whether it has come."""
+        return self._lock.acquire(timeout=timeout_s)
+
+    def _run(self) -> None:
         thread_state.calls, thread_state.log_lines = 1, self._log_lines
         function, context = self._work.pop()
         try:
@@ -67,7 +83,7 @@ class _Call(threading.Thread, Generic[Result]):
         # The thread ends a little later than the call; it must not keep what it was called with alive.
         del function, context
         _running.discard(self)
-        self.over.set()
+        self._lock.release()
 
 
 _running: set[_Call[Any]] = set()
@@ -93,9 +109,31 @@ def timeout_call(function: Callable[[], Result], classes: frozenset[type]) -> Re
         # No more threads, or the interpreter is about to end.
         _running.discard(call)
         raise TimedOut from None
-    if not call.over.wait(TIMEOUT_S):
+    if not call.is_over(TIMEOUT_S):
         call.stuck = True
         raise TimedOut
+    return _result_of(call)
+
+
+def call_apart(function: Callable[[], Result]) -> Result:
+    """What ``function`` returns or raises, called on a thread of its own, where no signal handler runs.
+
+    For code of others that drops what those raise: `traceback` does, while it reads source files and marks the place of an error.
+    It takes as long as it takes.
+    """
+    if thread_state.calls:
+        return function()
+    call = _Call(function, frozenset())
+    try:
+        call.start()
+    except RuntimeError:
+        raise_interrupt()
+        return function()
+    call.is_over()
+    return _result_of(call)
+
+
+def _result_of(call: _Call[Result]) -> Result:
     error, call.error = call.error, None
     if error is not None:
         try:

@@ -17,7 +17,7 @@ from collections import deque
 from typing import IO
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import ABANDONED, in_c, raise_interrupt, take
 from otel_agentlog.record.exceptions.timeout_call import thread_state
 from otel_agentlog.record.logs.console_format import Layout, human, json_text
 from otel_agentlog.vocabulary.envelope import Envelope
@@ -131,10 +131,11 @@ class ConsoleSink:
         return text
 
     def _write(self, stream: IO[str], text: str) -> bool:
-        held = self._lock.acquire(timeout=0 if self._stalled else STALL_S)
+        taken: list[bool] = []
         shown.add(text)
-        thread_state.on_console = True
         try:
+            thread_state.on_console = True
+            take(self._lock, 0 if self._stalled else STALL_S, taken)
             written = self._writer.write(stream, text, 0 if self._stalled else STALL_S)
         except (OSError, ValueError, RuntimeError):
             raise_interrupt()
@@ -142,7 +143,7 @@ class ConsoleSink:
             written = False
         finally:
             thread_state.on_console = False
-            if held:
+            if any(taken):
                 self._lock.release()
         self._stalled = not written
         if written:
@@ -172,7 +173,10 @@ class TimedWriter:
         self._own_fd = -1
         self._terminal: tuple[int, int] | None = None
 
-    def __del__(self) -> None:
+    __del__ = in_c(ABANDONED.append)
+
+    def abandoned(self) -> None:
+        """Close its own descriptor."""
         self._close()
 
     def write(self, stream: IO[str], text: str, timeout_s: float) -> bool:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from weakref import WeakValueDictionary
 
+from otel_agentlog._interrupts import WeakValues
 from otel_agentlog.record.sanitize.keys import plain_text
 
 NUMBERS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
@@ -61,7 +61,8 @@ class Gate:
 _lock = threading.RLock()
 _settings = LogSettings()
 _default = _floor = NUMBERS[UNCONFIGURED]
-_gates: WeakValueDictionary[tuple[str, str | None], Gate] = WeakValueDictionary()
+_gates: WeakValues[Gate] = WeakValues()
+"""By name and component of their loggers."""
 
 
 def configure_logs(level: str = UNCONFIGURED, levels: Mapping[str, str] | None = None) -> LogSettings:
@@ -78,7 +79,7 @@ def put_in_use(settings: LogSettings) -> LogSettings:
     with _lock:
         before, _settings, _default = _settings, settings, number_of(settings.level)
         _floor = min([_default, *map(number_of, settings.levels.values())])
-        for gate in list(_gates.values()):
+        for gate in _gates:
             gate.level = settings.number_for(gate.name, gate.component)
         return before
 
@@ -89,7 +90,7 @@ def gate_for(name: str, component: str | None) -> Gate:
         gate = _gates.get((name, component))
         if gate is None:
             gate = Gate(name, component, _settings.number_for(name, component))
-            _gates[name, component] = gate
+            _gates.put((name, component), gate)
         return gate
 
 

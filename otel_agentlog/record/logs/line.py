@@ -28,7 +28,7 @@ from otel_agentlog.record.exceptions.bounded_repr import BoundedRepr
 from otel_agentlog.record.exceptions.class_info import short_name
 from otel_agentlog.record.exceptions.describe import message_and_traceback, message_of
 from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
-from otel_agentlog.record.exceptions.timeout_call import TimedOut, thread_state, timeout_call
+from otel_agentlog.record.exceptions.timeout_call import TimedOut, call_apart, thread_state, timeout_call
 from otel_agentlog.record.logs.levels import WORDS, word_of
 from otel_agentlog.record.operations.context import CORRELATION_IDS, bound, current_context, operation_in
 from otel_agentlog.record.operations.outcome import describe, type_name
@@ -351,7 +351,9 @@ def add_printed_error(line: Line, printed: str) -> None:
 
 def stack_of(frame: FrameType | None) -> list[str]:
     """The stack above a frame, one string per printed line, outermost call first."""
-    printed = "".join(traceback.format_stack(frame, limit=MAX_STACK_LINES // 2)) if frame is not None else ""
+    printed = ""
+    if frame is not None:
+        printed = "".join(call_apart(lambda: traceback.format_stack(frame, limit=MAX_STACK_LINES // 2)))
     return stack_lines(printed)
 
 

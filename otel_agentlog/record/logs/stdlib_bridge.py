@@ -17,12 +17,12 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from opentelemetry import context as otel_context
 
 from otel_agentlog._interrupts import raise_interrupt, suppress_errors
-from otel_agentlog.record.exceptions.timeout_call import timeout_call
+from otel_agentlog.record.exceptions.timeout_call import call_apart, timeout_call
 from otel_agentlog.record.logs.console import shown
 from otel_agentlog.record.logs.dedupe import seen_in_handler
 from otel_agentlog.record.logs.levels import NUMBERS, floor, named, number_of, wanted
@@ -91,7 +91,25 @@ class AgentlogHandler(logging.Handler):
             if any(not isinstance(handler, AgentlogHandler) for handler in logger.handlers):
                 return
             logger = logger.parent if logger.propagate else None
-        resort.handle(record)
+        if type(resort) is _LAST_RESORT:
+            _write(cast("logging.StreamHandler[Any]", resort), record)
+        else:
+            resort.handle(record)
+
+
+_LAST_RESORT = type(logging.lastResort)
+
+
+def _write(handler: logging.StreamHandler[Any], record: logging.LogRecord) -> None:
+    """What ``handler.handle(record)`` does, except that it keeps no exception of a signal handler."""
+    try:
+        text = call_apart(lambda: handler.format(record) + handler.terminator)
+        stream = handler.stream
+        stream.write(text)
+        stream.flush()
+    except Exception:  # noqa: BLE001 - as stdlib does: it prints where a line cannot be shown
+        raise_interrupt()
+        handler.handleError(record)
 
 
 # -- one record ----------------------------------------------------------------------------------------------------------

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import nullcontext
+from operator import methodcaller
 from typing import Any, TypeVar, cast
 
+from otel_agentlog._interrupts import ABANDONED, in_c
 from otel_agentlog.record.operations.context import current
 from otel_agentlog.record.operations.control import LOOK_EVERY_S, Control, event, state_line
 from otel_agentlog.record.operations.operation import Operation
@@ -136,10 +138,14 @@ class _Passed(_Done):
     _awaited = False
 
     def __await__(self) -> Generator[Any, None, None]:
-        self._awaited = True
+        self._awaited, self._dropped = True, bool
         return cast("Generator[Any, None, None]", iter(()))
 
-    def __del__(self) -> None:
+    __del__ = in_c(methodcaller("_dropped"))
+    _dropped: Callable[..., object] = in_c(ABANDONED.append)
+
+    def abandoned(self) -> None:
+        """Warn, as it was not awaited."""
         if not self._awaited:
             _warn_once()
 
@@ -151,7 +157,7 @@ class _Waiting(_Passed):
         self._control = control
 
     def __await__(self) -> Generator[Any, None, None]:
-        self._awaited = True
+        self._awaited, self._dropped = True, bool
         return self._wait().__await__()
 
     async def _wait(self) -> None:

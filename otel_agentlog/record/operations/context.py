@@ -297,10 +297,22 @@ def inside(scope: OperationScope) -> Context:
     return otel_context.set_value(_OPERATION, scope, trace.set_span_in_context(span, scope.outer))
 
 
-def restore(attached: Context, outer: Context) -> None:
+def restore(attached: Context, outer: Context) -> bool:
     """Leave ``attached`` if it is what is current here; otherwise do nothing: what is current there leaves later."""
-    if otel_context.get_current() is attached:
-        otel_context.attach(live(outer))
+    if otel_context.get_current() is not attached:
+        return False
+    otel_context.attach(live(outer))
+    return True
+
+
+def entered_inside(scope: OperationScope) -> list[OperationScope]:
+    """The operations whose ``with`` blocks were entered here inside that of ``scope`` and not left, the innermost first."""
+    found: list[OperationScope] = []
+    inner = operation_in(otel_context.get_current())
+    while inner is not None and inner is not scope:
+        found.append(inner)
+        inner = operation_in(inner.around)
+    return [] if inner is None else [each for each in found if each.place is None]
 
 
 def bound(context: Context) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import raise_interrupt, take
 from otel_agentlog.errors import StateError, TaskCancelled
 from otel_agentlog.record.sanitize.keys import plain_text
 from otel_agentlog.vocabulary.envelope import ControlRequest, Requests, RequestSource
@@ -163,20 +163,21 @@ class Control:
             raise_interrupt()
             task.failed_to_record(error)
 
-    def _enter(self) -> bool:
+    def _enter(self, taken: list[bool]) -> None:
         if self.is_elsewhere and not self._is_renewed:
             # Another thread of the parent may have held it.
             self._turn, self._is_renewed = threading.RLock(), True
-        return self._turn.acquire(timeout=_LONGEST_TURN_S)
+        take(self._turn, _LONGEST_TURN_S, taken)
 
     @contextmanager
     def in_turn(self) -> Iterator[None]:
         """A block in which no other thread moves the task, so that lines are in the order of its states."""
-        held = self._enter()
+        taken: list[bool] = []
         try:
+            self._enter(taken)
             yield
         finally:
-            if held:
+            if any(taken):
                 self._turn.release()
 
     def _take(self, task: Controlled, found: Requests) -> None:

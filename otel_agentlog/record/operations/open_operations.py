@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import end_abandoned
 from otel_agentlog.record.operations.context import OperationScope
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK
 from otel_agentlog.vocabulary.lines import Line
@@ -45,6 +46,7 @@ def interrupt_open(reason: str, within_s: float = 5.0) -> int:
 
     What cannot be ended within this time is left to recovery.
     """
+    end_abandoned()
     deadline, count = time.monotonic() + within_s, 0
     for operation in reversed(_alive()):
         if time.monotonic() > deadline:

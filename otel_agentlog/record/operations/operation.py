@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from operator import methodcaller
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, format_span_id, format_trace_id
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import ABANDONED, end_abandoned, in_c, interrupt_in, is_interrupt, raise_interrupt
 from otel_agentlog.errors import AgentlogError, StateError
 from otel_agentlog.record.exceptions.class_info import short_name
 from otel_agentlog.record.exceptions.error_id import new_error_id
@@ -25,6 +26,7 @@ from otel_agentlog.record.operations.context import (
     OperationScope,
     bound_attributes,
     current_context,
+    entered_inside,
     generator_place,
     inside,
     operation_in,
@@ -32,11 +34,12 @@ from otel_agentlog.record.operations.context import (
 )
 from otel_agentlog.record.operations.decorators import AroundGenerator, Decorator, Resumed
 from otel_agentlog.record.operations.open_operations import OPEN, opened
-from otel_agentlog.record.operations.outcome import LEVELS, describe, is_error, judge, outcome_of
+from otel_agentlog.record.operations.outcome import LEVELS, describe, exit_code_of, is_error, judge, outcome_of
 from otel_agentlog.record.operations.span import close_span, foreign_attributes, foreign_events, open_span
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.resources import MEASURED, ResourceMeter
 from otel_agentlog.record.sanitize.keys import own_dict, plain_text
+from otel_agentlog.vocabulary.actions import SEGMENT, TASK
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.functions import Around
 from otel_agentlog.vocabulary.lines import Line, timestamp
@@ -44,6 +47,8 @@ from otel_agentlog.vocabulary.states import LEGAL_MOVES, Outcome, State
 
 Self = TypeVar("Self", bound="Operation")
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+_FIRST = (0,)
 
 
 class Operation(Decorator):
@@ -59,6 +64,8 @@ class Operation(Decorator):
         self._meter: ResourceMeter | None = None
         self._attached: Context | None = None
         self._error: BaseException | None = None
+        self._end: tuple[Envelope, int] | None = None
+        """Its end line and the time of that."""
 
     def _start_fields(self) -> dict[str, Any]:
         return {"details": {}}
@@ -126,10 +133,22 @@ class Operation(Decorator):
         except StateError:
             self.state = State.PENDING
             raise
-        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
-            raise_interrupt()
+        except BaseException as error:  # noqa: BLE001 - recording never raises into the user's code
+            if is_interrupt(error):
+                self._leave(error)
             self._recorder.failed("record", error)
         return self
+
+    def _leave(self, error: BaseException) -> NoReturn:
+        """Raise what interrupted the start: what has begun has ended with it, and what has not will not."""
+        if self._is_begun:
+            if self._tokens:
+                opened(self)  # where that was interrupted
+            self._finish(None, error, None)
+        elif self._tokens:
+            self._tokens.clear()
+            self.state = State(judge(error)[0].value)
+        raise interrupt_in(error) or error
 
     def end(self, outcome: Outcome | str | None = None, *, error: BaseException | None = None, reason: str | None = None) -> None:
         """End it. Without an outcome, ``error`` decides; without either it is completed.
@@ -146,18 +165,33 @@ class Operation(Decorator):
             raise StateError(f"cannot end {self.kind.word} {self.name!r}: it has ended already ({self.state})")
 
     def __enter__(self: Self) -> Self:
-        self._enter(generator_place(1))
+        try:
+            self._enter(generator_place(1))
+        except StateError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - it is raised again
+            self._leave(error)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._finish(None, error, None)
+        try:
+            self._finish(None, error, None)
+        except BaseException as problem:
+            # An interrupt, perhaps before anything was done.
+            self._finish(None, error or problem, None)
+            raise
 
     async def __aenter__(self: Self) -> Self:
-        self._enter(generator_place(1))
+        try:
+            self._enter(generator_place(1))
+        except StateError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - it is raised again
+            self._leave(error)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._finish(None, error, None)
+        self.__exit__(kind, error, tb)
 
     def suspended(self, in_turns: bool) -> Around:
         """Stop being current without ending; returns what goes on with it, in turns if that is a generator."""
@@ -166,9 +200,16 @@ class Operation(Decorator):
             self._attached = None
         return AroundGenerator(self, begun=True) if in_turns else Resumed(self)
 
-    def __del__(self) -> None:
-        # A manual start() whose object was dropped, or a generator collected after its loop was closed.
-        if getattr(self, "_tokens", None) and self.state is State.RUNNING:
+    _is_begun = False
+    """Whether its start line has a number, so that an end line has to follow."""
+
+    __del__ = in_c(methodcaller("_dropped"))
+    _dropped: ClassVar[Callable[..., object]] = in_c(ABANDONED.append)
+    """What is called with it when it is dropped; another callable once it has ended."""
+
+    def abandoned(self) -> None:
+        """End it: a manual start() whose object was dropped, or a generator collected after its loop was closed."""
+        if self._is_begun and self._tokens:
             self._finish(Outcome.CANCELLED, None, "abandoned")
 
     def __copy__(self: Self) -> Self:
@@ -229,7 +270,10 @@ class Operation(Decorator):
         try:
             record.deliver(envelope)
         finally:
-            opened(self)
+            # A line without a number reached no sink.
+            if "event_id" in envelope.line:
+                self._is_begun = True
+                opened(self)
 
     def _line(
         self, phase: str, time_ns: int, level: str, action: str, before: State, after: State, fields: dict[str, Any]
@@ -248,9 +292,10 @@ class Operation(Decorator):
         }
         if not line["details"]:
             del line["details"]
-        own = {**bound_attributes(self.outer), **self._attributes} if phase == "start" else self._attributes
-        self._attributes = {}
-        line["attributes"] = own
+        if phase == "start":
+            line["attributes"], self._attributes = {**bound_attributes(self.outer), **self._attributes}, {}
+        else:
+            line["attributes"] = dict(self._attributes)
         return line
 
     def _finish(self, outcome: Outcome | None, error: BaseException | None, reason: str | None) -> bool:
@@ -264,30 +309,57 @@ class Operation(Decorator):
             deep = True
         if deep:
             return self._finish_deep(outcome, error, reason)
+        if ABANDONED:
+            end_abandoned()
+        mine: list[None] = []
+        before, ours = self.state, id(self) in OPEN
         try:
-            self._tokens.pop()
-        except IndexError:
-            raise_interrupt()
-            return False
-        if self._attached is not None:
-            restore(self._attached, self.around)
+            # In one step, so that it is known whose turn it is whenever a signal handler raises.
+            mine.extend(map(self._tokens.pop, _FIRST))
+            self._complete(before, ours, outcome, error, reason)
+        except BaseException as problem:
+            if mine:
+                # An interrupt; what it was kept from is done now.
+                self._complete(before, ours, outcome, error or problem, reason)
+                raise
+            if not isinstance(problem, IndexError) or is_interrupt(problem):
+                raise
+        return bool(mine)
+
+    def _complete(
+        self, before: State, ours: bool, outcome: Outcome | None, error: BaseException | None, reason: str | None
+    ) -> None:
+        """Do what is left of the ending; ``ours``: it was not begun before a fork."""
+        if self._attached is not None and not restore(self._attached, self.around) and self.kind in (TASK, SEGMENT):
+            self._end_inside(self._attached)
+        if error is not None:
+            _finish_left(error)
         judged, judged_reason = judge(error) if error is not None else (Outcome.COMPLETED, None)
         ending = outcome or judged
         self._error = error
-        before, self.state = self.state, State(ending.value)
-        if OPEN.pop(id(self), None) is None:
-            return True  # begun before a fork: the parent records its end
+        self.state = State(ending.value)
+        vars(self)["_dropped"] = bool
+        OPEN.pop(id(self), None)
+        if not ours:
+            return  # the parent records its end
+        try:
+            if self._end is None:
+                self._tell_ending()
+                self._end = self._end_line(before, ending, error, reason or judged_reason)
+            if "event_id" not in self._end[0].line:
+                close_span(self, self._recorder, *self._end)
+            self._finished(ending)
+            self._error = None
+        except Exception as problem:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
+            self._recorder.failed("record", problem)
+
+    def _tell_ending(self) -> None:
         try:
             self._ending()
         except Exception as problem:  # noqa: BLE001 - what cannot be told beside the end must not cost the end
             raise_interrupt()
             self._recorder.failed("record", problem)
-        try:
-            self._deliver_end(before, ending, error, reason or judged_reason)
-        except Exception as problem:  # noqa: BLE001 - recording never raises into the user's code
-            raise_interrupt()
-            self._recorder.failed("record", problem)
-        return True
 
     def _described(self, error: BaseException) -> dict[str, Any]:
         try:
@@ -306,7 +378,13 @@ class Operation(Decorator):
             pass  # what has ended is not current, whatever the context says
         return ended
 
-    def _deliver_end(self, before: State, outcome: Outcome, error: BaseException | None, reason: str | None) -> None:
+    def _end_inside(self, attached: Context) -> None:
+        """End what was entered inside and not left: an interrupt came just when its ``with`` block was left."""
+        for inner in entered_inside(self):
+            inner.interrupt("not left")
+        restore(attached, self.around)
+
+    def _end_line(self, before: State, outcome: Outcome, error: BaseException | None, reason: str | None) -> tuple[Envelope, int]:
         record = self._recorder
         elapsed_ns = max(0, record.monotonic() - self._monotonic_start)
         end_ns = self.start_ns + elapsed_ns
@@ -321,6 +399,8 @@ class Operation(Decorator):
             raise_interrupt()
             record.failed("field", problem)
             fields["details"] = {}
+        if error is not None and (code := exit_code_of(error)) is not None:
+            fields["details"].setdefault("exit_code", code)
         if self._meter is not None and record.measuring is not None:
             record.measuring.add_figures(MEASURED[self.kind], self._meter, fields["details"], record.failed)
         if events := foreign_events(self.span):
@@ -328,10 +408,19 @@ class Operation(Decorator):
         foreign = foreign_attributes(self.span, self._sent)
         line = self._line("end", end_ns, LEVELS[outcome], self.kind.end_actions[outcome.value], before, self.state, fields)
         line["foreign"] = {key: value for key, value in foreign.items() if key not in line["attributes"]}
-        envelope = record.clean(line, self._end_payload())
-        close_span(self, record, envelope, end_ns)
-        self._finished(outcome)
-        self._error = None
+        return record.clean(line, self._end_payload()), end_ns
+
+
+_LEAVING = (Operation.__exit__.__code__, Operation.__aexit__.__code__)
+
+
+def _finish_left(error: BaseException) -> None:
+    """End the operations inside that an interrupt kept from ending: it came just when their ``with`` blocks were left."""
+    at = error.__traceback__
+    while at is not None:
+        if at.tb_frame.f_code in _LEAVING and isinstance(left := at.tb_frame.f_locals.get("self"), Operation):
+            left.finish_quietly(error)
+        at = at.tb_next
 
 
 def _unpickled(kind: type[Operation], name: str, own: SpanContext) -> Operation:

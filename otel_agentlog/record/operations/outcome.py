@@ -67,6 +67,8 @@ def _judge_one(error: BaseException) -> tuple[Outcome, str | None]:
             return ending, type(error).__name__
     if issubclass(type(error), GeneratorExit):
         return Outcome.CANCELLED, "abandoned"
+    if exit_code_of(error) == 0:
+        return Outcome.COMPLETED, None
     if _is(error, (KeyboardInterrupt, SystemExit)):
         return Outcome.INTERRUPTED, type(error).__name__
     if _is(error, TaskCancelled):
@@ -110,6 +112,15 @@ def _leaves(group: BaseException) -> list[BaseException]:
         kind: Any = next(kind for kind in kinds if _is(error, kind))
         waiting += kind.exceptions.__get__(error)
     return found
+
+
+def exit_code_of(error: BaseException) -> int | None:
+    """The exit code that a `SystemExit` asks for, as Python takes it: none is 0, a text is 1. ``None`` for other exceptions."""
+    if not _is(error, SystemExit):
+        return None
+    # Past the attributes of a class of somebody's.
+    code: object = SystemExit.__dict__["code"].__get__(error)
+    return 0 if code is None else int(code) if isinstance(code, int) else 1
 
 
 def _of_asyncio(name: str) -> tuple[type, ...]:

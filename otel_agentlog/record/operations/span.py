@@ -109,6 +109,9 @@ def close_span(scope: OperationScope, record: Recorder, envelope: Envelope, end_
     except Exception as error:  # noqa: BLE001 - span processors of others run in end()
         raise_interrupt()
         record.failed("span", error)
+    finally:
+        if "event_id" in line and scope.span.is_recording():
+            scope.span.end(end_ns)
 
 
 def _take_foreign_status(span: Span, record: Recorder, line: Line) -> None:

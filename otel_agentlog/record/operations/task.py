@@ -261,7 +261,7 @@ class Task(Checkpoints):
             self.result = result
 
     def _settle(self, context: Context, around: OperationScope | None) -> Context:
-        self._recorder.open_tasks.add(self)
+        self._recorder.open_tasks.put(id(self), self)
         if self._given["resume"] is not None:
             carried = read_carrier(self._given["resume"], context)
             if (task_id := carried.ids.get("task_id")) is not None:

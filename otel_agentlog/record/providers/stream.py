@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
-from otel_agentlog._interrupts import raise_interrupt, suppress_errors
+from otel_agentlog._interrupts import ABANDONED, in_c, raise_interrupt, suppress_errors
 from otel_agentlog.record.providers import anthropic
 from otel_agentlog.record.providers import openai_chat as chat
 from otel_agentlog.record.providers.failures import failure_of
@@ -256,7 +256,9 @@ class _Callbacks:
         with suppress_errors(Exception):  # as in `seen`
             on_end(error)
 
-    def __del__(self) -> None:
+    __del__ = in_c(ABANDONED.append)
+
+    def abandoned(self) -> None:
         self.ended(GeneratorExit("abandoned"))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import orjson
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.delivery.item_set import ItemSet
 from otel_agentlog.store.folder.files import Descriptor
 
@@ -82,6 +83,7 @@ class LeftItems:
         try:
             lines = file.take(MAX_FOLDERS)
         except OSError as error:
+            raise_interrupt()
             self._failed("backlog", error)
             lines, self._file = [], None
         finally:
@@ -96,6 +98,7 @@ class LeftItems:
             return
         self._in_file = True
         portion, self._last = self._last, {}
+        written = False
         try:
             if self._file is not None and not self._file.is_ours:
                 self._failed("backlog", OSError(errno.EBADF, "other code closed the file"))
@@ -103,14 +106,17 @@ class LeftItems:
             if self._file is None:
                 self._file = _LineQueue(os.path.dirname(home))
             self._file.put([orjson.dumps([each, items.as_json()]) for each, items in portion.items()])
+            written = True
         except OSError as error:
+            raise_interrupt()
             if len(portion) >= MAX_UNWRITTEN:
                 del portion[next(iter(portion))]
                 self._failed("backlog", error)
-            for each, items in self._last.items():
-                portion.setdefault(each, ItemSet()).update(items.as_json())
-            self._last = portion
         finally:
+            if not written:
+                for each, items in self._last.items():
+                    portion.setdefault(each, ItemSet()).update(items.as_json())
+                self._last = portion
             self._in_file = False
 
 
@@ -175,6 +181,7 @@ class _LineQueue:
                 piece = self._piece(self._file, self._read_to + copied, min(_PIECE_BYTES, size - copied))
                 copied += _write_at(new, piece, copied)
         except OSError:
+            raise_interrupt()
             return  # no room for a copy now
         self._file, self._read_to, self._written_to = new, 0, size
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.delivery.item_set import ItemSet
 from otel_agentlog.store.delivery.tracker import DeliveryItem, DeliveryTracker
 from otel_agentlog.store.folder.reader import TaskReader
@@ -44,6 +45,7 @@ class OwnUnsentItems:
                 yield from self._of(home, items, self._seen.setdefault(home, ItemSet()))
                 self._all_seen.add(home)
             except Exception as error:  # noqa: BLE001 - a folder that cannot be read must not cost what waits in the others
+                raise_interrupt()
                 self._failed("catch-up", error)
 
     def _of(self, home: str, items: ItemSet, seen: ItemSet) -> Iterator[UnsentItem]:

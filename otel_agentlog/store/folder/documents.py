@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from otel_agentlog._interrupts import take
 from otel_agentlog.store.folder.files import Descriptor, replace_file
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, GZIP_SUFFIX, METADATA, encode_document, temp_name
 from otel_agentlog.store.folder.locks import lock_briefly
@@ -88,11 +89,12 @@ class Documents:
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
-        held = self._turn.acquire(timeout=TURN_WAIT_S)
+        taken: list[bool] = []
         try:
+            take(self._turn, TURN_WAIT_S, taken)
             yield
         finally:
-            if held:
+            if any(taken):
                 self._turn.release()
 
     def _write_metadata(self, directory: Descriptor, sync: bool) -> None:

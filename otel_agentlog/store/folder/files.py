@@ -11,14 +11,23 @@ import errno
 import os
 import stat
 import weakref
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from operator import methodcaller
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import in_c, raise_interrupt
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
 
 _RETRIED_SHORT_WRITES = 16
 
+SEARCHED_BYTES = 4 * 1024 * 1024
+"""How much may be written by others while one line is written, so that it is still found."""
+
 _open: dict[int, weakref.ref[Descriptor]] = {}
+_dropped: deque[tuple[int, int, tuple[int, int]]] = deque()
+"""Of objects that are no more: their ids, descriptors and which files these were of. `close_dropped` closes them."""
 
 
 class Descriptor:
@@ -27,44 +36,68 @@ class Descriptor:
     Code that closes whatever is open may have closed it, and its number may be another file's by now: that one is not closed.
     """
 
-    __slots__ = ("__weakref__", "fd", "identity")
+    __slots__ = ("__weakref__", "dropped", "fd", "identity")
+
+    dropped: Callable[[], object]
+    """What is called, in C, when the object is no longer referenced."""
 
     def __init__(self, fd: int) -> None:
-        self.fd = fd
+        self.fd, self.dropped = fd, bool
+        if _dropped:
+            close_dropped()
         status = os.fstat(fd)
         self.identity = (status.st_dev, status.st_ino)
         """Which file it is, whatever it is called."""
         _open[id(self)] = weakref.ref(self)
+        self.dropped = partial(_dropped.append, (id(self), fd, self.identity))
 
     @property
     def is_ours(self) -> bool:
         """Whether the number is still that of the file that was opened."""
-        try:
-            status = os.fstat(self.fd)
-        except OSError:
-            raise_interrupt()
-            return False
-        return (status.st_dev, status.st_ino) == self.identity
+        return _is_of(self.fd, self.identity)
 
     def close(self) -> None:
         """Close it now; for descriptors that no other code has."""
         _open.pop(id(self), None)
-        if self.is_ours:
-            fd, self.fd = self.fd, -1
-            os.close(fd)
+        fd, self.fd, self.dropped = self.fd, -1, bool
+        _close(fd, self.identity)
 
-    def __del__(self) -> None:
+    __del__ = in_c(methodcaller("dropped"))
+
+
+def close_dropped() -> None:
+    """Close the descriptors that are no longer referenced; done whenever one is opened, and where one held a lock."""
+    while _dropped:
         try:
-            self.close()
-        except (OSError, AttributeError, TypeError):
-            raise_interrupt()  # closed by others, or the interpreter is shutting down
+            number, fd, identity = _dropped.popleft()
+        except IndexError:
+            raise_interrupt()  # another thread was faster
+            return
+        if (reference := _open.get(number)) is not None and reference() is None:
+            _open.pop(number, None)
+        _close(fd, identity)
+
+
+def _close(fd: int, identity: tuple[int, int]) -> None:
+    if _is_of(fd, identity):
+        os.close(fd)
+
+
+def _is_of(fd: int, identity: tuple[int, int]) -> bool:
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        raise_interrupt()
+        return False
+    return (status.st_dev, status.st_ino) == identity
 
 
 def _renew_after_fork() -> None:
     for reference in list(_open.values()):
         descriptor = reference()
         if descriptor is not None:
-            Descriptor.__del__(descriptor)
+            descriptor.close()
+    close_dropped()
     _open.clear()
 
 
@@ -131,6 +164,7 @@ class LineFile:
         try:
             status = os.fstat(self._file.fd)
         except OSError:
+            raise_interrupt()
             return False
         return (status.st_dev, status.st_ino) == self.identity and status.st_nlink > 0 and status.st_size >= least
 
@@ -151,6 +185,12 @@ class LineFile:
             self._torn = True
         raise OSError(errno.EIO, "the system kept writing less than a line")
 
+    def holds(self, data: bytes) -> bool:
+        """Whether this line is among those written last, for one of which it is unknown whether it was written."""
+        size = os.fstat(self._file.fd).st_size
+        length = min(size, len(data) + SEARCHED_BYTES)
+        return data in os.pread(self._file.fd, length, size - length)
+
     def sync(self) -> None:
         """Wait until the disk has it."""
         os.fdatasync(self._file.fd)
@@ -168,6 +208,7 @@ def has_file(directory: Descriptor, name: str, size: int) -> bool:
     try:
         found = os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
     except OSError:
+        raise_interrupt()
         return False
     return stat.S_ISREG(found.st_mode) and found.st_size == size
 
@@ -175,8 +216,8 @@ def has_file(directory: Descriptor, name: str, size: int) -> bool:
 def replace_file(directory: Descriptor, name: str, temp: str, data: bytes, *, sync: bool) -> None:
     """Replace a whole file atomically; with ``sync`` it also survives a power cut."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    file = Descriptor(os.open(temp, flags, FILE_MODE, dir_fd=directory.fd))
     try:
+        file = Descriptor(os.open(temp, flags, FILE_MODE, dir_fd=directory.fd))
         os.fchmod(file.fd, FILE_MODE)
         view = memoryview(data)
         while view:
@@ -186,7 +227,7 @@ def replace_file(directory: Descriptor, name: str, temp: str, data: bytes, *, sy
         os.rename(temp, name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
         if sync:
             os.fsync(directory.fd)
-    except OSError:
+    except BaseException:
         try:
             os.unlink(temp, dir_fd=directory.fd)
         except OSError:

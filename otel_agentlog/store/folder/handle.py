@@ -9,13 +9,12 @@ import errno
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.store.folder.files import Descriptor, LineFile, is_named, make_directory, open_directory
+from otel_agentlog._interrupts import WeakValues, raise_interrupt, take
+from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped, is_named, make_directory, open_directory
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, folder_names
 from otel_agentlog.store.folder.locks import lock_shared
 from otel_agentlog.store.folder.metadata import open_root, read_metadata
@@ -49,7 +48,7 @@ class FolderHandle:
         self.root, self.name = root, ""
         self._task_id, self._introduce, self._renewed, self._released = task_id, introduce, renewed, released
         self.renew_after_fork()
-        _handles.add(self)
+        _handles.put(id(self), self)
 
     def renew_after_fork(self) -> None:
         """In the child of a fork: the parent's descriptors are not ours."""
@@ -77,6 +76,7 @@ class FolderHandle:
         if output is not None:
             self._size_bytes = output.size_bytes
         self._files, self._directory = {}, None
+        close_dropped()
 
     def try_again(self) -> None:
         """Have the next use open it, however often that failed a moment ago."""
@@ -96,6 +96,7 @@ class FolderHandle:
         try:
             status = os.stat(self.root / self.name / AGENT_OUTPUT, follow_symlinks=False)
         except OSError:
+            raise_interrupt()
             return False
         return (status.st_dev, status.st_ino) == self._introduced and status.st_size >= self._size_bytes
 
@@ -109,15 +110,17 @@ class FolderHandle:
         if time.monotonic() < self._closed_until:
             raise OSError(self._problem, "the folder could not be opened a moment ago", self.name)
         # Not for longer than this, and never against its own thread: then two of us open it, and one of the two is closed.
-        held = self._opening.acquire(timeout=_OPEN_WAIT_S)
+        taken: list[bool] = []
         try:
+            take(self._opening, _OPEN_WAIT_S, taken)
             known = self._files.get(name)
             return known or self.with_reopening(lambda: self.with_descriptors(lambda: self._open_now(name)))
         except OSError as error:
+            raise_interrupt()
             self._pause(error)
             raise
         finally:
-            if held:
+            if any(taken):
                 self._opening.release()
 
     def _pause(self, error: OSError) -> None:
@@ -207,4 +210,4 @@ class FolderHandle:
         return work()
 
 
-_handles: weakref.WeakSet[FolderHandle] = weakref.WeakSet()
+_handles: WeakValues[FolderHandle] = WeakValues()

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from enum import Enum
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.store.folder.files import Descriptor
+from otel_agentlog.store.folder.files import Descriptor, close_dropped
 from otel_agentlog.store.folder.layout import FILE_MODE
 
 LOCK_WAIT_S = 1.0
@@ -54,6 +54,7 @@ def _lock(file: Descriptor, kind: int, wait_s: float) -> Lock:
             if time.monotonic() >= deadline:
                 return Lock.TAKEN
             time.sleep(_POLL_S)
+            close_dropped()  # it may be an object of ours that is gone
         except OSError:
             raise_interrupt()
             return Lock.UNSUPPORTED

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import WeakValues, raise_interrupt, take
 from otel_agentlog.store.folder.metadata import find_input, find_metadata
 from otel_agentlog.store.folder.sync import Syncer
 from otel_agentlog.store.folder.writer import LOCK_WAIT_S, Counts, TaskFolder
@@ -70,7 +69,7 @@ class FolderSink:
         """In the child of a fork: another thread of the parent may have held a lock, and what it recorded it counts itself."""
         # Re-entrant: a signal handler or a finaliser may record while its own thread holds it.
         self._making = threading.RLock()
-        self._folders: weakref.WeakSet[TaskFolder] = weakref.WeakSet()
+        self._folders: WeakValues[TaskFolder] = WeakValues()
         self._lingering: deque[TaskFolder] = deque()
         self._unsettled: deque[TaskFolder] = deque()
         self._counts.renew_after_fork()
@@ -84,7 +83,7 @@ class FolderSink:
         """Keep a line. Raises `OSError` if it is lost."""
         task, line = envelope.task, envelope.line
         if task is None:
-            if self._application_log is not None:
+            if self._application_log is not None and not envelope.again:
                 self._application_log.append(line)
             return
         folder = self.folder(task)
@@ -95,13 +94,18 @@ class FolderSink:
         if line.get("phase") == "end" and line.get("type") == "task":
             folder.try_again()
             folder.verify()
+        lost: OSError | None = None
         try:
             folder.append(envelope)
-        finally:
-            if line.get("phase") == "end" or line.get("type") == "state":
-                self._finish(folder, task, envelope)
-            elif self.ending:
-                self._write_receipt(folder)
+        except OSError as error:
+            raise_interrupt()
+            lost = error
+        if line.get("phase") == "end" or line.get("type") == "state":
+            self._finish(folder, task, envelope)
+        elif self.ending:
+            self._write_receipt(folder)
+        if lost is not None:
+            raise lost
 
     def folder(self, task: TaskRef) -> TaskFolder:
         """The folder of a task, as this process has it."""
@@ -110,14 +114,15 @@ class FolderSink:
             return folder
         made = TaskFolder(self.root, task, self._process_line, self._syncer, self._counts, self._pending_on_disk)
         # Held for two assignments. At the interpreter's end a daemon thread may have stopped with it.
-        held = self._making.acquire(timeout=LOCK_WAIT_S)
+        taken: list[bool] = []
         try:
+            take(self._making, LOCK_WAIT_S, taken)
             folder = task.home
             if not isinstance(folder, TaskFolder):
                 task.home = folder = made
-                self._folders.add(made)
+                self._folders.put(id(made), made)
         finally:
-            if held:
+            if any(taken):
                 self._making.release()
         return folder
 
@@ -135,12 +140,14 @@ class FolderSink:
             try:
                 self._application_log.verify()
             except OSError as error:
+                raise_interrupt()
                 self._syncer.failed("folder", error)
-        held = self._making.acquire(timeout=LOCK_WAIT_S)
+        taken: list[bool] = []
         try:
+            take(self._making, LOCK_WAIT_S, taken)
             folders = list(self._folders)
         finally:
-            if held:
+            if any(taken):
                 self._making.release()
         for folder in folders:
             if time.monotonic() >= until:
@@ -161,6 +168,7 @@ class FolderSink:
         try:
             folder.write_delivery()
         except OSError as error:
+            raise_interrupt()
             self._syncer.failed("documents", error)
 
     def _begin(self, folder: TaskFolder, task: TaskRef, envelope: Envelope, starts: bool) -> None:
@@ -171,6 +179,9 @@ class FolderSink:
         except OSError as error:
             raise_interrupt()
             self._syncer.failed("documents", error)
+        except BaseException:
+            folder.begun = False
+            raise
 
     def _finish(self, folder: TaskFolder, task: TaskRef, envelope: Envelope) -> None:
         line, kind = envelope.line, envelope.line.get("type")

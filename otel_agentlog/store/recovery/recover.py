@@ -17,7 +17,7 @@ from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.documents import final_result
-from otel_agentlog.store.folder.files import Descriptor, LineFile, open_directory, replace_file
+from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped, open_directory, replace_file
 from otel_agentlog.store.folder.layout import (
     AGENT_OUTPUT,
     ARTIFACTS,
@@ -176,6 +176,7 @@ class _Recovery:
         except Exception as error:  # noqa: BLE001 - one damaged folder must not keep others from being repaired
             raise_interrupt()
             found = Repair(task.task_id, task.folder, "failed", problem=f"{type(error).__name__}: {error}")
+        close_dropped()
         if found is not None:
             self._report.repairs.append(found)
 

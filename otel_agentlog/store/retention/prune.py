@@ -25,7 +25,7 @@ import orjson
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.settings.fields import Settings
-from otel_agentlog.store.folder.files import Descriptor, open_directory, replace_file
+from otel_agentlog.store.folder.files import Descriptor, close_dropped, open_directory, replace_file
 from otel_agentlog.store.folder.layout import FILE_MODE, encode_document, temp_name
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively
 from otel_agentlog.store.retention import compress as compression
@@ -263,6 +263,7 @@ class PruneLock:
     def end(self) -> None:
         """Release the lock."""
         self._lock.close()
+        close_dropped()
 
 
 def take_lock(root: Descriptor, *, wait_s: float = 0.0, due_at_ns: int | None = None) -> PruneLock | None:

@@ -16,6 +16,7 @@ import os
 import resource
 import selectors
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -82,15 +83,25 @@ def find_program(name: str, cwd: str, env: Mapping[str, str]) -> tuple[str, int]
     refused = ""
     for folder in folders:
         path = os.path.join(cwd, folder, name)
-        if os.path.isfile(path) and os.access(path, os.X_OK):
+        kind = _kind_of(path)
+        if kind == stat.S_IFREG and os.access(path, os.X_OK):
             return path, 0
-        refused = refused or (path if os.path.exists(path) else "")
+        refused = refused or (path if kind else "")
     return (refused, errno.EACCES) if refused else (os.path.join(cwd, name) if "/" in name else name, errno.ENOENT)
+
+
+def _kind_of(path: str) -> int:
+    """The type of a file, as `stat.S_IFMT` has it; 0 if there is none. `os.path` keeps what a signal handler raises."""
+    try:
+        return stat.S_IFMT(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        raise_interrupt()
+        return 0
 
 
 def run_process(launch: Launch, sink: OutputSink, cancellation: Cancellation | None = None) -> Ending:
     """Run a process tree to its end; nothing of it is left when this returns or raises."""
-    if not os.path.isdir(launch.cwd):
+    if _kind_of(launch.cwd) != stat.S_IFDIR:
         return Ending(problem=StartFailure("cwd", errno.ENOENT, launch.cwd))
     if not sys.executable:
         return Ending(problem=StartFailure("start", errno.ENOSYS, "sys.executable is not set"))

@@ -157,8 +157,9 @@ def test_a_task_moves_only_as_the_table_says(moves: list[str]) -> None:
 
 
 def test_a_dropped_operation_ends_as_abandoned(recorded: MemorySink) -> None:
-    """An operation started by hand and forgotten is closed when it is collected."""
+    """An operation started by hand and forgotten is closed with the next thing that happens, a flush at the latest."""
     agentlog.step("lost").start()
+    agentlog.flush()
 
     (end,) = recorded.ends()
     assert (end["outcome"], end["reason"]) == ("cancelled", "abandoned")

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otel_agentlog._interrupts import end_abandoned
 from otel_agentlog.record.providers.pricing import Billing
 from otel_agentlog.record.providers.read import read_response
 from otel_agentlog.record.providers.stream import StreamReader, is_stream, wrap_stream
@@ -292,6 +293,7 @@ class TestEnds:
             break
         del watched.stream
         gc.collect()
+        end_abandoned()
 
         assert watched.how == ["GeneratorExit: abandoned"]
         assert watched.reader.response().finish_reasons == ("error",)
@@ -357,6 +359,7 @@ class TestEnds:
             inner = dropped.stream.response
             del dropped.stream
             gc.collect()
+            end_abandoned()
             await inner.aclose()
 
         assert [w.how for w in (closed, left, dropped)] == [
@@ -678,6 +681,7 @@ def test_ends_once_whatever_happens(steps: list[str]) -> None:
         with contextlib.suppress(OSError):
             acts[step]()
     del watched.stream
+    end_abandoned()
 
     assert len(watched.ends) == 1
 

@@ -1,0 +1,359 @@
+"""What interrupts our work and is not of our work arrives where the user's code is: at every instruction, in every kind of work.
+
+`benchmarks/interrupts.py` has the long form. Here are the rule by which an interrupt is known, and that every ``except`` asks it.
+"""
+
+from __future__ import annotations
+
+import ast
+import ctypes
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import otel_agentlog as agentlog
+from otel_agentlog._interrupts import interrupt_in, raise_interrupt, suppress_errors
+from otel_agentlog.testing import MemorySink
+
+HOME = Path(agentlog.__file__).parent
+BENCHMARK = HOME.parent / "benchmarks" / "interrupts.py"
+
+# -- every except asks -----------------------------------------------------------------------------------------------------
+
+ROOMS = ("record", "store", "export", "wiring", "error_handling", "tools", "query", "vocabulary")
+KEEPS = {"Exception", "OSError", "TimeoutError", "ValueError", "RuntimeError", "TypeError", "LookupError", "ImportError"}
+"""Classes of which an interrupt may be one. Of `AttributeError`, `KeyError` and `IndexError` nobody makes one."""
+WITHOUT = {
+    "record/resources.py:_sample_repeatedly": "a thread of ours",
+    "record/signals.py:_end": "the process ends by this signal, whatever else comes",
+    "store/folder/sync.py:_run": "a thread of ours",
+    "store/recovery/background.py:_work": "a thread of ours",
+    "store/retention/prune.py:_work": "a thread of ours",
+    "wiring/alerting.py:_look": "a thread of ours",
+    "wiring/alerting.py:_tell": "a thread of ours",
+    "wiring/backlog.py:_ship_own": "a thread of ours",
+    "wiring/backlog.py:ship_others": "a thread of ours",
+    "tools/process/supervisor.py": "a process of ours",
+    "tools/process/sandbox.py": "a process of ours",
+}
+"""Places that need not ask, and why."""
+
+
+def _names(kind: ast.expr | None) -> set[str]:
+    if kind is None:
+        return {"BaseException"}
+    return {ast.unparse(each) for each in (kind.elts if isinstance(kind, ast.Tuple) else [kind])}
+
+
+def _asks(handler: ast.ExceptHandler) -> bool:
+    """Whether its first act is to ask, or all it does ends in raising the same again."""
+    first, last = ast.unparse(handler.body[0]), handler.body[-1]
+    leaves = any(isinstance(node, (ast.Return, ast.Continue, ast.Break)) for part in handler.body for node in ast.walk(part))
+    return first == "raise_interrupt()" or (isinstance(last, ast.Raise) and last.exc is None and not leaves)
+
+
+def _handlers() -> Iterator[tuple[str, ast.AST]]:
+    """Every ``except`` and ``suppress`` of the rooms, with its file and function."""
+    for path in sorted(path for room in ROOMS for path in (HOME / room).rglob("*.py")):
+        place = path.relative_to(HOME).as_posix()
+        stack: list[tuple[str, ast.AST]] = [(place, ast.parse(path.read_text()))]
+        while stack:
+            where, node = stack.pop()
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                where = f"{place}:{node.name}"
+            if isinstance(node, ast.ExceptHandler) or (
+                isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress")
+            ):
+                yield where, node
+            stack += [(where, child) for child in ast.iter_child_nodes(node)]
+
+
+def test_every_except_lets_interrupts_pass() -> None:
+    """An ``except`` that could keep one begins with ``raise_interrupt()``; in place of ``suppress`` stands `suppress_errors`."""
+    kept = []
+    for where, node in _handlers():
+        named = _names(node.type) if isinstance(node, ast.ExceptHandler) else {ast.unparse(arg) for arg in node.args}  # type: ignore[attr-defined]
+        asked = isinstance(node, ast.ExceptHandler) and _asks(node)
+        if named & KEEPS and not asked and where not in WITHOUT and where.partition(":")[0] not in WITHOUT:
+            kept.append(f"{where}, line {node.lineno}")  # type: ignore[attr-defined]
+
+    assert kept == []
+
+
+def test_no_python_code_runs_where_objects_go() -> None:
+    """Python drops what is raised in ``__del__`` and in callbacks of weak references, so these are made of no Python code."""
+    found = []
+    for path in sorted(path for room in ROOMS for path in (HOME / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name == "__del__":
+                found.append(f"{path.name}: __del__")
+            if (
+                isinstance(node, ast.Call)
+                and ast.unparse(node.func) in ("weakref.ref", "weakref.finalize")
+                and len(node.args) > 1
+            ):
+                found.append(f"{path.name}: {ast.unparse(node)}")
+
+    assert found == []
+
+
+# -- what is an interrupt --------------------------------------------------------------------------------------------------
+
+
+class Timeout(Exception):
+    """An application's own."""
+
+
+class WithMessage(Exception):
+    """Made without arguments, it has some."""
+
+    def __init__(self) -> None:
+        super().__init__("time is up")
+
+
+class Handlers:
+    """Handlers of all shapes."""
+
+    def method(self, signum: int, frame: object) -> None:
+        raise Timeout("method")
+
+    def __call__(self, signum: int, frame: object) -> None:
+        raise Timeout("object")
+
+    @staticmethod
+    def forgetful(signum: Any, frame: Any) -> None:
+        signum = signal.Signals(signum).name
+        del frame
+        raise TimeoutError(f"by {signum}")
+
+    @staticmethod
+    def deep(signum: int, frame: object) -> None:
+        Handlers().method(signum, None)
+
+    @staticmethod
+    def with_more(extra: str, signum: int, frame: object) -> None:
+        raise OSError(5, extra)
+
+    @staticmethod
+    def restoring(*args: object) -> None:
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        raise RuntimeError("one shot")
+
+
+SHAPES: dict[str, Callable[..., Any]] = {
+    "method": Handlers().method,
+    "object": Handlers(),
+    "forgets its arguments": Handlers.forgetful,
+    "calls others": Handlers.deep,
+    "partial": functools.partial(Handlers.with_more, "more"),
+    "restores what was before": Handlers.restoring,
+    "lambda": lambda *args: (_ for _ in ()).throw(ValueError("thrown")),
+    "Ctrl-C": signal.default_int_handler,
+}
+
+
+@pytest.fixture
+def usr1() -> Iterator[None]:
+    """Puts the handler of SIGUSR1 back."""
+    before = signal.getsignal(signal.SIGUSR1)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_a_handler_raises_passes(shape: str, usr1: None) -> None:
+    """Whatever the handler is, and whatever class it raises."""
+    signal.signal(signal.SIGUSR1, SHAPES[shape])
+
+    def work() -> None:
+        try:
+            signal.raise_signal(signal.SIGUSR1)
+        except BaseException:
+            raise_interrupt()
+
+    with pytest.raises(BaseException) as raised:
+        work()
+    assert interrupt_in(raised.value) is raised.value
+
+
+def test_an_interrupt_in_the_place_of_which_a_library_raised_passes(usr1: None) -> None:
+    """Also where the library hides it; and also within code of the user's that we call."""
+    signal.signal(signal.SIGUSR1, Handlers().method)
+
+    class Interrupted:
+        def __repr__(self) -> str:
+            signal.raise_signal(signal.SIGUSR1)
+            return ""
+
+    def library() -> None:
+        try:
+            repr(Interrupted())
+        except Exception:
+            raise LookupError("could not") from None
+
+    with pytest.raises(Timeout), suppress_errors(Exception):
+        library()
+
+
+@pytest.mark.parametrize("kind", [Timeout, WithMessage, TimeoutError, ValueError])
+def test_what_another_thread_sets_passes(kind: type[Exception]) -> None:
+    """``PyThreadState_SetAsyncExc`` makes it of its class, and raises it at no statement."""
+    me = ctypes.c_ulong(threading.get_ident())
+
+    def work() -> None:
+        try:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(me, ctypes.py_object(kind))
+            for _ in range(1000):
+                len("")
+        except Exception:
+            raise_interrupt()
+
+    with pytest.raises(kind):
+        work()
+
+
+def _raising(error: BaseException) -> Callable[[], object]:
+    def work() -> None:
+        raise error
+
+    return work
+
+
+def _fails_while_handling() -> None:
+    try:
+        raise Timeout("the user's, handled before we were called")
+    except Timeout:
+        with suppress_errors(OSError):
+            os.stat("/no/such/file")
+
+
+ORDINARY: dict[str, Callable[[], object]] = {
+    "without arguments": _raising(ValueError()),
+    "own class": _raising(Timeout()),
+    "own message": _raising(WithMessage()),
+    "C": lambda: os.stat("/no/such/file"),
+    "C, stop": lambda: next(iter(())),
+    "thrown": lambda: (_ for _ in ()).throw(TimeoutError()),
+    "a timeout of a library": _raising(TimeoutError("timed out")),
+    "no stack left": lambda: functools.reduce(lambda f, _: lambda: f(), range(100_000), lambda: None)(),
+    "while another is handled": _fails_while_handling,
+}
+
+
+@pytest.mark.parametrize("case", ORDINARY)
+def test_ordinary_errors_are_kept(case: str) -> None:
+    """What our work, a library or a value of the user's raises is none."""
+    with suppress_errors(Exception):
+        ORDINARY[case]()
+
+
+# -- in programs -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["KeyboardInterrupt", "SIGALRM, T", "SoftTimeLimit", "async, own class, in"])
+def test_every_interrupt_arrives(way: str) -> None:
+    """The short form of the benchmark: real signals, real folders, which stay valid."""
+    works = ["log lines", "steps", "tools", "tasks"]
+    command = [sys.executable, str(BENCHMARK), "--count", "25", "--ways", way, "--works", *works]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+CTRL_C = """
+import os, signal, sys, threading, time
+import otel_agentlog as agentlog
+agentlog.configure(directory=sys.argv[1], log_directory=sys.argv[1], console="off")
+def late():
+    while threading.main_thread().is_alive(): time.sleep(0.001)
+    exec("pass")
+threading.Thread(target=late).start()
+with agentlog.task("t"):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+"""
+
+
+def test_ctrl_c_is_the_death_of_the_process(tmp_path: Path) -> None:
+    """The process ends by SIGINT, as shells expect, although text was executed after the interrupt (an import does that)."""
+    done = subprocess.run([sys.executable, "-c", CTRL_C, str(tmp_path)], capture_output=True, timeout=60)
+
+    assert done.returncode == -signal.SIGINT
+
+
+START = """
+import signal, sys
+import otel_agentlog as agentlog
+from otel_agentlog.store.folder.files import LineFile
+agentlog.configure(directory=sys.argv[1], log_directory=sys.argv[1], console="off")
+count, append = 0, LineFile.append
+def interrupted(self, data):
+    global count
+    count += 1
+    if count == int(sys.argv[2]) and sys.argv[3] == "before":
+        signal.raise_signal(signal.SIGINT)
+    append(self, data)
+    if count == int(sys.argv[2]):
+        signal.raise_signal(signal.SIGINT)
+LineFile.append = interrupted
+try:
+    with agentlog.task("t"):
+        pass
+except KeyboardInterrupt:
+    print("arrived")
+"""
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_task_is_begun_and_ended_whole(tmp_path: Path, number: int, moment: str) -> None:
+    """Wherever its start or its end is interrupted, the folder has both lines, and is valid."""
+    done = subprocess.run([sys.executable, "-c", START, str(tmp_path), str(number), moment], capture_output=True, text=True)
+    checked = subprocess.run(
+        [sys.executable, "-m", "otel_agentlog", "validate", "--root", str(tmp_path)], capture_output=True, text=True
+    )
+
+    assert done.stdout == "arrived\n", done.stderr
+    assert checked.returncode == 0, checked.stdout
+    (folder,) = tmp_path.glob("task*/")
+    lines = [json.loads(line) for line in (folder / "03-agent-output.jsonl").read_text().splitlines() if line]
+    assert [line["phase"] for line in lines if line["type"] == "task"] == ["start", "end"]
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "kept"), [(0, "completed", 0), (None, "completed", 0), (3, "interrupted", 3), ("no", "interrupted", 1)]
+)
+def test_exit_codes(recorded: MemorySink, code: Any, outcome: str, kept: int) -> None:
+    """``sys.exit(0)`` is success; every exit code is kept."""
+    with pytest.raises(SystemExit), agentlog.task("t"):
+        sys.exit(code)
+
+    (end,) = recorded.ends()
+    assert (end["outcome"], end["details"]["exit_code"]) == (outcome, kept)
+
+
+def test_an_interrupted_timeout_call_is_left_at_once(usr1: None) -> None:
+    """Waiting for code on a thread of ours is interrupted like all else."""
+    signal.signal(signal.SIGALRM, Handlers().method)
+
+    class Slow:
+        def __str__(self) -> str:
+            time.sleep(0.4)
+            return "slow"
+
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    with pytest.raises(Timeout):
+        agentlog.get_logger("app").error("%s", Slow())
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
