@@ -89,6 +89,7 @@ def _tracer() -> Tracer:
     try:
         return trace.get_tracer("otel_agentlog")
     except Exception:  # noqa: BLE001 - OTEL_PYTHON_TRACER_PROVIDER names a provider, and the API raises where it cannot be loaded
+        raise_interrupt()
         return trace.NoOpTracer()
 
 

@@ -95,7 +95,7 @@ class Cleaning:
             if orjson.dumps(line)[:1] == b"{":
                 return line
         except (TypeError, RecursionError):
-            pass
+            raise_interrupt()
         if type(line) is not dict or self._cleaner is None:
             raise TypeError("a processor returned no line")
         cleaned: Line = keep_own(line, self._cleaner.clean(line), self._cleaner.clean).value

@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from types import TracebackType
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import ABANDONED, in_c, raise_interrupt
 from otel_agentlog.vocabulary.stand_in import StandIn, special_method, stand_in
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -250,7 +250,10 @@ class _Used(StandIn):
     _instead: Instead
     _begun = False
 
-    def __del__(self) -> None:
+    __del__ = in_c(ABANDONED.append)
+
+    def abandoned(self) -> None:
+        """It was never used: what surrounds it is over."""
         if not vars(self).get("_begun"):
             vars(self)["_begun"] = True
             self._around.__exit__(None, None, None)

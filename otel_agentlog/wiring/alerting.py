@@ -51,6 +51,7 @@ def set_alert_threshold(name: str, value: float | Mapping[str, Any] | bool) -> N
     except ConfigurationError:
         raise
     except Exception as error:
+        raise_interrupt()
         # Broad, as the value is any object, which says what it is by code of its own.
         raise ConfigurationError(f"alerts.{name}", value, "a threshold, False, or a mapping of fields") from error
     with _lock:

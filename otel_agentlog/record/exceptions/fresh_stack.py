@@ -20,6 +20,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, TypeVar
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.timeout_call import thread_state
 
 SHALLOW = 120
@@ -43,6 +44,7 @@ def is_deep() -> bool:
     try:
         sys._getframe(sys.getrecursionlimit() - ROOM)
     except ValueError:
+        raise_interrupt()
         # Until Python 3.11 calls of C code count, too, which have no frames: comparing these takes as many.
         return sys.version_info < (3, 12) and _ONE != _OTHER
     return True
@@ -65,6 +67,7 @@ def on_fresh_stack(function: Callable[..., Result], *args: Any) -> Result:
     try:
         _thread.start_new_thread(copy_context().run, (_run, function, args, state, result, errors, done))
     except RuntimeError:
+        raise_interrupt()
         return function(*args)
     done.acquire()
     if errors:

@@ -71,7 +71,9 @@ def guarded(work: Callable[..., None], *args: Any) -> None:
     try:
         sys._getframe(SHALLOW)
         deep = is_deep()
-    except ValueError:
+    except ValueError as shallow:
+        if not shallow.args or (shallow.__traceback__ and shallow.__traceback__.tb_next):
+            raise  # not of ours
         deep = False
     except RecursionError:
         deep = True

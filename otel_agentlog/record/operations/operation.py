@@ -121,7 +121,9 @@ class Operation(Decorator):
         try:
             sys._getframe(SHALLOW)
             deep = is_deep()
-        except ValueError:
+        except ValueError as shallow:
+            if not shallow.args or (shallow.__traceback__ and shallow.__traceback__.tb_next):
+                raise  # not of ours
             deep = False
         except RecursionError:
             deep = True
@@ -303,7 +305,9 @@ class Operation(Decorator):
         try:
             sys._getframe(SHALLOW)
             deep = is_deep()
-        except ValueError:
+        except ValueError as shallow:
+            if not shallow.args or (shallow.__traceback__ and shallow.__traceback__.tb_next):
+                raise  # not of ours
             deep = False
         except RecursionError:
             deep = True
@@ -344,20 +348,17 @@ class Operation(Decorator):
             return  # the parent records its end
         try:
             if self._end is None:
-                self._tell_ending()
+                try:
+                    self._ending()
+                except Exception as problem:  # noqa: BLE001 - what cannot be told beside the end must not cost the end
+                    raise_interrupt()
+                    self._recorder.failed("record", problem)
                 self._end = self._end_line(before, ending, error, reason or judged_reason)
             if "event_id" not in self._end[0].line:
                 close_span(self, self._recorder, *self._end)
             self._finished(ending)
             self._error = None
         except Exception as problem:  # noqa: BLE001 - recording never raises into the user's code
-            raise_interrupt()
-            self._recorder.failed("record", problem)
-
-    def _tell_ending(self) -> None:
-        try:
-            self._ending()
-        except Exception as problem:  # noqa: BLE001 - what cannot be told beside the end must not cost the end
             raise_interrupt()
             self._recorder.failed("record", problem)
 

@@ -92,8 +92,8 @@ def close_span(scope: OperationScope, record: Recorder, envelope: Envelope, end_
     code, description = record.conventions.status(line)
     if code == "ERROR":
         line["status"] = {"code": code, "description": description} if description else {"code": code}
-    else:
-        _take_foreign_status(scope.span, record, line)
+    elif isinstance(status := getattr(scope.span, "status", None), Status) and status.status_code is not StatusCode.UNSET:
+        _take_foreign_status(scope.span, status, record, line)
     line["attributes"] = attributes
     if (named := getattr(scope.span, "name", scope.span_name)) != scope.span_name:
         line["name"] = record.clean_text(str(named))
@@ -114,11 +114,8 @@ def close_span(scope: OperationScope, record: Recorder, envelope: Envelope, end_
             scope.span.end(end_ns)
 
 
-def _take_foreign_status(span: Span, record: Recorder, line: Line) -> None:
+def _take_foreign_status(span: Span, status: Status, record: Recorder, line: Line) -> None:
     """A status that other code set, where we set none: into the line, and without secrets onto the span."""
-    status = getattr(span, "status", None)
-    if not isinstance(status, Status) or status.status_code is StatusCode.UNSET:
-        return
     line["status"] = {"code": status.status_code.name}
     if status.description:
         line["status"]["description"] = record.clean_text(status.description)

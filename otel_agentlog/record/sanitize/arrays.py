@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.class_info import bases, in_class, is_native, module_of, short_name
 from otel_agentlog.record.exceptions.timeout_call import timeout_call
 
@@ -100,6 +101,7 @@ def _memory(value: object) -> memoryview | None:
     try:
         view = memoryview(value)  # type: ignore[arg-type]  # that is the question
     except (TypeError, ValueError, BufferError):
+        raise_interrupt()
         return None
     if view.format[:1] == "<" and sys.byteorder == "little" and view.ndim == 1:  # as ctypes says it
         native = view.format[1:]
