@@ -21,7 +21,7 @@ import signal
 import sys
 import weakref
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
 from opcode import opname
@@ -32,6 +32,12 @@ Value = TypeVar("Value")
 
 _OWN_FRAMES = __package__ + "."
 
+# Not `error.__traceback__`: a class of exceptions may have attributes of its own, which may raise.
+traceback_of: Callable[[BaseException], TracebackType | None] = BaseException.__dict__["__traceback__"].__get__
+_cause_of: Callable[[BaseException], BaseException | None] = BaseException.__dict__["__cause__"].__get__
+_context_of: Callable[[BaseException], BaseException | None] = BaseException.__dict__["__context__"].__get__
+_args_of: Callable[[BaseException], tuple[object, ...]] = BaseException.__dict__["args"].__get__
+
 _BARE_ERRORS_OF_C = (MemoryError, StopIteration, StopAsyncIteration, queue.Empty)
 """What code in C raises without arguments; for all others it has a message, a key or an error number."""
 
@@ -39,6 +45,10 @@ _SIGNALS = tuple(signal.valid_signals())
 
 _INTERRUPTIBLE = ("CALL", "PRECALL", "JUMP_", "POP_JUMP_", "RESUME")
 """How the instructions begin behind which the interpreter looks whether something is to be raised."""
+
+_mro_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
+_module_of: Callable[[type], object] = type.__dict__["__module__"].__get__
+_names_of: Callable[[type], Mapping[str, object]] = type.__dict__["__dict__"].__get__
 
 
 def raise_interrupt() -> None:
@@ -53,7 +63,7 @@ def raise_interrupt() -> None:
 
 def is_interrupt(error: BaseException) -> bool:
     """Whether what was caught ended our work from outside, as all do that are no `Exception`."""
-    return not isinstance(error, Exception) or interrupt_in(error) is not None
+    return not issubclass(type(error), Exception) or interrupt_in(error) is not None
 
 
 class suppress_errors(suppress):
@@ -72,13 +82,13 @@ def interrupt_in(error: BaseException) -> BaseException | None:
 
     A library may have put another exception in its place, and clean-up that an interrupt caused may have failed.
     """
-    caught_by = error.__traceback__
+    caught_by = traceback_of(error)
     todo, seen = [error], {id(error)}
     while todo:
         each = todo.pop()
         if (each is error or _within(each, caught_by)) and _is_interrupt(each):
             return each
-        for other in (each.__cause__, each.__context__):
+        for other in (_cause_of(each), _context_of(each)):
             if other is not None and id(other) not in seen:
                 seen.add(id(other))
                 todo.append(other)
@@ -87,9 +97,10 @@ def interrupt_in(error: BaseException) -> BaseException | None:
 
 def _within(error: BaseException, caught_by: TracebackType | None) -> bool:
     """Whether an exception was raised below the frame that caught another, and not before that frame began."""
-    if error.__traceback__ is None or caught_by is None:
+    at = traceback_of(error)
+    if at is None or caught_by is None:
         return False
-    frame: FrameType | None = error.__traceback__.tb_frame
+    frame: FrameType | None = at.tb_frame
     while frame is not None:
         if frame is caught_by.tb_frame:
             return True
@@ -98,9 +109,9 @@ def _within(error: BaseException, caught_by: TracebackType | None) -> bool:
 
 
 def _is_interrupt(error: BaseException) -> bool:
-    if isinstance(error, KeyboardInterrupt):
+    if issubclass(type(error), KeyboardInterrupt):
         return True
-    at = error.__traceback__
+    at = traceback_of(error)
     if at is None:
         return False
     handlers = set(_codes_of_handlers())  # once, and not for each frame: a traceback may have thousands
@@ -155,7 +166,7 @@ def _codes_of_handlers() -> Iterator[CodeType]:
 
 def _is_set_by_thread(error: BaseException, raised: TracebackType) -> bool:
     """Whether an exception was raised by no statement, and as the interpreter makes those that another thread asks for."""
-    if isinstance(error, _BARE_ERRORS_OF_C) or (error.args and not _makes_own_arguments(type(error))):
+    if issubclass(type(error), _BARE_ERRORS_OF_C) or (_args_of(error) and not _makes_own_arguments(type(error))):
         return False
     code = raised.tb_frame.f_code
     if raised.tb_lasti < 0:
@@ -168,8 +179,8 @@ def _is_set_by_thread(error: BaseException, raised: TracebackType) -> bool:
 def _makes_own_arguments(kind: type[BaseException]) -> bool:
     """Whether a class of other code than Python's makes its message itself, so that it can be raised without one."""
     # Classes of Python that other code derives from (``orjson.JSONDecodeError``) need their arguments.
-    others = [each for each in kind.__mro__ if each.__module__.partition(".")[0] not in sys.stdlib_module_names]
-    return any(isinstance(vars(each).get(name), _FUNCTIONS) for each in others for name in ("__init__", "__new__"))
+    others = [each for each in _mro_of(kind) if str(_module_of(each)).partition(".")[0] not in sys.stdlib_module_names]
+    return any(isinstance(_names_of(each).get(name), _FUNCTIONS) for each in others for name in ("__init__", "__new__"))
 
 
 _FUNCTIONS = (FunctionType, staticmethod)

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 import otel_agentlog as agentlog
-from otel_agentlog._interrupts import interrupt_in, raise_interrupt, suppress_errors
+from otel_agentlog._interrupts import interrupt_in, is_interrupt, raise_interrupt, suppress_errors
 from otel_agentlog.testing import MemorySink
 
 HOME = Path(agentlog.__file__).parent
@@ -361,3 +361,26 @@ def test_an_interrupted_timeout_call_is_left_at_once(usr1: None) -> None:
     with pytest.raises(Timeout):
         agentlog.get_logger("app").error("%s", Slow())
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+class _Hostile(type):
+    def __getattribute__(cls, name: str) -> Any:
+        raise ZeroDivisionError(name)
+
+
+class _HostileError(Exception, metaclass=_Hostile):
+    def __getattribute__(self, name: str) -> Any:
+        raise ZeroDivisionError(name)
+
+
+def test_nothing_of_an_exception_is_asked_by_its_own_code() -> None:
+    """Attributes of its class may raise, of the class's class too; looking for interrupts in it is no reason to raise that."""
+    for error in (_HostileError(), _HostileError("x")):
+        try:
+            try:
+                raise KeyError("before")
+            finally:
+                raise error
+        except Exception:
+            raise_interrupt()
+        assert not is_interrupt(error)

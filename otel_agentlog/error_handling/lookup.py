@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import raise_interrupt, traceback_of
 from otel_agentlog.record.exceptions.describe import message_of
 
 MAX_CHAIN = 10
@@ -121,7 +121,7 @@ def _members(error: BaseException) -> list[BaseException]:
 
 def raised_by_subprocess(error: BaseException) -> bool:
     """Whether an exception was raised by the standard library when it started a program."""
-    traceback = error.__traceback__
+    traceback = traceback_of(error)
     while traceback is not None:
         if traceback.tb_next is None:
             return traceback.tb_frame.f_globals.get("__name__") in ("subprocess", "asyncio.base_events", "asyncio.unix_events")

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, TypeVar
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import raise_interrupt, traceback_of
 from otel_agentlog.record.exceptions.timeout_call import thread_state
 
 SHALLOW = 120
@@ -87,16 +87,16 @@ def _run(
         thread_state.calls, thread_state.log_lines, handled = state
         result.append(function(*args) if handled is None else _while_handling(handled, function, args))
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised again where the call was made
-        errors.append(error.with_traceback(None))
+        errors.append(BaseException.with_traceback(error, None))
     finally:
         done.release()
 
 
 def _while_handling(handled: BaseException, function: Callable[..., Result], args: tuple[Any, ...]) -> Result:
     """What ``function(*args)`` returns, while the exception that the calling thread handles is handled here, too."""
-    traceback = handled.__traceback__
+    traceback = traceback_of(handled)
     try:
         raise handled
     except BaseException:  # noqa: BLE001 - it was raised in the line above
-        handled.__traceback__ = traceback
+        BaseException.with_traceback(handled, traceback)
         return function(*args)

@@ -16,7 +16,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, format_span_id, format_trace_id
 
-from otel_agentlog._interrupts import ABANDONED, end_abandoned, in_c, interrupt_in, is_interrupt, raise_interrupt
+from otel_agentlog._interrupts import ABANDONED, end_abandoned, in_c, interrupt_in, is_interrupt, raise_interrupt, traceback_of
 from otel_agentlog.errors import AgentlogError, StateError
 from otel_agentlog.record.exceptions.class_info import short_name
 from otel_agentlog.record.exceptions.error_id import new_error_id
@@ -417,7 +417,7 @@ _LEAVING = (Operation.__exit__.__code__, Operation.__aexit__.__code__)
 
 def _finish_left(error: BaseException) -> None:
     """End the operations inside that an interrupt kept from ending: it came just when their ``with`` blocks were left."""
-    at = error.__traceback__
+    at = traceback_of(error)
     while at is not None:
         if at.tb_frame.f_code in _LEAVING and isinstance(left := at.tb_frame.f_locals.get("self"), Operation):
             left.finish_quietly(error)
