@@ -16,6 +16,8 @@ is to be done into a queue, and it is done later by whoever empties it.
 
 from __future__ import annotations
 
+# Its `getsignal`, as that of `signal` makes a `repr` of every handler: asyncio's holds the task, with what it returned.
+import _signal  # type: ignore[import-not-found]  # typeshed does not know it
 import queue
 import signal
 import sys
@@ -151,7 +153,7 @@ def _is_own(frame: FrameType) -> bool:
 
 def _codes_of_handlers() -> Iterator[CodeType]:
     for number in _SIGNALS:
-        function: object = signal.getsignal(number)
+        function: object = _signal.getsignal(number)
         while isinstance(function, partial):
             function = function.func
         if not isinstance(function, (FunctionType, MethodType)):

@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, overload
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.vocabulary.states import Outcome
 
 __all__ = [
@@ -50,8 +51,14 @@ def shown(value: object) -> str:
     try:
         text = repr(value)
     except Exception:  # noqa: BLE001 - the value is a user's, and the error is about it
-        text = f"<{type(value).__name__}>"
+        raise_interrupt()
+        text = f"<{_name_of(type(value))}>"
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
+def _name_of(kind: type) -> str:
+    # Past an attribute of this name that a metaclass may have.
+    return str(type.__dict__["__name__"].__get__(kind))
 
 
 class AgentlogError(Exception):

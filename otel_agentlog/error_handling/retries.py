@@ -16,14 +16,13 @@ Whether trying again can help, and how long a server asks to wait, is read from 
 
 from __future__ import annotations
 
-import inspect
 import math
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from email.utils import mktime_tz, parsedate_tz
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, overload
 
 from otel_agentlog._interrupts import raise_interrupt
@@ -75,7 +74,7 @@ def retrying(attempts: Any = 4, **how: Any) -> Any:
     Raises:
         ConfigurationError: a value that cannot be used, or tenacity is not installed (extra ``run``).
     """
-    return Retrying()(attempts) if callable(attempts) or isinstance(attempts, classmethod) else Retrying(attempts, **how)
+    return Retrying()(attempts) if callable(attempts) or issubclass(type(attempts), classmethod) else Retrying(attempts, **how)
 
 
 class Retrying:
@@ -129,7 +128,7 @@ class Retrying:
             for attempt in _Course(self, self._engine, name_of(function)):
                 with attempt:
                     result = function(*args, **kwargs)
-                    if inspect.iscoroutine(result):
+                    if issubclass(type(result), CoroutineType):
                         # A wrapper around `async def`: it is what is awaited that fails.
                         return self._awaited(result, function, args, kwargs)
                     return result

@@ -8,6 +8,7 @@ from pathlib import Path
 from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks
 from otel_agentlog.vocabulary.coerce import text
+from otel_agentlog.vocabulary.terminal_text import given_path
 
 LAST = "last"
 """Name of the newest task that is not a part of another one."""
@@ -24,8 +25,8 @@ def resolve(root: Path, wanted: str | None) -> TaskReader:
     """
     if wanted is None or wanted == LAST:
         return _newest(root)
-    if "/" in wanted and os.path.isdir(wanted):
-        return _at(Path(os.path.abspath(wanted)))
+    if "/" in wanted and os.path.isdir(path := given_path(wanted)):
+        return _at(Path(os.path.abspath(path)))
     try:
         return find_task(root, wanted)
     except TaskNotFoundError as error:

@@ -16,11 +16,6 @@ from otel_agentlog.record.operations.webhook import Webhook
 from otel_agentlog.vocabulary.functions import Function, name_of
 
 
-def _is_function(given: object) -> bool:
-    # A class method, which a bare decorator may stand above, cannot be called by itself.
-    return callable(given) or isinstance(given, classmethod)
-
-
 @overload
 def task(name: Function) -> Function: ...
 @overload
@@ -104,7 +99,7 @@ def tool(name: Any, **given: Any) -> Any:
 def _function_name(given: Any) -> str | None:
     """The name of a function that is decorated; ``None`` for what is the name of an operation, or is to be taken as one."""
     # A class method, which a bare decorator may stand above, cannot be called by itself.
-    if not callable(given) and not isinstance(given, classmethod):
+    if not callable(given) and not issubclass(type(given), classmethod):
         return None
     try:
         inner = getattr(given, "func", None)

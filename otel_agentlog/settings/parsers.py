@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings import standard
 
@@ -78,6 +79,7 @@ def path(name: str, value: Any) -> Path:
     try:
         return Path(os.path.abspath(expanded))
     except OSError:
+        raise_interrupt()
         raise ConfigurationError(name, value, "an absolute path, as the working directory is gone") from None
 
 
@@ -125,6 +127,7 @@ def _number(value: Any) -> int | float | None:
         as_float = float(value)
         return int(value) if isinstance(value, (int, Decimal)) and math.isfinite(as_float) and value == int(value) else as_float
     except (ValueError, OverflowError):
+        raise_interrupt()
         return None
 
 
@@ -229,6 +232,7 @@ def _threshold(name: str, word: str) -> float | bool:
     try:
         return float(word)
     except ValueError:
+        raise_interrupt()
         raise ConfigurationError(name, word, "a number, or off") from None
 
 
@@ -252,6 +256,7 @@ def _parts(url: str) -> SplitResult:
         parts = urlsplit(url)
         return parts if parts.port != 0 else urlsplit("")
     except ValueError:  # brackets that do not close, a port that is no number
+        raise_interrupt()
         return urlsplit("")
 
 
@@ -338,5 +343,6 @@ def _seconds(text: str | None) -> float:
     try:
         seconds = float(text or DEFAULT_TIMEOUT_S)
     except ValueError:
+        raise_interrupt()
         return DEFAULT_TIMEOUT_S
     return seconds if 0 < seconds < float("inf") else DEFAULT_TIMEOUT_S

@@ -17,6 +17,7 @@ from importlib.metadata import entry_points
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError, shown
 
 Reading: TypeAlias = "tuple[Any, str | None]"
@@ -92,6 +93,7 @@ def endpoint(variable: str, text: str, environment: Mapping[str, str]) -> Readin
         parts = urlsplit(with_scheme)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
+        raise_interrupt()
         parts, usable = urlsplit(""), False
     if usable and with_scheme == found:
         return found, None
@@ -114,6 +116,7 @@ def _is_loopback(address: str) -> bool:
         host = urlsplit(f"//{address}").hostname or ""
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
+        raise_interrupt()
         return False
 
 
@@ -168,6 +171,7 @@ def _is_count(text: str) -> bool:
     try:
         return not text.strip() or int(text) >= 0
     except ValueError:
+        raise_interrupt()
         return False
 
 
@@ -175,6 +179,7 @@ def _is_duration(text: str) -> bool:
     try:
         return 0 < float(text) < math.inf
     except ValueError:
+        raise_interrupt()
         return False
 
 

@@ -10,22 +10,25 @@ returns or raises, so nothing can be left running in the background by it.
 
 from __future__ import annotations
 
+import operator
 import os
 import re
 import time
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.error_handling.categories import ErrorDetails
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.record.api import tool
 from otel_agentlog.record.events import log_event
+from otel_agentlog.record.exceptions.class_info import short_name
 from otel_agentlog.record.exceptions.error_id import error_id
 from otel_agentlog.record.operations.tool_run import ToolRun
+from otel_agentlog.record.sanitize.keys import is_true
 from otel_agentlog.settings.fields import inherited
 from otel_agentlog.tools.causes import ToolError
 from otel_agentlog.tools.control import stoppable
@@ -36,6 +39,9 @@ from otel_agentlog.tools.process.run import Launch, run_process
 from otel_agentlog.tools.scripts.classify import cause_of, explain
 from otel_agentlog.tools.scripts.prepare import carried
 from otel_agentlog.vocabulary.states import Component, Outcome
+
+Given = TypeVar("Given")
+Read = TypeVar("Read")
 
 MAX_OUTPUT_BYTES = 16 << 20
 """Default of how much of each stream a result holds, in bytes."""
@@ -65,11 +71,16 @@ def command(
         max_output_bytes: how much of each stream the result holds; the rest is read and counted.
 
     Raises:
-        ConfigurationError: ``argv`` is empty or one text.
+        ConfigurationError: ``argv`` is empty or one text, or another argument cannot be used.
         CommandError: it failed and ``check`` is set.
     """
-    words, folder = _words(argv), _folder(cwd)
-    given = inherited() if env is None else env
+    words, folder = _used("argv", argv, "a list of texts, the program first", _words), _used("cwd", cwd, "a path", _folder)
+    given = inherited() if env is None else _used("env", env, "a mapping of texts", _variables)
+    timeout_s = None if timeout_s is None else _used("timeout_s", timeout_s, "a number of seconds", _seconds)
+    text = _used("input", input, "a text or bytes", _input)
+    ok_codes = _used("ok_codes", ok_codes, "a collection of whole numbers", _codes)
+    max_output_bytes = _used("max_output_bytes", max_output_bytes, "a whole number that is not negative", _limit)
+    check = is_true(check)
     mask = Mask([*(value for name, value in given.items() if is_secret(name, value)), *secrets_in(words)])
     with _run_of(words, folder, mask) as run:
         launch = Launch(
@@ -77,7 +88,7 @@ def command(
             env={**given, **carried()},
             cwd=folder,
             execution_id=uuid.uuid4().hex,
-            stdin=_input(input),
+            stdin=text,
             timeout_s=timeout_s,
         )
         result, error = _run(run, launch, mask, ok_codes, max_output_bytes, check=check)
@@ -142,9 +153,54 @@ def _run_of(words: list[str], folder: str, mask: Mask) -> ToolRun:
     return tool(name, arguments=arguments, command=named, component=Component.TERMINAL_INTERACTION)
 
 
+def _used(name: str, given: Given, expected: str, read: Callable[[Given], Read]) -> Read:
+    """What an argument means; the error about it has its class and not its value, in which secrets may be."""
+    try:
+        return read(given)
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise_interrupt()
+        # Broad, as what is read may be any object.
+        raise ConfigurationError(name, _Unshown(short_name(type(given))), expected) from error
+
+
+class _Unshown(str):
+    __repr__ = str.__str__
+
+
+def _variables(env: Mapping[str, str]) -> dict[str, str]:
+    found = {os.fsdecode(name): os.fsdecode(value) for name, value in dict(env).items()}
+    for name, value in found.items():
+        if not name or "=" in name or "\0" in name + value or not _can_be_encoded(name + value):
+            raise ValueError("no environment")
+    return found
+
+
+def _seconds(given: float) -> float:
+    seconds = float(given)
+    if not seconds >= 0:
+        raise ValueError("no time")
+    return seconds
+
+
+def _codes(given: Collection[int]) -> frozenset[int]:
+    return frozenset(operator.index(code) for code in given)
+
+
+def _limit(given: int) -> int:
+    limit = operator.index(given)
+    if not 0 <= limit < 1 << 63:
+        raise ValueError("no size")
+    return limit
+
+
 def _folder(cwd: str | os.PathLike[str] | None) -> str:
     try:
-        return str(Path("" if cwd is None else cwd).absolute())
+        found = os.fsdecode(Path("" if cwd is None else os.fsdecode(cwd)).absolute())
+        if "\0" in found or not _can_be_encoded(found):
+            raise ValueError("no path")
+        return found
     except OSError:
         raise_interrupt()
         return "/"  # this process's own working directory was deleted

@@ -69,13 +69,16 @@ class FileOperation(ToolRun):
         """Of a decorated function: the argument that is its path."""
         if self.path is None:
             candidates = [kwargs[name] for name in _PATH_NAMES if name in kwargs] + list(args)
-            found = next((each for each in candidates if isinstance(each, (str, bytes, os.PathLike))), None)
+            found = next((each for each in candidates if issubclass(type(each), (str, bytes, os.PathLike))), None)
             self.path = _path_text(found)
 
     def returned(self, result: Any) -> None:
         """Of a decorated function: the size of what it read; contents are not recorded."""
-        if self.size_bytes is None and isinstance(result, (str, bytes, bytearray)):
-            self.size_bytes = len(result.encode("utf-8", "replace") if isinstance(result, str) else result)
+        if self.size_bytes is None and issubclass(type(result), (str, bytes, bytearray)):
+            # A subclass has a length of its own.
+            self.size_bytes = memoryview(
+                str.encode(result, "utf-8", "replace") if issubclass(type(result), str) else result
+            ).nbytes
 
     def _start_fields(self) -> dict[str, Any]:
         self.operation, self.path = plain_text(self.operation), _path_text(self.path)

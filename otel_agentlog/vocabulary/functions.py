@@ -57,7 +57,7 @@ def arguments_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: di
     """The arguments of a call by parameter name, without ``self`` and ``cls``; empty where they do not fit."""
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)
-    except (TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - a signature may be made by the object itself; what does not fit is a TypeError
         raise_interrupt()
         return {}
     named = dict(bound.arguments)
@@ -164,7 +164,7 @@ def _plain(function: Callable[..., Any], around: _Maker, instead: Instead) -> Ca
         surrounding.__enter__()
         try:
             result = function(*args, **kwargs)
-            go_on = None if type(result) in _COMMON else _going_on(result)
+            go_on = None if type(result) in _COMMON else _going_on_or_done(result)
             if go_on is None:
                 result = surrounding.pass_on(result)
         except BaseException as error:
@@ -183,6 +183,15 @@ def _plain(function: Callable[..., Any], around: _Maker, instead: Instead) -> Ca
 
 _COMMON = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set})
 _GoOn: TypeAlias = "Callable[[Any, Around, Instead], Any]"
+
+
+def _going_on_or_done(result: object) -> _GoOn | None:
+    """`_going_on`; of an object that cannot be asked ``None``."""
+    try:
+        return _going_on(result)
+    except Exception:  # noqa: BLE001 - the class of a foreign object may do anything
+        raise_interrupt()
+        return None
 
 
 def _going_on(result: object) -> _GoOn | None:

@@ -6,10 +6,13 @@ r"""Text that may be shown on a terminal: without anything that a terminal acts 
 Texts of a task folder come from models, tools and the web. Escape sequences could colour, retitle or clear the terminal, fake a
 prompt or a status; bidirectional and invisible characters could make a text read as another one. Used by the console, the command
 line and the monitor.
+
+What was typed there is read by `given_text` and `given_path`: in a locale without UTF-8 Python keeps its bytes as surrogates.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 
@@ -108,3 +111,20 @@ def pad(text: str, columns: int, *, right: bool = False) -> str:
     """A safe text with spaces after it (or before it, to put it on the right) up to that many columns."""
     space = " " * max(0, columns - width(text))
     return space + text if right else text + space
+
+
+def given_text(word: str) -> str:
+    """A word of the command line as the UTF-8 it was typed in, whatever encoding the locale has; as it is if it is none."""
+    try:
+        return os.fsencode(word).decode()
+    except UnicodeError:  # typed in another encoding, or never encoded at all
+        return word
+
+
+def given_path(word: str) -> str:
+    """The path that a text of `given_text` names: as the file system functions of Python take it in this locale."""
+    try:
+        os.fsencode(word)
+    except UnicodeEncodeError:
+        return os.fsdecode(word.encode("utf-8", "surrogateescape"))
+    return word

@@ -7,6 +7,8 @@ import http.server
 import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +26,7 @@ from otel_agentlog.export.transport.http import proxy_of
 from otel_agentlog.export.transport.result import DELIVERED, Verdict
 from otel_agentlog.export.transport.senders import make_metric_exporter, make_sender
 from otel_agentlog.settings.fields import load
-from tests.support.otlp.answers import Hang, Refuse
+from tests.support.otlp.answers import Hang, Redirect, Refuse
 from tests.support.otlp.receiver import OtlpReceiver
 from tests.support.ports import LOOPBACK
 
@@ -302,3 +304,40 @@ def test_an_export_of_metrics_that_fails_ends_in_time(
     assert len(otlp_receiver.requests()) == 1
     otlp_receiver.answer = Refuse(503)
     provider.shutdown()
+
+
+NETRC_PROGRAM = """
+import otel_agentlog as a
+a.configure(service_name="x", console="off")
+with a.task("t"):
+    a.get_logger("l").info("line")
+a.flush(timeout_s=2)
+a.shutdown()
+"""
+
+
+@pytest.mark.parametrize("headers", [None, "Authorization=Bearer%20collector-token"])
+@pytest.mark.parametrize("place", ["NETRC", "HOME"])
+@pytest.mark.parametrize("redirected", [False, True])
+def test_a_netrc_is_not_read(headers: str | None, place: str, redirected: bool, tmp_path: Path) -> None:
+    """Spans, logs and metrics carry the given credentials or none; a redirect takes them nowhere."""
+    name = "elsewhere" if place == "NETRC" else ".netrc"
+    (tmp_path / name).write_text(f"machine {LOOPBACK} login someone password pw\ndefault login someone password pw\n")
+    (tmp_path / name).chmod(0o600)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "AGENTLOG_", "TASK_LOGS"))}
+    environment |= {"TASK_LOGS_DIR": str(tmp_path / "tasks"), "AGENTLOG_LOG_DIR": str(tmp_path / "logs")}
+    environment |= {"AGENTLOG_SHUTDOWN_TIMEOUT": "2"}
+    environment[place] = str(tmp_path / name if place == "NETRC" else tmp_path)
+    with OtlpReceiver() as collector, OtlpReceiver() as other:
+        if redirected:
+            collector.answer = Redirect(f"{other.http_endpoint}{{path}}")
+        environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.http_endpoint
+        if headers is not None:
+            environment["OTEL_EXPORTER_OTLP_HEADERS"] = headers
+        subprocess.run([sys.executable, "-c", NETRC_PROGRAM], env=environment, cwd=tmp_path, check=True, timeout=120)
+        sent = [(request.signal, request.headers.get("authorization")) for request in collector.requests()]
+        went_on = other.requests()
+
+    assert {signal for signal, _ in sent} >= ({"traces"} if redirected else {"traces", "logs", "metrics"})
+    assert {value for _, value in sent} == {None if headers is None else "Bearer collector-token"}
+    assert went_on == []

@@ -32,6 +32,7 @@ from otel_agentlog.record.exceptions.timeout_call import TimedOut, call_apart, t
 from otel_agentlog.record.logs.levels import WORDS, word_of
 from otel_agentlog.record.operations.context import CORRELATION_IDS, bound, current_context, operation_in
 from otel_agentlog.record.operations.outcome import describe, type_name
+from otel_agentlog.record.providers.fields import as_count
 from otel_agentlog.record.recorder import OpenTask, Recorder, recorder
 from otel_agentlog.record.sanitize.keys import is_true, plain_text
 from otel_agentlog.vocabulary.envelope import TaskRef
@@ -266,6 +267,15 @@ def caller(frame: FrameType, skip: int) -> FrameType:
     while skip > 0 and frame.f_back is not None:
         frame, skip = frame.f_back, skip - 1
     return frame
+
+
+def add_origin(line: Line, module: object, function: object, number: object) -> None:
+    """Where in the code it was logged, as others tell it: as far as they are texts and a number."""
+    for key, text in (("module", module), ("function", function)):
+        if text is not None:
+            line[key] = text_of(text)
+    if (counted := as_count(number)) is not None:
+        line["line"] = counted
 
 
 def text_of(value: object) -> str:

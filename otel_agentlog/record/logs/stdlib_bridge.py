@@ -29,6 +29,7 @@ from otel_agentlog.record.logs.levels import NUMBERS, floor, named, number_of, w
 from otel_agentlog.record.logs.line import (
     LinePlace,
     add_error,
+    add_origin,
     add_printed_error,
     adopt,
     deliver,
@@ -163,7 +164,7 @@ def _record(record: Recorder, source: logging.LogRecord, note: _Note | None = No
     elif note.message is not None:
         message = note.message
     line = log_line(source.levelno, message, source.name, details.pop("component", None))
-    line["module"], line["function"], line["line"] = source.module, source.funcName, source.lineno
+    add_origin(line, source.module, source.funcName, source.lineno)
     place = adopt(here() if note is None or note.place is None else note.place, details, line)
     if note is not None and note.error is not None:
         add_error(line, note.error, place.ids.get("trace_id"), record)

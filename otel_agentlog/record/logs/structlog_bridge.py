@@ -10,16 +10,18 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from types import FrameType
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.logs.console_format import json_text
 from otel_agentlog.record.logs.dedupe import about_to_log, seen_in_formatter
 from otel_agentlog.record.logs.levels import number_of, wanted
 from otel_agentlog.record.logs.line import (
     LinePlace,
     add_error,
+    add_origin,
     add_printed_error,
     adopt,
     deliver,
@@ -34,6 +36,7 @@ from otel_agentlog.record.logs.line import (
     text_of,
 )
 from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.record.sanitize.keys import is_true, plain_text
 from otel_agentlog.vocabulary.lines import Line, timestamp
 
 EventDict = MutableMapping[str, Any]
@@ -79,8 +82,11 @@ def record_event(logger: Any, method: str, event_dict: EventDict) -> EventDict:
         deliver(record, line, place, event.data)
 
     guarded(work)
-    if "_record" not in event_dict:
-        about_to_log(logger)
+    try:
+        if "_record" not in event_dict:
+            about_to_log(logger)
+    except Exception:  # noqa: BLE001 - an event of a class of the user's own
+        raise_interrupt()
     return event_dict
 
 
@@ -103,7 +109,11 @@ def seed_json(logger: Any, method: str, event_dict: EventDict) -> str:
         rendered.append(json_text(envelope.line, given if isinstance(given, str) else timestamp(record.clock())))
 
     guarded(work)
-    return rendered[0].rstrip("\n") if rendered else json.dumps({"level": method, "message": "[event could not be rendered]"})
+    return (
+        rendered[0].rstrip("\n")
+        if rendered
+        else json.dumps({"level": plain_text(method), "message": "[event could not be rendered]"})
+    )
 
 
 class _Event:
@@ -114,9 +124,9 @@ class _Event:
         self._record = record if isinstance(record, logging.LogRecord) else None
         self._outside = outside
         source = self._record or logger
-        given = event.get("level") or event.get("log_level") or method
+        given = _first(event, "level", "log_level") or method
         self.number = self._record.levelno if self._record is not None else number_of(given)
-        self.name = text_of(event.get("logger") or event.get("logger_name") or getattr(source, "name", None) or _module(outside))
+        self.name = text_of(_first(event, "logger", "logger_name") or _name_of(source) or _module(outside))
         component = event.get("component")
         self.component = None if component is None else text_of(component)
         # Some of structlog's own loggers leave it to the chain to handle .exception().
@@ -135,16 +145,13 @@ class _Event:
 
     def _take_origin(self, line: Line) -> None:
         if self._record is not None and self._record.pathname:
-            line["module"], line["function"], line["line"] = self._record.module, self._record.funcName, self._record.lineno
+            add_origin(line, self._record.module, self._record.funcName, self._record.lineno)
         if "lineno" not in self.data and "func_name" not in self.data:
             return  # a filename alone is the user's data, not structlog's call site
         site = {key: self.data.pop(key) for key in _CALL_SITE if key in self.data}
-        path = site.get("module") or site.get("pathname") or site.get("filename")
-        if path:
+        if path := _first(site, "module", "pathname", "filename"):
             line["module"] = module_of(text_of(path))
-        for ours, theirs in (("function", "func_name"), ("line", "lineno")):
-            if theirs in site:
-                line[ours] = site[theirs]
+        add_origin(line, None, site.get("func_name"), site.get("lineno"))
 
     def _take_printed(self, line: Line) -> None:
         """Exceptions and stacks that an earlier processor has made text."""
@@ -154,8 +161,21 @@ class _Event:
         stack = self.data.pop("stack_info", None)
         if isinstance(text := self.data.get("stack"), str) and text.startswith("Stack (most recent call last)"):
             stack = self.data.pop("stack")
-        if stack:
+        if is_true(stack):
             self.data["stack_info"] = stack_of(self._outside) if stack is True else stack_lines(text_of(stack))
+
+
+def _first(values: Mapping[str, Any], *keys: str) -> object:
+    """The first of these that is there and not empty."""
+    return next((value for key in keys if is_true(value := values.get(key))), None)
+
+
+def _name_of(source: object) -> object:
+    try:
+        return getattr(source, "name", None) or None
+    except Exception:  # noqa: BLE001 - a logger of any class
+        raise_interrupt()
+        return None
 
 
 def _module(outside: FrameType | None) -> object:

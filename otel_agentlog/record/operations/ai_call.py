@@ -216,9 +216,7 @@ class AiCall(Attempted):
         return True
 
     def pass_on(self, result: Any) -> Any:
-        if is_stream(result):
-            return self.stream(result)
-        return super().pass_on(result)
+        return self.stream(result) if self._guarded(lambda: is_stream(result)) else super().pass_on(result)
 
     def returned(self, result: Any) -> None:
         if self._response is None and self._reader is None and result is not None:
@@ -374,7 +372,7 @@ class AiCall(Attempted):
         self._add(details, self._stream_details)
         if self._conversation_id is not None:
             details["conversation_id"] = self._conversation_id
-        details["attempts"] = as_count(self.attempts) or 1
+        details["attempts"] = self.attempts
         if response.output:
             details["output"] = list(response.output)
         fields: dict[str, Any] = {"details": details}

@@ -11,13 +11,14 @@ from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.operations.outcome import category_of, type_name
 from otel_agentlog.record.providers.fields import as_amount, as_count
 from otel_agentlog.record.recorder import recorder
-from otel_agentlog.record.sanitize.keys import optional_text, plain_text
+from otel_agentlog.record.sanitize.keys import checked, optional_text, plain_text
 
 
 class Attempted(Operation):
     """An operation that may take several attempts; one span covers them all."""
 
-    attempts = 1
+    _attempts = 1
+    attempts: int = checked("_attempts", lambda value: as_count(value) or 1)
     """The number of the attempt under way, from 1."""
 
     def attempt_failed(
@@ -55,7 +56,11 @@ class Attempted(Operation):
 
     def attempt_succeeded(self, **details: Any) -> None:
         """Record that this attempt, which was not the first one, went well."""
-        self._attempt("attempt_succeeded", "INFO", "succeeded", {"number": self.attempts, **details})
+        try:
+            self._attempt("attempt_succeeded", "INFO", "succeeded", {"number": self.attempts, **details})
+        except Exception as problem:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
+            self._recorder.failed("record", problem)
 
     def _attempt(self, action: str, level: str, how: str, details: dict[str, Any]) -> None:
         line = attempt_line(self.name, action, level, how, details)

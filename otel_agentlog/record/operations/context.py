@@ -27,7 +27,7 @@ from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fre
 from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.operations.seen_calls import Seen, SeenCalls
 from otel_agentlog.record.recorder import Recorder, recorder
-from otel_agentlog.record.sanitize.keys import plain_text
+from otel_agentlog.record.sanitize.keys import checked, plain_text
 from otel_agentlog.vocabulary.actions import AI_CALL, STEP, Kind
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.states import Outcome, State
@@ -119,8 +119,10 @@ class OperationScope:
 
     kind: ClassVar[Kind]
 
+    name: str = checked("_name", plain_text)
+
     def __init__(self, name: str) -> None:
-        self.name = name if type(name) is str else plain_text(name)
+        self._name = name if type(name) is str else plain_text(name)
         self.state = State.PENDING
         self.span: Span = INVALID_SPAN
         self.span_name = ""

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, cast
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.context import OperationScope, inside, restore
 from otel_agentlog.vocabulary.functions import GENERATORS, Around, Function, Surrounding, kind_of, wrap
 
@@ -48,8 +49,16 @@ class Decorator(OperationScope):
 
     def pass_on(self, result: Any) -> Any:
         """Called with what the function returned; returns what its caller gets."""
-        self.returned(result)
+        self.told(self.returned, result)
         return result
+
+    def told(self, hook: Callable[..., None], *given: Any) -> None:
+        """Give a method of this what the function was called with, or returned, which may be any object."""
+        try:
+            hook(*given)
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
+            self._recorder.failed("field", error)
 
     def suspended(self, in_turns: bool) -> Around:
         """Stop being current without ending; returns what goes on with it, in turns if that is a generator."""
@@ -60,7 +69,7 @@ class Decorator(OperationScope):
 
         def around(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Surrounding:
             operation = self._copy()
-            operation.called(function, args, kwargs)
+            operation.told(operation.called, function, args, kwargs)
             return AroundGenerator(operation) if in_turns else cast(Surrounding, operation)
 
         in_turns = kind_of(function) in GENERATORS
@@ -86,7 +95,7 @@ class Resumed(Around):
         return False
 
     def returned(self, result: Any) -> None:
-        self._operation.returned(result)
+        self._operation.told(self._operation.returned, result)
 
     def pass_on(self, result: Any) -> Any:
         return self._operation.pass_on(result)

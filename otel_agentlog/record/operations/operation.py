@@ -287,7 +287,7 @@ class Operation(Decorator):
             "phase": phase,
             "component": self._component or str(self.kind.component),
             "action": action,
-            "message": self.name if type(self.name) is str else plain_text(self.name),
+            "message": self.name,
             "state_before": before.value,
             "state_after": after.value,
             **fields,

@@ -17,6 +17,7 @@ from otel_agentlog.record.exceptions.error_id import Mark, mark_of, new_error_id
 from otel_agentlog.record.exceptions.timeout_call import TimedOut
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.record.sanitize.keys import plain_text
+from otel_agentlog.vocabulary.coerce import as_integer
 from otel_agentlog.vocabulary.states import FAILED, Outcome
 
 MAX_TRACEBACK_LINES = 400
@@ -120,7 +121,12 @@ def exit_code_of(error: BaseException) -> int | None:
         return None
     # Past the attributes of a class of somebody's.
     code: object = SystemExit.__dict__["code"].__get__(error)
-    return 0 if code is None else int(code) if isinstance(code, int) else 1
+    if code is None:
+        return 0
+    if not issubclass(type(code), int):
+        return 1
+    number = int.__int__(cast(int, code))
+    return number if as_integer(number) is not None else 255
 
 
 def _of_asyncio(name: str) -> tuple[type, ...]:

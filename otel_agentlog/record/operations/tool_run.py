@@ -10,8 +10,8 @@ from opentelemetry.context import Context
 from otel_agentlog.record.operations.attempts import Attempted
 from otel_agentlog.record.operations.context import OperationScope, foreign_span
 from otel_agentlog.record.operations.seen_calls import OWN
-from otel_agentlog.record.providers.fields import as_count
-from otel_agentlog.record.sanitize.keys import optional_text
+from otel_agentlog.record.providers.fields import as_whole
+from otel_agentlog.record.sanitize.keys import checked, optional_text
 from otel_agentlog.vocabulary.actions import TOOL
 from otel_agentlog.vocabulary.functions import arguments_of
 from otel_agentlog.vocabulary.states import Outcome
@@ -24,6 +24,9 @@ class ToolRun(Attempted):
     """
 
     kind = TOOL
+
+    _exit_code: int | None = None
+    exit_code: int | None = checked("_exit_code", as_whole)
 
     def __init__(
         self,
@@ -39,7 +42,6 @@ class ToolRun(Attempted):
         super().__init__(name, **common)
         self.arguments = arguments
         self.result: Any = None
-        self.exit_code: int | None = None
         self.resources: Mapping[str, float] | None = None
         """As in ``docs/format.md``: ``cpu_seconds``, ``memory_peak_mb`` …; what is missing is not known."""
         self._call_id, self._tool_type = optional_text(call_id), optional_text(tool_type)
@@ -85,8 +87,8 @@ class ToolRun(Attempted):
             "result": self.result,
             "tool_type": self._tool_type,
             "agent": self._agent,
-            "exit_code": self.exit_code if self.exit_code is None or type(self.exit_code) is int else as_count(self.exit_code),
-            "attempts": self.attempts if type(self.attempts) is int else 1,
+            "exit_code": self.exit_code,
+            "attempts": self.attempts,
             "resources": self.resources,
         }
         return {"content": self.name, "details": {key: value for key, value in details.items() if value is not None}}

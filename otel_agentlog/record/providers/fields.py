@@ -106,13 +106,22 @@ def as_count(number: object) -> int | None:
 
     Text is none, digits or not, and so are truth values and stand-ins that only claim to be numbers.
     """
+    return _between(0, number)
+
+
+def as_whole(number: object) -> int | None:
+    """A whole number of 64 bits, which may be negative; else as `as_count`."""
+    return _between(-LARGEST_COUNT - 1, number)
+
+
+def _between(least: int, number: object) -> int | None:
     kind = type(number)
     if number is None or kind is str or kind is dict:  # nearly always, where names are tried
         return None
     try:
         if kind is not int:
             number = _whole(number, kind)
-        return number if number is not None and 0 <= number <= LARGEST_COUNT else None  # type: ignore[operator, return-value]
+        return number if number is not None and least <= number <= LARGEST_COUNT else None  # type: ignore[operator, return-value]
     except Exception:  # noqa: BLE001 - a foreign number may raise anything when it is asked for its value
         raise_interrupt()
         return None

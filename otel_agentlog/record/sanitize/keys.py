@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -103,6 +104,18 @@ def text_or_object(value: object) -> Any:
     if type(value) is str or issubclass(type(value), dict):
         return value
     return plain_text(value) if value is None or any(base in SIMPLER for base in bases(value)) else {"value": value}
+
+
+def checked(name: str, read: Callable[[Any], object]) -> Any:
+    """An attribute that users may set to anything: ``read`` makes a usable value of it when it is set.
+
+    Reading it costs no call of Python code. The value is kept under ``name``, which is another one than the attribute's.
+    """
+
+    def keep(self: object, value: object) -> None:
+        setattr(self, name, read(value))
+
+    return property(operator.attrgetter(name), keep)
 
 
 def own_dict(given: object, name: str) -> dict[Any, Any]:

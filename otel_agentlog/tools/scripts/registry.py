@@ -16,7 +16,7 @@ from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.error_handling.category import ErrorCategory
-from otel_agentlog.errors import AgentlogError
+from otel_agentlog.errors import AgentlogError, ConfigurationError
 from otel_agentlog.tools.scripts.schema import check_schema
 
 MAX_REGISTRY_BYTES = 4 << 20
@@ -90,8 +90,14 @@ def load_registry(file: str | Path) -> Registry:
 
     Raises:
         RegistryError: the file cannot be read, is no JSON, or has an entry that cannot be used.
+        ConfigurationError: ``file`` is no path.
     """
-    path = Path(file).absolute()
+    try:
+        path = Path(file).absolute()
+    except Exception as error:
+        raise_interrupt()
+        # Broad, as it may be any object.
+        raise ConfigurationError("registry", file, "a path") from error
     document = _read(path)
     problems = list(_document_problems(document))
     if problems:
@@ -109,9 +115,11 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_REGISTRY_BYTES + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise_interrupt()
-        raise RegistryError(path, [RegistryProblem("file", "a file that can be read", error.strerror)]) from None
+        raise RegistryError(
+            path, [RegistryProblem("file", "a file that can be read", getattr(error, "strerror", None) or str(error))]
+        ) from None
     if len(data) > MAX_REGISTRY_BYTES:
         raise RegistryError(path, [RegistryProblem("file", f"at most {MAX_REGISTRY_BYTES} bytes", "more")])
     doubled: list[str] = []

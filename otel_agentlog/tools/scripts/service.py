@@ -17,13 +17,14 @@ import threading
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.error_handling.categories import error_details
 from otel_agentlog.record.api import tool
 from otel_agentlog.record.exceptions.error_id import error_id
 from otel_agentlog.record.operations.context import bind
+from otel_agentlog.record.sanitize.keys import plain_text
 from otel_agentlog.tools.causes import ToolError
 from otel_agentlog.tools.control import stoppable
 from otel_agentlog.tools.process.result import Cancellation
@@ -45,7 +46,7 @@ class ToolExecutionService:
         Raises:
             RegistryError: it cannot be used; lists everything that is wrong with it.
         """
-        self.registry = registry if isinstance(registry, Registry) else load_registry(registry)
+        self.registry = cast(Registry, registry) if issubclass(type(registry), Registry) else load_registry(cast(Any, registry))
         self._stats = Stats()
 
     def execute(
@@ -99,7 +100,7 @@ class ToolExecutionService:
 
         # A thread of its own: the loop's pool has a handful, and each of them may be needed elsewhere.
         try:
-            threading.Thread(target=work, name=f"agentlog-run-{str(script_id)[:32]}", daemon=True).start()
+            threading.Thread(target=work, name=f"agentlog-run-{plain_text(script_id)[:32]}", daemon=True).start()
         except RuntimeError as error:
             raise_interrupt()
             cancellation.close()
@@ -124,7 +125,7 @@ class ToolExecutionService:
 
     def _script(self, script_id: object) -> Script:
         # What a model chose may be anything, also a list, which is in no dict.
-        return self.registry.scripts.get(script_id, _UNKNOWN) if isinstance(script_id, str) else _UNKNOWN
+        return self.registry.scripts.get(script_id, _UNKNOWN) if type(script_id) is str else _UNKNOWN
 
     def get_execution_stats(self) -> dict[str, Any]:
         """Counts and figures since this service was made: in total and by script."""
@@ -146,7 +147,7 @@ class ToolExecutionService:
         execution_id = uuid.uuid4().hex
         try:
             if script is _UNKNOWN:
-                raise ToolError(f"no script {str(script_id)[:128]!r} in {self.registry.file.name}", "unknown_script")
+                raise ToolError(f"no script {plain_text(script_id)[:128]!r} in {self.registry.file.name}", "unknown_script")
             prepared = prepare(script, inputs)
         except ToolError as error:
             return _refused(script, error, execution_id, ids)

@@ -14,6 +14,7 @@ from otel_agentlog.settings.fields import Settings, home, load, read_config_file
 from otel_agentlog.store.app_log import log_directories
 from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.render.screen import Screen, stdout_screen
+from otel_agentlog.vocabulary.terminal_text import given_path
 
 
 @dataclass
@@ -46,7 +47,7 @@ class CliContext:
     def _settings(self) -> Settings:
         if self.root_option is None:
             return load({}, read_config_file())
-        return load({"directory": self.root_option})
+        return load({"directory": given_path(self.root_option)})
 
 
 def common_arguments(parser: argparse.ArgumentParser, *, below: bool = False) -> None:

@@ -17,7 +17,7 @@ from typing import NamedTuple, NoReturn, Protocol, cast
 from otel_agentlog._version import __version__
 from otel_agentlog.errors import AgentlogError, ConfigurationError
 from otel_agentlog.view.cli.context import CliContext, common_arguments
-from otel_agentlog.vocabulary.terminal_text import safe
+from otel_agentlog.vocabulary.terminal_text import given_path, given_text, safe
 
 FAILED = 1
 USAGE_ERROR = 2
@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: done. 1: failed, or errors were found. 2: the command line or a setting cannot be used. 130: interrupted.
     141: the other end of a pipe was closed.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = [given_text(word) for word in (sys.argv[1:] if argv is None else argv)]
     try:
         code = _run(words)
         sys.stdout.flush()
@@ -160,7 +160,7 @@ def _actions(parser: argparse.ArgumentParser, name: str | None) -> Iterator[argp
 
 
 def _demo(words: list[str]) -> int:
-    code: int = importlib.import_module("otel_agentlog.demo.__main__").main(words)
+    code: int = importlib.import_module("otel_agentlog.demo.__main__").main([given_path(word) for word in words])
     return code
 
 

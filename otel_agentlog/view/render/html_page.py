@@ -91,8 +91,9 @@ def _inert(data: bytes) -> bytes:
 
 
 def _template() -> str:
-    page = (WEB / "index.html").read_text()
-    style = "\n".join((WEB / name).read_text() for name in re.findall(r'<link rel="stylesheet" href="web/([\w./-]+)">', page))
+    page = (WEB / "index.html").read_text(encoding="utf-8")
+    names = re.findall(r'<link rel="stylesheet" href="web/([\w./-]+)">', page)
+    style = "\n".join((WEB / name).read_text(encoding="utf-8") for name in names)
     mark = base64.b64encode((WEB / "mark.svg").read_bytes()).decode()
     page = re.sub(r'<link rel="stylesheet"[^>]*>\n?', "", page)
     page = page.replace('href="web/mark.svg"', f'href="data:image/svg+xml;base64,{mark}"')
@@ -125,5 +126,5 @@ def _hash(text: str) -> str:
 
 def _module(path: Path) -> str:
     """A module as a ``data:`` URL, its imports by bare names."""
-    bare = _IMPORT.sub(r'\1"agentlog/\2"', path.read_text())
+    bare = _IMPORT.sub(r'\1"agentlog/\2"', path.read_text(encoding="utf-8"))
     return f"data:text/javascript;base64,{base64.b64encode(bare.encode()).decode()}"

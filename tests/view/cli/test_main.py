@@ -64,6 +64,43 @@ def test_importing_the_front_door_imports_no_room() -> None:
     assert ran.stdout.strip() == "[]"
 
 
+IN_UMLAUTS = (
+    *(
+        ["search", "läuft"],
+        ["ls", "--agent", "jürgen"],
+        ["ls", "--tag", "größe"],
+        ["show", "prüfung"],
+        ["show", "{folder}"],
+    ),
+    *(["validate", "{folder}"], ["validate", "{root}"], ["tail", "prüfung"], ["diff", "prüfung", "prüfung"], ["errors"]),
+    *(
+        ["export", "prüfung", "-o", "{root}/ü.csv"],
+        ["export", "prüfung", "-o", "{root}/ü.html"],
+        ["recover", "prüfung"],
+        ["context", "prüfung", "schön"],
+        ["stats"],
+    ),
+)
+
+
+@pytest.mark.parametrize("locale", [{"LC_ALL": "C", "PYTHONUTF8": "0"}, {"LC_ALL": "C", "PYTHONUTF8": "1"}], ids=str)
+@pytest.mark.parametrize("arguments", IN_UMLAUTS, ids=" ".join)
+def test_what_is_typed_is_understood_in_every_locale(arguments: list[str], locale: dict[str, str], tmp_path: Path) -> None:
+    """Texts, ids and paths, where Python hands over what was typed as surrogates."""
+    root = tmp_path / "ordner-ü"
+    otel_agentlog.configure(directory=root, log_directory=tmp_path / "log", console="off", resource_interval_s=0)
+    task = otel_agentlog.task("es läuft", task_id="prüfung", agent="jürgen", tags=["größe"]).start()
+    try:
+        found = agentlog(*(each.format(root=root, folder=task.folder) for each in arguments), "--root", root, env=locale)
+    finally:
+        task.end()
+        otel_agentlog.shutdown()
+
+    assert (found.code, found.err.partition("Traceback")[1]) == (0, ""), found
+    assert "None of" not in found.out
+    assert any(path.name[0] == "ü" for path in root.iterdir()) == ("-o" in arguments)
+
+
 def test_the_version_is_told() -> None:
     """``--version`` names the program and its version."""
     assert agentlog("--version").out == f"agentlog {__version__}\n"
@@ -123,11 +160,11 @@ def test_no_tasks_at_all_is_one_line(tmp_path: Path, name: str) -> None:
 
 def test_a_setting_that_cannot_be_used_is_exit_code_2(tmp_path: Path) -> None:
     """Named with its value, as `configure` names it."""
-    ran = agentlog("ls", env={"LOG_LEVEL": "LOUD"})
+    ran = agentlog("ls", env={"AGENTLOG_LOG_LEVEL": "LOUD"})
 
     assert (ran.code, ran.err) == (
         2,
-        "agentlog ls: setting 'LOG_LEVEL': expected one of DEBUG, INFO, WARNING, ERROR, CRITICAL, found 'LOUD'\n",
+        "agentlog ls: setting 'AGENTLOG_LOG_LEVEL': expected one of DEBUG, INFO, WARNING, ERROR, CRITICAL, found 'LOUD'\n",
     )
 
 

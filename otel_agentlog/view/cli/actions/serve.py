@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.render.screen import Piece
-from otel_agentlog.vocabulary.terminal_text import safe
+from otel_agentlog.vocabulary.terminal_text import given_path, safe
 
 if TYPE_CHECKING:
     from otel_agentlog.view.server.serving import AppServer
@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--token-file",
-        type=Path,
+        type=lambda name: Path(given_path(name)),
         metavar="FILE",
         help="keeps the token; made, readable by you alone, if it is not there (default: .server-token below the root)",
     )

@@ -28,7 +28,7 @@ from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.render.screen import Progress
 from otel_agentlog.vocabulary.coerce import texts
 from otel_agentlog.vocabulary.records import LogRecordLine, UnsentItem
-from otel_agentlog.vocabulary.terminal_text import safe
+from otel_agentlog.vocabulary.terminal_text import given_path, safe
 
 FORMATS = ("otlp", "csv", "json", "html")
 _SUFFIXES = {".csv": "csv", ".json": "json", ".html": "html", ".htm": "html"}
@@ -86,7 +86,7 @@ def _destination(name: str | None) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    path = Path(name)
+    path = Path(given_path(name))
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     # As private as the task folder that it is a copy of.
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -146,7 +146,8 @@ def _items(tasks: Iterable[TaskReader], signals: Sequence[str]) -> Iterator[Unse
 
 
 def _csv(job: _Job) -> str:
-    text = io.TextIOWrapper(job.out, encoding="utf-8", newline="", write_through=True)
+    # A path may have bytes that are no text in this locale; they stay what they are.
+    text = io.TextIOWrapper(job.out, encoding="utf-8", errors="surrogateescape", newline="", write_through=True)
     try:
         writer = csv.writer(text)
         writer.writerow(CSV_COLUMNS)

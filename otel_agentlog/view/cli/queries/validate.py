@@ -18,7 +18,7 @@ from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.render import formats
 from otel_agentlog.view.render.screen import Piece, Pieces, Screen
-from otel_agentlog.vocabulary.terminal_text import safe
+from otel_agentlog.vocabulary.terminal_text import given_path, safe
 
 _PROGRESS_S = 1.0
 """Seconds after which progress is shown on a terminal."""
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
 def _folders(context: CliContext, wanted: Sequence[str]) -> Iterator[Path]:
     if not wanted:
         yield from _inside(context.root)
-    for name in wanted:
+    for name in map(given_path, wanted):
         if os.path.isdir(name):
             path = Path(os.path.abspath(name))
             own = any(task.folder.name == path.name for task in list_tasks(path.parent))
