@@ -28,7 +28,7 @@ from typing import Any
 
 import orjson
 
-from benchmarks.secret_lists import PublicKind, public_kinds
+from benchmarks.secret_lists import PublicKind, public_kinds, reason_to_leave_out
 from otel_agentlog.record.redaction.redactor import Redactor
 from otel_agentlog.record.redaction.stream import StreamGuard
 from otel_agentlog.record.sanitize.cleaner import Cleaner
@@ -200,15 +200,19 @@ def lists(redactor: Redactor, checkouts: list[Path]) -> None:
     """Recall over the kinds of public lists: bare where they have a shape of their own, else by their names."""
     cleaner = Cleaner(redactor)
     for checkout in checkouts:
-        kinds = list(public_kinds(checkout))
+        everything = list(public_kinds(checkout))
+        left_out = {kind.name: reason for kind in everything if (reason := reason_to_leave_out(kind.name))}
+        kinds = [kind for kind in everything if kind.name not in left_out]
         bare = [kind for kind in kinds if not kind.words and kind.fixed >= FEWEST_FIXED_CHARS]
         hidden = [kind.name for kind in kinds if not kind.words and kind.fixed < FEWEST_FIXED_CHARS]
         recall(f"{checkout.name}, bare", bare, lambda kind: bare_misses(redactor, kind))
         recall(f"{checkout.name}, by name", [kind for kind in kinds if kind.words], lambda kind: named_misses(cleaner, kind))
-        print(f"{checkout.name}: {len(hidden)} patterns fit any hash, id or word: {', '.join(hidden)}")
+        print(f"left out of bare, as any hash, id or word (less than {FEWEST_FIXED_CHARS} fixed characters): {', '.join(hidden)}")
+        for reason in sorted(set(left_out.values())):
+            print(f"left out, {reason}: {', '.join(name for name in left_out if left_out[name] == reason)}")
 
 
-FEWEST_FIXED_CHARS = 2
+FEWEST_FIXED_CHARS = 3
 SUFFIXES = ("api_key", "token", "key", "secret", "access_token", "secret_key")
 
 

@@ -45,7 +45,7 @@ class PublicKind:
     words: tuple[str, ...]
     """The words of which one must stand beside the value; empty where the value is known by its own shape."""
     fixed: int
-    """How many letters and digits every text of the rule has at the same place; below 2 nothing tells it from a hash or an id."""
+    """How many letters and digits every text of the rule has at the same place; below 3 nothing tells it from a hash or an id."""
     make: Callable[[Random], tuple[str, str]]
     """Makes a text that the rule matches, and the secret in it."""
 
@@ -85,9 +85,27 @@ def _gitleaks(path: Path) -> Iterator[PublicKind]:
 
 _GO_PATTERN = re.compile(r"(\w+)\s*=\s*regexp\.MustCompile\((.*?)\)\s*$", re.MULTILINE)
 _GO_PREFIX = re.compile(r"detectors\.PrefixRegex\(\[\]string\{(?P<words>[^}]*)\}\)\s*\+\s*")
-_NO_SECRET = re.compile(
-    r"(?i)url|domain|email|host|path|\bid|user|name|region|version|account|portal|project|instance|tenant|placeholder"
-)
+_NO_SECRET = {
+    "address, host or path": re.compile(r"(?i)url|uriPat|domain|email|host|path|endpoint|server|region|portal|instance"),
+    "name or id of an account, which is public": re.compile(r"(?i)\bid|idPat|user|name|account|project|tenant|publishable"),
+    "keyword, version, date or number": re.compile(r"(?i)version|placeholder|keyword|timeValue|s[vpr]Value|sipValue"),
+}
+_NO_SECRET_THERE = {
+    "gcp:keyPat": "whole document, with anything between its braces",
+    "gcpapplicationdefaultcredentials:keyPat": "whole document, with anything between its braces",
+    "jdbc:keyPat": "connection string that need not hold a password",
+    "postgres:uriPattern": "connection string that need not hold a password",
+    "couchbase:connectionStringPat": "address, host or path",
+    "asana-client-id": "name or id of an account, which is public",
+    "discord-client-id": "name or id of an account, which is public",
+}
+
+
+def reason_to_leave_out(name: str) -> str:
+    """Why the pattern of this name stands for no secret; empty if it does. trufflehog calls variables by what they find."""
+    variable = name.partition(":")[2]
+    by_variable = next((reason for reason, names in _NO_SECRET.items() if names.search(variable)), "")
+    return _NO_SECRET_THERE.get(name) or by_variable
 
 
 def _trufflehog(folder: Path) -> Iterator[PublicKind]:
@@ -98,7 +116,7 @@ def _trufflehog(folder: Path) -> Iterator[PublicKind]:
             name, expression = match.groups()
             beside = _GO_PREFIX.match(expression)
             pattern = expression[beside.end() :] if beside else expression
-            if _NO_SECRET.search(name) or not re.fullmatch(r"`[^`]*`|\"[^\"]*\"", pattern):
+            if not re.fullmatch(r"`[^`]*`|\"[^\"]*\"", pattern):
                 continue
             words = tuple(re.findall(r'"([^"]+)"', beside["words"])) if beside else ()
             maker = _maker(pattern[1:-1], 3.0 if words else 0.0, 0)
@@ -125,13 +143,26 @@ def _maker(pattern: str, entropy: float, group: int) -> Callable[[Random], tuple
         for _ in range(200):
             one = Sample(rnd)
             text = one.of(tree[0])
-            secret = one.groups.get(group, "") if group else max(one.groups.values(), key=len, default="")
-            secret = secret.strip("\"'") if len(secret) >= max(_FEWEST_CHARS, len(text) // 4) else text
+            secret = one.groups.get(group, "") if group else _secret_among(list(one.groups.values()))
+            fewest = max(_FEWEST_CHARS, len("".join(text.split())) // 4)
+            secret = secret.strip("\"'") if len(secret) >= fewest else text
+            if login := _LOGIN.search(secret):
+                secret = login[1]
             if entropy_bits(secret) >= entropy and _is_mixed(secret, text):
                 return text, secret
         return text, secret
 
     return make
+
+
+_ADDRESS = re.compile(r"(?i)\w+://|[\w.-]+\.[a-z]{2,}(?::[0-9]+)?\Z")
+
+_LOGIN = re.compile(r"://[^\s/:@]*:([^\s@]+)@")
+
+
+def _secret_among(groups: list[str]) -> str:
+    """The longest group that is no address: a connection string has one for the host, one for the user, one for the key."""
+    return max((text for text in groups if not _ADDRESS.match(text)), key=len, default="")
 
 
 def fixed_chars(pattern: str) -> int:
@@ -146,7 +177,7 @@ def _fixed(tree: Any) -> int:
     total = 0
     for op, value in tree:
         if op is sre.LITERAL:
-            total += chr(value).isalnum() or chr(value) == "@"
+            total += chr(value).isalnum() or chr(value) in "@_"
         elif op is sre.SUBPATTERN:
             total += _fixed(value[3])
         elif op is sre.BRANCH:

@@ -28,6 +28,8 @@ MAX_MEM_BYTES = 64 << 20
 """Bound for one program and its state cache; the joined rules use 1 to 4 MB of it on ordinary text."""
 MAX_CANDIDATES = 20_000
 """Candidates of one text that are examined, at 10 to 30 us each; the rest of the text is then one hit named `GIVEN_UP`."""
+BYTES_PER_CANDIDATE = 128
+"""A long text may have one more for so many bytes: 4 MB of JSON with four names such as ``next_page_token`` a row has."""
 GIVEN_UP = "too-much"
 """Name of the hit for the rest of a text that was made to be costly."""
 
@@ -113,12 +115,12 @@ class Hit:
 
 
 class Budget:
-    """Candidates that may still be examined in one text."""
+    """Candidates that may still be examined in one text of ``size`` bytes."""
 
     __slots__ = ("candidates",)
 
-    def __init__(self) -> None:
-        self.candidates = MAX_CANDIDATES
+    def __init__(self, size: int) -> None:
+        self.candidates = MAX_CANDIDATES + size // BYTES_PER_CANDIDATE
 
 
 class Engine:

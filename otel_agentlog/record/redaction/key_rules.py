@@ -13,7 +13,14 @@ import unicodedata
 from dataclasses import dataclass
 from itertools import pairwise
 
-from otel_agentlog.record.redaction.rules_by_service import RULE_NAME, Form, looks_issued, looks_random, service_form
+from otel_agentlog.record.redaction.rules_by_service import (
+    RULE_NAME,
+    Form,
+    looks_issued,
+    looks_like_number_in_base64,
+    looks_random,
+    service_form,
+)
 
 MAX_KEY_CHARS = 128
 """Of longer names the last 128 characters are checked."""
@@ -220,10 +227,15 @@ def _by_form(words: list[str]) -> KeyRule | None:
         if owner in _KEY_OWNERS_WITHOUT_SECRETS:
             return None
         return KeyRule("secret-key", certain=False, form=looks_issued if owner else looks_random)
+    if not owner and last in _JWK_NUMBERS:
+        return KeyRule("private-key", certain=False, form=looks_like_number_in_base64)
     if last in _SHARED_NAMES:
         return KeyRule(_SHARED_NAMES[last], certain=False, form=looks_random)
     return None
 
+
+_JWK_NUMBERS = _words("d p q dp dq qi k")
+"""The private members of a JSON web key (RFC 7518, section 6)."""
 
 _SHARED_NAMES = {
     **dict.fromkeys(("login", "pat", "psk", "hmac", "webhook"), "credential"),

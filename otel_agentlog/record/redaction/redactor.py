@@ -137,7 +137,7 @@ class Redactor:
 
     def hits(self, data: bytes) -> Iterator[Hit]:
         """The secrets in UTF-8 data, from left to right, none overlapping another."""
-        floor, budget = 0, Budget()
+        floor, budget = 0, Budget(len(data))
         upcoming: list[Hit | None] = [engine.next_hit(data, 0, 0, budget) for engine in self._engines]
         while found := [hit for hit in upcoming if hit]:
             hit = min(found, key=lambda hit: hit.start)
@@ -149,7 +149,7 @@ class Redactor:
 
     def next_hit(self, data: bytes, floor: int, position: int) -> Hit | None:
         """The first secret at or after ``position``; bytes before ``floor`` are not searched."""
-        budget = Budget()
+        budget = Budget(len(data))
         found = [hit for engine in self._engines if (hit := engine.next_hit(data, floor, position, budget))]
         return min(found, key=lambda hit: hit.start) if found else None
 

@@ -86,7 +86,7 @@ _DISTINCT: tuple[tuple[str, str, str], ...] = (
     ("gcp-access-token", "Google OAuth access token", r"ya29\.[\w.-]{10,}"),
     ("cloudflare-key", "Cloudflare origin CA", r"(?:v1\.0-[0-9A-Za-z-]{120,}|cf(?:[ua]t|k)_[A-Za-z0-9]{40}[0-9a-f]{8})"),
     ("digitalocean-token", "DigitalOcean", r"(?i:do[opr]_v1_[0-9a-f]{64})"),
-    ("fly-token", "Fly.io", r"(?:fo1_[\w-]{40,}|fm[0-9][ar]?_[\w+/=%,-]{50,})"),
+    ("fly-token", "Fly.io", r"(?:fo1_[\w-]{40,}|fm[0-9]{1,24}[ar]?_[\w+/=%,-]{50,})"),
     ("heroku-key", "Heroku", r"HRKU-[\w-]{30,}"),
     ("netlify-token", "Netlify", r"nfp_\w{36,}"),
     ("supabase-key", "Supabase", r"(?:sbp_[0-9a-z]{40}|sb_secret_[\w-]{20,})"),
@@ -115,13 +115,14 @@ _DISTINCT: tuple[tuple[str, str, str], ...] = (
     (
         "atlassian-token",
         "Atlassian and Bitbucket",
-        r"(?:AT(?:ATT|CTT)3[\w=-]{40,}|AT(?:AT|CT)T[\w+/=-]{8,}=[A-Za-z0-9]{8}|ATBB[A-Za-z0-9]{24,})",
+        r"(?:AT(?:ATT|CTT)3[\w=-]{40,}|AT(?:AT|CT)T[\w+/=-]+=[A-Za-z0-9]{8}|ATBB[A-Za-z0-9]{24,})",
     ),
     ("slack-token", "Slack", r"(?i:xox[abceoprs](?:\.xox[a-z])?-[\w-]{9,}|xapp-[0-9]-[\w-]{20,})"),
     ("slack-webhook", "Slack webhook", r"hooks\.slack\.com/(?P<secret>(?:services|workflows|triggers)/[\w+/-]{9,})"),
     ("discord-webhook", "Discord webhook", r"discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/(?P<secret>[0-9]{15,}/[\w-]{40,})"),
     ("teams-webhook", "Microsoft Teams webhook", r"webhook\.office\.com/(?P<secret>webhookb2/[\w@/-]{40,})"),
     ("zapier-webhook", "Zapier webhook", r"hooks\.zapier\.com/hooks/catch/(?P<secret>[0-9A-Za-z/]{10,})"),
+    ("softlayer-key", "SoftLayer", r"(?i:api\.softlayer\.com/(?:soap|rest|xmlrpc)/v3(?:\.1)?/(?P<secret>[0-9a-z]{64}))"),
     ("tines-webhook", "Tines webhook", r"\.tines\.com/webhook/(?P<secret>[0-9a-z]{32}/[0-9a-z]{32})"),
     (
         "stripe-key",
@@ -194,16 +195,18 @@ _DISTINCT: tuple[tuple[str, str, str], ...] = (
     ("shippo-token", "Shippo", r"shippo_(?:live|test)_[0-9A-Fa-f]{40}"),
     ("buildkite-token", "Buildkite", r"bkua_[0-9a-z]{40}"),
     ("circleci-token", "CircleCI", r"CCIPAT_\w{20,}_[0-9A-Fa-f]{40}"),
-    ("tailscale-key", "Tailscale", r"tskey-[a-z]+-[\w-]{20,}"),
+    ("tailscale-key", "Tailscale", r"tskey-[a-z]+-[\w-]{6,}"),
     ("jwt", "signed or encrypted JSON web token", r"eyJ[\w-]{10,}(?:\.[\w-]*){1,4}\.[\w-]{10,}"),
+    ("jwt", "the same without its dots", r"eyJhbGciOi[\w.-]{40,}"),
     ("jwt", "the same with padding, blanks in its JSON, or without a signature", _OTHER_JWT),
     ("password-hash", "crypt, bcrypt, argon2", r"(?:\$|%24)(?:2[abxy]?|apr1|[156y]|argon2(?:id|i|d))(?:\$|%24)[\w./$=,+%-]{20,}"),
 )
 """Prefixes so long or rare that they need no edge."""
 
 _EDGED: tuple[tuple[str, str, str], ...] = (
-    ("openai-key", "OpenAI, any key with its inner mark", r"sk-[\w-]*T3BlbkFJ[\w-]{16,}"),
+    ("openai-key", "OpenAI, any key with its inner mark", r"sk-[\w-]*T3BlbkFJ[\w-]{1,}"),
     ("openai-key", "OpenAI and those who copied its shape", r"sk-[A-Za-z0-9]{20,}"),
+    ("jwt", "a token of two parts, or one that is cut", r"eyJ[\w=-]{5,}\.[\w=-]{5,}"),
     ("openai-session", "OpenAI session", r"sess-[A-Za-z0-9]{40}"),
     ("xai-key", "xAI", r"xai-[\w-]{40,}"),
     ("replicate-token", "Replicate", r"r8_[\w-]{30,}"),
@@ -223,7 +226,7 @@ _EDGED: tuple[tuple[str, str, str], ...] = (
     ("bitbucket-token", "Bitbucket Data Center", r"BBDC-[\w+/@-]{40,50}"),
     ("endorlabs-key", "Endor Labs", r"endr\+[A-Za-z0-9-]{16}"),
     ("fullstory-key", "FullStory", r"na1\.[A-Za-z0-9+/]{100}"),
-    ("mapbox-token", "Mapbox", r"[ps]k\.(?:[A-Za-z0-9-]{60,}\.[\w-]{20,}|[\w.-]{80,})"),
+    ("mapbox-token", "Mapbox", r"(?i:[ps]k)\.(?:[A-Za-z0-9-]{60,}\.[\w-]{20,}|[\w.-]{80,})"),
     ("launchdarkly-key", "LaunchDarkly", rf"(?:api|sdk|mob)-{_ALNUM_UUID}"),
     ("octopus-key", "Octopus Deploy", r"API-[A-Z0-9]{26}"),
     ("onepassword-key", "1Password secret key", r"A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})(?:-[A-Z0-9]{5}){3}"),
@@ -236,7 +239,7 @@ _EDGED: tuple[tuple[str, str, str], ...] = (
     ("zoho-token", "Zoho", r"1000\.[0-9a-f]{32}\.[0-9a-f]{32}"),
     ("yandex-token", "Yandex Cloud", r"(?:t1\.[\w-]+={0,2}\.[\w-]{86}={0,2}|AQVN[\w-]{35,38})"),
     ("twilio-key", "Twilio", r"(?:SK|AC)[0-9a-f]{32}"),
-    ("mailgun-key", "Mailgun", r"(?:pub)?key-[0-9a-f]{32}"),
+    ("mailgun-key", "Mailgun", r"(?i:(?:pub)?key-[0-9a-f]{32})"),
     ("resend-key", "Resend", r"re_[A-Za-z0-9]{8}_[A-Za-z0-9]{20,}"),
     ("nuget-key", "NuGet", r"oy2[a-z0-9]{43}"),
     ("airtable-token", "Airtable", r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}"),
@@ -327,12 +330,13 @@ _WORD_BYTES = _ALNUM + b"_-"
 
 
 def _mixed(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
-    """A whole word that looks generated: eight distinct characters, two digits among them."""
+    """A whole word that looks generated: eight distinct characters, digits among them, two if all letters have one case."""
     if data[end : end + 1] and data[end : end + 1] in _WORD_BYTES:
         return None
     value = data[start:end]
     digits = len(value) - len(value.translate(None, _DIGITS))
-    return SecretRange(start, end) if digits >= 2 and len(set(value)) >= 8 else None
+    in_both_cases = value.upper() != value != value.lower()
+    return SecretRange(start, end) if digits >= (1 if in_both_cases else 2) and len(set(value)) >= 8 else None
 
 
 _endless = re.compile(r"\{(\d+),\}(?=\)*(?:\||\Z))")

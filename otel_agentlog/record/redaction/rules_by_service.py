@@ -44,7 +44,7 @@ _ISSUED = """
     new_relic a64 · new-relic a64 · nytimes w32 · newyorktimes w32 · new-york-times w32 · okta w42 · plaid a24 a30 · privateai a32
     private_ai a32 · private-ai a32 · rapidapi w50 · sendbird u x40 · sentry x64 · snyk u · sonar w40 w44 · squarespace u
     sumo a14 a64
-    travis a22 · twitch a30 · twitter a25 a45 a50 d15-25-a20-40 · yandex w40-42 · zendesk a40
+    travis a22 · twitch a30 · twitter a25 a45 a50 d15-25-a20-40 · xray a64 a73 · yandex w40-42 · zendesk a40
 """
 """Service, then the forms of what it issues: alphabet and length; ``u`` is a UUID."""
 
@@ -64,14 +64,6 @@ FORMS: dict[str, re.Pattern[bytes]] = {
 }
 _SERVICE = "|".join(re.escape(name) for name in sorted(FORMS, key=len, reverse=True))
 _name = re.compile(f"(?i){_SERVICE}")
-_SPELLED = "|".join(
-    sorted(
-        {re.escape(form) for name in FORMS for form in (name, name.upper(), name.capitalize(), name.title())},
-        key=len,
-        reverse=True,
-    )
-)
-"""The names as they are written in names of variables; ignoring case would double RE2's states with each letter."""
 _SIGN = r"(?:=>|:{0,3}=|\|\||\?=|:|>|,)"
 _beside = re.compile(
     (
@@ -99,6 +91,16 @@ def looks_issued(value: bytes) -> bool:
     if _DIGESTS.match(value):
         return value[:3] not in (b"sha", b"md5")
     return _TOKEN.match(value) is not None and len(set(value)) >= 10 and _is_mixed(value)
+
+
+_BASE64_NUMBER = re.compile(rb"[\w-]{40,2048}\Z")
+
+
+def looks_like_number_in_base64(value: bytes) -> bool:
+    """Whether a value may be a large number of a JSON web key: URL-safe base64 of 30 bytes or more, and no digest."""
+    if not _BASE64_NUMBER.match(value) or _DIGESTS.match(value):
+        return False
+    return value.upper() != value != value.lower() and _digit.search(value) is not None
 
 
 def _is_mixed(value: bytes) -> bool:
@@ -138,9 +140,9 @@ SERVICE_RULES: tuple[SecretRule, ...] = (
     SecretRule(
         RULE_NAME,
         "the name of a service, and a value of the form that it issues",
-        rf"(?:{_SPELLED})[ \t\w.-]{{0,24}}[\s'\"\\\])]{{0,5}}{_SIGN}[\s'\"`=\\]{{0,8}}[\w=.%:/+-]{{14}}",
+        rf"(?i:{_SERVICE})[ \t\w.-]{{0,24}}[\s'\"\\\])]{{0,5}}{_SIGN}[\s'\"`=\\]{{0,8}}[\w=.%:/+-]{{14}}",
         check=_check,
         by_start=True,
-        unfinished=rf"(?:{_SPELLED})[ \t\w.-]{{0,24}}[\s'\"\\\])]{{0,5}}(?:[=>:|?,]{{1,4}}[\s'\"`=\\]{{0,8}}[\w=.%:/+-]*)?",
+        unfinished=rf"(?i:{_SERVICE})[ \t\w.-]{{0,24}}[\s'\"\\\])]{{0,5}}(?:[=>:|?,]{{1,4}}[\s'\"`=\\]{{0,8}}[\w=.%:/+-]*)?",
     ),
 )

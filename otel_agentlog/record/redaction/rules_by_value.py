@@ -5,6 +5,7 @@ All functions take UTF-8 bytes and are linear in their length.
 
 from __future__ import annotations
 
+import base64
 import re
 
 from otel_agentlog.record.redaction.key_rules import KeyRule
@@ -34,7 +35,7 @@ _NOTHING = frozenset(
 )
 """Words in the place of a secret that are none."""
 
-_SECRET_WORDS = re.compile(rb"(?i)pass|secret|token|key|cred|pwd")
+_SECRET_WORDS = re.compile(rb"(?i)pass|secret|token|key|cred|pwd|auth|cookie|bearer")
 
 MARKER_START = b"[redacted"
 
@@ -70,14 +71,36 @@ _LONGEST_SAMPLE_WORD = max(map(len, _SAMPLE_WORDS))
 def is_sample(value: bytes) -> bool:
     """Whether a value in a text is an example of one: ``your-api-key``, ``my secret``, ``tiger``, ``ghp_xxxxxxxx``, ``abc…``.
 
-    It consists of words that documentation uses, with at most one digit, or it is elided.
+    It consists of words that documentation uses, with at most one digit, or it is a phrase about secrets (``expected-admin-key``,
+    ``token-{number}``), or it is elided.
     """
+    value = _FIELD.sub(b"", value)
+    if not value.strip(b"-_:/@.=&? "):
+        return True
     if b"..." in value or "…".encode() in value or _same_again.search(value):
+        return True
+    if _TELLTALE.search(value) and is_phrase(value):
         return True
     if len(value) > _MAX_SAMPLE_BYTES or value[:1].isdigit() or len(_DIGIT.findall(value)) > 1 or _ODD.search(value):
         return False
     words = _sample_parts.findall(value.lower())
     return bool(words) and all(_is_made_of_samples(word) for word in words)
+
+
+_FIELD = re.compile(rb"\$?\{[A-Za-z_][\w.()\[\]'!: ]*\}")
+"""A field of an f-string or a template."""
+_TELLTALE = re.compile(
+    rb"(?i)(?:\b|_)(?:keys?|tokens?|secrets?|passwords?|bearer|credentials?|auth|access|fake|dummy|mock|example|placeholder)(?:\b|_)"
+)
+_PHRASE = re.compile(rb"[A-Za-z]?[a-z]*(?:[-_ .,:;!?/]+[A-Za-z]?[a-z]*)+\Z")
+
+
+def is_phrase(value: bytes) -> bool:
+    """Whether a value is two or more words of letters, joined by blanks or signs of prose; issued keys have digits."""
+    return len(value) <= MAX_PHRASE_BYTES and _PHRASE.match(value) is not None
+
+
+MAX_PHRASE_BYTES = 80
 
 
 def _is_made_of_samples(word: bytes) -> bool:
@@ -117,7 +140,20 @@ def fits(rule: KeyRule, value: bytes) -> bool:
         return rule.form(value)
     if rule.name == "password":
         return looks_like_password(value) and not looks_like_path(value)
+    if rule.name == "authorization" and is_login(value):
+        return True
     return looks_like_credential(value)
+
+
+def is_login(value: bytes) -> bool:
+    """Whether a value is base64 of ``user:password``, as Docker's configuration and ``Basic`` headers have it."""
+    if not _BASE64.match(value):
+        return False
+    pair = base64.b64decode(value.rstrip(b"=") + b"==")
+    return b":" in pair[1:] and all(32 <= byte < 127 for byte in pair)
+
+
+_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4}){3,256}(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?\Z")
 
 
 def looks_like_code(value: bytes) -> bool:

@@ -65,9 +65,9 @@ _LOCAL_WORDS = tuple(word for words in LOCAL_WORDS.values() for word in words)
 _LOCAL = "|".join(map(_in_any_case, (*_LOCAL_TERMS, *_LOCAL_WORDS)))
 _LOCAL_UNFINISHED = "|".join(_beginnings(term) for term in (*_LOCAL_TERMS, *_LOCAL_WORDS) if not term.isascii() or " " in term)
 _REST = r"[\w.\x80-\xff-]*"
-_SHUT = r"(?:\\{0,3}[\"'`]\]?)?"
-_SET = r"[ \t]{0,8}(?:={1,3}>?|:=|:|：|\|\||\?=)[ \t]{0,8}"
-_OPEN = r"(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`]{1,3})"
+_SHUT = r"(?:\\{0,7}[\"'`]\]?)?"
+_SET = r"[ \t]*(?:={1,3}>?|:=|:|：|\|\||\?=)[ \t]*"
+_OPEN = r"(?:[bBrRuUfF]{0,2}\\{0,7}[\"'`]{1,3})"
 _FIRST = r"[^\s\"'`\\,;&<>(){}\[\]|]"
 _TOKEN = rf"(?i:token)(?:[_.-]{_REST}|[0-9])?"
 
@@ -80,8 +80,8 @@ _VALUE_UNFINISHED = rf"(?:{_QUOTED_UNFINISHED}|{_ESCAPED_UNFINISHED}|{_TRIPLE_UN
 _WORD = rb"[\w.\x80-\xff-]"
 _MORE = rb"(?:[ '][\w\x80-\xff]" + _WORD + rb"*){0,3}?"
 _assigned = re.compile(
-    _WORD + rb"*?" + _MORE + rb"(?:\\{0,3}[\"'`]\]?)?[ \t]*(?P<sign>={1,3}>?|:=|:|\xef\xbc\x9a|\|\||\?=)(?P<gap>[ \t]*)"
-    rb"(?P<open>(?:[bBrRuUfF]{0,2}\\{0,3}(?:\"\"\"|'''|[\"'`]))?)"
+    _WORD + rb"*?" + _MORE + rb"(?:\\{0,7}[\"'`]\]?)?[ \t]*(?P<sign>={1,3}>?|:=|:|\xef\xbc\x9a|\|\||\?=)(?P<gap>[ \t]*)"
+    rb"(?P<open>(?:[bBrRuUfF]{0,2}\\{0,7}(?:\"\"\"|'''|[\"'`]))?)"
 )
 _name = re.compile(_WORD + rb"+(?: (?:key|string|str)\b[\w.-]*)?")
 _bare = re.compile(rb"[^\s\"'`<>\\]+")
@@ -110,7 +110,10 @@ def _assignment(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: i
     if rule is None:
         return None
     if m["open"]:
-        return _quoted(data, m.end(), m["open"], rule)
+        found = _quoted(data, m.end(), m["open"], rule)
+        # A comparison with a plain word is a test: ``assert settings["password"] == "swordfish"``.
+        compared = found is not None and m["sign"] in (b"==", b"===")
+        return None if found and compared and not looks_like_password(data[found.start : found.end]) else found
     return _unquoted(data, m, begin, floor, rule)
 
 
@@ -147,7 +150,7 @@ def _is_value(data: bytes, m: re.Match[bytes], begin: int, floor: int, run: re.M
     return alone and len(value) >= 4 and _before_key.search(data[max(floor, begin - 24) : begin]) is not None
 
 
-_flag = re.compile(rb"--(?P<name>[\w-]+)[ \t]+(?P<open>(?:\\{0,3}[\"'`])?)")
+_flag = re.compile(rb"--(?P<name>[\w-]+)[ \t]+(?P<open>(?:\\{0,7}[\"'`])?)")
 
 
 def _command_flag(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
@@ -219,9 +222,9 @@ def _after_a_word(data: bytes, floor: int, start: int, end: int) -> SecretRange 
 
 _ascii_run = re.compile(rb"[!-~]*")
 _attribute = re.compile(
-    rb"[\w.\x80-\xff-]*\\{0,3}[\"']?[\s,]+\\{0,3}[\"']?[Vv][Aa][Ll][Uu][Ee]\\{0,3}[\"']?[ \t]*[=:][ \t]*(?P<open>\\{0,3}[\"'])"
+    rb"[\w.\x80-\xff-]*\\{0,7}[\"']?[\s,]+\\{0,7}[\"']?[Vv][Aa][Ll][Uu][Ee]\\{0,7}[\"']?[ \t]*[=:][ \t]*(?P<open>\\{0,7}[\"'])"
 )
-_before_attribute = re.compile(rb"(?i)(?:name|key)\\{0,3}[\"']?[ \t]{0,4}[=:][ \t]{0,4}\\{0,3}[\"']?\Z")
+_before_attribute = re.compile(rb"(?i)(?:name|key)\\{0,7}[\"']?[ \t]{0,4}[=:][ \t]{0,4}\\{0,7}[\"']?\Z")
 
 
 def _value_attribute(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
@@ -251,7 +254,7 @@ def _assignments(key_rule: KeyLookup, names: str) -> tuple[SecretRule, ...]:
             rf"{names}{_REST}{_SHUT}{_SET}(?:{_OPEN}[^\n]|{_FIRST})",
             check=partial(_assignment, key_rule),
             by_start=True,
-            unfinished=rf"{any_name}{_SHUT}[ \t]{{0,8}}(?:{_SIGN_UNFINISHED}[ \t]{{0,8}}{_VALUE_UNFINISHED})?|"
+            unfinished=rf"{any_name}{_SHUT}[ \t]*(?:{_SIGN_UNFINISHED}[ \t]*{_VALUE_UNFINISHED})?|"
             rf"{name_in_two_words}|"
             rf"(?:{_LOCAL_UNFINISHED})",
         ),
@@ -268,19 +271,19 @@ def _assignments(key_rule: KeyLookup, names: str) -> tuple[SecretRule, ...]:
             rf"{_SHARED}[0-9]?{_SHUT}{_SET}{_OPEN}?[\w+/=.~%-]{{16}}",
             check=partial(_assignment, key_rule),
             by_start=True,
-            unfinished=rf"{_SHARED}[0-9]?{_SHUT}[ \t]{{0,8}}(?:{_SIGN_UNFINISHED}[ \t]{{0,8}}{_OPEN}?[\w+/=.~%-]*)?",
+            unfinished=rf"{_SHARED}[0-9]?{_SHUT}[ \t]*(?:{_SIGN_UNFINISHED}[ \t]*(?:{_OPEN}?[\w+/=.~%-]*|\\{{0,7}}))?",
         ),
         SecretRule(
             "xml-attribute",
             '<add key="password" value="…"/>, name: password, value: …; the marker names the key rule',
             rf"(?:{names}|"
-            rf"(?i:token)){_REST}\\{{0,3}}[\"']?[\s,]{{1,8}}\\{{0,3}}[\"']?(?i:value)"
-            r"\\{0,3}[\"']?[ \t]{0,4}[=:][ \t]{0,4}\\{0,3}[\"'][^\s\"']",
+            rf"(?i:token)){_REST}\\{{0,7}}[\"']?[\s,]{{1,8}}\\{{0,7}}[\"']?(?i:value)"
+            r"\\{0,7}[\"']?[ \t]{0,4}[=:][ \t]{0,4}\\{0,7}[\"'][^\s\"']",
             check=partial(_value_attribute, key_rule),
             by_start=True,
             unfinished=rf"(?:{names}|"
-            rf"(?i:token)){_REST}\\{{0,3}}[\"']?(?:[\s,]{{1,8}}\\{{0,3}}[\"']?[A-Za-z]{{0,5}}\\{{0,3}}[\"']?[ \t]{{0,4}}"
-            rf"(?:[=:][ \t]{{0,4}}\\{{0,3}}(?:[\"'][^\"'\n]*)?)?)?",
+            rf"(?i:token)){_REST}\\{{0,7}}[\"']?(?:[\s,]{{1,8}}\\{{0,7}}[\"']?[A-Za-z]{{0,5}}\\{{0,7}}[\"']?[ \t]{{0,4}}"
+            rf"(?:[=:][ \t]{{0,4}}\\{{0,7}}(?:[\"'][^\"'\n]*)?)?)?",
         ),
     )
 
@@ -291,7 +294,7 @@ def _other_places(key_rule: KeyLookup, names: str) -> tuple[SecretRule, ...]:
         SecretRule(
             "command-flag",
             "--password value, --api-key 'value'; the marker names the key rule",
-            rf"{flag}[ \t]{{1,4}}\\{{0,3}}[\"'`]?[^\s\"'`\\|<\[-]",
+            rf"{flag}[ \t]{{1,4}}\\{{0,7}}[\"'`]?[^\s\"'`\\|<\[-]",
             check=partial(_command_flag, key_rule),
             by_start=True,
             unfinished=rf"--[\w-]+[ \t]{{1,4}}(?:{_QUOTED_UNFINISHED}|{_ESCAPED_UNFINISHED}|[^\s\"'`]*)",

@@ -11,6 +11,7 @@ import binascii
 import re
 
 from otel_agentlog.record.redaction.rules import EDGE, LOOK_BACK_BYTES, MAX_VALUE_BYTES, SecretRange, SecretRule
+from otel_agentlog.record.redaction.rules_by_service import looks_like_number_in_base64
 from otel_agentlog.record.redaction.rules_by_value import (
     is_card_number,
     is_nothing,
@@ -158,6 +159,10 @@ def _unless_sample(data: bytes, floor: int, start: int, end: int) -> SecretRange
     return None if is_nothing(data[start:end]) or is_sample(data[start:end]) else SecretRange(start, end)
 
 
+def _jwk_number(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
+    return SecretRange(start, end) if looks_like_number_in_base64(data[start:end]) else None
+
+
 _block_begin = re.compile(
     rb"(?i)-----BEGIN[ A-Z0-9_-]{0,100}?PRIVATE KEY(?: BLOCK)?-----|---- BEGIN[ A-Z0-9_]{0,100}?PRIVATE KEY ----|"
     rb"Private-Lines: [0-9]+"
@@ -274,9 +279,9 @@ WIRE_RULES: tuple[SecretRule, ...] = (
     SecretRule(
         "client-login",
         "curl -u user:password",
-        r"\B(?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[\w.@+-]+:(?P<secret>[^\s\"'`\\])",
+        r"\B(?:-u|-U|--user|--proxy-user)[ \t=]{1,6}[\"']?[\w.@+-]+:(?P<secret>[^\s\"'`\\])",
         check=_login_of_client,
-        unfinished=r"\B(?:-u|-U|--user|--proxy-user)[ =]{1,2}[\"']?[^\s\"'`\\]*",
+        unfinished=r"\B(?:-u|-U|--user|--proxy-user)[ \t=]{1,6}[\"']?[^\s\"'`\\]*",
     ),
     SecretRule(
         "client-login",
@@ -302,6 +307,24 @@ WIRE_RULES: tuple[SecretRule, ...] = (
         "jdbc:oracle:thin:user/password@host",
         r"jdbc:oracle:[a-z]{2,8}:[\w$.-]{1,64}/(?P<secret>[^\s@/\"']{1,64})@",
         check=_unless_sample,
+    ),
+    SecretRule(
+        "azure-key",
+        "a storage key after its name, whatever stands between them",
+        r"(?i:(?:access|account|storage)[_.-]?key)[^A-Za-z0-9+/\n]{0,8}(?P<secret>[A-Za-z0-9+/-]{86,88}={0,2})",
+    ),
+    SecretRule(
+        "client-login",
+        'OpenDSObject("ldap://…", "user", "password", 1)',
+        r"OpenDSObject\(\\{0,3}\"(?i:ldaps?)://[^\s\"]+\", ?\\{0,3}\"[^\s\"]+\", ?\\{0,3}\"(?P<secret>[^\s\"\\]+)",
+    ),
+    SecretRule(
+        "private-key",
+        "the private numbers of a JSON web key: d, p, q, dp, dq, qi, k",
+        r"[\"'](?:d|p|q|dp|dq|qi|k)\\{0,7}[\"'][ \t]*:[ \t]*\\{0,7}[\"'](?P<secret>[\w-]{40,})",
+        check=_jwk_number,
+        unfinished=r"[\"'](?:d|p|q|dp|dq|qi|k)\\{0,7}[\"'][ \t]*:[ \t]*(?:\\{0,7}[\"']?[\w-]*)?",
+        quick=r"[\"'](?:d|p|q|dp|dq|qi|k)\\{0,7}[\"'][ \t]*:[ \t]*\\{0,7}[\"'][\w-]{40}",
     ),
     SecretRule(
         "pgpass-password",

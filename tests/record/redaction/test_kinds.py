@@ -70,7 +70,8 @@ def test_what_a_service_issues_is_found_beside_its_name(service: str) -> None:
     rnd = Random(service)
     name = f"{service}_id_of_client" if service in ("asana", "discord") else f"{service}_thing"
     value = next(v for v in (Sample.of_pattern(FORMS[service].pattern.decode(), rnd) for _ in range(200)) if _is_mixed(v))
-    for text in (f"{name.upper()}={value}", json.dumps({name: value}), f"{service}: {value}\n"):
+    in_any_case = "".join(rnd.choice((char.lower(), char.upper())) for char in name)
+    for text in (f"{name.upper()}={value}", json.dumps({name: value}), f"{service}: {value}\n", f"{in_any_case} => '{value}'"):
         assert not leaks(REDACTOR.text(text)[0], value), text
         for cut in range(1, len(text)):
             guard = StreamGuard(REDACTOR)
@@ -146,6 +147,11 @@ def test_sentences_that_tell_a_password(sentence: str) -> None:
         'RESET_PASSWORD = """Hello {name},\nyou asked for a new one.\nPlease follow the link below.\n"""',
         "s.getElementsByTagName(x); self.assertRaisesRegex; -----BEGIN PUBLIC KEY-----",
         "linear-gradient(to right, 32px); sentry_sdk==2.19.0; facebook/react@18.3.1; twitter: @handle; jira, sonar: see docs",
+        "OpenAI(api_key='initial-token', admin_api_key='expected-admin-secret', webhook_secret=f'secret-{number}')",
+        "assert client.settings['password'] == 'swordfish' and token == 'static token'",
+        "conn_string = f'{self.scheme}://{self.username}:{self.password}@{self.host}'",
+        "Signer(expected_authorization=expected_authorization)",
+        '{"d": "M10 10 L20 20", "k": "a8f5f167f44f4964e6c998dee827110c", "p": "a-paragraph-of-the-text-with-forty-letters"}',
         '"integrity": "sha512-7Zw3a8xqVq2Q9o1hK0T5mXr4n6b8c1d3e5f7g9hAaBbCcDdEeFfGgHhIiJjKkLlMmNnOoPpQqRrSsTtUuVvWw=="',
     ],
 )
@@ -161,6 +167,34 @@ def test_random_numbers_are_no_cards() -> None:
 
     assert REDACTOR.text(text)[1] == 0
     assert REDACTOR.text("card: 4111111111111111, visa 4111 1111 1111 1111")[1] == 2
+
+
+@pytest.mark.parametrize("depth", range(4))
+def test_names_are_known_in_json_within_json(depth: int) -> None:
+    """A login of Docker's configuration and the numbers of a JSON web key are found in four strings, one inside another."""
+    number = base64.urlsafe_b64encode(bytes(range(7, 200))).decode().rstrip("=")
+    login = "YXBwOmtkTWZiRko3TWQzRmtK"
+    text = json.dumps({"auths": {"registry.example": {"auth": login}}, "keys": [{"kty": "RSA", "e": "AQAB", "d": number}]})
+    for _ in range(depth):
+        text = json.dumps({"body": text})
+
+    redacted = REDACTOR.text(text)[0]
+
+    assert not leaks(redacted, number)
+    assert not leaks(redacted, login)
+    assert not leaks(json.dumps(CLEANER.clean({"keys": [{"kty": "RSA", "d": number}]}).value), number)
+
+
+def test_a_long_text_of_ids_is_searched_to_its_end() -> None:
+    """A few candidates a line do not use up what one text may have: it grows with the size of the text."""
+    line = json.dumps(
+        {"next_page_token": "a8f5f167f44f4964e6c998dee827110c", "discord_guild_id": "274751426583729123", "x": "y" * 400}
+    )
+    text = f"{line}\n" * 30_000 + "password=h7Gk2pQ9"
+
+    redacted, count = REDACTOR.text(text)
+
+    assert (count, redacted[-20:]) == (1, "=[redacted:password]"), count
 
 
 @pytest.mark.parametrize("value", ["mysecretpassword", "password", "test-token"])
