@@ -179,13 +179,24 @@ def _is_set_by_thread(error: BaseException, raised: TracebackType) -> bool:
 
 
 def _makes_own_arguments(kind: type[BaseException]) -> bool:
-    """Whether a class of other code than Python's makes its message itself, so that it can be raised without one."""
-    # Classes of Python that other code derives from (``orjson.JSONDecodeError``) need their arguments.
-    others = [each for each in _mro_of(kind) if str(_module_of(each)).partition(".")[0] not in sys.stdlib_module_names]
-    return any(isinstance(_names_of(each).get(name), _FUNCTIONS) for each in others for name in ("__init__", "__new__"))
+    """Whether a class of other code than Python's makes its message itself, and can be made without an argument."""
+    if str(_module_of(kind)).partition(".")[0] in sys.stdlib_module_names:
+        return False
+    makers = [
+        next((found for each in _mro_of(kind) if (found := _names_of(each).get(name)) is not None), None)
+        for name in ("__init__", "__new__")
+    ]
+    functions = [each.__func__ if isinstance(each, staticmethod) else each for each in makers]
+    own = [each for each in functions if isinstance(each, FunctionType)]
+    # Such as JSONDecodeError, which parsers written in C raise: it has a message, a document and a position.
+    return bool(own) and not any(map(_needs_arguments, own))
 
 
-_FUNCTIONS = (FunctionType, staticmethod)
+def _needs_arguments(function: FunctionType) -> bool:
+    """Whether it cannot be called with the object or class alone."""
+    code = function.__code__
+    named = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    return code.co_argcount - len(function.__defaults__ or ()) > 1 or not set(named) <= set(function.__kwdefaults__ or ())
 
 
 # -- locks ---------------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from otel_agentlog.export.pipeline.items import Item
 from otel_agentlog.export.pipeline.signal_queue import BATCH_BYTES
 from otel_agentlog.export.shipping import item_of
 from otel_agentlog.vocabulary.records import UnsentItem
+from otel_agentlog.vocabulary.terminal_text import safe_json
 
 BATCH_ITEMS = 512
 """Most spans or log records of one line."""
@@ -88,7 +89,9 @@ def _line(signal: str, items: Sequence[Item]) -> bytes:
     from otel_agentlog.export.transport.otlp import encode
 
     request = encode(signal, [item.data for item in items])
-    return orjson.dumps(_with_hex_ids(MessageToDict(request, use_integers_for_enums=True))) + b"\n"
+    encoded = orjson.dumps(_with_hex_ids(MessageToDict(request, use_integers_for_enums=True)))
+    # It may be printed on a terminal.
+    return safe_json(encoded.decode()).encode() + b"\n"
 
 
 def _with_hex_ids(value: Any) -> Any:

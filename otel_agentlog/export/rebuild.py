@@ -16,6 +16,9 @@ from otel_agentlog.export.records import fields_of, log_record
 from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions, Profile
 from otel_agentlog.vocabulary.records import LogRecordLine, RecordedScope, SpanLink, SpanRecord
 
+MAX_LEVELS = 32
+"""How deep arrays and objects of an attribute may lie in each other; protobuf reads no message of a hundred levels."""
+
 
 def readable_span(record: SpanRecord) -> ReadableSpan:
     """A finished span from its record: ids in hex, times in Unix nanoseconds."""
@@ -70,7 +73,20 @@ def _link(link: SpanLink) -> Link:
 
 
 def _values(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _value(value) for key, value in attributes.items() if value is not None}
+    """The attributes that have a value, and one that OTLP has a form for: a damaged line may hold any."""
+    return {key: _value(value) for key, value in attributes.items() if value is not None and _has_form(value, MAX_LEVELS)}
+
+
+def _has_form(value: Any, levels: int) -> bool:
+    if isinstance(value, str):
+        return True
+    if isinstance(value, int):
+        return -(1 << 63) <= value < 1 << 63
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return levels > 0 and all(_has_form(item, levels - 1) for item in value)
+    return True
 
 
 def _value(value: Any) -> Any:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from otel_agentlog.query.questions import Overview as Overview
     from otel_agentlog.query.questions import Page as Page
     from otel_agentlog.query.questions import Statistics as Statistics
+    from otel_agentlog.query.questions import damaged as damaged
     from otel_agentlog.query.questions import folders as folders
     from otel_agentlog.query.questions import overview as overview
     from otel_agentlog.query.questions import search as search
@@ -85,7 +86,7 @@ _HOMES = {
     "groups": "Group Percentiles UNSUCCESSFUL",
     "lines": "LineStream time_of",
     "naming": "LAST resolve",
-    "questions": "Bucket Filter GROUPS ORDERS Overview Page Statistics folders overview search statistics timeline",
+    "questions": "Bucket Filter GROUPS ORDERS Overview Page Statistics damaged folders overview search statistics timeline",
     "reports": "Entry TaskReport report",
     "repricing": "EndedCall Recost Recosted ended_calls recost",
     "rows": "Found TaskRow find_rows has_ended is_left_open row_of",

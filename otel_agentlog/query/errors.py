@@ -80,7 +80,7 @@ def find_errors(
     Without `error_id` each error once, from the file with the most about it; with one, that error in each file that names
     it, the one with the most first. Files without any error are passed over without reading their lines.
     """
-    needle = _MENTION + error_id.encode() + b'"' if error_id is not None else _MENTION
+    needle = _MENTION + error_id.encode("utf-8", "surrogatepass") + b'"' if error_id is not None else _MENTION
     found: dict[tuple[str, ...], FoundError] = {}
     for file in _files(root, log_directories):
         if (since_ns is None or newest_change_ns(file) + _SLACK_NS >= since_ns) and mentions(file, needle):

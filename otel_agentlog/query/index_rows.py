@@ -9,17 +9,22 @@ from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.query.rows import TaskRow, row_of, standing
+from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, METADATA
+from otel_agentlog.store.folder.metadata import METADATA_KEYS
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.store.folder.totals import replay
+from otel_agentlog.store.folder.totals import METRICS, replay
 from otel_agentlog.store.index.extract import Extract, extract_from
 from otel_agentlog.store.index.row import COST_UNITS_PER_USD, IndexRow, amount, bounded_time
 from otel_agentlog.store.index.tables import LiveTask
 from otel_agentlog.store.index.words import as_text, distinct_words, storable
-from otel_agentlog.vocabulary.coerce import text
+from otel_agentlog.vocabulary.coerce import mapping, text, texts
 from otel_agentlog.vocabulary.states import ENDED
 
 MAX_TEXT = 20_000
 """Characters of the input and of the result that are indexed."""
+
+MAX_DAMAGE = 200
+"""Characters of what is wrong about a folder."""
 
 _US = 1_000_000
 _COUNTS = ("input_tokens", "output_tokens", "ai_calls", "tool_runs", "steps", "retries", "errors")
@@ -55,6 +60,7 @@ def index_row_of(task: TaskReader) -> IndexRow:
         runs=extract.runs,
         error_categories=extract.error_categories,
         words=distinct_words(_texts(task, row, extract, tags)),
+        damage=_damage(task, row),
     )
 
 
@@ -64,6 +70,44 @@ def now_of(live: LiveTask, task: TaskReader) -> tuple[str, int | None]:
     if status in ENDED or live.started_ns is None:
         return status, live.recorded_duration_us
     return status, amount(max(0, time.time_ns() - live.started_ns) // 1000)
+
+
+def _damage(task: TaskReader, row: TaskRow) -> str | None:
+    """What first is wrong about the files that were read; only of tasks that nobody works on."""
+    if not (row.has_ended or row.process_gone):
+        return None
+    return next((storable(each)[:MAX_DAMAGE] for each in _complaints(task, row)), None)
+
+
+def _complaints(task: TaskReader, row: TaskRow) -> Iterator[str]:
+    yield from map(str, task.problems)
+    if not row.metadata:
+        yield f"{METADATA}: not there"
+    yield from _wrong_metadata(row)
+    final = task.final_result() or {}
+    for key, kind in (("metrics", dict), ("error", dict), ("outcome", str)):
+        if final.get(key) is not None and not isinstance(final[key], kind):
+            yield f"{FINAL_RESULT}: {key}: expected {kind.__name__}, found {type(final[key]).__name__}"
+    for key in METRICS:
+        value = mapping(final, "metrics").get(key)
+        if value is not None and amount(value) is None:
+            yield f"{FINAL_RESULT}: {key}: expected a number, found {type(value).__name__}"
+    if row.has_ended and not row.process_gone:
+        yield from (f"{name}: not there" for name in (AGENT_OUTPUT, FINAL_RESULT) if not task.stamp(name))
+
+
+def _wrong_metadata(row: TaskRow) -> Iterator[str]:
+    for key in METADATA_KEYS:
+        value = row.metadata.get(key)
+        if key == "tags" or value is None:
+            continue
+        if not isinstance(value, str):
+            yield f"{METADATA}: {key}: expected a text, found {type(value).__name__}"
+        elif key.endswith("_at") and row.time_ns(key) is None:
+            yield f"{METADATA}: {key}: expected a time, found {value[:40]!r}"
+    tags = row.metadata.get("tags")
+    if tags is not None and (not isinstance(tags, list) or len(texts(row.metadata, "tags")) != len(tags)):
+        yield f"{METADATA}: tags: expected a list of texts, found {type(tags).__name__}"
 
 
 def _created(row: TaskRow) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.query.index_rows import index_row_of, now_of
 from otel_agentlog.store.folder.reader import list_tasks
 from otel_agentlog.store.index.database import MEMORY, discard
@@ -56,6 +57,19 @@ def ask(root: Path, question: Callable[[TaskIndex], Answer], progress: Progress 
     with closing(_in_memory(root)) as index:
         index.refresh(progress)
         return question(index)
+
+
+def ask_again(root: Path, question: Callable[[TaskIndex], Answer]) -> Answer:
+    """Return an answer that is as old as the last one about this root in this process; the first one is as in `ask`."""
+    with _opening:
+        found = _open.get(os.path.abspath(root))
+    if found is not None:
+        try:
+            with found.lock:
+                return question(found)
+        except INDEX_FAILED:
+            raise_interrupt()
+    return ask(root, question)
 
 
 def _in_memory(root: Path) -> TaskIndex:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.query.groups import Group, dollars, group_of, largest_first, percentiles_of, unsuccessful
-from otel_agentlog.query.indexes import ask
+from otel_agentlog.query.indexes import ask, ask_again
 from otel_agentlog.query.rows import TaskRow, row_of
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.index.filter import Filter
@@ -86,6 +86,11 @@ def folders(
     """Return the folders of the tasks that meet a filter, the newest first; unlike `search` without reading any of them."""
     chosen = wanted or Filter()
     return [root / name for name in ask(root, lambda index: index.folders(chosen, "newest", limit), progress)]
+
+
+def damaged(root: Path) -> list[tuple[Path, str]]:
+    """Return the folders that could not be read whole when the root was last looked at, and why: file and reason."""
+    return [(root / name, why) for name, why in ask_again(root, lambda index: index.damaged())]
 
 
 def statistics(

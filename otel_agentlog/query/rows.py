@@ -18,6 +18,8 @@ from otel_agentlog.vocabulary.coerce import mapping, number, text
 from otel_agentlog.vocabulary.lines import timestamp
 from otel_agentlog.vocabulary.states import ENDED, State
 
+_MOST = 1 << 62
+"""Figures beyond that, and their negative, are damage: times and costs are computed with them."""
 _STATES = frozenset(state.value for state in State)
 
 
@@ -109,7 +111,8 @@ def row_of(task: TaskReader) -> TaskRow:
     metadata = task.metadata() or {}
     status, gone = _standing(task, metadata)
     final = task.final_result() or {}
-    metrics: Mapping[str, Any] = mapping(final, "metrics")
+    # What is no number is unknown, here for all who show or sum it up.
+    metrics: Mapping[str, Any] = {key: _figure(value) for key, value in mapping(final, "metrics").items()}
     if not metrics:
         metrics = replay(task).metrics()
         if status not in ENDED:
@@ -123,6 +126,11 @@ def row_of(task: TaskReader) -> TaskRow:
         metrics=metrics,
         error=mapping(final, "error") or None,
     )
+
+
+def _figure(value: Any) -> float | None:
+    counts = isinstance(value, (int, float)) and not isinstance(value, bool) and -_MOST <= value <= _MOST
+    return value if counts else None
 
 
 def standing(task: TaskReader) -> tuple[str, bool]:

@@ -172,8 +172,9 @@ CAUSES: Mapping[str, ToolCause] = {
         DEPENDENCY,
         (
             "Use a kernel with Landlock (Linux 5.13; 6.7 for `network`): this one cannot enforce the script's `sandbox`.",
+            "Install libseccomp (package `libseccomp2` or `libseccomp`).",
             "Set `sandbox.best_effort` to true if the script may run without it.",
-            "Check whether a container's seccomp profile forbids Landlock.",
+            "Check whether a container's seccomp profile forbids Landlock or filters of its own.",
         ),
     ),
     "not_executable": ToolCause(

@@ -22,7 +22,7 @@ FOLDER = ".catalogue"
 FILE = "tasks.sqlite"
 MEMORY = ":memory:"
 
-VERSION = 2
+VERSION = 3
 """Of the tables, in ``user_version``: an index with another one is made anew."""
 
 BUSY_S = 10.0

@@ -169,6 +169,13 @@ class TaskIndex:
                     break
         return [os.fsdecode(name) for name in found]
 
+    def damaged(self) -> list[tuple[str, str]]:
+        """The names of the folders that could not be read whole, each with the first reason."""
+        rows = self._rows(
+            "SELECT folder.name, damage FROM task JOIN folder USING (id) WHERE damage IS NOT NULL ORDER BY folder.name", ()
+        )
+        return [(os.fsdecode(name), damage) for name, damage in rows]
+
     def created(self, wanted: Filter) -> tuple[int, int] | None:
         """When the first and the last of those that meet it were created; ``None`` if there are none."""
         clause, values = where(wanted)

@@ -30,7 +30,7 @@ _TASK = (
     *("created_ns", "duration_us", "cost", "input_tokens", "output_tokens"),
     *("ai_calls", "tool_runs", "steps", "retries", "errors"),
     *("status", "agent", "agent_type", "user", "specialist", "source", "provider", "model"),
-    *("parent_task_id", "session_id", "correlation_id"),
+    *("parent_task_id", "session_id", "correlation_id", "damage"),
 )
 """Columns of ``task`` after its id; fields of `IndexRow`."""
 
@@ -45,7 +45,7 @@ TABLES = (
     " input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, ai_calls INTEGER NOT NULL, tool_runs INTEGER NOT NULL,"
     " steps INTEGER NOT NULL, retries INTEGER NOT NULL, errors INTEGER NOT NULL, status TEXT NOT NULL, agent TEXT,"
     " agent_type TEXT, user TEXT, specialist TEXT, source TEXT, provider TEXT, model TEXT, parent_task_id TEXT,"
-    " session_id TEXT, correlation_id TEXT)",
+    " session_id TEXT, correlation_id TEXT, damage TEXT)",
     "CREATE TABLE live (id INTEGER PRIMARY KEY, started_ns INTEGER, recorded_duration_us INTEGER, words TEXT NOT NULL)",
     "CREATE TABLE ai_call (task INTEGER, number INTEGER, model TEXT NOT NULL, provider TEXT, outcome TEXT NOT NULL,"
     " duration_us INTEGER, cost INTEGER, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,"
@@ -64,7 +64,7 @@ TABLES = (
     "CREATE INDEX task_cost ON task (cost, created_ns)",
     *(
         f"CREATE INDEX task_{key} ON task ({key}) WHERE {key} IS NOT NULL"
-        for key in ("parent_task_id", "session_id", "correlation_id")
+        for key in ("parent_task_id", "session_id", "correlation_id", "damage")
     ),
     f"CREATE INDEX ai_call_by_model ON ai_call (model, {_SPENT}, first_of_model)",
     f"CREATE INDEX ai_call_by_provider ON ai_call (provider, {_SPENT}, first_of_provider)",

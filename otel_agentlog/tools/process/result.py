@@ -147,6 +147,16 @@ class Cancellation:
         self.theirs.close()
 
 
+def process_state(pid: int) -> bytes:
+    """One letter, as in ``/proc/<pid>/stat``: ``T`` stopped, ``t`` traced, ``Z`` dead, also if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        raise_interrupt()
+        return b"Z"
+
+
 def end_marked(name: str, value: str) -> None:
     """Kill every process that has this variable in its environment; for when its supervisor has died."""
     give_up = time.monotonic() + _SEARCH_S

@@ -15,6 +15,7 @@ import marshal
 import os
 import resource
 import selectors
+import signal
 import socket
 import stat
 import subprocess
@@ -27,7 +28,7 @@ from typing import Any, Protocol
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.settings.fields import inherited
-from otel_agentlog.tools.process.result import Cancellation, Ending, ResourceUsage, StartFailure, end_marked
+from otel_agentlog.tools.process.result import Cancellation, Ending, ResourceUsage, StartFailure, end_marked, process_state
 
 MARKER = "AGENTLOG_EXECUTION_ID"
 """Environment variable by which every process of an execution is recognised."""
@@ -135,9 +136,15 @@ class _Supervised:
         finally:
             theirs.close()
         self._report = b""
+        self._began = time.monotonic()
         self._input = memoryview(launch.stdin)
         self._open_streams = 0
         self._give_up_at: float | None = None
+        self._looked = self._began
+        self._stopped = 0
+        """How often the supervisor was found stopped."""
+        self._overdue = False
+        """Whether the supervisor was ended, as it had been stopped past the time limit."""
 
     def run(self, sink: OutputSink, cancellation: Cancellation | None) -> Ending:
         self._begin(cancellation)
@@ -172,14 +179,29 @@ class _Supervised:
 
     def _pump(self, sink: OutputSink) -> None:
         launch = self._launch
-        limit_s = float("inf") if launch.timeout_s is None else launch.timeout_s + launch.grace_s + 2 * _PATIENCE_S
-        give_up = time.monotonic() + limit_s
+        limit_s = float("inf") if launch.timeout_s is None else launch.timeout_s + launch.grace_s
+        due = time.monotonic() + limit_s + 1.0
+        give_up = due + 2 * _PATIENCE_S
         while self._open_streams or self._channel.fileno() in self._selector.get_map():
             for key, _ in self._selector.select(_TICK_S):
                 self._serve(key, sink)
             sink.tick()
+            self._keep_supervised(time.monotonic(), due)
             if time.monotonic() > min(give_up, self._give_up_at or give_up):
                 break
+
+    def _keep_supervised(self, now: float, due: float) -> None:
+        """Let a supervisor go on that the program has stopped; one that it stops again and again, or traces, is ended."""
+        if now < self._looked + _TICK_S:
+            return
+        self._looked, is_due = now, now > due
+        state = process_state(self._process.pid)
+        if state == b"T":
+            self._process.send_signal(signal.SIGCONT)
+            self._stopped += 1
+        if state == b"t" or (self._stopped and is_due):
+            self._overdue = is_due
+            self._process.kill()
 
     def _serve(self, key: selectors.SelectorKey, sink: OutputSink) -> None:
         if key.data == "stdin":
@@ -256,7 +278,9 @@ class _Supervised:
             stage, number = last["problem"]
             return Ending(problem=StartFailure(stage, number or errno.EINVAL, self._launch.cwd if stage == "cwd" else self._path))
         if "exit" not in last:
-            return Ending(reason="lost")
+            return Ending(
+                reason="timeout" if self._overdue else "lost", usage=ResourceUsage(wall_s=time.monotonic() - self._began)
+            )
         return Ending(
             exit_code=last["exit"],
             reason=last["reason"],

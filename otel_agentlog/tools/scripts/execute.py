@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from otel_agentlog.tools.causes import CAUSES, ToolError
 from otel_agentlog.tools.process.output import Output, failure_details, recorded_output, recorded_result, set_figures
 from otel_agentlog.tools.process.result import Cancellation, Ending, ResourceUsage, StartFailure
 from otel_agentlog.tools.process.run import run_process
+from otel_agentlog.tools.process.sandbox import not_enforced
 from otel_agentlog.tools.scripts.classify import cause_of, explain
 from otel_agentlog.tools.scripts.prepare import Prepared, fresh_folder, launch_of
 from otel_agentlog.tools.scripts.registry import Script
@@ -74,6 +76,8 @@ class ToolResult:
     stderr_bytes: int = 0
     sandboxed: bool = False
     """Whether the last attempt ran with the sandbox of its registry entry enforced."""
+    not_enforced: tuple[str, ...] = ()
+    """What that sandbox left open on this kernel; where it could not be enforced (``best_effort``), that it was not."""
     session_id: str | None = None
     correlation_id: str | None = None
 
@@ -108,6 +112,7 @@ def run_script(prepared: Prepared, run: ToolRun, execution_id: str, cancellation
         output_bytes=kept["stdout"].size_bytes,
         stderr_bytes=kept["stderr"].size_bytes,
         sandboxed=last.sandboxed,
+        not_enforced=last.not_enforced,
         session_id=ids.session_id,
         correlation_id=ids.correlation_id,
     )
@@ -123,6 +128,7 @@ class ScriptAttempt:
     details: ErrorDetails | None
     data: Any
     sandboxed: bool
+    not_enforced: tuple[str, ...]
 
 
 class Execution:
@@ -175,32 +181,33 @@ class Execution:
             return True  # the caller gets it at its own checkpoint
 
     def _attempt(self, number: int) -> ScriptAttempt:
-        ending, output, sandboxed = self._in_fresh_folder()
+        ending, output, rights = self._in_fresh_folder()
+        sandbox = (bool(rights), _left_open(self._script, rights, ending))
         stderr = output.kept["stderr"].end()
         cause = cause_of(ending, stderr, too_much_output=output.stopped)
         data = None
         if cause is None and self._script.output == "json":
             data, cause = _parsed(output)
         if cause is None:
-            return ScriptAttempt(ending, output, None, None, data, sandboxed)
+            return ScriptAttempt(ending, output, None, None, data, *sandbox)
         error = ToolError(self._explained(cause, ending), cause, context=self._context(cause, ending, number))
-        return ScriptAttempt(ending, output, error, self._details(error, stderr), None, sandboxed)
+        return ScriptAttempt(ending, output, error, self._details(error, stderr), None, *sandbox)
 
-    def _in_fresh_folder(self) -> tuple[Ending, Output, bool]:
+    def _in_fresh_folder(self) -> tuple[Ending, Output, Mapping[str, Any]]:
         try:
             scratch = fresh_folder()
         except OSError as error:
             raise_interrupt()
             problem = StartFailure("scratch", error.errno or 0, error.filename or "")
-            return Ending(problem=problem), Output(self._script.max_output_bytes), False
+            return Ending(problem=problem), Output(self._script.max_output_bytes), {}
         try:
             return self._run_once(scratch)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def _run_once(self, scratch: str) -> tuple[Ending, Output, bool]:
+    def _run_once(self, scratch: str) -> tuple[Ending, Output, Mapping[str, Any]]:
+        """How it went, and the rights of the sandbox that was enforced; empty where none was."""
         script = self._script
-        wanted = any(key != "best_effort" for key in script.sandbox)
         for sandboxed in (True, False):
             output = recorded_output(
                 self._run, script.max_output_bytes, self._prepared.mask, stop_beyond=script.on_too_much_output == "stop"
@@ -213,7 +220,7 @@ class Execution:
             refused = ending.problem is not None and ending.problem.stage == "sandbox"
             if not (refused and script.sandbox.get("best_effort")):
                 break
-        return ending, output, wanted and sandboxed and ending.problem is None
+        return ending, output, launch.sandbox if ending.problem is None else {}
 
     def _explained(self, cause: str, ending: Ending) -> str:
         if cause == "bad_output":
@@ -231,7 +238,16 @@ class Execution:
         error = ToolError(
             f"{self._script.id}: cancelled between two attempts", "cancelled", context={"script_id": self._script.id}
         )
-        return ScriptAttempt(attempt.ending, attempt.output, error, self._details(error, ""), None, attempt.sandboxed)
+        return ScriptAttempt(
+            attempt.ending, attempt.output, error, self._details(error, ""), None, attempt.sandboxed, attempt.not_enforced
+        )
+
+
+def _left_open(script: Script, rights: Mapping[str, Any], ending: Ending) -> tuple[str, ...]:
+    if rights:
+        return not_enforced(rights)
+    wanted = not script.sandbox.keys().isdisjoint(("read", "write")) or script.sandbox.get("network") is False
+    return ("the whole sandbox: this system cannot enforce it",) if wanted and ending.problem is None else ()
 
 
 def _parsed(output: Output) -> tuple[Any, str | None]:

@@ -168,6 +168,8 @@ def _sandbox(script: Script, program: str, scratch: str) -> dict[str, Any]:
         rights["read"].append(scratch)
     if given.get("network") is False:
         rights["network"] = False
+    if "write" in given and given.get("attributes") is True:
+        rights["attributes"] = True
     return rights
 
 

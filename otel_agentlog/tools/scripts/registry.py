@@ -275,5 +275,6 @@ SANDBOX: Mapping[str, Field] = {
     "read": Field(_texts, "a list of paths"),
     "write": Field(_texts, "a list of paths"),
     "network": Field(lambda value: isinstance(value, bool), "true or false"),
+    "attributes": Field(lambda value: isinstance(value, bool), "true or false"),
     "best_effort": Field(lambda value: isinstance(value, bool), "true or false"),
 }

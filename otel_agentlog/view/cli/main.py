@@ -72,6 +72,8 @@ COMMANDS = {
     "doctor": Command("actions.doctor", "see whether everything is in place, and send a test trace"),
     "completion": Command("actions.completion", "print what a shell needs to complete commands and tasks"),
 }
+_OVER_ALL = frozenset({"ls", "search", "stats", "cost", "recost", "top", "metrics", "errors", "alerts", "export", "monitor"})
+"""Commands that show many tasks; the others report on each task that they are about."""
 DEMO = "demo"
 DEMO_SUMMARY = "run a small real agent over a folder and show what is recorded"
 
@@ -124,7 +126,11 @@ def _run(words: list[str]) -> int:
         return USAGE_ERROR
     if options.command == DEMO:
         parser.error("the demo's options stand behind the word demo")
-    return _module(COMMANDS[options.command]).run(options, CliContext(options.root, not options.no_color))
+    context = CliContext(options.root, not options.no_color)
+    code = _module(COMMANDS[options.command]).run(options, context)
+    if options.command in _OVER_ALL and not (getattr(options, "tasks", None) or getattr(options, "task", None)):
+        importlib.import_module("otel_agentlog.view.cli.damage").tell_damage(context.root)
+    return code
 
 
 def _command_in(words: Sequence[str]) -> str | None:

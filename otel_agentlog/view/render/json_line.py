@@ -23,4 +23,7 @@ def _encode_slowly(value: Any) -> bytes:
     # Imported here, as commands that read start fast.
     import json
 
-    return json.dumps(value, default=str).encode()
+    encoded = json.dumps(value, default=str)
+    # What is no number is null, as orjson has it: JSON has no NaN.
+    numbers = json.loads(encoded, parse_constant=lambda name: None)
+    return json.dumps(numbers).encode()

@@ -56,7 +56,10 @@ def overview_as_json(context: ServerContext, alerts: AlertTracker, window_s: int
             "bucket_s": bucket_s,
             "first_ns": since_ns // (bucket_s * 1_000_000_000) * bucket_s * 1_000_000_000,
             "last_ns": now_ns // (bucket_s * 1_000_000_000) * bucket_s * 1_000_000_000,
-            "spans": [asdict(span) for span in timeline(context.root, Filter(since_ns=since_ns), bucket_s=bucket_s)],
+            # A task that is said to begin in a hundred years, by a damaged folder, is none of this window.
+            "spans": [
+                asdict(span) for span in timeline(context.root, Filter(since_ns=since_ns, until_ns=now_ns), bucket_s=bucket_s)
+            ],
         },
         "active": [row_as_json(row) for row in found.running_rows],
         "recent": [row_as_json(row) for row in found.recent_rows],

@@ -56,7 +56,10 @@ def test_a_whole_entry(tmp_path: Path) -> None:
         ({"argv": []}, "script 's': argv: expected a list of texts, the program first, found a list"),
         ({"inputs_by": "argv"}, "script 's': inputs_by: expected 'stdin' or 'environment', found 'argv'"),
         ({"sandbox": {"network": "no"}}, "script 's': sandbox.network: expected true or false, found 'no'"),
-        ({"sandbox": {"disk": []}}, "script 's': sandbox.disk: expected one of read, write, network, best_effort, found a list"),
+        (
+            {"sandbox": {"disk": []}},
+            "script 's': sandbox.disk: expected one of read, write, network, attributes, best_effort, found a list",
+        ),
         (
             {"input_schema": {"properties": {"n": {"type": "int"}}}},
             "script 's': input_schema.properties.n.type: expected one or a list of"

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from otel_agentlog.view.cli.main import main
+from otel_agentlog.errors import AgentlogError
+from otel_agentlog.view.cli.main import COMMANDS, main
 from tests.test_terminal_text import acts_on_a_terminal
+from tests.view.cli.damaged import GOOD, damaged_folders, good_tasks
 from tests.view.stories import HOSTILE
 
 TEXT = st.just(HOSTILE) | st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -163,3 +165,163 @@ def test_a_text_of_many_megabytes_is_shown_in_part(tmp_path: Path, capsys: pytes
         out = capsys.readouterr().out
         assert len(out) < 100_000
         assert "more characters in the folder" in out
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A root with three good tasks and folders that are damaged in every way, and the names of these."""
+    root = tmp_path_factory.mktemp("damaged") / "tasks"
+    good_tasks(root)
+    return root, damaged_folders(root)
+
+
+@pytest.fixture
+def damaged_copy(damaged: tuple[Path, list[str]], tmp_path: Path) -> tuple[Path, list[str]]:
+    """The same, to be changed."""
+    root, names = tmp_path / "tasks", damaged[1]
+    good_tasks(root)
+    damaged_folders(root)
+    return root, names
+
+
+def run(capsysbinary: pytest.CaptureFixture[bytes], root: Path, *words: str) -> tuple[int, str, str]:
+    """Exit code and what was printed; anything raised passes on."""
+    code = main([*words, "--root", str(root), "--debug"])
+    said = capsysbinary.readouterr()
+    return code, said.out.decode(), said.err.decode()
+
+
+OVER_ALL = {
+    "ls": [["--limit", "0"]],
+    "search": [["broken", "--limit", "0"]],
+    "stats": [
+        [],
+        *(["--group-by", key] for key in ("user", "specialist", "agent", "model", "provider", "day", "status", "tool")),
+    ],
+    "cost": [[], ["--group-by", "day"]],
+    "recost": [[]],
+    "top": [["--by", order, "--limit", "0"] for order in ("count", "cost", "time", "failures")],
+    "metrics": [["--current"], ["--report"], ["--prometheus"]],
+    "errors": [["--limit", "0"], ["--audit"]],
+    "alerts": [["--since", "2020-01-01"]],
+    "export": [["--format", "json"], ["--format", "csv"], ["--signals", "traces,logs"]],
+    "monitor": [["--text", "--once"]],
+}
+SHOWS_TASKS = (["ls"], ["search"], ["export", "--format", "json"], ["export", "--format", "csv"])
+OTHERS = {
+    "validate": [[]],
+    "ship": [["--dry-run"], ["--all", "--dry-run"]],
+    "recover": [["--dry-run"], ["--all", "--dry-run"]],
+    "prune": [["--dry-run"], ["--dry-run", "--keep-days", "0"], ["--dry-run", "--compress"], ["--dry-run", "--keep-tasks", "1"]],
+    "doctor": [["--no-send"]],
+    "completion": [["bash"]],
+}
+OF_ONE = {
+    "show": [[], ["--full"]],
+    "tail": [["-n", "all", "--full"]],
+    "export": [["--format", "html"], ["--format", "json"], ["--format", "csv"], ["--signals", "traces,logs"]],
+    "validate": [[]],
+    "monitor": [["--text", "--once"]],
+    "diff": [[GOOD[0]]],
+    "ship": [["--dry-run"]],
+    "recost": [[]],
+}
+CONTROL = ("pause", "resume", "cancel", "context")
+ELSEWHERE = {"serve", *CONTROL}
+"""Of these `serve` has tests of its own."""
+
+
+def test_every_command_is_tried() -> None:
+    """No command is forgotten when one is added."""
+    assert set(COMMANDS) == {*OVER_ALL, *OTHERS, *OF_ONE, *ELSEWHERE}
+
+
+@pytest.mark.parametrize("words", [[name, *more] for name, forms in OVER_ALL.items() for more in forms], ids=" ".join)
+def test_commands_over_all_go_on(
+    damaged: tuple[Path, list[str]], capsysbinary: pytest.CaptureFixture[bytes], words: list[str]
+) -> None:
+    """Each shows the good tasks, names the damaged ones on standard error, and ends as if there were none."""
+    root, names = damaged
+    for as_json in ([], ["--json"]) if words[0] != "monitor" else ([],):
+        code, out, err = run(capsysbinary, root, *words, *as_json)
+
+        assert code in ((0, 1) if words[0] == "alerts" else (0,)), err
+        assert "damaged" in err
+        assert [name for name in names if f"{name}:" in err]
+        assert "Traceback" not in err
+        assert set(acts_on_a_terminal(out)) <= {"\n", "\r"}
+        if any(words[: len(shows)] == shows for shows in SHOWS_TASKS):
+            assert [name for name in GOOD if name not in out] == []
+        if as_json and words[0] != "export" and "--prometheus" not in words:
+            for line in out.splitlines():
+                json.loads(line)
+
+
+@pytest.mark.parametrize("words", [[name, *more] for name, forms in OTHERS.items() for more in forms], ids=" ".join)
+def test_other_commands_go_on(
+    damaged: tuple[Path, list[str]], capsysbinary: pytest.CaptureFixture[bytes], words: list[str]
+) -> None:
+    """None raises; only `validate` fails because of what is in a folder."""
+    for as_json in ([], ["--json"]):
+        code, out, err = run(capsysbinary, damaged[0], *words, *as_json)
+
+        assert code == (1 if words[0] == "validate" else 0), (out[-500:], err)
+        assert "Traceback" not in err
+        assert set(acts_on_a_terminal(out)) <= {"\n", "\r"}
+
+
+@pytest.mark.parametrize("name", OF_ONE)
+def test_commands_about_one_damaged_task(
+    damaged: tuple[Path, list[str]], capsysbinary: pytest.CaptureFixture[bytes], name: str
+) -> None:
+    """None raises, whichever damage it is; a folder in which nothing of a task is left is told to be none."""
+    root, names = damaged
+    # Every fifth of the exports, which take long, as each asks for sub-tasks.
+    for folder in names[:: 5 if name == "export" else 1]:
+        for more in OF_ONE[name]:
+            words = [name, *more[:1], str(root / folder)] if name == "diff" else [name, str(root / folder), *more]
+            code, out, err = run(capsysbinary, root, *words)
+
+            assert code in ((0, 1) if name in ("validate", "diff") else (0,)), (words, err)
+            assert "Traceback" not in err, words
+            assert "--format" in words or set(acts_on_a_terminal(out)) <= {"\n"}, words
+
+
+@pytest.mark.parametrize("name", CONTROL)
+def test_requests_to_damaged_tasks(
+    damaged: tuple[Path, list[str]], capsysbinary: pytest.CaptureFixture[bytes], name: str
+) -> None:
+    """Taken, or refused in one sentence."""
+    root, names = damaged
+    for folder in names:
+        try:
+            run(capsysbinary, root, name, str(root / folder), *(["more"] if name == "context" else []))
+        except (AgentlogError, OSError):
+            capsysbinary.readouterr()
+
+
+def test_commands_that_change_go_on(damaged_copy: tuple[Path, list[str]], capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Sending, closing, compressing and deleting reach the good tasks and every folder behind a damaged one."""
+    root, _ = damaged_copy
+    for words in (
+        ["ship", "--endpoint", "http://127.0.0.1:9"],
+        ["recover", "--all"],
+        ["prune", "--compress"],
+        ["ls", "--limit", "0"],
+        ["prune", "--keep-tasks", "1"],
+    ):
+        code, out, err = run(capsysbinary, root, *words)
+        assert code in (0, 1), (words, err)
+        assert "Traceback" not in err, words
+        if words[0] == "ls":
+            assert [name for name in GOOD if name not in out] == []
+
+
+def test_a_clean_root_says_nothing(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Where no folder is damaged standard error stays empty."""
+    root = tmp_path / "tasks"
+    good_tasks(root)
+
+    for name in OVER_ALL:
+        _, _, err = run(capsysbinary, root, name, *OVER_ALL[name][0])
+        assert "damaged" not in err, name

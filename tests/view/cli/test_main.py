@@ -281,3 +281,46 @@ def test_the_demo_gets_its_own_options() -> None:
     assert ran.code == 0
     assert ran.out.startswith("usage: agentlog demo")
     assert agentlog("--json", "demo").code == 2
+
+
+def test_words_are_read_as_utf_8_in_every_locale(tmp_path: Path) -> None:
+    """Where Python takes the command line for ASCII a word with an umlaut is found, and bytes that are no text are no error."""
+    otel_agentlog.configure(directory=tmp_path / "tasks", log_directory=tmp_path, console="off")
+    with otel_agentlog.task("es läuft", task_id="runs"):
+        pass
+    otel_agentlog.shutdown()
+    locale = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+    def search(word: bytes) -> subprocess.CompletedProcess[bytes]:
+        words = [sys.executable, "-m", "otel_agentlog", "search", word, "--json", "--root", str(tmp_path / "tasks")]
+        return subprocess.run(words, env=locale, capture_output=True, check=False)
+
+    assert b'"runs"' in search("läuft".encode()).stdout
+    odd = search(b"\xff\xfe")
+    assert (odd.returncode, b"Traceback" in odd.stderr, b"unexpected" in odd.stderr) == (1, False, False), odd.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(
+            ["ls", option, "\udcff"]
+            for option in ("--agent", "--tag", "--source", "--model", "--parent", "--session", "--provider")
+        ),
+        *(
+            [name, "\udcff"]
+            for name in ("search", "show", "tail", "export", "validate", "diff", "errors", "pause", "ship", "recost")
+        ),
+        *(["stats", "--user", "\udcff"], ["export", "--format", "csv", "--agent", "\udcff"], ["ls", "--root", "\udcff"]),
+    ],
+    ids=ascii,
+)
+def test_words_that_are_no_text_are_no_defect(words: list[str], stories: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bytes that are no UTF-8 find nothing, or are refused in one line."""
+    try:
+        code = main([*words, *([] if "--root" in words else ["--root", str(stories)])])
+    except SystemExit as exit_:
+        code = int(exit_.code or 0)
+
+    assert code in (0, 1, 2)
+    assert "unexpected" not in capsys.readouterr().err

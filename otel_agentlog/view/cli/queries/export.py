@@ -9,14 +9,16 @@ import argparse
 import csv
 import io
 import os
+import re
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.query import folders, resolve, row_of
+from otel_agentlog.query import Filter, folders, resolve, row_of
 from otel_agentlog.settings.fields import load, read_config_file
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.spans.rebuild import records
@@ -28,11 +30,14 @@ from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.render.screen import Progress
 from otel_agentlog.vocabulary.coerce import texts
 from otel_agentlog.vocabulary.records import LogRecordLine, UnsentItem
-from otel_agentlog.vocabulary.terminal_text import given_path, safe
+from otel_agentlog.vocabulary.terminal_text import given_path, safe, safe_lines
 
 FORMATS = ("otlp", "csv", "json", "html")
 _SUFFIXES = {".csv": "csv", ".json": "json", ".html": "html", ".htm": "html"}
 _SIGNALS = ("traces", "logs")
+_FORMULA = "=+-@"
+_PASSED_OVER = re.compile(r"""[\s"'`\x00-\x1f\x7f-\x9f]*""")
+"""What spreadsheets, and what cleans up tables for them, may skip in front of a formula."""
 
 CSV_COLUMNS = (
     *("task_id", "parent_task_id", "name", "status", "created_at", "started_at", "completed_at", "duration_seconds"),
@@ -56,6 +61,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="traces,logs",
         help="of otlp: what to write (default: traces, which is all that Jaeger's upload takes)",
     )
+    parser.add_argument(
+        "--no-subtasks",
+        action="store_true",
+        help="of tasks that are named, without their sub-tasks (default: with them, at any depth)",
+    )
     parser.add_argument("--limit", type=whole, default=0, metavar="N", help="at most N tasks, the newest (default 0: all)")
     filter_arguments(parser)
 
@@ -64,8 +74,11 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     """Write the tasks chosen; 1 if something could not be written."""
     form = options.format or _SUFFIXES.get(Path(options.output or "").suffix.lower(), "otlp")
     tasks = _selected(options, context)
-    if form == "html" and len(tasks) != 1:
-        raise ConfigurationError("--format html", f"{len(tasks)} tasks", "one task, e.g. last")
+    if form == "html":
+        # Of a task that is named its page is meant.
+        pages = tasks[: len(options.tasks)] if options.tasks else tasks
+        if len(pages) != 1:
+            raise ConfigurationError("--format html", f"{len(pages)} tasks", "one task, e.g. last")
     with _destination(options.output) as out, Progress() as progress:
         summary = _WRITERS[form](_Job(tasks, out, progress, options))
     where = f" to {safe(options.output)}" if options.output else ""
@@ -101,10 +114,24 @@ def _destination(name: str | None) -> Iterator[IO[bytes]]:
 
 def _selected(options: argparse.Namespace, context: CliContext) -> list[TaskReader]:
     if options.tasks:
-        return [resolve(context.root, name) for name in options.tasks]
+        named = [resolve(context.root, name) for name in options.tasks]
+        return named if options.no_subtasks else _with_subtasks(named)
     with reading_progress() as progress:
         found = folders(context.root, filter_of(options), limit=options.limit or None, progress=progress)
     return [TaskReader(folder) for folder in found]
+
+
+def _with_subtasks(named: Sequence[TaskReader]) -> list[TaskReader]:
+    """Tasks and, behind all of them, their sub-tasks at any depth, each once."""
+    found = {task.folder: task for task in named}
+    todo = list(named)
+    while todo:
+        task = todo.pop(0)
+        for folder in folders(task.folder.parent, Filter(parent_task_id=task.task_id)):
+            if folder not in found:
+                found[folder] = TaskReader(folder)
+                todo.append(found[folder])
+    return list(found.values())
 
 
 class _Job(NamedTuple):
@@ -169,9 +196,20 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    text = str(value)
-    # A spreadsheet would run what begins like a formula.
-    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    if not isinstance(value, str):
+        return "" if isinstance(value, (dict, list)) else _short(value)
+    text = "\n".join(safe_lines(value))
+    first = text[_PASSED_OVER.match(text).end() :][:1]  # type: ignore[union-attr]
+    # A spreadsheet would run what begins like a formula, in wide characters and behind a line break too.
+    acts = unicodedata.normalize("NFKC", first)[:1] in _FORMULA if first else False
+    return f"'{text}" if acts or value[:1] in ("\t", "\r", "\n") else text
+
+
+def _short(value: Any) -> str:
+    try:
+        return str(value)
+    except ValueError:
+        return ""  # an integer of more digits than Python writes
 
 
 def _json(job: _Job) -> str:
@@ -186,7 +224,8 @@ def _html(job: _Job) -> str:
     url = load({}, read_config_file()).trace_url
     for piece in html_page(job.tasks[0], url):
         job.out.write(piece)
-    return "1 task"
+    left_out = len(job.tasks) - 1
+    return f"1 task; {formats.count(left_out, 'sub-task')} left out, of which the page has the figures" if left_out else "1 task"
 
 
 _WRITERS: dict[str, Callable[[_Job], str]] = {"otlp": _otlp, "csv": _csv, "json": _json, "html": _html}

@@ -12,8 +12,9 @@ import pytest
 
 import otel_agentlog as agentlog
 from otel_agentlog.view.cli.main import main
-from otel_agentlog.view.cli.queries.export import CSV_COLUMNS
+from otel_agentlog.view.cli.queries.export import CSV_COLUMNS, _cell
 from tests.support.otlp.decode import decode_json
+from tests.test_terminal_text import acts_on_a_terminal
 
 
 @pytest.fixture
@@ -95,3 +96,94 @@ def test_what_cannot_be_used_is_named(
         code = int(str(exit_.code))
     assert code in (1, 2)
     assert named in capsysbinary.readouterr().err
+
+
+STARTS = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "\r\n=1",
+    "＝1+1",
+    "＋1",
+    "－1",
+    "＠x",
+    "﹢1",
+    "﹦1",
+    "﹣1",
+    "﹫x",
+    "⁺1",
+    "₌1",
+]
+STARTS += [
+    "  =1",
+    "\u00a0=1",
+    "\u3000=1",
+    '"=1',
+    "'=1",
+    "\u200b=1",
+    "\ufeff=1",
+    "\u202e=1",
+    "\x00=1",
+    "\x1b[31m=1",
+    "\u2028=1",
+    "`=1",
+    "\x85=1",
+]
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_no_cell_begins_like_a_formula(start: str) -> None:
+    """However it is written, and whatever stands in front of it."""
+    assert _cell(start)[:1] == "'"
+
+
+@pytest.mark.parametrize("text", ["plain", "a=1", "日本語", "a\nb", "(x)", "5", "*bold*", ""])
+def test_other_cells_are_as_they_were(text: str) -> None:
+    """Nothing is put in front of them."""
+    assert _cell(text) == text
+
+
+def test_a_task_comes_with_its_sub_tasks(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """At any depth, in every format; not with ``--no-subtasks``; one page says what it leaves out."""
+    agentlog.configure(directory=tmp_path / "tasks", log_directory=tmp_path, console="off")
+    with agentlog.task("top", task_id="top"), agentlog.task("inner", task_id="inner"), agentlog.task("deep", task_id="deep"):
+        pass
+    with agentlog.task("other", task_id="other"):
+        pass
+    agentlog.shutdown()
+    root = ("--root", str(tmp_path / "tasks"))
+
+    def ids(*options: str) -> list[str]:
+        return sorted(
+            json.loads(line)["task_id"] for line in _export(capsysbinary, *options, *root, "--format", "json").splitlines()
+        )
+
+    assert ids("top") == ["deep", "inner", "top"]
+    assert ids("top", "inner") == ["deep", "inner", "top"]
+    assert ids(str(tmp_path / "tasks" / "top")) == ["deep", "inner", "top"]
+    assert ids("top", "--no-subtasks") == ["top"]
+    spans = [span for line in _export(capsysbinary, "top", *root).splitlines() for span in decode_json("traces", line)]
+    assert {span["name"] for span in spans} >= {"top", "inner", "deep"} or len(spans) >= 3
+    assert len(_export(capsysbinary, "top", *root, "--format", "csv").splitlines()) == 4
+    assert main(["export", "top", *root, "--format", "html", "-o", str(tmp_path / "page.html")]) == 0
+    assert b"2 sub-tasks left out" in capsysbinary.readouterr().err
+
+
+def test_otlp_is_safe_on_a_terminal(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """What a terminal would act on is escaped, and read back as it was."""
+    agentlog.configure(directory=tmp_path / "tasks", log_directory=tmp_path, console="off")
+    name = "x\u009b2J\u007f\u202e\u200b\u2028\x1b]0;t\x07"
+    with agentlog.task(name, task_id="acts"), agentlog.step(name):
+        pass
+    agentlog.shutdown()
+
+    out = _export(capsysbinary, "--root", str(tmp_path / "tasks"), "--signals", "traces,logs").decode()
+
+    assert set(acts_on_a_terminal(out)) == {"\n"}
+    assert name in {
+        span["name"] for line in out.splitlines() if "resourceSpans" in line for span in decode_json("traces", line.encode())
+    }

@@ -1,0 +1,42 @@
+"""What our own work raises is not taken for an interrupt."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import orjson
+import pytest
+
+from otel_agentlog._interrupts import interrupt_in
+
+WORK: dict[str, Callable[[], Any]] = {
+    "orjson": lambda: orjson.loads(b'{"cut": '),
+    "orjson encode": lambda: orjson.dumps({1, 2}),
+    "json": lambda: json.loads("{"),
+    "unicode": lambda: b"\xff".decode(),
+    "surrogates": lambda: "\ud800".encode(),
+    "expression": lambda: re.compile("("),
+    "database": lambda: sqlite3.connect(":memory:").execute("nonsense"),
+    "struct": lambda: struct.unpack("<I", b""),
+    "zlib": lambda: zlib.decompress(b"x"),
+    "schema": lambda: jsonschema_rs.validate({"type": "object"}, 1),
+    "number": lambda: int("x"),
+    "file": lambda: Path("/nonexistent/file").read_bytes(),
+}
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_errors_of_parsers_and_the_system_are_our_own(name: str) -> None:
+    """Also those that code in C raises, of classes that are written in Python."""
+    with pytest.raises(Exception) as raised:
+        WORK[name]()
+
+    assert interrupt_in(raised.value) is None
