@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, cast, overload
 
@@ -102,6 +103,8 @@ def _function_name(given: Any) -> str | None:
     if not callable(given) and not issubclass(type(given), classmethod):
         return None
     try:
+        for read in functools.WRAPPER_ASSIGNMENTS:
+            getattr(given, read, None)  # as the wrapper will
         inner = getattr(given, "func", None)
         # What can be called and has no name is a mock.
         return name_of(given) if hasattr(given, "__qualname__") or hasattr(inner, "__qualname__") else None
