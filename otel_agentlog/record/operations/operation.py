@@ -211,7 +211,7 @@ class Operation(Decorator):
 
     def abandoned(self) -> None:
         """End it: a manual start() whose object was dropped, or a generator collected after its loop was closed."""
-        if self._is_begun and self._tokens:
+        if self._is_begun and self._tokens and self.state is State.RUNNING:
             self._finish(Outcome.CANCELLED, None, "abandoned")
 
     def __copy__(self: Self) -> Self:
