@@ -283,13 +283,18 @@ class WeakValues(Generic[Value]):
 
     def put(self, key: Hashable, value: Value) -> None:
         """Add or replace one."""
+        if self._gone:
+            self.forget_gone()
+        reference = KeyedReference(value, self._gone.append)
+        reference.key = key
+        self._references[key] = reference
+
+    def forget_gone(self) -> None:
+        """Forget what is no more, as is done whenever one is added."""
         while self._gone:
             gone = self._gone.popleft()
             if self._references.get(gone.key) is gone:
                 self.pop(gone.key, None)
-        reference = KeyedReference(value, self._gone.append)
-        reference.key = key
-        self._references[key] = reference
 
     def get(self, key: Hashable) -> Value | None:
         """The object under a key, if it is there."""

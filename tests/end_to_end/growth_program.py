@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import json
 import logging
 import os
+import pkgutil
 import shutil
 import sys
 import threading
@@ -22,10 +24,14 @@ from pathlib import Path
 
 from opentelemetry import trace
 
+import otel_agentlog
 import otel_agentlog as agentlog
+from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import WeakValues
 from otel_agentlog.export import foreign, metrics, sink
 from otel_agentlog.query.alerts import watch
 from otel_agentlog.record.operations import seen_calls
+from otel_agentlog.record.providers.pricing import PriceTable
 from otel_agentlog.store.delivery import left, tracker
 from otel_agentlog.store.folder import sink as folder_sink
 from otel_agentlog.store.folder import sync, writer
@@ -227,11 +233,21 @@ def one_long_task(number: int) -> None:
     tracer.start_span("never ends")
 
 
+class _Nothing:
+    def renew(self) -> None:
+        """Nothing has to be renewed."""
+
+
 def objects() -> Counter[str]:
     """Objects by class, once nothing is under way any more."""
     agentlog.flush(0.5)
     time.sleep(0.05)
     gc.collect()
+    # What is registered of objects that are gone goes when the next one registers itself, as each task does.
+    after_fork_in_child(_Nothing().renew)
+    for each in gc.get_objects():
+        if type(each) is WeakValues:
+            each.forget_gone()
     before = sys.getswitchinterval()
     # No other thread may go on while we hold what it is just making: CPython then fails in it with a SystemError.
     sys.setswitchinterval(60.0)
@@ -250,7 +266,16 @@ def grown(before: Counter[str], times: int) -> dict[str, int]:
     return more
 
 
+def _import_all() -> None:
+    """Import what is imported when it is first needed, by a timer perhaps, and stays: classes are objects too."""
+    for found in pkgutil.walk_packages(otel_agentlog.__path__, "otel_agentlog."):
+        if not found.name.startswith(("otel_agentlog.view", "otel_agentlog.demo", "otel_agentlog.__main__")):
+            importlib.import_module(found.name)
+    PriceTable().load()
+
+
 def main() -> None:
+    _import_all()
     activity: Callable[[int], None] = globals()[sys.argv[2]]
     times = int(sys.argv[3])
     for number in range(times):
