@@ -365,9 +365,9 @@ class AiCall(Attempted):
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
         self._guarded(self._take_all)
         response = self._response or Response()
-        details: dict[str, Any] = {**self._common_details(), "cost_usd": None}
+        details: dict[str, Any] = self._common_details()
         counted = self._guarded(lambda: self._counted(self._usage, self._guarded(self._find_cost), outcome))
-        details.update(self._usage.known() if counted is None else counted)
+        details.update({**self._usage.known(), "cost_usd": None} if counted is None else counted)
         self._add(details, lambda: _said(response))
         self._add(details, self._stream_details)
         if self._conversation_id is not None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
@@ -118,6 +118,7 @@ def test_hostile_values_reach_nobody() -> None:
     assert len(recorded.lines) >= 4
 
 
+@settings(deadline=None)
 @given(
     st.text(),
     st.dictionaries(
