@@ -53,7 +53,7 @@ FLAT_MB = 16.0
 FLAT_COUNT = 8
 """The same of descriptors and of threads: a few come and go with the request and the folder that are at hand."""
 
-FLAT_OBJECTS = 8_000
+FLAT_OBJECTS = 16_000
 """The same of objects of our classes: what is bounded fills up later than after the first tasks."""
 
 GROWING = {"rss_mb": 1, "objects": 0, "fds": 0, "threads": 0}
