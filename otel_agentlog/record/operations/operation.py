@@ -334,8 +334,10 @@ class Operation(Decorator):
         self, before: State, ours: bool, outcome: Outcome | None, error: BaseException | None, reason: str | None
     ) -> None:
         """Do what is left of the ending; ``ours``: it was not begun before a fork."""
-        if self._attached is not None and not restore(self._attached, self.around) and self.kind in (TASK, SEGMENT):
-            self._end_inside(self._attached)
+        if self._attached is not None:
+            if not restore(self._attached, self.around) and self.kind in (TASK, SEGMENT):
+                self._end_inside(self._attached)
+            self._attached = None  # it has this operation in it: a reference cycle, which would wait for the garbage collector
         if error is not None:
             _finish_left(error)
         judged, judged_reason = judge(error) if error is not None else (Outcome.COMPLETED, None)
@@ -371,10 +373,11 @@ class Operation(Decorator):
             return {"type": short_name(type(error)), "message": "", "error_id": new_error_id()}
 
     def _finish_deep(self, outcome: Outcome | None, error: BaseException | None, reason: str | None) -> bool:
+        attached = self._attached
         ended = on_fresh_stack(self._finish, outcome, error, reason)
         try:
-            if self._attached is not None:
-                restore(self._attached, self.around)  # a thread cannot do that for another
+            if attached is not None:
+                restore(attached, self.around)  # a thread cannot do that for another
         except RecursionError:
             pass  # what has ended is not current, whatever the context says
         return ended
@@ -408,7 +411,7 @@ class Operation(Decorator):
             fields["events"] = events
         foreign = foreign_attributes(self.span, self._sent)
         line = self._line("end", end_ns, LEVELS[outcome], self.kind.end_actions[outcome.value], before, self.state, fields)
-        line["foreign"] = {key: value for key, value in foreign.items() if key not in line["attributes"]}
+        line["foreign"] = {key: value for key, value in foreign.items() if key not in line["attributes"]} if foreign else {}
         return record.clean(line, self._end_payload()), end_ns
 
 

@@ -125,7 +125,7 @@ def _take_foreign_status(span: Span, status: Status, record: Recorder, line: Lin
 def _span_attributes(line: Line, attributes: dict[str, Any]) -> dict[str, Any]:
     """What goes on the span; attributes of the user's that the conventions leave out go into the line's details."""
     given = line.pop("attributes", None) or {}
-    left_out = {key: value for key, value in given.items() if key not in attributes and value is not None}
+    left_out = {key: value for key, value in given.items() if key not in attributes and value is not None} if given else {}
     if left_out:
         line["details"] = {**line.get("details", {}), "attributes_left_out": left_out}
     return attributes
