@@ -11,7 +11,7 @@ run while something is recorded begins with `raise_interrupt`. It decides by whe
 
 Where there is no exception nothing of this runs. Finalizers are another matter, as Python drops whatever is raised in
 them: ``__del__`` and the callbacks of weak references are made of no Python code (`in_c`, `WeakValues`): they put what
-is to be done into a queue, and it is done later by whoever empties it.
+is to be done into a queue, and it is done when that is emptied.
 """
 
 from __future__ import annotations

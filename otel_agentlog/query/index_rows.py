@@ -73,7 +73,7 @@ def now_of(live: LiveTask, task: TaskReader) -> tuple[str, int | None]:
 
 
 def _damage(task: TaskReader, row: TaskRow) -> str | None:
-    """What first is wrong about the files that were read; only of tasks that nobody works on."""
+    """What first is wrong about the files that were read; only of tasks that no process works on."""
     if not (row.has_ended or row.process_gone):
         return None
     return next((storable(each)[:MAX_DAMAGE] for each in _complaints(task, row)), None)

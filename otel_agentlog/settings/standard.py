@@ -1,6 +1,6 @@
 """Variables that other software reads too (``OTEL_*``, ``LOG_LEVEL``): what can be used of them is used, the rest is told.
 
-They may have been set for somebody else, so none of them keeps a program from starting. A reader here takes the variable's name
+They may have been set for other software, so none of them keeps a program from starting. A reader here takes the variable's name
 and text, and returns the value and ``None``, or what is wrong with it: ``(value, complaint)``; a value of ``None`` counts as not
 set. What each may be is in the OpenTelemetry specification ("OpenTelemetry Environment Variable Specification", "OTLP Exporter
 Configuration"), older forms in the releases of the instrumentations.
@@ -210,7 +210,7 @@ _FOR_SDK: Mapping[str, tuple[Callable[[str], bool], str]] = {
 
 
 def refused(environment: Mapping[str, str]) -> dict[str, str]:
-    """The standard variables with a value that nobody can use, and what is wrong with it: nothing to tell of a blank one."""
+    """The standard variables with a value that cannot be used, and what is wrong with it; a blank one is not listed."""
     return {
         name: _complaint(name, environment[name], expected, "it is ignored") if environment[name].strip() else ""
         for name, (is_good, expected) in _FOR_SDK.items()

@@ -52,7 +52,7 @@ _FIRST_DAY = re.compile(rb'\{"timestamp":"(\d{4}-\d\d-\d\d)T')
 
 
 class _HeldFile(LineFile):
-    """The log's file, with its lock: whoever still has lines of it in memory keeps it from being compressed."""
+    """The log's file, with its lock: it is not compressed while a process has lines of it in memory."""
 
     def __init__(self, directory: Descriptor, name: str, hold: Descriptor) -> None:
         super().__init__(directory, name)
@@ -146,7 +146,7 @@ class RotatingLog:
             if not take(self._checking, 0, taken):
                 # Another thread checks, or a signal handler came in between: the open file will do for a line or two.
                 return log if log is not None else self._open_log(now, day)
-            # While the open file is held, so that nobody has compressed it.
+            # While the open file is held: it is not compressed then.
             self._recent.check({})
             if log is None:
                 self._archive.tidy_later()

@@ -233,7 +233,7 @@ def _until_done(future: Any, around: Around, instead: Instead) -> Any:
     def done(finished: Any) -> None:
         error: BaseException | None
         try:
-            # Not `exception()`: asyncio would no longer tell of one that nobody fetched.
+            # Not `exception()`: asyncio would no longer warn of one that was not fetched.
             error = getattr(finished, "_exception", None)
             if error is None:
                 suspended.returned(finished.result())

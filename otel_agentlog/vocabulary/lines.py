@@ -183,7 +183,7 @@ class ProcessLine(LineKeys, total=False):
     elsewhere: list[str]
     """Signals that go out through exporters of others."""
     missing: list[list[int]]
-    """Numbers of lines of this writer that were lost, as first and last of each run: not written, or deleted by somebody."""
+    """Numbers of lines of this writer that were lost, as first and last of each run: not written, or deleted."""
 
 
 class LogLine(LineKeys, total=False):

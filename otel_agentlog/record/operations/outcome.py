@@ -119,7 +119,7 @@ def exit_code_of(error: BaseException) -> int | None:
     """The exit code that a `SystemExit` asks for, as Python takes it: none is 0, a text is 1. ``None`` for other exceptions."""
     if not _is(error, SystemExit):
         return None
-    # Past the attributes of a class of somebody's.
+    # Past the attributes that a user's class may have.
     code: object = SystemExit.__dict__["code"].__get__(error)
     if code is None:
         return 0

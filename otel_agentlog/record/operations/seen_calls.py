@@ -1,4 +1,4 @@
-"""Requests to models that were seen in one task, so that each is counted once, whoever else reports it.
+"""Requests to models that were seen in one task, so that each is counted once, however many libraries report it.
 
 The rule (``docs/decisions/0035-one-call-counted-once.md``): where one view lies inside another, the innermost counts; side by
 side the first to end counts. A later view of the same request only adds what the others did not know. Nothing is looked for

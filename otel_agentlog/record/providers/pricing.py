@@ -167,7 +167,7 @@ def _payee(given: str, names: list[str]) -> str | None:
             return "aws"
         head, slash, _ = name.partition("/")
         if slash:
-            # One that the table does not know has no price: the model's name alone would be priced as somebody else's.
+            # One that the table does not know has no price: the model's name alone would be priced as another one's.
             return _FOLDERS.get(head) or _PROVIDERS.get(head, head)
     return None
 

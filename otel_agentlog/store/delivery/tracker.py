@@ -327,7 +327,7 @@ def _add(home: str, added: dict[str, int]) -> None:
 
 @contextmanager
 def _settling(items: ItemSet) -> Iterator[None]:
-    """While results of sending are noted and counted: nobody counts anew what is in the folders."""
+    """While results of sending are noted and counted: what is in the folders is not counted anew."""
     with ExitStack() as stack:
         for tag in items.by_writer():
             folder = folder_of(tag)

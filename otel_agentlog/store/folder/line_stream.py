@@ -14,7 +14,6 @@ from itertools import chain
 from pathlib import Path
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.folder.layout import GZIP_SUFFIX
 
 CHUNK_BYTES = 256 * 1024
@@ -34,20 +33,6 @@ _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_C
 def open_folder(folder: Path) -> int:
     """Return a descriptor of a directory that is not itself a symlink; the caller closes it. Raises `OSError`."""
     return os.open(folder, _FOLDER_FLAGS)
-
-
-def open_file(folder: Path, name: str) -> int:
-    """Return a descriptor of a regular file in `folder`, for reading; the caller closes it.
-
-    Raises:
-        FileNotFoundError: there is none.
-        LayoutError: it is a symlink, not a regular file, or a hard link to another user's file.
-        OSError: it cannot be opened.
-    """
-    try:
-        return _open(folder, name)
-    except _Refused as refused:
-        raise LayoutError(f"{folder / name}: expected a file of the task, found {refused}") from None
 
 
 class _Refused(Exception):

@@ -569,7 +569,7 @@ class TaskFolder:
 
     @contextmanager
     def settling(self) -> Iterator[None]:
-        """While results of sending are noted and counted: what is there is known, and nobody counts it meanwhile."""
+        """While results of sending are noted and counted: what is there is known, and not counted meanwhile."""
         taken: list[bool] = []
         try:
             take(self._checking, LOCK_WAIT_S, taken)
