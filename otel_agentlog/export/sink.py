@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from opentelemetry import trace
 from opentelemetry._logs import Logger
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
@@ -70,7 +69,7 @@ class ExportSink:
         kinds = items_of(line, self._conventions.content_policy, self._conventions.content_on)
         home = _home_of(envelope)
         # A line that could not be written is in no folder: what is made of it is sent now or never.
-        sampled = home is None or not envelope.kept or _is_sampled(envelope)
+        sampled = home is None or not envelope.kept or envelope.sampled
         refs = {kind: ItemRef(home, line.get("event_id"), kind, envelope.kept) for kind in kinds}
         if SPAN in refs and sampled and self._sends_spans:
             self._expect(line["span_id"], refs[SPAN])
@@ -145,14 +144,6 @@ def _ends_task(line: Line) -> bool:
 def _home_of(envelope: Envelope) -> str | None:
     home = envelope.task.home if envelope.task is not None else None
     return home.location if home is not None else None
-
-
-def _is_sampled(envelope: Envelope) -> bool:
-    """Whether the span that a line was recorded in is sampled; a line outside of every span is sent."""
-    if envelope.context is None:
-        return True
-    context = trace.get_current_span(envelope.context).get_span_context()
-    return context.trace_flags.sampled if context.is_valid else True
 
 
 def records_of(line: Line, conventions: Conventions, ai_starts: dict[str, Line]) -> list[tuple[str, LogFields]]:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import orjson
 from opentelemetry import context as otel_context
+from opentelemetry.trace import get_current_span
 
 from otel_agentlog._interrupts import ABANDONED, WeakValues, end_abandoned, raise_interrupt
 from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans, Tasks
@@ -193,6 +194,8 @@ class Recorder:
         envelope = self.clean({"timestamp": timestamp(time_ns), **line}, payload)
         envelope.line.update(ids)
         envelope.task, envelope.time_ns, envelope.context = task, time_ns, otel_context.get_current()
+        own = get_current_span(envelope.context).get_span_context()
+        envelope.sampled = own.trace_flags.sampled or not own.is_valid
         self.deliver(envelope)
 
     def deliver(self, envelope: Envelope) -> None:

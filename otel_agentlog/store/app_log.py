@@ -26,11 +26,11 @@ from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt, take
 from otel_agentlog.store.folder import line_stream as streams
 from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped
-from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE, GZIP_SUFFIX, encode
+from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE, GZIP_SUFFIX
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
 from otel_agentlog.store.folder.recent import MAX_RECENT_BYTES, MAX_RECENT_LINES, RecentLine, RecentLines
 from otel_agentlog.vocabulary.event_ids import EventIds
-from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.lines import Line, encode
 
 CHECK_INTERVAL_S = 0.1
 """How often, in seconds, a writer checks whether the file it has open is still the log."""

@@ -22,7 +22,7 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError, LayoutError, StateError, TaskNotFoundError
 from otel_agentlog.store.folder import line_stream as streams
 from otel_agentlog.store.folder.files import Descriptor, LineFile, open_directory
-from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, GZIP_SUFFIX, METADATA, encode, now
+from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, GZIP_SUFFIX, METADATA, now
 from otel_agentlog.store.folder.lines import LineReader
 from otel_agentlog.store.folder.metadata import read_metadata
 from otel_agentlog.store.folder.reader import TaskReader
@@ -31,7 +31,7 @@ from otel_agentlog.store.folder.writer import TaskFolder
 from otel_agentlog.store.liveness import is_at_work
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.envelope import ControlRequest, TaskRef
-from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.lines import Line, encode
 from otel_agentlog.vocabulary.states import ENDED, State
 
 REQUESTS = ("pause", "resume", "cancel", "context")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from otel_agentlog.vocabulary.event_ids import EventIds
-from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.lines import Line, encode
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -71,6 +71,21 @@ class Envelope:
     """Whether a sink that keeps lines has it; set by the recorder before any other sink gets the envelope."""
     context: Context | None = None
     """The OpenTelemetry context the line was recorded in (for exemplars and log records)."""
+    sampled: bool = True
+    """Whether the span that it was recorded in is sampled; a line outside of every span is sent."""
+    data: bytes = b""
+    """The complete line as it is in a file; empty until it is encoded.
+
+    It never changes, while what users gave may still be part of ``line`` and be changed by them: other threads than the one that
+    records read this.
+    """
+
+    def encoded(self) -> bytes:
+        """``data``, encoded now if it was not."""
+        data = self.data
+        if not data:
+            data = self.data = encode(self.line)
+        return data
 
 
 @dataclass(frozen=True, slots=True)

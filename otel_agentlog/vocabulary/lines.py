@@ -6,6 +6,8 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias, TypedDict
 
+import orjson
+
 FORMAT_VERSION = 1
 """Version of the task folder's format, written into ``metadata.json`` and every process line."""
 
@@ -363,3 +365,17 @@ def timestamp(time_ns: int) -> str:
         text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
         _second = (second, text)
     return f"{text}.{rest:09d}Z"
+
+
+def encode(line: Line) -> bytes:
+    """Return a line as it is in a file: compact JSON, ``timestamp`` first, ended by a newline.
+
+    A line without ``timestamp`` is given the present time.
+
+    Raises:
+        TypeError: a value is not JSON (``record`` repairs values before they come here).
+    """
+    if next(iter(line), None) != "timestamp":
+        now = line.get("timestamp") or timestamp(time.time_ns())
+        line = {"timestamp": now, **{key: value for key, value in line.items() if key != "timestamp"}}
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from otel_agentlog.vocabulary.lines import Line, timestamp
+from otel_agentlog.vocabulary.lines import timestamp
 
 METADATA = "metadata.json"
 INPUT = "01-input.json"
@@ -140,19 +140,6 @@ def parse_timestamp(text: str) -> int:
 def _seconds_value(text: str) -> int:
     moment = datetime.fromisoformat(f"{text}+00:00") - _EPOCH
     return moment.days * 86_400 + moment.seconds
-
-
-def encode(line: Line) -> bytes:
-    """Return a line as it is in a file: compact JSON, ``timestamp`` first, ended by a newline.
-
-    A line without ``timestamp`` is given the present time.
-
-    Raises:
-        TypeError: a value is not JSON (``record`` repairs values before they come here).
-    """
-    if next(iter(line), None) != "timestamp":
-        line = {"timestamp": line.get("timestamp") or now(), **{k: v for k, v in line.items() if k != "timestamp"}}
-    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def encode_document(document: Mapping[str, Any]) -> bytes:

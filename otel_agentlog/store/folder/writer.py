@@ -35,7 +35,6 @@ from otel_agentlog.store.folder.layout import (
     INPUT,
     METADATA,
     WEBHOOK_FLOW,
-    encode,
     folder_names,
     temp_name,
 )
@@ -46,7 +45,7 @@ from otel_agentlog.store.folder.sync import FOLDER, ROOT, Level, Syncer, sync_pa
 from otel_agentlog.store.folder.totals import Tally
 from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
 from otel_agentlog.vocabulary.event_ids import KEY, split_event_id
-from otel_agentlog.vocabulary.lines import Line, timestamp
+from otel_agentlog.vocabulary.lines import Line, encode, timestamp
 from otel_agentlog.vocabulary.states import State
 
 MAX_WRITTEN_LINE_BYTES = 256 * 1024
@@ -358,7 +357,7 @@ class TaskFolder:
         ids = self.task.event_ids
         if not line.get("event_id", "").startswith(ids.tag):
             line.update(zip(KEY, ids.each, strict=False))
-        data = encode(line)
+        data = envelope.encoded()
         if len(data) > MAX_WRITTEN_LINE_BYTES:
             data = encode(spill(line, self.write_artifact))
         try:

@@ -12,11 +12,11 @@ from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._version import __version__
-from otel_agentlog.store.folder.layout import encode, parse_timestamp
+from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.recovery.abandoned_task import AbandonedTask, valid_time
 from otel_agentlog.vocabulary.actions import END_TYPE, end_action
 from otel_agentlog.vocabulary.coerce import mapping, text
-from otel_agentlog.vocabulary.lines import FORMAT_VERSION, Line, timestamp
+from otel_agentlog.vocabulary.lines import FORMAT_VERSION, Line, encode, timestamp
 from otel_agentlog.vocabulary.states import Outcome, State
 
 REASON = "process died"

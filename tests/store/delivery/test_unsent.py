@@ -21,9 +21,10 @@ from otel_agentlog.store.delivery.ledger import DELIVERY, note, read_ledger
 from otel_agentlog.store.delivery.pending import KnownFolders, pending_tasks
 from otel_agentlog.store.delivery.process_lock import PREFIX, SWEEP_AFTER_S, ProcessLock
 from otel_agentlog.store.delivery.unsent import UnsentItems
-from otel_agentlog.store.folder.layout import AGENT_OUTPUT, METADATA, encode
+from otel_agentlog.store.folder.layout import AGENT_OUTPUT, METADATA
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.cli import main as cli
+from otel_agentlog.vocabulary.lines import encode
 from tests.store.spans.span_lines import end, log, process, start, task_of
 from tests.support.otlp.receiver import OtlpReceiver
 
