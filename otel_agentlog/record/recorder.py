@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
-from opentelemetry import context as otel_context
-from opentelemetry.trace import get_current_span
 
 from otel_agentlog._interrupts import ABANDONED, WeakValues, end_abandoned, raise_interrupt
 from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans, Tasks
@@ -27,6 +25,7 @@ _KEPT_OF_A_FAILED_LINE = frozenset({"timestamp", "type", "level", "phase", "comp
     "state_after",
 }
 _FAILED = "[redacted: processor failed]"
+_MAX_TYPES = 64
 
 
 class CleanValue(Protocol):
@@ -42,6 +41,7 @@ class LineCleaner(Protocol):
     """Makes any value JSON-safe, bounded and free of secrets."""
 
     def clean(self, value: object, key: str | None = None) -> CleanValue: ...
+    def plain(self, line: dict[str, Any]) -> dict[str, Any] | None: ...
     def text(self, text: str) -> tuple[str, int, int]: ...
 
 
@@ -72,7 +72,9 @@ class Cleaning:
         """An envelope with the clean line and payload; where a processor fails, with what cannot be secret of the line."""
         envelope = Envelope(line, None, 0)
         try:
-            if self._cleaner is not None:
+            if self._cleaner is not None and (plain := self._cleaner.plain(line)) is not None:
+                envelope.line = plain
+            elif self._cleaner is not None:
                 cleaned = self._cleaner.clean(line)
                 if cleaned.redacted or cleaned.failed:
                     cleaned = keep_own(line, cleaned, self._cleaner.clean)
@@ -105,6 +107,8 @@ class Cleaning:
     def _payload(self, envelope: Envelope, payload: dict[str, Any]) -> dict[str, Any]:
         if self._cleaner is None:
             return payload
+        if (plain := self._cleaner.plain(payload)) is not None:
+            return plain
         cleaned = self._cleaner.clean(payload)
         if cleaned.failed:
             cleaned = keep_own(payload, cleaned, self._cleaner.clean)
@@ -173,6 +177,8 @@ class Recorder:
         self.clock, self.monotonic, self.measuring = clocks.clock, clocks.monotonic, clocks.measuring
         self.open_tasks: WeakValues[OpenTask] = WeakValues()
         self.sinks = sinks
+        self._items_of: dict[str, int] = {}
+        """By type of line, how many OTLP items it completes."""
         self._event_ids = EventIds(first=0)
         """Of lines outside every task."""
 
@@ -188,14 +194,20 @@ class Recorder:
         self.active = bool(sinks)
         """Whether anything is kept or sent; false until `configure` was called."""
 
-    def point(self, line: Line, task: TaskRef | None, ids: Mapping[str, str], *, payload: dict[str, Any] | None = None) -> None:
-        """Record a line that is neither start nor end of a span."""
+    def point(
+        self,
+        line: Line,
+        task: TaskRef | None,
+        ids: Mapping[str, str],
+        *,
+        payload: dict[str, Any] | None = None,
+        sampled: bool = True,
+    ) -> None:
+        """Record a line that is neither start nor end of a span; ``sampled`` says whether the span around it is."""
         time_ns = self.clock()
         envelope = self.clean({"timestamp": timestamp(time_ns), **line}, payload)
         envelope.line.update(ids)
-        envelope.task, envelope.time_ns, envelope.context = task, time_ns, otel_context.get_current()
-        own = get_current_span(envelope.context).get_span_context()
-        envelope.sampled = own.trace_flags.sampled or not own.is_valid
+        envelope.task, envelope.time_ns, envelope.sampled = task, time_ns, sampled
         self.deliver(envelope)
 
     def deliver(self, envelope: Envelope) -> None:
@@ -206,7 +218,8 @@ class Recorder:
         others = iter(self._others)
         try:
             line.update(zip(KEY, (self._event_ids if task is None else task.event_ids).each, strict=False))
-            envelope.items = 0 if envelope.webhook else self._count_items(line)
+            items = None if "phase" in line or envelope.webhook else self._items_of.get(str(line.get("type")))
+            envelope.items = self._count(envelope) if items is None else items
             for sink in self._keepers:
                 try:
                     sink(envelope)
@@ -226,10 +239,18 @@ class Recorder:
                 self._deliver_rest(envelope, others)
             raise
 
+    def _count(self, envelope: Envelope) -> int:
+        """How many OTLP items a line completes; of what is neither start nor end its type alone decides."""
+        line = envelope.line
+        count = 0 if envelope.webhook else self._count_items(line)
+        if not envelope.webhook and "phase" not in line and len(self._items_of) < _MAX_TYPES:
+            self._items_of[str(line.get("type"))] = count
+        return count
+
     def _deliver_rest(self, envelope: Envelope, others: Iterator[Sink]) -> None:
         """Deliver an envelope after an interrupt: once more to the sinks that keep lines, and to the ``others`` that follow."""
         envelope.again = True
-        envelope.items = 0 if envelope.webhook else self._count_items(envelope.line)
+        envelope.items = self._count(envelope)
         for sink in (*self._keepers, *others):
             try:
                 sink(envelope)

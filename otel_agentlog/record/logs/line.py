@@ -30,7 +30,7 @@ from otel_agentlog.record.exceptions.describe import message_and_traceback, mess
 from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
 from otel_agentlog.record.exceptions.timeout_call import TimedOut, call_apart, thread_state, timeout_call
 from otel_agentlog.record.logs.levels import WORDS, word_of
-from otel_agentlog.record.operations.context import CORRELATION_IDS, bound, current_context, operation_in
+from otel_agentlog.record.operations.context import CORRELATION_IDS, bound, nearest
 from otel_agentlog.record.operations.outcome import describe, type_name
 from otel_agentlog.record.providers.fields import as_count
 from otel_agentlog.record.recorder import OpenTask, Recorder, recorder
@@ -170,7 +170,7 @@ def deliver(record: Recorder, line: Line, place: LinePlace, details: dict[str, A
         line["details"] = details
     if place.attributes:
         line["attributes"] = place.attributes
-    record.point(line, place.task, place.ids)
+    record.point(line, place.task, place.ids, sampled=place.sampled)
 
 
 # -- where it belongs ----------------------------------------------------------------------------------------------------
@@ -182,15 +182,20 @@ class LinePlace:
 
     task: TaskRef | None = None
     ids: dict[str, str] = field(default_factory=dict)
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
     """What `bind` put here besides correlation ids."""
+    sampled: bool = True
+    """Whether the span is sampled that it is recorded in."""
 
 
 def here() -> LinePlace:
     """The place of a line that is recorded now, in this thread or asyncio task."""
-    context = current_context()
-    operation = operation_in(context)
-    place = LinePlace() if operation is None else LinePlace(operation.task, operation.ids())
+    context, operation, is_nearest = nearest()
+    place = LinePlace()
+    if operation is not None:
+        place = LinePlace(operation.task, operation.ids(), {}, operation.sampled)
+        if is_nearest:
+            return place
     if around := bound(context):
         if operation is None or around is not bound(operation.outer):
             place.ids.update({key: str(around[key]) for key in CORRELATION_IDS if key in around})
@@ -201,6 +206,7 @@ def here() -> LinePlace:
         ids = span.get_span_context()
         if ids.is_valid:
             place.ids["trace_id"], place.ids["span_id"] = format_trace_id(ids.trace_id), format_span_id(ids.span_id)
+            place.sampled = ids.trace_flags.sampled
     return place
 
 

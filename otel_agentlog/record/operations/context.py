@@ -129,6 +129,8 @@ class OperationScope:
         """The name that we gave it; other code may give it another."""
         self.task: RunningTask | None = None
         self.step_id: str | None = None
+        self.sampled = True
+        """Whether its span is."""
         self.outer = Context()
         """The context of its parent, which may be in another process."""
         self.around = Context()
@@ -141,6 +143,8 @@ class OperationScope:
         """Of an AI call that has begun inside a task."""
         self._tokens = [None]
         """Popped by the one caller that may end it; popping a list is atomic."""
+        self._attached: Context | None = None
+        """The context in which it is current, while its ``with`` block runs."""
 
     @property
     def ended(self) -> bool:
@@ -184,7 +188,7 @@ class OperationScope:
         if deep:
             return on_fresh_stack(self.point, line, payload)
         try:
-            self._recorder.point(line, self.task, self.ids(), payload=payload)
+            self._recorder.point(line, self.task, self.ids(), payload=payload, sampled=self.sampled)
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
             self._recorder.failed("record", error)
@@ -283,6 +287,16 @@ def seen_around(context: Context, start_ns: int) -> Seen | None:
 def current_context() -> Context:
     """The context that new operations become children of."""
     return live(otel_context.get_current())
+
+
+def nearest() -> tuple[Context, OperationScope | None, bool]:
+    """The context here, its operation, and whether nothing is nearer to what runs here: no other span, and nothing bound."""
+    context = otel_context.get_current()
+    scope: OperationScope | None = context.get(_OPERATION)  # type: ignore[assignment]  # only scopes are under the key
+    if scope is not None and context is scope._attached and scope._tokens and scope.place is None:
+        return context, scope, _BOUND not in context
+    context = live(context)
+    return context, operation_in(context), False
 
 
 def operation_in(context: Context) -> OperationScope | None:

@@ -62,7 +62,6 @@ class Operation(Decorator):
         """The attributes that we put on the span."""
         self._monotonic_start = 0
         self._meter: ResourceMeter | None = None
-        self._attached: Context | None = None
         self._error: BaseException | None = None
         self._end: tuple[Envelope, int] | None = None
         """Its end line and the time of that."""

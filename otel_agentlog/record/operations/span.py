@@ -55,7 +55,7 @@ def open_span(scope: OperationScope, record: Recorder, envelope: Envelope) -> di
     envelope.task, envelope.time_ns = scope.task, scope.start_ns
     # Not the operation itself: an envelope that is kept must not keep a dropped operation from ending.
     envelope.context = set_span_in_context(scope.span, scope.outer)
-    envelope.sampled = scope.span.get_span_context().trace_flags.sampled
+    scope.sampled = envelope.sampled = own.trace_flags.sampled
     return attributes
 
 
@@ -101,7 +101,7 @@ def close_span(scope: OperationScope, record: Recorder, envelope: Envelope, end_
         scope.span.update_name(line["name"])
     envelope.task, envelope.time_ns = scope.task, end_ns
     envelope.context = set_span_in_context(scope.span, scope.outer)
-    envelope.sampled = scope.span.get_span_context().trace_flags.sampled
+    envelope.sampled = scope.sampled
     try:
         scope.span.set_attributes(_untagged(attributes))
         if code == "ERROR":

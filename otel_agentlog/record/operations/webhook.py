@@ -153,7 +153,7 @@ class Webhook(Operation):
         line["event_type"], line["provider"] = plain_text(self.event_type), plain_text(self.provider)
         envelope = record.clean(line)
         envelope.line.update(self.ids())
-        envelope.task, envelope.time_ns, envelope.webhook, envelope.context = self.task, time_ns, True, inside(self)
+        envelope.task, envelope.time_ns, envelope.webhook, envelope.sampled = self.task, time_ns, True, self.sampled
         if self.task is None and len(self._waiting) < MAX_WAITING:
             self._waiting.append(replace(envelope, line=dict(envelope.line)))
         name, attributes = record.conventions.stage_event(envelope.line)

@@ -1,8 +1,8 @@
 """Searches UTF-8 bytes for secrets in linear time, with RE2. `Engine.next_hit` takes bytes and returns one `Hit` at a time.
 
-One search with all rules joined finds where the next candidate begins (about 2 ns a byte, for any number of rules). Only there
-a `PatternSet` selects the rules that match and their checks decide. Text without a candidate, which is nearly all text, costs
-that one search.
+One search with all rules joined tells whether there is any candidate (`Engine.finds_none`: 0.5 us and 1.4 ns a byte, for any
+number of rules); text without one, which is nearly all text, costs that search. Else a second one finds where the next candidate
+begins; only there a `PatternSet` selects the rules that match and their checks decide.
 
 No other module imports RE2. It ships no types, so this one declares them (`RegexMatch`, `Regexp`) and sets the options. Searches
 run without the GIL and under RE2's own locks, so engines replace their programs in a forked child where another thread was
@@ -135,11 +135,25 @@ class Engine:
 
     def _forget(self) -> None:
         self._finder: Regexp | None = None
+        self._quick: Callable[[bytes], list[int] | None] | None = None
         self._set: PatternSet | None = None
         self._unfinished: Regexp | None = None
         self._each: dict[int, tuple[Regexp, int]] = {}
         # Re-entrant: a signal handler may record while its own thread compiles.
         self._compiling = threading.RLock()
+
+    def finds_none(self, data: bytes) -> bool:
+        """Whether there is certainly no secret; a candidate need not be one."""
+        quick = self._quick or self._ready_quick()
+        me = threading.get_ident()
+        _searching.append(me)
+        try:
+            if _exiting is not None and _exiting != me:
+                _check_not_exiting(me)
+            # The first pattern matches any text: nothing at all matches where RE2 ran out of memory.
+            return quick(data) == [0]
+        finally:
+            _searching.remove(me)
 
     def next_candidate(self, data: bytes, position: int) -> int | None:
         """Where the next candidate begins; ``None`` means that there is no secret."""
@@ -224,12 +238,27 @@ class Engine:
         window = bytes(view[start : max(end, start + _RULE_WINDOW_BYTES)])
         return pattern_set.matching(window) or range(len(self._rules))
 
+    def _ready_quick(self) -> Callable[[bytes], list[int] | None]:
+        with self._compiling:
+            quick = self._quick
+            if quick is None:
+                # A set, as its binding makes no object of a match: five times as fast for a short text.
+                joined = re2.Set.SearchSet(_options(utf8=self._utf8, capture=False, generation=_generation))
+                joined.Add(rb"\z")
+                joined.Add(self._joined.encode())
+                joined.Compile()
+                quick = self._quick = joined.Match
+        return quick
+
+    @property
+    def _joined(self) -> str:
+        return "|".join(f"(?:{rule.quick or rule.pattern})" for rule in self._rules)
+
     def _ready(self) -> Regexp:
         with self._compiling:
             finder = self._finder
             if finder is None:
-                patterns = "|".join(f"(?:{rule.quick or rule.pattern})" for rule in self._rules)
-                finder = self._finder = self._compiled(patterns, capture=False)
+                finder = self._finder = self._compiled(self._joined, capture=False)
         return finder
 
     def _ready_set(self) -> PatternSet:
@@ -254,7 +283,7 @@ class Engine:
 
     def abandon(self) -> None:
         """Compile anew before the next search."""
-        _abandoned.append((self._finder, self._set, self._unfinished, self._each))
+        _abandoned.append((self._quick, self._finder, self._set, self._unfinished, self._each))
         self._forget()
 
     def renew_lock(self) -> None:

@@ -57,7 +57,12 @@ _MARGIN_CHARS = 16_384
 """A text over the limit is cut this far behind it before redaction and exactly after, so no secret is cut in half."""
 _INT64 = 1 << 63
 _TRIES = 3
+MOST_PLAIN_CHARS = 1 << 20
+"""Of more characters the long texts are searched one by one."""
 _MAX_KNOWN_KEYS = 4096
+_SURE = frozenset({type(None), bool})
+_NAMED_VALUE = frozenset({"value", "Value"})
+"""What is under them may be a secret by what another entry says."""
 _NEW: Any = object()
 
 
@@ -82,6 +87,11 @@ class Cleaner:
         self._redactor = redactor
         self._limits = limits
         self._known_keys: dict[str, KeyRule | None] = {}
+        self._plain_names: set[str] = set()
+        """Names that no rule is for, and that hold no secret themselves."""
+        self._most_plain = min(
+            MOST_PLAIN_CHARS, limits.max_total_bytes // 4, (limits.max_string_bytes or MOST_PLAIN_CHARS * 4) // 4
+        )
 
     def clean(self, value: object, key: str | None = None) -> CleanedValue:
         """Make any object safe. ``key`` is the name it will be recorded under, for the key rules. Never raises."""
@@ -104,6 +114,29 @@ class Cleaner:
             return CleanedValue(f"[unreadable: {placeholder(value)}]", 0, 0, 1)
         return CleanedValue(result, secrets.redacted, walk.truncated, walk.failed + secrets.failed)
 
+    def plain(self, line: dict[str, Any]) -> dict[str, Any] | None:
+        """A copy of a line that is clean as it is, which nearly all are; ``None`` where `clean` has to look at it. Never raises.
+
+        Values are of the exact types that JSON has, within the limits, under names that no rule is for, and one search finds no
+        candidate for a secret in all texts together. For those `clean` would give an equal copy.
+        """
+        walk = PlainWalk(self._plain_names, self._redactor, self._limits)
+        try:
+            copy = walk.dict(line, 0)
+            texts = walk.texts
+            if sum(map(len, texts)) > self._most_plain:
+                return None
+            if self._redactor is not None and not self._redactor.finds_none("\0".join(texts).encode()):
+                return None
+        except Exception:  # noqa: BLE001 - `NotPlain`, a lone surrogate, no stack left: the careful way deals with all of them
+            raise_interrupt()
+            return None
+        if walk.new_names:
+            if len(self._plain_names) > _MAX_KNOWN_KEYS:
+                self._plain_names.clear()
+            self._plain_names.update(walk.new_names)
+        return copy
+
     def clean_line(self, line: dict[str, Any]) -> Cleaned:
         """Make every value of a line safe, but for what is ours in it (``line.py``)."""
         cleaned = self.clean(line)
@@ -125,6 +158,87 @@ class Cleaner:
 def default_cleaner() -> Cleaner:
     """For what is kept or shown where nothing was configured: the rules that always hold."""
     return Cleaner(Redactor())
+
+
+class NotPlain(Exception):
+    """A value is not clean as it is, or may not be."""
+
+
+class PlainWalk:
+    """Copies containers of plain values, and judges the copy, as others may change values; raises `NotPlain` for all others."""
+
+    __slots__ = ("_judged", "_left", "_limits", "_redactor", "new_names", "texts")
+
+    def __init__(self, judged: set[str], redactor: Redactor | None, limits: ValueLimits) -> None:
+        self.texts: list[str] = []
+        """All texts, and names that are not ``judged``, to be searched."""
+        self.new_names: list[str] = []
+        self._judged, self._redactor, self._limits, self._left = judged, redactor, limits, limits.max_nodes
+
+    def dict(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
+        copy, texts = dict.copy(value), self.texts
+        if not self._judged.issuperset(copy):
+            self._judge(copy)
+        self._left -= len(copy)
+        if depth >= self._limits.max_depth or len(copy) > self._limits.max_items or self._left < 0:
+            raise NotPlain
+        for name, item in copy.items():
+            kind = type(item)
+            if kind is str:
+                texts.append(item)
+            elif kind is dict:
+                copy[name] = self.dict(item, depth + 1)
+            elif kind is list or kind is tuple:
+                copy[name] = self._list(item, depth + 1)
+            elif not (
+                item is None or kind is bool or (kind is int and -_INT64 <= item < _INT64) or (kind is float and isfinite(item))
+            ):
+                raise NotPlain
+        return copy
+
+    def _list(self, value: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
+        copy = list(value)
+        self._left -= len(copy)
+        if depth >= self._limits.max_depth or len(copy) > self._limits.max_items or self._left < 0:
+            raise NotPlain
+        kinds = set(map(type, copy))
+        if kinds == {str}:
+            self.texts += copy
+            if len(copy) == 2:
+                self._judge(copy[:1])  # a header as a pair
+        elif kinds == {float}:
+            if not isfinite(sum(copy)):
+                raise NotPlain
+        else:
+            self._mixed(copy, depth)
+        return copy
+
+    def _mixed(self, copy: list[Any], depth: int) -> None:
+        if len(copy) == 2 and type(copy[0]) is str:
+            self._judge(copy[:1])
+        for at, item in enumerate(copy):
+            kind = type(item)
+            if kind is dict:
+                copy[at] = self.dict(item, depth + 1)
+            elif kind is str:
+                self.texts.append(item)
+            elif kind is list or kind is tuple:
+                copy[at] = self._list(item, depth + 1)
+            elif not (
+                item is None or kind is bool or (kind is int and -_INT64 <= item < _INT64) or (kind is float and isfinite(item))
+            ):
+                raise NotPlain
+
+    def _judge(self, names: Iterable[Any]) -> None:
+        for name in names:
+            if name in self._judged:
+                continue
+            if type(name) is not str or len(name) > MAX_KEY_CHARS or name[:1] == "$" or name in _NAMED_VALUE:
+                raise NotPlain
+            if self._redactor is not None and self._redactor.key_rule(name) is not None:
+                raise NotPlain
+            self.texts.append(name)
+            self.new_names.append(name)
 
 
 class Walk:
