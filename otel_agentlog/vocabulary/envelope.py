@@ -7,6 +7,7 @@ None of them imports the others; these types are all that they share.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -46,15 +47,10 @@ class TaskRef:
     """Set by the sink that keeps the task's lines, with the first of them."""
 
 
-@dataclass(slots=True)
 class Envelope:
     """A cleaned line on its way to the sinks, with what is not part of the line."""
 
-    line: Line
-    task: TaskRef | None
-    """The task it belongs to; ``None`` for a line outside every task."""
-    time_ns: int
-    """The line's timestamp as Unix nanoseconds."""
+    # Defaults of the class, as one is made for every line and nearly all stay as they are.
     webhook: bool = False
     """Whether it is a stage line, kept in ``02-webhook-flow.jsonl``."""
     payload: dict[str, Any] | None = None
@@ -74,11 +70,19 @@ class Envelope:
     sampled: bool = True
     """Whether the span that it was recorded in is sampled; a line outside of every span is sent."""
     data: bytes = b""
-    """The complete line as it is in a file; empty until it is encoded.
+    """The complete line as it is in a file; empty until it is encoded. It never changes: other threads read this."""
 
-    It never changes, while what users gave may still be part of ``line`` and be changed by them: other threads than the one that
-    records read this.
-    """
+    def __init__(self, line: Line, task: TaskRef | None, time_ns: int, **more: Any) -> None:
+        """``task`` is the task it belongs to, ``None`` for a line outside every task; ``time_ns`` its timestamp, Unix time."""
+        self.line, self.task, self.time_ns = line, task, time_ns
+        if more:
+            vars(self).update(more)
+
+    def with_line(self, line: Line, **changes: Any) -> Envelope:
+        """The same with another line, not encoded yet."""
+        other = copy(self)
+        vars(other).update(changes, line=line, data=b"")
+        return other
 
     def encoded(self) -> bytes:
         """``data``, encoded now if it was not."""

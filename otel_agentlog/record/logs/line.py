@@ -47,10 +47,9 @@ _ROUNDS = 10
 MAX_STACK_LINES = 200
 """Longest ``stack_info`` kept, in printed lines."""
 
-ID_KEYS = ("task_id", "step_id", *CORRELATION_IDS, "trace_id", "span_id")
+ID_KEYS = dict.fromkeys(("task_id", "step_id", *CORRELATION_IDS, "trace_id", "span_id")).keys()
 """Keys of an event that are ids of the line, if they name no other place than the one the line is recorded in."""
 
-_ID_KEYS = frozenset(ID_KEYS)
 _HEX = {"trace_id": re.compile(r"(?!0{32})[0-9a-f]{32}"), "span_id": re.compile(r"(?!0{16})[0-9a-f]{16}")}
 
 
@@ -215,7 +214,7 @@ def adopt(place: LinePlace, data: dict[str, Any], line: Line) -> LinePlace:
 
     A ``task_id`` of a task that is open in this process takes the line there.
     """
-    if _ID_KEYS.isdisjoint(data):
+    if ID_KEYS.isdisjoint(data):
         return place
     given = {key: plain_text(data[key]) for key in ID_KEYS if data.get(key) is not None}
     if place.task is None and "task_id" in given and (found := _open_task(given["task_id"])) is not None:

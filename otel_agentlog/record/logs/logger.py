@@ -18,10 +18,10 @@ import structlog
 from otel_agentlog.record.logs.console import ConsoleSink
 from otel_agentlog.record.logs.levels import NUMBERS, Gate, gate_for, number_of
 from otel_agentlog.record.logs.line import (
+    ID_KEYS,
     add_error,
     adopt,
     caller,
-    deliver,
     error_of,
     guarded,
     here,
@@ -165,28 +165,37 @@ def _record(
     frame: FrameType,
 ) -> None:
     voice: Voice = logger._logger
-    data = {**logger._context, **given}
-    text = data.pop("event", "") if event is None else event
-    if type(text) is str and not args:
-        message = text
-    else:
-        message, fits = interpolated("" if text is None else text, args)
-        if not fits:
-            data["args"] = list(args)
+    data = {**logger._context, **given} if logger._context else given
+    message = event if type(event) is str and not args else _message(event, args, data)
     if "stacklevel" in data:
         stacklevel = data.pop("stacklevel")
         frame = caller(frame, stacklevel - 1 if type(stacklevel) is int else 0)
     line = log_line(number, message, voice.name, voice.component, frame)
     exc_info, wants_stack = data.pop("exc_info", None), data.pop("stack_info", False)
-    place = adopt(here(), data, line)
+    place = here()
+    if not ID_KEYS.isdisjoint(data):
+        place = adopt(place, data, line)
     if exc_info is not None:
         add_error(line, error_of(exc_info), place.ids.get("trace_id"), record)
     if wants_stack is not False and is_true(wants_stack):
         data["stack_info"] = stack_of(frame)
     if record.active:
-        deliver(record, line, place, data)
+        if data:
+            line["details"] = data
+        if place.attributes:
+            line["attributes"] = place.attributes
+        record.point(line, place.task, place.ids, sampled=place.sampled)
     elif number >= NUMBERS["WARNING"]:
         _show(record, {**line, "details": data})
+
+
+def _message(event: object, args: tuple[Any, ...], data: dict[str, Any]) -> str:
+    """The event with its arguments put in; those that do not fit stay among the details."""
+    text = data.pop("event", "") if event is None else event
+    message, fits = interpolated("" if text is None else text, args)
+    if not fits:
+        data["args"] = list(args)
+    return message
 
 
 _stderr = ConsoleSink()

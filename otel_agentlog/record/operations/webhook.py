@@ -7,7 +7,6 @@ their own times as soon as the task is created.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from opentelemetry.context import Context
@@ -119,7 +118,7 @@ class Webhook(Operation):
         opening = [self._started_line] if self._started_line is not None else []
         for envelope in [*waiting[:1], *opening, *waiting[1:]]:
             line = {key: value for key, value in envelope.line.items() if key != "event_id"}
-            moved = replace(envelope, line={**line, "task_id": task.task_id}, task=task, payload=payload)
+            moved = envelope.with_line({**line, "task_id": task.task_id}, task=task, payload=payload)
             payload = None
             self._recorder.deliver(moved)
         self.stage("task_created")
@@ -133,7 +132,7 @@ class Webhook(Operation):
         return self._start_fields()
 
     def _started(self, envelope: Envelope) -> None:
-        self._started_line = replace(envelope, line=dict(envelope.line))
+        self._started_line = envelope.with_line(dict(envelope.line))
 
     def _settle(self, context: Context, around: OperationScope | None) -> Context:
         # A webhook begins something new: it belongs to no task, whatever runs around it.
@@ -155,7 +154,7 @@ class Webhook(Operation):
         envelope.line.update(self.ids())
         envelope.task, envelope.time_ns, envelope.webhook, envelope.sampled = self.task, time_ns, True, self.sampled
         if self.task is None and len(self._waiting) < MAX_WAITING:
-            self._waiting.append(replace(envelope, line=dict(envelope.line)))
+            self._waiting.append(envelope.with_line(dict(envelope.line)))
         name, attributes = record.conventions.stage_event(envelope.line)
         self.span.add_event(name, attributes, time_ns)
         record.deliver(envelope)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import base64
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -120,10 +120,10 @@ class Cleaner:
         Values are of the exact types that JSON has, within the limits, under names that no rule is for, and one search finds no
         candidate for a secret in all texts together. For those `clean` would give an equal copy.
         """
-        walk = PlainWalk(self._plain_names, self._redactor, self._limits)
+        texts = _Texts()
+        texts.nodes_left = self._limits.max_nodes
         try:
-            copy = walk.dict(line, 0)
-            texts = walk.texts
+            copy = self._plain_dict(line, 0, texts)
             if sum(map(len, texts)) > self._most_plain:
                 return None
             if self._redactor is not None and not self._redactor.finds_none("\0".join(texts).encode()):
@@ -131,11 +131,71 @@ class Cleaner:
         except Exception:  # noqa: BLE001 - `NotPlain`, a lone surrogate, no stack left: the careful way deals with all of them
             raise_interrupt()
             return None
-        if walk.new_names:
+        if texts.new_names:
             if len(self._plain_names) > _MAX_KNOWN_KEYS:
                 self._plain_names.clear()
-            self._plain_names.update(walk.new_names)
+            self._plain_names.update(texts.new_names)
         return copy
+
+    # The copy is made first and then judged: other threads may be changing what was given.
+
+    def _plain_dict(self, value: dict[str, Any], depth: int, texts: _Texts) -> dict[str, Any]:
+        copy = dict.copy(value)
+        texts.nodes_left -= len(copy)
+        if depth >= self._limits.max_depth or len(copy) > self._limits.max_items or texts.nodes_left < 0:
+            raise NotPlain
+        if not self._plain_names.issuperset(copy):
+            self._judge(copy, texts)
+        for name, item in copy.items():
+            kind = type(item)
+            if kind is str:
+                texts.append(item)
+            elif kind is dict:
+                copy[name] = self._plain_dict(item, depth + 1, texts)
+            elif kind is list or kind is tuple:
+                copy[name] = self._plain_list(item, depth + 1, texts)
+            elif not (kind in _SURE or (kind is int and -_INT64 <= item < _INT64) or (kind is float and isfinite(item))):
+                raise NotPlain
+        return copy
+
+    def _plain_list(self, value: list[Any] | tuple[Any, ...], depth: int, texts: _Texts) -> list[Any]:
+        copy = list(value)
+        texts.nodes_left -= len(copy)
+        if depth >= self._limits.max_depth or len(copy) > self._limits.max_items or texts.nodes_left < 0:
+            raise NotPlain
+        if len(copy) == 2 and type(copy[0]) is str:
+            self._judge(copy[:1], texts)  # a header may come as a pair
+        kinds = set(map(type, copy))
+        if kinds == {str}:
+            texts += copy
+        elif kinds != {float} or not isfinite(sum(copy)):
+            for at, item in enumerate(copy):
+                copy[at] = self._plain_item(item, depth, texts)
+        return copy
+
+    def _plain_item(self, item: Any, depth: int, texts: _Texts) -> Any:
+        kind = type(item)
+        if kind is str:
+            texts.append(item)
+        elif kind is dict:
+            return self._plain_dict(item, depth + 1, texts)
+        elif kind is list or kind is tuple:
+            return self._plain_list(item, depth + 1, texts)
+        elif not (kind in _SURE or (kind is int and -_INT64 <= item < _INT64) or (kind is float and isfinite(item))):
+            raise NotPlain
+        return item
+
+    def _judge(self, names: Iterable[Any], texts: _Texts) -> None:
+        """Raise `NotPlain` for a name that a rule may be for; others are searched with the texts."""
+        for name in names:
+            if name in self._plain_names:
+                continue
+            if type(name) is not str or len(name) > MAX_KEY_CHARS or name[:1] == "$" or name in _NAMED_VALUE:
+                raise NotPlain
+            if self._redactor is not None and self._redactor.key_rule(name) is not None:
+                raise NotPlain
+            texts.append(name)
+            texts.new_names = [*texts.new_names, name]
 
     def clean_line(self, line: dict[str, Any]) -> Cleaned:
         """Make every value of a line safe, but for what is ours in it (``line.py``)."""
@@ -164,81 +224,13 @@ class NotPlain(Exception):
     """A value is not clean as it is, or may not be."""
 
 
-class PlainWalk:
-    """Copies containers of plain values, and judges the copy, as others may change values; raises `NotPlain` for all others."""
+class _Texts(list[str]):
+    """The texts of a value, to be searched for secrets."""
 
-    __slots__ = ("_judged", "_left", "_limits", "_redactor", "new_names", "texts")
-
-    def __init__(self, judged: set[str], redactor: Redactor | None, limits: ValueLimits) -> None:
-        self.texts: list[str] = []
-        """All texts, and names that are not ``judged``, to be searched."""
-        self.new_names: list[str] = []
-        self._judged, self._redactor, self._limits, self._left = judged, redactor, limits, limits.max_nodes
-
-    def dict(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
-        copy, texts = dict.copy(value), self.texts
-        if not self._judged.issuperset(copy):
-            self._judge(copy)
-        self._left -= len(copy)
-        if depth >= self._limits.max_depth or len(copy) > self._limits.max_items or self._left < 0:
-            raise NotPlain
-        for name, item in copy.items():
-            kind = type(item)
-            if kind is str:
-                texts.append(item)
-            elif kind is dict:
-                copy[name] = self.dict(item, depth + 1)
-            elif kind is list or kind is tuple:
-                copy[name] = self._list(item, depth + 1)
-            elif not (
-                item is None or kind is bool or (kind is int and -_INT64 <= item < _INT64) or (kind is float and isfinite(item))
-            ):
-                raise NotPlain
-        return copy
-
-    def _list(self, value: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
-        copy = list(value)
-        self._left -= len(copy)
-        if depth >= self._limits.max_depth or len(copy) > self._limits.max_items or self._left < 0:
-            raise NotPlain
-        kinds = set(map(type, copy))
-        if kinds == {str}:
-            self.texts += copy
-            if len(copy) == 2:
-                self._judge(copy[:1])  # a header as a pair
-        elif kinds == {float}:
-            if not isfinite(sum(copy)):
-                raise NotPlain
-        else:
-            self._mixed(copy, depth)
-        return copy
-
-    def _mixed(self, copy: list[Any], depth: int) -> None:
-        if len(copy) == 2 and type(copy[0]) is str:
-            self._judge(copy[:1])
-        for at, item in enumerate(copy):
-            kind = type(item)
-            if kind is dict:
-                copy[at] = self.dict(item, depth + 1)
-            elif kind is str:
-                self.texts.append(item)
-            elif kind is list or kind is tuple:
-                copy[at] = self._list(item, depth + 1)
-            elif not (
-                item is None or kind is bool or (kind is int and -_INT64 <= item < _INT64) or (kind is float and isfinite(item))
-            ):
-                raise NotPlain
-
-    def _judge(self, names: Iterable[Any]) -> None:
-        for name in names:
-            if name in self._judged:
-                continue
-            if type(name) is not str or len(name) > MAX_KEY_CHARS or name[:1] == "$" or name in _NAMED_VALUE:
-                raise NotPlain
-            if self._redactor is not None and self._redactor.key_rule(name) is not None:
-                raise NotPlain
-            self.texts.append(name)
-            self.new_names.append(name)
+    nodes_left: int
+    """How many more items of containers it may have."""
+    new_names: Sequence[str] = ()
+    """Names that were not judged before."""
 
 
 class Walk:
