@@ -89,7 +89,7 @@ def failing_step() -> Passed:
 
 
 EVENTS = {"log line": log_line, "end of a tool run": end_of_tool_run, "failing step": failing_step}
-CEILINGS = {"log line": (14, 45), "end of a tool run": (21, 116), "failing step": (33, 347)}
+CEILINGS = {"log line": (13, 28), "end of a tool run": (21, 116), "failing step": (33, 347)}
 """Most files and calls of each event."""
 
 
