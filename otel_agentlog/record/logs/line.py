@@ -50,6 +50,7 @@ MAX_STACK_LINES = 200
 ID_KEYS = dict.fromkeys(("task_id", "step_id", *CORRELATION_IDS, "trace_id", "span_id")).keys()
 """Keys of an event that are ids of the line, if they name no other place than the one the line is recorded in."""
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 _HEX = {"trace_id": re.compile(r"(?!0{32})[0-9a-f]{32}"), "span_id": re.compile(r"(?!0{16})[0-9a-f]{16}")}
 
 
@@ -306,6 +307,8 @@ def interpolated(event: object, args: tuple[Any, ...]) -> tuple[str, bool]:
     text = text_of(event)
     if not args:
         return text, True
+    if _PLAIN.issuperset(map(type, args)) and (filled := _filled_plain(text, args)) is not None:
+        return filled, True
     found = BoundedRepr(*(arg for arg in args if type(arg) is not str))
     try:
         if found.plain:
@@ -322,6 +325,14 @@ def interpolated(event: object, args: tuple[Any, ...]) -> tuple[str, bool]:
     except Exception:  # noqa: BLE001 - a numeric format for a value that is no number
         raise_interrupt()
         return text, False
+
+
+def _filled_plain(text: str, args: tuple[Any, ...]) -> str | None:
+    try:
+        return text % args
+    except Exception:  # noqa: BLE001 - a wrong format string, or an integer of more digits than Python makes a text of
+        raise_interrupt()
+        return None
 
 
 def _filled(text: str, args: tuple[Any, ...]) -> str:
