@@ -31,6 +31,6 @@ def test_an_interrupt_anywhere_arrives_and_costs_no_line(tmp_path: Path, kind: s
     assert len(found["places"]) > 100
     wrong = {}
     for task, where in found["places"].items():
-        if (tmp_path / task / "metadata.json").exists() and (report := validate(tmp_path / task)).errors:
-            wrong[where] = [str(each) for each in report.errors]
+        if (tmp_path / task / "metadata.json").exists() and not (report := validate(tmp_path / task)).ok:
+            wrong[where] = [str(each) for each in report.problems]
     assert wrong == {}
