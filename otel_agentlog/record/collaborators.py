@@ -5,7 +5,6 @@ Each group has a default that does nothing, so a test gives only what it is abou
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -127,24 +126,16 @@ class Lookups:
         self.classify = classify
         """Category and advice for an exception: ``category``, ``suggestions``; ``None``: errors have no categories."""
         self.prices = prices
-        self._loads = prices is not None
-        self._loading: threading.Thread | None = None
 
     def load_prices(self) -> None:
-        """Import the price table on a thread of its own, with the first call, so that no AI call waits for it at its end."""
-        if not self._loads or self.prices is None:
-            return
-        self._loads = False
-        try:
-            self._loading = threading.Thread(target=self.prices.load, name="agentlog-prices", daemon=True)
-            self._loading.start()
-        except RuntimeError:
-            raise_interrupt()  # no new threads at the end of the interpreter; the price is looked up where it is needed
+        """Read the price table on a thread of its own, with the first call, so that no AI call waits for it at its end."""
+        if self.prices is not None:
+            self.prices.load_soon()
 
     def join(self, timeout_s: float) -> None:
-        """Wait until that import has ended, at most this long."""
-        if self._loading is not None and self._loading.ident is not None:
-            self._loading.join(timeout_s)
+        """Wait until that has ended, at most this long."""
+        if self.prices is not None:
+            self.prices.join(timeout_s)
 
 
 @dataclass(frozen=True)

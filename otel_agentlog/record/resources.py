@@ -1,11 +1,11 @@
 """Measures CPU time, memory and bytes written of this process and its descendants, for tasks and tool runs.
 
-`begin` and `add_figures` are called by operations at their start and end. `ResourceSampler` keeps the meters of a configuration
-and one thread that samples the family in between, for the peak; it sleeps while nothing is measured, keeps nothing alive, and is
-replaced in a forked child. Costs: ``docs/decisions/0018-resources.md``.
+One thread takes a `Sample` at its interval while anything is measured, and sleeps otherwise. Operations take the latest sample at
+their start and their end and make no system call for it; only a task reads its own CPU time, which takes one. What the figures
+mean, and what is said of an operation that is shorter than the interval: ``docs/decisions/0041-resources-and-prices.md``.
 
-Figures come on Linux from ``getrusage`` and ``/proc`` (proc(5): ``statm``, ``io``, ``stat``, ``task/<tid>/children``);
-elsewhere from ``getrusage`` and, where it is installed, psutil. What cannot be read is ``None``.
+Figures come on Linux from ``getrusage`` and ``/proc`` (proc(5): ``statm``, ``stat``, ``io``, ``task/<tid>/children``);
+elsewhere from ``getrusage`` and, where it is installed, psutil. What cannot be read is left out.
 
 CPU time and bytes written are those of the whole family, and conserved: when a child has ended and was waited for, the kernel
 adds its figures to those of its parent. Memory is the sum of resident sets, so pages that processes share count in each of them.
@@ -17,129 +17,103 @@ import _thread
 import os
 import resource
 import sys
-import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from functools import partial
+from operator import methodcaller
+from typing import NamedTuple
+from weakref import ref
 
-from otel_agentlog._interrupts import WeakValues, raise_interrupt
-from otel_agentlog.vocabulary.actions import SEGMENT, TASK, TOOL, Kind
+from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.vocabulary.actions import SEGMENT, TASK, TOOL
 
 MAX_FAMILY = 500
 """How many descendants are measured."""
-MAX_READ_AGAIN = 4
-"""How many of them are read at the start and end of an operation, in the caller's thread; about 30 µs each."""
 
 LEAST_REST = 50
-"""The sampling thread sleeps at least this many times as long as a sample took."""
+"""The sampling thread sleeps at least this many times the CPU time that a sample took."""
+
+MAX_PEAKS = 1000
+"""Falling peaks that are remembered; of more, two neighbours become one."""
+
+MEASURED: Mapping[str, str] = {TASK.end_type: "metrics", SEGMENT.end_type: "metrics", TOOL.end_type: "resources"}
+"""The end lines that have figures, by type, and the key of the figures in their ``details``."""
 
 _MB = 1_000_000
-MEASURED: Mapping[Kind, str] = {TASK: "metrics", SEGMENT: "metrics", TOOL: "resources"}
-"""The kinds of operation that are measured, and the key of the figures in the ``details`` of their end lines."""
-
 _PAGE = resource.getpagesize()
 _TICKS = os.sysconf("SC_CLK_TCK")
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
+_BLOCK = 512
+"""Bytes in a unit of ``ru_oublock``, which Linux makes of the ``write_bytes`` of ``/proc/<pid>/io``."""
 _HAS_PROC = os.path.exists("/proc/self/statm")
 _READ_BYTES = 4096
+_TRIES = 3
+_FIRST = (0,)
+_CALL = methodcaller("__call__")
+
+Failed = Callable[[str, BaseException], object]
+"""Counts an error by where it was."""
 
 
-class OwnUsage(NamedTuple):
-    """Figures of this process; CPU time and bytes also of children that have ended and were waited for."""
+class FamilyUsage(NamedTuple):
+    """What this process and its descendants use, and have used so far."""
 
     cpu_s: float
+    """Of this process alone."""
+    children_cpu_s: float
+    """Of its descendants, those that have ended and were waited for among them; so is ``written_bytes``."""
     rss_bytes: int | None
+    written_bytes: int | None
+    own_rss_bytes: int | None
     peak_bytes: int
-    """Highest resident set since the process began."""
+    """Highest resident set of this process since it began."""
     children_peak_bytes: int
     """Highest resident set of any child that has ended; the kernel counts in it what its parent had when it began."""
-    written_bytes: int | None
 
 
-class DescendantUsage(NamedTuple):
+class Descendant(NamedTuple):
     """Figures of one living descendant, and of its own children that have ended."""
 
-    pid: int
-    began_s: float
-    """Seconds since boot."""
     cpu_s: float
     rss_bytes: int
     written_bytes: int
 
 
-def own() -> OwnUsage:
-    """The figures of this process. About 25 µs."""
+def usage() -> FamilyUsage:
+    """The figures at this moment: about 10 µs, with children some 10 µs more for each thread and 30 for each child."""
     mine, theirs = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    rss, written = (_rss(), _written("/proc/self/io")) if _HAS_PROC else _by_psutil()
-    return OwnUsage(
-        mine.ru_utime + mine.ru_stime + theirs.ru_utime + theirs.ru_stime,
-        rss,
+    living: list[Descendant] = []
+    for _ in range(_TRIES if _HAS_PROC and _has_children() else 0):
+        living, before = family(), theirs
+        theirs = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if theirs == before:
+            break  # none was waited for meanwhile, which would be in both or in neither
+    own_rss = _rss() if _HAS_PROC else _rss_by_psutil()
+    return FamilyUsage(
+        mine.ru_utime + mine.ru_stime,
+        theirs.ru_utime + theirs.ru_stime + sum(one.cpu_s for one in living),
+        None if own_rss is None else own_rss + sum(one.rss_bytes for one in living),
+        (mine.ru_oublock + theirs.ru_oublock) * _BLOCK + sum(one.written_bytes for one in living) if _HAS_PROC else None,
+        own_rss,
         mine.ru_maxrss * _MAXRSS_UNIT,
         theirs.ru_maxrss * _MAXRSS_UNIT,
-        written,
     )
 
 
-def family() -> list[DescendantUsage]:
-    """All living descendants. Some 10 µs for each thread and each process of the family."""
-    return usage_of(_descendant_pids(os.getpid())) if _HAS_PROC else []
-
-
-def again(seen: list[DescendantUsage]) -> list[DescendantUsage]:
-    """The figures now of descendants that were seen before; those that have ended are left out.
-
-    Of more than `MAX_READ_AGAIN` only the existence is checked, which takes microseconds.
-    """
-    if len(seen) <= MAX_READ_AGAIN:
-        return usage_of([one.pid for one in seen])
-    return [one for one in seen if _exists(one.pid)]
-
-
-def _exists(pid: int) -> bool:
+def _has_children() -> bool:
+    """Whether there are any, alive or not waited for; takes nothing from who waits for them."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
         return False
-    except OSError:
-        raise_interrupt()
-        return True
     return True
 
 
-def usage_of(pids: list[int]) -> list[DescendantUsage]:
-    """The figures of these descendants; those that have ended are left out."""
-    return [found for pid in pids if (found := _usage(pid)) is not None]
-
-
-def uptime_s() -> float:
-    """Seconds since boot, by the clock of `DescendantUsage.began_s`."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-def _rss() -> int | None:
-    text = _read("/proc/self/statm")
-    return int(text.split()[1]) * _PAGE if text else None
-
-
-def _written(path: str) -> int | None:
-    for line in _read(path).splitlines():
-        name, _, number = line.partition(b":")
-        if name == b"write_bytes":
-            return int(number)
-    return None
-
-
-def _read(path: str) -> bytes:
-    """The file; empty where there is none, or it is forbidden to us."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return os.read(descriptor, _READ_BYTES)
-        finally:
-            os.close(descriptor)
-    except OSError:
-        raise_interrupt()
-        return b""
+def family() -> list[Descendant]:
+    """All living descendants."""
+    return [found for pid in _descendant_pids(os.getpid()) if (found := _descendant(pid)) is not None]
 
 
 def _descendant_pids(pid: int) -> list[int]:
@@ -162,223 +136,218 @@ def _children(pid: int) -> Iterator[int]:
         yield from map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
 
 
-def _usage(pid: int) -> DescendantUsage | None:
+def _descendant(pid: int) -> Descendant | None:
     # The name in parentheses may hold anything, also spaces and parentheses.
     fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    if len(fields) < 22 or fields[0] in (b"Z", b"X"):
-        # A zombie still has CPU times, which become its parent's when that waits for it.
-        return _zombie(pid, fields)
-    cpu_s = sum(map(int, fields[11:15])) / _TICKS
-    return DescendantUsage(pid, int(fields[19]) / _TICKS, cpu_s, int(fields[21]) * _PAGE, _written(f"/proc/{pid}/io") or 0)
-
-
-def _zombie(pid: int, fields: list[bytes]) -> DescendantUsage | None:
-    if len(fields) < 20 or fields[0] != b"Z":
+    if len(fields) < 22 or fields[0] == b"X":
         return None
-    return DescendantUsage(
-        pid, int(fields[19]) / _TICKS, sum(map(int, fields[11:15])) / _TICKS, 0, _written(f"/proc/{pid}/io") or 0
-    )
+    # A zombie still has CPU times, which become its parent's when that waits for it.
+    rss_bytes = 0 if fields[0] == b"Z" else int(fields[21]) * _PAGE
+    return Descendant(sum(map(int, fields[11:15])) / _TICKS, rss_bytes, _written(f"/proc/{pid}/io"))
 
 
-def _by_psutil() -> tuple[int | None, int | None]:
+def _rss() -> int | None:
+    text = _read("/proc/self/statm")
+    return int(text.split()[1]) * _PAGE if text else None
+
+
+def _written(path: str) -> int:
+    for line in _read(path).splitlines():
+        name, _, number = line.partition(b":")
+        if name == b"write_bytes":
+            return int(number)
+    return 0
+
+
+def _read(path: str) -> bytes:
+    """The file; empty where there is none, or it is forbidden to us."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(descriptor, _READ_BYTES)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        raise_interrupt()
+        return b""
+
+
+def _rss_by_psutil() -> int | None:
     try:
         import psutil
 
-        process: Any = psutil.Process()
-        counters = getattr(process, "io_counters", None)
-        return process.memory_info().rss, counters().write_bytes if counters is not None else None
+        rss: int = psutil.Process().memory_info().rss
+        return rss
     except Exception:  # noqa: BLE001 - not installed, or of no use on this system; the other figures remain
         raise_interrupt()
-        return None, None
+        return None
 
 
-Failed = Callable[[str, BaseException], None]
+class Sample(NamedTuple):
+    """What was in use at one moment."""
+
+    number: int
+    """One more than that of the sample before."""
+    usage: FamilyUsage
 
 
-class ResourceMeter:
-    """Measures one operation: what this process and its descendants use from now on."""
+class _Open:
+    """Held by a meter until its operation ends."""
 
-    def __init__(self, descendants: list[DescendantUsage] | None) -> None:
-        """``descendants`` are the living descendants, ``None`` if they are not known yet."""
-        self._began = own()
-        self._earlier_cpu_s, self._earlier_bytes = 0.0, 0
-        self._began_uptime_s = uptime_s()
-        self._knows_family = descendants is not None
-        self._start_bytes = _sum(self._began.rss_bytes, descendants or [])
-        self._peak_bytes = self._start_bytes or 0
-        self._exclude_earlier(descendants or [])
+    __slots__ = ("__weakref__",)
 
-    def sample(self, rss_bytes: int | None, descendants: list[DescendantUsage]) -> None:
-        """Add a sample: what is used at this moment."""
-        self._peak_bytes = max(self._peak_bytes, _sum(rss_bytes, descendants) or 0)
-        if not self._knows_family:
-            self._knows_family = True
-            self._exclude_earlier([one for one in descendants if one.began_s < self._began_uptime_s])
 
-    def _exclude_earlier(self, descendants: list[DescendantUsage]) -> None:
-        """Leave out what these have used so far."""
-        self._earlier_cpu_s += sum(one.cpu_s for one in descendants)
-        self._earlier_bytes += sum(one.written_bytes for one in descendants)
+class Meter:
+    """One operation that is measured."""
 
-    def figures(self, descendants: list[DescendantUsage]) -> dict[str, float]:
-        """The figures until now, in seconds and megabytes (10^6 bytes); unknown ones are left out."""
-        began, now = self._began, own()
-        self.sample(now.rss_bytes, descendants)
-        cpu_s = now.cpu_s - began.cpu_s + sum(one.cpu_s for one in descendants) - self._earlier_cpu_s
-        found: dict[str, float | None] = {
-            "cpu_seconds": round(max(0.0, cpu_s), 6),
-            "memory_start_mb": _mb(self._start_bytes),
-            "memory_end_mb": _mb(_sum(now.rss_bytes, descendants)),
-            "memory_peak_mb": _mb(self._peak(now)),
-        }
-        if began.written_bytes is not None and now.written_bytes is not None:
-            living = sum(one.written_bytes for one in descendants)
-            found["disk_written_mb"] = _mb(max(0, now.written_bytes - began.written_bytes + living - self._earlier_bytes))
-        return {key: value for key, value in found.items() if value is not None}
-
-    def _peak(self, now: OwnUsage) -> int | None:
-        """The highest sample, or the peak of the kernel where that was reached meanwhile."""
-        peak = self._peak_bytes
-        if now.peak_bytes > self._began.peak_bytes or now.rss_bytes is None:
-            peak = max(peak, now.peak_bytes)
-        # A child begins with its parent's mark, so only a higher one is its own.
-        if now.children_peak_bytes > max(self._began.children_peak_bytes, now.peak_bytes):
-            beside = min(self._began.rss_bytes or 0, now.rss_bytes or 0)
-            peak = max(peak, now.children_peak_bytes + beside)
-        return peak or None
+    __slots__ = ("began", "cpu_s", "open", "sampler")
+    began: Sample | None
+    """The latest sample at its start; ``None`` where the thread slept: then the next one stands for it."""
+    cpu_s: float | None
+    """CPU time of the process at its start, where that is measured exactly."""
+    open: _Open | None
+    sampler: object
+    """What is replaced in the child of a fork, where this meter knows nothing."""
 
 
 class ResourceSampler:
-    """The meters of one configuration, and the thread that samples for them. Safe from any thread."""
+    """The latest sample, and the thread that takes it while a meter is open. Safe from any thread."""
 
-    def __init__(self, interval_s: float) -> None:
-        """``interval_s``: seconds between two measurements of the peak."""
-        self._interval_s = interval_s
-        self._reset()
+    def __init__(self, interval_s: float, failed: Failed = lambda where, error: None) -> None:
+        """``interval_s``: seconds between two samples. ``failed`` counts samples that could not be taken."""
+        self._interval_s, self._failed = interval_s, failed
+        self._renew_after_fork()
+        after_fork_in_child(self._renew_after_fork)
 
-    def _reset(self) -> None:
-        self._pid = os.getpid()
-        self._lock = threading.RLock()
-        self._meters: WeakValues[ResourceMeter] = WeakValues()
+    def _renew_after_fork(self) -> None:
+        """In the child of a fork the thread does not exist, and open meters are the parent's."""
+        self._open: set[ref[_Open]] = set()
+        # Runs when a meter ends or is dropped; of C, as Python code may be interrupted there.
+        self._forget = self._open.discard
+        self._latest: Sample | None = None
+        """The latest sample; ``None`` while the thread sleeps."""
+        self._first: Sample | None = None
+        """The first sample since the thread slept."""
+        self._peaks: list[tuple[int, int]] = []
+        """Numbers of samples and peaks in bytes up to them, each lower than the one before: the first of those from a number
+        on is the peak since then. It is replaced, never changed."""
+        self._stopped = self._begun = False
         # No threading.Event: setting one takes a lock that a signal handler may have interrupted.
         self._gate = _thread.allocate_lock()
         self._gate.acquire()
-        self._asleep: list[None] = []
-        """Holds an item while the thread sleeps at the gate; popping it gives the right to open the gate, once."""
-        self._running = self._stopped = False
-        self._known: list[DescendantUsage] | None = None
-        """The descendants of the last sample; ``None`` while nothing is sampled."""
+        self._asleep: list[Callable[[], object]] = [partial(_thread.start_new_thread, self._sample_repeatedly, ())]
+        """Holds, while the thread sleeps, what wakes it; who takes it out calls it."""
 
-    def begin(self, failed: Failed) -> ResourceMeter | None:
-        """Begin to measure, as `meter` does, but raise nothing: ``failed`` counts errors."""
-        try:
-            return self.meter()
-        except Exception as error:  # noqa: BLE001 - figures that cannot be read must not cost the record
-            raise_interrupt()
-            failed("meter", error)
-            return None
+    def begin(self, *, exact_cpu: bool) -> Meter:
+        """Begin to measure; with ``exact_cpu`` the CPU time of this process is read here and at the end."""
+        meter = Meter()
+        meter.open = _Open()
+        # First this, as the thread looks here before it sleeps.
+        self._open.add(ref(meter.open, self._forget))
+        meter.began, meter.sampler = self._latest, self._open
+        meter.cpu_s = time.process_time() if exact_cpu else None
+        if self._asleep:
+            self._wake()
+        return meter
 
-    def add_figures(self, key: str, meter: ResourceMeter, details: dict[str, Any], failed: Failed) -> None:
-        """End measuring; the figures go into ``details`` under this key, unless the user has set them. Raises nothing."""
-        try:
-            details.setdefault(key, self.figures(meter))
-        except Exception as error:  # noqa: BLE001 - as in `begin`
-            raise_interrupt()
-            failed("meter", error)
+    def figures(self, meter: Meter) -> dict[str, float]:
+        """End measuring: the figures in seconds and megabytes (10^6 bytes). May be called again.
 
-    def meter(self) -> ResourceMeter:
-        """Begin to measure."""
-        if os.getpid() != self._pid:
-            self._reset()
-        known = self._known
-        made = ResourceMeter(None if known is None else again(known))
-        with self._lock:
-            self._meters.put(id(made), made)
-            if not self._running:
-                self._running = True
-                self._start()
-        self._wake()
-        return made
-
-    def figures(self, meter: ResourceMeter) -> dict[str, float]:
-        """End measuring; returns what was used since."""
-        if os.getpid() != self._pid:
+        Empty where no sample was taken meanwhile; a meter with exact CPU time has that all the same, and memory by the latest
+        sample.
+        """
+        meter.open = None
+        last, peaks, own_cpu_s = self._latest, self._peaks, meter.cpu_s
+        began = meter.began or (self._first if last is not None else None)
+        last = last or began
+        if meter.sampler is not self._open:
             return {}
-        with self._lock:
-            self._meters.pop(id(meter), None)
-        return meter.figures(again(self._known or []))
+        if own_cpu_s is not None:
+            own_cpu_s = time.process_time() - own_cpu_s
+        if began is None or last is None:
+            return {} if own_cpu_s is None else {"cpu_seconds": round(own_cpu_s, 6)}
+        then, now, meanwhile = began.usage, last.usage, last.number > began.number
+        if own_cpu_s is None:
+            if not meanwhile:
+                return {}
+            own_cpu_s = now.cpu_s - then.cpu_s
+        found = {"cpu_seconds": round(own_cpu_s + max(0.0, now.children_cpu_s - then.children_cpu_s), 6)}
+        at = bisect_left(peaks, (began.number + 1,))
+        peak_bytes = max(peaks[at][1] if at < len(peaks) else 0, then.rss_bytes or 0, now.rss_bytes or now.peak_bytes)
+        if then.rss_bytes is not None and now.rss_bytes is not None:
+            found["memory_start_mb"], found["memory_end_mb"] = round(then.rss_bytes / _MB, 3), round(now.rss_bytes / _MB, 3)
+        found["memory_peak_mb"] = round(peak_bytes / _MB, 3)
+        if meanwhile and then.written_bytes is not None and now.written_bytes is not None:
+            found["disk_written_mb"] = round(max(0, now.written_bytes - then.written_bytes) / _MB, 3)
+        return found
 
     def stop(self) -> None:
         """End the thread, after its next sample at the latest."""
         self._stopped = True
-        self._wake()
+        if self._begun and self._asleep:
+            self._wake()
 
     @property
     def sampling(self) -> bool:
         """Whether the thread is sampling, not sleeping."""
-        return self._running and not self._asleep
+        return not self._asleep
 
-    def _start(self) -> None:
+    def _wake(self) -> None:
         try:
-            # Not threading.Thread: that would continue the context of the first caller, and its start() waits.
-            _thread.start_new_thread(self._sample_repeatedly, (self._gate, self._asleep))
-        except RuntimeError:
-            raise_interrupt()  # no new threads at the end of the interpreter: the peak is that of start and end
-
-    def _wake(self) -> bool:
-        if not self._asleep:
-            return False
-        try:
-            self._asleep.pop()
-        except IndexError:
+            # In one step: a signal handler may raise behind it, not within.
+            list(map(_CALL, map(self._asleep.pop, _FIRST)))
+        except (IndexError, RuntimeError) as error:
             raise_interrupt()
-            return False
-        self._gate.release()
-        return True
+            # Another thread was faster; or there are no new threads, as at the end of the interpreter.
+            if isinstance(error, RuntimeError):
+                self._asleep.append(partial(_thread.start_new_thread, self._sample_repeatedly, ()))
 
-    def _sample_repeatedly(self, gate: _thread.LockType, asleep: list[None]) -> None:
-        took_s = 0.0
-        while True:
-            # With hundreds of threads or children one sample takes milliseconds.
-            time.sleep(max(self._interval_s, LEAST_REST * took_s))
-            if self._stopped:
-                return
+    def _sample_repeatedly(self) -> None:
+        """The thread. Not one of `threading`: that would continue the context of the first caller, and its start waits."""
+        gate, asleep, self._begun = self._gate, self._asleep, True
+        while not self._stopped:
+            began_s = time.thread_time()
             try:
-                began_s = time.perf_counter()
-                busy = self._sample()
-                took_s = time.perf_counter() - began_s
-            except Exception:  # noqa: BLE001, S112 - a failed sample only makes the peak less exact; there is no caller to raise to
-                continue
-            if not busy:
-                asleep.append(None)
-                if self._has_work():
+                self._sample()
+            except Exception as error:  # noqa: BLE001 - what is not known of the system must not end the thread; it is no caller's
+                self._failed("meter", error)
+            # With hundreds of threads or children one sample takes milliseconds.
+            time.sleep(max(self._interval_s, LEAST_REST * (time.thread_time() - began_s)))
+            if not self._open:
+                self._latest = None
+                asleep.append(gate.release)
+                if self._open or self._stopped:
                     # A meter was added just before; one of the two opens the gate.
                     self._wake()
                 gate.acquire()
+        self._latest = None
 
-    def _has_work(self) -> bool:
-        return self._stopped or bool(self._measured())
-
-    def _measured(self) -> list[ResourceMeter]:
-        with self._lock:
-            return list(self._meters)
-
-    def _sample(self) -> bool:
-        """Sample for all meters; returns whether there are any."""
-        meters = self._measured()
-        if not meters:
-            self._known = None
-            return False
-        descendants, mine = family(), own()
-        self._known = descendants
-        for meter in meters:
-            meter.sample(mine.rss_bytes, descendants)
-        return True
+    def _sample(self) -> None:
+        latest = self._latest
+        number = (self._peaks[-1][0] if self._peaks else 0) + 1
+        now = usage()
+        peak_bytes = now.rss_bytes or now.peak_bytes
+        if latest is not None:
+            peak_bytes = max(peak_bytes, _peak_between(latest.usage, now))
+        kept = bisect_left(self._peaks, -peak_bytes, key=lambda each: -each[1])
+        peaks = [*self._peaks[:kept], (number, peak_bytes)]
+        self._peaks = peaks if len(peaks) <= MAX_PEAKS else _fewer(peaks)
+        sample = Sample(number, now)
+        if latest is None:
+            self._first = sample
+        self._latest = sample
 
 
-def _sum(rss_bytes: int | None, descendants: list[DescendantUsage]) -> int | None:
-    return None if rss_bytes is None else rss_bytes + sum(one.rss_bytes for one in descendants)
+def _peak_between(before: FamilyUsage, now: FamilyUsage) -> int:
+    """The highest memory between two samples, as far as the kernel knows it; 0 where it does not."""
+    peak = now.peak_bytes if now.peak_bytes > before.peak_bytes else 0
+    # A child begins with its parent's mark, so only a higher one is its own.
+    if now.children_peak_bytes > max(before.children_peak_bytes, now.peak_bytes):
+        peak = max(peak, now.children_peak_bytes + min(before.own_rss_bytes or 0, now.own_rss_bytes or 0))
+    return peak
 
 
-def _mb(count: int | None) -> float | None:
-    return None if count is None else round(count / _MB, 3)
+def _fewer(peaks: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Half as many: of two neighbours the later number with the higher peak."""
+    pairs = zip(peaks[:-1:2], peaks[1::2], strict=False)
+    return [*((later[0], earlier[1]) for earlier, later in pairs), *(peaks[-1:] if len(peaks) % 2 else ())]

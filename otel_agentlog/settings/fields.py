@@ -131,7 +131,7 @@ class Settings:
     propagate_threads: bool = _setting(True, "AGENTLOG_PROPAGATE_THREADS", read=values.flag)
     """Whether new threads and thread pools continue the context they were started in."""
     resource_interval_s: float = _setting(0.2, "AGENTLOG_RESOURCE_INTERVAL", read=values.duration(0))
-    """Seconds between two measurements of the memory of running tasks and tool runs; 0: their resources are not measured."""
+    """Seconds between two samples of CPU time and memory while tasks and tool runs are open; 0: nothing is measured."""
     redaction_keys: Sequence[str] = _setting((), "AGENTLOG_REDACTION_KEYS", read=values.texts)
     """Further keys whose values are secret."""
     redaction_patterns: Sequence[str] = _setting((), read=values.texts)

@@ -93,7 +93,7 @@ class Wired:
         self.deliveries.later = self.telemetry.worker.at
         self.folders = self._folders(counts, failed)
         self.alerting = Alerting(rules_from(settings.alerts), on=bool(settings.alerts), stop_task=self._stop_task)
-        self.measuring = ResourceSampler(settings.resource_interval_s) if settings.resource_interval_s else None
+        self.measuring = ResourceSampler(settings.resource_interval_s, failed) if settings.resource_interval_s else None
         conventions = self.telemetry.conventions
         count = partial(
             count_items,

@@ -37,9 +37,9 @@ from otel_agentlog.record.operations.open_operations import OPEN, opened
 from otel_agentlog.record.operations.outcome import LEVELS, describe, exit_code_of, is_error, judge, outcome_of
 from otel_agentlog.record.operations.span import close_span, foreign_attributes, foreign_events, open_span
 from otel_agentlog.record.recorder import recorder
-from otel_agentlog.record.resources import MEASURED, ResourceMeter
+from otel_agentlog.record.resources import MEASURED, Meter
 from otel_agentlog.record.sanitize.keys import own_dict, plain_text
-from otel_agentlog.vocabulary.actions import SEGMENT, TASK
+from otel_agentlog.vocabulary.actions import SEGMENT, TASK, TOOL
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.functions import Around
 from otel_agentlog.vocabulary.lines import Line, timestamp
@@ -61,7 +61,7 @@ class Operation(Decorator):
         self._sent: Mapping[str, Any] = {}
         """The attributes that we put on the span."""
         self._monotonic_start = 0
-        self._meter: ResourceMeter | None = None
+        self._meter: Meter | None = None
         self._error: BaseException | None = None
         self._end: tuple[Envelope, int] | None = None
         """Its end line and the time of that."""
@@ -256,8 +256,8 @@ class Operation(Decorator):
         # Anew: what was begun while settling, such as a queue pickup, lies around this.
         self.start_ns, self._monotonic_start = record.clock(), record.monotonic()
         self._meter = None
-        if record.measuring is not None and self.kind in MEASURED:
-            self._meter = record.measuring.begin(record.failed)
+        if record.measuring is not None and self.kind.end_type in MEASURED:
+            self._meter = record.measuring.begin(exact_cpu=self.kind is not TOOL)
         try:
             fields = self._start_fields()
         except Exception as error:  # noqa: BLE001 - what cannot be read of what was given must not cost the line
@@ -404,8 +404,8 @@ class Operation(Decorator):
             fields["details"] = {}
         if error is not None and (code := exit_code_of(error)) is not None:
             fields["details"].setdefault("exit_code", code)
-        if self._meter is not None and record.measuring is not None:
-            record.measuring.add_figures(MEASURED[self.kind], self._meter, fields["details"], record.failed)
+        if self._meter is not None and record.measuring is not None and (figures := record.measuring.figures(self._meter)):
+            fields["details"].setdefault(MEASURED[self.kind.end_type], figures)
         if events := foreign_events(self.span):
             fields["events"] = events
         foreign = foreign_attributes(self.span, self._sent)

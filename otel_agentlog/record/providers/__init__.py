@@ -11,5 +11,6 @@ failures.py           the error that a provider reports inside its answer
 parts.py              the GenAI convention's message parts
 usage.py              token counts and reported costs of each provider
 pricing.py            the cost of tokens: the user's prices, or those of ``genai-prices``
+price_data.py         the data of ``genai-prices``, read without importing it
 fields.py             reading of fields of objects that may be of any type
 """

@@ -1,26 +1,40 @@
 """Computes the cost of tokens in US dollars, from the user's prices or a price table.
 
 Prices are the user's own, else those of the optional package ``genai-prices`` (extra ``prices``), which brings them as
-data: nothing here opens a connection. Its import takes about 0.3 s alone and 0.05 s where the Anthropic or OpenAI
-package is loaded already, and happens with the first price needed, or when `PriceTable.load` is called. What has no
-price costs ``None``, never 0.
+data: nothing here opens a connection. Its data is read with the first price needed, or on a thread of its own where
+`PriceTable.load_soon` is called (``price_data.py``). The package itself computes where its version is not known there, and where
+the program has imported it, and so may have given it other prices. What has no price costs ``None``, never 0.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
+from otel_agentlog._fork import forks_wait
 from otel_agentlog._interrupts import raise_interrupt, suppress_errors
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.vocabulary.usage import Cost, Usage
 
+if TYPE_CHECKING:
+    from otel_agentlog.record.providers.price_data import Model, PriceData
+
 SOURCE = "genai-prices"
 """`Cost.source` of a price from the package."""
+
+PACKAGE = "genai_prices"
+
+MAX_NAMES = 4096
+"""Providers and models of calls that are remembered."""
+
+LOAD_WAIT_S = 10.0
+"""Longest time, in seconds, that the end of the first AI call waits until the table is read; usually some milliseconds."""
 
 _PROVIDERS = {
     **dict.fromkeys(("gcp.gen_ai", "gcp.vertex_ai", "gcp.gemini", "gemini", "vertex_ai", "vertexai"), "google"),
@@ -69,6 +83,9 @@ class Billing:
     web_searches: int | None = None
 
 
+_NO_BILLING = Billing()
+
+
 @dataclass(frozen=True)
 class Price:
     """Dollars per million tokens of one model; ``None`` is not known. Cached input without a price costs as input."""
@@ -102,10 +119,28 @@ class PriceTable:
             ConfigurationError: a price is not a number from 0, or a key is not a field of `Price`.
         """
         self._own = {model.lower(): _price(f"{setting}.{model}", values) for model, values in (overrides or {}).items()}
+        self._found: dict[tuple[str | None, ...], Price | _Priced] = {}
+        """What is known of the names that calls had."""
+        self._loading: threading.Thread | None = None
 
     def load(self) -> bool:
-        """Import the price package now, so that no AI call waits for it; returns whether it is installed."""
-        return _package() is not None
+        """Read the table now; returns whether there is one."""
+        return _data() is not None or _package() is not None
+
+    def load_soon(self) -> None:
+        """Read the table on a thread of its own, once, so that no AI call waits for it at its end."""
+        if self._loading is not None:
+            return
+        self._loading = threading.Thread(target=self.load, name="agentlog-prices", daemon=True)
+        try:
+            self._loading.start()
+        except RuntimeError:
+            raise_interrupt()  # no new threads at the end of the interpreter; the table is read where it is needed
+
+    def join(self, timeout_s: float) -> None:
+        """Wait until that has ended, at most this long."""
+        if self._loading is not None and self._loading.ident is not None:
+            self._loading.join(timeout_s)
 
     def cost(
         self,
@@ -127,17 +162,45 @@ class PriceTable:
         try:
             if not usage.known():
                 return None
-            given = provider.strip().lower() if isinstance(provider, str) else ""
-            names = _names(model, requested)
-            payee = _payee(given, names)
-            forms = list(dict.fromkeys(form for name in names for form in _forms(payee, name)))
-            if (own := self._own_price(given, payee, forms)) is not None:
-                dollars = own.of(usage)
+            names = provider, model, requested
+            if not _NAMES.issuperset(map(type, names)):
+                names = _exact(provider), _exact(model), _exact(requested)
+            found = self._found.get(names)
+            if found is None:
+                if len(self._found) >= MAX_NAMES:
+                    self._found.clear()
+                found = self._found[names] = self._find(*names)
+            if type(found) is Price:
+                dollars = found.of(usage)
                 return None if dollars is None else Cost(dollars, "user")
-            return _first_cost(payee, forms, usage, at, billing or Billing())
+            return self._table_cost(found, usage, at, billing or _NO_BILLING)  # type: ignore[arg-type]  # the other of the two
         except Exception:  # noqa: BLE001 - the package raises many kinds for unknown models, and must not reach the agent
             raise_interrupt()
             return None
+
+    def _find(self, provider: str | None, model: str | None, requested: str | None) -> Price | _Priced:
+        given = provider.strip().lower() if provider is not None else ""
+        names = _names(model, requested)
+        payee = _payee(given, names)
+        forms = list(dict.fromkeys(form for name in names for form in _forms(payee, name)))
+        return self._own_price(given, payee, forms) or _Priced(payee, forms)
+
+    def _table_cost(self, found: _Priced, usage: Usage, at: datetime | None, billing: Billing) -> Cost | None:
+        data = _read
+        if data is _NOT_READ:
+            self.join(LOAD_WAIT_S)
+            data = _data()
+        if data is None or PACKAGE in sys.modules:
+            return _first_cost(found.payee, found.forms, usage, at, billing)
+        if found.looked_up is not data:
+            found.look_up(data)
+        if found.model is None:
+            return None
+        context = {} if billing is _NO_BILLING or not found.sells_itself else _context(billing)
+        prices = found.model.prices_at(at or datetime.now(tz=timezone.utc), context)
+        if not _all_priced(prices.get("input_mtok"), prices.get("output_mtok"), usage):
+            return None
+        return Cost(float(data.dollars(prices, _used(usage, billing))), SOURCE, data.version)
 
     def _own_price(self, given: str, payee: str | None, forms: list[str]) -> Price | None:
         if not self._own:
@@ -148,6 +211,51 @@ class PriceTable:
                     if key in self._own:
                         return self._own[key]
         return None
+
+
+class _Priced:
+    """The names of a call, and what the table has for them."""
+
+    __slots__ = ("forms", "looked_up", "model", "payee", "sells_itself")
+
+    def __init__(self, payee: str | None, forms: list[str]) -> None:
+        self.payee, self.forms = payee, forms
+        self.looked_up: PriceData | None = None
+        self.model: Model | None = None
+        self.sells_itself = False
+
+    def look_up(self, data: PriceData) -> None:
+        """Find the first name that the table has."""
+        found = next(filter(None, (data.model(self.payee, form) for form in self.forms)), None)
+        self.model, self.sells_itself = found or (None, False)
+        self.looked_up = data
+
+
+_NOT_READ: Any = object()
+_read: PriceData | None = _NOT_READ
+"""The data of the package, once for all tables."""
+_reading = threading.RLock()
+_missing = False
+"""Whether the package was looked for, and is not installed."""
+
+
+def _data() -> PriceData | None:
+    """The data of the package; ``None`` where it is not installed, or only to be read by itself."""
+    global _read
+    if _read is _NOT_READ:
+        with forks_wait(), _reading:
+            if _read is _NOT_READ:
+                from otel_agentlog.record.providers.price_data import PriceData
+
+                _read = PriceData.read()
+    return _read
+
+
+_NAMES = frozenset({str, type(None)})
+
+
+def _exact(name: object) -> str | None:
+    return name if name is None or type(name) is str else str.__str__(name) if isinstance(name, str) else None
 
 
 def _names(*models: object) -> list[str]:
@@ -184,16 +292,32 @@ def _forms(payee: str | None, name: str) -> list[str]:
 
 
 def _first_cost(payee: str | None, forms: list[str], usage: Usage, at: datetime | None, billing: Billing) -> Cost | None:
-    for form in forms:
-        with suppress_errors(LookupError):
-            return _table_cost(payee, form, usage, at, billing)
-    return None
-
-
-def _table_cost(provider: str | None, model: str, usage: Usage, at: datetime | None, billing: Billing) -> Cost | None:
+    """What the package itself computes."""
     package = _package()
     if package is None:
         return None
+    for form in forms:
+        with suppress_errors(LookupError):
+            return _package_cost(package, payee, form, usage, at, billing)
+    return None
+
+
+def _package_cost(
+    package: Any, provider: str | None, model: str, usage: Usage, at: datetime | None, billing: Billing
+) -> Cost | None:
+    found = package.calc_price(
+        _used(usage, billing), model, provider_id=provider, genai_request_timestamp=at, price_context=_context(billing)
+    )
+    # The package also finds providers whose name merely contains a word; a wrong price is worse than none.
+    if provider is not None and found.provider.id != provider:
+        raise LookupError(provider)
+    if not _all_priced(found.model_price.input_mtok, found.model_price.output_mtok, usage):
+        return None
+    return Cost(float(found.total_price), SOURCE, _version(package, found.auto_update_timestamp))
+
+
+def _used(usage: Usage, billing: Billing) -> dict[str, int]:
+    """What is known of it, by the package's names."""
     counts = {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
@@ -203,24 +327,12 @@ def _table_cost(provider: str | None, model: str, usage: Usage, at: datetime | N
         "output_reasoning_tokens": usage.reasoning_output_tokens,
         "web_searches": billing.web_searches,
     }
-    found = package.calc_price(
-        {name: count for name, count in counts.items() if count is not None},
-        model,
-        provider_id=provider,
-        genai_request_timestamp=at,
-        price_context=_context(billing),
-    )
-    # The package also finds providers whose name merely contains a word; a wrong price is worse than none.
-    if provider is not None and found.provider.id != provider:
-        raise LookupError(provider)
-    if not _all_priced(found.model_price, usage):
-        return None
-    return Cost(float(found.total_price), SOURCE, _version(package, found.auto_update_timestamp))
+    return {name: count for name, count in counts.items() if count is not None}
 
 
-def _all_priced(price: Any, usage: Usage) -> bool:
+def _all_priced(per_input_mtok: object, per_output_mtok: object, usage: Usage) -> bool:
     """Whether everything used has a price: a model in the table without prices would come out as free."""
-    for count, per_mtok in ((usage.input_tokens, price.input_mtok), (usage.output_tokens, price.output_mtok)):
+    for count, per_mtok in ((usage.input_tokens, per_input_mtok), (usage.output_tokens, per_output_mtok)):
         if count is None and per_mtok is not None:
             return False
         if count and per_mtok is None:
@@ -241,10 +353,16 @@ def _version(package: Any, updated: datetime | None) -> str:
 
 
 def _package() -> Any:
+    """The package itself; ``None`` where it is not installed."""
+    global _missing
+    if _missing and PACKAGE not in sys.modules:
+        return None
     try:
-        import genai_prices
+        with forks_wait():
+            import genai_prices
     except ImportError:
         raise_interrupt()
+        _missing = True
         return None
     return genai_prices
 

@@ -315,18 +315,19 @@ def _run(code: str, *options: str) -> str:
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
 
 
-def test_is_imported_only_when_a_price_is_asked_for() -> None:
-    """Neither importing nor making a table loads the package; the first price, or `load`, does."""
+def test_is_read_only_when_a_price_is_asked_for() -> None:
+    """Neither importing nor making a table reads the package; the first price, or `load`, does. It is never imported."""
     code = """if True:
         import sys
         from otel_agentlog.vocabulary.usage import Usage
         from otel_agentlog.record.providers.pricing import PriceTable
         table = PriceTable({"own": {"input_per_mtok": 1}})
         table.cost(None, "own", Usage(1))
-        before = "genai_prices" in sys.modules
-        print(before, table.load(), "genai_prices" in sys.modules)
+        data = "otel_agentlog.record.providers.price_data"
+        before = data in sys.modules
+        print(before, table.load(), data in sys.modules, not {"genai_prices", "pydantic", "httpx2"} & set(sys.modules))
     """
-    assert _run(code) == "False True True"
+    assert _run(code) == "False True True True"
 
 
 def test_opens_no_connection() -> None:
