@@ -28,7 +28,7 @@ from otel_agentlog.store.folder import line_stream as streams
 from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE, GZIP_SUFFIX
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
-from otel_agentlog.store.folder.recent import MAX_RECENT_BYTES, MAX_RECENT_LINES, RecentLine, RecentLines
+from otel_agentlog.store.folder.recent import MAX_RECENT_BYTES, MAX_RECENT_LINES, RecentLines
 from otel_agentlog.vocabulary.event_ids import EventIds
 from otel_agentlog.vocabulary.lines import Line, encode
 
@@ -107,11 +107,11 @@ class RotatingLog:
         self._checking = threading.Lock()
         after_fork_in_child(self.renew_after_fork)
 
-    def append(self, line: Line) -> None:
-        """Write a line; one without an ``event_id`` gets one. Raises `OSError`."""
+    def append(self, line: Line, data: bytes = b"") -> None:
+        """Write a line; one without an ``event_id`` gets one. ``data`` is the line encoded, where it is. Raises `OSError`."""
         if "event_id" not in line:
-            line["event_id"] = self._event_ids.next()
-        data = encode(line)
+            line["event_id"], data = self._event_ids.next(), b""
+        data = data or encode(line)
         log, now, day = self._open, time.monotonic(), str(line.get("timestamp", ""))[:10]
         recent = self._recent
         if log is None or log.is_due(day, now) or len(recent.lines) >= MAX_RECENT_LINES or recent.size_bytes > MAX_RECENT_BYTES:
@@ -119,7 +119,7 @@ class RotatingLog:
             close_dropped()  # the file before it, and its lock
         log.room -= len(data)
         log.file.append(data)
-        recent.lines.append(RecentLine(log.file, self.path.name, str(line["event_id"]), data, 0))
+        recent.lines.append((log.file, log.file.name, line["event_id"], data))
         recent.size_bytes += len(data)
 
     def verify(self) -> None:
@@ -167,8 +167,8 @@ class RotatingLog:
         lost = self._recent.take_lost()
         end = _end_of(log.hold, 2 * MAX_RECENT_BYTES) if lost else b""
         for line in lost:
-            if line.data not in end:
-                log.file.append(line.data)
+            if line[3] not in end:
+                log.file.append(line[3])
 
     def _size_if_current(self, log: _Open) -> int | None:
         """Size of the log, in bytes; ``None`` if what is open is no longer the file of that name."""

@@ -11,6 +11,7 @@ import orjson
 
 from otel_agentlog.store.folder import layout
 from otel_agentlog.vocabulary import actions
+from otel_agentlog.vocabulary.lines import encode
 
 HERE = Path(__file__).parent / "golden" / "v1"
 BEGIN_NS = layout.parse_timestamp("2026-11-21T05:22:01.123456789Z")
@@ -68,7 +69,7 @@ class Process:
     def encode(self, line: dict[str, Any], at_ns: int | None = None) -> bytes:
         stamped = {"timestamp": layout.timestamp(at_ns or self.clock()), **line, "event_id": f"{self.tag}-{self.count}"}
         self.count += 1
-        return layout.encode(stamped)
+        return encode(stamped)
 
     def write(self, line: dict[str, Any], at_ns: int | None = None, name: str = layout.AGENT_OUTPUT) -> None:
         with (self.folder / name).open("ab") as file:

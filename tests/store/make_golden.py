@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog.store.folder import layout
+from otel_agentlog.vocabulary.lines import encode
 from tests.store.golden_writer import Clock, Process, ai_call, document, duration_of_task, hex_id, metadata, new_folder
 
 TRACE_ID = hex_id("webhook task", 32)
@@ -144,7 +145,7 @@ def pause(work: Process) -> None:
         "source": "cli",
     }
     resumed = {**asked, "timestamp": layout.timestamp(work.clock.ns + 90_000_000), "request": "resume", "request_id": "r2"}
-    (work.folder / layout.CONTROL).write_bytes(layout.encode(asked) + layout.encode(resumed))
+    (work.folder / layout.CONTROL).write_bytes(encode(asked) + encode(resumed))
     work.point("state", action="task_paused", state_before="running", state_after="paused", **said, reason="asked for")
     work.clock(100)
     work.point("state", action="task_resumed", state_before="paused", state_after="running", **said)

@@ -7,6 +7,7 @@ from typing import Any
 
 from otel_agentlog.store.folder import layout
 from otel_agentlog.store.folder.lines import LineReader
+from otel_agentlog.vocabulary.lines import encode
 
 TASK = "task-7f3a1c9e2b40"
 """The golden task that has everything."""
@@ -28,4 +29,4 @@ def numbers(lines: Iterable[dict[str, Any]]) -> list[int]:
     return [int(line["event_id"].split("-")[1]) for line in lines]
 
 
-ONE, TWO, THREE = (layout.encode(record(number)) for number in (1, 2, 3))
+ONE, TWO, THREE = (encode(record(number)) for number in (1, 2, 3))

@@ -83,7 +83,10 @@ def note(folder: Path, **keys: Any) -> None:
     for key in ("acked", "dropped"):
         if isinstance(line.get(key), ItemSet):
             line[key] = line[key].as_json()
-    LineFile(directory, DELIVERY).append(encode(line))
+    file = LineFile(directory, DELIVERY)
+    file.append(encode(line))
+    file.descriptor.close_at_once()
+    directory.close_at_once()
 
 
 @dataclass

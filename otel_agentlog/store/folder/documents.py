@@ -10,14 +10,15 @@ import itertools
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from otel_agentlog._interrupts import take
 from otel_agentlog.store.folder.files import Descriptor, replace_file
+from otel_agentlog.store.folder.handle import FolderHandle
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, GZIP_SUFFIX, METADATA, encode_document, temp_name
-from otel_agentlog.store.folder.locks import lock_briefly
+from otel_agentlog.store.folder.locks import lock_briefly, locked_briefly
 from otel_agentlog.store.folder.metadata import DELIVERY_KEYS, METADATA_KEYS, merged, read_metadata
 from otel_agentlog.store.folder.totals import Tally
 from otel_agentlog.vocabulary.envelope import TaskRef
@@ -32,8 +33,8 @@ _NOTHING = dict.fromkeys(DELIVERY_KEYS, 0)
 class Documents:
     """What this process has to write into the whole files of a folder. Safe from any thread and within signal handlers."""
 
-    def __init__(self, task: TaskRef, directory: Callable[[], Descriptor]) -> None:
-        self._task, self._directory = task, directory
+    def __init__(self, task: TaskRef, handle: FolderHandle) -> None:
+        self._task, self._handle = task, handle
         self.counts: dict[str, int] = {}
         """What this process adds to ``delivery`` in ``metadata.json``; the file follows with `settle`."""
         self.renew_after_fork()
@@ -76,12 +77,12 @@ class Documents:
     def settle(self, *, sync: bool = False) -> None:
         """Write what is owed; with ``sync`` wait for the disk. Raises `OSError`; what was not written then is still owed."""
         with self._in_turn():
-            directory = self._directory()
+            directory = self._handle.directory()
             # A folder is known by its metadata.json, and a task that has ended by its result.
             if FINAL_RESULT not in self._owed:
                 self._write_metadata(directory, sync)
             for name, owed in list(self._owed.items()):
-                if not (owed[1] and _exists(directory, name)):
+                if not owed[1] or self._handle.is_new or not _exists(directory, name):
                     self._replace(directory, name, owed[0], sync)
                 if self._owed.get(name) is owed:
                     del self._owed[name]
@@ -100,26 +101,33 @@ class Documents:
     def _write_metadata(self, directory: Descriptor, sync: bool) -> None:
         if not self._unsaid:
             return
+        if self._handle.is_new:
+            self._write_merged(directory, sync)
+            return
         # The lock is on the lines' file, because metadata.json is another file after each replacement.
-        with lock_briefly(directory, AGENT_OUTPUT):
-            while True:
-                revision, changes = self._revision, dict(self._changes)
-                counts = dict(self.counts)
-                added = {key: counts[key] - self._written[key] for key in counts}
-                document = merged(self._known(directory), changes, added)
-                if revision == self._revision:
-                    break
-                # A signal handler came in between, and what was read is out of date.
-            self._replace(directory, METADATA, document, sync)
-            self._revision += 1
-            self._last, self._written, self._stale = document, counts, False
-            for key, value in changes.items():
-                if self._changes.get(key) is value:
-                    del self._changes[key]
+        output = self._handle.files.get(AGENT_OUTPUT)
+        with lock_briefly(directory, AGENT_OUTPUT) if output is None else locked_briefly(output):
+            self._write_merged(directory, sync)
+
+    def _write_merged(self, directory: Descriptor, sync: bool) -> None:
+        while True:
+            revision, changes = self._revision, dict(self._changes)
+            counts = dict(self.counts)
+            added = {key: counts[key] - self._written[key] for key in counts}
+            document = merged(self._known(directory), changes, added)
+            if revision == self._revision:
+                break
+            # A signal handler came in between, and what was read is out of date.
+        self._replace(directory, METADATA, document, sync)
+        self._revision += 1
+        self._last, self._written, self._stale = document, counts, False
+        for key, value in changes.items():
+            if self._changes.get(key) is value:
+                del self._changes[key]
 
     def _known(self, directory: Descriptor) -> Mapping[str, Any]:
         """The content of the file; where it is missing or damaged, what this process has in memory."""
-        found = read_metadata(directory)
+        found = {} if self._handle.is_new else read_metadata(directory)
         if found.get("task_id") == self._task.task_id:
             return found
         header = self._task.header
@@ -127,7 +135,7 @@ class Documents:
 
     def _replace(self, directory: Descriptor, name: str, document: Mapping[str, Any], sync: bool) -> None:
         temp = temp_name(name, f"{self._tag}x{next(self._temps)}")
-        replace_file(directory, name, temp, encode_document(document), sync=sync)
+        replace_file(directory, name, temp, encode_document(document), sync=sync, masked=self._handle.root.masked)
 
 
 def _exists(directory: Descriptor, name: str) -> bool:

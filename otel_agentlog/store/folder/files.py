@@ -26,8 +26,13 @@ SEARCHED_BYTES = 4 * 1024 * 1024
 """How much may be written by others while one line is written, so that it is still found."""
 
 _open: dict[int, weakref.ref[Descriptor]] = {}
-_dropped: deque[tuple[int, int, tuple[int, int]]] = deque()
+_dropped: deque[tuple[int, int, tuple[int, int] | None]] = deque()
 """Of objects that are no more: their ids, descriptors and which files these were of. `close_dropped` closes them."""
+
+
+DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LINE_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_TEMP_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Descriptor:
@@ -41,11 +46,12 @@ class Descriptor:
     dropped: Callable[[], object]
     """What is called, in C, when the object is no longer referenced."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, status: os.stat_result | None = None) -> None:
+        """``status`` is what ``fstat`` gives, where it is known already."""
         self.fd, self.dropped = fd, bool
         if _dropped:
             close_dropped()
-        status = os.fstat(fd)
+        status = status or os.fstat(fd)
         self.identity = (status.st_dev, status.st_ino)
         """Which file it is, whatever it is called."""
         _open[id(self)] = weakref.ref(self)
@@ -56,11 +62,21 @@ class Descriptor:
         """Whether the number is still that of the file that was opened."""
         return _is_of(self.fd, self.identity)
 
+    def trust(self) -> None:
+        """Have it closed without a look at whether it is still that of the file: something just succeeded with it."""
+        self.dropped = partial(_dropped.append, (id(self), self.fd, None))
+
     def close(self) -> None:
         """Close it now; for descriptors that no other code has."""
         _open.pop(id(self), None)
         fd, self.fd, self.dropped = self.fd, -1, bool
         _close(fd, self.identity)
+
+    def close_at_once(self) -> None:
+        """The same for one that was opened a moment ago, without a look at whether it is still that of the file."""
+        _open.pop(id(self), None)
+        fd, self.fd, self.dropped = self.fd, -1, bool
+        os.close(fd)
 
     __del__ = in_c(methodcaller("dropped"))
 
@@ -78,8 +94,8 @@ def close_dropped() -> None:
         _close(fd, identity)
 
 
-def _close(fd: int, identity: tuple[int, int]) -> None:
-    if _is_of(fd, identity):
+def _close(fd: int, identity: tuple[int, int] | None) -> None:
+    if identity is None or _is_of(fd, identity):
         os.close(fd)
 
 
@@ -106,52 +122,51 @@ after_fork_in_child(_renew_after_fork)
 
 def open_directory(path: str, parent: Descriptor | None = None) -> Descriptor:
     """Open a directory that is no symlink and that we own."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    directory = Descriptor(os.open(path, flags, dir_fd=None if parent is None else parent.fd))
-    owner = os.fstat(directory.fd).st_uid
-    if owner != os.geteuid():
-        raise PermissionError(errno.EPERM, f"expected a folder of user {os.geteuid()}, found one of user {owner}", path)
+    fd = os.open(path, DIRECTORY_FLAGS, dir_fd=None if parent is None else parent.fd)
+    status = os.fstat(fd)
+    directory = Descriptor(fd, status)
+    if status.st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, f"expected a folder of user {os.geteuid()}, found one of user {status.st_uid}", path)
     return directory
 
 
-def is_named(directory: Descriptor, path: str, parent: Descriptor) -> bool:
+def is_named(directory: Descriptor, path: str, parent: Descriptor | None = None) -> bool:
     """Whether an open directory still goes by this name. Raises `OSError` other than that there is none."""
     try:
-        named = os.stat(path, dir_fd=parent.fd, follow_symlinks=False)
+        named = os.stat(path, dir_fd=None if parent is None else parent.fd, follow_symlinks=False)
     except FileNotFoundError:
         return False
-    ours = os.fstat(directory.fd)
-    return (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)
+    return directory.identity == (named.st_dev, named.st_ino)
 
 
 def make_directory(path: str, parent: Descriptor) -> bool:
-    """Make a directory of mode 0700 whatever the umask; false if something of that name is there."""
+    """Make a directory, with no more rights than mode 0700; false if something of that name is there."""
     try:
         os.mkdir(path, FOLDER_MODE, dir_fd=parent.fd)
     except FileExistsError:
         return False
-    directory = open_directory(path, parent)
-    os.fchmod(directory.fd, FOLDER_MODE)
     return True
 
 
 class LineFile:
     """A file that lines are appended to, each with one ``write()``. Safe from any thread, without a lock."""
 
-    def __init__(self, directory: Descriptor, name: str) -> None:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-        self._file = Descriptor(os.open(name, flags, FILE_MODE, dir_fd=directory.fd))
-        status = os.fstat(self._file.fd)
+    def __init__(self, directory: Descriptor, name: str, *, new: bool = False) -> None:
+        """With ``new`` a file that is there already raises `FileExistsError`."""
+        fd = os.open(name, _LINE_FLAGS | (os.O_EXCL if new else 0), FILE_MODE, dir_fd=directory.fd)
+        status = os.fstat(fd)
+        self.descriptor = Descriptor(fd, status)
         _refuse_planted(status, name)
         if status.st_mode & 0o777 != FILE_MODE:
-            os.fchmod(self._file.fd, FILE_MODE)
-        self.identity = self._file.identity
+            os.fchmod(fd, FILE_MODE)
+        self.name, self.identity = name, self.descriptor.identity
         """Which file it is, whatever it is called."""
         self.size_bytes = status.st_size
         """Bytes that it has at least: those it had, and those written here; others only add. An addition that is lost to another
         thread's makes it smaller, never larger."""
+        self._is_new, self._seen_bytes = status.st_size == 0, 0
         # A kill can cut the last line of an earlier writer.
-        self._torn = status.st_size > 0 and os.pread(self._file.fd, 1, status.st_size - 1) != b"\n"
+        self._torn = status.st_size > 0 and os.pread(self.descriptor.fd, 1, status.st_size - 1) != b"\n"
 
     @property
     def intact(self) -> bool:
@@ -162,15 +177,21 @@ class LineFile:
         # Before the call: other threads write meanwhile.
         least = self.size_bytes
         try:
-            status = os.fstat(self._file.fd)
+            status = os.fstat(self.descriptor.fd)
         except OSError:
             raise_interrupt()
             return False
+        self._seen_bytes = status.st_size
         return (status.st_dev, status.st_ino) == self.identity and status.st_nlink > 0 and status.st_size >= least
+
+    @property
+    def is_all_ours(self) -> bool:
+        """Whether all of it was written here, as of the last look at `intact`."""
+        return self._is_new and self._seen_bytes == self.size_bytes
 
     def append(self, data: bytes) -> None:
         """Write one line, which ends in a newline. Raises `OSError`; a part that was written is a line of its own."""
-        file = self._file
+        file = self.descriptor
         for _ in range(_RETRIED_SHORT_WRITES):
             piece = b"\n" + data if self._torn else data
             self._torn = False
@@ -187,13 +208,13 @@ class LineFile:
 
     def holds(self, data: bytes) -> bool:
         """Whether this line is among those written last, for one of which it is unknown whether it was written."""
-        size = os.fstat(self._file.fd).st_size
+        size = os.fstat(self.descriptor.fd).st_size
         length = min(size, len(data) + SEARCHED_BYTES)
-        return data in os.pread(self._file.fd, length, size - length)
+        return data in os.pread(self.descriptor.fd, length, size - length)
 
     def sync(self) -> None:
         """Wait until the disk has it."""
-        os.fdatasync(self._file.fd)
+        os.fdatasync(self.descriptor.fd)
 
 
 def _refuse_planted(status: os.stat_result, name: str) -> None:
@@ -213,17 +234,21 @@ def has_file(directory: Descriptor, name: str, size: int) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_size == size
 
 
-def replace_file(directory: Descriptor, name: str, temp: str, data: bytes, *, sync: bool) -> None:
-    """Replace a whole file atomically; with ``sync`` it also survives a power cut."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+def replace_file(directory: Descriptor, name: str, temp: str, data: bytes, *, sync: bool, masked: bool = True) -> None:
+    """Replace a whole file atomically; with ``sync`` it also survives a power cut.
+
+    ``masked``: whether the umask may take rights from the owner, too.
+    """
+    fd = -1
     try:
-        file = Descriptor(os.open(temp, flags, FILE_MODE, dir_fd=directory.fd))
-        os.fchmod(file.fd, FILE_MODE)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(file.fd, view) :]
+        # No `Descriptor`: no other code comes between.
+        fd = os.open(temp, _TEMP_FLAGS, FILE_MODE, dir_fd=directory.fd)
+        if masked:
+            os.fchmod(fd, FILE_MODE)
+        while data and (written := os.write(fd, data)) < len(data):
+            data = data[written:]
         if sync:
-            os.fsync(file.fd)
+            os.fsync(fd)
         os.rename(temp, name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
         if sync:
             os.fsync(directory.fd)
@@ -233,3 +258,6 @@ def replace_file(directory: Descriptor, name: str, temp: str, data: bytes, *, sy
         except OSError:
             raise_interrupt()
         raise
+    finally:
+        if fd >= 0:
+            os.close(fd)

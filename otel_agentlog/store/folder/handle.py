@@ -13,10 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from otel_agentlog._interrupts import WeakValues, raise_interrupt, take
-from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped, is_named, make_directory, open_directory
-from otel_agentlog.store.folder.layout import AGENT_OUTPUT, folder_names
-from otel_agentlog.store.folder.locks import lock_shared
+from otel_agentlog._interrupts import WeakValues, raise_interrupt, suppress_errors, take
+from otel_agentlog.store.folder.files import (
+    DIRECTORY_FLAGS,
+    Descriptor,
+    LineFile,
+    close_dropped,
+    is_named,
+    make_directory,
+    open_directory,
+)
+from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FOLDER_MODE, folder_names
+from otel_agentlog.store.folder.locks import BRIEF_WAIT_S, lock_shared, lock_shared_at_once
 from otel_agentlog.store.folder.metadata import open_root, read_metadata
 
 LONGEST_PAUSE_S = 1.0
@@ -28,8 +36,51 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 _OPEN_WAIT_S = 1.0
 _QUICK_TRIES = 3
+_JUST_MADE_S = 1.0
+_POLL_S = 0.002
 
 Result = TypeVar("Result")
+
+
+class Root:
+    """The folder around the tasks. It stays open, so that a new task's folder costs few calls."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.text = path, os.fspath(path)
+        self.masked = True
+        """Whether the umask may take rights from the owner, as far as the last folder that was made shows it."""
+        self._open: Descriptor | None = None
+
+    def make(self, name: str) -> Descriptor | None:
+        """Make the folder of a task and open it; ``None`` if something of that name is there. Raises `OSError`."""
+        root, made = self._open, False
+        if root is None:
+            root = self._open = open_root(self.path)
+            return self._opened(os.open(name, DIRECTORY_FLAGS, dir_fd=root.fd)) if make_directory(name, root) else None
+        try:
+            made = make_directory(name, root)
+            # By its path: it is not there if the root was moved or deleted meanwhile, or its descriptor closed by other code.
+            return self._opened(os.open(os.path.join(self.text, name), DIRECTORY_FLAGS)) if made else None
+        except OSError:
+            raise_interrupt()
+            self._open = None
+            if made:
+                with suppress_errors(OSError):
+                    os.rmdir(name, dir_fd=root.fd)
+        return self.make(name)
+
+    def _opened(self, fd: int) -> Descriptor:
+        status = os.fstat(fd)
+        self.masked = status.st_mode & 0o777 != FOLDER_MODE
+        directory = Descriptor(fd, status)
+        if self.masked:
+            os.fchmod(fd, FOLDER_MODE)
+        return directory
+
+    def find(self, name: str) -> Descriptor:
+        """Open the folder of a task that is there. Raises `OSError`."""
+        self._open = open_root(self.path)
+        return open_directory(name, self._open)
 
 
 class FolderHandle:
@@ -37,7 +88,7 @@ class FolderHandle:
 
     def __init__(
         self,
-        root: Path,
+        root: Root,
         task_id: str,
         introduce: Callable[[LineFile], None],
         renewed: Callable[[], None],
@@ -46,6 +97,10 @@ class FolderHandle:
         """`introduce` writes this process's process line into a file that is another than before; `renewed` is called once such
         files can be written to, `released` before descriptors are given to other folders."""
         self.root, self.name = root, ""
+        self.files: dict[str, LineFile] = {}
+        """Files of lines that are open, by their names."""
+        self.names: set[str] = set()
+        """Those that were ever open."""
         self._task_id, self._introduce, self._renewed, self._released = task_id, introduce, renewed, released
         self.renew_after_fork()
         _handles.put(id(self), self)
@@ -55,7 +110,11 @@ class FolderHandle:
         self.used_at = 0.0
         """When something of it was last opened or replaced, on the monotonic clock."""
         self._directory: Descriptor | None = None
-        self._files: dict[str, LineFile] = {}
+        self._identity: tuple[int, int] | None = None
+        """Which folder it is, once it was open."""
+        self.files, self.names = {}, set()
+        self.is_new = False
+        """Whether this process made the folder, and has not written lines there yet."""
         self._introduced: tuple[int, int] | None = None
         """The file that has our process line."""
         self._size_bytes = 0
@@ -70,12 +129,14 @@ class FolderHandle:
         """Whether it is held by this process."""
         return self._directory is not None
 
-    def release(self) -> None:
-        """Close it; the next use opens it again."""
-        output = self._files.get(AGENT_OUTPUT)
+    def release(self, *, just_used: bool = False) -> None:
+        """Close it; the next use opens it again. ``just_used``: something in the folder was replaced a moment ago."""
+        if just_used and self._directory is not None:
+            self._directory.trust()
+        output = self.files.get(AGENT_OUTPUT)
         if output is not None:
             self._size_bytes = output.size_bytes
-        self._files, self._directory = {}, None
+        self.files, self._directory, self.is_new = {}, None, False
         close_dropped()
 
     def try_again(self) -> None:
@@ -89,12 +150,12 @@ class FolderHandle:
 
     def states(self) -> dict[int, bool]:
         """Whether each open file of lines is intact, by its `id`. Costs one ``fstat`` each."""
-        return {id(file): file.intact for file in self._files.values()}
+        return {id(file): file.intact for file in self.files.values()}
 
     def is_where_it_was(self) -> bool:
         """Whether the lines of a folder that is closed are still found by its name."""
         try:
-            status = os.stat(self.root / self.name / AGENT_OUTPUT, follow_symlinks=False)
+            status = os.stat(os.path.join(self.root.text, self.name, AGENT_OUTPUT), follow_symlinks=False)
         except OSError:
             raise_interrupt()
             return False
@@ -104,7 +165,7 @@ class FolderHandle:
 
     def file(self, name: str) -> LineFile:
         """A file to append lines to. Raises `OSError`."""
-        return self._files.get(name) or self._open_file(name)
+        return self.files.get(name) or self._open_file(name)
 
     def _open_file(self, name: str) -> LineFile:
         if time.monotonic() < self._closed_until:
@@ -113,7 +174,7 @@ class FolderHandle:
         taken: list[bool] = []
         try:
             take(self._opening, _OPEN_WAIT_S, taken)
-            known = self._files.get(name)
+            known = self.files.get(name)
             return known or self.with_reopening(lambda: self.with_descriptors(lambda: self._open_now(name)))
         except OSError as error:
             raise_interrupt()
@@ -131,20 +192,30 @@ class FolderHandle:
 
     def _open_now(self, name: str) -> LineFile:
         directory = self.directory()
-        output = self._files.get(AGENT_OUTPUT) or LineFile(directory, AGENT_OUTPUT)
+        output = self.files.get(AGENT_OUTPUT) or self._output(directory)
         self._failures = 0
         # A file that is smaller than it was is another one by the same number, or was cut.
         if output.identity != self._introduced or output.size_bytes < self._size_bytes:
             self._size_bytes = 0
             self._begin(output)
-        files = {**self._files, AGENT_OUTPUT: output}
+        files = {**self.files, AGENT_OUTPUT: output}
         if name not in files:
             files[name] = LineFile(directory, name)
-        self._files = files
+        self.files = files
+        self.names.update(files)
         if self._moved:
             self._moved = False
             self._renewed()
         return files[name]
+
+    def _output(self, directory: Descriptor) -> LineFile:
+        new, self.is_new = self.is_new, False
+        try:
+            return LineFile(directory, AGENT_OUTPUT, new=new)
+        except FileExistsError:
+            # Another process was faster, perhaps with another task.
+            self._identity = None
+            raise
 
     def _begin(self, output: LineFile) -> None:
         """Have the process line written into a file that is another than before, or was cut."""
@@ -159,25 +230,47 @@ class FolderHandle:
         """The folder itself, made if it is not there. Raises `OSError`."""
         directory = self._directory
         if directory is None:
-            directory = self._directory = self._hold(open_root(self.root))
+            directory = self._directory = self._hold()
+            self._identity = directory.identity
         return directory
 
-    def _hold(self, root: Descriptor) -> Descriptor:
+    def _hold(self) -> Descriptor:
+        directory = None
         for _ in range(_QUICK_TRIES):
-            directory = self._find(root)
-            lock_shared(directory)
+            directory = self._again() or self._find()
+            if lock_shared_at_once(directory):
+                if self.is_new:
+                    return directory
+            else:
+                lock_shared(directory)
             # While we waited for the lock, retention may have given the folder up.
-            if is_named(directory, self.name, root):
+            self.is_new = False
+            if is_named(directory, os.path.join(self.root.text, self.name)):
                 break
+            self._identity = None
+        assert directory is not None
         return directory
 
-    def _find(self, root: Descriptor) -> Descriptor:
+    def _again(self) -> Descriptor | None:
+        """The folder that was open before, if its name still leads to it."""
+        if self._identity is None:
+            return None
+        try:
+            directory = Descriptor(os.open(os.path.join(self.root.text, self.name), DIRECTORY_FLAGS))
+        except FileNotFoundError:
+            return None
+        return directory if directory.identity == self._identity else None
+
+    def _find(self) -> Descriptor:
         for name in folder_names(self._task_id):
-            created = make_directory(name, root)
-            directory = open_directory(name, root)
-            if created or read_metadata(directory).get("task_id") in (None, self._task_id):
-                self.name = name
-                return directory
+            directory = self.root.make(name)
+            self.is_new = directory is not None
+            if directory is None:
+                directory = self.root.find(name)
+                if _task_id_of(directory) not in (None, self._task_id):
+                    continue
+            self.name = name
+            return directory
         raise FileExistsError(errno.EEXIST, "every folder name of this task id is taken by another task", self._task_id)
 
     def with_descriptors(self, work: Callable[[], Result]) -> Result:
@@ -211,3 +304,13 @@ class FolderHandle:
 
 
 _handles: WeakValues[FolderHandle] = WeakValues()
+
+
+def _task_id_of(directory: Descriptor) -> object:
+    """The id in ``metadata.json``; ``None`` if there is none. One that another process makes at this moment is waited for."""
+    deadline = time.monotonic() + BRIEF_WAIT_S
+    while not (found := read_metadata(directory)) and time.monotonic() < deadline:
+        if time.time() - os.fstat(directory.fd).st_mtime > _JUST_MADE_S:
+            break
+        time.sleep(_POLL_S)
+    return found.get("task_id")

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from enum import Enum
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.store.folder.files import Descriptor, close_dropped
+from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped
 from otel_agentlog.store.folder.layout import FILE_MODE
 
 LOCK_WAIT_S = 1.0
@@ -24,6 +24,7 @@ BRIEF_WAIT_S = 0.05
 """Longest time, in seconds, to wait for another process that changes ``metadata.json``."""
 
 _POLL_S = 0.005
+_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Lock(Enum):
@@ -37,6 +38,16 @@ class Lock(Enum):
 def lock_shared(directory: Descriptor) -> Lock:
     """Hold a shared lock for as long as the descriptor lives; on a folder it means that a process is at work in it."""
     return _lock(directory, fcntl.LOCK_SH, LOCK_WAIT_S)
+
+
+def lock_shared_at_once(directory: Descriptor) -> bool:
+    """The same, without waiting; whether it was ours to have."""
+    try:
+        fcntl.flock(directory.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        raise_interrupt()
+        return False
+    return True
 
 
 def lock_exclusively(file: Descriptor, wait_s: float = 0.0) -> Lock:
@@ -64,7 +75,7 @@ def _lock(file: Descriptor, kind: int, wait_s: float) -> Lock:
 def lock_briefly(directory: Descriptor, name: str) -> Iterator[None]:
     """Keep other processes out for a moment, by a lock on this file; after `BRIEF_WAIT_S` go on without."""
     try:
-        lock = Descriptor(os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE, dir_fd=directory.fd))
+        lock = Descriptor(os.open(name, _LOCK_FLAGS, FILE_MODE, dir_fd=directory.fd))
     except OSError:
         raise_interrupt()
         lock = None
@@ -74,4 +85,16 @@ def lock_briefly(directory: Descriptor, name: str) -> Iterator[None]:
         yield
     finally:
         if lock is not None:
-            lock.close()
+            lock.close_at_once()
+
+
+@contextmanager
+def locked_briefly(file: LineFile) -> Iterator[None]:
+    """The same by a file that is open."""
+    descriptor = file.descriptor
+    is_ours = lock_exclusively(descriptor, BRIEF_WAIT_S) is Lock.OURS
+    try:
+        yield
+    finally:
+        if is_ours:
+            fcntl.flock(descriptor.fd, fcntl.LOCK_UN)

@@ -37,6 +37,7 @@ DELIVERY_KEYS = ("recorded", "delivered", "pending", "dropped", "redacted", "tru
 
 
 MAX_METADATA_BYTES = 1 << 20
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def merged(found: Mapping[str, Any], changes: Mapping[str, Any], delivery: Mapping[str, int]) -> dict[str, Any]:
@@ -80,8 +81,12 @@ def size_of(path: Path) -> int:
 
 def read_metadata(directory: Descriptor) -> dict[str, Any]:
     try:
-        file = Descriptor(os.open(METADATA, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory.fd))
-        found = orjson.loads(os.read(file.fd, MAX_METADATA_BYTES))
+        # No `Descriptor`: no other code comes between.
+        fd = os.open(METADATA, _READ_FLAGS, dir_fd=directory.fd)
+        try:
+            found = orjson.loads(os.read(fd, MAX_METADATA_BYTES))
+        finally:
+            os.close(fd)
     except (OSError, ValueError):
         raise_interrupt()
         return {}

@@ -8,7 +8,8 @@ be gone are given back, to be written again.
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from operator import itemgetter
+from typing import TypeAlias
 
 from otel_agentlog.store.folder.files import LineFile
 
@@ -20,17 +21,12 @@ MAX_RECENT_BYTES = 256 * 1024
 """So many lines, or bytes, at most are kept; then the files are checked."""
 
 
-class RecentLine(NamedTuple):
-    """A line as it was written."""
+RecentLine: TypeAlias = "tuple[LineFile | None, str, str, bytes]"
+"""A line as it was written: where, ``None`` where that no longer matters, as each file holds a descriptor; the file's name; the
+line's ``event_id``; its bytes. A plain tuple, as one is made of every line."""
 
-    file: LineFile | None
-    """Where it was written; ``None`` where that no longer matters, as each one holds a descriptor."""
-    name: str
-    """Of the file."""
-    event_id: str
-    data: bytes
-    items: int
-    """OTLP items that it completes."""
+
+_file_of, _data_of = itemgetter(0), itemgetter(3)
 
 
 class RecentLines:
@@ -51,15 +47,12 @@ class RecentLines:
         """
         self.check_at = time.monotonic() + CHECK_INTERVAL_S
         # What is added meanwhile stays for the next check.
-        number = len(self.lines)
-        for line in self.lines[:number]:
-            known = intact.get(id(line.file))
-            if known is None:
-                known = intact[id(line.file)] = line.file is not None and line.file.intact
-            if not known:
-                self._lost.append(line._replace(file=None))
-        del self.lines[:number]
-        self.size_bytes = sum(len(line.data) for line in list(self.lines))
+        lines = self.lines[:]
+        gone = [file for file in set(map(_file_of, lines)) if not _is_intact(file, intact)]
+        if gone:
+            self._lost += [(None, *line[1:]) for line in lines if line[0] in gone]
+        del self.lines[: len(lines)]
+        self.size_bytes = sum(map(len, map(_data_of, self.lines[:])))
         return not self._lost
 
     @property
@@ -71,6 +64,11 @@ class RecentLines:
         """The lines whose file was gone, to be written again."""
         lost, self._lost = self._lost, []
         return lost
+
+
+def _is_intact(file: LineFile | None, known: dict[int, bool]) -> bool:
+    found = known.get(id(file))
+    return file is not None and file.intact if found is None else found
 
 
 class Numbers:

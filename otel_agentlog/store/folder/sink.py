@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import WeakValues, raise_interrupt, take
+from otel_agentlog.store.folder.handle import Root
 from otel_agentlog.store.folder.metadata import find_input, find_metadata
 from otel_agentlog.store.folder.sync import Syncer
 from otel_agentlog.store.folder.writer import LOCK_WAIT_S, Counts, TaskFolder
@@ -27,10 +28,14 @@ MAX_UNSETTLED = 128
 whether they were deleted. What becomes of older ones is seen when they are read to be sent."""
 
 
+_DECISIVE = frozenset({"task", "segment", "webhook", "state"})
+"""Types of lines that may begin or end the work on a task, or say how it stands."""
+
+
 class ApplicationLog(Protocol):
     """Keeps lines that belong to no task."""
 
-    def append(self, line: Line) -> None: ...
+    def append(self, line: Line, data: bytes = b"") -> None: ...
     def verify(self) -> None: ...
 
 
@@ -54,7 +59,7 @@ class FolderSink:
         """``process_line`` gives the process line that this process writes into each folder; ``pending_on_disk`` counts what is
         there to be sent, where files were deleted below us; ``failed`` is called for whole files that could not be written yet
         and for what could not be synced."""
-        self.root = root
+        self.root, self._root = root, Root(root)
         self._process_line = process_line
         self._application_log = application_log
         self._syncer = Syncer(durability, failed)
@@ -84,23 +89,32 @@ class FolderSink:
         task, line = envelope.task, envelope.line
         if task is None:
             if self._application_log is not None and not envelope.again:
-                self._application_log.append(line)
+                self._application_log.append(line, envelope.data or envelope.encoded())
             return
-        folder = self.folder(task)
-        starts = line.get("phase") == "start" and line.get("type") == "task"
+        folder = task.home
+        if not isinstance(folder, TaskFolder):
+            folder = self.folder(task)
+        if line.get("type") in _DECISIVE or folder.finished or folder.ended or self.ending or (task.owner and not folder.begun):
+            self._keep(folder, task, envelope)
+        else:
+            folder.append(envelope)
+
+    def _keep(self, folder: TaskFolder, task: TaskRef, envelope: Envelope) -> None:
+        """Keep a line that may begin or end something."""
+        phase, kind = envelope.line.get("phase"), envelope.line.get("type")
+        starts = phase == "start" and kind == "task"
         # The line and the whole files do not need each other: each is tried whatever becomes of the other.
         if task.owner and (starts or not folder.begun):
             self._begin(folder, task, envelope, starts)
-        if line.get("phase") == "end" and line.get("type") == "task":
+        if phase == "end" and kind == "task":
             folder.try_again()
-            folder.verify()
         lost: OSError | None = None
         try:
             folder.append(envelope)
         except OSError as error:
             raise_interrupt()
             lost = error
-        if line.get("phase") == "end" or line.get("type") == "state":
+        if phase == "end" or kind == "state":
             self._finish(folder, task, envelope)
         elif self.ending:
             self._write_receipt(folder)
@@ -112,7 +126,7 @@ class FolderSink:
         folder = task.home
         if isinstance(folder, TaskFolder):
             return folder
-        made = TaskFolder(self.root, task, self._process_line, self._syncer, self._counts, self._pending_on_disk)
+        made = TaskFolder(self._root, task, self._process_line, self._syncer, self._counts, self._pending_on_disk)
         # Held for two assignments. At the interpreter's end a daemon thread may have stopped with it.
         taken: list[bool] = []
         try:
@@ -190,7 +204,8 @@ class FolderSink:
                 folder.write_metadata(status=line["state_after"])
             if line.get("phase") != "end":
                 return
-            if kind == "task" and task.owner:
+            ends = kind == "task" and task.owner
+            if ends:
                 folder.finish(line, envelope.payload)
             elif folder.finished:
                 folder.finish_again()
@@ -198,9 +213,10 @@ class FolderSink:
             if folder.ended and folder.tally.open_spans:
                 self._linger(folder)
             elif folder.ended:
-                folder.verify()
-                folder.write_delivery()
-                self._close(folder)
+                if not ends:
+                    folder.verify()
+                    folder.write_delivery()
+                self._close(folder, just_used=ends)
         except OSError as error:
             raise_interrupt()
             self._syncer.failed("documents", error)
@@ -214,8 +230,8 @@ class FolderSink:
             oldest.verify(wait_s=0.0)
             self._close(oldest)
 
-    def _close(self, folder: TaskFolder) -> None:
-        folder.release()
+    def _close(self, folder: TaskFolder, *, just_used: bool = False) -> None:
+        folder.release(just_used=just_used)
         unsettled = self._unsettled
         if not folder.is_settled and folder not in tuple(unsettled):
             unsettled.append(folder)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import _thread
 import errno
 import os
-import stat
 import threading
 import time
 from collections.abc import Callable
@@ -20,12 +19,16 @@ from typing import Protocol, TypeAlias
 
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.store.folder.files import Descriptor, close_dropped
 
 GROUP_S = 0.02
 """How long, in seconds, the first of a group waits for company; with the disk's own time it stays within 50 ms."""
 
 RETRY_S = 1.0
 """How often, in seconds, whole files that could not be written are tried again."""
+
+MAX_HELD = 32
+"""Requests that may wait for files to be kept open for them."""
 
 MAX_ASKED = 256
 """Requests that may wait; those that come then are served by syncing the whole file system of the root."""
@@ -58,6 +61,8 @@ class Kept(Protocol):
 
     waiting: set[str]
     """Names of files that are to be synced and are not yet."""
+    held: dict[str, Descriptor]
+    """Of those, files that are open."""
 
     def path_of(self, name: str) -> str: ...
     def settle(self) -> None: ...
@@ -103,6 +108,11 @@ class Syncer:
                 folder.waiting.add(name)
                 self._queue.put((folder, name))
         self._wake()
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether what is requested is done soon: then files may stay open for it, never many."""
+        return self._queue.qsize() < MAX_HELD
 
     def retry(self, folder: Kept) -> None:
         """Have the whole files of a folder written later, as they cannot be now; after `stop_retrying` nothing is done."""
@@ -203,13 +213,19 @@ class Syncer:
         # Files before the folders that name them.
         ordered = sorted(gathered, key=lambda item: (item[1] in (FOLDER, ROOT), item[1] == ROOT))
         files = [(folder, name) for folder, name in reversed(ordered) if not isinstance(folder, threading.Event)]
+        synced: set[str] = set()
         while files and not self._crowded_out:
             folder, name = files.pop()
             # First: what is written from now on needs asking for again.
             folder.waiting.discard(name)
-            self._sync(folder, name)
+            held, path = folder.held.pop(name, None), folder.path_of(name)
+            if path not in synced:
+                synced.add(path)
+                self._sync(folder, name, path, held)
         if self._crowded_out:
             self._sync_file_system(files)
+        held = None
+        close_dropped()
         for item, _ in gathered:
             if isinstance(item, threading.Event):
                 item.set()
@@ -219,6 +235,7 @@ class Syncer:
         last = self._crowded_out.pop()
         for folder, name in files:
             folder.waiting.discard(name)
+            folder.held.pop(name, None)
         try:
             sync_file_system(last.path_of(ROOT))
         except FileNotFoundError:
@@ -228,9 +245,12 @@ class Syncer:
             for folder, name in [*files, (last, ROOT)]:
                 self.broken(folder, name, error)
 
-    def _sync(self, folder: Kept, name: str) -> None:
+    def _sync(self, folder: Kept, name: str, path: str, held: Descriptor | None) -> None:
         try:
-            sync_path(folder.path_of(name))
+            if held is not None and held.is_ours:
+                sync(held.fd)
+            else:
+                sync_path(path, is_folder=name in (FOLDER, ROOT))
         except FileNotFoundError:
             pass  # deleted or archived meanwhile
         except OSError as error:
@@ -255,18 +275,24 @@ class Syncer:
                 self._keep(folder)
 
 
-def sync_path(path: str) -> None:
+def sync_path(path: str, *, is_folder: bool) -> None:
     """Wait until the disk has a file or folder. Raises `OSError`; where syncing is unknown nothing is waited for."""
     fd = os.open(path, _OPEN_FLAGS)
     try:
+        sync(fd, is_folder=is_folder)
+    finally:
+        os.close(fd)
+
+
+def sync(fd: int, *, is_folder: bool = False) -> None:
+    """The same with what is open."""
+    try:
         # What changes in a folder is nothing but metadata.
-        (os.fsync if stat.S_ISDIR(os.fstat(fd).st_mode) else os.fdatasync)(fd)
+        (os.fsync if is_folder else os.fdatasync)(fd)
     except OSError as error:
         raise_interrupt()
         if error.errno not in _NO_SYNC:
             raise
-    finally:
-        os.close(fd)
 
 
 def sync_file_system(path: str) -> None:

@@ -72,7 +72,7 @@ class OpenSpan(NamedTuple):
 
 
 _OPEN_KEYS = OpenSpan._fields
-_TEXT_OR_NOTHING = (str, type(None))
+_TEXT_OR_NOTHING = frozenset((str, type(None)))
 
 
 COUNTED: Mapping[str, Counter] = {
@@ -155,7 +155,10 @@ class Tally:
     """
 
     def __init__(self, most: int | None = None) -> None:
-        """``most`` is how many open spans and distinct errors are remembered, for a task that goes on for long; ``None``: all."""
+        """``most`` is how many open spans and distinct errors are remembered, for a task that goes on for long; ``None``: all.
+
+        With ``most`` it is the tally of one writer, which knows its own numbers: `writers` stays empty.
+        """
         self._most = most
         # Re-entrant: a signal handler or a finaliser may record while its own thread is in here.
         self._lock = threading.RLock()
@@ -185,22 +188,36 @@ class Tally:
 
     def add(self, line: Line) -> None:
         """Count one line. Takes any mapping with string keys; values of the wrong kind count as absent."""
+        kind, phase, at = line.get("type"), line.get("phase"), line.get("timestamp")
+        is_error = line.get("level") in _ERROR_LEVELS
+        # Times of one format sort as text. Without a call in between, so without the lock: nothing else comes in between either.
+        self.lines += 1
+        if isinstance(at, str):
+            last, first = self.last_seen, self.first_seen
+            if last is None or at > last:
+                self.last_seen = at
+            if first is None or at < first:
+                self.first_seen = at
+        if phase or is_error or kind == "attempt" or "state_after" in line or self._most is None:
+            self._count(line, is_error)
+
+    def _count(self, line: Line, is_error: bool) -> None:
+        kind, phase = line.get("type"), line.get("phase")
         taken: list[bool] = []
         try:
             # As `take`, without a call.
             taken.extend(map(self._lock.acquire, (True,), (_LOCK_WAIT_S,)))
-            self.lines += 1
-            self._see(line)
-            phase = line.get("phase")
+            if self._most is None:
+                self._note_writer(line.get("event_id"))
             if phase == "start":
                 self._start(line)
             elif phase == "end":
                 self._end(line)
-            elif line.get("type") == "attempt":
+            elif kind == "attempt":
                 self._attempt(line)
             elif "state_after" in line:
                 self._move(line)
-            if line.get("level") in _ERROR_LEVELS:
+            if is_error:
                 self._error(line)
         finally:
             if any(taken):
@@ -224,23 +241,17 @@ class Tally:
             found["cpu_seconds"] = self._cpu_seconds
         return found
 
-    def _see(self, line: Line) -> None:
-        time = line.get("timestamp")
-        if isinstance(time, str):
-            # Times of one format sort as text.
-            if self.last_seen is None or time > self.last_seen:
-                self.last_seen = time
-            if self.first_seen is None or time < self.first_seen:
-                self.first_seen = time
-        event_id = line.get("event_id")
+    def _note_writer(self, event_id: object) -> None:
         if isinstance(event_id, str) and (match := EVENT_ID.fullmatch(event_id)) is not None:
             self.writers[match[1]] = max(int(match[2]), self.writers.get(match[1], -1))
 
     def _start(self, line: Line) -> None:
-        span_id = text(line, "span_id")
+        opened = OpenSpan._make(map(line.get, _OPEN_KEYS))
+        if not _TEXT_OR_NOTHING.issuperset(map(type, opened)):
+            opened = OpenSpan._make([value if isinstance(value, str) else None for value in opened])
+        span_id, details = opened.span_id, line.get("details")
         if span_id is None or span_id in self.open_spans:
             return
-        opened = _open_span(line)
         self.open_spans[span_id] = opened
         if self._most is not None and len(self.open_spans) > self._most:
             # The first is the task's own.
@@ -248,14 +259,15 @@ class Tally:
             del self.open_spans[forgotten]
             if (counter := self._runs.forget(forgotten)) is not None:
                 self._counts[counter] += 1
-        self._runs.start(span_id, opened.type, mapping(line, "details"))
+        self._runs.start(span_id, opened.type, details if type(details) is dict else {})
         if opened.type == "task" and self._started is None:
             self._started = opened.timestamp
 
     def _end(self, line: Line) -> None:
-        given = line.get("type")
-        span_id, line_type = text(line, "span_id") or "", given if type(given) is str else ""
-        details = mapping(line, "details")
+        # What is no text is as nothing; asked without a call, as every end passes here.
+        given, identity, found = line.get("type"), line.get("span_id"), line.get("details")
+        line_type, span_id = given if type(given) is str else "", identity if type(identity) is str else ""
+        details: Mapping[str, Any] = found if type(found) is dict else {}
         self.open_spans.pop(span_id, None)
         counter = self._runs.end(span_id, line_type, details)
         if counter is not None:
@@ -267,7 +279,8 @@ class Tally:
         if line_type == "task":
             self.task_outcome = text(line, "outcome")
             self._duration_ms = number(line, "duration_ms")
-        self._attempts_in_all(span_id, number(details, "attempts"))
+        if "attempts" in details or span_id in self._retried:
+            self._attempts_in_all(span_id, number(details, "attempts"))
 
     def _usage(self, details: Mapping[str, Any]) -> None:
         for field in USAGE_FIELDS:
@@ -341,12 +354,3 @@ class Tally:
             raise_interrupt()
             return None
         return round(max(0, last - began) / 1e9, 6)
-
-
-def _open_span(line: Line) -> OpenSpan:
-    values = [line.get(key) for key in _OPEN_KEYS]
-    for value in values:
-        if type(value) not in _TEXT_OR_NOTHING:
-            values = [value if isinstance(value, str) else None for value in values]
-            break
-    return OpenSpan._make(values)

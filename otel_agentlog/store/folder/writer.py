@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -25,12 +26,13 @@ import orjson
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import WeakValues, raise_interrupt, take
 from otel_agentlog.store.folder.documents import Documents, final_result
-from otel_agentlog.store.folder.files import LineFile, has_file, make_directory, open_directory, replace_file
-from otel_agentlog.store.folder.handle import FULL, FolderHandle
+from otel_agentlog.store.folder.files import Descriptor, LineFile, has_file, make_directory, open_directory, replace_file
+from otel_agentlog.store.folder.handle import FULL, FolderHandle, Root
 from otel_agentlog.store.folder.layout import (
     AGENT_OUTPUT,
     ARTIFACTS,
     FINAL_RESULT,
+    FOLDER_MODE,
     GZIP_SUFFIX,
     INPUT,
     METADATA,
@@ -169,9 +171,13 @@ class Counts:
         taken: list[bool] = []
         try:
             take(self.lock, LOCK_WAIT_S, taken)
+            totals = self.totals
             for key, number in more.items():
-                counts[key] = counts.get(key, 0) + number
-                self.totals[key] += number
+                # Without a call in between: no other thread comes between reading and writing either, so `TaskFolder.append`
+                # counts without the lock.
+                totals[key] += number
+                if key in counts:
+                    counts[key] += number
         finally:
             if any(taken):
                 self.lock.release()
@@ -215,7 +221,7 @@ class TaskFolder:
 
     def __init__(
         self,
-        root: Path,
+        root: Root,
         task: TaskRef,
         process_line: Callable[[], Line],
         syncer: Syncer | None = None,
@@ -234,10 +240,12 @@ class TaskFolder:
         """The figures of what this process wrote."""
         self.waiting: set[str] = set()
         """Names of files that the syncer is to sync and has not synced yet."""
+        self.held: dict[str, Descriptor] = {}
+        """Of these, files that are open."""
         self._process_line, self._syncer = process_line, syncer or Syncer()
         self._counts, self._pending_on_disk = counts or Counts(), pending_on_disk
         self._handle = FolderHandle(root, task.task_id, self._introduce, self._renewed, self._forget_files)
-        self._documents = Documents(task, self._handle.directory)
+        self._documents = Documents(task, self._handle)
         self._begin_anew()
         after_fork_in_child(self.renew_after_fork)
 
@@ -250,6 +258,8 @@ class TaskFolder:
         self._recent = RecentLines()
         self._starts: dict[str, RecentLine] = {}
         """Start lines of open spans, by span id."""
+        self._ended_spans: list[str] = []
+        """Those that have ended since the last check."""
         self._again: list[RecentLine] = []
         """Lines to be written again into files that are others than before."""
         self._last_id = ""
@@ -268,7 +278,7 @@ class TaskFolder:
     def renew_after_fork(self) -> None:
         """In the child of a fork: write with own descriptors from here on, and leave the ending to the parent."""
         self.task.owner = self.finished = False
-        self.tally, self.waiting = Tally(MAX_REMEMBERED), set()
+        self.tally, self.waiting, self.held = Tally(MAX_REMEMBERED), set(), {}
         self._begin_anew()
         self._handle.renew_after_fork()
         self._documents.renew_after_fork()
@@ -276,7 +286,7 @@ class TaskFolder:
     @property
     def path(self) -> Path:
         """The folder; meaningful once something was written."""
-        return self._handle.root / self._handle.name
+        return self._handle.root.path / self._handle.name
 
     @property
     def location(self) -> str:
@@ -285,7 +295,7 @@ class TaskFolder:
         if name != self._handle.name or not tag:
             tag, name = self.task.event_ids.tag, self._handle.name
             # Before it could be opened it is the one that would be made.
-            location = os.path.join(self._handle.root, name or next(iter(folder_names(self.task.task_id))))
+            location = os.path.join(self._handle.root.text, name or next(iter(folder_names(self.task.task_id))))
             self._location = tag, name, location
             _living.put(tag, self)
         return location
@@ -299,9 +309,9 @@ class TaskFolder:
         """Have the next line try to open it, however often that failed a moment ago."""
         self._handle.try_again()
 
-    def release(self) -> None:
-        """Close the folder and its lock; the next line opens it again."""
-        self._handle.release()
+    def release(self, *, just_used: bool = False) -> None:
+        """Close the folder and its lock; the next line opens it again. ``just_used`` as for `FolderHandle.release`."""
+        self._handle.release(just_used=just_used)
 
     # -- lines ------------------------------------------------------------------------------------------------------------
 
@@ -310,75 +320,81 @@ class TaskFolder:
 
         It is numbered here only if it has no number of this process: a note of the folder's own.
         """
-        line, name = envelope.line, WEBHOOK_FLOW if envelope.webhook else AGENT_OUTPUT
-        recent = self._recent
-        if len(recent.lines) >= MAX_RECENT_LINES or recent.size_bytes > MAX_RECENT_BYTES or time.monotonic() >= recent.check_at:
+        line, recent = envelope.line, self._recent
+        name = WEBHOOK_FLOW if envelope.webhook else AGENT_OUTPUT
+        if len(recent.lines) >= MAX_RECENT_LINES or recent.size_bytes > MAX_RECENT_BYTES or monotonic() >= recent.check_at:
             self.verify(wait_s=0.0)
         try:
-            file, written = self._append(name, line, envelope)
+            file = self._handle.files.get(name) or self._handle.file(name)
+            ids = self.task.event_ids
+            if not line.get("event_id", "").startswith(ids.tag):
+                line.update(zip(KEY, ids.each, strict=False))
+            data = envelope.data or envelope.encoded()
+            try:
+                if envelope.again or len(data) > MAX_WRITTEN_LINE_BYTES:
+                    data = self._append_unusual(file, data, envelope)
+                else:
+                    file.append(data)
+            except OSError as error:
+                raise_interrupt()
+                file = self._append_anew(name, data, error)
         except Exception:
             raise_interrupt()
             # What a start line has is on its span, too; any other is in no other home.
             self._lose(envelope, envelope.items or int(line.get("phase") != "start"))
             raise
-        self._count_line(envelope, written)
+        self._last_id, self._last_failed = line["event_id"], False
+        written = (file, name, self._last_id, data)
+        if "phase" in line:
+            self._note_span(line, written)
+        if not envelope.counted:
+            # If it was added before, the figures are no longer those of the lines, and are read from them at the end.
+            self._bytes -= _RECOUNT if envelope.again else 0
+            self.tally.add(line)
+            counts, totals, items = self._documents.counts, self._counts.totals, envelope.items
+            # Without a call in between: signal handlers and other threads come before or after all of it.
+            self._bytes += len(data)
+            counts["recorded"] += items
+            totals["recorded"] += items
+            counts["redacted"] += envelope.redacted
+            totals["redacted"] += envelope.redacted
+            counts["truncated"] += envelope.truncated
+            totals["truncated"] += envelope.truncated
+            envelope.counted = 1
         if self._lost.ranges:
             self._found(self._last_id)
         recent.lines.append(written)
-        recent.size_bytes += len(written.data)
+        recent.size_bytes += len(data)
         if (level := self._syncer.level) is not Level.PROCESS or line.get("level") in _ERROR_LEVELS:
             self._sync(file, name, level)
 
-    def _count_line(self, envelope: Envelope, written: RecentLine) -> None:
-        size, taken = len(written.data), list[bool]()
-        try:
-            # As `take`, without a call.
-            taken.extend(map(self._counts.lock.acquire, (True,), (LOCK_WAIT_S,)))
-            if not envelope.counted:
-                # If it was added before, the figures are no longer those of the lines, and are read from them at the end.
-                self._bytes -= _RECOUNT if envelope.again else 0
-                self.tally.add(envelope.line)
-                counts, totals = self._documents.counts, self._counts.totals
-                # Without a call in between: a signal handler raises before or after all of it.
-                self._bytes += size
-                counts["recorded"] += envelope.items
-                totals["recorded"] += envelope.items
-                counts["redacted"] += envelope.redacted
-                totals["redacted"] += envelope.redacted
-                counts["truncated"] += envelope.truncated
-                totals["truncated"] += envelope.truncated
-                envelope.counted = 1
-        finally:
-            if any(taken):
-                self._counts.lock.release()
-
-    def _append(self, name: str, line: Line, envelope: Envelope) -> tuple[LineFile, RecentLine]:
-        file = self._handle.file(name)
-        ids = self.task.event_ids
-        if not line.get("event_id", "").startswith(ids.tag):
-            line.update(zip(KEY, ids.each, strict=False))
-        data = envelope.encoded()
+    def _append_unusual(self, file: LineFile, data: bytes, envelope: Envelope) -> bytes:
+        """Write a long line, or one that may have been written before an interrupt came; returns what is in the file."""
         if len(data) > MAX_WRITTEN_LINE_BYTES:
-            data = encode(spill(line, self.write_artifact))
-        try:
-            if not (envelope.again and file.holds(data)):
-                file.append(data)
-        except OSError as error:
-            raise_interrupt()
-            if error.errno in FULL:
-                raise
-            # Another mount, another server, a descriptor that other code closed: perhaps the file opened anew takes it.
-            self.release()
-            file = self._handle.file(name)
+            data = encode(spill(envelope.line, self.write_artifact))
+        if not (envelope.again and file.holds(data)):
             file.append(data)
-        self._last_id, self._last_failed = line["event_id"], False
-        written = RecentLine(file, name, self._last_id, data, envelope.items)
-        phase = line.get("phase")
-        if phase == "start" and len(self._starts) < MAX_STARTS and len(data) <= MAX_START_BYTES:
-            self._starts[str(line.get("span_id"))] = written._replace(file=None)
-        elif phase == "end":
-            self._starts.pop(str(line.get("span_id")), None)
-        return file, written
+        return data
+
+    def _append_anew(self, name: str, data: bytes, error: OSError) -> LineFile:
+        """Write a line that could not be written: another mount, another server, a descriptor that other code closed.
+
+        Perhaps the file opened anew takes it.
+        """
+        if error.errno in FULL:
+            raise error
+        self.release()
+        file = self._handle.file(name)
+        file.append(data)
+        return file
+
+    def _note_span(self, line: Line, written: RecentLine) -> None:
+        """Keep the start line of what is open; that of what has ended until the next check, so that both are written again."""
+        span_id, starts = str(line.get("span_id")), self._starts
+        if line["phase"] == "end":
+            self._ended_spans.append(span_id)
+        elif len(starts) < MAX_STARTS + len(self._ended_spans) and len(written[3]) <= MAX_START_BYTES:
+            starts[span_id] = (None, *written[1:])
 
     def _lose(self, envelope: Envelope, items: int) -> None:
         """Count a line that could not be written: its number stays missing."""
@@ -435,8 +451,8 @@ class TaskFolder:
     def _sync_folders(self) -> None:
         """A file that is on the disk is of no use if its name is not."""
         try:
-            sync_path(self.path_of(FOLDER))
-            sync_path(self.path_of(ROOT))
+            sync_path(self.path_of(FOLDER), is_folder=True)
+            sync_path(self.path_of(ROOT), is_folder=True)
         except OSError as error:
             raise_interrupt()
             self._syncer.failed("sync", error)
@@ -446,9 +462,11 @@ class TaskFolder:
         again, self._again = self._again, []
         try:
             while again:
-                file = self._handle.file(again[0].name)
-                file.append(again[0].data)
-                self._recent.lines.append(again.pop(0)._replace(file=file))
+                _, name, event_id, data = again[0]
+                file = self._handle.file(name)
+                file.append(data)
+                self._recent.lines.append((file, name, event_id, data))
+                del again[0]
         except OSError as error:
             raise_interrupt()
             self._again = again
@@ -490,7 +508,10 @@ class TaskFolder:
         if intact and not states and self.pending and handle.name:
             intact = handle.is_where_it_was()
         try:
-            if not intact:
+            if intact:
+                while self._ended_spans:
+                    self._starts.pop(self._ended_spans.pop(), None)
+            else:
                 self._uncounted = 2
                 handle.renew()
                 # One that has ended and has nothing left to be written stays deleted.
@@ -527,7 +548,7 @@ class TaskFolder:
         """
         highest = (split_event_id(self._last_id) or ("", 0))[1]
         present = self._numbers_on_disk()
-        wanted = {each.event_id: each for each in (*self._starts.values(), *self._again, *self._recent.take_lost())}
+        wanted = {each[2]: each for each in (*self._starts.values(), *self._again, *self._recent.take_lost())}
         numbered = sorted((number[1], each) for id_, each in wanted.items() if (number := split_event_id(id_)) is not None)
         self._again = [each for number, each in numbered if number not in present]
         known = present | {each[0] for each in numbered} if writable else present
@@ -622,8 +643,9 @@ class TaskFolder:
     def path_of(self, name: str) -> str:
         """Where a file is; `FOLDER` and `ROOT` are the folder and the one around it."""
         if name == ROOT:
-            return os.fspath(self._handle.root)
-        return os.fspath(self.path if name == FOLDER else self.path / name)
+            return self._handle.root.text
+        folder = os.path.join(self._handle.root.text, self._handle.name)
+        return folder if name == FOLDER else os.path.join(folder, name)
 
     # -- whole files ------------------------------------------------------------------------------------------------------
 
@@ -680,9 +702,13 @@ class TaskFolder:
         self._documents.change({"status": str(end["outcome"]), "completed_at": end["timestamp"]})
         self._settle()
         # It may have been deleted meanwhile, or be there only now.
-        self.verify()
+        if AGENT_OUTPUT not in self._handle.files or self._unmarked.ranges or self._again or self._uncounted:
+            self.verify()
+        output = self._handle.files.get(AGENT_OUTPUT)
         if self._syncer.level is not Level.SYNC:
-            self._syncer.ask(self, WEBHOOK_FLOW, AGENT_OUTPUT, FINAL_RESULT, METADATA, FOLDER, ROOT)
+            if output is not None and self._syncer.is_quick:
+                self.held[AGENT_OUTPUT] = output.descriptor
+            self._syncer.ask(self, *self._handle.names, FINAL_RESULT, METADATA, FOLDER, ROOT)
 
     def finish_again(self) -> None:
         """Bring the figures of ``04-final-result.json`` up to date with what ended after the task. Raises `OSError`."""
@@ -703,6 +729,10 @@ class TaskFolder:
 
     def _tally_of_all(self) -> Tally:
         """The tally of every process that worked on this task: ours, unless others wrote here too."""
+        output = self._handle.files.get(AGENT_OUTPUT)
+        # Whoever writes here has begun with a process line in this file.
+        if output is not None and output.is_all_ours and self._bytes > 0:
+            return self.tally
         names = (AGENT_OUTPUT, WEBHOOK_FLOW, AGENT_OUTPUT + GZIP_SUFFIX, WEBHOOK_FLOW + GZIP_SUFFIX)
         on_disk = sum(size_of(self.path / name) for name in names)
         if on_disk == self._bytes:
@@ -720,8 +750,10 @@ class TaskFolder:
     def _write_artifact(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()
         directory, sync = self._handle.directory(), self._syncer.level is not Level.PROCESS
-        make_directory(ARTIFACTS, directory)
+        made = make_directory(ARTIFACTS, directory)
         artifacts = open_directory(ARTIFACTS, directory)
+        if made:
+            os.fchmod(artifacts.fd, FOLDER_MODE)
         if has_file(artifacts, digest, len(data)):
             return digest
         replace_file(artifacts, digest, temp_name(digest, secrets.token_hex(6)), data, sync=sync)

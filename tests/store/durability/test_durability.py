@@ -14,6 +14,7 @@ import pytest
 
 import otel_agentlog as agentlog
 from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.store.folder.files import Descriptor
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.folder.sink import FolderSink
 from otel_agentlog.store.folder.sync import MAX_ASKED, MAX_UNSETTLED, ROOT, Level, Syncer
@@ -221,6 +222,7 @@ def test_a_folder_that_is_gone_when_its_turn_comes_is_no_failure(tmp_path: Path)
     class Gone:
         def __init__(self) -> None:
             self.waiting: set[str] = set()
+            self.held: dict[str, Descriptor] = {}
 
         def path_of(self, name: str) -> str:
             return str(tmp_path / "gone" / name)
@@ -247,6 +249,7 @@ class Slow:
     def __init__(self, root: Path, error: OSError | None = None) -> None:
         self.root, self.error = root, error
         self.waiting: set[str] = set()
+        self.held: dict[str, Descriptor] = {}
         self.asked: list[str] = []
         self.degraded: list[str] = []
 

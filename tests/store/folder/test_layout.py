@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from otel_agentlog.store.folder import layout
 from otel_agentlog.vocabulary.event_ids import split_event_id
+from otel_agentlog.vocabulary.lines import encode
 from tests.store.folder.hostile_ids import HOSTILE_IDS
 
 
@@ -201,7 +202,7 @@ def test_a_line_is_compact_and_begins_with_its_time() -> None:
     """The prefix by which torn lines are told apart is always there."""
     line = {"type": "log", "timestamp": "2026-11-21T05:22:01.000000000Z", "details": {"a": [1, "é\u2028"]}}
 
-    data = layout.encode(line)
+    data = encode(line)
 
     assert data == '{"timestamp":"2026-11-21T05:22:01.000000000Z","type":"log","details":{"a":[1,"é\u2028"]}}\n'.encode()
     assert data.startswith(layout.RECORD_PREFIX)
@@ -210,7 +211,7 @@ def test_a_line_is_compact_and_begins_with_its_time() -> None:
 
 def test_a_line_without_time_gets_one() -> None:
     """No record is written that a reader could not find again."""
-    data = layout.encode({"type": "log"})
+    data = encode({"type": "log"})
 
     assert data.startswith(layout.RECORD_PREFIX)
     assert orjson.loads(data)["type"] == "log"
@@ -219,7 +220,7 @@ def test_a_line_without_time_gets_one() -> None:
 def test_what_is_not_json_is_refused() -> None:
     """Repairing values is done before; here a stranger is an error."""
     with pytest.raises(TypeError):
-        layout.encode({"timestamp": "x", "value": object()})
+        encode({"timestamp": "x", "value": object()})
 
 
 json_values = st.recursive(
@@ -234,7 +235,7 @@ def test_lines_survive_encoding(content: dict[str, object]) -> None:
     """What is written is read, in one line."""
     line = {"timestamp": "2026-11-21T05:22:01.000000000Z", **content}
 
-    data = layout.encode(line)
+    data = encode(line)
 
     assert orjson.loads(data) == line
     assert data.count(b"\n") == 1

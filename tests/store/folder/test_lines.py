@@ -10,6 +10,7 @@ import pytest
 
 from otel_agentlog.store.folder import layout
 from otel_agentlog.store.folder.lines import MAX_DEPTH
+from otel_agentlog.vocabulary.lines import encode
 from tests.store.golden_writer import HERE as GOLDEN
 from tests.store.records import ONE, TASK, THREE, TWO, numbers, reader_of, record
 
@@ -64,13 +65,13 @@ def test_line_separators_of_unicode_do_not_split_lines() -> None:
     """U+2028, U+2029 and U+0085 are text."""
     line = record(1, content="a\u2028b\u2029c\u0085d")
 
-    assert list(reader_of(layout.encode(line) + TWO)) == [line, record(2)]
+    assert list(reader_of(encode(line) + TWO)) == [line, record(2)]
 
 
 def test_a_torn_record_does_not_pass_off_what_is_nested_in_it_as_a_record() -> None:
     """A span's events begin with a timestamp too; a line cut right behind one must not become an event of the task."""
     event = {"timestamp": layout.timestamp(5), "name": "dns", "attributes": {}}
-    whole = layout.encode(record(1, phase="end", events=[event]))
+    whole = encode(record(1, phase="end", events=[event]))
     cut = whole.index(b"]")
 
     reader = reader_of(whole[:cut] + b"\n" + TWO)
@@ -80,7 +81,7 @@ def test_a_torn_record_does_not_pass_off_what_is_nested_in_it_as_a_record() -> N
 
 def test_a_record_cut_where_a_value_begins_does_not_swallow_the_next_one() -> None:
     """``…,"details":`` and then a whole record reads as the start of a nested object, and is not."""
-    whole = layout.encode(record(1, details={"a": 1}))
+    whole = encode(record(1, details={"a": 1}))
     cut = whole.index(b'{"a"')
 
     reader = reader_of(whole[:cut] + TWO + THREE)

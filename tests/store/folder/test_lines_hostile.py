@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_agentlog.store.folder import layout
+from otel_agentlog.vocabulary.lines import encode
 from tests.store.folder.fuzz_reader import CORPUS, survive
 from tests.store.records import ONE, TWO, numbers, reader_of, record
 
@@ -26,7 +26,7 @@ def test_any_mixture_of_records_and_garbage_gives_the_records_back(data: st.Data
     raw, wanted = b"", []
     for piece in pieces:
         if isinstance(piece, int):
-            raw += b"\n" + layout.encode(record(piece))
+            raw += b"\n" + encode(record(piece))
             wanted.append(piece)
         else:
             raw += piece.replace(b"event_id", b"").replace(b"request", b"")
@@ -44,10 +44,10 @@ def test_a_torn_record_never_costs_the_one_glued_to_it(data: st.DataObject) -> N
     """Cut a record anywhere and append the next one: the next one is found, byte for byte."""
     values = st.recursive(st.text(max_size=8) | st.integers(0, 9), lambda inner: st.lists(inner, max_size=3), max_leaves=5)
     details = data.draw(st.dictionaries(st.sampled_from(["timestamp", "a", '{"timestamp":"']), values, max_size=3))
-    first, second = layout.encode(record(1, details=details)), record(2, details=details)
+    first, second = encode(record(1, details=details)), record(2, details=details)
     cut = data.draw(st.integers(1, len(first) - 1))
 
-    reader = reader_of(first[:cut] + layout.encode(second))
+    reader = reader_of(first[:cut] + encode(second))
     found = list(reader)
 
     assert found[-1] == second

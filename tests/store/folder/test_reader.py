@@ -178,9 +178,10 @@ def test_a_follower_sees_whole_lines_only_of_a_writer_in_another_process(tmp_pat
 import os, sys
 from tests.store.records import record
 from otel_agentlog.store.folder import layout
+from otel_agentlog.vocabulary.lines import encode
 fd = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 for number in range(300):
-    data = layout.encode(record(number, content="x" * (number * 37 % 5000)))
+    data = encode(record(number, content="x" * (number * 37 % 5000)))
     for place in range(0, len(data), 700):
         os.write(fd, data[place : place + 700])
 """

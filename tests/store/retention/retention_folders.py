@@ -15,7 +15,7 @@ from typing import Any
 from otel_agentlog.store.folder import layout
 from otel_agentlog.store.folder.metadata import DELIVERY_KEYS, METADATA_KEYS
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.vocabulary.lines import timestamp
+from otel_agentlog.vocabulary.lines import encode, timestamp
 
 NOW_NS = 1_795_238_521_000_000_000
 DAY_NS = 86_400 * 1_000_000_000
@@ -76,11 +76,11 @@ def lines(name: str, ended: str, size_bytes: int) -> bytes:
     made, number = b"", 0
     while True:
         line = {"timestamp": ended, "type": "log", "level": "INFO", "task_id": name, "event_id": f"a1-{number}", "message": ""}
-        empty = len(layout.encode(line))
+        empty = len(encode(line))
         room = size_bytes - len(made)
         assert room >= empty, f"a task of at least {empty - room} bytes more"
         line["message"] = "x" * (room - empty if room < 2 * empty + 200 else 200)
-        made += layout.encode(line)
+        made += encode(line)
         number += 1
         if len(made) == size_bytes:
             return made

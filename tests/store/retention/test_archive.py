@@ -25,6 +25,7 @@ from otel_agentlog.store.retention.policy import RetentionLimits
 from otel_agentlog.store.retention.prune import prune
 from otel_agentlog.store.retention.report import PruneReport
 from otel_agentlog.store.validation.validate import validate
+from otel_agentlog.vocabulary.lines import encode
 from tests.store.durability.faults import golden
 from tests.store.golden_writer import HERE as GOLDEN
 from tests.store.records import ONE, THREE, TWO
@@ -137,8 +138,8 @@ def test_the_quota_sees_compressed_sizes(tmp_path: Path) -> None:
 
 # -- every state on the way -----------------------------------------------------------------------------------------------
 
-LINES = b"".join(layout.encode({"timestamp": layout.now(), "event_id": f"a1-{n}", "message": "m" * 50}) for n in range(50))
-LATER = b"".join(layout.encode({"timestamp": layout.now(), "event_id": f"b2-{n}", "message": "late"}) for n in range(3))
+LINES = b"".join(encode({"timestamp": layout.now(), "event_id": f"a1-{n}", "message": "m" * 50}) for n in range(50))
+LATER = b"".join(encode({"timestamp": layout.now(), "event_id": f"b2-{n}", "message": "late"}) for n in range(3))
 PACKED = gzip.compress(LINES)
 
 STATES: list[tuple[str, dict[str, bytes], bytes]] = [
@@ -496,7 +497,7 @@ def test_whatever_happens_to_a_file_readers_read_what_was_written(steps: list[st
     written = plain.read_bytes()
     for number, step in enumerate(steps):
         if step.startswith("append"):
-            line = layout.encode({"timestamp": layout.now(), "event_id": f"c-{number}"})[: 30 if step.endswith("torn") else None]
+            line = encode({"timestamp": layout.now(), "event_id": f"c-{number}"})[: 30 if step.endswith("torn") else None]
             with plain.open("ab") as file:
                 file.write(line)
             written += line

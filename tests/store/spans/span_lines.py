@@ -7,6 +7,7 @@ from typing import Any
 
 from otel_agentlog.store.folder import layout
 from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.vocabulary.lines import encode
 
 TRACE = "ab" * 16
 NS = 1_795_238_521_000_000_000
@@ -52,7 +53,7 @@ def log(number: int | None = None, tag: str = "aa", **keys: Any) -> dict[str, An
 def task_of(folder: Path, events: list[dict[str, Any]], stages: list[dict[str, Any]] | None = None) -> TaskReader:
     """A folder that holds these lines."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / layout.AGENT_OUTPUT).write_bytes(b"".join(map(layout.encode, events)))
+    (folder / layout.AGENT_OUTPUT).write_bytes(b"".join(map(encode, events)))
     if stages is not None:
-        (folder / layout.WEBHOOK_FLOW).write_bytes(b"".join(map(layout.encode, stages)))
+        (folder / layout.WEBHOOK_FLOW).write_bytes(b"".join(map(encode, stages)))
     return TaskReader(folder)
