@@ -21,7 +21,8 @@ from opentelemetry._logs import LoggerProvider as LoggerProviderAPI
 from opentelemetry._logs import NoOpLogger
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import NoOpTracer, ProxyTracerProvider
 
 from otel_agentlog._interrupts import raise_interrupt
@@ -47,6 +48,22 @@ if TYPE_CHECKING:
 
 SCOPE = "otel_agentlog"
 """Name of the instrumentation scope of everything recorded here."""
+
+
+class OwnTracerProvider(TracerProvider):
+    """A provider that was made here; it knows whether others want to see its spans."""
+
+    def __init__(self, resource: Resource) -> None:
+        self.limits = SpanLimits()
+        super().__init__(resource=resource, shutdown_on_exit=False, span_limits=self.limits)
+        self.others: list[SpanProcessor] = []
+        """Span processors that are not ours."""
+
+    def add_span_processor(self, span_processor: SpanProcessor) -> None:
+        if not isinstance(span_processor, (AdoptSpans, CollectSpans)):
+            self.others.append(span_processor)
+        super().add_span_processor(span_processor)
+
 
 _adopting: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
 """Providers whose foreign spans are recorded already; a second `configure` must not record them twice."""
@@ -100,6 +117,7 @@ class Telemetry:
         """Whether anything leaves at all; without it nothing needs to be queued."""
         self._collect(traces, logs)
         self.tracer = traces.get_tracer(SCOPE, __version__, SCHEMA_URL)
+        self._own = traces if isinstance(traces, OwnTracerProvider) and not isinstance(self.tracer, NoOpTracer) else None
 
     def _make_worker(self) -> DeliveryWorker:
         settings = self._settings
@@ -118,12 +136,26 @@ class Telemetry:
             on_idle=lambda: self._catch_up.on_idle(),
         )
 
+    def light_spans(self) -> bool:
+        """Whether our spans need no SDK: the provider is one that we made, and nobody else has a span processor there."""
+        return self._own is not None and not self._own.others
+
+    @property
+    def sampler(self) -> Sampler | None:
+        """The sampler of spans that need no SDK."""
+        return self._own.sampler if self._own is not None else None
+
+    @property
+    def span_limits(self) -> SpanLimits:
+        """How much other code may put on such spans."""
+        return self._own.limits if self._own is not None else SpanLimits()
+
     # -- joining ----------------------------------------------------------------------------------------------------------
 
     def _find_traces(self) -> trace.TracerProvider:
         provider = trace.get_tracer_provider()
         if isinstance(provider, ProxyTracerProvider):
-            provider = _made["traces"] = TracerProvider(resource=self.resource, shutdown_on_exit=False)
+            provider = _made["traces"] = OwnTracerProvider(self.resource)
             trace.set_tracer_provider(provider)
         if isinstance(provider, TracerProvider):
             self.resource = self._origins.resource(provider.resource)

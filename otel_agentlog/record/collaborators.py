@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Tracer
 
 from otel_agentlog._interrupts import raise_interrupt
@@ -54,34 +55,60 @@ class Failures:
 class SpanNaming(Protocol):
     """How a line is named as a span; implemented by ``otel_agentlog.export``."""
 
-    def span_name(self, line: Line) -> str: ...
-    def span_kind(self, line: Line) -> str: ...
-    def start_attributes(self, line: Line) -> dict[str, Any]: ...
-    def end_attributes(self, line: Line) -> dict[str, Any]: ...
-    def status(self, line: Line) -> tuple[str, str | None]: ...
-    def stage_event(self, line: Line) -> tuple[str, dict[str, Any]]: ...
+    def started(self, line: Line) -> tuple[str, str, dict[str, Any]]:
+        """Name, kind and attributes of the span that a start line begins."""
+
+    def ended(self, line: Line) -> tuple[dict[str, Any], str, str | None]:
+        """Attributes that an end line adds to its span, and the code and description of its status."""
+
+    def stage_event(self, line: Line) -> tuple[str, dict[str, Any]]:
+        """Name and attributes of the span event that the line of a webhook's stage is."""
 
 
 class PlainNaming:
     """Names spans after what they are and sets no attributes: used until `configure` brings the real ones."""
 
-    def span_name(self, line: Line) -> str:
-        return str(line.get("message") or line["type"])
+    def started(self, line: Line) -> tuple[str, str, dict[str, Any]]:
+        return str(line.get("message") or line["type"]), "INTERNAL", dict(line.get("attributes") or {})
 
-    def span_kind(self, line: Line) -> str:
-        return "INTERNAL"
-
-    def start_attributes(self, line: Line) -> dict[str, Any]:
-        return dict(line.get("attributes") or {})
-
-    def end_attributes(self, line: Line) -> dict[str, Any]:
-        return dict(line.get("attributes") or {})
-
-    def status(self, line: Line) -> tuple[str, str | None]:
-        return ("ERROR", None) if line.get("exception") else ("UNSET", None)
+    def ended(self, line: Line) -> tuple[dict[str, Any], str, str | None]:
+        return dict(line.get("attributes") or {}), "ERROR" if line.get("exception") else "UNSET", None
 
     def stage_event(self, line: Line) -> tuple[str, dict[str, Any]]:
         return f"webhook.{line['stage']}", {}
+
+
+class Sampler(Protocol):
+    """Decides which traces are sent: a sampler of the SDK."""
+
+    def should_sample(
+        self, parent_context: Context | None, trace_id: int, name: str, kind: Any, attributes: Any, links: Any
+    ) -> Any: ...
+
+
+class SpanLimits(Protocol):
+    """How much other code may put on a span: ``SpanLimits`` of the SDK. ``None`` is no limit."""
+
+    max_span_attributes: int | None
+    max_events: int | None
+    max_links: int | None
+    max_event_attributes: int | None
+    max_link_attributes: int | None
+    max_attribute_length: int | None
+    max_span_attribute_length: int | None
+
+
+@dataclass
+class UsualLimits:
+    """The limits that the SDK has where no variable says otherwise."""
+
+    max_span_attributes: int | None = 128
+    max_events: int | None = 128
+    max_links: int | None = 128
+    max_event_attributes: int | None = 128
+    max_link_attributes: int | None = 128
+    max_attribute_length: int | None = None
+    max_span_attribute_length: int | None = None
 
 
 def _tracer() -> Tracer:
@@ -103,6 +130,12 @@ class Spans:
     conventions: SpanNaming = field(default_factory=PlainNaming)
     count_items: Callable[[Line], int] = _COUNT_ITEMS
     """How many OTLP items (spans, log records) a line completes."""
+    light: Callable[[], bool] = bool
+    """Whether nobody but us wants to see spans of ours: then they need no SDK. Else the tracer starts them."""
+    sampler: Sampler | None = None
+    """Asked for each trace that begins with a span of ours without the SDK; ``None``: all are sampled."""
+    limits: SpanLimits = field(default_factory=UsualLimits)
+    """Of such spans."""
 
 
 @dataclass(frozen=True)

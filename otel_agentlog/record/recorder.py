@@ -180,6 +180,7 @@ class Recorder:
         self.clean, self.clean_value, self.clean_text = cleaning.line, cleaning.value, cleaning.text
         self.new_guard = cleaning.new_guard
         self.tracer, self.conventions, self._count_items = spans.tracer, spans.conventions, spans.count_items
+        self.spans = spans
         self.tasks, self.lookups = tasks or Tasks(), lookups or Lookups()
         self.clock, self.monotonic, self.measuring = clocks.clock, clocks.monotonic, clocks.measuring
         self.open_tasks: WeakValues[OpenTask] = WeakValues()

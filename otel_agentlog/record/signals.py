@@ -13,6 +13,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
+
+# That of `signal` makes an enum of what it finds, which takes as long as all the rest that is done when an operation begins.
+from _signal import getsignal  # type: ignore[import-not-found]  # typeshed does not know it
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -57,8 +60,10 @@ def _join() -> None:
     if not _on or threading.get_ident() != threading.main_thread().ident:
         return
     for signum in SIGNALS:
+        if type(getsignal(signum)) is _ChainedHandler:
+            continue
         found = signal.getsignal(signum)
-        if isinstance(found, _ChainedHandler) or found is signal.SIG_IGN or found is None:
+        if found is signal.SIG_IGN or found is None:
             continue
         # The kernel keeps such a signal from the first process of a container: nothing would end.
         if found is not signal.SIG_DFL or os.getpid() != 1:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
-from otel_agentlog.vocabulary.states import Component, Outcome
+from otel_agentlog.vocabulary.states import Component, Outcome, State
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,21 @@ class Kind:
         """The action of the end line by outcome, e.g. ``step_execution_failed``."""
         found = {outcome.value: f"{self.ended}_{outcome.value}" for outcome in Outcome}
         return {**found, Outcome.COMPLETED.value: self.completed or found[Outcome.COMPLETED.value]}
+
+    @cached_property
+    def start_line(self) -> dict[str, Any]:
+        """What start lines have in common, in the order of their keys; ``timestamp`` and ``message`` are of each."""
+        return {
+            "timestamp": "",
+            "type": self.start_type,
+            "level": "INFO",
+            "phase": "start",
+            "component": self.component,
+            "action": self.started,
+            "message": "",
+            "state_before": State.PENDING.value,
+            "state_after": State.RUNNING.value,
+        }
 
 
 TASK = Kind("task", "task", "task", Component.RUNNER.value, "task_started", "task")

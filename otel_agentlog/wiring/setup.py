@@ -104,7 +104,13 @@ class Wired:
         self.recorder = Recorder(
             self._sinks(),
             cleaning=cleaning,
-            spans=Spans(self.telemetry.tracer, conventions, count),
+            spans=Spans(
+                self.telemetry.tracer,
+                conventions,
+                count,
+                sampler=self.telemetry.sampler,
+                limits=self.telemetry.span_limits,
+            ),
             tasks=Tasks(self._find_task, self.folders.find_input, ControlFile),
             lookups=Lookups(classify, PriceTable(settings.prices)),
             clocks=Clocks(measuring=self.measuring),

@@ -27,6 +27,7 @@ from otel_agentlog.export.semconv.operations import OPERATIONS
 from otel_agentlog.export.semconv.spans import error_attributes, error_type, span_status
 from otel_agentlog.vocabulary.coerce import as_text, mapping
 from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.states import FAILED
 
 __all__ = ["USER_ATTRIBUTES_AT_END", "USER_ATTRIBUTES_AT_START", "ContentPolicy", "Conventions", "Profile"]
 
@@ -40,9 +41,7 @@ USER_ATTRIBUTES_AT_END = 16
 
 _KINDS = {"ai_request": "CLIENT", "webhook": "SERVER", "queue_push": "PRODUCER", "queue_pickup": "CONSUMER"}
 
-_Build = Callable[[Line, Mapping[str, Any]], Attributes]
-
-_STARTS: dict[str, _Build] = {
+_STARTS: dict[str, Callable[[Line, Mapping[str, Any], Attributes], str]] = {
     "task": spans.task_start,
     "step": spans.step_start,
     "ai_request": spans.ai_start,
@@ -50,16 +49,15 @@ _STARTS: dict[str, _Build] = {
     "webhook": spans.webhook_start,
     "queue_push": spans.push_start,
     "queue_pickup": spans.pickup_start,
+    "segment": spans.segment_start,
 }
-_ENDS: dict[str, _Build] = {
-    "task": spans.task_end,
-    "ai_response": spans.ai_end,
-    "tool_result": spans.tool_end,
-    "queue_push": spans.queue_end,
-    "queue_pickup": spans.queue_end,
+_ENDS: dict[str, Callable[[Line, Mapping[str, Any]], Attributes]] = {"task": spans.task_end, "ai_response": spans.ai_end}
+_END_FIELDS = {
+    "tool_result": fields.TOOL_END,
+    "queue_push": fields.QUEUE_LATENCY,
+    "queue_pickup": fields.QUEUE_LATENCY,
 }
-
-_ENDING = (("outcome", names.OUTCOME, as_text), ("reason", names.REASON, as_text))
+"""Types whose end adds nothing but these."""
 
 _MESSAGES = frozenset({names.INPUT_MESSAGES, names.OUTPUT_MESSAGES})
 _AI_CONTENT = _MESSAGES | {names.SYSTEM_INSTRUCTIONS, names.TOOL_DEFINITIONS}
@@ -100,43 +98,79 @@ class Conventions:
     def __repr__(self) -> str:
         return f"Conventions({self.profile!r}, {self.content_policy!r}, {sorted(self.content_on)})"
 
-    def span_name(self, line: Line) -> str:
-        """The low-cardinality name of the span that a start line begins."""
-        name = _NAMES.get(line["type"])
-        return name(line, mapping(line, "details")) if name is not None else str(line.get("name") or line["type"])
+    def started(self, line: Line) -> tuple[str, str, Attributes]:
+        """Name, kind and attributes of the span that a start line begins.
 
-    def span_kind(self, line: Line) -> str:
-        """``INTERNAL``, ``CLIENT``, ``SERVER``, ``PRODUCER`` or ``CONSUMER``."""
-        return _KINDS.get(line["type"]) or str(line.get("kind") or "INTERNAL")
-
-    def start_attributes(self, line: Line) -> Attributes:
-        """Attributes of a span from its start line: the user's, the convention's, content, ids."""
-        details = mapping(line, "details")
-        ours = _STARTS.get(line["type"], spans.nothing)(line, details)
+        The name is of low cardinality; the kind is ``INTERNAL``, ``CLIENT``, ``SERVER``, ``PRODUCER`` or ``CONSUMER``; attributes
+        are the user's, the convention's, content, ids.
+        """
+        line_type, details = line["type"], line.get("details")
+        if type(details) is not dict:
+            details = mapping(line, "details")
+        ours: Attributes = {}
+        start = _STARTS.get(line_type)
+        name = str(line.get("name") or line_type) if start is None else start(line, details, ours)
         if self._legacy and names.PROVIDER in ours:
             ours[names.LEGACY_SYSTEM] = ours[names.PROVIDER]
         if self._span_policy != "off":
             ours.update(self.content(line, structured=False))
-        fields.copy(line, fields.COMMON, ours)
-        return _with_user(line, ours, USER_ATTRIBUTES_AT_START)
+        for key, attribute, _ in fields.COMMON:
+            value = line.get(key)
+            if value is not None and (type(value) is str or as_text(value) is not None) and value:
+                ours[attribute] = value
+        return (
+            name,
+            _KINDS.get(line_type) or str(line.get("kind") or "INTERNAL"),
+            _with_user(line, ours, USER_ATTRIBUTES_AT_START) if line.get("attributes") else ours,
+        )
 
-    def end_attributes(self, line: Line) -> Attributes:
-        """Attributes that an end line adds to its span; ``error.type`` iff it failed."""
-        details = mapping(line, "details")
-        ours = _ENDS.get(line["type"], spans.nothing)(line, details)
+    def ended(self, line: Line) -> tuple[Attributes, str, str | None]:
+        """What an end line adds to its span: attributes (``error.type`` iff it failed), code and description of its status."""
+        line_type, details = line["type"], line.get("details")
+        if type(details) is not dict:
+            details = mapping(line, "details")
+        ours: Attributes = {}
+        if (table := _END_FIELDS.get(line_type)) is not None:
+            fields.copy(details, table, ours)
+        elif (build := _ENDS.get(line_type)) is not None:
+            ours = build(line, details)
         if self._legacy and names.USAGE_CACHE_WRITE in ours:
             self._rename_cache_write(ours)
         if self._span_policy != "off":
             ours.update(self.content(line, structured=False))
-        fields.copy(line, _ENDING, ours)
-        if (error := error_type(line)) is not None:
-            ours[names.ERROR_TYPE] = error
+        status = spans.UNSET
+        outcome = line.get("outcome")
+        if type(outcome) is not str:
+            outcome = as_text(outcome)
+        if outcome:
+            ours[names.OUTCOME] = outcome
+        if (reason := line.get("reason")) is not None and (reason := as_text(reason)) is not None:
+            ours[names.REASON] = reason
+        if outcome and outcome in FAILED:
+            ours[names.ERROR_TYPE] = error_type(line) or names.OTHER
             ours.update(error_attributes(line))
-        return _with_user(line, ours, USER_ATTRIBUTES_AT_END)
+            status = span_status(line)
+        return (_with_user(line, ours, USER_ATTRIBUTES_AT_END) if line.get("attributes") else ours), *status
+
+    def span_name(self, line: Line) -> str:
+        """The name of the span that a start line begins."""
+        return self.started(line)[0]
+
+    def span_kind(self, line: Line) -> str:
+        """The kind of that span."""
+        return self.started(line)[1]
+
+    def start_attributes(self, line: Line) -> Attributes:
+        """Its attributes."""
+        return self.started(line)[2]
+
+    def end_attributes(self, line: Line) -> Attributes:
+        """Attributes that an end line adds to its span."""
+        return self.ended(line)[0]
 
     def status(self, line: Line) -> tuple[str, str | None]:
         """``("ERROR", description)`` for a failure, else ``("UNSET", None)``."""
-        return span_status(line)
+        return self.ended(line)[1:]
 
     def stage_event(self, line: Line) -> tuple[str, Attributes]:
         """Name and attributes of the span event that a line of ``02-webhook-flow.jsonl`` is."""
@@ -177,60 +211,3 @@ def _with_user(line: Line, ours: Attributes, limit: int) -> Attributes:
     for key, value in ours.items():
         merged.setdefault(key, value)
     return merged
-
-
-def _task_name(line: Line, details: Mapping[str, Any]) -> str:
-    if agent := as_text(details.get("agent")):
-        return f"invoke_agent {agent}"
-    workflow = spans.workflow_name(details)
-    return f"invoke_workflow {workflow}" if workflow else "invoke_workflow"
-
-
-def _step_name(line: Line, details: Mapping[str, Any]) -> str:
-    if not details.get("plan"):
-        return spans.step_name(line)
-    agent = as_text(details.get("agent"))
-    return f"plan {agent}" if agent else "plan"
-
-
-def _ai_name(line: Line, details: Mapping[str, Any]) -> str:
-    operation = spans.operation_name(details)
-    known = OPERATIONS.get(operation)
-    if known is None or known.named_after == names.REQUEST_MODEL:
-        subject = details.get("model")
-    elif known.named_after == names.AGENT_NAME:
-        subject = details.get("agent")
-    elif known.named_after == names.DATA_SOURCE_ID:
-        subject = mapping(details, "parameters").get("data_source_id")
-    else:
-        subject = None
-    return f"{operation} {subject}" if as_text(subject) else operation
-
-
-def _tool_name(line: Line, details: Mapping[str, Any]) -> str:
-    return f"execute_tool {spans.tool_name(line)}{spans.tool_suffix(details)}"
-
-
-def _webhook_name(line: Line, details: Mapping[str, Any]) -> str:
-    provider = as_text(details.get("provider"))
-    return f"webhook {provider}" if provider else "webhook"
-
-
-def _push_name(line: Line, details: Mapping[str, Any]) -> str:
-    return f"push {as_text(details.get('queue')) or ''}".rstrip()
-
-
-def _pickup_name(line: Line, details: Mapping[str, Any]) -> str:
-    return f"pickup {as_text(details.get('queue')) or ''}".rstrip()
-
-
-_NAMES: dict[str, Callable[[Line, Mapping[str, Any]], str]] = {
-    "task": _task_name,
-    "step": _step_name,
-    "ai_request": _ai_name,
-    "tool_call": _tool_name,
-    "webhook": _webhook_name,
-    "queue_push": _push_name,
-    "queue_pickup": _pickup_name,
-    "segment": lambda line, details: "segment",
-}

@@ -15,6 +15,8 @@ from otel_agentlog.export.semconv import names
 from otel_agentlog.export.semconv.names import OTHER
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, as_texts
 
+_LEAST, _MOST = -(1 << 63), (1 << 63) - 1
+
 Convert = Callable[[Any], AttributeValue]
 """Gives the attribute's value, or ``None`` where there is none."""
 
@@ -38,7 +40,17 @@ def copy(source: Mapping[str, Any], fields: Iterable[tuple[str, str, Convert]], 
     """Set the attributes of the fields that are present."""
     for key, attribute, convert in fields:
         value = source.get(key)
-        if value is not None and (converted := convert(value)) is not None:
+        if value is None:
+            continue
+        kind = type(value)
+        # As these two do: a call for each value would cost most of all this.
+        if convert is as_text and kind is str:
+            if value:
+                target[attribute] = value
+        elif convert is as_integer and kind is int:
+            if _LEAST <= value <= _MOST:
+                target[attribute] = value
+        elif (converted := convert(value)) is not None:
             target[attribute] = converted
 
 
@@ -140,6 +152,11 @@ COMMAND = (
     ("executable_path", names.PROCESS_EXECUTABLE_PATH, as_text),
 )
 
+TOOL_END = (("exit_code", names.PROCESS_EXIT_CODE, as_integer), ("attempts", names.ATTEMPTS, as_integer))
+
+QUEUE_LATENCY = (("latency_ms", names.QUEUE_LATENCY_MS, as_number),)
+"""How long a message waited; at its end, where it was not known before."""
+
 COMMON = (
     ("task_id", names.TASK_ID, as_text),
     ("step_id", names.STEP_ID, as_text),
@@ -148,7 +165,7 @@ COMMON = (
     ("instance_id", names.INSTANCE_ID, as_text),
     ("component", names.COMPONENT, as_text),
 )
-"""Keys that lines of every type share."""
+"""Keys with a text that lines of every type share."""
 
 _PROVIDERS = {
     "azure": "azure.ai.openai",

@@ -1,8 +1,8 @@
-"""From a start or end line to the attributes of its span, type by type, and to its status.
+"""From a start or end line to the name and attributes of its span, type by type, and to its status.
 
-Each function takes a line and its ``details`` and returns the attributes that the convention, or this package, defines for that
-type; what all types share (ids, outcome, the user's attributes, content) is added by
-`otel_agentlog.export.semconv.conventions`.
+The functions for starts take a line, its ``details`` and the span's attributes, to which they add what the convention, or this
+package, defines for that type; they return the span's name. Those for ends return the attributes. What all types share (ids,
+outcome, the user's attributes, content) is added by `otel_agentlog.export.semconv.conventions`.
 
 ``failed`` and ``timed_out`` are errors; ``cancelled`` and ``interrupted`` are neither error nor success and show in
 ``agentlog.outcome`` only. A success leaves the status unset, never OK.
@@ -43,50 +43,53 @@ def operation_name(details: Details) -> str:
     return as_text(details.get("operation")) or _CHAT
 
 
-def task_start(line: Line, details: Details) -> Attributes:
-    """Attributes of an agent run or a workflow, and our own of the task."""
-    attributes: Attributes = {}
-    if as_text(details.get("agent")):
+def task_start(line: Line, details: Details, attributes: Attributes) -> str:
+    """An agent run or a workflow, and our own attributes of the task."""
+    if agent := as_text(details.get("agent")):
+        name = f"invoke_agent {agent}"
         attributes[names.OPERATION] = "invoke_agent"
         fields.copy(details, fields.TASK_AGENT, attributes)
     else:
-        attributes[names.OPERATION] = "invoke_workflow"
+        name = attributes[names.OPERATION] = "invoke_workflow"
         if workflow := workflow_name(details):
+            name = f"invoke_workflow {workflow}"
             attributes[names.WORKFLOW_NAME] = workflow
         fields.copy(details, (("conversation_id", names.CONVERSATION_ID, as_text),), attributes)
     fields.copy(details, fields.TASK, attributes)
     if title := as_text(line.get("message")):
         attributes[names.TASK_NAME] = title
-    return attributes
+    return name
 
 
 def task_end(line: Line, details: Details) -> Attributes:
     """Totals of a task."""
     attributes: Attributes = {}
     if as_text(details.get("agent")):
-        fields.copy(details, fields.USAGE[:2], attributes)
+        fields.copy(details, _OF_AGENT, attributes)
     fields.copy(details, fields.TASK_END, attributes)
     return attributes
 
 
-def step_name(line: Line) -> str:
-    """The name that the user gave a step."""
-    return as_text(line.get("message")) or as_text(line.get("step_id")) or "step"
+_OF_AGENT = fields.USAGE[:2]
 
 
-def step_start(line: Line, details: Details) -> Attributes:
+def step_start(line: Line, details: Details, attributes: Attributes) -> str:
     """A step has no merged convention; only a planning step is a GenAI operation."""
-    attributes: Attributes = {}
-    if details.get("plan"):
-        attributes[names.OPERATION] = "plan"
-        fields.copy(details, (("agent", names.AGENT_NAME, as_text),), attributes)
-    attributes[names.STEP_NAME] = step_name(line)
-    fields.copy(
-        details,
-        (("index", names.STEP_INDEX, as_integer), ("parent_step_id", names.STEP_PARENT_ID, as_text)),
-        attributes,
-    )
-    return attributes
+    message = line.get("message")
+    name = message if type(message) is str and message else as_text(message) or as_text(line.get("step_id")) or "step"
+    if not details.get("plan"):
+        attributes[names.STEP_NAME] = name
+        fields.copy(details, _STEP, attributes)
+        return name
+    attributes[names.OPERATION] = "plan"
+    if agent := as_text(details.get("agent")):
+        attributes[names.AGENT_NAME] = agent
+    attributes[names.STEP_NAME] = name
+    fields.copy(details, _STEP, attributes)
+    return f"plan {agent}" if agent else "plan"
+
+
+_STEP = (("index", names.STEP_INDEX, as_integer), ("parent_step_id", names.STEP_PARENT_ID, as_text))
 
 
 def server_port(details: Details) -> int:
@@ -94,30 +97,39 @@ def server_port(details: Details) -> int:
     return as_integer(details.get("server_port")) or 443
 
 
-def ai_start(line: Line, details: Details) -> Attributes:
+def ai_start(line: Line, details: Details, attributes: Attributes) -> str:
     """Model, parameters and server of a request."""
     operation = operation_name(details)
-    attributes: Attributes = {names.OPERATION: operation, names.PROVIDER: fields.provider_name(details.get("provider"))}
+    attributes[names.OPERATION], attributes[names.PROVIDER] = operation, fields.provider_name(details.get("provider"))
     fields.copy(details, _AI_START, attributes)
     if address := as_text(details.get("server_address")):
         attributes[names.SERVER_ADDRESS] = address
         attributes[names.SERVER_PORT] = server_port(details)
     known = OPERATIONS.get(operation)
-    if parameters := mapping(details, "parameters"):
-        _add_parameters(parameters, fields.PARAMETERS if known is None else fields.OTHER_PARAMETERS, attributes)
+    if details.get("parameters"):
+        defined = fields.PARAMETERS if known is None else fields.OTHER_PARAMETERS
+        _add_parameters(mapping(details, "parameters"), defined, attributes)
     if details.get("stream"):
         attributes[names.REQUEST_STREAM] = True
     if details.get("conversation_compacted"):
         attributes[names.CONVERSATION_COMPACTED] = True
-    if known is None:
-        if agent := as_text(details.get("agent")):
-            attributes[names.OWN_AGENT_NAME] = agent
-        return attributes
     if agent := as_text(details.get("agent")):
-        attributes[names.AGENT_NAME] = agent
-    if operation == "retrieval" and (top_k := attributes.get(names.REQUEST_TOP_K)) is not None:
-        attributes[names.RETRIEVAL_TOP_K] = top_k
-    return _allowed(attributes, known.allowed)
+        attributes[names.OWN_AGENT_NAME if known is None else names.AGENT_NAME] = agent
+    if known is not None:
+        if operation == "retrieval" and (top_k := attributes.get(names.REQUEST_TOP_K)) is not None:
+            attributes[names.RETRIEVAL_TOP_K] = top_k
+        _leave_out(attributes, known.allowed)
+    subject = as_text(details.get("model") if known is None else _subject(known.named_after, details))
+    return f"{operation} {subject}" if subject else operation
+
+
+def _subject(named_after: str | None, details: Details) -> Any:
+    """What follows the operation in a span's name."""
+    if named_after == names.REQUEST_MODEL:
+        return details.get("model")
+    if named_after == names.AGENT_NAME:
+        return details.get("agent")
+    return mapping(details, "parameters").get("data_source_id") if named_after == names.DATA_SOURCE_ID else None
 
 
 _AI_START = (
@@ -134,8 +146,10 @@ def _add_parameters(parameters: Details, known: fields.Fields, attributes: Attri
                 attributes[attribute] = converted
 
 
-def _allowed(attributes: Attributes, allowed: frozenset[str]) -> Attributes:
-    return {key: value for key, value in attributes.items() if not key.startswith("gen_ai.") or key in allowed}
+def _leave_out(attributes: Attributes, allowed: frozenset[str]) -> None:
+    """Leave out what the convention does not define for an operation."""
+    for key in [key for key in attributes if key.startswith("gen_ai.") and key not in allowed]:
+        del attributes[key]
 
 
 def ai_end(line: Line, details: Details) -> Attributes:
@@ -151,7 +165,7 @@ def ai_end(line: Line, details: Details) -> Attributes:
     known = OPERATIONS.get(operation_name(details))
     if known is not None:
         fields.copy(details, (("response_status", names.RESPONSE_STATUS, as_text),), attributes)
-        attributes = _allowed(attributes, known.allowed)
+        _leave_out(attributes, known.allowed)
     amount = as_number(details.get("cost_usd"))
     if amount is not None:
         attributes.update(_cost(amount, mapping(details, "price")))
@@ -183,15 +197,20 @@ def tool_name(line: Line) -> str:
     return as_text(line.get("content")) or names.OTHER
 
 
-def tool_start(line: Line, details: Details) -> Attributes:
+def tool_start(line: Line, details: Details, attributes: Attributes) -> str:
     """Which tool runs, with what skill or program."""
-    attributes: Attributes = {names.OPERATION: "execute_tool", names.TOOL_NAME: tool_name(line)}
+    tool = line.get("content")
+    if type(tool) is not str or not tool:
+        tool = tool_name(line)
+    attributes[names.OPERATION], attributes[names.TOOL_NAME] = "execute_tool", tool
     fields.copy(details, fields.TOOL, attributes)
+    if "skill" not in details and "command" not in details:
+        return f"execute_tool {tool}"
     skill = details.get("skill")
     if skill is not None:
         fields.copy(skill if isinstance(skill, Mapping) else {"name": skill}, fields.SKILL, attributes)
     fields.copy(mapping(details, "command"), fields.COMMAND, attributes)
-    return attributes
+    return f"execute_tool {tool}{tool_suffix(details)}"
 
 
 def tool_suffix(details: Details) -> str:
@@ -207,67 +226,43 @@ def tool_suffix(details: Details) -> str:
     return f" {skill_name}" if skill_name else ""
 
 
-def tool_end(line: Line, details: Details) -> Attributes:
-    """How the program that a tool ran exited."""
-    attributes: Attributes = {}
-    fields.copy(
-        details,
-        (("exit_code", names.PROCESS_EXIT_CODE, as_integer), ("attempts", names.ATTEMPTS, as_integer)),
-        attributes,
-    )
-    return attributes
-
-
-def webhook_start(line: Line, details: Details) -> Attributes:
+def webhook_start(line: Line, details: Details, attributes: Attributes) -> str:
     """Provider and type of a webhook."""
-    attributes: Attributes = {}
     fields.copy(
         details,
         (("provider", names.WEBHOOK_PROVIDER, as_text), ("event_type", names.WEBHOOK_EVENT_TYPE, as_text)),
         attributes,
     )
-    return attributes
+    provider = as_text(details.get("provider"))
+    return f"webhook {provider}" if provider else "webhook"
 
 
-def push_start(line: Line, details: Details) -> Attributes:
+def push_start(line: Line, details: Details, attributes: Attributes) -> str:
     """A message put into a queue."""
-    return _messaging(details, "push", "send")
+    return _messaging(details, "push", "send", attributes)
 
 
-def pickup_start(line: Line, details: Details) -> Attributes:
+def pickup_start(line: Line, details: Details, attributes: Attributes) -> str:
     """Work on a message taken from a queue."""
     # `process`, not `receive`: the span covers the work on the message, and only `process` is of kind CONSUMER.
-    return _messaging(details, "pickup", "process")
+    return _messaging(details, "pickup", "process", attributes)
 
 
-def _messaging(details: Details, operation: str, kind: str) -> Attributes:
-    attributes: Attributes = {
-        names.MESSAGING_SYSTEM: as_text(details.get("system")) or names.OTHER,
-        names.MESSAGING_OPERATION_NAME: operation,
-        names.MESSAGING_OPERATION_TYPE: kind,
-    }
+def _messaging(details: Details, operation: str, kind: str, attributes: Attributes) -> str:
+    attributes[names.MESSAGING_SYSTEM] = as_text(details.get("system")) or names.OTHER
+    attributes[names.MESSAGING_OPERATION_NAME], attributes[names.MESSAGING_OPERATION_TYPE] = operation, kind
     fields.copy(
         details,
         (("queue", names.MESSAGING_DESTINATION_NAME, as_text), ("message_id", names.MESSAGING_MESSAGE_ID, as_text)),
         attributes,
     )
-    fields.copy(details, _LATENCY, attributes)
-    return attributes
+    fields.copy(details, fields.QUEUE_LATENCY, attributes)
+    return f"{operation} {as_text(details.get('queue')) or ''}".rstrip()
 
 
-_LATENCY = (("latency_ms", names.QUEUE_LATENCY_MS, as_number),)
-
-
-def queue_end(line: Line, details: Details) -> Attributes:
-    """How long the message waited, where that is known only at the end."""
-    attributes: Attributes = {}
-    fields.copy(details, _LATENCY, attributes)
-    return attributes
-
-
-def nothing(line: Line, details: Details) -> Attributes:
-    """For types that have only what all have."""
-    return {}
+def segment_start(line: Line, details: Details, attributes: Attributes) -> str:
+    """The work of a further process on a task has only what all have."""
+    return "segment"
 
 
 _STAGE_COMMON = frozenset(
@@ -340,6 +335,10 @@ def _scalar(value: Any) -> AttributeValue | None:
 def span_status(line: Line) -> tuple[str, str | None]:
     """Code (``ERROR`` or ``UNSET``) and description of an end line's span."""
     if as_text(line.get("outcome")) not in FAILED:
-        return "UNSET", None
+        return UNSET
     description = mapping(line, "exception").get("message") or line.get("reason")
     return "ERROR", description if isinstance(description, str) else None
+
+
+UNSET: tuple[str, str | None] = ("UNSET", None)
+"""Code and description of what did not fail."""

@@ -33,7 +33,7 @@ class Mark(NamedTuple):
     """What is noted on an exception that has an id."""
 
     error_id: str
-    trace_id: int | None
+    trace_id: str | None
     """The trace in which it was recorded in full; ``None`` if it was not recorded yet."""
     category: str | None = None
 

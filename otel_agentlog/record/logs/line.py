@@ -361,7 +361,7 @@ def error_of(exc_info: object) -> BaseException | None:
 def add_error(line: Line, error: BaseException | None, trace_id: str | None, record: Recorder) -> None:
     """Note an exception; it is the same error, under the same ``error_id``, wherever this trace records it again."""
     if error is not None and issubclass(type(error), BaseException):
-        line["exception"] = describe(error, int(trace_id, 16) if trace_id else 0, record)
+        line["exception"] = describe(error, trace_id or "", record)
 
 
 def printed_error(error: BaseException) -> dict[str, Any]:

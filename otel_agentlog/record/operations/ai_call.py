@@ -12,7 +12,7 @@ from opentelemetry.context import Context
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.attempts import Attempted
-from otel_agentlog.record.operations.context import OperationScope, seen_around
+from otel_agentlog.record.operations.context import OperationScope, current_context, seen_around
 from otel_agentlog.record.operations.outcome import describe, is_error
 from otel_agentlog.record.operations.seen_calls import OWN, Added, Call, Seen, add_rest
 from otel_agentlog.record.providers.failures import ModelError
@@ -306,7 +306,7 @@ class AiCall(Attempted):
         late._late, late._further_of, late._reader = True, self, self._read
         late._unended.append(reading)
         late._move(State.RUNNING, allowed_from=State.PENDING)
-        late._begin(self.outer)
+        late._begin(self.outer, current_context())
         return late
 
     def stream_ended(self, reading: _Reading, error: BaseException | None) -> None:
@@ -363,6 +363,8 @@ class AiCall(Attempted):
         return {"details": details}
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
+        if self._intervals_ms:
+            self._payload = {"chunk_intervals_ms": self._intervals_ms}
         self._guarded(self._take_all)
         response = self._response or Response()
         details: dict[str, Any] = self._common_details()
@@ -437,7 +439,7 @@ class AiCall(Attempted):
         return self.task.seen_calls().count(self.seen, report) if before is None else add_rest(before, report)
 
     def _failed_in_band(self, failure: Failure) -> dict[str, Any]:
-        described = describe(ModelError(failure), self.span.get_span_context().trace_id, self._recorder)
+        described = describe(ModelError(failure), self.trace_id, self._recorder)
         kind = failure.code or ModelError.__name__
         # Nothing was raised: of a traceback there is only the last line.
         return {**described, "type": kind, "message": failure.message, "traceback": [f"{kind}: {failure.message}"]}
@@ -448,9 +450,6 @@ class AiCall(Attempted):
             details["time_to_first_chunk_ms"] = round((self._first_chunk_ns - self._monotonic_start) / 1e6, 3)
             details["chunks"] = self._chunks
         return details
-
-    def _end_payload(self) -> dict[str, Any] | None:
-        return {"chunk_intervals_ms": self._intervals_ms} if self._intervals_ms else None
 
     def _find_cost(self) -> Cost | None:
         if self._cost is not None:

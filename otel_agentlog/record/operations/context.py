@@ -14,7 +14,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import FrameType, TracebackType
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -32,13 +32,15 @@ from otel_agentlog.vocabulary.actions import AI_CALL, STEP, Kind
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.states import Outcome, State
 
-_OPERATION = otel_context.create_key("agentlog.operation")
-_BOUND = otel_context.create_key("agentlog.bound")
+OPERATION = otel_context.create_key("agentlog.operation")
+SPAN = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
+"""The key of the current span. A context with several values is made in one step, where the API's functions copy it for each."""
+BOUND = otel_context.create_key("agentlog.bound")
 
 CORRELATION_IDS = ("correlation_id", "session_id", "instance_id")
 """Bound values that become keys of every line."""
 
-_GENERATOR_FLAGS = 0x20 | 0x200
+GENERATOR_FLAGS = 0x20 | 0x200
 """``inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR``."""
 
 
@@ -79,12 +81,6 @@ def _task_id() -> int | None:
     return id(task) if task is not None else None
 
 
-def generator_place(depth: int) -> GeneratorBlock | None:
-    """The `GeneratorBlock` of the caller ``depth`` frames up, if that is a generator."""
-    frame = sys._getframe(depth + 1)
-    return GeneratorBlock(frame) if frame.f_code.co_flags & _GENERATOR_FLAGS else None
-
-
 @dataclass(slots=True)
 class RunningTask(TaskRef):
     """A task that this process works on, with what only the recording side needs to know of it."""
@@ -114,6 +110,10 @@ class PendingWebhook(Protocol):
         """Give the stages so far to the task they led to."""
 
 
+_EMPTY = Context()
+_NOTHING: Mapping[str, Any] = {}
+
+
 class OperationScope:
     """What can be current: where lines recorded here belong. `Operation` adds how it begins and ends."""
 
@@ -123,28 +123,34 @@ class OperationScope:
 
     def __init__(self, name: str) -> None:
         self._name = name if type(name) is str else plain_text(name)
-        self.state = State.PENDING
-        self.span: Span = INVALID_SPAN
-        self.span_name = ""
-        """The name that we gave it; other code may give it another."""
-        self.task: RunningTask | None = None
-        self.step_id: str | None = None
-        self.sampled = True
-        """Whether its span is."""
-        self.outer = Context()
-        """The context of its parent, which may be in another process."""
-        self.around = Context()
-        """The context that was current here when it began, and will be again."""
-        self.place: GeneratorBlock | None = None
-        """The generator that its ``with`` block is in."""
-        self.start_ns = 0
         self._recorder: Recorder = recorder()
-        self.seen: Seen | None = None
-        """Of an AI call that has begun inside a task."""
         self._tokens = [None]
         """Popped by the one caller that may end it; popping a list is atomic."""
-        self._attached: Context | None = None
-        """The context in which it is current, while its ``with`` block runs."""
+
+    # What most of them have until they begin, or for ever, is of the class: setting it costs, too.
+    state = State.PENDING
+    span: Span = INVALID_SPAN
+    span_name = ""
+    """The name that we gave the span; other code may give it another."""
+    span_context: Context = _EMPTY
+    """The context of its parent with its span, for what is kept of its lines: an operation in there would never be dropped."""
+    sampled = True
+    """Whether the span is to be sent."""
+    task: RunningTask | None = None
+    step_id: str | None = None
+    outer: Context = _EMPTY
+    """The context of its parent, which may be in another process."""
+    around: Context = _EMPTY
+    """The context that was current here when it began, and will be again."""
+    place: GeneratorBlock | None = None
+    """The generator that its ``with`` block is in."""
+    start_ns = 0
+    _attached: Context | None = None
+    """The context in which it is current, while its ``with`` block runs."""
+    seen: Seen | None = None
+    """Of an AI call that has begun inside a task."""
+    own_ids: dict[str, str] | None = None
+    """The ids on its lines, once it has begun; nobody changes them."""
 
     @property
     def ended(self) -> bool:
@@ -158,20 +164,27 @@ class OperationScope:
 
     def ids(self) -> dict[str, str]:
         """The ids that are on every line recorded here."""
+        if (ids := self.own_ids) is not None:
+            return ids.copy()
+        ids = self.ids_of_place()
+        own = self.span.get_span_context()
+        if own.is_valid:
+            ids["trace_id"], ids["span_id"] = format_trace_id(own.trace_id), format_span_id(own.span_id)
+        return ids
+
+    def ids_of_place(self) -> dict[str, str]:
+        """The ids of the task, the step and what was bound."""
         ids: dict[str, str] = {}
-        header: Mapping[str, Any] = {}
+        header: Mapping[str, Any] = _NOTHING
         if (task := self.task) is not None:
             ids["task_id"], header = task.task_id, task.header
         if self.step_id is not None:
             ids["step_id"] = self.step_id
-        around = cast("Mapping[str, Any]", self.outer.get(_BOUND) or {})
+        around: Any = self.outer.get(BOUND) or _NOTHING
         for key in CORRELATION_IDS:
             value = header.get(key) or around.get(key)
             if value is not None:
                 ids[key] = str(value)
-        own = self.span.get_span_context()
-        if own.is_valid:
-            ids["trace_id"], ids["span_id"] = format_trace_id(own.trace_id), format_span_id(own.span_id)
         return ids
 
     def point(self, line: dict[str, Any], payload: dict[str, Any] | None = None) -> None:
@@ -212,38 +225,39 @@ class PlacedSpan(Span):
         self._scope = scope
 
     @property
-    def _live(self) -> Span:
+    def live(self) -> Span:
+        """The span that it stands for here and now."""
         scope = self._scope
         if not scope.ended and not (scope.place is not None and scope.place.suspended):
             return scope.span
         return trace.get_current_span(live(scope.around))
 
     def get_span_context(self) -> SpanContext:
-        return self._live.get_span_context()
+        return self.live.get_span_context()
 
     def is_recording(self) -> bool:
-        return self._live.is_recording()
+        return self.live.is_recording()
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
-        self._live.set_attributes(attributes)
+        self.live.set_attributes(attributes)
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
-        self._live.set_attribute(key, value)
+        self.live.set_attribute(key, value)
 
     def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
-        self._live.add_event(name, attributes, timestamp)
+        self.live.add_event(name, attributes, timestamp)
 
     def add_link(self, context: SpanContext, attributes: Any = None) -> None:
-        self._live.add_link(context, attributes)
+        self.live.add_link(context, attributes)
 
     def update_name(self, name: str) -> None:
-        self._live.update_name(name)
+        self.live.update_name(name)
 
     def set_status(self, status: Any, description: str | None = None) -> None:
-        self._live.set_status(status, description)
+        self.live.set_status(status, description)
 
     def record_exception(self, exception: BaseException, *args: Any, **kwargs: Any) -> None:
-        self._live.record_exception(exception, *args, **kwargs)
+        self.live.record_exception(exception, *args, **kwargs)
 
     def end(self, end_time: int | None = None) -> None:
         """Does nothing: the operation ends its own span."""
@@ -286,22 +300,24 @@ def seen_around(context: Context, start_ns: int) -> Seen | None:
 
 def current_context() -> Context:
     """The context that new operations become children of."""
-    return live(otel_context.get_current())
+    here = otel_context.get_current()
+    scope: Any = here.get(OPERATION)
+    return here if scope is None or (scope._tokens and scope.place is None) else live(here)
 
 
 def nearest() -> tuple[Context, OperationScope | None, bool]:
     """The context here, its operation, and whether nothing is nearer to what runs here: no other span, and nothing bound."""
     context = otel_context.get_current()
-    scope: OperationScope | None = context.get(_OPERATION)  # type: ignore[assignment]  # only scopes are under the key
+    scope: OperationScope | None = context.get(OPERATION)  # type: ignore[assignment]  # only scopes are under the key
     if scope is not None and context is scope._attached and scope._tokens and scope.place is None:
-        return context, scope, _BOUND not in context
+        return context, scope, BOUND not in context
     context = live(context)
     return context, operation_in(context), False
 
 
 def operation_in(context: Context) -> OperationScope | None:
     """The operation of a context that `live` returned."""
-    return context.get(_OPERATION)  # type: ignore[return-value]  # only scopes are under the key
+    return context.get(OPERATION)  # type: ignore[return-value]  # only scopes are under the key
 
 
 def current() -> OperationScope | None:
@@ -312,14 +328,16 @@ def current() -> OperationScope | None:
 def inside(scope: OperationScope) -> Context:
     """The context in which an operation and its span are current."""
     span = scope.span if scope.place is None else PlacedSpan(scope)
-    return otel_context.set_value(_OPERATION, scope, trace.set_span_in_context(span, scope.outer))
+    return Context({**scope.outer, SPAN: span, OPERATION: scope})
 
 
 def restore(attached: Context, outer: Context) -> bool:
     """Leave ``attached`` if it is what is current here; otherwise do nothing: what is current there leaves later."""
     if otel_context.get_current() is not attached:
         return False
-    otel_context.attach(live(outer))
+    scope: Any = outer.get(OPERATION)
+    # Nearly always what was current has not ended, and needs no `live`.
+    otel_context.attach(outer if scope is None or (scope._tokens and scope.place is None) else live(outer))
     return True
 
 
@@ -335,7 +353,7 @@ def entered_inside(scope: OperationScope) -> list[OperationScope]:
 
 def bound(context: Context) -> Mapping[str, Any]:
     """What `bind` put on everything below."""
-    return context.get(_BOUND) or {}  # type: ignore[return-value]  # only mappings are under the key
+    return context.get(BOUND) or {}  # type: ignore[return-value]  # only mappings are under the key
 
 
 def bound_attributes(context: Context) -> dict[str, Any]:
@@ -346,7 +364,7 @@ def bound_attributes(context: Context) -> dict[str, Any]:
 def with_bound(context: Context, values: Mapping[str, Any]) -> Context:
     """A context in which these values are bound, on top of those already bound; ``None`` unbinds."""
     merged = {key: value for key, value in {**bound(context), **values}.items() if value is not None}
-    return otel_context.set_value(_BOUND, merged, context)
+    return otel_context.set_value(BOUND, merged, context)
 
 
 MAX_ID_CHARS = 1024

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from operator import methodcaller
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from opentelemetry import context as otel_context
@@ -22,24 +22,26 @@ from otel_agentlog.record.exceptions.class_info import short_name
 from otel_agentlog.record.exceptions.error_id import new_error_id
 from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
 from otel_agentlog.record.operations.context import (
+    BOUND,
+    GENERATOR_FLAGS,
+    OPERATION,
+    SPAN,
     GeneratorBlock,
     OperationScope,
+    PlacedSpan,
     bound_attributes,
-    current_context,
     entered_inside,
-    generator_place,
-    inside,
-    operation_in,
+    live,
     restore,
 )
 from otel_agentlog.record.operations.decorators import AroundGenerator, Decorator, Resumed
 from otel_agentlog.record.operations.open_operations import OPEN, opened
 from otel_agentlog.record.operations.outcome import LEVELS, describe, exit_code_of, is_error, judge, outcome_of
-from otel_agentlog.record.operations.span import close_span, foreign_attributes, foreign_events, open_span
+from otel_agentlog.record.operations.span import LightSpan, close_span, open_span, put_foreign
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.resources import MEASURED, Meter
 from otel_agentlog.record.sanitize.keys import own_dict, plain_text
-from otel_agentlog.vocabulary.actions import SEGMENT, TASK, TOOL
+from otel_agentlog.vocabulary.actions import SEGMENT, TASK, TOOL, Kind
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.functions import Around
 from otel_agentlog.vocabulary.lines import Line, timestamp
@@ -49,22 +51,33 @@ Self = TypeVar("Self", bound="Operation")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _FIRST = (0,)
+_NONE: Mapping[str, Any] = {}
+"""For types of start lines, the key of the figures of resources in the ``details`` of the end."""
+_STATES = {outcome: State(outcome.value) for outcome in Outcome}
+_WORDS = {state: state.value for state in State}
 
 
 class Operation(Decorator):
     """Base of `Task`, `Step`, `AiCall` and `ToolRun`. Not made directly."""
 
     def __init__(self, name: str, *, attributes: Mapping[str, Any] | None = None, component: str | None = None) -> None:
-        super().__init__(name)
-        self._component = component if component is None or type(component) is str else plain_text(component)
+        self._name = name if type(name) is str else plain_text(name)
+        self._recorder = recorder()
+        self._tokens = [None]
+        if component is not None:
+            self._component = component if type(component) is str else plain_text(component)
         self._attributes: dict[str, Any] = own_dict(attributes, "attributes") if attributes is not None else {}
-        self._sent: Mapping[str, Any] = {}
-        """The attributes that we put on the span."""
-        self._monotonic_start = 0
-        self._meter: Meter | None = None
-        self._error: BaseException | None = None
-        self._end: tuple[Envelope, int] | None = None
-        """Its end line and the time of that."""
+
+    _component: str | None = None
+    _sent: Mapping[str, Any] = _NONE
+    """The attributes that we put on the span."""
+    _monotonic_start = 0
+    _meter: Meter | None = None
+    _error: BaseException | None = None
+    _end: tuple[Envelope, int] | None = None
+    """Its end line and the time of that."""
+    _payload: dict[str, Any] | None = None
+    """Contents of whole files that belong to the line under way: set with its fields."""
 
     def _start_fields(self) -> dict[str, Any]:
         return {"details": {}}
@@ -72,14 +85,11 @@ class Operation(Decorator):
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
         return {"details": {}}
 
-    def _start_payload(self) -> dict[str, Any] | None:
-        return None
-
-    def _end_payload(self) -> dict[str, Any] | None:
-        return None
-
     def _settle(self, context: Context, around: OperationScope | None) -> Context:
-        """Decide where this operation belongs, ``around`` being what is open here; returns the context to become a child of."""
+        """Decide where this operation belongs, ``around`` being what is open here; returns the context to become a child of.
+
+        Where no class has another, `_begin` does the same by itself: an operation is part of what it begins in.
+        """
         if around is not None:
             self.task, self.step_id = around.task, around.step_id
         return context
@@ -92,15 +102,25 @@ class Operation(Decorator):
 
     def _finished(self, outcome: Outcome) -> None: ...
 
+    _hooks: ClassVar[frozenset[str]] = frozenset()
+    """Which of the four above a class has: the others are not called, as a call costs more than what they do."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        hooks = ("_settle", "_started", "_ending", "_finished")
+        cls._hooks = frozenset(name for name in hooks if getattr(cls, name) is not getattr(Operation, name))
+
     @property
     def trace_id(self) -> str:
         """32 hex digits; all zero before the start."""
-        return format_trace_id(self.span.get_span_context().trace_id)
+        ids = self.own_ids
+        return ids["trace_id"] if ids is not None else format_trace_id(self.span.get_span_context().trace_id)
 
     @property
     def span_id(self) -> str:
         """16 hex digits; all zero before the start."""
-        return format_span_id(self.span.get_span_context().span_id)
+        ids = self.own_ids
+        return ids["span_id"] if ids is not None else format_span_id(self.span.get_span_context().span_id)
 
     def set(self: Self, **attributes: Any) -> Self:
         """Add attributes of your own; they go on the span and into the folder."""
@@ -128,9 +148,15 @@ class Operation(Decorator):
             deep = True
         if deep:
             return on_fresh_stack(self.start)
-        self._move(State.RUNNING, allowed_from=State.PENDING)
+        if self.state is not State.PENDING:
+            self._move(State.RUNNING, allowed_from=State.PENDING)  # which it may not
+        self.state = State.RUNNING
         try:
-            self._begin(current_context())
+            here = otel_context.get_current()
+            scope: Any = here.get(OPERATION)
+            if scope is not None and (not scope._tokens or scope.place is not None):
+                here = live(here)
+            self._begin(here, here)
         except StateError:
             self.state = State.PENDING
             raise
@@ -167,7 +193,8 @@ class Operation(Decorator):
 
     def __enter__(self: Self) -> Self:
         try:
-            self._enter(generator_place(1))
+            self.start()
+            self._make_current(sys._getframe(1))
         except StateError:
             raise
         except BaseException as error:  # noqa: BLE001 - it is raised again
@@ -184,7 +211,8 @@ class Operation(Decorator):
 
     async def __aenter__(self: Self) -> Self:
         try:
-            self._enter(generator_place(1))
+            self.start()
+            self._make_current(sys._getframe(1))
         except StateError:
             raise
         except BaseException as error:  # noqa: BLE001 - it is raised again
@@ -231,11 +259,13 @@ class Operation(Decorator):
         """One of this name, of which nothing else is known."""
         return cls(name)
 
-    def _enter(self, place: GeneratorBlock | None) -> None:
-        self.start()
+    def _make_current(self, caller: FrameType) -> None:
+        """Become what is current for the code of this frame, whose ``with`` block begins."""
         try:
-            self.place = place
-            self._attached = inside(self)
+            if caller.f_code.co_flags & GENERATOR_FLAGS:
+                self.place = GeneratorBlock(caller)
+            span = self.span if self.place is None else PlacedSpan(self)
+            self._attached = Context({**self.outer, SPAN: span, OPERATION: self})
             otel_context.attach(self._attached)
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
@@ -248,26 +278,44 @@ class Operation(Decorator):
         self.state = to
         return before
 
-    def _begin(self, context: Context) -> None:
-        self.around = current_context()
+    def _begin(self, context: Context, around: Context) -> None:
+        """Begin as a child of what is in ``context``; ``around`` is what is current here."""
+        self.around = around
         record = self._recorder = recorder()
         self.start_ns = record.clock()
-        self.outer = self._settle(context, operation_in(context))
+        scope: Any = context.get(OPERATION)
+        if "_settle" in self._hooks:
+            self.outer = self._settle(context, scope)
+        else:
+            self.outer = context
+            if scope is not None:
+                self.task, self.step_id = scope.task, scope.step_id
         # Anew: what was begun while settling, such as a queue pickup, lies around this.
         self.start_ns, self._monotonic_start = record.clock(), record.monotonic()
-        self._meter = None
-        if record.measuring is not None and self.kind.end_type in MEASURED:
-            self._meter = record.measuring.begin(exact_cpu=self.kind is not TOOL)
+        kind = self.kind
+        if record.measuring is not None and kind.end_type in MEASURED:
+            self._meter = record.measuring.begin(exact_cpu=kind is not TOOL)
         try:
             fields = self._start_fields()
         except Exception as error:  # noqa: BLE001 - what cannot be read of what was given must not cost the line
             raise_interrupt()
             record.failed("field", error)
             fields = {"details": {}}
-        line = self._line("start", self.start_ns, "INFO", self.kind.started, State.PENDING, State.RUNNING, fields)
-        envelope = record.clean(line, self._start_payload())
+        line = kind.start_line.copy()
+        line["timestamp"], line["message"] = timestamp(self.start_ns), self.name
+        if self._component:
+            line["component"] = self._component
+        line.update(fields)
+        if not line["details"]:
+            del line["details"]
+        line["attributes"], self._attributes = self._attributes, {}
+        if self.outer.get(BOUND):
+            line["attributes"] = {**bound_attributes(self.outer), **line["attributes"]}
+        envelope = record.clean(line, self._payload)
+        self._payload = None
         self._sent = open_span(self, record, envelope)
-        self._started(envelope)
+        if "_started" in self._hooks:
+            self._started(envelope)
         try:
             record.deliver(envelope)
         finally:
@@ -275,29 +323,6 @@ class Operation(Decorator):
             if "event_id" in envelope.line:
                 self._is_begun = True
                 opened(self)
-
-    def _line(
-        self, phase: str, time_ns: int, level: str, action: str, before: State, after: State, fields: dict[str, Any]
-    ) -> Line:
-        line: Line = {
-            "timestamp": timestamp(time_ns),
-            "type": self.kind.start_type if phase == "start" else self.kind.end_type,
-            "level": level,
-            "phase": phase,
-            "component": self._component or str(self.kind.component),
-            "action": action,
-            "message": self.name,
-            "state_before": before.value,
-            "state_after": after.value,
-            **fields,
-        }
-        if not line["details"]:
-            del line["details"]
-        if phase == "start":
-            line["attributes"], self._attributes = {**bound_attributes(self.outer), **self._attributes}, {}
-        else:
-            line["attributes"] = dict(self._attributes)
-        return line
 
     def _finish(self, outcome: Outcome | None, error: BaseException | None, reason: str | None) -> bool:
         """End once; whether it was this call that ended it."""
@@ -337,35 +362,41 @@ class Operation(Decorator):
             if not restore(self._attached, self.around) and self.kind in (TASK, SEGMENT):
                 self._end_inside(self._attached)
             self._attached = None  # it has this operation in it: a reference cycle, which would wait for the garbage collector
+        judged, judged_reason = Outcome.COMPLETED, None
         if error is not None:
             _finish_left(error)
-        judged, judged_reason = judge(error) if error is not None else (Outcome.COMPLETED, None)
+            judged, judged_reason = judge(error)
         ending = outcome or judged
         self._error = error
-        self.state = State(ending.value)
+        self.state = _STATES[ending]
         vars(self)["_dropped"] = bool
         OPEN.pop(id(self), None)
         if not ours:
             return  # the parent records its end
         try:
             if self._end is None:
-                try:
-                    self._ending()
-                except Exception as problem:  # noqa: BLE001 - what cannot be told beside the end must not cost the end
-                    raise_interrupt()
-                    self._recorder.failed("record", problem)
+                if "_ending" in self._hooks:
+                    self._tell_ending()
                 self._end = self._end_line(before, ending, error, reason or judged_reason)
             if "event_id" not in self._end[0].line:
                 close_span(self, self._recorder, *self._end)
-            self._finished(ending)
+            if "_finished" in self._hooks:
+                self._finished(ending)
             self._error = None
         except Exception as problem:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
             self._recorder.failed("record", problem)
 
+    def _tell_ending(self) -> None:
+        try:
+            self._ending()
+        except Exception as problem:  # noqa: BLE001 - what cannot be told beside the end must not cost the end
+            raise_interrupt()
+            self._recorder.failed("record", problem)
+
     def _described(self, error: BaseException) -> dict[str, Any]:
         try:
-            return describe(error, self.span.get_span_context().trace_id, self._recorder)
+            return describe(error, self.trace_id, self._recorder)
         except Exception as problem:  # noqa: BLE001 - the exception's class is foreign code; that there was one is told all the same
             raise_interrupt()
             self._recorder.failed("field", problem)
@@ -391,27 +422,54 @@ class Operation(Decorator):
         record = self._recorder
         elapsed_ns = max(0, record.monotonic() - self._monotonic_start)
         end_ns = self.start_ns + elapsed_ns
-        fields: dict[str, Any] = {"outcome": outcome.value, "duration_ms": round(elapsed_ns / 1e6, 3)}
+        line = (_ends.get((self.kind.start_type, outcome)) or _end_template(self.kind, outcome)).copy()
+        line["timestamp"], line["message"] = timestamp(end_ns), self.name
+        if self._component:
+            line["component"] = self._component
+        if before is not State.RUNNING:
+            line["state_before"] = _WORDS[before]
+        line["duration_ms"] = round(elapsed_ns / 1e6, 3)
         if reason is not None and (text := reason if type(reason) is str else plain_text(reason)):
-            fields["reason"] = text
+            line["reason"] = text
         if error is not None and is_error(outcome):
-            fields["exception"] = self._described(error)
+            line["exception"] = self._described(error)
         try:
-            fields.update(self._end_fields(outcome))
+            line.update(self._end_fields(outcome))
         except Exception as problem:  # noqa: BLE001 - what cannot be read of what was given must not cost the line
             raise_interrupt()
             record.failed("field", problem)
-            fields["details"] = {}
+            line["details"] = {}
         if error is not None and (code := exit_code_of(error)) is not None:
-            fields["details"].setdefault("exit_code", code)
+            line["details"].setdefault("exit_code", code)
         if self._meter is not None and record.measuring is not None and (figures := record.measuring.figures(self._meter)):
-            fields["details"].setdefault(MEASURED[self.kind.end_type], figures)
-        if events := foreign_events(self.span):
-            fields["events"] = events
-        foreign = foreign_attributes(self.span, self._sent)
-        line = self._line("end", end_ns, LEVELS[outcome], self.kind.end_actions[outcome.value], before, self.state, fields)
-        line["foreign"] = {key: value for key, value in foreign.items() if key not in line["attributes"]} if foreign else {}
-        return record.clean(line, self._end_payload()), end_ns
+            line["details"].setdefault(MEASURED[self.kind.end_type], figures)
+        if not line["details"]:
+            del line["details"]
+        line["attributes"] = self._attributes.copy()
+        span = self.span
+        if type(span) is not LightSpan or span.touched:
+            put_foreign(span, self._sent, line)
+        return record.clean(line, self._payload), end_ns
+
+
+_ends: dict[tuple[str, Outcome], Line] = {}
+
+
+def _end_template(kind: Kind, outcome: Outcome) -> Line:
+    """What the end lines of a kind have in common that end in this way."""
+    template = _ends[kind.start_type, outcome] = {
+        "timestamp": "",
+        "type": kind.end_type,
+        "level": LEVELS[outcome],
+        "phase": "end",
+        "component": kind.component,
+        "action": kind.end_actions[outcome.value],
+        "message": "",
+        "state_before": State.RUNNING.value,
+        "state_after": outcome.value,
+        "outcome": outcome.value,
+    }
+    return template
 
 
 _LEAVING = (Operation.__exit__.__code__, Operation.__aexit__.__code__)

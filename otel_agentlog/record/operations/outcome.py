@@ -168,7 +168,7 @@ def type_name(error: BaseException) -> str:
     return name_of_class(type(error))
 
 
-def describe(error: BaseException, trace_id: int, record: Recorder) -> dict[str, Any]:
+def describe(error: BaseException, trace_id: str, record: Recorder) -> dict[str, Any]:
     """The ``exception`` object of an end line.
 
     The first operation of a trace that an exception passes through records the traceback; those around it refer to it by the

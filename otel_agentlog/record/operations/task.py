@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from opentelemetry.context import Context
-from opentelemetry.trace import format_span_id, format_trace_id
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import StateError
@@ -29,6 +28,7 @@ from otel_agentlog.record.operations.context import (
     RunningTask,
     bound,
     current,
+    current_context,
     inside,
 )
 from otel_agentlog.record.operations.control import Control
@@ -116,7 +116,7 @@ class Pickup(Operation):
     def begin_in(self, context: Context) -> None:
         """Begin as a child of what pushed the task."""
         self._move(State.RUNNING, allowed_from=State.PENDING)
-        self._begin(context)
+        self._begin(context, current_context())
 
     def _settle(self, context: Context, around: OperationScope | None) -> Context:
         return context
@@ -355,21 +355,17 @@ class Task(Checkpoints):
         return {key: self._given[key] for key in keys if self._given[key]}
 
     def _start_fields(self) -> dict[str, Any]:
-        return {"details": self._own_details()}
-
-    def _start_payload(self) -> dict[str, Any] | None:
         assert self.task is not None
-        payload: dict[str, Any] = {"metadata": self.task.header}
+        self._payload = {"metadata": self.task.header}
         if self._input_given:
-            payload["input"] = self.input
-        return payload
+            self._payload["input"] = self.input
+        return {"details": self._own_details()}
 
     def _started(self, envelope: Envelope) -> None:
         assert self.task is not None
         header = clean_header(self.task.header, envelope.payload)
-        context = self.span.get_span_context()
-        header["task_id"], header["trace_id"] = self.task.task_id, format_trace_id(context.trace_id)
-        header["traceparent"] = f"00-{header['trace_id']}-{format_span_id(context.span_id)}-{context.trace_flags:02x}"
+        header["task_id"], header["trace_id"] = self.task.task_id, self.trace_id
+        header["traceparent"] = f"00-{self.trace_id}-{self.span_id}-{envelope.line['trace_flags']:02x}"
         self.task.header = header
         if self._webhook is not None:
             self._webhook.adopt(self.task, envelope.payload)
@@ -397,11 +393,9 @@ class Task(Checkpoints):
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
         assert self.task is not None
+        self._payload = {"result": self.result}
         details = {**self._own_details(), "ai_calls": self.task.ai_calls, "tool_runs": self.task.tool_runs}
         return {"details": details}
-
-    def _end_payload(self) -> dict[str, Any] | None:
-        return {"result": self.result}
 
     def _finished(self, outcome: Outcome) -> None:
         if self._parent is not None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from opentelemetry.context import Context
-
 from otel_agentlog.record.operations.attempts import Attempted
-from otel_agentlog.record.operations.context import OperationScope, foreign_span
+from otel_agentlog.record.operations.context import foreign_span
 from otel_agentlog.record.operations.seen_calls import OWN
 from otel_agentlog.record.providers.fields import as_whole
 from otel_agentlog.record.sanitize.keys import checked, optional_text
@@ -24,7 +22,8 @@ class ToolRun(Attempted):
     """
 
     kind = TOOL
-
+    _agent: Any = None
+    """The agent of its task."""
     _exit_code: int | None = None
     exit_code: int | None = checked("_exit_code", as_whole)
 
@@ -44,8 +43,10 @@ class ToolRun(Attempted):
         self.result: Any = None
         self.resources: Mapping[str, float] | None = None
         """As in ``docs/format.md``: ``cpu_seconds``, ``memory_peak_mb`` …; what is missing is not known."""
-        self._call_id, self._tool_type = optional_text(call_id), optional_text(tool_type)
-        self._description, self._command = optional_text(description), command
+        self._call_id = call_id if type(call_id) is str else optional_text(call_id)
+        self._tool_type = tool_type if type(tool_type) is str else optional_text(tool_type)
+        self._description = description if type(description) is str else optional_text(description)
+        self._command = command
         self._common = common
 
     def _copy(self) -> ToolRun:
@@ -67,31 +68,34 @@ class ToolRun(Attempted):
         if self.result is None:
             self.result = result
 
-    def _settle(self, context: Context, around: OperationScope | None) -> Context:
-        self._agent = around.task.header.get("assigned_agent") if around is not None and around.task is not None else None
-        return super()._settle(context, around)
-
     def _start_fields(self) -> dict[str, Any]:
-        details = {
-            "arguments": self.arguments,
-            "call_id": self._call_id,
-            "tool_type": self._tool_type,
-            "description": self._description,
-            "agent": self._agent,
-            "command": self._command,
-        }
-        return {"content": self.name, "details": {key: value for key, value in details.items() if value is not None}}
+        self._agent = self.task.header.get("assigned_agent") if self.task is not None else None
+        details: dict[str, Any] = {}
+        for key, value in (
+            ("arguments", self.arguments),
+            ("call_id", self._call_id),
+            ("tool_type", self._tool_type),
+            ("description", self._description),
+            ("agent", self._agent),
+            ("command", self._command),
+        ):
+            if value is not None:
+                details[key] = value
+        return {"content": self.name, "details": details}
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
-        details = {
-            "result": self.result,
-            "tool_type": self._tool_type,
-            "agent": self._agent,
-            "exit_code": self.exit_code,
-            "attempts": self.attempts,
-            "resources": self.resources,
-        }
-        return {"content": self.name, "details": {key: value for key, value in details.items() if value is not None}}
+        details: dict[str, Any] = {}
+        for key, value in (
+            ("result", self.result),
+            ("tool_type", self._tool_type),
+            ("agent", self._agent),
+            ("exit_code", self.exit_code),
+            ("attempts", self.attempts),
+            ("resources", self.resources),
+        ):
+            if value is not None:
+                details[key] = value
+        return {"content": self.name, "details": details}
 
     def _finished(self, outcome: Outcome) -> None:
         if self.task is not None:

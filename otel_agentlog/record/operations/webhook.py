@@ -114,6 +114,8 @@ class Webhook(Operation):
     def adopt(self, task: RunningTask, payload: dict[str, Any] | None = None) -> None:
         """Give the stages so far to the task they led to, and record ``task_created``."""
         self.task = task
+        if self.own_ids is not None:
+            self.own_ids = {**self.ids_of_place(), "trace_id": self.trace_id, "span_id": self.span_id}
         waiting, self._waiting = self._waiting, []
         opening = [self._started_line] if self._started_line is not None else []
         for envelope in [*waiting[:1], *opening, *waiting[1:]]:
