@@ -1,11 +1,11 @@
 """Where it is sent: spans, log records and metrics over OTLP. The only sub-package that imports the OpenTelemetry SDK.
 
 providers.py  joins or makes the OpenTelemetry providers; `Telemetry` is everything that one `configure` sends with
-sink.py       from lines to the delivery worker; the processors that collect finished spans and log records
+sink.py       queues lines; on the delivery worker's thread it makes of them what is sent
+encoding.py   spans and log records of lines as OTLP bytes: live, shipped and exported alike
 records.py    from a line to the fields of an OTLP log record; redacts spans and log records of others
 metrics.py    the table of metrics, their labels, and which line feeds which metric
-foreign.py    the span processor that passes spans of other libraries to `record`
-rebuild.py    spans and log records from what a folder gives back
+foreign.py    the processors that take spans and log records of other libraries
 shipping.py   sends items of a folder in batches
 otlp_json.py  writes items of a folder as OTLP JSON lines
 probe.py      sends one test span and one test log record, for `agentlog doctor`

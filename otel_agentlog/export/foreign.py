@@ -1,16 +1,24 @@
-"""The span processor that passes spans of other libraries to `record`, as plain data, so that they become lines, too."""
+"""The processors that take spans and log records of other libraries.
+
+Spans within a task go to `record`, as plain data, so that they become lines, too; what belongs to no task is cleaned and sent.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
+from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.export.pipeline.items import Data, Item, ItemRef, size_of
+from otel_agentlog.export.pipeline.worker import DeliveryWorker
+from otel_agentlog.export.records import Clean, CleanOrigins, cleaned_log, cleaned_span
 from otel_agentlog.vocabulary.lines import timestamp
 
 MAX_OPEN = 1_000
@@ -28,12 +36,44 @@ Adopt: TypeAlias = Callable[[Context, Mapping[str, Any]], "Filed | None"]
 """Records the start of a span in a context; ``None`` if the span belongs to no task."""
 
 
-class AdoptSpans(SpanProcessor):
-    """Records spans whose scope is not ours; never raises into the library that makes them."""
+@dataclass(frozen=True)
+class Route:
+    """Where finished spans and log records of other libraries go."""
+
+    worker: DeliveryWorker
+    clean: Clean | None
+    """Redacts what is on them; ``None`` if nothing is redacted."""
+    origins: CleanOrigins
+    """The same for resources and scopes."""
+
+    def put(self, signal: str, data: Data, size: int, cleaned: Callable[[Clean], Data]) -> None:
+        """Queue a span or log record, which the worker's thread cleans, because that takes time."""
+        worker, clean = self.worker, self.clean
+        if clean is None:
+            worker.put(Item(signal, data, OF_OTHERS, size))
+        elif not worker.do(lambda: worker.put(Item(signal, cleaned(clean), OF_OTHERS, size)), size):
+            worker.leave(signal, [OF_OTHERS])
+
+    def flush(self, timeout_millis: int) -> bool:
+        """Send what is queued; whether that was done in time."""
+        return self.worker.flush(timeout_millis / 1000)
+
+
+OF_OTHERS = ItemRef()
+"""The reference of what is in no folder."""
+
+
+class SpansOfOthers(SpanProcessor):
+    """Records spans whose scope is not ours where they belong to a task; sends those that belong to none.
+
+    A span that is recorded is sent as its lines are. Never raises into the library that makes them.
+    """
 
     def __init__(self, adopt: Adopt, own_scope: str, failed: Callable[[str, BaseException], None]) -> None:
         self._adopt, self._own_scope, self._failed = adopt, own_scope, failed
         self._open: dict[int, Filed] = {}
+        self.route: Route | None = None
+        """Where a span goes that is not recorded. Changes with every `configure`; without it it goes nowhere."""
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         scope = span.instrumentation_scope
@@ -58,15 +98,45 @@ class AdoptSpans(SpanProcessor):
                 break
 
     def on_end(self, span: ReadableSpan) -> None:
-        context = span.get_span_context()
+        context, scope = span.get_span_context(), span.instrumentation_scope
         filed = self._open.pop(context.span_id, None) if context is not None else None
-        if filed is None:
-            return
         try:
-            filed.end(end_of(span))
+            if filed is not None:
+                filed.end(end_of(span))
+            elif context is not None and context.trace_flags.sampled and (scope is None or scope.name != self._own_scope):
+                self._send(span)
         except Exception as error:  # noqa: BLE001 - as above
             raise_interrupt()
             self._failed("adopted span", error)
+
+    def _send(self, span: ReadableSpan) -> None:
+        if (route := self.route) is not None:
+            route.put("traces", span, size_of(None, span.attributes), lambda clean: cleaned_span(span, clean, route.origins))
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self.route is None or self.route.flush(timeout_millis)
+
+
+class LogsOfOthers(LogRecordProcessor):
+    """Sends log records of every logger but ours."""
+
+    def __init__(self, own_scope: str) -> None:
+        self._own_scope = own_scope
+        self.route: Route | None = None
+        """As for spans."""
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        route, scope = self.route, log_record.instrumentation_scope
+        if route is None or (scope is not None and scope.name == self._own_scope):
+            return
+        size = size_of(log_record.log_record.body, log_record.log_record.attributes)
+        route.put("logs", log_record, size, lambda clean: cleaned_log(log_record, clean, route.origins))
+
+    def shutdown(self) -> None:
+        """Nothing: the worker is shut down by `Telemetry`, which made it."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self.route is None or self.route.flush(timeout_millis)
 
 
 def start_of(span: ReadableSpan) -> dict[str, Any]:

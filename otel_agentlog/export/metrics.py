@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import Counter, Histogram, Meter, UpDownCounter
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 from opentelemetry.util.types import AttributeValue
 
 from otel_agentlog.export.semconv import names
@@ -29,7 +30,7 @@ from otel_agentlog.export.semconv.operations import is_inference
 from otel_agentlog.export.semconv.spans import error_type, operation_name, server_port, tool_name, workflow_name
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, mapping
 from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line
-from otel_agentlog.vocabulary.states import Outcome
+from otel_agentlog.vocabulary.states import FAILED, Outcome
 
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _AGENT_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6)
@@ -131,14 +132,22 @@ class Labels:
         Raises:
             KeyError: a label that is not allowed.
         """
-        guarded = tuple((name, self._value(name, value)) for name, value in labels if value is not None and value != "")
-        known = self._sets.get(guarded)
+        known = self._sets.get(labels)
         if known is not None:
             return known
-        made: LabelSet = dict(guarded)
-        if len(self._sets) < MAX_COMBINATIONS:
-            self._sets[guarded] = made
+        guarded = tuple((name, self._value(name, value)) for name, value in labels if value is not None and value != "")
+        made = self._sets.get(guarded)
+        if made is None:
+            made = dict(guarded)
+            self._keep(guarded, made)
+        if guarded != labels and all(pair in labels for pair in guarded):
+            # Not what is called `_OTHER`: of that there is no end.
+            self._keep(labels, made)
         return made
+
+    def _keep(self, labels: tuple[Label, ...], made: LabelSet) -> None:
+        if len(self._sets) < MAX_COMBINATIONS:
+            self._sets[labels] = made
 
     def _value(self, name: str, value: Any) -> str | int:
         seen = self._seen[name]
@@ -247,23 +256,28 @@ class Metrics:
             "tool_result": self._tool_ended,
         }
 
-    def on_line(self, line: Line, context: Context | None = None, chunk_intervals_ms: Sequence[float] = ()) -> None:
-        """Count one line.
+    def on_line(self, line: Line, chunk_intervals_ms: Sequence[float] = (), *, sampled: bool = True) -> None:
+        """Count one line; one of a ``sampled`` span gives exemplars with its ids.
 
-        ``context`` is the one it was recorded in, for exemplars. ``chunk_intervals_ms`` are the milliseconds between the
-        chunks of a streamed answer, which the folder does not keep.
+        ``chunk_intervals_ms`` are the milliseconds between the chunks of a streamed answer, which the folder does not keep.
         """
         kind, phase = line.get("type"), line.get("phase")
-        details = mapping(line, "details")
-        if phase == "end" and (handle := self._ends.get(str(kind))) is not None:
+        handle = self._ends.get(str(kind)) if phase == "end" else None
+        starts = phase == "start" and kind == "task"
+        fails = "exception" in line or as_text(line.get("outcome")) in FAILED
+        if not (handle or starts or fails or kind == "attempt"):
+            return
+        details, context = mapping(line, "details"), _context_of(line, sampled)
+        if handle is not None:
             handle(line, details, context)
             if chunk_intervals_ms and kind == "ai_response" and is_inference(operation_name(details)):
                 self._record_chunks(details, chunk_intervals_ms, context)
-        elif phase == "start" and kind == "task":
+        elif starts:
             self._task_started(line, details, context)
         elif kind == "attempt":
             self._attempted(line, details, context)
-        self._count_error(line, context)
+        if fails:
+            self._count_error(line, context)
 
     def on_delivery(self, signal: str | None, event: Delivery, count: int = 1, reason: str | None = None) -> None:
         """Count items of a signal (``span``, ``log``, or ``None`` where it is not known).
@@ -286,7 +300,7 @@ class Metrics:
         if begun is not None:
             self._tasks_active.add(-1, begun, context)
         duration_ms, failure = line.get("duration_ms"), error_type(line)
-        kind, outcome, error = _task_labels(details), (names.OUTCOME, line.get("outcome")), (names.ERROR_TYPE, failure)
+        kind, outcome, error = _task_labels(details), (names.OUTCOME, as_text(line.get("outcome"))), (names.ERROR_TYPE, failure)
         _add(self._tasks, 1, self._labels.of(*kind, outcome), context)
         _record(self._task_duration, duration_ms, self._labels.of(*kind, outcome), context, 0.001)
         agent = as_text(details.get("agent"))
@@ -399,6 +413,15 @@ class Metrics:
             (names.SERVER_PORT, server_port(details) if address else None),
             (names.ERROR_TYPE, error),
         )
+
+
+def _context_of(line: Line, sampled: bool) -> Context:
+    """A context whose span has the ids of a line; an empty one where the line has none."""
+    trace_id, span_id = as_text(line.get("trace_id")), as_text(line.get("span_id"))
+    if trace_id is None or span_id is None:
+        return Context()
+    flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
+    return set_span_in_context(NonRecordingSpan(SpanContext(int(trace_id, 16), int(span_id, 16), False, flags)), Context())
 
 
 def _task_labels(details: Mapping[str, Any]) -> tuple[tuple[str, str | None], ...]:

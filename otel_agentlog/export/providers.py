@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from opentelemetry import _logs, metrics, trace
 from opentelemetry._logs import LoggerProvider as LoggerProviderAPI
 from opentelemetry._logs import NoOpLogger
-from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import Sampler
@@ -27,7 +27,8 @@ from opentelemetry.trace import NoOpTracer, ProxyTracerProvider
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._version import __version__
-from otel_agentlog.export.foreign import Adopt, AdoptSpans
+from otel_agentlog.export.encoding import Encoder
+from otel_agentlog.export.foreign import Adopt, LogsOfOthers, Route, SpansOfOthers
 from otel_agentlog.export.metrics import Delivery, Metrics
 from otel_agentlog.export.pipeline.backlog import Backlog, CatchUp, EmptyBacklog
 from otel_agentlog.export.pipeline.items import ItemRef, LiveDeliveryObserver
@@ -37,11 +38,12 @@ from otel_agentlog.export.pipeline.workers import WorkerThread
 from otel_agentlog.export.records import Clean, CleanOrigins, cleaned_metrics
 from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions, Profile
 from otel_agentlog.export.semconv.names import SCHEMA_URL
-from otel_agentlog.export.sink import CollectLogs, CollectSpans, ExportSink, Route
+from otel_agentlog.export.sink import ExportSink
 from otel_agentlog.export.transport import senders
 from otel_agentlog.export.transport.senders import Sender
 from otel_agentlog.settings.fields import SIGNALS, Settings
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION, LOG, SPAN, Line
+from otel_agentlog.vocabulary.records import Origin, RecordedScope
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
@@ -49,30 +51,37 @@ if TYPE_CHECKING:
 SCOPE = "otel_agentlog"
 """Name of the instrumentation scope of everything recorded here."""
 
+_spans_of_others: weakref.WeakKeyDictionary[TracerProvider, SpansOfOthers] = weakref.WeakKeyDictionary()
+_logs_of_others: weakref.WeakKeyDictionary[LoggerProvider, LogsOfOthers] = weakref.WeakKeyDictionary()
+"""Providers whose foreign spans and log records are taken already; a second `configure` must not take them twice."""
+
+_made: dict[str, Any] = {}
+"""Providers of traces and logs made by an earlier `Telemetry`."""
+
 
 class OwnTracerProvider(TracerProvider):
-    """A provider that was made here; it knows whether others want to see its spans."""
+    """The provider of spans that is made where there is none. It notes whether anybody else takes its spans."""
+
+    has_others = False
+    """Whether others have added processors, which see the spans of the SDK only."""
 
     def __init__(self, resource: Resource) -> None:
         self.limits = SpanLimits()
         super().__init__(resource=resource, shutdown_on_exit=False, span_limits=self.limits)
-        self.others: list[SpanProcessor] = []
-        """Span processors that are not ours."""
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
-        if not isinstance(span_processor, (AdoptSpans, CollectSpans)):
-            self.others.append(span_processor)
+        self.has_others = self.has_others or not isinstance(span_processor, SpansOfOthers)
         super().add_span_processor(span_processor)
 
 
-_adopting: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
-"""Providers whose foreign spans are recorded already; a second `configure` must not record them twice."""
+class OwnLoggerProvider(LoggerProvider):
+    """The same for log records."""
 
-_collecting_spans: weakref.WeakKeyDictionary[TracerProvider, CollectSpans] = weakref.WeakKeyDictionary()
-_collecting_logs: weakref.WeakKeyDictionary[LoggerProvider, CollectLogs] = weakref.WeakKeyDictionary()
+    has_others = False
 
-_made: dict[str, Any] = {}
-"""Providers of traces and logs made by an earlier `Telemetry`."""
+    def add_log_record_processor(self, log_record_processor: LogRecordProcessor) -> None:
+        self.has_others = self.has_others or not isinstance(log_record_processor, LogsOfOthers)
+        super().add_log_record_processor(log_record_processor)
 
 
 def conventions_of(settings: Settings) -> Conventions:
@@ -112,7 +121,17 @@ class Telemetry:
         self.worker = self._make_worker()
         self._catch_up = CatchUp(self.worker, backlog or EmptyBacklog(), failed, others=settings.catch_up_days > 0)
         logger = logs.get_logger(SCOPE, __version__, SCHEMA_URL) if logs is not None else None
-        self.sink = ExportSink(self.worker, self.conventions, self._metrics, logger, observer, sends=self.sends)
+        self.sink = ExportSink(
+            self.worker,
+            self.conventions,
+            self._metrics,
+            logger,
+            observer,
+            sends=self.sends,
+            emits=lambda: not isinstance(logs, OwnLoggerProvider) or logs.has_others,
+            origin=Origin(resource=dict(self.resource.attributes), scope=RecordedScope(SCOPE, __version__, SCHEMA_URL)),
+            encoder=Encoder(resource_url=self.resource.schema_url),
+        )
         self.active = bool(self.sends) or self._metrics is not None or logger is not None
         """Whether anything leaves at all; without it nothing needs to be queued."""
         self._collect(traces, logs)
@@ -138,7 +157,7 @@ class Telemetry:
 
     def light_spans(self) -> bool:
         """Whether our spans need no SDK: the provider is one that we made, and nobody else has a span processor there."""
-        return self._own is not None and not self._own.others
+        return self._own is not None and not self._own.has_others
 
     @property
     def sampler(self) -> Sampler | None:
@@ -178,7 +197,7 @@ class Telemetry:
         if type(provider).__name__ == "ProxyLoggerProvider":
             if not wanted:
                 return None
-            provider = _made["logs"] = LoggerProvider(resource=self.resource, shutdown_on_exit=False)
+            provider = _made["logs"] = OwnLoggerProvider(resource=self.resource, shutdown_on_exit=False)
             _logs.set_logger_provider(provider)
         if isinstance(provider.get_logger(SCOPE), NoOpLogger):
             return provider
@@ -191,31 +210,23 @@ class Telemetry:
         return provider
 
     def _collect(self, traces: trace.TracerProvider, logs: LoggerProviderAPI | None) -> None:
-        if isinstance(traces, TracerProvider):
-            # Before the spans are collected: recording a foreign span gives it its reference.
-            if traces not in _adopting:
-                traces.add_span_processor(AdoptSpans(self._adopt, SCOPE, self._failed))
-                _adopting.add(traces)
-            self._collect_spans(traces)
-        if isinstance(logs, LoggerProvider):
-            self._collect_logs(logs)
-
-    def _collect_spans(self, provider: TracerProvider) -> None:
         # A processor cannot be taken off a provider again, so that of an earlier `configure` goes on with a new route.
-        collect = _collecting_spans.get(provider)
-        if collect is None and "traces" in self.sends:
-            collect = _collecting_spans[provider] = CollectSpans(only_own=provider is not _made.get("traces"))
-            provider.add_span_processor(collect)
-        if collect is not None:
-            collect.route = Route(self.worker, self.sink, self._clean, self._origins) if "traces" in self.sends else None
-
-    def _collect_logs(self, provider: LoggerProvider) -> None:
-        collect = _collecting_logs.get(provider)
-        if collect is None and "logs" in self.sends:
-            collect = _collecting_logs[provider] = CollectLogs()
-            provider.add_log_record_processor(collect)
-        if collect is not None:
-            collect.route = Route(self.worker, self.sink, self._clean, self._origins) if "logs" in self.sends else None
+        route = Route(self.worker, self._clean, self._origins)
+        if isinstance(traces, TracerProvider):
+            spans = _spans_of_others.get(traces)
+            if spans is None:
+                spans = _spans_of_others[traces] = SpansOfOthers(self._adopt, SCOPE, self._failed)
+                traces.add_span_processor(spans)
+            # What others record with a provider of their own they send themselves.
+            own = traces is _made.get("traces")
+            spans.route = route if own and "traces" in self.sends else None
+        if isinstance(logs, LoggerProvider):
+            records = _logs_of_others.get(logs)
+            if records is None and "logs" in self.sends:
+                records = _logs_of_others[logs] = LogsOfOthers(SCOPE)
+                logs.add_log_record_processor(records)
+            if records is not None:
+                records.route = route if "logs" in self.sends else None
 
     def _join_metrics(self) -> None:
         provider = _meter_provider(self._settings, self.resource, self._clean_metrics)

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.export.pipeline.items import Deliver, DeliveryObserver, Item, ItemRef, size_of
+from otel_agentlog.export.encoding import Encoder
+from otel_agentlog.export.pipeline.items import Deliver, DeliveryObserver, Item, ItemRef
 from otel_agentlog.export.pipeline.signal_queue import BATCH_BYTES, QueueLimits
-from otel_agentlog.export.rebuild import readable_log, readable_span
 from otel_agentlog.export.transport.result import Verdict
 from otel_agentlog.vocabulary.records import LogRecordLine, UnsentItem
 
@@ -35,14 +35,11 @@ def ship(
     return _Shipping(deliver, observer, limits or QueueLimits()).run(unsent)
 
 
-def item_of(unsent: UnsentItem) -> Item:
+def item_of(unsent: UnsentItem, encoder: Encoder) -> Item:
     """The span or log record of an item. May raise any exception where its line is damaged."""
-    ref = _ref_of(unsent)
-    if isinstance(unsent.record, LogRecordLine):
-        log = readable_log(unsent.record)
-        return Item("logs", log, ref, size_of(log.log_record.body, log.log_record.attributes))
-    span = readable_span(unsent.record)
-    return Item("traces", span, ref, size_of(None, span.attributes))
+    record = unsent.record
+    encoded = encoder.record(record) if isinstance(record, LogRecordLine) else encoder.span(record)
+    return Item(unsent.signal, encoded, _ref_of(unsent), len(encoded.data))
 
 
 def _ref_of(unsent: UnsentItem) -> ItemRef:
@@ -55,6 +52,7 @@ class _Shipping:
         self._batches: dict[str, list[Item]] = {"traces": [], "logs": []}
         self._bytes = {"traces": 0, "logs": 0}
         self._shipped = Shipped()
+        self._encoder = Encoder()
 
     def run(self, unsent: Iterable[UnsentItem]) -> Shipped:
         for each in unsent:
@@ -75,7 +73,7 @@ class _Shipping:
 
     def _item(self, unsent: UnsentItem) -> Item | None:
         try:
-            return item_of(unsent)
+            return item_of(unsent, self._encoder)
         except Exception as error:  # noqa: BLE001 - a damaged line may raise anything, and must not keep the other items
             raise_interrupt()
             self._observer.rejected([_ref_of(unsent)], "unreadable", type(error).__name__)

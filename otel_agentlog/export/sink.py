@@ -1,44 +1,50 @@
-"""The sink that makes metrics and log records of lines, and the processors that collect finished spans and log records.
+"""The sink that queues lines, and what becomes of them on the delivery worker's thread: metrics, spans, log records.
 
-The calling thread only queues; everything else happens on the delivery worker's thread.
+The calling thread only queues the bytes of a line. A span is made of its start and its end line; the start lines of open spans
+are kept here, and past a bound their spans are sent from their folders. Each item has a reference to the line that completed it,
+by which its delivery is noted in the folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
+import orjson
 from opentelemetry._logs import Logger
-from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
-from opentelemetry.trace import format_span_id
 
+from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.export.encoding import Encoder
 from otel_agentlog.export.metrics import Metrics
-from otel_agentlog.export.pipeline.items import Item, ItemRef, LiveDeliveryObserver, size_of
-from otel_agentlog.export.pipeline.worker import DeliveryWorker
-from otel_agentlog.export.records import (
-    OWN_SCOPE,
-    Clean,
-    CleanOrigins,
-    LogFields,
-    cleaned_log,
-    cleaned_span,
-    fields_of,
-    is_clean_origin,
-    log_record,
-)
+from otel_agentlog.export.pipeline.items import Item, ItemRef, LiveDeliveryObserver
+from otel_agentlog.export.pipeline.worker import DeliveryWorker, Recorded
+from otel_agentlog.export.records import fields_of, log_record
 from otel_agentlog.export.semconv.conventions import Conventions
+from otel_agentlog.export.transport.wire import Encoded
 from otel_agentlog.vocabulary.envelope import Envelope
-from otel_agentlog.vocabulary.lines import LOG, SPAN, Line, items_of
+from otel_agentlog.vocabulary.json_tags import untagged
+from otel_agentlog.vocabulary.lines import CONTENT_TYPES, LOG, SPAN, Line, items_of, parse_timestamp
+from otel_agentlog.vocabulary.records import Origin, SpanEvent, add_stages, begun_span, end_span, signal_of, stage_event
 
-MAX_OPEN = 2_000
-"""Spans that wait for their end, and AI calls whose start is kept for it; a leak of them must not become a leak of memory."""
+MAX_OPEN = 20_000
+"""Spans that wait for their end, and kilobytes of their start lines; a leak of them must not become a leak of memory."""
 
-_FOREIGN_SPAN, _FOREIGN_LOG = ItemRef(kind=SPAN), ItemRef(kind=LOG)
+MAX_STAGES = 1_000
+"""Stages of one webhook that are kept for its span; its folder has all of them."""
+
+_loads = orjson.loads
+
+
+class _Start(NamedTuple):
+    """The start line of an open span."""
+
+    data: bytes
+    time_ns: int
 
 
 class ExportSink:
-    """Queues what each line becomes with the delivery worker."""
+    """Queues lines with the delivery worker, and makes of them what is sent."""
 
     name = "export"
 
@@ -51,200 +57,206 @@ class ExportSink:
         observer: LiveDeliveryObserver,
         *,
         sends: Collection[str],
+        emits: Callable[[], bool],
+        origin: Origin,
+        encoder: Encoder,
     ) -> None:
-        """``sends`` are the signals that this worker sends; ``metrics`` and ``logger`` are ``None`` where they are off."""
+        """``sends`` are the signals that this worker sends; ``metrics`` and ``logger`` are ``None`` where they are off. Log
+        records go to ``logger``, for others to take, while ``emits`` is true. ``origin`` is that of all lines of this process."""
         self._worker, self._conventions, self._metrics, self._logger = worker, conventions, metrics, logger
-        self._observer = observer
+        self._observer, self._origin, self._encoder, self._emits = observer, origin, encoder, emits
+        self._source = encoder.source(origin.resource, origin.scope)
         self._sends_spans, self._sends_logs = "traces" in sends, "logs" in sends
-        self._refs: dict[str, ItemRef] = {}
-        """By span id, the references of our own spans that have not ended."""
-        self._ai_starts: dict[str, Line] = {}
-        self.emitting: tuple[ItemRef, int] = (_FOREIGN_LOG, 0)
-        """Reference and size of the log record that is being emitted; only used on the worker's thread."""
+        self._counted = {SPAN: 0, LOG: 0}
+        """Items that were recorded and are to be counted in metrics, by signal."""
+        self._policy, self._content_on = conventions.content_policy, conventions.content_on
+        self._needs_ai_starts = "event" in conventions.content_on and conventions.content_policy != "off"
+        silent = {"process", "subtask"} if self._policy != "off" else {"process", "subtask", *CONTENT_TYPES}
+        self._silent = frozenset(silent)
+        """Types of lines of which nothing is sent or counted."""
+        worker.on_line, worker.on_taken = self._work, self._count
+        self._start_anew()
+        after_fork_in_child(self._start_anew)
+
+    def _start_anew(self) -> None:
+        self._open: dict[str, _Start] = {}
+        self._open_bytes = 0
+        self._stages: dict[str, list[SpanEvent]] = {}
+        """By span id, the stages of a webhook that has not ended."""
+
+    # -- on the calling thread --------------------------------------------------------------------------------------------
 
     def __call__(self, envelope: Envelope) -> None:
-        if envelope.webhook:
+        line, task, payload = envelope.line, envelope.task, envelope.payload
+        kind, phase = line.get("type"), line.get("phase")
+        if kind in self._silent:
             return
-        line = envelope.line
-        kinds = items_of(line, self._conventions.content_policy, self._conventions.content_on)
-        home = _home_of(envelope)
-        # A line that could not be written is in no folder: what is made of it is sent now or never.
-        sampled = home is None or not envelope.kept or envelope.sampled
-        refs = {kind: ItemRef(home, line.get("event_id"), kind, envelope.kept) for kind in kinds}
-        if SPAN in refs and sampled and self._sends_spans:
-            self._expect(line["span_id"], refs[SPAN])
-        # The end of a task always gets in: then it is decided what of it is sent.
-        size = 0 if _ends_task(line) else size_of(None, line)
-        if not self._worker.do(lambda: self._work(envelope, refs, sampled), size):
-            self._leave(refs, sampled)
-            if _ends_task(line):
-                self._observer.ended(_home_of(envelope))
+        home = task.home if task is not None else None
+        place = home.location if home is not None else None
+        intervals = None if payload is None else payload.get("chunk_intervals_ms")
+        ids = line.get("span_id")
+        flags = envelope.kept, envelope.sampled, envelope.webhook
+        recorded = (envelope.encoded(), kind, phase, ids, envelope.time_ns, place, *flags, intervals)
+        # The end of a task gets in for longer, as then it is decided what of it is sent; so does what is in no folder.
+        ends = kind == "task" and phase == "end"
+        if not self._worker.take(recorded, always=ends or place is None or not envelope.kept):
+            self._leave(envelope, place)
+            if ends:
+                self._observer.ended(place)
 
-    def _leave(self, refs: Mapping[str, ItemRef], sampled: bool) -> None:
-        """The worker has no room for a line: its log records stay in the folder. Its span is queued by the processor."""
-        if sampled:
-            self._worker.leave("logs", [ref for kind, ref in refs.items() if kind != SPAN])
-        elif refs:
-            self._queue_unsampled(refs.values())
-
-    def _queue_unsampled(self, refs: Iterable[ItemRef]) -> None:
-        if not self._worker.do(lambda: self._note_unsampled(refs)):
+    def _leave(self, envelope: Envelope, home: str | None) -> None:
+        """The worker has no room for a line: its items stay in the folder."""
+        if envelope.line.get("phase") == "end":
+            self._worker.do(lambda: self._forget(envelope.line.get("span_id")))
+        refs = self._refs(envelope.line, home, envelope.kept)
+        if home is None or not envelope.kept or envelope.sampled:
+            for signal in ("traces", "logs"):
+                self._worker.leave(signal, [ref for ref in refs if signal_of(ref.kind) == signal])
+        elif refs and not self._worker.do(lambda: self._note_unsampled(refs)):
             self._note_unsampled(refs)
 
-    def _note_unsampled(self, refs: Iterable[ItemRef]) -> None:
-        self._observer.unsampled([ref for ref in refs if self._is_sent(ref.kind)])
+    def _refs(self, line: Line, home: str | None, kept: bool) -> list[ItemRef]:
+        event_id = line.get("event_id")
+        return [ItemRef(home, event_id, kind, kept) for kind in items_of(line, self._policy, self._content_on)]
 
-    def _expect(self, span_id: str, ref: ItemRef) -> None:
-        """Keep the reference for the span of this line, which ends right after."""
-        self._refs[span_id] = ref
-        if len(self._refs) > MAX_OPEN:
-            for oldest in self._refs:
-                # A span that never ended; its line is in the folder. No other thread comes in between here.
-                forgotten = self._refs.pop(oldest, None)
-                break
-            self._worker.leave("traces", [forgotten] if forgotten is not None else [])
+    # -- on the worker's thread -------------------------------------------------------------------------------------------
 
-    def ref_of(self, span: ReadableSpan) -> ItemRef | None:
-        """The reference of one of our own spans, once; ``None`` for a foreign one."""
-        context = span.get_span_context()
-        return None if context is None else self._refs.pop(format_span_id(context.span_id), None)
-
-    def unsampled(self, ref: ItemRef) -> None:
-        """Note that the span of this reference is not to be sent."""
-        self._queue_unsampled([ref])
-
-    def _work(self, envelope: Envelope, refs: Mapping[str, ItemRef], sampled: bool) -> None:
-        line = envelope.line
+    def _work(self, recorded: Recorded) -> None:
+        data, kind, phase, span_id, time_ns, home, kept, sampled, webhook, intervals = recorded
+        if webhook:
+            self._add_stage(span_id, _loads(data), time_ns)
+            return
+        if phase == "start":
+            self._begin(recorded)
+            return
+        line: Line = _loads(data)
+        refs = self._refs(line, home, kept)
         if self._metrics is not None:
-            self._measure(self._metrics, envelope, refs)
-        if not sampled:
+            self._metrics.on_line(line, intervals or (), sampled=sampled)
+            for ref in refs:
+                self._counted[SPAN if ref.kind == SPAN else LOG] += 1
+        # A line that could not be written is in no folder: what is made of it is sent now or never.
+        lasting = home is not None and kept
+        start = self._end(span_id) if phase == "end" else None
+        if lasting and not sampled:
             # Logs of a task go where its spans go: it is left out, or sent, as a whole.
-            self._note_unsampled(refs.values())
-        elif self._logger is not None:
-            for kind, fields in records_of(line, self._conventions, self._ai_starts):
-                self.emitting = refs[kind], size_of(fields.body, fields.attributes)
-                self._logger.emit(log_record(fields, line, envelope.time_ns))
-        if _ends_task(line):
-            self._observer.ended(_home_of(envelope))
+            self._note_unsampled(refs)
+        else:
+            self._send(line, refs, start, time_ns, sampled)
+        if kind == "task" and phase == "end":
+            self._observer.ended(home)
+
+    def _begin(self, recorded: Recorded) -> None:
+        data, kind, _, span_id, time_ns, _, _, sampled, _, _ = recorded
+        if kind == "task" and self._metrics is not None:
+            self._metrics.on_line(_loads(data), sampled=sampled)
+        if (self._sends_spans and sampled) or (self._needs_ai_starts and kind == "ai_request"):
+            self._end(span_id)
+            self._open[span_id] = _Start(data, time_ns)
+            self._open_bytes += len(data)
+            while len(self._open) > MAX_OPEN or self._open_bytes > 1_000 * MAX_OPEN:
+                # A span that never ends, or one that is sent from its folder when it does.
+                self._forget(next(iter(self._open)))
+
+    def _end(self, span_id: str) -> _Start | None:
+        start = self._open.pop(span_id, None)
+        if start is not None:
+            self._open_bytes -= len(start.data)
+        return start
+
+    def _forget(self, span_id: Any) -> None:
+        self._end(span_id)
+        self._stages.pop(span_id, None)
+
+    def _add_stage(self, span_id: str, line: Line, time_ns: int) -> None:
+        if self._sends_spans and span_id in self._open:
+            stages = self._stages.setdefault(span_id, [])
+            stages.append(stage_event(line, time_ns))
+            del stages[:-MAX_STAGES]
+
+    def _note_unsampled(self, refs: Sequence[ItemRef]) -> None:
+        self._observer.unsampled([ref for ref in refs if self._is_sent(ref.kind)])
 
     def _is_sent(self, kind: str) -> bool:
         return self._sends_spans if kind == SPAN else self._sends_logs
 
-    def _measure(self, metrics: Metrics, envelope: Envelope, refs: Mapping[str, ItemRef]) -> None:
-        intervals = (envelope.payload or {}).get("chunk_intervals_ms", ())
-        metrics.on_line(envelope.line, envelope.context, intervals)
-        for kind in refs:
-            metrics.on_delivery(SPAN if kind == SPAN else LOG, "recorded")
+    def _send(self, line: Line, refs: Sequence[ItemRef], start: _Start | None, time_ns: int, sampled: bool) -> None:
+        begun: Line | None = None if start is None else _loads(start.data)
+        for ref in refs:
+            if ref.kind != SPAN:
+                self._send_log(ref, line, begun, time_ns)
+            elif self._sends_spans and sampled:
+                self._send_span(ref, line, begun, start.time_ns if start is not None else 0, time_ns)
 
-
-def _ends_task(line: Line) -> bool:
-    return line.get("type") == "task" and line.get("phase") == "end"
-
-
-def _home_of(envelope: Envelope) -> str | None:
-    home = envelope.task.home if envelope.task is not None else None
-    return home.location if home is not None else None
-
-
-def records_of(line: Line, conventions: Conventions, ai_starts: dict[str, Line]) -> list[tuple[str, LogFields]]:
-    """The log records a line gives, each with its kind; ``ai_starts`` keeps what their details events need of AI calls."""
-    if line.get("type") == "ai_request" and "event" in conventions.content_on and conventions.content_policy != "off":
-        ai_starts[line["span_id"]] = line
-        if len(ai_starts) > MAX_OPEN:
-            # A call that never ended.
-            del ai_starts[next(iter(ai_starts))]
-        return []
-    kinds = items_of(line, conventions.content_policy, conventions.content_on)
-    start = ai_starts.pop(line["span_id"], None) if line.get("type") == "ai_response" else None
-    return [(kind, fields_of(kind, line, start, conventions)) for kind in kinds if kind != SPAN]
-
-
-@dataclass(frozen=True)
-class Route:
-    """Where finished spans and log records of a provider go."""
-
-    worker: DeliveryWorker
-    sink: ExportSink
-    clean: Clean | None
-    """Redacts what others put on spans and log records; ``None`` if nothing is redacted."""
-    origins: CleanOrigins
-    """The same for resources and scopes."""
-
-    def put_span(self, span: ReadableSpan, ref: ItemRef | None) -> None:
-        """Queue a span that is clean."""
-        self.worker.put(Item("traces", span, ref or _FOREIGN_SPAN, size_of(None, span.attributes)))
-
-    def put_uncleaned_span(self, span: ReadableSpan, ref: ItemRef | None, clean: Clean) -> None:
-        """Queue a span that the worker's thread cleans, because that takes time."""
-        size = size_of(None, span.attributes)
-        if not self.worker.do(lambda: self.put_span(cleaned_span(span, clean, self.origins), ref), size):
-            self.worker.leave("traces", [ref or _FOREIGN_SPAN])
-
-    def put_uncleaned_log(self, record: ReadWriteLogRecord, clean: Clean) -> None:
-        """The same for a log record."""
-        size = size_of(record.log_record.body, record.log_record.attributes)
-
-        def put() -> None:
-            self.worker.put(Item("logs", cleaned_log(record, clean, self.origins), _FOREIGN_LOG))
-
-        if not self.worker.do(put, size):
-            self.worker.leave("logs", [_FOREIGN_LOG])
-
-    def flush(self, timeout_millis: int) -> bool:
-        """Send what is queued; whether that was done in time."""
-        return self.worker.flush(timeout_millis / 1000)
-
-
-class CollectSpans(SpanProcessor):
-    """Queues finished, sampled spans."""
-
-    def __init__(self, *, only_own: bool) -> None:
-        """With ``only_own`` the spans of other libraries are left to their own exporters."""
-        self._only_own = only_own
-        self.route: Route | None = None
-        """Changes with every `configure`; without it spans go nowhere."""
-
-    def on_end(self, span: ReadableSpan) -> None:
-        route, context = self.route, span.get_span_context()
-        if route is None or context is None:
+    def _send_span(self, ref: ItemRef, line: Line, begun: Line | None, start_ns: int, end_ns: int) -> None:
+        stages = self._stages.pop(line["span_id"], None) if self._stages else None
+        if begun is None:
+            self._worker.leave("traces", [ref])
             return
-        ref = route.sink.ref_of(span)
-        if ref is None and self._only_own:
+        try:
+            span = begun_span(begun, self._origin, start_ns, _values(begun))
+            end_span(span, line, end_ns, _values(line), _time_of)
+            if stages is not None:
+                add_stages(span, [*{(stage.name, stage.time_ns): stage for stage in stages}.values()])
+            encoded = self._encoder.span(span)
+        except Exception as error:  # noqa: BLE001 - user processors may have put anything into a line
+            raise_interrupt()
+            self._refuse(ref, error)
             return
-        if not context.trace_flags.sampled:
-            if ref is not None:
-                route.sink.unsampled(ref)
+        self._put("traces", ref, encoded)
+
+    def _send_log(self, ref: ItemRef, line: Line, begun: Line | None, time_ns: int) -> None:
+        emits = self._logger is not None and self._emits()
+        if not (emits or self._sends_logs):
             return
-        scope = span.instrumentation_scope
-        if route.clean is None or (scope is not None and scope.name == OWN_SCOPE and is_clean_origin(span, route.origins)):
-            route.put_span(span, ref)
-        else:
-            route.put_uncleaned_span(span, ref, route.clean)
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return self.route is None or self.route.flush(timeout_millis)
-
-
-class CollectLogs(LogRecordProcessor):
-    """Queues log records of every logger."""
-
-    def __init__(self) -> None:
-        self.route: Route | None = None
-        """As for spans."""
-
-    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        route, scope = self.route, log_record.instrumentation_scope
-        if route is None:
+        fields = fields_of(ref.kind, line, begun, self._conventions)
+        if emits and self._logger is not None:
+            self._logger.emit(log_record(fields, line, time_ns))
+        if not self._sends_logs:
             return
-        if scope is not None and scope.name == OWN_SCOPE:
-            route.worker.put(Item("logs", log_record, *route.sink.emitting))
-        elif route.clean is None:
-            route.worker.put(Item("logs", log_record, _FOREIGN_LOG))
-        else:
-            route.put_uncleaned_log(log_record, route.clean)
+        try:
+            encoded = self._encoder.log(fields, line, time_ns, self._source)
+        except Exception as error:  # noqa: BLE001 - as for spans
+            raise_interrupt()
+            self._refuse(ref, error)
+            return
+        self._put("logs", ref, encoded)
 
-    def shutdown(self) -> None:
-        """Nothing: the worker is shut down by `Telemetry`, which made it."""
+    def _count(self) -> None:
+        """Count what was recorded, once for many lines."""
+        for signal, count in self._counted.items():
+            if count and self._metrics is not None:
+                self._counted[signal] = 0
+                self._metrics.on_delivery(signal, "recorded", count)
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return self.route is None or self.route.flush(timeout_millis)
+    def _put(self, signal: str, ref: ItemRef, encoded: Encoded) -> None:
+        self._worker.put(Item(signal, encoded, ref, len(encoded.data)))
+
+    def _refuse(self, ref: ItemRef, error: Exception) -> None:
+        """What OTLP has no form for is never sent."""
+        if ref.home is not None and ref.kept:
+            self._observer.rejected([ref], "encoding", type(error).__name__)
+        if self._metrics is not None:
+            self._metrics.on_delivery(SPAN if ref.kind == SPAN else LOG, "dropped", 1, "encoding")
+
+
+def _values(line: Line) -> dict[str, Any]:
+    """Attributes, links and events of a line as they were before it was written."""
+    values: dict[str, Any] = {}
+    for key in ("attributes", "links", "events"):
+        if found := line.get(key):
+            values[key] = _untagged(found) if key == "attributes" and type(found) is dict and len(found) > 1 else untagged(found)
+    return values
+
+
+def _untagged(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Nearly all of them are plain."""
+    return {key: untagged(value) if type(value) in (dict, list) else value for key, value in attributes.items()}
+
+
+def _time_of(event: Mapping[str, Any]) -> int:
+    try:
+        return parse_timestamp(str(event.get("timestamp")))
+    except ValueError:
+        raise_interrupt()
+        return 0

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Collection, Mapping
+from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any, TypeAlias, TypedDict
 
 import orjson
@@ -365,6 +368,29 @@ def timestamp(time_ns: int) -> str:
         text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
         _second = (second, text)
     return f"{text}.{rest:09d}Z"
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|\+00:00)", re.ASCII)
+
+
+def parse_timestamp(text: str) -> int:
+    """Return the Unix nanoseconds of an RFC 3339 UTC time; fewer than nine decimals and ``+00:00`` are accepted.
+
+    Raises:
+        ValueError: `text` is not such a time.
+    """
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError(f"expected a time like 2026-11-21T05:22:01.123456789Z, found {text[:64]!r}")
+    seconds, decimals = match.groups()
+    return _seconds_value(seconds) * 1_000_000_000 + (int(decimals.ljust(9, "0")) if decimals else 0)
+
+
+@lru_cache(maxsize=256)
+def _seconds_value(text: str) -> int:
+    moment = datetime.fromisoformat(f"{text}+00:00") - _EPOCH
+    return moment.days * 86_400 + moment.seconds
 
 
 def encode(line: Line) -> bytes:

@@ -1,14 +1,16 @@
-"""Spans and log records as plain data: what `store` reads back from a folder, and `export` sends.
+"""Spans and log records as plain data, and how a span is made of its lines: for `store`, which reads them back from a folder, and
+`export`, which sends them.
 
 Neither imports the other; these types are what they share, as those of `otel_agentlog.vocabulary.envelope` are for live lines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from otel_agentlog.vocabulary.coerce import mapping, objects, text
 from otel_agentlog.vocabulary.lines import SPAN, Line
 
 
@@ -144,3 +146,88 @@ class UnsentItem:
 def signal_of(kind: str) -> str:
     """The signal of a kind of item."""
     return "traces" if kind == SPAN else "logs"
+
+
+# -- a span of its lines: the rules of ``docs/format.md`` -------------------------------------------------------------------
+
+COMMON_KEYS = frozenset(
+    {"timestamp", "type", "level", "component", "action", "message", "task_id", "step_id", "correlation_id", "session_id"}
+    | {"instance_id", "event_id", "trace_id", "span_id", "content", "details", "state_before", "state_after", "exception"}
+)
+"""Keys that any line may have; on a stage line they, and ``stage``, are no attributes of its span event."""
+
+
+def begun_span(line: Line, origin: Origin, start_ns: int, values: Mapping[str, Any]) -> SpanRecord:
+    """The open span of a start line; ``values`` are its ``attributes`` and ``links`` as they were before they were written."""
+    flags = line.get("trace_flags")
+    return SpanRecord(
+        name=text(line, "name") or text(line, "message") or "",
+        kind=text(line, "kind") or "INTERNAL",
+        trace_id=text(line, "trace_id") or "",
+        span_id=text(line, "span_id") or "",
+        parent_span_id=text(line, "parent_span_id"),
+        parent_remote=line.get("parent_remote") is True,
+        trace_flags=flags if type(flags) is int else 1,
+        trace_state=text(line, "trace_state"),
+        start_ns=start_ns,
+        end_ns=None,
+        attributes=dict(mapping(values, "attributes")),
+        events=[],
+        links=[_link(link) for link in objects(values, "links")],
+        status_code="UNSET",
+        status_description=None,
+        scope=scope_of(line.get("scope"), origin.scope),
+        resource=origin.resource,
+        line_type=text(line, "type") or "",
+        origin=origin,
+    )
+
+
+def end_span(
+    span: SpanRecord, line: Line, end_ns: int, values: Mapping[str, Any], time_of: Callable[[Mapping[str, Any]], int]
+) -> None:
+    """End a span by its end line; ``values`` are its ``attributes`` and ``events``, ``time_of`` reads the time of an event."""
+    span.end_ns = end_ns
+    span.name = text(line, "name") or span.name
+    span.outcome, span.event_id = text(line, "outcome"), text(line, "event_id")
+    attributes = span.attributes
+    for key, value in mapping(values, "attributes").items():
+        # As on the span of the SDK: what is set again is the newest.
+        attributes.pop(key, None)
+        attributes[key] = value
+    span.events = [
+        SpanEvent(text(event, "name") or "", time_of(event), mapping(event, "attributes")) for event in objects(values, "events")
+    ]
+    status = mapping(line, "status")
+    span.status_code, span.status_description = text(status, "code") or "UNSET", text(status, "description")
+
+
+def stage_event(line: Mapping[str, Any], time_ns: int) -> SpanEvent:
+    """The span event that a line of ``02-webhook-flow.jsonl`` is."""
+    attributes = {
+        f"agentlog.webhook.{key}": value
+        for key, value in line.items()
+        if key not in COMMON_KEYS and key != "stage" and isinstance(value, (str, int, float, bool))
+    }
+    return SpanEvent(f"webhook.{line.get('stage')}", time_ns, attributes)
+
+
+def add_stages(span: SpanRecord, stages: Sequence[SpanEvent]) -> None:
+    """Add the stages of a webhook to its span."""
+    # Where the events come from the span itself, the end line has the stages too.
+    present = {(event.name, event.time_ns) for event in span.events}
+    added = [event for event in stages if (event.name, event.time_ns) not in present]
+    if added:
+        span.events = sorted(span.events + added, key=lambda event: event.time_ns)
+
+
+def scope_of(value: Any, default: RecordedScope) -> RecordedScope:
+    """The scope that a line names."""
+    if not isinstance(value, Mapping):
+        return default
+    attributes = mapping(value, "attributes")
+    return RecordedScope(text(value, "name") or "", text(value, "version"), text(value, "schema_url"), attributes)
+
+
+def _link(link: Mapping[str, Any]) -> SpanLink:
+    return SpanLink(text(link, "trace_id") or "", text(link, "span_id") or "", mapping(link, "attributes"))

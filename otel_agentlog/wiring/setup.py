@@ -108,6 +108,7 @@ class Wired:
                 self.telemetry.tracer,
                 conventions,
                 count,
+                light=self.telemetry.light_spans,
                 sampler=self.telemetry.sampler,
                 limits=self.telemetry.span_limits,
             ),

@@ -14,13 +14,13 @@ from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
 import otel_agentlog as agentlog
-from otel_agentlog.export.rebuild import readable_span
 from otel_agentlog.query.questions import statistics
 from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.store.spans.rebuild import records
 from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.vocabulary.records import SpanRecord
 from tests.support.otlp.receiver import OtlpReceiver
+from tests.support.otlp.sdk_records import readable_span
 from tests.support.providers.server import ProviderServer
 
 APP = Path(__file__).parent / "vendor_app.py"

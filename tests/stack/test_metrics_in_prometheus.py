@@ -65,9 +65,10 @@ def _run_a_process(endpoint: str, service: str, instance: str = "one") -> str:
     with providers("http", endpoint, resource={"service.name": service, "service.instance.id": instance}) as made:
         metrics = Metrics(made.meter.get_meter("otel_agentlog"))
         with made.tracer.get_tracer("otel_agentlog").start_as_current_span("invoke_agent brain") as span:
-            context = trace.set_span_in_context(span)
+            own = span.get_span_context()
+            ids = {"trace_id": trace.format_trace_id(own.trace_id), "span_id": trace.format_span_id(own.span_id)}
             for line in LINES:
-                metrics.on_line(line, context)
+                metrics.on_line({**line, **ids})
         for signal in ("span", "log"):
             metrics.on_delivery(signal, "recorded", 5)
             metrics.on_delivery(signal, "delivered", 4)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk.trace import ReadableSpan
 
 from otel_agentlog.export.pipeline.bisect import Parts
+from otel_agentlog.export.transport.wire import Encoded
 
-Data: TypeAlias = ReadableSpan | ReadableLogRecord | ReadWriteLogRecord
-"""What the encoders take: a finished span (signal ``traces``) or a log record (signal ``logs``)."""
+Data: TypeAlias = Encoded | ReadableSpan | ReadableLogRecord | ReadWriteLogRecord
+"""A finished span (signal ``traces``) or log record (signal ``logs``): encoded, or of another library and as the SDK made it."""
 
 _BASE_BYTES = 600
 """What an item takes besides its texts."""
 
 
-@dataclass(frozen=True, slots=True)
-class ItemRef:
+class ItemRef(NamedTuple):
     """The line an item was made from, so that its delivery can be noted there."""
 
     home: str | None = None
@@ -34,8 +33,7 @@ class ItemRef:
 NO_REF = ItemRef()
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One finished span or log record on its way."""
 
     signal: str

@@ -1,8 +1,13 @@
-"""The delivery worker: the background thread that decides what is sent when. The requests themselves are made by `SendWorkers`.
+"""The delivery worker: the background thread that works on what is recorded, and decides what is sent when.
+
+The requests themselves are made by `SendWorkers`.
 
 Losing this thread, or anything queued here, loses nothing: every line is on disk already, and what the collector did not
 acknowledge stays ``pending`` in the task's ledger. Queueing takes no lock, so it is safe in signal handlers, ``__del__`` and
-garbage collection. Everything behind the inbox belongs to the worker's thread alone, and needs no lock either.
+garbage collection. Everything behind the two queues belongs to the worker's thread alone, and needs no lock either.
+
+What is recorded waits in a queue that wakes nobody, but for the first entry of many: the thread comes back for all of it after
+`GATHER_S`. What somebody waits for (a flush, the result of a request) is in the inbox, which it sleeps on.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 from opentelemetry import context as otel_context
 
@@ -26,6 +31,12 @@ from otel_agentlog.export.pipeline.workers import SendWorkers, Work, WorkerThrea
 from otel_agentlog.export.transport.result import SendResult, Verdict
 from otel_agentlog.export.transport.senders import Sender
 from otel_agentlog.export.transport.suppression import uninstrumented_context
+
+GATHER_S = 0.2
+"""Time, in seconds, in which what is recorded gathers before the thread works on it, unless somebody waits for that."""
+
+TAKEN_AT_ONCE = 1_000
+"""How many recorded things are worked on before requests are looked after again."""
 
 STUCK_S = 120.0
 """Time, in seconds, after which a sending thread that did not come back is replaced; every request has a deadline far below."""
@@ -101,13 +112,18 @@ class _SizedWork:
     size_bytes: int
 
 
-class _End:
-    """Ends the thread."""
+class _Signal:
+    """A message that says nothing else."""
 
 
-_END = _End()
+_END, _RING = _Signal(), _Signal()
+"""Ends the thread; wakes it."""
 
-_Message: TypeAlias = "Item | Flush | Batch | _SizedWork | _End | Work"
+Recorded: TypeAlias = tuple[bytes, Any, Any, Any, int, "str | None", bool, bool, bool, Any]
+"""A line that was recorded, as `otel_agentlog.export.sink.ExportSink` queues it; its bytes first."""
+
+_Record: TypeAlias = "Recorded | Item | _SizedWork | Work"
+_Message: TypeAlias = "Flush | Batch | _Signal | Work"
 
 
 class DeliveryWorker:
@@ -131,16 +147,25 @@ class DeliveryWorker:
         self._sending = SendWorkers(senders, failed)
         self._limits = limits or QueueLimits()
         self._flushers, self._on_idle = flushers, on_idle
+        self.on_line: Callable[[Recorded], None] = lambda line: None
+        """Makes items of a line; called on the worker's thread."""
+        self.on_taken: Work = lambda: None
+        """Called after some of them."""
         self._stopping = False
         self._start_anew()
         after_fork_in_child(self.renew_after_fork)
 
     def _start_anew(self) -> None:
+        self._recorded: SimpleQueue[_Record] = SimpleQueue()
         self._inbox: SimpleQueue[_Message] = SimpleQueue()
+        self._asleep = False
+        """Whether the thread must be woken for what is recorded."""
         self._startable = [None]
         """Popped by the caller that starts the thread; popping a list is atomic."""
         self._thread_id: int | None = None
         self._queued_bytes = self._taken_bytes = 0
+        self._is_behind = False
+        """Whether more was recorded than was worked on in one turn."""
         self._queues = {signal: SignalQueue(signal, self._limits, self._observer, self._dropped) for signal in self._signals}
         self._flushes = Flushes(self._flushers, self._inbox.put)
         self._timers: list[tuple[float, Work]] = []
@@ -179,25 +204,38 @@ class DeliveryWorker:
             self.leave(item.signal, (item.ref,))
             return
         self._queued_bytes += item.size_bytes
-        self._push(item)
+        self._record(item)
+
+    def take(self, line: Recorded, *, always: bool = False) -> bool:
+        """Queue a line; false if there is no room for it. ``always``: one that gets in for longer, but not without end."""
+        waiting, limits = self._recorded.qsize(), self._limits
+        full = waiting >= limits.queue_items or self._queued_bytes - self._taken_bytes > limits.queue_bytes
+        if self._stopping or (full and (not always or waiting >= limits.messages)):
+            return False
+        self._queued_bytes += len(line[0])
+        self._recorded.put(line)
+        if self._asleep or self._startable:
+            self._wake()
+        return True
 
     def do(self, work: Work, size_bytes: int = 0) -> bool:
         """Queue a piece of work, which may put items; false if there is no room for the memory it holds.
 
         Work of no size gets in for longer than other work, but not without end.
         """
-        if self._stopping or (size_bytes and self._is_full) or self._inbox.qsize() >= self._limits.messages:
+        if self._stopping or (size_bytes and self._is_full) or self._recorded.qsize() >= self._limits.messages:
             return False
         self._queued_bytes += size_bytes
-        self._push(_SizedWork(work, size_bytes) if size_bytes else work)
+        self._record(_SizedWork(work, size_bytes) if size_bytes else work)
         return True
 
     def leave(self, signal: str, refs: Sequence[ItemRef]) -> None:
         """Leave items where they are: they are sent from their folders later."""
         queue = self._queues.get(signal)
-        if queue is None or self._stopping:
+        if queue is None or self._stopping or not refs:
             return
-        if not self.do(lambda: queue.leave(refs, "queue_full")):
+        on_thread = threading.get_ident() == self._thread_id
+        if on_thread or not self.do(lambda: queue.leave(refs, "queue_full")):
             # The thread is far behind: what it is to do must not become a leak of memory.
             queue.leave(refs, "queue_full")
 
@@ -215,7 +253,19 @@ class DeliveryWorker:
     @property
     def _is_full(self) -> bool:
         waiting = self._queued_bytes - self._taken_bytes
-        return waiting > self._limits.queue_bytes or self._inbox.qsize() >= self._limits.queue_items
+        return waiting > self._limits.queue_bytes or self._recorded.qsize() >= self._limits.queue_items
+
+    def _record(self, record: _Record) -> None:
+        self._recorded.put(record)
+        if self._asleep or self._startable:
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._asleep:
+            self._asleep = False
+            self._inbox.put(_RING)
+        if self._startable:
+            self.start()
 
     def _push(self, message: _Message) -> None:
         self._inbox.put(message)
@@ -235,7 +285,7 @@ class DeliveryWorker:
             return True
         if threading.get_ident() == self._thread_id:
             return False
-        if self._inbox.empty() and self._startable and not self._flushers:
+        if self._recorded.empty() and self._inbox.empty() and self._startable and not self._flushers:
             return True
         flush = Flush(timeout_s)
         self._push(flush)
@@ -282,10 +332,13 @@ class DeliveryWorker:
                 self._startable.append(None)
 
     def _turn(self, until: float = _NEVER) -> bool:
-        """Wait for a message and handle it; false at the end. Raises nothing."""
+        """Wait for something to do, and do it; false at the end. Raises nothing."""
         message = self._next(until)
         if message is _END:
             return False
+        # All that was recorded before somebody asked is done before what he asked for.
+        self._take(self._recorded.qsize() if isinstance(message, Flush) else TAKEN_AT_ONCE)
+        self._try(self.on_taken)
         # Each on its own: one that fails must not keep the others from being done.
         if message is not None:
             self._try(lambda: self._handle(message))
@@ -301,33 +354,71 @@ class DeliveryWorker:
             self._failed("export", error)
 
     def _next(self, until: float) -> _Message | None:
-        """The next message, or ``None`` when queues and timers are due."""
+        """The next message, or ``None`` when queues, timers or what was recorded are due."""
         wake_at = min([until, *(queue.wake_at() for queue in self._queues.values()), *(due for due, _ in self._timers)])
         if any(queue.busy is not None for queue in self._queues.values()):
             wake_at = min(wake_at, time.monotonic() + STUCK_S)
+        if self._is_behind:
+            return self._message(0.0)
+        # Whoever records from here on wakes the thread; what came before is seen.
+        self._asleep = True
+        if self._recorded.empty():
+            message = self._message(wake_at)
+            if message is not _RING:
+                self._asleep = False
+                return message
+        self._asleep = False
+        # More comes right behind it: one turn is for all of it.
+        return self._message(min(wake_at, time.monotonic() + min(GATHER_S, self._limits.delay_s)))
+
+    def _message(self, wake_at: float) -> _Message | None:
+        """The next message that comes until this moment."""
         try:
             if wake_at == _NEVER:
                 return self._inbox.get()
             sleep_s = wake_at - time.monotonic()
             return self._inbox.get(timeout=sleep_s) if sleep_s > 0 else self._inbox.get_nowait()
         except Empty:
-            self._queued_bytes = self._taken_bytes
             return None
 
+    def _take(self, most: int) -> None:
+        """Work on what was recorded."""
+        recorded, on_line = self._recorded, self.on_line
+        for _ in range(most):
+            try:
+                record = recorded.get_nowait()
+            except Empty:
+                self._is_behind = False
+                self._queued_bytes = self._taken_bytes
+                return
+            try:
+                if type(record) is tuple:
+                    self._taken_bytes += len(record[0])
+                    on_line(cast(Recorded, record))
+                else:
+                    self._work_on(cast("Item | _SizedWork | Work", record))
+            except BaseException as error:  # noqa: BLE001 - as in `_try`
+                self._failed("export", error)
+        self._is_behind = not recorded.empty()
+
+    def _work_on(self, record: Item | _SizedWork | Work) -> None:
+        if isinstance(record, Item):
+            self._taken_bytes += record.size_bytes
+            self._queues[record.signal].add(record)
+        elif isinstance(record, _SizedWork):
+            self._taken_bytes += record.size_bytes
+            record.work()
+        else:
+            record()
+
     def _handle(self, message: _Message) -> None:
-        if isinstance(message, Item):
-            self._taken_bytes += message.size_bytes
-            self._queues[message.signal].add(message)
-        elif isinstance(message, Flush):
+        if isinstance(message, Flush):
             for queue in self._queues.values():
                 queue.flush()
             self._flushes.begin(message)
         elif isinstance(message, Batch):
             self._queues[message.items[0].signal].offer(message)
-        elif isinstance(message, _SizedWork):
-            self._taken_bytes += message.size_bytes
-            message.work()
-        elif not isinstance(message, _End):
+        elif not isinstance(message, _Signal):
             message()
 
     def _do_timers(self) -> None:
@@ -362,6 +453,7 @@ class DeliveryWorker:
 
     def _release_callers(self) -> None:
         """Answer the flushes and offers that came too late, so that no caller waits for a thread that has ended."""
+        self._recorded = SimpleQueue()
         while not self._inbox.empty():
             message = self._inbox.get_nowait()
             if isinstance(message, Flush):

@@ -2,9 +2,10 @@
 
 senders.py          which sender a signal gets, by exporter and protocol
 http.py             OTLP over http, with urllib3
-grpc.py             OTLP over gRPC, with the official stubs
+grpc.py             OTLP over gRPC
 metric_exporter.py  the exporter of metrics over http
-otlp.py             OTLP messages: encodes requests, reads responses
+otlp.py             OTLP requests and responses; what others made with the SDK
+wire.py             OTLP's protobuf encoding: attributes, values, the frame of a request
 result.py           status codes to verdicts, Retry-After, partial success
 suppression.py      keeps our own sending out of what is recorded
 """

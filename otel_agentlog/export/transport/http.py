@@ -75,12 +75,12 @@ class HttpSender:
         self._manager = _manager(self._endpoint, self._connection)
 
     def send(self, batch: Any) -> SendResult:
-        """Send a sequence of spans or log records of the SDK, or one ``MetricsData``, once."""
+        """Send a sequence of spans or log records, or one ``MetricsData``, once."""
         if self._closed:
             return SendResult(Verdict.LATER, "stopped")
         with suppressed_logging():
             try:
-                body = otlp.encode(self._signal, batch).SerializeToString()
+                body = otlp.encode(self._signal, batch)
             except Exception as error:  # noqa: BLE001 - encoders raise many kinds, and each is about something in the batch
                 raise_interrupt()
                 return SendResult(Verdict.REJECTED, "encoding", type(error).__name__)

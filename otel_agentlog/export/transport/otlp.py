@@ -1,19 +1,22 @@
-"""OTLP messages: from spans, log records and metrics of the SDK to requests, and from responses to results.
+"""OTLP requests: of our own spans and log records, which are bytes already, of those of other libraries and of metrics, which the
+SDK made; and from responses to results.
 
-Spans and metrics are encoded by ``opentelemetry-exporter-otlp-proto-common``. That package's encoder of log records is not
-public, so log records are encoded here, to the same bytes. Messages: ``opentelemetry-proto`` (OTLP 1.9). Imported only when
+Spans and metrics of the SDK are encoded by ``opentelemetry-exporter-otlp-proto-common``. That package's encoder of log records is
+not public, so log records are encoded here, to the same bytes. Messages: ``opentelemetry-proto`` (OTLP 1.9). Imported only when
 something is to be sent, because protobuf takes longer to import than everything else.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import orjson
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest, ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
@@ -26,23 +29,57 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope as SdkSc
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.export.transport.result import DELIVERED, SendResult, partial_success
+from otel_agentlog.export.transport.wire import Encoded, request_of
+from otel_agentlog.vocabulary.terminal_text import safe_json
 
 Request: TypeAlias = ExportTraceServiceRequest | ExportLogsServiceRequest | ExportMetricsServiceRequest
 
 
-def encode(signal: str, data: Any) -> Request:
-    """The request for a sequence of spans or log records of the SDK, or for one ``MetricsData``.
+def encode(signal: str, data: Any) -> bytes:
+    """The request for a sequence of spans or log records, `Encoded` or of the SDK, or for one ``MetricsData``.
 
     Raises many kinds of exceptions, each about something in the data; an attribute that has no form in OTLP is left out.
     """
-    if signal == "traces":
-        return encode_spans(data)
+    if signal == "metrics":
+        # Here, because metrics are often not sent.
+        from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+
+        return encode_metrics(data).SerializeToString()
+    of_others = [each for each in data if type(each) is not Encoded]
+    ours = request_of(data if not of_others else [each for each in data if type(each) is Encoded])
+    # Messages of one type one behind the other are one message with the fields of both.
+    return ours if not of_others else ours + _encode_others(signal, of_others).SerializeToString()
+
+
+def _encode_others(signal: str, data: Sequence[Any]) -> Request:
     if signal == "logs":
         return encode_logs(data)
-    # Here, because metrics are often not sent.
-    from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
-    return encode_metrics(data)
+    return encode_spans(data)
+
+
+_IDS = frozenset({"traceId", "spanId", "parentSpanId"})
+
+
+def json_line(signal: str, data: Sequence[Any]) -> bytes:
+    """The request as a line of JSON, by the encoding of the OTLP specification; safe to be printed on a terminal.
+
+    https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding: keys in lowerCamelCase, 64-bit integers as text, enums as
+    integers, trace and span ids in hex where plain protobuf JSON would have base64.
+    """
+    request = (ExportTraceServiceRequest if signal == "traces" else ExportLogsServiceRequest).FromString(encode(signal, data))
+    encoded = orjson.dumps(_with_hex_ids(MessageToDict(request, use_integers_for_enums=True)))
+    return safe_json(encoded.decode()).encode() + b"\n"
+
+
+def _with_hex_ids(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: base64.b64decode(each).hex() if key in _IDS and isinstance(each, str) else _with_hex_ids(each)
+            for key, each in value.items()
+        }
+    return [_with_hex_ids(each) for each in value] if isinstance(value, list) else value
 
 
 def encode_logs(records: Iterable[ReadableLogRecord]) -> ExportLogsServiceRequest:
@@ -132,9 +169,14 @@ def read_response(signal: str, content_type: str, body: bytes) -> SendResult:
     if content_type.startswith("application/json"):
         return _read_json(signal, body)
     try:
-        return read_message(signal, _RESPONSES[signal][0].FromString(body))
+        return read_message(signal, response_of(signal, body))
     except DecodeError:
         return DELIVERED
+
+
+def response_of(signal: str, body: bytes) -> Any:
+    """The response message of a signal. Raises `DecodeError` for what is none."""
+    return _RESPONSES[signal][0].FromString(body)
 
 
 def read_message(signal: str, message: Any) -> SendResult:

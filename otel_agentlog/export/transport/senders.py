@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.export.transport.result import DELIVERED, SendResult, Verdict
+from otel_agentlog.export.transport.result import DELIVERED, SendResult
 from otel_agentlog.settings.fields import Settings
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter
 
-_CONSOLE = {
-    "traces": ("opentelemetry.sdk.trace.export", "ConsoleSpanExporter"),
-    "logs": ("opentelemetry.sdk._logs.export", "ConsoleLogRecordExporter"),
-}
 _DEFAULT_GRPC_ENDPOINT = "http://localhost:4317"
 _DEFAULT_HTTP_ENDPOINT = "http://localhost:4318"
 
@@ -47,7 +43,7 @@ def check(settings: Settings, signal: str) -> None:
 def make_sender(settings: Settings, signal: str) -> Sender:
     """The sender of ``traces`` or ``logs``, by the settings and the standard ``OTEL_EXPORTER_OTLP_*`` variables."""
     if settings.exporter(signal) == "console":
-        return ConsoleSender(_console(signal))
+        return ConsoleSender(signal)
     endpoint, connection = _endpoint(settings, signal), settings.connection_of(signal)
     if settings.protocol_of(signal) == "grpc":
         from otel_agentlog.export.transport.grpc import GrpcSender
@@ -89,19 +85,22 @@ def _cleaning(exporter: Any, clean: Callable[[Any], Any]) -> Callable[..., Metri
 
 
 class ConsoleSender:
-    """Prints batches with one of the SDK's console exporters."""
+    """Prints each batch as a line of OTLP JSON on stdout."""
 
-    def __init__(self, exporter: Any) -> None:
-        self._exporter = exporter
+    def __init__(self, signal: str) -> None:
+        self._signal = signal
         self.deadline: float | None = None
 
     def send(self, batch: Sequence[Any]) -> SendResult:
-        """Print; the exporter returns only success or failure."""
-        succeeded = self._exporter.export(batch).name == "SUCCESS"
-        return DELIVERED if succeeded else SendResult(Verdict.LATER, "export_failed")
+        """Print."""
+        from otel_agentlog.export.transport.otlp import json_line
+
+        sys.stdout.write(json_line(self._signal, batch).decode())
+        sys.stdout.flush()
+        return DELIVERED
 
     def shutdown(self) -> None:
-        self._exporter.shutdown()
+        """Nothing."""
 
 
 def _endpoint(settings: Settings, signal: str) -> str:
@@ -110,8 +109,3 @@ def _endpoint(settings: Settings, signal: str) -> str:
     if settings.protocol_of(signal) == "grpc":
         return own or settings.endpoint or _DEFAULT_GRPC_ENDPOINT
     return own or f"{(settings.endpoint or _DEFAULT_HTTP_ENDPOINT).rstrip('/')}/v1/{signal}"
-
-
-def _console(signal: str) -> Any:
-    module, name = _CONSOLE[signal]
-    return getattr(importlib.import_module(module), name)()

@@ -14,7 +14,7 @@ from otel_agentlog._interrupts import suppress_errors
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.lines import Skipped
 from otel_agentlog.store.folder.reader import TaskReader, with_artifacts
-from otel_agentlog.vocabulary.coerce import mapping, number, objects, text
+from otel_agentlog.vocabulary.coerce import mapping, number, text
 from otel_agentlog.vocabulary.event_ids import split_event_id
 from otel_agentlog.vocabulary.json_tags import untagged
 from otel_agentlog.vocabulary.lines import (
@@ -27,7 +27,19 @@ from otel_agentlog.vocabulary.lines import (
     is_exception_record,
     is_log_record,
 )
-from otel_agentlog.vocabulary.records import LogRecordLine, Origin, Record, RecordedScope, SpanEvent, SpanLink, SpanRecord
+from otel_agentlog.vocabulary.records import (
+    LogRecordLine,
+    Origin,
+    Record,
+    RecordedScope,
+    SpanEvent,
+    SpanRecord,
+    add_stages,
+    begun_span,
+    end_span,
+    scope_of,
+    stage_event,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +51,6 @@ class Rebuilt:
     logs: list[LogRecordLine]
     """In the order of the file."""
     problems: list[Skipped]
-
-
-COMMON_KEYS = frozenset(
-    {"timestamp", "type", "level", "component", "action", "message", "task_id", "step_id", "correlation_id", "session_id"}
-    | {"instance_id", "event_id", "trace_id", "span_id", "content", "details", "state_before", "state_after", "exception"}
-)
-"""Keys that any line may have; on a stage line they, and ``stage``, are no attributes of its span event."""
 
 
 def rebuild(task: TaskReader) -> Rebuilt:
@@ -89,7 +94,7 @@ class _Rebuilder:
 
     def run(self) -> Iterator[Record]:
         for line in self._task.webhook_flow():
-            event = self._stage_event(line)
+            event = stage_event(line, self._time(line))
             self._stages.setdefault(str(line.get("span_id")), []).append(event)
         for line in self._task.events():
             yield from self._line(line)
@@ -142,29 +147,7 @@ class _Rebuilder:
                 self._ai_starts[span_id] = line
 
     def _span(self, line: Line, origin: Origin, start_ns: int) -> SpanRecord:
-        flags = line.get("trace_flags")
-        values = self._decoded(line, "attributes", "links")
-        return SpanRecord(
-            name=text(line, "name") or text(line, "message") or "",
-            kind=text(line, "kind") or "INTERNAL",
-            trace_id=text(line, "trace_id") or "",
-            span_id=text(line, "span_id") or "",
-            parent_span_id=text(line, "parent_span_id"),
-            parent_remote=line.get("parent_remote") is True,
-            trace_flags=flags if type(flags) is int else 1,
-            trace_state=text(line, "trace_state"),
-            start_ns=start_ns,
-            end_ns=None,
-            attributes=dict(mapping(values, "attributes")),
-            events=[],
-            links=[_link(link) for link in objects(values, "links")],
-            status_code="UNSET",
-            status_description=None,
-            scope=_scope(line.get("scope"), origin.scope),
-            resource=origin.resource,
-            line_type=text(line, "type") or "",
-            origin=origin,
-        )
+        return begun_span(line, origin, start_ns, self._decoded(line, "attributes", "links"))
 
     def _end(self, line: Line, origin: Origin) -> SpanRecord | None:
         span_id = text(line, "span_id")
@@ -176,38 +159,16 @@ class _Rebuilder:
         if span is None:
             span = self._span(line, origin, max(0, end_ns - int((number(line, "duration_ms") or 0) * 1e6)))
             span.start_lost = True
-        span.end_ns = end_ns
-        span.name = text(line, "name") or span.name
-        span.outcome, span.event_id = text(line, "outcome"), text(line, "event_id")
-        values = self._decoded(line, "attributes", "events")
-        span.attributes.update(mapping(values, "attributes"))
-        span.events = [self._event(event) for event in objects(values, "events")]
-        status = mapping(line, "status")
-        span.status_code, span.status_description = text(status, "code") or "UNSET", text(status, "description")
+        end_span(span, line, end_ns, self._decoded(line, "attributes", "events"), self._time)
         self._add_stages(span)
         return span
 
     def _add_stages(self, span: SpanRecord) -> None:
-        # Where the events come from the span itself, the end line has the stages too.
-        present = {(event.name, event.time_ns) for event in span.events}
-        stages = [event for event in self._stages.get(span.span_id, ()) if (event.name, event.time_ns) not in present]
-        if stages:
-            span.events = sorted(span.events + stages, key=lambda event: event.time_ns)
-
-    def _stage_event(self, line: Line) -> SpanEvent:
-        attributes = {
-            f"agentlog.webhook.{key}": value
-            for key, value in line.items()
-            if key not in COMMON_KEYS and key != "stage" and isinstance(value, (str, int, float, bool))
-        }
-        return SpanEvent(f"webhook.{line.get('stage')}", self._time(line), attributes)
-
-    def _event(self, event: Mapping[str, Any]) -> SpanEvent:
-        return SpanEvent(text(event, "name") or "", self._time(event), mapping(event, "attributes"))
+        add_stages(span, self._stages.get(span.span_id, ()))
 
     def _log(self, line: Line, origin: Origin, kind: str, start: Line | None = None) -> LogRecordLine:
         whole, begun = (None if each is None else with_artifacts(each, self._task) for each in (line, start))
-        scope = _scope(line.get("scope"), origin.scope)
+        scope = scope_of(line.get("scope"), origin.scope)
         time_ns, sampled = self._time(line), text(line, "span_id") not in self._unsampled
         return LogRecordLine(whole or {}, origin.resource, scope, origin.content_policy, kind, origin, begun, time_ns, sampled)
 
@@ -225,7 +186,7 @@ def _origin(line: Line) -> Origin:
     pid = line.get("pid")
     return Origin(
         resource=mapping(line, "resource"),
-        scope=_scope(line.get("scope"), RecordedScope()),
+        scope=scope_of(line.get("scope"), RecordedScope()),
         content_policy=text(line, "content_policy") or "off",
         content_on=_words(line, "content_on", ("span",)),
         profile=text(line, "profile") or "latest",
@@ -243,14 +204,3 @@ def _words(line: Line, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
 
 
 _UNKNOWN = Origin()
-
-
-def _link(link: Mapping[str, Any]) -> SpanLink:
-    return SpanLink(text(link, "trace_id") or "", text(link, "span_id") or "", mapping(link, "attributes"))
-
-
-def _scope(value: Any, default: RecordedScope) -> RecordedScope:
-    if not isinstance(value, Mapping):
-        return default
-    attributes = mapping(value, "attributes")
-    return RecordedScope(text(value, "name") or "", text(value, "version"), text(value, "schema_url"), attributes)

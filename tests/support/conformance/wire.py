@@ -95,14 +95,16 @@ class Wire:
         span = self._tracer.start_span(
             conventions.span_name(start), Context(), SpanKind[conventions.span_kind(start)], attributes
         )
-        context = trace.set_span_in_context(span, Context())
-        self.metrics.on_line(start, context)
+        context, ids = trace.set_span_in_context(span, Context()), span.get_span_context()
+        for line in (start, end):
+            line["trace_id"], line["span_id"] = trace.format_trace_id(ids.trace_id), trace.format_span_id(ids.span_id)
+        self.metrics.on_line(start)
         attributes = end["attributes"] = conventions.end_attributes(end)
         code, description = conventions.status(end)
         span.set_attributes(attributes)
         if code == "ERROR":
             span.set_status(Status(StatusCode.ERROR, description))
-        self.metrics.on_line(end, context, chunk_intervals_ms)
+        self.metrics.on_line(end, chunk_intervals_ms)
         if is_exception_record(end):
             self._emit(exception_fields(end), context)
         if is_details_event(end, conventions):
@@ -111,7 +113,7 @@ class Wire:
 
     def line(self, line: Line) -> None:
         """Count a line that is no span's, and send it if it is a log record."""
-        self.metrics.on_line(line, Context())
+        self.metrics.on_line(line)
         if is_log_record(line, self.conventions.content_policy):
             self._emit(log_fields(line, self.conventions), Context())
 

@@ -1,0 +1,244 @@
+"""Spans and log records of lines as OTLP bytes: the one way that live sending, `ship`, recovery and `export` take.
+
+What is encoded is what the SDK's tracer, logger and encoder make of the same values, within its limits
+(``OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`` and the like). A damaged line may hold anything: whoever encodes it catches what that raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from struct import Struct
+from typing import Any, Literal, NamedTuple, TypeVar, cast
+
+from opentelemetry.sdk._logs import LogRecordLimits
+from opentelemetry.sdk.trace import SpanLimits
+from opentelemetry.trace import TraceState
+
+from otel_agentlog.export.records import LogFields, fields_of
+from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions, Profile
+from otel_agentlog.export.transport.wire import (
+    Encoded,
+    Source,
+    attributes_field,
+    count_field,
+    fixed64_field,
+    source_of,
+    text_field,
+    value_of,
+    with_length,
+)
+from otel_agentlog.settings.standard import usable_variables
+from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.records import LogRecordLine, RecordedScope, SpanEvent, SpanLink, SpanRecord
+
+MAX_SOURCES = 256
+"""Resources with their scopes whose bytes are kept."""
+
+_KINDS = {"INTERNAL": b"0\x01", "SERVER": b"0\x02", "CLIENT": b"0\x03", "PRODUCER": b"0\x04", "CONSUMER": b"0\x05"}
+_STATUS = {"UNSET": b"", "OK": b"\x18\x01", "ERROR": b"\x18\x02"}
+
+# Whether the parent, or the linked span, is of another process.
+_LOCAL, _REMOTE = 0x100, 0x300
+_SPAN_FLAGS, _LINK_FLAGS = Struct("<HI").pack, Struct("<BI").pack
+_LOG_FLAGS = Struct("<BI").pack
+_TIMES = Struct("<BQBQ").pack
+
+T = TypeVar("T")
+
+
+class Limits(NamedTuple):
+    """How much of a span or log record the SDK sends; ``None`` is without end."""
+
+    attributes: int | None
+    length: int | None
+    """Characters of a text on a span."""
+    events: int | None
+    links: int | None
+    event_attributes: int | None
+    link_attributes: int | None
+    inner_length: int | None
+    """Characters of a text on an event or link."""
+    log_attributes: int | None
+    log_length: int | None
+
+
+def limits_of_environment() -> Limits:
+    """The limits of the standard variables, as the SDK reads them."""
+    with usable_variables():
+        span, log = SpanLimits(), LogRecordLimits()
+    return Limits(
+        span.max_span_attributes,
+        span.max_span_attribute_length,
+        span.max_events,
+        span.max_links,
+        span.max_event_attributes,
+        span.max_link_attributes,
+        span.max_attribute_length,
+        log.max_log_record_attributes,
+        log.max_log_record_attribute_length,
+    )
+
+
+class Encoder:
+    """Encodes spans and log records; for one thread."""
+
+    def __init__(self, limits: Limits | None = None, resource_url: str = "") -> None:
+        """``resource_url`` is the schema of the resources; a folder does not keep it."""
+        self._limits, self._resource_url = limits or limits_of_environment(), resource_url
+        self._sources: dict[tuple[int, str, str | None, str | None], tuple[Mapping[str, Any], Source]] = {}
+
+    def span(self, record: SpanRecord) -> Encoded:
+        """A finished span: ids in hex, times in Unix nanoseconds; one that has not ended ends when it began."""
+        limits = self._limits
+        attributes, dropped = _bounded(_set(record.attributes), limits.attributes, limits.length)
+        end_ns = record.start_ns if record.end_ns is None else record.end_ns
+        remote = bool(record.parent_span_id) and record.parent_remote
+        status = _STATUS[record.status_code]
+        if record.status_code == "ERROR":
+            status = text_field(b"\x12", record.status_description) + status
+        parts = [
+            b"\x0a\x10" + _id(record.trace_id, 16) + b"\x12\x08" + _id(record.span_id, 8),
+            text_field(b"\x1a", _trace_state(record.trace_state)) if record.trace_state else b"",
+            b"\x22\x08" + _id(record.parent_span_id, 8) if record.parent_span_id else b"",
+            text_field(b"\x2a", record.name),
+            _KINDS[record.kind],
+            _times(0x39, record.start_ns, 0x41, end_ns),
+            attributes_field(b"\x4a", attributes),
+            count_field(b"\x50", dropped),
+            self._events(record.events) if record.events else b"",
+            self._links(record.links) if record.links else b"",
+            b"\x7a" + with_length(status),
+            _SPAN_FLAGS(0x0185, _REMOTE if remote else _LOCAL),
+        ]
+        source = self.source(record.resource, record.scope)
+        return Encoded(source, b"\x12" + with_length(b"".join(parts)))
+
+    def _events(self, events: Sequence[SpanEvent]) -> bytes:
+        kept, left_out = _last(events, self._limits.events)
+        return b"".join(map(self._event, kept)) + count_field(b"\x60", left_out)
+
+    def _event(self, event: SpanEvent) -> bytes:
+        attributes, dropped = _bounded(_set(event.attributes), self._limits.event_attributes, self._limits.inner_length)
+        encoded = fixed64_field(0x09, event.time_ns) + text_field(b"\x12", event.name)
+        encoded += attributes_field(b"\x1a", attributes) + count_field(b"\x20", dropped)
+        return b"\x5a" + with_length(encoded)
+
+    def _links(self, links: Sequence[SpanLink]) -> bytes:
+        kept, left_out = _last(links, self._limits.links)
+        return b"".join(map(self._link, kept)) + count_field(b"\x70", left_out)
+
+    def _link(self, link: SpanLink) -> bytes:
+        attributes, dropped = _bounded(_set(link.attributes), self._limits.link_attributes, self._limits.inner_length)
+        encoded = b"\x0a\x10" + _id(link.trace_id, 16) + b"\x12\x08" + _id(link.span_id, 8)
+        encoded += attributes_field(b"\x22", attributes) + count_field(b"\x28", dropped)
+        return b"\x6a" + with_length(encoded + _LINK_FLAGS(0x35, _REMOTE))
+
+    def log(self, fields: LogFields, line: Line, time_ns: int, source: Source) -> Encoded:
+        """A log record with the ids of its line."""
+        values, dropped = _bounded(fields.attributes, self._limits.log_attributes, self._limits.log_length)
+        trace_id, span_id = line.get("trace_id"), line.get("span_id")
+        ids = flags = b""
+        if trace_id and span_id:
+            ids = _log_ids(trace_id, span_id)
+            flags = _LOG_FLAGS(0x45, sampled) if (sampled := line.get("trace_flags", 1)) else b""
+        parts = (
+            fixed64_field(0x09, time_ns),
+            count_field(b"\x10", fields.severity_number),
+            text_field(b"\x1a", fields.severity_text),
+            b"\x2a" + with_length(value_of(fields.body)),
+            attributes_field(b"\x32", values, None),
+            count_field(b"\x38", dropped),
+            flags,
+            ids,
+            fixed64_field(0x59, time_ns),
+            text_field(b"\x62", fields.event_name),
+        )
+        return Encoded(source, b"\x12" + with_length(b"".join(parts)))
+
+    def record(self, record: LogRecordLine) -> Encoded:
+        """A log record read back from a folder, under the settings of the process that recorded it."""
+        origin = record.origin
+        conventions = _conventions(origin.profile, record.content_policy, frozenset(origin.content_on))
+        fields = fields_of(record.kind, record.line, record.start, conventions)
+        return self.log(fields, record.line, record.time_ns, self.source(record.resource, record.scope))
+
+    def source(self, resource: Mapping[str, Any], scope: RecordedScope) -> Source:
+        """Resource and scope, whose bytes are kept."""
+        key = (id(resource), scope.name, scope.version, scope.schema_url)
+        known = self._sources.get(key) if not scope.attributes else None
+        if known is not None and known[0] is resource:
+            return known[1]
+        attributes = _bounded(_set(resource), None, None)[0], _bounded(_set(scope.attributes), None, None)[0]
+        made = source_of(attributes[0], self._resource_url, scope.name, scope.version, scope.schema_url, attributes[1])
+        if not scope.attributes:
+            if len(self._sources) >= MAX_SOURCES:
+                self._sources.clear()
+            # With the resource, so that its id stays its own.
+            self._sources[key] = resource, made
+        return made
+
+
+@lru_cache(maxsize=32)
+def _conventions(profile: str, policy: str, places: frozenset[str]) -> Conventions:
+    content_on = cast("frozenset[Literal['span', 'event']]", places)
+    return Conventions(cast(Profile, profile), cast(ContentPolicy, policy), content_on)
+
+
+@lru_cache(maxsize=256)
+def _id(text: str, size: int) -> bytes:
+    return int(text, 16).to_bytes(size, "big")
+
+
+def _log_ids(trace_id: str, span_id: str) -> bytes:
+    trace, span = _id(trace_id, 16), _id(span_id, 8)
+    return (b"\x4a\x10" + trace if any(trace) else b"") + (b"\x52\x08" + span if any(span) else b"")
+
+
+def _trace_state(header: str) -> str:
+    """The members of a trace state that are valid."""
+    return ",".join(f"{key}={value}" for key, value in TraceState.from_header([header]).items())
+
+
+def _times(began: int, start_ns: int, ended: int, end_ns: int) -> bytes:
+    if start_ns and end_ns:
+        return _TIMES(began, start_ns, ended, end_ns)
+    return fixed64_field(began, start_ns) + fixed64_field(ended, end_ns)
+
+
+# -- limits ---------------------------------------------------------------------------------------------------------------
+
+
+def _set(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The attributes that have a value, which is nearly always all of them."""
+    if None not in attributes.values():
+        return attributes
+    return {key: value for key, value in attributes.items() if value is not None}
+
+
+def _bounded(attributes: Mapping[str, Any], most: int | None, length: int | None) -> tuple[Mapping[str, Any], int]:
+    """The newest ``most`` of the attributes, with texts of at most ``length`` characters, and how many others there were."""
+    if "" not in attributes and length is None and (most is None or len(attributes) <= most):
+        return attributes, 0
+    kept = [(key, value) for key, value in attributes.items() if key]
+    if most is not None and len(kept) > most:
+        kept = kept[len(kept) - most :]
+    shortened = {key: value if length is None else _shortened(value, length) for key, value in kept}
+    return shortened, len(attributes) - len(shortened)
+
+
+def _shortened(value: Any, length: int) -> Any:
+    if isinstance(value, str):
+        return value[:length]
+    if isinstance(value, Mapping):
+        return {key: _shortened(item, length) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return [_shortened(item, length) for item in value]
+    return value
+
+
+def _last(items: Sequence[T], most: int | None) -> tuple[Sequence[T], int]:
+    """The newest ``most`` items, and how many others there were."""
+    if most is None or len(items) <= most:
+        return items, 0
+    return items[len(items) - most :], len(items) - most
