@@ -251,8 +251,8 @@ class TaskFolder:
 
     def _begin_anew(self) -> None:
         self._bytes = 0
-        self._introduction: Line = {}
-        """The process line that is being written."""
+        self._introducing = ""
+        """The id of the process line that was written last, or is being written."""
         self._degraded = False
         self._location = ("", "", "")
         self._recent = RecentLines()
@@ -421,28 +421,21 @@ class TaskFolder:
             self._write_process_line(output, self.task.event_ids.of_process_line)
 
     def _write_process_line(self, output: LineFile, event_id: str) -> None:
-        line, again = self._introduction, True
         missing = self._unmarked
-        if line.get("event_id") != event_id:
-            again = False
-            line = {"timestamp": timestamp(time.time_ns()), **self._process_line()}
-            line["task_id"], line["event_id"] = self.task.task_id, event_id
+        # Where an interrupt cut this short, or what follows it, it may have been written.
+        if self._introducing == event_id and output.holds(f'"event_id":"{event_id}"}}\n'.encode()):
+            self._bytes -= _RECOUNT
+        else:
+            self._introducing = event_id
+            line: Line = {"timestamp": timestamp(time.time_ns()), **self._process_line(), "task_id": self.task.task_id}
             if missing.ranges:
                 line["missing"] = missing.ranges
-            self._introduction = line
-        data = encode(line)
-        # Where an interrupt cut this short, it may have been written.
-        try:
-            if not (again and output.holds(data)):
-                output.append(data)
-        except OSError:
-            raise_interrupt()
-            # What is lost before the next attempt is to be on it.
-            self._introduction = {}
-            raise
-        self._unmarked, self._introduction = Numbers(), {}
-        self._bytes += len(data)
-        self.tally.add(line)
+            line["event_id"] = event_id
+            data = encode(line)
+            output.append(data)
+            self._bytes += len(data)
+            self.tally.add(line)
+        self._unmarked = Numbers()
         if self._syncer.level is Level.GROUP:
             self._syncer.ask(self, AGENT_OUTPUT, FOLDER, ROOT)
         elif self._syncer.level is Level.SYNC:
