@@ -1,9 +1,9 @@
-"""Interrupts a small piece of work at each line of our code that it passes: a program of ``test_interrupts_everywhere.py``.
+"""Interrupts a small piece of work behind each call that our code makes: a program of ``test_interrupts_everywhere.py``.
 
     python interrupt_program.py ROOT CLASS STEP FIRST
 
-A trace function counts the lines; at line k a signal handler raises, as for a timeout, and the work is done anew for the next k.
-Prints, as one JSON object, where each task was interrupted, and where the interrupt did not arrive.
+A trace function counts the calls; behind call k a signal handler raises, as for a timeout, and the work is done anew for the
+next k. Prints, as one JSON object, where each task was interrupted, and where the interrupt did not arrive.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from opcode import opname
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -38,23 +39,34 @@ def work(number: int) -> None:
 
 
 class At:
-    """A trace function that raises a signal at one line of our code."""
+    """A trace function that raises a signal at one of the places at which the interpreter handles them: behind a call."""
 
-    def __init__(self, line: int) -> None:
-        self.left = line
+    def __init__(self, number: int) -> None:
+        self.left = number
         self.where = ""
 
     def __call__(self, frame: FrameType, event: str, arg: object) -> Callable[..., Any] | None:
         """For each frame: only ours are traced."""
-        return self._line if frame.f_code.co_filename.startswith(PACKAGE) else None
+        if not frame.f_code.co_filename.startswith(PACKAGE):
+            return None
+        frame.f_trace_opcodes = True
+        called = False
 
-    def _line(self, frame: FrameType, event: str, arg: object) -> Callable[..., Any]:
-        if event == "line":
-            self.left -= 1
-            if self.left == 0:
-                self.where = f"{frame.f_code.co_filename.removeprefix(PACKAGE)}:{frame.f_lineno}"
-                signal.raise_signal(signal.SIGUSR1)
-        return self._line
+        def traced(frame: FrameType, event: str, arg: object) -> Callable[..., Any]:
+            nonlocal called
+            if event == "opcode":
+                if called:
+                    self._behind_a_call(frame)
+                called = opname[frame.f_code.co_code[frame.f_lasti]].startswith("CALL")
+            return traced
+
+        return traced
+
+    def _behind_a_call(self, frame: FrameType) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.where = f"{frame.f_code.co_filename.removeprefix(PACKAGE)}:{frame.f_lineno}"
+            signal.raise_signal(signal.SIGUSR1)
 
 
 def interrupted(number: int, kind: type[Exception]) -> tuple[str, bool]:
@@ -71,7 +83,7 @@ def interrupted(number: int, kind: type[Exception]) -> tuple[str, bool]:
 
 
 def main(root: str, kind_name: str, step: int, first: int) -> None:
-    """Interrupt at one line after the other until the work passes none any more."""
+    """Interrupt behind one call after the other until the work makes no more of them."""
     kind: type[Exception] = getattr(builtins, kind_name, Interrupt)
 
     def handler(number: int, frame: FrameType | None) -> None:

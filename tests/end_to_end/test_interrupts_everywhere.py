@@ -1,4 +1,4 @@
-"""An interrupt at every line of our code that an operation or a log line passes, one after the other, in real folders."""
+"""An interrupt behind every call that operations and a log line make, one after the other, in real folders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from otel_agentlog.store.validation.validate import validate
 
 PROGRAM = Path(__file__).with_name("interrupt_program.py")
 STEP = 20
-"""Every so many lines; each class begins at another one, so that runs of several classes find more."""
+"""Behind every so many calls; each class begins at another one, so that runs of several classes find more."""
 
 
 @pytest.mark.slow
