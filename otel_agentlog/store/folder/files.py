@@ -152,7 +152,7 @@ class LineFile:
     """A file that lines are appended to, each with one ``write()``. Safe from any thread, without a lock."""
 
     def __init__(self, directory: Descriptor, name: str, *, new: bool = False) -> None:
-        """With ``new`` a file that is there already raises `FileExistsError`."""
+        """With ``new``, in a folder that was just made, a file that is there already raises `FileExistsError`."""
         fd = os.open(name, _LINE_FLAGS | (os.O_EXCL if new else 0), FILE_MODE, dir_fd=directory.fd)
         status = os.fstat(fd)
         self.descriptor = Descriptor(fd, status)
@@ -164,7 +164,7 @@ class LineFile:
         self.size_bytes = status.st_size
         """Bytes that it has at least: those it had, and those written here; others only add. An addition that is lost to another
         thread's makes it smaller, never larger."""
-        self._is_new, self._seen_bytes = status.st_size == 0, 0
+        self._is_new, self._seen_bytes = new, 0
         # A kill can cut the last line of an earlier writer.
         self._torn = status.st_size > 0 and os.pread(self.descriptor.fd, 1, status.st_size - 1) != b"\n"
 

@@ -36,6 +36,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 _OPEN_WAIT_S = 1.0
 _QUICK_TRIES = 3
+_FEWEST_CLOSED = 16
 _JUST_MADE_S = 1.0
 _POLL_S = 0.002
 
@@ -115,6 +116,7 @@ class FolderHandle:
         self.files, self.names = {}, set()
         self.is_new = False
         """Whether this process made the folder, and has not written lines there yet."""
+        self._new_output: LineFile | None = None
         self._introduced: tuple[int, int] | None = None
         """The file that has our process line."""
         self._size_bytes = 0
@@ -126,8 +128,23 @@ class FolderHandle:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is held by this process."""
+        """Whether something of it is open."""
+        return self._directory is not None or bool(self.files)
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is held by this process: open, and locked."""
         return self._directory is not None
+
+    def let_go(self) -> None:
+        """Close the folder, but not its files."""
+        self._directory = None
+        close_dropped()
+
+    def release_all(self) -> None:
+        """Close it for others that need descriptors."""
+        self._released()
+        self.release()
 
     def release(self, *, just_used: bool = False) -> None:
         """Close it; the next use opens it again. ``just_used``: something in the folder was replaced a moment ago."""
@@ -136,7 +153,7 @@ class FolderHandle:
         output = self.files.get(AGENT_OUTPUT)
         if output is not None:
             self._size_bytes = output.size_bytes
-        self.files, self._directory, self.is_new = {}, None, False
+        self.files, self._directory, self._new_output, self.is_new = {}, None, None, False
         close_dropped()
 
     def try_again(self) -> None:
@@ -209,13 +226,8 @@ class FolderHandle:
         return files[name]
 
     def _output(self, directory: Descriptor) -> LineFile:
-        new, self.is_new = self.is_new, False
-        try:
-            return LineFile(directory, AGENT_OUTPUT, new=new)
-        except FileExistsError:
-            # Another process was faster, perhaps with another task.
-            self._identity = None
-            raise
+        output, self._new_output, self.is_new = self._new_output, None, False
+        return output or LineFile(directory, AGENT_OUTPUT)
 
     def _begin(self, output: LineFile) -> None:
         """Have the process line written into a file that is another than before, or was cut."""
@@ -230,19 +242,22 @@ class FolderHandle:
         """The folder itself, made if it is not there. Raises `OSError`."""
         directory = self._directory
         if directory is None:
+            before = self._identity
             directory = self._directory = self._hold()
             self._identity = directory.identity
+            if before not in (None, directory.identity):
+                # Files that are open are another folder's.
+                self.files = {}
         return directory
 
     def _hold(self) -> Descriptor:
         directory = None
         for _ in range(_QUICK_TRIES):
             directory = self._again() or self._find()
-            if lock_shared_at_once(directory):
-                if self.is_new:
-                    return directory
-            else:
+            if not lock_shared_at_once(directory):
                 lock_shared(directory)
+            elif self._is_ours_alone(directory):
+                return directory
             # While we waited for the lock, retention may have given the folder up.
             self.is_new = False
             if is_named(directory, os.path.join(self.root.text, self.name)):
@@ -250,6 +265,16 @@ class FolderHandle:
             self._identity = None
         assert directory is not None
         return directory
+
+    def _is_ours_alone(self, directory: Descriptor) -> bool:
+        """Whether this process made the folder, and its file of lines, before any other came."""
+        if self.is_new:
+            try:
+                self._new_output = LineFile(directory, AGENT_OUTPUT, new=True)
+            except FileExistsError:
+                raise_interrupt()
+                self.is_new = False
+        return self.is_new
 
     def _again(self) -> Descriptor | None:
         """The folder that was open before, if its name still leads to it."""
@@ -282,10 +307,7 @@ class FolderHandle:
             raise_interrupt()
             if error.errno not in _NO_DESCRIPTORS:
                 raise
-        others = sorted((other for other in list(_handles) if other.is_open and other is not self), key=lambda it: it.used_at)
-        for other in others[: max(8, len(others) // 2)]:
-            other._released()
-            other.release()
+        _close_oldest(self)
         return work()
 
     def with_reopening(self, work: Callable[[], Result]) -> Result:
@@ -304,6 +326,18 @@ class FolderHandle:
 
 
 _handles: WeakValues[FolderHandle] = WeakValues()
+
+
+def _close_oldest(needs: FolderHandle) -> None:
+    """Close what was not used for longest. Folders before their lines' files: with these lines are still written at once, while
+    others see by the process line that we are at work."""
+    others = sorted((other for other in list(_handles) if other is not needs and other.is_open), key=lambda it: it.used_at)
+    held = [other for other in others if other.holds]
+    for other in held[: max(_FEWEST_CLOSED, len(held) // 2)]:
+        other.let_go()
+    if len(held) < _FEWEST_CLOSED:
+        for other in others[: max(_FEWEST_CLOSED, len(others) // 2)]:
+            other.release_all()
 
 
 def _task_id_of(directory: Descriptor) -> object:

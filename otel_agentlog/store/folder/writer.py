@@ -326,14 +326,12 @@ class TaskFolder:
             self.verify(wait_s=0.0)
         try:
             file = self._handle.files.get(name) or self._handle.file(name)
-            ids = self.task.event_ids
-            if not line.get("event_id", "").startswith(ids.tag):
-                line.update(zip(KEY, ids.each, strict=False))
-            data = envelope.data or envelope.encoded()
+            data, there = envelope.data or envelope.encoded(), False
+            own = line.get("event_id", "").startswith(self.task.event_ids.tag)
+            if envelope.again or not own or len(data) > MAX_WRITTEN_LINE_BYTES:
+                data, there = self._prepare(envelope, file)
             try:
-                if envelope.again or len(data) > MAX_WRITTEN_LINE_BYTES:
-                    data = self._append_unusual(file, data, envelope)
-                else:
+                if not there:
                     file.append(data)
             except OSError as error:
                 raise_interrupt()
@@ -368,13 +366,20 @@ class TaskFolder:
         if (level := self._syncer.level) is not Level.PROCESS or line.get("level") in _ERROR_LEVELS:
             self._sync(file, name, level)
 
-    def _append_unusual(self, file: LineFile, data: bytes, envelope: Envelope) -> bytes:
-        """Write a long line, or one that may have been written before an interrupt came; returns what is in the file."""
+    def _prepare(self, envelope: Envelope, file: LineFile) -> tuple[bytes, bool]:
+        """The bytes of a line that has no number, is long, or comes again, and whether they were written before."""
+        line, ids = envelope.line, self.task.event_ids
+        if not line.get("event_id", "").startswith(ids.tag):
+            line.update(zip(KEY, ids.each, strict=False))
+            envelope.data = b""
+        data = envelope.encoded()
         if len(data) > MAX_WRITTEN_LINE_BYTES:
-            data = encode(spill(envelope.line, self.write_artifact))
-        if not (envelope.again and file.holds(data)):
-            file.append(data)
-        return data
+            data = encode(spill(line, self.write_artifact))
+        try:
+            return data, envelope.again and file.holds(data)
+        except OSError:
+            raise_interrupt()
+            return data, False
 
     def _append_anew(self, name: str, data: bytes, error: OSError) -> LineFile:
         """Write a line that could not be written: another mount, another server, a descriptor that other code closed.
