@@ -15,8 +15,11 @@ from opentelemetry.sdk._logs import LogRecordLimits
 from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.trace import TraceState
 
-from otel_agentlog.export.records import LogFields, fields_of
+from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.export.records import LogFields, add_details, fields_of, log_fields
+from otel_agentlog.export.semconv import names
 from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions, Profile
+from otel_agentlog.export.semconv.fields import COMMON
 from otel_agentlog.export.transport.wire import (
     Encoded,
     Source,
@@ -24,16 +27,28 @@ from otel_agentlog.export.transport.wire import (
     count_field,
     fixed64_field,
     source_of,
+    text_attribute,
     text_field,
     value_of,
     with_length,
 )
 from otel_agentlog.settings.standard import usable_variables
-from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.coerce import as_text
+from otel_agentlog.vocabulary.lines import LOG, Line
 from otel_agentlog.vocabulary.records import LogRecordLine, RecordedScope, SpanEvent, SpanLink, SpanRecord
 
 MAX_SOURCES = 256
 """Resources with their scopes whose bytes are kept."""
+
+MAX_KEPT = 512
+"""Places of log calls, and sets of ids, whose bytes are kept."""
+
+_PLACE = ("level", "action", "logger", "line", "state_before", "state_after", "reason", "function", "module")
+_IDS = tuple(key for key, _, _ in COMMON)
+"""Keys of a log call's line: those that are the same whenever it is made, and those that are the same for a while."""
+_MOST_OF_A_LOG = 24
+"""More attributes than such a line can give."""
+_NO_CONTENT = Conventions()
 
 _KINDS = {"INTERNAL": b"0\x01", "SERVER": b"0\x02", "CLIENT": b"0\x03", "PRODUCER": b"0\x04", "CONSUMER": b"0\x05"}
 _STATUS = {"UNSET": b"", "OK": b"\x18\x01", "ERROR": b"\x18\x02"}
@@ -47,7 +62,7 @@ _TIMES = Struct("<BQBQ").pack
 T = TypeVar("T")
 
 
-class Limits(NamedTuple):
+class SdkLimits(NamedTuple):
     """How much of a span or log record the SDK sends; ``None`` is without end."""
 
     attributes: int | None
@@ -63,11 +78,11 @@ class Limits(NamedTuple):
     log_length: int | None
 
 
-def limits_of_environment() -> Limits:
+def limits_of_environment() -> SdkLimits:
     """The limits of the standard variables, as the SDK reads them."""
     with usable_variables():
         span, log = SpanLimits(), LogRecordLimits()
-    return Limits(
+    return SdkLimits(
         span.max_span_attributes,
         span.max_span_attribute_length,
         span.max_events,
@@ -83,9 +98,11 @@ def limits_of_environment() -> Limits:
 class Encoder:
     """Encodes spans and log records; for one thread."""
 
-    def __init__(self, limits: Limits | None = None, resource_url: str = "") -> None:
+    def __init__(self, limits: SdkLimits | None = None, resource_url: str = "") -> None:
         """``resource_url`` is the schema of the resources; a folder does not keep it."""
         self._limits, self._resource_url = limits or limits_of_environment(), resource_url
+        self._places: dict[tuple[tuple[Any, ...], type], tuple[bytes, bytes]] = {}
+        self._ids: dict[tuple[Any, ...], bytes] = {}
         self._sources: dict[tuple[int, str, str | None, str | None], tuple[Mapping[str, Any], Source]] = {}
 
     def span(self, record: SpanRecord) -> Encoded:
@@ -138,10 +155,6 @@ class Encoder:
         """A log record with the ids of its line."""
         values, dropped = _bounded(fields.attributes, self._limits.log_attributes, self._limits.log_length)
         trace_id, span_id = line.get("trace_id"), line.get("span_id")
-        ids = flags = b""
-        if trace_id and span_id:
-            ids = _log_ids(trace_id, span_id)
-            flags = _LOG_FLAGS(0x45, sampled) if (sampled := line.get("trace_flags", 1)) else b""
         parts = (
             fixed64_field(0x09, time_ns),
             count_field(b"\x10", fields.severity_number),
@@ -149,19 +162,78 @@ class Encoder:
             b"\x2a" + with_length(value_of(fields.body)),
             attributes_field(b"\x32", values, None),
             count_field(b"\x38", dropped),
-            flags,
-            ids,
+            _flags_and_ids(trace_id, span_id, line.get("trace_flags", 1)) if trace_id and span_id else b"",
             fixed64_field(0x59, time_ns),
             text_field(b"\x62", fields.event_name),
         )
         return Encoded(source, b"\x12" + with_length(b"".join(parts)))
 
+    def plain_log(self, line: Line, time_ns: int, source: Source) -> Encoded | None:
+        """The log record of a log call, put together of what changes rarely and is kept; ``None`` for any other line.
+
+        The same bytes as by `log` of `otel_agentlog.export.records.log_fields`.
+        """
+        limits, get = self._limits, line.get
+        if get("type") != "log" or "exception" in line or "attributes" in line or limits.log_length is not None:
+            return None
+        if limits.log_attributes is not None and limits.log_attributes < _MOST_OF_A_LOG:
+            return None
+        place = tuple(map(get, _PLACE))
+        ids = tuple(map(get, _IDS))
+        try:
+            head = self._places.get((place, type(get("line")))) or self._head(place)
+            tail = self._ids.get(ids) or self._tail(ids)
+        except TypeError:
+            raise_interrupt()
+            return None  # what cannot be looked up, of a damaged line
+        own = last = b""
+        if details := get("details"):
+            attributes: dict[str, Any] = {}
+            add_details(details, attributes)
+            own = attributes_field(b"\x32", attributes, None)
+        if event_id := as_text(get("event_id")):
+            task_id = as_text(get("task_id"))
+            uid = f"{task_id}/{event_id}" if task_id else event_id
+            last = text_attribute(b"\x32", names.EVENT_ID, event_id) + text_attribute(b"\x32", names.LOG_RECORD_UID, uid)
+        body = as_text(get("message"))
+        trace_id, span_id = get("trace_id"), get("span_id")
+        parts = (
+            fixed64_field(0x09, time_ns),
+            head[0],
+            b"\x2a" + with_length(b"\x0a" + with_length(body.encode())) if body else b"\x2a\x00",
+            head[1],
+            own,
+            tail,
+            last,
+            _flags_and_ids(trace_id, span_id, get("trace_flags", 1)) if trace_id and span_id else b"",
+            fixed64_field(0x59, time_ns),
+        )
+        return Encoded(source, b"\x12" + with_length(b"".join(parts)))
+
+    def _head(self, place: tuple[Any, ...]) -> tuple[bytes, bytes]:
+        """Severity, and attributes of the place of a log call, by the values of `_PLACE`."""
+        fields = log_fields({"type": "log", **_present(_PLACE, place)}, _NO_CONTENT)
+        severity = count_field(b"\x10", fields.severity_number) + text_field(b"\x1a", fields.severity_text)
+        head = severity, attributes_field(b"\x32", fields.attributes, None)
+        _keep(self._places, (place, type(place[_PLACE.index("line")])), head)
+        return head
+
+    def _tail(self, ids: tuple[Any, ...]) -> bytes:
+        """The attributes that are ids, by the values of `_IDS`."""
+        fields = log_fields({"type": "log", **_present(_IDS, ids)}, _NO_CONTENT)
+        tail = attributes_field(b"\x32", fields.attributes, None)
+        _keep(self._ids, ids, tail)
+        return tail
+
     def record(self, record: LogRecordLine) -> Encoded:
         """A log record read back from a folder, under the settings of the process that recorded it."""
         origin = record.origin
+        source = self.source(record.resource, record.scope)
+        encoded = self.plain_log(record.line, record.time_ns, source) if record.kind == LOG else None
+        if encoded is not None:
+            return encoded
         conventions = _conventions(origin.profile, record.content_policy, frozenset(origin.content_on))
-        fields = fields_of(record.kind, record.line, record.start, conventions)
-        return self.log(fields, record.line, record.time_ns, self.source(record.resource, record.scope))
+        return self.log(fields_of(record.kind, record.line, record.start, conventions), record.line, record.time_ns, source)
 
     def source(self, resource: Mapping[str, Any], scope: RecordedScope) -> Source:
         """Resource and scope, whose bytes are kept."""
@@ -190,9 +262,22 @@ def _id(text: str, size: int) -> bytes:
     return int(text, 16).to_bytes(size, "big")
 
 
-def _log_ids(trace_id: str, span_id: str) -> bytes:
+@lru_cache(maxsize=256)
+def _flags_and_ids(trace_id: str, span_id: str, flags: int) -> bytes:
+    """Those of a log record; an id of zeros is none."""
     trace, span = _id(trace_id, 16), _id(span_id, 8)
-    return (b"\x4a\x10" + trace if any(trace) else b"") + (b"\x52\x08" + span if any(span) else b"")
+    ids = (b"\x4a\x10" + trace if any(trace) else b"") + (b"\x52\x08" + span if any(span) else b"")
+    return _LOG_FLAGS(0x45, flags) + ids if flags else ids
+
+
+def _present(keys: tuple[str, ...], values: tuple[Any, ...]) -> dict[str, Any]:
+    return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+
+
+def _keep(kept: dict[Any, Any], key: object, value: object) -> None:
+    if len(kept) >= MAX_KEPT:
+        kept.clear()
+    kept[key] = value
 
 
 def _trace_state(header: str) -> str:

@@ -15,7 +15,8 @@ per task comes into being. Names that users choose (tools, models, agents) are o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from opentelemetry.context import Context
@@ -125,6 +126,7 @@ class Labels:
         self._max_values = max_values
         self._seen: dict[str, set[str | int]] = {name: set() for name in ALLOWED}
         self._sets: dict[tuple[Label, ...], LabelSet] = {}
+        self._extended: dict[tuple[int, Label], tuple[LabelSet, LabelSet]] = {}
 
     def of(self, *labels: Label) -> LabelSet:
         """The label set of these pairs, without those that have no value.
@@ -149,6 +151,17 @@ class Labels:
         if len(self._sets) < MAX_COMBINATIONS:
             self._sets[labels] = made
 
+    def extended(self, labels: LabelSet, more: Label) -> LabelSet:
+        """A label set with one label more, of a closed set such as a token type."""
+        known = self._extended.get((id(labels), more))
+        if known is not None and known[0] is labels:
+            return known[1]
+        made = {**labels, more[0]: more[1]}
+        if len(self._extended) < MAX_COMBINATIONS:
+            # With the original, so that its id stays its own.
+            self._extended[id(labels), more] = labels, made
+        return made
+
     def _value(self, name: str, value: Any) -> str | int:
         seen = self._seen[name]
         plain: str | int = value if type(value) in (str, int) else str(value)
@@ -159,11 +172,6 @@ class Labels:
             return names.OTHER if isinstance(plain, str) else 0
         seen.add(plain)
         return plain
-
-
-def extended(labels: LabelSet, more: Iterable[Label]) -> LabelSet:
-    """A copy of a label set with further labels of closed sets, such as a token type."""
-    return {**labels, **dict(more)}
 
 
 class MetricInstruments:
@@ -220,6 +228,18 @@ _DELIVERY: dict[Delivery, str] = {
 }
 
 
+@dataclass(slots=True)
+class _Sum:
+    """What was added to one series since it was counted."""
+
+    counter: Counter
+    labels: LabelSet
+    last: float
+    context: Context | None
+    before: float = 0
+    """The sum without the last of them."""
+
+
 class Metrics:
     """All instruments of a process. `on_line` is for one thread, `on_delivery` for any."""
 
@@ -227,6 +247,7 @@ class Metrics:
         made = MetricInstruments(meter, profile)
         self._labels = Labels()
         self._active: dict[str, LabelSet] = {}
+        self._sums: dict[tuple[int, int], _Sum] | None = None
         self._tasks_active = made.up_down_counter(names.M_TASKS_ACTIVE)
         self._tasks = made.counters(names.M_TASKS)
         self._task_duration = made.histograms(names.M_TASK_DURATION)
@@ -284,7 +305,8 @@ class Metrics:
 
         ``reason``, for dropped ones, is one of a few words such as ``queue_full``.
         """
-        _add(self._items[event], count, self._labels.of((names.SIGNAL, signal), (names.REASON, reason)), None)
+        for counter in self._items[event]:
+            counter.add(count, self._labels.of((names.SIGNAL, signal), (names.REASON, reason)))
 
     def _task_started(self, line: Line, details: Mapping[str, Any], context: Context | None) -> None:
         labels = self._labels.of(*_task_labels(details))
@@ -301,7 +323,7 @@ class Metrics:
             self._tasks_active.add(-1, begun, context)
         duration_ms, failure = line.get("duration_ms"), error_type(line)
         kind, outcome, error = _task_labels(details), (names.OUTCOME, as_text(line.get("outcome"))), (names.ERROR_TYPE, failure)
-        _add(self._tasks, 1, self._labels.of(*kind, outcome), context)
+        self._add(self._tasks, 1, self._labels.of(*kind, outcome), context)
         _record(self._task_duration, duration_ms, self._labels.of(*kind, outcome), context, 0.001)
         agent = as_text(details.get("agent"))
         if agent is None:
@@ -347,9 +369,9 @@ class Metrics:
 
     def _count_usage(self, details: Mapping[str, Any], labels: LabelSet, context: Context | None) -> None:
         # No provider splits its counts by modality in a way that lines keep.
-        counted = extended(labels, ((names.TOKEN_MODALITY, "unknown"),))
+        counted = self._labels.extended(labels, (names.TOKEN_MODALITY, "unknown"))
         for key, counters in self._usage:
-            _add(counters, as_integer(details.get(key)) or 0, counted, context)
+            self._add(counters, as_integer(details.get(key)) or 0, counted, context)
 
     def _record_tokens(self, details: Mapping[str, Any], labels: LabelSet, inference: bool, context: Context | None) -> None:
         for key, histograms, kind in (
@@ -360,7 +382,7 @@ class Metrics:
             if inference:
                 _record(histograms, count, labels, context)
             if self._legacy_tokens:
-                _record(self._legacy_tokens, count, extended(labels, ((names.LEGACY_TOKEN_TYPE, kind),)), context)
+                _record(self._legacy_tokens, count, self._labels.extended(labels, (names.LEGACY_TOKEN_TYPE, kind)), context)
 
     def _count_cost(self, details: Mapping[str, Any], context: Context | None) -> None:
         labels = self._labels.of(
@@ -371,9 +393,9 @@ class Metrics:
         )
         amount = as_number(details.get("cost_usd"))
         if amount is not None:
-            _add(self._cost, amount, labels, context)
+            self._add(self._cost, amount, labels, context)
         elif any(details.get(key) for key, _ in _USAGE):
-            _add(self._cost_unknown, 1, labels, context)
+            self._add(self._cost_unknown, 1, labels, context)
 
     def _attempted(self, line: Line, details: Mapping[str, Any], context: Context | None) -> None:
         attempt, maximum = as_integer(details.get("number")), as_integer(details.get("maximum"))
@@ -382,7 +404,7 @@ class Metrics:
             labels = self._labels.of(
                 (names.COMPONENT, as_text(line.get("component"))), (names.ERROR_TYPE, as_text(details.get("error_type")))
             )
-            _add(self._retries, 1, labels, context)
+            self._add(self._retries, 1, labels, context)
 
     def _count_error(self, line: Line, context: Context | None) -> None:
         if SAME_CALL_AS in mapping(line, "details"):
@@ -400,7 +422,35 @@ class Metrics:
         labels = self._labels.of(
             (names.ERROR_TYPE, failure), (names.COMPONENT, as_text(line.get("component"))), (names.ERROR_CATEGORY, category)
         )
-        _add(self._errors, 1, labels, context)
+        self._add(self._errors, 1, labels, context)
+
+    def _add(self, counters: tuple[Counter, ...], amount: float, labels: LabelSet, context: Context | None) -> None:
+        if amount < 0:
+            return
+        for counter in counters:
+            if self._sums is None:
+                counter.add(amount, labels, context)
+                continue
+            added = self._sums.get((id(counter), id(labels)))
+            if added is None:
+                self._sums[id(counter), id(labels)] = _Sum(counter, labels, amount, context)
+            else:
+                added.before += added.last
+                added.last, added.context = amount, context
+
+    def gather(self) -> None:
+        """From here on, add up what lines count until `settle`: a measurement costs more than all the rest of a line."""
+        self._sums = {}
+
+    def settle(self) -> None:
+        """Count what was added up; the last of each is counted by itself, with its ids as exemplar."""
+        if not self._sums:
+            return
+        sums, self._sums = self._sums, {}
+        for added in sums.values():
+            if added.before:
+                added.counter.add(added.before, added.labels, Context())
+            added.counter.add(added.last, added.labels, added.context)
 
     def _ai_labels(self, details: Mapping[str, Any], error: str | None = None) -> LabelSet:
         address = as_text(details.get("server_address"))
@@ -436,9 +486,3 @@ def _record(histograms: tuple[Histogram, ...], value: Any, labels: LabelSet, con
         return
     for histogram in histograms:
         histogram.record(amount * scale, labels, context)
-
-
-def _add(counters: tuple[Counter, ...], amount: float, labels: LabelSet, context: Context | None) -> None:
-    if amount >= 0:
-        for counter in counters:
-            counter.add(amount, labels, context)

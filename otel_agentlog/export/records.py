@@ -146,10 +146,11 @@ def log_fields(line: Line, conventions: Conventions) -> LogFields:
     if line["type"] in CONTENT_TYPES:
         body = _content_body(line, conventions, attributes)
     if details := line.get("details"):
-        _add_details(details, attributes)
+        add_details(details, attributes)
         if line["type"] in _ABOUT_ERRORS:
             fields.copy(mapping(line, "details"), _ERROR_OF_DETAILS, attributes)
-    _add_exception(line, attributes)
+    if "exception" in line:
+        _add_exception(line, attributes)
     _add_ids(line, attributes, "")
     return LogFields(_event_name(line), number, word, body, attributes)
 
@@ -227,6 +228,8 @@ def _content_body(line: Line, conventions: Conventions, attributes: Attributes) 
 
 def _user_attributes(line: Line) -> Attributes:
     given = mapping(line, "attributes")
+    if not given:
+        return {}
     own = [(key, value) for key, value in given.items() if value is not None and not key.startswith("agentlog.")]
     return dict(own[:USER_ATTRIBUTES_AT_START])
 
@@ -301,7 +304,34 @@ class _Bounded:
         return text[:limit] + "…"
 
 
-def _add_details(details: Any, attributes: Attributes) -> None:
+def _is_small(details: Any) -> bool:
+    """Whether these are plain values within all limits, as nearly always."""
+    if type(details) is not dict or len(details) > MAX_DETAILS:
+        return False
+    characters = 0
+    for key, value in details.items():
+        kind = type(value)
+        if kind is str:
+            size = len(value)
+            if size > MAX_DETAIL_CHARACTERS:
+                return False
+            characters += size
+        elif kind is int:
+            if as_number(value) is None:
+                return False
+        elif kind is not float and kind is not bool:
+            return False
+        if not key:
+            return False
+        characters += len(key)
+    return characters < MAX_DETAIL_CHARACTERS
+
+
+def add_details(details: Any, attributes: Attributes) -> None:
+    """Add the details of a line, within the limits above."""
+    if _is_small(details):
+        attributes[names.DETAILS] = details
+        return
     bounded = _Bounded()
     attributes[names.DETAILS] = bounded.copy(details)
     if bounded.cut:

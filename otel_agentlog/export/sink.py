@@ -74,11 +74,14 @@ class ExportSink:
         silent = {"process", "subtask"} if self._policy != "off" else {"process", "subtask", *CONTENT_TYPES}
         self._silent = frozenset(silent)
         """Types of lines of which nothing is sent or counted."""
+        if metrics is not None:
+            metrics.gather()
         worker.on_line, worker.on_taken = self._work, self._count
-        self._start_anew()
-        after_fork_in_child(self._start_anew)
+        self.renew_after_fork()
+        after_fork_in_child(self.renew_after_fork)
 
-    def _start_anew(self) -> None:
+    def renew_after_fork(self) -> None:
+        """In the child of a fork: what the parent began it ends itself."""
         self._open: dict[str, _Start] = {}
         self._open_bytes = 0
         self._stages: dict[str, list[SpanEvent]] = {}
@@ -209,13 +212,15 @@ class ExportSink:
         emits = self._logger is not None and self._emits()
         if not (emits or self._sends_logs):
             return
-        fields = fields_of(ref.kind, line, begun, self._conventions)
-        if emits and self._logger is not None:
-            self._logger.emit(log_record(fields, line, time_ns))
-        if not self._sends_logs:
-            return
         try:
-            encoded = self._encoder.log(fields, line, time_ns, self._source)
+            encoded = None if emits or ref.kind != LOG else self._encoder.plain_log(line, time_ns, self._source)
+            if encoded is None:
+                fields = fields_of(ref.kind, line, begun, self._conventions)
+                if emits and self._logger is not None:
+                    self._logger.emit(log_record(fields, line, time_ns))
+                if not self._sends_logs:
+                    return
+                encoded = self._encoder.log(fields, line, time_ns, self._source)
         except Exception as error:  # noqa: BLE001 - as for spans
             raise_interrupt()
             self._refuse(ref, error)
@@ -224,13 +229,16 @@ class ExportSink:
 
     def _count(self) -> None:
         """Count what was recorded, once for many lines."""
+        if (metrics := self._metrics) is None:
+            return
+        metrics.settle()
         for signal, count in self._counted.items():
-            if count and self._metrics is not None:
+            if count:
                 self._counted[signal] = 0
-                self._metrics.on_delivery(signal, "recorded", count)
+                metrics.on_delivery(signal, "recorded", count)
 
     def _put(self, signal: str, ref: ItemRef, encoded: Encoded) -> None:
-        self._worker.put(Item(signal, encoded, ref, len(encoded.data)))
+        self._worker.add(Item(signal, encoded, ref, len(encoded.data)))
 
     def _refuse(self, ref: ItemRef, error: Exception) -> None:
         """What OTLP has no form for is never sent."""

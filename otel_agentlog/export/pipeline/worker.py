@@ -206,6 +206,10 @@ class DeliveryWorker:
         self._queued_bytes += item.size_bytes
         self._record(item)
 
+    def add(self, item: Item) -> None:
+        """The same for an item made on the worker's thread."""
+        self._queues[item.signal].add(item)
+
     def take(self, line: Recorded, *, always: bool = False) -> bool:
         """Queue a line; false if there is no room for it. ``always``: one that gets in for longer, but not without end."""
         waiting, limits = self._recorded.qsize(), self._limits

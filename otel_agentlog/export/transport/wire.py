@@ -1,9 +1,8 @@
 """OTLP's protobuf encoding: attributes, values and the frame of a request, in the bytes that ``opentelemetry-proto`` gives.
 
 A span or log record is encoded once, when it is queued (`Encoded`). A request joins what was encoded before, and a batch that is
-sent in halves is not encoded again. Names of attributes, and short texts under them, are nearly always the same few, so their
-bytes are kept (bounded). Messages and field numbers are those of OTLP 1.9; ``tests/export/test_encoding.py`` compares every field
-with the official encoder.
+sent in halves is not encoded again. Names of attributes are nearly always the same few, so their bytes are kept. Messages and
+field numbers are those of OTLP 1.9; ``tests/export/test_encoding.py`` compares every field with the official encoder.
 """
 
 from __future__ import annotations
@@ -18,12 +17,10 @@ MAX_LEVELS = 32
 """How deep arrays and objects of a span's attribute may lie in each other; protobuf reads no message of a hundred levels."""
 
 MAX_KEPT = 2_048
-"""Names, and pairs of name and text, whose bytes are kept; then they are begun anew."""
-MAX_KEPT_CHARACTERS = 64
-"""Longest text whose bytes are kept."""
+"""Names of attributes whose bytes are kept; then they are begun anew."""
 
 _double = Struct("<d").pack
-_FIXED64 = Struct("<BQ").pack
+_fixed64 = Struct("<BQ").pack
 _INT64 = 1 << 63
 _MASK = (1 << 64) - 1
 
@@ -54,7 +51,7 @@ def text_field(tag: bytes, text: str | None) -> bytes:
 
 def fixed64_field(tag: int, number: int) -> bytes:
     """A field of 64 bits; nothing where it is 0."""
-    return _FIXED64(tag, number) if number else b""
+    return _fixed64(tag, number) if number else b""
 
 
 def count_field(tag: bytes, number: int) -> bytes:
@@ -65,7 +62,11 @@ def count_field(tag: bytes, number: int) -> bytes:
 # -- attributes -----------------------------------------------------------------------------------------------------------
 
 _keys: dict[str, bytes] = {}
-_pairs: dict[tuple[str, str], bytes] = {}
+
+_TEXTS = tuple(bytes((size + 2, 0x0A, size)) for size in range(126))
+"""What stands before a text of so many bytes: the length of its value, its tag and its own length."""
+_NUMBERS = tuple(with_length(b"\x18" + varint(number)) for number in range(2_048))
+"""The values of small numbers, each behind its length."""
 
 
 def attributes_field(tag: bytes, attributes: Mapping[str, Any], levels: int | None = MAX_LEVELS) -> bytes:
@@ -73,35 +74,53 @@ def attributes_field(tag: bytes, attributes: Mapping[str, Any], levels: int | No
 
     ``levels`` is how deep arrays and objects may lie in each other.
     """
-    pairs = []
+    try:
+        return b"".join(_pairs(tag, attributes, levels))
+    except Exception:  # noqa: BLE001 - a value may be of any kind and depth; the record goes without it
+        raise_interrupt()
+    return b"".join([_pair_or_nothing(tag, key, value, levels) for key, value in attributes.items()])
+
+
+def _pairs(tag: bytes, attributes: Mapping[str, Any], levels: int | None) -> list[bytes]:
+    """The messages ``KeyValue``, each as a field, in pieces."""
+    pieces: list[bytes] = []
     for key, value in attributes.items():
-        try:
-            if type(value) is str and len(value) <= MAX_KEPT_CHARACTERS:
-                pair = _pairs.get((key, value)) or _keep_pair(key, value)
-            else:
-                pair = _pair(key, value, levels)
-        except Exception:  # noqa: BLE001 - a value may be of any kind and depth; the record goes without it
-            raise_interrupt()
-            continue
-        pairs.append(pair)
-    return tag + tag.join(pairs) if pairs else b""
+        kind, prefix = type(value), _keys.get(key) or _key(key)
+        if kind is str:
+            text = value.encode()
+            size = len(text)
+            if size < 126 and len(prefix) < 1_024:
+                pieces += (tag, _LENGTHS[len(prefix) + size + 3], prefix, _TEXTS[size], text)
+                continue
+            encoded = with_length(b"\x0a" + with_length(text))
+        elif kind is int and 0 <= value < 2_048:
+            encoded = _NUMBERS[value]
+        else:
+            encoded = with_length(value_of(value, levels))
+        size = len(prefix) + len(encoded)
+        pieces += (tag, _LENGTHS[size] if size < 2_048 else varint(size), prefix, encoded)
+    return pieces
 
 
-def _keep_pair(key: str, value: str) -> bytes:
-    if len(_pairs) >= MAX_KEPT:
-        _pairs.clear()
-    pair = _pairs[key, value] = _pair(key, value, None)
-    return pair
+def text_attribute(tag: bytes, key: str, text: str) -> bytes:
+    """One attribute that is a text."""
+    prefix, value = _keys.get(key) or _key(key), text.encode()
+    return tag + with_length(prefix + with_length(b"\x0a" + with_length(value)))
 
 
-def _pair(key: str, value: Any, levels: int | None) -> bytes:
-    return with_length((_keys.get(key) or _keep_key(key)) + b"\x12" + with_length(value_of(value, levels)))
+def _pair_or_nothing(tag: bytes, key: str, value: Any, levels: int | None) -> bytes:
+    try:
+        return b"".join(_pairs(tag, {key: value}, levels))
+    except Exception:  # noqa: BLE001 - as above
+        raise_interrupt()
+        return b""
 
 
-def _keep_key(key: str) -> bytes:
+def _key(key: str) -> bytes:
+    """The field of the name, and the tag of the value behind it."""
     if len(_keys) >= MAX_KEPT:
         _keys.clear()
-    encoded = _keys[key] = text_field(b"\x0a", key)
+    encoded = _keys[key] = text_field(b"\x0a", str(key)) + b"\x12"
     return encoded
 
 
@@ -115,18 +134,30 @@ def value_of(value: Any, levels: int | None = None) -> bytes:
     if kind is str:
         return b"\x0a" + with_length(value.encode())
     if kind is int:
-        return _integer(value)
+        if not -_INT64 <= value < _INT64:
+            raise ValueError("an integer of more than 64 bits")
+        return b"\x18" + varint(value & _MASK)
     if kind is float:
         return b"\x21" + _double(value)
     if kind is bool:
         return b"\x10\x01" if value else b"\x10\x00"
-    return b"" if value is None else _other(value, levels)
+    if value is None:
+        return b""
+    if kind is dict:
+        return _mapping(value, levels)
+    return _other(value, levels)
 
 
-def _integer(value: int) -> bytes:
-    if not -_INT64 <= value < _INT64:
-        raise ValueError("an integer of more than 64 bits")
-    return b"\x18" + varint(value & _MASK)
+def _mapping(value: Mapping[str, Any], levels: int | None) -> bytes:
+    if "" in value:
+        value = {key: item for key, item in value.items() if key}
+    return b"\x32" + with_length(b"".join(_pairs(b"\x0a", value, _below(levels))))
+
+
+def _below(levels: int | None) -> int | None:
+    if levels is not None and levels <= 0:
+        raise ValueError("too deep")
+    return None if levels is None else levels - 1
 
 
 def _other(value: Any, levels: int | None) -> bytes:
@@ -135,13 +166,11 @@ def _other(value: Any, levels: int | None) -> bytes:
     for plain in (str, int, float):
         if isinstance(value, plain):
             return value_of(plain(value))
-    if levels is not None and levels <= 0:
-        raise ValueError("too deep")
-    below = None if levels is None else levels - 1
-    if isinstance(value, Sequence):
-        return b"\x2a" + with_length(b"".join([b"\x0a" + with_length(value_of(item, below)) for item in value]))
     if isinstance(value, Mapping):
-        return b"\x32" + with_length(b"".join([b"\x0a" + _pair(str(key), item, below) for key, item in value.items() if key]))
+        return _mapping(value, levels)
+    if isinstance(value, Sequence):
+        below = _below(levels)
+        return b"\x2a" + with_length(b"".join([b"\x0a" + with_length(value_of(item, below)) for item in value]))
     raise TypeError(f"no OTLP value: {type(value)}")
 
 
