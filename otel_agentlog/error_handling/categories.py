@@ -20,7 +20,9 @@ from otel_agentlog.error_handling.advice import CAUSES, advice
 from otel_agentlog.error_handling.category import Cause, ErrorCategory
 from otel_agentlog.error_handling.lookup import MAX_TEXT
 from otel_agentlog.errors import AgentlogError
-from otel_agentlog.record.exceptions.describe import message_and_traceback, was_raised
+from otel_agentlog.record.exceptions.bounded_repr import args_of
+from otel_agentlog.record.exceptions.class_info import FoundOnce
+from otel_agentlog.record.exceptions.describe import is_simple, message_and_traceback, was_raised
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.sanitize.keys import plain_text
 
@@ -237,7 +239,28 @@ def error_details(error: BaseException, **context: Any) -> ErrorDetails:
     )
 
 
+MAX_TEXTS_KEPT = 32
+"""Of how many texts of one class the cause is kept."""
+
+
+def _no_causes(kind: type) -> dict[tuple[Any, ...], Cause]:
+    return {}
+
+
+_causes_by_text = FoundOnce(_no_causes)
+
+
 def classify(error: BaseException) -> dict[str, Any]:
     """Category and suggestions as in the ``exception`` object of a line."""
-    cause = cause_of(error)
+    if _registered or not is_simple(error):
+        cause = cause_of(error)
+    else:
+        # The same for all with such a text: many errors of a program are one error many times.
+        kept, text = _causes_by_text(type(error)), (str(error), *map(type, args_of(error)))
+        found = kept.get(text)
+        if found is None:
+            if len(kept) >= MAX_TEXTS_KEPT:
+                kept.clear()
+            found = kept[text] = cause_of(error)
+        cause = found
     return {"category": cause.category.value, "suggestions": list(advice(cause.category, cause.suggestions))}

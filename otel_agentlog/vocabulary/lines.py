@@ -89,6 +89,8 @@ class SpanEndLine(LineKeys, total=False):
     attributes: dict[str, Any]
     """Update those of the start line."""
     events: list[dict[str, Any]]
+    links: list[dict[str, Any]]
+    """Those added since the start."""
     status: dict[str, str]
     duration_ms: float
     outcome: str

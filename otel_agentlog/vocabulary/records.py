@@ -186,7 +186,7 @@ def begun_span(line: Line, origin: Origin, start_ns: int, values: Mapping[str, A
 def end_span(
     span: SpanRecord, line: Line, end_ns: int, values: Mapping[str, Any], time_of: Callable[[Mapping[str, Any]], int]
 ) -> None:
-    """End a span by its end line; ``values`` are its ``attributes`` and ``events``, ``time_of`` reads the time of an event."""
+    """End a span by its end line; ``values`` are its ``attributes``, ``events``, ``links``; ``time_of`` reads an event's time."""
     span.end_ns = end_ns
     span.name = text(line, "name") or span.name
     span.outcome, span.event_id = text(line, "outcome"), text(line, "event_id")
@@ -198,6 +198,8 @@ def end_span(
     span.events = [
         SpanEvent(text(event, "name") or "", time_of(event), mapping(event, "attributes")) for event in objects(values, "events")
     ]
+    # Of a span whose start is lost they are there already: all that is known of it is the end line.
+    span.links += [] if span.start_lost else [_link(link) for link in objects(values, "links")]
     status = mapping(line, "status")
     span.status_code, span.status_description = text(status, "code") or "UNSET", text(status, "description")
 

@@ -47,6 +47,9 @@ ENDED = frozenset(outcome.value for outcome in Outcome)
 
 _ENDS = frozenset(State(outcome.value) for outcome in Outcome)
 
+STATE_OF: Mapping[Outcome, State] = {outcome: State(outcome.value) for outcome in Outcome}
+"""The state that each outcome is."""
+
 LEGAL_MOVES: Mapping[State, frozenset[State]] = {
     State.PENDING: frozenset({State.RUNNING}) | _ENDS,
     State.RUNNING: frozenset({State.PAUSED}) | _ENDS,

@@ -24,7 +24,12 @@ class Usage:
 
     def known(self) -> dict[str, int]:
         """The counts that are known, by field name."""
-        return {f: v for f in USAGE_FIELDS if (v := getattr(self, f)) is not None}
+        counts: dict[str, int] = {}
+        for name in USAGE_FIELDS:
+            count: int | None = getattr(self, name)
+            if count is not None:
+                counts[name] = count
+        return counts
 
 
 USAGE_FIELDS = (

@@ -7,8 +7,14 @@ the object is called, nor anything of a metaclass.
 from __future__ import annotations
 
 import types
-from typing import Any
+import weakref
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
+Fact = TypeVar("Fact")
+
+MAX_CLASSES = 1_024
+"""Of how many classes a fact is kept."""
 MAX_NAME_CHARS = 200
 MAX_INT_BITS = 4096
 """Integers up to that size are written out, as text beyond 64 bits."""
@@ -64,14 +70,19 @@ def bases(value: object) -> tuple[type, ...]:
     return found
 
 
-def packages_and_names(value: object) -> list[tuple[str, str]]:
-    """The top package and the name of each class of an object, its own first."""
-    return [(str.partition(m, ".")[0] if type(m := _module(cls)) is str else "", _name(cls)) for cls in _mro(type(value))]
+def packages_and_names(cls: type) -> list[tuple[str, str]]:
+    """The top package and the name of a class and each of its bases, its own first."""
+    return [(str.partition(m, ".")[0] if type(m := _module(base)) is str else "", _name(base)) for base in _mro(cls)]
 
 
 def in_class(value: object, name: str) -> object:
     """What the classes of an object define under a name, found without running descriptors; ``None`` if nothing."""
-    return next((_class_dict(cls)[name] for cls in _mro(type(value)) if name in _class_dict(cls)), None)
+    return defined_in(type(value), name)
+
+
+def defined_in(cls: type, name: str) -> object:
+    """The same of a class and its bases."""
+    return next((_class_dict(base)[name] for base in _mro(cls) if name in _class_dict(base)), None)
 
 
 def instance_dict(value: object) -> dict[str, Any]:
@@ -93,3 +104,22 @@ def big_int(value: int) -> str:
     """An integer beyond 64 bits as decimal text, or its size if it is larger than 4,096 bits."""
     bits = value.bit_length()
     return str(value) if bits <= MAX_INT_BITS else f"<int of {bits} bits>"
+
+
+class FoundOnce(Generic[Fact]):
+    """A fact about each class, found when it is first asked for. Keeps no class alive. Safe from any thread."""
+
+    def __init__(self, find: Callable[[type], Fact]) -> None:
+        self._find = find
+        # Not by the class: its metaclass may have a hash of its own.
+        self._found: dict[int, tuple[weakref.ref[type], Fact]] = {}
+
+    def __call__(self, cls: type) -> Fact:
+        found = self._found.get(id(cls))
+        if found is not None and found[0]() is cls:
+            return found[1]
+        fact = self._find(cls)
+        if len(self._found) >= MAX_CLASSES:
+            self._found.clear()
+        self._found[id(cls)] = weakref.ref(cls), fact
+        return fact

@@ -1,6 +1,7 @@
 """Message and traceback of an exception, as Python shows them: in bounded time and size, whatever the exception is made of.
 
-Plain exceptions, which nearly all are, are printed at once. Where foreign code has a part in the text it is called on a thread,
+Plain exceptions, which nearly all are, are printed at once, and each place in the code that they passed only once: its printed
+lines are kept. Where foreign code has a part in the text it is called on a thread,
 for half a second; where it raises, does not return, or the text is too large, one is made without it (docs/decisions/0019).
 """
 
@@ -11,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from types import CodeType, TracebackType
 from typing import Any, TypeVar
 
 from otel_agentlog._interrupts import raise_interrupt
@@ -24,8 +26,16 @@ from otel_agentlog.record.exceptions.bounded_repr import (
     parts_of,
     text_of_args,
 )
-from otel_agentlog.record.exceptions.class_info import in_class, is_native, module_of, qualified_name, short_name, type_name
-from otel_agentlog.record.exceptions.error_id import Mark
+from otel_agentlog.record.exceptions.class_info import (
+    FoundOnce,
+    in_class,
+    is_native,
+    module_of,
+    qualified_name,
+    short_name,
+    type_name,
+)
+from otel_agentlog.record.exceptions.error_id import MARK, Mark
 from otel_agentlog.record.exceptions.timeout_call import TimedOut, call_apart, timeout_call
 
 MAX_CHAINED = 32
@@ -53,6 +63,8 @@ _dict_of = BaseException.__dict__["__dict__"].__get__
 
 def message_of(error: BaseException) -> str:
     """``str(error)``; where that raises, does not return or is longer than 65,536 characters, as much as can be had."""
+    if is_simple(error):
+        return str(error)
     foreign, large = _foreign_classes([error])
     if large:
         return text_of_args(error)
@@ -71,6 +83,9 @@ def message_of(error: BaseException) -> str:
 
 def message_and_traceback(error: BaseException) -> tuple[str, str]:
     """`message_of` an exception, and what ``traceback.format_exception`` prints of it, with causes, groups and notes."""
+    if is_simple(error):
+        message = str(error)
+        return message, _printed_frames(error) + _last_line(type(error), message)
     try:
         foreign, large = _foreign_classes(_chain_of(error), with_notes=True)
         made = [] if large else _made_by_python(error, foreign)
@@ -84,6 +99,41 @@ def message_and_traceback(error: BaseException) -> tuple[str, str]:
         return message, f"{type_name(type(error))}: {message}"
 
 
+def is_simple(error: BaseException) -> bool:
+    """Whether an exception is one of a class without code of its own, raised with short plain values, and nothing else.
+
+    Then all there is to know follows from its class, these values and its traceback, and none of it is foreign.
+    """
+    if not _is_simple_class(type(error)):
+        return False
+    own: dict[str, Any] = _dict_of(error)
+    if own and (len(own) > 1 or MARK not in own):
+        return False
+    if _cause_of(error) is not None or (_context_of(error) is not None and not _suppresses_context(error)):
+        return False
+    args = args_of(error)
+    for value in args:
+        kind = type(value)
+        if (kind is str and len(value) <= MAX_SIMPLE_CHARACTERS) or (kind is int and value.bit_length() < 64):
+            continue
+        if kind not in _SIMPLE:
+            return False
+    return len(args) <= MAX_SIMPLE_ARGS
+
+
+MAX_SIMPLE_CHARACTERS = 4_096
+MAX_SIMPLE_ARGS = 8
+_SIMPLE = frozenset({bool, float, type(None)})
+
+
+def _has_simple_class(kind: type) -> bool:
+    complex_ones = (OSError, SyntaxError, *_WITH_SUGGESTIONS, *(() if _GROUP is None else (_GROUP,)))
+    return not issubclass(kind, complex_ones) and not has_own_code(kind, reading=True)
+
+
+_is_simple_class = FoundOnce(_has_simple_class)
+
+
 def was_raised(error: BaseException) -> bool:
     """Whether an exception has a traceback of its own."""
     return _traceback_of(error) is not None
@@ -95,6 +145,8 @@ def with_attributes_of(error: BaseException, read: Callable[[BaseException], Res
     Raises:
         TimedOut: their code did not return in time. What ``read`` raises is raised, too.
     """
+    if is_simple(error):
+        return read(error)
     foreign: set[type] = set()
     for inner in islice(_chain_of(error), MAX_CHAINED):
         if has_own_code(type(inner), reading=True):
@@ -165,6 +217,49 @@ def _made_by_python(error: BaseException, foreign: frozenset[type]) -> list[str]
     except Exception:  # noqa: BLE001 - not in time, or foreign code raised; what was made before is kept
         raise_interrupt()
     return made.copy()
+
+
+MAX_PLACES = 4_096
+"""Of how many places in the code the printed lines are kept."""
+_places: dict[tuple[int, int, int], tuple[CodeType, str]] = {}
+"""By the identity of the code, the instruction and the line: the code, which keeps that its own, and what is printed."""
+
+
+def _printed_frames(error: BaseException) -> str:
+    """The traceback of an exception without its last line."""
+    at = first = _traceback_of(error)
+    if at is None:
+        return ""
+    lines = ["Traceback (most recent call last):\n"]
+    while at is not None and len(lines) <= MAX_FRAMES:
+        found = _places.get((id(at.tb_frame.f_code), at.tb_lasti, at.tb_lineno))
+        if found is None or lines[-1] == found[1]:
+            # New, or a recursion, whose frames are printed as one.
+            return lines[0] + "".join(call_apart(lambda: _print_places(first)))
+        lines.append(found[1])
+        at = at.tb_next
+    return "".join(lines)
+
+
+def _print_places(at: TracebackType | None) -> list[str]:
+    """What Python prints of the frames; that of each is kept, unless some are printed as one."""
+    printed = traceback.format_tb(at, limit=MAX_FRAMES)
+    places: list[tuple[CodeType, int, int]] = []
+    while at is not None and len(places) < MAX_FRAMES:
+        places.append((at.tb_frame.f_code, at.tb_lasti, at.tb_lineno))
+        at = at.tb_next
+    if len(places) == len(printed):
+        if len(_places) > MAX_PLACES:
+            _places.clear()
+        _places.update({(id(code), *where): (code, text) for (code, *where), text in zip(places, printed, strict=True)})  # type: ignore[misc]  # two numbers
+    return printed
+
+
+def _last_line(kind: type, message: str) -> str:
+    module, name = module_of(kind), qualified_name(kind)
+    if type(module) is str and module not in ("builtins", "__main__"):
+        name = f"{module}.{name}"
+    return f"{name}: {message}\n" if message else f"{name}\n"
 
 
 def _print(shown: BaseException, error: BaseException) -> str:

@@ -26,7 +26,7 @@ COUNT = 36**8
 _STRIDE = 1_743_541_808_807
 
 _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
-_MARK = "__agentlog_error__"
+MARK = "__agentlog_error__"
 
 
 class Mark(NamedTuple):
@@ -70,7 +70,7 @@ def mark_of(error: BaseException) -> Mark | None:
     """What is noted on an exception; ``None`` if it has no id."""
     try:
         # Past __getattribute__ and __getattr__ of the exception's class, which are foreign code.
-        known = object.__getattribute__(error, _MARK)
+        known = object.__getattribute__(error, MARK)
     except AttributeError:
         return None
     return known if isinstance(known, Mark) else None
@@ -80,7 +80,7 @@ def put_mark(error: BaseException, mark: Mark) -> None:
     """Note an id on an exception, also on one whose class forbids new attributes."""
     try:
         # Past the class's __setattr__, e.g. of a frozen dataclass.
-        object.__setattr__(error, _MARK, mark)
+        object.__setattr__(error, MARK, mark)
     except (AttributeError, TypeError):
         raise_interrupt()  # it keeps no mark, and counts anew each time
 

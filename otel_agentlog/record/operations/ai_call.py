@@ -22,7 +22,7 @@ from otel_agentlog.record.providers.pricing import Billing
 from otel_agentlog.record.providers.read import read_billing, read_response
 from otel_agentlog.record.providers.stream import StreamReader, is_stream, watcher_of, wrap_stream
 from otel_agentlog.record.providers.usage import checked, larger
-from otel_agentlog.record.sanitize.keys import is_true, optional_text
+from otel_agentlog.record.sanitize.keys import is_true, optional_text, plain_text
 from otel_agentlog.vocabulary.actions import AI_CALL
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS
@@ -170,12 +170,15 @@ class AiCall(Attempted):
         """
         try:
             given = (input_tokens, output_tokens, cache_read_input_tokens, cache_write_input_tokens, reasoning_output_tokens)
-            counts = (_told(name, value, as_count) for name, value in zip(USAGE_FIELDS, given, strict=True))
-            self._take_told(checked(Usage(*counts)), _told_reasons(finish_reasons))
+            counts: list[int | None] = []
+            for name, value in zip(USAGE_FIELDS, given, strict=True):
+                counts.append(None if value is None else _told(name, value, as_count))
+            self._take_told(checked(Usage(*counts)), () if finish_reasons is None else _told_reasons(finish_reasons))
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
             self._recorder.failed("record", error)
-        self.cost(cost_usd)
+        if cost_usd is not None:
+            self.cost(cost_usd)
 
     def cost(self, amount_usd: float | None) -> None:
         """Give the cost by hand, in US dollars; it replaces that of the price table.
@@ -209,7 +212,7 @@ class AiCall(Attempted):
 
     def _waits_for_streams(self) -> bool:
         """Stay open, without being current, for streams of which nothing was read in the block."""
-        if self.ended or all(reading.begun for reading in self._unended):
+        if not self._unended or self.ended or all(reading.begun for reading in self._unended):
             return False
         self.suspended(in_turns=False)
         self._late = True
@@ -229,10 +232,11 @@ class AiCall(Attempted):
     @property
     def _usage(self) -> Usage:
         """The tokens of everything that was paid for."""
-        return sum((one.usage for one, _ in self._billed), Usage())
+        billed = self._billed
+        return billed[0][0].usage if len(billed) == 1 else sum((one.usage for one, _ in billed), Usage())
 
     def _finish(self, outcome: Outcome | None, error: BaseException | None, reason: str | None) -> bool:
-        if outcome is None and error is None:
+        if outcome is None and error is None and (self._reader is not None or self._response is not None):
             try:
                 self._take_stream()
                 outcome, reason = _judged(self._response or Response(), reason)
@@ -331,17 +335,28 @@ class AiCall(Attempted):
         if around is not None and around.task is not None:
             self.seen = Seen("", OWN, self.start_ns, seen_around(context, self.start_ns), is_ai_call=True)
         self._agent = around.task.header.get("assigned_agent") if around is not None and around.task is not None else None
-        return super()._settle(context, around)
+        if around is not None:
+            self.task, self.step_id = around.task, around.step_id
+        return context
 
     def _started(self, envelope: Envelope) -> None:
         if self.seen is not None:
             self.seen.span_id = self.span_id
 
     def _common_details(self) -> dict[str, Any]:
-        named = {"provider": self.provider, "model": self.model, "operation": self.operation, "agent": self._agent}
-        details: dict[str, Any] = {key: optional_text(value) for key, value in named.items()}
-        details.update(self._server)
-        return {key: value for key, value in details.items() if value is not None}
+        details: dict[str, Any] = {}
+        for key, value in (
+            ("provider", self.provider),
+            ("model", self.model),
+            ("operation", self.operation),
+            ("agent", self._agent),
+        ):
+            if value is not None:
+                details[key] = value if type(value) is str else plain_text(value)
+        for key, value in self._server.items():
+            if value is not None:
+                details[key] = value
+        return details
 
     def _start_fields(self) -> dict[str, Any]:
         details = self._common_details()
@@ -370,8 +385,7 @@ class AiCall(Attempted):
         details: dict[str, Any] = self._common_details()
         counted = self._guarded(lambda: self._counted(self._usage, self._guarded(self._find_cost), outcome))
         details.update({**self._usage.known(), "cost_usd": None} if counted is None else counted)
-        self._add(details, lambda: _said(response))
-        self._add(details, self._stream_details)
+        self._add_said(response, details)
         if self._conversation_id is not None:
             details["conversation_id"] = self._conversation_id
         details["attempts"] = self.attempts
@@ -444,12 +458,19 @@ class AiCall(Attempted):
         # Nothing was raised: of a traceback there is only the last line.
         return {**described, "type": kind, "message": failure.message, "traceback": [f"{kind}: {failure.message}"]}
 
-    def _stream_details(self) -> dict[str, Any]:
-        details: dict[str, Any] = {"stream": True} if self._given_stream else {}
+    def _add_said(self, response: Response, details: dict[str, Any]) -> None:
+        """What the response, or the stream of it, tells beside its tokens."""
+        if response.finish_reasons:
+            details["finish_reasons"] = list(response.finish_reasons)
+        if response.response_id:
+            details["response_id"] = response.response_id
+        if response.model:
+            details["response_model"] = response.model
+        if self._given_stream:
+            details["stream"] = True
         if self._first_chunk_ns is not None:
             details["time_to_first_chunk_ms"] = round((self._first_chunk_ns - self._monotonic_start) / 1e6, 3)
             details["chunks"] = self._chunks
-        return details
 
     def _find_cost(self) -> Cost | None:
         if self._cost is not None:
@@ -533,18 +554,12 @@ def _warn_once(name: str, value: object) -> None:
         _logger.warning("%s was given as %s, which cannot be used: it is recorded as not known", name, shown)
 
 
-def _said(response: Response) -> dict[str, Any]:
-    said = {
-        "finish_reasons": list(response.finish_reasons),
-        "response_id": response.response_id,
-        "response_model": response.model,
-    }
-    return {key: value for key, value in said.items() if value}
+_UNKNOWN = Usage()
 
 
 def any_known(usage: Usage) -> bool:
     """Whether any count is known."""
-    return any(getattr(usage, field) is not None for field in USAGE_FIELDS)
+    return usage != _UNKNOWN
 
 
 def _plus(a: float | None, b: float | None) -> float | None:

@@ -36,7 +36,7 @@ from otel_agentlog.record.operations.context import (
 )
 from otel_agentlog.record.operations.decorators import AroundGenerator, Decorator, Resumed
 from otel_agentlog.record.operations.open_operations import OPEN, opened
-from otel_agentlog.record.operations.outcome import LEVELS, describe, exit_code_of, is_error, judge, outcome_of
+from otel_agentlog.record.operations.outcome import LEVELS, describe, exit_code_of, judge, outcome_of
 from otel_agentlog.record.operations.span import LightSpan, close_span, open_span, put_foreign
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.resources import MEASURED, Meter
@@ -45,7 +45,7 @@ from otel_agentlog.vocabulary.actions import SEGMENT, TASK, TOOL, Kind
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.functions import Around
 from otel_agentlog.vocabulary.lines import Line, timestamp
-from otel_agentlog.vocabulary.states import LEGAL_MOVES, Outcome, State
+from otel_agentlog.vocabulary.states import LEGAL_MOVES, STATE_OF, Outcome, State
 
 Self = TypeVar("Self", bound="Operation")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -53,7 +53,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _FIRST = (0,)
 _NONE: Mapping[str, Any] = {}
 """For types of start lines, the key of the figures of resources in the ``details`` of the end."""
-_STATES = {outcome: State(outcome.value) for outcome in Outcome}
 _WORDS = {state: state.value for state in State}
 
 
@@ -368,7 +367,7 @@ class Operation(Decorator):
             judged, judged_reason = judge(error)
         ending = outcome or judged
         self._error = error
-        self.state = _STATES[ending]
+        self.state = STATE_OF[ending]
         vars(self)["_dropped"] = bool
         OPEN.pop(id(self), None)
         if not ours:
@@ -431,7 +430,7 @@ class Operation(Decorator):
         line["duration_ms"] = round(elapsed_ns / 1e6, 3)
         if reason is not None and (text := reason if type(reason) is str else plain_text(reason)):
             line["reason"] = text
-        if error is not None and is_error(outcome):
+        if error is not None and line["level"] == "ERROR":
             line["exception"] = self._described(error)
         try:
             line.update(self._end_fields(outcome))
@@ -439,7 +438,7 @@ class Operation(Decorator):
             raise_interrupt()
             record.failed("field", problem)
             line["details"] = {}
-        if error is not None and (code := exit_code_of(error)) is not None:
+        if error is not None and issubclass(type(error), SystemExit) and (code := exit_code_of(error)) is not None:
             line["details"].setdefault("exit_code", code)
         if self._meter is not None and record.measuring is not None and (figures := record.measuring.figures(self._meter)):
             line["details"].setdefault(MEASURED[self.kind.end_type], figures)

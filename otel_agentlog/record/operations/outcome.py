@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import AgentlogError, StateError, TaskCancelled
-from otel_agentlog.record.exceptions.class_info import in_class, packages_and_names, short_name
+from otel_agentlog.record.exceptions.class_info import FoundOnce, defined_in, packages_and_names, short_name
 from otel_agentlog.record.exceptions.class_info import type_name as name_of_class
 from otel_agentlog.record.exceptions.describe import message_and_traceback, message_of, with_attributes_of
 from otel_agentlog.record.exceptions.error_id import Mark, mark_of, new_error_id, put_mark
@@ -59,27 +59,40 @@ def judge(error: BaseException | None) -> tuple[Outcome, str | None]:
     """The outcome that follows from an exception, and the reason to note."""
     if error is None:
         return Outcome.COMPLETED, None
+    verdict = _verdict_by_class(type(error))
+    if verdict is not None:
+        return verdict
     return _judge_group(error) if issubclass(type(error), _groups()) else _judge_one(error)
 
 
-def _judge_one(error: BaseException) -> tuple[Outcome, str | None]:
-    for key in packages_and_names(error):
+def _verdict_of_class(kind: type) -> tuple[Outcome, str | None] | None:
+    """What follows from the class of an exception; ``None`` where it depends on what the exception has."""
+    for key in packages_and_names(kind):
         if (ending := _ENDINGS.get(key)) is not None:
-            return ending, type(error).__name__
-    if issubclass(type(error), GeneratorExit):
+            return ending, short_name(kind)
+    if issubclass(kind, GeneratorExit):
         return Outcome.CANCELLED, "abandoned"
-    if exit_code_of(error) == 0:
-        return Outcome.COMPLETED, None
-    if _is(error, (KeyboardInterrupt, SystemExit)):
-        return Outcome.INTERRUPTED, type(error).__name__
+    if issubclass(kind, (SystemExit, TaskCancelled, *_groups())):
+        return None
+    if issubclass(kind, KeyboardInterrupt):
+        return Outcome.INTERRUPTED, short_name(kind)
+    declared = defined_in(kind, "agentlog_outcome")
+    if isinstance(declared, Outcome):
+        return declared, short_name(kind)
+    return (Outcome.TIMED_OUT, short_name(kind)) if _is_timeout(kind) else (Outcome.FAILED, None)
+
+
+_verdict_by_class = FoundOnce(_verdict_of_class)
+
+
+def _judge_one(error: BaseException) -> tuple[Outcome, str | None]:
+    """Of an exception that is no group."""
+    verdict = _verdict_by_class(type(error))
+    if verdict is not None:
+        return verdict
     if _is(error, TaskCancelled):
         return Outcome.CANCELLED, cast(TaskCancelled, error).reason
-    declared = in_class(error, "agentlog_outcome")
-    if isinstance(declared, Outcome):
-        return declared, type(error).__name__
-    if _is_timeout(error):
-        return Outcome.TIMED_OUT, type(error).__name__
-    return Outcome.FAILED, None
+    return (Outcome.COMPLETED, None) if exit_code_of(error) == 0 else (Outcome.INTERRUPTED, short_name(type(error)))
 
 
 def _judge_group(error: BaseException) -> tuple[Outcome, str | None]:
@@ -139,12 +152,10 @@ def _is(error: BaseException, kinds: type | tuple[type, ...]) -> bool:
     return issubclass(type(error), kinds)
 
 
-def _is_timeout(error: BaseException) -> bool:
+def _is_timeout(kind: type) -> bool:
     # HTTP clients have timeouts of their own that are not TimeoutError: httpx.ReadTimeout, openai.APITimeoutError …
-    name = short_name(type(error))
-    return _is(error, (*_TIMEOUTS, *_of_asyncio("TimeoutError"))) or name.endswith(
-        ("Timeout", "TimeoutError", "TimeoutException")
-    )
+    ends = ("Timeout", "TimeoutError", "TimeoutException")
+    return issubclass(kind, (*_TIMEOUTS, *_of_asyncio("TimeoutError"))) or short_name(kind).endswith(ends)
 
 
 def outcome_of(value: Outcome | str) -> Outcome:
@@ -176,12 +187,12 @@ def describe(error: BaseException, trace_id: str, record: Recorder) -> dict[str,
     """
     known = mark_of(error)
     identity = new_error_id() if known is None else known.error_id
-    described: dict[str, Any] = {"type": type_name(error), "message": "", "error_id": identity}
+    described: dict[str, Any] = {"type": name_of_class(type(error)), "message": "", "error_id": identity}
     if known is not None and known.trace_id == trace_id:
         described["message"] = message_of(error)
         return {**described, "category": known.category} if known.category else described
     described["message"], printed = message_and_traceback(error)
-    if context := _context_of(error):
+    if _is(error, AgentlogError) and (context := _context_of(error)):
         described["context"] = context
     # Cleaned as one text, before it is cut into lines: a key block in a message has many lines.
     described["traceback"] = _cut(record.clean_text(printed))
@@ -191,8 +202,6 @@ def describe(error: BaseException, trace_id: str, record: Recorder) -> dict[str,
 
 
 def _context_of(error: BaseException) -> dict[str, Any]:
-    if not _is(error, AgentlogError):
-        return {}
     given = object.__getattribute__(error, "__dict__").get("context")
     return dict(given) if isinstance(given, dict) else {}
 

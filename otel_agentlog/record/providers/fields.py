@@ -106,6 +106,8 @@ def as_count(number: object) -> int | None:
 
     Text is none, digits or not, and so are truth values and stand-ins that only claim to be numbers.
     """
+    if type(number) is int and 0 <= number <= LARGEST_COUNT:
+        return number
     return _between(0, number)
 
 

@@ -34,7 +34,7 @@ def input_messages(messages: object, system: object = None) -> list[Message]:
     ``system`` is put in front as a message of that role; give it to `system_instructions` instead where the two are kept
     apart, as the convention has it.
     """
-    instructions = system_instructions(system)
+    instructions = system_instructions(system) if system is not None else None
     first: list[Message] = [{"role": "system", "parts": instructions}] if instructions else []
     return first + _guarded(lambda: _messages(messages))
 

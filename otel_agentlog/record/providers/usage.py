@@ -208,7 +208,9 @@ def checked(usage: Usage, total: int | None = None) -> Usage:
     if reasoning is not None and output is not None and reasoning > output:
         output, reasoning = (output, None) if fits else (output + reasoning, reasoning)
     counts = (inputs, output, usage.cache_read_input_tokens, usage.cache_write_input_tokens, reasoning)
-    return Usage(*(None if number is None or number > LARGEST_COUNT else number for number in counts))
+    if max(filter(None, counts), default=0) > LARGEST_COUNT:
+        return Usage(*(None if number is None or number > LARGEST_COUNT else number for number in counts))
+    return Usage(*counts)
 
 
 def _of_headers(response: object) -> Usage | None:

@@ -159,7 +159,7 @@ class _Rebuilder:
         if span is None:
             span = self._span(line, origin, max(0, end_ns - int((number(line, "duration_ms") or 0) * 1e6)))
             span.start_lost = True
-        end_span(span, line, end_ns, self._decoded(line, "attributes", "events"), self._time)
+        end_span(span, line, end_ns, self._decoded(line, "attributes", "events", "links"), self._time)
         self._add_stages(span)
         return span
 
