@@ -1,5 +1,8 @@
 """The index of a hundred thousand tasks: how long it takes to make it, how large it is, and how fast it answers.
 
+Asked is every question of docs/queries.md: in Python, by the commands (their `main`, in this process, with what they print),
+and over REST (the application, without sockets).
+
 python benchmarks/catalogue.py                          100,000 tasks in a temporary folder, deleted at the end
 python benchmarks/catalogue.py --tasks 5000 --json
 python benchmarks/catalogue.py --root DIR               makes them there, or takes those that are there, and keeps them
@@ -8,6 +11,9 @@ python benchmarks/catalogue.py --root DIR               makes them there, or tak
 from __future__ import annotations
 
 import argparse
+import asyncio
+import fcntl
+import io
 import json
 import os
 import random
@@ -16,20 +22,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import orjson
 
-from otel_agentlog.query import Filter, overview, search, statistics, timeline
+from otel_agentlog.query import Filter, find_errors, overview, search, statistics, timeline
 from otel_agentlog.store.index.database import discard
+from otel_agentlog.view.cli.main import main as agentlog
 from otel_agentlog.vocabulary.lines import timestamp
 
 TASKS = 100_000
+RUNNING = 50
+"""Tasks among them that go on, each held by a process."""
 REPEATS = 7
 LIMIT_MS = 100.0
+AIM_MS = 50.0
+SLOWEST = 10
+"""Questions that are listed again, the slowest first."""
 
 _NS = 1_000_000_000
 _SPAN_S = 30 * 86_400
@@ -57,12 +71,12 @@ class Maker:
         """Words, some far more common than others."""
         return " ".join(self._words[min(int(self._random.paretovariate(0.6)) - 1, len(self._words) - 1)] for _ in range(words))
 
-    def make(self, number: int, count: int) -> None:
-        """Write one task."""
+    def make(self, number: int, count: int, *, running: bool = False) -> None:
+        """Write one task, which goes on if it is `running`."""
         pick = self._random
         task_id = f"task-{pick.randrange(16**12):012x}"
         begun = self._began_ns + _SPAN_S * _NS * number // count + pick.randrange(_NS)
-        status = pick.choice(_STATES)
+        status = "running" if running else pick.choice(_STATES)
         provider, model = pick.choice(_MODELS)
         name = f"Review PR {number}"
         lines = [*self._lines(task_id, name, begun, provider, model, status)]
@@ -79,13 +93,13 @@ class Maker:
             "created_at": timestamp(begun),
             "started_at": timestamp(begun),
             "updated_at": done,
-            "completed_at": done,
+            "completed_at": None if running else done,
             "status": status,
             "assigned_agent": pick.choice(_AGENTS),
             "agent_type": None,
             "model": model,
             "correlation_id": f"delivery-{number}",
-            "session_id": None,
+            "session_id": f"session-{number // 20}",
             "instance_id": "worker-1",
             "trace_id": f"{pick.randrange(16**32):032x}",
             "traceparent": None,
@@ -114,10 +128,11 @@ class Maker:
         for file, documents in (
             ("metadata.json", [metadata]),
             ("01-input.json", [given]),
-            ("03-agent-output.jsonl", lines),
-            ("04-final-result.json", [{**final, "completed_at": done, "task_id": task_id}]),
+            ("03-agent-output.jsonl", lines[:-1] if running else lines),
+            ("04-final-result.json", [] if running else [{**final, "completed_at": done, "task_id": task_id}]),
         ):
-            (folder / file).write_bytes(b"".join(orjson.dumps(document) + b"\n" for document in documents))
+            if documents:
+                (folder / file).write_bytes(b"".join(orjson.dumps(document) + b"\n" for document in documents))
 
     def _lines(self, task_id: str, name: str, begun: int, provider: str, model: str, status: str) -> Iterator[dict[str, Any]]:
         pick, clock, events = self._random, iter(range(begun, begun + 10**12, 10**6)), iter(range(1000))
@@ -152,7 +167,7 @@ def make(root: Path, count: int) -> float:
     """Write so many tasks, and return how many seconds it took."""
     began, maker = time.perf_counter(), Maker(root)
     for number in range(count):
-        maker.make(number, count)
+        maker.make(number, count, running=number >= count - RUNNING)
         if number % 1000 == 999:
             print(f"\r{number + 1:,} tasks made", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
@@ -179,6 +194,10 @@ class Figures:
 
 def questions(root: Path) -> dict[str, Callable[[], object]]:
     """What is asked, by a name for people."""
+    return {**_in_python(root), **_by_command(root), **_over_rest(root)}
+
+
+def _in_python(root: Path) -> dict[str, Callable[[], object]]:
     now = time.time_ns()
     hour, week = now - 3600 * _NS, now - 7 * 86_400 * _NS
     rare = search(root, limit=1).rows[0].name.split()[-1]
@@ -186,30 +205,147 @@ def questions(root: Path) -> dict[str, Callable[[], object]]:
         "list: the newest 30": lambda: search(root, limit=30),
         "list: page 1,000 of 30": lambda: search(root, limit=30, offset=30_000),
         "failed, the newest 30": lambda: search(root, Filter(failed=True), limit=30),
+        "failed of the last hour, the costliest 20": lambda: search(
+            root, Filter(failed=True, since_ns=hour), order="costliest", limit=20
+        ),
         "one agent, one week": lambda: search(root, Filter(agent="agent-3", since_ns=week), limit=30),
         "one model": lambda: search(root, Filter(model="gpt-5"), limit=30),
+        "one provider": lambda: search(root, Filter(provider="anthropic"), limit=30),
+        "one tool": lambda: search(root, Filter(tool="Bash"), limit=30),
+        "one user": lambda: search(root, Filter(user="user7"), limit=30),
         "a tag": lambda: search(root, Filter(tag="user:user7"), limit=30),
         "an error category": lambda: search(root, Filter(error_category="NETWORK"), limit=30),
         "the 30 slowest": lambda: search(root, order="slowest", limit=30),
         "cost from $0.05 and 60 s on, the costliest": lambda: search(
             root, Filter(min_cost_usd=0.05, min_duration_s=60), order="costliest", limit=30
         ),
+        "from 3,000 tokens on": lambda: search(root, Filter(min_tokens=3_000), limit=30),
         "text: a rare word": lambda: search(root, Filter(text=rare), limit=30),
         "text: two words": lambda: search(root, Filter(text="kalosu pena"), limit=30),
         "text: a word of every task": lambda: search(root, Filter(text="review"), limit=30),
         "statistics and percentiles of all": lambda: statistics(root),
         "statistics of the last hour": lambda: statistics(root, Filter(since_ns=hour)),
         "statistics of failed tasks of a week": lambda: statistics(root, Filter(failed=True, since_ns=week)),
-        "statistics by agent": lambda: statistics(root, group_by="agent"),
-        "statistics by user": lambda: statistics(root, group_by="user"),
-        "statistics by day": lambda: statistics(root, group_by="day"),
-        "statistics by model (200,000 calls)": lambda: statistics(root, group_by="model"),
-        "statistics by provider (200,000 calls)": lambda: statistics(root, group_by="provider"),
-        "statistics by tool (300,000 runs)": lambda: statistics(root, group_by="tool"),
+        **{
+            f"statistics by {group}": partial(statistics, root, group_by=group)
+            for group in ("agent", "user", "specialist", "status", "day", "model", "provider", "tool")
+        },
         "statistics by tool of the last week": lambda: statistics(root, Filter(since_ns=week), group_by="tool"),
+        "statistics by model of the last three weeks": lambda: statistics(
+            root, Filter(since_ns=now - 21 * 86_400 * _NS), group_by="model"
+        ),
+        "statistics by tool of one agent": lambda: statistics(root, Filter(agent="agent-3"), group_by="tool"),
         "timeline of 30 days by the hour": lambda: timeline(root, bucket_s=3600),
+        "timeline of one agent by the hour": lambda: timeline(root, Filter(agent="agent-3"), bucket_s=3600),
         "overview of the last day": lambda: overview(root, now_ns=now, window_s=86_400),
+        "overview of 30 days": lambda: overview(root, now_ns=now, window_s=30 * 86_400),
+        "one error by its id": partial(find_errors, root, (), error_id=_an_error(root)),
     }
+
+
+def _an_error(root: Path) -> str:
+    rows = search(root, Filter(statuses=("failed",)), limit=1000).rows
+    return next(str(row.error["error_id"]) for row in rows if row.error is not None)
+
+
+def _by_command(root: Path) -> dict[str, Callable[[], object]]:
+    error = _an_error(root)
+    newest = search(root, limit=1).rows[0]
+    lines = [
+        "ls --failed --since 24h",
+        f"search {error} --failed",
+        "search pena --failed",
+        f"errors {error}",
+        "stats --since 1h",
+        "stats",
+        "stats --json",
+        *(f"stats --group-by {group}" for group in ("user", "specialist", "agent", "model", "provider", "day", "status", "tool")),
+        "ls",
+        "ls --order slowest",
+        "ls --order costliest",
+        "ls --agent agent-3 --since yesterday --limit 0 --json",
+        f"metrics --report --since {_date(-31)} --until {_date(1)}",
+        "metrics --current",
+        "cost --since 7d",
+        "cost --group-by user",
+        "cost --group-by day",
+        "recost --since 7d",
+        "ls --failed --limit 0 --json",
+        "top",
+        "top agent --by cost",
+        "top tool --by failures",
+        f"ls --correlation {newest.metadata['correlation_id']}",
+        f"ls --session {newest.metadata['session_id']}",
+        f"ls --parent {newest.task_id}",
+        "metrics --prometheus",
+    ]
+    return {f"agentlog {line}": partial(_run, root, line) for line in lines}
+
+
+def _date(days: int) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(time.time() + days * 86_400))
+
+
+def _run(root: Path, line: str) -> None:
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with redirect_stdout(printed):
+        code = agentlog(["--root", str(root), *line.split()])
+    printed.flush()
+    if code > 1 or not printed.buffer.tell():
+        raise SystemExit(f"agentlog {line}: exit code {code}, {printed.buffer.tell()} bytes")
+
+
+def _over_rest(root: Path) -> dict[str, Callable[[], object]]:
+    from otel_agentlog.view.server import create_app
+
+    app, newest = create_app(root), search(root, limit=1).rows[0].folder.name
+    addresses = [
+        "/api/tasks",
+        "/api/tasks?failed=true&since=24h",
+        "/api/tasks?q=pena&failed=true",
+        "/api/tasks?order=costliest",
+        f"/api/tasks/{newest}",
+        "/api/errors",
+        f"/api/errors/{_an_error(root)}",
+        "/api/statistics",
+        "/api/statistics?group_by=model",
+        "/api/statistics?group_by=tool&since=7d",
+        "/api/timeline?since=30d&bucket_s=3600",
+        "/api/overview",
+        "/api/alerts",
+        "/metrics",
+    ]
+    return {f"GET {address}": partial(_get, app, address) for address in addresses}
+
+
+def _get(app: Any, address: str) -> None:
+    """One request to the application, without a socket."""
+    path, _, query = address.partition("?")
+    head = {"type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "root_path": ""}
+    scope = {**head, "path": path, "raw_path": path.encode(), "query_string": query.encode(), "client": ("127.0.0.1", 1)}
+    said: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        said.append(message)
+
+    asyncio.run(app({**scope, "headers": [(b"host", b"localhost")], "server": ("localhost", 80)}, receive, send))
+    if said[0]["status"] != 200:
+        raise SystemExit(f"{address}: {said}")
+
+
+@contextmanager
+def running(root: Path) -> Iterator[None]:
+    """Hold the tasks that go on, as the processes that run them do."""
+    with ExitStack() as stack:
+        for row in search(root, Filter(statuses=("running", "interrupted")), limit=RUNNING).rows:
+            if row.metadata.get("status") == "running":
+                folder = os.open(row.folder, os.O_RDONLY | os.O_DIRECTORY)
+                stack.callback(os.close, folder)
+                fcntl.flock(folder, fcntl.LOCK_SH)
+        yield
 
 
 def measure(root: Path) -> Figures:
@@ -224,11 +360,12 @@ def measure(root: Path) -> Figures:
     figures.size_mb = round(sum(file.stat().st_size for file in index.iterdir()) / 1e6, 1) if index.is_dir() else 0.0
     # A moment later, when the time of the root can be trusted.
     time.sleep(2.5)
-    for name, question in questions(root).items():
-        question()
-        taken = [_milliseconds(question) for _ in range(REPEATS)]
-        figures.warm_ms[name] = round(median(cpu for cpu, _ in taken), 1)
-        figures.wall_ms[name] = round(median(wall for _, wall in taken), 1)
+    with running(root):
+        for name, question in questions(root).items():
+            question()
+            taken = [_milliseconds(question) for _ in range(REPEATS)]
+            figures.warm_ms[name] = round(median(cpu for cpu, _ in taken), 1)
+            figures.wall_ms[name] = round(median(wall for _, wall in taken), 1)
     return figures
 
 
@@ -269,6 +406,10 @@ def tell(figures: Figures, *, as_json: bool) -> None:
     print("| question | ms of the processor | ms by the clock |\n|---|---:|---:|")
     for name, took in figures.warm_ms.items():
         print(f"| {name} | {took} | {figures.wall_ms[name]} |")
+    slow = sorted(figures.warm_ms.items(), key=lambda item: -item[1])
+    for what, most in (("above the limit", LIMIT_MS), ("above the aim", AIM_MS)):
+        print(f"\n{sum(took > most for _, took in slow)} of {len(slow)} questions {what} of {most:.0f} ms")
+    print("\n".join(f"{took:>10,.1f} ms  {name}" for name, took in slow[:SLOWEST]))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ index_rows.py  what the index keeps of a task, from its folder
 groups.py      sums, success rates and percentiles of several tasks or runs
 rows.py        one task at a glance, and whether it is still at work
 reports.py     everything about one task
+following.py   the same, kept up to date while the task goes on
 comparison.py  what differs between two tasks
 excerpts.py    the places in a task with the words it was found by
 lines.py       a task's lines in the order of time, also while they grow
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from otel_agentlog.query.errors import find_errors as find_errors
     from otel_agentlog.query.excerpts import Match as Match
     from otel_agentlog.query.excerpts import matches as matches
+    from otel_agentlog.query.following import LiveReport as LiveReport
+    from otel_agentlog.query.following import Place as Place
     from otel_agentlog.query.groups import Group as Group
     from otel_agentlog.query.groups import Percentiles as Percentiles
     from otel_agentlog.query.lines import LineStream as LineStream
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from otel_agentlog.query.questions import Page as Page
     from otel_agentlog.query.questions import Statistics as Statistics
     from otel_agentlog.query.questions import damaged as damaged
+    from otel_agentlog.query.questions import errors_by_category as errors_by_category
     from otel_agentlog.query.questions import folders as folders
     from otel_agentlog.query.questions import overview as overview
     from otel_agentlog.query.questions import search as search
@@ -70,6 +74,7 @@ if TYPE_CHECKING:
     from otel_agentlog.query.rows import has_ended as has_ended
     from otel_agentlog.query.rows import is_left_open as is_left_open
     from otel_agentlog.query.rows import row_of as row_of
+    from otel_agentlog.query.rows import status_of as status_of
     from otel_agentlog.store.index.filter import Filter as Filter
     from otel_agentlog.store.index.index import GROUPS as GROUPS
     from otel_agentlog.store.index.index import ORDERS as ORDERS
@@ -83,12 +88,16 @@ _HOMES = {
     "comparison": "Differences Figure Part differences",
     "errors": "FoundError find_errors",
     "excerpts": "Match matches",
+    "following": "LiveReport LiveRow Place",
     "groups": "Group Percentiles UNSUCCESSFUL",
     "lines": "LineStream time_of",
     "naming": "LAST resolve",
-    "questions": "Bucket Filter GROUPS ORDERS Overview Page Statistics damaged folders overview search statistics timeline",
+    "questions": (
+        "Bucket Filter GROUPS ORDERS Overview Page Statistics"
+        " damaged errors_by_category folders overview search statistics timeline"
+    ),
     "reports": "Entry TaskReport report",
     "repricing": "EndedCall Recost Recosted ended_calls recost",
-    "rows": "Found TaskRow find_rows has_ended is_left_open row_of",
+    "rows": "Found TaskRow find_rows has_ended is_left_open row_of status_of",
 }
 __all__, __getattr__ = lazy_names(__name__, _HOMES)

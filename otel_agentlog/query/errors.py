@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog.query.lines import time_of
+from otel_agentlog.query.questions import folders_with_errors
 from otel_agentlog.store.app_log import log_files, mentions, newest_change_ns
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT
 from otel_agentlog.store.folder.reader import list_tasks, read_lines
@@ -80,9 +81,22 @@ def find_errors(
     Without `error_id` each error once, from the file with the most about it; with one, that error in each file that names
     it, the one with the most first. Files without any error are passed over without reading their lines.
     """
+    found = _find(folders_with_errors(root, error_id), log_directories, error_id, since_ns)
+    if error_id is not None and not found:
+        # Of very many folders not each change is seen at once: what nobody knows is looked for in all of them.
+        found = _find((task.folder for task in list_tasks(root)), log_directories, error_id, since_ns)
+    wanted = [each for each in found if _is_wanted(each, category, since_ns, until_ns)]
+    wanted.sort(key=lambda each: ((False, False) if error_id is None else _rank(each), each.time_ns), reverse=True)
+    return wanted
+
+
+def _find(
+    tasks: Iterable[Path], log_directories: Collection[Path], error_id: str | None, since_ns: int | None
+) -> list[FoundError]:
+    """Each error once, or the one in each file."""
     needle = _MENTION + error_id.encode("utf-8", "surrogatepass") + b'"' if error_id is not None else _MENTION
     found: dict[tuple[str, ...], FoundError] = {}
-    for file in _files(root, log_directories):
+    for file in _files(tasks, log_directories):
         if (since_ns is None or newest_change_ns(file) + _SLACK_NS >= since_ns) and mentions(file, needle):
             for each in _errors_in(file, error_id):
                 # A log that is renamed meanwhile is read twice.
@@ -90,9 +104,7 @@ def find_errors(
                 known = found.get(key)
                 if known is None or _rank(each) > _rank(known):
                     found[key] = each
-    wanted = [each for each in found.values() if _is_wanted(each, category, since_ns, until_ns)]
-    wanted.sort(key=lambda each: ((False, False) if error_id is None else _rank(each), each.time_ns), reverse=True)
-    return wanted
+    return list(found.values())
 
 
 def _rank(each: FoundError) -> tuple[bool, bool]:
@@ -104,9 +116,9 @@ def _event_id(each: FoundError) -> str:
     return text(each.line, "event_id") or str(each.file)
 
 
-def _files(root: Path, log_directories: Collection[Path]) -> Iterator[Path]:
-    for task in list_tasks(root):
-        yield task.folder / AGENT_OUTPUT
+def _files(tasks: Iterable[Path], log_directories: Collection[Path]) -> Iterator[Path]:
+    for folder in tasks:
+        yield folder / AGENT_OUTPUT
     seen: set[Path] = set()
     # Twice, as a log may be renamed between listing and opening it.
     for _ in range(2):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from otel_agentlog.store.index.index import GroupSums
+from otel_agentlog.store.index.index import Durations, GroupSums
 from otel_agentlog.store.index.row import COST_UNITS_PER_USD
 from otel_agentlog.vocabulary.states import UNSUCCESSFUL
 
@@ -33,16 +33,14 @@ class Percentiles:
         return {name: getattr(self, name) for name in ("p50", "p90", "p95", "p99", "average", "maximum", "total")}
 
 
-def percentiles_of(durations_us: Iterable[int]) -> Percentiles:
-    """Return the percentiles of durations in microseconds."""
-    # Python sorts floats faster than integers of more than 30 bits, and these have room in them.
-    known = sorted(map(float, durations_us))
-    if not known:
+def percentiles_of(found: Durations) -> Percentiles:
+    """Return percentiles in seconds."""
+    if not found.number:
         return Percentiles()
-    p50, p90, p95, p99 = (_in_seconds(known[max(0, -(-len(known) * percent // 100) - 1)]) for percent in (50, 90, 95, 99))
-    total = sum(known)
-    average = round(total / len(known) / _US_PER_S, 6)
-    return Percentiles(p50, p90, p95, p99, average=average, maximum=_in_seconds(known[-1]), total=_in_seconds(total))
+    total = float(found.total)
+    average = round(total / found.number / _US_PER_S, 6)
+    p50, p90, p95, p99 = map(_in_seconds, found.ranks)
+    return Percentiles(p50, p90, p95, p99, average=average, maximum=_in_seconds(found.maximum), total=_in_seconds(total))
 
 
 def _in_seconds(microseconds: float) -> float:
@@ -91,7 +89,7 @@ def group_of(sums: GroupSums, key: str | None) -> Group:
     return Group(
         key=key,
         success_rate=success_rate(sums.by_status),
-        duration_seconds=percentiles_of(sums.durations_us),
+        duration_seconds=percentiles_of(sums.durations),
         cost_usd=dollars(sums.cost),
         **{name: getattr(sums, name) for name in _SAME},
     )

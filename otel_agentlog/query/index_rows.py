@@ -59,6 +59,7 @@ def index_row_of(task: TaskReader) -> IndexRow:
         tags=tags,
         runs=extract.runs,
         error_categories=extract.error_categories,
+        error_ids=frozenset(extract.error_ids),
         words=distinct_words(_texts(task, row, extract, tags)),
         damage=_damage(task, row),
     )

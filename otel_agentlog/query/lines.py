@@ -6,12 +6,11 @@ import heapq
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, WEBHOOK_FLOW, parse_timestamp
-from otel_agentlog.store.folder.reader import TaskReader, follow
+from otel_agentlog.store.folder.reader import GrowingFile, TaskReader, follow
 from otel_agentlog.store.liveness import is_abandoned
 from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.lines import Line
@@ -40,7 +39,9 @@ class LineStream:
 
     def __init__(self, task: TaskReader) -> None:
         self._task = task
-        self._seen = {WEBHOOK_FLOW: 0, AGENT_OUTPUT: 0}
+        self._files = self._from_start()
+        self._torn: dict[str, Line] = {}
+        """The last line of a file that had no newline yet, and was shown."""
         self.left_alone = False
         """Whether `new` ended because the task's process has died."""
 
@@ -51,34 +52,40 @@ class LineStream:
             return [line for _, _, line in sorted(numbered, key=lambda entry: entry[:2])]
         return [line for _, _, line in reversed(heapq.nlargest(count, numbered, key=lambda entry: entry[:2]))]
 
+    def _from_start(self) -> dict[str, GrowingFile]:
+        return {name: GrowingFile(self._task.folder, name) for name in (WEBHOOK_FLOW, AGENT_OUTPUT)}
+
     def _read(self) -> Iterator[Line]:
-        for name in self._seen:
-            self._seen[name] = 0
-            for line in self._task.lines(name):
-                self._seen[name] += 1
+        self._files = self._from_start()
+        for name, file in self._files.items():
+            yield from file.new()
+            for line in file.rest():
+                self._torn[name] = line
                 yield line
 
     def new(self) -> Iterator[Line]:
         """Yield the lines that come after those `latest` saw, until the task has ended or its process has died."""
         found: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
         stop = threading.Event()
-        for name, seen in self._seen.items():
-            threading.Thread(target=self._watch, args=(name, seen, found.put, stop), name=f"follow {name}", daemon=True).start()
+        for name in self._files:
+            threading.Thread(target=self._watch, args=(name, found.put, stop), name=f"follow {name}", daemon=True).start()
         try:
             yield from self._until_quiet(found)
         finally:
             stop.set()
 
-    def _watch(self, name: str, seen: int, put: Callable[[Line | None], None], stop: threading.Event) -> None:
+    def _watch(self, name: str, put: Callable[[Line | None], None], stop: threading.Event) -> None:
+        torn = self._torn.pop(name, None)
         try:
-            lines = follow(self._task, name=name, poll_seconds=POLL_SECONDS, stop=stop, until_ended=True)
-            for line in islice(lines, seen, None):
-                put(line)
+            for line in follow(self._task, self._files[name], poll_seconds=POLL_SECONDS, stop=stop, until_ended=True):
+                if line != torn:
+                    put(line)
+                torn = None
         finally:
             put(None)
 
     def _until_quiet(self, found: queue.SimpleQueue[Line | None]) -> Iterator[Line]:
-        watching, quiet = len(self._seen), 0
+        watching, quiet = len(self._files), 0
         while watching:
             batch = _batch(found)
             watching -= batch.count(None)

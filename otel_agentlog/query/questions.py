@@ -140,6 +140,16 @@ def _midnight_ns(day: date) -> int:
     return round(datetime.combine(day, time.min).astimezone().timestamp()) * _NS
 
 
+def errors_by_category(root: Path, wanted: Filter | None = None) -> dict[str, int]:
+    """Return how many errors of each category the tasks that meet a filter have; ``UNKNOWN`` for those without."""
+    return ask(root, lambda index: index.errors_by_category(wanted or Filter()))
+
+
+def folders_with_errors(root: Path, error_id: str | None = None) -> list[Path]:
+    """Return the folders whose lines may speak of an error, or of any, by what is known of them; tasks that go on always."""
+    return [root / name for name in ask(root, lambda index: index.folders_with_errors(error_id))]
+
+
 def timeline(root: Path, wanted: Filter | None = None, *, bucket_s: int) -> list[Bucket]:
     """Return what happened over time, in spans of `bucket_s` seconds from the first task to the last one, empty ones too.
 
@@ -175,7 +185,7 @@ def _bucket(start_ns: int, sums: GroupSums | None) -> Bucket:
         failed=unsuccessful(sums.by_status),
         cost_usd=dollars(sums.cost),
         tokens=sums.input_tokens + sums.output_tokens,
-        p95_duration_s=percentiles_of(sums.durations_us).p95,
+        p95_duration_s=percentiles_of(sums.durations).p95,
     )
 
 

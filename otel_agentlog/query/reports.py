@@ -82,13 +82,13 @@ def report(task: TaskReader, *, with_lines: bool = False) -> TaskReport:
 
 def _report(task: TaskReader, with_lines: bool, above: frozenset[str]) -> TaskReport:
     row = row_of(task)
-    gathered = _Gathered(with_lines)
+    gathered = Gathered(with_lines)
     for line in task.events():
         gathered.add(line)
     grown = tree(task)
     open_status = State.INTERRUPTED.value if row.has_ended else row.status
     now_ns = None if row.has_ended else time.time_ns()
-    entries = {id(node): _entry(node, gathered, open_status, now_ns) for _, node in grown.walk()}
+    entries = {id(node): entry_of(node, gathered, open_status, now_ns) for _, node in grown.walk()}
     for _, node in grown.walk():
         entries[id(node)].children = [entries[id(child)] for child in node.children]
         if node.type == "subtask" and node.task_id:
@@ -108,27 +108,39 @@ def _report(task: TaskReader, with_lines: bool, above: frozenset[str]) -> TaskRe
     )
 
 
-def _entry(node: Node, gathered: _Gathered, open_status: str, now_ns: int | None) -> Entry:
+def entry_of(node: Node, gathered: Gathered, open_status: str, now_ns: int | None) -> Entry:
+    """The part of a report for a node of the tree; what is open has this status, and lasts until now if that is given."""
     notes = gathered.by_span.get(node.span_id) or _Notes()
-    goes_on = node.is_open and now_ns is not None and node.start_ns is not None
-    return Entry(
-        kind=_KINDS.get(node.type, node.type),
+    entry = Entry(
+        kind="",
         name=node.name,
-        status=open_status if node.is_open else node.outcome or State.COMPLETED.value,
-        start_ns=node.start_ns,
-        end_ns=node.end_ns,
-        duration_ms=max(0, (now_ns or 0) - (node.start_ns or 0)) / 1e6 if goes_on else node.duration_ms,
+        status="",
+        start_ns=None,
+        end_ns=None,
+        duration_ms=None,
         own=node.own,
         total=node.total,
         span_id=node.span_id or None,
-        step_id=node.step_id,
-        component=node.component,
-        reason=node.reason,
         details=notes.details,
-        exception=notes.exception,
         attempts=notes.attempts,
         lines=notes.lines,
     )
+    bring_up_to_date(entry, node, gathered, open_status, now_ns)
+    return entry
+
+
+def bring_up_to_date(entry: Entry, node: Node, gathered: Gathered, open_status: str, now_ns: int | None) -> None:
+    """Give an entry what further lines have changed of its node."""
+    notes = gathered.by_span.get(node.span_id)
+    goes_on = node.is_open and now_ns is not None and node.start_ns is not None
+    entry.kind = _KINDS.get(node.type, node.type)
+    entry.status = open_status if node.is_open else node.outcome or State.COMPLETED.value
+    entry.start_ns, entry.end_ns = node.start_ns, node.end_ns
+    entry.duration_ms = max(0, (now_ns or 0) - (node.start_ns or 0)) / 1e6 if goes_on else node.duration_ms
+    entry.step_id, entry.component, entry.reason = node.step_id, node.component, node.reason
+    entry.total = node.total
+    if notes is not None:
+        entry.details, entry.exception, entry.attempts = notes.details, notes.exception, notes.attempts
 
 
 def _open_subtask(entry: Entry, task_id: str, task: TaskReader, with_lines: bool, above: frozenset[str]) -> None:
@@ -153,7 +165,7 @@ class _Notes:
     lines: list[Line] = field(default_factory=list)
 
 
-class _Gathered:
+class Gathered:
     """What the lines have about each span beyond the figures in the tree."""
 
     def __init__(self, with_lines: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, list_tasks
-from otel_agentlog.store.folder.totals import replay
+from otel_agentlog.store.folder.totals import Tally, replay
 from otel_agentlog.store.liveness import is_abandoned
 from otel_agentlog.vocabulary.coerce import mapping, number, text
 from otel_agentlog.vocabulary.lines import timestamp
@@ -99,7 +99,7 @@ def find_rows(root: Path, *, statuses: Collection[str] = (), limit: int | None =
     for task in list_tasks(root):
         tasks += 1
         metadata = task.metadata() or {}
-        if statuses and _standing(task, metadata)[0] not in statuses:
+        if statuses and standing(task, metadata)[0] not in statuses:
             continue
         matching.append((_created(task, metadata), task.folder.name, task))
     matching.sort(key=lambda entry: entry[:2], reverse=True)
@@ -108,13 +108,16 @@ def find_rows(root: Path, *, statuses: Collection[str] = (), limit: int | None =
 
 def row_of(task: TaskReader) -> TaskRow:
     """Return the row of one task. Reads all its lines if it has not ended."""
-    metadata = task.metadata() or {}
-    status, gone = _standing(task, metadata)
-    final = task.final_result() or {}
+    return make_row(task, task.metadata() or {}, task.final_result() or {}, lambda: replay(task))
+
+
+def make_row(task: TaskReader, metadata: Mapping[str, Any], final: Mapping[str, Any], tally: Callable[[], Tally]) -> TaskRow:
+    """Return the row of one task from its whole files; the `tally` of its lines is asked for where they lack figures."""
+    status, gone = _standing(task, metadata, lambda: final, tally)
     # What is no number is unknown, here for all who show or sum it up.
     metrics: Mapping[str, Any] = {key: _figure(value) for key, value in mapping(final, "metrics").items()}
     if not metrics:
-        metrics = replay(task).metrics()
+        metrics = tally().metrics()
         if status not in ENDED:
             metrics = {**metrics, "duration_seconds": _elapsed(metadata, metrics)}
     return TaskRow(
@@ -133,9 +136,15 @@ def _figure(value: Any) -> float | None:
     return value if counts else None
 
 
-def standing(task: TaskReader) -> tuple[str, bool]:
+def standing(task: TaskReader, metadata: Mapping[str, Any] | None = None) -> tuple[str, bool]:
     """The status of a task, and whether it is that because its process has died."""
-    return _standing(task, task.metadata() or {})
+    known = (task.metadata() or {}) if metadata is None else metadata
+    return _standing(task, known, lambda: task.final_result() or {}, lambda: replay(task))
+
+
+def status_of(task: TaskReader) -> str:
+    """The status of a task, without reading its lines where its whole files have it."""
+    return standing(task)[0]
 
 
 def has_ended(task: TaskReader) -> bool:
@@ -148,18 +157,22 @@ def is_left_open(task: TaskReader) -> bool:
     return standing(task)[1]
 
 
-def _standing(task: TaskReader, metadata: Mapping[str, Any]) -> tuple[str, bool]:
-    """The status of a task, and whether it is that because its process has died."""
+def _standing(
+    task: TaskReader,
+    metadata: Mapping[str, Any],
+    final: Callable[[], Mapping[str, Any]],
+    tally: Callable[[], Tally],
+) -> tuple[str, bool]:
     status = text(metadata, "status")
     if status in ENDED:
         return status, False
     # The final result is written before metadata.json: a kill can come between the two.
-    outcome = text(task.final_result() or {}, "outcome")
+    outcome = text(final(), "outcome")
     if outcome in ENDED:
         return outcome, False
     if status not in _STATES:
         # Without metadata.json, or with a damaged one, the lines must have it; at a task's very start they do not yet.
-        status = replay(task).task_outcome or State.RUNNING.value
+        status = tally().task_outcome or State.RUNNING.value
     return (State.INTERRUPTED.value, True) if is_abandoned(task, status) else (status, False)
 
 

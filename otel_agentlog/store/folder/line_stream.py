@@ -127,6 +127,8 @@ def is_shorter(folder: Path, name: str, offset: int) -> bool:
 def _status(path: Path) -> os.stat_result | None:
     try:
         return os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError):
         raise_interrupt()
         return None

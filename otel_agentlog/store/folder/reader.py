@@ -20,7 +20,7 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.store.folder import layout
 from otel_agentlog.store.folder import line_stream as streams
-from otel_agentlog.store.folder.lines import MAX_READ_LINE_BYTES, LineReader, Skipped, parse_object
+from otel_agentlog.store.folder.lines import MAX_READ_LINE_BYTES, MAX_SKIPPED_LISTED, LineReader, Skipped, parse_object
 from otel_agentlog.vocabulary.lines import Line, timestamp
 from otel_agentlog.vocabulary.states import Outcome, State
 
@@ -204,28 +204,116 @@ def _not_found(root: Path, task_id: str) -> str:
     return f"no task {shown!r} below {root}{hint}"
 
 
+class _Replaced(Exception):
+    """The file is not the one whose beginning was read before."""
+
+
+class GrowingFile:
+    """The lines of a task's file, each once, while it grows: what was read before is not read again. For one thread.
+
+    Goes on through compression of the file and resumption of the task. A file that was emptied, cut or replaced is read from
+    its start.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.offset = 0
+        """Where the next line begins, in uncompressed bytes."""
+        self.restarts = 0
+        """How often it was found to be another file, and read from its start."""
+        self.skipped: list[Skipped] = []
+        """Pieces that were not read, at most `MAX_SKIPPED_LISTED`."""
+        self._folder, self._name = folder, name
+        self._number = 0
+        self._known: object = None
+        self._tail = b""
+        """The last bytes before `offset`, by which the file is known again."""
+
+    def has_changed(self, *, live: bool = True) -> bool:
+        """Whether `new` has something to read."""
+        return (streams.size_key(self._folder, self._name), live) != self._known
+
+    def new(self, *, live: bool = True) -> Iterator[Line]:
+        """Yield the lines that came since the last call; a `live` last line without its newline is left for the next one."""
+        known = streams.size_key(self._folder, self._name), live
+        if known == self._known:
+            return
+        if streams.is_shorter(self._folder, self._name, self.offset):
+            self._restart()
+        try:
+            yield from self._read(live)
+        except _Replaced:
+            self._restart()
+            yield from self._read(live)
+        self._known = known
+
+    def rest(self) -> Iterator[Line]:
+        """Yield what a last line without its newline holds; `new` will have it again."""
+        folder, name, offset = self._folder, self._name, self.offset
+        return iter(LineReader(lambda complain: streams.stream(folder, name, complain, offset), file=name, offset=offset))
+
+    def _restart(self) -> None:
+        self.offset, self._number, self._tail = 0, 0, b""
+        self.skipped.clear()
+        self.restarts += 1
+
+    def _read(self, live: bool) -> Iterator[Line]:
+        source = _Continued(self._folder, self._name, self.offset, self._tail)
+        reader = LineReader(source.chunks, file=self._name, offset=self.offset, live=live)
+        reader.number = self._number
+        yield from reader
+        self.offset, self._number, self._tail = reader.offset, reader.number, source.tail_at(reader.offset)
+        self.skipped += reader.skipped[: MAX_SKIPPED_LISTED - len(self.skipped)]
+
+
+_TAIL_BYTES = 64
+"""So many bytes before the place to go on from are compared: a line ends with ids of its own."""
+
+
+class _Continued:
+    """The bytes of a file from an offset on, if those before it are still the same."""
+
+    def __init__(self, folder: Path, name: str, offset: int, tail: bytes) -> None:
+        self._folder, self._name = folder, name
+        self._at, self._before, self._chunk = offset, tail, b""
+
+    def chunks(self, complain: Callable[[str], None]) -> Iterator[bytes]:
+        """Yield them. Raises `_Replaced` if it is another file."""
+        tail, found = self._before, b""
+        for chunk in streams.stream(self._folder, self._name, complain, self._at - len(tail)):
+            if len(found) < len(tail):
+                found += chunk
+                if found[: len(tail)] != tail[: len(found)]:
+                    raise _Replaced
+                chunk = found[len(tail) :]
+            self._at, self._before = self._at + len(self._chunk), self.tail_at(self._at + len(self._chunk))
+            self._chunk = chunk
+            yield chunk
+        if 0 < len(found) < len(tail):
+            raise _Replaced
+
+    def tail_at(self, offset: int) -> bytes:
+        """The last bytes before an offset in what was yielded last, or at its ends."""
+        return (self._before + self._chunk[: max(0, offset - self._at)])[-_TAIL_BYTES:]
+
+
 def follow(
     task: TaskReader,
+    file: GrowingFile | None = None,
     *,
-    name: str = layout.AGENT_OUTPUT,
     poll_seconds: float = 0.25,
     stop: threading.Event | None = None,
     until_ended: bool = False,
 ) -> Iterator[Line]:
-    """Yield the lines of a task that are there and then new ones as they come; only whole ones.
+    """Yield the lines of a task, or of another file of its, that are there and then new ones as they come; only whole ones.
 
     Ends when `stop` is set, when the folder was deleted or, with `until_ended`, when the task has its final result and nothing
     more came during one poll. Goes on through compression of the file and resumption of the task.
     """
     stop = stop or threading.Event()
-    offset, seen = 0, None
+    file = file or GrowingFile(task.folder, layout.AGENT_OUTPUT)
     while True:
-        key = streams.size_key(task.folder, name)
-        if key != seen:
-            offset = 0 if streams.is_shorter(task.folder, name, offset) else offset
-            reader = read_lines(task.folder / name, offset=offset, live=True)
-            yield from reader
-            offset, seen = reader.offset, key
+        if file.has_changed():
+            yield from file.new()
         elif until_ended and _has_ended(task):
             return
         if stop.wait(poll_seconds) or not streams.is_folder(task.folder):

@@ -33,6 +33,8 @@ def _status(path: str) -> tuple[int, int, int]:
     """Inode, size and time of a file."""
     try:
         found = os.lstat(path)
+    except FileNotFoundError:
+        return _ABSENT
     except OSError:
         raise_interrupt()
         return _ABSENT

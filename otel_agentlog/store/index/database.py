@@ -22,7 +22,7 @@ FOLDER = ".catalogue"
 FILE = "tasks.sqlite"
 MEMORY = ":memory:"
 
-VERSION = 3
+VERSION = 4
 """Of the tables, in ``user_version``: an index with another one is made anew."""
 
 BUSY_S = 10.0
@@ -67,7 +67,8 @@ def connect(path: str) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA mmap_size = {_MMAP_BYTES}")
         connection.execute("PRAGMA cache_size = -65536")
-        connection.execute("CREATE TEMP TABLE span (start INTEGER PRIMARY KEY, until INTEGER NOT NULL)")
+        connection.execute("CREATE TEMP TABLE span (start INTEGER PRIMARY KEY, begin INTEGER NOT NULL, until INTEGER NOT NULL)")
+        connection.execute("CREATE TEMP TABLE wanted_key (number INTEGER PRIMARY KEY, key)")
         if not _is_current(connection):
             _create(connection)
     except BaseException:

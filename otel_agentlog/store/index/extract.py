@@ -39,6 +39,8 @@ class Extract:
     error_categories: list[str | None] = field(default_factory=list)
     """Of each error, where it was first seen."""
     error_messages: list[str] = field(default_factory=list)
+    error_ids: set[str] = field(default_factory=set)
+    """Of errors that any line speaks of."""
     texts: list[str] = field(default_factory=list)
     """Texts to search in, each bounded."""
 
@@ -80,6 +82,9 @@ class _Reading:
             found.attributes.update(mapping(line, "attributes"))
         if line.get("level") in ("ERROR", "CRITICAL"):
             self._error(whole(line, task))
+        for place in ("exception", "details"):
+            if error_id := text(mapping(line, place), "error_id"):
+                found.error_ids.add(error_id)
         if line.get("exception"):
             values = (text(mapping(line, "exception"), key) for key in _OF_ERRORS)
             found.texts += [value[:MAX_TEXT] for value in values if value]

@@ -112,11 +112,9 @@ def _in_names(wanted: Filter) -> Iterator[Clause]:
         value: str | None = getattr(wanted, column)
         if value is not None:
             yield f"task.{column} = ?", [value]
-    for column, called in (("model", wanted.model), ("provider", wanted.provider)):
+    for kind, called in (("model", wanted.model), ("provider", wanted.provider), ("tool", wanted.tool)):
         if called is not None:
-            yield f"(task.{column} = ? OR task.id IN (SELECT task FROM ai_call WHERE {column} = ?))", [called, called]
-    if wanted.tool is not None:
-        yield "task.id IN (SELECT task FROM tool_run WHERE tool = ?)", [wanted.tool]
+            yield f"task.id IN (SELECT task FROM called WHERE kind = '{kind}' AND name = ?)", [called]
     if wanted.tag is not None:
         yield "task.id IN (SELECT task FROM tag WHERE tag = ?)", [wanted.tag]
     if wanted.error_category is not None:

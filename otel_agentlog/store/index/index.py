@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,8 @@ import orjson
 from otel_agentlog.store.index import database
 from otel_agentlog.store.index.filter import Filter, Value, where
 from otel_agentlog.store.index.refresh import Freshen, Progress, ReadRow, Refresh
+from otel_agentlog.store.index.tables import ALL
+from otel_agentlog.store.index.words import storable
 from otel_agentlog.vocabulary.states import UNSUCCESSFUL, State
 
 ORDERS: Mapping[str, str] = {
@@ -55,6 +57,9 @@ MAX_RECHECKED = 1000
 MAX_STATES = 50
 """Of more different states, which only damaged folders have, the others are not counted apart; SQLite takes few arguments."""
 
+MIN_NS, MAX_NS = -(2**63), 2**63 - 1
+"""Times that SQLite can keep."""
+
 _TURNS = 3
 
 
@@ -65,12 +70,38 @@ class Counted(NamedTuple):
     tasks: int
 
 
+PERCENTS = (50, 90, 95, 99)
+
+
+class Durations(NamedTuple):
+    """How long several things took, in microseconds, of those whose duration is known."""
+
+    ranks: tuple[int, ...] = ()
+    """For each of `PERCENTS` the smallest that at least so many percent of them did not exceed; empty if there are none."""
+    maximum: int = 0
+    total: int | float = 0
+    number: int = 0
+
+
+def rank(number: int, percent: int) -> int:
+    """The place of a percentile among so many, in their order, from 0."""
+    return max(0, -(-number * percent // 100) - 1)
+
+
+def durations_of(values: list[int]) -> Durations:
+    """Put durations in order."""
+    # Python sorts floats faster than integers of more than 30 bits, and these have room in them.
+    known = sorted(map(float, values))
+    if not known:
+        return Durations()
+    return Durations(tuple(int(known[rank(len(known), percent)]) for percent in PERCENTS), int(known[-1]), sum(known), len(known))
+
+
 @dataclass(frozen=True, slots=True)
 class GroupSums:
     """Sums of several tasks, AI calls or tool runs."""
 
-    durations_us: list[int]
-    """Those that are known, in any order."""
+    durations: Durations
     by_status: dict[str, int]
     """How many have which status; of AI calls and tool runs: running, completed, failed, cancelled."""
     tasks: int
@@ -111,7 +142,10 @@ _KNOWN_STATES = (
     " SELECT (SELECT min(status) FROM task WHERE status > state) FROM known WHERE state IS NOT NULL)"
     " SELECT state FROM known WHERE state IS NOT NULL"
 )
-_SPANS = "INSERT INTO span SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
+_TOTALS = (
+    "SELECT key, status, tasks, runs, priced, cost, unpriced, input_tokens, output_tokens, ai_calls, tool_runs, steps, retries,"
+    " errors, timed, duration_us FROM total WHERE grouped = ? AND runs > 0"
+)
 
 
 class TaskIndex:
@@ -179,23 +213,47 @@ class TaskIndex:
     def created(self, wanted: Filter) -> tuple[int, int] | None:
         """When the first and the last of those that meet it were created; ``None`` if there are none."""
         clause, values = where(wanted)
-        first, last = self._rows(f"SELECT min(created_ns), max(created_ns) FROM task WHERE {clause}", values)[0]
+        source = f"FROM task WHERE {clause}"
+        query = f"SELECT min(created_ns), max(created_ns) {source}"
+        if _is_window(wanted):
+            # Each by itself is one look into the index.
+            query = f"SELECT * FROM (SELECT min(created_ns) {source}), (SELECT max(created_ns) {source})"
+            values = [*values, *values]
+        first, last = self._rows(query, values)[0]
         return None if first is None else (first, last)
+
+    def _without_idle_bounds(self, wanted: Filter) -> Filter:
+        """The filter without bounds of time that all tasks are within."""
+        if wanted.since_ns is None and wanted.until_ns is None:
+            return wanted
+        created = self.created(Filter())
+        if created is None:
+            return wanted
+        since_ns = wanted.since_ns if wanted.since_ns is not None and wanted.since_ns > created[0] else None
+        until_ns = wanted.until_ns if wanted.until_ns is not None and wanted.until_ns <= created[1] else None
+        return replace(wanted, since_ns=since_ns, until_ns=until_ns)
 
     # What they sum up to ----------------------------------------------------------------------------------------------------
 
     def task_sums(self, wanted: Filter, column: str | None = None) -> dict[str | None, GroupSums]:
         """Sums of the tasks that meet a filter by the value of a column; without one by ``None``, of all."""
-        clause, values = where(wanted)
+        clause, values = where(self._without_idle_bounds(wanted))
+        if clause == "1":
+            found = self._totals(column or ALL, "task")
+            return found if column else {None: found.get("", _NOTHING)}
         return self._task_sums(column or "NULL", f"task WHERE {clause}" + (f" GROUP BY {column}" if column else ""), values)
 
     def span_sums(self, wanted: Filter, spans: Iterable[tuple[int, int]]) -> dict[int, GroupSums]:
         """Sums of those created in spans of time (from, to before), by the start of the span, in order; no empty ones."""
-        clause, values = where(wanted)
-        source = f"span CROSS JOIN task ON created_ns >= start AND created_ns < until WHERE {clause} GROUP BY start"
+        since = MIN_NS if wanted.since_ns is None else wanted.since_ns
+        until = MAX_NS if wanted.until_ns is None else wanted.until_ns
+        # The bounds narrow the spans: beside these SQLite would begin each span at the filter's.
+        clause, values = where(replace(wanted, since_ns=None, until_ns=None))
+        rows = [(start, max(start, since), min(end, until)) for start, end in spans]
+        source = f"span CROSS JOIN task ON created_ns >= begin AND created_ns < until WHERE {clause} GROUP BY start"
         with self.lock:
             self._connection.execute("DELETE FROM span")
-            self._connection.execute(_SPANS, (orjson.dumps([*spans]).decode(),))
+            self._connection.executemany("INSERT INTO span VALUES (?, ?, ?)", rows)
             return self._task_sums("start", source, values)
 
     def _task_sums(self, key: str, source: str, values: list[Value]) -> dict[Any, GroupSums]:
@@ -207,12 +265,47 @@ class TaskIndex:
 
     def run_sums(self, wanted: Filter, column: str) -> dict[str | None, GroupSums]:
         """Sums of the AI calls by ``model`` or ``provider``, or of the tool runs by ``tool``, of the tasks that meet a filter."""
-        table = GROUPS[column]
+        table, wanted = GROUPS[column], self._without_idle_bounds(wanted)
         clause, values = where(wanted)
-        narrowed = "" if clause == "1" else f"WHERE task IN (SELECT id FROM task WHERE {clause})"
+        if clause == "1":
+            return self._totals(column, table)
         sums = f"sum(first_of_{column}), count(*), {_RUN_SUMS[table]}, 0, sum(retries), {_FAILED}"
-        query = f"SELECT {column}, {_DURATIONS}, {_RUN_STATES}, {sums} FROM {table} {narrowed} GROUP BY {column}"
-        return self._sums(query, values)
+        figures = f"{_DURATIONS}, {_RUN_STATES}, {sums}"
+        if not _is_window(wanted):
+            narrowed = f"{table} WHERE task IN (SELECT id FROM task WHERE {clause})"
+            return self._sums(f"SELECT {column}, {figures} FROM {narrowed} GROUP BY {column}", values)
+        with self.lock:
+            # One name after another, so that the index has the rows of each together and by their time.
+            self._connection.execute("DELETE FROM wanted_key")
+            names = "SELECT DISTINCT NULL, nullif(key, x'') FROM total WHERE grouped = ?"
+            self._connection.execute(f"INSERT INTO wanted_key {names}", (column,))
+            source = f"wanted_key CROSS JOIN {table} ON {column} IS key AND {clause} GROUP BY wanted_key.number"
+            return self._sums(f"SELECT key, {figures} FROM {source}", values)
+
+    def _totals(self, grouped: str, table: str) -> dict[Any, GroupSums]:
+        """Sums of all rows of a table by what they are grouped by."""
+        by_key: dict[Any, list[Any]] = {}
+        for key, *figures in self._rows(_TOTALS, (grouped,)):
+            by_key.setdefault(key, []).append(figures)
+        return {None if key == b"" else key: self._total(grouped, table, key, rows) for key, rows in by_key.items()}
+
+    def _total(self, grouped: str, table: str, key: str | bytes, rows: list[Any]) -> GroupSums:
+        by_status = {status: runs for status, _, runs, *_ in sorted(rows, key=lambda row: (_is_unknown(row[0]), row[0]))}
+        sums = [int(sum(column)) for column in list(zip(*rows, strict=True))[1:]]
+        tasks, runs, priced, cost, *more, timed, duration_us = sums
+        durations = self._durations(grouped, table, key, timed)._replace(total=duration_us) if timed else Durations()
+        shown = dict(sorted(list(by_status.items())[:MAX_STATES]))
+        return GroupSums(durations, shown, tasks, runs, cost if priced else None, *more)
+
+    def _durations(self, grouped: str, table: str, key: str | bytes, number: int) -> Durations:
+        """What stands at the places of the percentiles, of so many durations."""
+        clause, bound = ("1", []) if grouped == ALL else (f"{grouped} IS ?", [None if key == b"" else key])
+        known = f"SELECT duration_us FROM {table} WHERE {clause} AND duration_us NOT NULL"
+        place = f"({known} ORDER BY duration_us LIMIT 1 OFFSET ?)"
+        places = [*(rank(number, percent) for percent in PERCENTS), number - 1]
+        values = [value for each in places for value in (*bound, each)]
+        *ranks, maximum = self._rows(f"SELECT {', '.join([place] * len(places))}", values)[0]
+        return Durations(tuple(ranks), maximum, 0, number)
 
     def _sums(self, query: str, values: list[Value]) -> dict[Any, GroupSums]:
         try:
@@ -226,14 +319,18 @@ class TaskIndex:
 
     def errors_by_category(self, wanted: Filter) -> dict[str, int]:
         """How many errors of each category the tasks that meet a filter have, the most frequent first."""
-        clause, values = where(wanted)
-        query = (
-            f"SELECT coalesce(nullif(error.category, ''), '{UNKNOWN}'), count(*) FROM error"
-            f" WHERE task IN (SELECT id FROM task WHERE {clause}) GROUP BY 1 ORDER BY 2 DESC, 1"
-        )
+        clause, values = where(self._without_idle_bounds(wanted))
+        source = "error" if clause == "1" else f"error CROSS JOIN task ON task.id = error.task WHERE {clause}"
+        query = f"SELECT coalesce(nullif(error.category, ''), '{UNKNOWN}'), count(*) FROM {source} GROUP BY 1 ORDER BY 2 DESC, 1"
         return dict(self._rows(query, values))
 
-    def _rows(self, query: str, values: Sequence[Value]) -> list[Any]:
+    def folders_with_errors(self, error_id: str | None = None) -> list[str]:
+        """The names of the folders whose lines speak of an error, or of any, and of those of tasks that go on."""
+        ids, values = ("named", []) if error_id is None else ("named WHERE error_id = ?", [storable(error_id)])
+        query = f"SELECT name FROM folder WHERE NOT settled OR id IN (SELECT task FROM {ids})"
+        return [os.fsdecode(name) for (name,) in self._rows(query, values)]
+
+    def _rows(self, query: str, values: Sequence[Value | None]) -> list[Any]:
         with self.lock:
             return self._connection.execute(query, values).fetchall()
 
@@ -247,7 +344,15 @@ def _group_sums(durations: str, by_status: str, *sums: int | float | None) -> Gr
     tasks, runs, cost, *more = [None if value is None else int(value) for value in sums]
     counts = {status: int(count) for status, count in sorted(orjson.loads(by_status).items()) if count}
     figures: list[Any] = [tasks or 0, runs or 0, cost, *(value or 0 for value in more)]
-    return GroupSums(orjson.loads(durations), counts, *figures)
+    return GroupSums(durations_of(orjson.loads(durations)), counts, *figures)
+
+
+_NOTHING = GroupSums(Durations(), {}, 0, 0, None, *[0] * 8)
+
+
+def _is_window(wanted: Filter) -> bool:
+    """Whether a filter asks for nothing but a time."""
+    return where(replace(wanted, since_ns=None, until_ns=None))[0] == "1"
 
 
 def is_busy(error: BaseException) -> bool:

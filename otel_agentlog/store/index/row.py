@@ -73,6 +73,8 @@ class IndexRow:
     runs: list[RunRow] = field(default_factory=list)
     error_categories: list[str | None] = field(default_factory=list)
     """Of each error, ``None`` where it has none."""
+    error_ids: frozenset[str] = frozenset()
+    """Ids of errors that any line speaks of."""
     damage: str | None = None
     """What first could not be read of its folder, or had a value of a wrong kind: file and reason."""
     words: frozenset[str] = frozenset()

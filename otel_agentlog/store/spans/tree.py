@@ -68,10 +68,16 @@ class Node:
     is_open: bool = True
     is_orphan: bool = False
     """Whether its parent should be in this folder and is not; it then hangs below the task."""
+    parent_remote: bool = False
+    """Whether its parent is a span of another process."""
     own: Figures = field(default_factory=Figures)
     total: Figures = field(default_factory=Figures)
     """Own figures and those of everything below."""
     children: list[Node] = field(default_factory=list)
+    parent: Node | None = field(default=None, repr=False)
+    """What it hangs below."""
+    after: Node | None = field(default=None, repr=False)
+    """The child of the same parent that it was put behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,43 +97,113 @@ class SpanTree:
 
 def tree(task: TaskReader) -> SpanTree:
     """Return the tree of a task; damaged or unfinished ones give what there is. Holds one node for each span."""
-    grower = _Grower()
+    growing = GrowingTree()
     for line in task.events():
-        grower.add(whole(line, task))
-    return SpanTree(grower.grown())
+        growing.add(whole(line, task))
+    return SpanTree(growing.settled())
 
 
-class _Grower:
+class GrowingTree:
+    """The tree of a task while its lines come: what a line takes does not depend on how many there were before.
+
+    A node is put below its parent when it starts, its figures are added to those of all that it is in. Lines that only damage or
+    a process of long ago leaves (a parent that comes after its children, an end without a start) have the whole put together
+    anew, once for all that came since `settled` was last called.
+    """
+
     def __init__(self) -> None:
+        self.placed: Node | None = None
+        """The node that the last line put into the tree."""
+        self.regrown = 0
+        """How often the whole was put together anew."""
+        self.touched: dict[Node, bool] = {}
+        """What lines have changed; true where that is more than figures. For its reader to empty."""
         self._nodes: dict[str, Node] = {}
         self._pointers: dict[str, Node] = {}
+        self._roots: list[Node] = []
+        self._trunk: Node | None = None
+        self._is_loose = True
+        """Whether the whole is to be put together anew."""
+        self._awaited: set[str] = set()
+        """Parents that nodes have named, and that have not been there yet."""
         self._errors: set[str] = set()
         self._lost = Figures()
+        """Of lines whose span is not known; they count as the task's."""
+        self._lost_in: Node | None = None
         self._last_ns: int | None = None
         self._runs = Runs()
+        self._counted: dict[str, Counter] = {}
+        """What is counted of spans that have not ended."""
+        self._unmeasured: dict[Node, None] = {}
+        """Nodes whose lines tell no duration."""
 
     def add(self, line: Line) -> None:
+        """Take the next line."""
+        self.placed = None
         self._last_ns = _time(line) or self._last_ns
         phase, line_type, span_id = line.get("phase"), text(line, "type"), text(line, "span_id") or ""
         if phase in ("start", "end") and span_id:
-            node = self._nodes.get(span_id)
-            if node is None:
-                node = self._nodes[span_id] = Node(line_type or "", text(line, "message") or text(line, "name") or "", span_id)
             if phase == "start":
-                _open(node, line)
-                self._runs.start(span_id, line_type, mapping(line, "details"))
+                self._start(line, line_type, span_id)
             else:
-                _close(node, line)
-                _count(node, self._runs.end(span_id, line_type, mapping(line, "details")))
+                self._end(line, line_type, span_id)
         elif line_type == "subtask":
             self._point(line, span_id)
         elif line_type != "process":
-            self._figures(span_id).logs += 1
+            node = self._nodes.get(span_id)
+            self._add(node, logs=1)
+            if node is not None and line_type == "attempt":
+                self.touched[node] = True
         self._count_error(line, span_id)
 
-    def _figures(self, span_id: str) -> Figures:
+    def settled(self) -> list[Node]:
+        """The roots, with all that does not follow from one line alone."""
+        if self._is_loose and (self._nodes or self._pointers):
+            self._regrow()
+        self._count_open()
+        for node in self._unmeasured:
+            if node.start_ns is not None:
+                until = node.end_ns or self._last_ns or node.start_ns
+                node.duration_ms = max(0, until - node.start_ns) / 1e6
+        return self._roots
+
+    def node(self, span_id: str) -> Node | None:
+        """The node of a span."""
+        return self._nodes.get(span_id)
+
+    def _start(self, line: Line, line_type: str | None, span_id: str) -> None:
+        known = self._nodes.get(span_id)
+        node = known or self._new(line, line_type, span_id)
+        _open(node, line)
+        if known is not None or span_id in self._awaited:
+            self._is_loose = True
+        elif not self._is_loose:
+            self._place(node)
+        if node.parent_span_id and node.parent_span_id not in self._nodes:
+            self._awaited.add(node.parent_span_id)
+        self.touched[node] = True
+        self._runs.start(span_id, line_type, mapping(line, "details"))
+
+    def _new(self, line: Line, line_type: str | None, span_id: str) -> Node:
+        node = Node(line_type or "", text(line, "message") or text(line, "name") or "", span_id)
+        self._nodes[span_id], self._unmeasured[node] = node, None
+        return node
+
+    def _end(self, line: Line, line_type: str | None, span_id: str) -> None:
         node = self._nodes.get(span_id)
-        return self._lost if node is None else node.own
+        if node is None:
+            node, self._is_loose = self._new(line, line_type, span_id), True
+        was = _order(node), node.type in ("task", "subtask")
+        self._replace_usage(node, _close(node, line))
+        if was != (_order(node), node.type in ("task", "subtask")):
+            self._is_loose = True
+        if node.duration_ms is not None:
+            self._unmeasured.pop(node, None)
+        else:
+            self._unmeasured[node] = None
+        self.touched[node] = True
+        counter = self._runs.end(span_id, line_type, mapping(line, "details"))
+        self._count(node, counter, 1)
 
     def _point(self, line: Line, span_id: str) -> None:
         details = mapping(line, "details")
@@ -135,9 +211,58 @@ class _Grower:
         node = self._pointers.get(task_id)
         if node is None:
             node = Node("subtask", text(details, "name") or task_id, "", span_id or None, task_id=task_id, start_ns=_time(line))
-            self._pointers[task_id] = node
+            self._pointers[task_id], self._unmeasured[node] = node, None
+            if not self._is_loose:
+                self._place(node)
+            if span_id and span_id not in self._nodes:
+                self._awaited.add(span_id)
         if line.get("action") == "subtask_ended":
             node.is_open, node.end_ns, node.outcome = False, _time(line), text(details, "outcome")
+            self._is_loose |= node.start_ns is None
+        self.touched[node] = True
+
+    # Figures ----------------------------------------------------------------------------------------------------------------
+
+    def _add(self, node: Node | None, *, logs: int = 0, errors: int = 0) -> None:
+        if node is None:
+            self._lost.logs += logs
+            self._lost.errors += errors
+            node = self._lost_in
+            if node is None:
+                self._is_loose = True
+                return
+        node.own.logs += logs
+        node.own.errors += errors
+        above: Node | None = node
+        while above is not None:
+            above.total.logs += logs
+            above.total.errors += errors
+            if errors:
+                self.touched.setdefault(above, False)
+            above = above.parent
+
+    def _count(self, node: Node, counter: Counter | None, by: int) -> None:
+        if counter not in ("ai_calls", "tool_runs"):
+            return
+        figures = Figures(ai_calls=by) if counter == "ai_calls" else Figures(tool_runs=by)
+        node.own.add(figures)
+        self._add_above(node, figures)
+
+    def _replace_usage(self, node: Node, usage: Figures | None) -> None:
+        if usage is None:
+            return
+        before, own = Figures(node.own.tokens, node.own.cost_usd), node.own
+        own.tokens, own.cost_usd = usage.tokens, usage.cost_usd
+        if before.cost_usd is None and not any(before.tokens.values()):
+            self._add_above(node, usage)
+        else:
+            self._is_loose = True  # a second end
+
+    def _add_above(self, node: Node | None, figures: Figures) -> None:
+        while node is not None:
+            node.total.add(figures)
+            self.touched.setdefault(node, False)
+            node = node.parent
 
     def _count_error(self, line: Line, span_id: str) -> None:
         if line.get("level") not in ("ERROR", "CRITICAL"):
@@ -147,38 +272,84 @@ class _Grower:
             return
         if error_id is not None:
             self._errors.add(error_id)
-        self._figures(span_id).errors += 1
+        self._add(self._nodes.get(span_id), errors=1)
 
-    def grown(self) -> list[Node]:
-        for span_id, counter in self._runs.still_open().items():
-            _count(self._nodes[span_id], counter)
+    def _count_open(self) -> None:
+        counted = self._runs.still_open()
+        if counted == self._counted:
+            return
+        for span_id in self._counted.keys() | counted.keys():
+            before, now = self._counted.get(span_id), counted.get(span_id)
+            if before != now:
+                self._count(self._nodes[span_id], before, -1)
+                self._count(self._nodes[span_id], now, 1)
+        self._counted = counted
+
+    # Places -----------------------------------------------------------------------------------------------------------------
+
+    def _place(self, node: Node) -> None:
+        """Put a new node below its parent, among its siblings in the order of time."""
+        parent = self._nodes.get(node.parent_span_id or "")
+        if parent is None or parent is node:
+            if not _is_homeless(node):
+                self._is_loose = True  # a further root: perhaps the task itself
+                return
+            parent, node.is_orphan = self._trunk, True
+            if parent is not None and _is_homeless(parent):
+                parent = None  # the first of them stands in for the task
+        elif node.type == "task":
+            self._is_loose = True
+            return
+        else:
+            node.is_orphan = False
+        if parent is None:
+            self._is_loose = True
+            return
+        at, order = len(parent.children), _order(node)
+        while at and _order(parent.children[at - 1]) > order:
+            at -= 1
+        node.after = parent.children[at - 1] if at else None
+        parent.children.insert(at, node)
+        node.parent = parent
+        self.placed = node
+
+    def _regrow(self) -> None:
+        if self._lost_in is not None:
+            self._lost_in.own.logs -= self._lost.logs
+            self._lost_in.own.errors -= self._lost.errors
         everything = [*self._nodes.values(), *self._pointers.values()]
         for node in everything:
-            if node.duration_ms is None and node.start_ns is not None:
-                until = node.end_ns or self._last_ns or node.start_ns
-                node.duration_ms = max(0, until - node.start_ns) / 1e6
-        roots = _nested(everything, self._nodes)
-        if roots:
-            _trunk(roots).own.add(self._lost)
-        _sum_up(roots)
-        return roots
+            node.children, node.total, node.parent = [], Figures(), None
+            node.is_orphan = node.parent_span_id is not None and not node.parent_remote and node.type != "subtask"
+        self._roots = _nested(everything, self._nodes)
+        self._trunk = self._lost_in = _trunk(self._roots) if self._roots else None
+        if self._lost_in is not None:
+            self._lost_in.own.add(self._lost)
+        _sum_up(self._roots)
+        self._is_loose = not self._roots
+        self.regrown += 1
+
+
+def _is_homeless(node: Node) -> bool:
+    """Whether a node without its parent in the folder hangs below the task."""
+    return node.type != "task" and (node.is_orphan or node.type == "subtask" or node.start_ns is None)
+
+
+def _order(node: Node) -> tuple[bool, int, bool]:
+    """Among the children of one node; those that begin at once in the order of their lines."""
+    return node.is_orphan, node.start_ns or node.end_ns or 0, node.type == "subtask"
 
 
 def _open(node: Node, line: Line) -> None:
     node.parent_span_id = text(line, "parent_span_id")
-    node.is_orphan = node.parent_span_id is not None and line.get("parent_remote") is not True
+    node.parent_remote = line.get("parent_remote") is True
+    node.is_orphan = node.parent_span_id is not None and not node.parent_remote
     node.start_ns = _time(line)
     _describe(node, line)
 
 
-def _count(node: Node, counter: Counter | None) -> None:
-    if counter == "ai_calls":
-        node.own.ai_calls += 1
-    elif counter == "tool_runs":
-        node.own.tool_runs += 1
-
-
-def _close(node: Node, line: Line) -> None:
+def _close(node: Node, line: Line) -> Figures | None:
+    """Note how a node ended; what it used, if it is an AI call."""
     _describe(node, line)
     line_type = text(line, "type") or node.type
     node.type = START_TYPE.get(line_type, line_type)
@@ -189,10 +360,10 @@ def _close(node: Node, line: Line) -> None:
     exception = mapping(line, "exception")
     if exception:
         node.error = ": ".join(filter(None, (text(exception, "type"), text(exception, "message"))))
-    if line.get("type") == "ai_response":
-        details = mapping(line, "details")
-        node.own.tokens = {name: int(number(details, name) or 0) for name in USAGE_FIELDS}
-        node.own.cost_usd = number(details, "cost_usd")
+    if line.get("type") != "ai_response":
+        return None
+    details = mapping(line, "details")
+    return Figures({name: int(number(details, name) or 0) for name in USAGE_FIELDS}, number(details, "cost_usd"))
 
 
 def _describe(node: Node, line: Line) -> None:
@@ -210,7 +381,7 @@ def _nested(everything: list[Node], by_id: dict[str, Node]) -> list[Node]:
         if parent is not None and parent is not node:
             parent.children.append(node)
             node.is_orphan = False
-        elif node.type != "task" and (node.is_orphan or node.type == "subtask" or node.start_ns is None):
+        elif _is_homeless(node):
             homeless.append(node)
         else:
             node.is_orphan = False
@@ -241,8 +412,10 @@ def _sum_up(roots: list[Node]) -> None:
     parents_first = [node for _, node in SpanTree(roots).walk()]
     for node in reversed(parents_first):
         node.total.add(node.own)
+        before = None
         for child in node.children:
             node.total.add(child.total)
+            child.parent, child.after, before = node, before, child
 
 
 def _time(line: Line) -> int | None:

@@ -6,5 +6,6 @@ task_screen.py      one task
 commands.py         the commands that can be typed
 widgets.py          the command line; pieces as Textual draws them
 drawing.py          header, plan, log and figures as lines; the monitor as plain text
-watched_task.py     one task, read again as its folder grows
+plan.py             the parts of one task, numbered
+watched_task.py     one task, followed as its folder grows
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import NamedTuple
 
-from otel_agentlog.view.monitor.watched_task import PlanRow
+from otel_agentlog.view.monitor.plan import PlanRow
 
 TASK_COMMANDS = {
     "pause": "pause [why]: have the agent pause at its next checkpoint",

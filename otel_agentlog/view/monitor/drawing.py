@@ -8,12 +8,14 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
-from otel_agentlog.query import Group, Overview, TaskRow, overview, time_of
+from otel_agentlog.query import Entry, Group, Overview, TaskRow, overview, time_of
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.view.monitor.watched_task import PlanRow, WatchedTask
+from otel_agentlog.view.monitor.plan import Plan, PlanRow
+from otel_agentlog.view.monitor.watched_task import WatchedTask
 from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.line_text import line_pieces
 from otel_agentlog.view.render.screen import Glyphs, Piece, Pieces, Screen, columns_of, fit
@@ -25,6 +27,8 @@ WINDOW_S = 86_400
 """Seconds that the figures of all tasks cover."""
 LAST_LINES = 12
 """Most lines of the log in one printing."""
+LAST_PARTS = 40
+"""Most parts of the plan in one printing."""
 
 _NOT_SHOWN = frozenset({"process"})
 """Types of lines that are left out of the log."""
@@ -84,7 +88,19 @@ def plan_line(row: PlanRow, columns: int, glyphs: Glyphs, *, selected: bool = Fa
     return [*left, Piece(" " * max(1, columns - columns_of(left) - len(right))), Piece(right, "dim")]
 
 
-def log_lines(lines: list[Line], columns: int, glyphs: Glyphs) -> Iterator[Pieces]:
+def plan_lines(
+    plan: Plan, first: int, rows: int, columns: int, glyphs: Glyphs, *, selected: Entry | None = None
+) -> Iterator[Pieces]:
+    """So many parts of the plan from one place on, and how many are before and behind them."""
+    if first:
+        yield [Piece(f"  {glyphs.ellipsis} {formats.count(first, 'part')} before", "dim")]
+    for row in plan.rows(first, first + rows):
+        yield plan_line(row, columns, glyphs, selected=selected is row.entry)
+    if (behind := len(plan) - first - rows) > 0:
+        yield [Piece(f"  {glyphs.ellipsis} {formats.count(behind, 'part')} more", "dim")]
+
+
+def log_lines(lines: Iterable[Line], columns: int, glyphs: Glyphs) -> Iterator[Pieces]:
     """Lines of the log, each on one line of the screen; output keeps its lines, at most 41 of them."""
     for line in lines:
         kind = line.get("type")
@@ -152,11 +168,13 @@ def _print(screen: Screen, lines: Iterator[Pieces]) -> None:
 def _task(watched: WatchedTask, columns: int, glyphs: Glyphs) -> Iterator[Pieces]:
     yield [Piece(f"{time.strftime('%H:%M:%S')}", "dim")]
     yield from header(watched, columns, glyphs)
-    yield from (plan_line(row, columns, glyphs) for row in watched.plan())
+    plan = watched.parts()
+    yield from plan_lines(plan, max(0, len(plan) - LAST_PARTS), LAST_PARTS, columns, glyphs)
     current = None if watched.report.row.has_ended else watched.current()
     if current is not None:
         yield [Piece(f"now: {safe(current.name)}", "title")]
-    yield from list(log_lines(watched.lines_of(current)[-LAST_LINES:], columns, glyphs))[-LAST_LINES:]
+    latest = [*islice(watched.latest(current), LAST_LINES)][::-1]
+    yield from list(log_lines(latest, columns, glyphs))[-LAST_LINES:]
 
 
 def _overview(root: Path, columns: int, glyphs: Glyphs) -> Iterator[Pieces]:

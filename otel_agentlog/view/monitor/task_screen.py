@@ -19,8 +19,8 @@ from otel_agentlog.query import Entry
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.tools import add_context, cancel, pause, resume
 from otel_agentlog.view.monitor.commands import TASK_COMMANDS, find_part, parse_command, suggestion
-from otel_agentlog.view.monitor.drawing import header, log_lines, plan_line
-from otel_agentlog.view.monitor.watched_task import PlanRow, WatchedTask
+from otel_agentlog.view.monitor.drawing import header, log_lines, plan_lines
+from otel_agentlog.view.monitor.watched_task import WatchedTask
 from otel_agentlog.view.monitor.widgets import INTERVAL_S, Prompt, rich_lines, rich_text
 from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.screen import Glyphs, Piece
@@ -54,6 +54,8 @@ class TaskScreen(Screen[None]):
         self._shows_help = False
         self._drawn_log: tuple[object, ...] = ()
         """What the log on the screen was drawn from."""
+        self._drawn = (0, 0)
+        """How many lines had come then, and how many were drawn."""
         self._scrolled_to: int | None = None
         """The part of the plan that was scrolled to, from 0."""
 
@@ -82,19 +84,31 @@ class TaskScreen(Screen[None]):
         self.call_after_refresh(self._draw, force=True)
 
     def _refresh_data(self) -> None:
-        self.run_worker(self._watched.poll, thread=True, exclusive=True, exit_on_error=False, group="read")
-        self._draw()
+        self.run_worker(self._read, thread=True, exclusive=True, exit_on_error=False, group="read")
+
+    def _read(self) -> None:
+        with self._watched.lock:
+            self._watched.poll()
+        self.app.call_from_thread(self._draw)
 
     def _draw(self, force: bool = False) -> None:
+        with self._watched.lock:
+            self._draw_all(force)
+
+    def _draw_all(self, force: bool) -> None:
         watched, size = self._watched, self.size
         columns = max(20, size.width - 2)
         self.query_one("#head", Static).update(rich_lines(header(watched, columns, self._glyphs)))
-        plan = watched.plan(details=self._details)
-        selected = self._selected_part(plan)
+        plan = watched.parts(details=self._details)
+        selected = self._selected_part()
+        at = plan.place(selected)
+        # No more than can be seen and a little around it, however many parts there are.
+        rows = 2 * size.height
+        first = max(0, min((len(plan) if at is None else at) - rows // 2, len(plan) - rows))
         width = max(20, self.query_one("#plan").size.width - 2)
-        parts = [plan_line(row, width, self._glyphs, selected=selected is row.entry) for row in plan]
+        parts = list(plan_lines(plan, first, rows, width, self._glyphs, selected=selected))
         self.query_one("#parts", Static).update(rich_lines(parts or [[Piece("no steps yet", "dim")]]))
-        self._scroll_plan(next((at for at, row in enumerate(plan) if row.entry is selected), None))
+        self._scroll_plan(None if at is None else at - first + bool(first))
         self._draw_log(selected, force)
 
     def _scroll_plan(self, at: int | None) -> None:
@@ -104,35 +118,47 @@ class TaskScreen(Screen[None]):
         box = self.query_one("#plan", VerticalScroll)
         self.call_after_refresh(box.scroll_to, y=max(0, at - box.size.height // 2), animate=False)
 
-    def _selected_part(self, plan: list[PlanRow]) -> Entry | None:
+    def _selected_part(self) -> Entry | None:
         if self._selected is None:
             return None if self._watched.report.row.has_ended else self._watched.current()
-        return next((row.entry for row in plan if row.entry.span_id == self._selected), None)
+        return self._watched.entry(self._selected)
 
     def _draw_log(self, selected: Entry | None, force: bool) -> None:
         log = self.query_one("#log", RichLog)
         columns = max(20, log.size.width - 1)
         title = f"log of {safe(selected.name)}" if selected is not None else "log"
-        lines = self._watched.lines_of(selected)
-        found = [rich_text(line) for line in log_lines(lines, columns, self._glyphs)]
         if self._search_text:
-            found = [text for text in found if self._search_text.lower() in text.plain.lower()]
-            title += f": {formats.count(len(found), 'line')} with {safe(self._search_text)!r}"
-        state = (title, len(lines), lines[-1].get("event_id") if lines else None, columns, self._shows_help)
-        if self._shows_help or (state == self._drawn_log and not force):
+            title += f" with {safe(self._search_text)!r}"
+        state = (title, None if selected is None else selected.span_id, columns, self._shows_help)
+        if self._shows_help:
             return
-        self._drawn_log = state
+        anew, (came, number) = force or state != self._drawn_log, self._drawn
+        if not anew and came == self._watched.came:
+            return
+        lines = self._watched.lines_of(selected) if anew else self._watched.since(came, selected)
+        found = [text for text in map(rich_text, log_lines(lines, columns, self._glyphs)) if self._is_sought(text.plain)]
+        self._drawn_log, self._drawn = state, (self._watched.came, len(found) + (0 if anew else number))
+        if self._search_text:
+            title = f"{title.partition(' with ')[0]}: {formats.count(self._drawn[1], 'line')} with {safe(self._search_text)!r}"
         self.query_one("#title", Static).update(rich_text([Piece(title, "dim")]))
         at_end = log.max_scroll_y - log.scroll_y < 2
-        log.clear()
+        if anew:
+            log.clear()
         for text in found:
             log.write(text, scroll_end=False)
         if at_end or force:
             log.scroll_end(animate=False)
 
+    def _is_sought(self, plain: str) -> bool:
+        return not self._search_text or self._search_text.lower() in plain.lower()
+
     def on_prompt_entered(self, event: Prompt.Entered) -> None:
         """Run the command; a line that is none may name a part of the plan."""
-        text = event.text
+        with self._watched.lock:
+            self._run_typed(event.text)
+        self._draw(force=True)
+
+    def _run_typed(self, text: str) -> None:
         self._shows_help = False
         command = parse_command(text, TASK_COMMANDS)
         if not text.strip():
@@ -143,7 +169,6 @@ class TaskScreen(Screen[None]):
             getattr(self, f"_do_{command.name}")(command.rest)
         else:
             self._do_step(command.rest, otherwise=suggestion(command.rest, TASK_COMMANDS))
-        self._draw(force=True)
 
     def _control(self, action: str, rest: str) -> None:
         folder = self._watched.task.folder
@@ -205,13 +230,17 @@ class TaskScreen(Screen[None]):
 
     def action_select(self, by: int) -> None:
         """Choose the part before or after."""
-        plan = self._watched.plan(details=self._details)
-        if not plan:
-            return
-        selected = self._selected_part(plan)
-        at = next((number for number, row in enumerate(plan) if row.entry is selected), -1 if by > 0 else len(plan))
-        self._selected = plan[max(0, min(len(plan) - 1, at + by))].entry.span_id
+        with self._watched.lock:
+            self._select(by)
         self._draw(force=True)
+
+    def _select(self, by: int) -> None:
+        plan = self._watched.parts(details=self._details)
+        if not len(plan):
+            return
+        at = plan.place(self._selected_part())
+        at = max(0, min(len(plan) - 1, (-1 if by > 0 else len(plan)) + by if at is None else at + by))
+        self._selected = next(plan.rows(at)).entry.span_id
 
     def action_scroll_log(self, by: int) -> None:
         """Scroll the log by a page."""

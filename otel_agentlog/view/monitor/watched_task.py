@@ -1,16 +1,16 @@
-"""A task and its lines, read again as its folder grows, with bounded memory and a bounded share of a core."""
+"""A task and its lines, followed as its folder grows: what a new line takes does not depend on how many there were."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from otel_agentlog.query import Entry, TaskReport, report
-from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, FINAL_RESULT, METADATA, WEBHOOK_FLOW
-from otel_agentlog.store.folder.reader import TaskReader, read_lines
-from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.query import Entry, LiveReport, TaskReport
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.view.monitor.plan import DETAILS, STEPS, Plan, PlanRow
+from otel_agentlog.vocabulary.coerce import text
+from otel_agentlog.vocabulary.lines import Line, timestamp
 
 MAX_LINES = 5_000
 """Most lines that are kept; the oldest go first."""
@@ -18,99 +18,93 @@ MAX_LINES = 5_000
 PAUSE_FACTOR = 5.0
 """Reading that took t seconds is followed by a pause of at least 5 t."""
 
-CHECK_PROCESS_S = 3.0
-"""Seconds between two checks whether the task's process is alive: one that dies changes no file."""
-
-_STAMPED = (METADATA, AGENT_OUTPUT, WEBHOOK_FLOW, CONTROL, FINAL_RESULT)
-
-
-@dataclass(frozen=True, slots=True)
-class PlanRow:
-    """One step, sub-task, AI call or tool run of the plan."""
-
-    number: int
-    """From 1; what the user types to choose it."""
-    depth: int
-    entry: Entry
+_SLACK_NS = 1_000_000_000
+"""By how much lines of several threads may be in another order than their times."""
 
 
 class WatchedTask:
-    """Call `poll` now and then, from one thread; everything else is as of the last call."""
+    """Call `poll` now and then; everything else is as of the last call. Threads hold `lock`."""
 
     def __init__(self, task: TaskReader) -> None:
         self.task = task
-        self.report: TaskReport = report(task)
-        self.lines: deque[Line] = deque(maxlen=MAX_LINES)
-        self._offset = 0
-        self._stamps = ""
-        self._checked = 0.0
+        self.lock = threading.RLock()
+        self._live = LiveReport(task, keep=MAX_LINES)
+        self._steps, self._details = Plan(self._live, STEPS), Plan(self._live, DETAILS)
+        self._open_steps: dict[Entry, None] = {}
+        self._last_step: Entry | None = None
+        self._seen = (-1, -1)
         self._next = 0.0
-        self._read_lines()
+        self._update()
+
+    @property
+    def report(self) -> TaskReport:
+        """All about the task."""
+        return self._live.report
+
+    @property
+    def came(self) -> int:
+        """How many lines there were."""
+        return self._live.came
 
     def poll(self) -> bool:
-        """Read what is new, if a file has changed; returns whether anything was read."""
+        """Read what is new; returns whether there was anything."""
         now = time.monotonic()
-        if now < self._next:
+        if now < self._next or not self._live.poll():
             return False
-        stamps = "|".join(self.task.stamp(name) for name in _STAMPED)
-        if stamps == self._stamps and (self.report.row.has_ended or now - self._checked < CHECK_PROCESS_S):
-            return False
-        self._stamps, self._checked = stamps, now
-        self._read_lines()
-        self.report = report(self.task)
+        self._update()
         self._next = time.monotonic() + PAUSE_FACTOR * (time.monotonic() - now)
         return True
 
-    def _read_lines(self) -> None:
-        live = not self.task.stamp(FINAL_RESULT)
-        reader = read_lines(self.task.folder / AGENT_OUTPUT, offset=self._offset, live=live)
-        self.lines.extend(reader)
-        self._offset = reader.offset
+    def _update(self) -> None:
+        live = self._live
+        if live.regrown[0] != self._seen[0]:
+            self._open_steps, self._last_step = {}, None
+        for entry, _ in live.changed_since(self._seen[1] if live.regrown[0] == self._seen[0] else -1):
+            if entry.kind == "step":
+                self._note_step(entry)
+        self._seen = (live.regrown[0], live.version)
+        self._steps.update()
+        self._details.update()
+
+    def _note_step(self, step: Entry) -> None:
+        if self._last_step is None or (step.start_ns or 0) > (self._last_step.start_ns or 0):
+            self._last_step = step
+        if step.end_ns is None:
+            self._open_steps[step] = None
+        else:
+            self._open_steps.pop(step, None)
+
+    def entry(self, span_id: str) -> Entry | None:
+        """The part with this span."""
+        return self._live.entry(span_id)
+
+    def parts(self, *, details: bool = False) -> Plan:
+        """Steps and sub-tasks in their order; with `details`, or where there are no steps, also AI calls, tool runs and spans."""
+        return self._details if details or self._last_step is None else self._steps
 
     def plan(self, *, details: bool = False) -> list[PlanRow]:
-        """Steps and sub-tasks in their order; with `details`, or where there are no steps, also AI calls, tool runs and spans."""
-        kinds = {"task", "step", "subtask", "segment"}
-        if details or not any(entry.kind == "step" for _, entry in self._walk()):
-            kinds |= {"ai_call", "tool_run", "span"}
-        return [
-            PlanRow(number, depth, entry)
-            for number, (depth, entry) in enumerate(
-                ((depth, entry) for depth, entry in _nested(self.report.roots, kinds) if entry.kind != "task"), start=1
-            )
-        ]
+        """All rows of `parts`."""
+        return list(self.parts(details=details).rows())
 
     def current(self) -> Entry | None:
         """The open step that began last; if none is open, the last step."""
-        steps = [entry for _, entry in self._walk() if entry.kind == "step"]
-        running = [entry for entry in steps if entry.end_ns is None]
-        return max(running or steps, key=lambda entry: entry.start_ns or 0, default=None)
+        return max(self._open_steps, key=lambda entry: entry.start_ns or 0, default=self._last_step)
+
+    def latest(self, entry: Entry | None) -> Iterator[Line]:
+        """The lines of a part and of everything below it, the newest first; for ``None`` all lines."""
+        oldest = None if entry is None or entry.start_ns is None else timestamp(max(0, entry.start_ns - _SLACK_NS))
+        for line in reversed(self._live.lines):
+            if oldest is not None and (text(line, "timestamp") or oldest) < oldest:
+                return
+            if entry is None or self._live.is_within(text(line, "span_id") or "", entry):
+                yield line
 
     def lines_of(self, entry: Entry | None) -> list[Line]:
-        """The lines of a part and of everything below it; for ``None`` all lines."""
-        if entry is None:
-            return list(self.lines)
-        spans = {each.span_id for _, each in _walk([entry])}
-        return [line for line in self.lines if line.get("span_id") in spans]
+        """The lines of `latest`, the oldest first."""
+        return [*self.latest(entry)][::-1]
 
-    def _walk(self) -> Iterator[tuple[int, Entry]]:
-        return _walk(self.report.roots)
-
-
-def _walk(roots: list[Entry]) -> Iterator[tuple[int, Entry]]:
-    waiting = [(0, root) for root in reversed(roots)]
-    while waiting:
-        depth, entry = waiting.pop()
-        yield depth, entry
-        waiting += [(depth + 1, child) for child in reversed(entry.children)]
-
-
-def _nested(roots: list[Entry], kinds: set[str]) -> Iterator[tuple[int, Entry]]:
-    """The entries of these kinds, each with how many of them it is nested in; the task itself does not count."""
-    waiting = [(0, root) for root in reversed(roots)]
-    while waiting:
-        depth, entry = waiting.pop()
-        counts = entry.kind in kinds
-        if counts:
-            yield depth, entry
-        below = depth + (counts and entry.kind != "task")
-        waiting += [(below, child) for child in reversed(entry.children)]
+    def since(self, came: int, entry: Entry | None) -> list[Line]:
+        """Those of a part that came after so many lines."""
+        new = min(self.came - came, len(self._live.lines))
+        found = [self._live.lines[at] for at in range(-new, 0)]
+        return [line for line in found if entry is None or self._live.is_within(text(line, "span_id") or "", entry)]

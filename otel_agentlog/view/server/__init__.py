@@ -21,6 +21,7 @@ Its files:
     limits.py      sizes and times
     line_pages.py  files of lines, in pages and in pieces
     streams.py     live streams of a task
+    live_reports.py  reports about tasks that go on, and what has changed in them
     snapshot.py    the overview, and its live stream
     static.py      the page and its files
 """

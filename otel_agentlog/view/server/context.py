@@ -9,6 +9,7 @@ from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.query import resolve
 from otel_agentlog.store.folder.reader import TaskReader, find_task
 from otel_agentlog.view.server.limits import Limits
+from otel_agentlog.view.server.live_reports import LiveReports
 from otel_agentlog.view.server.problems import HttpProblem
 
 
@@ -21,6 +22,8 @@ class ServerContext:
     trace_url: str | None = None
     """URL of a trace elsewhere, with ``{trace_id}`` in it."""
     limits: Limits = field(default_factory=Limits)
+    reports: LiveReports = field(default_factory=LiveReports)
+    """Of tasks that go on and are looked at."""
 
     def task(self, wanted: str) -> TaskReader:
         """Return the task of an id, of the beginning of one, or the newest for ``last``.

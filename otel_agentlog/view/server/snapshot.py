@@ -6,15 +6,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
-
-from starlette.concurrency import run_in_threadpool
 
 from otel_agentlog.query import Filter, Group, TaskRow, overview, timeline
 from otel_agentlog.view.alerting import AlertTracker
 from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.server.context import ServerContext
-from otel_agentlog.view.server.streams import PING_SECONDS, StreamEvent
+from otel_agentlog.view.server.streams import PING_SECONDS, Slots, StreamEvent
 
 DEFAULT_WINDOW_S = 86_400
 SPANS = 48
@@ -76,6 +75,7 @@ class OverviewPublisher:
 
     context: ServerContext
     alerts: AlertTracker
+    slots: Slots
     _task: asyncio.Task[None] | None = None
     _clients: int = 0
     _version: int = 0
@@ -113,7 +113,7 @@ class OverviewPublisher:
         last = b""
         while self._clients > 0:
             began = time.monotonic()
-            found = await run_in_threadpool(overview_as_json, self.context, self.alerts, DEFAULT_WINDOW_S)
+            found = await self.slots.in_thread(partial(overview_as_json, self.context, self.alerts, DEFAULT_WINDOW_S))
             encoded = json_line(found)
             if encoded != last:
                 last, self._found = encoded, found

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi.responses import StreamingResponse
-from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from otel_agentlog.query import row_of
+from otel_agentlog.query import is_left_open, status_of
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, FINAL_RESULT, METADATA, WEBHOOK_FLOW
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.server.limits import Limits
 from otel_agentlog.view.server.line_pages import clipped, page_of
+from otel_agentlog.view.server.live_reports import TreeChanges
 from otel_agentlog.view.server.problems import HttpProblem
 from otel_agentlog.vocabulary.lines import Line
 
@@ -32,6 +33,11 @@ PING_SECONDS = 15.0
 
 FILES = {"webhook-flow": WEBHOOK_FLOW, "agent-output": AGENT_OUTPUT, "control": CONTROL}
 """Files of lines, by their names in events; a position has an offset for each of them."""
+
+STREAM_THREADS = 8
+"""Threads that read for live streams."""
+
+Result = TypeVar("Result")
 
 _MOST_LINES = 500
 _MOST_BYTES = 1024 * 1024
@@ -45,7 +51,7 @@ class StreamEvent:
     """One event of a stream."""
 
     event: str
-    """``line``, ``status`` or ``end``; of the overview ``overview``."""
+    """``line``, ``status``, ``parts``, ``task`` or ``end``; of the overview ``overview``."""
     data: dict[str, Any]
     position: str | None = None
     """Position of `write_position` after it, where that is known."""
@@ -59,6 +65,8 @@ class Follower:
     clip: int = 0
     """Texts are cut to so many characters; 0: never."""
     position: list[int] = field(default_factory=lambda: [0] * len(FILES))
+    tree: TreeChanges | None = None
+    """What has changed in the tree, if that is told, too."""
     ended: bool = False
     """Whether there are no more events to come."""
     _stamps: dict[str, str] = field(default_factory=dict)
@@ -71,9 +79,13 @@ class Follower:
         found = [event for number, word in enumerate(FILES) for event in self._lines(number, word)]
         quiet = not found
         found += self._changed_status(quiet)
+        if self.tree is not None:
+            told = [StreamEvent(event, clipped(data, self.clip) if self.clip else data) for event, data in self.tree.poll()]
+            quiet = quiet and not told
+            found += told
         if quiet and (over or self._has_died()):
             self.ended = True
-            found.append(StreamEvent("end", {"status": row_of(self.task).status}))
+            found.append(StreamEvent("end", {"status": status_of(self.task)}))
         return found
 
     def _lines(self, number: int, word: str) -> list[StreamEvent]:
@@ -107,7 +119,7 @@ class Follower:
         if now - self._checked < _CHECK_PROCESS_SECONDS:
             return False
         self._checked = now
-        return not self.task.folder.is_dir() or row_of(self.task).process_gone
+        return not self.task.folder.is_dir() or is_left_open(self.task)
 
 
 def write_position(position: list[int]) -> str:
@@ -123,10 +135,17 @@ def read_position(text: str | None) -> list[int] | None:
 
 
 class Slots:
-    """Limits the number of live streams."""
+    """Limits the number of live streams, which have threads of their own: answers that take long do not hold them up."""
 
     def __init__(self, most: int) -> None:
         self._free = most
+        self._threads: CapacityLimiter | None = None
+
+    async def in_thread(self, read: Callable[[], Result]) -> Result:
+        """Call a function that reads for a stream in one of these threads."""
+        if self._threads is None:
+            self._threads = CapacityLimiter(STREAM_THREADS)
+        return await to_thread.run_sync(read, limiter=self._threads)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -140,11 +159,11 @@ class Slots:
             self._free += 1
 
 
-async def follow(follower: Follower, limits: Limits) -> AsyncIterator[StreamEvent | None]:
+async def follow(follower: Follower, limits: Limits, slots: Slots) -> AsyncIterator[StreamEvent | None]:
     """Yield events of a task until it has ended or `limits.stream_seconds` are over; ``None`` as a keep-alive."""
     ends_at, sent_at = time.monotonic() + limits.stream_seconds, time.monotonic()
     while not follower.ended and time.monotonic() < ends_at:
-        found = await run_in_threadpool(follower.poll)
+        found = await slots.in_thread(follower.poll)
         for event in found:
             yield event
         if found:

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from otel_agentlog.query.indexes import ask
 from otel_agentlog.view.server import Limits, create_app
 from otel_agentlog.view.server.serving import protocol_with
 from tests.support.waiting import wait_until
@@ -194,6 +195,54 @@ def test_a_stream_has_an_end(stories: Path) -> None:
     client = client_of(stories, limits=Limits(stream_seconds=0.2))
 
     assert "event: overview" in client.get("/api/live").text
+
+
+def test_questions_that_take_long_do_not_hold_up_streams(stories: Path) -> None:
+    """More of them than there are threads for answers, and a task is followed all the same."""
+    asked, answered = threading.Event(), threading.Event()
+
+    def long(_: object) -> bool:
+        asked.set()
+        return answered.wait(TIMEOUT_S)
+
+    with Threaded(create_app(stories), Limits()) as server:
+        url = f"http://{server.address}/api"
+        waiting = [threading.Thread(target=ask, args=(stories, long))]
+        waiting += [
+            threading.Thread(target=httpx.get, args=(f"{url}/statistics",), kwargs={"timeout": TIMEOUT_S}) for _ in range(60)
+        ]
+        waiting[0].start()
+        assert asked.wait(TIMEOUT_S)
+        for thread in waiting[1:]:
+            thread.start()
+        try:
+            with httpx.stream("GET", f"{url}/tasks/{TASK}/stream", timeout=TIMEOUT_S) as answer:
+                assert [*_events(answer.iter_lines())][-1]["event"] == "end"
+            assert not answered.is_set()
+        finally:
+            answered.set()
+            for thread in waiting:
+                thread.join(TIMEOUT_S)
+
+
+def test_the_tree_is_told_by_what_changes(controlled: Served) -> None:
+    """From the offset of the page on, new and changed parts come, and the task as it is; nothing that the page has already."""
+    with writer(controlled.root) as process:
+        assert process.stdin is not None
+        page = controlled.get("api/tasks/task-elsewhere").json()
+        assert [part["kind"] for part in page["tree"]] == ["task"]
+        with heard(controlled, f"api/tasks/task-elsewhere/stream?tree={page['tree_offset']}") as events:
+            task = next(event for event in events if event["event"] == "task")
+            assert (task["data"]["status"], task["data"]["duration_seconds"]) == ("running", None)
+            process.stdin.close()
+            rest = list(events)
+    parts = [part for event in rest if event["event"] == "parts" for part in event["data"]["parts"]]
+    assert {(part["kind"], part["status"], part["parent"]) for part in parts} == {("task", "completed", None)}
+    assert rest[-1]["event"] == "end"
+
+    with heard(controlled, "api/tasks/task-elsewhere/stream?tree=0") as events:
+        anew = [event["data"] for event in events if event["event"] == "parts"]
+    assert [(found["anew"], len(found["parts"])) for found in anew] == [(True, 1)]
 
 
 def test_a_listener_that_takes_nothing_is_let_go() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from otel_agentlog._version import __version__
-from otel_agentlog.query import find_errors, overview, search, statistics, timeline
+from otel_agentlog.query import Filter, errors_by_category, find_errors, search, statistics, timeline
 from otel_agentlog.view.alerting import AlertTracker
 from otel_agentlog.view.server.context import ServerContext
 from otel_agentlog.view.server.params import GroupQuery, PageParams, PageQuery, TimelineQuery, WindowQuery
@@ -140,7 +139,7 @@ def _add_figures(router: APIRouter, context: ServerContext) -> None:
 
 def _add_live(router: APIRouter, context: ServerContext, slots: Slots) -> None:
     tracker = AlertTracker(context.root)
-    publisher = OverviewPublisher(context, tracker)
+    publisher = OverviewPublisher(context, tracker, slots)
 
     @router.get("/api/alerts", summary="What is too much now, and was lately", operation_id="list_alerts", **_answer(AlertsBody))
     def alerts() -> Response:
@@ -167,13 +166,13 @@ def _add_live(router: APIRouter, context: ServerContext, slots: Slots) -> None:
 
 
 def _errors(context: ServerContext, params: PageParams) -> dict[str, Any]:
-    wanted, now_ns = params.as_filter(), time.time_ns()
+    wanted = params.as_filter()
     failed = replace(wanted, failed=True)
     limit = min(params.limit, context.limits.page_rows)
     found = search(context.root, failed, order=params.order, limit=limit, offset=params.offset)
-    whole = overview(context.root, now_ns=now_ns, window_s=(now_ns - (wanted.since_ns or 0)) / 1e9, top=0, rows=0)
+    by_category = errors_by_category(context.root, Filter(since_ns=wanted.since_ns))
     rows = [row_as_json(row) for row in found.rows]
-    return {"by_category": whole.errors_by_category, "matching": found.matching, "rows": rows}
+    return {"by_category": by_category, "matching": found.matching, "rows": rows}
 
 
 def _answer(model: type[BaseModel], *refusals: int) -> dict[str, Any]:

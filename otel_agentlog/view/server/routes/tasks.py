@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, WebSocket
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
 
 from otel_agentlog.query import report
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, FINAL_RESULT, INPUT, METADATA, WEBHOOK_FLOW
@@ -16,12 +16,14 @@ from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.render.show.task_json import page_of_task
 from otel_agentlog.view.server.context import ServerContext
 from otel_agentlog.view.server.line_pages import clipped
+from otel_agentlog.view.server.live_reports import TreeChanges, whole_tree
 from otel_agentlog.view.server.problems import HttpProblem, documented
 from otel_agentlog.view.server.responses import cache_headers, etag_of, is_known, not_modified
 from otel_agentlog.view.server.routes.logs import Clip, TaskId
 from otel_agentlog.view.server.streams import Follower, Slots, follow, read_position, send_to_websocket, sse_response
 
 _FILES = (METADATA, INPUT, WEBHOOK_FLOW, AGENT_OUTPUT, CONTROL, FINAL_RESULT)
+_TREE = "Tell changes of the tree, too, from here on: `tree_offset` of the task, or `offset` of the event that came last."
 _POSITION = "Go on from here: the `id` of the event that came last."
 
 
@@ -67,14 +69,24 @@ def _add_report(router: APIRouter, context: ServerContext) -> None:
         etag = etag_of(request, [str(found.folder), *map(found.stamp, _FILES)]) if found.stamp(FINAL_RESULT) else None
         if etag is not None and is_known(request, etag):
             return not_modified(etag)
-        body = _task_body(found, context, lines)
-        content = json_line(clipped(body, clip) if clip else body)
+        if etag is None and not lines:
+            content = _live_body(found, context, clip)
+        else:
+            body = _cut(page_of_task(report(found, with_lines=lines), context.trace_url), context)
+            content = json_line(clipped(body, clip) if clip else body)
         headers = cache_headers(etag) if etag else {"cache-control": "no-store"}
         return Response(content, headers=headers, media_type="application/json")
 
 
-def _task_body(task: TaskReader, context: ServerContext, lines: bool) -> dict[str, Any]:
-    body = page_of_task(report(task, with_lines=lines), context.trace_url)
+def _live_body(task: TaskReader, context: ServerContext, clip: int) -> bytes:
+    """The answer about a task that goes on, from the report that its streams keep up to date."""
+    shared = context.reports.of(task)
+    with shared.lock:
+        body = _cut(whole_tree(shared, context.trace_url), context)
+        return json_line(clipped(body, clip) if clip else body)
+
+
+def _cut(body: dict[str, Any], context: ServerContext) -> dict[str, Any]:
     tree = body["tree"]
     body["tree"] = tree[: context.limits.tree_parts]
     body["tree_left_out"] = len(tree) - len(body["tree"])
@@ -85,7 +97,9 @@ def _add_streams(router: APIRouter, context: ServerContext, slots: Slots) -> Non
     @router.get(
         "/stream",
         summary="What happens in it, live, as Server-Sent Events",
-        description="Events `line` (`{file, line}`), `status` (`{status}`) and, last, `end`. Begins with all lines there are.",
+        description="Events `line` (`{file, line}`), `status` (`{status}`) and, last, `end`. Begins with all lines there are."
+        " With `tree` also `parts` (`{parts, anew, offset}`: parts of the tree that are new or have changed; `anew`: instead of"
+        " all that were there) and `task` (what the task itself is now).",
         operation_id="stream_task",
         response_class=StreamingResponse,
         responses={
@@ -98,25 +112,30 @@ def _add_streams(router: APIRouter, context: ServerContext, slots: Slots) -> Non
         after: Annotated[str | None, Query(max_length=64, description=_POSITION)] = None,
         last_event_id: Annotated[str | None, Header(max_length=64, description=_POSITION)] = None,
         clip: Clip = 0,
+        tree: Annotated[int | None, Query(ge=0, le=2**53, description=_TREE)] = None,
     ) -> StreamingResponse:
-        follower = await run_in_threadpool(_follower, context, task_id, last_event_id or after, clip)
-        return sse_response(follow(follower, context.limits), slots)
+        follower = await slots.in_thread(partial(_follower, context, task_id, last_event_id or after, clip, tree))
+        return sse_response(follow(follower, context.limits, slots), slots)
 
     @router.websocket("/ws")
     async def socket(socket: WebSocket, task_id: Annotated[str, Path()]) -> None:
         try:
-            follower = await run_in_threadpool(_follower, context, task_id, socket.query_params.get("after"), 0)
+            follower = await slots.in_thread(partial(_follower, context, task_id, socket.query_params.get("after"), 0))
         except HttpProblem as problem:
             await socket.close(1008, str(problem.detail)[:100])
             return
-        await send_to_websocket(socket, follow(follower, context.limits), slots, context.limits)
+        await send_to_websocket(socket, follow(follower, context.limits, slots), slots, context.limits)
 
 
-def _follower(context: ServerContext, task_id: str, position: str | None, clip: int) -> Follower:
+def _follower(context: ServerContext, task_id: str, position: str | None, clip: int, tree: int | None = None) -> Follower:
     begin = read_position(position)
     if position is not None and begin is None:
         raise HttpProblem(400, f"after: expected the id of an event such as 0.5120.0, found {position!r}")
-    follower = Follower(context.task(task_id), clip=clip)
+    task = context.task(task_id)
+    follower = Follower(task, clip=clip)
+    if tree is not None:
+        shared = context.reports.of(task)
+        follower.tree = TreeChanges(shared, tree, context.limits.tree_parts, context.trace_url)
     if begin is not None:
         follower.position = begin
     return follower

@@ -1,6 +1,6 @@
 // A task as a conversation: what was asked, thought, said, which tools were called with what and gave what.
 
-import { clean, h, show } from "../dom.js";
+import { clean, h } from "../dom.js";
 import { clock, count, duration, kind, time, usd, words } from "../format.js";
 import { errorBlock, partsText, valueBlock } from "./inspector.js";
 
@@ -34,7 +34,7 @@ export class Conversation {
       const follow = this.drawn > 0 && atEnd;
       for (const line of this.lines.slice(this.drawn, (this.drawn += A_FRAME))) this.draw(line);
       this.drawn = Math.min(this.drawn, this.lines.length);
-      if (!this.talk.childElementCount && this.drawn) show(this.talk, h("p.empty", {}, h("strong", {}, "Nothing was said yet")));
+      if (!this.talk.firstElementChild && this.drawn) this.talk.append((this.empty = h("p.empty", {}, h("strong", {}, "Nothing was said yet"))));
       if (follow) scrollTo({ top: document.documentElement.scrollHeight });
       if (this.drawn < this.lines.length) this.later();
     });
@@ -46,7 +46,8 @@ export class Conversation {
   }
 
   put(element) {
-    this.talk.querySelector(":scope > .empty")?.remove();
+    this.empty?.remove();
+    this.empty = null;
     this.talk.append(element);
     return element;
   }

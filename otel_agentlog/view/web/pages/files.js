@@ -11,16 +11,18 @@ const COMMON = new Set(["timestamp", "stage", "status", "event_type", "provider"
 export class Flow {
   constructor(key) {
     this.key = key;
-    this.stages = [];
+    this.stages = 0;
     this.element = h("div.card", {}, h("p.empty", {}, h("strong", {}, "No webhook"), "This task did not come in through one."));
   }
 
   add(lines) {
-    this.stages.push(...lines);
-    if (!this.stages.length) return;
-    const begin = time(this.stages[0].timestamp);
-    const first = this.stages[0];
-    show(this.element, h("header", {}, h("h2", {}, `${first.provider ?? "webhook"} ${first.event_type ?? ""}`)), h("ol.flow", {}, this.stages.map((line) => this.stage(line, begin))));
+    if (!this.stages && lines.length) {
+      this.begin = time(lines[0].timestamp);
+      this.flow = h("ol.flow", {});
+      show(this.element, h("header", {}, h("h2", {}, `${lines[0].provider ?? "webhook"} ${lines[0].event_type ?? ""}`)), this.flow);
+    }
+    this.stages += lines.length;
+    this.flow?.append(...lines.map((line) => this.stage(line, this.begin)));
   }
 
   stage(line, begin) {

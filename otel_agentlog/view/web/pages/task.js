@@ -23,43 +23,50 @@ export function taskPage(main, route, { live, signal, about }) {
   show(main, notice, head, bar.bar, bar.panel);
   const page = { title: key, key: (name) => parts[bar.at].pressed?.(name) || bar.key(name), close: () => { clearInterval(ticking); Object.values(parts).forEach((part) => part.close?.()); } };
   let task = null;
-  let stale = true;
-  let busy = false;
-  let wait = 0;
   const paint = () => {
     if (!task) return;
+    parts.waterfall.stand(task.status);
+    parts.logs.following = goesOn(task);
+    bar.count("waterfall", parts.waterfall.tree.length);
+    show(notice, noticeOf(task));
     if (document.activeElement?.closest(".task-head") && task.painted === task.status) return tick(head, task);
     task.painted = task.status;
     show(head, headOf(task, key, about));
     document.title = `${task.name} – agentlog`;
   };
-  const refresh = async () => {
-    if (busy || !stale || performance.now() < wait) return;
-    [busy, stale] = [true, false];
-    const began = performance.now();
+  const load = async () => {
     try {
       const found = await get(taskPath(key), { clip: 4000 }, signal);
       task = { ...found, painted: task?.painted };
+      parts.waterfall.stand(task.status);
       parts.waterfall.set(found.tree);
       parts.result.set(found);
-      parts.logs.following = ["running", "paused"].includes(found.status);
-      bar.count("waterfall", found.tree.length);
-      show(notice, noticeOf(found));
       paint();
     } catch (error) {
       if (!signal.aborted && !task) show(main, h("p.empty", { role: "alert" }, h("strong", {}, error.status === 404 ? "There is no such task" : "The task cannot be shown"), error.message));
     }
-    busy = false;
-    // Reading a long task again takes long: give it at most a fifth of the time.
-    wait = performance.now() + Math.max(500, 5 * (performance.now() - began));
   };
-  const ticking = setInterval(() => { refresh(); if (task && !busy && !["completed", "failed"].includes(task.status)) tick(head, task); }, 500);
-  refresh();
-  listen(key, parts, bar, () => { stale = true; }, live, signal);
+  const changed = (name, data) => {
+    if (name === "parts") parts.waterfall.merge(data);
+    if (name === "task") Object.assign(task, data);
+    if (name !== "end") return paint();
+    // What only an ended task has: its result, and how long it took.
+    return task && goesOn(task) ? load() : null;
+  };
+  const ticking = setInterval(() => {
+    if (!task || ["completed", "failed"].includes(task.status)) return;
+    tick(head, task);
+    parts.waterfall.tick();
+  }, 500);
+  load().then(() => signal.aborted || listen(key, parts, bar, changed, live, signal, task?.tree_offset));
   return page;
 }
 
-function listen(key, parts, bar, changed, live, signal) {
+const goesOn = (task) => ["running", "paused", "pending"].includes(task.status);
+
+/** Hears what comes, and has it drawn: lines together, some times a second. */
+function listen(key, parts, bar, changed, live, signal, tree) {
+  const asked = { clip: 4000, tree };
   let lines = 0;
   let pending = { output: [], flow: [], control: [] };
   const flush = () => {
@@ -69,16 +76,17 @@ function listen(key, parts, bar, changed, live, signal) {
     parts.conversation.add([...output, ...control]);
     if (flow.length) parts.flow.add(flow);
     bar.count("logs", parts.logs.all.length);
-    if (parts.flow.stages.length) bar.count("flow", parts.flow.stages.length);
+    if (parts.flow.stages) bar.count("flow", parts.flow.stages);
   };
   let waiting = null;
-  hear(taskPath(key, "/stream"), { clip: 4000 }, (name, data) => {
-    changed();
+  hear(taskPath(key, "/stream"), asked, (name, data) => {
     if (name === "line" && ++lines <= MOST_LINES) {
       pending[{ "agent-output": "output", "webhook-flow": "flow", control: "control" }[data.file]].push(data.line);
       waiting ??= setTimeout(() => { waiting = null; flush(); }, 60);
     }
+    if (name === "parts") asked.tree = data.offset ?? asked.tree;
     if (name === "end") live("on", null, "ended");
+    if (name !== "line") changed(name, data);
     return name !== "end";
   }, live, signal);
 }
