@@ -18,14 +18,13 @@ from otel_agentlog.record.sanitize.line import keep_own
 from otel_agentlog.vocabulary.envelope import Envelope, Processor, Sink, TaskRef
 from otel_agentlog.vocabulary.event_ids import KEY, EventIds
 from otel_agentlog.vocabulary.json_tags import untagged
-from otel_agentlog.vocabulary.lines import Line, timestamp
+from otel_agentlog.vocabulary.lines import LINE_TYPES, Line, timestamp
 
 _KEPT_OF_A_FAILED_LINE = frozenset({"timestamp", "type", "level", "phase", "component", "action", "outcome", "duration_ms"}) | {
     "state_before",
     "state_after",
 }
 _FAILED = "[redacted: processor failed]"
-_MAX_TYPES = 64
 
 
 class CleanValue(Protocol):
@@ -185,8 +184,12 @@ class Recorder:
         self.clock, self.monotonic, self.measuring = clocks.clock, clocks.monotonic, clocks.measuring
         self.open_tasks: WeakValues[OpenTask] = WeakValues()
         self.sinks = sinks
-        self._items_of: dict[str, int] = {}
-        """By type of line, how many OTLP items it completes."""
+        self._items_of = {
+            (kind, phase): self._count_items({"type": kind, "phase": phase})
+            for kind, phase in LINE_TYPES
+            if kind != "ai_response"
+        }
+        """By type and phase, how many OTLP items a line without an exception completes; of an AI call its details decide, too."""
         self._event_ids = EventIds(first=0)
         """Of lines outside every task."""
 
@@ -226,7 +229,11 @@ class Recorder:
         others = iter(self._others)
         try:
             line.update(zip(KEY, (self._event_ids if task is None else task.event_ids).each, strict=False))
-            items = None if "phase" in line or envelope.webhook else self._items_of.get(str(line.get("type")))
+            items = (
+                None
+                if envelope.webhook or "exception" in line
+                else self._items_of.get((str(line.get("type")), line.get("phase")))
+            )
             envelope.items = self._count(envelope) if items is None else items
             try:
                 envelope.data = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
@@ -252,12 +259,9 @@ class Recorder:
             raise
 
     def _count(self, envelope: Envelope) -> int:
-        """How many OTLP items a line completes; of what is neither start nor end its type alone decides."""
+        """How many OTLP items a line completes."""
         line = envelope.line
-        count = 0 if envelope.webhook else self._count_items(line)
-        if not envelope.webhook and "phase" not in line and len(self._items_of) < _MAX_TYPES:
-            self._items_of[str(line.get("type"))] = count
-        return count
+        return 0 if envelope.webhook else self._count_items(line)
 
     def _deliver_rest(self, envelope: Envelope, others: Iterator[Sink]) -> None:
         """Deliver an envelope after an interrupt: once more to the sinks that keep lines, and to the ``others`` that follow."""

@@ -10,7 +10,7 @@ from typing import Any
 from otel_agentlog.vocabulary.states import Component, Outcome, State
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kind:
     """The actions of one kind of operation."""
 

@@ -351,8 +351,8 @@ def count_items(
     return sum(("traces" if kind == SPAN else "logs") not in elsewhere for kind in kinds)
 
 
-_second = (-1, "")
-
+_second = (0, -1, "")
+"""The second that was written last: its first and last nanosecond, and its text."""
 
 _LAST_NS = 253_402_300_800 * 1_000_000_000 - 1
 """The last nanosecond of the year 9999, the latest that RFC 3339 can express."""
@@ -364,12 +364,14 @@ def timestamp(time_ns: int) -> str:
     A time before 1970 or after 9999, which a broken clock may give, is the nearest that can be written.
     """
     global _second
-    second, rest = divmod(min(max(time_ns, 0), _LAST_NS), 1_000_000_000)
-    known, text = _second
-    if known != second:
+    first, last, text = _second
+    if not first <= time_ns <= last:
+        time_ns = min(max(time_ns, 0), _LAST_NS)
+        second = time_ns // 1_000_000_000
         text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        _second = (second, text)
-    return f"{text}.{rest:09d}Z"
+        first = second * 1_000_000_000
+        _second = (first, first + 999_999_999, text)
+    return f"{text}.{time_ns - first:09d}Z"
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

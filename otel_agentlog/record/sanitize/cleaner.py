@@ -204,8 +204,17 @@ class Cleaner:
 
     def text(self, text: str) -> tuple[str, int, int]:
         """A name, message or traceback, safe and bounded: the text, secrets replaced, places left out."""
+        if type(text) is str and len(text) <= SEPARATE_CHARS and self._is_plain_text(text):
+            return text, 0, 0
         cleaned = self.clean(text)
         return str(cleaned.value), cleaned.redacted, cleaned.truncated
+
+    def _is_plain_text(self, text: str) -> bool:
+        try:
+            return len(text) <= self._most_plain and (self._redactor is None or self._redactor.finds_none(text.encode()))
+        except Exception:  # noqa: BLE001 - as in `plain`
+            raise_interrupt()
+            return False
 
     def _remember(self, keys: dict[str, KeyRule | None]) -> None:
         """Names without secrets in them need not be checked again."""
