@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -41,7 +40,7 @@ class Documents:
 
     def renew_after_fork(self) -> None:
         """In the child of a fork: what was owed and counted is the parent's to write."""
-        self._tag, self._temps = secrets.token_hex(4), itertools.count()
+        self._temps = itertools.count()
         self._owed: dict[str, tuple[Mapping[str, Any], bool]] = {}
         self._changes: dict[str, Any] = {}
         self.counts, self._written = dict(_NOTHING), dict(_NOTHING)
@@ -134,7 +133,7 @@ class Documents:
         return self._last or {key: header[key] for key in METADATA_KEYS if header.get(key) is not None}
 
     def _replace(self, directory: Descriptor, name: str, document: Mapping[str, Any], sync: bool) -> None:
-        temp = temp_name(name, f"{self._tag}x{next(self._temps)}")
+        temp = temp_name(name, f"{self._task.event_ids.tag}x{next(self._temps)}")
         replace_file(directory, name, temp, encode_document(document), sync=sync, masked=self._handle.root.masked)
 
 

@@ -162,8 +162,7 @@ class LineFile:
         self.name, self.identity = name, self.descriptor.identity
         """Which file it is, whatever it is called."""
         self.size_bytes = status.st_size
-        """Bytes that it has at least: those it had, and those written here; others only add. An addition that is lost to another
-        thread's makes it smaller, never larger."""
+        """Bytes that it has at least: those it had, and those written here; others only add."""
         self._is_new, self._seen_bytes = new, 0
         # A kill can cut the last line of an earlier writer.
         self._torn = status.st_size > 0 and os.pread(self.descriptor.fd, 1, status.st_size - 1) != b"\n"
@@ -191,13 +190,12 @@ class LineFile:
 
     def append(self, data: bytes) -> None:
         """Write one line, which ends in a newline. Raises `OSError`; a part that was written is a line of its own."""
-        file = self.descriptor
         for _ in range(_RETRIED_SHORT_WRITES):
             piece = b"\n" + data if self._torn else data
-            self._torn = False
+            size, self._torn = len(piece), False
             try:
-                if os.write(file.fd, piece) == len(piece):
-                    self.size_bytes += len(piece)
+                if os.write(self.descriptor.fd, piece) == size:
+                    self.size_bytes += size
                     return
             except BaseException:  # a signal handler may raise anything, before or behind the write
                 self._torn = True

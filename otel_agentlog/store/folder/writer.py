@@ -342,7 +342,7 @@ class TaskFolder:
             self._lose(envelope, envelope.items or int(line.get("phase") != "start"))
             raise
         self._last_id, self._last_failed = line["event_id"], False
-        written = (file, name, self._last_id, data)
+        written, size = (file, name, self._last_id, data), len(data)
         if "phase" in line:
             self._note_span(line, written)
         if not envelope.counted:
@@ -351,7 +351,7 @@ class TaskFolder:
             self.tally.add(line)
             counts, totals, items = self._documents.counts, self._counts.totals, envelope.items
             # Without a call in between: signal handlers and other threads come before or after all of it.
-            self._bytes += len(data)
+            self._bytes += size
             counts["recorded"] += items
             totals["recorded"] += items
             counts["redacted"] += envelope.redacted
@@ -362,7 +362,7 @@ class TaskFolder:
         if self._lost.ranges:
             self._found(self._last_id)
         recent.lines.append(written)
-        recent.size_bytes += len(data)
+        recent.size_bytes += size
         if (level := self._syncer.level) is not Level.PROCESS or line.get("level") in _ERROR_LEVELS:
             self._sync(file, name, level)
 
@@ -706,6 +706,8 @@ class TaskFolder:
         if self._syncer.level is not Level.SYNC:
             if output is not None and self._syncer.is_quick:
                 self.held[AGENT_OUTPUT] = output.descriptor
+            elif output is not None:
+                output.descriptor.trust()
             self._syncer.ask(self, *self._handle.names, FINAL_RESULT, METADATA, FOLDER, ROOT)
 
     def finish_again(self) -> None:
