@@ -149,7 +149,7 @@ class Encoder:
         attributes, dropped = _bounded(_set(link.attributes), self._limits.link_attributes, self._limits.inner_length)
         encoded = b"\x0a\x10" + _id(link.trace_id, 16) + b"\x12\x08" + _id(link.span_id, 8)
         encoded += attributes_field(b"\x22", attributes) + count_field(b"\x28", dropped)
-        return b"\x6a" + with_length(encoded + _LINK_FLAGS(0x35, _REMOTE))
+        return b"\x6a" + with_length(encoded + _LINK_FLAGS(0x35, _REMOTE if link.remote else _LOCAL))
 
     def log(self, fields: LogFields, line: Line, time_ns: int, source: Source) -> Encoded:
         """A log record with the ids of its line."""

@@ -167,6 +167,7 @@ def start_of(span: ReadableSpan) -> dict[str, Any]:
             {
                 "trace_id": format_trace_id(link.context.trace_id),
                 "span_id": format_span_id(link.context.span_id),
+                **({} if link.context.is_remote else {"remote": False}),
                 **({"attributes": dict(link.attributes)} if link.attributes else {}),
             }
             for link in span.links

@@ -24,6 +24,7 @@ from opentelemetry.metrics import Counter, Histogram, Meter, UpDownCounter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 from opentelemetry.util.types import AttributeValue
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.export.semconv import names
 from otel_agentlog.export.semconv.conventions import Profile
 from otel_agentlog.export.semconv.fields import provider_name
@@ -126,6 +127,7 @@ class Labels:
         self._max_values = max_values
         self._seen: dict[str, set[str | int]] = {name: set() for name in ALLOWED}
         self._sets: dict[tuple[Label, ...], LabelSet] = {}
+        self._raw: dict[tuple[Any, ...], LabelSet] = {}
         self._extended: dict[tuple[int, Label], tuple[LabelSet, LabelSet]] = {}
 
     def of(self, *labels: Label) -> LabelSet:
@@ -150,6 +152,19 @@ class Labels:
     def _keep(self, labels: tuple[Label, ...], made: LabelSet) -> None:
         if len(self._sets) < MAX_COMBINATIONS:
             self._sets[labels] = made
+
+    def known(self, raw: tuple[Any, ...], make: Callable[[], LabelSet]) -> LabelSet:
+        """The label set that ``make`` gives for these values of a line; made once."""
+        try:
+            known = self._raw.get(raw)
+        except TypeError:
+            raise_interrupt()
+            return make()  # of a damaged line
+        if known is None:
+            known = make()
+            if len(self._raw) < MAX_COMBINATIONS:
+                self._raw[raw] = known
+        return known
 
     def extended(self, labels: LabelSet, more: Label) -> LabelSet:
         """A label set with one label more, of a closed set such as a token type."""
@@ -221,6 +236,8 @@ _USAGE = (
     ("cache_write_input_tokens", names.M_USAGE_CACHE_WRITE),
     ("reasoning_output_tokens", names.M_USAGE_REASONING),
 )
+_AI_KEYS = ("operation", "provider", "model", "response_model", "server_address", "server_port")
+"""Keys of an AI call's details that its labels are made of."""
 _DELIVERY: dict[Delivery, str] = {
     "recorded": names.M_ITEMS_RECORDED,
     "delivered": names.M_ITEMS_DELIVERED,
@@ -335,11 +352,15 @@ class Metrics:
         _record(self._agent_tools, details.get("tool_runs"), self._labels.of(name), context)
 
     def _tool_ended(self, line: Line, details: Mapping[str, Any], context: Context | None) -> None:
-        labels = self._labels.of(
-            (names.TOOL_NAME, tool_name(line)),
-            (names.TOOL_TYPE, as_text(details.get("tool_type"))),
-            (names.AGENT_NAME, as_text(details.get("agent"))),
-            (names.ERROR_TYPE, error_type(line)),
+        raw = ("tool", line.get("content"), details.get("tool_type"), details.get("agent"), error := error_type(line))
+        labels = self._labels.known(
+            raw,
+            lambda: self._labels.of(
+                (names.TOOL_NAME, tool_name(line)),
+                (names.TOOL_TYPE, as_text(details.get("tool_type"))),
+                (names.AGENT_NAME, as_text(details.get("agent"))),
+                (names.ERROR_TYPE, error),
+            ),
         )
         _record(self._tool_duration, line.get("duration_ms"), labels, context, 0.001)
 
@@ -385,11 +406,14 @@ class Metrics:
                 _record(self._legacy_tokens, count, self._labels.extended(labels, (names.LEGACY_TOKEN_TYPE, kind)), context)
 
     def _count_cost(self, details: Mapping[str, Any], context: Context | None) -> None:
-        labels = self._labels.of(
-            (names.OPERATION, operation_name(details)),
-            (names.PROVIDER, provider_name(details.get("provider"))),
-            (names.REQUEST_MODEL, as_text(details.get("model"))),
-            (names.AGENT_NAME, as_text(details.get("agent"))),
+        labels = self._labels.known(
+            ("cost", *map(details.get, ("operation", "provider", "model", "agent"))),
+            lambda: self._labels.of(
+                (names.OPERATION, operation_name(details)),
+                (names.PROVIDER, provider_name(details.get("provider"))),
+                (names.REQUEST_MODEL, as_text(details.get("model"))),
+                (names.AGENT_NAME, as_text(details.get("agent"))),
+            ),
         )
         amount = as_number(details.get("cost_usd"))
         if amount is not None:
@@ -453,6 +477,9 @@ class Metrics:
             added.counter.add(added.last, added.labels, added.context)
 
     def _ai_labels(self, details: Mapping[str, Any], error: str | None = None) -> LabelSet:
+        return self._labels.known((error, *map(details.get, _AI_KEYS)), lambda: self._made_ai_labels(details, error))
+
+    def _made_ai_labels(self, details: Mapping[str, Any], error: str | None) -> LabelSet:
         address = as_text(details.get("server_address"))
         return self._labels.of(
             (names.OPERATION, operation_name(details)),

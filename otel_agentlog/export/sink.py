@@ -135,7 +135,8 @@ class ExportSink:
         line: Line = _loads(data)
         refs = self._refs(line, home, kept)
         if self._metrics is not None:
-            self._metrics.on_line(line, intervals or (), sampled=sampled)
+            if kind != LOG or "exception" in line:
+                self._metrics.on_line(line, intervals or (), sampled=sampled)
             for ref in refs:
                 self._counted[SPAN if ref.kind == SPAN else LOG] += 1
         # A line that could not be written is in no folder: what is made of it is sent now or never.

@@ -59,6 +59,8 @@ class SpanLink:
     trace_id: str
     span_id: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    remote: bool = True
+    """Whether it is of another process."""
 
 
 @dataclass(slots=True)
@@ -232,4 +234,5 @@ def scope_of(value: Any, default: RecordedScope) -> RecordedScope:
 
 
 def _link(link: Mapping[str, Any]) -> SpanLink:
-    return SpanLink(text(link, "trace_id") or "", text(link, "span_id") or "", mapping(link, "attributes"))
+    remote = link.get("remote") is not False
+    return SpanLink(text(link, "trace_id") or "", text(link, "span_id") or "", mapping(link, "attributes"), remote)

@@ -51,7 +51,7 @@ _SPANS = st.builds(
     end_ns=st.none() | _TIMES,
     attributes=_ATTRIBUTES,
     events=st.lists(st.builds(SpanEvent, _TEXT, _TIMES, _ATTRIBUTES), max_size=4),
-    links=st.lists(st.builds(SpanLink, _hex(32), _hex(16), _ATTRIBUTES), max_size=4),
+    links=st.lists(st.builds(SpanLink, _hex(32), _hex(16), _ATTRIBUTES, st.booleans()), max_size=4),
     status_code=st.sampled_from(["UNSET", "OK", "ERROR"]),
     status_description=st.none() | _TEXT,
     scope=_SCOPES,

@@ -50,7 +50,7 @@ def readable_span(record: SpanRecord) -> ReadableSpan:
     )
     events = [Event(each.name, _inner(each.attributes, limits, "event"), each.time_ns) for each in record.events]
     links = [
-        Link(SpanContext(int(each.trace_id, 16), int(each.span_id, 16), True), _inner(each.attributes, limits, "link"))
+        Link(SpanContext(int(each.trace_id, 16), int(each.span_id, 16), each.remote), _inner(each.attributes, limits, "link"))
         for each in record.links
     ]
     return ReadableSpan(
