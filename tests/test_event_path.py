@@ -78,6 +78,37 @@ def end_of_tool_run() -> Passed:
     return usual(lambda: passed(begun().end))
 
 
+def tool_run() -> Passed:
+    """Start and end of a tool run that succeeds."""
+
+    def event() -> None:
+        with agentlog.tool("read_file", arguments={"path": "a.py"}) as run:
+            run.result = "text"
+
+    return usual(lambda: passed(event))
+
+
+def ai_call() -> Passed:
+    """Start and end of an AI call whose tokens are given by hand."""
+    messages = [{"role": "user", "content": "hi"}]
+
+    def event() -> None:
+        with agentlog.ai_call("claude-sonnet-4-5", provider="anthropic", messages=messages) as call:
+            call.usage(input_tokens=10, output_tokens=5)
+
+    return usual(lambda: passed(event))
+
+
+def step() -> Passed:
+    """Start and end of a step."""
+
+    def event() -> None:
+        with agentlog.step("plan"):
+            pass
+
+    return usual(lambda: passed(event))
+
+
 def failing_step() -> Passed:
     """Start and end of a step that an exception leaves."""
 
@@ -88,8 +119,22 @@ def failing_step() -> Passed:
     return usual(lambda: passed(event))
 
 
-EVENTS = {"log line": log_line, "end of a tool run": end_of_tool_run, "failing step": failing_step}
-CEILINGS = {"log line": (13, 28), "end of a tool run": (21, 116), "failing step": (33, 347)}
+EVENTS = {
+    "log line": log_line,
+    "end of a tool run": end_of_tool_run,
+    "tool run": tool_run,
+    "AI call": ai_call,
+    "step": step,
+    "failing step": failing_step,
+}
+CEILINGS = {
+    "log line": (12, 21),
+    "end of a tool run": (16, 30),
+    "tool run": (20, 64),
+    "AI call": (31, 221),
+    "step": (18, 62),
+    "failing step": (26, 122),
+}
 """Most files and calls of each event."""
 
 

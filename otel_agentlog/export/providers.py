@@ -14,6 +14,8 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import not_
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from opentelemetry import _logs, metrics, trace
@@ -62,15 +64,15 @@ _made: dict[str, Any] = {}
 class OwnTracerProvider(TracerProvider):
     """The provider of spans that is made where there is none. It notes whether anybody else takes its spans."""
 
-    has_others = False
-    """Whether others have added processors, which see the spans of the SDK only."""
-
     def __init__(self, resource: Resource) -> None:
         self.limits = SpanLimits()
+        self.others: list[SpanProcessor] = []
+        """Processors that others have added, which see the spans of the SDK only."""
         super().__init__(resource=resource, shutdown_on_exit=False, span_limits=self.limits)
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
-        self.has_others = self.has_others or not isinstance(span_processor, SpansOfOthers)
+        if not isinstance(span_processor, SpansOfOthers):
+            self.others.append(span_processor)
         super().add_span_processor(span_processor)
 
 
@@ -137,6 +139,11 @@ class Telemetry:
         self._collect(traces, logs)
         self.tracer = traces.get_tracer(SCOPE, __version__, SCHEMA_URL)
         self._own = traces if isinstance(traces, OwnTracerProvider) and not isinstance(self.tracer, NoOpTracer) else None
+        self.light_spans: Callable[[], bool] = bool if self._own is None else partial(not_, self._own.others)
+        """Whether our spans need no SDK: the provider is one that we made, and nobody else has a span processor there.
+
+        Asked for each span, it is made of no Python code.
+        """
 
     def _make_worker(self) -> DeliveryWorker:
         settings = self._settings
@@ -154,10 +161,6 @@ class Telemetry:
             flushers=[_flush_metrics] if _current_meters is not None else [],
             on_idle=lambda: self._catch_up.on_idle(),
         )
-
-    def light_spans(self) -> bool:
-        """Whether our spans need no SDK: the provider is one that we made, and nobody else has a span processor there."""
-        return self._own is not None and not self._own.has_others
 
     @property
     def sampler(self) -> Sampler | None:

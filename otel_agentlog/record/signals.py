@@ -13,15 +13,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
-
-# That of `signal` makes an enum of what it finds, which takes as long as all the rest that is done when an operation begins.
-from _signal import getsignal  # type: ignore[import-not-found]  # typeshed does not know it
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.record.operations.open_operations import interrupt_open, on_begin, tell_open_tasks
+from otel_agentlog.record.operations.open_operations import interrupt_open, tell_open_tasks, watch
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """The signals that end a process and leave it time to act; SIGINT raises `KeyboardInterrupt`, which needs no handler."""
@@ -41,14 +38,16 @@ def join_signals(on_exit: Callable[[], object]) -> None:
     """
     global _on_exit, _on
     _on_exit, _on = on_exit, True
+    # Elsewhere than in the main thread that is all; the next operation there does the rest.
+    watch(SIGNALS, _join, at_once=True)
     _join()
-    on_begin(_join)
 
 
 def leave_signals() -> None:
     """Restore the previous handlers; one that others have chained stays, and only passes the signal on."""
     global _on_exit, _on
     _on_exit, _on = None, False
+    watch((), _join)
     if threading.current_thread() is threading.main_thread():
         for signum in SIGNALS:
             found = signal.getsignal(signum)
@@ -60,14 +59,13 @@ def _join() -> None:
     if not _on or threading.get_ident() != threading.main_thread().ident:
         return
     for signum in SIGNALS:
-        if type(getsignal(signum)) is _ChainedHandler:
-            continue
         found = signal.getsignal(signum)
-        if found is signal.SIG_IGN or found is None:
+        if isinstance(found, _ChainedHandler) or found is signal.SIG_IGN or found is None:
             continue
         # The kernel keeps such a signal from the first process of a container: nothing would end.
         if found is not signal.SIG_DFL or os.getpid() != 1:
             signal.signal(signum, _ChainedHandler(found))
+    watch(SIGNALS, _join)
 
 
 class _ChainedHandler:

@@ -333,10 +333,18 @@ SPAN, LOG, DETAILS, EXCEPTION = "span", "log", "details", "exception"
 """The kinds of OTLP items a line can give, at most one of each: its span, or the log record it is, and records about an end."""
 
 
+_ONLY_SPAN = (SPAN,)
+
+
 def items_of(line: Mapping[str, Any], content_policy: str, content_on: Collection[str] = ("span",)) -> tuple[str, ...]:
     """The kinds of the OTLP items that a line completes, in the order they are sent; none for most lines."""
-    if line.get("phase") != "end":
+    phase = line.get("phase")
+    if phase == "start":
+        return ()
+    if phase != "end":
         return (LOG,) if is_log_record(line, content_policy) else ()
+    if "exception" not in line and content_policy == "off":
+        return _ONLY_SPAN
     details = (DETAILS,) if is_details_record(line, content_policy, content_on) else ()
     return (SPAN, *details, EXCEPTION) if is_exception_record(line) else (SPAN, *details)
 
@@ -345,6 +353,8 @@ def count_items(
     line: Mapping[str, Any], content_policy: str, content_on: Collection[str] = ("span",), elsewhere: Collection[str] = ()
 ) -> int:
     """How many OTLP items a line completes, without those of the signals (``traces``, ``logs``) that leave ``elsewhere``."""
+    if line.get("phase") == "start":
+        return 0
     kinds = items_of(line, content_policy, content_on)
     if not elsewhere:
         return len(kinds)

@@ -89,6 +89,8 @@ class RunningTask(TaskRef):
     """Its requests, or those of the task above; ``None`` where no request can reach it."""
     step_counts: dict[str, int] = field(default_factory=dict)
     """How often each step id was used, so that ids stay unique within this process."""
+    steps: int = 0
+    """Steps begun so far in this process."""
     ai_calls: int = 0
     """AI calls ended so far in this process."""
     tool_runs: int = 0
@@ -110,6 +112,13 @@ class PendingWebhook(Protocol):
         """Give the stages so far to the task they led to."""
 
 
+class _InUse:
+    """A class's attribute that is the recorder in use, where the object has none of its own."""
+
+    def __get__(self, instance: object, owner: type) -> Recorder:
+        return recorder()
+
+
 _EMPTY = Context()
 _NOTHING: Mapping[str, Any] = {}
 
@@ -123,11 +132,12 @@ class OperationScope:
 
     def __init__(self, name: str) -> None:
         self._name = name if type(name) is str else plain_text(name)
-        self._recorder: Recorder = recorder()
         self._tokens = [None]
         """Popped by the one caller that may end it; popping a list is atomic."""
 
     # What most of them have until they begin, or for ever, is of the class: setting it costs, too.
+    _recorder: Recorder = _InUse()  # type: ignore[assignment]  # what it gives is one
+    """The one in use, and from the beginning on that which was in use then."""
     state = State.PENDING
     span: Span = INVALID_SPAN
     span_name = ""

@@ -9,7 +9,10 @@ from __future__ import annotations
 import sys
 import time
 import weakref
-from collections.abc import Callable
+
+# That of `signal` makes an enum of what it finds, which takes as long as all the rest that is done when an operation begins.
+from _signal import getsignal  # type: ignore[import-not-found]  # typeshed does not know it
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from otel_agentlog._fork import after_fork_in_child
@@ -21,7 +24,7 @@ from otel_agentlog.vocabulary.lines import Line
 OPEN: dict[int, weakref.ref[OperationScope]] = {}
 """By `id`, in the order they began; an operation that ends takes itself out. What is not in here was begun before a fork."""
 
-_on_begin: list[Callable[[], None]] = []
+_watched: list[tuple[int, object, Callable[[], None]]] = []
 _at_child_exit: list[Callable[[], object]] = []
 
 _LAST = -100
@@ -29,16 +32,17 @@ _LAST = -100
 
 
 def opened(operation: OperationScope) -> None:
-    """Note an operation whose start line was recorded, and call what is registered by `on_begin`."""
+    """Note an operation whose start line was recorded, and look after the handlers of signals (`watch`)."""
     OPEN[id(operation)] = weakref.ref(operation)
-    for call in _on_begin:
-        call()
+    for signum, handler, call in _watched:
+        if getsignal(signum) is not handler:
+            call()
 
 
-def on_begin(call: Callable[[], None]) -> None:
-    """Have something called whenever anything has begun; calling this again with the same function changes nothing."""
-    if call not in _on_begin:
-        _on_begin.append(call)
+def watch(signums: Iterable[int], call: Callable[[], None], *, at_once: bool = False) -> None:
+    """Have something called when anything has begun and one of these signals has another handler than now; or ``at_once``."""
+    global _watched
+    _watched = [(signum, None if at_once else getsignal(signum), call) for signum in signums]
 
 
 def interrupt_open(reason: str, within_s: float = 5.0) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from operator import methodcaller
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from opentelemetry import context as otel_context
@@ -61,7 +61,6 @@ class Operation(Decorator):
 
     def __init__(self, name: str, *, attributes: Mapping[str, Any] | None = None, component: str | None = None) -> None:
         self._name = name if type(name) is str else plain_text(name)
-        self._recorder = recorder()
         self._tokens = [None]
         if component is not None:
             self._component = component if type(component) is str else plain_text(component)
@@ -193,7 +192,16 @@ class Operation(Decorator):
     def __enter__(self: Self) -> Self:
         try:
             self.start()
-            self._make_current(sys._getframe(1))
+            try:
+                caller = sys._getframe(1)
+                if caller.f_code.co_flags & GENERATOR_FLAGS:
+                    self.place = GeneratorBlock(caller)
+                span = self.span if self.place is None else PlacedSpan(self)
+                self._attached = Context({**self.outer, SPAN: span, OPERATION: self})
+                otel_context.attach(self._attached)
+            except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+                raise_interrupt()
+                self._recorder.failed("record", error)
         except StateError:
             raise
         except BaseException as error:  # noqa: BLE001 - it is raised again
@@ -209,14 +217,10 @@ class Operation(Decorator):
             raise
 
     async def __aenter__(self: Self) -> Self:
-        try:
-            self.start()
-            self._make_current(sys._getframe(1))
-        except StateError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - it is raised again
-            self._leave(error)
-        return self
+        caller = sys._getframe(1)
+        if caller.f_code.co_flags & GENERATOR_FLAGS and self.state is State.PENDING:
+            self.place = GeneratorBlock(caller)
+        return self.__enter__()  # whose caller is this coroutine
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.__exit__(kind, error, tb)
@@ -257,18 +261,6 @@ class Operation(Decorator):
     def _named(cls: type[Self], name: str) -> Self:
         """One of this name, of which nothing else is known."""
         return cls(name)
-
-    def _make_current(self, caller: FrameType) -> None:
-        """Become what is current for the code of this frame, whose ``with`` block begins."""
-        try:
-            if caller.f_code.co_flags & GENERATOR_FLAGS:
-                self.place = GeneratorBlock(caller)
-            span = self.span if self.place is None else PlacedSpan(self)
-            self._attached = Context({**self.outer, SPAN: span, OPERATION: self})
-            otel_context.attach(self._attached)
-        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
-            raise_interrupt()
-            self._recorder.failed("record", error)
 
     def _move(self, to: State, allowed_from: State | None = None) -> State:
         before = self.state

@@ -38,7 +38,7 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.collaborators import SpanLimits
 from otel_agentlog.record.exceptions.class_info import type_name
 from otel_agentlog.record.exceptions.describe import message_and_traceback
-from otel_agentlog.record.operations.context import SPAN, OperationScope, PlacedSpan
+from otel_agentlog.record.operations.context import BOUND, OPERATION, SPAN, OperationScope, PlacedSpan
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK, WEBHOOK
 from otel_agentlog.vocabulary.envelope import Envelope
@@ -205,7 +205,17 @@ class LightSpan(Span):
 def open_span(scope: OperationScope, record: Recorder, envelope: Envelope) -> Mapping[str, Any]:
     """Name and begin the span of a start line, and put its ids on the line; returns the span's attributes."""
     line, outer, spans = envelope.line, scope.outer, record.spans
-    ids = scope.ids_of_place()
+    around: Any = outer.get(OPERATION)
+    if (
+        around is not None
+        and scope.task is around.task
+        and scope.step_id == around.step_id
+        and outer.get(BOUND) is around.outer.get(BOUND)
+        and around.own_ids is not None
+    ):
+        ids = around.own_ids.copy()  # its span's are replaced below
+    else:
+        ids = scope.ids_of_place()
     line.update(ids)
     name, kind, attributes = record.conventions.started(line)
     if given := line.pop("attributes", None):

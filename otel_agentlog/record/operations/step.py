@@ -31,7 +31,8 @@ class Step(Operation):
         return Step(self.name, step_id=self._given_id, plan=self._plan, **self._common)
 
     def _settle(self, context: Context, around: OperationScope | None) -> Context:
-        context = super()._settle(context, around)
+        if around is not None:
+            self.task, self.step_id = around.task, around.step_id
         self._details = {"plan": True} if self._plan else {}
         agent = around.task.header.get("assigned_agent") if around is not None and around.task is not None else None
         if self._plan and agent:
@@ -45,7 +46,8 @@ class Step(Operation):
         if self.task is not None:
             seen = self.task.step_counts
             number = seen[self.step_id] = seen.get(self.step_id, 0) + 1
-            self._details["index"] = sum(seen.values())
+            self.task.steps += 1
+            self._details["index"] = self.task.steps
             if number > 1 and self._given_id is None:
                 self.step_id = f"{self.step_id}-{number}"
         return context

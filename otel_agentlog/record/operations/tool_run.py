@@ -9,7 +9,7 @@ from otel_agentlog.record.operations.attempts import Attempted
 from otel_agentlog.record.operations.context import foreign_span
 from otel_agentlog.record.operations.seen_calls import OWN
 from otel_agentlog.record.providers.fields import as_whole
-from otel_agentlog.record.sanitize.keys import checked, optional_text
+from otel_agentlog.record.sanitize.keys import checked, plain_text
 from otel_agentlog.vocabulary.actions import TOOL
 from otel_agentlog.vocabulary.functions import arguments_of
 from otel_agentlog.vocabulary.states import Outcome
@@ -43,9 +43,9 @@ class ToolRun(Attempted):
         self.result: Any = None
         self.resources: Mapping[str, float] | None = None
         """As in ``docs/format.md``: ``cpu_seconds``, ``memory_peak_mb`` …; what is missing is not known."""
-        self._call_id = call_id if type(call_id) is str else optional_text(call_id)
-        self._tool_type = tool_type if type(tool_type) is str else optional_text(tool_type)
-        self._description = description if type(description) is str else optional_text(description)
+        self._call_id = call_id if call_id is None or type(call_id) is str else plain_text(call_id)
+        self._tool_type = tool_type if tool_type is None or type(tool_type) is str else plain_text(tool_type)
+        self._description = description if description is None or type(description) is str else plain_text(description)
         self._command = command
         self._common = common
 

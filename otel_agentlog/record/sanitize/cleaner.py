@@ -151,7 +151,8 @@ class Cleaner:
             if kind is str:
                 texts.append(item)
             elif kind is dict:
-                copy[name] = self._plain_dict(item, depth + 1, texts)
+                # An empty one, as start and end lines have without attributes, is not worth a call.
+                copy[name] = self._plain_dict(item, depth + 1, texts) if item or depth else {}
             elif kind is list or kind is tuple:
                 copy[name] = self._plain_list(item, depth + 1, texts)
             elif not (kind in _SURE or (kind is int and -_INT64 <= item < _INT64) or (kind is float and isfinite(item))):
@@ -204,17 +205,18 @@ class Cleaner:
 
     def text(self, text: str) -> tuple[str, int, int]:
         """A name, message or traceback, safe and bounded: the text, secrets replaced, places left out."""
-        if type(text) is str and len(text) <= SEPARATE_CHARS and self._is_plain_text(text):
-            return text, 0, 0
+        try:
+            # As in `plain`.
+            if (
+                type(text) is str
+                and len(text) <= self._most_plain
+                and (self._redactor is None or self._redactor.finds_none(text.encode()))
+            ):
+                return text, 0, 0
+        except Exception:  # noqa: BLE001 - a lone surrogate, no stack left, a search that fails: the careful way deals with them
+            raise_interrupt()
         cleaned = self.clean(text)
         return str(cleaned.value), cleaned.redacted, cleaned.truncated
-
-    def _is_plain_text(self, text: str) -> bool:
-        try:
-            return len(text) <= self._most_plain and (self._redactor is None or self._redactor.finds_none(text.encode()))
-        except Exception:  # noqa: BLE001 - as in `plain`
-            raise_interrupt()
-            return False
 
     def _remember(self, keys: dict[str, KeyRule | None]) -> None:
         """Names without secrets in them need not be checked again."""

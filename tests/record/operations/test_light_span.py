@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
@@ -80,6 +80,7 @@ def _seen(span: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("limits", LIMITS)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(calls=st.lists(_CALLS, max_size=12))
 def test_it_takes_what_a_span_of_the_sdk_takes(limits: str, calls: list[tuple[Any, ...]]) -> None:
     """Whatever is called in whatever order, the two have the same name, attributes, events, links and status."""
