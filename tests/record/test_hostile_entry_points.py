@@ -95,6 +95,19 @@ def test_a_million_messages_are_cut_and_the_cut_is_told(root: Path) -> None:
     assert "of 1000000 messages left out" in str(request["details"]["messages"][-1])
 
 
+def test_a_message_of_a_million_parts_is_cut_and_the_cut_is_told(root: Path) -> None:
+    """The same for what one message holds."""
+    messages = [{"role": "user", "content": [1] * 1_000_000}]
+    with agentlog.task("many", task_id="many"), agentlog.ai_call("model", provider="hostile", messages=messages):
+        pass
+    agentlog.shutdown()
+    request = next(line for line in TaskReader(root / "many").events() if line["type"] == "ai_request")
+
+    parts = request["details"]["messages"][0]["parts"]
+    assert len(parts) <= 1000
+    assert "of 1000000 parts left out" in str(parts[-1])
+
+
 def test_an_id_is_bounded(root: Path) -> None:
     """An id stands on every line, so that it must not be larger than any of them."""
     with agentlog.task("long", task_id="long"), agentlog.bind(correlation_id="c" * 20_000_000):

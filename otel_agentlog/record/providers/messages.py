@@ -64,7 +64,7 @@ def tool_definitions(tools: object) -> list[dict[str, Any]]:
 
 
 _MOST_MESSAGES = ValueLimits().max_items - 2
-"""With the system message and a note they stay within the limit for values."""
+"""With the system message and a note they stay within the limit for values; so do the parts of one message."""
 
 _MOST_CHOICES = 1000
 """Limits `output_messages`, as a part may carry any number as its choice."""
@@ -102,8 +102,15 @@ def _parts(item: object, role: str) -> list[Part]:
     if role in ("tool", "function"):
         return [tool_response_part(name_of(item, "tool_call_id"), readable(field(item, "content")))]
     content = field(item, "content")
-    parts = [part for block in _as_list(content) for part in _block_parts(block)] if content else []
+    parts = _content_parts(_as_list(content)) if content else []
     return chat.message_parts(item, parts) if role == "assistant" else parts
+
+
+def _content_parts(blocks: list[Any]) -> list[Part]:
+    parts = [part for block in blocks[:_MOST_MESSAGES] for part in _block_parts(block)]
+    if len(blocks) > _MOST_MESSAGES:
+        parts.append(text_part(f"[truncated: {len(blocks) - _MOST_MESSAGES} of {len(blocks)} parts left out]"))
+    return parts
 
 
 def _block_parts(block: object) -> list[Part]:

@@ -279,9 +279,9 @@ WIRE_RULES: tuple[SecretRule, ...] = (
     SecretRule(
         "client-login",
         "curl -u user:password",
-        r"\B(?:-u|-U|--user|--proxy-user)[ \t=]{1,6}[\"']?[\w.@+-]+:(?P<secret>[^\s\"'`\\])",
+        r"(?:\A|\W)(?:-u|-U|--user|--proxy-user)[ \t=]{1,6}[\"']?[\w.@+-]+:(?P<secret>[^\s\"'`\\])",
         check=_login_of_client,
-        unfinished=r"\B(?:-u|-U|--user|--proxy-user)[ \t=]{1,6}[\"']?[^\s\"'`\\]*",
+        unfinished=r"(?:\A|\W)(?:-u|-U|--user|--proxy-user)[ \t=]{1,6}[\"']?[^\s\"'`\\]*",
     ),
     SecretRule(
         "client-login",

@@ -11,7 +11,6 @@ import errno
 import hashlib
 import itertools
 import os
-import re
 import secrets
 import threading
 import time
@@ -69,9 +68,6 @@ KEEP = frozenset(
 Ranges = Sequence[tuple[int, int]]
 """First and last number of each."""
 
-_LONG_PIECE = re.compile(f'"[^"]{{{MAX_VALUE_BYTES},}}')
-"""Long text between two quotes, which in JSON is a long text without quotes in it; found in linear time."""
-
 Keep = Callable[[bytes], str]
 """Stores bytes and returns their sha256 in hex."""
 
@@ -121,13 +117,26 @@ def _moved_json(value: str, keep: Keep) -> Any:
     """
     pieces: list[Any] = []
     end = 0
-    for found in _LONG_PIECE.finditer(value):
-        begin = found.start() + 1
-        pieces += (_moved_text(value[end:begin], keep), _moved_text(value[begin : found.end()], keep))
-        end = found.end()
+    for begin, stop in long_pieces(value):
+        pieces += (_moved_text(value[end:begin], keep), _moved_text(value[begin:stop], keep))
+        end = stop
     if not pieces:
         return _moved_text(value, keep)
     return {"$parts": [*pieces, _moved_text(value[end:], keep)]}
+
+
+def long_pieces(value: str) -> Iterator[tuple[int, int]]:
+    """Where a text of `MAX_VALUE_BYTES` characters or more lies between quotes; in JSON that is one without quotes in it."""
+    # Such a text has a whole block in it, wherever the blocks begin, and in any other block a quote is soon found.
+    block, at = MAX_VALUE_BYTES // 2, 0
+    while at + block <= len(value):
+        if value.find('"', at, at + block) >= 0:
+            at += block
+            continue
+        begin, end = value.rfind('"', 0, at) + 1, value.find('"', at + block)
+        at = end if end >= 0 else len(value)
+        if begin and at - begin >= MAX_VALUE_BYTES:
+            yield begin, at
 
 
 def _artifact(data: bytes, media_type: str, keep: Keep) -> dict[str, Any]:

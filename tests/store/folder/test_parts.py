@@ -7,15 +7,18 @@ import hashlib
 import json
 import os
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
 from otel_agentlog.store.folder.reader import TaskReader, with_artifacts
-from otel_agentlog.store.folder.writer import MAX_VALUE_BYTES, MAX_WRITTEN_LINE_BYTES, spill
+from otel_agentlog.store.folder.writer import MAX_VALUE_BYTES, MAX_WRITTEN_LINE_BYTES, long_pieces, spill
 from otel_agentlog.store.validation.validate import validate
 
 IMAGE = base64.b64encode(random.Random(1).randbytes(3 << 20)).decode()
@@ -98,6 +101,23 @@ def test_a_text_in_parts_is_read_as_it_was(name: str) -> None:
 
     assert len(json.dumps(short)) < MAX_WRITTEN_LINE_BYTES
     assert with_artifacts(short, store) == line  # type: ignore[arg-type]  # all that is asked of a reader
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, 100, MAX_VALUE_BYTES // 2, MAX_VALUE_BYTES - 1, MAX_VALUE_BYTES, MAX_VALUE_BYTES * 2 + 7]),
+            st.sampled_from(["", '"', '""']),
+        ),
+        max_size=12,
+    )
+)
+def test_long_pieces_are_what_lies_between_quotes(parts: list[tuple[int, str]]) -> None:
+    """The same as a regular expression finds."""
+    text = "".join("x" * length + quotes for length, quotes in parts)
+    expected = [(found.start() + 1, found.end()) for found in re.finditer(f'"[^"]{{{MAX_VALUE_BYTES},}}', text)]
+
+    assert list(long_pieces(text)) == expected
 
 
 def test_a_users_own_object_of_that_form_stays_one(tmp_path: Path) -> None:
