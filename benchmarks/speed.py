@@ -1,7 +1,7 @@
 """What recording costs, as ratios to the bare OpenTelemetry SDK that does the same work and only sends.
 
     python -m benchmarks.speed                       everything
-    python -m benchmarks.speed --short               at most ten minutes on two cores
+    python -m benchmarks.speed --short               meant for ten minutes on two cores that are free
     python -m benchmarks.speed --growth --svg docs/  what grows, and the plots of it
     python -m benchmarks.speed --short --readme      and the table of README.md
     python -m benchmarks.speed --from speed.json --readme --svg docs/   from an earlier run
@@ -202,6 +202,8 @@ class Results:
     date: str = field(default_factory=lambda: time.strftime("%Y-%m-%d"))
     commit: str = ""
     machine: str = ""
+    load: list[float] = field(default_factory=list)
+    """Least and most processes that wanted a processor, of a minute's average after each round; ours are one or two of them."""
     rounds: int = 0
     short: bool = False
     seconds: float = 0.0
@@ -234,11 +236,11 @@ class Loads:
     made: int = 0
     arrived: int = 0
 
-    def run(self, runs: Runs, number: int, scenario: str, systems: Sequence[str], tasks: int) -> None:
+    def run(self, runs: Runs, number: int, scenario: str, systems: Sequence[str], **size: Any) -> None:
         """One round: each system once, another first each time."""
         turned = [*systems[number % len(systems) :], *systems[: number % len(systems)]]
         for system in turned:
-            row = runs("load", system, scenario=scenario, tasks=tasks)
+            row = runs("load", system, scenario=scenario, **size)
             self.rounds.setdefault((scenario, system), []).append(row)
             if system == "product":
                 self.account(row, row["received"])
@@ -287,14 +289,15 @@ def latency(rows: list[Row], kind: str, percentile: str) -> float:
 def measure_loads(runs: Runs, results: Results, given: argparse.Namespace, systems: Sequence[str]) -> None:
     """Rounds of every system, then the product with the receiver down, in the same rounds."""
     loads, down = Loads(), []
-    for number in range(given.rounds):
+    for turn in range(given.rounds):
         for scenario in SCENARIOS:
             compared = systems if scenario == "sync" or not given.short else ("sdk", "product")
-            loads.run(runs, number, scenario, compared, given.tasks)
+            loads.run(runs, turn, scenario, compared, tasks=given.tasks)
         away = runs("load", down=True, tasks=given.tasks)
         up = loads.rounds["sync", "product"][-1]
         down.append(away["app_us_task"] / up["app_us_task"])
-        if number == 0:
+        results.load = [min([*results.load, os.getloadavg()[0]]), max([*results.load, os.getloadavg()[0]])]
+        if turn == 0:
             loads.account(away, runs.ship(Path(away["folder"])))
     for scenario, system in loads.rounds:
         results.systems.setdefault(scenario, {})[system] = loads.medians(scenario, system)
@@ -425,7 +428,9 @@ def readme_text(results: Results) -> str:
     """The part of README.md between the marks."""
     versions = ", ".join(f"{name} {found}" for name, found in sorted(results.versions.items()))
     command = "python -m benchmarks.speed" + (" --short" if results.short else "")
-    head = f"{results.date}, {results.machine}; {versions}. Medians of {results.rounds} rounds: `{command}`."
+    load = " to ".join(f"{each:.0f}" for each in results.load)
+    head = f"{results.date}, {results.machine}, load {load}; {versions}. Medians of {results.rounds} rounds: `{command}`,"
+    head += f" which took {results.seconds / 60:.0f} minutes."
     return "\n".join(["", head, "", *table_of_systems(results), "", *table_of_bars(results), ""])
 
 

@@ -30,7 +30,7 @@ def test_everything_that_both_record_arrives_and_is_counted_by_its_id(runs: Runs
     """The bare SDK and the product, with the same work; the product's is in the folder, too."""
     loads = Loads()
 
-    loads.run(runs, 0, scenario, ["sdk", "product", "structlog"], 3)
+    loads.run(runs, 0, scenario, ["sdk", "product", "structlog"], tasks=3, timed_tasks=3)
 
     for system in ("sdk", "product"):
         row = loads.rounds[scenario, system][0]

@@ -50,6 +50,15 @@ class Follower:
             if not self._more.wait_for(lambda: text.encode() in self._shown, LONGEST_S):
                 raise TimeoutError(f"{self._process.args!r} did not show {text} in {LONGEST_S} s, but {self._shown[-500:]!r}")
 
+    def settle(self) -> None:
+        """Return when it has nothing more to do with what is there: less than a tenth of a processor for half a second."""
+        deadline = time.monotonic() + LONGEST_S
+        while time.monotonic() < deadline:
+            before = self.cpu_s()
+            time.sleep(0.5)
+            if self.cpu_s() - before < 0.05:
+                return
+
     def cpu_s(self) -> float:
         """CPU seconds of the whole process, all threads."""
         return time.clock_gettime((~self._process.pid << 3) | 2)

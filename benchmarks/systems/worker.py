@@ -374,6 +374,7 @@ def followed(order: Order) -> dict[str, Any]:
             task.say(system, f"{kind}-begins-{size}")
             with follow(Path(order.folder) / "tasks", f"followed-{size}-0") as follower:
                 follower.wait_for(f"{kind}-begins-{size}")
+                follower.settle()
                 began = follower.cpu_s()
                 for _ in range(0, NEW_LINES, IN_A_ROW):
                     task.log(system, IN_A_ROW)
