@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from otel_agentlog.query.lines import time_of as time_of
     from otel_agentlog.query.naming import LAST as LAST
     from otel_agentlog.query.naming import resolve as resolve
+    from otel_agentlog.query.questions import MAX_BUCKETS as MAX_BUCKETS
     from otel_agentlog.query.questions import Bucket as Bucket
     from otel_agentlog.query.questions import Overview as Overview
     from otel_agentlog.query.questions import Page as Page
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from otel_agentlog.query.questions import overview as overview
     from otel_agentlog.query.questions import search as search
     from otel_agentlog.query.questions import statistics as statistics
+    from otel_agentlog.query.questions import task_ids as task_ids
     from otel_agentlog.query.questions import timeline as timeline
     from otel_agentlog.query.reports import Entry as Entry
     from otel_agentlog.query.reports import TaskReport as TaskReport
@@ -93,8 +95,8 @@ _HOMES = {
     "lines": "LineStream time_of",
     "naming": "LAST resolve",
     "questions": (
-        "Bucket Filter GROUPS ORDERS Overview Page Statistics"
-        " damaged errors_by_category folders overview search statistics timeline"
+        "Bucket Filter GROUPS MAX_BUCKETS ORDERS Overview Page Statistics"
+        " damaged errors_by_category folders overview search statistics task_ids timeline"
     ),
     "reports": "Entry TaskReport report",
     "repricing": "EndedCall Recost Recosted ended_calls recost",

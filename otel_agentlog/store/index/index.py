@@ -203,6 +203,13 @@ class TaskIndex:
                     break
         return [os.fsdecode(name) for name in found]
 
+    def ids(self, wanted: Filter, order: str, limit: int | None = None) -> list[str]:
+        """The ids of those that meet it, as `folders` has their folders."""
+        clause, values = where(wanted)
+        ordered = f"{ORDERS[order]}, folder.name LIMIT ?"
+        query = f"SELECT task_id, folder.name FROM task JOIN folder USING (id) WHERE {clause} ORDER BY {ordered}"
+        return [task_id or os.fsdecode(name) for task_id, name in self._rows(query, [*values, -1 if limit is None else limit])]
+
     def damaged(self) -> list[tuple[str, str]]:
         """The names of the folders that could not be read whole, each with the first reason."""
         rows = self._rows(
@@ -300,11 +307,12 @@ class TaskIndex:
     def _durations(self, grouped: str, table: str, key: str | bytes, number: int) -> Durations:
         """What stands at the places of the percentiles, of so many durations."""
         clause, bound = ("1", []) if grouped == ALL else (f"{grouped} IS ?", [None if key == b"" else key])
-        known = f"SELECT duration_us FROM {table} WHERE {clause} AND duration_us NOT NULL"
-        place = f"({known} ORDER BY duration_us LIMIT 1 OFFSET ?)"
+        known = f"SELECT duration_us FROM {table} WHERE {clause} AND duration_us NOT NULL ORDER BY duration_us"
         places = [*(rank(number, percent) for percent in PERCENTS), number - 1]
-        values = [value for each in places for value in (*bound, each)]
-        *ranks, maximum = self._rows(f"SELECT {', '.join([place] * len(places))}", values)[0]
+        # Counted from the nearer end.
+        ends = [("", at) if at < number // 2 else ("DESC", number - 1 - at) for at in places]
+        query = ", ".join(f"({known} {order} LIMIT 1 OFFSET ?)" for order, _ in ends)
+        *ranks, maximum = self._rows(f"SELECT {query}", [value for _, at in ends for value in (*bound, at)])[0]
         return Durations(tuple(ranks), maximum, 0, number)
 
     def _sums(self, query: str, values: list[Value]) -> dict[Any, GroupSums]:

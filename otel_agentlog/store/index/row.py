@@ -45,6 +45,8 @@ class IndexRow:
     status: str
     settled: bool = True
     """Whether it has ended and its folder has that recorded: nothing of it will change."""
+    task_id: str | None = None
+    """Where it is another than the folder's name."""
     created_ns: int = 0
     started_ns: int | None = None
     duration_us: int | None = None

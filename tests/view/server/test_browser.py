@@ -13,6 +13,7 @@ import orjson
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
+from tests.query.folders import held
 from tests.support.browser import browser as real_browser
 from tests.view.server.served import Served
 
@@ -223,6 +224,67 @@ def test_a_long_task_scrolls_without_lag(browser: Browser, tmp_path: Path) -> No
         assert rows.locator(".item").count() < 100
         page.get_by_label("Filter lines").fill("line 1234")
         expect(page.locator(".above-list .count")).to_have_text("11 of 20,000 lines", timeout=TIMEOUT_MS)
+
+
+def _grown(folder: Path, begin: int, steps: int) -> None:
+    """Write steps of three lines each."""
+    stamp = "2026-11-21T05:{:02}:{:02}.123456789Z"
+    with (folder / "03-agent-output.jsonl").open("ab", buffering=0) as file:
+        for number in range(begin, begin + steps):
+            ids = {"timestamp": stamp.format(number // 60 % 60, number % 60), "span_id": f"{number + 2:016x}", "level": "INFO"}
+            step = {**ids, "type": "step", "message": f"step {number}", "parent_span_id": "1" * 16, "event_id": f"a-{number}"}
+            lines = (
+                {**step, "phase": "start"},
+                {**ids, "type": "output", "content": f"word {number}", "event_id": f"b-{number}"},
+            )
+            ended = {**step, "phase": "end", "outcome": "completed", "duration_ms": 5.0}
+            file.write(b"".join(orjson.dumps(line) + b"\n" for line in (*lines, ended)))
+
+
+_CHANGES = """() => {
+    window.changes = 0;
+    const count = (each) => { window.changes += each.addedNodes.length + each.removedNodes.length; };
+    new MutationObserver((found) => found.forEach(count))
+        .observe(document.getElementById("tab-panel"), { childList: true, subtree: true });
+}"""
+
+
+@pytest.mark.parametrize("tab", ["waterfall", "logs", "conversation"])
+def test_a_new_line_changes_as_little_of_a_long_page_as_of_a_short_one(browser: Browser, tmp_path: Path, tab: str) -> None:
+    """About as many elements come and go when a task of 6,000 lines goes on as when one of 600 does; nothing is asked again."""
+    changes = []
+    for steps in (200, 2_000):
+        root = tmp_path / f"{steps}" / "tasks"
+        folder = root / "task-long"
+        folder.mkdir(parents=True)
+        metadata = {"task_id": "task-long", "name": "Long", "status": "running", "started_at": "2026-11-21T05:00:00.000000000Z"}
+        (folder / "metadata.json").write_bytes(orjson.dumps(metadata))
+        begun = {
+            "timestamp": "2026-11-21T05:00:00.000000000Z",
+            "type": "task",
+            "phase": "start",
+            "span_id": "1" * 16,
+            "event_id": "a",
+        }
+        (folder / "03-agent-output.jsonl").write_bytes(orjson.dumps(begun) + b"\n")
+        _grown(folder, 0, steps)
+        with held(folder), Served(root, root.parent) as served, opened(browser, served, f"#/task/task-long?tab={tab}") as page:
+            parts, lines = page.locator("#tab-waterfall small"), page.locator("#tab-logs small")
+            expect(parts).to_have_text(f"{steps + 1:,}", timeout=TIMEOUT_MS)
+            expect(lines).to_have_text(f"{steps * 3 + 1:,}", timeout=TIMEOUT_MS)
+            if tab == "conversation":
+                expect(page.locator(".said")).to_have_count(steps, timeout=TIMEOUT_MS)
+            asked: list[str] = []
+            page.on("request", lambda request, asked=asked: asked.append(request.url))
+            page.evaluate(_CHANGES)
+            for number in range(5):
+                _grown(folder, steps + number, 1)
+                expect(parts).to_have_text(f"{steps + number + 2:,}", timeout=TIMEOUT_MS)
+                expect(lines).to_have_text(f"{(steps + number) * 3 + 4:,}", timeout=TIMEOUT_MS)
+            changes.append(page.evaluate("window.changes"))
+            assert asked == []
+    # Rows are drawn again by the clock, too, as what goes on takes longer: a bound, and not the same number.
+    assert changes[1] < 3 * changes[0] + 500, changes
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import time
 from pathlib import Path
 
 import orjson
@@ -18,6 +19,7 @@ import otel_agentlog as agentlog
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.server.line_pages import clipped, page_of, whole_task
+from otel_agentlog.vocabulary.lines import timestamp
 from tests.view.server.conftest import client_of
 
 TASK = "task-review42"
@@ -188,6 +190,17 @@ def test_figures_come_in_groups_over_time_and_at_a_glance(client: TestClient) ->
     assert {row["status"] for row in errors["rows"]} <= {"failed", "timed_out", "interrupted"}
     assert overview["totals"]["tasks"] == tasks
     assert overview["errors_by_category"] == errors["by_category"]
+
+
+def test_a_task_of_another_century_does_not_hide_the_timeline(tmp_path: Path) -> None:
+    """A clock that was wrong, or damage."""
+    for name, created in (("now", time.time_ns()), ("past", 0), ("future", 10**18 * 5)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metadata.json").write_bytes(orjson.dumps({"created_at": timestamp(created), "status": "completed"}))
+    client = client_of(tmp_path)
+
+    assert sum(span["tasks"] for span in client.get("/api/timeline", params={"bucket_s": 60}).json()["spans"]) == 1
+    assert client.get("/api/timeline", params={"bucket_s": 60, "since": "1980-01-01"}).status_code == 200
 
 
 _SAMPLE = re.compile(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from otel_agentlog.query import ORDERS, Filter, Page, TaskRow, search
+from otel_agentlog.query import ORDERS, Filter, Page, TaskRow, search, task_ids
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress, whole
 from otel_agentlog.view.render import formats, labels
@@ -26,12 +27,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--order", choices=tuple(ORDERS), default="newest", metavar="ORDER", help=f"what comes first: {', '.join(ORDERS)}"
     )
+    parser.add_argument("--ids", action="store_true", help="print the ids alone, one a line")
     filter_arguments(parser)
 
 
 def run(options: argparse.Namespace, context: CliContext) -> int:
     """List the tasks below the root."""
     wanted = filter_of(options)
+    if options.ids:
+        return _print_ids(options, context, wanted)
     with reading_progress() as progress:
         found = search(context.root, wanted, order=options.order, limit=options.limit or None, progress=progress)
     if options.json:
@@ -44,6 +48,16 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         screen.lines(table(_columns(screen), (_cells(row, depth, screen.glyphs) for row, depth in rows), screen))
         if len(found.rows) < found.matching:
             screen.line(Piece(f"{len(found.rows)} of {found.matching:,} tasks; --limit 0 shows all", "dim"))
+    return 0
+
+
+def _print_ids(options: argparse.Namespace, context: CliContext, wanted: Filter) -> int:
+    with reading_progress() as progress:
+        found = task_ids(context.root, wanted, order=options.order, limit=options.limit or None, progress=progress)
+    if options.json:
+        print_json({"root": str(context.root), "task_ids": found})
+    else:
+        sys.stdout.write("".join(f"{safe(task_id)}\n" for task_id in found))
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from otel_agentlog._version import __version__
-from otel_agentlog.query import Filter, errors_by_category, find_errors, search, statistics, timeline
+from otel_agentlog.query import MAX_BUCKETS, Filter, errors_by_category, find_errors, search, statistics, timeline
 from otel_agentlog.view.alerting import AlertTracker
 from otel_agentlog.view.server.context import ServerContext
 from otel_agentlog.view.server.params import GroupQuery, PageParams, PageQuery, TimelineQuery, WindowQuery
@@ -133,7 +134,7 @@ def _add_figures(router: APIRouter, context: ServerContext) -> None:
 
     @router.get("/api/timeline", summary="What happened over time", operation_id="get_timeline", **_answer(TimelineBody, 409))
     def spans(params: TimelineQuery) -> Response:
-        found = timeline(context.root, params.as_filter(), bucket_s=params.bucket_s)
+        found = timeline(context.root, _until_now(params.as_filter(), params.bucket_s), bucket_s=params.bucket_s)
         return json_response({"spans": [asdict(span) for span in found]})
 
 
@@ -163,6 +164,15 @@ def _add_live(router: APIRouter, context: ServerContext, slots: Slots) -> None:
     @router.websocket("/api/live/ws")
     async def socket(socket: WebSocket) -> None:
         await send_to_websocket(socket, publisher.changes(), slots, context.limits)
+
+
+def _until_now(wanted: Filter, bucket_s: int) -> Filter:
+    """The filter with bounds of time where it has none: a folder of another century, by a clock or by damage, is left out."""
+    width = bucket_s * 1_000_000_000
+    now_ns = time.time_ns() + width
+    until_ns = now_ns if wanted.until_ns is None else wanted.until_ns
+    since_ns = min(until_ns, now_ns) - (MAX_BUCKETS - 1) * width if wanted.since_ns is None else wanted.since_ns
+    return replace(wanted, since_ns=since_ns, until_ns=until_ns)
 
 
 def _errors(context: ServerContext, params: PageParams) -> dict[str, Any]:
