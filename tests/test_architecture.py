@@ -276,7 +276,14 @@ def test_the_core_imports_no_optional_package_and_no_exporter() -> None:
     )
 
     # structlog itself imports rich where that is installed, and the OpenTelemetry SDK psutil.
-    unwanted = (OPTIONAL - {"rich", "psutil"}) | {"exporter", "requests", "urllib3", "google.protobuf", "jsonschema_rs"}
+    unwanted = (OPTIONAL - {"rich", "psutil"}) | {
+        "asyncio",
+        "exporter",
+        "requests",
+        "urllib3",
+        "google.protobuf",
+        "jsonschema_rs",
+    }
     assert set(said.stdout.split()) & unwanted == set()
 
 

@@ -177,10 +177,13 @@ def _wrapped(head: list[Piece], pieces: list[Piece], layout: Layout) -> str:
     run, run_style, before = "", "", ""
     for word, style in pieces:
         gap = "  " if style in ("key", "ids") and before not in ("key", "ids") else " "
+        shown = len(word) - word.count("\0") if word.isascii() else _shown_width(word)
         if layout.columns is not None:
-            word = _fitted(word, layout.columns - indent)
+            if shown >= layout.columns - indent:
+                word = _fitted(word, layout.columns - indent)
+                shown = _shown_width(word)
             # A row has at least one word, however narrow the terminal is.
-            if used > indent and used + len(gap) + _shown_width(word) > layout.columns:
+            if used > indent and used + len(gap) + shown > layout.columns:
                 if not word:
                     continue  # a space at the end of a row
                 text, run, used, gap = text + _painted(run, run_style, layout) + "\n" + " " * indent, "", indent, ""
@@ -189,7 +192,7 @@ def _wrapped(head: list[Piece], pieces: list[Piece], layout: Layout) -> str:
         else:
             text += _painted(run, run_style, layout) + gap
             run, run_style = word, style
-        used += len(gap) + _shown_width(word)
+        used += len(gap) + shown
         before = style
     return (text + _painted(run, run_style, layout)).rstrip(" ")
 

@@ -6,8 +6,8 @@ awaited; elsewhere it waits before it returns. Both walk through `_turns`.
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import sys
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import nullcontext
@@ -21,9 +21,6 @@ from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.vocabulary.states import State
 
 Self = TypeVar("Self", bound="Checkpoints")
-
-_running_loop = asyncio._get_running_loop
-"""For library authors: unlike `asyncio.get_running_loop` it raises nothing where none runs, and so costs next to nothing."""
 
 _logger = logging.getLogger("otel_agentlog")
 _warned = False
@@ -161,8 +158,18 @@ class _Waiting(_Passed):
         return self._wait().__await__()
 
     async def _wait(self) -> None:
+        import asyncio
+
         for _ in _turns(self._control):
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _running_loop() -> object:
+    """The event loop of this thread; ``None`` where none runs."""
+    # Where asyncio is not loaded none does; importing it would take 37 ms and 5 MB. Its function is for library authors: unlike
+    # `asyncio.get_running_loop` it raises nothing where none runs.
+    events = sys.modules.get("asyncio.events")
+    return None if events is None else events._get_running_loop()
 
 
 def control_here() -> Control | None:
@@ -218,6 +225,8 @@ def rest(seconds: float) -> None:
 
 async def rest_async(seconds: float) -> None:
     """The same without blocking the event loop."""
+    import asyncio
+
     for part in resting(seconds):
         await asyncio.sleep(part)
     await checkpoint()

@@ -91,6 +91,37 @@ def test_one_line() -> None:
     assert human(LINE, NOW_NS) == '05:22:01.123 INFO  file_operations  files read  files=3 path="a b.py" [3f9a0c12 plan]\n'
 
 
+@pytest.mark.parametrize(("style", "most"), [("human", 100), ("json", 15)])
+def test_a_shown_line_is_few_calls(style: str, most: int, tmp_path: Path) -> None:
+    """A line with six fields, as they are counted by the interpreter."""
+    details = {"files": 3, "path": "/home/ann/x.py", "ratio": 0.5, "ok": True, "name": "abc", "n": 12}
+    line = {
+        "type": "log",
+        "level": "INFO",
+        "component": "runner",
+        "message": "files read",
+        "details": details,
+        "task_id": "task-7",
+    }
+    envelope, calls = Envelope(line, None, time.time_ns()), 0
+
+    def count(frame: Any, event: str, what: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    with (tmp_path / "shown").open("w") as stream:
+        sink = ConsoleSink(stream, style=style, colour=True, columns=100)
+        sink(envelope)
+        sys.setprofile(count)
+        try:
+            sink(envelope)
+        finally:
+            sys.setprofile(None)
+
+    assert calls <= most
+    assert (tmp_path / "shown").read_text().count("/home/ann/x.py") == 2
+
+
 def test_wide_terminals_see_the_origin() -> None:
     """From 120 columns on, logger and line number are there too."""
     assert human(LINE, NOW_NS, Layout(columns=120)).endswith("[3f9a0c12 plan] reviewer.tools:45\n")

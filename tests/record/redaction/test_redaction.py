@@ -12,7 +12,7 @@ from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.record.redaction.engine import BYTES_PER_CANDIDATE, MAX_CANDIDATES, compiled
 from otel_agentlog.record.redaction.key_rules import KEY_RULE_NAMES, key_rule
 from otel_agentlog.record.redaction.redactor import Redactor, default_rules
-from otel_agentlog.record.redaction.rules import TOKEN_RULES
+from otel_agentlog.record.redaction.rules import TOKEN_RULES, joined
 from otel_agentlog.record.redaction.rules_in_context import named_rules
 from tests.record.redaction.near_misses import near_misses
 from tests.record.redaction.secret_corpus import CARRIED, KIND_COUNT, NAMED, SHAPES, leaks, planted
@@ -40,6 +40,24 @@ def test_each_kind_is_found_on_its_own(kind: str) -> None:
 
     assert not leaks(redacted, sample.secret)
     assert count >= 1
+
+
+def test_the_joined_pattern_matches_where_the_rules_do() -> None:
+    """That edges stand in it once changes nothing of where candidates begin, and no rule makes RE2 keep its states twice."""
+    rules = default_rules()
+    plain = compiled("|".join(f"(?:{rule.quick or rule.pattern})" for rule in rules), utf8=False, capture=False)
+    shared = compiled(joined(rules), utf8=False, capture=False)
+    data = "\n".join([*(each.text for each in PLANTED), near_misses(2, 200_000)]).encode()
+
+    at, found = 0, 0
+    while (expected := plain.search(data, at)) is not None:
+        match = shared.search(data, at)
+        assert match is not None
+        assert match.start() == expected.start()
+        at, found = match.start() + 1, found + 1
+    assert shared.search(data, at) is None
+    assert found > len(PLANTED) // 2
+    assert [rule.name for rule in rules if (rule.quick or rule.pattern).startswith(r"\B")] == []
 
 
 def test_near_misses_are_left_alone() -> None:
