@@ -129,10 +129,10 @@ EVENTS = {
 }
 CEILINGS = {
     "log line": (12, 21),
-    "end of a tool run": (16, 30),
-    "tool run": (20, 64),
-    "AI call": (31, 221),
-    "step": (18, 62),
+    "end of a tool run": (16, 28),
+    "tool run": (20, 60),
+    "AI call": (30, 203),
+    "step": (18, 59),
     "failing step": (26, 122),
 }
 """Most files and calls of each event."""

@@ -231,7 +231,7 @@ def open_span(scope: OperationScope, record: Recorder, envelope: Envelope) -> Ma
         scope.sampled, flags, state = own.trace_flags.sampled, int(own.trace_flags), own.trace_state
         ids["trace_id"], ids["span_id"] = format_trace_id(own.trace_id), format_span_id(own.span_id)
     else:
-        if type(above) is LightSpan and scope.kind not in _ASKING:
+        if type(above) is LightSpan and scope.kind.start_type not in _ASKING:
             span = LightSpan(above.trace, name, kind, attributes, scope.start_ns, spans.limits)
         else:
             span = _begin_trace(scope, record, name, kind, attributes)
@@ -272,8 +272,8 @@ def _begin_trace(scope: OperationScope, record: Recorder, name: str, kind: str, 
     return span
 
 
-_ASKING = (TASK, SEGMENT, WEBHOOK)
-"""Kinds whose spans the sampler is asked about wherever they begin."""
+_ASKING = frozenset(kind.start_type for kind in (TASK, SEGMENT, WEBHOOK))
+"""Types of start lines whose spans the sampler is asked about wherever they begin."""
 
 
 def _ask_sampler(

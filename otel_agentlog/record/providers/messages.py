@@ -81,7 +81,16 @@ def _messages(messages: object) -> list[Message]:
     return found
 
 
+_PLAIN_ROLES = frozenset({"user", "system", "developer"})
+_PLAIN_KEYS = frozenset({"role", "content"})
+
+
 def _message(item: object) -> Message:
+    if type(item) is dict and _PLAIN_KEYS.issuperset(item):
+        role, content = item.get("role"), item.get("content")
+        # What most messages are; as all below would give it.
+        if type(role) is str and role in _PLAIN_ROLES and type(content) is str:
+            return {"role": role, "parts": [text_part(content)] if content else []}
     if isinstance(item, str):
         return {"role": "user", "parts": [text_part(item)]}
     role = name_of(item, "role") or _role_of(text(item, "type") or "")

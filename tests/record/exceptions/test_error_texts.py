@@ -28,7 +28,7 @@ import otel_agentlog as agentlog
 from otel_agentlog.error_handling.categories import classify
 from otel_agentlog.record.exceptions import timeout_call as timeouts
 from otel_agentlog.record.exceptions.bounded_repr import MAX_CHARACTERS, BoundedRepr, cut
-from otel_agentlog.record.exceptions.describe import message_and_traceback, message_of
+from otel_agentlog.record.exceptions.describe import MAX_FRAMES, message_and_traceback, message_of
 from otel_agentlog.record.exceptions.timeout_call import MAX_STUCK, TimedOut, timeout_call
 from otel_agentlog.record.logs.line import interpolated, text_of
 from otel_agentlog.testing import MemorySink, recording
@@ -155,6 +155,36 @@ def test_ordinary_exceptions_are_told_as_python_tells_them(name: str) -> None:
 
     assert message == message_of(error) == str(error)
     assert printed == "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+
+def _fail(depth: int) -> None:
+    if not depth:
+        raise RuntimeError("at the bottom")
+    _fail(depth - 1)
+
+
+PLACES: dict[str, Callable[[], object]] = {
+    "one frame": lambda: [1 / 0 for _ in range(2)],
+    "some frames": lambda: _fail(2),
+    "a recursion": lambda: _fail(40),
+    "more frames than are printed": lambda: _fail(100),
+    "several lines": lambda: int(
+        "no number",
+    ),
+    "no source": lambda: exec("raise ValueError('e')"),
+    "an exit": lambda: sys.exit(3),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_place_is_printed_the_same_each_time(place: str) -> None:
+    """The first time by Python, afterwards from what is kept of it; the same for another error from there."""
+    for _ in range(3):
+        with pytest.raises((ArithmeticError, RuntimeError, ValueError, SystemExit)) as raised_there:
+            PLACES[place]()
+        error = raised_there.value
+        expected = traceback.format_exception(type(error), error, error.__traceback__, limit=MAX_FRAMES)
+        assert message_and_traceback(error) == (str(error), "".join(expected))
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 has neither notes nor groups")
