@@ -8,6 +8,7 @@ number of tasks.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -301,7 +302,7 @@ class DeliveryTracker:
                 if changed:
                     folder = changed.pop()
                     # A task that was deleted meanwhile must not come back for its counts.
-                    if folder.path.is_dir():
+                    if os.path.isdir(folder.location):
                         folder.write_delivery()
                 else:
                     _add(*added.popitem())

@@ -283,6 +283,7 @@ class FolderHandle:
         try:
             directory = Descriptor(os.open(os.path.join(self.root.text, self.name), DIRECTORY_FLAGS))
         except FileNotFoundError:
+            raise_interrupt()
             return None
         return directory if directory.identity == self._identity else None
 

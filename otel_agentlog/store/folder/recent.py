@@ -46,14 +46,38 @@ class RecentLines:
         ``intact`` has what is known of files, by their `id`; each other file costs one ``fstat``.
         """
         self.check_at = time.monotonic() + CHECK_INTERVAL_S
-        # What is added meanwhile stays for the next check.
-        lines = self.lines[:]
-        gone = [file for file in set(map(_file_of, lines)) if not _is_intact(file, intact)]
-        if gone:
-            self._lost += [(None, *line[1:]) for line in lines if line[0] in gone]
-        del self.lines[: len(lines)]
-        self.size_bytes = sum(map(len, map(_data_of, self.lines[:])))
+        lines = self._take()
+        try:
+            gone = [file for file in set(map(_file_of, lines)) if not _is_intact(file, intact)]
+            if gone:
+                self._lost += [(None, *line[1:]) for line in lines if line[0] in gone]
+        except BaseException:  # a signal handler may raise anything
+            self.lines[:0] = lines
+            raise
+        size = sum(map(len, map(_data_of, lines)))
+        self.size_bytes -= size
         return not self._lost
+
+    def forget(self, file: LineFile) -> bool:
+        """Forget them all, if they are in this file and it has them; else do nothing. Safe from any thread."""
+        self.check_at = time.monotonic() + CHECK_INTERVAL_S
+        lines = self._take()
+        try:
+            if file.intact and {file}.issuperset(map(_file_of, lines)):
+                size = sum(map(len, map(_data_of, lines)))
+                self.size_bytes -= size
+                return True
+        except BaseException:  # a signal handler may raise anything
+            self.lines[:0] = lines
+            raise
+        self.lines[:0] = lines
+        return False
+
+    def _take(self) -> list[RecentLine]:
+        """The lines, which are this thread's from then on. Nothing is called in between: each new line is in one of the lists."""
+        lines = self.lines
+        self.lines = []
+        return lines
 
     @property
     def has_lost(self) -> bool:

@@ -332,7 +332,7 @@ class TaskFolder:
         line, recent = envelope.line, self._recent
         name = WEBHOOK_FLOW if envelope.webhook else AGENT_OUTPUT
         if len(recent.lines) >= MAX_RECENT_LINES or recent.size_bytes > MAX_RECENT_BYTES or monotonic() >= recent.check_at:
-            self.verify(wait_s=0.0)
+            self._glance()
         try:
             file = self._handle.files.get(name) or self._handle.file(name)
             data, there = envelope.data or envelope.encoded(), False
@@ -485,6 +485,20 @@ class TaskFolder:
 
     # -- what is still there ----------------------------------------------------------------------------------------------
 
+    def _glance(self) -> None:
+        """Check what was written last, between two lines: in few calls where all is as it should be."""
+        files, recent = self._handle.files, self._recent
+        output = files.get(AGENT_OUTPUT) if len(files) == 1 else None
+        is_usual = not (self._unmarked.ranges or self._uncounted or recent.has_lost)
+        if output is not None and is_usual and recent.forget(output):
+            self._forget_ended()
+        else:
+            self.verify(wait_s=0.0)
+
+    def _forget_ended(self) -> None:
+        while self._ended_spans:
+            self._starts.pop(self._ended_spans.pop(), None)
+
     def verify(self, *, wait_s: float = LOCK_WAIT_S) -> None:
         """Check that what was written is there, write again what can be, and count as dropped what is gone. Raises nothing.
 
@@ -516,8 +530,7 @@ class TaskFolder:
             intact = handle.is_where_it_was()
         try:
             if intact:
-                while self._ended_spans:
-                    self._starts.pop(self._ended_spans.pop(), None)
+                self._forget_ended()
             else:
                 self._uncounted = 2
                 handle.renew()
@@ -676,7 +689,7 @@ class TaskFolder:
         was_open = self.is_open
         self._settle()
         if not was_open:
-            self.release()
+            self.release(just_used=True)
 
     def write_metadata(self, **changes: Any) -> None:
         """Change keys of ``metadata.json`` and replace it; what other processes wrote there stays. Raises `OSError`."""
