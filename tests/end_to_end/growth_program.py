@@ -28,7 +28,8 @@ import otel_agentlog
 import otel_agentlog as agentlog
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import WeakValues
-from otel_agentlog.export import foreign, metrics, sink
+from otel_agentlog.export import encoding, foreign, metrics, sink
+from otel_agentlog.export.transport import wire
 from otel_agentlog.query.alerts import watch
 from otel_agentlog.record.operations import seen_calls
 from otel_agentlog.record.providers.pricing import PriceTable
@@ -41,7 +42,9 @@ PATIENCE_S = 30.0
 
 for module, names in {
     foreign: ["MAX_OPEN"],
-    sink: ["MAX_OPEN"],
+    sink: ["MAX_OPEN", "MAX_STAGES"],
+    encoding: ["MAX_KEPT", "MAX_SOURCES"],
+    wire: ["MAX_KEPT"],
     metrics: ["MAX_ACTIVE", "MAX_VALUES", "MAX_COMBINATIONS"],
     watch: ["MAX_TASKS", "MAX_SOURCES"],
     left: ["MAX_FOLDERS", "MAX_UNWRITTEN"],

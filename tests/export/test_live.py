@@ -192,3 +192,26 @@ def test_the_thread_does_not_wake_up_for_each_line() -> None:
     assert sender.taken == 1_000
     assert turns < 50
     worker.shutdown(1.0)
+
+
+def test_a_line_that_waits_takes_little_more_than_its_bytes(tmp_path: Path) -> None:
+    """What orjson returns keeps a buffer of 8 kB for as long as it is kept."""
+    program = """
+import threading, tracemalloc
+from otel_agentlog.record.recorder import recorder
+configure(endpoint="http://127.0.0.1:1")
+(sink,) = [sink for sink in recorder().sinks if getattr(sink, "name", "") == "export"]
+busy, done = threading.Event(), threading.Event()
+log = agentlog.get_logger("a")
+with agentlog.task("t"):
+    log.info("at work", number=0)
+    sink._worker.do(lambda: (busy.set(), done.wait(30)))
+    assert busy.wait(30)
+    tracemalloc.start()
+    for number in range(500):
+        log.info("at work", number=number)
+    print(tracemalloc.get_traced_memory()[0] // 500)
+    done.set()
+agentlog.shutdown(0.1)
+"""
+    assert int(_run(program, tmp_path / "tasks")) < 3_000

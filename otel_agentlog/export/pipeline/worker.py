@@ -32,8 +32,11 @@ from otel_agentlog.export.transport.result import SendResult, Verdict
 from otel_agentlog.export.transport.senders import Sender
 from otel_agentlog.export.transport.suppression import uninstrumented_context
 
-GATHER_S = 0.2
-"""Time, in seconds, in which what is recorded gathers before the thread works on it, unless somebody waits for that."""
+GATHER_S = 0.02
+"""Time, in seconds, in which what is recorded gathers before the thread works on it, unless somebody waits for that.
+
+An agent that does nothing but record fills a megabyte in it.
+"""
 
 TAKEN_AT_ONCE = 1_000
 """How many recorded things are worked on before requests are looked after again."""

@@ -210,10 +210,13 @@ def request_of(items: Iterable[Encoded]) -> bytes:
     found: dict[tuple[bytes, bytes], dict[tuple[bytes, bytes], list[bytes]]] = {}
     for source, data in items:
         found.setdefault(source.resource, {}).setdefault(source.scope, []).append(data)
-    request = []
+    request: list[bytes] = []
     for (before, behind), scopes in found.items():
         parts = [before]
         for (scope, url), encoded in scopes.items():
-            parts.append(b"\x12" + with_length(b"".join((scope, *encoded, url))))
-        request.append(b"\x0a" + with_length(b"".join((*parts, behind))))
+            size = len(scope) + sum(map(len, encoded)) + len(url)
+            parts += (b"\x12", varint(size), scope, *encoded, url)
+        parts.append(behind)
+        request += (b"\x0a", varint(sum(map(len, parts))), *parts)
+    # All at once: a request may be megabytes.
     return b"".join(request)
