@@ -58,6 +58,9 @@ class Refresh:
         self._read_row, self._freshen = read, freshen
         self._next_sweep_s = 0.0
         self._throttle = Throttle()
+        self._known: set[bytes] | None = None
+        """The folders in the index, as of `_version` of it."""
+        self._version = -1
 
     def run(self, progress: Progress | None) -> None:
         """Do it; `progress` is called with how many folders of how many were read."""
@@ -87,17 +90,27 @@ class Refresh:
         # Before the listing, so that what comes during it is found the next time.
         settled = time.time_ns() - status.st_mtime_ns > RACY_NS
         names = {name for name in os.listdir(os.fsencode(self._root)) if not name.startswith(b".")}
-        known = {name for (name,) in self._connection.execute("SELECT name FROM folder")}
+        known = self._folders()
         if gone := known - names:
             self._forget(gone)
         self._read(sorted(names - known), progress)
         if settled:
             self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('listed', ?)", (stamp,))
 
+    def _folders(self) -> set[bytes]:
+        """The names of the folders in the index; read again only after another process has written to it."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if self._known is None or version != self._version:
+            self._known = {name for (name,) in self._connection.execute("SELECT name FROM folder")}
+            self._version = version
+        return self._known
+
     def _forget(self, names: Iterable[bytes]) -> None:
+        known, self._known = self._known, None
         with self._writing():
             garbage = int(self._meta("garbage") or 0) + remove(self._connection, names)
             self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('garbage', ?)", (garbage,))
+        self._known = None if known is None else known.difference(names)
         (tasks,) = self._connection.execute("SELECT count(*) FROM task").fetchone()
         if garbage > MAX_GARBAGE + tasks:
             raise ValueError("more garbage in the index than tasks")
@@ -137,9 +150,13 @@ class Refresh:
     def _keep(self, found: Sequence[_Found]) -> None:
         if not found:
             return
+        known, self._known = self._known, None
         with self._writing():
             for name, mark, row in found:
                 insert(self._connection, name, mark, row)
+        if known is not None:
+            known.update(name for name, _, _ in found)
+            self._known = known
 
     # Tasks that ended -------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from otel_agentlog.query import Entry, Group, Overview, TaskRow, overview, time_of
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.view.monitor.plan import Plan, PlanRow
+from otel_agentlog.view.monitor.plan import PartList, PlanRow
 from otel_agentlog.view.monitor.watched_task import WatchedTask
 from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.line_text import line_pieces
@@ -89,7 +89,7 @@ def plan_line(row: PlanRow, columns: int, glyphs: Glyphs, *, selected: bool = Fa
 
 
 def plan_lines(
-    plan: Plan, first: int, rows: int, columns: int, glyphs: Glyphs, *, selected: Entry | None = None
+    plan: PartList, first: int, rows: int, columns: int, glyphs: Glyphs, *, selected: Entry | None = None
 ) -> Iterator[Pieces]:
     """So many parts of the plan from one place on, and how many are before and behind them."""
     if first:

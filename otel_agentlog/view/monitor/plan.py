@@ -20,7 +20,7 @@ class PlanRow(NamedTuple):
     entry: Entry
 
 
-class Plan:
+class PartList:
     """The parts of some kinds; the task itself is none of them."""
 
     def __init__(self, live: LiveReport, kinds: frozenset[str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from otel_agentlog.query import Entry, LiveReport, TaskReport
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.view.monitor.plan import DETAILS, STEPS, Plan, PlanRow
+from otel_agentlog.view.monitor.plan import DETAILS, STEPS, PartList, PlanRow
 from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.lines import Line, timestamp
 
@@ -29,7 +29,7 @@ class WatchedTask:
         self.task = task
         self.lock = threading.RLock()
         self._live = LiveReport(task, keep=MAX_LINES)
-        self._steps, self._details = Plan(self._live, STEPS), Plan(self._live, DETAILS)
+        self._steps, self._details = PartList(self._live, STEPS), PartList(self._live, DETAILS)
         self._open_steps: dict[Entry, None] = {}
         self._last_step: Entry | None = None
         self._seen = (-1, -1)
@@ -78,7 +78,7 @@ class WatchedTask:
         """The part with this span."""
         return self._live.entry(span_id)
 
-    def parts(self, *, details: bool = False) -> Plan:
+    def parts(self, *, details: bool = False) -> PartList:
         """Steps and sub-tasks in their order; with `details`, or where there are no steps, also AI calls, tool runs and spans."""
         return self._details if details or self._last_step is None else self._steps
 
