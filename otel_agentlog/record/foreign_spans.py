@@ -340,7 +340,7 @@ class AdoptedSpan:
         envelope: Envelope = self._record.clean(line)
         envelope.line.update({key: value for key, value in self._ids.items() if key not in ("trace_id", "span_id")})
         envelope.line["trace_id"], envelope.line["span_id"] = self._start["trace_id"], self._start["span_id"]
-        envelope.task, envelope.time_ns, envelope.context = self._parent.task, time_ns, self._parent.outer
+        envelope.task, envelope.time_ns = self._parent.task, time_ns
         envelope.sampled = bool(self._start.get("trace_flags", 1) & 1)  # as in W3C Trace Context
         self._record.deliver(envelope)
 

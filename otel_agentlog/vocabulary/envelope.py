@@ -10,13 +10,10 @@ from collections.abc import Callable, Collection, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from otel_agentlog.vocabulary.event_ids import EventIds
 from otel_agentlog.vocabulary.lines import Line, encode
-
-if TYPE_CHECKING:
-    from opentelemetry.context import Context
 
 Processor: TypeAlias = Callable[[Line], Line]
 """Takes a line without ids and returns the line to record. One that raises costs the line its data, never its secrecy."""
@@ -65,8 +62,6 @@ class Envelope:
     """Of two places that count what is kept, how many have counted it."""
     kept: bool = False
     """Whether a sink that keeps lines has it; set by the recorder before any other sink gets the envelope."""
-    context: Context | None = None
-    """The OpenTelemetry context the line was recorded in (for exemplars and log records)."""
     sampled: bool = True
     """Whether the span that it was recorded in is sampled; a line outside of every span is sent."""
     data: bytes = b""

@@ -142,8 +142,6 @@ class OperationScope:
     span: Span = INVALID_SPAN
     span_name = ""
     """The name that we gave the span; other code may give it another."""
-    span_context: Context = _EMPTY
-    """The context of its parent with its span, for what is kept of its lines: an operation in there would never be dropped."""
     sampled = True
     """Whether the span is to be sent."""
     task: RunningTask | None = None

@@ -17,7 +17,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from opentelemetry.attributes import BoundedAttributes
-from opentelemetry.context import Context
 from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
@@ -223,14 +222,10 @@ def open_span(scope: OperationScope, record: Recorder, envelope: Envelope) -> Ma
     above: Any = outer.get(SPAN)
     if type(above) is PlacedSpan:
         above = above.live
-    sent, state = attributes, None
     if not spans.light():
-        sent = _untagged(attributes)
-        scope.span = _start(record, name, scope, kind, sent)
-        own = scope.span.get_span_context()
-        scope.sampled, flags, state = own.trace_flags.sampled, int(own.trace_flags), own.trace_state
-        ids["trace_id"], ids["span_id"] = format_trace_id(own.trace_id), format_span_id(own.span_id)
+        sent, flags, state = _start_by_sdk(scope, record, name, kind, attributes, ids)
     else:
+        sent = attributes
         if type(above) is LightSpan and scope.kind.start_type not in _ASKING:
             span = LightSpan(above.trace, name, kind, attributes, scope.start_ns, spans.limits)
         else:
@@ -248,11 +243,20 @@ def open_span(scope: OperationScope, record: Recorder, envelope: Envelope) -> Ma
         line["trace_state"] = record.clean_text(state.to_header())
     line["name"], line["kind"], line["attributes"] = name, kind, attributes
     scope.span_name, scope.own_ids = name, ids
-    scope.span_context = Context({**outer, SPAN: scope.span})
     envelope.task, envelope.time_ns, envelope.sampled = scope.task, scope.start_ns, scope.sampled
-    # Not the operation itself: an envelope that is kept must not keep a dropped operation from ending.
-    envelope.context = scope.span_context
     return sent
+
+
+def _start_by_sdk(
+    scope: OperationScope, record: Recorder, name: str, kind: str, attributes: Mapping[str, Any], ids: dict[str, str]
+) -> tuple[Mapping[str, Any], int, TraceState | None]:
+    """Begin a span of the SDK and take its ids; returns its attributes, flags and trace state."""
+    sent = _untagged(attributes)
+    scope.span = _start(record, name, scope, kind, sent)
+    own = scope.span.get_span_context()
+    scope.sampled = own.trace_flags.sampled
+    ids["trace_id"], ids["span_id"] = format_trace_id(own.trace_id), format_span_id(own.span_id)
+    return sent, int(own.trace_flags), own.trace_state
 
 
 def _put_parent(parent: SpanContext, line: Line) -> None:
@@ -341,7 +345,6 @@ def close_span(scope: OperationScope, record: Recorder, envelope: Envelope, end_
     if (named := getattr(span, "name", scope.span_name)) != scope.span_name:
         line["name"] = record.clean_text(str(named))
     envelope.task, envelope.time_ns, envelope.sampled = scope.task, end_ns, scope.sampled
-    envelope.context = scope.span_context
     if type(span) is not LightSpan:
         _end_by_sdk(span, record, envelope, end_ns)
         return
