@@ -124,9 +124,10 @@ class Cleaner:
         texts.nodes_left = self._limits.max_nodes
         try:
             copy = self._plain_dict(line, 0, texts)
-            if sum(map(len, texts)) > self._most_plain:
+            joined = "\0".join(texts)
+            if len(joined) > self._most_plain:
                 return None
-            if self._redactor is not None and not self._redactor.finds_none("\0".join(texts).encode()):
+            if self._redactor is not None and not self._redactor.finds_none(joined.encode()):
                 return None
         except Exception:  # noqa: BLE001 - `NotPlain`, a lone surrogate, no stack left: the careful way deals with all of them
             raise_interrupt()
