@@ -88,17 +88,6 @@ def tool_run() -> Passed:
     return usual(lambda: passed(event))
 
 
-def ai_call() -> Passed:
-    """Start and end of an AI call whose tokens are given by hand."""
-    messages = [{"role": "user", "content": "hi"}]
-
-    def event() -> None:
-        with agentlog.ai_call("claude-sonnet-4-5", provider="anthropic", messages=messages) as call:
-            call.usage(input_tokens=10, output_tokens=5)
-
-    return usual(lambda: passed(event))
-
-
 def step() -> Passed:
     """Start and end of a step."""
 
@@ -119,11 +108,43 @@ def failing_step() -> Passed:
     return usual(lambda: passed(event))
 
 
+ANSWER = {
+    "type": "message",
+    "role": "assistant",
+    "model": "claude-sonnet-4-5",
+    "stop_reason": "end_turn",
+    "content": [{"type": "text", "text": "The file is short."}],
+    "usage": {"input_tokens": 1200, "output_tokens": 80},
+}
+
+
+def ai_call() -> Passed:
+    """Start and end of an AI call whose answer is a dict, with its cost."""
+    asked = [{"role": "user", "content": "Read a.py"}]
+    numbers = iter(range(1000))
+
+    def event() -> None:
+        with agentlog.ai_call("claude-sonnet-4-5", provider="anthropic", max_tokens=4096, messages=asked) as call:
+            call.record({**ANSWER, "id": f"msg_{next(numbers)}"})
+
+    return usual(lambda: passed(event))
+
+
+def chunk() -> Passed:
+    """One chunk of a stream that makes the text of the answer grow."""
+    event = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "more "}}
+    begin = {"type": "message_start", "message": {**ANSWER, "content": [], "id": "msg_s"}}
+    with agentlog.ai_call("claude-sonnet-4-5", provider="anthropic") as call:
+        stream = call.stream(iter([begin, *[event] * 100]))
+        return usual(lambda: passed(lambda: next(stream)))
+
+
 EVENTS = {
     "log line": log_line,
     "end of a tool run": end_of_tool_run,
     "tool run": tool_run,
     "AI call": ai_call,
+    "chunk of a stream": chunk,
     "step": step,
     "failing step": failing_step,
 }
@@ -131,7 +152,8 @@ CEILINGS = {
     "log line": (12, 21),
     "end of a tool run": (16, 28),
     "tool run": (20, 60),
-    "AI call": (30, 203),
+    "AI call": (30, 144),
+    "chunk of a stream": (3, 6),
     "step": (18, 59),
     "failing step": (26, 122),
 }

@@ -159,10 +159,13 @@ class Lookups:
         self.classify = classify
         """Category and advice for an exception: ``category``, ``suggestions``; ``None``: errors have no categories."""
         self.prices = prices
+        self.loading = False
+        """Whether the price table is being read, or was."""
 
     def load_prices(self) -> None:
         """Read the price table on a thread of its own, with the first call, so that no AI call waits for it at its end."""
         if self.prices is not None:
+            self.loading = True
             self.prices.load_soon()
 
     def join(self, timeout_s: float) -> None:

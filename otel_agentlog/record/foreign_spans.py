@@ -19,7 +19,7 @@ from typing import Any
 from opentelemetry.context import Context
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.record.operations.ai_call import AiCall, any_known
+from otel_agentlog.record.operations.ai_call import AiCall
 from otel_agentlog.record.operations.attempts import Attempted
 from otel_agentlog.record.operations.context import OperationScope, RunningTask, foreign_span, live, operation_in, seen_around
 from otel_agentlog.record.operations.outcome import LEVELS
@@ -316,7 +316,7 @@ class AdoptedSpan:
 
     def _price(self, reading: SpanReading) -> Cost | None:
         prices = self._record.lookups.prices
-        if prices is None or not any_known(reading.usage):
+        if prices is None or not reading.usage.known():
             return None
         return prices.cost(reading.provider, reading.response_model, reading.usage, requested=reading.model)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens of one AI call by the GenAI convention's sum rules; ``None`` where the provider reported none.
 
     ``input_tokens`` contains the cached ones, ``output_tokens`` contains the reasoning ones.
@@ -19,31 +18,29 @@ class Usage:
     cache_write_input_tokens: int | None = None
     reasoning_output_tokens: int | None = None
 
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(*(_sum(getattr(self, f), getattr(other, f)) for f in USAGE_FIELDS))
+    def __add__(self, other: Usage) -> Usage:  # type: ignore[override]  # these are sums
+        inputs, output, read, written, reasoning = self
+        more_inputs, more_output, more_read, more_written, more_reasoning = other
+        return Usage(
+            more_inputs if inputs is None else inputs if more_inputs is None else inputs + more_inputs,
+            more_output if output is None else output if more_output is None else output + more_output,
+            more_read if read is None else read if more_read is None else read + more_read,
+            more_written if written is None else written if more_written is None else written + more_written,
+            more_reasoning if reasoning is None else reasoning if more_reasoning is None else reasoning + more_reasoning,
+        )
 
     def known(self) -> dict[str, int]:
         """The counts that are known, by field name."""
-        counts: dict[str, int] = {}
-        for name in USAGE_FIELDS:
-            count: int | None = getattr(self, name)
+        found: dict[str, int] = {}
+        for name, count in zip(USAGE_FIELDS, self, strict=True):
             if count is not None:
-                counts[name] = count
-        return counts
+                found[name] = count
+        return found
 
 
-USAGE_FIELDS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_input_tokens",
-    "cache_write_input_tokens",
-    "reasoning_output_tokens",
-)
+NO_USAGE = Usage()
+USAGE_FIELDS = Usage._fields
 """The fields of `Usage`, in the order they have in files."""
-
-
-def _sum(a: int | None, b: int | None) -> int | None:
-    return b if a is None else a if b is None else a + b
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ class Failure:
 class Response:
     """One response of a model, the same for all providers."""
 
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     finish_reasons: tuple[str, ...] = ()
     response_id: str | None = None
     model: str | None = None

@@ -12,22 +12,22 @@ from opentelemetry.context import Context
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.attempts import Attempted
-from otel_agentlog.record.operations.context import OperationScope, current_context, seen_around
+from otel_agentlog.record.operations.context import OPERATION, OperationScope, current_context, seen_around
 from otel_agentlog.record.operations.outcome import describe, is_error
 from otel_agentlog.record.operations.seen_calls import OWN, Added, Call, Seen, add_rest
 from otel_agentlog.record.providers.failures import ModelError
 from otel_agentlog.record.providers.fields import as_amount, as_count
 from otel_agentlog.record.providers.messages import input_messages, system_instructions, tool_definitions
-from otel_agentlog.record.providers.pricing import Billing
-from otel_agentlog.record.providers.read import read_billing, read_response
+from otel_agentlog.record.providers.pricing import NO_BILLING, Billing
+from otel_agentlog.record.providers.read import read_answer
 from otel_agentlog.record.providers.stream import StreamReader, is_stream, watcher_of, wrap_stream
 from otel_agentlog.record.providers.usage import checked, larger
 from otel_agentlog.record.sanitize.keys import is_true, optional_text, plain_text
-from otel_agentlog.vocabulary.actions import AI_CALL
+from otel_agentlog.vocabulary.actions import AI_CALL, STEP
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS
 from otel_agentlog.vocabulary.states import Outcome, State
-from otel_agentlog.vocabulary.usage import USAGE_FIELDS, Cost, Failure, Response, Usage
+from otel_agentlog.vocabulary.usage import NO_USAGE, USAGE_FIELDS, Cost, Failure, Response, Usage
 
 Number = TypeVar("Number", int, float)
 Result = TypeVar("Result")
@@ -61,7 +61,8 @@ class AiCall(Attempted):
         super().__init__(model, attributes=attributes, component=component)
         self.model, self.provider, self.operation = model, provider, operation
         self._messages, self._system, self._tools = messages, system, tools
-        self._given_stream, self._conversation_id = is_true(stream), optional_text(conversation_id)
+        self._given_stream = stream if type(stream) is bool else is_true(stream)
+        self._conversation_id = None if conversation_id is None else optional_text(conversation_id)
         self._server = {"server_address": server_address, "server_port": server_port}
         self._parameters = parameters
         self._spec: dict[str, Any] = {"attributes": attributes, "component": component}
@@ -117,7 +118,7 @@ class AiCall(Attempted):
         the response makes the call fail.
         """
         try:
-            self._take(read_response(response, self.provider), read_billing(response))
+            self._take(*read_answer(response, self.provider))
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
             self._recorder.failed("record", error)
@@ -204,7 +205,7 @@ class AiCall(Attempted):
     # -- inside -----------------------------------------------------------------------------------------------------------
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if error is not None or not self._waits_for_streams():
+        if error is not None or not self._unended or not self._waits_for_streams():
             super().__exit__(kind, error, tb)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -232,14 +233,17 @@ class AiCall(Attempted):
     @property
     def _usage(self) -> Usage:
         """The tokens of everything that was paid for."""
-        billed = self._billed
-        return billed[0][0].usage if len(billed) == 1 else sum((one.usage for one, _ in billed), Usage())
+        if len(self._billed) == 1:
+            return self._billed[0][0].usage
+        return sum((one.usage for one, _ in self._billed), Usage())
 
     def _finish(self, outcome: Outcome | None, error: BaseException | None, reason: str | None) -> bool:
         if outcome is None and error is None and (self._reader is not None or self._response is not None):
             try:
-                self._take_stream()
-                outcome, reason = _judged(self._response or Response(), reason)
+                if self._reader is not None:
+                    self._take_stream()
+                if (said := self._response) is not None and (said.failure is not None or said.cancelled):
+                    outcome, reason = _judged(said, reason)
             except Exception as problem:  # noqa: BLE001 - recording never raises into the user's code
                 raise_interrupt()
                 self._recorder.failed("record", problem)
@@ -251,8 +255,8 @@ class AiCall(Attempted):
         response = getattr(error, "completion", None) if response is None else response
         said: dict[str, Any] = {}
         if response is not None:
-            read = read_response(response, self.provider)
-            self._bill(read, read_billing(response))
+            read, billing = read_answer(response, self.provider)
+            self._bill(read, billing)
             if error is None and read.failure is not None:
                 said["reason"] = str(ModelError(read.failure))
         reader, maximum = self._reader, how.get("maximum")
@@ -287,7 +291,7 @@ class AiCall(Attempted):
         self._told = told
         self._take(told)
 
-    def _take(self, response: Response, billing: Billing = Billing()) -> None:  # noqa: B008 - a frozen value
+    def _take(self, response: Response, billing: Billing = NO_BILLING) -> None:
         self._bill(response, billing)
         before = self._response
         if before is not None:
@@ -331,28 +335,33 @@ class AiCall(Attempted):
             self._take(reader.response(), reader.billing())
 
     def _settle(self, context: Context, around: OperationScope | None) -> Context:
-        self._recorder.lookups.load_prices()
-        if around is not None and around.task is not None:
-            self.seen = Seen("", OWN, self.start_ns, seen_around(context, self.start_ns), is_ai_call=True)
-        self._agent = around.task.header.get("assigned_agent") if around is not None and around.task is not None else None
+        if not self._recorder.lookups.loading:
+            self._recorder.lookups.load_prices()
+        if around is not None and (task := around.task) is not None:
+            nothing = (task.seen is None or not task.seen.spans) and _only_steps_around(around)
+            views = None if nothing else seen_around(context, self.start_ns)
+            self.seen = Seen("", OWN, self.start_ns, views, is_ai_call=True)
+            self._agent = task.header.get("assigned_agent")
         if around is not None:
             self.task, self.step_id = around.task, around.step_id
         return context
 
+    _agent: Any = None
+
     def _started(self, envelope: Envelope) -> None:
         if self.seen is not None:
-            self.seen.span_id = self.span_id
+            self.seen.span_id = self.span_id if self.own_ids is None else self.own_ids["span_id"]
 
     def _common_details(self) -> dict[str, Any]:
         details: dict[str, Any] = {}
-        for key, value in (
-            ("provider", self.provider),
-            ("model", self.model),
-            ("operation", self.operation),
-            ("agent", self._agent),
-        ):
-            if value is not None:
-                details[key] = value if type(value) is str else plain_text(value)
+        if (provider := self.provider) is not None:
+            details["provider"] = provider if type(provider) is str else plain_text(provider)
+        if (model := self.model) is not None:
+            details["model"] = model if type(model) is str else plain_text(model)
+        if (operation := self.operation) is not None:
+            details["operation"] = operation if type(operation) is str else plain_text(operation)
+        if (agent := self._agent) is not None:
+            details["agent"] = agent if type(agent) is str else plain_text(agent)
         for key, value in self._server.items():
             if value is not None:
                 details[key] = value
@@ -360,32 +369,40 @@ class AiCall(Attempted):
 
     def _start_fields(self) -> dict[str, Any]:
         details = self._common_details()
-        for key, read, given in (
-            ("messages", input_messages, self._messages),
-            ("system", system_instructions, self._system),
-            ("tools", tool_definitions, self._tools),
-        ):
-            if given is not None:
-                self._add(details, lambda key=key, read=read, given=given: {key: read(given)})  # type: ignore[misc]  # as above
+        try:
+            if self._messages is not None:
+                details["messages"] = input_messages(self._messages)
+            if self._system is not None:
+                details["system"] = system_instructions(self._system)
+            if self._tools is not None:
+                details["tools"] = tool_definitions(self._tools)
+        except Exception as error:  # noqa: BLE001 - what was given by the user, or by a library, cannot be read
+            raise_interrupt()
+            self._recorder.failed("field", error)
         if self._given_stream:
             details["stream"] = True
         if self._conversation_id is not None:
             details["conversation_id"] = self._conversation_id
         if self._parameters:
             details["parameters"] = self._parameters
-        if self.seen is not None and (inside := self.seen.inside_call()) is not None:
+        if self.seen is not None and self.seen.around is not None and (inside := self.seen.inside_call()) is not None:
             details[INSIDE_CALL] = inside
         return {"details": details}
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
-        if self._intervals_ms:
-            self._payload = {"chunk_intervals_ms": self._intervals_ms}
-        self._guarded(self._take_all)
-        response = self._response or Response()
+        if self._reader is not None or (self.seen is not None and self.seen.calls):
+            self._guarded(self._take_all)
+        response = self._response or _EMPTY
         details: dict[str, Any] = self._common_details()
-        counted = self._guarded(lambda: self._counted(self._usage, self._guarded(self._find_cost), outcome))
-        details.update({**self._usage.known(), "cost_usd": None} if counted is None else counted)
-        self._add_said(response, details)
+        self._add_counted(details, outcome)
+        if response.finish_reasons:
+            details["finish_reasons"] = list(response.finish_reasons)
+        if response.response_id:
+            details["response_id"] = response.response_id
+        if response.model:
+            details["response_model"] = response.model
+        if self._given_stream or self._first_chunk_ns is not None:
+            details.update(self._stream_details())
         if self._conversation_id is not None:
             details["conversation_id"] = self._conversation_id
         details["attempts"] = self.attempts
@@ -394,10 +411,18 @@ class AiCall(Attempted):
         fields: dict[str, Any] = {"details": details}
         if response.failure is not None and outcome is Outcome.FAILED and self._error is None:
             fields["exception"] = self._failed_in_band(response.failure)
-        reason = self._stream_reason or ("stream read after the block" if self._late else None)
-        if reason is not None and outcome is Outcome.COMPLETED:
-            fields["reason"] = reason
+        if (self._late or self._stream_reason is not None) and outcome is Outcome.COMPLETED:
+            fields["reason"] = self._stream_reason or "stream read after the block"
         return fields
+
+    def _stream_details(self) -> dict[str, Any]:
+        details: dict[str, Any] = {"stream": True} if self._given_stream else {}
+        if self._first_chunk_ns is not None:
+            details["time_to_first_chunk_ms"] = round((self._first_chunk_ns - self._monotonic_start) / 1e6, 3)
+            details["chunks"] = self._chunks
+        if self._intervals_ms:
+            self._payload = {"chunk_intervals_ms": self._intervals_ms}
+        return details
 
     def _guarded(self, read: Callable[[], Result]) -> Result | None:
         """What a function returns; ``None`` where what was given by the user, or by a library, cannot be read."""
@@ -408,49 +433,57 @@ class AiCall(Attempted):
             self._recorder.failed("field", error)
             return None
 
-    def _add(self, details: dict[str, Any], read: Callable[[], Mapping[str, Any]]) -> None:
-        details.update(self._guarded(read) or {})
-
     def _take_all(self) -> None:
         self._take_stream()
-        if not any_known(self._usage) and self.seen is not None:
+        if self._usage == NO_USAGE and self.seen is not None:
             for call in self.seen.calls:
                 if call.lent:
                     self._take(call.response)
 
+    def _add_counted(self, details: dict[str, Any], outcome: Outcome) -> None:
+        """Add tokens and cost; where another view of the same request counts, what that one does not have of them."""
+        usage = self._usage
+        try:
+            details.update(self._counted(usage, self._found_cost(), outcome))
+        except Exception as error:  # noqa: BLE001 - as above
+            raise_interrupt()
+            self._recorder.failed("field", error)
+            details.update(usage.known(), cost_usd=None)
+
     def _counted(self, usage: Usage, cost: Cost | None, outcome: Outcome) -> dict[str, Any]:
-        """Tokens and cost; where another view of the same request counts, what that one does not have of them."""
         details: dict[str, Any] = {}
-        self._same_as = self._count(cost, outcome)
+        self._same_as = self._count(usage, cost, outcome)
         if (added := self._same_as) is not None:
             usage, details[SAME_CALL_AS] = added.usage, added.other.span_id
             cost = None if cost is None or added.cost_usd is None else replace(cost, amount_usd=added.cost_usd)
-        elif self.seen is not None and (inside := self.seen.inside_call()) is not None:
+        elif self.seen is not None and self.seen.around is not None and (inside := self.seen.inside_call()) is not None:
             details[INSIDE_CALL] = inside
         details.update(usage.known())
         details["cost_usd"] = None
         if cost is not None:
             details["cost_usd"] = cost.amount_usd
-            details["price"] = {"source": cost.source, **({"version": cost.version} if cost.version else {})}
+            price = details["price"] = {"source": cost.source}
+            if cost.version:
+                price["version"] = cost.version
         return details
 
-    def _count(self, cost: Cost | None, outcome: Outcome) -> Added | None:
+    def _count(self, usage: Usage, cost: Cost | None, outcome: Outcome) -> Added | None:
         if self.seen is None or self.task is None:
             return None
         self.seen.end_ns = self._recorder.clock()
         response_id = self._response.response_id if self._response is not None else None
         report = Call(
-            self.span_id,
+            self.seen.span_id,
             self.start_ns,
             self.seen.end_ns,
             {OWN},
-            Response(self._usage),  # without the output, as it is remembered
+            Response(usage),  # without the output, as it is remembered
             None if cost is None else cost.amount_usd,
             frozenset([response_id] if response_id else ()),
             failed=is_error(outcome),
         )
         before = self._further_of.seen.call if self._further_of is not None and self._further_of.seen is not None else None
-        return self.task.seen_calls().count(self.seen, report) if before is None else add_rest(before, report)
+        return (self.task.seen or self.task.seen_calls()).count(self.seen, report) if before is None else add_rest(before, report)
 
     def _failed_in_band(self, failure: Failure) -> dict[str, Any]:
         described = describe(ModelError(failure), self.trace_id, self._recorder)
@@ -458,42 +491,46 @@ class AiCall(Attempted):
         # Nothing was raised: of a traceback there is only the last line.
         return {**described, "type": kind, "message": failure.message, "traceback": [f"{kind}: {failure.message}"]}
 
-    def _add_said(self, response: Response, details: dict[str, Any]) -> None:
-        """What the response, or the stream of it, tells beside its tokens."""
-        if response.finish_reasons:
-            details["finish_reasons"] = list(response.finish_reasons)
-        if response.response_id:
-            details["response_id"] = response.response_id
-        if response.model:
-            details["response_model"] = response.model
-        if self._given_stream:
-            details["stream"] = True
-        if self._first_chunk_ns is not None:
-            details["time_to_first_chunk_ms"] = round((self._first_chunk_ns - self._monotonic_start) / 1e6, 3)
-            details["chunks"] = self._chunks
-
-    def _find_cost(self) -> Cost | None:
+    def _found_cost(self) -> Cost | None:
+        """What everything that was paid for cost; ``None`` if that is not known, or cannot be found out."""
         if self._cost is not None:
             return self._cost
         known: list[Cost] = []
-        for one, billing in self._billed:
-            if (cost := self._cost_of(one, billing)) is not None:
-                known.append(cost)
-            elif any(one.usage.known().values()):
-                return None  # the others alone are less than it cost
-        return replace(known[-1], amount_usd=sum(cost.amount_usd for cost in known)) if known else None
+        try:
+            for one, billing in self._billed:
+                if (cost := self._cost_of(one, billing)) is not None:
+                    known.append(cost)
+                elif any(one.usage):
+                    return None  # the others alone are less than it cost
+            if len(known) > 1:
+                return replace(known[-1], amount_usd=sum(cost.amount_usd for cost in known))
+            return known[0] if known else None
+        except Exception as error:  # noqa: BLE001 - as above
+            raise_interrupt()
+            self._recorder.failed("field", error)
+            return None
 
     def _cost_of(self, response: Response, billing: Billing) -> Cost | None:
         if response.cost_usd is not None:
             return Cost(response.cost_usd, "provider")
         prices = self._recorder.lookups.prices
-        if prices is None or not any_known(response.usage):
+        if prices is None or response.usage == NO_USAGE:
             return None
         return prices.cost(self.provider, response.model, response.usage, None, billing, requested=self.model)
 
     def _finished(self, outcome: Outcome) -> None:
         if self.task is not None and self._same_as is None:
             self.task.ai_calls += 1
+
+
+_EMPTY = Response()
+
+
+def _only_steps_around(scope: OperationScope | None) -> bool:
+    """Whether nothing but steps lies between here and the task, so that no other view of a request does."""
+    while scope is not None and scope.kind is STEP and scope.place is None:
+        scope = scope.outer.get(OPERATION)  # type: ignore[assignment]  # only scopes are under the key
+    return scope is None or (scope.place is None and scope.kind is not AI_CALL and scope.kind is not STEP)
 
 
 class _Reading:
@@ -506,7 +543,7 @@ class _Reading:
 
     def chunk(self, chunk: Any) -> None:
         self.begun = True
-        if self.call.ended:
+        if not self.call._tokens:  # it has ended
             self.call = self.call.continued(self)
         self.call.chunk(chunk)
 
@@ -552,14 +589,6 @@ def _warn_once(name: str, value: object) -> None:
         _warned.add(name)
         shown = repr(value) if type(value) in (int, float, bool) else type(value).__qualname__
         _logger.warning("%s was given as %s, which cannot be used: it is recorded as not known", name, shown)
-
-
-_UNKNOWN = Usage()
-
-
-def any_known(usage: Usage) -> bool:
-    """Whether any count is known."""
-    return usage != _UNKNOWN
 
 
 def _plus(a: float | None, b: float | None) -> float | None:

@@ -131,10 +131,17 @@ class SeenCalls:
 
     def count(self, seen: Seen, report: Call) -> Added | None:
         """Take what a view reports at its end; ``None`` if the request is new, and counts."""
-        others = self._same(seen, report)
+        # Nearly always nothing else was seen, and there is nothing to look for.
+        if seen.around is None and not seen.calls and self._by_response.keys().isdisjoint(report.response_ids):
+            others = _NONE
+        else:
+            others = self._same(seen, report)
         if not others:
             seen.call = report
-            self._note(report, report.response_ids)
+            for response_id in report.response_ids:
+                _remember(self._by_response, response_id, report)
+            if seen.around is None:
+                return None
             for around in seen.outwards():
                 if len(around.calls) < MAX_REMEMBERED:
                     around.calls.append(report)
@@ -144,7 +151,8 @@ class SeenCalls:
         if len(others) == 1:
             seen.call = others[0]
             others[0].scopes |= report.scopes
-            self._note(others[0], report.response_ids)
+            for response_id in report.response_ids:
+                _remember(self._by_response, response_id, others[0])
         return _merge(others, report)
 
     def _same(self, seen: Seen, report: Call) -> list[Call]:
@@ -169,9 +177,8 @@ class SeenCalls:
             seen.tools[name] = scope, span_id
             seen = seen.above if seen.tool is None else None
 
-    def _note(self, call: Call, response_ids: frozenset[str]) -> None:
-        for response_id in response_ids:
-            _remember(self._by_response, response_id, call)
+
+_NONE: list[Call] = []
 
 
 def _remember(known: dict[str, object] | dict[str, Seen] | dict[str, Call], key: str, value: object) -> None:
@@ -208,7 +215,7 @@ def _merge(others: list[Call], report: Call) -> Added:
         if value and not all(known) and value > sum(known):
             added[name] = value - sum(known)
             call = others[known.index(0)]
-            call.response = replace(call.response, usage=replace(call.response.usage, **{name: added[name]}))
+            call.response = replace(call.response, usage=call.response.usage._replace(**{name: added[name]}))
     costs = [call.cost_usd for call in others if call.cost_usd is not None]
     cost = None
     if report.cost_usd is not None and (not costs or "input_tokens" in added or "output_tokens" in added):

@@ -1,6 +1,7 @@
 """Reads what models' clients take and return, of any provider: content, usage, finish reasons, prices.
 
 read.py               a response of any provider, recognized by its shape, into `Response`
+plain.py              the short way to do so, for the answers that are usual
 messages.py           messages, system instructions and tools of a request, in the GenAI convention's shapes
 stream.py             a proxy for a stream, and the joining of its chunks
 anthropic.py          Anthropic's Messages API: Message, content blocks, stream events

@@ -8,7 +8,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from otel_agentlog.record.providers.fields import copied, count, decoded, field, has, items, name_of, plain, readable, text
+from otel_agentlog.record.providers.fields import (
+    MODELS,
+    copied,
+    count,
+    decoded,
+    extra_of,
+    field,
+    has,
+    items,
+    model_fields,
+    name_of,
+    plain,
+    readable,
+    text,
+)
 from otel_agentlog.record.providers.parts import (
     Part,
     blob_part,
@@ -151,6 +165,22 @@ class MessageJoiner:
             self._stop_reason = text(field(event, "delta"), "stop_reason") or self._stop_reason
             # Counts of a message_delta are totals so far; what it does not repeat, or has as 0, message_start told.
             self._usage = merged(self._usage, _dict(copied(field(event, "usage"))))
+
+    def add_plain(self, event: dict[str, Any]) -> bool:
+        """Add the fields of a ``content_block_delta``, if it is more of a text; whether it is."""
+        delta, index = event.get("delta"), event.get("index")
+        kind = type(delta)
+        fields: Any = delta if kind is dict else vars(delta) if MODELS.get(kind) and not extra_of(delta) else model_fields(delta)
+        if fields is None or type(index) is not int or type(form := fields.get("type")) is not str or form != "text_delta":
+            return False
+        piece = fields.get("text")
+        if type(piece) is not str:
+            return False
+        grown = self._grown.get(index)
+        if grown is None or "text" not in grown:
+            return False
+        grown["text"].append(piece)
+        return True
 
     def message(self) -> dict[str, Any]:
         """The Message so far; one that was cut has the stop reason ``None`` and what arrived of every block."""

@@ -17,12 +17,12 @@ _CODES = ("code", "status", "type", "error_type", "Code", "subtype")
 _BESIDE = ("code", "error_type", "subtype")
 """Where an answer has the code of an error that is only a text."""
 _MESSAGES = ("message", "msg", "Message", "detail", "details", "reason")
-_BEDROCK = (
+BEDROCK = (
     *("internalServerException", "modelStreamErrorException", "modelTimeoutException"),
     *("serviceUnavailableException", "throttlingException", "validationException"),
 )
 """Events of Bedrock's streams that are errors: the event has this key alone."""
-_ERROR_FINISH = ("error", "network_error")
+ERROR_FINISH = ("error", "network_error")
 """Finish reasons that are errors: of most; of Zhipu."""
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
 
@@ -69,7 +69,7 @@ def _of_itself(response: object) -> Failure | None:
 
 
 def _of_bedrock(response: object) -> Failure | None:
-    for name in _BEDROCK:
+    for name in BEDROCK:
         error = field(response, name)
         if isinstance(error, Mapping) or text(error, "message") is not None:
             message = text(error, "message") or text(error, "originalMessage") or name
@@ -128,7 +128,7 @@ def _of_choices(response: object) -> Failure | None:
         if (found := _of_error(choice)) is not None:
             return found
     reasons = [text(one, "finish_reason") for one in (*choices, response, field(response, "delta"), field(response, "response"))]
-    if any(reason is not None and reason.lower() in _ERROR_FINISH for reason in reasons):
+    if any(reason is not None and reason.lower() in ERROR_FINISH for reason in reasons):
         return Failure("error", "the provider gives the finish reason error and no other")
     return None
 

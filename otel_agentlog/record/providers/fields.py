@@ -37,6 +37,8 @@ _MODEL = "__pydantic_fields__"
 _MOCK = "mock_add_spec"
 """What mocks of ``unittest.mock`` have, and nothing else."""
 _SCALARS = (str, int, float, bool, type(None))
+_FLAT = frozenset(_SCALARS)
+_TEXT = frozenset({str})
 
 
 def field(value: object, name: str) -> Any:
@@ -55,6 +57,38 @@ def field(value: object, name: str) -> Any:
     except Exception:  # noqa: BLE001 - a property of a foreign object may raise anything; the field is unknown then
         raise_interrupt()
         return None
+
+
+extra_of = operator.attrgetter("__pydantic_extra__")
+"""The fields of a pydantic model that its class does not know."""
+
+MODELS: dict[type, bool] = {}
+"""Classes that were met, and whether all that is read of their objects is in `model_fields`."""
+_MOST_MODELS = 1000
+_ASKED_FOR = ("status_code", "content", "stop_reason", "finish_reason")
+"""Names that `has` is asked for, which for an object may also be of its class."""
+
+
+def model_fields(value: object) -> dict[str, Any] | None:
+    """All that `field` and `has` find in a pydantic model, to be read and not changed; ``None`` for any other object."""
+    kind = type(value)
+    known = MODELS.get(kind)
+    if known is None:
+        if len(MODELS) >= _MOST_MODELS:
+            MODELS.clear()
+        known = MODELS[kind] = _is_plain_model(kind)
+    if not known:
+        return None
+    extra = extra_of(value)
+    return {**extra, **vars(value)} if extra else vars(value)
+
+
+def _is_plain_model(kind: type) -> bool:
+    own = any("__getattribute__" in vars(each) for each in kind.__mro__ if each is not object)
+    if own or not hasattr(kind, _MODEL) or hasattr(kind, _MOCK):
+        return False
+    getter = next((vars(each)["__getattr__"] for each in kind.__mro__ if "__getattr__" in vars(each)), None)
+    return getattr(getter, "__module__", None) == "pydantic.main" and not any(hasattr(kind, name) for name in _ASKED_FOR)
 
 
 def _given_to_mock(mock: object) -> dict[str, Any]:
@@ -187,6 +221,14 @@ def copied(value: object, most: int = MOST_VALUES) -> Any:
 
 def readable(value: object) -> Any:
     """`plain` without the fields that only the provider can read (``encrypted_*``, ``signature``)."""
+    if type(value) in _SCALARS:
+        return value
+    if type(value) is dict:
+        # Nearly always the arguments of a tool, which are texts and numbers.
+        copy = value.copy()
+        flat = _FLAT.issuperset(map(type, copy.values())) and _TEXT.issuperset(map(type, copy))
+        if flat and "signature" not in copy and "encrypted_" not in " ".join(copy):
+            return copy
     return _Copy(opaque=False).of(value, MOST_DEPTH)
 
 

@@ -34,9 +34,14 @@ def input_messages(messages: object, system: object = None) -> list[Message]:
     ``system`` is put in front as a message of that role; give it to `system_instructions` instead where the two are kept
     apart, as the convention has it.
     """
-    instructions = system_instructions(system) if system is not None else None
-    first: list[Message] = [{"role": "system", "parts": instructions}] if instructions else []
-    return first + _guarded(lambda: _messages(messages))
+    instructions = None if system is None else system_instructions(system)
+    if instructions:
+        return [{"role": "system", "parts": instructions}, *_guarded(lambda: _messages(messages))]
+    try:
+        return _messages(messages)
+    except Exception:  # noqa: BLE001 - as in `_guarded`, without its calls
+        raise_interrupt()
+        return []
 
 
 def system_instructions(system: object) -> list[Part]:
@@ -66,15 +71,27 @@ def tool_definitions(tools: object) -> list[dict[str, Any]]:
 _MOST_MESSAGES = ValueLimits().max_items - 2
 """With the system message and a note they stay within the limit for values; so do the parts of one message."""
 
+_OF_TOOLS = ("tool", "function")
+"""Roles of messages that are the results of tools."""
+
 _MOST_CHOICES = 1000
 """Limits `output_messages`, as a part may carry any number as its choice."""
 
 
 def _messages(messages: object) -> list[Message]:
-    items = _as_list(messages)
+    items: list[Any] = messages if type(messages) is list else _as_list(messages)
     kept = items[:_MOST_MESSAGES]
-    # An item of the Responses API can be without anything to read, such as reasoning that is encrypted.
-    found = [m for item in kept if (m := _message(item))["parts"] or has(item, "role")]
+    found: list[Message] = []
+    for item in kept:
+        if type(item) is dict and len(item) == 2:  # most of them are two texts
+            role, content = item.get("role"), item.get("content")
+            if type(role) is str and type(content) is str and role and role not in _OF_TOOLS:
+                found.append({"role": role, "parts": [{"type": "text", "content": content}] if content else []})
+                continue
+        message = _message(item)
+        # An item of the Responses API can be without anything to read, such as reasoning that is encrypted.
+        if message["parts"] or has(item, "role"):
+            found.append(message)
     if len(items) > len(kept):
         note = f"[truncated: {len(items) - len(kept)} of {len(items)} messages left out]"
         found.append({"role": "system", "parts": [text_part(note)]})
@@ -108,7 +125,7 @@ def _parts(item: object, role: str) -> list[Part]:
     kind = text(item, "type") or ""
     if not has(item, "role") and kind not in ("", "message"):
         return _block_parts(item)
-    if role in ("tool", "function"):
+    if role in _OF_TOOLS:
         return [tool_response_part(name_of(item, "tool_call_id"), readable(field(item, "content")))]
     content = field(item, "content")
     parts = _content_parts(_as_list(content)) if content else []

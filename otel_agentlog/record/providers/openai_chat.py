@@ -9,7 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from otel_agentlog.record.providers.fields import MOST_IN_USAGE, copied, count, field, has, items, name_of, readable, text
+from otel_agentlog.record.providers.fields import (
+    MODELS,
+    MOST_IN_USAGE,
+    copied,
+    count,
+    extra_of,
+    field,
+    has,
+    items,
+    model_fields,
+    name_of,
+    readable,
+    text,
+)
 from otel_agentlog.record.providers.parts import (
     CHOICE,
     Part,
@@ -132,20 +145,32 @@ DERIVED = ("content.", "refusal.", "tool_calls.", "logprobs.")
 """Prefixes of the types of events that ``client.chat.completions.stream()`` adds to its ``chunk`` events."""
 
 
+_IN_HEAD = ("id", "model", "service_tier")
+"""Fields of which the first value counts."""
+_MORE = ("usage", "x_groq", "timings", "error")
+"""Fields of chunks that are not of a choice."""
+_NOT_TEXT = ("reasoning_content", "reasoning", "refusal", "audio", "tool_calls", "function_call")
+_OF_CHOICE = ("finish_reason", "error", "usage")
+_NOTHING = frozenset({type(None)})
+
+
 class CompletionJoiner:
     """Joins chunks, given in order; `completion` is the completion so far, in the shape of its JSON."""
 
     def __init__(self) -> None:
         self._head: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
+        self._news: tuple[str, ...] = (*_IN_HEAD, *_MORE)
+        """Fields of which a value would be new, except choices."""
 
     def add(self, chunk: object) -> None:
         """Add one chunk; fields that it does not have change nothing."""
-        for name in ("id", "model", "service_tier"):
+        for name in _IN_HEAD:
             if value := name_of(chunk, name):
                 self._head.setdefault(name, value)
+        self._news = (*_MORE, *(name for name in _IN_HEAD if name not in self._head))
         # Some providers send the total so far with every chunk, others once, with the last, and Groq in a field of its own.
-        for name in ("usage", "x_groq", "timings", "error"):
+        for name in _MORE:
             if (value := field(chunk, name)) is not None:
                 self._head[name] = merged(self._head.get(name), copied(value, MOST_IN_USAGE))
         for place, choice in enumerate(items(chunk, "choices")):
@@ -154,6 +179,27 @@ class CompletionJoiner:
                 self._head["usage"] = merged(self._head.get("usage"), copied(usage, MOST_IN_USAGE))
             self._choices.setdefault(place if index is None else index, _Choice()).add(choice)
 
+    def add_plain(self, chunk: dict[str, Any]) -> bool:
+        """Add the fields of a chunk with no type, if all that is new in it is more of a text; whether it is."""
+        choices = chunk.get("choices")
+        if type(choices) is not list or len(choices) != 1 or not _NOTHING.issuperset(map(type, map(chunk.get, self._news))):
+            return False
+        one = choices[0]
+        kind = type(one)
+        choice: Any = one if kind is dict else vars(one) if MODELS.get(kind) and not extra_of(one) else model_fields(one)
+        if choice is None or not _NOTHING.issuperset(map(type, map(choice.get, _OF_CHOICE))):
+            return False
+        index, grown = choice.get("index"), choice.get("delta")
+        kind = type(grown)
+        delta: Any = grown if kind is dict else vars(grown) if MODELS.get(kind) and not extra_of(grown) else model_fields(grown)
+        if delta is None or type(index) is not int or not _NOTHING.issuperset(map(type, map(delta.get, _NOT_TEXT))):
+            return False
+        joined, piece = self._choices.get(index), delta.get("content")
+        if joined is None or type(piece) is not str or "content" not in joined.texts:
+            return False
+        joined.texts["content"].append(piece)
+        return True
+
     def completion(self) -> dict[str, Any]:
         """The completion so far; a choice that was cut has the finish reason ``None``."""
         return {**self._head, "choices": [{"index": i, **c.joined()} for i, c in sorted(self._choices.items())]}
@@ -161,7 +207,7 @@ class CompletionJoiner:
 
 class _Choice:
     def __init__(self) -> None:
-        self._texts: dict[str, list[str]] = {}
+        self.texts: dict[str, list[str]] = {}
         self._audio: dict[str, list[str]] = {}
         self._calls = _Calls()
         self._function = _Call()
@@ -173,7 +219,7 @@ class _Choice:
         self._finish_reason = name_of(choice, "finish_reason") or self._finish_reason
         if (error := field(choice, "error")) is not None:
             self._error = copied(error, MOST_IN_USAGE)
-        _grow(self._texts, *((choice, ("text",)) if delta is None else (delta, _TEXTS)))
+        _grow(self.texts, *((choice, ("text",)) if delta is None else (delta, _TEXTS)))
         if (audio := field(delta, "audio")) is not None:
             self._audio.setdefault("id", [text(audio, "id") or ""])
             _grow(self._audio, audio, ("data", "transcript"))
@@ -183,7 +229,7 @@ class _Choice:
             self._function.add({"function": function})
 
     def joined(self) -> dict[str, Any]:
-        texts = {name: "".join(pieces) for name, pieces in self._texts.items()}
+        texts = {name: "".join(pieces) for name, pieces in self.texts.items()}
         joined: dict[str, Any] = {"finish_reason": self._finish_reason}
         if self._error is not None:
             joined["error"] = self._error

@@ -152,7 +152,7 @@ _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed
 """``response.done`` is the realtime API's."""
 _STATES = _ENDS | {"response.created", "response.in_progress", "response.queued"}
 
-_GROWING = {
+GROWING = {
     "response.output_text.delta": ("content", "content_index", "output_text", "text"),
     "response.refusal.delta": ("content", "content_index", "refusal", "refusal"),
     "response.reasoning_text.delta": ("content", "content_index", "reasoning_text", "text"),
@@ -193,8 +193,21 @@ class ResponseJoiner:
             self._state(kind, field(event, "response"))
         elif kind in ("response.output_item.added", "response.output_item.done"):
             self._item(event).put(copied(field(event, "item")), done=kind.endswith("done"))
-        elif kind in _GROWING or kind in _GROWING_ITEMS:
+        elif kind in GROWING or kind in _GROWING_ITEMS:
             self._item(event).grow(kind, event)
+
+    def add_plain(self, event: dict[str, Any]) -> bool:
+        """Add the fields of an event, if it is more of a text that has begun; whether it is."""
+        growing, index = GROWING.get(event["type"]), event.get("output_index")
+        if growing is None or type(index) is not int or (item := self._items.get(index)) is None:
+            return False
+        where, position, _, _ = growing
+        piece, at = event.get("delta"), event.get(position)
+        parts = item.parts.get(where)
+        if type(piece) is not str or type(at) is not int or parts is None or at not in parts:
+            return False
+        parts[at][2].append(piece)
+        return True
 
     def api_response(self) -> dict[str, Any]:
         """The Response so far; one that was cut is incomplete because of an error, as no event will set it any more."""
@@ -223,7 +236,7 @@ class _Item:
         self._item: dict[str, Any] = {}
         self._done = False
         self._fields: dict[str, list[str]] = {}
-        self._parts: dict[str, dict[int, _Grown]] = {}
+        self.parts: dict[str, dict[int, _Grown]] = {}
 
     def put(self, item: object, *, done: bool) -> None:
         if isinstance(item, dict) and not self._done:
@@ -237,9 +250,9 @@ class _Item:
             item_type, name = _GROWING_ITEMS[kind]
             self._fields.setdefault(name, []).append(piece)
         else:
-            where, index, part_type, name = _GROWING[kind]
+            where, index, part_type, name = GROWING[kind]
             item_type = "reasoning" if part_type in ("summary_text", "reasoning_text") else "message"
-            parts = self._parts.setdefault(where, {})
+            parts = self.parts.setdefault(where, {})
             parts.setdefault(count(event, index) or 0, (part_type, name, []))[2].append(piece)
         self._item.setdefault("type", item_type)
 
@@ -247,6 +260,6 @@ class _Item:
         if self._done:
             return self._item
         joined = {**self._item, **{name: "".join(pieces) for name, pieces in self._fields.items()}}
-        for where, parts in self._parts.items():
+        for where, parts in self.parts.items():
             joined[where] = [{"type": kind, name: "".join(pieces)} for _, (kind, name, pieces) in sorted(parts.items())]
         return joined

@@ -46,7 +46,11 @@ class Tiers:
 
     def at(self, input_tokens: int) -> Decimal:
         """The price for this many tokens of input."""
-        return next((price for start, price in reversed(self.tiers) if input_tokens > start), self.base)
+        price = self.base
+        for start, higher in self.tiers:
+            if input_tokens > start:
+                price = higher
+        return price
 
 
 @dataclass(slots=True)
@@ -59,9 +63,18 @@ class Model:
     variants: Sequence[tuple[Mapping[str, str], Prices, Constraint]]
     """Prices for requests of a kind, such as a service tier; the first that applies counts, for each price."""
 
+    @property
+    def always(self) -> Prices | None:
+        """Its prices, if they are the same at any time and for any kind of request."""
+        return self.prices[0][1] if len(self.prices) == 1 and self.prices[0][0] is None and not self.variants else None
+
     def prices_at(self, at: datetime, context: Mapping[str, str]) -> Prices:
         """What holds at a time, for a kind of request."""
-        found = next((prices for applies, prices in reversed(self.prices) if applies is None or applies(at)), self.prices[0][1])
+        found = self.prices[0][1]
+        for applies, prices in reversed(self.prices):
+            if applies is None or applies(at):
+                found = prices
+                break
         if context and self.variants:
             other: dict[str, Any] = {}
             for when, prices, applies in self.variants:
@@ -168,8 +181,12 @@ class PriceData:
         for name, unit, inner, priced in order:
             price = prices[name]
             if type(price) is Tiers:
-                price = price.at(_count(used, "input_tokens", self._inner("input_tokens")))
-            count = 1 if unit.usage == "requests" else _count(used, unit.usage, inner)
+                if (inputs := used.get("input_tokens")) is None:
+                    inputs = _count(used, "input_tokens", self._inner("input_tokens"))
+                price = price.at(inputs) if price.tiers and inputs > price.tiers[0][0] else price.base
+            count = 1 if unit.usage == "requests" else used.get(unit.usage)
+            if count is None:
+                count = _count(used, unit.usage, inner) if any(map(used.get, inner)) else 0
             # What is part of it and has a price of its own is not counted again.
             own[name] = count = count - sum(map(own.__getitem__, priced))
             if count < 0:

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 from otel_agentlog._fork import forks_wait
 from otel_agentlog._interrupts import raise_interrupt, suppress_errors
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.vocabulary.usage import Cost, Usage
+from otel_agentlog.vocabulary.usage import NO_USAGE, Cost, Usage
 
 if TYPE_CHECKING:
-    from otel_agentlog.record.providers.price_data import Model, PriceData
+    from otel_agentlog.record.providers.price_data import Model, PriceData, Prices
 
 SOURCE = "genai-prices"
 """`Cost.source` of a price from the package."""
@@ -83,7 +83,7 @@ class Billing:
     web_searches: int | None = None
 
 
-_NO_BILLING = Billing()
+NO_BILLING = Billing()
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class PriceTable:
         prices of that day (default: now; without a time zone it is UTC).
         """
         try:
-            if not usage.known():
+            if usage == NO_USAGE:
                 return None
             names = provider, model, requested
             if not _NAMES.issuperset(map(type, names)):
@@ -173,7 +173,7 @@ class PriceTable:
             if type(found) is Price:
                 dollars = found.of(usage)
                 return None if dollars is None else Cost(dollars, "user")
-            return self._table_cost(found, usage, at, billing or _NO_BILLING)  # type: ignore[arg-type]  # the other of the two
+            return self._table_cost(found, usage, at, billing or NO_BILLING)  # type: ignore[arg-type]  # the other of the two
         except Exception:  # noqa: BLE001 - the package raises many kinds for unknown models, and must not reach the agent
             raise_interrupt()
             return None
@@ -196,8 +196,11 @@ class PriceTable:
             found.look_up(data)
         if found.model is None:
             return None
-        context = {} if billing is _NO_BILLING or not found.sells_itself else _context(billing)
-        prices = found.model.prices_at(at or datetime.now(tz=timezone.utc), context)
+        if found.always is not None:
+            prices = found.always
+        else:
+            context = {} if billing is NO_BILLING or not found.sells_itself else _context(billing)
+            prices = found.model.prices_at(at or datetime.now(tz=timezone.utc), context)
         if not _all_priced(prices.get("input_mtok"), prices.get("output_mtok"), usage):
             return None
         return Cost(float(data.dollars(prices, _used(usage, billing))), SOURCE, data.version)
@@ -216,18 +219,21 @@ class PriceTable:
 class _Priced:
     """The names of a call, and what the table has for them."""
 
-    __slots__ = ("forms", "looked_up", "model", "payee", "sells_itself")
+    __slots__ = ("always", "forms", "looked_up", "model", "payee", "sells_itself")
 
     def __init__(self, payee: str | None, forms: list[str]) -> None:
         self.payee, self.forms = payee, forms
         self.looked_up: PriceData | None = None
         self.model: Model | None = None
         self.sells_itself = False
+        self.always: Prices | None = None
+        """Its prices, if they are the same at any time and for any kind of request."""
 
     def look_up(self, data: PriceData) -> None:
         """Find the first name that the table has."""
         found = next(filter(None, (data.model(self.payee, form) for form in self.forms)), None)
         self.model, self.sells_itself = found or (None, False)
+        self.always = None if self.model is None else self.model.always
         self.looked_up = data
 
 
@@ -318,16 +324,20 @@ def _package_cost(
 
 def _used(usage: Usage, billing: Billing) -> dict[str, int]:
     """What is known of it, by the package's names."""
-    counts = {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_tokens": usage.cache_read_input_tokens,
-        "cache_write_tokens": usage.cache_write_input_tokens,
-        "cache_write_1h_tokens": billing.cache_write_1h_input_tokens if usage.cache_write_input_tokens else None,
-        "output_reasoning_tokens": usage.reasoning_output_tokens,
-        "web_searches": billing.web_searches,
-    }
-    return {name: count for name, count in counts.items() if count is not None}
+    counts: dict[str, int] = {}
+    for name, count in zip(_USED, usage, strict=True):
+        if count is not None:
+            counts[name] = count
+    if billing is not NO_BILLING:
+        if billing.cache_write_1h_input_tokens is not None and usage.cache_write_input_tokens:
+            counts["cache_write_1h_tokens"] = billing.cache_write_1h_input_tokens
+        if billing.web_searches is not None:
+            counts["web_searches"] = billing.web_searches
+    return counts
+
+
+_USED = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "output_reasoning_tokens")
+"""The package's names of what `Usage` has, in its order."""
 
 
 def _all_priced(per_input_mtok: object, per_output_mtok: object, usage: Usage) -> bool:

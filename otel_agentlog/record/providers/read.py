@@ -18,9 +18,20 @@ from otel_agentlog.record.providers.openai_chat import is_completion, read_compl
 from otel_agentlog.record.providers.openai_responses import is_response, read_api_response
 from otel_agentlog.record.providers.others import read_other
 from otel_agentlog.record.providers.parts import text_part
+from otel_agentlog.record.providers.plain import read_plain
 from otel_agentlog.record.providers.pricing import Billing
 from otel_agentlog.record.providers.usage import billing_of
 from otel_agentlog.vocabulary.usage import Response
+
+
+def read_answer(response: object, provider: str | None = None) -> tuple[Response, Billing]:
+    """`read_response` and `read_billing`, in one pass where the response is an ordinary one; never raises."""
+    try:
+        if (found := read_plain(response)) is not None:
+            return found
+    except Exception:  # noqa: BLE001 - foreign objects may do anything: what they are is found out below
+        raise_interrupt()
+    return read_response(response, provider), read_billing(response)
 
 
 def read_response(response: object, provider: str | None = None) -> Response:

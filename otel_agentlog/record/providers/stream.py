@@ -15,8 +15,8 @@ from otel_agentlog._interrupts import ABANDONED, in_c, raise_interrupt, suppress
 from otel_agentlog.record.providers import anthropic
 from otel_agentlog.record.providers import openai_chat as chat
 from otel_agentlog.record.providers.failures import failure_of
-from otel_agentlog.record.providers.fields import decoded, field, name_of, text
-from otel_agentlog.record.providers.openai_responses import ResponseJoiner
+from otel_agentlog.record.providers.fields import MODELS, decoded, extra_of, field, model_fields, name_of, text
+from otel_agentlog.record.providers.openai_responses import GROWING, ResponseJoiner
 from otel_agentlog.record.providers.others import ChunkJoiner
 from otel_agentlog.record.providers.parts import text_part
 from otel_agentlog.record.providers.pricing import Billing
@@ -44,6 +44,8 @@ class StreamReader:
         self._completion: chat.CompletionJoiner | None = None
         self._response: ResponseJoiner | None = None
         self._other: ChunkJoiner | None = None
+        self._growing: dict[str | None, Any] = {}
+        """What takes events that make a text grow, by their type; this itself for those that repeat others."""
         self._failure: Failure | None = None
         self._earlier: list[Response] = []
         """The whole responses of a stream that has several, such as that of an agent's run."""
@@ -55,6 +57,25 @@ class StreamReader:
 
         Anything else is only counted. Never raises.
         """
+        kind = type(chunk)
+        try:
+            # Nearly all chunks only make a text grow. These take a short way; another one changes nothing in here.
+            if kind is str and not chunk.startswith(("data:", "{")):  # type: ignore[attr-defined]  # a text
+                self._texts.append(chunk)  # type: ignore[arg-type]  # the same
+                self.chunks += 1
+                return
+            fields: Any = (
+                chunk if kind is dict else vars(chunk) if MODELS.get(kind) and not extra_of(chunk) else model_fields(chunk)
+            )
+            if fields is not None and _PACKING.isdisjoint(fields):
+                joiner = self._growing.get(fields.get("type"))
+                if joiner is self:
+                    return  # it repeats others
+                if joiner is not None and joiner.add_plain(fields):
+                    self.chunks += 1
+                    return
+        except Exception:  # noqa: BLE001 - foreign objects may do anything: what they are is found out below
+            raise_interrupt()
         # The last guard: foreign objects may do anything, and recording must not raise.
         with suppress_errors(Exception):
             if isinstance(chunk, (bytes, bytearray)):
@@ -129,11 +150,14 @@ class StreamReader:
             begun = field(chunk, "message") if kind == "message_start" else None
             if self._message is None or self._is_another(self._message, begun):
                 self._message = anthropic.MessageJoiner()
+                self._growing.update(dict.fromkeys(anthropic.DERIVED, self))
+                self._growing.update({"content_block_delta": self._message, None: None})
             self._message.add(chunk)
         elif kind.startswith("response."):
             begun = field(chunk, "response") if kind == "response.created" else None
             if self._response is None or self._is_another(self._response, begun):
                 self._response = ResponseJoiner()
+                self._growing.update(dict.fromkeys(GROWING, self._response))
             self._response.add(chunk)
         else:
             self._add_completion(field(chunk, "chunk") if kind == "chunk" else chunk)
@@ -141,6 +165,8 @@ class StreamReader:
     def _add_completion(self, chunk: object) -> None:
         if chat.is_completion(chunk) or (self._completion is not None and field(chunk, "usage") is not None):
             self._completion = self._completion or chat.CompletionJoiner()
+            if self._message is None:
+                self._growing[None] = self._completion
             self._completion.add(chunk)
             return
         self._failure = self._failure or failure_of(chunk)
@@ -160,6 +186,10 @@ class StreamReader:
         if self._completion is not None:
             return self._completion.completion()
         return None if self._other is None else self._other.joined()
+
+
+_PACKING = frozenset({"data", "event", "chunk"})
+"""Names of what `unpacked` looks into."""
 
 
 def unpacked(chunk: object) -> object:
@@ -231,13 +261,14 @@ class _Callbacks:
 
     def __init__(self, on_chunk: OnChunk, on_end: OnEnd) -> None:
         self.on_chunk = on_chunk
-        self._on_end = [on_end]
+        self.open = [on_end]
+        """What is called at the end, until then."""
         self.first: list[object] = []
         """The first chunk, to find out whether another iterator begins anew."""
         self.count = 0
 
     def seen(self, chunk: object) -> None:
-        if not self._on_end:
+        if not self.open:
             return
         if not self.first:
             self.first.append(chunk)
@@ -248,7 +279,7 @@ class _Callbacks:
 
     def ended(self, error: BaseException | None) -> None:
         try:
-            on_end = self._on_end.pop()
+            on_end = self.open.pop()
         except IndexError:
             raise_interrupt()
             return
@@ -303,6 +334,14 @@ def _stand_in(stream: Any, callbacks: _Callbacks) -> Any:
 def _taken(self: _StandIn, chunk: Any) -> Any:
     """Note a chunk, unless it comes from an iterator that begins anew and was seen before."""
     state, callbacks = vars(self), self._callbacks
+    if state["_position"] and not state["_begins_anew"] and callbacks.first and callbacks.open:  # nearly always
+        state["_position"] += 1
+        callbacks.count += 1
+        try:
+            callbacks.on_chunk(chunk)
+        except Exception:  # noqa: BLE001 - as in `seen`
+            raise_interrupt()
+        return chunk
     if state["_position"] == 0 and callbacks.first and callbacks.first[0] is chunk:
         state["_begins_anew"] = True
     state["_position"] += 1
@@ -356,7 +395,15 @@ def _aiter(self: _StandIn) -> Any:
 
 
 def _next(self: _StandIn) -> Any:
-    return _step(self, special_method(self._original, "__next__"))
+    try:
+        chunk = next(self._original)  # which finds the method in the type, as iterating does
+    except StopIteration:
+        self._callbacks.ended(None)
+        raise
+    except BaseException as error:
+        self._callbacks.ended(error)
+        raise
+    return _taken(self, chunk)
 
 
 def _anext(self: _StandIn) -> Any:

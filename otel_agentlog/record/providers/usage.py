@@ -75,19 +75,19 @@ _OUTPUT = (
 )
 _MORE_OUTPUT = ("thoughtsTokenCount", "thoughts_token_count")
 _TOTAL = ("total_tokens", "totalTokens", "totalTokenCount", "total_token_count")
-_CACHE_READ = (
+CACHE_READ = (
     *("cached_tokens", "cache_read", "cache_read_tokens", "cache_read_input_tokens"),  # OpenAI, LangChain, pydantic-ai, Anthropic
     *("prompt_cache_hit_tokens", "num_cached_tokens", "cache_n"),  # DeepSeek, Together, llama.cpp
     *("cachedContentTokenCount", "cached_content_token_count"),
     *("cacheReadInputTokens", "cacheReadInputTokenCount", "cachedInputTokens"),
 )
-_CACHE_WRITTEN = (
+CACHE_WRITTEN = (
     *("cache_write_tokens", "cache_creation", "cache_write_input_tokens", "cache_creation_input_tokens"),
     *("cacheWriteInputTokens", "cacheWriteInputTokenCount"),
 )
-_REASONING = ("reasoning_tokens", "reasoning", "thinking_tokens", "reasoning_output_tokens", "reasoningTokens", *_MORE_OUTPUT)
-_INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details", "inputTokenDetails")
-_OUTPUT_DETAILS = (
+REASONING = ("reasoning_tokens", "reasoning", "thinking_tokens", "reasoning_output_tokens", "reasoningTokens", *_MORE_OUTPUT)
+INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details", "inputTokenDetails")
+OUTPUT_DETAILS = (
     *("completion_tokens_details", "output_tokens_details", "output_token_details", "outputTokenDetails"),
     "details",  # pydantic-ai
 )
@@ -99,9 +99,9 @@ _OUTSIDE = (
 
 _SETS: dict[tuple[str, ...], frozenset[str]] = {
     names: frozenset(names)
-    for names in (_INPUT, _MORE_INPUT, _OUTPUT, _MORE_OUTPUT, _TOTAL, _CACHE_READ, _CACHE_WRITTEN, _REASONING)
+    for names in (_INPUT, _MORE_INPUT, _OUTPUT, _MORE_OUTPUT, _TOTAL, CACHE_READ, CACHE_WRITTEN, REASONING)
 }
-COUNTS = (*_INPUT, *_MORE_INPUT, *_OUTPUT, *_MORE_OUTPUT, *_TOTAL, *_CACHE_READ, *_CACHE_WRITTEN, *_REASONING)
+COUNTS = (*_INPUT, *_MORE_INPUT, *_OUTPUT, *_MORE_OUTPUT, *_TOTAL, *CACHE_READ, *CACHE_WRITTEN, *REASONING)
 """Every name of a count."""
 
 MOST_ITERATIONS = 10_000
@@ -153,17 +153,17 @@ def read_usage(usage: object, provider: str | None = None, *, outside: bool | No
 def _counted(usage: object, provider: str | None, outside: bool | None) -> Usage:
     if usage is None:
         return Usage()
-    in_details = [found for name in _INPUT_DETAILS if (found := field(usage, name)) is not None]
-    out_details = [found for name in _OUTPUT_DETAILS if (found := field(usage, name)) is not None]
-    read = _largest((usage, *in_details), _CACHE_READ)
-    written = _largest((usage, *in_details), _CACHE_WRITTEN)
+    in_details = [found for name in INPUT_DETAILS if (found := field(usage, name)) is not None]
+    out_details = [found for name in OUTPUT_DETAILS if (found := field(usage, name)) is not None]
+    read = _largest((usage, *in_details), CACHE_READ)
+    written = _largest((usage, *in_details), CACHE_WRITTEN)
     inputs = _plus(_largest((usage,), _INPUT), _largest((usage,), _MORE_INPUT))
     if inputs is None and (prefill := items(usage, "prefill")):  # the tokens themselves, of Text Generation Inference
         inputs = len(prefill)
     if inputs is not None and (_is_outside(usage, provider) if outside is None else outside):
         inputs += (read or 0) + (written or 0)
     output = _plus(_largest((usage,), _OUTPUT), _largest((usage,), _MORE_OUTPUT))
-    reasoning = _largest((usage, *out_details), _REASONING)
+    reasoning = _largest((usage, *out_details), REASONING)
     return checked(Usage(inputs, output, read, written, reasoning), _largest((usage,), _TOTAL))
 
 
@@ -182,7 +182,7 @@ def _is_outside(usage: object, provider: str | None) -> bool:
     if any(has(usage, name) for name in _OUTSIDE):
         return True
     # LiteLLM and others who copy OpenAI count Anthropic's cached tokens in, LangChain too; so do our own names.
-    if any(has(usage, name) for name in ("prompt_tokens", "cache_write_input_tokens", *_INPUT_DETAILS)):
+    if any(has(usage, name) for name in ("prompt_tokens", "cache_write_input_tokens", *INPUT_DETAILS)):
         return False
     of_anthropic = (provider or "").lower() == "anthropic" and count(usage, "total_tokens") is None
     return has(usage, "cache_creation_input_tokens") or (of_anthropic and has(usage, "cache_read_input_tokens"))

@@ -295,7 +295,7 @@ def _assert_sound(usage: Usage) -> None:
 
 
 KEYS = sorted(
-    {*names.COUNTS, *names._INPUT_DETAILS, *names._OUTPUT_DETAILS, *(name for path in names.PLACES for name in path)}
+    {*names.COUNTS, *names.INPUT_DETAILS, *names.OUTPUT_DETAILS, *(name for path in names.PLACES for name in path)}
     | {
         "tokens",
         "billed_units",
