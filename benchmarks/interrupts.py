@@ -134,6 +134,8 @@ ANSWER = {
 }
 _log = agentlog.get_logger("app")
 _stdlib = logging.getLogger("library")
+# Else the handler of last resort writes to stderr, and stdlib keeps what is raised while a handler of its own writes.
+_stdlib.addHandler(logging.NullHandler())
 
 
 def steps() -> None:
