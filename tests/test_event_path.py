@@ -149,7 +149,7 @@ EVENTS = {
     "failing step": failing_step,
 }
 CEILINGS = {
-    "log line": (12, 21),
+    "log line": (12, 20),
     "end of a tool run": (16, 28),
     "tool run": (20, 60),
     "AI call": (30, 144),

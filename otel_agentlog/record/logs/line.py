@@ -191,9 +191,11 @@ class LinePlace:
 def here() -> LinePlace:
     """The place of a line that is recorded now, in this thread or asyncio task."""
     context, operation, is_nearest = nearest()
-    place = LinePlace()
-    if operation is not None:
-        place = LinePlace(operation.task, operation.ids(), {}, operation.sampled)
+    if operation is None:
+        place = LinePlace()
+    else:
+        own = operation.own_ids
+        place = LinePlace(operation.task, operation.ids() if own is None else own.copy(), {}, operation.sampled)
         if is_nearest:
             return place
     if around := bound(context):
