@@ -21,6 +21,7 @@ import _signal  # type: ignore[import-not-found]  # typeshed does not know it
 import queue
 import signal
 import sys
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -197,6 +198,30 @@ def _needs_arguments(function: FunctionType) -> bool:
     code = function.__code__
     named = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     return code.co_argcount - len(function.__defaults__ or ()) > 1 or not set(named) <= set(function.__kwdefaults__ or ())
+
+
+# -- threads -------------------------------------------------------------------------------------------------------------
+
+
+def started_in_try(function: Callable[[], object]) -> Callable[[], object]:
+    """What a thread is to be started with that calls ``function``, where the starting thread may be interrupted by another.
+
+    Until a new thread runs, CPython knows it by the id of the one that starts it, and `PyThreadState_SetAsyncExc` for that one
+    goes to the new thread, before its first instruction. From there it is sent to whom it was meant for.
+    """
+    begun = _forwarding(function, threading.get_ident())
+    next(begun)
+    return partial(next, begun, None)
+
+
+def _forwarding(function: Callable[[], object], starter: int) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:  # noqa: BLE001 - nothing of ours has run yet
+        import ctypes
+
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(starter), ctypes.py_object(type(error)))
+    function()
 
 
 # -- locks ---------------------------------------------------------------------------------------------------------------

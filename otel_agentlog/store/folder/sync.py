@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol, TypeAlias
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import raise_interrupt, started_in_try
 from otel_agentlog.store.folder.files import Descriptor, close_dropped
 
 GROUP_S = 0.02
@@ -156,7 +156,7 @@ class Syncer:
             return
         try:
             # Not threading.Thread: starting one takes a lock, and a signal handler may have interrupted the code that holds it.
-            _thread.start_new_thread(self._run, ())
+            _thread.start_new_thread(started_in_try(self._run), ())
         except RuntimeError:
             raise_interrupt()
             # No threads left, or the interpreter is ending.
