@@ -217,6 +217,8 @@ def started_in_try(function: Callable[[], object]) -> Callable[[], object]:
 def _forwarding(function: Callable[[], object], starter: int) -> Iterator[None]:
     try:
         yield
+    except GeneratorExit:
+        return  # no thread was started
     except BaseException as error:  # noqa: BLE001 - nothing of ours has run yet
         import ctypes
 

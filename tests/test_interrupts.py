@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import ctypes
 import functools
+import gc
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -22,7 +25,7 @@ from typing import Any
 import pytest
 
 import otel_agentlog as agentlog
-from otel_agentlog._interrupts import interrupt_in, is_interrupt, raise_interrupt, suppress_errors
+from otel_agentlog._interrupts import interrupt_in, is_interrupt, raise_interrupt, started_in_try, suppress_errors
 from otel_agentlog.testing import MemorySink
 
 HOME = Path(agentlog.__file__).parent
@@ -259,6 +262,45 @@ def test_ordinary_errors_are_kept(case: str) -> None:
     """What our work, a library or a value of the user's raises is none."""
     with suppress_errors(Exception):
         ORDINARY[case]()
+
+
+def test_what_meets_a_thread_before_it_runs_is_sent_to_the_one_that_started_it() -> None:
+    """The new thread does its work all the same."""
+    worked: list[bool] = []
+    entries: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    arrived = threading.Event()
+
+    def starter() -> None:
+        entries.put(started_in_try(lambda: worked.append(True)))
+        until = time.monotonic() + 10
+        with contextlib.suppress(Timeout):
+            while time.monotonic() < until:
+                pass
+            return
+        arrived.set()
+
+    thread = threading.Thread(target=starter)
+    thread.start()
+    with pytest.raises(StopIteration):
+        entries.get().args[0].throw(Timeout())  # where the interpreter raises it: before the new thread's first instruction
+    thread.join()
+
+    assert worked == [True]
+    assert arrived.is_set()
+
+
+def test_a_thread_that_is_not_started_does_nothing() -> None:
+    """Where there are no more threads, or another caller was faster; in any thread."""
+    worked: list[bool] = []
+    entries: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    thread = threading.Thread(target=lambda: entries.put(started_in_try(lambda: worked.append(True))))
+    thread.start()
+    thread.join()
+
+    entries.get()
+    gc.collect()
+
+    assert worked == []
 
 
 # -- in programs -----------------------------------------------------------------------------------------------------------

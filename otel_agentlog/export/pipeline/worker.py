@@ -23,7 +23,7 @@ from typing import Any, TypeAlias, cast
 from opentelemetry import context as otel_context
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import raise_interrupt, started_in_try
 from otel_agentlog.export.pipeline.bisect import Parts
 from otel_agentlog.export.pipeline.items import Item, ItemRef, LiveDeliveryObserver
 from otel_agentlog.export.pipeline.signal_queue import Batch, QueueLimits, SignalQueue
@@ -182,6 +182,7 @@ class DeliveryWorker:
 
     def start(self) -> None:
         """Start the thread now; the first piece of work does it too."""
+        entry = started_in_try(self._run)
         try:
             self._startable.pop()
         except IndexError:
@@ -189,7 +190,7 @@ class DeliveryWorker:
             return
         try:
             # Not threading.Thread: starting one takes a lock that a signal handler may have interrupted.
-            _thread.start_new_thread(self._run, ())
+            _thread.start_new_thread(entry, ())
         except RuntimeError:
             raise_interrupt()
             # The interpreter is ending, and starts no threads: the caller of flush() does the work.

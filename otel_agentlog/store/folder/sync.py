@@ -149,6 +149,8 @@ class Syncer:
     def _wake(self) -> None:
         if not self._idle:
             return
+        # Before the token is taken: an interrupt in between would leave it with nobody.
+        entry = started_in_try(self._run)
         try:
             self._idle.pop()
         except IndexError:
@@ -156,7 +158,7 @@ class Syncer:
             return
         try:
             # Not threading.Thread: starting one takes a lock, and a signal handler may have interrupted the code that holds it.
-            _thread.start_new_thread(started_in_try(self._run), ())
+            _thread.start_new_thread(entry, ())
         except RuntimeError:
             raise_interrupt()
             # No threads left, or the interpreter is ending.
