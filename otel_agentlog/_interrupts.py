@@ -117,7 +117,8 @@ def _is_interrupt(error: BaseException) -> bool:
     at = traceback_of(error)
     if at is None:
         return False
-    handlers = set(_codes_of_handlers())  # once, and not for each frame: a traceback may have thousands
+    # Once, and not for each frame, as a traceback may have thousands; and only where anything was called.
+    handlers = set(_codes_of_handlers()) if at.tb_next is not None else set()
     while (inner := at.tb_next) is not None:
         if inner.tb_frame is not at.tb_frame and _is_handler(inner.tb_frame, at.tb_frame, handlers):
             return True

@@ -393,13 +393,6 @@ def _values(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in attributes.items()}
 
 
-def is_clean_origin(span: ReadableSpan, origins: CleanOrigins) -> bool:
-    """Whether nothing around a span of ours needs to be cleaned: what others put on it, or where it comes from."""
-    context = span.get_span_context()
-    traced = context is not None and bool(context.trace_state)
-    return not (span.events or span.links or traced) and origins.resource(span.resource) is span.resource
-
-
 def cleaned_span(span: ReadableSpan, clean: Clean, origins: CleanOrigins) -> ReadableSpan:
     """A copy of a finished span without secrets in any of its parts, where it comes from among them."""
     return ReadableSpan(

@@ -129,7 +129,9 @@ class Cleaner:
                 return None
             if self._redactor is not None and not self._redactor.finds_none(joined.encode()):
                 return None
-        except Exception:  # noqa: BLE001 - `NotPlain`, a lone surrogate, no stack left: the careful way deals with all of them
+        except NotPlain:
+            return None
+        except Exception:  # noqa: BLE001 - a lone surrogate, no stack left, a search that fails: the careful way deals with them
             raise_interrupt()
             return None
         if texts.new_names:
