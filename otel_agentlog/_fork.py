@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from types import MethodType
 from typing import TypeAlias
 
-from otel_agentlog._interrupts import KeyedReference
+from otel_agentlog._interrupts import KeyedReference, taken_out
 
 IMPORT_WAIT_S = 10.0
 """Longest time, in seconds, that a fork waits for an import; that of an exporter takes about half a second."""
@@ -36,8 +36,8 @@ def after_fork_in_child(callback: Callback) -> None:
     A bound method is held weakly: it is called as long as its object lives. All callbacks run, even if one fails; the interpreter
     then prints the errors. Takes no lock, so it may be called in signal handlers.
     """
-    while _gone:
-        _callbacks.pop(_gone.popleft().key, None)
+    for gone in taken_out(_gone):
+        _callbacks.pop(gone.key, None)
     number = next(_numbers)
     if isinstance(callback, MethodType):
         # Not weakref.WeakMethod: where the interpreter's end collects it before its object, it prints an AttributeError.

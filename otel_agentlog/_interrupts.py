@@ -272,6 +272,17 @@ def in_c(function: Callable[..., object]) -> Callable[..., None]:
     return lru_cache(maxsize=0)(function)  # type: ignore[return-value]  # a wrapper that binds as functions do
 
 
+def taken_out(waiting: deque[Value], keep: int = 0) -> Iterator[Value]:
+    """Take out what waits, the oldest first, until no more than ``keep`` are left; several threads may take from the same."""
+    while len(waiting) > keep:
+        try:
+            first = waiting.popleft()
+        except IndexError:
+            raise_interrupt()  # another thread was faster
+            return
+        yield first
+
+
 class Abandonable(Protocol):
     """What has something to do once it is no longer referenced."""
 
@@ -284,12 +295,7 @@ ABANDONED: deque[Abandonable] = deque()
 
 def end_abandoned() -> None:
     """Do what is to be done for what was dropped; called with the next line that is recorded, by `flush` and at the exit."""
-    while ABANDONED:
-        try:
-            dropped = ABANDONED.popleft()
-        except IndexError:
-            raise_interrupt()  # another thread was faster
-            return
+    for dropped in taken_out(ABANDONED):
         dropped.abandoned()
 
 
@@ -319,8 +325,7 @@ class WeakValues(Generic[Value]):
 
     def forget_gone(self) -> None:
         """Forget what is no more, as is done whenever one is added."""
-        while self._gone:
-            gone = self._gone.popleft()
+        for gone in taken_out(self._gone):
             if self._references.get(gone.key) is gone:
                 self.pop(gone.key, None)
 

@@ -17,7 +17,7 @@ from functools import partial
 from operator import methodcaller
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import in_c, raise_interrupt
+from otel_agentlog._interrupts import in_c, raise_interrupt, taken_out
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
 
 _RETRIED_SHORT_WRITES = 16
@@ -83,12 +83,7 @@ class Descriptor:
 
 def close_dropped() -> None:
     """Close the descriptors that are no longer referenced; done whenever one is opened, and where one held a lock."""
-    while _dropped:
-        try:
-            number, fd, identity = _dropped.popleft()
-        except IndexError:
-            raise_interrupt()  # another thread was faster
-            return
+    for number, fd, identity in taken_out(_dropped):
         if (reference := _open.get(number)) is not None and reference() is None:
             _open.pop(number, None)
         _close(fd, identity)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import WeakValues, raise_interrupt, take
+from otel_agentlog._interrupts import WeakValues, raise_interrupt, take, taken_out
 from otel_agentlog.store.folder.handle import Root
 from otel_agentlog.store.folder.metadata import find_input, find_metadata
 from otel_agentlog.store.folder.sync import Syncer
@@ -76,7 +76,7 @@ class FolderSink:
         self._making = threading.RLock()
         self._folders: WeakValues[TaskFolder] = WeakValues()
         self._lingering: deque[TaskFolder] = deque()
-        self._unsettled: deque[TaskFolder] = deque()
+        self._unsettled: deque[TaskFolder] = deque(maxlen=MAX_UNSETTLED)
         self._counts.renew_after_fork()
 
     @property
@@ -189,10 +189,11 @@ class FolderSink:
         folder.begun = True
         status = State.RUNNING if starts else State(str(task.header.get("status") or State.RUNNING.value))
         try:
-            folder.begin(task.header, envelope.payload, status, str(envelope.line["timestamp"]))
-        except OSError as error:
-            raise_interrupt()
-            self._syncer.failed("documents", error)
+            try:
+                folder.begin(task.header, envelope.payload, status, str(envelope.line["timestamp"]))
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with the whole files must not cost the line
+                raise_interrupt()
+                self._syncer.failed("documents", error)
         except BaseException:
             folder.begun = False
             raise
@@ -217,23 +218,24 @@ class FolderSink:
                     folder.verify()
                     folder.write_delivery()
                 self._close(folder, just_used=ends)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - as in `_begin`
             raise_interrupt()
             self._syncer.failed("documents", error)
 
     def _linger(self, folder: TaskFolder) -> None:
         lingering = self._lingering
-        if folder not in tuple(lingering):
+        if folder not in lingering:
             lingering.append(folder)
-        while len(lingering) > MAX_LINGERING:
-            oldest = lingering.popleft()
+        for oldest in taken_out(lingering, MAX_LINGERING):
             oldest.verify(wait_s=0.0)
             self._close(oldest)
 
     def _close(self, folder: TaskFolder, *, just_used: bool = False) -> None:
         folder.release(just_used=just_used)
         unsettled = self._unsettled
-        if not folder.is_settled and folder not in tuple(unsettled):
+        if not folder.is_settled and folder not in unsettled:
             unsettled.append(folder)
-        while unsettled and (unsettled[0].is_settled or len(unsettled) > MAX_UNSETTLED):
-            unsettled.popleft()
+        for oldest in taken_out(unsettled):
+            if not oldest.is_settled:
+                unsettled.appendleft(oldest)
+                break

@@ -12,13 +12,14 @@ import errno
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeAlias
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import raise_interrupt, started_in_try
+from otel_agentlog._interrupts import raise_interrupt, started_in_try, taken_out
 from otel_agentlog.store.folder.files import Descriptor, close_dropped
 
 GROUP_S = 0.02
@@ -90,7 +91,7 @@ class Syncer:
         self._queue: SimpleQueue[Asked] = SimpleQueue()
         self._idle = [None]
         """Popped by the caller that starts the thread; popping a list is atomic."""
-        self._crowded_out: list[Kept] = []
+        self._crowded_out: deque[Kept] = deque(maxlen=1)
         """The last folder whose request found no room, if there was one since the whole file system was last synced."""
         self._unsettled: dict[int, Kept] = {}
         self._retries = True
@@ -103,7 +104,7 @@ class Syncer:
             if name in folder.waiting:
                 continue
             if self._queue.qsize() >= MAX_ASKED:
-                self._crowded_out[:] = [folder]
+                self._crowded_out.append(folder)
             else:
                 folder.waiting.add(name)
                 self._queue.put((folder, name))
@@ -216,7 +217,8 @@ class Syncer:
         ordered = sorted(gathered, key=lambda item: (item[1] in (FOLDER, ROOT), item[1] == ROOT))
         files = [(folder, name) for folder, name in reversed(ordered) if not isinstance(folder, threading.Event)]
         synced: set[str] = set()
-        while files and not self._crowded_out:
+        last = next(taken_out(self._crowded_out), None)
+        while files and last is None:
             folder, name = files.pop()
             # First: what is written from now on needs asking for again.
             folder.waiting.discard(name)
@@ -224,17 +226,17 @@ class Syncer:
             if path not in synced:
                 synced.add(path)
                 self._sync(folder, name, path, held)
-        if self._crowded_out:
-            self._sync_file_system(files)
+            last = next(taken_out(self._crowded_out), None)
+        if last is not None:
+            self._sync_file_system(last, files)
         held = None
         close_dropped()
         for item, _ in gathered:
             if isinstance(item, threading.Event):
                 item.set()
 
-    def _sync_file_system(self, files: list[tuple[Kept, str]]) -> None:
-        """Sync everything at once: what was asked for when there was no room, and these files."""
-        last = self._crowded_out.pop()
+    def _sync_file_system(self, last: Kept, files: list[tuple[Kept, str]]) -> None:
+        """Sync everything at once: these files and what was asked for when there was no room, ``last`` by this folder."""
         for folder, name in files:
             folder.waiting.discard(name)
             folder.held.pop(name, None)

@@ -14,6 +14,7 @@ import os
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import Any
 import orjson
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import WeakValues, raise_interrupt, take
+from otel_agentlog._interrupts import WeakValues, raise_interrupt, take, taken_out
 from otel_agentlog.store.folder.documents import Documents, final_result
 from otel_agentlog.store.folder.files import Descriptor, LineFile, has_file, make_directory, open_directory, replace_file
 from otel_agentlog.store.folder.handle import FULL, FolderHandle, Root
@@ -267,7 +268,7 @@ class TaskFolder:
         self._recent = RecentLines()
         self._starts: dict[str, RecentLine] = {}
         """Start lines of open spans, by span id."""
-        self._ended_spans: list[str] = []
+        self._ended_spans: deque[str] = deque()
         """Those that have ended since the last check."""
         self._again: list[RecentLine] = []
         """Lines to be written again into files that are others than before."""
@@ -486,18 +487,22 @@ class TaskFolder:
     # -- what is still there ----------------------------------------------------------------------------------------------
 
     def _glance(self) -> None:
-        """Check what was written last, between two lines: in few calls where all is as it should be."""
+        """Check what was written last, between two lines: in few calls where all is as it should be. Raises nothing."""
         files, recent = self._handle.files, self._recent
         output = files.get(AGENT_OUTPUT) if len(files) == 1 else None
         is_usual = not (self._unmarked.ranges or self._uncounted or recent.has_lost)
-        if output is not None and is_usual and recent.forget(output):
-            self._forget_ended()
-        else:
-            self.verify(wait_s=0.0)
+        try:
+            if output is not None and is_usual and recent.forget(output):
+                self._forget_ended()
+            else:
+                self.verify(wait_s=0.0)
+        except Exception as error:  # noqa: BLE001 - a fault here must not cost the line that is written next
+            raise_interrupt()
+            self._syncer.failed("folder", error)
 
     def _forget_ended(self) -> None:
-        while self._ended_spans:
-            self._starts.pop(self._ended_spans.pop(), None)
+        for span_id in taken_out(self._ended_spans):
+            self._starts.pop(span_id, None)
 
     def verify(self, *, wait_s: float = LOCK_WAIT_S) -> None:
         """Check that what was written is there, write again what can be, and count as dropped what is gone. Raises nothing.
