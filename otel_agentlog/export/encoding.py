@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.trace import TraceState
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.export.records import LogFields, add_details, fields_of, log_fields
+from otel_agentlog.export.records import MAX_DETAIL_CHARACTERS, MAX_DETAILS, LogFields, add_details, fields_of, log_fields
 from otel_agentlog.export.semconv import names
 from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions, Profile
 from otel_agentlog.export.semconv.fields import COMMON
@@ -26,6 +26,7 @@ from otel_agentlog.export.transport.wire import (
     attributes_field,
     count_field,
     fixed64_field,
+    pairs_of,
     source_of,
     text_attribute,
     text_field,
@@ -49,6 +50,8 @@ _IDS = tuple(key for key, _, _ in COMMON)
 _MOST_OF_A_LOG = 24
 """More attributes than such a line can give."""
 _NO_CONTENT = Conventions()
+_PLAIN = frozenset((str, int, float, bool))
+_DETAILS_NAME = text_field(b"\x0a", names.DETAILS) + b"\x12"
 
 _KINDS = {"INTERNAL": b"0\x01", "SERVER": b"0\x02", "CLIENT": b"0\x03", "PRODUCER": b"0\x04", "CONSUMER": b"0\x05"}
 _STATUS = {"UNSET": b"", "OK": b"\x18\x01", "ERROR": b"\x18\x02"}
@@ -186,11 +189,9 @@ class Encoder:
         except TypeError:
             raise_interrupt()
             return None  # what cannot be looked up, of a damaged line
-        own = last = b""
-        if details := get("details"):
-            attributes: dict[str, Any] = {}
-            add_details(details, attributes)
-            own = attributes_field(b"\x32", attributes, None)
+        details = get("details")
+        own = self._details(details) if details else b""
+        last = b""
         if event_id := as_text(get("event_id")):
             task_id = as_text(get("task_id"))
             uid = f"{task_id}/{event_id}" if task_id else event_id
@@ -209,6 +210,22 @@ class Encoder:
             fixed64_field(0x59, time_ns),
         )
         return Encoded(source, b"\x12" + with_length(b"".join(parts)))
+
+    def _details(self, details: Any) -> bytes:
+        """The attribute that ``details`` are: at once, where they are few plain values, as nearly always."""
+        if type(details) is dict and len(details) <= MAX_DETAILS and _PLAIN.issuperset(map(type, details.values())):
+            try:
+                pairs = pairs_of(details)
+            except Exception:  # noqa: BLE001 - as in `attributes_field`
+                raise_interrupt()
+                pairs = []
+            value = b"\x0a" + b"\x0a".join(pairs)
+            # Bytes are at least as many as characters. A name that is empty is left out.
+            if pairs and len(value) < MAX_DETAIL_CHARACTERS and "" not in details:
+                return b"\x32" + with_length(_DETAILS_NAME + with_length(b"\x32" + with_length(value)))
+        attributes: dict[str, Any] = {}
+        add_details(details, attributes)
+        return attributes_field(b"\x32", attributes, None)
 
     def _head(self, place: tuple[Any, ...]) -> tuple[bytes, bytes]:
         """Severity, and attributes of the place of a log call, by the values of `_PLACE`."""

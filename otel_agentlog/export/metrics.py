@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import Counter, Histogram, Meter, UpDownCounter
@@ -193,6 +193,8 @@ class MetricInstruments:
     """The instruments of one profile; a metric that the profile does not have takes no measurements."""
 
     def __init__(self, meter: Meter, profile: Profile) -> None:
+        self.rows: dict[int, Metric] = {}
+        """The rows of the histograms, by the id of the instrument."""
         self._histograms: dict[str, Histogram] = {}
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, UpDownCounter] = {}
@@ -203,9 +205,9 @@ class MetricInstruments:
     def _create(self, meter: Meter, metric: Metric) -> None:
         name, unit, description = metric.name, metric.unit, metric.description
         if metric.kind == "histogram":
-            self._histograms[name] = meter.create_histogram(
-                name, unit, description, explicit_bucket_boundaries_advisory=metric.boundaries
-            )
+            made = meter.create_histogram(name, unit, description, explicit_bucket_boundaries_advisory=metric.boundaries)
+            self._histograms[name] = made
+            self.rows[id(made)] = metric
         elif metric.kind == "counter":
             self._counters[name] = meter.create_counter(name, unit, description)
         else:
@@ -227,7 +229,7 @@ class MetricInstruments:
 Delivery: TypeAlias = Literal["recorded", "delivered", "dropped"]
 """What happened to items; see `Metrics.on_delivery`."""
 
-_Handle: TypeAlias = Callable[[Line, Mapping[str, Any], "Context | None"], None]
+_Handle: TypeAlias = Callable[[Line, Mapping[str, Any], "SpanIds | None"], None]
 
 _USAGE = (
     ("input_tokens", names.M_USAGE_INPUT),
@@ -245,14 +247,45 @@ _DELIVERY: dict[Delivery, str] = {
 }
 
 
+class SpanIds(NamedTuple):
+    """The span that something measured belongs to, for exemplars."""
+
+    trace_id: int
+    span_id: int
+    sampled: bool
+
+
+Measured: TypeAlias = "Sequence[tuple[float, SpanIds | None]]"
+"""Values, none below 0, with the spans that they belong to."""
+
+
+class OwnHistograms(Protocol):
+    """Histograms that are not added up by the SDK."""
+
+    @property
+    def has_others(self) -> bool:
+        """Whether somebody else reads what the SDK measures, too."""
+
+    def add(self, metric: Metric, labels: LabelSet, measured: Measured) -> None:
+        """Add to one label set of a histogram."""
+
+
+class _Values(NamedTuple):
+    """What was measured of one label set of a histogram since it was recorded."""
+
+    histogram: Histogram
+    labels: LabelSet
+    measured: list[tuple[float, SpanIds | None]]
+
+
 @dataclass(slots=True)
 class _Sum:
     """What was added to one series since it was counted."""
 
-    counter: Counter
+    counter: Counter | UpDownCounter
     labels: LabelSet
     last: float
-    context: Context | None
+    ids: SpanIds | None
     before: float = 0
     """The sum without the last of them."""
 
@@ -260,11 +293,14 @@ class _Sum:
 class Metrics:
     """All instruments of a process. `on_line` is for one thread, `on_delivery` for any."""
 
-    def __init__(self, meter: Meter, profile: Profile = "latest") -> None:
+    def __init__(self, meter: Meter, profile: Profile = "latest", own: OwnHistograms | None = None) -> None:
+        """``own`` takes what histograms measure; without it, or where there are others, the meter does."""
         made = MetricInstruments(meter, profile)
+        self._own, self._rows = own, made.rows
         self._labels = Labels()
         self._active: dict[str, LabelSet] = {}
         self._sums: dict[tuple[int, int], _Sum] | None = None
+        self._values: dict[tuple[int, int], _Values] = {}
         self._tasks_active = made.up_down_counter(names.M_TASKS_ACTIVE)
         self._tasks = made.counters(names.M_TASKS)
         self._task_duration = made.histograms(names.M_TASK_DURATION)
@@ -305,17 +341,17 @@ class Metrics:
         fails = "exception" in line or as_text(line.get("outcome")) in FAILED
         if not (handle or starts or fails or kind == "attempt"):
             return
-        details, context = mapping(line, "details"), _context_of(line, sampled)
+        details, ids = mapping(line, "details"), _ids_of(line, sampled)
         if handle is not None:
-            handle(line, details, context)
+            handle(line, details, ids)
             if chunk_intervals_ms and kind == "ai_response" and is_inference(operation_name(details)):
-                self._record_chunks(details, chunk_intervals_ms, context)
+                self._record_chunks(details, chunk_intervals_ms, ids)
         elif starts:
-            self._task_started(line, details, context)
+            self._task_started(line, details, ids)
         elif kind == "attempt":
-            self._attempted(line, details, context)
+            self._attempted(line, details, ids)
         if fails:
-            self._count_error(line, context)
+            self._count_error(line, ids)
 
     def on_delivery(self, signal: str | None, event: Delivery, count: int = 1, reason: str | None = None) -> None:
         """Count items of a signal (``span``, ``log``, or ``None`` where it is not known).
@@ -325,33 +361,33 @@ class Metrics:
         for counter in self._items[event]:
             counter.add(count, self._labels.of((names.SIGNAL, signal), (names.REASON, reason)))
 
-    def _task_started(self, line: Line, details: Mapping[str, Any], context: Context | None) -> None:
+    def _task_started(self, line: Line, details: Mapping[str, Any], ids: SpanIds | None) -> None:
         labels = self._labels.of(*_task_labels(details))
         self._active[str(line.get("task_id"))] = labels
-        self._tasks_active.add(1, labels, context)
+        self._sum(self._tasks_active, 1, labels, ids)
         if len(self._active) > MAX_ACTIVE:
             # A task that never ended.
-            self._tasks_active.add(-1, self._active.pop(next(iter(self._active))), context)
+            self._sum(self._tasks_active, -1, self._active.pop(next(iter(self._active))), ids)
 
-    def _task_ended(self, line: Line, details: Mapping[str, Any], context: Context | None) -> None:
+    def _task_ended(self, line: Line, details: Mapping[str, Any], ids: SpanIds | None) -> None:
         # A task that another process began (recovery) was never counted as at work here.
         begun = self._active.pop(str(line.get("task_id")), None)
         if begun is not None:
-            self._tasks_active.add(-1, begun, context)
+            self._sum(self._tasks_active, -1, begun, ids)
         duration_ms, failure = line.get("duration_ms"), error_type(line)
         kind, outcome, error = _task_labels(details), (names.OUTCOME, as_text(line.get("outcome"))), (names.ERROR_TYPE, failure)
-        self._add(self._tasks, 1, self._labels.of(*kind, outcome), context)
-        _record(self._task_duration, duration_ms, self._labels.of(*kind, outcome), context, 0.001)
+        self._add(self._tasks, 1, self._labels.of(*kind, outcome), ids)
+        self._record(self._task_duration, duration_ms, self._labels.of(*kind, outcome), ids, 0.001)
         agent = as_text(details.get("agent"))
         if agent is None:
-            _record(self._workflow_duration, duration_ms, self._labels.of(*kind, error), context, 0.001)
+            self._record(self._workflow_duration, duration_ms, self._labels.of(*kind, error), ids, 0.001)
             return
         name, model = (names.AGENT_NAME, agent), (names.REQUEST_MODEL, as_text(details.get("model")))
-        _record(self._agent_duration, duration_ms, self._labels.of(name, model, error), context, 0.001)
-        _record(self._agent_inferences, details.get("ai_calls"), self._labels.of(name), context)
-        _record(self._agent_tools, details.get("tool_runs"), self._labels.of(name), context)
+        self._record(self._agent_duration, duration_ms, self._labels.of(name, model, error), ids, 0.001)
+        self._record(self._agent_inferences, details.get("ai_calls"), self._labels.of(name), ids)
+        self._record(self._agent_tools, details.get("tool_runs"), self._labels.of(name), ids)
 
-    def _tool_ended(self, line: Line, details: Mapping[str, Any], context: Context | None) -> None:
+    def _tool_ended(self, line: Line, details: Mapping[str, Any], ids: SpanIds | None) -> None:
         raw = ("tool", line.get("content"), details.get("tool_type"), details.get("agent"), error := error_type(line))
         labels = self._labels.known(
             raw,
@@ -362,50 +398,50 @@ class Metrics:
                 (names.ERROR_TYPE, error),
             ),
         )
-        _record(self._tool_duration, line.get("duration_ms"), labels, context, 0.001)
+        self._record(self._tool_duration, line.get("duration_ms"), labels, ids, 0.001)
 
-    def _ai_call_ended(self, line: Line, details: Mapping[str, Any], context: Context | None) -> None:
+    def _ai_call_ended(self, line: Line, details: Mapping[str, Any], ids: SpanIds | None) -> None:
         labels, failure = self._ai_labels(details), error_type(line)
         with_error = self._ai_labels(details, failure) if failure else labels
         inference = is_inference(operation_name(details))
         if SAME_CALL_AS in details:
             # A further view of a call that was counted: only what that one did not know.
             if inference:
-                self._count_usage(details, labels, context)
-            self._count_cost(details, context)
+                self._count_usage(details, labels, ids)
+            self._count_cost(details, ids)
             return
         duration = self._inference_duration if inference else self._operation_duration
-        _record(duration, line.get("duration_ms"), with_error, context, 0.001)
+        self._record(duration, line.get("duration_ms"), with_error, ids, 0.001)
         if inference:
-            self._count_usage(details, labels, context)
-            _record(self._first_chunk, details.get("time_to_first_chunk_ms"), labels, context, 0.001)
+            self._count_usage(details, labels, ids)
+            self._record(self._first_chunk, details.get("time_to_first_chunk_ms"), labels, ids, 0.001)
         if line.get("outcome") == Outcome.COMPLETED.value:
-            self._record_tokens(details, labels, inference, context)
-        self._count_cost(details, context)
+            self._record_tokens(details, labels, inference, ids)
+        self._count_cost(details, ids)
 
-    def _record_chunks(self, details: Mapping[str, Any], intervals_ms: Sequence[float], context: Context | None) -> None:
+    def _record_chunks(self, details: Mapping[str, Any], intervals_ms: Sequence[float], ids: SpanIds | None) -> None:
         labels = self._ai_labels(details)
         for interval_ms in intervals_ms:
-            _record(self._next_chunk, interval_ms, labels, context, 0.001)
+            self._record(self._next_chunk, interval_ms, labels, ids, 0.001)
 
-    def _count_usage(self, details: Mapping[str, Any], labels: LabelSet, context: Context | None) -> None:
+    def _count_usage(self, details: Mapping[str, Any], labels: LabelSet, ids: SpanIds | None) -> None:
         # No provider splits its counts by modality in a way that lines keep.
         counted = self._labels.extended(labels, (names.TOKEN_MODALITY, "unknown"))
         for key, counters in self._usage:
-            self._add(counters, as_integer(details.get(key)) or 0, counted, context)
+            self._add(counters, as_integer(details.get(key)) or 0, counted, ids)
 
-    def _record_tokens(self, details: Mapping[str, Any], labels: LabelSet, inference: bool, context: Context | None) -> None:
+    def _record_tokens(self, details: Mapping[str, Any], labels: LabelSet, inference: bool, ids: SpanIds | None) -> None:
         for key, histograms, kind in (
             ("input_tokens", self._input_tokens, "input"),
             ("output_tokens", self._output_tokens, "output"),
         ):
             count = details.get(key)
             if inference:
-                _record(histograms, count, labels, context)
+                self._record(histograms, count, labels, ids)
             if self._legacy_tokens:
-                _record(self._legacy_tokens, count, self._labels.extended(labels, (names.LEGACY_TOKEN_TYPE, kind)), context)
+                self._record(self._legacy_tokens, count, self._labels.extended(labels, (names.LEGACY_TOKEN_TYPE, kind)), ids)
 
-    def _count_cost(self, details: Mapping[str, Any], context: Context | None) -> None:
+    def _count_cost(self, details: Mapping[str, Any], ids: SpanIds | None) -> None:
         labels = self._labels.known(
             ("cost", *map(details.get, ("operation", "provider", "model", "agent"))),
             lambda: self._labels.of(
@@ -417,20 +453,20 @@ class Metrics:
         )
         amount = as_number(details.get("cost_usd"))
         if amount is not None:
-            self._add(self._cost, amount, labels, context)
+            self._add(self._cost, amount, labels, ids)
         elif any(details.get(key) for key, _ in _USAGE):
-            self._add(self._cost_unknown, 1, labels, context)
+            self._add(self._cost_unknown, 1, labels, ids)
 
-    def _attempted(self, line: Line, details: Mapping[str, Any], context: Context | None) -> None:
+    def _attempted(self, line: Line, details: Mapping[str, Any], ids: SpanIds | None) -> None:
         attempt, maximum = as_integer(details.get("number")), as_integer(details.get("maximum"))
         last = attempt is not None and maximum is not None and attempt >= maximum
         if line.get("action") == "attempt_failed" and not last:
             labels = self._labels.of(
                 (names.COMPONENT, as_text(line.get("component"))), (names.ERROR_TYPE, as_text(details.get("error_type")))
             )
-            self._add(self._retries, 1, labels, context)
+            self._add(self._retries, 1, labels, ids)
 
-    def _count_error(self, line: Line, context: Context | None) -> None:
+    def _count_error(self, line: Line, ids: SpanIds | None) -> None:
         if SAME_CALL_AS in mapping(line, "details"):
             return
         exception = line.get("exception")
@@ -446,21 +482,38 @@ class Metrics:
         labels = self._labels.of(
             (names.ERROR_TYPE, failure), (names.COMPONENT, as_text(line.get("component"))), (names.ERROR_CATEGORY, category)
         )
-        self._add(self._errors, 1, labels, context)
+        self._add(self._errors, 1, labels, ids)
 
-    def _add(self, counters: tuple[Counter, ...], amount: float, labels: LabelSet, context: Context | None) -> None:
-        if amount < 0:
+    def _add(self, counters: tuple[Counter, ...], amount: float, labels: LabelSet, ids: SpanIds | None) -> None:
+        if amount >= 0:
+            for counter in counters:
+                self._sum(counter, amount, labels, ids)
+
+    def _sum(self, counter: Counter | UpDownCounter, amount: float, labels: LabelSet, ids: SpanIds | None) -> None:
+        if self._sums is None:
+            counter.add(amount, labels, _context_of(ids))
             return
-        for counter in counters:
-            if self._sums is None:
-                counter.add(amount, labels, context)
-                continue
-            added = self._sums.get((id(counter), id(labels)))
-            if added is None:
-                self._sums[id(counter), id(labels)] = _Sum(counter, labels, amount, context)
-            else:
-                added.before += added.last
-                added.last, added.context = amount, context
+        added = self._sums.get((id(counter), id(labels)))
+        if added is None:
+            self._sums[id(counter), id(labels)] = _Sum(counter, labels, amount, ids)
+        else:
+            added.before += added.last
+            added.last, added.ids = amount, ids
+
+    def _record(
+        self, histograms: tuple[Histogram, ...], value: Any, labels: LabelSet, ids: SpanIds | None, scale: float = 1
+    ) -> None:
+        amount = as_number(value) if scale != 1 else as_integer(value)
+        if amount is None or amount < 0:
+            return
+        for histogram in histograms:
+            key = id(histogram), id(labels)
+            values = self._values.get(key)
+            if values is None:
+                values = self._values[key] = _Values(histogram, labels, [])
+            values.measured.append((amount * scale, ids))
+        if self._sums is None:
+            self._settle_values()
 
     def gather(self) -> None:
         """From here on, add up what lines count until `settle`: a measurement costs more than all the rest of a line."""
@@ -468,13 +521,24 @@ class Metrics:
 
     def settle(self) -> None:
         """Count what was added up; the last of each is counted by itself, with its ids as exemplar."""
+        if self._values:
+            self._settle_values()
         if not self._sums:
             return
         sums, self._sums = self._sums, {}
         for added in sums.values():
             if added.before:
                 added.counter.add(added.before, added.labels, Context())
-            added.counter.add(added.last, added.labels, added.context)
+            added.counter.add(added.last, added.labels, _context_of(added.ids))
+
+    def _settle_values(self) -> None:
+        gathered, self._values = self._values, {}
+        for histogram, labels, measured in gathered.values():
+            if self._own is not None:
+                self._own.add(self._rows[id(histogram)], labels, measured)
+            if self._own is None or self._own.has_others:
+                for value, ids in measured:
+                    histogram.record(value, labels, _context_of(ids))
 
     def _ai_labels(self, details: Mapping[str, Any], error: str | None = None) -> LabelSet:
         return self._labels.known((error, *map(details.get, _AI_KEYS)), lambda: self._made_ai_labels(details, error))
@@ -492,24 +556,23 @@ class Metrics:
         )
 
 
-def _context_of(line: Line, sampled: bool) -> Context:
-    """A context whose span has the ids of a line; an empty one where the line has none."""
-    trace_id, span_id = as_text(line.get("trace_id")), as_text(line.get("span_id"))
-    if trace_id is None or span_id is None:
+def _ids_of(line: Line, sampled: bool) -> SpanIds | None:
+    """The ids of a line; ``None`` where it has none. Raises `ValueError` for ids that are not in hex."""
+    trace_id, span_id = line.get("trace_id"), line.get("span_id")
+    if type(trace_id) is not str or type(span_id) is not str or not (trace_id and span_id):
+        return None
+    return SpanIds(int(trace_id, 16), int(span_id, 16), sampled)
+
+
+def _context_of(ids: SpanIds | None) -> Context:
+    """A context whose span has these ids."""
+    if ids is None:
         return Context()
-    flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
-    return set_span_in_context(NonRecordingSpan(SpanContext(int(trace_id, 16), int(span_id, 16), False, flags)), Context())
+    flags = TraceFlags(TraceFlags.SAMPLED if ids.sampled else TraceFlags.DEFAULT)
+    return set_span_in_context(NonRecordingSpan(SpanContext(ids.trace_id, ids.span_id, False, flags)), Context())
 
 
 def _task_labels(details: Mapping[str, Any]) -> tuple[tuple[str, str | None], ...]:
     agent = as_text(details.get("agent"))
     # As on the span: the workflow is named only where no agent is.
     return ((names.AGENT_NAME, agent), (names.WORKFLOW_NAME, None if agent else workflow_name(details)))
-
-
-def _record(histograms: tuple[Histogram, ...], value: Any, labels: LabelSet, context: Context | None, scale: float = 1) -> None:
-    amount = as_number(value) if scale != 1 else as_integer(value)
-    if amount is None or amount < 0:
-        return
-    for histogram in histograms:
-        histogram.record(amount * scale, labels, context)

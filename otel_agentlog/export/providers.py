@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from opentelemetry import _logs, metrics, trace
 from opentelemetry._logs import LoggerProvider as LoggerProviderAPI
 from opentelemetry._logs import NoOpLogger
+from opentelemetry.metrics import NoOpMeter
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
@@ -234,7 +235,9 @@ class Telemetry:
     def _join_metrics(self) -> None:
         provider = _meter_provider(self._settings, self.resource, self._clean_metrics)
         if provider is not None:
-            self._metrics = Metrics(provider.get_meter(SCOPE, __version__, SCHEMA_URL), self.conventions.profile)
+            meter = provider.get_meter(SCOPE, __version__, SCHEMA_URL)
+            own = None if isinstance(meter, NoOpMeter) else getattr(provider, "histograms", None)
+            self._metrics = Metrics(meter, self.conventions.profile, own)
 
     def _clean_metrics(self, data: Any) -> Any:
         return data if self._clean is None else cleaned_metrics(data, self._clean, self._origins)
@@ -358,8 +361,9 @@ def _meter_provider(settings: Settings, resource: Resource, clean: Callable[[Any
 
 def _own_meter_provider(settings: Settings, resource: Resource, clean: Callable[[Any], Any]) -> MeterProvider:
     global _global_meters, _current_meters
-    from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    from otel_agentlog.export.histograms import Histograms, OwnMeterProvider
 
     target = _Target(
         settings.exporter("metrics"),
@@ -370,8 +374,9 @@ def _own_meter_provider(settings: Settings, resource: Resource, clean: Callable[
     before = _current_meters
     if before is not None and before[0] == target:
         return before[1]
-    reader = PeriodicExportingMetricReader(senders.make_metric_exporter(settings, clean))
-    made = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+    histograms = Histograms(SCOPE) if senders.takes_plain_histograms(settings) else None
+    finish = clean if histograms is None else lambda data: clean(histograms.added_to(data))
+    made = OwnMeterProvider(PeriodicExportingMetricReader(senders.make_metric_exporter(settings, finish)), resource, histograms)
     _current_meters = target, made
     if _global_meters is None:
         metrics.set_meter_provider(made)

@@ -315,6 +315,8 @@ class Connection:
     """Of metrics over HTTP: ``delta`` or ``lowmemory``; anything else is cumulative."""
     histogram_aggregation: str = ""
     """Of metrics over HTTP: ``base2_exponential_bucket_histogram``; anything else is explicit buckets."""
+    exemplars: str = ""
+    """Which measurements become exemplars: ``always_on``, ``always_off``, ``trace_based``; empty is the last."""
 
 
 def connection(signal: str, environment: Mapping[str, str]) -> Connection:
@@ -336,6 +338,7 @@ def connection(signal: str, environment: Mapping[str, str]) -> Connection:
         ca_bundle=environment.get("REQUESTS_CA_BUNDLE") or environment.get("CURL_CA_BUNDLE"),
         temporality=word("TEMPORALITY_PREFERENCE"),
         histogram_aggregation=word("DEFAULT_HISTOGRAM_AGGREGATION"),
+        exemplars=environment.get("OTEL_METRICS_EXEMPLAR_FILTER", "").strip().lower(),
     )
 
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData
+from opentelemetry.sdk.resources import Resource
 
-from otel_agentlog.export.metrics import ALLOWED, MAX_CHARACTERS, METRICS, Labels
+from otel_agentlog.export.histograms import Histograms, OwnMeterProvider
+from otel_agentlog.export.metrics import ALLOWED, MAX_CHARACTERS, METRICS, Labels, Metrics
 from tests.support.conformance.wire import Wire, end_line, failed, start_line
+from tests.support.otlp.decode import decode_request
 
 CHAT = {"provider": "openai", "model": "gpt-5"}
 CHAT_LABELS = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-5"}
@@ -270,3 +277,87 @@ def test_every_metric_says_what_it_is() -> None:
     assert len({metric.name for metric in METRICS}) == len(METRICS)
     assert all(metric.unit and metric.description.endswith(".") for metric in METRICS)
     assert all((metric.boundaries is not None) == (metric.kind == "histogram") for metric in METRICS)
+
+
+_SPAN_IDS = st.sampled_from(["", "0a" * 8, "0b" * 8])
+_DETAILS = {
+    "agent": st.sampled_from(["brain", "hand"]),
+    "model": st.sampled_from(["m", "n"]),
+    "input_tokens": st.integers(0, 10**9) | st.just(4),
+    "output_tokens": st.integers(0, 300),
+    "ai_calls": st.integers(0, 300),
+}
+_ENDS = st.builds(
+    end_line,
+    st.sampled_from(["ai_request", "tool_call", "task"]),
+    st.fixed_dictionaries({}, optional=_DETAILS),
+    trace_id=st.just("ab" * 16),
+    span_id=_SPAN_IDS,
+    duration_ms=st.floats(0, 1e9) | st.sampled_from([10, 10.0, 20.0, 0.0]),
+)
+_LINES = st.lists(st.tuples(_ENDS, st.booleans()), max_size=6)
+
+
+def _points(data: MetricsData | None) -> list[Any]:
+    """All points without their times, by metric."""
+    found = [] if data is None else decode_request(encode_metrics(data))
+    for metric in found:
+        for point in metric["points"]:
+            for key in [key for key in point if "time" in key]:
+                del point[key]
+            for exemplar in point.get("exemplars", ()):
+                for key in [key for key in exemplar if "time" in key]:
+                    del exemplar[key]
+        metric["points"].sort(key=lambda point: str(point["attributes"]))
+    return sorted(found, key=lambda metric: str(metric["name"]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(_LINES, min_size=1, max_size=3))
+def test_histograms_that_are_added_up_here_are_those_of_the_sdk(rounds: list[list[Any]]) -> None:
+    """Buckets, sums, extremes and exemplars of each series, at each of several collections; in batches as by the worker."""
+    reader, own_reader, histograms = InMemoryMetricReader(), InMemoryMetricReader(), Histograms("test")
+    theirs = Metrics(OwnMeterProvider(reader, Resource({}), None).get_meter("test"))
+    ours = Metrics(OwnMeterProvider(own_reader, Resource({}), histograms).get_meter("test"), own=histograms)
+    ours.gather()
+    for lines in rounds:
+        for line, sampled in lines:
+            theirs.on_line(line, sampled=sampled)
+            ours.on_line(line, sampled=sampled)
+        ours.settle()
+        for each in (theirs, ours):
+            each.on_delivery("span", "recorded", 1)
+        data = own_reader.get_metrics_data()
+        found = _points(None if data is None else histograms.added_to(data))
+        wanted = _points(reader.get_metrics_data())
+        # Of counters, those of a batch are added in two steps, so that exemplars are fewer.
+        for metric in (*found, *wanted):
+            for point in metric["points"]:
+                if "value" in point:
+                    point.pop("exemplars", None)
+                # The SDK adds up what it added up between two collections.
+                total = "value" if "value" in point else "sum"
+                point[total] = pytest.approx(point[total])
+        assert found == wanted
+
+
+def test_a_reader_of_others_sees_histograms_too() -> None:
+    """From when it joins; what we send has each of them once."""
+    reader, joined, histograms = InMemoryMetricReader(), InMemoryMetricReader(), Histograms("test")
+    provider = OwnMeterProvider(reader, Resource({}), histograms)
+    metrics = Metrics(provider.get_meter("test"), own=histograms)
+    metrics.gather()
+
+    for number in range(2):
+        metrics.on_line(end_line("ai_request", {"input_tokens": 1}))
+        metrics.settle()
+        metrics.on_delivery("span", "recorded")
+        if not number:
+            provider.add_metric_reader(joined)
+
+    name = "gen_ai.client.inference.duration"
+    data = reader.get_metrics_data()
+    assert data is not None
+    ours = [metric for metric in _points(histograms.added_to(data)) if metric["name"] == name]
+    others = [metric for metric in _points(joined.get_metrics_data()) if metric["name"] == name]
+    assert [[point["count"] for point in metric["points"]] for metric in (*ours, *others)] == [[2], [1]]

@@ -75,6 +75,14 @@ def make_metric_exporter(settings: Settings, clean: Callable[[Any], Any] = lambd
     return make(endpoint=endpoint, insecure=endpoint.startswith("http://"), compression=compression)
 
 
+def takes_plain_histograms(settings: Settings) -> bool:
+    """Whether histograms are sent as by default: explicit buckets, cumulative, with exemplars of sampled spans, over http."""
+    connection = settings.connection_of("metrics")
+    usual = connection.temporality not in ("delta", "lowmemory") and connection.exemplars in ("", "trace_based")
+    usual = usual and connection.histogram_aggregation != "base2_exponential_bucket_histogram"
+    return usual and settings.exporter("metrics") == "otlp" and settings.protocol_of("metrics") == "http/protobuf"
+
+
 def _cleaning(exporter: Any, clean: Callable[[Any], Any]) -> Callable[..., MetricExporter]:
     """A class of exporters like this one that cleans what it exports."""
 

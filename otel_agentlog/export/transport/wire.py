@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from otel_agentlog._interrupts import raise_interrupt
 
@@ -18,6 +18,9 @@ MAX_LEVELS = 32
 
 MAX_KEPT = 2_048
 """Names of attributes whose bytes are kept; then they are begun anew."""
+
+MAX_TEXTS, MAX_TEXT_BYTES = 16, 64
+"""Texts of one attribute whose bytes are kept, the first ones, and how long they may be: most attributes have few values."""
 
 _double = Struct("<d").pack
 _fixed64 = Struct("<BQ").pack
@@ -61,7 +64,11 @@ def count_field(tag: bytes, number: int) -> bytes:
 
 # -- attributes -----------------------------------------------------------------------------------------------------------
 
-_keys: dict[str, bytes] = {}
+_Name: TypeAlias = "tuple[bytes, bytes, dict[str, bytes]]"
+"""Of an attribute: the field of its name, with the tag of the value behind it; what stands before a value that is a float, from
+the length of the pair on; pairs whose value is a text, by that text."""
+
+_names: dict[str, _Name] = {}
 
 _TEXTS = tuple(bytes((size + 2, 0x0A, size)) for size in range(126))
 """What stands before a text of so many bytes: the length of its value, its tag and its own length."""
@@ -75,53 +82,67 @@ def attributes_field(tag: bytes, attributes: Mapping[str, Any], levels: int | No
     ``levels`` is how deep arrays and objects may lie in each other.
     """
     try:
-        return b"".join(_pairs(tag, attributes, levels))
+        pairs = pairs_of(attributes, levels)
     except Exception:  # noqa: BLE001 - a value may be of any kind and depth; the record goes without it
         raise_interrupt()
-    return b"".join([_pair_or_nothing(tag, key, value, levels) for key, value in attributes.items()])
+        pairs = [pair for key, value in attributes.items() for pair in _pair_or_nothing(key, value, levels)]
+    return tag + tag.join(pairs) if pairs else b""
 
 
-def _pairs(tag: bytes, attributes: Mapping[str, Any], levels: int | None) -> list[bytes]:
-    """The messages ``KeyValue``, each as a field, in pieces."""
-    pieces: list[bytes] = []
+def pairs_of(attributes: Mapping[str, Any], levels: int | None = MAX_LEVELS) -> list[bytes]:
+    """The messages ``KeyValue``, each behind its length.
+
+    Raises:
+        Exception: OTLP has no form for a value, or it is deeper than ``levels``.
+    """
+    pairs: list[bytes] = []
     for key, value in attributes.items():
-        kind, prefix = type(value), _keys.get(key) or _key(key)
+        prefix, before_float, texts = _names.get(key) or _name(key)
+        kind = type(value)
         if kind is str:
-            text = value.encode()
-            size = len(text)
-            if size < 126 and len(prefix) < 1_024:
-                pieces += (tag, _LENGTHS[len(prefix) + size + 3], prefix, _TEXTS[size], text)
-                continue
-            encoded = with_length(b"\x0a" + with_length(text))
-        elif kind is int and 0 <= value < 2_048:
-            encoded = _NUMBERS[value]
+            pair = texts.get(value) or _text_pair(prefix, texts, value)
+        elif kind is float:
+            pair = before_float + _double(value)
         else:
-            encoded = with_length(value_of(value, levels))
-        size = len(prefix) + len(encoded)
-        pieces += (tag, _LENGTHS[size] if size < 2_048 else varint(size), prefix, encoded)
-    return pieces
+            small = kind is int and 0 <= value < 2_048
+            encoded = _NUMBERS[value] if small else with_length(value_of(value, levels))
+            size = len(prefix) + len(encoded)
+            pair = (_LENGTHS[size] if size < 2_048 else varint(size)) + prefix + encoded
+        pairs.append(pair)
+    return pairs
+
+
+def _text_pair(prefix: bytes, texts: dict[str, bytes], value: str) -> bytes:
+    text = value.encode()
+    size = len(text)
+    if size >= 126 or len(prefix) >= 1_024:
+        return with_length(prefix + with_length(b"\x0a" + with_length(text)))
+    pair = _LENGTHS[len(prefix) + size + 3] + prefix + _TEXTS[size] + text
+    if size <= MAX_TEXT_BYTES and len(texts) < MAX_TEXTS:
+        texts[value] = pair
+    return pair
 
 
 def text_attribute(tag: bytes, key: str, text: str) -> bytes:
-    """One attribute that is a text."""
-    prefix, value = _keys.get(key) or _key(key), text.encode()
+    """One attribute that is a text, nearly always another one."""
+    prefix, value = (_names.get(key) or _name(key))[0], text.encode()
     return tag + with_length(prefix + with_length(b"\x0a" + with_length(value)))
 
 
-def _pair_or_nothing(tag: bytes, key: str, value: Any, levels: int | None) -> bytes:
+def _pair_or_nothing(key: str, value: Any, levels: int | None) -> list[bytes]:
     try:
-        return b"".join(_pairs(tag, {key: value}, levels))
+        return pairs_of({key: value}, levels)
     except Exception:  # noqa: BLE001 - as above
         raise_interrupt()
-        return b""
+        return []
 
 
-def _key(key: str) -> bytes:
-    """The field of the name, and the tag of the value behind it."""
-    if len(_keys) >= MAX_KEPT:
-        _keys.clear()
-    encoded = _keys[key] = text_field(b"\x0a", str(key)) + b"\x12"
-    return encoded
+def _name(key: str) -> _Name:
+    if len(_names) >= MAX_KEPT:
+        _names.clear()
+    prefix = text_field(b"\x0a", str(key)) + b"\x12"
+    made = _names[key] = prefix, varint(len(prefix) + 10) + prefix + b"\x09\x21", {}
+    return made
 
 
 def value_of(value: Any, levels: int | None = None) -> bytes:
@@ -151,7 +172,8 @@ def value_of(value: Any, levels: int | None = None) -> bytes:
 def _mapping(value: Mapping[str, Any], levels: int | None) -> bytes:
     if "" in value:
         value = {key: item for key, item in value.items() if key}
-    return b"\x32" + with_length(b"".join(_pairs(b"\x0a", value, _below(levels))))
+    pairs = pairs_of(value, _below(levels))
+    return b"\x32" + with_length(b"\x0a" + b"\x0a".join(pairs)) if pairs else b"\x32\x00"
 
 
 def _below(levels: int | None) -> int | None:
