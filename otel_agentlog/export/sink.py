@@ -134,14 +134,16 @@ class ExportSink:
             self._begin(recorded)
             return
         line: Line = _loads(data)
+        # A line that could not be written is in no folder: what is made of it is sent now or never.
+        lasting = home is not None and kept
+        if kind == LOG and self._sends_logs and (sampled or not lasting) and self._send_plain_log(line, time_ns, home, kept):
+            return
         refs = self._refs(line, home, kept)
         if self._metrics is not None:
             if kind != LOG or "exception" in line:
                 self._metrics.on_line(line, intervals or (), sampled=sampled)
             for ref in refs:
                 self._counted[SPAN if ref.kind == SPAN else LOG] += 1
-        # A line that could not be written is in no folder: what is made of it is sent now or never.
-        lasting = home is not None and kept
         start = self._end(span_id) if phase == "end" else None
         if lasting and not sampled:
             # Logs of a task go where its spans go: it is left out, or sent, as a whole.
@@ -199,30 +201,45 @@ class ExportSink:
             self._worker.leave("traces", [ref])
             return
         try:
-            span = begun_span(begun, self._origin, start_ns, _values(begun))
-            end_span(span, line, end_ns, _values(line), _time_of)
-            if stages is not None:
-                add_stages(span, [*{(stage.name, stage.time_ns): stage for stage in stages}.values()])
-            encoded = self._encoder.span(span)
+            encoded = None if stages else self._encoder.plain_span(begun, line, start_ns, end_ns, self._source)
+            if encoded is None:
+                span = begun_span(begun, self._origin, start_ns, attribute_values(begun))
+                end_span(span, line, end_ns, attribute_values(line), _time_of)
+                if stages is not None:
+                    add_stages(span, [*{(stage.name, stage.time_ns): stage for stage in stages}.values()])
+                encoded = self._encoder.span(span)
         except Exception as error:  # noqa: BLE001 - user processors may have put anything into a line
             raise_interrupt()
             self._refuse(ref, error)
             return
         self._put("traces", ref, encoded)
 
+    def _send_plain_log(self, line: Line, time_ns: int, home: str | None, kept: bool) -> bool:
+        """Send the log record of a log call, as nearly all lines are; false for a line that is to be looked at with care."""
+        if self._logger is not None and self._emits():
+            return False
+        try:
+            encoded = self._encoder.plain_log(line, time_ns, self._source)
+        except Exception:  # noqa: BLE001 - as for spans
+            raise_interrupt()
+            return False
+        if encoded is None:
+            return False
+        self._counted[LOG] += self._metrics is not None
+        self._put("logs", ItemRef(home, line.get("event_id"), LOG, kept), encoded)
+        return True
+
     def _send_log(self, ref: ItemRef, line: Line, begun: Line | None, time_ns: int) -> None:
         emits = self._logger is not None and self._emits()
         if not (emits or self._sends_logs):
             return
         try:
-            encoded = None if emits or ref.kind != LOG else self._encoder.plain_log(line, time_ns, self._source)
-            if encoded is None:
-                fields = fields_of(ref.kind, line, begun, self._conventions)
-                if emits and self._logger is not None:
-                    self._logger.emit(log_record(fields, line, time_ns))
-                if not self._sends_logs:
-                    return
-                encoded = self._encoder.log(fields, line, time_ns, self._source)
+            fields = fields_of(ref.kind, line, begun, self._conventions)
+            if emits and self._logger is not None:
+                self._logger.emit(log_record(fields, line, time_ns))
+            if not self._sends_logs:
+                return
+            encoded = self._encoder.log(fields, line, time_ns, self._source)
         except Exception as error:  # noqa: BLE001 - as for spans
             raise_interrupt()
             self._refuse(ref, error)
@@ -250,7 +267,7 @@ class ExportSink:
             self._metrics.on_delivery(SPAN if ref.kind == SPAN else LOG, "dropped", 1, "encoding")
 
 
-def _values(line: Line) -> dict[str, Any]:
+def attribute_values(line: Line) -> dict[str, Any]:
     """Attributes, links and events of a line as they were before it was written."""
     values: dict[str, Any] = {}
     for key in ("attributes", "links", "events"):

@@ -14,8 +14,18 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_agentlog.export.encoding import Encoder
-from otel_agentlog.export.transport.wire import request_of
-from otel_agentlog.vocabulary.records import LogRecordLine, Origin, RecordedScope, SpanEvent, SpanLink, SpanRecord
+from otel_agentlog.export.sink import attribute_values
+from otel_agentlog.export.transport.wire import MAX_TEXTS, attributes_field, request_of
+from otel_agentlog.vocabulary.records import (
+    LogRecordLine,
+    Origin,
+    RecordedScope,
+    SpanEvent,
+    SpanLink,
+    SpanRecord,
+    begun_span,
+    end_span,
+)
 from tests.support.otlp.sdk_records import readable_log, readable_span
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
@@ -175,3 +185,69 @@ def test_what_is_damaged_is_refused(broken: dict[str, Any]) -> None:
     record = SpanRecord(**{**fields, **rest, "scope": RecordedScope(), "resource": {}, "line_type": "step", **broken})
     with pytest.raises(Exception):
         Encoder().span(record)
+
+
+_FLAT = _TEXT | st.integers(-5, 5_000) | st.floats() | st.booleans() | st.lists(_TEXT, max_size=3)
+_NAMES = st.sampled_from(["a", "b", "gen_ai.request.model", ""]) | _WORD
+_SOME = st.dictionaries(_NAMES, _FLAT | _VALUE, max_size=4) | st.dictionaries(_NAMES, _FLAT, max_size=8)
+_ODD = st.sampled_from([None, 7, "", "x", [], {}, "ab" * 8, "CD" * 16, "no hex", " " * 16])
+_ORDINARY = {"trace_id": _hex(32), "span_id": _hex(16), "kind": st.sampled_from(["INTERNAL", "CLIENT"]), "name": _WORD}
+_OPTIONAL = {"parent_span_id": _hex(16), "parent_remote": st.booleans(), "attributes": _SOME, "trace_flags": st.integers(0, 3)}
+_HARMED = dict.fromkeys(("trace_id", "span_id", "kind", "name", "parent_span_id", "trace_state", "message", "scope"), _ODD)
+
+
+@st.composite
+def _pairs_of_lines(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
+    begun = {"type": "step", **draw(st.fixed_dictionaries(_ORDINARY, optional=_OPTIONAL))}
+    line = draw(st.fixed_dictionaries({}, optional={"name": _TEXT, "attributes": _SOME, "outcome": _TEXT}))
+    if draw(st.booleans()):
+        begun |= draw(st.fixed_dictionaries({}, optional=_HARMED))
+        line |= draw(st.fixed_dictionaries({}, optional={"status": st.just({"code": "ERROR"}), "links": st.just([])}))
+    return begun, line
+
+
+@pytest.mark.parametrize("limits", LIMITS)
+def test_spans_of_plain_lines_are_those_of_all_lines(limits: dict[str, str]) -> None:
+    """Whatever is put together at once has the bytes that the careful way gives."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in limits.items():
+            environment.setenv(name, value)
+        encoder, origin = Encoder(), Origin(resource={"service.name": "x"})
+        source = encoder.source(origin.resource, origin.scope)
+
+        @settings(max_examples=150, deadline=None)
+        @given(_pairs_of_lines(), _TIMES, _TIMES)
+        def same(lines: tuple[dict[str, Any], dict[str, Any]], start_ns: int, end_ns: int) -> None:
+            begun, line = lines
+            encoded = encoder.plain_span(begun, line, start_ns, end_ns, source)
+            if encoded is not None:
+                span = begun_span(begun, origin, start_ns, attribute_values(begun))
+                end_span(span, line, end_ns, attribute_values(line), lambda event: 0)
+                assert encoded == encoder.span(span)
+
+        same()
+
+
+def test_usual_lines_are_plain() -> None:
+    """A span with attributes of each plain kind, one of them set again at the end, is put together at once."""
+    begun = {"trace_id": "ab" * 16, "span_id": "cd" * 8, "parent_span_id": "ef" * 8, "kind": "CLIENT", "name": "chat m"}
+    begun["attributes"] = {"text": "a", "count": 3, "share": 0.5, "stream": False}  # type: ignore[assignment]
+    line = {"outcome": "completed", "attributes": {"reasons": ["stop", "length"], "count": 4}}
+    encoder = Encoder()
+
+    encoded = encoder.plain_span(begun, line, 5, 9, encoder.source({}, RecordedScope()))
+
+    assert encoded is not None
+    (span,) = ExportTraceServiceRequest.FromString(request_of([encoded])).resource_spans[0].scope_spans[0].spans
+    assert [each.key for each in span.attributes] == ["text", "share", "stream", "reasons", "count"]
+
+
+@given(st.lists(st.tuples(_NAMES, _FLAT), max_size=3 * MAX_TEXTS))
+def test_an_attribute_is_encoded_the_same_each_time(attributes: list[tuple[str, Any]]) -> None:
+    """Kept bytes are those of their name and value, whatever was encoded before: 1, 1.0, true and "1" are four values."""
+    for name, value in attributes:
+        for each in (value, 1, 1.0, True, "1"):
+            encoded = attributes_field(b"\x32", {name: each})
+            assert encoded == attributes_field(b"\x32", {name: each})
+            assert (b"\x10\x01" in encoded) or each is not True
+            assert (b"\x0a\x011" in encoded) or each != "1"

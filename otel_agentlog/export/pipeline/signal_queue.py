@@ -85,20 +85,16 @@ class SignalQueue:
 
     def add(self, item: Item) -> None:
         """Take a live item, or leave it in its folder if the queue is full."""
-        if not self._has_room(item):
+        limits, waiting, size_bytes = self._limits, len(self._waiting), self._bytes + item.size_bytes
+        full = waiting >= limits.queue_items or size_bytes > limits.queue_bytes
+        if full or (waiting >= limits.waiting_items and item.ref.home is not None and not self._is_taking):
             self.leave((item.ref,), "queue_full")
             return
         self._added += 1
-        if not self._waiting:
+        if not waiting:
             self._since = self._clock()
         self._waiting.append(item)
-        self._bytes += item.size_bytes
-
-    def _has_room(self, item: Item) -> bool:
-        waiting = len(self._waiting)
-        if waiting >= self._limits.queue_items or self._bytes + item.size_bytes > self._limits.queue_bytes:
-            return False
-        return waiting < self._limits.waiting_items or item.ref.home is None or self._is_taking
+        self._bytes = size_bytes
 
     @property
     def _is_taking(self) -> bool:

@@ -6,7 +6,7 @@ Numbers of a writer are gapless, so one byte a number is less than any set takes
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from otel_agentlog.vocabulary.event_ids import split_event_id
@@ -28,6 +28,8 @@ class ItemSet:
 
     def __init__(self) -> None:
         self._bits: dict[tuple[str, str], bytearray] = {}
+        self._runs: list[tuple[str, str, int, int]] | None = None
+        """What `ranges` found, until something changes."""
 
     def add(self, kind: str, event_id: str | None) -> None:
         """Add one item; one with an id of another form is ignored."""
@@ -35,10 +37,31 @@ class ItemSet:
         if item is not None:
             self._add(kind, item[0], item[1], item[1])
 
+    def add_all(self, kind: str, event_ids: Iterable[str | None]) -> None:
+        """Add many items, nearly always of one writer."""
+        before, numbers = "\n", bytearray()
+        self._runs = None
+        for event_id in event_ids:
+            number = -1
+            if isinstance(event_id, str) and event_id.startswith(before):
+                digits = event_id[len(before) : len(before) + 9]
+                if digits.isascii() and digits.isdecimal() and digits[0] != "0" and len(before) + 9 > len(event_id):
+                    number = int(digits)
+            if 0 < number < MAX_NUMBER:
+                if number >= len(numbers):
+                    _extend(numbers, number)
+                numbers[number] = 1
+                continue
+            self.add(kind, event_id)
+            item = split_event_id(event_id)
+            if item is not None and item[1] < MAX_NUMBER:
+                before, numbers = f"{item[0]}-", self._bits[kind, item[0]]
+
     def discard(self, kind: str, event_id: str | None) -> None:
         """Take one item out, if it is there."""
         tag, number = split_event_id(event_id) or ("", 0)
         bits = self._bits.get((kind, tag), bytearray())
+        self._runs = None
         if number < len(bits):
             bits[number] = 0
 
@@ -62,15 +85,12 @@ class ItemSet:
     def __bool__(self) -> bool:
         return any(1 in bits for bits in self._bits.values())
 
-    def ranges(self) -> Iterator[tuple[str, str, int, int]]:
+    def ranges(self) -> Sequence[tuple[str, str, int, int]]:
         """Kind, tag, first and last number of each run, in order."""
-        for (kind, tag), bits in self._bits.items():
-            first = bits.find(1)
-            while first >= 0:
-                end = bits.find(0, first)
-                end = len(bits) if end < 0 else end
-                yield kind, tag, first, end - 1
-                first = bits.find(1, end)
+        runs = self._runs
+        if runs is None:
+            runs = self._runs = [(kind, tag, *run) for (kind, tag), bits in self._bits.items() for run in _runs_of(bits)]
+        return runs
 
     def by_writer(self) -> dict[str, list[tuple[int, int]]]:
         """First and last number of each run, by tag; a number is there once for each kind."""
@@ -96,13 +116,32 @@ class ItemSet:
                     if type(first) is int and type(last) is int and 0 <= first <= last:
                         self._add(kind, tag, first, last)
 
+    def merge(self, others: ItemSet) -> None:
+        """Add the items of another set."""
+        for kind, tag, first, last in others.ranges():
+            self._add(kind, tag, first, last)
+
     def _add(self, kind: str, tag: str, first: int, last: int) -> None:
         if last >= MAX_NUMBER:
             return
+        self._runs = None
         bits = self._bits.setdefault((kind, tag), bytearray())
         if last >= len(bits):
-            bits.extend(bytes(max(last + 1 - len(bits), len(bits) // 8)))
+            _extend(bits, last)
         bits[first : last + 1] = b"\1" * (last + 1 - first)
+
+
+def _extend(bits: bytearray, last: int) -> None:
+    bits.extend(bytes(max(last + 1 - len(bits), len(bits) // 8)))
+
+
+def _runs_of(bits: bytearray) -> Iterator[tuple[int, int]]:
+    first = bits.find(1)
+    while first >= 0:
+        end = bits.find(0, first)
+        end = len(bits) if end < 0 else end
+        yield first, end - 1
+        first = bits.find(1, end)
 
 
 def _items(value: object) -> list[tuple[str, Any]]:

@@ -65,7 +65,7 @@ class LeftItems:
             home = next(iter(self._first))
             items = self._first.pop(home)
             if home in taken:
-                taken[home].update(items.as_json())
+                taken[home].merge(items)
             else:
                 taken[home] = items
         return taken
@@ -115,7 +115,7 @@ class LeftItems:
         finally:
             if not written:
                 for each, items in self._last.items():
-                    portion.setdefault(each, ItemSet()).update(items.as_json())
+                    portion.setdefault(each, ItemSet()).merge(items)
                 self._last = portion
             self._in_file = False
 

@@ -121,7 +121,7 @@ class DeliveryTracker:
             self._aside.extend((due, home, found) for home, found in _by_home(items))
             while len(self._aside) > MAX_TASKS:
                 _, home, found = self._aside.popleft()
-                self._left.items_of(home).update(found.as_json())
+                self._left.items_of(home).merge(found)
 
     def _drop(self, home: str, items: ItemSet, reason: str, message: str = "") -> None:
         with _settling(items):
@@ -144,7 +144,7 @@ class DeliveryTracker:
 
     def _settle(self, tag: str, items: ItemSet) -> None:
         with self._lock:
-            self._settled.setdefault(tag, ItemSet()).update(items.as_json())
+            self._settled.setdefault(tag, ItemSet()).merge(items)
             if len(self._settled) > min(MAX_TASKS, self._most_settled):
                 # It is for folders that are in use.
                 self._settled = {tag: found for tag, found in self._settled.items() if folder_of(tag) is not None}
@@ -201,7 +201,7 @@ class DeliveryTracker:
             kept = self._decided.get(home)
             if kept is None:
                 with self._lock:
-                    self._unsampled.setdefault(home, ItemSet()).update(found.as_json())
+                    self._unsampled.setdefault(home, ItemSet()).merge(found)
                     # The oldest stay pending, to be decided on by another process.
                     _shorten(self._unsampled)
             elif kept:
@@ -253,7 +253,7 @@ class DeliveryTracker:
         with self._lock:
             while self._aside and self._aside[0][0] <= time.monotonic():
                 _, home, items = self._aside.popleft()
-                self._left.items_of(home).update(items.as_json())
+                self._left.items_of(home).merge(items)
 
     def take_left(self, folders: int) -> dict[str, ItemSet]:
         """Take the items that wait in the next folders, at most so many; the caller sends them or gives them back."""
@@ -265,7 +265,7 @@ class DeliveryTracker:
         """The items could not be sent now."""
         if items:
             with self._lock:
-                self._left.items_of(home).update(items.as_json())
+                self._left.items_of(home).merge(items)
 
     # -- writing ----------------------------------------------------------------------------------------------------------
 
@@ -349,8 +349,11 @@ def reason_to_keep(final: Line, keep: Keep) -> str | None:
 
 
 def _by_home(items: Iterable[DeliveryItem]) -> list[tuple[str, ItemSet]]:
-    homes: dict[str, ItemSet] = {}
+    ids: dict[tuple[str, str], list[str | None]] = {}
     for item in items:
-        if item.home is not None:
-            homes.setdefault(item.home, ItemSet()).add(item.kind, item.event_id)
+        if (home := item.home) is not None:
+            ids.setdefault((home, item.kind), []).append(item.event_id)
+    homes: dict[str, ItemSet] = {}
+    for (home, kind), event_ids in ids.items():
+        homes.setdefault(home, ItemSet()).add_all(kind, event_ids)
     return list(homes.items())

@@ -123,3 +123,26 @@ def test_several_processes_note_at_once(tmp_path: Path) -> None:
         worker.join()
 
     assert len(read_ledger(tmp_path).acked) == 400
+
+
+@given(st.lists(st.tuples(st.sampled_from(["aa", "b-b", "a\n"]), st.integers(0, 300))), st.lists(st.none() | st.text(max_size=4)))
+def test_many_are_added_as_one_by_one(items: list[tuple[str, int]], junk: list[str | None]) -> None:
+    """Ids of several writers in any order, and what is none."""
+    event_ids = [
+        *(f"{tag}-{number}" for tag, number in items),
+        *junk,
+        "aa-007",
+        "aa-",
+        "aa-1-",
+        "aa-٣",
+        f"aa-{MAX_NUMBER}",
+        "aa-1",
+    ]
+    one_by_one, together, merged = ItemSet(), ItemSet(), ItemSet()
+    for event_id in event_ids:
+        one_by_one.add("log", event_id)
+
+    together.add_all("log", event_ids)
+    merged.merge(together)
+
+    assert _items(together) == _items(merged) == _items(one_by_one)
