@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from itertools import chain, islice, product, starmap
+from itertools import count
 
 from otel_agentlog._fork import after_fork_in_child
 
@@ -18,9 +18,6 @@ EVENT_ID = re.compile(r"(.+)-(0|[1-9][0-9]{0,17})", re.DOTALL)
 
 
 KEY = ("event_id",)
-
-_DIGITS = [("123456789", *["0123456789"] * places) for places in range(18)]
-"""What numbers are made of, by their length. Not by `str` of an int: that looks for signals, when a number is taken already."""
 
 
 class EventIds:
@@ -32,7 +29,7 @@ class EventIds:
     """The ids of the lines to come. Made in C, since every line passes here.
 
     ``line.update(zip(KEY, ids.each))`` numbers a line in one step: whenever a signal handler raises, a number that was taken is
-    on a line.
+    on a line, and no other thread gets the same one, wherever a garbage collection lets it in.
     """
     next: Callable[[], str]
     """The id of the next line."""
@@ -46,8 +43,9 @@ class EventIds:
     def renew_after_fork(self) -> None:
         """In the child of a fork: a tag of its own."""
         tag = secrets.token_hex(4)
-        numbers = chain(("0",), chain.from_iterable(starmap(product, _DIGITS)))
-        self.each = map(f"{tag}-%s".__mod__, map("".join, islice(numbers, self._first, None)))
+        # Floats, which are exact here. To write an int, Python looks for signals, when its number is taken already; and what makes
+        # tuples may be interrupted by a garbage collection (up to 3.11), in which another thread takes the same number.
+        self.each = map(f"{tag}-%.0f".__mod__, count(float(self._first), 1.0))
         self.next = self.each.__next__
         self.tag = tag
 
