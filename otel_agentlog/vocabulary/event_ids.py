@@ -43,8 +43,8 @@ class EventIds:
     def renew_after_fork(self) -> None:
         """In the child of a fork: a tag of its own."""
         tag = secrets.token_hex(4)
-        # Floats, which are exact here. To write an int, Python looks for signals, when its number is taken already; and what makes
-        # tuples may be interrupted by a garbage collection (up to 3.11), in which another thread takes the same number.
+        # Floats, which are exact here. To write an int, Python looks for signals, when its number is taken already; and where a
+        # tuple is made a garbage collection may come (up to 3.11), in which another thread takes the same number.
         self.each = map(f"{tag}-%.0f".__mod__, count(float(self._first), 1.0))
         self.next = self.each.__next__
         self.tag = tag
