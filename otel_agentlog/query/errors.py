@@ -3,7 +3,7 @@ application logs."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ class FoundError:
 
 def find_errors(
     root: Path,
-    log_directories: Collection[Path],
+    log_directories: Sequence[Path],
     *,
     error_id: str | None = None,
     category: str | None = None,
@@ -90,9 +90,7 @@ def find_errors(
     return wanted
 
 
-def _find(
-    tasks: Iterable[Path], log_directories: Collection[Path], error_id: str | None, since_ns: int | None
-) -> list[FoundError]:
+def _find(tasks: Iterable[Path], log_directories: Sequence[Path], error_id: str | None, since_ns: int | None) -> list[FoundError]:
     """Each error once, or the one in each file."""
     needle = _MENTION + error_id.encode("utf-8", "surrogatepass") + b'"' if error_id is not None else _MENTION
     found: dict[tuple[str, ...], FoundError] = {}
@@ -116,7 +114,7 @@ def _event_id(each: FoundError) -> str:
     return text(each.line, "event_id") or str(each.file)
 
 
-def _files(tasks: Iterable[Path], log_directories: Collection[Path]) -> Iterator[Path]:
+def _files(tasks: Iterable[Path], log_directories: Sequence[Path]) -> Iterator[Path]:
     for folder in tasks:
         yield folder / AGENT_OUTPUT
     seen: set[Path] = set()

@@ -114,18 +114,30 @@ class Settings:
     """Whether SIGTERM and SIGHUP are noted in open tasks before they do what they do anyway."""
     log_directory: Path | None = _setting(None, "AGENTLOG_LOG_DIR", read=values.path)
     """Where the application log goes; default ``/var/log/<service>`` if writable, else ``~/.local/state/agentlog/logs``."""
+    log_file: Path | None = _setting(None, "AGENTLOG_LOG_FILE", read=values.file_path)
+    """The application log by name, instead of ``<service>.jsonl`` in ``log_directory``; rotated ones are ``<name>.<day>.<n>``."""
+    log_format: str = _setting("lines", "AGENTLOG_LOG_FORMAT", read=values.one_of("lines", "flat", "text"))
+    """``lines``: those of no task, as in task folders; ``flat`` (JSON), ``text``: all log lines and events (`file_formats`)."""
     log_max_bytes: int = _setting(50 * 1024 * 1024, "AGENTLOG_LOG_MAX_BYTES", read=values.size_from(4096))
     """Size at which the application log is rotated, e.g. ``100MB`` or ``64MiB``."""
-    log_keep_days: int = _setting(14, "AGENTLOG_LOG_KEEP_DAYS", read=values.whole(values.duration(1, _DAY_S)))
-    """Days after which a rotated application log is deleted."""
+    log_backups: int | None = _setting(None, "AGENTLOG_LOG_BACKUPS", read=values.number(1, whole=True))
+    """Most rotated application logs; if given, a new day rotates nothing, and nothing is deleted for its age by default."""
+    log_total_bytes: int | None = _setting(None, "AGENTLOG_LOG_TOTAL_BYTES", read=values.size_from(8192))
+    """Most bytes of the application log and its rotated ones; the oldest go. It is rotated at half of it at the latest."""
+    log_keep_days: int | None = _setting(None, "AGENTLOG_LOG_KEEP_DAYS", read=values.whole(values.duration(1, _DAY_S)))
+    """Days after which a rotated application log is deleted; default: 14, with ``log_backups`` never."""
+    log_compress: bool = _setting(True, "AGENTLOG_LOG_COMPRESS", read=values.flag)
+    """Whether rotated application logs are compressed."""
     log_level: str = _setting(
         "INFO", "AGENTLOG_LOG_LEVEL", "LOG_LEVEL", read=values.level, shared=standard.log_level(values.level)
     )
     """Lowest level of log lines that are recorded."""
     levels: Mapping[str, str] = _setting(dict, "AGENTLOG_LEVELS", read=values.levels)
     """Levels of single components, e.g. ``ai_service=DEBUG,web=WARNING``."""
-    console: str = _setting("auto", "AGENTLOG_CONSOLE", read=values.one_of("auto", "human", "json", "off"))
-    """What the console (stderr) shows of log lines; ``auto``: human on a terminal, JSON elsewhere."""
+    console: str = _setting("auto", "AGENTLOG_CONSOLE", read=values.one_of("auto", "human", "json", "flat", "text", "off"))
+    """What the console shows of log lines; ``auto``: human on a terminal, JSON elsewhere; ``flat``, ``text``: as `log_format`."""
+    console_stream: str = _setting("stderr", "AGENTLOG_CONSOLE_STREAM", read=values.one_of("stderr", "stdout"))
+    """Where the console writes to."""
     capture_logging: bool = _setting(True, "AGENTLOG_CAPTURE_LOGGING", read=values.flag)
     """Whether records of stdlib ``logging`` are recorded too, whatever level and handlers the root logger has."""
     propagate_threads: bool = _setting(True, "AGENTLOG_PROPAGATE_THREADS", read=values.flag)
@@ -214,6 +226,16 @@ class Settings:
     def connection_of(self, signal: str) -> Connection:
         """The standard variables about the connection of ``traces``, ``logs`` or ``metrics``."""
         return self.connections.get(signal) or Connection()
+
+    @property
+    def log_directory_wanted(self) -> Path | None:
+        """The folder that is to have the application log; ``None``: no particular one."""
+        return self.log_directory if self.log_file is None else self.log_file.parent
+
+    @property
+    def log_days(self) -> int | None:
+        """Days after which a rotated application log is deleted; ``None``: never for its age."""
+        return self.log_keep_days or (None if self.log_backups else 14)
 
     @property
     def content_policy(self) -> str:

@@ -83,6 +83,14 @@ def path(name: str, value: Any) -> Path:
         raise ConfigurationError(name, value, "an absolute path, as the working directory is gone") from None
 
 
+def file_path(name: str, value: Any) -> Path:
+    """The absolute path of a file: not one that ends in a slash, nor a folder."""
+    found = path(name, value)
+    if os.fsdecode(value)[-1:] == os.sep or found == found.parent or found.is_dir():
+        raise ConfigurationError(name, value, "the path of a file")
+    return found
+
+
 def flag(name: str, value: Any) -> bool:
     """True or false, or a word for it."""
     if isinstance(value, bool):

@@ -5,8 +5,8 @@ file it has open. A writer that finds the file full or of an earlier day renames
 at the latest after a second, and open that one. A renamed file is compressed, in the background, once no writer holds it any
 more (``docs/decisions/0025-app-log-rotation.md``).
 
-`RotatingLog` writes, `Archive` compresses and deletes what was rotated, `choose_directory` picks the folder of a service's
-log, and `log_files` finds the logs of all services for readers.
+`RotatingLog` writes, `Archive` compresses and deletes what was rotated, `LogNames` says what its files are called,
+`choose_directory` picks the folder of a service's log, and `log_files` finds the logs of all services for readers.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from otel_agentlog._fork import after_fork_in_child
@@ -48,7 +48,69 @@ _NAME = re.compile(r"(?P<stem>[A-Za-z0-9._-]{1,200}?)(?:\.(?P<day>\d{4}-\d\d-\d\
 
 _ATTEMPTS = 50
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
-_FIRST_DAY = re.compile(rb'\{"timestamp":"(\d{4}-\d\d-\d\d)T')
+_FIRST_DAY = re.compile(rb'(?:\{"timestamp":")?(\d{4}-\d\d-\d\d)[T ]')
+
+
+@dataclass(frozen=True)
+class LogNames:
+    """What the files of one log are called."""
+
+    current: str
+    """The name of the file that is written to."""
+    before_day: str
+    """What stands before the day in the name of a rotated file."""
+    after_number: str = ""
+    """What stands after its number, before the ``.gz`` of a compressed one."""
+    pattern: re.Pattern[str] = field(init=False, compare=False)
+    """Matches the name of a rotated file: day, number, ending."""
+
+    def __post_init__(self) -> None:
+        """Make the pattern."""
+        parts = rf"{re.escape(self.before_day)}\.(\d{{4}}-\d\d-\d\d)\.(\d{{1,9}}){re.escape(self.after_number)}(\.gz)?"
+        object.__setattr__(self, "pattern", re.compile(parts, re.ASCII))
+
+    @classmethod
+    def of_service(cls, service: str) -> LogNames:
+        """``<service>.jsonl`` and ``<service>.<day>.<n>.jsonl``."""
+        stem = file_stem(service)
+        return cls(f"{stem}.jsonl", stem, ".jsonl")
+
+    @classmethod
+    def of_file(cls, name: str) -> LogNames:
+        """The name itself and ``<name>.<day>.<n>``, so that ``<name>*`` are all of them."""
+        return cls(name, name)
+
+    def rotated(self, day: str, number: int) -> str:
+        """The name of a rotated file."""
+        return f"{self.before_day}.{day}.{number}{self.after_number}"
+
+    def age(self, name: str) -> tuple[str, int]:
+        """Sort key of the name of a rotated file, the oldest first."""
+        match = self.pattern.fullmatch(name)
+        return ("", 0) if match is None else (match[1], int(match[2]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLimits:
+    """When a log is rotated, and how much of what was rotated is kept."""
+
+    max_bytes: int = 50 * 1024 * 1024
+    """Size of a full file."""
+    daily: bool = True
+    """Whether each UTC day begins a file."""
+    keep_days: int | None = 14
+    """Days after its last line at which a rotated file is deleted; ``None``: not for its age."""
+    backups: int | None = None
+    """Most rotated files; ``None``: any number."""
+    total_bytes: int | None = None
+    """Most bytes of the file and all rotated ones; the file is full at half of it at the latest."""
+    compress: bool = True
+    """Whether rotated files are compressed."""
+
+    @property
+    def full_bytes(self) -> int:
+        """Size at which the file is rotated."""
+        return self.max_bytes if self.total_bytes is None else min(self.max_bytes, self.total_bytes // 2)
 
 
 class _HeldFile(LineFile):
@@ -85,22 +147,21 @@ class _Open:
 
 
 class RotatingLog:
-    """``<directory>/<service>.jsonl`` and its predecessors ``<service>.<day>.<n>.jsonl.gz``. Safe from any thread."""
+    """A log file and what was rotated. Safe from any thread."""
 
     def __init__(
         self,
         directory: Path,
-        service: str,
+        names: LogNames,
+        limits: LogLimits = LogLimits(),
         *,
-        max_bytes: int = 50 * 1024 * 1024,
-        keep_days: int = 14,
+        render: Callable[[Line], bytes] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``max_bytes``: size of a full file; ``keep_days``: days after its last line at which a rotated file is deleted."""
-        stem = file_stem(service)
-        self.directory, self.path = directory, directory / f"{stem}.jsonl"
-        self._max_bytes = max_bytes
-        self._archive = Archive(directory, stem, keep_days, clock)
+        """``render`` makes what stands in the file for a line; by default the line itself, as in a task folder."""
+        self.directory, self.path = directory, directory / names.current
+        self._limits, self._render = limits, render
+        self._archive = Archive(directory, names, limits, clock)
         self._open: _Open | None = None
         self._event_ids = EventIds(first=0)
         self._recent = RecentLines()
@@ -111,8 +172,8 @@ class RotatingLog:
         """Write a line; one without an ``event_id`` gets one. ``data`` is the line encoded, where it is. Raises `OSError`."""
         if "event_id" not in line:
             line["event_id"], data = self._event_ids.next(), b""
-        data = data or encode(line)
-        log, now, day = self._open, time.monotonic(), str(line.get("timestamp", ""))[:10]
+        data = (data or encode(line)) if self._render is None else self._render(line)
+        log, now, day = self._open, time.monotonic(), str(line.get("timestamp", ""))[:10] if self._limits.daily else ""
         recent = self._recent
         if log is None or log.is_due(day, now) or len(recent.lines) >= MAX_RECENT_LINES or recent.size_bytes > MAX_RECENT_BYTES:
             log = self._check(log, now, day)
@@ -178,7 +239,7 @@ class RotatingLog:
             return None
         if (status.st_dev, status.st_ino) != log.identity:
             return None
-        log.room = self._max_bytes - status.st_size
+        log.room = self._limits.full_bytes - status.st_size
         return status.st_size
 
     def _open_log(self, now: float, day: str) -> _Open:
@@ -218,31 +279,37 @@ class RotatingLog:
         if lock_exclusively(directory) is Lock.TAKEN:
             return False
         if self._size_if_current(log) is not None:
-            os.rename(self.path.name, self._archive.free_name(log.day), src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
+            day = log.day or time.strftime("%Y-%m-%d", time.gmtime())
+            os.rename(self.path.name, self._archive.free_name(day), src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
         return True
 
 
-class Archive:
-    """The files ``<stem>.<day>.<n>.jsonl`` and ``.jsonl.gz`` of a folder. Safe from any thread, and for several processes."""
+def rotated_files(directory: Path, log: LogNames) -> list[str]:
+    """Names of the rotated files of a log, the oldest first."""
+    try:
+        with os.scandir(directory) as entries:
+            found = [e.name for e in entries if log.pattern.fullmatch(e.name) and e.is_file(follow_symlinks=False)]
+    except OSError:
+        raise_interrupt()
+        return []
+    return sorted(found, key=lambda name: (log.age(name), name))
 
-    def __init__(self, directory: Path, stem: str, keep_days: int, clock: Callable[[], float]) -> None:
-        self._directory, self._stem, self._keep_days, self._clock = directory, stem, keep_days, clock
-        self._pattern = re.compile(rf"{re.escape(stem)}\.(\d{{4}}-\d\d-\d\d)\.(\d{{1,9}})\.jsonl(\.gz)?", re.ASCII)
+
+class Archive:
+    """The rotated files of a log, plain and compressed. Safe from any thread, and for several processes."""
+
+    def __init__(self, directory: Path, names: LogNames, limits: LogLimits, clock: Callable[[], float]) -> None:
+        self._directory, self._log, self._limits, self._clock = directory, names, limits, clock
         self._tidying, self._untidy = threading.Lock(), False
 
     def names(self) -> list[str]:
-        """The rotated files there are."""
-        try:
-            with os.scandir(self._directory) as entries:
-                return sorted(e.name for e in entries if self._pattern.fullmatch(e.name) and e.is_file(follow_symlinks=False))
-        except OSError:
-            raise_interrupt()
-            return []
+        """The rotated files there are, the oldest first."""
+        return rotated_files(self._directory, self._log)
 
     def free_name(self, day: str) -> str:
         """The name of the next file of a day."""
-        taken = [int(match[2]) for name in self.names() if (match := self._pattern.fullmatch(name)) and match[1] == day]
-        return f"{self._stem}.{day}.{max(taken, default=0) + 1}.jsonl"
+        taken = [number for its_day, number in map(self._log.age, self.names()) if its_day == day]
+        return self._log.rotated(day, max(taken, default=0) + 1)
 
     def tidy_later(self) -> None:
         """Tidy in a thread of its own, if there is anything to do."""
@@ -260,6 +327,7 @@ class Archive:
             try:
                 for name in self.names():
                     self._tidy_one(name)
+                self._delete_beyond()
             finally:
                 self._tidying.release()
 
@@ -271,14 +339,34 @@ class Archive:
         path = self._directory / name
         try:
             status = os.stat(path, follow_symlinks=False)
-            if status.st_mtime < self._clock() - self._keep_days * 86_400:
+            days = self._limits.keep_days
+            if days is not None and status.st_mtime < self._clock() - days * 86_400:
                 os.unlink(path)
-            elif not name.endswith(GZIP_SUFFIX):
+            elif self._limits.compress and not name.endswith(GZIP_SUFFIX):
                 _compress(path)
                 close_dropped()
         except OSError:
             # Another process was faster, or the disk is full: nothing is lost, and the next start or rotation tries again.
             raise_interrupt()
+
+    def _delete_beyond(self) -> None:
+        """Delete the oldest files that are too many, or too much."""
+        most, total = self._limits.backups, self._limits.total_bytes
+        if most is None and total is None:
+            return
+        left = None if total is None else total - self._limits.full_bytes
+        kept = set[tuple[str, int]]()
+        for name in reversed(self.names()):
+            path = self._directory / name
+            try:
+                if left is not None:
+                    left -= os.stat(path, follow_symlinks=False).st_size
+                # A file and what it is being compressed to are one.
+                kept.add(self._log.age(name))
+                if (left is not None and left < 0) or (most is not None and len(kept) > most):
+                    os.unlink(path)
+            except OSError:
+                raise_interrupt()  # another process was faster
 
 
 def _compress(path: Path) -> None:
@@ -341,7 +429,7 @@ def choose_directory(service: str, wanted: Path | None, home: Path) -> Path:
     ``wanted``, else ``/var/log/<service>``; where that cannot be written to, a folder in the user's home.
     """
     last = home / ".local" / "state" / "agentlog" / "logs"
-    for directory in (wanted or Path("/var/log") / file_stem(service), last):
+    for directory in (wanted or SYSTEM_LOGS / file_stem(service), last):
         if _is_usable(directory):
             return directory
     return last
@@ -379,14 +467,24 @@ def _has_log(folder: Path) -> bool:
     return any(match["stem"] == folder.name for _, match in _files_in(folder))
 
 
-def log_files(directories: Iterable[Path]) -> list[Path]:
-    """The application logs there are, newest first, each by its uncompressed name; on disk it may be ``<name>.gz``."""
+def log_files(places: Sequence[Path]) -> list[Path]:
+    """The application logs there are, newest first, each by its uncompressed name; on disk it may be ``<name>.gz``.
+
+    A place is a folder of services' logs, or a log whose file has a name of its own.
+    """
     found = [
         (match["day"] or "9999", int(match["number"] or 0), folder / name)
-        for folder in directories
+        for folder in places
         for name, match in _files_in(folder)
     ]
+    found += [each for file in places if not file.is_dir() for each in _files_of(file)]
     return [path for _, _, path in sorted(found, reverse=True)]
+
+
+def _files_of(file: Path) -> list[tuple[str, int, Path]]:
+    names = LogNames.of_file(file.name)
+    rotated = {name.removesuffix(GZIP_SUFFIX) for name in rotated_files(file.parent, names)}
+    return [*((*names.age(name), file.parent / name) for name in rotated), *([("9999", 0, file)] if file.exists() else [])]
 
 
 def _files_in(folder: Path) -> list[tuple[str, re.Match[str]]]:

@@ -20,6 +20,7 @@ from otel_agentlog.query import Alert, rules_from
 from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans, Tasks
 from otel_agentlog.record.foreign_spans import adopt
 from otel_agentlog.record.logs.console import console_sink
+from otel_agentlog.record.logs.file_formats import FORMATS
 from otel_agentlog.record.providers.pricing import PriceTable
 from otel_agentlog.record.recorder import Cleaning, Recorder
 from otel_agentlog.record.redaction.redactor import Redactor
@@ -28,7 +29,7 @@ from otel_agentlog.record.resources import ResourceSampler
 from otel_agentlog.record.sanitize.cleaner import Cleaner
 from otel_agentlog.settings.fields import Settings, home
 from otel_agentlog.settings.standard import usable_variables
-from otel_agentlog.store.app_log import RotatingLog, choose_directory
+from otel_agentlog.store.app_log import LogLimits, LogNames, RotatingLog, choose_directory
 from otel_agentlog.store.control import ControlFile, ask
 from otel_agentlog.store.delivery.process_lock import ProcessLock
 from otel_agentlog.store.delivery.tracker import DeliveryTracker
@@ -39,7 +40,7 @@ from otel_agentlog.store.recovery.background import BackgroundRecovery
 from otel_agentlog.store.recovery.recover import Recovered, close_abandoned
 from otel_agentlog.store.retention.prune import BackgroundPruning, limits_of
 from otel_agentlog.store.retention.report import PruneReport
-from otel_agentlog.vocabulary.envelope import Sink
+from otel_agentlog.vocabulary.envelope import Envelope, Sink
 from otel_agentlog.vocabulary.lines import Line, count_items
 from otel_agentlog.vocabulary.states import State
 from otel_agentlog.wiring.alerting import Alerting
@@ -91,6 +92,7 @@ class Wired:
             )
         backlog.signals = self.telemetry.sends
         self.deliveries.later = self.telemetry.worker.at
+        self._log = _application_log(settings)
         self.folders = self._folders(counts, failed)
         self.alerting = Alerting(rules_from(settings.alerts), on=bool(settings.alerts), stop_task=self._stop_task)
         self.measuring = ResourceSampler(settings.resource_interval_s, failed) if settings.resource_interval_s else None
@@ -124,12 +126,10 @@ class Wired:
 
     def _folders(self, counts: Counts, failed: Callable[[str, BaseException], None]) -> FolderSink:
         settings = self.settings
-        directory = choose_directory(settings.service_name, settings.log_directory, home())
-        log = RotatingLog(directory, settings.service_name, max_bytes=settings.log_max_bytes, keep_days=settings.log_keep_days)
         return FolderSink(
             settings.directory,
             self._process_line,
-            log,
+            self._log,
             durability=settings.durability,
             pending_on_disk=self.deliveries.pending_on_disk,
             counts=counts,
@@ -140,9 +140,15 @@ class Wired:
         """In any order."""
         terminal = self.settings.terminal
         console = console_sink(
-            self.settings.console, no_color=terminal.no_color, force_color=terminal.force_color, term=terminal.term
+            self.settings.console,
+            stdout=self.settings.console_stream == "stdout",
+            no_color=terminal.no_color,
+            force_color=terminal.force_color,
+            term=terminal.term,
         )
         sinks: list[Sink] = [self.folders]
+        if self.settings.log_format != "lines":
+            sinks.append(_LinesOfTasks(self._log))
         if self.alerting.is_on:
             sinks.append(self.alerting)
         if self.telemetry.active:
@@ -243,6 +249,38 @@ class Wired:
             truncated=found["truncated"],
             in_time=sent and synced,
         )
+
+
+def _application_log(settings: Settings) -> RotatingLog:
+    file = settings.log_file
+    limits = LogLimits(
+        max_bytes=settings.log_max_bytes,
+        daily=settings.log_backups is None,
+        keep_days=settings.log_days,
+        backups=settings.log_backups,
+        total_bytes=settings.log_total_bytes,
+        compress=settings.log_compress,
+    )
+    return RotatingLog(
+        choose_directory(settings.service_name, settings.log_directory_wanted, home()),
+        LogNames.of_service(settings.service_name) if file is None else LogNames.of_file(file.name),
+        limits,
+        render=FORMATS[settings.log_format],
+    )
+
+
+class _LinesOfTasks:
+    """The sink that writes log lines and events of tasks into the application log too, as people know log files."""
+
+    name = "log_file"
+
+    def __init__(self, log: RotatingLog) -> None:
+        self._log = log
+
+    def __call__(self, envelope: Envelope) -> None:
+        """Write a line of a task. Raises `OSError`; the line is in the task's folder anyway."""
+        if envelope.task is not None and not envelope.again and envelope.line.get("type") in ("log", "event"):
+            self._log.append(envelope.line)
 
 
 _MOST_S = 7 * 86400.0

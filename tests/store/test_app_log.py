@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_agentlog.store.app_log import RotatingLog, choose_directory, file_stem
+from otel_agentlog.store.app_log import LogLimits, LogNames, RotatingLog, choose_directory, file_stem
 from tests.support.waiting import wait_until
 
 DAY = "2026-11-21"
@@ -60,7 +60,7 @@ def _settled(log: RotatingLog) -> None:
 
 def test_lines_stand_in_one_file_as_compact_json(tmp_path: Path) -> None:
     """A line is written at once, timestamp first, with a gapless event id, in a file of mode 0600 in a folder of mode 0700."""
-    log = RotatingLog(tmp_path / "logs", "web")
+    log = RotatingLog(tmp_path / "logs", LogNames.of_service("web"))
 
     for number in range(3):
         log.append(_line(number))
@@ -77,7 +77,7 @@ def test_mode_does_not_depend_on_umask(tmp_path: Path) -> None:
     """Files are 0600 also where the umask would allow more."""
     before = os.umask(0)
     try:
-        log = RotatingLog(tmp_path / "logs", "web", max_bytes=100)
+        log = RotatingLog(tmp_path / "logs", LogNames.of_service("web"), LogLimits(max_bytes=100))
         for number in range(4):
             log.append(_line(number, text="y" * 100))
         _settled(log)
@@ -89,7 +89,7 @@ def test_mode_does_not_depend_on_umask(tmp_path: Path) -> None:
 
 def test_a_full_file_is_rotated_and_compressed(tmp_path: Path) -> None:
     """The file never grows past its size and one line; what is rotated becomes gzip, and nothing is lost."""
-    log = RotatingLog(tmp_path, "web", max_bytes=1000)
+    log = RotatingLog(tmp_path, LogNames.of_service("web"), LogLimits(max_bytes=1000))
 
     for number in range(100):
         log.append(_line(number, text="z" * 50))
@@ -104,7 +104,7 @@ def test_a_full_file_is_rotated_and_compressed(tmp_path: Path) -> None:
 
 def test_a_new_day_begins_a_new_file(tmp_path: Path) -> None:
     """The day is that of the line, in UTC; a line that comes late does not turn the day back."""
-    log = RotatingLog(tmp_path, "web")
+    log = RotatingLog(tmp_path, LogNames.of_service("web"))
 
     log.append(_line(1, "2026-11-20"))
     log.append(_line(2, "2026-11-21"))
@@ -117,18 +117,18 @@ def test_a_new_day_begins_a_new_file(tmp_path: Path) -> None:
 
 def test_a_new_process_rotates_what_an_earlier_day_left(tmp_path: Path) -> None:
     """The day of a file is read from its first line, not from when it was last touched."""
-    RotatingLog(tmp_path, "web").append(_line(1, "2026-11-19"))
+    RotatingLog(tmp_path, LogNames.of_service("web")).append(_line(1, "2026-11-19"))
 
-    RotatingLog(tmp_path, "web").append(_line(2, "2026-11-21"))
+    RotatingLog(tmp_path, LogNames.of_service("web")).append(_line(2, "2026-11-21"))
 
     wait_until(lambda: _names(tmp_path) == ["web.2026-11-19.1.jsonl.gz", "web.jsonl"], "the old day to be compressed")
 
 
 def test_a_clock_that_is_set_back_does_not_rotate(tmp_path: Path) -> None:
     """A file that begins in the future is kept until it is full."""
-    RotatingLog(tmp_path, "web").append(_line(1, "2031-01-01"))
+    RotatingLog(tmp_path, LogNames.of_service("web")).append(_line(1, "2031-01-01"))
 
-    RotatingLog(tmp_path, "web").append(_line(2, "2026-11-21"))
+    RotatingLog(tmp_path, LogNames.of_service("web")).append(_line(2, "2026-11-21"))
 
     assert _names(tmp_path) == ["web.jsonl"]
 
@@ -136,7 +136,7 @@ def test_a_clock_that_is_set_back_does_not_rotate(tmp_path: Path) -> None:
 def test_numbers_go_on_where_they_ended(tmp_path: Path) -> None:
     """The next file of a day takes a number higher than all there are, so that order by name is order in time."""
     (tmp_path / "web.2026-11-21.7.jsonl.gz").write_bytes(gzip.compress(b""))
-    log = RotatingLog(tmp_path, "web", max_bytes=10)
+    log = RotatingLog(tmp_path, LogNames.of_service("web"), LogLimits(max_bytes=10))
 
     log.append(_line(1))
     log.append(_line(2))
@@ -161,7 +161,7 @@ def test_old_files_are_deleted_and_only_our_own(tmp_path: Path) -> None:
     (tmp_path / "web.2020-01-03.1.jsonl").mkdir()
     (tmp_path / "web.2020-01-04.1.jsonl.gz").write_bytes(b"")
 
-    RotatingLog(tmp_path, "web", keep_days=14).tidy()
+    RotatingLog(tmp_path, LogNames.of_service("web"), LogLimits(keep_days=14)).tidy()
 
     assert _names(tmp_path) == sorted([*others, "web.2020-01-03.1.jsonl", "web.2020-01-04.1.jsonl.gz"])
 
@@ -171,7 +171,7 @@ def test_compressing_keeps_the_time_of_the_last_line(tmp_path: Path) -> None:
     (tmp_path / "web.2026-11-01.1.jsonl").write_bytes(b"{}\n")
     os.utime(tmp_path / "web.2026-11-01.1.jsonl", (1.7e9, 1.7e9))
 
-    RotatingLog(tmp_path, "web", clock=lambda: 1.7e9).tidy()
+    RotatingLog(tmp_path, LogNames.of_service("web"), clock=lambda: 1.7e9).tidy()
 
     assert (tmp_path / "web.2026-11-01.1.jsonl.gz").stat().st_mtime == 1.7e9
 
@@ -180,9 +180,9 @@ def test_a_file_somebody_writes_to_is_not_compressed(tmp_path: Path, monkeypatch
     """Another writer that has not noticed the rotation yet loses nothing of what it writes meanwhile."""
     monkeypatch.setattr("otel_agentlog.store.app_log.RELEASE_WAIT_S", 0.0)
     monkeypatch.setattr("otel_agentlog.store.app_log.CHECK_INTERVAL_S", _NEVER_LOOK_AGAIN)
-    slow = RotatingLog(tmp_path, "web")
+    slow = RotatingLog(tmp_path, LogNames.of_service("web"))
     slow.append(_line(1))
-    quick = RotatingLog(tmp_path, "web", max_bytes=10)
+    quick = RotatingLog(tmp_path, LogNames.of_service("web"), LogLimits(max_bytes=10))
     quick.append(_line(2))
     wait_until(lambda: not _is_tidying(), "the compressor to give up")
     quick.tidy()
@@ -203,7 +203,7 @@ def test_what_a_killed_compressor_left_is_repaired(tmp_path: Path) -> None:
     (tmp_path / "web.2026-11-21.1.jsonl.gz").write_bytes(gzip.compress(b'{"n":1}\n'))
     (tmp_path / ".web.2026-11-21.1.jsonl.tmp").write_bytes(b"\x1f\x8b half")
 
-    log = RotatingLog(tmp_path, "web", clock=time.time)
+    log = RotatingLog(tmp_path, LogNames.of_service("web"), clock=time.time)
     log.tidy()
 
     assert _names(tmp_path) == ["web.2026-11-21.1.jsonl.gz"]
@@ -213,7 +213,7 @@ def test_what_a_killed_compressor_left_is_repaired(tmp_path: Path) -> None:
 def test_deleted_below_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A log whose folder was removed is made again at the next look, with the lines of the last moment."""
     monkeypatch.setattr("otel_agentlog.store.app_log.CHECK_INTERVAL_S", 0.0)
-    log = RotatingLog(tmp_path / "logs", "web")
+    log = RotatingLog(tmp_path / "logs", LogNames.of_service("web"))
     log.append(_line(1))
     log.path.unlink()
     log.directory.rmdir()
@@ -226,7 +226,7 @@ def test_deleted_below_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_renamed_by_logrotate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody else's rotation is noticed too."""
     monkeypatch.setattr("otel_agentlog.store.app_log.CHECK_INTERVAL_S", 0.0)
-    log = RotatingLog(tmp_path, "web")
+    log = RotatingLog(tmp_path, LogNames.of_service("web"))
     log.append(_line(1))
     log.path.rename(tmp_path / "web.jsonl.1")
 
@@ -237,7 +237,7 @@ def test_renamed_by_logrotate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_log_that_cannot_be_rotated_goes_on_growing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rename that fails costs no line: here because another writer holds the folder."""
-    log = RotatingLog(tmp_path, "web", max_bytes=10)
+    log = RotatingLog(tmp_path, LogNames.of_service("web"), LogLimits(max_bytes=10))
     blocker = (
         "import fcntl,os,sys; fcntl.flock(os.open(sys.argv[1],os.O_RDONLY),fcntl.LOCK_EX); print(1,flush=True); sys.stdin.read()"
     )
@@ -258,18 +258,18 @@ def test_a_planted_link_or_fifo_is_refused(tmp_path: Path) -> None:
     for plant in (os.symlink, os.link):
         plant(tmp_path / "target", tmp_path / "web.jsonl")
         with pytest.raises(OSError):
-            RotatingLog(tmp_path, "web").append(_line(1))
+            RotatingLog(tmp_path, LogNames.of_service("web")).append(_line(1))
         (tmp_path / "web.jsonl").unlink()
     os.mkfifo(tmp_path / "web.jsonl")
     with pytest.raises(OSError):
-        RotatingLog(tmp_path, "web").append(_line(1))
+        RotatingLog(tmp_path, LogNames.of_service("web")).append(_line(1))
 
     assert (tmp_path / "target").read_bytes() == b"mine\n"
 
 
 def test_threads_share_a_log(tmp_path: Path) -> None:
     """Eight threads rotate and write at once; every line is there once, and event ids have no gap."""
-    log = RotatingLog(tmp_path, "web", max_bytes=5000)
+    log = RotatingLog(tmp_path, LogNames.of_service("web"), LogLimits(max_bytes=5000))
 
     def write(thread: int) -> None:
         for number in range(300):
@@ -290,8 +290,8 @@ def test_threads_share_a_log(tmp_path: Path) -> None:
 _WRITER = """
 import sys
 from pathlib import Path
-from otel_agentlog.store.app_log import RotatingLog
-log = RotatingLog(Path(sys.argv[1]), "web", max_bytes=int(sys.argv[3]))
+from otel_agentlog.store.app_log import LogLimits, LogNames, RotatingLog
+log = RotatingLog(Path(sys.argv[1]), LogNames.of_service("web"), LogLimits(max_bytes=int(sys.argv[3])))
 for n in range(int(sys.argv[4])):
     day = "2026-11-%02d" % (20 + n * 3 // int(sys.argv[4]))
     log.append({"timestamp": f"{day}T12:00:00.{n:09d}Z", "writer": sys.argv[2], "n": n, "text": "t" * (n % 500)})
@@ -313,7 +313,7 @@ def test_processes_share_a_log(tmp_path: Path) -> None:
     assert [writer.returncode for writer in writers] == [0] * 4
     before = Counter((record["writer"], record["n"]) for record in _records(tmp_path))
 
-    RotatingLog(tmp_path, "web").tidy()
+    RotatingLog(tmp_path, LogNames.of_service("web")).tidy()
 
     after = Counter((record["writer"], record["n"]) for record in _records(tmp_path))
     assert before == after == Counter((name, number) for name in "abcd" for number in range(3000))
@@ -336,7 +336,7 @@ def test_killed_processes_lose_nothing_they_have_written(tmp_path: Path) -> None
         for writer in writers.values():
             writer.send_signal(signal.SIGKILL)
             writer.communicate()
-    RotatingLog(tmp_path, "web").tidy()
+    RotatingLog(tmp_path, LogNames.of_service("web")).tidy()
 
     found: dict[str, set[int]] = {name: set() for name in acknowledged}
     torn = 0
@@ -358,8 +358,8 @@ def test_killed_processes_lose_nothing_they_have_written(tmp_path: Path) -> None
 _FORKS = """
 import os, sys
 from pathlib import Path
-from otel_agentlog.store.app_log import RotatingLog
-log = RotatingLog(Path(sys.argv[1]), "web")
+from otel_agentlog.store.app_log import LogNames, RotatingLog
+log = RotatingLog(Path(sys.argv[1]), LogNames.of_service("web"))
 line = {"timestamp": "2026-11-21T12:00:00.000000000Z"}
 log.append({**line, "n": 0})
 child = os.fork()
@@ -437,13 +437,13 @@ class TestChooseDirectory:
 
         assert chosen == tmp_path / "home" / ".local" / "state" / "agentlog" / "logs"
         with pytest.raises(OSError):
-            RotatingLog(chosen, "web").append(_line(1))
+            RotatingLog(chosen, LogNames.of_service("web")).append(_line(1))
 
 
 @pytest.mark.parametrize("act", ["delete", "cut", "delete the folder"])
 def test_what_was_written_into_a_log_that_is_gone_is_written_again(act: str, tmp_path: Path) -> None:
     """Deleted or cut by somebody: the lines of the last moment are in the new log, each once."""
-    log = RotatingLog(tmp_path / "logs", "app")
+    log = RotatingLog(tmp_path / "logs", LogNames.of_service("app"))
     log.append({"timestamp": "2026-11-21T05:22:01.123456789Z", "message": "before"})
     if act == "delete":
         log.path.unlink()

@@ -22,7 +22,7 @@ from otel_agentlog.query import RULES
 from otel_agentlog.record.logs.console import ConsoleSink
 from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.settings.fields import load
-from otel_agentlog.store.app_log import RotatingLog
+from otel_agentlog.store.app_log import LogNames, RotatingLog
 from otel_agentlog.store.folder.reader import TaskReader, find_task
 from otel_agentlog.store.folder.sink import FolderSink
 from otel_agentlog.store.validation.validate import validate
@@ -47,7 +47,11 @@ def providers_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> FolderSink:
     """Task folders and an application log."""
-    return FolderSink(tmp_path / "tasks", lambda: {"type": "process", "pid": os.getpid()}, RotatingLog(tmp_path / "logs", "app"))
+    return FolderSink(
+        tmp_path / "tasks",
+        lambda: {"type": "process", "pid": os.getpid()},
+        RotatingLog(tmp_path / "logs", LogNames.of_service("app")),
+    )
 
 
 @pytest.fixture

@@ -8,4 +8,5 @@ structlog_bridge.py   processors for a structlog chain of the user's own
 dedupe.py             an event that passes both bridges is recorded once
 console.py            the sink that writes to stderr, without waiting for a terminal that is stuck
 console_format.py     a line as text for people, or as JSON
+file_formats.py       a line as log files of other systems have it: flat JSON, a row of text
 """

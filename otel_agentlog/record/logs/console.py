@@ -1,4 +1,4 @@
-"""The console: a sink that shows log lines on stderr, after cleaning, as text for people or as JSON.
+"""The console: a sink that shows log lines on stderr or stdout, after cleaning, as text for people or as JSON.
 
 A terminal may be closed, full or stopped with Ctrl-S, and a pipe may have no reader. Then lines are dropped and counted instead
 of blocking the caller, and the next line that gets through is preceded by how many there were.
@@ -20,6 +20,7 @@ from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import ABANDONED, in_c, raise_interrupt, take
 from otel_agentlog.record.exceptions.timeout_call import thread_state
 from otel_agentlog.record.logs.console_format import Layout, human, json_text
+from otel_agentlog.record.logs.file_formats import flat_row, text_row
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import LOG_TYPES, SPAN_TYPES
 from otel_agentlog.vocabulary.lines import timestamp as timestamp_of
@@ -32,18 +33,19 @@ def console_sink(
     mode: str,
     *,
     stream: IO[str] | None = None,
+    stdout: bool = False,
     no_color: str | None = None,
     force_color: str | None = None,
     term: str | None = None,
     lifecycle: bool = False,
 ) -> ConsoleSink | None:
-    """The sink for a mode: ``human``, ``json``, ``auto`` (human on a terminal, else JSON) or ``off`` (none)."""
+    """The sink for a mode: ``human``, ``json``, ``flat``, ``text``; ``auto``: human on a terminal, else JSON; ``off``: none."""
     if mode == "off":
         return None
-    terminal = is_terminal(stream if stream is not None else sys.stderr)
+    terminal = is_terminal(stream if stream is not None else sys.stdout if stdout else sys.stderr)
     style = mode if mode != "auto" else "human" if terminal else "json"
     colour = style == "human" and wants_colour(terminal, no_color=no_color, force_color=force_color, term=term)
-    return ConsoleSink(stream, style=style, colour=colour, lifecycle=lifecycle)
+    return ConsoleSink(stream, stdout=stdout, style=style, colour=colour, lifecycle=lifecycle)
 
 
 def is_terminal(stream: IO[str] | None) -> bool:
@@ -92,17 +94,20 @@ class ConsoleSink:
         self,
         stream: IO[str] | None = None,
         *,
+        stdout: bool = False,
         style: str = "human",
         colour: bool = False,
         columns: int | None = None,
         lifecycle: bool = False,
     ) -> None:
-        """``stream`` ``None`` is ``sys.stderr`` at the time of each line; ``style`` is ``human`` or ``json``; ``columns``
-        ``None`` is the terminal's width. ``lifecycle`` also shows starts, ends and changes of state.
+        """``stream`` ``None`` is ``sys.stderr``, or ``sys.stdout``, at the time of each line; ``style`` is ``human``, ``json``,
+        ``flat`` or ``text``; ``columns`` ``None`` is the terminal's width. ``lifecycle`` also shows starts, ends and changes of
+        state.
         """
         self.hidden = 0
         """Lines that could not be shown so far."""
         self._stream, self._style, self._colour, self._columns, self._lifecycle = stream, style, colour, columns, lifecycle
+        self._stdout = stdout
         self._unreported = 0
         self._lock, self._writer = threading.Lock(), TimedWriter()
         self._stalled = False
@@ -113,7 +118,7 @@ class ConsoleSink:
         kind = envelope.line.get("type")
         if kind != "log" and not (self._lifecycle and not envelope.webhook and kind in SPAN_TYPES | LOG_TYPES):
             return
-        stream = self._stream if self._stream is not None else sys.stderr
+        stream = self._stream if self._stream is not None else sys.stdout if self._stdout else sys.stderr
         if stream is None or not self._write(stream, self._text(envelope, stream)):
             self.hidden += 1
             self._unreported += 1
@@ -125,6 +130,9 @@ class ConsoleSink:
     def _text(self, envelope: Envelope, stream: IO[str]) -> str:
         if self._style == "json":
             return json_text(envelope.line, timestamp_of(envelope.time_ns))
+        if self._style != "human":
+            line = {"timestamp": timestamp_of(envelope.time_ns), **envelope.line}
+            return (flat_row(line) if self._style == "flat" else text_row(line, details=False)).decode()
         text = human(envelope.line, envelope.time_ns, Layout(self._colour, self._columns or _columns_of(stream)))
         if self._unreported:
             text = f"[agentlog: lines that could not be shown here: {self._unreported}]\n{text}"

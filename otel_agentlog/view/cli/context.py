@@ -36,8 +36,9 @@ class CliContext:
 
     @cached_property
     def log_directories(self) -> list[Path]:
-        """Where application logs may be: ``AGENTLOG_LOG_DIR``, else the default folders of services."""
-        return log_directories(self._settings.log_directory, home())
+        """Where application logs may be: ``AGENTLOG_LOG_DIR``, else the folders of services; and ``AGENTLOG_LOG_FILE``."""
+        named = self._settings.log_file
+        return [*log_directories(self._settings.log_directory, home()), *([] if named is None else [named])]
 
     def screen(self) -> Screen:
         """The screen on standard output."""

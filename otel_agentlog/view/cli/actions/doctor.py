@@ -204,7 +204,7 @@ def _clock(settings: Settings) -> Iterator[Finding]:
 
 
 def _log_directory(settings: Settings) -> Iterator[Finding]:
-    directory = choose_directory(settings.service_name, settings.log_directory, home())
+    directory = choose_directory(settings.service_name, settings.log_directory_wanted, home())
     there = _nearest(directory)
     writable = os.access(there, os.W_OK | os.X_OK)
     hint = "" if writable else "set AGENTLOG_LOG_DIR to a folder that can be written"
