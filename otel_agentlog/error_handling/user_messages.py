@@ -24,17 +24,21 @@ from otel_agentlog.record.logs.line import text_of
 from otel_agentlog.record.logs.logger import AgentLogger, get_logger
 from otel_agentlog.record.sanitize.keys import own_dict, plain_text
 
-_TO_CALLER = 4
-"""Frames from `_log` to the caller of `log_and_format_error`."""
+_TO_CALLER = 3
+"""Frames from `_log` to `log_and_format_error`."""
 
 _ID = re.compile(r"[0-9a-z]{8}", re.ASCII)
 
 
 @dataclass(frozen=True)
-class _Text:
+class UserText:
+    """What a user reads about one type of error."""
+
     title: str
     what: str
+    """What happened, in general."""
     steps: tuple[str, ...]
+    """What the user can do."""
 
     def markdown(self, identity: str | None) -> str:
         parts = [f"**{self.title}**", self.what, "What you can do:\n" + "\n".join(f"- {step}" for step in self.steps)]
@@ -45,59 +49,59 @@ class _Text:
 
 _REPORT = "If it happens again, tell the people who run this service the error id."
 
-_TEXTS: Mapping[str, _Text] = {
-    "timeout": _Text(
+_TEXTS: Mapping[str, UserText] = {
+    "timeout": UserText(
         "That took too long",
         "The work did not finish in the time it is given, and was stopped.",
         ("Try again in a few minutes.", "Ask for less at once, or split it into smaller requests.", _REPORT),
     ),
-    "claude_error": _Text(
+    "claude_error": UserText(
         "The AI service did not answer",
         "The request to the model did not succeed. Nothing was changed.",
         ("Try again in a minute or two.", "Shorten the request if it was very long.", _REPORT),
     ),
-    "parse_error": _Text(
+    "parse_error": UserText(
         "The answer could not be read",
         "Something came back in a form that could not be understood.",
         ("Try again: the next answer is often well-formed.", "Say more precisely which form you expect.", _REPORT),
     ),
-    "config_error": _Text(
+    "config_error": UserText(
         "Something is not set up correctly",
         "A setting is missing or has a value that cannot be used. Trying again will not help.",
         ("Tell the people who run this service the error id.", "Check what was changed last, if you run it yourself."),
     ),
-    "permission_error": _Text(
+    "permission_error": UserText(
         "That is not allowed",
         "A right that is needed for this is missing. Trying again will not help.",
         ("Check that you have access to what you asked for.", "Ask an administrator for the right, and give the error id."),
     ),
-    "session_error": _Text(
+    "session_error": UserText(
         "The conversation could not be continued",
         "What was said before is no longer available here.",
         ("Start a new conversation.", "Repeat the important points in your first message.", _REPORT),
     ),
-    "lock_error": _Text(
+    "lock_error": UserText(
         "Somebody else is at work here",
         "Another request is being carried out on the same thing at the moment.",
         ("Wait until it is done, then try again.", "If nothing else is running, try again in a few minutes.", _REPORT),
     ),
-    "resource_error": _Text(
+    "resource_error": UserText(
         "There is too much to do at the moment",
         "A limit was reached, and the work was stopped.",
         ("Try again in a few minutes.", "Ask for less at once.", _REPORT),
     ),
-    "dependency_error": _Text(
+    "dependency_error": UserText(
         "A service that is needed does not answer",
         "The work could not be finished without it.",
         ("Try again in a few minutes.", _REPORT),
     ),
-    "validation_error": _Text(
+    "validation_error": UserText(
         "That could not be understood",
         "Something in the request has a form that cannot be used.",
         ("Check the request for missing or mistyped parts.", "Say it in another way, with an example.", _REPORT),
     ),
 }
-_OTHER = _Text("Something went wrong", "The work could not be finished.", ("Try again.", _REPORT))
+_OTHER = UserText("Something went wrong", "The work could not be finished.", ("Try again.", _REPORT))
 
 USER_ERROR_TYPES = tuple(_TEXTS)
 """The types that have a text of their own; any other gets a general one."""
@@ -113,6 +117,12 @@ _BY_CAUSE = {"invalid_json": "parse_error", "invalid_document": "parse_error", "
 _PROVIDERS = {"anthropic", "openai", "claude_agent_sdk", "claude_code_sdk"}
 
 
+def user_text(error: BaseException | None, error_type: object) -> tuple[str, UserText]:
+    """The type of an error, as given or else derived from the exception, and the text for it."""
+    kind = plain_text(error_type) if issubclass(type(error_type), str) else _type_of(error)
+    return kind, _TEXTS.get(kind, _OTHER)
+
+
 def format_error_for_user(
     error_or_message: BaseException | str | None = None, error_type: str | None = None, error_id: str | None = None
 ) -> str:
@@ -123,11 +133,9 @@ def format_error_for_user(
         error_type: one of `USER_ERROR_TYPES`; any other word gives the general text. Default: derived from the exception.
         error_id: the id to show, eight of ``0-9a-z``; anything else is not shown. Default: the exception's, if it has one.
     """
-    given = _exception(error_or_message)
-    kind = _type_of(given) if error_type is None else error_type
-    shown = _shown(error_id if error_id is not None or given is None else id_of(given))
-    text = _TEXTS.get(plain_text(kind), _OTHER)
-    return text.markdown(shown)
+    given = exception_of(error_or_message)
+    shown = shown_id(error_id if error_id is not None or given is None else id_of(given))
+    return user_text(given, None if error_type is None else plain_text(error_type))[1].markdown(shown)
 
 
 Logger: TypeAlias = "AgentLogger | logging.Logger | logging.LoggerAdapter[Any]"
@@ -140,6 +148,7 @@ def log_and_format_error(
     logger: Logger | None = None,
     message: str | None = None,
     context: Mapping[str, Any] | None = None,
+    stacklevel: int = 1,
     **more: Any,
 ) -> tuple[str, str]:
     """Log an error with all that is known about it, and return a message for the user without any of that; never raises.
@@ -147,12 +156,13 @@ def log_and_format_error(
     ``log_and_format_error(error, error_type)``, or with the logger first: ``log_and_format_error(logger, error=error, …)``.
 
     Args:
-        given: the error and its type; or the logger, where the error has its keyword.
+        given: the error and its type; or the logger, the type, the message and the error, as far as they have no keyword.
         error: an exception, or a message, which is logged as one.
         error_type: as in `format_error_for_user`.
         logger: where to log it; default a logger of this package's own.
         message: the log line's message.
         context: data for the log line; ``more`` is added to it.
+        stacklevel: which caller the line names, as in stdlib ``logging``.
 
     Returns:
         The error id, the same in the log, the folder, the span and the message; and the message, as Markdown.
@@ -161,9 +171,16 @@ def log_and_format_error(
         rest = list(given)
         if rest and _is_logger(rest[0]):
             logger = rest.pop(0)
-        error = rest.pop(0) if rest else error
+        if found := [each for each in rest if exception_of(each) is not None]:
+            error = found[0]
+            rest = [each for each in rest if each is not error]
+        elif error is None and rest and not (len(rest) > 1 and plain_text(rest[0]) in _TEXTS):
+            error = rest.pop(0)
         error_type = rest.pop(0) if rest else error_type
-        return _logged(error, error_type, logger, message, {**own_dict(context, "context"), **more})
+        message = rest.pop(0) if rest else message
+        data = {**own_dict(context, "context"), **more}
+        level = stacklevel if type(stacklevel) is int else 1
+        return _logged(error, error_type, logger, message, data, level + _TO_CALLER)
     except Exception:  # noqa: BLE001 - it is called where an error is handled, which another one must not hide
         raise_interrupt()
         identity = new_error_id()
@@ -178,39 +195,41 @@ def _is_logger(value: object) -> bool:
 
 
 def _logged(
-    error: object, error_type: object, logger: Logger | None, message: object, context: dict[str, Any]
+    error: object, error_type: object, logger: Logger | None, message: object, context: dict[str, Any], stacklevel: int
 ) -> tuple[str, str]:
-    found = _exception(error)
+    found = exception_of(error)
     if found is None:
         found = AgentlogError(text_of(message if error is None else error))
     identity = assign_error_id(found)
-    kind = plain_text(error_type) if issubclass(type(error_type), str) else _type_of(found)
+    kind, text = user_text(found, error_type)
     data: dict[str, Any] = {"error_id": identity, "error_type": kind, "category": categorize(found).value}
     if context:
         data["context"] = context
     line = "error told to the user" if message is None else text_of(message)
     try:
-        _log(logger, line, found, data)
+        _log(logger, line, found, data, stacklevel)
     except Exception:  # noqa: BLE001 - a logger of the user's; the line is recorded all the same
         raise_interrupt()
-        _log(None, line, found, data)
-    return identity, format_error_for_user(found, kind, identity)
+        _log(None, line, found, data, stacklevel)
+    return identity, text.markdown(shown_id(identity))
 
 
-def _log(logger: Logger | None, message: str, error: BaseException, data: dict[str, Any]) -> None:
+def _log(logger: Logger | None, message: str, error: BaseException, data: dict[str, Any], stacklevel: int) -> None:
     if issubclass(type(logger), (logging.Logger, logging.LoggerAdapter)):
-        cast(logging.Logger, logger).error(message, exc_info=error, extra=data, stacklevel=_TO_CALLER)
+        cast(logging.Logger, logger).error(message, exc_info=error, extra=data, stacklevel=stacklevel)
     else:
         own = get_logger("otel_agentlog.errors") if logger is None else cast(AgentLogger, logger)
-        own.error(message, exc_info=error, stacklevel=_TO_CALLER, **data)
+        own.error(message, exc_info=error, stacklevel=stacklevel, **data)
 
 
-def _exception(value: object) -> BaseException | None:
+def exception_of(value: object) -> BaseException | None:
+    """The value if it is an exception."""
     # By the class, as isinstance reads __class__, which is an exception's own code.
     return cast(BaseException, value) if issubclass(type(value), BaseException) else None
 
 
-def _shown(identity: object) -> str | None:
+def shown_id(identity: object) -> str | None:
+    """The text if it has the form of an error id."""
     # The match, not what was given: that may be of a subclass of ``str`` with its own ``__format__``.
     found = _ID.fullmatch(cast(str, identity)) if issubclass(type(identity), str) else None
     return None if found is None else found[0]

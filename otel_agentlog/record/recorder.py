@@ -14,6 +14,7 @@ import orjson
 
 from otel_agentlog._interrupts import ABANDONED, WeakValues, end_abandoned, raise_interrupt
 from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans, Tasks
+from otel_agentlog.record.redaction.private import Privacy
 from otel_agentlog.record.sanitize.line import keep_own
 from otel_agentlog.vocabulary.envelope import Envelope, Processor, Sink, TaskRef
 from otel_agentlog.vocabulary.event_ids import KEY, EventIds
@@ -60,10 +61,13 @@ class Cleaning:
         processors: Sequence[Processor] = (),
         new_guard: Callable[[], Guard] | None = None,
         *,
+        private: bool = False,
         failed: Callable[[str, BaseException], None],
     ) -> None:
-        """``processors`` are the user's; they get each line after it was cleaned."""
+        """``processors`` are the user's; they get each line after it was cleaned. With ``private`` content and personal data
+        are left out (``redaction/private.py``)."""
         self._cleaner, self._processors, self._failed = cleaner, tuple(processors), failed
+        self._private = private
         self.new_guard = new_guard
         """Makes what redacts a stream of text."""
 
@@ -80,6 +84,8 @@ class Cleaning:
                 envelope.line, envelope.redacted, envelope.truncated = cleaned.value, cleaned.redacted, cleaned.truncated
             if payload is not None:
                 envelope.payload = self._payload(envelope, payload)
+            if self._private:
+                _leave_out(envelope)
             if self._processors:
                 envelope.line = self._processed(envelope.line)
         except Exception as error:  # noqa: BLE001 - a processor is foreign code; fail closed: no data leaves uncleaned
@@ -128,7 +134,8 @@ class Cleaning:
         if self._cleaner is None:
             return value
         try:
-            return untagged(self._cleaner.clean(value).value)
+            clean = self._cleaner.clean(value).value
+            return untagged(Privacy().value(clean) if self._private else clean)
         except Exception as error:  # noqa: BLE001 - fail closed, as in `line`
             raise_interrupt()
             self._failed("processor", error)
@@ -144,6 +151,18 @@ class Cleaning:
             raise_interrupt()
             self._failed("processor", error)
             return _FAILED
+
+
+def _leave_out(envelope: Envelope) -> None:
+    """Take what is private out of a clean line and its payload."""
+    privacy = Privacy()
+    envelope.line = privacy.line(envelope.line)
+    if envelope.payload is not None:
+        metadata = envelope.payload.get("metadata")
+        envelope.payload = {key: privacy.named(key, value) for key, value in envelope.payload.items() if key != "metadata"}
+        if type(metadata) is dict:
+            envelope.payload["metadata"] = privacy.line(metadata)
+    envelope.redacted += privacy.left_out
 
 
 class OpenTask(Protocol):

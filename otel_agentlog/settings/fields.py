@@ -154,6 +154,8 @@ class Settings:
     """Names of redaction rules that are switched off; that they are is logged."""
     redaction_pii: Sequence[str] = _setting((), "AGENTLOG_REDACTION_PII", read=values.texts)
     """Kinds of personal data that are redacted too: ``email`` ``phone`` ``iban`` ``ip``, or ``all``; default: none."""
+    privacy: bool = _setting(False, "AGENTLOG_PRIVACY", read=values.flag)
+    """Whether content of messages and personal data are left out everywhere: lines, whole files, OTLP, console."""
     prices: Mapping[str, Any] = _setting(dict, read=values.mapping)
     """Prices of your own: model → ``{"input_per_mtok": …, "output_per_mtok": …}`` in US dollars."""
     alerts: Mapping[str, Any] = _setting(dict, "AGENTLOG_ALERTS", read=values.thresholds)

@@ -430,12 +430,13 @@ def choose_directory(service: str, wanted: Path | None, home: Path) -> Path:
     """
     last = home / ".local" / "state" / "agentlog" / "logs"
     for directory in (wanted or SYSTEM_LOGS / file_stem(service), last):
-        if _is_usable(directory):
+        if is_usable(directory):
             return directory
     return last
 
 
-def _is_usable(directory: Path) -> bool:
+def is_usable(directory: Path) -> bool:
+    """Whether a log can be in this folder, which is made if it can be."""
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
         effective = os.access in os.supports_effective_ids

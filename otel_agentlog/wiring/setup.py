@@ -81,7 +81,9 @@ class Wired:
         self._cleaner = Cleaner(self.redactor)
         # It comes from the environment or the script's path, and is in names of files and everything sent.
         settings = self.settings = replace(settings, service_name=self._cleaner.text(settings.service_name)[0])
-        cleaning = Cleaning(self._cleaner, settings.processors, lambda: StreamGuard(self.redactor), failed=failed)
+        cleaning = Cleaning(
+            self._cleaner, settings.processors, lambda: StreamGuard(self.redactor), private=settings.privacy, failed=failed
+        )
         counts = Counts()
         self.deliveries = DeliveryTracker(settings.reason_to_keep, failed, counts)
         self.process_lock = ProcessLock(settings.directory)
@@ -312,5 +314,5 @@ def _redactor(settings: Settings) -> Redactor:
         extra_patterns=settings.redaction_patterns,
         allow=settings.redaction_allow,
         unmask=settings.redaction_unmask,
-        personal=settings.redaction_pii,
+        personal=("all",) if settings.privacy else settings.redaction_pii,
     )

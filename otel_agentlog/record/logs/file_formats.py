@@ -71,7 +71,7 @@ def text_row(line: Line, *, details: bool = True) -> bytes:
     name = one_line(str(line.get("logger") or line.get("component") or "otel_agentlog"))
     rows = [f"{_local(line)} - {name} - {line.get('level') or 'INFO'} - {message}", *further]
     if details and (pairs := _pairs(line)):
-        rows[-1] = f"{rows[-1]} {pairs}"
+        rows[0] = f"{rows[0]} {pairs}"
     exception = line.get("exception")
     if isinstance(exception, Mapping):
         rows += [row for printed in _printed(exception) for row in safe_lines(printed)]

@@ -172,6 +172,8 @@ def _record(
         frame = caller(frame, stacklevel - 1 if type(stacklevel) is int else 0)
     line = log_line(number, message, voice.name, voice.component, frame)
     exc_info, wants_stack = data.pop("exc_info", None), data.pop("stack_info", False)
+    if exc_info is None and "exception" in data and issubclass(type(data["exception"]), BaseException):
+        exc_info = data.pop("exception")
     place = here()
     if not ID_KEYS.isdisjoint(data):
         place = adopt(place, data, line)

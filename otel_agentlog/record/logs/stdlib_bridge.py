@@ -144,6 +144,18 @@ def _note(record: Recorder, source: logging.LogRecord, recorded: bool) -> None:
             del _notes[next(iter(_notes))]
 
 
+def line_of(source: logging.LogRecord) -> tuple[Line, dict[str, Any]]:
+    """A record as a line, yet without ids and exception, and its further data."""
+    message, details = _message_and_data(source)
+    return _line_of(source, message, details), details
+
+
+def _line_of(source: logging.LogRecord, message: str, details: dict[str, Any]) -> Line:
+    line = log_line(source.levelno, message, source.name, details.pop("component", None))
+    add_origin(line, source.module, source.funcName, source.lineno)
+    return line
+
+
 def _is_about_sending(record: logging.LogRecord) -> bool:
     if record.name.partition(".")[0] not in SENDERS:
         return False
@@ -163,8 +175,7 @@ def _record(record: Recorder, source: logging.LogRecord, note: _Note | None = No
         message, printed = _split_printed(source, message)
     elif note.message is not None:
         message = note.message
-    line = log_line(source.levelno, message, source.name, details.pop("component", None))
-    add_origin(line, source.module, source.funcName, source.lineno)
+    line = _line_of(source, message, details)
     place = adopt(here() if note is None or note.place is None else note.place, details, line)
     if note is not None and note.error is not None:
         add_error(line, note.error, place.ids.get("trace_id"), record)

@@ -109,11 +109,11 @@ LOCAL_WORDS: dict[str, tuple[str, ...]] = {
 """Words of languages that are written without blanks: a name that ends in one is secret."""
 
 
-def _words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_PASS_OWNERS = _words("""
+_PASS_OWNERS = word_set("""
     account admin amqp app auth bind broker database db email es ftp http imap jenkins key ldap login mail mongo mongodb
     mssql mysql
     my neo4j oracle pg pgsql pop postgres postgresql proxy rabbitmq redis root rpc service sftp sip smtp sql ssh store user
@@ -121,18 +121,18 @@ _PASS_OWNERS = _words("""
 """)
 """``pass`` alone counts tests; ``db_pass`` is a password."""
 
-_TOKEN_OWNERS = _words("""
+_TOKEN_OWNERS = word_set("""
     access admin agent api app application auth authenticity bearer bot client csrf deploy deployment device gh git github gitlab
     hf huggingface id identity invite jwt login npm oauth oauth2 personal private publish push pypi refresh registry reset sas
     secret security service session slack sso telegram user vault verification webhook xsrf
 """)
-_TOKEN_COUNTERS = _words("""
+_TOKEN_COUNTERS = word_set("""
     bos cls continuation cursor eos eot end first image last mask max min n next num pad page pagination per prev previous prompt
     sep special start stop sync total unk
 """)
 """Words before ``token`` of a model's vocabulary or of paging."""
 
-_KEY_OWNERS_WITHOUT_SECRETS = _words("""
+_KEY_OWNERS_WITHOUT_SECRETS = word_set("""
     alt answer arrow attr attribute base batch bucket cache candidate certificate checksum child column composite config
     connection
     content context ctrl data dedup dedupe delete dict dictionary document down duplicate entity enter enum error escape
@@ -160,7 +160,7 @@ _GLUED_RULES |= dict.fromkeys(["passwort", "kennwort", "wachtwoord", "contrasena
 _GLUED_RULES |= {word: name for name, words in LOCAL_WORDS.items() for word in words}
 _GLUED_RULES |= {"accesskey": "access-key", "privatekey": "private-key", "secretkey": "secret-key", "password": "password"}
 
-_ABOUT = _words("""
+_ABOUT = word_set("""
     age alg algorithm arn at banner budget changed consent cost count created date dir disabled domain enabled encoding
     endpoint env expiration expire expires expiry field fields file filename format hint in index jar label len length limit
     limits manager map max mgr min mode model modified name names path policies policy position present price prompt
@@ -169,7 +169,7 @@ _ABOUT = _words("""
 """)
 """A name that ends in one of these describes the secret: ``password_policy``, ``token_count``, ``secret_name``."""
 
-_QUESTIONS = _words("""
+_QUESTIONS = word_set("""
     check detect find has hide ignore invalid is max min missing n needs no num number prompt require required requires scan
     should
     show skip total use uses
@@ -234,7 +234,7 @@ def _by_form(words: list[str]) -> KeyRule | None:
     return None
 
 
-_JWK_NUMBERS = _words("d p q dp dq qi k")
+_JWK_NUMBERS = word_set("d p q dp dq qi k")
 """The private members of a JSON web key (RFC 7518, section 6)."""
 
 _SHARED_NAMES = {

@@ -1,0 +1,131 @@
+"""Privacy: leaves out of clean lines what people wrote or were told, and what says who they are. Setting ``privacy``.
+
+What it is, is known by its place (the text of an output, the arguments of a tool, a task's input) or by its name (``prompt``,
+``message_content``, ``user_name``), on any level. Ids, durations, counts, error messages and tracebacks stay, and so do the
+messages of log calls and the names of tasks and steps, which the program words itself. Personal data with a shape of its own
+(addresses, telephone numbers) is found in all texts by the rules of ``pii.py``.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from otel_agentlog.record.redaction.key_rules import word_set, words_of
+from otel_agentlog.record.redaction.redactor import marker
+from otel_agentlog.vocabulary.lines import CONTENT_TYPES, Line
+
+PRIVATE = marker("private")
+"""What stands for a text that was left out."""
+
+_CONTENT = word_set("""
+    answer answers args argument arguments argv body chat comment comments completion completions content contents conversation
+    dialog dialogue feedback history input inputs instruction instructions message messages output outputs payload prompt prompts
+    query question questions reply response responses result results stderr stdout text texts thought thoughts transcript
+    utterance
+    """)
+"""Last words of names of what was written or said."""
+
+_OPERATIONAL = word_set("commit error errors exception exit failure health log status warning")
+"""Words before them that make it something else: ``error_message``."""
+
+_PERSONAL = word_set("""
+    author birthdate birthday dob email emails fax firstname fullname iban ip lastname mail mobile nick nickname passport
+    phone phones recipient recipients sender surname telephone user username
+    """)
+"""Last words of names of what says who somebody is."""
+
+_NAMED = word_set("account author contact customer display family first full given last maiden member middle nick real user")
+"""Words before ``name``."""
+
+_PEOPLE = word_set("author contact customer enduser member recipient sender user")
+"""Words before ``id``."""
+
+_PLACES = word_set("billing client contact email home invoice ip mail peer post postal remote shipping source street user")
+"""Words before ``address``."""
+
+_BY_OWNER = {"name": _NAMED, "names": _NAMED, "id": _PEOPLE, "ids": _PEOPLE, "address": _PLACES, "addresses": _PLACES}
+_PAIRS = frozenset(
+    {("phone", "number"), ("date", "birth"), ("of", "birth"), ("postal", "code"), ("zip", "code"), ("process", "owner")}
+)
+
+_KEPT_OF_A_LINE = frozenset(
+    {"timestamp", "type", "level", "component", "action", "message", "logger", "name", "phase", "outcome", "event_id", "function"}
+)
+"""Keys of a line that the program words itself, or that are made here."""
+_KEPT_OF_AN_ERROR = frozenset({"type", "message", "traceback", "suggestions", "category", "error_id"})
+
+
+@lru_cache(maxsize=4096)
+def is_personal(name: str) -> bool:
+    """Whether a name is that of something that says who somebody is; its numbers are left out, too."""
+    words = words_of(name)
+    while len(words) > 1 and words[-1] == "value":
+        words.pop()
+    if not words:
+        return False
+    last, owner = words[-1], words[-2] if len(words) > 1 else ""
+    if last == "user" and owner:
+        return owner not in ("db", "database", "system")
+    return last in _PERSONAL or owner in _BY_OWNER.get(last, ()) or (owner, last) in _PAIRS
+
+
+@lru_cache(maxsize=4096)
+def is_content(name: str) -> bool:
+    """Whether a name is that of something written or said; its numbers are counts, and stay."""
+    words = words_of(name)
+    while len(words) > 1 and words[-1] in ("value", "json", "raw"):
+        words.pop()
+    return bool(words) and words[-1] in _CONTENT and not _OPERATIONAL.intersection(words[:-1])
+
+
+class Privacy:
+    """Leaves out what is private of one value; counts it in ``left_out``."""
+
+    def __init__(self) -> None:
+        self.left_out = 0
+
+    def line(self, line: Line) -> Line:
+        """A clean line without what is private."""
+        kept = _KEPT_OF_A_LINE if line.get("type") in CONTENT_TYPES else _KEPT_OF_A_LINE | {"content"}
+        out = {key: value if key in kept else self._of_line(key, value) for key, value in line.items()}
+        if line.get("type") == "ai_request" and type(details := out.get("details")) is dict and "system" in details:
+            details["system"] = self.hidden(details["system"])
+        return out
+
+    def _of_line(self, key: str, value: Any) -> Any:
+        if key == "exception" and type(value) is dict:
+            return {name: item if name in _KEPT_OF_AN_ERROR else self.named(name, item) for name, item in value.items()}
+        return self.named(key, value)
+
+    def named(self, name: str, value: Any) -> Any:
+        """A value under a name."""
+        if is_personal(name):
+            return self.hidden(value, numbers=True)
+        return self.hidden(value) if is_content(name) else self.value(value)
+
+    def value(self, value: Any) -> Any:
+        """A value by the names in it; of tags ``name:value`` the value."""
+        if type(value) is dict:
+            return {name: self.named(name, item) for name, item in value.items()}
+        if type(value) is list:
+            return [self._tag(item) if type(item) is str else self.value(item) for item in value]
+        return value
+
+    def _tag(self, text: str) -> str:
+        name, colon, rest = text.partition(":")
+        if not colon or not rest or len(name) > 64 or not (is_personal(name) or is_content(name)):
+            return text
+        self.left_out += 1
+        return f"{name}:{PRIVATE}"
+
+    def hidden(self, value: Any, *, numbers: bool = False) -> Any:
+        """A value with its texts left out, its form kept; its numbers too if they are ``numbers`` of somebody."""
+        if type(value) is dict:
+            return {name: self.hidden(item, numbers=numbers) for name, item in value.items()}
+        if type(value) is list:
+            return [self.hidden(item, numbers=numbers) for item in value]
+        if (type(value) is str and value) or (numbers and type(value) in (int, float)):
+            self.left_out += 1
+            return PRIVATE
+        return value
