@@ -365,16 +365,18 @@ PERSON = {
 PRIVATE = f"""
 import json, logging, sys
 import otel_agentlog as agentlog
+import otel_agentlog.tools.control
 from otel_agentlog.compat.error_ids import *
 PERSON = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {PERSON!r}
 SAID = {SAID!r}
 found = setup_logging(log_file="logs/bot.log", content="full", console="flat", log_level="DEBUG", processors=[])
 logger = logging.getLogger("bot")
-logger.info("Processing message of %s", "ann@example.org", extra={{**PERSON, "message_length": 21, "channel_id": "12345",
+logger.info("Processing message of %s, %s: %s", "Ann Example", "ann@example.org", SAID,
+    extra={{**PERSON, "message_length": 21, "channel_id": "12345",
     "session_id": "550e8400-e29b-41d4-a716-446655440000", "duration_ms": 12, "cost_usd": 0.05}})
 agentlog.get_logger("bot").info("received", prompt=SAID, nested={{"messages": [{{"role": "user", "content": SAID}}]}}, **PERSON)
 with agentlog.webhook("discord", "message", {{"content": SAID, **PERSON}}) as hook:
-    hook.stage("command_matching", text=SAID, command="review")
+    hook.stage("command_matching", text=SAID, message=SAID, content=SAID, command="review")
     hook.create_task("from a hook", input={{"message": SAID}}, tags=["user:Ann Example", "team:x"])
 with agentlog.task("Answer", task_id="t-1", input={{"message": SAID, "source_metadata": PERSON}}, tags=["user:Ann Example"],
     attributes={{"user.name": "Ann Example", "gen_ai.input.messages": SAID}}) as task:
@@ -387,6 +389,12 @@ with agentlog.task("Answer", task_id="t-1", input={{"message": SAID, "source_met
     agentlog.command([sys.executable, "-c", "import sys; print(sys.argv[1]); print(sys.argv[1], file=sys.stderr)", SAID])
     task.output(SAID); task.thinking(SAID); task.system(SAID)
     task.output(SAID[:9], stream=True); task.output(SAID[9:], stream=True)
+    agentlog.tools.control.add_context(task.folder, "by the way", reason="because", requested_by="Ann Example")
+    task.checkpoint()
+    with agentlog.task("Part", input=SAID) as part:
+        part.result = {{"answer": SAID, "rows": 3}}
+        with agentlog.step("look up", attributes={{"db.query.text": SAID}}):
+            agentlog.events.log_event("web", "said", "a message came", details={{"message": SAID, "user": "Ann"}})
     try:
         raise agentlog.errors.DatabaseError("locked", context={{"prompt": SAID, "rows": 3}})
     except Exception as error:
@@ -404,9 +412,10 @@ def test_privacy_leaves_content_and_people_out_everywhere(place: Place) -> None:
     with OtlpReceiver() as receiver:
         done = place.python(PRIVATE, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.http_endpoint)
         sent = {name: repr(getattr(receiver, name)()) for name in ("spans", "log_records", "metrics")}
-    ways_out = {str(path): path.read_text() for path in place.home.rglob("*") if path.is_file() and path.suffix != ".db"}
+    files = (path for path in place.home.rglob("*") if path.is_file() and path.name != "control.jsonl")
+    ways_out = {str(path): path.read_bytes().decode("utf-8", "replace") for path in files}
     ways_out |= {"stdout": done.stdout, "stderr": done.stderr, **sent}
-    people = ("Ann", "ann@", "7946", "471100471100", "secret plan", "plan is")
+    people = ("Ann", "ann@", "7946", "471100471100", "secret plan", "plan is", "by the way")
 
     assert {(way, word) for way, text in ways_out.items() for word in people if word in text} == set()
     assert all(len(text) > 100 for text in sent.values())

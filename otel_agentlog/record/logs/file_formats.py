@@ -29,6 +29,7 @@ def flat(line: Line) -> dict[str, Any]:
     """
     moment = str(line.get("timestamp") or timestamp_of(time.time_ns()))
     own = {"timestamp": f"{moment[:26]}+00:00", **{key: line[key] for key in (*_FIRST, *_IDS) if key in line}}
+    own.setdefault("message", line.get("action") or line.get("stage") or line.get("type"))
     if (component := line.get("component")) is not None:
         own["context"] = component
     apart = _APART | {"type"} if line.get("type") == "log" else _APART
@@ -67,7 +68,7 @@ def text_row(line: Line, *, details: bool = True) -> bytes:
 
     Further lines of the message, and the traceback, stand below, indented: only the first one of each record begins with a date.
     """
-    message, *further = safe_lines(str(line.get("message") or line.get("action") or line.get("type") or "")) or [""]
+    message, *further = safe_lines(str(line.get("message") or line.get("action") or line.get("stage") or line.get("type") or ""))
     name = one_line(str(line.get("logger") or line.get("component") or "otel_agentlog"))
     rows = [f"{_local(line)} - {name} - {line.get('level') or 'INFO'} - {message}", *further]
     if details and (pairs := _pairs(line)):

@@ -13,10 +13,16 @@ from typing import Any
 
 from otel_agentlog.record.redaction.key_rules import word_set, words_of
 from otel_agentlog.record.redaction.redactor import marker
-from otel_agentlog.vocabulary.lines import CONTENT_TYPES, Line
+from otel_agentlog.vocabulary.lines import Line
+
+TOOL_TYPES = frozenset({"tool_call", "tool_result", "attempt"})
+"""Types of lines whose ``content`` is a name."""
 
 PRIVATE = marker("private")
 """What stands for a text that was left out."""
+
+LEAST_REPEATED, MOST_REPEATED, MOST_TEXTS = 3, 2_000, 100
+"""Of how many characters texts are that are looked for in the message, and how many of them."""
 
 _CONTENT = word_set("""
     answer answers args argument arguments argv body chat comment comments completion completions content contents conversation
@@ -45,14 +51,26 @@ _PLACES = word_set("billing client contact email home invoice ip mail peer post 
 """Words before ``address``."""
 
 _BY_OWNER = {"name": _NAMED, "names": _NAMED, "id": _PEOPLE, "ids": _PEOPLE, "address": _PLACES, "addresses": _PLACES}
-_PAIRS = frozenset(
-    {("phone", "number"), ("date", "birth"), ("of", "birth"), ("postal", "code"), ("zip", "code"), ("process", "owner")}
+_TERMS = frozenset(
+    {
+        "created by",
+        "date birth",
+        "of birth",
+        "phone number",
+        "postal code",
+        "process owner",
+        "requested by",
+        "sent by",
+        "zip code",
+    }
 )
 
 _KEPT_OF_A_LINE = frozenset(
     {"timestamp", "type", "level", "component", "action", "message", "logger", "name", "phase", "outcome", "event_id", "function"}
 )
 """Keys of a line that the program words itself, or that are made here."""
+_KEPT_OF_A_STAGE = frozenset({"timestamp", "stage", "event_type", "provider"})
+"""The same of a webhook's stage, whose other keys users may choose."""
 _KEPT_OF_AN_ERROR = frozenset({"type", "message", "traceback", "suggestions", "category", "error_id"})
 
 
@@ -67,7 +85,7 @@ def is_personal(name: str) -> bool:
     last, owner = words[-1], words[-2] if len(words) > 1 else ""
     if last == "user" and owner:
         return owner not in ("db", "database", "system")
-    return last in _PERSONAL or owner in _BY_OWNER.get(last, ()) or (owner, last) in _PAIRS
+    return last in _PERSONAL or owner in _BY_OWNER.get(last, ()) or f"{owner} {last}" in _TERMS
 
 
 @lru_cache(maxsize=4096)
@@ -84,13 +102,21 @@ class Privacy:
 
     def __init__(self) -> None:
         self.left_out = 0
+        self._texts: set[str] = set()
+        """Those left out, which the line's message may repeat."""
 
     def line(self, line: Line) -> Line:
         """A clean line without what is private."""
-        kept = _KEPT_OF_A_LINE if line.get("type") in CONTENT_TYPES else _KEPT_OF_A_LINE | {"content"}
+        kept = _KEPT_OF_A_STAGE if "stage" in line else _KEPT_OF_A_LINE
+        if line.get("type") in TOOL_TYPES:
+            kept |= {"content"}  # the tool's name
         out = {key: value if key in kept else self._of_line(key, value) for key, value in line.items()}
         if line.get("type") == "ai_request" and type(details := out.get("details")) is dict and "system" in details:
             details["system"] = self.hidden(details["system"])
+        if self._texts and type(message := out.get("message")) is str:
+            for text in sorted(self._texts, key=len, reverse=True):
+                message = message.replace(text, PRIVATE)
+            out["message"] = message
         return out
 
     def _of_line(self, key: str, value: Any) -> Any:
@@ -122,10 +148,12 @@ class Privacy:
     def hidden(self, value: Any, *, numbers: bool = False) -> Any:
         """A value with its texts left out, its form kept; its numbers too if they are ``numbers`` of somebody."""
         if type(value) is dict:
-            return {name: self.hidden(item, numbers=numbers) for name, item in value.items()}
+            return {name: self.hidden(item, numbers=numbers or is_personal(name)) for name, item in value.items()}
         if type(value) is list:
             return [self.hidden(item, numbers=numbers) for item in value]
         if (type(value) is str and value) or (numbers and type(value) in (int, float)):
             self.left_out += 1
+            if type(value) is str and LEAST_REPEATED <= len(value) <= MOST_REPEATED and len(self._texts) < MOST_TEXTS:
+                self._texts.add(value)
             return PRIVATE
         return value
