@@ -100,6 +100,8 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
     if wired is None:
         return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
     end_abandoned()
+    # What it finds in its last look is a line, too.
+    wired.alerting.stop()
     use(Recorder())
     uninstall_stdlib()
     unpropagate()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.query import RULES, Alert, Observation, Watch, changed, observations, rules_from
+from otel_agentlog.query import RULES, Alert, Observation, Watch, changed, observations, rules_from, says_something
 from otel_agentlog.query.alerts import feed
 from otel_agentlog.query.alerts.windows import PARTS, Sums
 
@@ -157,6 +157,42 @@ def test_what_lines_say() -> None:
     assert [seen.kind for seen in observations(error)] == ["error"]
     assert not list(observations({**end, "phase": "start"}))
     assert not list(observations({"type": "task", "phase": "end", "timestamp": 7}))
+
+
+@pytest.mark.parametrize(
+    ("more", "kinds"),
+    [
+        ({"exception": {"type": "sqlite3.OperationalError", "traceback": ["x"]}}, ["error", "database_error"]),
+        ({"exception": {"type": "app.store.DatabaseError", "traceback": ["x"]}}, ["error", "database_error"]),
+        ({"exception": {"type": "DatabaseError", "traceback": ["x"]}, "component": "database"}, ["error", "database_error"]),
+        ({"exception": {"type": "ValueError", "traceback": ["x"]}, "component": "database"}, ["error", "database_error"]),
+        ({"component": "database"}, ["database_error"]),
+        ({"exception": {"type": "sqlite3.OperationalError"}, "component": "database"}, []),
+        ({"exception": {"type": "OSError"}, "details": {"error_type": "session_error"}}, ["session_error"]),
+        ({"exception": {"type": "TimeoutError"}, "details": {"error_type": "timeout", "channel_id": 7}}, ["channel_timeout"]),
+        ({"exception": {}, "details": {"error_type": "timeout", "context": {"channel_id": "7"}}}, ["channel_timeout"]),
+        ({"exception": {}, "details": {"error_type": "timeout"}}, []),
+        ({"component": "database", "level": "WARNING"}, []),
+        ({"component": 3, "details": 4, "exception": 5}, []),
+    ],
+)
+def test_errors_of_databases_sessions_and_channels(more: dict[str, Any], kinds: list[str]) -> None:
+    """By the class or component of an error first seen, and by what a user is told about one."""
+    line = {"timestamp": "2026-11-21T05:22:01.123456789Z", "type": "log", "level": "ERROR", **more}
+
+    assert [seen.kind for seen in observations(line)] == kinds
+    assert says_something(line) or not kinds
+
+
+def test_timeouts_of_one_channel_are_counted_apart() -> None:
+    """More than two of one channel; two of another are none."""
+    watch = Watch()
+    for channel in "1112":
+        _run(watch, 0, kind="channel_timeout", source=f"channel {channel}")
+    _run(watch, 0, kind="database_error")
+    found = {(alert.type, alert.specialist, alert.value) for alert in watch.evaluate(START + SECOND)}
+
+    assert found == {("repeated_timeouts", "channel 1", 3.0), ("database_errors", None, 1.0)}
 
 
 _SEEN = st.builds(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -443,3 +444,40 @@ def test_without_privacy_the_same_is_recorded(place: Place) -> None:
 
     assert SAID in text
     assert "Ann Example" in text
+
+
+ALERTS = """
+import sqlite3
+import otel_agentlog as agentlog
+told = []
+agentlog.register_alert_callback(lambda alert: told.append(alert))
+setup_logging(log_file="logs/bot.log", enable_console=False)
+def fail(kind, error, **context):
+    try:
+        raise error
+    except Exception as e:
+        log_and_format_error(logger, error_type=kind, message="failed", error=e, **context)
+for channel in (1, 1, 1, 2):
+    fail("timeout", TimeoutError("no answer"), channel_id=channel)
+fail("session_error", OSError("disk"), channel_id=1)
+fail("claude_error", sqlite3.OperationalError("database is locked"), channel_id=1)
+with agentlog.ai_call("m", provider="p") as call:
+    call.usage(input_tokens=1, output_tokens=1, cost_usd=1.5)
+agentlog.shutdown()
+print(sorted((alert.type, alert.specialist or "") for alert in set(told) if not alert.resolved))
+"""
+
+
+def test_the_alerting_criteria_of_the_document(place: Place) -> None:
+    """Error rate, repeated timeouts of one channel, session saves, database errors and costs, all by their defaults."""
+    done = place.python(f"{SETUP}{ALERTS}")
+    found = ast.literal_eval(done.stdout)
+
+    assert found == [
+        ("cost_per_hour_usd", ""),
+        ("database_errors", ""),
+        ("errors_per_minute", ""),
+        ("repeated_timeouts", "channel 1"),
+        ("session_save_failures", ""),
+    ]
+    assert place.shell(f"jq -r 'select(.action==\"alert_raised\") | .message' {LOG} | wc -l") == "5\n"

@@ -13,6 +13,12 @@ from otel_agentlog.vocabulary.usage import USAGE_FIELDS
 _KINDS = {"task": "task", "tool_result": "tool_run", "ai_response": "ai_call", "step": "step"}
 _SPENT = USAGE_FIELDS[:2]
 
+DATABASES = frozenset(
+    {"MySQLdb", "aiomysql", "aiosqlite", "asyncpg", "cassandra", "clickhouse_connect", "duckdb", "mysql", "oracledb", "peewee"}
+    | {"psycopg", "psycopg2", "pymongo", "pymysql", "pyodbc", "redis", "sqlalchemy", "sqlite3", "tortoise"}
+)
+"""Packages whose errors are database errors."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
@@ -20,10 +26,10 @@ class Observation:
 
     time_ns: int
     kind: str
-    """``task``, ``tool_run``, ``ai_call``, ``step`` or ``error``."""
+    """``task``, ``tool_run``, ``ai_call``, ``step``, ``error``, ``database_error``, ``session_error`` or ``channel_timeout``."""
     task_id: str | None = None
     source: str | None = None
-    """The specialist, tool or agent it was."""
+    """The specialist, tool or agent it was; of a ``channel_timeout`` the channel."""
     outcome: str | None = None
     duration_s: float | None = None
     memory_mb: float | None = None
@@ -33,7 +39,9 @@ class Observation:
 
 def says_something(line: Mapping[str, Any]) -> bool:
     """Whether `observations` would yield anything; cheap enough for every line that is recorded."""
-    return (line.get("phase") == "end" and text(line, "type") in _KINDS) or "exception" in line
+    if "exception" in line or line.get("component") == "database":
+        return True
+    return line.get("phase") == "end" and text(line, "type") in _KINDS
 
 
 def observations(line: Mapping[str, Any]) -> Iterator[Observation]:
@@ -43,8 +51,8 @@ def observations(line: Mapping[str, Any]) -> Iterator[Observation]:
         return
     task_id = text(line, "task_id")
     exception = mapping(line, "exception")
-    if exception.get("traceback") and line.get("level") in ("ERROR", "CRITICAL"):
-        yield Observation(time_ns=time_ns, kind="error", source=text(line, "component"))
+    if line.get("level") in ("ERROR", "CRITICAL"):
+        yield from (Observation(time_ns=time_ns, kind=kind, source=source) for kind, source in _errors(line, exception))
     kind = _KINDS.get(text(line, "type") or "")
     if kind is None or line.get("phase") != "end":
         return
@@ -62,6 +70,25 @@ def observations(line: Mapping[str, Any]) -> Iterator[Observation]:
         cost_usd=number(details, "cost_usd"),
         tokens=int(sum(number(details, field) or 0 for field in _SPENT)) if kind == "ai_call" else 0,
     )
+
+
+def _errors(line: Mapping[str, Any], exception: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """Kind and source of each observation about the error in a line; of one that was seen before, only that a user is told."""
+    component = text(line, "component")
+    first = bool(exception.get("traceback"))
+    if first:
+        yield "error", component
+    package, _, name = (text(exception, "type") or "").rpartition(".")
+    of_database = name == "DatabaseError" or package.partition(".")[0] in DATABASES
+    if (first and of_database) or (component == "database" and (first or not exception)):
+        yield "database_error", None
+    details = mapping(line, "details")
+    told = text(details, "error_type")
+    if told == "session_error":
+        yield "session_error", None
+    channel = details.get("channel_id") or mapping(details, "context").get("channel_id")
+    if told == "timeout" and isinstance(channel, (str, int)):
+        yield "channel_timeout", f"channel {channel}"
 
 
 def _source(line: Mapping[str, Any], details: Mapping[str, Any]) -> str | None:

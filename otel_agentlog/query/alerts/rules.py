@@ -49,6 +49,8 @@ RULES: Mapping[str, Rule] = {
         Rule(name="execution_rate_drop_percent", threshold=50.0, window_s=300, at_least=10),
         Rule(name="errors_per_minute", threshold=5.0, window_s=60, severity="critical"),
         Rule(name="repeated_timeouts", threshold=2.0, window_s=600),
+        Rule(name="database_errors", threshold=0.0, window_s=300, severity="critical"),
+        Rule(name="session_save_failures", threshold=0.0, window_s=300),
         Rule(name="cost_per_hour_usd", threshold=1.0, window_s=3600),
         Rule(name="task_tokens", threshold=float("inf"), window_s=0, enabled=False),
         Rule(name="task_cost_usd", threshold=float("inf"), window_s=0, enabled=False),

@@ -52,6 +52,14 @@ class Alert:
         return asdict(self)
 
 
+_COUNTED = {
+    "database_error": ("database_errors", "database errors"),
+    "session_error": ("session_save_failures", "sessions that could not be kept"),
+}
+"""By kind of observation: the rule that counts it, and what it is called."""
+_SAID = dict(_COUNTED.values())
+
+
 @dataclass
 class _Spent:
     tokens: int = 0
@@ -78,6 +86,10 @@ class Watch:
         """Take note of something."""
         if seen.kind == "error":
             self._executions["errors_per_minute"].add(seen.time_ns)
+        elif seen.kind in _COUNTED:
+            self._executions[_COUNTED[seen.kind][0]].add(seen.time_ns)
+        elif seen.kind == "channel_timeout":
+            self._note_timeout(seen)
         elif seen.kind in ("task", "tool_run"):
             self._note_execution(seen)
         if seen.kind == "ai_call" and seen.cost_usd is not None:
@@ -109,8 +121,11 @@ class Watch:
             window = self.rules["memory_peak_mb"].window_s
             _bounded(self._memory, seen.source, lambda: Samples(window)).add(seen.time_ns, seen.memory_mb)
         if seen.outcome == "timed_out" and self._counts("repeated_timeouts", seen):
-            window = self.rules["repeated_timeouts"].window_s
-            _bounded(self._timeouts, seen.source, lambda: Sums(window)).add(seen.time_ns)
+            self._note_timeout(seen)
+
+    def _note_timeout(self, seen: Observation) -> None:
+        window = self.rules["repeated_timeouts"].window_s
+        _bounded(self._timeouts, seen.source, lambda: Sums(window)).add(seen.time_ns)
 
     def _counts(self, rule: str, seen: Observation) -> bool:
         return self.rules[rule].of in ("any", seen.kind)
@@ -167,6 +182,9 @@ class Watch:
         elif name == "cost_per_hour_usd":
             value = self._executions[name].sum(now_ns) * 3600.0 / rule.window_s
             words = f"${value:.2f} per hour (limit ${rule.threshold:g})"
+        elif name in _SAID:
+            value = float(self._executions[name].count(now_ns))
+            words = f"{value:.0f} {_SAID[name]} in {_span(rule)} (limit {rule.threshold:g})"
         elif name == "memory_peak_mb":
             return self._peaks(rule, now_ns)
         else:
