@@ -84,13 +84,18 @@ def _json(value: Any) -> bytes:
 
 
 def clipped(value: Any, most: int, depth: int = 0) -> Any:
-    """Return a value in which no text is longer than `most` characters; one that was ends with how much is missing."""
+    """Return a value in which no text is longer than `most` characters; one that was ends with how much is missing.
+
+    Images in messages stay whole.
+    """
     if isinstance(value, str):
         return value if len(value) <= most else f"{value[:most]}… [{len(value) - most:,} more characters]"
     if depth > _CLIPPED_DEPTH:
         return value
     if isinstance(value, dict):
-        return {key: clipped(item, most, depth + 1) for key, item in value.items()}
+        # Half an image is none; one that is large stands in a file of its own.
+        whole = "content" if value.get("type") == "blob" and value.get("modality") == "image" else None
+        return {key: item if key == whole else clipped(item, most, depth + 1) for key, item in value.items()}
     if isinstance(value, list):
         return [clipped(item, most, depth + 1) for item in value]
     return value

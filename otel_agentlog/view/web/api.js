@@ -3,6 +3,9 @@
 const BASE = new URL(".", document.baseURI.split("#")[0]);
 const KEY = "agentlog-token";
 
+/** Whether this is one task in a file, with no server behind it. */
+export const isExport = false;
+
 /** The token stands behind # in the URL that `agentlog serve` prints; it is kept for this tab and taken out of the address. */
 export function takeToken() {
   const match = /^#token=([\w-]+)$/.exec(location.hash);

@@ -8,7 +8,7 @@ const DONE = { pause: "Asked to pause", resume: "Asked to go on", cancel: "Asked
 /** The buttons for a task that stands like this; none where nothing may be asked of it. */
 export function controls(key, status, about) {
   if (!about.control || !["pending", "running", "paused"].includes(status)) return null;
-  const button = (action, name, drawing, className, act) => h("button", { type: "button", class: `button ${className}`, data: { action }, on: { click: (event) => act(event.currentTarget) } }, icon(drawing), name);
+  const button = (action, name, drawing, className, act) => h("button", { type: "button", class: `button ${className}`, data: { action, keep: action === "resume" ? "pause" : action }, on: { click: (event) => act(event.currentTarget) } }, icon(drawing), name);
   return [
     status === "paused" ? button("resume", "Resume", "play", "main", (face) => ask(key, "resume", "", face)) : button("pause", "Pause", "pause", "", (face) => ask(key, "pause", "", face)),
     button("context", "Add context", "plus", "", () => askForContext(key)),

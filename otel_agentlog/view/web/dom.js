@@ -66,6 +66,16 @@ const PATHS = {
   plus: "M12 5v14M5 12h14",
   out: "M14 4h6v6M20 4l-9 9M18 14v6H4V6h6",
   down: "M12 4v12m-5-5 5 5 5-5M5 20h14",
+  up: "m6 15 6-6 6 6",
+  below: "m6 9 6 6 6-6",
+  closed: "m9 6 6 6-6 6",
+  opened: "m6 9 6 6 6-6",
+  fold: "M5 4h14M5 20h14M8 9l4 3 4-3M8 15h8",
+  unfold: "M5 4h14M5 20h14M8 11l4-3 4 3M8 13l4 3 4-3",
+  minus: "M5 12h14",
+  whole: "M4 7v10M20 7v10M7 12h10M9 9.500l-2.500 2.500 2.500 2.500M15 9.500l2.500 2.500-2.500 2.500",
+  cross: "M7 7l10 10M17 7 7 17",
+  link: "M10 14a4 4 0 0 0 6 0l3-3a4 4 0 0 0-6-6l-1 1M14 10a4 4 0 0 0-6 0l-3 3a4 4 0 0 0 6 6l1-1",
   sun: "M12 3v2m0 14v2M3 12h2m14 0h2M5.6 5.6 7 7m10 10 1.4 1.4M18.4 5.6 17 7M7 17l-1.4 1.4M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8z",
   moon: "M20 14.5A8 8 0 0 1 9.500 4 8 8 0 1 0 20 14.500z",
 };
@@ -90,7 +100,20 @@ export function copyable(text, label) {
   return button;
 }
 
-async function copied(text) {
+/** A block with a button that copies what it stands for. */
+export function withCopy(block, text) {
+  const button = h("button.quiet.copy-all", { type: "button", "aria-label": "Copy this", title: "Copy", on: { click: async (event) => {
+    event.stopPropagation();
+    if (!(await copied(typeof text === "function" ? text() : text))) return;
+    show(button, icon("check"));
+    say("copied");
+    setTimeout(() => show(button, icon("copy")), 1200);
+  } } }, icon("copy"));
+  return h("div.copied-block", {}, block, button);
+}
+
+/** Puts a text on the clipboard; whether that was done. */
+export async function copied(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;

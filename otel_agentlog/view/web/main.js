@@ -2,14 +2,16 @@
 
 import { get, takeToken } from "./api.js";
 import { askForToken } from "./control.js";
-import { h, show } from "./dom.js";
+import { h, say, show } from "./dom.js";
 import { hearKeys, startTheme } from "./keys.js";
 import { overviewPage } from "./pages/overview.js";
+import { listAddress } from "./pages/rows.js";
 import { taskPage } from "./pages/task.js";
-import { listAddress, tasksPage } from "./pages/tasks.js";
+import { tasksPage } from "./pages/tasks.js";
 
 const main = document.getElementById("main");
 let current = null;
+let shown = false;
 let leaving = new AbortController();
 
 const WORDS = { on: "live", off: "reconnecting", refused: "refused" };
@@ -25,7 +27,7 @@ function routeOf(hash) {
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
   const [place, key] = path.split("/");
   const parameters = new URLSearchParams(query);
-  if (place === "task" && key) return { place: "task", key: decoded(key), tab: parameters.get("tab") };
+  if (place === "task" && key) return { place: "task", key: decoded(key), query: parameters };
   return { place: place === "tasks" ? "tasks" : "overview", query: parameters };
 }
 
@@ -59,11 +61,15 @@ async function open() {
     if (link.dataset.place === (route.place === "task" ? "tasks" : route.place)) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.getElementById("find-text").value = route.query?.get("q") ?? "";
+  document.getElementById("find-text").value = (route.place === "tasks" ? route.query.get("q") : "") ?? "";
   const page = { overview: overviewPage, tasks: tasksPage, task: taskPage }[route.place];
   current = page(main, route, { live, signal, about });
   document.title = `${current.title} – agentlog`;
   scrollTo(0, 0);
+  // Who follows a link stands at the beginning of where it leads, and hears where that is.
+  if (shown) main.focus({ preventScroll: true });
+  shown = true;
+  say(current.title);
   return undefined;
 }
 

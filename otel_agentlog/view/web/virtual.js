@@ -5,34 +5,52 @@ import { h, show } from "./dom.js";
 const OVER = 12;
 // Browsers lay out no element taller than some 17 to 33 million pixels.
 const TALLEST = 12_000_000;
+const ITEM_ROLES = { listbox: "option", tree: "treeitem" };
 
 export class VirtualList {
-  /** `draw(item, index)` makes a row; `chosen(item, index)` is told of a click, Enter, or a move by keys. */
-  constructor({ className, label, height, draw, chosen }) {
+  /**
+   * `draw(item, index)` makes a row; `chosen(item, index)` is told of a click, Enter, or a move by keys. `role`: listbox or tree;
+   * `aria(item, index)`: further attributes of a row; `pressed(event, item, index)`: first look at a key, true if it was taken.
+   */
+  constructor({ className, label, height, draw, chosen, role = "listbox", aria, pressed }) {
     this.items = [];
     this.height = height;
     this.draw = draw;
     this.chosen = chosen ?? (() => {});
+    this.aria = aria ?? ((item, index) => ({ "aria-posinset": index + 1, "aria-setsize": this.items.length }));
+    this.pressed = pressed ?? (() => false);
+    this.itemRole = ITEM_ROLES[role];
+    this.name = className;
     this.at = -1;
-    this.stick = false;
     this.window = h("div.at", {});
     this.room = h("div.room", {}, this.window);
-    this.element = h("div", { class: `list ${className}`, tabindex: "0", role: "listbox", "aria-label": label }, this.room);
+    this.element = h("div", { class: `list ${className}`, tabindex: "0", role, "aria-label": label }, this.room);
     this.element.addEventListener("scroll", () => this.later(), { passive: true });
     this.element.addEventListener("keydown", (event) => this.key(event));
     this.element.addEventListener("click", (event) => this.click(event));
+    this.element.addEventListener("focus", () => this.entered());
     this.watch = new ResizeObserver(() => this.later());
     this.watch.observe(this.element);
   }
 
-  /** Other items; the place in the list stays, at the end it goes with the end if `follow`. */
+  /** Other items; the place in the list and the chosen item stay, at the end it goes with the end if `follow`. */
   set(items, { follow = false } = {}) {
-    const atEnd = this.element.scrollTop + this.element.clientHeight >= this.room.offsetHeight - this.height * 2;
+    const atEnd = this.isAtEnd();
+    const item = this.items[this.at];
+    this.at = item === undefined || items[this.at] === item ? Math.min(this.at, items.length - 1) : items.indexOf(item);
     this.items = items;
-    this.at = Math.min(this.at, items.length - 1);
     this.room.style.height = `${Math.min(items.length * this.height, TALLEST)}px`;
-    this.from = this.to = null;
     if (follow && atEnd) this.element.scrollTop = this.room.offsetHeight;
+    this.redraw();
+  }
+
+  isAtEnd() {
+    return this.element.scrollTop + this.element.clientHeight >= this.room.offsetHeight - this.height * 2;
+  }
+
+  /** The same items, as they are now. */
+  redraw() {
+    this.from = this.to = null;
     this.later();
   }
 
@@ -59,11 +77,12 @@ export class VirtualList {
     for (let index = first; index < last; index++) rows.push(this.row(index));
     this.window.style.transform = `translateY(${first * this.step}px)`;
     show(this.window, rows);
-    this.element.setAttribute("aria-activedescendant", this.at >= first && this.at < last ? this.idOf(this.at) : "");
+    if (this.at >= first && this.at < last) this.element.setAttribute("aria-activedescendant", this.idOf(this.at));
+    else this.element.removeAttribute("aria-activedescendant");
   }
 
   idOf(index) {
-    return `row-${index}`;
+    return `${this.name}-${index}`;
   }
 
   row(index) {
@@ -71,10 +90,9 @@ export class VirtualList {
     row.classList.add("item");
     row.id = this.idOf(index);
     row.dataset.index = index;
-    row.setAttribute("role", "option");
-    row.setAttribute("aria-posinset", index + 1);
-    row.setAttribute("aria-setsize", this.items.length);
+    row.setAttribute("role", this.itemRole);
     row.setAttribute("aria-selected", index === this.at);
+    for (const [name, value] of Object.entries(this.aria(this.items[index], index))) row.setAttribute(name, value);
     return row;
   }
 
@@ -83,30 +101,49 @@ export class VirtualList {
     if (row && !event.target.closest("button, a")) this.choose(Number(row.dataset.index));
   }
 
+  /** Who comes in by keyboard stands on a row, which is not opened yet. */
+  entered() {
+    if (this.at >= 0 || !this.items.length) return;
+    this.at = Math.min(this.items.length - 1, Math.ceil(this.element.scrollTop / this.step));
+    this.later();
+  }
+
   choose(index) {
     if (index < 0 || index >= this.items.length) return;
     this.at = index;
-    const top = index * this.step;
-    const view = this.element;
-    if (top < view.scrollTop) view.scrollTop = top;
-    else if (top + this.height > view.scrollTop + view.clientHeight) view.scrollTop = top + this.height - view.clientHeight;
-    this.later();
+    this.reveal(index);
     this.chosen(this.items[index], index);
   }
 
+  /** Scrolls as little as makes a row visible; to the middle if it was far away. */
+  reveal(index) {
+    const top = index * this.step;
+    const view = this.element;
+    const room = view.clientHeight;
+    const far = top < view.scrollTop - room || top > view.scrollTop + 2 * room;
+    if (far) view.scrollTop = top - room / 2;
+    else if (top < view.scrollTop) view.scrollTop = top;
+    else if (top + this.height > view.scrollTop + room) view.scrollTop = top + this.height - room;
+    this.later();
+  }
+
   key(event) {
-    const page = Math.max(1, Math.floor(this.element.clientHeight / this.height) - 1);
-    const moves = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: page, PageUp: -page };
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    let to = null;
-    if (event.key in moves) to = Math.max(0, Math.min(this.items.length - 1, this.at + moves[event.key]));
-    else if (event.key === "Home") to = 0;
-    else if (event.key === "End") to = this.items.length - 1;
-    else if (event.key === "Enter" || event.key === " ") to = Math.max(0, this.at);
-    if (to === null) return;
+    const taken = this.pressed(event, this.items[this.at], this.at);
+    const to = taken ? null : this.target(event.key);
+    if (!taken && to === null) return;
     event.preventDefault();
     event.stopPropagation();
-    this.choose(to);
+    if (to !== null) this.choose(to);
+  }
+
+  target(key) {
+    const page = Math.max(1, Math.floor(this.element.clientHeight / this.height) - 1);
+    const moves = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: page, PageUp: -page };
+    if (key in moves) return Math.max(0, Math.min(this.items.length - 1, this.at + moves[key]));
+    if (key === "Home") return 0;
+    if (key === "End") return this.items.length - 1;
+    return key === "Enter" || key === " " ? Math.max(0, this.at) : null;
   }
 
   close() {

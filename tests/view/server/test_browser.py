@@ -7,19 +7,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.query.folders import held
 from tests.support.browser import browser as real_browser
 from tests.view.server.served import Served
-
-TIMEOUT_MS = 60_000
-DESKTOP = {"width": 1440, "height": 900}
-PHONE = {"width": 390, "height": 844}
+from tests.view.web.pages import DESKTOP, PHONE, TIMEOUT_MS, opened
 
 PAYLOADS = [
     "<img src=x onerror=\"document.title='pwned'\">",
@@ -37,36 +33,6 @@ def browser() -> Iterator[Browser]:
     """The system's Chromium; where there is none the tests say how to get it, and in CI they fail."""
     with real_browser() as running:
         yield running
-
-
-@contextmanager
-def opened(browser: Browser, served: Served, path: str = "", **options: Any) -> Iterator[Page]:
-    """A page with the token; nothing may be written to its console, and nothing may lead elsewhere."""
-    context = browser.new_context(**{"viewport": DESKTOP, **options})
-    complaints = watched(context, served)
-    page = context.new_page()
-    page.set_default_timeout(TIMEOUT_MS)
-    page.goto(f"{served.url}#token={served.token}")
-    if path:
-        page.goto(f"{served.url}{path}")
-    yield page
-    context.close()
-    assert "\n".join(complaints) == ""
-
-
-def watched(context: BrowserContext, served: Served) -> list[str]:
-    """What the console and pages complain of, and what is asked of anybody else."""
-    complaints: list[str] = []
-    context.on("console", lambda message: complaints.append(message.text) if _is_complaint(message) else None)
-    context.on("weberror", lambda error: complaints.append(str(error.error)))
-    context.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
-    context.on("request", lambda asked: None if asked.url.startswith((served.url, "blob:")) else complaints.append(asked.url))
-    return complaints
-
-
-def _is_complaint(message: ConsoleMessage) -> bool:
-    # Chromium itself notes every answer of 404 and 401; the page shows what they say.
-    return message.type in ("error", "warning") and "status of 40" not in message.text
 
 
 @contextmanager
@@ -273,7 +239,7 @@ def test_a_new_line_changes_as_little_of_a_long_page_as_of_a_short_one(browser: 
             expect(parts).to_have_text(f"{steps + 1:,}", timeout=TIMEOUT_MS)
             expect(lines).to_have_text(f"{steps * 3 + 1:,}", timeout=TIMEOUT_MS)
             if tab == "conversation":
-                expect(page.locator(".said")).to_have_count(steps, timeout=TIMEOUT_MS)
+                expect(page.get_by_text(f"word {steps - 1}", exact=True)).to_be_visible(timeout=TIMEOUT_MS)
             asked: list[str] = []
             page.on("request", lambda request, asked=asked: asked.append(request.url))
             page.evaluate(_CHANGES)

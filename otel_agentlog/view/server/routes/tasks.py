@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from otel_agentlog.query import report
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, FINAL_RESULT, INPUT, METADATA, WEBHOOK_FLOW
 from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.view.render.html_page import html_page
 from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.render.show.task_json import page_of_task
 from otel_agentlog.view.server.context import ServerContext
@@ -42,6 +43,7 @@ def task_router(context: ServerContext, slots: Slots) -> APIRouter:
     """One task, at once and as it happens."""
     router = APIRouter(prefix="/api/tasks/{task_id}", tags=["one task"])
     _add_report(router, context)
+    _add_export(router, context)
     _add_streams(router, context, slots)
     return router
 
@@ -76,6 +78,22 @@ def _add_report(router: APIRouter, context: ServerContext) -> None:
             content = json_line(clipped(body, clip) if clip else body)
         headers = cache_headers(etag) if etag else {"cache-control": "no-store"}
         return Response(content, headers=headers, media_type="application/json")
+
+
+def _add_export(router: APIRouter, context: ServerContext) -> None:
+    page = {"text/html": {"schema": {"type": "string"}}}
+
+    @router.get(
+        "/export",
+        summary="The page of the task with all its answers in it, as one HTML file: `agentlog export --format html`",
+        operation_id="export_task",
+        response_class=StreamingResponse,
+        responses={200: {"content": page, "description": "The file"}, **documented(400, 404)},
+    )
+    def export(task_id: TaskId) -> StreamingResponse:
+        found = context.task(task_id)
+        headers = {"content-disposition": f'attachment; filename="{found.folder.name}.html"', "cache-control": "no-store"}
+        return StreamingResponse(html_page(found, context.trace_url), headers=headers, media_type="text/html")
 
 
 def _live_body(task: TaskReader, context: ServerContext, clip: int) -> bytes:

@@ -8,15 +8,19 @@ import { VirtualList } from "../virtual.js";
 const LEVELS = { DEBUG: 10, INFO: 20, WARNING: 30, ERROR: 40, CRITICAL: 50 };
 
 export class Lines {
-  constructor(key) {
+  /** `chose(id)` is told which line is open, null for none; `toPart(span)` shows its part of the waterfall. */
+  constructor(key, { chose, toPart }) {
     this.all = [];
     this.least = 0;
     this.following = false;
     this.text = "";
-    this.inspector = new Inspector();
-    this.list = new VirtualList({ className: "lines", label: "Lines", height: 28, draw: row, chosen: (line) => this.inspector.open(line.type ?? line.stage ?? "line", lineContent(line, key)) });
+    this.inspector = new Inspector(() => chose(null));
+    this.list = new VirtualList({ className: "lines", label: "Lines", height: 28, draw: row, chosen: (line) => {
+      this.inspector.open(line.type ?? line.stage ?? "line", lineContent(line, key, { toPart }));
+      chose(line.event_id);
+    } });
     this.count = h("span.count", { role: "status" }, "");
-    const find = h("input", { type: "search", placeholder: "Filter lines", "aria-label": "Filter lines", maxlength: "200", on: { input: () => { this.text = find.value.toLowerCase(); this.refresh(); } } });
+    const find = (this.find = h("input", { type: "search", placeholder: "Filter lines", "aria-label": "Filter lines", maxlength: "200", on: { input: () => { this.text = find.value.trim().toLowerCase(); this.refresh(); } } }));
     const chips = Object.entries({ All: 0, Info: 20, Warning: 30, Error: 40 }).map(([name, least]) => h("button.chip", { type: "button", "aria-pressed": String(least === 0), on: { click: (event) => {
       this.least = least;
       for (const chip of chips) chip.setAttribute("aria-pressed", String(chip === event.currentTarget));
@@ -41,6 +45,20 @@ export class Lines {
     this.list.set(this.shownLines);
   }
 
+  /** The lines with these words alone. */
+  search(text) {
+    this.find.value = text;
+    this.text = text.toLowerCase();
+    this.refresh();
+  }
+
+  /** Chooses a line; whether there is one. */
+  reveal(id) {
+    const index = this.shownLines.findIndex((line) => line.event_id === id);
+    this.list.choose(index);
+    return index >= 0;
+  }
+
   tell() {
     const [some, all] = [this.shownLines.length, this.all.length].map((number) => number.toLocaleString("en-US"));
     this.count.textContent = some === all ? `${all} lines` : `${some} of ${all} lines`;
@@ -48,7 +66,7 @@ export class Lines {
 
   wants(line) {
     if (this.least && (LEVELS[line.level] ?? 20) < this.least) return false;
-    return !this.text || `${line.type ?? ""} ${line.component ?? ""} ${told(line)} ${line.step_id ?? ""}`.toLowerCase().includes(this.text);
+    return !this.text || `${line.type ?? ""} ${line.component ?? ""} ${told(line)} ${line.step_id ?? ""} ${line.span_id ?? ""} ${line.event_id ?? ""}`.toLowerCase().includes(this.text);
   }
 
   pressed(name) {

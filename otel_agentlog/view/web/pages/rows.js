@@ -13,6 +13,14 @@ export const pill = (state) => h("span.pill", { data: { state: state ?? "" } }, 
 
 export const hrefOf = (key) => `#/task/${encodeURIComponent(key)}`;
 
+/** The address of the list with one thing changed. */
+export function listAddress(asked, change) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries({ ...asked, ...change })) if (value) query.set(name, value);
+  const text = query.toString();
+  return text ? `#/tasks?${text}` : "#/tasks";
+}
+
 export const startOf = (row) => time(row.started_at ?? row.created_at);
 
 /** Seconds a task took, or has taken so far. */

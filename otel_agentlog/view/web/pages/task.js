@@ -1,49 +1,66 @@
-// The page of one task: what it is, and what happened in it, as it happens.
+// The page of one task: what it is, why it failed, and what happened in it, as it happens.
 
-import { get, hear, taskPath } from "../api.js";
+import { get, hear, isExport, taskPath } from "../api.js";
 import { controls } from "../control.js";
 import { Conversation } from "./conversation.js";
-import { copyable, h, icon, show } from "../dom.js";
+import { copyable, h, icon, show, toast } from "../dom.js";
+import { failureCard } from "./failure.js";
 import { Files, Flow } from "./files.js";
 import { ago, count, moment, plural, seconds, usd } from "../format.js";
-import { errorBlock, spoken, valueBlock } from "./inspector.js";
+import { answerBlock, download, errorBlock, spoken } from "./values.js";
 import { Lines } from "./lines.js";
-import { hrefOf, pill, secondsOf, startOf } from "./rows.js";
+import { idOf } from "./part_tree.js";
+import { hrefOf, listAddress, pill, secondsOf, startOf } from "./rows.js";
+import { Tabs } from "./tabs.js";
 import { Waterfall } from "./waterfall.js";
 
-const TABS = [["waterfall", "Waterfall"], ["conversation", "Conversation"], ["logs", "Lines"], ["flow", "Webhook flow"], ["result", "Result"], ["files", "Files"]];
 const MOST_LINES = 100000;
 
 export function taskPage(main, route, { live, signal, about }) {
   const key = route.key;
-  const parts = { waterfall: new Waterfall(key), conversation: new Conversation(key), logs: new Lines(key), flow: new Flow(key), result: new Result(key), files: new Files(key) };
+  const place = new Place(route);
+  const toLines = (part) => { bar.choose("logs"); parts.logs.search(part.span_id); };
+  const toPart = (id) => { bar.choose("waterfall"); if (!parts.waterfall.reveal(id, { focus: true })) toast("It stands in no part of this task"); };
+  const parts = {
+    waterfall: new Waterfall(key, { chose: (part) => place.set({ part }), toLines }), conversation: new Conversation(key),
+    logs: new Lines(key, { chose: (line) => place.set({ line }), toPart }), flow: new Flow(key), result: new Result(key), files: new Files(key),
+  };
   const head = h("section.card.task-head", { "aria-label": "The task" });
   const notice = h("div", {});
-  const bar = new Tabs(parts, route.tab);
-  show(main, notice, head, bar.bar, bar.panel);
+  const why = h("div.why", {});
+  const bar = new Tabs(parts, route.query.get("tab"), (tab) => place.set({ tab, part: null, line: null }));
+  show(main, h("div.empty", { role: "status" }, h("h1", {}, key), "Reading the task …"));
   const page = { title: key, key: (name) => parts[bar.at].pressed?.(name) || bar.key(name), close: () => { clearInterval(ticking); Object.values(parts).forEach((part) => part.close?.()); } };
   let task = null;
   const paint = () => {
     if (!task) return;
     parts.waterfall.stand(task.status);
-    parts.logs.following = goesOn(task);
+    parts.logs.following = parts.conversation.following = goesOn(task);
     bar.count("waterfall", parts.waterfall.tree.length);
     show(notice, noticeOf(task));
-    if (document.activeElement?.closest(".task-head") && task.painted === task.status) return tick(head, task);
-    task.painted = task.status;
-    show(head, headOf(task, key, about));
-    document.title = `${task.name} – agentlog`;
+    const told = JSON.stringify([task.status, task.error]);
+    if (task.told !== told) show(why, failureCard(task, (part) => toPart(idOf(part))));
+    if (task.told === told && head.contains(document.activeElement)) return tick(head, task);
+    task.told = told;
+    keepFocus(head, () => show(head, headOf(task, key, about, why, () => { bar.choose("waterfall"); parts.waterfall.filter({ badOnly: true }); })));
+    document.title = page.title = `${task.name} – agentlog`;
   };
   const load = async () => {
     try {
       const found = await get(taskPath(key), { clip: 4000 }, signal);
-      task = { ...found, painted: task?.painted };
+      task = { ...found, told: null };
+      if (!head.isConnected) {
+        show(main, notice, head, bar.bar, bar.panel);
+        bar.reveal();
+      }
       parts.waterfall.stand(task.status);
       parts.waterfall.set(found.tree);
       parts.result.set(found);
       paint();
+      if (place.wanted.part && !parts.waterfall.reveal(place.take("part"))) toast("There is no such part in this task");
     } catch (error) {
-      if (!signal.aborted && !task) show(main, h("p.empty", { role: "alert" }, h("strong", {}, error.status === 404 ? "There is no such task" : "The task cannot be shown"), error.message));
+      if (!signal.aborted && !task) show(main, h("div.empty", { role: "alert" }, h("h1", {}, error.status === 404 ? "There is no such task" : "The task cannot be shown"), h("p", {}, error.message), h("a", { href: "#/tasks" }, "All tasks")));
+      if (!task) throw error;
     }
   };
   const changed = (name, data) => {
@@ -54,18 +71,41 @@ export function taskPage(main, route, { live, signal, about }) {
     return task && goesOn(task) ? load() : null;
   };
   const ticking = setInterval(() => {
-    if (!task || ["completed", "failed"].includes(task.status)) return;
+    if (!task || !goesOn(task)) return;
     tick(head, task);
     parts.waterfall.tick();
   }, 500);
-  load().then(() => signal.aborted || listen(key, parts, bar, changed, live, signal, task?.tree_offset));
+  load().then(() => signal.aborted || listen(key, parts, bar, { changed, place }, live, signal, task?.tree_offset), () => live("on", null, "no task"));
   return page;
 }
 
 const goesOn = (task) => ["running", "paused", "pending"].includes(task.status);
 
+/** What of the task is shown, in the address: a tab, a part, a line. */
+class Place {
+  constructor(route) {
+    this.query = route.query;
+    this.wanted = { part: route.query.get("part"), line: route.query.get("line") };
+  }
+
+  take(name) {
+    const found = this.wanted[name];
+    this.wanted[name] = null;
+    return found;
+  }
+
+  set(change) {
+    for (const [name, value] of Object.entries(change)) {
+      if (value) this.query.set(name, value);
+      else this.query.delete(name);
+    }
+    const text = this.query.toString();
+    history.replaceState(history.state, "", `${location.hash.split("?")[0]}${text ? `?${text}` : ""}`);
+  }
+}
+
 /** Hears what comes, and has it drawn: lines together, some times a second. */
-function listen(key, parts, bar, changed, live, signal, tree) {
+function listen(key, parts, bar, { changed, place }, live, signal, tree) {
   const asked = { clip: 4000, tree };
   let lines = 0;
   let pending = { output: [], flow: [], control: [] };
@@ -77,6 +117,7 @@ function listen(key, parts, bar, changed, live, signal, tree) {
     if (flow.length) parts.flow.add(flow);
     bar.count("logs", parts.logs.all.length);
     if (parts.flow.stages) bar.count("flow", parts.flow.stages);
+    if (place.wanted.line && parts.logs.reveal(place.wanted.line)) place.take("line");
   };
   let waiting = null;
   hear(taskPath(key, "/stream"), asked, (name, data) => {
@@ -91,55 +132,6 @@ function listen(key, parts, bar, changed, live, signal, tree) {
   }, live, signal);
 }
 
-class Tabs {
-  constructor(parts, first) {
-    this.parts = parts;
-    this.at = TABS.some(([name]) => name === first) ? first : "waterfall";
-    this.buttons = new Map(TABS.map(([name, title]) => [name, h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "tab-panel", on: { click: () => this.choose(name) } }, title, h("small", {}))]));
-    this.bar = h("div.tabs", { role: "tablist", "aria-label": "Views of the task", on: { keydown: (event) => this.arrows(event) } }, [...this.buttons.values()]);
-    this.panel = h("div#tab-panel", { role: "tabpanel" });
-    this.choose(this.at, true);
-  }
-
-  choose(name, silent) {
-    this.parts[this.at].shown?.(false);
-    this.at = name;
-    for (const [other, button] of this.buttons) {
-      button.setAttribute("aria-selected", String(other === name));
-      button.tabIndex = other === name ? 0 : -1;
-    }
-    this.buttons.get(name).scrollIntoView({ block: "nearest", inline: "nearest" });
-    this.panel.setAttribute("aria-labelledby", `tab-${name}`);
-    show(this.panel, this.parts[name].element);
-    this.parts[name].shown?.(true);
-    if (!silent) history.replaceState(null, "", `${location.hash.split("?")[0]}?tab=${name}`);
-  }
-
-  arrows(event) {
-    const names = [...this.buttons.keys()];
-    const to = names[(names.indexOf(this.at) + { ArrowRight: 1, ArrowLeft: names.length - 1 }[event.key]) % names.length];
-    if (!to) return;
-    this.choose(to);
-    this.buttons.get(to).focus();
-  }
-
-  key(name) {
-    const number = Number(name);
-    if (number >= 1 && number <= TABS.length) this.choose(TABS[number - 1][0]);
-    const list = this.parts[this.at].list;
-    if ((name === "j" || name === "k" || name === "Enter") && list) {
-      list.element.focus({ preventScroll: true });
-      list.choose(Math.max(0, list.at + { j: 1, k: -1, Enter: 0 }[name]));
-      return true;
-    }
-    return number >= 1 && number <= TABS.length;
-  }
-
-  count(name, number) {
-    this.buttons.get(name).lastChild.textContent = number.toLocaleString("en-US");
-  }
-}
-
 class Result {
   constructor(key) {
     this.key = key;
@@ -147,9 +139,9 @@ class Result {
   }
 
   set(task) {
-    const block = (title, value) => (value === null || value === undefined ? null : h("section.body", { "aria-label": title }, h("h2", {}, title), h("div.part", {}, valueBlock(value, this.key))));
-    const none = ["running", "paused", "pending"].includes(task.status) ? h("p.empty", {}, h("strong", {}, "No result yet"), "The task goes on.") : null;
-    show(this.element, task.error ? h("section.body", {}, errorBlock(task.error)) : null, block("Result", task.result) ?? none, block("Input", task.input));
+    const block = (title, value) => (value === null || value === undefined ? null : h("section.body", { "aria-label": title }, h("h2", {}, title), h("div.part", {}, answerBlock(value, this.key))));
+    const none = goesOn(task) ? h("p.empty", {}, h("strong", {}, "No result yet"), "The task goes on.") : null;
+    show(this.element, task.error ? h("section.body", { "aria-label": "Error" }, errorBlock(task.error)) : null, block("Result", task.result) ?? none, block("Input", task.input));
   }
 }
 
@@ -159,29 +151,62 @@ function noticeOf(task) {
   return null;
 }
 
+/** Draws anew; who stood on a button stands on the one that took its place. */
+function keepFocus(room, draw) {
+  const kept = room.contains(document.activeElement) ? document.activeElement.dataset.keep : null;
+  draw();
+  if (kept) room.querySelector(`[data-keep="${kept}"]`)?.focus({ preventScroll: true });
+}
+
 /** What changes by itself while a task runs. */
 function tick(head, task) {
   const cell = head.querySelector("[data-fact=Time]");
   if (cell) cell.firstChild.textContent = seconds(secondsOf({ ...task, duration_seconds: null }) ?? task.duration_seconds);
 }
 
-function headOf(task, key, about) {
+const MUCH = 220;
+
+/** What was asked, its beginning; all of it on demand. */
+function askedOf(task) {
+  if (task.input === null || task.input === undefined) return null;
+  const asked = spoken(task.input.message ?? task.input);
+  if (asked.length <= MUCH && asked.split("\n").length <= 2) return h("p.asked", {}, asked);
+  const text = h("p.asked.short", { id: "asked" }, asked);
+  const more = h("button.button.link", { type: "button", "aria-expanded": "false", "aria-controls": "asked", data: { keep: "more" }, on: { click: () => {
+    const short = text.classList.toggle("short");
+    more.textContent = short ? "All of the input" : "Less of the input";
+    more.setAttribute("aria-expanded", String(!short));
+  } } }, "All of the input");
+  return h("div", {}, text, more);
+}
+
+const listLink = (change, text) => h("a", { href: listAddress({}, change) }, text);
+
+function factsOf(task, toErrors) {
   const running = ["running", "paused"].includes(task.status);
-  const asked = task.input === null || task.input === undefined ? null : spoken(task.input.message ?? task.input);
+  const fact = (name, value, more) => (value === null || value === "–" ? null : h("div", {}, h("dt", {}, name), h("dd", { data: { fact: name } }, value, more ? h("small", {}, " ", more) : null)));
+  const tags = (task.tags ?? []).flatMap((tag, index) => [index ? ", " : null, listLink({ tag }, tag)]);
+  const filtered = (name, value) => (value && !isExport ? listLink({ [name]: value }, value) : value ?? null);
+  return h("dl.facts", {},
+    fact("Time", seconds(running ? secondsOf({ ...task, duration_seconds: null }) : task.duration_seconds)), fact("Started", ago(startOf(task)), moment(startOf(task))),
+    fact("Agent", filtered("agent", task.assigned_agent), task.agent_type), fact("Model", filtered("model", task.model)), fact("Cost", usd(task.cost_usd)),
+    fact("Tokens", count(task.input_tokens + task.output_tokens), `${count(task.input_tokens)} in, ${count(task.output_tokens)} out`),
+    fact("Did", plural(task.steps ?? 0, "step"), `${plural(task.ai_calls ?? 0, "AI call")}, ${plural(task.tool_runs ?? 0, "tool run")}`),
+    task.errors ? fact("Errors", h("button.button.link", { type: "button", title: "Show the errors alone", data: { keep: "errors" }, on: { click: toErrors } }, String(task.errors)), task.retries ? plural(task.retries, "retry").replace("retrys", "retries") : null) : null,
+    task.source ? fact("Source", filtered("source", task.source), task.provider) : null, tags.length ? fact("Tags", isExport ? task.tags.join(", ") : tags) : null);
+}
+
+function headOf(task, key, about, why, toErrors) {
   const trace = task.trace_url ? h("a.button", { href: task.trace_url, target: "_blank", rel: "noreferrer noopener" }, icon("out"), "Open trace") : null;
-  const fact = (name, value, more) => (value === null || value === "–" ? null : h("div", {}, h("dt", {}, name), h("dd", { data: { fact: name } }, value, more ? h("small", {}, ` ${more}`) : null)));
+  const save = isExport ? null : h("button.button", { type: "button", title: "One HTML file with all of this, to send or keep", data: { keep: "export" }, on: { click: () => download(taskPath(key, "/export"), `${key}.html`) } }, icon("down"), "Export");
   const id = (name, value, label) => (value ? h("span", {}, name, copyable(String(value), label)) : null);
+  const session = task.session_id && !isExport ? h("a", { href: `#/session/${encodeURIComponent(task.session_id)}` }, "all of the session") : null;
   return [
-    h("div.first", {}, h("h1", {}, task.name), pill(task.status), h("div.controls", {}, controls(key, task.status, about), trace)),
-    h("dl.facts", {},
-      fact("Time", seconds(running ? secondsOf({ ...task, duration_seconds: null }) : task.duration_seconds)), fact("Started", ago(startOf(task)), moment(startOf(task))),
-      fact("Agent", task.assigned_agent ?? null, task.agent_type), fact("Model", task.model ?? null), fact("Cost", usd(task.cost_usd)),
-      fact("Tokens", count(task.input_tokens + task.output_tokens), `${count(task.input_tokens)} in, ${count(task.output_tokens)} out`),
-      fact("Did", plural(task.steps ?? 0, "step"), `${plural(task.ai_calls ?? 0, "AI call")}, ${plural(task.tool_runs ?? 0, "tool run")}`),
-      task.errors ? fact("Errors", String(task.errors), task.retries ? plural(task.retries, "retry").replace("retrys", "retries") : null) : null,
-      task.source ? fact("Source", task.source, task.provider) : null, (task.tags ?? []).length ? fact("Tags", task.tags.join(", ")) : null),
-    asked ? h("p.asked", {}, asked) : null,
-    h("div.ids", {}, id("task", task.task_id, "task id"), id("trace", task.trace_id, "trace id"), id("session", task.session_id, "session id"), id("correlation", task.correlation_id, "correlation id"),
-      task.parent_task_id ? h("span", {}, "part of", h("a", { href: hrefOf(task.parent_task_id) }, task.parent_task_id)) : null),
+    h("div.first", {}, h("h1", {}, task.name), pill(task.status), h("div.controls", {}, controls(key, task.status, about), trace, save)),
+    why,
+    factsOf(task, toErrors),
+    askedOf(task),
+    h("div.ids", {}, id("task", task.task_id, "task id"), id("trace", task.trace_id, "trace id"), id("session", task.session_id, "session id"), session, id("correlation", task.correlation_id, "correlation id"),
+      task.parent_task_id ? h("span", {}, "part of", isExport ? task.parent_task_id : h("a", { href: hrefOf(task.parent_task_id) }, task.parent_task_id)) : null),
   ];
 }

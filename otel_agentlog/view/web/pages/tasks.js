@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { h, show } from "../dom.js";
 import { plural } from "../format.js";
-import { TaskTable } from "./rows.js";
+import { listAddress, TaskTable } from "./rows.js";
 
 const PAGE = 50;
 const STATES = ["running", "paused", "completed", "failed", "timed_out", "interrupted", "cancelled"];
@@ -37,14 +37,6 @@ export function tasksPage(main, route, { signal }) {
 }
 
 const isFiltered = (asked) => Object.keys(asked).some((name) => name !== "order");
-
-/** The address of the list with one thing changed. */
-export function listAddress(asked, change) {
-  const query = new URLSearchParams();
-  for (const [name, value] of Object.entries({ ...asked, ...change })) if (value) query.set(name, value);
-  const text = query.toString();
-  return text ? `#/tasks?${text}` : "#/tasks";
-}
 
 function filters(asked) {
   const go = (change) => { location.hash = listAddress(asked, change); };

@@ -1,0 +1,83 @@
+"""What axe-core finds on every view, dark and light, on a desktop and on a phone: nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+import otel_agentlog as agentlog
+from tests.view.server.served import Served
+from tests.view.web.pages import DESKTOP, PHONE, opened
+from tests.view.web.talks import talk
+
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
+
+VIEWS = [
+    ("#/", ".figure .value", ""),
+    ("#/?window=7d", ".figure .value", ""),
+    ("#/tasks", ".rows tbody tr", ""),
+    ("#/tasks?q=nothing+of+this", ".empty strong", ""),
+    ("#/tasks?q=verdict", ".rows tbody tr", ""),
+    ("#/session/sess-71", ".rows tbody tr", ""),
+    ("#/task/nosuch", ".empty h1", ""),
+    ("#/task/task-review42", ".falls .item", ""),
+    ("#/task/task-review42", ".falls .item", "j"),
+    ("#/task/task-review42?tab=flow", ".stage", ""),
+    ("#/task/task-review42?tab=logs", ".lines .item", "j"),
+    ("#/task/task-review42?tab=files", ".files li", ""),
+    ("#/task/task-talk?tab=conversation", ".said", ""),
+    ("#/task/task-talk?tab=result", ".md", ""),
+    ("#/task/task-parallel", ".falls .item", "n"),
+    ("#/task/task-paused", ".falls .item", ""),
+    ("#/task/task-wide?tab=conversation", ".said", ""),
+    ("#/", ".figure .value", "?"),
+]
+
+
+@pytest.fixture(scope="module")
+def all_views(stories: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server over one task of every kind, and one with Markdown, JSON and an image in it."""
+    scratch = tmp_path_factory.mktemp("views")
+    root = scratch / "tasks"
+    root.mkdir()
+    for folder in stories.iterdir():
+        if folder.name.startswith("task-"):
+            (root / folder.name).symlink_to(folder)
+    agentlog.configure(directory=root, log_directory=scratch / "logs", console="off", capture_logging=False)
+    talk()
+    agentlog.shutdown()
+    with Served(root, scratch, "--allow-control") as server:
+        yield server
+
+
+def complaints(page: Page) -> list[str]:
+    """What axe says of the page as it is, one line a kind of fault."""
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{each['id']} ({each['impact']}): {len(each['nodes'])}, such as {each['nodes'][0]['html'][:160]}"
+        f" {each['nodes'][0]['failureSummary'][:300]}"
+        for each in found["violations"]
+    ]
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_axe_finds_nothing(browser: Browser, all_views: Served, scheme: str, size: dict[str, int]) -> None:
+    """No fault of accessibility on any view."""
+    found: dict[str, list[str]] = {}
+    with opened(browser, all_views, viewport=size, color_scheme=scheme, reduced_motion="reduce") as page:
+        for path, ready, key in VIEWS:
+            page.goto("about:blank")
+            page.goto(f"{all_views.url}{path}")
+            page.wait_for_selector(ready)
+            if key:
+                page.keyboard.press(key)
+            if said := complaints(page):
+                found[f"{path} {key}"] = said
+    assert found == {}
