@@ -5,6 +5,7 @@
     ├── StateError            a move that is not legal, e.g. end() on something that has ended
     ├── LayoutError           a folder that is not a task folder, or a file in it that cannot be read
     ├── TaskNotFoundError     no folder for a task id
+    ├── FilterError           a filter that cannot be read; says what was expected, and where
     ├── InstanceError         an agent instance: it does not start, answer or stop
     ├── WorktreeError         a worktree: it cannot be made, changed, merged or removed
     ├── TaskError             a task: it cannot be assigned, carried out or finished
@@ -31,6 +32,7 @@ __all__ = [
     "AgentlogError",
     "ConfigurationError",
     "DatabaseError",
+    "FilterError",
     "InstanceError",
     "IntegrationError",
     "LayoutError",
@@ -96,6 +98,15 @@ class LayoutError(AgentlogError):
 
 class TaskNotFoundError(AgentlogError, LookupError):
     """No task of that id below the root."""
+
+
+class FilterError(AgentlogError, ValueError):
+    """A filter cannot be read."""
+
+    def __init__(self, message: str, position: int = 0) -> None:
+        super().__init__(message)
+        self.position = position
+        """Where in the text, in characters from 0."""
 
 
 class InstanceError(AgentlogError):

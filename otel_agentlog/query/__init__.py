@@ -8,6 +8,7 @@ rows.py        one task at a glance, and whether it is still at work
 reports.py     everything about one task
 following.py   the same, kept up to date while the task goes on
 comparison.py  what differs between two tasks
+filters/       filters as people write them
 excerpts.py    the places in a task with the words it was found by
 lines.py       a task's lines in the order of time, also while they grow
 errors.py      errors in task folders and application logs
@@ -41,6 +42,14 @@ if TYPE_CHECKING:
     from otel_agentlog.query.errors import find_errors as find_errors
     from otel_agentlog.query.excerpts import Match as Match
     from otel_agentlog.query.excerpts import matches as matches
+    from otel_agentlog.query.filters.language import narrowed as narrowed
+    from otel_agentlog.query.filters.language import parse_filter as parse_filter
+    from otel_agentlog.query.filters.language import words_in as words_in
+    from otel_agentlog.query.filters.suggestions import Completion as Completion
+    from otel_agentlog.query.filters.suggestions import Option as Option
+    from otel_agentlog.query.filters.suggestions import complete as complete
+    from otel_agentlog.query.filters.suggestions import hints as hints
+    from otel_agentlog.query.filters.suggestions import quoted as quoted
     from otel_agentlog.query.following import LiveReport as LiveReport
     from otel_agentlog.query.following import Place as Place
     from otel_agentlog.query.groups import Group as Group
@@ -89,6 +98,7 @@ _HOMES = {
     "alerts.watch": "Alert Watch",
     "comparison": "Differences Figure Part differences",
     "errors": "FoundError find_errors",
+    "filters.language": "narrowed parse_filter words_in",
     "excerpts": "Match matches",
     "following": "LiveReport LiveRow Place",
     "groups": "Group Percentiles UNSUCCESSFUL",
@@ -100,6 +110,7 @@ _HOMES = {
     ),
     "reports": "Entry TaskReport report",
     "repricing": "EndedCall Recost Recosted ended_calls recost",
+    "filters.suggestions": "Completion Option complete hints quoted",
     "rows": "Found TaskRow find_rows has_ended is_left_open row_of status_of",
 }
 __all__, __getattr__ = lazy_names(__name__, _HOMES)

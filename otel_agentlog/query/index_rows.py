@@ -41,6 +41,7 @@ def index_row_of(task: TaskReader) -> IndexRow:
         status=row.status,
         settled=settled,
         task_id=None if row.task_id == task.folder.name else row.task_id,
+        name=text(metadata, "name"),
         created_ns=_created(row),
         started_ns=None if (started := row.time_ns("started_at")) is None else bounded_time(started),
         duration_us=amount(metrics.get("duration_seconds"), _US),

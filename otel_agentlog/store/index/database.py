@@ -16,6 +16,7 @@ from pathlib import Path
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
+from otel_agentlog.store.index.condition import is_like
 from otel_agentlog.store.index.tables import TABLES
 
 FOLDER = ".catalogue"
@@ -67,6 +68,7 @@ def connect(path: str) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA mmap_size = {_MMAP_BYTES}")
         connection.execute("PRAGMA cache_size = -65536")
+        connection.create_function("is_like", 2, is_like, deterministic=True)
         connection.execute("CREATE TEMP TABLE span (start INTEGER PRIMARY KEY, begin INTEGER NOT NULL, until INTEGER NOT NULL)")
         connection.execute("CREATE TEMP TABLE wanted_key (number INTEGER PRIMARY KEY, key)")
         if not _is_current(connection):

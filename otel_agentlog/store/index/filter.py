@@ -8,15 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from otel_agentlog.store.index.condition import LEAST, MOST, Clause, Condition, clause_of, words_clause
 from otel_agentlog.store.index.row import COST_UNITS_PER_USD
-from otel_agentlog.store.index.words import storable, words_of
+from otel_agentlog.store.index.words import storable
 from otel_agentlog.vocabulary.states import UNSUCCESSFUL
-
-Value = str | int | bytes
-Clause = tuple[str, list[Value]]
-"""A condition on ``task``, and the values for its question marks."""
-
-_LEAST, _MOST = -(2**63), 2**63 - 1
 
 _EQUAL = ("agent", "agent_type", "source", "parent_task_id", "specialist", "user", "session_id", "correlation_id")
 """Fields of `Filter` that must equal the column of the same name."""
@@ -60,6 +55,8 @@ class Filter:
     """Input and output tokens together."""
     tool: str | None = None
     """A tool that was run."""
+    condition: Condition | None = None
+    """What `otel_agentlog.query.parse_filter` makes of a text such as ``status:failed cost>0.5``."""
 
     @property
     def wanted(self) -> frozenset[str]:
@@ -70,6 +67,8 @@ class Filter:
 def where(wanted: Filter) -> Clause:
     """Return the condition for the rows of ``task`` that the filter selects; ``1`` if it selects all."""
     clauses = [*_in_words(wanted), *_in_numbers(wanted), *_in_names(wanted)]
+    if wanted.condition is not None:
+        clauses.append(clause_of(wanted.condition))
     values = [value for _, bound in clauses for value in bound]
     return " AND ".join(clause for clause, _ in clauses) or "1", [
         storable(value) if isinstance(value, str) else value for value in values
@@ -77,12 +76,9 @@ def where(wanted: Filter) -> Clause:
 
 
 def _in_words(wanted: Filter) -> Iterator[Clause]:
-    words = sorted(set(words_of(storable(wanted.text or ""))))
-    if words:
-        match = " AND ".join(f'"{word}"*' for word in words)
-        yield "task.id IN (SELECT rowid FROM word WHERE word MATCH ?)", [match]
-    elif wanted.text and not wanted.text.isspace():
-        yield "0", []  # a text without any word in it is in no task
+    clause = words_clause(wanted.text or "")
+    if clause is not None:
+        yield clause
 
 
 def _in_numbers(wanted: Filter) -> Iterator[Clause]:
@@ -97,7 +93,7 @@ def _in_numbers(wanted: Filter) -> Iterator[Clause]:
         ("input_tokens + output_tokens >= ?", wanted.min_tokens),
     ):
         if value is not None:
-            yield clause, [min(max(value, _LEAST), _MOST)]
+            yield clause, [min(max(value, LEAST), MOST)]
 
 
 def _scaled(value: float | None, scale: int) -> int | None:

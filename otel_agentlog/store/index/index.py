@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from otel_agentlog.store.index import database
-from otel_agentlog.store.index.filter import Filter, Value, where
+from otel_agentlog.store.index.condition import FIELDS, Value
+from otel_agentlog.store.index.filter import Filter, where
 from otel_agentlog.store.index.refresh import Freshen, Progress, ReadRow, Refresh
 from otel_agentlog.store.index.tables import ALL
 from otel_agentlog.store.index.words import storable
@@ -337,6 +338,14 @@ class TaskIndex:
         ids, values = ("named", []) if error_id is None else ("named WHERE error_id = ?", [storable(error_id)])
         query = f"SELECT name FROM folder WHERE NOT settled OR id IN (SELECT task FROM {ids})"
         return [os.fsdecode(name) for (name,) in self._rows(query, values)]
+
+    def values(self, field: str, pattern: str, limit: int) -> list[tuple[str, int]]:
+        """Values of a field of `FIELDS` that are like a pattern, each with how many tasks have it, the most frequent first."""
+        known = FIELDS[field].values
+        if not known:
+            return []
+        query = f"SELECT value, tasks FROM ({known}) WHERE is_like(value, ?) ORDER BY tasks DESC, value LIMIT ?"
+        return [(value, tasks) for value, tasks in self._rows(query, (storable(pattern), limit))]
 
     def _rows(self, query: str, values: Sequence[Value | None]) -> list[Any]:
         with self.lock:

@@ -47,6 +47,7 @@ class IndexRow:
     """Whether it has ended and its folder has that recorded: nothing of it will change."""
     task_id: str | None = None
     """Where it is another than the folder's name."""
+    name: str | None = None
     created_ns: int = 0
     started_ns: int | None = None
     duration_us: int | None = None

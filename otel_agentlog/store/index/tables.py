@@ -35,7 +35,7 @@ _TASK = (
     *("created_ns", "duration_us", "cost", "input_tokens", "output_tokens"),
     *("ai_calls", "tool_runs", "steps", "retries", "errors"),
     *("status", "agent", "agent_type", "user", "specialist", "source", "provider", "model"),
-    *("parent_task_id", "session_id", "correlation_id", "damage", "task_id"),
+    *("parent_task_id", "session_id", "correlation_id", "damage", "task_id", "name"),
 )
 """Columns of ``task`` after its id; fields of `IndexRow`."""
 
@@ -98,7 +98,7 @@ TABLES = (
     " input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, ai_calls INTEGER NOT NULL, tool_runs INTEGER NOT NULL,"
     " steps INTEGER NOT NULL, retries INTEGER NOT NULL, errors INTEGER NOT NULL, status TEXT NOT NULL, agent TEXT,"
     " agent_type TEXT, user TEXT, specialist TEXT, source TEXT, provider TEXT, model TEXT, parent_task_id TEXT,"
-    " session_id TEXT, correlation_id TEXT, damage TEXT, task_id TEXT)",
+    " session_id TEXT, correlation_id TEXT, damage TEXT, task_id TEXT, name TEXT)",
     "CREATE TABLE live (id INTEGER PRIMARY KEY, started_ns INTEGER, recorded_duration_us INTEGER, words TEXT NOT NULL)",
     "CREATE TABLE ai_call (task INTEGER, number INTEGER, created_ns INTEGER, model TEXT NOT NULL, provider TEXT,"
     " outcome TEXT NOT NULL,"

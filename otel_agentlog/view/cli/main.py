@@ -9,13 +9,14 @@ import argparse
 import difflib
 import importlib
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple, NoReturn, Protocol, cast
 
 from otel_agentlog._version import __version__
-from otel_agentlog.errors import AgentlogError, ConfigurationError
+from otel_agentlog.errors import AgentlogError, ConfigurationError, FilterError
 from otel_agentlog.view.cli.context import CliContext, common_arguments
 from otel_agentlog.vocabulary.terminal_text import given_path, given_text, safe
 
@@ -74,6 +75,8 @@ COMMANDS = {
 }
 _OVER_ALL = frozenset({"ls", "search", "stats", "cost", "recost", "top", "metrics", "errors", "alerts", "export", "monitor"})
 """Commands that show many tasks; the others report on each task that they are about."""
+_LEFT_OUT = re.compile(r"-(?:[A-Za-z_]+(?:[:=<>]|!=)|\()")
+"""Begins a condition that must not hold."""
 DEMO = "demo"
 DEMO_SUMMARY = "run a small real agent over a folder and show what is recorded"
 
@@ -113,7 +116,7 @@ def _report(error: Exception, name: str | None) -> int:
     expected = isinstance(error, (AgentlogError, OSError))
     text = str(error) if expected else f"unexpected {type(error).__name__}: {error} (--debug shows where)"
     print(f"{' '.join(filter(None, ('agentlog', name)))}: {safe(text)}", file=sys.stderr)
-    return USAGE_ERROR if isinstance(error, ConfigurationError) else FAILED
+    return USAGE_ERROR if isinstance(error, (ConfigurationError, FilterError)) else FAILED
 
 
 def _run(words: list[str]) -> int:
@@ -145,10 +148,19 @@ def _parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Na
     if name is not None and name not in names:
         parser.error(f"there is no command {name!r}{_suggestion(name, names)}; commands: {', '.join(names)}")
     options, unknown = parser.parse_known_args(words)
+    if hasattr(options, "filter"):
+        # argparse takes the words of one argument from one place alone.
+        options.filter += [word for word in unknown if _is_of_filter(word)]
+        unknown = [word for word in unknown if not _is_of_filter(word)]
     if unknown:
         known = [flag for action in _actions(parser, name) for flag in action.option_strings]
         parser.error(f"{name or 'it'} does not take {unknown[0]!r}{_suggestion(unknown[0].partition('=')[0], known)}")
     return options
+
+
+def _is_of_filter(word: str) -> bool:
+    """Whether a word that is no argument is a part of a filter: ``cost>1``, ``-tag:nightly``."""
+    return not word.startswith("-") or _LEFT_OUT.match(word) is not None
 
 
 def _suggestion(word: str, known: Iterable[str]) -> str:

@@ -6,15 +6,15 @@ A type turns an option's text into a value, or raises `argparse.ArgumentTypeErro
 from __future__ import annotations
 
 import argparse
-import difflib
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from otel_agentlog.query import Filter
-from otel_agentlog.view.render.formats import parse_moment
+from otel_agentlog.query import Filter, narrowed
+from otel_agentlog.query.filters.language import state_pattern, with_conditions
+from otel_agentlog.query.filters.moments import parse_moment
+from otel_agentlog.store.index.condition import Named
 from otel_agentlog.view.render.screen import Progress
-from otel_agentlog.vocabulary.states import State
 
 _NAMES = (
     ("--agent", "AGENT", "agent"),
@@ -25,10 +25,10 @@ _NAMES = (
     ("--user", "USER", "user"),
     ("--specialist", "NAME", "specialist"),
     ("--source", "SOURCE", "source"),
-    ("--session", "ID", "session_id"),
-    ("--correlation", "ID", "correlation_id"),
-    ("--parent", "TASK", "parent_task_id"),
-    ("--error-category", "CATEGORY", "error_category"),
+    ("--session", "ID", "session"),
+    ("--correlation", "ID", "correlation"),
+    ("--parent", "TASK", "parent"),
+    ("--error-category", "CATEGORY", "error"),
 )
 _HELP = {
     "agent": "only tasks of this agent",
@@ -39,18 +39,23 @@ _HELP = {
     "user": "only tasks of this user: the tag user:… or the attribute user.id",
     "specialist": "only tasks of this specialist: the tag specialist:…, the attribute specialist, or the agent's type",
     "source": "only tasks that came this way (webhook)",
-    "session_id": "only tasks of this session",
-    "correlation_id": "only tasks with this correlation id",
-    "parent_task_id": "only sub-tasks of this task",
-    "error_category": "only tasks with an error of this category",
+    "session": "only tasks of this session",
+    "correlation": "only tasks with this correlation id",
+    "parent": "only sub-tasks of this task",
+    "error": "only tasks with an error of this category",
 }
 _NS = 1_000_000_000
-_STATES = tuple(state.value for state in State)
 
 
-def filter_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose tasks."""
+WHERE_HELP = "what they are, in one text: 'status:failed agent:plan* cost>0.5 dur>30s since:2h \"connection reset\"'"
+
+
+def filter_arguments(parser: argparse.ArgumentParser, *, positional: bool = True) -> None:
+    """Add the options that choose tasks, and a filter in words: as an argument, where nothing else is, and as ``--where``."""
     group = parser.add_argument_group("which tasks")
+    if positional:
+        group.add_argument("filter", metavar="FILTER", nargs="*", help=f"only tasks like this: {WHERE_HELP}")
+    group.add_argument("--where", metavar="FILTER", action="append", default=[], help="only tasks like this, as FILTER")
     group.add_argument(
         "--since", type=moment, metavar="WHEN", help="created since then: 2h, 30m, yesterday, today, 2026-11-20T09:30"
     )
@@ -58,7 +63,7 @@ def filter_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--status", type=statuses, default=frozenset(), metavar="S", help="in these states, separated by commas")
     group.add_argument("--failed", action="store_true", help="that did not do their job: failed, timed out or interrupted")
     for flag, metavar, field in _NAMES:
-        group.add_argument(flag, dest=field, metavar=metavar, help=_HELP[field])
+        group.add_argument(flag, dest=f"only_{field}", metavar=metavar, help=_HELP[field])
     group.add_argument("--min-cost", type=amount, metavar="USD", help="that cost at least so many dollars")
     group.add_argument("--max-cost", type=amount, metavar="USD", help="that cost at most so many dollars")
     group.add_argument("--min-duration", type=amount, metavar="S", help="that took at least so many seconds")
@@ -67,9 +72,12 @@ def filter_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def filter_of(options: argparse.Namespace, text: str | None = None) -> Filter:
-    """Return the filter of the options; `text` are words to search for."""
-    return Filter(
-        text=text,
+    """Return the filter of the options; `text` is one in words besides.
+
+    Raises:
+        FilterError: a filter in words cannot be read.
+    """
+    wanted = Filter(
         statuses=options.status,
         failed=options.failed,
         since_ns=None if options.since is None else round(options.since * _NS),
@@ -79,8 +87,12 @@ def filter_of(options: argparse.Namespace, text: str | None = None) -> Filter:
         min_duration_s=options.min_duration,
         max_duration_s=options.max_duration,
         min_tokens=options.min_tokens,
-        **{field: getattr(options, field) for _, _, field in _NAMES},
     )
+    given = [(field, getattr(options, f"only_{field}")) for _, _, field in _NAMES]
+    wanted = with_conditions(wanted, [Named(field, (pattern,)) for field, pattern in given if pattern is not None])
+    for part in (text, " ".join(getattr(options, "filter", ())), *options.where):
+        wanted = narrowed(wanted, part or "")
+    return wanted
 
 
 def statuses(text: str) -> frozenset[str]:
@@ -89,16 +101,14 @@ def statuses(text: str) -> frozenset[str]:
 
 
 def _status(text: str) -> str:
-    word = text.strip().lower().replace("-", "_")
-    if word in _STATES:
-        return word
-    near = difflib.get_close_matches(word, _STATES, n=1)
-    hint = f", did you mean {near[0]!r}?" if near else ""
-    raise argparse.ArgumentTypeError(f"expected a state ({', '.join(_STATES)}), found {text.strip()!r}{hint}")
+    try:
+        return state_pattern(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def moment(text: str) -> float:
-    """A moment in the past, as `formats.parse_moment` reads it, in Unix seconds."""
+    """A moment in the past, as `parse_moment` reads it, in Unix seconds."""
     try:
         return parse_moment(text)
     except ValueError as error:

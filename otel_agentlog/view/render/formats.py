@@ -1,15 +1,13 @@
-"""Numbers and times as people write and read them: short, with units, in local time.
+"""Numbers and times as people read them: short, with units, in local time.
 
 duration(1850)          # "1.85s"
 usd(0.0002)             # "$0.0002"
 moment(time.time_ns())  # "09:29:02"
-parse_moment("2h")      # two hours ago, in Unix seconds
 """
 
 from __future__ import annotations
 
 import math
-import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -131,40 +129,3 @@ def _local(time_ns: int | None) -> datetime | None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-_UNIT = r"(\d{1,6})\s*(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)"
-_AGO = re.compile(rf"(?:{_UNIT}\s*)+(?:ago)?", re.ASCII)
-_PART = re.compile(_UNIT, re.ASCII)
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
-
-
-def parse_moment(text: str, now: datetime | None = None) -> float:
-    """The Unix seconds of ``2h``, ``1h30m``, ``3 days ago``, ``today``, ``yesterday``, ``09:30`` or an ISO 8601 date.
-
-    Without a time zone it is local time, without a time the beginning of the day.
-
-    Raises:
-        ValueError: it is no such moment; the message has what is accepted.
-    """
-    now = now or datetime.now().astimezone()
-    word = text.strip().lower()
-    if word == "now":
-        return now.timestamp()
-    if _AGO.fullmatch(word) is not None:
-        return now.timestamp() - sum(int(count) * _SECONDS[unit[0]] for count, unit in _PART.findall(word))
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    if word in ("today", "yesterday"):
-        return (midnight - timedelta(days=word == "yesterday")).timestamp()
-    if (clock := _CLOCK.fullmatch(word)) is not None:
-        return midnight.replace(hour=int(clock[1]), minute=int(clock[2])).timestamp()
-    return _by_calendar(text)
-
-
-def _by_calendar(text: str) -> float:
-    try:
-        # Python 3.10 does not parse a Z.
-        return datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip())).timestamp()
-    except (ValueError, OverflowError, OSError):
-        raise ValueError(f"expected a moment such as 2h, 3d, yesterday or 2026-11-20T09:30, found {text!r}") from None

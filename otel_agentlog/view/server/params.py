@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from otel_agentlog.query import GROUPS, ORDERS, Filter
-from otel_agentlog.view.render.formats import parse_moment
+from otel_agentlog.query import GROUPS, ORDERS, Filter, narrowed, parse_filter
+from otel_agentlog.query.filters.language import MAX_LENGTH, with_conditions
+from otel_agentlog.query.filters.moments import parse_moment
+from otel_agentlog.store.index.condition import Named
 from otel_agentlog.vocabulary.states import State
 
-_Text = Annotated[str | None, Field(max_length=300)]
+_Text = Annotated[
+    str | None, Field(max_length=300, description="Upper and lower case are alike; `*` is any text, `?` any one character.")
+]
 _MOMENT = "`2h`, `3d`, `today`, `yesterday`, `2026-11-20` or `2026-11-20T09:30Z`."
+_EXAMPLE = 'status:failed agent:plan* cost>0.5 dur>30s since:2h "connection reset"'
 _STATES = frozenset(state.value for state in State)
 _LATEST_S = 253_370_764_800
 """The year 9999."""
+
+
+def _filter(text: str | None) -> str | None:
+    parse_filter(text or "")
+    return text
 
 
 def _states(text: str | None) -> str | None:
@@ -54,7 +64,11 @@ class TaskFilterParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: Annotated[str | None, Field(max_length=500, description="Words that stand in the task, or begin one that does.")] = None
+    q: Annotated[
+        str | None,
+        Field(max_length=MAX_LENGTH, description=f"A filter in words: `{_EXAMPLE}`. What can stand in it: `/api/filter`."),
+        AfterValidator(_filter),
+    ] = None
     status: Annotated[str | None, Field(max_length=200, description="States, separated by commas."), AfterValidator(_states)] = (
         None
     )
@@ -82,23 +96,27 @@ class TaskFilterParams(BaseModel):
 
     def as_filter(self) -> Filter:
         """Return the filter."""
-        same: dict[str, Any] = {name: getattr(self, name) or None for name in _SAME}
+        names = [Named(field, (pattern,)) for name, field in _NAMES.items() if (pattern := getattr(self, name))]
         bounds = {name: getattr(self, name) for name in _BOUNDS}
-        return Filter(
-            text=self.q or None,
+        wanted = Filter(
             statuses=frozenset(_words(self.status)),
             failed=self.failed,
             since_ns=_as_ns(self.since) if self.since else None,
             until_ns=_as_ns(self.until) if self.until else None,
-            **same,
             **bounds,
         )
+        return narrowed(with_conditions(wanted, names), self.q or "")
 
 
-_SAME = (
-    *("agent", "agent_type", "provider", "model", "source", "tag", "tool", "user", "specialist"),
-    *("error_category", "parent_task_id", "session_id", "correlation_id"),
-)
+_NAMES = {
+    **{name: name for name in ("agent", "provider", "model", "source", "tag", "tool", "user", "specialist")},
+    "agent_type": "type",
+    "error_category": "error",
+    "parent_task_id": "parent",
+    "session_id": "session",
+    "correlation_id": "correlation",
+}
+"""Parameters, each with its field of the filter's language."""
 _BOUNDS = ("min_cost_usd", "max_cost_usd", "min_duration_s", "max_duration_s", "min_tokens")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,6 @@ def test_no_option_is_documented_that_does_not_exist() -> None:
 
 def test_the_examples_are_understood() -> None:
     """Every command in the examples is one the parser takes."""
-    for line in re.findall(r"^agentlog ([^\n|#>]*)", DOCS, re.MULTILINE):
+    for line in re.findall(r"^agentlog ((?:'[^'\n]*'|[^\n|#>'])*)", DOCS, re.MULTILINE):
         if not line.startswith(DEMO):
-            make_parser().parse_args(line.split())
+            make_parser().parse_args(shlex.split(line))

@@ -312,3 +312,38 @@ def test_garbage_in_the_folders_is_no_failure_of_the_server(tmp_path: Path) -> N
 
     assert {path: answer.status_code for path, answer in answers.items() if answer.status_code >= 500} == {}
     assert [path for path, answer in answers.items() if "not to be read" in answer.text] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("q=status:failed agent:BR*", {"task-review42"}),
+        ("agent=Brain&q=-status:failed", {"task-well"}),
+        ("q=boom", {"task-review42"}),
+    ],
+)
+def test_a_filter_in_words_chooses_tasks(client: TestClient, query: str, ids: set[str]) -> None:
+    """As on the command line; names without regard to upper and lower case."""
+    assert {row["task_id"] for row in client.get(f"/api/tasks?{query}").json()["rows"]} == ids
+
+
+def test_a_filter_that_cannot_be_read_is_refused(client: TestClient) -> None:
+    """With the place and what was meant."""
+    answer = client.get("/api/tasks?q=x agnt:brain")
+
+    assert answer.status_code == 422
+    assert "there is no field 'agnt' (at 3), did you mean 'agent'?" in answer.json()["detail"]
+
+
+def test_nothing_found_says_what_was_meant(client: TestClient) -> None:
+    """By the values that exist."""
+    assert client.get("/api/tasks?agent=brian").json()["hints"] == ["No task has the agent 'brian', did you mean 'brain'?"]
+
+
+def test_filters_are_completed(client: TestClient) -> None:
+    """By fields and values, with what the fields are."""
+    found = client.get("/api/filter?q=status:failed agent:b").json()
+
+    assert found["start"] == 20
+    assert found["options"] == [{"text": "brain", "tasks": 2, "summary": ""}]
+    assert {"name": "agent", "kind": "name", "summary": "the agent that works on it"} in found["fields"]

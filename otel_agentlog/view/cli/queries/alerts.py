@@ -11,13 +11,13 @@ from typing import Any
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import Alert, Feed, Rule, Watch, rules_from
+from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.settings.fields import load, read_config_file
 from otel_agentlog.view.alerting import replay
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import interval_s, moment
 from otel_agentlog.view.notify import Notifier
 from otel_agentlog.view.render import formats
-from otel_agentlog.view.render.formats import parse_moment
 from otel_agentlog.view.render.screen import Piece, Screen
 from otel_agentlog.vocabulary.terminal_text import safe
 

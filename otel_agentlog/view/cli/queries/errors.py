@@ -8,9 +8,9 @@ from typing import Any
 
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.query import FoundError, find_errors, time_of
+from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.render import formats, labels
-from otel_agentlog.view.render.formats import parse_moment
 from otel_agentlog.view.render.screen import Column, Piece, Pieces, Screen, table
 from otel_agentlog.view.render.values import text_lines
 from otel_agentlog.vocabulary.coerce import mapping, text, texts

@@ -67,7 +67,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="of tasks that are named, without their sub-tasks (default: with them, at any depth)",
     )
     parser.add_argument("--limit", type=whole, default=0, metavar="N", help="at most N tasks, the newest (default 0: all)")
-    filter_arguments(parser)
+    filter_arguments(parser, positional=False)
 
 
 def run(options: argparse.Namespace, context: CliContext) -> int:

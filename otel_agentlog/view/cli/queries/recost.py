@@ -26,7 +26,7 @@ _COLUMNS = (
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.add_argument("tasks", metavar="TASK", nargs="*", help="these tasks (default: those that the options choose)")
-    filter_arguments(parser)
+    filter_arguments(parser, positional=False)
 
 
 def run(options: argparse.Namespace, context: CliContext) -> int:

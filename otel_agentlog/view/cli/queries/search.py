@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lines", type=whole, default=DEFAULT_LINES, metavar="N", help=f"show at most N lines of each (default {DEFAULT_LINES})"
     )
-    filter_arguments(parser)
+    filter_arguments(parser, positional=False)
 
 
 def run(options: argparse.Namespace, context: CliContext) -> int:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from otel_agentlog.query import Group, statistics
 from otel_agentlog.view.cli.context import CliContext, print_json
-from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress, whole
+from otel_agentlog.view.cli.options import WHERE_HELP, filter_arguments, filter_of, reading_progress, whole
 from otel_agentlog.view.cli.queries.stats import COUNTED
 from otel_agentlog.view.render.group_table import (
     GroupColumn,
@@ -38,21 +38,28 @@ ORDERS: dict[str, Callable[[Group], float]] = {
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.add_argument(
-        "kind", metavar="KIND", nargs="?", choices=KINDS, help=f"only one of {', '.join(KINDS)}; scripts are tools"
-    )
-    parser.add_argument(
         "--by", choices=tuple(ORDERS), default="count", metavar="ORDER", help="count (default), cost, time or failures"
     )
     parser.add_argument(
         "--limit", type=whole, default=DEFAULT_LIMIT, metavar="N", help=f"rows of each (default {DEFAULT_LIMIT}, 0: all)"
     )
-    filter_arguments(parser)
+    filter_arguments(parser, positional=False)
+    parser.add_argument(
+        "filter",
+        metavar="KIND|FILTER",
+        nargs="*",
+        help=f"only one of {', '.join(KINDS)} (scripts are tools), and only tasks like this: {WHERE_HELP}",
+    )
 
 
 def run(options: argparse.Namespace, context: CliContext) -> int:
     """Print the first groups of each kind."""
-    wanted, tables = filter_of(options), {}
-    for kind in (options.kind,) if options.kind else KINDS:
+    kinds: tuple[str, ...] = KINDS
+    tables = {}
+    if options.filter and options.filter[0] in KINDS:
+        kinds = (options.filter.pop(0),)
+    wanted = filter_of(options)
+    for kind in kinds:
         with reading_progress() as progress:
             found = statistics(context.root, wanted, group_by=kind, progress=progress)
         groups = [group for group in found.groups if group.key is not None]

@@ -6,12 +6,24 @@ import time
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, WebSocket
+from fastapi import APIRouter, Path, Query, WebSocket
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from otel_agentlog._version import __version__
-from otel_agentlog.query import MAX_BUCKETS, Filter, errors_by_category, find_errors, search, statistics, timeline
+from otel_agentlog.query import (
+    MAX_BUCKETS,
+    Filter,
+    complete,
+    errors_by_category,
+    find_errors,
+    hints,
+    search,
+    statistics,
+    timeline,
+)
+from otel_agentlog.query.filters.language import MAX_LENGTH
+from otel_agentlog.store.index.condition import FIELDS, FLAGS
 from otel_agentlog.view.alerting import AlertTracker
 from otel_agentlog.view.server.context import ServerContext
 from otel_agentlog.view.server.params import GroupQuery, PageParams, PageQuery, TimelineQuery, WindowQuery
@@ -28,7 +40,26 @@ class TaskList(BaseModel):
     matching: int = Field(description="How many there are in all.")
     tasks: int = Field(description="How many tasks there are, whether they match or not.")
     offset: int
+    hints: list[str] = Field(description="Where nothing was found: what may have been meant, a sentence each.")
     rows: list[dict[str, Any]]
+
+
+class FieldBody(BaseModel):
+    """What can be asked for in `q`."""
+
+    name: str
+    kind: str = Field(description="`name` (`agent:plan*`), `amount` (`cost>0.5`), `moment` (`since:2h`) or `flag` (`is:active`).")
+    summary: str
+
+
+class FilterBody(BaseModel):
+    """The fields of a filter in words, and how an unfinished one can go on."""
+
+    fields: list[FieldBody]
+    start: int = Field(description="From which character of `q` on an option takes its place.")
+    options: list[dict[str, Any]] = Field(
+        description="Each with `text`, `tasks` (how many have that value, if known) and `summary`."
+    )
 
 
 class StatisticsBody(BaseModel):
@@ -100,9 +131,23 @@ def _add_lists(router: APIRouter, context: ServerContext) -> None:
     @router.get("/api/tasks", summary="Tasks, searched, filtered and in pages", operation_id="list_tasks", **_answer(TaskList))
     def tasks(params: PageQuery) -> Response:
         limit = min(params.limit, context.limits.page_rows)
-        found = search(context.root, params.as_filter(), order=params.order, limit=limit, offset=params.offset)
-        rows = [row_as_json(row) for row in found.rows]
-        return json_response({"matching": found.matching, "tasks": found.tasks, "offset": params.offset, "rows": rows})
+        wanted = params.as_filter()
+        found = search(context.root, wanted, order=params.order, limit=limit, offset=params.offset)
+        meant = [] if found.matching else hints(context.root, wanted)
+        counted = {"matching": found.matching, "tasks": found.tasks, "offset": params.offset, "hints": meant}
+        return json_response({**counted, "rows": [row_as_json(row) for row in found.rows]})
+
+    @router.get(
+        "/api/filter",
+        summary="What can stand in a filter in words",
+        description="Fields, and how the filter that begins with `q` can go on: by fields and by values that tasks have.",
+        operation_id="complete_filter",
+        **_answer(FilterBody),
+    )
+    def completion(q: Annotated[str, Query(max_length=MAX_LENGTH)] = "") -> Response:
+        found = complete(context.root, q)
+        options = [asdict(option) for option in found.options]
+        return json_response({"fields": _fields(), "start": found.start, "options": options})
 
     @router.get("/api/errors", summary="What went wrong, by category and task", operation_id="list_errors", **_answer(ErrorsBody))
     def errors(params: PageQuery) -> Response:
@@ -164,6 +209,11 @@ def _add_live(router: APIRouter, context: ServerContext, slots: Slots) -> None:
     @router.websocket("/api/live/ws")
     async def socket(socket: WebSocket) -> None:
         await send_to_websocket(socket, publisher.changes(), slots, context.limits)
+
+
+def _fields() -> list[dict[str, str]]:
+    fields = [{"name": name, "kind": field.kind, "summary": field.summary} for name, field in FIELDS.items()]
+    return fields + [{"name": f"is:{flag}", "kind": "flag", "summary": summary} for flag, (_, summary) in FLAGS.items()]
 
 
 def _until_now(wanted: Filter, bucket_s: int) -> Filter:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from otel_agentlog.view.render.formats import parse_moment
+from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.vocabulary.terminal_text import width
 from tests.test_terminal_text import acts_on_a_terminal
 from tests.view.cli.terminal import Output, agentlog, as_wide_as, on_terminal, plain
@@ -65,7 +65,60 @@ def test_the_order_can_be_chosen(stories: Path) -> None:
 
 def test_nothing_like_that_is_not_nothing_there(stories: Path) -> None:
     """It says how many there are."""
-    assert agentlog("ls", "--root", stories, "--agent", "x").out == f"None of the 10 tasks below {stories} is like that.\n"
+    said = agentlog("ls", "--root", stories, "--agent", "x")
+
+    assert said.lines == [f"None of the 10 tasks below {stories} is like that.", "No task has the agent 'x'."]
+
+
+@pytest.mark.parametrize("words", [["--agent", "Brian"], ["agent:BRIAN"], ["--where", "agent:brian"]])
+def test_a_miss_says_what_was_meant(stories: Path, words: list[str]) -> None:
+    """By the values that exist."""
+    said = agentlog("ls", "--root", stories, *words)
+
+    assert [line.lower() for line in said.lines[1:]] == ["no task has the agent 'brian', did you mean 'brain'?"]
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        (["status:failed"], {"task-hostile", "task-review42"}),
+        (["AGENT:Brain", "--limit", "5", "status:comp*"], {"task-well"}),
+        (["--failed", "cost>0.01"], {"task-review42"}),
+        (["-is:subtask", "agent:brain", "-status:failed"], {"task-well"}),
+        (["boom or name:*日本*"], {"task-review42", "task-wide"}),
+        (["--agent", "BR*", "--where", "tool:read"], {"task-review42"}),
+        (["--model", "CLAUDE*", "name:review*"], {"task-review42"}),
+    ],
+)
+def test_a_filter_in_words_chooses_tasks(stories: Path, words: list[str], ids: set[str]) -> None:
+    """As an argument, in any place, beside options, or as an option; upper and lower case are alike."""
+    assert {task["task_id"] for task in asked("ls", "--root", stories, *words)["tasks"]} == ids
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["stats"], ["cost"], ["metrics", "--report"], ["top"], ["top", "agent"], ["search", "boom"]),
+        *(["export", "--format", "json"], ["recost"]),
+    ],
+)
+def test_every_command_over_tasks_takes_a_filter(stories: Path, words: list[str]) -> None:
+    """Also those whose argument is something else; one that cannot be read ends with code 2 and says where."""
+    assert agentlog(*words, "--root", stories, "--where", "agent:brain status:failed").code == 0
+    said = agentlog(*words, "--root", stories, "--where", "agnt:brain")
+    assert (said.code, said.err) == (
+        2,
+        f"agentlog {words[0]}: there is no field 'agnt' (at 1), did you mean 'agent'? Put text in quotes.\n",
+    )
+
+
+def test_search_takes_conditions_beside_words(stories: Path) -> None:
+    """The words are shown where they stand."""
+    said = agentlog("search", "boom status:failed", "--root", stories)
+
+    assert said.lines[0].split()[1] == "task-review42"
+    assert any("boom" in line for line in said.lines[1:])
+    assert agentlog("search", "boom status:completed", "--root", stories).code == 1
 
 
 def test_search_shows_the_line_that_says_why(stories: Path) -> None:

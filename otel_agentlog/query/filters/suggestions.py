@@ -1,0 +1,127 @@
+"""What could stand in a filter: completion from the fields and values that exist, and what was meant where nothing is found."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from otel_agentlog.query.filters.language import ALIASES, IS, STATES
+from otel_agentlog.query.indexes import ask
+from otel_agentlog.store.index.condition import FIELDS, FLAGS, All, Condition, Either, Named, is_like, literal
+from otel_agentlog.store.index.filter import Filter
+from otel_agentlog.store.index.index import TaskIndex
+
+MAX_OPTIONS = 20
+MAX_COMPARED = 2000
+"""Values of one field, the most frequent ones, among which that is looked for which was meant."""
+MAX_NEAR = 3
+MIN_HELD = 2
+"""Characters of which a value that holds them was meant."""
+
+_UNFINISHED = re.compile(r"(?:^|[\s(!-])([A-Za-z_]*)$")
+_VALUE = re.compile(r'(?:^|[\s(!-])([A-Za-z_]+)(?::|!=|=)(?:(?:"[^"]*"|[^\s,"()]*),)*("[^"]*|[^\s,"()]*)$')
+_PLAIN = re.compile(r'[^\s",()*?\\]+')
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One way to go on."""
+
+    text: str
+    """What takes the place of what is there."""
+    tasks: int | None = None
+    """How many tasks have that value."""
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What can stand at the end of an unfinished filter."""
+
+    start: int
+    """From which character on it is replaced."""
+    options: list[Option]
+
+
+def complete(root: Path, text: str, *, limit: int = MAX_OPTIONS) -> Completion:
+    """Return how the filter that begins with `text` can go on: fields, and values that tasks below the root have."""
+    value, word = _VALUE.search(text), _UNFINISHED.search(text)
+    if value is not None:
+        field = ALIASES.get(value[1].lower(), value[1].lower())
+        return Completion(value.start(2), _values(root, field, value[2].lstrip('"'), limit))
+    if word is not None:
+        return Completion(word.start(1), [*_fields(word[1].lower())][:limit])
+    return Completion(len(text), [])
+
+
+def _fields(begun: str) -> Iterator[Option]:
+    for name, field in FIELDS.items():
+        if name.startswith(begun):
+            yield Option(f"{name}:" if field.kind != "amount" else f"{name}>", summary=field.summary)
+    if IS.startswith(begun):
+        yield Option(f"{IS}:", summary=f"one of {', '.join(FLAGS)}")
+
+
+def _values(root: Path, field: str, begun: str, limit: int) -> list[Option]:
+    if field == IS:
+        return [Option(flag, summary=summary) for flag, (_, summary) in FLAGS.items() if flag.startswith(begun.lower())]
+    if field not in FIELDS or not FIELDS[field].values:
+        return []
+    pattern = f"{literal(begun)}*"
+    found = ask(root, lambda index: index.values(field, pattern, limit))
+    options = [Option(quoted(value), tasks) for value, tasks in found]
+    if field == "status":
+        known = {value for value, _ in found}
+        options += [Option(state) for state in STATES if state not in known and is_like(state, pattern)]
+    return options[:limit]
+
+
+def quoted(value: str) -> str:
+    """A value as it stands in a filter: in quotes where it would be read as something else."""
+    if _PLAIN.fullmatch(value) and value[0] not in "<>=":
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def hints(root: Path, wanted: Filter) -> list[str]:
+    """Say of each name that a filter asks for and no task has, what was meant; one sentence each, not safe for a terminal."""
+    conditions = [] if wanted.condition is None else list(_named(wanted.condition))
+    if not conditions:
+        return []
+    return ask(root, lambda index: [hint for each in conditions for hint in _of_one(index, each)])
+
+
+def _named(condition: Condition) -> Iterator[Named]:
+    waiting = [condition]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, Named):
+            yield found
+        elif isinstance(found, (All, Either)):
+            waiting += reversed(found.conditions)
+
+
+def _of_one(index: TaskIndex, condition: Named) -> Iterator[str]:
+    if not FIELDS[condition.field].values:
+        return
+    for pattern in condition.patterns:
+        if index.values(condition.field, pattern, 1):
+            continue
+        near = _near(pattern, [value for value, _ in index.values(condition.field, "*", MAX_COMPARED)])
+        quotes = " or ".join(f"'{each}'" for each in near)
+        meant = f", did you mean {quotes}?" if near else "."
+        yield f"No task has the {condition.field} '{pattern}'{meant}"
+
+
+def _near(pattern: str, known: list[str]) -> list[str]:
+    """Values that hold what was typed, else those that are written most like it."""
+    typed = pattern.casefold().strip("*")
+    holding = [value for value in known if len(typed) >= MIN_HELD and typed in value.casefold()]
+    if holding:
+        return holding[:MAX_NEAR]
+    by_folded = {value.casefold(): value for value in reversed(known)}
+    return [by_folded[each] for each in difflib.get_close_matches(typed, list(by_folded), n=MAX_NEAR)]
