@@ -12,6 +12,7 @@ filters/       filters as people write them
 excerpts.py    the places in a task with the words it was found by
 lines.py       a task's lines in the order of time, also while they grow
 errors.py      errors in task folders and application logs
+shapes.py      what texts have in common that differ in a number or an id
 repricing.py   what AI calls would cost by other prices
 naming.py      from what a person typed to a task
 alerts/        rules, sliding windows, observations
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     from otel_agentlog.query.comparison import Figure as Figure
     from otel_agentlog.query.comparison import Part as Part
     from otel_agentlog.query.comparison import differences as differences
+    from otel_agentlog.query.errors import ErrorGroup as ErrorGroup
     from otel_agentlog.query.errors import FoundError as FoundError
+    from otel_agentlog.query.errors import error_groups as error_groups
     from otel_agentlog.query.errors import find_errors as find_errors
     from otel_agentlog.query.excerpts import Match as Match
     from otel_agentlog.query.excerpts import matches as matches
@@ -97,7 +100,7 @@ _HOMES = {
     "alerts.rules": "RULES Rule changed rules_from",
     "alerts.watch": "Alert Watch",
     "comparison": "Differences Figure Part differences",
-    "errors": "FoundError find_errors",
+    "errors": "ErrorGroup FoundError error_groups find_errors",
     "filters.language": "narrowed parse_filter words_in",
     "excerpts": "Match matches",
     "following": "LiveReport LiveRow Place",

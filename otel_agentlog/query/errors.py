@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog.query.lines import time_of
-from otel_agentlog.query.questions import folders_with_errors
+from otel_agentlog.query.questions import folders, folders_with_errors
+from otel_agentlog.query.shapes import shape_of
 from otel_agentlog.store.app_log import log_files, mentions, newest_change_ns
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT
 from otel_agentlog.store.folder.reader import list_tasks, read_lines
+from otel_agentlog.store.index.filter import Filter
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.states import Outcome
 
 TRAIL_ACTIONS = frozenset(
     {"error_caught", "recovery_attempted", "recovery_succeeded", "recovery_failed", "fallback_used", "error_reraised"}
@@ -41,6 +44,10 @@ class FoundError:
     """How it was handled, in order."""
     lines: int = 0
     """How many lines name it."""
+    attempt_of: str | None = None
+    """The span whose attempt failed with it, where that is all that is known of it."""
+    handled_by_retry: bool = False
+    """Whether a later attempt did it."""
 
     @property
     def exception(self) -> Mapping[str, Any]:
@@ -63,6 +70,7 @@ class FoundError:
             "task_id": self.task_id,
             "file": str(self.file),
             "lines": self.lines,
+            "handled_by_retry": self.handled_by_retry,
         }
         return {**found, "trail": self.trail} if trail else found
 
@@ -75,14 +83,19 @@ def find_errors(
     category: str | None = None,
     since_ns: int | None = None,
     until_ns: int | None = None,
+    tasks: Filter | None = None,
 ) -> list[FoundError]:
-    """Every error in the folders below `root` and in the application logs, newest first.
+    """Every error in the folders below `root`, or in those of some `tasks`, and in the application logs, newest first.
 
     Without `error_id` each error once, from the file with the most about it; with one, that error in each file that names
     it, the one with the most first. Files without any error are passed over without reading their lines.
     """
-    found = _find(folders_with_errors(root, error_id), log_directories, error_id, since_ns)
-    if error_id is not None and not found:
+    with_errors = folders_with_errors(root, error_id)
+    if tasks is not None:
+        chosen = set(folders(root, tasks))
+        with_errors = [folder for folder in with_errors if folder in chosen]
+    found = _find(with_errors, log_directories, error_id, since_ns)
+    if error_id is not None and not found and tasks is None:
         # Of very many folders not each change is seen at once: what nobody knows is looked for in all of them.
         found = _find((task.folder for task in list_tasks(root)), log_directories, error_id, since_ns)
     wanted = [each for each in found if _is_wanted(each, category, since_ns, until_ns)]
@@ -134,7 +147,10 @@ def _is_wanted(each: FoundError, category: str | None, since_ns: int | None, unt
 
 def _errors_in(file: Path, wanted: str | None) -> Iterable[FoundError]:
     found: dict[str, FoundError] = {}
+    outcomes: dict[str, str] = {}
     for line in read_lines(file):
+        if line.get("phase") == "end":
+            outcomes[text(line, "span_id") or ""] = text(line, "outcome") or ""
         details = mapping(line, "details")
         is_trail = text(line, "action") in TRAIL_ACTIONS
         own = text(mapping(line, "exception"), "error_id")
@@ -143,6 +159,8 @@ def _errors_in(file: Path, wanted: str | None) -> Iterable[FoundError]:
         for identity in dict.fromkeys(filter(None, (own, about if is_trail or own is None else None))):
             if wanted is None or identity == wanted:
                 _note(found, identity, line, file, in_trail=is_trail and identity == about)
+    for each in found.values():
+        each.handled_by_retry = each.attempt_of is not None and outcomes.get(each.attempt_of) == Outcome.COMPLETED.value
     return found.values()
 
 
@@ -153,6 +171,8 @@ def _note(found: dict[str, FoundError], identity: str, line: Line, file: Path, *
     elif "traceback" not in known.exception and "traceback" in _exception_of(line, identity):
         known.line = line
     known.lines += 1
+    is_attempt = text(line, "action") == "attempt_failed" and (known.lines == 1 or known.attempt_of is not None)
+    known.attempt_of = text(line, "span_id") if is_attempt else None
     if in_trail:
         known.trail.append(line)
 
@@ -165,3 +185,53 @@ def _exception_of(line: Line, identity: str) -> Mapping[str, Any]:
     details = mapping(line, "details")
     fields = {"type": details.get("error_type"), "message": details.get("reason"), "category": details.get("category")}
     return {"error_id": identity, **{key: value for key, value in fields.items() if isinstance(value, str)}}
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """Errors of one kind: of the same class, with messages of the same shape (`shapes.shape_of`)."""
+
+    errors: list[FoundError]
+    """The newest first; at least one."""
+    handled_by_retry: bool
+    """Whether later attempts did what failed with them. Others of the same kind are a group of their own."""
+
+    @property
+    def newest(self) -> FoundError:
+        """The one that was seen last."""
+        return self.errors[0]
+
+    @property
+    def task_ids(self) -> list[str]:
+        """The tasks they were in, the newest first; none of errors outside of tasks."""
+        return list(dict.fromkeys(task for each in self.errors if isinstance(task := each.task_id, str)))
+
+    def as_json(self) -> dict[str, Any]:
+        """One flat object."""
+        exception = self.newest.exception
+        return {
+            "count": len(self.errors),
+            "type": exception.get("type"),
+            "category": exception.get("category"),
+            "message": exception.get("message"),
+            "first_seen": self.errors[-1].line.get("timestamp"),
+            "last_seen": self.newest.line.get("timestamp"),
+            "tasks": len(self.task_ids),
+            "handled_by_retry": self.handled_by_retry,
+            "error_id": self.newest.error_id,
+            "task_id": self.newest.task_id,
+        }
+
+
+def error_groups(found: Iterable[FoundError]) -> list[ErrorGroup]:
+    """Put errors of one kind together, the one seen last first; those handled by a retry behind the others."""
+    kinds: dict[tuple[bool, str, str], list[FoundError]] = {}
+    for each in found:
+        exception = each.exception
+        message = text(exception, "message") or text(each.line, "message") or ""
+        kinds.setdefault((each.handled_by_retry, text(exception, "type") or "", shape_of(message)), []).append(each)
+    groups = [
+        ErrorGroup(sorted(errors, key=lambda each: each.time_ns, reverse=True), handled)
+        for (handled, _, _), errors in kinds.items()
+    ]
+    return sorted(groups, key=lambda group: (group.handled_by_retry, -group.newest.time_ns))

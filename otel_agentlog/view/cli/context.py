@@ -40,6 +40,14 @@ class CliContext:
         named = self._settings.log_file
         return [*log_directories(self._settings.log_directory, home()), *([] if named is None else [named])]
 
+    @cached_property
+    def own_log_directories(self) -> list[Path]:
+        """Where the application logs of the programs are whose tasks are below the root: none where only a root is given."""
+        wanted = self._settings.log_directory
+        if wanted is not None:
+            return [wanted]
+        return self.log_directories if self.root == Settings().directory else []
+
     def screen(self) -> Screen:
         """The screen on standard output."""
         return stdout_screen(self._settings.terminal, colour=self.colour)

@@ -7,12 +7,14 @@ where that is installed, change nothing of the layout.
     screen.line(Piece("✓ ", "ok"), "all is well")
     screen.lines(table([Column("TASK"), Column("TIME", right=True)], [[Piece("task-1", "id"), Piece("1.2s")]], screen))
 
-`Screen` writes lines, `fit` cuts one to a width, `table` lays out columns, `Progress` is a line that is written over.
+`Screen` writes lines, `fit` cuts one to a width, `wrap` breaks one between words, `table` lays out columns, `Progress` is a line
+that is written over.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import sys
 import time
@@ -98,6 +100,11 @@ class Screen:
         for line in lines:
             self._write(line)
 
+    def text(self, *pieces: Piece | str) -> None:
+        """Write a sentence, or several: on as many lines as it needs, broken between words."""
+        line = [piece if isinstance(piece, Piece) else Piece(piece) for piece in pieces]
+        self.lines(wrap(line, self.columns))
+
     def flush(self) -> None:
         """Flush the stream; raises `BrokenPipeError` if its other end is closed."""
         self._out.flush()
@@ -166,6 +173,31 @@ def fit(line: Sequence[Piece], room: int | None, ellipsis: str) -> Pieces:
         fitted.append(piece)
         room -= wide
     return fitted
+
+
+_WORDS = re.compile(r" *[^ ]+| +$")
+
+
+def wrap(line: Sequence[Piece], room: int | None) -> list[Pieces]:
+    """Return a line as several of at most `room` columns, broken at spaces; a word that is longer is left whole.
+
+    What follows stands below the first word, two columns further in.
+    """
+    if room is None or columns_of(line) <= room:
+        return [list(line)]
+    text = "".join(piece.text for piece in line)
+    indent = min(len(text) - len(text.lstrip(" ")) + 2, room // 2)
+    lines: list[Pieces] = [[]]
+    used = 0
+    for piece in line:
+        for word in _WORDS.findall(piece.text):
+            starts_word = word.startswith(" ")
+            if used > indent and starts_word and used + width(word) > room:
+                lines.append([Piece(" " * indent)])
+                used, word = indent, word.lstrip(" ")
+            lines[-1].append(Piece(word, piece.style))
+            used += width(word)
+    return lines
 
 
 GAP = 2

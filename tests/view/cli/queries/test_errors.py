@@ -61,6 +61,65 @@ def test_the_list_has_every_error_newest_first(root: Path, env: dict[str, str]) 
     assert "\u202e" not in said.out
 
 
+@pytest.fixture
+def many(tasks_root: Path) -> Path:
+    """Two tasks with the same errors but for a number, some of them of attempts that another one made good."""
+    for number in range(2):
+        with suppress(TimeoutError), agentlog.task(f"Review PR {number}", agent=f"agent-{number}", task_id=f"task-{number}"):
+            with agentlog.tool("Read") as run:
+                run.attempt_failed(OSError(f"disk {number} is busy"))
+            with agentlog.tool("Fetch") as run:
+                run.attempt_failed(OSError(f"disk {number} is busy"))
+                raise TimeoutError(f"no answer within {30 + number} s")
+    agentlog.shutdown()
+    return tasks_root
+
+
+def test_errors_of_one_kind_are_one_row(many: Path, env: dict[str, str]) -> None:
+    """With how many, in how many tasks; those that a retry made good apart."""
+    said = run("errors", "--root", many, env=env)
+
+    above, below = said.out.split("Handled by a retry")
+    assert re.search(r" 2 +\S+ +\S+ +TIMEOUT +TimeoutError: no answer within 31 s +2 tasks +Review PR 1", above)
+    assert re.search(r" 2 +\S+ +\S+ +EXECUTION +OSError: disk 1 is busy +2 tasks", above)
+    assert re.search(r" 2 +\S+ +\S+ +EXECUTION +OSError: disk 1 is busy +2 tasks", below)
+    assert "6 errors of 3 kinds" in below
+
+
+def test_each_error_and_the_groups_as_json(many: Path, env: dict[str, str]) -> None:
+    """``--each`` lists all; JSON has both, and which were made good."""
+    assert len(run("errors", "--each", "--root", many, env=env).out.splitlines()) == 7
+    found = json.loads(run("errors", "--json", "--root", many, env=env).out)
+    assert [(group["count"], group["tasks"], group["handled_by_retry"]) for group in found["groups"]] == [
+        (2, 2, False),
+        (2, 2, False),
+        (2, 2, True),
+    ]
+    assert sorted(error["handled_by_retry"] for error in found["errors"]) == [False] * 4 + [True] * 2
+
+
+def test_errors_of_some_tasks(many: Path, env: dict[str, str]) -> None:
+    """By a filter, as an argument or an option; a name that does not exist is told."""
+    for words in (["agent:agent-0"], ["--where", "agent:AGENT-0"]):
+        found = json.loads(run("errors", *words, "--json", "--root", many, env=env).out)
+        assert {error["task_id"] for error in found["errors"]} == {"task-0"}
+    said = run("errors", "agent:agnet-0", "--root", many, env=env)
+    assert said.out.splitlines()[1:] == ["No task has the agent 'agnet-0', did you mean 'agent-0' or 'agent-1'?"]
+
+
+def test_a_root_that_is_given_shows_its_own_errors_alone(many: Path, tmp_path: Path) -> None:
+    """Not those that other programs left in the default folders of logs; by its id any is found."""
+    logs = tmp_path / "home" / ".local" / "state" / "agentlog" / "logs"
+    logs.mkdir(parents=True)
+    exception = {"type": "OSError", "message": "port in use", "error_id": "abcd1234"}
+    line = {"timestamp": "2026-11-21T05:22:01.000000000Z", "level": "ERROR", "message": "m", "exception": exception}
+    (logs / "logs.jsonl").write_text(json.dumps(line, separators=(",", ":")) + "\n")
+    away = {"HOME": str(tmp_path / "home"), "TASK_LOGS_DIR": str(tmp_path / "empty")}
+
+    assert "No such errors" in run("errors", env=away).out
+    assert "port in use" in run("errors", "abcd1234", env=away).out
+
+
 def test_one_error_is_shown_with_all_about_it(root: Path, env: dict[str, str]) -> None:
     """Category, places, context, suggestions, traceback and how it was handled."""
     identity = ids(root, env)["IntegrationError"]
