@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from otel_agentlog.query.errors import error_groups as error_groups
     from otel_agentlog.query.errors import find_errors as find_errors
     from otel_agentlog.query.excerpts import Match as Match
+    from otel_agentlog.query.excerpts import marks as marks
     from otel_agentlog.query.excerpts import matches as matches
     from otel_agentlog.query.filters.language import narrowed as narrowed
     from otel_agentlog.query.filters.language import parse_filter as parse_filter
@@ -102,7 +103,7 @@ _HOMES = {
     "comparison": "Differences Figure Part differences",
     "errors": "ErrorGroup FoundError error_groups find_errors",
     "filters.language": "narrowed parse_filter words_in",
-    "excerpts": "Match matches",
+    "excerpts": "Match marks matches",
     "following": "LiveReport LiveRow Place",
     "groups": "Group Percentiles UNSUCCESSFUL",
     "lines": "LineStream time_of",

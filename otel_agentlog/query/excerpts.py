@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,18 +33,38 @@ class Match:
     """The text around it, as it is in the folder."""
 
 
+def marks(shown: str, wanted: str) -> list[tuple[int, int]]:
+    """Return where the words that were searched for stand in a text: from which character to before which."""
+    sought = set(words_of(storable(wanted)))
+    return [match.span() for match in _pattern(sought).finditer(shown)] if sought else []
+
+
 def matches(folder: Path, wanted: str, *, limit: int) -> list[Match]:
-    """Return the first places in a task with any of these words; first those with most of them."""
-    sought = sorted(set(words_of(storable(wanted))))
+    """Return the first places in a task with any of these words; first those with most of them.
+
+    What several lines say, an error above all, is one place: the first.
+    """
+    sought = set(words_of(storable(wanted)))
     if not sought or limit < 1:
         return []
-    found = [(-count, order, match) for order, (count, match) in enumerate(_places(TaskReader(folder), sought))]
+    places: dict[str, tuple[int, Match]] = {}
+    for place in _places(TaskReader(folder), sought):
+        places.setdefault(place[1].text, place)
+    found = [(-count, order, match) for order, (count, match) in enumerate(places.values())]
     best = sorted(sorted(found, key=lambda entry: entry[:2])[:limit], key=lambda entry: entry[1])
     return [match for _, _, match in best]
 
 
-def _places(task: TaskReader, sought: list[str]) -> Iterator[tuple[int, Match]]:
-    pattern = re.compile("|".join(rf"(?<!\w){re.escape(word)}" for word in sought), re.IGNORECASE)
+def _pattern(sought: Collection[str]) -> re.Pattern[str]:
+    """Finds words that begin so; of two that begin alike the longer."""
+    longest = sorted(sought, key=lambda word: (-len(word), word))
+    # A character of a language without spaces is a word wherever it stands.
+    begins = ("" if len(word) == 1 and not word.isascii() else r"(?<!\w)" for word in longest)
+    return re.compile("|".join(map(str.__add__, begins, map(re.escape, longest))), re.IGNORECASE)
+
+
+def _places(task: TaskReader, sought: Collection[str]) -> Iterator[tuple[int, Match]]:
+    pattern = _pattern(sought)
     for name, document, key in ((INPUT, task.input() or {}, "input"), (FINAL_RESULT, task.final_result() or {}, "result")):
         yield from _place(pattern, name, document, key, as_text(document.get(key)))
     for line in task.events():
@@ -66,7 +86,9 @@ def _place(pattern: re.Pattern[str], file: str, line: Line, kind: str, content: 
 def _texts(line: Line) -> Iterator[str]:
     exception = mapping(line, "exception")
     if exception:
-        yield " ".join(found for key in ("type", "message", "error_id") if (found := text(exception, key)))
+        said = ": ".join(found for key in ("type", "message") if (found := text(exception, key)))
+        identity = text(exception, "error_id")
+        yield f"{said} [{identity}]" if identity else said
     for key in ("message", "content"):
         value = line.get(key)
         if isinstance(value, dict):

@@ -50,6 +50,7 @@ STYLES = {
     "tool": "blue",
     "money": "yellow",
     "id": "cyan",
+    "found": "bold reverse",
 }
 """Styles by name, as ``rich`` writes them."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from otel_agentlog.query import marks
 from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.vocabulary.terminal_text import width
 from tests.test_terminal_text import acts_on_a_terminal
@@ -284,3 +285,35 @@ def test_what_is_no_value_is_named(stories: Path, option: list[str]) -> None:
 
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert "expected" in said.err
+
+
+def test_search_says_an_error_once(stories: Path) -> None:
+    """However many lines speak of it: class, message, id; with what was found marked."""
+    (task,) = (task for task in asked("search", "VERDICT", "--root", stories)["tasks"])
+    (match,) = task["matches"]
+    error_id = task["error"]["error_id"]
+
+    assert match["text"] == f"ValueError: boom: the verdict is missing [{error_id}]"
+    assert [match["text"][start:end] for start, end in match["marks"]] == ["verdict"]
+
+
+def test_what_search_found_is_marked(stories: Path) -> None:
+    """On a terminal, by its look."""
+    said = agentlog("search", "miss", "VERD", "--root", stories, env={"FORCE_COLOR": "1", "TERM": "xterm"})
+
+    assert re.search(r"\x1b\[[0-9;]*7mverd\x1b\[0m", said.out)
+    assert re.search(r"\x1b\[[0-9;]*7mmiss\x1b\[0m", said.out)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "found"),
+    [
+        ("日本語の本", "本", [(1, 2), (4, 5)]),
+        ("restart a start", "start", [(10, 15)]),
+        ("start started", "start started", [(0, 5), (6, 13)]),
+        ("anything", "...", []),
+    ],
+)
+def test_marks(text: str, wanted: str, found: list[tuple[int, int]]) -> None:
+    """Words that begin so, the longer one first; a character of a language without spaces anywhere."""
+    assert marks(text, wanted) == found
