@@ -11,6 +11,7 @@ from otel_agentlog.query.lines import time_of
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, INPUT
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.index.words import as_text, storable, words_of
+from otel_agentlog.vocabulary.chunks import content_text, joined
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.lines import Line
 
@@ -67,7 +68,7 @@ def _places(task: TaskReader, sought: Collection[str]) -> Iterator[tuple[int, Ma
     pattern = _pattern(sought)
     for name, document, key in ((INPUT, task.input() or {}, "input"), (FINAL_RESULT, task.final_result() or {}, "result")):
         yield from _place(pattern, name, document, key, as_text(document.get(key)))
-    for line in task.events():
+    for line in joined(task.events()):
         if line.get("phase") != "end" or line.get("exception"):
             for content in _texts(line):
                 yield from _place(pattern, AGENT_OUTPUT, line, text(line, "type") or "", content)
@@ -89,9 +90,7 @@ def _texts(line: Line) -> Iterator[str]:
         said = ": ".join(found for key in ("type", "message") if (found := text(exception, key)))
         identity = text(exception, "error_id")
         yield f"{said} [{identity}]" if identity else said
-    for key in ("message", "content"):
-        value = line.get(key)
-        if isinstance(value, dict):
-            value = mapping(value, "$artifact").get("preview")
-        if isinstance(value, str):
-            yield value
+    value = line.get("message")
+    if isinstance(value, dict):
+        value = mapping(value, "$artifact").get("preview")
+    yield from (found for found in (value, content_text(line)) if isinstance(found, str) and found)

@@ -18,6 +18,7 @@ from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, INPUT,
 from otel_agentlog.store.folder.reader import GrowingFile, TaskReader, find_task, whole
 from otel_agentlog.store.folder.totals import Tally
 from otel_agentlog.store.spans.tree import GrowingTree, Node
+from otel_agentlog.vocabulary.chunks import Joiner
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.states import State
 
@@ -102,7 +103,7 @@ class LiveReport:
     def __init__(self, task: TaskReader, *, keep: int = 0) -> None:
         self.task = task
         self.lines: deque[Line] = deque(maxlen=keep)
-        """The last lines of the agent's output, at most `keep`."""
+        """The last lines of the agent's output, at most `keep`; a text in chunks is one, which grows."""
         self.came = 0
         """How many lines of it there were."""
         self.version = 0
@@ -117,7 +118,7 @@ class LiveReport:
         """All entries, in the order in which they were put into the tree."""
         self.regrown: tuple[int, int] = (0, 0)
         """Version and offset at which entries last changed their places."""
-        self._tree, self._gathered = GrowingTree(), Gathered(with_lines=False)
+        self._tree, self._gathered, self._joiner = GrowingTree(), Gathered(with_lines=False), Joiner()
         self._entries: dict[Node, Entry] = {}
         self._places: dict[Entry, Place] = {}
         self._changes: dict[Entry, _Change] = {}
@@ -158,6 +159,7 @@ class LiveReport:
         if self._live.restarts != restarts:
             self._begin_again()
             came = True
+        self._joiner.settle()
         return came
 
     def _begin_again(self) -> int:
@@ -167,9 +169,10 @@ class LiveReport:
         return self._live.restarts
 
     def _add(self, line: Line, found: Line) -> None:
-        self.came += 1
-        self.lines.append(line)
-        self._gathered.add(line)
+        if (shown := self._joiner.add(line)) is not None:
+            self.came += 1
+            self.lines.append(shown)
+            self._gathered.add(shown)
         self._tree.add(found)
         if self._tree.placed is not None:
             self._place(self._tree.placed)

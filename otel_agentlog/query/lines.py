@@ -12,6 +12,7 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, WEBHOOK_FLOW, parse_timestamp
 from otel_agentlog.store.folder.reader import GrowingFile, TaskReader, follow
 from otel_agentlog.store.liveness import is_abandoned
+from otel_agentlog.vocabulary.chunks import Joiner
 from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.lines import Line
 
@@ -45,12 +46,20 @@ class LineStream:
         self.left_alone = False
         """Whether `new` ended because the task's process has died."""
 
-    def latest(self, count: int | None = None) -> list[Line]:
-        """Return the last `count` lines that are there, or all of them. Holds no more than it returns."""
-        numbered = ((_order(line), number, line) for number, line in enumerate(self._read()))
+    def latest(self, count: int | None = None, *, joined: bool = False) -> list[Line]:
+        """Return the last `count` lines that are there, or all of them; with `joined` one line for each text in chunks.
+
+        Holds no more than it returns, and the texts that have not ended.
+        """
+        joiner = Joiner()
+        lines = (found for line in self._read() if (found := joiner.add(line) if joined else line) is not None)
+        numbered = ((_order(line), number, line) for number, line in enumerate(lines))
         if count is None:
-            return [line for _, _, line in sorted(numbered, key=lambda entry: entry[:2])]
-        return [line for _, _, line in reversed(heapq.nlargest(count, numbered, key=lambda entry: entry[:2]))]
+            latest = sorted(numbered, key=lambda entry: entry[:2])
+        else:
+            latest = heapq.nlargest(count, numbered, key=lambda entry: entry[:2])[::-1]
+        joiner.settle()
+        return [line for _, _, line in latest]
 
     def _from_start(self) -> dict[str, GrowingFile]:
         return {name: GrowingFile(self._task.folder, name) for name in (WEBHOOK_FLOW, AGENT_OUTPUT)}

@@ -13,6 +13,7 @@ from otel_agentlog.query.lines import time_of
 from otel_agentlog.query.rows import TaskRow, row_of
 from otel_agentlog.store.folder.reader import TaskReader, find_task
 from otel_agentlog.store.spans.tree import Figures, Node, tree
+from otel_agentlog.vocabulary.chunks import joined
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, LOG_TYPES, Line
 from otel_agentlog.vocabulary.states import State
@@ -68,7 +69,7 @@ class TaskReport:
     """The webhook flow."""
     roots: list[Entry]
     said: Counter[str]
-    """How many lines of each type there are that start and end nothing."""
+    """How many lines of each type there are that start and end nothing; a text in chunks counts once."""
     levels: Counter[str]
     """How many log lines of each level there are."""
     problems: list[str]
@@ -83,7 +84,7 @@ def report(task: TaskReader, *, with_lines: bool = False) -> TaskReport:
 def _report(task: TaskReader, with_lines: bool, above: frozenset[str]) -> TaskReport:
     row = row_of(task)
     gathered = Gathered(with_lines)
-    for line in task.events():
+    for line in joined(task.events()):
         gathered.add(line)
     grown = tree(task)
     open_status = State.INTERRUPTED.value if row.has_ended else row.status

@@ -2,6 +2,7 @@
 
 states.py            states, outcomes and their sets, components
 lines.py             what each type of line holds, which OTLP items it gives, timestamps
+chunks.py            texts that were recorded in chunks, joined again
 actions.py           the kinds of operation and their actions
 envelope.py          a line on its way to the sinks, the task it belongs to, requests to a task
 event_ids.py         the numbers of lines

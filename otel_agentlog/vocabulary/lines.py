@@ -243,6 +243,8 @@ class ContentLine(LineKeys, total=False):
     """``output`` ``thinking`` ``system`` ``user``: a text of the conversation."""
 
     content: str
+    chunk: int
+    """Of a text that was recorded in chunks: which one this is, from 1 (`otel_agentlog.vocabulary.chunks`)."""
     details: dict[str, Any]
 
 

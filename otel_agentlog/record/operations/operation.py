@@ -18,6 +18,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, format_span_id, f
 
 from otel_agentlog._interrupts import ABANDONED, end_abandoned, in_c, interrupt_in, is_interrupt, raise_interrupt, traceback_of
 from otel_agentlog.errors import AgentlogError, StateError
+from otel_agentlog.record.content import Streams
 from otel_agentlog.record.exceptions.class_info import short_name
 from otel_agentlog.record.exceptions.error_id import new_error_id
 from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
@@ -97,6 +98,17 @@ class Operation(Decorator):
 
     def _ending(self) -> None:
         """Called before the end line is built; `_finished` after it was delivered."""
+        if self._texts is not None:
+            self._texts.record_rest(self._recorder, self.task, self.span_id)
+
+    _texts: Streams | None = None
+    """Of the task, once chunks of a text were recorded here."""
+
+    def ends_streams_of(self, streams: Streams) -> None:
+        """Have what is held back of the texts in this operation recorded when it ends."""
+        if self._texts is None:
+            self._texts = streams
+            vars(self)["_hooks"] = self._hooks | {"_ending"}
 
     def _finished(self, outcome: Outcome) -> None: ...
 

@@ -1,15 +1,9 @@
-"""Tasks: one job of an agent each; each owns a folder and (part of) a trace.
-
-Texts of the agent, its user and the system are recorded whole, or in chunks of a stream. Of a chunk, what could be the
-beginning of a secret is held back until the next chunks show what it is, or until the stream ends: so a secret that is split over
-chunks is never written in pieces. That much, and no more, is not on disk yet when the call returns.
-"""
+"""Tasks: one job of an agent each; each owns a folder and (part of) a trace."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +13,7 @@ from opentelemetry.context import Context
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import StateError
 from otel_agentlog.record.carrier import Carried, environ, read_carrier, write_carrier
+from otel_agentlog.record.content import Streams, content_line
 from otel_agentlog.record.operations.checkpoints import Checkpoints
 from otel_agentlog.record.operations.context import (
     CORRELATION_IDS,
@@ -33,12 +28,12 @@ from otel_agentlog.record.operations.context import (
 )
 from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.operations.operation import Operation
-from otel_agentlog.record.recorder import Guard, Recorder
+from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.record.sanitize.keys import is_true, optional_text, plain_text, text_or_object, texts_of
 from otel_agentlog.vocabulary.actions import QUEUE_PICKUP, SEGMENT, TASK
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.functions import arguments_of
-from otel_agentlog.vocabulary.lines import Line, timestamp
+from otel_agentlog.vocabulary.lines import timestamp
 from otel_agentlog.vocabulary.states import Outcome, State
 
 UNSET = object()
@@ -63,42 +58,6 @@ def safe_task_id(given: Any, record: Recorder) -> str:
     if cleaned == text:
         return text
     return f"{cleaned}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
-
-
-class Streams:
-    """The open streams of one task, by kind of content."""
-
-    def __init__(self, new_guard: Callable[[], Guard] | None) -> None:
-        self._new_guard = new_guard
-        self._guards: dict[str, Guard] = {}
-        self._lock = threading.RLock()
-
-    def take(self, kind: str, chunk: str) -> str:
-        """What of this chunk, and of those before it, may be recorded now."""
-        if self._new_guard is None:
-            return chunk
-        with self._lock:
-            guard = self._guards.get(kind)
-            if guard is None:
-                guard = self._guards[kind] = self._new_guard()
-            return guard.feed(chunk)
-
-    def rest(self, kind: str | None = None) -> dict[str, str]:
-        """End the streams of this kind, or all; what was held back of each."""
-        if not self._guards:
-            return {}
-        with self._lock:
-            kinds = [kind] if kind is not None else list(self._guards)
-            ended = {each: self._guards.pop(each) for each in kinds if each in self._guards}
-            return {each: rest for each, guard in ended.items() if (rest := guard.flush())}
-
-
-def content_line(kind: str, text: str, details: dict[str, Any]) -> Line:
-    """The line of one text."""
-    line: Line = {"type": kind, "level": "INFO", "component": "agent", "action": "content_recorded", "content": text}
-    if details:
-        line["details"] = details
-    return line
 
 
 class Pickup(Operation):
@@ -230,27 +189,22 @@ class Task(Checkpoints):
         return {"task_id": self.task_id or None} | {key: header.get(key) or around.get(key) for key in CORRELATION_IDS}
 
     def _content(self, kind: str, text: str, stream: bool, details: dict[str, Any]) -> None:
-        stream = is_true(stream)
+        stream, chunk = is_true(stream), 0
+        # Recorded inside a step, it belongs to that step.
+        here: Any = current()
+        place = here if here is not None and here.task is self.task else self
         try:
             if stream:
-                text = self._streams.take(kind, plain_text(text))
+                text, chunk = self._streams.take(kind, plain_text(text), place)
+                place.ends_streams_of(self._streams)
             else:
-                self._end_streams(kind)
+                self._streams.record_rest(self._recorder, self.task, place.span_id, kind)
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
             self._recorder.failed("record", error)
             return
         if not stream or text:
-            self._say(content_line(kind, text_or_object(text), details))
-
-    def _end_streams(self, kind: str | None = None) -> None:
-        for each, rest in self._streams.rest(kind).items():
-            self._say(content_line(each, rest, {}))
-
-    def _say(self, line: Line) -> None:
-        # Recorded inside a step, it belongs to that step.
-        here = current()
-        (here if here is not None and here.task is self.task else self).point(line)
+            place.point(content_line(kind, text_or_object(text), details, chunk))
 
     def called(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not self._input_given:
@@ -389,7 +343,7 @@ class Task(Checkpoints):
 
     def _ending(self) -> None:
         super()._ending()
-        self._end_streams()
+        self._streams.record_rest(self._recorder, self.task)
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
         assert self.task is not None

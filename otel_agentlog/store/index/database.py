@@ -23,7 +23,7 @@ FOLDER = ".catalogue"
 FILE = "tasks.sqlite"
 MEMORY = ":memory:"
 
-VERSION = 4
+VERSION = 5
 """Of the tables, in ``user_version``: an index with another one is made anew."""
 
 BUSY_S = 10.0

@@ -10,6 +10,7 @@ from typing import Any
 from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.store.folder.totals import COUNTED, Runs
 from otel_agentlog.store.index.row import COST_UNITS_PER_USD, MAX_RUNS_TIMED, RunRow, amount
+from otel_agentlog.vocabulary.chunks import CHUNKS, content_text, joined
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line
 
@@ -56,7 +57,7 @@ class Extract:
 def extract_from(task: TaskReader) -> Extract:
     """Return what is indexed of the lines of a task. Reads them once; damaged ones are skipped."""
     reading = _Reading()
-    for line in task.events():
+    for line in joined(task.events()):
         reading.add(line, task)
     return reading.done()
 
@@ -92,13 +93,17 @@ class _Reading:
             self._texts(line, kind)
 
     def _texts(self, line: Line, kind: object) -> None:
-        for key in ("message", "content", "step_id"):
+        for key in ("message", "step_id"):
             value = line.get(key)
             if type(value) is dict:
                 # What was moved to an artifact has a preview, which is what is searched.
                 value = mapping(value, "$artifact").get("preview")
-            if type(value) is str and (key != "content" or kind in _SEARCHED):
+            if type(value) is str:
                 self._found.texts.append(value[:MAX_TEXT])
+        if kind in _SEARCHED:
+            value = content_text(line)
+            # Of a text in chunks each is bounded by itself.
+            self._found.texts.append(value if CHUNKS in line else value[:MAX_TEXT])
 
     def _started(self, line: Line) -> None:
         span_id, details = text(line, "span_id") or "", mapping(line, "details")

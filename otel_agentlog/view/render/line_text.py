@@ -12,6 +12,7 @@ from typing import Any
 from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.screen import Piece, Pieces
 from otel_agentlog.view.render.values import inline, text_lines
+from otel_agentlog.vocabulary.chunks import content_text
 from otel_agentlog.vocabulary.coerce import mapping, number, text, texts
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES
 from otel_agentlog.vocabulary.terminal_text import cut, safe
@@ -36,7 +37,7 @@ def line_pieces(line: Mapping[str, Any], name_columns: int = 48) -> list[Pieces]
         return [[Piece(_text(line, "stage"), "title"), Piece(f"  {stage_details(line, _DETAILS)}", "dim")]]
     kind = _text(line, "type")
     if kind in CONTENT_TYPES:
-        return [[Piece(row, "dim" if kind == "thinking" else "")] for row in text_lines(text(line, "content") or "")]
+        return [[Piece(row, "dim" if kind == "thinking" else "")] for row in text_lines(content_text(line))]
     if line.get("phase") == "start":
         return [_start(line, name_columns)]
     first = _end(line, name_columns) if line.get("phase") == "end" else _BY_TYPE.get(kind, _message)(line)

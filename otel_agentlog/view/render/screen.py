@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TextIO
+from typing import NamedTuple, TextIO, TypeAlias
 
 from otel_agentlog.settings.fields import Terminal
 from otel_agentlog.vocabulary.terminal_text import cut, pad, width
@@ -84,22 +84,30 @@ MIN_COLUMNS = 40
 """Narrower terminals get lines of this width, and wrap them."""
 
 
+Write: TypeAlias = Callable[[Sequence[Piece], str], None]
+"""Writes pieces and what ends them: a line break or nothing."""
+
+
 class Screen:
     """Writes lines. `columns` is ``None`` where nothing limits the width: in a file or a pipe."""
 
-    def __init__(self, out: TextIO, columns: int | None, glyphs: Glyphs, write: Callable[[Sequence[Piece]], None]) -> None:
+    def __init__(self, out: TextIO, columns: int | None, glyphs: Glyphs, write: Write) -> None:
         self.columns = columns
         self.glyphs = glyphs
         self._out, self._write = out, write
 
     def line(self, *pieces: Piece | str) -> None:
         """Write one line."""
-        self._write([piece if isinstance(piece, Piece) else Piece(piece) for piece in pieces])
+        self._write([piece if isinstance(piece, Piece) else Piece(piece) for piece in pieces], "\n")
+
+    def part(self, *pieces: Piece) -> None:
+        """Write a part of a line, which the next call continues."""
+        self._write(pieces, "")
 
     def lines(self, lines: Iterable[Sequence[Piece]]) -> None:
         """Write several lines."""
         for line in lines:
-            self._write(line)
+            self._write(line, "\n")
 
     def text(self, *pieces: Piece | str) -> None:
         """Write a sentence, or several: on as many lines as it needs, broken between words."""
@@ -135,23 +143,25 @@ def _glyphs(out: TextIO) -> Glyphs:
     return Glyphs()
 
 
-def _plain(out: TextIO) -> Callable[[Sequence[Piece]], None]:
-    def write(line: Sequence[Piece]) -> None:
-        out.write("".join(piece.text for piece in line).rstrip() + "\n")
+def _plain(out: TextIO) -> Write:
+    def write(line: Sequence[Piece], end: str) -> None:
+        text = "".join(piece.text for piece in line)
+        out.write(text.rstrip() + end if end else text)
 
     return write
 
 
-def _coloured(out: TextIO) -> Callable[[Sequence[Piece]], None]:
+def _coloured(out: TextIO) -> Write:
     from rich.console import Console
     from rich.text import Text
 
     console = Console(file=out, force_terminal=True, highlight=False, markup=False, emoji=False)
 
-    def write(line: Sequence[Piece]) -> None:
+    def write(line: Sequence[Piece], end: str) -> None:
         text = Text.assemble(*((piece.text, STYLES.get(piece.style, "")) for piece in line), end="")
-        text.rstrip()
-        console.print(text, soft_wrap=True)
+        if end:
+            text.rstrip()
+        console.print(text, soft_wrap=True, end=end)
 
     return write
 
