@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -456,3 +458,61 @@ def test_what_was_written_into_a_log_that_is_gone_is_written_again(act: str, tmp
     log.verify()
 
     assert sorted(line["message"] for line in map(json.loads, log.path.read_bytes().splitlines())) == ["after", "before"]
+
+
+def test_a_log_has_the_name_it_was_given(tmp_path: Path) -> None:
+    """``bot.log`` and ``bot.log.<day>.<n>``, so that ``bot.log*`` are all of them, plain if wanted; others stay untouched."""
+    (tmp_path / "bot.log.1").write_text("somebody's\n")
+    log = RotatingLog(tmp_path, LogNames.of_file("bot.log"), LogLimits(max_bytes=1000, compress=False, backups=3, daily=False))
+
+    for number in range(100):
+        log.append(_line(number, day=f"2026-11-{1 + number // 10:02d}", text="z" * 50))
+    log.tidy()
+
+    names = [name for name in _names(tmp_path) if name != "bot.log.1"]
+    assert len(names) == 4
+    assert all(re.fullmatch(r"bot\.log(\.2026-11-\d\d\.\d+)?", name) for name in names)
+    kept = sorted(record["n"] for name in names for record in map(json.loads, (tmp_path / name).read_text().splitlines()))
+    assert kept == list(range(kept[0], 100))
+    assert (tmp_path / "bot.log.1").read_text() == "somebody's\n"
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_log_takes_no_more_than_its_total(tmp_path: Path, compress: bool) -> None:
+    """The file and what was rotated together, once it is tidied, by whatever thread; the newest lines are there."""
+    log = RotatingLog(tmp_path, LogNames.of_service("web"), LogLimits(total_bytes=8192, compress=compress))
+
+    def is_small() -> bool:
+        log.tidy()
+        with suppress(FileNotFoundError):  # deleted meanwhile
+            return sum(path.stat().st_size for path in tmp_path.iterdir()) <= 8192 + 200
+        return False
+
+    for number in range(400):
+        log.append(_line(number, text=os.urandom(30).hex()))
+        if number % 50 == 0:
+            wait_until(is_small, "the oldest to go")
+
+    assert max(record["n"] for record in _records(tmp_path)) == 399
+    assert log.path.stat().st_size <= 4096 + 200
+
+
+def test_without_a_number_of_days_nothing_is_deleted_for_its_age(tmp_path: Path) -> None:
+    """``keep_days`` of ``None``."""
+    old = tmp_path / "bot.log.2001-01-01.1"
+    old.write_text("{}\n")
+    os.utime(old, (0, 0))
+    RotatingLog(tmp_path, LogNames.of_file("bot.log"), LogLimits(keep_days=None, compress=False)).tidy()
+
+    assert old.exists()
+
+
+def test_a_line_stands_in_the_form_it_is_rendered_in(tmp_path: Path) -> None:
+    """Also after the file was deleted below the writer, which writes its last lines again."""
+    log = RotatingLog(tmp_path, LogNames.of_file("t.log"), render=lambda line: f"{line['message']}\n".encode())
+    log.append(_line(1, text="first"))
+    log.path.unlink()
+    log.verify()
+    log.append(_line(2, text="second"))
+
+    assert log.path.read_text() == "first\nsecond\n"
