@@ -33,7 +33,7 @@ with agentlog.task("Carry out the plan", task_id="plan-1", agent="runner"):
     agentlog.events.log_runner_event("command_execution_completed", "make test", {"argv": ["make", "test"], "exit_code": 2})
     agentlog.events.log_runner_event("api_request_sent", "GitHub", {"method": "POST"})
     agentlog.events.log_runner_event("api_response_received", "GitHub", {"status_code": 201})
-    agentlog.events.log_runner_event("api_request_failed", "GitHub", {"status_code": 502})
+    agentlog.events.log_runner_event("api_response_failed", "GitHub", {"status_code": 502})
     agentlog.events.log_runner_event("step_execution_failed", "write the report", {"step": 2})
 
     # What the user asks for.

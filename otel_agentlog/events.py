@@ -232,6 +232,7 @@ RunnerEvent: TypeAlias = Literal[
     "step_execution_failed",
     "api_request_sent",
     "api_response_received",
+    "api_response_failed",
     "api_request_failed",
     "file_written",
     "file_read_failed",
@@ -246,7 +247,7 @@ RunnerEvent: TypeAlias = Literal[
 
 _COMPONENTS: Mapping[Component, tuple[RunnerEvent, ...]] = {
     Component.EXECUTION_ENGINE: ("step_execution_started", "step_execution_succeeded", "step_execution_failed"),
-    Component.AI_SERVICE: ("api_request_sent", "api_response_received", "api_request_failed"),
+    Component.AI_SERVICE: ("api_request_sent", "api_response_received", "api_response_failed", "api_request_failed"),
     Component.FILE_OPERATIONS: ("file_written", "file_read_failed"),
     Component.TERMINAL_INTERACTION: ("command_execution_started", "command_execution_completed"),
     Component.USER_INTERACTION: (
@@ -258,13 +259,22 @@ _COMPONENT_OF: Mapping[str, Component] = {event: component for component, events
 
 
 def log_runner_event(
-    event: RunnerEvent | str, message: str = "", details: Mapping[str, Any] | None = None, *, error: BaseException | None = None
+    event: RunnerEvent | str,
+    message: str = "",
+    details: Mapping[str, Any] | None = None,
+    *,
+    error: BaseException | None = None,
+    step_id: str | None = None,
+    event_id: str | None = None,
+    state_before: str | None = None,
+    state_after: str | None = None,
+    duration_ms: float | None = None,
 ) -> None:
     """Record an event of a plan, with its component and level; never raises.
 
     A failure is an error. A completed command whose details have an ``exit_code`` other than 0 is a warning, as the caller may go
     on; with an ``error`` it is one. ``error`` is recorded under its error id. For `context_added_by_user` the message is the
-    user's text.
+    user's text. The step, the states and the like are at the top of the line, as `log_event` says.
     """
     action = word(event)
     data = details_of(details)
@@ -275,6 +285,11 @@ def log_runner_event(
         level=_level(action, data.get("exit_code"), error),
         details=data,
         error=error,
+        step_id=step_id,
+        event_id=event_id,
+        state_before=state_before,
+        state_after=state_after,
+        duration_ms=duration_ms,
     )
 
 

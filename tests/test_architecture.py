@@ -31,7 +31,7 @@ MAY_USE: dict[str, set[str]] = {
     "run": {"tools"},
     # The demo and the names of other systems are users of the package: the rooms that enter by the front door.
     "demo": {""},
-    "compat": {"", "record", "store", "events", "error_handling", "tools", "query", "wiring"},
+    "compat": {"", "record", "store", "events", "error_handling", "tools", "query", "view", "wiring"},
     **{room: set() for room in FLOOR},
 }
 OPTIONAL = {
@@ -47,6 +47,7 @@ OPTIONAL = {
     "tenacity",
     "stamina",
     "dotenv",
+    "datadog",
 }
 
 

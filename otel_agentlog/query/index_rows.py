@@ -51,7 +51,10 @@ def index_row_of(task: TaskReader) -> IndexRow:
         agent=text(metadata, "assigned_agent"),
         agent_type=text(metadata, "agent_type"),
         user=_tagged(tags, "user") or extract.user(),
-        specialist=_tagged(tags, "specialist") or extract.specialist() or text(metadata, "agent_type"),
+        specialist=_tagged(tags, "specialist")
+        or extract.specialist()
+        or text(metadata, "agent_type")
+        or extract.specialist_of_tools(),
         source=text(metadata, "source"),
         provider=text(metadata, "provider"),
         model=text(metadata, "model"),

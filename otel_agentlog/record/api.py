@@ -88,6 +88,7 @@ def tool(
     tool_type: str | None = ...,
     description: str | None = ...,
     command: Mapping[str, str] | None = ...,
+    specialist: str | None = ...,
     attributes: Mapping[str, Any] | None = ...,
     component: str | None = ...,
 ) -> ToolRun: ...

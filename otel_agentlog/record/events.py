@@ -11,7 +11,18 @@ from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.logs.levels import number_of, word_of
-from otel_agentlog.record.logs.line import ID_KEYS, add_error, adopt, deliver, guarded, here, text_of
+from otel_agentlog.record.logs.line import (
+    ID_KEYS,
+    OF_EVENTS,
+    add_error,
+    add_own,
+    adopt,
+    component_of,
+    deliver,
+    guarded,
+    here,
+    text_of,
+)
 from otel_agentlog.record.operations.attempts import Attempted, attempt_line, described_failure
 from otel_agentlog.record.operations.context import current, live, operation_in
 from otel_agentlog.record.recorder import Recorder
@@ -30,15 +41,23 @@ def log_event(
     action: str,
     message: str = "",
     *,
-    level: str = "INFO",
+    level: str | int = "INFO",
     details: Mapping[str, Any] | None = None,
     error: BaseException | None = None,
+    step_id: str | None = None,
+    event_id: str | None = None,
+    state_before: str | None = None,
+    state_after: str | None = None,
+    duration_ms: float | None = None,
 ) -> None:
     """Record that something happened, in the current task or else in the application log; never raises.
 
     ``action`` is a word in snake_case, the same for every event of its kind: it names the event in OpenTelemetry
     (``agentlog.<action>``). ``error`` is recorded under its error id. Ids among the details (``task_id``, ``instance_id``,
     ``correlation_id`` …) place the line where nothing else does.
+
+    ``step_id``, the states and ``duration_ms`` are at the top of the line, whatever step is current; ``event_id`` is there as
+    ``caller_event_id``, as lines have numbers of their own. Component and level may be members of one's own enumerations.
     """
 
     def work(record: Recorder) -> None:
@@ -47,13 +66,15 @@ def log_event(
         line: Line = {
             "type": "event",
             "level": word_of(number_of(level)),
-            "component": text_of(component),
+            "component": component_of(component),
             "action": word(action),
             "message": text_of(message) or word(action).replace("_", " "),
         }
         fields = details_of(details)
+        own = {"step_id": step_id, **dict(zip(OF_EVENTS, (event_id, state_before, state_after, duration_ms), strict=True))}
         ids = {key: text_of(fields[key]) for key in ID_KEYS if fields.get(key) is not None}
         place = adopt(here(), ids, line)
+        add_own(line, place, own, fields, record)
         add_error(line, error, place.ids.get("trace_id"), record)
         deliver(record, line, place, fields)
 

@@ -96,10 +96,16 @@ class Settings:
 
     service_name: str = _setting(_default_service, *_SERVICE, read=values.text)
     """``service.name`` of everything sent; default: that of ``OTEL_RESOURCE_ATTRIBUTES``, else the name of the running script."""
-    directory: Path = _setting(_default_directory, "TASK_LOGS_DIR", read=values.path)
+    enabled: bool = _setting(True, "TASK_LOGS_ENABLED", read=values.flag)
+    """Whether anything is recorded; if not, no folder is made, nothing is sent, and a recording call costs next to nothing."""
+    directory: Path = _setting(_default_directory, "TASK_LOGS_DIR", "METACLAUDE_LOG_DIR", read=values.path)
     """The folder that holds the task folders."""
     retention_days: float | None = _setting(None, "TASK_LOGS_RETENTION_DAYS", read=values.duration(0.01, _DAY_S))
     """Days after its end at which a task is deleted; default: never."""
+    execution_retention_days: float | None = _setting(
+        None, "AGENTLOG_EXECUTION_RETENTION_DAYS", read=values.duration(0.01, _DAY_S)
+    )
+    """The same for tasks that are there for one execution of a script only; default: as for all tasks."""
     max_tasks: int | None = _setting(None, "TASK_LOGS_MAX_TASKS", read=values.number(1, whole=True))
     """Most task folders to keep; the oldest finished ones go. Default: no limit."""
     max_bytes: int | None = _setting(None, "TASK_LOGS_MAX_BYTES", read=values.size)
@@ -156,6 +162,10 @@ class Settings:
     """Kinds of personal data that are redacted too: ``email`` ``phone`` ``iban`` ``ip``, or ``all``; default: none."""
     privacy: bool = _setting(False, "AGENTLOG_PRIVACY", read=values.flag)
     """Whether content of messages and personal data are left out everywhere: lines, whole files, OTLP, console."""
+    statsd_host: str | None = _setting(None, "AGENTLOG_STATSD_HOST", "METACLAUDE_METRICS_HOST", read=values.text)
+    """Host to which a `compat.tool_execution.MetricsCollector` sends StatsD; default: none."""
+    statsd_port: int = _setting(8125, "AGENTLOG_STATSD_PORT", "METACLAUDE_METRICS_PORT", read=values.port)
+    """Port of StatsD, by UDP."""
     prices: Mapping[str, Any] = _setting(dict, read=values.mapping)
     """Prices of your own: model → ``{"input_per_mtok": …, "output_per_mtok": …}`` in US dollars."""
     alerts: Mapping[str, Any] = _setting(dict, "AGENTLOG_ALERTS", read=values.thresholds)

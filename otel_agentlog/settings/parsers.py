@@ -114,17 +114,22 @@ def one_of(*choices: str) -> Callable[[str, Any], str]:
     return read
 
 
-def number(at_least: float, whole: bool = False) -> Callable[[str, Any], Any]:
-    """A reader of a number of at least this."""
+def number(at_least: float, whole: bool = False, at_most: float = math.inf) -> Callable[[str, Any], Any]:
+    """A reader of a number of at least this, and at most that."""
 
     def read(name: str, value: Any) -> Any:
-        expected = f"a {'whole ' if whole else ''}number of at least {at_least:g}"
+        limit = "" if at_most == math.inf else f" and at most {at_most:g}"
+        expected = f"a {'whole ' if whole else ''}number of at least {at_least:g}{limit}"
         number = _number(value)
-        if number is None or not at_least <= number < float("inf") or (whole and number != int(number)):
+        if number is None or not at_least <= number <= at_most or number == math.inf or (whole and number != int(number)):
             raise ConfigurationError(name, value, expected)
         return int(number) if whole else number
 
     return read
+
+
+port = number(1, whole=True, at_most=65_535)
+"""A port of TCP or UDP."""
 
 
 def _number(value: Any) -> int | float | None:

@@ -25,12 +25,15 @@ class Kind:
     """Action of the end line up to the outcome."""
     completed: str = ""
     """Action of the end line of a completed one, where it does not follow the pattern."""
+    failed: str = ""
+    """The same of a failed one."""
 
     @cached_property
     def end_actions(self) -> Mapping[str, str]:
         """The action of the end line by outcome, e.g. ``step_execution_failed``."""
         found = {outcome.value: f"{self.ended}_{outcome.value}" for outcome in Outcome}
-        return {**found, Outcome.COMPLETED.value: self.completed or found[Outcome.COMPLETED.value]}
+        own = {Outcome.COMPLETED.value: self.completed, Outcome.FAILED.value: self.failed}
+        return {**found, **{outcome: action for outcome, action in own.items() if action}}
 
     @cached_property
     def start_line(self) -> dict[str, Any]:
@@ -49,7 +52,15 @@ class Kind:
 
 
 TASK = Kind("task", "task", "task", Component.RUNNER.value, "task_started", "task")
-STEP = Kind("step", "step", "step", Component.EXECUTION_ENGINE.value, "step_execution_started", "step_execution")
+STEP = Kind(
+    "step",
+    "step",
+    "step",
+    Component.EXECUTION_ENGINE.value,
+    "step_execution_started",
+    "step_execution",
+    "step_execution_succeeded",
+)
 AI_CALL = Kind(
     "AI call",
     "ai_request",
@@ -58,6 +69,7 @@ AI_CALL = Kind(
     "api_request_sent",
     "api_request",
     "api_response_received",
+    "api_response_failed",
 )
 TOOL = Kind("tool run", "tool_call", "tool_result", Component.TOOL.value, "tool_run_started", "tool_run")
 WEBHOOK = Kind("webhook", "webhook", "webhook", Component.WEB.value, "webhook_received", "webhook")

@@ -159,7 +159,7 @@ class AiResponseLine(SpanEndLine, total=False):
 
 
 class ToolCallLine(SpanStartLine, total=False):
-    """A tool run begins; ``details`` has ``arguments``, ``call_id``, ``tool_type``."""
+    """A tool run begins; ``details`` has ``arguments``, ``call_id``, ``tool_type``, ``specialist``."""
 
     content: str
     """The tool's name."""
@@ -235,6 +235,12 @@ class AttemptLine(LineKeys, total=False):
 class EventLine(LineKeys, total=False):
     """Anything else that happened."""
 
+    caller_event_id: str
+    """The id that the caller gave the event."""
+    state_before: str
+    """The caller's own, any word."""
+    state_after: str
+    duration_ms: float
     details: dict[str, Any]
     exception: ExceptionKeys
 
@@ -293,6 +299,9 @@ SPAN_TYPES = frozenset(
 
 LOG_TYPES = frozenset({"log", "state", "attempt", "event"})
 """Types of lines that are always a log record."""
+
+TOLD_BY_CALLERS = frozenset({"log", "event"})
+"""Types of lines whose states are those of a thing of the caller's: they move neither task nor step."""
 
 CONTENT_TYPES = frozenset({"output", "thinking", "system", "user"})
 """Types of lines that are a log record only where content may leave."""

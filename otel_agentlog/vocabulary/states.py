@@ -59,6 +59,10 @@ LEGAL_MOVES: Mapping[State, frozenset[State]] = {
 """From each state, the states it may move to."""
 
 
+EXECUTION = "execution"
+"""``source`` of a task that is there for one tool run only: alerts count the tool run."""
+
+
 class Component(_Word):
     """The component that a line comes from. The set is open: any other string is accepted where a component is expected."""
 

@@ -43,6 +43,8 @@ TEARDOWN_S = 0.5
 """Of the time that the end of a process may take, what is left to the interpreter's own end, in seconds."""
 
 _wired: Wired | None = None
+_in_force: tuple[dict[str, Any], Settings] | None = None
+"""What `configure` was given last, and the settings that came of it; ``None`` after `shutdown`."""
 _lock = threading.RLock()
 
 
@@ -58,10 +60,13 @@ def configure(**settings: Any) -> Settings:
     Raises:
         ConfigurationError: a setting that does not exist or whose value cannot be used.
     """
-    global _wired
+    global _wired, _in_force
     found = load(settings, read_config_file())
     with _lock:
         shutdown()
+        if not found.enabled:
+            _in_force = settings, found
+            return found
         try:
             wired = Wired(found)
         except (ValueError, TypeError) as error:
@@ -80,7 +85,28 @@ def configure(**settings: Any) -> Settings:
             join_signals(_before_death)
         at_exit_of_children(_at_exit)
         wired.start()
+        _in_force = settings, wired.settings
     return wired.settings
+
+
+def settings_in_force() -> Settings:
+    """Those of the last `configure`; before it and after `shutdown` those that it would begin with."""
+    return _in_force[1] if _in_force is not None else load({}, read_config_file())
+
+
+def ensure_configured(**settings: Any) -> Settings:
+    """What `configure` does, where the settings in force are others: these go before those that it was given last.
+
+    For code that needs recording and may not be the only one that sets it up. Raises like `configure`.
+    """
+    with _lock:
+        given, found = _in_force or ({}, None)
+        if found is not None and not settings:
+            return found
+        wanted = load({**given, **settings}, read_config_file())
+        if found is not None and all(getattr(found, name) == getattr(wanted, name) for name in settings):
+            return found
+        return configure(**{**given, **settings})
 
 
 def flush(timeout_s: float | None = None) -> Receipt:
@@ -94,9 +120,9 @@ def flush(timeout_s: float | None = None) -> Receipt:
 
 def shutdown(timeout_s: float | None = None) -> Receipt:
     """Send what is queued, within ``timeout_s`` seconds for all signals together, and stop recording. Runs at exit by itself."""
-    global _wired
+    global _wired, _in_force
     with _lock:
-        wired, _wired = _wired, None
+        wired, _wired, _in_force = _wired, None, None
     if wired is None:
         return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
     end_abandoned()

@@ -8,6 +8,7 @@ from typing import Any
 
 from otel_agentlog.query.lines import time_of
 from otel_agentlog.vocabulary.coerce import mapping, number, text
+from otel_agentlog.vocabulary.states import EXECUTION
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
 
 _KINDS = {"task": "task", "tool_result": "tool_run", "ai_response": "ai_call", "step": "step"}
@@ -57,6 +58,8 @@ def observations(line: Mapping[str, Any]) -> Iterator[Observation]:
     if kind is None or line.get("phase") != "end":
         return
     details = mapping(line, "details")
+    if kind == "task" and details.get("source") == EXECUTION:
+        return
     measured = mapping(details, "metrics") or mapping(details, "resources")
     duration_ms = number(line, "duration_ms")
     yield Observation(

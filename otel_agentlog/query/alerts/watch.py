@@ -47,6 +47,18 @@ class Alert:
         """What makes two alerts the same one."""
         return self.type, self.specialist, self.task_id
 
+    def __getitem__(self, name: str) -> Any:
+        """``alert["severity"]``, as of `as_json`."""
+        return self.as_json()[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The same; the default where there is no such key."""
+        return self.as_json().get(name, default)
+
+    def keys(self) -> Iterable[str]:
+        """The keys of `as_json`, so that ``dict(alert)`` and ``{**alert}`` are that."""
+        return self.as_json().keys()
+
     def as_json(self) -> dict[str, Any]:
         """One flat object."""
         return asdict(self)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from otel_agentlog._interrupts import WeakValues
 from otel_agentlog.record.sanitize.keys import plain_text
@@ -112,7 +113,13 @@ def named(name: str) -> str:
 
 
 def number_of(level: object) -> int:
-    """The number of a level given as word, in any case, or as number, also in words; INFO where it is neither."""
+    """The number of a level given as word, in any case, or as number, also in words; INFO where it is neither.
+
+    A member of an enumeration is the level of its name, else of its value.
+    """
+    if issubclass(type(level), Enum):
+        name = Enum.__getattribute__(level, "_name_")
+        level = name if type(name) is str and _ALIASES.get(name.upper(), name.upper()) in NUMBERS else plain_text(level)
     if issubclass(type(level), int):
         return int.__add__(level, 0)  # type: ignore[operator]  # of subclasses too, without their own code
     word = plain_text(level).strip().upper()

@@ -17,6 +17,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any, NamedTuple, cast
@@ -232,6 +233,44 @@ def adopt(place: LinePlace, data: dict[str, Any], line: Line) -> LinePlace:
             line[key] = value
             del data[key]
     return place
+
+
+OF_EVENTS = ("event_id", "state_before", "state_after", "duration_ms")
+"""What the caller may tell of an event beside the step, and stands at the top of its line."""
+
+_MAX_STATE = 64
+"""Longest state of a caller's own, in characters; a longer text is no state, and stays data."""
+
+
+def add_own(line: Line, place: LinePlace, told: Mapping[str, Any], data: dict[str, Any], record: Recorder) -> None:
+    """Put at the top of a line what its caller told of the event; what cannot stand there is added to the event's data.
+
+    The step goes before the one that is current. The caller's ``event_id`` is ``caller_event_id``, as lines are numbered here.
+    """
+    for key in ("step_id", "event_id"):
+        if told.get(key) is not None and (text := plain_text(told[key])):
+            line["step_id" if key == "step_id" else "caller_event_id"] = text
+    if "step_id" in line:
+        place.ids.pop("step_id", None)
+    for key in ("state_before", "state_after"):
+        if told.get(key) is None:
+            continue
+        # Cleaned here: states on a line are ours, and pass the cleaning as they are.
+        state = plain_text(told[key])
+        if 0 < len(state) <= _MAX_STATE:
+            line[key] = record.clean_text(state)
+        else:
+            data[key] = told[key]
+    took: Any = told.get("duration_ms")
+    if type(took) in (int, float) and 0 <= took < float("inf"):
+        line["duration_ms"] = took
+    elif took is not None:
+        data["duration_ms"] = took
+
+
+def component_of(given: object) -> str:
+    """A component as text; of a member of any enumeration its value."""
+    return plain_text(given) if issubclass(type(given), Enum) else text_of(given)
 
 
 def _fits(key: str, value: str, foreign_span: bool) -> bool:

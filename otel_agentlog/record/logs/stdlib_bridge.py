@@ -27,9 +27,11 @@ from otel_agentlog.record.logs.console import shown
 from otel_agentlog.record.logs.dedupe import seen_in_handler
 from otel_agentlog.record.logs.levels import NUMBERS, floor, named, number_of, wanted
 from otel_agentlog.record.logs.line import (
+    OF_EVENTS,
     LinePlace,
     add_error,
     add_origin,
+    add_own,
     add_printed_error,
     adopt,
     deliver,
@@ -176,7 +178,7 @@ def _record(record: Recorder, source: logging.LogRecord, note: _Note | None = No
     elif note.message is not None:
         message = note.message
     line = _line_of(source, message, details)
-    place = adopt(here() if note is None or note.place is None else note.place, details, line)
+    place = _placed(line, details, here() if note is None or note.place is None else note.place, record)
     if note is not None and note.error is not None:
         add_error(line, note.error, place.ids.get("trace_id"), record)
     elif printed:
@@ -188,6 +190,19 @@ def _record(record: Recorder, source: logging.LogRecord, note: _Note | None = No
     if source.levelname not in NUMBERS:
         details["level_name"] = source.levelname
     deliver(record, line, place, details)
+
+
+def _placed(line: Line, details: dict[str, Any], place: LinePlace, record: Recorder) -> LinePlace:
+    """The place of a line; what ``extra=`` has of an event, which is what has a component and an action, is at its top."""
+    if "component" not in line or type(details.get("action")) is not str:
+        return adopt(place, details, line)
+    line["action"] = details.pop("action")
+    own = {key: details.pop(key) for key in ("step_id", *OF_EVENTS) if key in details}
+    if type(details.get("details")) is dict:
+        details.update(details.pop("details"))
+    place = adopt(place, details, line)
+    add_own(line, place, own, details, record)
+    return place
 
 
 _PRINTED = "\nTraceback (most recent call last):\n"

@@ -36,8 +36,14 @@ def event(action: str, message: str, *, level: str = "INFO", reason: str | None 
     return {**line, "details": details} if details else line
 
 
-def request_event(action: str, request: ControlRequest, effect: str | None) -> Line:
-    """The line about a handled request; ``effect`` is what it changes, if anything. A context's text has its own line."""
+_REQUESTED = {"pause": State.PAUSED, "resume": State.RUNNING, "cancel": State.CANCELLED}
+
+
+def request_event(action: str, request: ControlRequest, effect: str | None, task: Controlled) -> Line:
+    """The line about a handled request; ``effect`` is what it changes, if anything. A context's text has its own line.
+
+    It has the step that the task is in, as far as that is known here, and the states that the request leads from and to.
+    """
     details: dict[str, Any] = {"request_id": request.request_id, "source": request.source, "requested_by": request.requested_by}
     details["effect"] = effect or "none"
     details["requested_at"] = request.timestamp
@@ -47,7 +53,12 @@ def request_event(action: str, request: ControlRequest, effect: str | None) -> L
         details["characters"] = len(request.text)
     what = "context added" if request.request == "context" else f"{request.request} requested"
     nothing = "" if effect else ": nothing to do"
-    return event(action, f"{what} by {who(request)}{nothing}", reason=request.reason, **details)
+    line = event(action, f"{what} by {who(request)}{nothing}", reason=request.reason, **details)
+    if (step_id := task.step_here()) is not None:
+        line["step_id"] = step_id
+    if effect and request.request in _REQUESTED:
+        line["state_before"], line["state_after"] = task.state.value, _REQUESTED[request.request].value
+    return line
 
 
 def state_line(name: str, before: State, after: State, action: str, reason: str | None) -> Line:
@@ -80,6 +91,7 @@ class Controlled(Protocol):
     def task_id(self) -> str: ...
     @property
     def ended(self) -> bool: ...
+    def step_here(self) -> str | None: ...
     def point(self, line: Line) -> None: ...
     def user(self, text: str, **details: object) -> None: ...
     def failed_to_record(self, error: BaseException) -> None: ...
@@ -230,17 +242,21 @@ class Control:
         if request.request == "pause":
             changes = self.wanted is None and self.cancel is None and task.state is State.RUNNING
             self.wanted = request if changes else self.wanted
-            task.point(request_event("execution_pause_requested", request, "paused at the next checkpoint" if changes else None))
+            task.point(
+                request_event("execution_pause_requested", request, "paused at the next checkpoint" if changes else None, task)
+            )
         elif request.request == "resume":
             self._resume(task, request)
         elif request.request == "cancel":
             changes = self.cancel is None or (request.terminate_tools and not self.cancel.terminate_tools)
             self.cancel = request if changes else self.cancel
             task.point(
-                request_event("execution_cancel_requested", request, "cancelled at the next checkpoint" if changes else None)
+                request_event(
+                    "execution_cancel_requested", request, "cancelled at the next checkpoint" if changes else None, task
+                )
             )
         else:
-            task.point(request_event("context_added_by_user", request, "added"))
+            task.point(request_event("context_added_by_user", request, "added", task))
             task.user(request.text, request_id=request.request_id, source=request.source)
             self._add(request, unread=True)
 
@@ -254,7 +270,7 @@ class Control:
         effect = "the pause had not begun" if pending is not None else None
         if task.state is State.PAUSED and self.paused_with is None:
             effect = "resumed"
-        task.point(request_event("execution_resume_requested", request, effect))
+        task.point(request_event("execution_resume_requested", request, effect, task))
         if effect == "resumed":
             self.settled_by_request.add(State.RUNNING)
             self.move(State.RUNNING, "task_resumed", request)

@@ -206,6 +206,11 @@ class Task(Checkpoints):
         if not stream or text:
             place.point(content_line(kind, text_or_object(text), details, chunk))
 
+    def step_here(self) -> str | None:
+        """The step of this task that this thread or asyncio task is in."""
+        here = current()
+        return here.ids().get("step_id") if here is not None and here.task is self.task else None
+
     def called(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not self._input_given:
             self.input, self._input_given = arguments_of(function, args, kwargs), True

@@ -9,7 +9,7 @@ from otel_agentlog.record.operations.attempts import Attempted
 from otel_agentlog.record.operations.context import foreign_span
 from otel_agentlog.record.operations.seen_calls import OWN
 from otel_agentlog.record.providers.fields import as_whole
-from otel_agentlog.record.sanitize.keys import checked, plain_text
+from otel_agentlog.record.sanitize.keys import checked, optional_text, plain_text
 from otel_agentlog.vocabulary.actions import TOOL
 from otel_agentlog.vocabulary.functions import arguments_of
 from otel_agentlog.vocabulary.states import Outcome
@@ -36,6 +36,7 @@ class ToolRun(Attempted):
         tool_type: str | None = None,
         description: str | None = None,
         command: Mapping[str, str] | None = None,
+        specialist: str | None = None,
         **common: Any,
     ) -> None:
         super().__init__(name, **common)
@@ -47,6 +48,8 @@ class ToolRun(Attempted):
         self._tool_type = tool_type if tool_type is None or type(tool_type) is str else plain_text(tool_type)
         self._description = description if description is None or type(description) is str else plain_text(description)
         self._command = command
+        self._specialist = optional_text(specialist)
+        """Whose tool it is: what statistics and alerts group runs by."""
         self._common = common
 
     def _copy(self) -> ToolRun:
@@ -57,6 +60,7 @@ class ToolRun(Attempted):
             tool_type=self._tool_type,
             description=self._description,
             command=self._command,
+            specialist=self._specialist,
             **self._common,
         )
 
@@ -78,6 +82,7 @@ class ToolRun(Attempted):
             ("description", self._description),
             ("agent", self._agent),
             ("command", self._command),
+            ("specialist", self._specialist),
         ):
             if value is not None:
                 details[key] = value
@@ -92,6 +97,7 @@ class ToolRun(Attempted):
             ("exit_code", self.exit_code),
             ("attempts", self.attempts),
             ("resources", self.resources),
+            ("specialist", self._specialist),
         ):
             if value is not None:
                 details[key] = value

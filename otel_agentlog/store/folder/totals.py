@@ -15,7 +15,7 @@ from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.vocabulary.coerce import mapping, number, text
 from otel_agentlog.vocabulary.event_ids import EVENT_ID
-from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS, Line
+from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS, TOLD_BY_CALLERS, Line
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
 
 METRICS = (
@@ -324,7 +324,7 @@ class Tally:
 
     def _move(self, line: Line) -> None:
         span_id, state = text(line, "span_id") or "", text(line, "state_after")
-        if span_id in self.open_spans and state is not None:
+        if span_id in self.open_spans and state is not None and line.get("type") not in TOLD_BY_CALLERS:
             self.open_spans[span_id] = self.open_spans[span_id]._replace(state_after=state)
 
     def _error(self, line: Line) -> None:

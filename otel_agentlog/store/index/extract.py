@@ -37,6 +37,8 @@ class Extract:
     attributes: dict[str, Any] = field(default_factory=dict)
     """Of the task's span."""
     runs: list[RunRow] = field(default_factory=list)
+    specialists: set[str] = field(default_factory=set)
+    """Whose tools ran."""
     error_categories: list[str | None] = field(default_factory=list)
     """Of each error, where it was first seen."""
     error_messages: list[str] = field(default_factory=list)
@@ -52,6 +54,10 @@ class Extract:
     def specialist(self) -> str | None:
         """Which specialist worked, by the attributes of the task."""
         return _first(self.attributes, _SPECIALISTS)
+
+    def specialist_of_tools(self) -> str | None:
+        """Whose tools ran, if they were all of one specialist."""
+        return next(iter(self.specialists)) if len(self.specialists) == 1 else None
 
 
 def extract_from(task: TaskReader) -> Extract:
@@ -109,6 +115,8 @@ class _Reading:
         span_id, details = text(line, "span_id") or "", mapping(line, "details")
         self._runs.start(span_id, text(line, "type"), details)
         kind = _KINDS.get(COUNTED[line["type"]])
+        if kind == "tool_run" and (specialist := text(details, "specialist")):
+            self._found.specialists.add(specialist)
         if kind is not None:
             self._open[span_id] = self._named(kind, line, details)
 

@@ -12,7 +12,7 @@ from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.store.folder.totals import Tally
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.event_ids import split_event_id
-from otel_agentlog.vocabulary.lines import Line, count_items
+from otel_agentlog.vocabulary.lines import TOLD_BY_CALLERS, Line, count_items
 from otel_agentlog.vocabulary.states import ENDED, Outcome, State
 
 UNENDED = frozenset({State.RUNNING.value, State.PAUSED.value})
@@ -153,7 +153,7 @@ class AbandonedTask:
             self._start(span_id, line)
         elif phase == "end" and span_id:
             self._end(span_id, line)
-        elif span_id in self.open and text(line, "state_after"):
+        elif span_id in self.open and text(line, "state_after") and line.get("type") not in TOLD_BY_CALLERS:
             self.open[span_id]["state_after"] = line["state_after"]
         self._see(span_id, line)
 

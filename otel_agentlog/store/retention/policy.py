@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from otel_agentlog.vocabulary.states import ENDED
+from otel_agentlog.vocabulary.states import ENDED, EXECUTION
 
 DAY_NS = 86_400 * 1_000_000_000
 
@@ -34,6 +34,8 @@ class RetentionLimits:
 
     retention_days: float | None = None
     """Days after its end at which a task is deleted."""
+    execution_days: float | None = None
+    """The same of a task that is there for one execution only."""
     max_tasks: int | None = None
     """Most task folders to keep, unfinished ones counted."""
     max_bytes: int | None = None
@@ -46,7 +48,14 @@ class RetentionLimits:
     @property
     def is_set(self) -> bool:
         """Whether there is anything to do."""
-        return any(each is not None for each in (self.retention_days, self.max_tasks, self.max_bytes, self.compress_after_days))
+        days = (self.retention_days, self.execution_days, self.compress_after_days)
+        return any(each is not None for each in (*days, self.max_tasks, self.max_bytes))
+
+    def latest_end_ns(self, task: StoredTask, now_ns: int) -> int | None:
+        """When a task ended, at the latest, that is too old now; ``None`` if none of its kind ever is."""
+        days = [self.retention_days, self.execution_days if task.source == EXECUTION else None]
+        known = [each for each in days if each is not None]
+        return now_ns - int(min(known) * DAY_NS) if known else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +66,8 @@ class StoredTask:
     """The folder's name."""
     task_id: str
     status: str
+    source: str | None = None
+    """How it came, as in ``metadata.json``."""
     ended_ns: int | None
     """When it ended, as Unix nanoseconds; ``None`` if that is not recorded."""
     changed_ns: frozenset[int]
@@ -86,10 +97,12 @@ def is_free(task: StoredTask, now_ns: int) -> bool:
 
 def too_old(tasks: Iterable[StoredTask], limits: RetentionLimits, now_ns: int) -> list[StoredTask]:
     """The tasks that end their time, oldest first."""
-    if limits.retention_days is None:
-        return []
-    latest = now_ns - int(limits.retention_days * DAY_NS)
-    return [task for task in _deletable(tasks, now_ns) if not task.undelivered and _ended(task) <= latest]
+    return [task for task in _deletable(tasks, now_ns) if not task.undelivered and _is_too_old(task, limits, now_ns)]
+
+
+def _is_too_old(task: StoredTask, limits: RetentionLimits, now_ns: int) -> bool:
+    latest = limits.latest_end_ns(task, now_ns)
+    return latest is not None and _ended(task) <= latest
 
 
 def too_many(tasks: Sequence[StoredTask], limits: RetentionLimits, now_ns: int) -> list[StoredTask]:
@@ -117,8 +130,7 @@ def waiting(tasks: Sequence[StoredTask], limits: RetentionLimits, now_ns: int) -
     """The tasks that would have to go by age or number, had the collector all of them; oldest first."""
     undelivered = [task for task in _deletable(tasks, now_ns) if task.undelivered]
     excess = max(0, len(tasks) - limits.max_tasks) if limits.max_tasks is not None else 0
-    latest = now_ns - int(limits.retention_days * DAY_NS) if limits.retention_days is not None else None
-    return [task for place, task in enumerate(undelivered) if place < excess or (latest is not None and _ended(task) <= latest)]
+    return [task for place, task in enumerate(undelivered) if place < excess or _is_too_old(task, limits, now_ns)]
 
 
 def ripe(tasks: Iterable[StoredTask], limits: RetentionLimits, now_ns: int) -> list[StoredTask]:

@@ -68,6 +68,7 @@ def limits_of(settings: Settings) -> RetentionLimits:
     """The limits in the settings."""
     return RetentionLimits(
         retention_days=settings.retention_days,
+        execution_days=settings.execution_retention_days,
         max_tasks=settings.max_tasks,
         max_bytes=settings.max_bytes,
         compress_after_days=settings.compress_after_days,

@@ -32,7 +32,7 @@ from otel_agentlog.store.folder.locks import BRIEF_WAIT_S
 from otel_agentlog.store.folder.metadata import read_metadata
 from otel_agentlog.store.liveness import FolderUse, folder_use
 from otel_agentlog.store.retention.policy import StoredTask
-from otel_agentlog.vocabulary.coerce import mapping
+from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION
 
 LARGE_BYTES = 64 * 1024
@@ -136,6 +136,7 @@ def examine(root: Descriptor, name: str, delivers: bool, task_name: str | None =
         name=name,
         task_id=_checked_id(task_name or name, metadata),
         status=str(metadata.get("status")),
+        source=text(metadata, "source"),
         ended_ns=_time_of(metadata, "completed_at") or _time_of(metadata, "updated_at"),
         changed_ns=contents.changed_ns,
         size_bytes=contents.size_bytes,

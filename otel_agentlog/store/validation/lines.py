@@ -23,7 +23,7 @@ from otel_agentlog.store.validation.schema import checker, shown
 from otel_agentlog.vocabulary.actions import END_TYPE, end_action, start_action
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.event_ids import split_event_id
-from otel_agentlog.vocabulary.lines import STAGES, Line
+from otel_agentlog.vocabulary.lines import STAGES, TOLD_BY_CALLERS, Line
 from otel_agentlog.vocabulary.states import LEGAL_MOVES, State
 
 IN_FLIGHT = 64
@@ -139,7 +139,7 @@ class LineChecks:
 
     def _check_state(self, number: int, line: Line) -> None:
         before, after, span_id = text(line, "state_before"), text(line, "state_after"), text(line, "span_id")
-        if before is None or after is None or span_id is None:
+        if before is None or after is None or span_id is None or line.get("type") in TOLD_BY_CALLERS:
             return
         last = self._states.get(span_id, State.PENDING.value)
         self._states[span_id] = after

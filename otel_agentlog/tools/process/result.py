@@ -38,6 +38,16 @@ class ResourceUsage:
         """Seconds of CPU, in user and system mode."""
         return self.cpu_user_s + self.cpu_system_s
 
+    @property
+    def peak_memory_mb(self) -> float | None:
+        """`memory_peak_mb`, by another name in use."""
+        return self.memory_peak_mb
+
+    @property
+    def cpu_time_seconds(self) -> float:
+        """`cpu_s`, by another name in use."""
+        return self.cpu_s
+
     @classmethod
     def of(cls, report: Mapping[str, Any]) -> ResourceUsage:
         """From the supervisor's report."""

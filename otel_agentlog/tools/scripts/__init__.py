@@ -4,6 +4,7 @@ service.py    `ToolExecutionService`: the one entrance, sync and async
 registry.py   reads and checks ``registry.json``
 schema.py     checks input schemas, and inputs against them
 prepare.py    script and inputs → argv, environment, stdin, rights
+owner.py      the task of an execution outside every other
 execute.py    the attempts of one execution, and its result
 classify.py   how a process ended → the name of a cause
 stats.py      counts and durations, as data and as Prometheus text

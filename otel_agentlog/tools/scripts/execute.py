@@ -16,6 +16,7 @@ from otel_agentlog.errors import TaskCancelled
 from otel_agentlog.record.exceptions.error_id import error_id
 from otel_agentlog.record.operations.checkpoints import resting
 from otel_agentlog.record.operations.tool_run import ToolRun
+from otel_agentlog.record.recorder import recorder
 from otel_agentlog.tools.causes import CAUSES, ToolError
 from otel_agentlog.tools.process.output import Output, failure_details, recorded_output, recorded_result, set_figures
 from otel_agentlog.tools.process.result import Cancellation, Ending, ResourceUsage, StartFailure
@@ -80,10 +81,14 @@ class ToolResult:
     """What that sandbox left open on this kernel; where it could not be enforced (``best_effort``), that it was not."""
     session_id: str | None = None
     correlation_id: str | None = None
+    recorded: bool = False
+    """Whether the execution was recorded when it ran."""
 
 
-def run_script(prepared: Prepared, run: ToolRun, execution_id: str, cancellation: Cancellation, ids: Ids) -> ToolResult:
-    """Run a prepared script inside a tool run that has begun; ends that run."""
+def run_script(
+    prepared: Prepared, run: ToolRun, execution_id: str, cancellation: Cancellation, ids: Ids
+) -> tuple[ToolResult, ToolError | None]:
+    """Run a prepared script inside a tool run that has begun; ends that run. Returns why it failed, too."""
     began = time.monotonic()
     execution = Execution(prepared, run, execution_id, cancellation)
     last = execution.attempts()
@@ -94,7 +99,7 @@ def run_script(prepared: Prepared, run: ToolRun, execution_id: str, cancellation
     outcome = last.error.outcome if last.error is not None else Outcome.COMPLETED
     run.end(outcome, error=last.error)
     kept = last.output.kept
-    return ToolResult(
+    result = ToolResult(
         success=last.error is None,
         script_id=prepared.script.id,
         execution_id=execution_id,
@@ -115,7 +120,9 @@ def run_script(prepared: Prepared, run: ToolRun, execution_id: str, cancellation
         not_enforced=last.not_enforced,
         session_id=ids.session_id,
         correlation_id=ids.correlation_id,
+        recorded=recorder().active,
     )
+    return result, last.error
 
 
 @dataclass
@@ -228,16 +235,14 @@ class Execution:
         return explain(self._script.id, cause, ending)
 
     def _context(self, cause: str, ending: Ending, number: int) -> dict[str, Any]:
-        known = {"script_id": self._script.id, "cause": cause, "attempt": number, "exit_code": ending.exit_code}
+        known = {**self._script.known, "cause": cause, "attempt": number, "exit_code": ending.exit_code}
         return {key: value for key, value in known.items() if value is not None}
 
     def _details(self, error: ToolError, stderr: str) -> ErrorDetails:
         return failure_details(error, stderr, self._prepared.mask, self._id)
 
     def _cancelled(self, attempt: ScriptAttempt) -> ScriptAttempt:
-        error = ToolError(
-            f"{self._script.id}: cancelled between two attempts", "cancelled", context={"script_id": self._script.id}
-        )
+        error = ToolError(f"{self._script.id}: cancelled between two attempts", "cancelled", context=self._script.known)
         return ScriptAttempt(
             attempt.ending, attempt.output, error, self._details(error, ""), None, attempt.sandboxed, attempt.not_enforced
         )

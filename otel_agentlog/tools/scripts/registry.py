@@ -76,6 +76,12 @@ class Script:
     cwd: str | None = None
     sandbox: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def known(self) -> dict[str, str]:
+        """What identifies it in the context of an error: id, file and specialist, as far as it has them."""
+        found = {"script_id": self.id, "script_path": self.path, "specialist": self.specialist}
+        return {key: value for key, value in found.items() if value}
+
 
 @dataclass(frozen=True)
 class Registry:

@@ -4,15 +4,17 @@
     result = service.execute("lint", {"path": "src"}, session_id="s-1")
     result.success, result.output, result.error_details, result.resource_usage, result.attempts
 
-Works the same inside a task, where every execution is a tool run with its output in the task's folder, and without any
-configuration. A script that fails is a result, not an exception; what is raised is what interrupts the caller:
-``KeyboardInterrupt``, ``CancelledError``. Safe from any thread; nothing of a script is left running when a call ends.
+Works the same inside a task, where every execution is a tool run with its output in the task's folder, outside one, where it
+gets a task of its own, and without any configuration. A script that fails is a result, not an exception; what is raised is what
+interrupts the caller: ``KeyboardInterrupt``, ``CancelledError``. Safe from any thread; nothing of a script is left running when
+a call ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import threading
 import uuid
 from collections.abc import Mapping
@@ -24,12 +26,14 @@ from otel_agentlog.error_handling.categories import error_details
 from otel_agentlog.record.api import tool
 from otel_agentlog.record.exceptions.error_id import error_id
 from otel_agentlog.record.operations.context import bind
+from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.sanitize.keys import plain_text
 from otel_agentlog.tools.causes import ToolError
 from otel_agentlog.tools.control import stoppable
 from otel_agentlog.tools.process.result import Cancellation
 from otel_agentlog.tools.scripts.execute import Ids, ToolResult, run_script
-from otel_agentlog.tools.scripts.prepare import prepare, program_of
+from otel_agentlog.tools.scripts.owner import end_execution_task, execution_task
+from otel_agentlog.tools.scripts.prepare import Prepared, prepare, program_of
 from otel_agentlog.tools.scripts.registry import Registry, Script, load_registry
 from otel_agentlog.tools.scripts.stats import Stats
 from otel_agentlog.vocabulary.states import Outcome
@@ -40,7 +44,7 @@ _UNKNOWN = Script(id="unknown_script", folder=Path())
 class ToolExecutionService:
     """The scripts of one registry, ready to be run."""
 
-    def __init__(self, registry: str | Path | Registry) -> None:
+    def __init__(self, registry: str | os.PathLike[str] | Registry) -> None:
         """Load a registry, or take one that is loaded.
 
         Raises:
@@ -151,6 +155,16 @@ class ToolExecutionService:
             prepared = prepare(script, inputs)
         except ToolError as error:
             return _refused(script, error, execution_id, ids)
+        with execution_task(script.id, script.specialist, prepared.shown) as owner:
+            result, failure, shown = self._run(prepared, execution_id, cancellation, ids)
+            end_execution_task(owner, result.outcome, failure, shown)
+        return result
+
+    def _run(
+        self, prepared: Prepared, execution_id: str, cancellation: Cancellation, ids: Ids
+    ) -> tuple[ToolResult, ToolError | None, Any]:
+        """Run a script as a tool run: its result, why it failed, and what was recorded of the result."""
+        script = prepared.script
         attributes = {"agentlog.tool.execution_id": execution_id}
         attributes.update({"agentlog.tool.specialist": script.specialist} if script.specialist else {})
         with tool(
@@ -159,26 +173,32 @@ class ToolExecutionService:
             tool_type="function",
             description=script.description or None,
             command=program_of(script),
+            specialist=script.specialist or None,
             attributes=attributes,
         ) as run:
-            return run_script(prepared, run, execution_id, cancellation, ids)
+            return *run_script(prepared, run, execution_id, cancellation, ids), run.result
 
 
 def _refused(script: Script, error: ToolError, execution_id: str, ids: Ids) -> ToolResult:
     """Nothing was started: recorded as a failed run without its inputs, of which nothing is known."""
     error.__traceback__ = None  # leads through this package only
-    with tool(script.id, tool_type="function", description=script.description or None) as run:
-        run.end(Outcome.FAILED, error=error)
+    with execution_task(script.id, script.specialist) as owner:
+        with tool(
+            script.id, tool_type="function", description=script.description or None, specialist=script.specialist or None
+        ) as run:
+            run.end(Outcome.FAILED, error=error)
+        end_execution_task(owner, Outcome.FAILED, error)
     return ToolResult(
         success=False,
         script_id=script.id,
         execution_id=execution_id,
         outcome=Outcome.FAILED,
-        error_details=error_details(error, script_id=script.id, cause=error.cause),
+        error_details=error_details(error, **script.known, cause=error.cause),
         error_id=error_id(error),
         attempts=0,
         session_id=ids.session_id,
         correlation_id=ids.correlation_id,
+        recorded=recorder().active,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -37,7 +38,7 @@ _HELP = {
     "tool": "only tasks that ran this tool",
     "tag": "only tasks with this tag",
     "user": "only tasks of this user: the tag user:… or the attribute user.id",
-    "specialist": "only tasks of this specialist: the tag specialist:…, the attribute specialist, or the agent's type",
+    "specialist": "only tasks of this specialist: tag specialist:…, attribute specialist, the agent's type, or that of its tools",
     "source": "only tasks that came this way (webhook)",
     "session": "only tasks of this session",
     "correlation": "only tasks with this correlation id",
@@ -57,9 +58,13 @@ def filter_arguments(parser: argparse.ArgumentParser, *, positional: bool = True
         group.add_argument("filter", metavar="FILTER", nargs="*", help=f"only tasks like this: {WHERE_HELP}")
     group.add_argument("--where", metavar="FILTER", action="append", default=[], help="only tasks like this, as FILTER")
     group.add_argument(
-        "--since", type=moment, metavar="WHEN", help="created since then: 2h, 30m, yesterday, today, 2026-11-20T09:30"
+        "--since",
+        "--start-date",
+        type=moment,
+        metavar="WHEN",
+        help="created since then: 2h, 30m, yesterday, today, 2026-11-20T09:30",
     )
-    group.add_argument("--until", type=moment, metavar="WHEN", help="created before then")
+    group.add_argument("--until", "--end-date", type=moment, metavar="WHEN", help="created before then")
     group.add_argument("--status", type=statuses, default=frozenset(), metavar="S", help="in these states, separated by commas")
     group.add_argument("--failed", action="store_true", help="that did not do their job: failed, timed out or interrupted")
     for flag, metavar, field in _NAMES:
@@ -131,6 +136,17 @@ def amount(text: str) -> float:
     if not 0 <= found < math.inf:
         raise argparse.ArgumentTypeError(f"expected a number from 0, found {text!r}")
     return found
+
+
+def minutes_ago(text: str) -> float:
+    """When a period began that ends now, in Unix seconds: minutes as a number (``60``), or as `moment` takes it (``24h``)."""
+    try:
+        found = float(text)
+    except ValueError:
+        return moment(text)
+    if not 0 <= found < 1e9:
+        raise argparse.ArgumentTypeError(f"expected minutes, or a period such as 24h, found {text!r}")
+    return time.time() - found * 60
 
 
 def interval_s(text: str) -> float:

@@ -37,7 +37,7 @@ def test_a_task_in_lines(recorded: MemorySink) -> None:
         "step_execution_started",
         "api_request_sent",
         "api_response_received",
-        "step_execution_completed",
+        "step_execution_succeeded",
         "content_recorded",
         "tool_run_started",
         "tool_run_completed",
@@ -489,7 +489,7 @@ def test_a_span_processor_that_raises_does_not_reach_the_user() -> None:
     with recording(tracer=provider.get_tracer("t")) as recorded, agentlog.task("t"), agentlog.step("s"):
         pass
 
-    assert recorded.actions == ["task_started", "step_execution_started", "step_execution_completed", "task_completed"]
+    assert recorded.actions == ["task_started", "step_execution_started", "step_execution_succeeded", "task_completed"]
 
 
 def test_what_is_said_inside_a_step_belongs_to_the_step(recorded: MemorySink) -> None:

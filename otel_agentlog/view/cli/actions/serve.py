@@ -25,7 +25,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.add_argument("--host", default=DEFAULT_HOST, metavar="ADDRESS", help=f"where to listen (default {DEFAULT_HOST})")
     parser.add_argument(
-        "--port", type=_port, default=DEFAULT_PORT, metavar="N", help=f"on which port (default {DEFAULT_PORT}, 0: any free one)"
+        "--port",
+        "--http-port",
+        type=_port,
+        default=DEFAULT_PORT,
+        metavar="N",
+        help=f"on which port (default {DEFAULT_PORT}, 0: any free one)",
+    )
+    parser.add_argument(
+        "--ws-port", type=_port, metavar="N", help="taken, and not used: the WebSocket is on the same port as all else"
     )
     parser.add_argument(
         "--token-file",

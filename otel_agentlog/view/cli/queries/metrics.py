@@ -12,7 +12,7 @@ from typing import Any
 
 from otel_agentlog.query import Filter, Group, Overview, overview, statistics
 from otel_agentlog.view.cli.context import CliContext, print_json
-from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress
+from otel_agentlog.view.cli.options import filter_arguments, filter_of, minutes_ago, reading_progress
 from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.group_table import DURATIONS, GroupColumn, cost, count, failed, group_table, success_rate, tokens
 from otel_agentlog.view.render.screen import Piece, Pieces, Screen
@@ -44,6 +44,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument(
         "--prometheus", action="store_true", help="all figures as Prometheus text, as /metrics of the server has them"
+    )
+    parser.add_argument(
+        "--period", dest="since", type=minutes_ago, metavar="MINUTES", help="the last minutes, or a period such as 24h"
     )
     filter_arguments(parser)
 
