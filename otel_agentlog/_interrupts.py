@@ -18,18 +18,21 @@ from __future__ import annotations
 
 # Its `getsignal`, as that of `signal` makes a `repr` of every handler: asyncio's holds the task, with what it returned.
 import _signal  # type: ignore[import-not-found]  # typeshed does not know it
+
+# With which `weakref` does the same.
+import _weakref
 import queue
 import signal
 import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
 from opcode import opname
 from types import CodeType, FrameType, FunctionType, MethodType, TracebackType
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 Value = TypeVar("Value")
 
@@ -283,6 +286,17 @@ def taken_out(waiting: deque[Value], keep: int = 0) -> Iterator[Value]:
         yield first
 
 
+def first_of(found: Iterable[Value]) -> Value | None:
+    """The first of a dict or set that other threads may change; they come before or after, unlike with ``next(iter(…))``."""
+    for first in found:
+        return first
+    return None
+
+
+forget_dead: Callable[[dict[Any, Any], Any], None] = _weakref._remove_dead_weakref  # type: ignore[attr-defined]
+"""Takes a weak reference out by its key if its object is no more, in one step: another thread may put a new one there."""
+
+
 class Abandonable(Protocol):
     """What has something to do once it is no longer referenced."""
 
@@ -326,8 +340,7 @@ class WeakValues(Generic[Value]):
     def forget_gone(self) -> None:
         """Forget what is no more, as is done whenever one is added."""
         for gone in taken_out(self._gone):
-            if self._references.get(gone.key) is gone:
-                self.pop(gone.key, None)
+            forget_dead(self._references, gone.key)
 
     def get(self, key: Hashable) -> Value | None:
         """The object under a key, if it is there."""

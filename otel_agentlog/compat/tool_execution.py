@@ -33,7 +33,7 @@ from otel_agentlog.tools import ResourceUsage as ResourceUsage
 from otel_agentlog.tools import ToolExecutionService as ToolExecutionService
 from otel_agentlog.tools.process.result import Cancellation
 from otel_agentlog.tools.scripts.execute import Ids
-from otel_agentlog.view.render.formats import parse_moment
+from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.wiring import (
     Alert,
     active_alerts,

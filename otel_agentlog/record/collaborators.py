@@ -40,12 +40,14 @@ class Failures:
 
     def note(self, where: str, error: BaseException) -> None:
         """Count an error, and report the counts unless that was done less than a minute ago. Names types, never values."""
-        self.counts[where] = self.counts.get(where, 0) + 1
+        self.counts.setdefault(where, 0)
+        # Without a call in between: no other thread comes between reading and writing.
+        self.counts[where] += 1
         now = time.monotonic()
         if now - self._warned_at < WARNING_INTERVAL_S:
             return
         self._warned_at = now
-        counts = ", ".join(f"{name}: {count}" for name, count in sorted(self.counts.items()))
+        counts = ", ".join(f"{name}: {count}" for name, count in sorted(dict(self.counts).items()))
         try:
             self._warn(f"otel_agentlog could not record everything ({counts}); last: {type(error).__name__}")
         except Exception:  # noqa: BLE001 - a warning that cannot be given must not reach the agent either

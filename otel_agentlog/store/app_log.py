@@ -29,7 +29,7 @@ from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE, GZIP_SUFFIX
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
 from otel_agentlog.store.folder.recent import MAX_RECENT_BYTES, MAX_RECENT_LINES, RecentLines
-from otel_agentlog.vocabulary.event_ids import EventIds
+from otel_agentlog.vocabulary.event_ids import KEY, EventIds
 from otel_agentlog.vocabulary.lines import Line, encode
 
 CHECK_INTERVAL_S = 0.1
@@ -171,17 +171,19 @@ class RotatingLog:
     def append(self, line: Line, data: bytes = b"") -> None:
         """Write a line; one without an ``event_id`` gets one. ``data`` is the line encoded, where it is. Raises `OSError`."""
         if "event_id" not in line:
-            line["event_id"], data = self._event_ids.next(), b""
+            line.update(zip(KEY, self._event_ids.each, strict=False))
+            data = b""
         data = (data or encode(line)) if self._render is None else self._render(line)
+        size = len(data)
         log, now, day = self._open, time.monotonic(), str(line.get("timestamp", ""))[:10] if self._limits.daily else ""
         recent = self._recent
         if log is None or log.is_due(day, now) or len(recent.lines) >= MAX_RECENT_LINES or recent.size_bytes > MAX_RECENT_BYTES:
             log = self._check(log, now, day)
             close_dropped()  # the file before it, and its lock
-        log.room -= len(data)
+        log.room -= size
         log.file.append(data)
         recent.lines.append((log.file, log.file.name, line["event_id"], data))
-        recent.size_bytes += len(data)
+        recent.size_bytes += size
 
     def verify(self) -> None:
         """Write again what was written last, if the log was deleted or cut meanwhile. Raises `OSError`."""

@@ -249,7 +249,9 @@ a.configure()
 with a.task("t", task_id="t"): a.get_logger("l").info("important")
 """
     variables = {"TASK_LOGS_DIR": f"{tmp_path}/tasks", "AGENTLOG_LOG_DIR": f"{tmp_path}/logs", "PYTHONPATH": os.getcwd()}
-    command = [sys.executable, "-c", program, str(tmp_path)]
+    # A file: with -c Python 3.13.0 itself cannot import what it needs there.
+    (tmp_path / "program.py").write_text(program)
+    command = [sys.executable, str(tmp_path / "program.py"), str(tmp_path)]
     subprocess.run(command, env={**os.environ, **variables}, check=True, capture_output=True)
 
     assert "important" in [line.get("message") for line in recorded(tmp_path)]

@@ -220,7 +220,8 @@ class DeliveryWorker:
         full = waiting >= limits.queue_items or self._queued_bytes - self._taken_bytes > limits.queue_bytes
         if self._stopping or (full and (not always or waiting >= limits.messages)):
             return False
-        self._queued_bytes += len(line[0])
+        size = len(line[0])
+        self._queued_bytes += size
         self._recorded.put(line)
         if self._asleep or self._startable:
             self._wake()

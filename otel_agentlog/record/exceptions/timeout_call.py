@@ -97,7 +97,7 @@ def timeout_call(function: Callable[[], Result], classes: frozenset[type]) -> Re
     """
     if depth := thread_state.calls:
         return _within(function, depth)
-    stuck = {call.classes for call in tuple(_running) if call.stuck}
+    stuck = {call.classes for call in list(_running) if call.stuck}
     if len(stuck) >= MAX_STUCK or any(known <= classes for known in stuck):
         raise TimedOut
     call = _Call(function, classes)

@@ -79,7 +79,7 @@ class _Shown:
         self._texts.append(text.partition("\n")[0])
 
     def __contains__(self, message: object) -> bool:
-        return type(message) is str and message.strip() in tuple(self._texts)
+        return type(message) is str and message.strip() in list(self._texts)
 
 
 shown = _Shown()

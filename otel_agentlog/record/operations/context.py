@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from types import FrameType, TracebackType
 from typing import Any, ClassVar, Protocol
 
@@ -87,10 +89,10 @@ class RunningTask(TaskRef):
 
     control: Control | None = None
     """Its requests, or those of the task above; ``None`` where no request can reach it."""
-    step_counts: dict[str, int] = field(default_factory=dict)
-    """How often each step id was used, so that ids stay unique within this process."""
-    steps: int = 0
-    """Steps begun so far in this process."""
+    step_counts: dict[str, Iterator[int]] = field(default_factory=dict)
+    """How often each step id is used then, so that ids stay unique within this process."""
+    step_numbers: Iterator[int] = field(default_factory=partial(count, 1))
+    """Of the steps that begin in this process."""
     ai_calls: int = 0
     """AI calls ended so far in this process."""
     tool_runs: int = 0

@@ -312,7 +312,8 @@ class Control:
     def take_texts(self) -> list[str]:
         """The texts that were not handed out before, oldest first; that they were is recorded."""
         with self.in_turn():
-            taken, self._unread = self._unread, []
+            none: list[ControlRequest] = []
+            taken, self._unread = self._unread, none
         task = self.task
         if taken and task is not None:
             ids = [request.request_id for request in taken]

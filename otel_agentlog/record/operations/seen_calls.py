@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from otel_agentlog._interrupts import first_of
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS, Response, Usage
 
 OWN = ""
@@ -186,7 +187,7 @@ def _remember(known: dict[str, object] | dict[str, Seen] | dict[str, Call], key:
     found.pop(key, None)
     found[key] = value
     while len(found) > MAX_REMEMBERED:
-        found.pop(next(iter(found), key), None)
+        found.pop(first_of(found) or key, None)
 
 
 def _is_same(known: Call, report: Call) -> bool:

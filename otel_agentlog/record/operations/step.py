@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 from typing import Any
 
 from opentelemetry.context import Context
@@ -44,10 +45,9 @@ class Step(Operation):
         wanted = self._recorder.clean_text(given if type(given) is str else plain_text(given))
         self.step_id = (wanted if self._given_id is not None else _NOT_IN_IDS.sub("-", wanted.lower()).strip("-"))[:128] or "step"
         if self.task is not None:
-            seen = self.task.step_counts
-            number = seen[self.step_id] = seen.get(self.step_id, 0) + 1
-            self.task.steps += 1
-            self._details["index"] = self.task.steps
+            # Taken by code in C: steps of other threads begin at the same time.
+            number = next(self.task.step_counts.setdefault(self.step_id, count(1)))
+            self._details["index"] = next(self.task.step_numbers)
             if number > 1 and self._given_id is None:
                 self.step_id = f"{self.step_id}-{number}"
         return context

@@ -116,7 +116,8 @@ class Webhook(Operation):
         self.task = task
         if self.own_ids is not None:
             self.own_ids = {**self.ids_of_place(), "trace_id": self.trace_id, "span_id": self.span_id}
-        waiting, self._waiting = self._waiting, []
+        none: list[Envelope] = []
+        waiting, self._waiting = self._waiting, none
         opening = [self._started_line] if self._started_line is not None else []
         for envelope in [*waiting[:1], *opening, *waiting[1:]]:
             line = {key: value for key, value in envelope.line.items() if key != "event_id"}

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import first_of, raise_interrupt
 from otel_agentlog.store.delivery.item_set import ItemSet
 from otel_agentlog.store.delivery.ledger import SAMPLED, add_counts, note
 from otel_agentlog.store.delivery.left import LeftItems
@@ -240,8 +240,8 @@ class DeliveryTracker:
     @property
     def has_left(self) -> bool:
         """Whether items wait in the folders of this process, to be sent from there."""
-        # The oldest comes first.
-        return bool(self._left) or any(due <= time.monotonic() for due, _, _ in tuple(self._aside)[:1])
+        oldest = first_of(self._aside)
+        return bool(self._left) or (oldest is not None and oldest[0] <= time.monotonic())
 
     @property
     def folders_left(self) -> int:

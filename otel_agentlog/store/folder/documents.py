@@ -41,11 +41,13 @@ class Documents:
     def renew_after_fork(self) -> None:
         """In the child of a fork: what was owed and counted is the parent's to write."""
         self._temps = itertools.count()
+        # Both are replaced, never changed, and only where they are still what the new one was made of.
         self._owed: dict[str, tuple[Mapping[str, Any], bool]] = {}
         self._changes: dict[str, Any] = {}
         self.counts, self._written = dict(_NOTHING), dict(_NOTHING)
         self._last: Mapping[str, Any] = {}
-        self._stale = False
+        self._asked = self._said = 0
+        """How often `say_again` was called, and was so when the file was written last."""
         # Re-entrant, as a signal handler may end a task whose files its own thread is writing.
         self._turn = threading.RLock()
         self._revision = 0
@@ -57,21 +59,49 @@ class Documents:
 
     @property
     def _unsaid(self) -> bool:
-        return bool(self._changes) or self._stale or self.counts != self._written
+        return bool(self._changes) or self._asked != self._said or self.counts != self._written
 
     # -- writing ----------------------------------------------------------------------------------------------------------
 
     def owe(self, name: str, document: Mapping[str, Any], *, only_new: bool = False) -> None:
         """Note a file for the next `settle`; with ``only_new`` one that is there already stays."""
-        self._owed[name] = (document, only_new)
+        owed = {name: (document, only_new)}
+        while True:
+            before = self._owed
+            after = before | owed
+            # Without a call in between: no other thread comes between either.
+            if self._owed is before:
+                self._owed = after
+                return
+
+    def _paid(self, name: str, owed: tuple[Mapping[str, Any], bool]) -> None:
+        while True:
+            before = self._owed
+            after = {key: value for key, value in before.items() if key != name or value is not owed}
+            if self._owed is before:
+                self._owed = after
+                return
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Note changes of ``metadata.json`` for the next `settle`."""
-        self._changes.update(changes)
+        while True:
+            before = self._changes
+            after = before | dict(changes)
+            if self._changes is before:
+                self._changes = after
+                return
+
+    def _saved(self, changes: Mapping[str, Any]) -> None:
+        while True:
+            before = self._changes
+            after = {key: value for key, value in before.items() if key not in changes or changes[key] is not value}
+            if self._changes is before:
+                self._changes = after
+                return
 
     def say_again(self) -> None:
         """Write ``metadata.json`` with the next `settle` even if nothing changed."""
-        self._stale = True
+        self._asked += 1
 
     def settle(self, *, sync: bool = False) -> None:
         """Write what is owed; with ``sync`` wait for the disk. Raises `OSError`; what was not written then is still owed."""
@@ -80,12 +110,14 @@ class Documents:
             # A folder is known by its metadata.json, and a task that has ended by its result.
             if FINAL_RESULT not in self._owed:
                 self._write_metadata(directory, sync)
-            for name, owed in list(self._owed.items()):
-                if not owed[1] or self._handle.is_new or not _exists(directory, name):
-                    self._replace(directory, name, owed[0], sync)
-                if self._owed.get(name) is owed:
-                    del self._owed[name]
+            self._write_owed(directory, sync)
             self._write_metadata(directory, sync)
+
+    def _write_owed(self, directory: Descriptor, sync: bool) -> None:
+        for name, owed in self._owed.items():
+            if not owed[1] or self._handle.is_new or not _exists(directory, name):
+                self._replace(directory, name, owed[0], sync)
+            self._paid(name, owed)
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
@@ -110,7 +142,7 @@ class Documents:
 
     def _write_merged(self, directory: Descriptor, sync: bool) -> None:
         while True:
-            revision, changes = self._revision, dict(self._changes)
+            revision, changes, asked = self._revision, self._changes, self._asked
             counts = dict(self.counts)
             added = {key: counts[key] - self._written[key] for key in counts}
             document = merged(self._known(directory), changes, added)
@@ -119,10 +151,8 @@ class Documents:
             # A signal handler came in between, and what was read is out of date.
         self._replace(directory, METADATA, document, sync)
         self._revision += 1
-        self._last, self._written, self._stale = document, counts, False
-        for key, value in changes.items():
-            if self._changes.get(key) is value:
-                del self._changes[key]
+        self._last, self._written, self._said = document, counts, asked
+        self._saved(changes)
 
     def _known(self, directory: Descriptor) -> Mapping[str, Any]:
         """The content of the file; where it is missing or damaged, what this process has in memory."""

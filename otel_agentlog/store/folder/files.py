@@ -17,7 +17,7 @@ from functools import partial
 from operator import methodcaller
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import in_c, raise_interrupt, taken_out
+from otel_agentlog._interrupts import forget_dead, in_c, raise_interrupt, taken_out
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
 
 _RETRIED_SHORT_WRITES = 16
@@ -84,8 +84,7 @@ class Descriptor:
 def close_dropped() -> None:
     """Close the descriptors that are no longer referenced; done whenever one is opened, and where one held a lock."""
     for number, fd, identity in taken_out(_dropped):
-        if (reference := _open.get(number)) is not None and reference() is None:
-            _open.pop(number, None)
+        forget_dead(_open, number)
         _close(fd, identity)
 
 
@@ -227,6 +226,11 @@ def has_file(directory: Descriptor, name: str, size: int) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_size == size
 
 
+def _write_all(fd: int, data: bytes) -> None:
+    while data and (written := os.write(fd, data)) < len(data):
+        data = data[written:]
+
+
 def replace_file(directory: Descriptor, name: str, temp: str, data: bytes, *, sync: bool, masked: bool = True) -> None:
     """Replace a whole file atomically; with ``sync`` it also survives a power cut.
 
@@ -238,8 +242,7 @@ def replace_file(directory: Descriptor, name: str, temp: str, data: bytes, *, sy
         fd = os.open(temp, _TEMP_FLAGS, FILE_MODE, dir_fd=directory.fd)
         if masked:
             os.fchmod(fd, FILE_MODE)
-        while data and (written := os.write(fd, data)) < len(data):
-            data = data[written:]
+        _write_all(fd, data)
         if sync:
             os.fsync(fd)
         os.rename(temp, name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd)

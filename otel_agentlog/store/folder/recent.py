@@ -8,6 +8,9 @@ be gone are given back, to be written again.
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from functools import partial
 from operator import itemgetter
 from typing import TypeAlias
 
@@ -20,6 +23,8 @@ MAX_RECENT_LINES = 64
 MAX_RECENT_BYTES = 256 * 1024
 """So many lines, or bytes, at most are kept; then the files are checked."""
 
+
+Ranges: TypeAlias = "tuple[tuple[int, int], ...]"
 
 RecentLine: TypeAlias = "tuple[LineFile | None, str, str, bytes]"
 """A line as it was written: where, ``None`` where that no longer matters, as each file holds a descriptor; the file's name; the
@@ -50,7 +55,8 @@ class RecentLines:
         try:
             gone = [file for file in set(map(_file_of, lines)) if not _is_intact(file, intact)]
             if gone:
-                self._lost += [(None, *line[1:]) for line in lines if line[0] in gone]
+                lost: list[RecentLine] = [(None, *line[1:]) for line in lines if line[0] in gone]
+                self._lost += lost
         except BaseException:  # a signal handler may raise anything
             self.lines[:0] = lines
             raise
@@ -74,9 +80,10 @@ class RecentLines:
         return False
 
     def _take(self) -> list[RecentLine]:
-        """The lines, which are this thread's from then on. Nothing is called in between: each new line is in one of the lists."""
-        lines = self.lines
-        self.lines = []
+        """The lines, which are this thread's from then on: each new line is in one of the lists, and each list one thread's."""
+        # Made first: nothing is called, and nothing made, between the two.
+        empty: list[RecentLine] = []
+        lines, self.lines = self.lines, empty
         return lines
 
     @property
@@ -86,7 +93,8 @@ class RecentLines:
 
     def take_lost(self) -> list[RecentLine]:
         """The lines whose file was gone, to be written again."""
-        lost, self._lost = self._lost, []
+        empty: list[RecentLine] = []
+        lost, self._lost = self._lost, empty
         return lost
 
 
@@ -96,34 +104,68 @@ def _is_intact(file: LineFile | None, known: dict[int, bool]) -> bool:
 
 
 class Numbers:
-    """Numbers of lines, as ranges in the order they came."""
+    """Numbers of lines, as ranges in order. Safe from any thread and in signal handlers, without a lock.
+
+    The ranges are replaced, never changed, and only if they are still those that the new ones were made of.
+    """
 
     def __init__(self) -> None:
-        self.ranges: list[list[int]] = []
-        self.highest = 0
+        self.ranges: Ranges = ()
+        """First and last number of each."""
+
+    @property
+    def highest(self) -> int:
+        """The highest; 0 if there is none."""
+        ranges = self.ranges
+        return ranges[-1][1] if ranges else 0
 
     def add(self, number: int) -> None:
-        """Add one; where they come in order it costs no memory."""
-        self.highest = max(self.highest, number)
-        if self.ranges and self.ranges[-1][1] == number - 1:
-            self.ranges[-1][1] = number
-        else:
-            self.ranges.append([number, number])
+        """Add one; those that follow each other cost no memory."""
+        self.replace(lambda ranges: _joined(ranges, number))
 
-    def discard(self, number: int) -> None:
-        """Take one out, if it is there."""
-        if number > self.highest:
-            return
-        parts = [[[begin, min(end, number - 1)], [max(begin, number + 1), end]] for begin, end in self.ranges]
-        self.ranges = [part for pair in parts for part in pair if part[0] <= part[1]]
+    def discard(self, ranges: Ranges) -> None:
+        """Take out those of these ranges that are there."""
+        for first, last in ranges:
+            if first <= self.highest:
+                self.replace(partial(_without, first=first, last=last))
 
-    def replace(self, first: int, last: int, present: set[int]) -> None:
-        """Have all from first to last that are not ``present``."""
-        self.ranges, self.highest = [], 0
-        for number in range(first, last + 1):
-            if number not in present:
-                self.add(number)
+    def replace(self, made: Callable[[Ranges], Ranges]) -> None:
+        """Have what is made of the ranges there are."""
+        while True:
+            before = self.ranges
+            after = made(before)
+            # Without a call in between: nothing else comes between either.
+            if self.ranges is before:
+                self.ranges = after
+                return
 
     def overlap(self, first: int, last: int) -> int:
         """How many there are from first to last."""
         return sum(max(0, min(last, end) - max(first, begin) + 1) for begin, end in self.ranges)
+
+
+def ranges_of(numbers: Iterable[int]) -> Ranges:
+    """The ranges of numbers that come in order."""
+    found: list[tuple[int, int]] = []
+    for number in numbers:
+        if found and found[-1][1] == number - 1:
+            found[-1] = found[-1][0], number
+        else:
+            found.append((number, number))
+    return tuple(found)
+
+
+def _joined(ranges: Ranges, number: int) -> Ranges:
+    at = bisect_left(ranges, (number + 1,))
+    first, last = number, number
+    begin, end = at, at
+    if at and ranges[at - 1][1] >= number - 1:
+        begin, first, last = at - 1, ranges[at - 1][0], max(number, ranges[at - 1][1])
+    if at < len(ranges) and ranges[at][0] == last + 1:
+        end, last = at + 1, ranges[at][1]
+    return (*ranges[:begin], (first, last), *ranges[end:])
+
+
+def _without(ranges: Ranges, first: int, last: int) -> Ranges:
+    parts = (((begin, min(end, first - 1)), (max(begin, last + 1), end)) for begin, end in ranges)
+    return tuple(part for pair in parts for part in pair if part[0] <= part[1])

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
+from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeAlias
 
@@ -93,7 +94,7 @@ class Syncer:
         """Popped by the caller that starts the thread; popping a list is atomic."""
         self._crowded_out: deque[Kept] = deque(maxlen=1)
         """The last folder whose request found no room, if there was one since the whole file system was last synced."""
-        self._unsettled: dict[int, Kept] = {}
+        self._unsettled: deque[Kept] = deque(maxlen=MAX_UNSETTLED)
         self._retries = True
 
     # -- any thread -------------------------------------------------------------------------------------------------------
@@ -122,15 +123,13 @@ class Syncer:
             self._wake()
 
     def _keep(self, folder: Kept) -> None:
-        unsettled = self._unsettled
-        unsettled[id(folder)] = folder
-        if len(unsettled) > MAX_UNSETTLED:
-            # Another thread may do the same at the same time.
-            unsettled.pop(next(iter(tuple(unsettled))), None)
+        if folder not in self._unsettled:
+            self._unsettled.append(folder)
 
     def stop_retrying(self) -> None:
         """At the end of a configuration: what could not be written by now is left to recovery, and the thread ends."""
-        self._retries, self._unsettled = False, {}
+        self._retries = False
+        self._unsettled.clear()
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until all that was requested is synced; whether that was so in time."""
@@ -143,9 +142,9 @@ class Syncer:
 
     def settle(self) -> None:
         """Write now what could not be written before, as the process is about to end."""
-        unsettled, self._unsettled = self._unsettled, {}
-        for folder in unsettled.values():
-            self._settle(folder)
+        for _ in range(len(self._unsettled)):
+            for folder in islice(taken_out(self._unsettled), 1):
+                self._settle(folder)
 
     def _wake(self) -> None:
         if not self._idle:
@@ -272,11 +271,13 @@ class Syncer:
     def _settle(self, folder: Kept) -> None:
         try:
             folder.settle()
-        except OSError as error:
-            raise_interrupt()
-            self.failed("documents", error)
+        except BaseException as error:
             if self._retries:
                 self._keep(folder)
+            if not isinstance(error, OSError):
+                raise
+            raise_interrupt()
+            self.failed("documents", error)
 
 
 def sync_path(path: str, *, is_folder: bool) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import first_of, raise_interrupt
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.vocabulary.coerce import mapping, number, text
@@ -193,9 +193,10 @@ class Tally:
         # Times of one format sort as text. Without a call in between, so without the lock: nothing else comes in between either.
         self.lines += 1
         if isinstance(at, str):
-            last, first = self.last_seen, self.first_seen
+            last = self.last_seen
             if last is None or at > last:
                 self.last_seen = at
+            first = self.first_seen
             if first is None or at < first:
                 self.first_seen = at
         if phase or is_error or kind == "attempt" or "state_after" in line or self._most is None:
@@ -255,7 +256,7 @@ class Tally:
         self.open_spans[span_id] = opened
         if self._most is not None and len(self.open_spans) > self._most:
             # The first is the task's own.
-            forgotten = next(islice(self.open_spans, 1, None))
+            forgotten = list(self.open_spans)[1]
             del self.open_spans[forgotten]
             if (counter := self._runs.forget(forgotten)) is not None:
                 self._counts[counter] += 1
@@ -335,7 +336,7 @@ class Tally:
                 return
             self._error_ids[error_id] = None
             if self._most is not None and len(self._error_ids) > self._most:
-                del self._error_ids[next(iter(self._error_ids))]
+                self._error_ids.pop(first_of(self._error_ids) or "", None)
         self._counts["errors"] += 1
 
     def _total_cost(self) -> float | None:

@@ -24,7 +24,7 @@ from typing import Any
 import orjson
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import WeakValues, raise_interrupt, take, taken_out
+from otel_agentlog._interrupts import WeakValues, first_of, raise_interrupt, take, taken_out
 from otel_agentlog.store.folder.documents import Documents, final_result
 from otel_agentlog.store.folder.files import Descriptor, LineFile, has_file, make_directory, open_directory, replace_file
 from otel_agentlog.store.folder.handle import FULL, FolderHandle, Root
@@ -42,7 +42,14 @@ from otel_agentlog.store.folder.layout import (
 )
 from otel_agentlog.store.folder.metadata import DELIVERY_KEYS, METADATA_KEYS, size_of
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.store.folder.recent import MAX_RECENT_BYTES, MAX_RECENT_LINES, Numbers, RecentLine, RecentLines
+from otel_agentlog.store.folder.recent import (
+    MAX_RECENT_BYTES,
+    MAX_RECENT_LINES,
+    Numbers,
+    RecentLine,
+    RecentLines,
+    ranges_of,
+)
 from otel_agentlog.store.folder.sync import FOLDER, ROOT, Level, Syncer, sync_path
 from otel_agentlog.store.folder.totals import Tally
 from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
@@ -65,9 +72,6 @@ KEEP = frozenset(
     {"timestamp", "type", "event_id", "trace_id", "span_id", "parent_span_id", "task_id", "name", "phase", "kind", "stage"}
 )
 """Keys that never move: without them the line cannot be found or placed."""
-
-Ranges = Sequence[tuple[int, int]]
-"""First and last number of each."""
 
 Keep = Callable[[bytes], str]
 """Stores bytes and returns their sha256 in hex."""
@@ -181,13 +185,7 @@ class Counts:
         taken: list[bool] = []
         try:
             take(self.lock, LOCK_WAIT_S, taken)
-            totals = self.totals
-            for key, number in more.items():
-                # Without a call in between: no other thread comes between reading and writing either, so `TaskFolder.append`
-                # counts without the lock.
-                totals[key] += number
-                if key in counts:
-                    counts[key] += number
+            _count_in(self.totals, counts, more)
         finally:
             if any(taken):
                 self.lock.release()
@@ -197,14 +195,23 @@ class Counts:
         if numbers.ranges and tag not in self._lost:
             self._lost[tag] = numbers
             if len(self._lost) > MAX_DAMAGED:
-                self._lost.pop(next(iter(self._lost), ""), None)
+                self._lost.pop(first_of(self._lost) or "", None)
 
     def lost(self, tag: str) -> Numbers:
         """What is remembered of a writer."""
         return self._lost.get(tag) or Numbers()
 
 
-def settled(ranges: Ranges, dropped: int, lost: Numbers) -> dict[str, int]:
+def _count_in(totals: dict[str, int], counts: dict[str, int], more: Mapping[str, int]) -> None:
+    for key, number in more.items():
+        # Without a call in between: no other thread comes between reading and writing either, so `TaskFolder.append` counts
+        # without the lock.
+        totals[key] += number
+        if key in counts:
+            counts[key] += number
+
+
+def settled(ranges: Sequence[tuple[int, int]], dropped: int, lost: Numbers) -> dict[str, int]:
     """What is to be counted where items were delivered but for ``dropped`` of them; ranges are of their lines' numbers.
 
     Those of ``lost`` lines, which are in no file, were counted as dropped before.
@@ -214,7 +221,7 @@ def settled(ranges: Ranges, dropped: int, lost: Numbers) -> dict[str, int]:
     return {"delivered": total - dropped, "dropped": dropped - known}
 
 
-def missing(ranges: Ranges, lost: Numbers) -> dict[str, int]:
+def missing(ranges: Sequence[tuple[int, int]], lost: Numbers) -> dict[str, int]:
     """What is to be counted where items were looked for and are not there; their lines are ``lost`` from now on."""
     new = [each for first, last in ranges for each in range(first, last + 1) if not lost.overlap(each, each)]
     for each in sorted(set(new)):
@@ -306,8 +313,9 @@ class TaskFolder:
             tag, name = self.task.event_ids.tag, self._handle.name
             # Before it could be opened it is the one that would be made.
             location = os.path.join(self._handle.root.text, name or next(iter(folder_names(self.task.task_id))))
-            self._location = tag, name, location
+            # In this order: whoever finds the location finds the object by its tag, too.
             _living.put(tag, self)
+            self._location = tag, name, location
         return location
 
     @property
@@ -351,8 +359,9 @@ class TaskFolder:
             # What a start line has is on its span, too; any other is in no other home.
             self._lose(envelope, envelope.items or int(line.get("phase") != "start"))
             raise
-        self._last_id, self._last_failed = line["event_id"], False
-        written, size = (file, name, self._last_id, data), len(data)
+        event_id, size = line["event_id"], len(data)
+        self._last_id, self._last_failed = event_id, False
+        written = (file, name, event_id, data)
         if "phase" in line:
             self._note_span(line, written)
         if not envelope.counted:
@@ -370,7 +379,7 @@ class TaskFolder:
             totals["truncated"] += envelope.truncated
             envelope.counted = 1
         if self._lost.ranges:
-            self._found(self._last_id)
+            self._found(event_id)
         recent.lines.append(written)
         recent.size_bytes += size
         if (level := self._syncer.level) is not Level.PROCESS or line.get("level") in _ERROR_LEVELS:
@@ -419,13 +428,17 @@ class TaskFolder:
             envelope.counted = 1
         writer = split_event_id(envelope.line.get("event_id"))
         if writer is not None and writer[0] == self.task.event_ids.tag:
-            self._lost.add(writer[1])
-            self._unmarked.add(writer[1])
+            self._lose_number(writer[1])
             self._counts.lose(writer[0], self._lost)
+
+    def _lose_number(self, number: int) -> None:
+        for numbers in (self._lost, self._unmarked):
+            numbers.add(number)
 
     def _found(self, event_id: str) -> None:
         """A line was written that was under way in another thread while its number was missing."""
-        self._lost.discard((split_event_id(event_id) or ("", 0))[1])
+        number = (split_event_id(event_id) or ("", 0))[1]
+        self._lost.discard(((number, number),))
 
     def _introduce(self, output: LineFile) -> None:
         """Write the process line into a file that is another than before, and find out what else is to be written there."""
@@ -436,21 +449,22 @@ class TaskFolder:
             self._write_process_line(output, self.task.event_ids.of_process_line)
 
     def _write_process_line(self, output: LineFile, event_id: str) -> None:
-        missing = self._unmarked
+        missing, size = self._unmarked.ranges, 0
         # Where an interrupt cut this short, or what follows it, it may have been written.
         if self._introducing == event_id and output.holds(f'"event_id":"{event_id}"}}\n'.encode()):
             self._bytes -= _RECOUNT
         else:
             self._introducing = event_id
             line: Line = {"timestamp": timestamp(time.time_ns()), **self._process_line(), "task_id": self.task.task_id}
-            if missing.ranges:
-                line["missing"] = missing.ranges
+            if missing:
+                line["missing"] = missing
             line["event_id"] = event_id
             data = encode(line)
             output.append(data)
-            self._bytes += len(data)
+            size = len(data)
+            self._bytes += size
             self.tally.add(line)
-        self._unmarked = Numbers()
+        self._unmarked.discard(missing)
         if self._syncer.level is Level.GROUP:
             self._syncer.ask(self, AGENT_OUTPUT, FOLDER, ROOT)
         elif self._syncer.level is Level.SYNC:
@@ -467,14 +481,10 @@ class TaskFolder:
 
     def _renewed(self) -> None:
         """The folder was deleted or changed below us: what this process still has of it is written again."""
-        again, self._again = self._again, []
+        again: list[RecentLine] = []
+        again, self._again = self._again, again
         try:
-            while again:
-                _, name, event_id, data = again[0]
-                file = self._handle.file(name)
-                file.append(data)
-                self._recent.lines.append((file, name, event_id, data))
-                del again[0]
+            self._write_again(again)
         except OSError as error:
             raise_interrupt()
             self._again = again
@@ -483,6 +493,14 @@ class TaskFolder:
         if self.begun:
             self._documents.say_again()
             self._syncer.retry(self)
+
+    def _write_again(self, lines: list[RecentLine]) -> None:
+        while lines:
+            _, name, event_id, data = lines[0]
+            file = self._handle.file(name)
+            file.append(data)
+            self._recent.lines.append((file, name, event_id, data))
+            del lines[0]
 
     # -- what is still there ----------------------------------------------------------------------------------------------
 
@@ -556,15 +574,19 @@ class TaskFolder:
 
     def _mark_missing(self) -> None:
         """Write a further process line, which has the numbers that are missing."""
-        event_id = self.task.event_ids.next()
+        taken: list[str] = []
         try:
-            self._write_process_line(self._handle.file(AGENT_OUTPUT), event_id)
-            self._last_id = event_id
-        except OSError:
+            output = self._handle.file(AGENT_OUTPUT)
+            taken.extend(itertools.islice(self.task.event_ids.each, 1))
+            self._write_process_line(output, taken[0])
+            self._last_id = taken[0]
+        except BaseException as error:
+            # The disk is still full, or a signal handler raised: the next check tries again, and this number is missing, too.
+            for number in (split_event_id(each) for each in taken):
+                self._lose_number(number[1] if number is not None else 0)
+            if not isinstance(error, OSError):
+                raise
             raise_interrupt()
-            # The disk is still full: the next check tries again, and this number is missing, too.
-            for numbers in (self._lost, self._unmarked):
-                numbers.add((split_event_id(event_id) or ("", 0))[1])
 
     def _compare(self, *, writable: bool = True) -> int:
         """Compare what was written with the files there are now; returns 1 if they have our process line, else 0.
@@ -577,8 +599,10 @@ class TaskFolder:
         numbered = sorted((number[1], each) for id_, each in wanted.items() if (number := split_event_id(id_)) is not None)
         self._again = [each for number, each in numbered if number not in present]
         known = present | {each[0] for each in numbered} if writable else present
-        self._lost.replace(1, max(highest, self._lost.highest), known)
-        self._unmarked.ranges = [list(each) for each in self._lost.ranges]
+        highest = max(highest, self._lost.highest)
+        lost = ranges_of(number for number in range(1, highest + 1) if number not in known)
+        self._lost.replace(lambda ranges: (*lost, *(each for each in ranges if each[0] > highest)))
+        self._unmarked.replace(lambda _: self._lost.ranges)
         self._counts.lose(self.task.event_ids.tag, self._lost)
         self._uncounted = 2
         # Figures are taken from the lines from here on.
@@ -624,11 +648,11 @@ class TaskFolder:
             if any(taken):
                 self._checking.release()
 
-    def settled(self, ranges: Ranges, *, dropped: int = 0) -> None:
+    def settled(self, ranges: Sequence[tuple[int, int]], *, dropped: int = 0) -> None:
         """Count items, by ranges of their lines' numbers, as delivered but for ``dropped`` of them."""
         self.count(**settled(ranges, dropped, self._lost))
 
-    def missing(self, ranges: Ranges) -> None:
+    def missing(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Items of lines of these numbers were looked for and are not there."""
         self.count(**missing(ranges, self._lost))
         self._counts.lose(self.task.event_ids.tag, self._lost)
