@@ -5,7 +5,7 @@ from otel_agentlog.compat.error_ids import log_and_format_error, setup_logging
 setup_logging()
 try:
     result = await operation()
-except Exception as e:
+except OperationError as e:
     error_id, message = log_and_format_error(
         logger, error_type="claude_error", message="Operation failed", error=e, channel_id=channel_id
     )
@@ -54,6 +54,7 @@ def setup_logging(
     enable_structured: bool = True,
     enable_console: bool = True,
     *,
+    log_dir: str | os.PathLike[str] | None = None,
     max_bytes: int | str = MAX_BYTES,
     backup_count: int = BACKUPS,
     privacy: bool = True,
@@ -66,6 +67,7 @@ def setup_logging(
         log_file: a file, or a folder that is there, for ``bot.log`` in it; default ``bot.log`` in `get_log_directory`.
         enable_structured: JSON in the file, the names given to a call at its top; false: text.
         enable_console: whether lines are shown on stderr, too, as ``date time,ms - logger - LEVEL - message``.
+        log_dir: a folder for ``bot.log``, which is made.
         max_bytes: size at which the file is rotated.
         backup_count: rotated files that are kept, plain; 0: it is never rotated.
         privacy: the setting of that name.
@@ -81,7 +83,7 @@ def setup_logging(
     return set_up(
         {
             "log_level": log_level,
-            "log_file": _file(log_file, settings.get("service_name")),
+            "log_file": _file(log_file, log_dir, settings.get("service_name")),
             "log_format": "flat" if enable_structured else "text",
             "log_max_bytes": max_bytes if rotates else _NEVER_FULL,
             "log_backups": backup_count if rotates else BACKUPS,
@@ -93,7 +95,9 @@ def setup_logging(
     )
 
 
-def _file(given: str | os.PathLike[str] | None, service: str | None) -> Any:
+def _file(given: str | os.PathLike[str] | None, folder: str | os.PathLike[str] | None, service: str | None) -> Any:
+    if folder is not None:
+        return Path(folder) / (LOG_NAME if given is None else given)
     if given is None:
         return get_log_directory(service) / LOG_NAME
     is_folder = isinstance(given, (str, os.PathLike)) and os.path.isdir(given)

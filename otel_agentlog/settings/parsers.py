@@ -84,10 +84,10 @@ def path(name: str, value: Any) -> Path:
 
 
 def file_path(name: str, value: Any) -> Path:
-    """The absolute path of a file: not one that ends in a slash, nor a folder."""
-    found = path(name, value)
-    if os.fsdecode(value)[-1:] == os.sep or found == found.parent or found.is_dir():
-        raise ConfigurationError(name, value, "the path of a file")
+    """The absolute path of a file, links followed: an ordinary one, or none yet. Devices and folders would be renamed."""
+    found = Path(os.path.realpath(path(name, value)))
+    if os.fsdecode(value)[-1:] == os.sep or found == found.parent or (os.path.lexists(found) and not found.is_file()):
+        raise ConfigurationError(name, value, "the path of an ordinary file")
     return found
 
 

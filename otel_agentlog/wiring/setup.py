@@ -161,6 +161,9 @@ class Wired:
         """Begin everything that works in the background, and warn of what is wrong with the environment."""
         for complaint in self.settings.complaints:
             _warn_once(complaint)
+        file = self.settings.log_file
+        if file is not None and self._log.path != file:
+            _warn_once(f"log_file: {file.parent} cannot be written to; {self._log.path} is used")
         self.telemetry.start()
         self.alerting.start()
         self._start_redaction()
@@ -281,7 +284,7 @@ class _LinesOfTasks:
 
     def __call__(self, envelope: Envelope) -> None:
         """Write a line of a task. Raises `OSError`; the line is in the task's folder anyway."""
-        if envelope.task is not None and not envelope.again and envelope.line.get("type") in ("log", "event"):
+        if envelope.task is not None and envelope.line.get("type") in ("log", "event"):
             self._log.append(envelope.line)
 
 
