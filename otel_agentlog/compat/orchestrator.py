@@ -33,6 +33,7 @@ from otel_agentlog.events import log_task_assignment as log_task_assignment
 from otel_agentlog.record.logs.logger import AgentLogger
 from otel_agentlog.settings.fields import Settings
 from otel_agentlog.vocabulary.states import Component as LogContext
+from otel_agentlog.vocabulary.states import Level as LogLevel
 
 __all__ = [
     "ConfigurationError",
@@ -57,16 +58,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 KEEP_ALL = 1_000_000_000
 """Number of rotated log files where none is to be deleted."""
-
-
-class LogLevel(str, Enum):
-    """Lowest level of what is recorded."""
-
-    DEBUG = "DEBUG"
-    INFO = "INFO"
-    WARNING = "WARNING"
-    ERROR = "ERROR"
-    CRITICAL = "CRITICAL"
 
 
 def setup_logging(

@@ -63,6 +63,16 @@ EXECUTION = "execution"
 """``source`` of a task that is there for one tool run only: alerts count the tool run."""
 
 
+class Level(_Word):
+    """Level of a line."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+    CRITICAL = "CRITICAL"
+
+
 class Component(_Word):
     """The component that a line comes from. The set is open: any other string is accepted where a component is expected."""
 

@@ -15,7 +15,7 @@ from otel_agentlog.record.redaction.key_rules import word_set, words_of
 from otel_agentlog.record.redaction.redactor import marker
 from otel_agentlog.vocabulary.lines import Line
 
-TOOL_TYPES = frozenset({"tool_call", "tool_result", "attempt"})
+TOOL_TYPES = ("tool_call", "tool_result", "attempt")
 """Types of lines whose ``content`` is a name."""
 
 PRIVATE = marker("private")
