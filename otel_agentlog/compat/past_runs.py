@@ -16,11 +16,14 @@ from otel_agentlog.error_handling import ErrorCategory, register_category
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.record.api import current_task
 from otel_agentlog.record.operations.context import bind
-from otel_agentlog.record.operations.past import PastTask, PastToolRun
+from otel_agentlog.record.operations.operation import Operation
+from otel_agentlog.record.operations.task import Task
+from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.record.providers.fields import amount, as_count, has
 from otel_agentlog.record.providers.fields import field as field_of
 from otel_agentlog.record.sanitize.keys import plain_text
 from otel_agentlog.tools import ToolResult
+from otel_agentlog.vocabulary.lines import timestamp
 from otel_agentlog.vocabulary.states import EXECUTION, Outcome
 
 MAX_KNOWN = 64
@@ -188,6 +191,30 @@ def record_once(listener: str, past: PastRun, inputs: object, result: object, se
     with bind(**{name: value for name, value in ids.items() if value is not None}):
         _record(past, inputs, _text(session_id))
     return True
+
+
+class _Past(Operation):
+    took_s: float = 0.0
+    """How long it took, in seconds; set before it is started."""
+
+    def _start_fields(self) -> dict[str, Any]:
+        took_ns = int(self.took_s * 1e9)
+        self.start_ns, self._monotonic_start = self.start_ns - took_ns, self._monotonic_start - took_ns
+        return super()._start_fields()
+
+
+class PastToolRun(_Past, ToolRun):
+    """A tool run that is over."""
+
+
+class PastTask(_Past, Task):
+    """A task that is over."""
+
+    def _start_fields(self) -> dict[str, Any]:
+        fields = super()._start_fields()
+        if self.task is not None:
+            self.task.header["created_at"] = timestamp(self.start_ns)
+        return fields
 
 
 def _arguments(inputs: object) -> dict[str, Any] | None:

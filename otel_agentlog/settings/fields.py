@@ -397,6 +397,20 @@ def read_config_file(environment: Mapping[str, str] | None = None) -> Mapping[st
     return _parse_yaml(path, text)
 
 
+def read_yaml(path: Path, name: str) -> Mapping[str, Any]:
+    """What a YAML file says; empty if it says nothing. ``name`` is what named the file.
+
+    Raises:
+        ConfigurationError: it cannot be read, is no YAML mapping, or PyYAML is not installed.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_CONFIG_BYTES + 1)
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigurationError(name, str(path), f"a file that can be read ({error})") from None
+    return _parse_yaml(path, text)
+
+
 def _parse_yaml(path: Path, text: bytes) -> Mapping[str, Any]:
     try:
         import yaml

@@ -13,6 +13,7 @@ from __future__ import annotations
 import operator
 import os
 import re
+import shlex
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -229,15 +230,19 @@ def _run(
     run: ToolRun, launch: Launch, mask: Mask, ok_codes: Collection[int], limit_bytes: int, *, check: bool
 ) -> tuple[CommandResult, CommandError | None]:
     output = recorded_output(run, limit_bytes, mask)
-    begun = {"command": run.name, "arguments": len(launch.argv) - 1}
+    line = shlex.join(shown_argv(launch.argv, mask))
+    begun = {"command": line, "arguments": len(launch.argv) - 1, "working_directory": mask.text(launch.cwd)}
     log_event(Component.TERMINAL_INTERACTION, "command_execution_started", run.name, details=begun)
     began = time.monotonic()
     ending = _run_stoppable(launch, output)
     duration_s = time.monotonic() - began
     error, details = _failure(run.name, ending, output, ok_codes, mask, launch.execution_id)
     kept = output.kept
+    texts = {name: stream.text() for name, stream in kept.items()}
     sizes = {"stdout_bytes": kept["stdout"].size_bytes, "stderr_bytes": kept["stderr"].size_bytes}
-    completed = {"command": run.name, "exit_code": ending.exit_code, "duration_ms": round(duration_s * 1000, 3), **sizes}
+    counts = {f"{name}_char_count": len(text) for name, text in texts.items() if not kept[name].left_out_bytes}
+    duration_ms = round(duration_s * 1000, 3)
+    completed = {"command": line, "exit_code": ending.exit_code, "duration_ms": duration_ms, **sizes, **counts}
     _log_end(run, completed, error, is_raised=check)
     run.exit_code = ending.exit_code
     run.result = recorded_result(output, ending, mask)
@@ -249,8 +254,8 @@ def _run(
         exit_code=ending.exit_code,
         success=error is None,
         outcome=outcome,
-        stdout=kept["stdout"].text(),
-        stderr=kept["stderr"].text(),
+        stdout=texts["stdout"],
+        stderr=texts["stderr"],
         duration_s=duration_s,
         resource_usage=ending.usage,
         error_details=details,
@@ -288,7 +293,15 @@ def _log_end(run: ToolRun, completed: Mapping[str, Any], error: ToolError | None
     # As an error it brings the exception: with its id it counts once, here and at the end of the run.
     raised = error if is_raised and error is not None and error.outcome is not Outcome.CANCELLED else None
     level = "INFO" if error is None else "WARNING" if raised is None else "ERROR"
-    log_event(Component.TERMINAL_INTERACTION, "command_execution_completed", run.name, level=level, details=details, error=raised)
+    log_event(
+        Component.TERMINAL_INTERACTION,
+        "command_execution_completed",
+        run.name,
+        level=level,
+        details=details,
+        error=raised,
+        duration_ms=completed["duration_ms"],
+    )
 
 
 # The rules for whatever is recorded see one argument at a time; in a command line a name and its secret are often two arguments.
