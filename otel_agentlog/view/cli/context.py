@@ -30,6 +30,11 @@ class CliContext:
         return self._settings.directory
 
     @property
+    def has_collector(self) -> bool:
+        """Whether a collector is set."""
+        return collector_url(self._settings) is not None
+
+    @property
     def trace_url(self) -> str | None:
         """URL of a trace elsewhere, with ``{trace_id}`` in it, as set."""
         return self._settings.trace_url

@@ -9,6 +9,7 @@ from otel_agentlog.query import Entry, TaskReport, TaskRow, time_of
 from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.line_text import stage_details
 from otel_agentlog.view.render.screen import Piece, Pieces, Screen
+from otel_agentlog.view.render.show.failure import Told, why_it_failed
 from otel_agentlog.view.render.values import inline
 from otel_agentlog.vocabulary.coerce import mapping, number, text, texts
 from otel_agentlog.vocabulary.terminal_text import cut, pad, safe
@@ -37,13 +38,15 @@ _DETAILS = 300
 """Longest text of what a webhook stage has of its own, in characters."""
 
 
-def header(report: TaskReport, screen: Screen) -> Iterator[Pieces]:
-    """Yield the lines: name and state, what went wrong, then the facts."""
+def header(report: TaskReport, screen: Screen, told: Told | None = None, *, has_collector: bool = True) -> Iterator[Pieces]:
+    """Yield the lines: name and state, what went wrong and what can be done, then the facts."""
     row = report.row
     yield _title(row, screen)
-    yield from _trouble(row, screen)
+    if row.process_gone:
+        yield [Piece("  its process is gone without a word: killed, crashed, or the power went", "warn")]
+    yield from why_it_failed(report, screen, told or Told())
     yield []
-    for name, value in _facts(report, screen):
+    for name, value in _facts(report, screen, has_collector=has_collector):
         if value:
             room = None if screen.columns is None else screen.columns - _NAME_COLUMNS - 2
             # Ids and paths are there to be copied: a terminal may wrap them, but they are never cut.
@@ -61,15 +64,7 @@ def _title(row: TaskRow, screen: Screen) -> Pieces:
     return [labels.sign(row.status, screen.glyphs), Piece(" "), Piece(name, "title"), Piece("  "), Piece(state, style)]
 
 
-def _trouble(row: TaskRow, screen: Screen) -> Iterator[Pieces]:
-    if row.process_gone:
-        yield [Piece("  its process is gone without a word: killed, crashed, or the power went", "warn")]
-    if row.error is not None:
-        room = None if screen.columns is None else screen.columns - 2
-        yield [Piece("  "), Piece(cut(labels.error_text(row.error), room, screen.glyphs.ellipsis), "error")]
-
-
-def _facts(report: TaskReport, screen: Screen) -> Iterator[tuple[str, str]]:
+def _facts(report: TaskReport, screen: Screen, *, has_collector: bool) -> Iterator[tuple[str, str]]:
     row, glyphs = report.row, screen.glyphs
     between = f" {glyphs.dot} "
     meta = row.metadata
@@ -84,7 +79,7 @@ def _facts(report: TaskReport, screen: Screen) -> Iterator[tuple[str, str]]:
     yield "spent", between.join(_spent(row.metrics))
     yield "did", between.join(_did(row.metrics))
     yield "said", between.join(_line_counts(report))
-    yield "delivery", _delivery(mapping(meta, "delivery"))
+    yield "delivery", _delivery(mapping(meta, "delivery"), has_collector=has_collector)
     yield "trace", safe(str(meta.get("trace_id") or ""))
     yield "folder", safe(str(row.folder))
     if report.problems:
@@ -149,14 +144,17 @@ def _line_counts(report: TaskReport) -> Iterator[str]:
             yield formats.count(count, noun)
 
 
-def _delivery(delivery: Mapping[str, Any]) -> str:
+def _delivery(delivery: Mapping[str, Any], *, has_collector: bool) -> str:
     if not any(delivery.values()):
         return ""
     keys = ("recorded", "delivered", "pending", "dropped", "redacted", "truncated")
     always = ("recorded", "delivered", "pending")
-    return ", ".join(
+    told = ", ".join(
         f"{count:,} {key}" for key in keys if isinstance(count := delivery.get(key), int) and (count or key in always)
     )
+    # Without one nothing is stuck: it waits for one to be set.
+    waits = not has_collector and delivery.get("pending") and not delivery.get("delivered")
+    return f"{told} (no collector is set here)" if waits else told
 
 
 def webhook_flow(report: TaskReport, screen: Screen) -> Iterator[Pieces]:

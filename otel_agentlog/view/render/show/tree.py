@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from otel_agentlog.query import Entry, TaskReport, time_of
+from otel_agentlog.query.shapes import shape_of
 from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.line_text import line_pieces
 from otel_agentlog.view.render.screen import GAP, Glyphs, Piece, Pieces, Screen, columns_of, fit
+from otel_agentlog.view.render.show.failure import Told, error_kind, error_lines
 from otel_agentlog.view.render.show.waterfall import Waterfall, time_span
 from otel_agentlog.view.render.values import inline, message_text, text_lines
 from otel_agentlog.vocabulary.coerce import number, objects, text, texts
@@ -35,7 +37,8 @@ _USUAL_FINISH = frozenset({"stop", "end_turn", "tool_use", "tool_calls", "stop_s
 """Finish reasons that are not shown."""
 _MAX_ATTEMPTS = 3
 _INDENT = "  "
-_FRAME = re.compile(r'\s*File "(?P<file>[^"]*)", line (?P<line>\d+)(?:, in (?P<function>.*))?')
+_MAX_ALIKE = 3
+"""Parts of one part that failed alike and are shown without ``--full``."""
 
 
 @dataclass(slots=True)
@@ -47,9 +50,9 @@ class _Row:
     """Absent on lines below a part."""
 
 
-def draw(report: TaskReport, screen: Screen, *, full: bool) -> Iterator[Pieces]:
-    """Yield the lines of the tree; with `full` nothing is left out."""
-    rows = list(_rows(report.roots, screen, full))
+def draw(report: TaskReport, screen: Screen, *, full: bool, told: Told | None = None) -> Iterator[Pieces]:
+    """Yield the lines of the tree; with `full` nothing is left out, without it nothing that is `told` above is said again."""
+    rows = list(_rows(report.roots, screen, None if full else told or Told()))
     if not rows:
         yield [Piece("Nothing was recorded yet.", "dim")]
         return
@@ -64,7 +67,7 @@ def draw(report: TaskReport, screen: Screen, *, full: bool) -> Iterator[Pieces]:
             yield [*left, Piece(" " * max(0, room - columns_of(left))), *figures.of(row.entry)]
 
 
-def _rows(roots: Sequence[Entry], screen: Screen, full: bool) -> Iterator[_Row]:
+def _rows(roots: Sequence[Entry], screen: Screen, told: Told | None) -> Iterator[_Row]:
     """Every part after the one it belongs to, without recursion, as agents nest deep."""
     glyphs, deepest = screen.glyphs, (screen.columns or 2 * _MAX_LEFT_UNLIMITED) // 2
     waiting: list[tuple[Entry | Pieces, str, str]] = [(root, "", "") for root in reversed(roots)]
@@ -76,7 +79,7 @@ def _rows(roots: Sequence[Entry], screen: Screen, full: bool) -> Iterator[_Row]:
             yield _Row([Piece(own, "dim"), *item])
             continue
         yield _Row([Piece(own, "dim"), *_label(item, glyphs)], item)
-        inside = list(_in_full(item) if full else _in_brief(item, glyphs))
+        inside = list(_in_full(item) if told is None else _in_brief(item, glyphs, told))
         waiting += reversed(list(_with_branches(inside, margin, glyphs)))
 
 
@@ -92,10 +95,13 @@ def _with_branches(inside: Sequence[Entry | Pieces], margin: str, glyphs: Glyphs
             yield item, margin + glyphs.last, margin + "   "
 
 
-def _in_brief(entry: Entry, glyphs: Glyphs) -> Iterator[Entry | Pieces]:
-    yield from _failures(entry)
-    visible, left_out = _selected(entry.children)
+def _in_brief(entry: Entry, glyphs: Glyphs, told: Told) -> Iterator[Entry | Pieces]:
+    yield from _failures(entry, told)
+    different, alike = _without_alike(entry.children)
+    visible, left_out = _selected(different)
     yield from visible
+    for count, kind in alike:
+        yield [Piece(f"{glyphs.ellipsis} {count:,} more failed alike: {kind}; --full shows them", "warn")]
     if left_out:
         yield [Piece(f"{glyphs.ellipsis} {left_out}", "dim")]
 
@@ -111,6 +117,30 @@ def _in_full(entry: Entry) -> Iterator[Entry | Pieces]:
         else:
             yield from _line(item)
     yield from _output(entry)
+
+
+def _without_alike(children: Sequence[Entry]) -> tuple[Sequence[Entry], list[tuple[int, str]]]:
+    """The parts without those of which `_MAX_ALIKE` that failed alike are shown, and of what kind and how many these are."""
+    seen, folded = Counter[tuple[str, ...]](), Counter[tuple[str, ...]]()
+    shown: list[Entry] = []
+    for entry in children:
+        key = _failure_kind(entry)
+        if key is not None:
+            seen[key] += 1
+            if seen[key] > _MAX_ALIKE:
+                folded[key] += 1
+                continue
+        shown.append(entry)
+    return shown, [
+        (count, f"{safe(labels.KIND_NAMES.get(kind, kind))} {safe(name)}") for (kind, name, *_), count in folded.items()
+    ]
+
+
+def _failure_kind(entry: Entry) -> tuple[str, ...] | None:
+    """What failures have in common that differ in a number or an id; of what did not fail by itself ``None``."""
+    if entry.exception is None or entry.children or not entry.exception.get("traceback"):
+        return None
+    return (entry.kind, shape_of(entry.name), entry.status, *error_kind(entry.exception))
 
 
 def _selected(children: Sequence[Entry]) -> tuple[Sequence[Entry], str]:
@@ -251,12 +281,12 @@ def _finish(entry: Entry) -> str:
     return ", ".join(safe(reason) for reason in texts(entry.details, "finish_reasons") if reason not in _USUAL_FINISH)
 
 
-def _failures(entry: Entry) -> Iterator[Pieces]:
+def _failures(entry: Entry, told: Told) -> Iterator[Pieces]:
     """What is below a part even without ``--full``: the attempts that failed, and the error."""
     for attempt in entry.attempts[-_MAX_ATTEMPTS:]:
         yield _attempt(attempt)
     if entry.exception is not None:
-        yield from _error(entry.exception, full=False)
+        yield from error_lines(entry.exception, told)
 
 
 def _input(entry: Entry) -> Iterator[Pieces]:
@@ -286,7 +316,7 @@ def _output(entry: Entry) -> Iterator[Pieces]:
     yield from _block("answer", message_text(entry.details.get("output")))
     yield from _block("result", entry.details.get("result"))
     if entry.exception is not None:
-        yield from _error(entry.exception, full=True)
+        yield from error_lines(entry.exception, None)
 
 
 def _attempt(attempt: Mapping[str, Any]) -> Pieces:
@@ -295,32 +325,6 @@ def _attempt(attempt: Mapping[str, Any]) -> Pieces:
     why = ": ".join(safe(found) for key in ("error_type", "reason") if (found := text(attempt, key)) is not None)
     then = f", then waited {formats.duration(wait)}" if wait is not None else ""
     return [Piece(f"attempt {which if isinstance(which, int) else formats.UNKNOWN}{of} failed: {why}{then}", "warn")]
-
-
-def _error(exception: Mapping[str, Any], *, full: bool) -> Iterator[Pieces]:
-    """The error, below the part where it was first seen: that has the traceback; further up there is only the sign."""
-    if not isinstance(traceback := exception.get("traceback"), list) or not traceback:
-        return
-    found = labels.error_id(exception)
-    aside = " ".join(filter(None, (f"[{found}]" if found else "", safe(text(exception, "category") or ""))))
-    yield [Piece(labels.error_text(exception), "error"), Piece(f"  {aside}", "dim")]
-    printed = texts(exception, "traceback")
-    if full:
-        yield from ([Piece(_INDENT + row, "dim")] for item in printed for row in text_lines(item))
-    elif frame := _innermost_frame(printed):
-        yield [Piece(_INDENT + frame, "dim")]
-    yield from ([Piece(f"{_INDENT}try: {safe(suggestion)}", "warn")] for suggestion in texts(exception, "suggestions"))
-
-
-def _innermost_frame(traceback: list[str]) -> str:
-    """Where an exception was raised: ``judge.py:45 in review: raise ValueError(…)``; empty if its traceback does not have it."""
-    for at in range(len(traceback) - 1, -1, -1):
-        frame = _FRAME.match(traceback[at])
-        if frame is not None:
-            code = traceback[at + 1].strip() if at + 1 < len(traceback) - 1 else ""
-            where = f"{frame['file']}:{frame['line']}" + (f" in {frame['function']}" if frame["function"] else "")
-            return safe(where + (f": {code}" if code else ""))
-    return ""
 
 
 def _block(name: str, value: Any) -> Iterator[Pieces]:

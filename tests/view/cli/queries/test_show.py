@@ -44,7 +44,7 @@ def test_the_head_has_what_people_ask_for(review: list[str], stories: Path) -> N
     assert did == "2 steps · 1 AI call · 1 tool run · 1 retry"
     assert re.fullmatch(r" · [\d.]+m?s of CPU · \d+ MB at most", used)
     assert found["said"] == "1 output · 1 thought"
-    assert re.fullmatch(r"\d+ recorded, 0 delivered, \d+ pending", found["delivery"])
+    assert re.fullmatch(r"\d+ recorded, 0 delivered, \d+ pending \(no collector is set here\)", found["delivery"])
     assert re.fullmatch(r"[0-9a-f]{32}", found["trace"])
     assert found["folder"] == f"{stories}/task-review42"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, .* ago", found["started"])
@@ -208,3 +208,35 @@ def test_the_golden_folders_can_be_shown(stories: Path) -> None:
         ran = agentlog("show", folder, "--full", "--root", golden)
         assert (ran.code, ran.err) == (0, "")
         assert "WHAT HAPPENED" in ran.out
+
+
+def test_the_head_says_where_it_failed_and_what_can_be_done(review: list[str]) -> None:
+    """Id, category, the part that raised it, the line of code, advice: above everything else."""
+    assert re.fullmatch(
+        r"    \[[0-9a-z]{8}\] VALIDATION, in step judge, \S+stories\.py:\d+ in review: raise ValueError.*", review[2]
+    )
+    assert all(line.startswith("    try: ") for line in review[3:6])
+    assert sum("try:" in line for line in review) == 3
+
+
+def test_failures_that_are_alike_are_folded(tmp_path: Path) -> None:
+    """The advice once, three of them, and how many more; ``--full`` has all."""
+    import otel_agentlog as sdk
+
+    root = tmp_path / "tasks"
+    sdk.configure(directory=root, log_directory=tmp_path / "logs", console="off", capture_logging=False)
+    with sdk.task("Many", task_id="task-many"):
+        for number in range(20):
+            try:
+                with sdk.tool("Fetch"):
+                    raise TimeoutError(f"no answer within {number} s") if number != 7 else ValueError("another")
+            except (TimeoutError, ValueError):
+                pass
+    sdk.shutdown()
+
+    said = agentlog("show", "task-many", "--root", root)
+    assert said.out.count("✗ tool Fetch") == 4
+    assert "… 16 more failed alike: tool Fetch; --full shows them" in said.out
+    assert "ValueError: another" in said.out
+    assert len([line for line in said.lines if "try:" in line]) == 6
+    assert agentlog("show", "task-many", "--full", "--root", root).out.count("✗ tool Fetch") == 20
