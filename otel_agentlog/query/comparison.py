@@ -1,23 +1,28 @@
 """What differs between two tasks: their figures, their trees, their inputs and their results.
 
-Trees are aligned level by level by kind and name of each part, so that an additional or missing step does not make all later
-parts differ.
+Trees are aligned level by level, so that an additional or missing part does not make all later ones differ: by kind and name of
+each part, then by the shape of the name (`shapes.shape_of`: "Review PR 42" is "Review PR 7"), then AI calls whatever their model.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from otel_agentlog.query.reports import Entry, TaskReport
+from otel_agentlog.query.shapes import shape_of
+from otel_agentlog.vocabulary.coerce import objects
 
 SAME, CHANGED, ONLY_LEFT, ONLY_RIGHT = "same", "changed", "only_left", "only_right"
 
 MAX_PARTS = 20_000
 """Parts of one level up to which they are aligned; beyond it they are compared in their order."""
+
+MAX_CALLS = 500
+"""AI calls of which prompts and answers are compared line by line; of further ones it is told that they differ."""
 
 MAX_TEXT_CHARACTERS = 200_000
 """How much of an input or result is compared line by line."""
@@ -52,6 +57,10 @@ class Part:
     """``same``, ``changed`` (status, error or details other than times), ``only_left``, ``only_right``."""
     left: Entry | None
     right: Entry | None
+    prompt: list[str] = field(default_factory=list)
+    """Of AI calls: a unified diff of what was asked; empty if that is the same."""
+    answer: list[str] = field(default_factory=list)
+    """A unified diff of what was answered."""
 
     @property
     def entry(self) -> Entry:
@@ -102,26 +111,50 @@ def _number(report: TaskReport, name: str) -> float | None:
 def _parts(left: Sequence[Entry], right: Sequence[Entry]) -> Iterator[Part]:
     """Depth first without recursion: a tree may be thousands deep."""
     waiting = [(0, pair) for pair in reversed(_aligned(left, right))]
+    compared = 0
     while waiting:
         depth, (one, other) = waiting.pop()
-        yield Part(depth, _verdict(one, other), one, other)
+        part = Part(depth, _verdict(one, other), one, other)
+        if part.verdict == CHANGED and part.entry.kind == "ai_call" and compared < MAX_CALLS:
+            compared += 1
+            part = _with_conversation(part)
+        yield part
         below = _aligned(one.children if one else (), other.children if other else ())
         waiting += [(depth + 1, pair) for pair in reversed(below)]
 
 
-def _aligned(left: Sequence[Entry], right: Sequence[Entry]) -> list[tuple[Entry | None, Entry | None]]:
-    keys = [[(entry.kind, entry.name) for entry in side] for side in (left, right)]
-    if keys[0] == keys[1]:
+_Key = Callable[[Entry], tuple[str, ...]]
+_Pairs = list[tuple[Entry | None, Entry | None]]
+
+
+def _by_name(entry: Entry) -> tuple[str, ...]:
+    return entry.kind, entry.name
+
+
+def _by_shape(entry: Entry) -> tuple[str, ...]:
+    return entry.kind, shape_of(entry.name)
+
+
+def _by_kind(entry: Entry) -> tuple[str, ...]:
+    """Whole tasks, and calls of models, are compared whatever they are called; nothing else is."""
+    return (entry.kind,) if entry.kind in ("task", "ai_call") else (entry.kind, entry.name)
+
+
+_KEYS: tuple[_Key, ...] = (_by_name, _by_shape, _by_kind)
+
+
+def _aligned(left: Sequence[Entry], right: Sequence[Entry], keys: Sequence[_Key] = _KEYS) -> _Pairs:
+    """Pair the parts of one level: those that are equal by the first key, what is between these by the next one."""
+    if not (left and right and keys):
+        return [*((entry, None) for entry in left), *((None, entry) for entry in right)]
+    sides = [[keys[0](entry) for entry in side] for side in (left, right)]
+    if sides[0] == sides[1]:
         return list(zip(left, right, strict=True))
     if max(len(left), len(right)) > MAX_PARTS:
-        return [*((entry, None) for entry in left), *((None, entry) for entry in right)]
-    found: list[tuple[Entry | None, Entry | None]] = []
-    for tag, a, b, c, d in difflib.SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes():
-        if tag == "equal":
-            found += zip(left[a:b], right[c:d], strict=True)
-        else:
-            found += [(entry, None) for entry in left[a:b]]
-            found += [(None, entry) for entry in right[c:d]]
+        return _aligned(left, right, ())
+    found: _Pairs = []
+    for tag, a, b, c, d in difflib.SequenceMatcher(None, sides[0], sides[1], autojunk=False).get_opcodes():
+        found += zip(left[a:b], right[c:d], strict=True) if tag == "equal" else _aligned(left[a:b], right[c:d], keys[1:])
     return found
 
 
@@ -134,7 +167,41 @@ def _verdict(left: Entry | None, right: Entry | None) -> str:
 def _compared(entry: Entry) -> tuple[Any, ...]:
     exception = entry.exception or {}
     shown = {key: entry.details.get(key) for key in ("arguments", "exit_code", "finish_reasons", "model", "attempts")}
-    return entry.status, entry.reason, exception.get("type"), exception.get("message"), len(entry.attempts), shown
+    said = entry.kind == "ai_call" and (_asked(entry), _answered(entry))
+    return entry.status, entry.reason, exception.get("type"), exception.get("message"), len(entry.attempts), shown, said
+
+
+def _with_conversation(part: Part) -> Part:
+    """The part with what differs in prompt and answer of its two AI calls."""
+    left, right = part.left, part.right
+    if left is None or right is None:
+        return part
+    return replace(part, prompt=_texts(_asked(left), _asked(right)), answer=_texts(_answered(left), _answered(right)))
+
+
+def _asked(entry: Entry) -> str:
+    """System prompt and messages, each after the role it is by."""
+    found = [f"system: {_said(entry.details['system'])}"] if entry.details.get("system") else []
+    for message in objects(entry.details, "messages"):
+        found.append(f"{message.get('role')}: {_said(message.get('parts') or message.get('content'))}")
+    return "\n".join(found)
+
+
+def _answered(entry: Entry) -> str:
+    return _said(entry.details.get("output"))
+
+
+def _said(value: Any) -> str:
+    """Texts of message parts; everything else as JSON."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, Mapping) and isinstance(value.get("content"), str):
+        return str(value["content"])
+    if isinstance(value, Mapping) and isinstance(value.get("parts"), list):
+        return _said(value["parts"])
+    if isinstance(value, list):
+        return "\n".join(map(_said, value))
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
 def _texts(left: Any, right: Any) -> list[str]:

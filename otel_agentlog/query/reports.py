@@ -76,14 +76,18 @@ class TaskReport:
     """What could not be read."""
 
 
-def report(task: TaskReader, *, with_lines: bool = False) -> TaskReport:
-    """Return all about a task; `with_lines` puts every line in its place and opens sub-tasks."""
-    return _report(task, with_lines, frozenset())
+def report(task: TaskReader, *, with_lines: bool = False, with_content: bool = False) -> TaskReport:
+    """Return all about a task.
+
+    `with_lines` puts every line in its place and opens sub-tasks; with it, or `with_content`, messages, answers and results are
+    in the details.
+    """
+    return _report(task, with_lines, frozenset(), with_content)
 
 
-def _report(task: TaskReader, with_lines: bool, above: frozenset[str]) -> TaskReport:
+def _report(task: TaskReader, with_lines: bool, above: frozenset[str], with_content: bool = False) -> TaskReport:
     row = row_of(task)
-    gathered = Gathered(with_lines)
+    gathered = Gathered(with_lines, with_content)
     for line in joined(task.events()):
         gathered.add(line)
     grown = tree(task)
@@ -169,11 +173,11 @@ class _Notes:
 class Gathered:
     """What the lines have about each span beyond the figures in the tree."""
 
-    def __init__(self, with_lines: bool) -> None:
+    def __init__(self, with_lines: bool, with_content: bool = False) -> None:
         self.by_span: dict[str, _Notes] = {}
         self.said: Counter[str] = Counter()
         self.levels: Counter[str] = Counter()
-        self._with_lines = with_lines
+        self._with_lines, self._with_content = with_lines, with_lines or with_content
         self._outside: list[Line] = []
 
     def add(self, line: Line) -> None:
@@ -182,7 +186,7 @@ class Gathered:
         if line.get("phase") in ("start", "end"):
             if notes is not None:
                 details = mapping(line, "details")
-                notes.details.update({key: value for key, value in details.items() if self._with_lines or key not in _LARGE})
+                notes.details.update({key: value for key, value in details.items() if self._with_content or key not in _LARGE})
                 notes.exception = mapping(line, "exception") or notes.exception
             return
         if kind == "attempt" and line.get("action") == "attempt_failed" and notes is not None:

@@ -15,6 +15,9 @@ from otel_agentlog.vocabulary.terminal_text import safe
 MAX_TEXT_LINES = 60
 """Lines of a changed input or result that are shown."""
 
+MAX_CALL_LINES = 8
+"""Lines of a changed prompt or answer of one AI call that are shown."""
+
 _COLUMNS = (Column(""), Column("LEFT", min_width=16), Column("RIGHT", min_width=16), Column("CHANGE", right=True))
 _NAMES = {"duration_seconds": "duration", "cost_usd": "cost", "memory_peak_mb": "memory peak", "cpu_seconds": "CPU"}
 _SIGNS = {"same": (" ", "dim"), "changed": ("~", "warn"), "only_left": ("-", "bad"), "only_right": ("+", "ok")}
@@ -30,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, context: CliContext) -> int:
     """Compare two tasks; 1 if more than their figures differs."""
     tasks = [resolve(context.root, name) for name in (options.left, options.right)]
-    found = differences(*(report(task) for task in tasks))
+    found = differences(*(report(task, with_content=True) for task in tasks))
     if options.json:
         print_json(_as_json(found))
     else:
@@ -48,6 +51,7 @@ def _as_json(found: Differences) -> dict[str, Any]:
         "parts": [
             {"depth": part.depth, "verdict": part.verdict, "kind": part.entry.kind, "name": part.entry.name}
             | {side: _side(getattr(part, side)) for side in ("left", "right")}
+            | {name: lines for name in ("prompt", "answer") if (lines := getattr(part, name))}
             for part in found.parts
         ],
         "input": found.input,
@@ -58,7 +62,13 @@ def _as_json(found: Differences) -> dict[str, Any]:
 def _side(entry: Any) -> dict[str, Any] | None:
     if entry is None:
         return None
-    return {"status": entry.status, "duration_ms": entry.duration_ms, "span_id": entry.span_id, "cost_usd": entry.total.cost_usd}
+    return {
+        "name": entry.name,
+        "status": entry.status,
+        "duration_ms": entry.duration_ms,
+        "span_id": entry.span_id,
+        "cost_usd": entry.total.cost_usd,
+    }
 
 
 def _lines(found: Differences, screen: Screen, *, everything: bool) -> Iterator[Pieces]:
@@ -68,6 +78,8 @@ def _lines(found: Differences, screen: Screen, *, everything: bool) -> Iterator[
         yield [Piece("")]
     for part in parts:
         yield fit(_line(part, screen.glyphs), screen.columns, screen.glyphs.ellipsis)
+        for title, lines in (("prompt", part.prompt), ("answer", part.answer)):
+            yield from _changed_lines(title, lines, part.depth, screen)
     left_out = len(found.parts) - len(parts)
     if left_out:
         yield [Piece("")]
@@ -115,7 +127,7 @@ def _line(part: Part, glyphs: Glyphs) -> Pieces:
         Piece(f"{sign} ", style),
         Piece("  " * part.depth),
         Piece(f"{safe(kind)} ", labels.KIND_STYLES.get(entry.kind, "dim")),
-        Piece(safe(entry.name), "" if part.verdict == "same" else style),
+        Piece(_name(part, glyphs), "" if part.verdict == "same" else style),
     ]
     if part.left is not None and part.right is not None:
         if part.left.status != part.right.status:
@@ -130,6 +142,27 @@ def _line(part: Part, glyphs: Glyphs) -> Pieces:
     if part.verdict != "same" and entry.exception:
         line.append(Piece(f"  {labels.error_text(entry.exception)}", "error"))
     return line
+
+
+def _name(part: Part, glyphs: Glyphs) -> str:
+    if part.left is not None and part.right is not None and part.left.name != part.right.name:
+        return f"{safe(part.left.name)} {glyphs.arrow} {safe(part.right.name)}"
+    return safe(part.entry.name)
+
+
+def _changed_lines(title: str, lines: list[str], depth: int, screen: Screen) -> Iterator[Pieces]:
+    """What was said otherwise in one call, below it."""
+    changed = [line for line in lines[2:] if line[:1] in "+-"]
+    before, wide = "  " * (depth + 2), screen.columns
+    for line in changed[:MAX_CALL_LINES]:
+        yield fit(
+            [Piece(f"{before}{title} ", "dim"), Piece(safe(line), "ok" if line[0] == "+" else "bad")],
+            wide,
+            screen.glyphs.ellipsis,
+        )
+    if len(changed) > MAX_CALL_LINES:
+        left_out = formats.count(len(changed) - MAX_CALL_LINES, "line")
+        yield [Piece(f"{before}{title} {screen.glyphs.ellipsis} and {left_out} more; --json has all", "dim")]
 
 
 def _text(title: str, lines: list[str], screen: Screen) -> Iterator[Pieces]:
