@@ -12,7 +12,6 @@ filters/       filters as people write them
 excerpts.py    the places in a task with the words it was found by
 lines.py       a task's lines in the order of time, also while they grow
 errors.py      errors in task folders and application logs
-shapes.py      what texts have in common that differ in a number or an id
 repricing.py   what AI calls would cost by other prices
 naming.py      from what a person typed to a task
 alerts/        rules, sliding windows, observations

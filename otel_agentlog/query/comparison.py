@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from otel_agentlog.query.reports import Entry, TaskReport
-from otel_agentlog.query.shapes import shape_of
 from otel_agentlog.vocabulary.coerce import objects
+from otel_agentlog.vocabulary.shapes import shape_of
 
 SAME, CHANGED, ONLY_LEFT, ONLY_RIGHT = "same", "changed", "only_left", "only_right"
 

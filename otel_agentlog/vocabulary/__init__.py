@@ -13,5 +13,6 @@ coerce.py            a field of a line that may hold anything
 functions.py         kinds of functions, and how their calls are wrapped
 stand_in.py          objects to use in place of others
 terminal_text.py     what is safe on a terminal, and how wide it is
+shapes.py            what texts have in common that differ in a number or an id
 prometheus_text.py   the text format of Prometheus
 """

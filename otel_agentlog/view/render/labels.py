@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from otel_agentlog.view.render.screen import Glyphs, Piece
+from otel_agentlog.view.render.screen import Glyphs, Piece, Pieces, Screen, columns_of
 from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.terminal_text import safe
 
@@ -47,6 +49,41 @@ def sign(status: str, glyphs: Glyphs) -> Piece:
         "pending": glyphs.wait,
     }
     return Piece(signs.get(status, "?"), STATE_STYLES.get(status, ""))
+
+
+_MEANINGS = {
+    "completed": "completed",
+    "failed": "failed, timed out",
+    "interrupted": "interrupted",
+    "cancelled": "cancelled",
+    "running": "running",
+    "paused": "paused",
+    "pending": "pending",
+}
+"""What each sign means, by a state that has it."""
+_MADE_ID = re.compile(r"task-([0-9a-f]{8})[0-9a-f]{4}")
+"""An id that was not given by a user."""
+
+
+def legend(statuses: Collection[str], screen: Screen) -> Iterator[Pieces]:
+    """Yield what the signs of these states mean, on as many lines as that needs."""
+    line: Pieces = []
+    for status, meaning in _MEANINGS.items():
+        if status in statuses or (status == "failed" and "timed_out" in statuses):
+            item = [sign(status, screen.glyphs), Piece(f" {meaning}   ", "dim")]
+            if line and screen.columns is not None and columns_of([*line, *item]) > screen.columns:
+                yield line
+                line = []
+            line += item
+    if line:
+        yield line
+
+
+def short_ids(task_ids: Sequence[str]) -> dict[str, str]:
+    """The ids by which tasks are found that are shown together: of ids that were made the first eight digits, if these differ."""
+    begun = {task_id: found[1] for task_id in task_ids if (found := _MADE_ID.fullmatch(task_id))}
+    counts = Counter(begun.values())
+    return {task_id: begun[task_id] if counts[begun.get(task_id, "")] == 1 else task_id for task_id in task_ids}
 
 
 def state(status: str, before: str = "") -> Piece:

@@ -226,6 +226,8 @@ class Column:
     """Where there is not room for all, columns of the smallest priority are left out first; those of 100 never are."""
     min_width: int | None = None
     """The width it can shrink to; ``None`` if it must not be cut."""
+    max_width: int | None = None
+    """The width from which on it is cut even where there is room; ``None`` if it never is for that."""
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[Piece]], screen: Screen) -> list[Pieces]:
@@ -236,6 +238,9 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[Piece]], screen: Sc
     cells = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
     laid = [_LaidOut(column, below) for column, below in zip(columns, cells, strict=True) if any(cell.text for cell in below)]
     laid = _that_fit(laid, screen.columns)
+    if screen.columns is not None:
+        for each in laid:
+            each.width = min(each.width, each.column.max_width or each.width)
     _shrink(laid, screen.columns)
     ellipsis = screen.glyphs.ellipsis
     lines = [_row([Piece(each.column.title, "dim") for each in laid], laid, ellipsis)]

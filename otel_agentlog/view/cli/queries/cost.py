@@ -43,7 +43,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     spent = sorted(found.groups, key=lambda group: -(group.cost_usd or 0)) if options.group_by != "day" else found.groups
     listed = [group for group in spent if group.cost_usd or group.unpriced or group.input_tokens or group.output_tokens]
     calls = f"{total.ai_calls:,} AI {'call' if total.ai_calls == 1 else 'calls'}"
-    screen.line(
+    screen.text(
         Piece(formats.usd(total.cost_usd), "money"),
         f" for {calls} of {formats.count(total.tasks, 'task')} below {safe(str(context.root))}",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,10 @@ from otel_agentlog.vocabulary.coerce import number, text
 from otel_agentlog.vocabulary.terminal_text import safe
 
 DEFAULT_LIMIT = 30
+
+_ROOMY = 120
+"""From this many columns on ids are shown whole."""
+_STATUS = "STATUS"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,12 +47,20 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     elif not found.rows:
         _print_empty(context, found, wanted)
     else:
-        screen = context.screen()
-        rows = _grouped(found.rows) if options.order == "newest" else [(row, 0) for row in found.rows]
-        screen.lines(table(_columns(screen), (_cells(row, depth, screen.glyphs) for row, depth in rows), screen))
-        if len(found.rows) < found.matching:
-            screen.line(Piece(f"{len(found.rows)} of {found.matching:,} tasks; --limit 0 shows all", "dim"))
+        _print_table(context.screen(), found, options.order)
     return 0
+
+
+def _print_table(screen: Screen, found: Page, order: str) -> None:
+    rows = _grouped(found.rows) if order == "newest" else [(row, 0) for row in found.rows]
+    narrow = screen.columns is not None and screen.columns < _ROOMY
+    ids = labels.short_ids([row.task_id for row, _ in rows]) if narrow else {}
+    lines = table(_columns(screen), (_cells(row, depth, screen.glyphs, ids) for row, depth in rows), screen)
+    screen.lines(lines)
+    if not any(piece.text.startswith(_STATUS) for piece in lines[0]):
+        screen.lines(labels.legend({row.status for row in found.rows}, screen))
+    if len(found.rows) < found.matching:
+        screen.text(Piece(f"{len(found.rows)} of {found.matching:,} tasks; --limit 0 shows all", "dim"))
 
 
 def _print_ids(options: argparse.Namespace, context: CliContext, wanted: Filter) -> int:
@@ -71,11 +83,11 @@ def _print_empty(context: CliContext, found: Page, wanted: Filter) -> None:
     if found.tasks:
         only_states = wanted == Filter(statuses=wanted.statuses, failed=wanted.failed)
         missing = " or ".join(sorted(map(labels.state_text, wanted.wanted))) if only_states else "like that"
-        screen.line(f"None of the {formats.count(found.tasks, 'task')} below {root} is {missing}.")
+        screen.text(f"None of the {formats.count(found.tasks, 'task')} below {root} is {missing}.")
         screen.lines([Piece(safe(hint), "warn")] for hint in hints(context.root, wanted))
         return
-    screen.line(f"No tasks below {root}{'' if context.root.is_dir() else ' (there is no such folder yet)'}.")
-    screen.line("Record one with `agentlog demo`, or look elsewhere with --root DIR or TASK_LOGS_DIR.")
+    screen.text(f"No tasks below {root}{'' if context.root.is_dir() else ' (there is no such folder yet)'}.")
+    screen.text("Record one with `agentlog demo`, or look elsewhere with --root DIR or TASK_LOGS_DIR.")
 
 
 def _grouped(rows: Sequence[TaskRow]) -> list[tuple[TaskRow, int]]:
@@ -101,29 +113,30 @@ def _grouped(rows: Sequence[TaskRow]) -> list[tuple[TaskRow, int]]:
 
 def _columns(screen: Screen) -> list[Column]:
     longest_id = None if screen.columns is None else max(20, screen.columns // 3)
+    narrow = screen.columns is not None and screen.columns < _ROOMY
     return [
         Column(""),
         Column("TASK", min_width=longest_id),
-        Column("NAME", min_width=20),
-        Column("STATUS", priority=40),
-        Column("AGENT", priority=20, min_width=8),
-        Column("STARTED", priority=90),
-        Column("TIME", right=True, priority=80),
+        Column("NAME", min_width=14 if narrow else 20),
+        Column(_STATUS, priority=40),
+        Column("AGENT", priority=20, min_width=8, max_width=max(12, (screen.columns or 0) // 8)),
+        Column("STARTED", priority=70),
+        Column("TIME", right=True, priority=90),
         Column("AI", right=True, priority=10),
         Column("TOKENS", right=True, priority=30),
-        Column("COST", right=True, priority=60),
-        Column("ERRORS", right=True, priority=50),
+        Column("COST", right=True, priority=80),
+        Column("ERRORS", right=True, priority=75),
     ]
 
 
-def _cells(row: TaskRow, depth: int, glyphs: Glyphs) -> Pieces:
+def _cells(row: TaskRow, depth: int, glyphs: Glyphs, ids: Mapping[str, str]) -> Pieces:
     metrics = row.metrics
     sub = "  " * max(0, depth - 1) + glyphs.sub if depth or row.parent_task_id else ""
     spent = [metrics.get(key) for key in ("input_tokens", "output_tokens")]
     calls, errors = metrics.get("ai_calls"), metrics.get("errors")
     return [
         labels.sign(row.status, glyphs),
-        Piece(safe(row.task_id), "id"),
+        Piece(safe(ids.get(row.task_id, row.task_id)), "id"),
         Piece(sub + safe(row.name), "title" if not sub else ""),
         labels.state(row.status),
         Piece(safe(text(row.metadata, "assigned_agent") or "")),

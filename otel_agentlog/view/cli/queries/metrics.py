@@ -69,7 +69,9 @@ def _current(options: argparse.Namespace, context: CliContext) -> int:
     if options.json:
         print_json({"root": str(context.root), **_overview_as_json(found)})
     else:
-        context.screen().lines(_current_lines(found, context.screen()))
+        screen = context.screen()
+        for line in _current_lines(found, screen):
+            screen.text(*line)
     return 0
 
 

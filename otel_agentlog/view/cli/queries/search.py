@@ -50,7 +50,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         return int(not found)
     screen = context.screen()
     for row, lines in found:
-        screen.line(*_head(row, screen))
+        screen.text(*_head(row, screen))
         screen.lines(_match_lines(lines, text, screen))
     _print_summary(screen, len(found), page.matching, page.tasks, " ".join(options.text))
     if not found:
@@ -87,9 +87,9 @@ def _marked(shown: str, text: str, style: str) -> Iterator[Piece]:
 
 def _print_summary(screen: Screen, shown: int, matching: int, tasks: int, text: str) -> None:
     if not matching:
-        screen.line(f"Nothing of {safe(text)!r} in {formats.count(tasks, 'task')}.")
+        screen.text(f"Nothing of {safe(text)!r} in {formats.count(tasks, 'task')}.")
     elif shown < matching:
-        screen.line(Piece(f"{shown} of {formats.count(matching, 'task')}; --limit 0 shows all", "dim"))
+        screen.text(Piece(f"{shown} of {formats.count(matching, 'task')}; --limit 0 shows all", "dim"))
 
 
 def _as_json(match: Match, text: str) -> dict[str, Any]:

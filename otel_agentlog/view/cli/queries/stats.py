@@ -43,9 +43,10 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         return 0
     screen = context.screen()
     if not any(group.runs for group in found.groups):
-        screen.line(f"No task below {safe(str(context.root))} is like that.")
+        screen.text(f"No task below {safe(str(context.root))} is like that.")
     elif options.group_by is None:
-        screen.lines(_one(found.groups[0], screen))
+        for line in _one(found.groups[0], screen):
+            screen.text(*line)
     else:
         counted = GroupColumn(COUNTED[found.counted], count("runs"))
         screen.lines(group_table(found.groups, options.group_by, (counted, *_COLUMNS), screen))

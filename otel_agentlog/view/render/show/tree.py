@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from otel_agentlog.query import Entry, TaskReport, time_of
-from otel_agentlog.query.shapes import shape_of
 from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.line_text import line_pieces
 from otel_agentlog.view.render.screen import GAP, Glyphs, Piece, Pieces, Screen, columns_of, fit
@@ -20,6 +19,7 @@ from otel_agentlog.view.render.show.waterfall import Waterfall, time_span
 from otel_agentlog.view.render.values import inline, message_text, text_lines
 from otel_agentlog.vocabulary.coerce import number, objects, text, texts
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, SAME_CALL_AS, Line
+from otel_agentlog.vocabulary.shapes import shape_of
 from otel_agentlog.vocabulary.terminal_text import cut, pad, safe, width
 
 MAX_SHOWN = 25

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_agentlog.query.shapes import shape_of
+from otel_agentlog.vocabulary.shapes import shape_of
 
 SAME = (
     ("Review PR 42", "Review PR 7"),
