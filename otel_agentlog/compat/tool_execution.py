@@ -27,13 +27,13 @@ from otel_agentlog.error_handling import ErrorCategory as ErrorCategory
 from otel_agentlog.error_handling import ErrorDetails as ErrorDetails
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import Filter, errors_by_category, search, statistics
+from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.settings import parsers
 from otel_agentlog.tools import Registry, ToolResult
 from otel_agentlog.tools import ResourceUsage as ResourceUsage
 from otel_agentlog.tools import ToolExecutionService as ToolExecutionService
 from otel_agentlog.tools.process.result import Cancellation
 from otel_agentlog.tools.scripts.execute import Ids
-from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.wiring import (
     Alert,
     active_alerts,

@@ -40,6 +40,7 @@ from otel_agentlog.export.semconv.conventions import USER_ATTRIBUTES_AT_START, C
 from otel_agentlog.export.semconv.spans import context_attributes, error_type, operation_name
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, as_texts, mapping
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, DETAILS, EXCEPTION, Line, is_details_record
+from otel_agentlog.vocabulary.scores import is_score
 
 Attributes: TypeAlias = dict[str, AttributeValue]
 
@@ -90,6 +91,16 @@ _EXCEPTION = (
     ("suggestions", names.ERROR_SUGGESTIONS, as_texts),
 )
 
+_EVALUATION = (
+    ("name", names.EVALUATION_NAME, as_text),
+    ("value", names.EVALUATION_VALUE, as_number),
+    ("label", names.EVALUATION_LABEL, as_text),
+    ("explanation", names.EVALUATION_EXPLANATION, as_text),
+    ("response_id", names.RESPONSE_ID, as_text),
+    ("error_type", names.ERROR_TYPE, as_text),
+)
+_EVALUATION_KEYS = frozenset(key for key, _, _ in _EVALUATION)
+
 _ABOUT_ERRORS = frozenset({"attempt", "event"})
 """Types of lines about an error that they do not carry: attempts that failed, and how an error was handled."""
 _ERROR_OF_DETAILS = (("error_id", names.ERROR_ID, as_text), ("category", names.ERROR_CATEGORY, as_text))
@@ -136,6 +147,8 @@ def log_fields(line: Line, conventions: Conventions) -> LogFields:
     Output, thinking and the like have their text as body, shortened under the policy ``preview`` with digest and size beside
     it.
     """
+    if is_score(line):
+        return _evaluation_fields(line)
     number, word = severity(line)
     attributes = _user_attributes(line)
     fields.copy(line, _ORIGIN, attributes)
@@ -153,6 +166,17 @@ def log_fields(line: Line, conventions: Conventions) -> LogFields:
         _add_exception(line, attributes)
     _add_ids(line, attributes, "")
     return LogFields(_event_name(line), number, word, body, attributes)
+
+
+def _evaluation_fields(line: Line) -> LogFields:
+    """The convention's event of a score; what it has no attribute for stays under ``agentlog.details``."""
+    attributes: Attributes = {}
+    details = mapping(line, "details")
+    fields.copy(details, _EVALUATION, attributes)
+    if own := {key: value for key, value in details.items() if key not in _EVALUATION_KEYS}:
+        add_details(own, attributes)
+    _add_ids(line, attributes, "")
+    return LogFields(names.EVENT_EVALUATION, *severity(line), None, attributes)
 
 
 def exception_fields(line: Line) -> LogFields:

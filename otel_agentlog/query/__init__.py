@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from otel_agentlog.query.following import LiveReport as LiveReport
     from otel_agentlog.query.following import Place as Place
     from otel_agentlog.query.groups import Group as Group
+    from otel_agentlog.query.groups import MeanScore as MeanScore
     from otel_agentlog.query.groups import Percentiles as Percentiles
     from otel_agentlog.query.lines import LineStream as LineStream
     from otel_agentlog.query.lines import time_of as time_of
@@ -90,6 +91,8 @@ if TYPE_CHECKING:
     from otel_agentlog.query.rows import row_of as row_of
     from otel_agentlog.query.rows import status_of as status_of
     from otel_agentlog.store.index.filter import Filter as Filter
+    from otel_agentlog.store.index.filter import ScoreBound as ScoreBound
+    from otel_agentlog.store.index.filter import score_bound as score_bound
     from otel_agentlog.store.index.index import GROUPS as GROUPS
     from otel_agentlog.store.index.index import ORDERS as ORDERS
     from otel_agentlog.vocabulary.states import UNSUCCESSFUL as UNSUCCESSFUL
@@ -104,12 +107,12 @@ _HOMES = {
     "filters.language": "narrowed parse_filter words_in",
     "excerpts": "Match marks matches",
     "following": "LiveReport LiveRow Place",
-    "groups": "Group Percentiles UNSUCCESSFUL",
+    "groups": "Group MeanScore Percentiles UNSUCCESSFUL",
     "lines": "LineStream time_of",
     "naming": "LAST resolve",
     "questions": (
-        "Bucket Filter GROUPS MAX_BUCKETS ORDERS Overview Page Statistics"
-        " damaged errors_by_category folders overview search statistics task_ids timeline"
+        "Bucket ScoreBound Filter GROUPS MAX_BUCKETS ORDERS Overview Page Statistics"
+        " damaged errors_by_category folders overview search statistics task_ids timeline score_bound"
     ),
     "reports": "Entry TaskReport report",
     "repricing": "EndedCall Recost Recosted ended_calls recost",

@@ -187,7 +187,7 @@ class LiveReport:
             for node in self._open:
                 self._refresh(node, True)
         self._read_subtasks()
-        report.said, report.levels = self._gathered.said, self._gathered.levels
+        report.said, report.levels, report.noted = self._gathered.said, self._gathered.levels, self._gathered.noted
         report.input = self._live.document(INPUT).get("input")
         report.result = self._live.document(FINAL_RESULT).get("result")
         report.problems = self._live.problems()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from otel_agentlog.store.index.index import Durations, GroupSums
+from otel_agentlog.store.index.index import Durations, GroupSums, ScoreSums
 from otel_agentlog.store.index.row import COST_UNITS_PER_USD
 from otel_agentlog.vocabulary.states import UNSUCCESSFUL
 
@@ -47,6 +47,15 @@ def _in_seconds(microseconds: float) -> float:
     return microseconds / _US_PER_S
 
 
+@dataclass(frozen=True, slots=True)
+class MeanScore:
+    """The scores of one name."""
+
+    count: int
+    mean: float | None
+    """Of those with a value; ``None`` if none has."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """Figures of several tasks, or of several AI calls or tool runs."""
@@ -72,25 +81,31 @@ class Group:
     steps: int = 0
     retries: int = 0
     errors: int = 0
+    scores: dict[str, MeanScore] = field(default_factory=dict)
+    """Of its tasks, by name, the most frequent first."""
 
     def as_json(self) -> dict[str, Any]:
         """One object."""
         return asdict(self)
 
 
+_NO_SCORES: Mapping[str, ScoreSums] = {}
 _SAME = (
     *("tasks", "runs", "by_status", "unpriced", "input_tokens", "output_tokens"),
     *("ai_calls", "tool_runs", "steps", "retries", "errors"),
 )
 
 
-def group_of(sums: GroupSums, key: str | None) -> Group:
+def group_of(sums: GroupSums, key: str | None, scores: Mapping[str, ScoreSums] = _NO_SCORES) -> Group:
     """The figures of a group that is shown as `key`."""
     return Group(
         key=key,
         success_rate=success_rate(sums.by_status),
         duration_seconds=percentiles_of(sums.durations),
         cost_usd=dollars(sums.cost),
+        scores={
+            name: MeanScore(each.scores, None if each.mean is None else round(each.mean, 6)) for name, each in scores.items()
+        },
         **{name: getattr(sums, name) for name in _SAME},
     )
 

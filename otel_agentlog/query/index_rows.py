@@ -63,6 +63,7 @@ def index_row_of(task: TaskReader) -> IndexRow:
         correlation_id=text(metadata, "correlation_id"),
         tags=tags,
         runs=extract.runs,
+        scores=extract.scores,
         error_categories=extract.error_categories,
         error_ids=frozenset(extract.error_ids),
         words=distinct_words(_texts(task, row, extract, tags)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from otel_agentlog.query.indexes import ask, ask_again
 from otel_agentlog.query.rows import TaskRow, row_of
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.index.filter import Filter
-from otel_agentlog.store.index.index import GROUPS, ORDERS, Counted, GroupSums, TaskIndex
+from otel_agentlog.store.index.filter import ScoreBound as ScoreBound
+from otel_agentlog.store.index.filter import score_bound as score_bound
+from otel_agentlog.store.index.index import GROUPS, ORDERS, Counted, GroupSums, Scores, TaskIndex
 from otel_agentlog.store.index.refresh import Progress
 
 _NS = 1_000_000_000
@@ -73,11 +75,14 @@ def search(
     _known(order, ORDERS, "order")
     chosen = wanted or Filter()
 
-    def page(index: TaskIndex) -> tuple[list[str], Counted]:
-        return index.folders(chosen, order, limit, max(0, offset)), index.count(chosen)
+    def page(index: TaskIndex) -> tuple[dict[str, Scores], Counted]:
+        names = index.folders(chosen, order, limit, max(0, offset))
+        scores = index.scores_of(names)
+        return {name: scores.get(name, {}) for name in names}, index.count(chosen)
 
-    names, counted = ask(root, page, progress)
-    return Page(_rows(root, names), counted.matching, counted.tasks)
+    found, counted = ask(root, page, progress)
+    rows = [replace(row, scores=found[row.folder.name]) for row in _rows(root, list(found))]
+    return Page(rows, counted.matching, counted.tasks)
 
 
 def folders(
@@ -125,12 +130,21 @@ def statistics(
 
 def _statistics(index: TaskIndex, wanted: Filter, group_by: str | None) -> Statistics:
     if group_by is None:
-        return Statistics("tasks", [group_of(index.task_sums(wanted)[None], None)])
+        return Statistics("tasks", [group_of(index.task_sums(wanted)[None], None, index.score_sums(wanted).get(None, {}))])
     counted = f"{GROUPS[group_by]}s"
     if group_by == "day":
-        return Statistics(counted, [group_of(sums, f"{_day(start)}") for start, sums in _by_day(index, wanted).items()])
+        return Statistics(counted, [_of_day(index, wanted, *day) for day in _by_day(index, wanted).items()])
     found = index.task_sums(wanted, group_by) if counted == "tasks" else index.run_sums(wanted, group_by)
-    return Statistics(counted, largest_first(group_of(sums, key) for key, sums in found.items()))
+    scores = index.score_sums(wanted, group_by)
+    return Statistics(counted, largest_first(group_of(sums, key, scores.get(key, {})) for key, sums in found.items()))
+
+
+def _of_day(index: TaskIndex, wanted: Filter, start_ns: int, sums: GroupSums) -> Group:
+    end_ns = _midnight_ns(_day(start_ns) + timedelta(days=1))
+    since_ns = max(start_ns, wanted.since_ns or start_ns)
+    until_ns = end_ns if wanted.until_ns is None else min(end_ns, wanted.until_ns)
+    scores = index.score_sums(replace(wanted, since_ns=since_ns, until_ns=until_ns))
+    return group_of(sums, f"{_day(start_ns)}", scores.get(None, {}))
 
 
 def _by_day(index: TaskIndex, wanted: Filter) -> dict[int, GroupSums]:

@@ -16,7 +16,11 @@ from otel_agentlog.store.spans.tree import Figures, Node, tree
 from otel_agentlog.vocabulary.chunks import joined
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, LOG_TYPES, Line
+from otel_agentlog.vocabulary.scores import NOTE_ADDED, SCORE_ADDED, Score, latest_scores
 from otel_agentlog.vocabulary.states import State
+
+MAX_NOTED = 1000
+"""Notes and scores of one task that a report has."""
 
 MAX_DEPTH = 8
 """How deep sub-tasks within sub-tasks are opened."""
@@ -74,6 +78,13 @@ class TaskReport:
     """How many log lines of each level there are."""
     problems: list[str]
     """What could not be read."""
+    noted: list[Line] = field(default_factory=list)
+    """The lines of notes and scores, at most `MAX_NOTED`, in the order of the file."""
+
+    @property
+    def scores(self) -> list[Score]:
+        """The scores that count."""
+        return latest_scores(self.noted)
 
 
 def report(task: TaskReader, *, with_lines: bool = False, with_content: bool = False) -> TaskReport:
@@ -110,6 +121,7 @@ def _report(task: TaskReader, with_lines: bool, above: frozenset[str], with_cont
         said=gathered.said,
         levels=gathered.levels,
         problems=list(dict.fromkeys(str(problem) for problem in task.problems)),
+        noted=gathered.noted,
     )
 
 
@@ -179,6 +191,7 @@ class Gathered:
         self.levels: Counter[str] = Counter()
         self._with_lines, self._with_content = with_lines, with_lines or with_content
         self._outside: list[Line] = []
+        self.noted: list[Line] = []
 
     def add(self, line: Line) -> None:
         span_id, kind = text(line, "span_id"), text(line, "type") or ""
@@ -191,6 +204,8 @@ class Gathered:
             return
         if kind == "attempt" and line.get("action") == "attempt_failed" and notes is not None:
             notes.attempts.append(mapping(line, "details"))
+        if kind == "event" and line.get("action") in (SCORE_ADDED, NOTE_ADDED) and len(self.noted) < MAX_NOTED:
+            self.noted.append(line)
         if kind in _INLINE:
             self.said[kind] += 1
             if kind == "log":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class TaskRow:
     """The figures of ``04-final-result.json``; counted from the lines while there is none."""
     error: Mapping[str, Any] | None
     """The exception it ended with: ``type``, ``message``, ``error_id``."""
+    scores: Mapping[str, float | str] = field(default_factory=dict)
+    """By name the mean of the scores that count, or a label where none has a value; where the index was asked."""
 
     @property
     def name(self) -> str:
@@ -76,6 +78,7 @@ class TaskRow:
             "process_gone": self.process_gone,
             **self.metrics,
             "error": None if self.error is None else dict(self.error),
+            "scores": dict(self.scores),
             "delivery": dict(mapping(self.metadata, "delivery")),
             "folder": str(self.folder),
         }

@@ -4,7 +4,6 @@ api.py             `task`, `step`, `ai_call`, `tool`, `webhook`: the public func
 recorder.py        cleans a line, gives it its ids, hands it to every sink
 collaborators.py   what a recorder works with: failures, span names, tasks on disk, prices and categories, clocks
 operations/        what has a start and an end, and which of them is current
-content.py         texts in chunks, and what is held back of them
 logs/              our loggers, stdlib's and structlog's, and the console
 events.py          a line of type `event`, for the helpers in `otel_agentlog.events`
 foreign_spans.py   spans of other libraries become lines

@@ -22,7 +22,7 @@ from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.vocabulary.coerce import text
-from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.lines import Line, is_worker
 from otel_agentlog.vocabulary.states import State
 
 QUIET_S = 10.0
@@ -85,7 +85,7 @@ def is_at_work(directory: Descriptor, task: TaskReader) -> bool | None:
     use = folder_use(".", directory)
     if use is not FolderUse.FREE:
         return True if use is FolderUse.IN_USE else None
-    processes = [line for line in task.events() if line.get("type") == "process" and "repaired_by" not in line]
+    processes = [line for line in task.events() if line.get("type") == "process" and is_worker(line)]
     if any(may_be_alive(line) for line in processes):
         return None
     return None if processes and is_foreign(processes[-1]) else False

@@ -4,6 +4,7 @@ scripts/      the scripts of a registry: checked, run with retries, counted
 commands.py   one command, run and recorded
 files.py      operations on files, recorded
 control.py    pause, resume, cancel and inform a task of another process; tools that end with a cancel
+notes.py      notes on tasks and scores of them, of another process too
 causes.py     why a script or command failed: category, suggestions, whether trying again can help; `ToolError`
 prices.py     today's prices of models
 process/      one process tree: supervisor, limits, sandbox, output, masking of secrets
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from otel_agentlog.tools.control import stoppable as stoppable
     from otel_agentlog.tools.files import FileOperation as FileOperation
     from otel_agentlog.tools.files import file_operation as file_operation
+    from otel_agentlog.tools.notes import Noted as Noted
+    from otel_agentlog.tools.notes import add_note as add_note
     from otel_agentlog.tools.process.result import ResourceUsage as ResourceUsage
     from otel_agentlog.tools.scripts.execute import ToolResult as ToolResult
     from otel_agentlog.tools.scripts.registry import Registry as Registry
@@ -43,6 +46,7 @@ _HOMES = {
     "commands": "CommandCancelledError CommandError CommandResult CommandTimeoutError command",
     "control": "Stoppable add_context cancel effect_of pause resume stoppable",
     "files": "FileOperation file_operation",
+    "notes": "Noted add_note",
     "process.result": "ResourceUsage",
     "causes": "ToolError",
     "scripts.execute": "ToolResult",

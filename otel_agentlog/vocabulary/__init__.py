@@ -7,6 +7,7 @@ actions.py           the kinds of operation and their actions
 envelope.py          a line on its way to the sinks, the task it belongs to, requests to a task
 event_ids.py         the numbers of lines
 records.py           spans and log records rebuilt from lines, and the items of them that are unsent
+scores.py            scores and notes: their lines, and which of them count
 usage.py             tokens, cost and the response of a model
 json_tags.py         values that JSON has no form for
 coerce.py            a field of a line that may hold anything

@@ -172,6 +172,15 @@ class ToolResultLine(SpanEndLine, total=False):
     """The tool's name."""
 
 
+REPAIRED_BY, NOTED_BY = "repaired_by", "noted_by"
+"""Keys of a process line of a process that does no work of the task: it closed what another one left open, or added a note."""
+
+
+def is_worker(process: Mapping[str, Any]) -> bool:
+    """Whether a process line is of a process that works, or worked, on the task."""
+    return REPAIRED_BY not in process and NOTED_BY not in process
+
+
 class ProcessLine(LineKeys, total=False):
     """A process begins to write into the folder: resource and scope of all that it writes."""
 

@@ -155,9 +155,16 @@ ERROR_CONTEXT = "agentlog.error.context"
 """In front of each key of an error's context."""
 SIGNAL = "agentlog.signal"
 
+# Evaluations.
+EVALUATION_NAME = "gen_ai.evaluation.name"
+EVALUATION_VALUE = "gen_ai.evaluation.score.value"
+EVALUATION_LABEL = "gen_ai.evaluation.score.label"
+EVALUATION_EXPLANATION = "gen_ai.evaluation.explanation"
+
 # Events.
 EVENT_INFERENCE_DETAILS = "gen_ai.client.inference.operation.details"
 EVENT_AI_EXCEPTION = "gen_ai.client.operation.exception"
+EVENT_EVALUATION = "gen_ai.evaluation.result"
 EVENT_EXCEPTION = "agentlog.exception"
 EVENT_CONTENT = "agentlog.content"
 

@@ -518,6 +518,10 @@ class AiCall(Attempted):
             return None
         return prices.cost(self.provider, response.model, response.usage, None, billing, requested=self.model)
 
+    @property
+    def _response_id(self) -> str | None:
+        return None if self._response is None else self._response.response_id
+
     def _finished(self, outcome: Outcome) -> None:
         if self.task is not None and self._same_as is None:
             self.task.ai_calls += 1

@@ -18,7 +18,6 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, format_span_id, f
 
 from otel_agentlog._interrupts import ABANDONED, end_abandoned, in_c, interrupt_in, is_interrupt, raise_interrupt, traceback_of
 from otel_agentlog.errors import AgentlogError, StateError
-from otel_agentlog.record.content import Streams
 from otel_agentlog.record.exceptions.class_info import short_name
 from otel_agentlog.record.exceptions.error_id import new_error_id
 from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
@@ -40,8 +39,10 @@ from otel_agentlog.record.operations.open_operations import OPEN, opened
 from otel_agentlog.record.operations.outcome import LEVELS, describe, exit_code_of, judge, outcome_of
 from otel_agentlog.record.operations.span import LightSpan, close_span, open_span, put_foreign
 from otel_agentlog.record.recorder import recorder
+from otel_agentlog.record.redaction.text_streams import Streams
 from otel_agentlog.record.resources import MEASURED, Meter
 from otel_agentlog.record.sanitize.keys import own_dict, plain_text
+from otel_agentlog.record.sanitize.scores import given_note, given_score
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK, TOOL, Kind
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.functions import Around
@@ -140,6 +141,40 @@ class Operation(Decorator):
     def set_attribute(self, key: str, value: Any) -> None:
         """Add one attribute whose name is not a Python identifier."""
         self._attributes[key if type(key) is str else plain_text(key)] = value
+
+    def score(
+        self,
+        name: str,
+        value: float | bool | str | None = None,
+        *,
+        label: str | None = None,
+        explanation: str | None = None,
+        by: str | None = None,
+    ) -> None:
+        """Record how well this was done, also after it has ended: ``score("quality", 0.8, by="judge")``; never raises.
+
+        ``value`` is any number, a text is taken for the label, and a ``bool`` is 1 or 0. A later score of the same name, ``by``
+        the same, replaces it. In OpenTelemetry it is the event ``gen_ai.evaluation.result`` of this span.
+        """
+        said = {"label": label, "explanation": explanation, "by": by, "source": "code"}
+        try:
+            self.point(given_score(name, value, {**said, "response_id": self._response_id}))
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
+            self._recorder.failed("record", error)
+
+    def note(self, text: str, *, by: str | None = None) -> None:
+        """Record a remark on this, also after it has ended; never raises."""
+        try:
+            self.point(given_note(text, {"by": by, "source": "code"}))
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
+            self._recorder.failed("record", error)
+
+    @property
+    def _response_id(self) -> str | None:
+        """Of a model's answer, which a score may be about."""
+        return None
 
     def start(self: Self) -> Self:
         """Begin, without becoming current; for work whose start and end are not in one block.

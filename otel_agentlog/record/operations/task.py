@@ -13,7 +13,6 @@ from opentelemetry.context import Context
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import StateError
 from otel_agentlog.record.carrier import Carried, environ, read_carrier, write_carrier
-from otel_agentlog.record.content import Streams, content_line
 from otel_agentlog.record.operations.checkpoints import Checkpoints
 from otel_agentlog.record.operations.context import (
     CORRELATION_IDS,
@@ -29,6 +28,7 @@ from otel_agentlog.record.operations.context import (
 from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.record.redaction.text_streams import Streams, content_line
 from otel_agentlog.record.sanitize.keys import is_true, optional_text, plain_text, text_or_object, texts_of
 from otel_agentlog.vocabulary.actions import QUEUE_PICKUP, SEGMENT, TASK
 from otel_agentlog.vocabulary.envelope import Envelope

@@ -2,6 +2,7 @@
 
 redactor.py            one policy: text in, redacted text and count out; the user's own names, patterns and exceptions
 stream.py              the same for text that arrives in pieces
+text_streams.py        the texts of a task that are recorded in chunks, each by a guard of its own
 engine.py              the search for all rules at once, in linear time, by RE2
 rules.py               what a rule is; secrets known by their own shape (vendor tokens)
 rules_in_context.py    secrets known by the name beside them (``password=…``)

@@ -20,7 +20,7 @@ from otel_agentlog.store.index.row import COST_UNITS_PER_USD
 from otel_agentlog.store.index.words import storable, words_of
 from otel_agentlog.vocabulary.states import ENDED, UNSUCCESSFUL
 
-Value = str | int | bytes
+Value = str | int | float | bytes
 Clause = tuple[str, list[Value]]
 """A condition on ``task``, and the values for its question marks."""
 

@@ -9,13 +9,17 @@ from typing import Any
 
 from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.store.folder.totals import COUNTED, Runs
-from otel_agentlog.store.index.row import COST_UNITS_PER_USD, MAX_RUNS_TIMED, RunRow, amount
+from otel_agentlog.store.index.row import COST_UNITS_PER_USD, MAX_RUNS_TIMED, RunRow, ScoreRow, amount
 from otel_agentlog.vocabulary.chunks import CHUNKS, content_text, joined
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line
+from otel_agentlog.vocabulary.scores import is_score, latest_scores
 
 MAX_ERRORS = 200
 """How many errors of one task are kept."""
+
+MAX_SCORES = 10_000
+"""How many scores of one task are kept."""
 
 MAX_TEXT = 4000
 """Characters of one text that are indexed."""
@@ -44,6 +48,7 @@ class Extract:
     error_messages: list[str] = field(default_factory=list)
     error_ids: set[str] = field(default_factory=set)
     """Of errors that any line speaks of."""
+    scores: list[ScoreRow] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     """Texts to search in, each bounded."""
 
@@ -78,6 +83,7 @@ class _Reading:
         self._timed: Counter[_Name] = Counter()
         self._providers: dict[_Name, str] = {}
         self._errors: set[str] = set()
+        self._scores: list[Line] = []
 
     def add(self, line: Line, task: TaskReader) -> None:
         kind, found = text(line, "type"), self._found
@@ -87,6 +93,8 @@ class _Reading:
             self._ended(whole(line, task))
         if kind == "task":
             found.attributes.update(mapping(line, "attributes"))
+        elif is_score(line):
+            self._scores.append(line)
         if line.get("level") in ("ERROR", "CRITICAL"):
             self._error(whole(line, task))
         for place in ("exception", "details"):
@@ -186,6 +194,9 @@ class _Reading:
             self._found.error_messages.append(message[:MAX_TEXT])
 
     def done(self) -> Extract:
+        scores = latest_scores(self._scores)[:MAX_SCORES]
+        self._found.texts += [each.explanation[:MAX_TEXT] for each in scores if each.explanation]
+        self._found.scores = [ScoreRow(name=each.name, value=each.value, label=each.label) for each in scores]
         left = self._runs.still_open()
         self._found.runs += [RunRow(kind=kind, name=name) for each, (kind, name) in self._open.items() if each in left]
         for run in self._found.runs:

@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.index.condition import LEAST, MOST, Clause, Condition, clause_of, words_clause
 from otel_agentlog.store.index.row import COST_UNITS_PER_USD
 from otel_agentlog.store.index.words import storable
@@ -15,6 +19,44 @@ from otel_agentlog.vocabulary.states import UNSUCCESSFUL
 
 _EQUAL = ("agent", "agent_type", "source", "parent_task_id", "specialist", "user", "session_id", "correlation_id")
 """Fields of `Filter` that must equal the column of the same name."""
+
+
+class ScoreBound(NamedTuple):
+    """A comparison with the mean of a task's scores of a name; without a value any such score will do."""
+
+    name: str
+    operator: str = ""
+    """``<`` ``<=`` ``=`` ``>=`` ``>``."""
+    value: float | None = None
+    label: str | None = None
+    """Instead of a value: a score with this label."""
+
+
+COMPARISONS = ("<=", ">=", "<", ">", "=")
+"""The operators of a `ScoreBound`, the longer ones first."""
+
+
+_BOUND = re.compile(r"(?P<name>[^<>=]*[^<>=\s])\s*(?:(?P<operator><=|>=|<|>|=)\s*(?P<said>.+))?", re.DOTALL)
+
+
+def score_bound(text: str) -> ScoreBound:
+    """The bound of ``quality<0.5``, ``quality>=0.8``, ``tone=friendly`` or ``quality``. Raises `ValueError`."""
+    found = _BOUND.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"expected a score such as quality<0.5, found {text[:64]!r}")
+    name, operator, said = found["name"], found["operator"], found["said"]
+    if operator is None:
+        return ScoreBound(name)
+    try:
+        value = float(said)
+    except ValueError:
+        raise_interrupt()
+        value = math.nan
+    if math.isfinite(value):
+        return ScoreBound(name, operator, value)
+    if operator == "=":
+        return ScoreBound(name, label=said)
+    raise ValueError(f"expected a number to compare a score with, found {said[:64]!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +99,8 @@ class Filter:
     """A tool that was run."""
     condition: Condition | None = None
     """What `otel_agentlog.query.parse_filter` makes of a text such as ``status:failed cost>0.5``."""
+    scores: Collection[ScoreBound] = ()
+    """Bounds of the mean of the task's scores of a name; one that has no such score is within no bound."""
 
     @property
     def wanted(self) -> frozenset[str]:
@@ -113,5 +157,18 @@ def _in_names(wanted: Filter) -> Iterator[Clause]:
             yield f"task.id IN (SELECT task FROM called WHERE kind = '{kind}' AND name = ?)", [called]
     if wanted.tag is not None:
         yield "task.id IN (SELECT task FROM tag WHERE tag = ?)", [wanted.tag]
+    yield from map(_in_score, wanted.scores)
     if wanted.error_category is not None:
         yield "task.id IN (SELECT task FROM error WHERE category_key = ?)", [wanted.error_category.upper()]
+
+
+def _in_score(bound: ScoreBound) -> Clause:
+    of_name = "SELECT task FROM score WHERE name = ?"
+    if bound.label is not None:
+        return f"task.id IN ({of_name} AND label = ?)", [bound.name, bound.label]
+    if bound.value is None or bound.operator not in COMPARISONS:
+        return f"task.id IN ({of_name})", [bound.name]
+    return f"task.id IN ({of_name} GROUP BY task HAVING round(avg(value), 9) {bound.operator} round(?, 9))", [
+        bound.name,
+        bound.value,
+    ]

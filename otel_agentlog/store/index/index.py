@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
@@ -69,6 +69,23 @@ class Counted(NamedTuple):
 
     matching: int
     tasks: int
+
+
+Scores: TypeAlias = dict[str, float | str]
+"""The scores of a task by name."""
+
+_MANY = 500
+"""Values that one statement takes."""
+
+
+class ScoreSums(NamedTuple):
+    """The scores of one name."""
+
+    number: int
+    """How many have a value."""
+    mean: float | None
+    scores: int
+    """How many there are, with a value or a label."""
 
 
 PERCENTS = (50, 90, 95, 99)
@@ -325,6 +342,37 @@ class TaskIndex:
             # Only damaged folders come to more than 64 bits; floating point is near enough for them.
             rows = self._rows(query.replace("sum(", "total("), values)
         return {key: _group_sums(*figures) for key, *figures in rows}
+
+    def score_sums(self, wanted: Filter, key: str | None = None) -> dict[Any, dict[str, ScoreSums]]:
+        """Of the scores of the tasks that meet a filter, by a column and by name, how many have a value, and their mean.
+
+        ``key`` is a column of ``task``, or what AI calls and tool runs are grouped by, of a task that has any such call or run.
+        """
+        clause, values = where(self._without_idle_bounds(wanted))
+        table = GROUPS.get(key or "", "task")
+        of_key, source = (key or "NULL"), "score CROSS JOIN task ON task.id = score.task"
+        if table != "task":
+            # A task that called two models has its scores count for both.
+            of_key, source = "named.name", f"{source} JOIN (SELECT DISTINCT task, {key} AS name FROM {table}) named USING (task)"
+        figures = "count(value), avg(value), count(*)"
+        query = f"SELECT {of_key}, score.name, {figures} FROM {source} WHERE {clause} GROUP BY 1, 2 ORDER BY 5 DESC, 2"
+        found: dict[Any, dict[str, ScoreSums]] = {}
+        for each, name, *sums in self._rows(query, values):
+            found.setdefault(each, {})[name] = ScoreSums(*sums)
+        return found
+
+    def scores_of(self, folders: Sequence[str]) -> dict[str, Scores]:
+        """By the name of each of these folders that has scores: for each name their mean, or a label where none has a value."""
+        found: dict[str, Scores] = {}
+        for at in range(0, len(folders), _MANY):
+            some = [os.fsencode(each) for each in folders[at : at + _MANY]]
+            query = (
+                "SELECT folder.name, score.name, avg(value), max(label) FROM folder JOIN score ON score.task = folder.id"
+                f" WHERE folder.name IN ({', '.join('?' * len(some))}) GROUP BY 1, 2 ORDER BY min(score.rowid)"
+            )
+            for folder, name, mean, label in self._rows(query, some):
+                found.setdefault(os.fsdecode(folder), {})[name] = label or "" if mean is None else round(mean, 6)
+        return found
 
     def errors_by_category(self, wanted: Filter) -> dict[str, int]:
         """How many errors of each category the tasks that meet a filter have, the most frequent first."""

@@ -39,6 +39,15 @@ class RunRow:
 
 
 @dataclass(slots=True, kw_only=True)
+class ScoreRow:
+    """One score that counts."""
+
+    name: str
+    value: float | None = None
+    label: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
 class IndexRow:
     """One task."""
 
@@ -74,6 +83,7 @@ class IndexRow:
     correlation_id: str | None = None
     tags: tuple[str, ...] = ()
     runs: list[RunRow] = field(default_factory=list)
+    scores: list[ScoreRow] = field(default_factory=list)
     error_categories: list[str | None] = field(default_factory=list)
     """Of each error, ``None`` where it has none."""
     error_ids: frozenset[str] = frozenset()

@@ -8,6 +8,7 @@ ai_call  one row a call; ``first_of_…`` is 1 in one row for each model and pro
 tool_run one row a run, likewise
 error    one row an error
 tag      one row a tag
+score    one row a score that counts
 called   the models, providers and tools of a task, each once: its own, and those of its calls and runs
 named    the ids of the errors that its lines speak of
 total    what all tasks, calls and runs sum up to, by each value of what they are grouped by and by status; triggers keep it
@@ -110,6 +111,7 @@ TABLES = (
     " retries INTEGER NOT NULL, first_of_tool INTEGER NOT NULL, PRIMARY KEY (task, number)) WITHOUT ROWID",
     "CREATE TABLE error (task INTEGER NOT NULL, category TEXT, category_key TEXT)",
     "CREATE TABLE tag (tag TEXT NOT NULL, task INTEGER NOT NULL, PRIMARY KEY (tag, task)) WITHOUT ROWID",
+    "CREATE TABLE score (task INTEGER NOT NULL, name TEXT NOT NULL, value REAL, label TEXT)",
     "CREATE TABLE called (kind TEXT NOT NULL, name TEXT NOT NULL, task INTEGER NOT NULL, PRIMARY KEY (kind, name, task))"
     " WITHOUT ROWID",
     "CREATE TABLE named (error_id TEXT NOT NULL, task INTEGER NOT NULL, PRIMARY KEY (error_id, task)) WITHOUT ROWID",
@@ -137,6 +139,8 @@ TABLES = (
     "CREATE INDEX called_task ON called (task)",
     "CREATE INDEX named_task ON named (task)",
     "CREATE INDEX tag_task ON tag (task)",
+    "CREATE INDEX score_task ON score (task, name, value)",
+    "CREATE INDEX score_name ON score (name, task, value)",
     "CREATE INDEX error_task ON error (task, category)",
     "CREATE INDEX error_category ON error (category_key, task)",
     *_triggers(),
@@ -144,7 +148,7 @@ TABLES = (
 
 _OF_TASK = (
     *(("task", "id"), ("ai_call", "task"), ("tool_run", "task"), ("error", "task"), ("tag", "task"), ("called", "task")),
-    *(("named", "task"), ("folder", "id")),
+    *(("named", "task"), ("score", "task"), ("folder", "id")),
 )
 
 
@@ -174,6 +178,7 @@ def insert(connection: sqlite3.Connection, folder: bytes, signature: int, row: I
     categories = [(category, (category or "").upper() or None) for category in row.error_categories]
     _insert(connection, "error", [(task, *map(_stored, category)) for category in categories])
     _insert(connection, "tag", [(tag, task) for tag in {storable(tag) for tag in row.tags}])
+    _insert(connection, "score", [(task, storable(each.name), each.value, _stored(each.label)) for each in row.scores])
     words = " ".join(sorted(row.words))
     connection.execute("INSERT INTO word (rowid, words) VALUES (?, ?)", (task, words))
     if not row.settled:

@@ -12,7 +12,7 @@ from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.store.folder.totals import Tally
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.event_ids import split_event_id
-from otel_agentlog.vocabulary.lines import TOLD_BY_CALLERS, Line, count_items
+from otel_agentlog.vocabulary.lines import TOLD_BY_CALLERS, Line, count_items, is_worker
 from otel_agentlog.vocabulary.states import ENDED, Outcome, State
 
 UNENDED = frozenset({State.RUNNING.value, State.PAUSED.value})
@@ -136,7 +136,7 @@ class AbandonedTask:
         """Process lines of the processes that left something open; of all that worked on the task, where nothing is open."""
         left_open = (*self.open.values(), *self.pointers.values())
         tags = {writer[0] for line in left_open if (writer := split_event_id(line.get("event_id")))}
-        workers = {tag: line for tag, line in self.processes.items() if "repaired_by" not in line}
+        workers = {tag: line for tag, line in self.processes.items() if is_worker(line)}
         return [line for tag, line in workers.items() if tag in tags or not left_open]
 
     # -- reading ----------------------------------------------------------------------------------------------------------

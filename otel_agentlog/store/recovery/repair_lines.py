@@ -16,7 +16,7 @@ from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.recovery.abandoned_task import AbandonedTask, valid_time
 from otel_agentlog.vocabulary.actions import END_TYPE, end_action
 from otel_agentlog.vocabulary.coerce import mapping, text
-from otel_agentlog.vocabulary.lines import FORMAT_VERSION, Line, encode, timestamp
+from otel_agentlog.vocabulary.lines import FORMAT_VERSION, REPAIRED_BY, Line, encode, timestamp
 from otel_agentlog.vocabulary.states import Outcome, State
 
 REASON = "process died"
@@ -80,7 +80,7 @@ class RepairLines:
             "content_policy": "off",
             "resource": {},
             **kept,
-            "repaired_by": {"pid": os.getpid(), "version": __version__},
+            REPAIRED_BY: {"pid": os.getpid(), "version": __version__},
             "task_id": self._task.task_id,
         }
 

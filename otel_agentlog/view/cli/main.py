@@ -66,6 +66,7 @@ COMMANDS = {
     "resume": Command("actions.control", "let a paused task go on"),
     "cancel": Command("actions.control", "end a running task at its next checkpoint"),
     "context": Command("actions.control", "tell the agent of a running task more"),
+    "note": Command("actions.note", "add a note to a task, or scores of it"),
     "recover": Command("actions.recover", "close what processes left open that died"),
     "prune": Command("actions.prune", "delete old tasks and compress finished ones, as the limits say"),
     "serve": Command("actions.serve", "show it all on a web page and over REST"),

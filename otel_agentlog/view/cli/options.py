@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from otel_agentlog.query import Filter, narrowed
+from otel_agentlog.query import Filter, ScoreBound, narrowed, score_bound
 from otel_agentlog.query.filters.language import state_pattern, with_conditions
 from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.store.index.condition import Named
@@ -73,6 +73,15 @@ def filter_arguments(parser: argparse.ArgumentParser, *, positional: bool = True
     group.add_argument("--max-cost", type=amount, metavar="USD", help="that cost at most so many dollars")
     group.add_argument("--min-duration", type=amount, metavar="S", help="that took at least so many seconds")
     group.add_argument("--max-duration", type=amount, metavar="S", help="that took at most so many seconds")
+    group.add_argument(
+        "--score",
+        type=score,
+        action="append",
+        default=[],
+        dest="scores",
+        metavar="NAME<N",
+        help="with such a score: quality<0.5, quality>=0.8, tone=friendly, or quality for any",
+    )
     group.add_argument("--min-tokens", type=whole, metavar="N", help="that used at least so many tokens, input and output")
 
 
@@ -92,6 +101,7 @@ def filter_of(options: argparse.Namespace, text: str | None = None) -> Filter:
         min_duration_s=options.min_duration,
         max_duration_s=options.max_duration,
         min_tokens=options.min_tokens,
+        scores=tuple(options.scores),
     )
     given = [(field, getattr(options, f"only_{field}")) for _, _, field in _NAMES]
     wanted = with_conditions(wanted, [Named(field, (pattern,)) for field, pattern in given if pattern is not None])
@@ -108,6 +118,14 @@ def statuses(text: str) -> frozenset[str]:
 def _status(text: str) -> str:
     try:
         return state_pattern(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def score(text: str) -> ScoreBound:
+    """A comparison with a score, as `score_bound` reads it."""
+    try:
+        return score_bound(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from otel_agentlog.query import Group
-from otel_agentlog.view.render import formats
+from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.screen import Column, Piece, Pieces, Screen, table
 from otel_agentlog.vocabulary.states import UNSUCCESSFUL
 from otel_agentlog.vocabulary.terminal_text import safe
+
+MAX_SCORES = 4
+"""Scores that have a column."""
 
 
 class GroupColumn(NamedTuple):
@@ -73,6 +77,18 @@ def count(name: str) -> Callable[[Group], str]:
 def duration(name: str) -> Callable[[Group], str]:
     """What makes the cells of ``p50`` … ``p99``, ``average``, ``maximum`` or ``total`` of the durations."""
     return lambda group: formats.seconds(getattr(group.duration_seconds, name))
+
+
+def score_columns(groups: Sequence[Group]) -> list[GroupColumn]:
+    """A column with the mean of each of the most frequent scores."""
+    counts: Counter[str] = Counter()
+    for group in groups:
+        counts.update({name: each.count for name, each in group.scores.items() if each.mean is not None})
+    return [GroupColumn(safe(name).upper(), _mean(name), 65) for name, _ in counts.most_common(MAX_SCORES)]
+
+
+def _mean(name: str) -> Callable[[Group], str]:
+    return lambda group: labels.score(group.scores[name].mean) if name in group.scores else ""
 
 
 DURATIONS = (

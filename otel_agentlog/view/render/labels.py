@@ -104,3 +104,13 @@ def error_text(error: Mapping[str, Any]) -> str:
 def error_id(error: Mapping[str, Any]) -> str:
     """The id to search for with ``agentlog errors ID``; empty if there is none."""
     return safe(text(error, "error_id") or "")
+
+
+def scores(found: Mapping[str, float | str]) -> str:
+    """``quality 0.8 tone friendly``."""
+    return " ".join(f"{safe(name)} {safe(value) if isinstance(value, str) else score(value)}" for name, value in found.items())
+
+
+def score(value: float | None) -> str:
+    """``0.8`` ``0.667``; empty for ``None``."""
+    return "" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"

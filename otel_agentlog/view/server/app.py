@@ -18,6 +18,7 @@ from otel_agentlog.view.server.limits import Limits
 from otel_agentlog.view.server.problems import ProblemBody, add_problem_handlers
 from otel_agentlog.view.server.routes.control import control_router
 from otel_agentlog.view.server.routes.logs import logs_router
+from otel_agentlog.view.server.routes.notes import notes_router
 from otel_agentlog.view.server.routes.overview import overview_router
 from otel_agentlog.view.server.routes.prometheus import metrics_router
 from otel_agentlog.view.server.routes.tasks import task_router
@@ -102,6 +103,7 @@ def _routes(context: ServerContext) -> APIRouter:
     router.include_router(logs_router(context))
     router.include_router(task_router(context, slots))
     router.include_router(control_router(context))
+    router.include_router(notes_router(context))
     router.include_router(metrics_router(context))
     return router
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from otel_agentlog.query import GROUPS, ORDERS, Filter, narrowed, parse_filter
+from otel_agentlog.query import GROUPS, ORDERS, Filter, narrowed, parse_filter, score_bound
 from otel_agentlog.query.filters.language import MAX_LENGTH, with_conditions
 from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.store.index.condition import Named
@@ -56,6 +56,11 @@ def _as_ns(text: str) -> int:
     return int(seconds * 1e9)
 
 
+def _score(text: str) -> str:
+    score_bound(text)
+    return text
+
+
 _Moment = Annotated[str | None, Field(max_length=40), AfterValidator(_moment)]
 
 
@@ -93,6 +98,10 @@ class TaskFilterParams(BaseModel):
     min_duration_s: Annotated[float | None, Field(ge=0, le=1e9)] = None
     max_duration_s: Annotated[float | None, Field(ge=0, le=1e9)] = None
     min_tokens: Annotated[int | None, Field(ge=0, le=10**15)] = None
+    score: Annotated[
+        list[Annotated[str, AfterValidator(_score), Field(max_length=300)]],
+        Field(max_length=20, description="`quality<0.5`, `quality>=0.8`, `tone=friendly`, or `quality` for any."),
+    ] = []
 
     def as_filter(self) -> Filter:
         """Return the filter."""
@@ -103,6 +112,7 @@ class TaskFilterParams(BaseModel):
             failed=self.failed,
             since_ns=_as_ns(self.since) if self.since else None,
             until_ns=_as_ns(self.until) if self.until else None,
+            scores=tuple(map(score_bound, self.score)),
             **bounds,
         )
         return narrowed(with_conditions(wanted, names), self.q or "")

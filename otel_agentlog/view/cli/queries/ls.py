@@ -126,6 +126,7 @@ def _columns(screen: Screen) -> list[Column]:
         Column("TOKENS", right=True, priority=30),
         Column("COST", right=True, priority=80),
         Column("ERRORS", right=True, priority=75),
+        Column("SCORES", priority=25, min_width=12),
     ]
 
 
@@ -146,4 +147,5 @@ def _cells(row: TaskRow, depth: int, glyphs: Glyphs, ids: Mapping[str, str]) -> 
         Piece(formats.tokens(sum(count for count in spent if isinstance(count, int))) if calls else ""),
         Piece(formats.usd(metrics.get("cost_usd")) if calls else "", "money"),
         Piece(formats.tokens(errors) if errors else "", "error"),
+        Piece(labels.scores(row.scores)),
     ]

@@ -11,7 +11,17 @@ from otel_agentlog.query import GROUPS, Group, Statistics, statistics
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress
 from otel_agentlog.view.render import formats, labels
-from otel_agentlog.view.render.group_table import DURATIONS, GroupColumn, cost, count, failed, group_table, success_rate, tokens
+from otel_agentlog.view.render.group_table import (
+    DURATIONS,
+    GroupColumn,
+    cost,
+    count,
+    failed,
+    group_table,
+    score_columns,
+    success_rate,
+    tokens,
+)
 from otel_agentlog.view.render.screen import Piece, Pieces, Screen
 from otel_agentlog.vocabulary.terminal_text import safe
 
@@ -49,7 +59,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
             screen.text(*line)
     else:
         counted = GroupColumn(COUNTED[found.counted], count("runs"))
-        screen.lines(group_table(found.groups, options.group_by, (counted, *_COLUMNS), screen))
+        screen.lines(group_table(found.groups, options.group_by, (counted, *_COLUMNS, *score_columns(found.groups)), screen))
     return 0
 
 
@@ -73,6 +83,10 @@ def _one(group: Group, screen: Screen) -> Iterator[Pieces]:
     unpriced = f"  {formats.count(group.unpriced, 'task')} of unknown cost" if group.unpriced else ""
     yield _row("cost", formats.usd(group.cost_usd) + unpriced)
     yield _row("errors", f"{group.errors:,}")
+    if group.scores:
+        means = {name: labels.score(each.mean) for name, each in group.scores.items()}
+        shown = (f"{safe(name)} {mean or formats.UNKNOWN} ({group.scores[name].count:,})" for name, mean in means.items())
+        yield _row("scores", "  ".join(shown))
 
 
 def _outcomes(group: Group) -> Iterator[Piece]:

@@ -12,6 +12,7 @@ from otel_agentlog.view.render.screen import Piece, Pieces, Screen
 from otel_agentlog.view.render.show.failure import Told, why_it_failed
 from otel_agentlog.view.render.values import inline
 from otel_agentlog.vocabulary.coerce import mapping, number, text, texts
+from otel_agentlog.vocabulary.scores import NOTE_ADDED, Score
 from otel_agentlog.vocabulary.terminal_text import cut, pad, safe
 
 _NAME_COLUMNS = 10
@@ -34,6 +35,8 @@ _LINE_COUNTS = (
     ("event", "event"),
 )
 _TIME_COLUMNS = 9
+MAX_NOTES = 10
+"""The last notes that are shown."""
 _DETAILS = 300
 """Longest text of what a webhook stage has of its own, in characters."""
 
@@ -77,6 +80,8 @@ def _facts(report: TaskReport, screen: Screen, *, has_collector: bool) -> Iterat
     yield "input", _preview(report.input)
     yield "result", _preview(report.result)
     yield "spent", between.join(_spent(row.metrics))
+    yield "scores", between.join(map(_score, report.scores))
+    yield from (("note", _note(line)) for line in report.noted[-MAX_NOTES:] if line.get("action") == NOTE_ADDED)
     yield "did", between.join(_did(row.metrics))
     yield "said", between.join(_line_counts(report))
     yield "delivery", _delivery(mapping(meta, "delivery"), has_collector=has_collector)
@@ -85,6 +90,17 @@ def _facts(report: TaskReport, screen: Screen, *, has_collector: bool) -> Iterat
     if report.problems:
         more = f" and {len(report.problems) - 1} more; agentlog validate says all" if len(report.problems) > 1 else ""
         yield "damage", safe(report.problems[0]) + more
+
+
+def _score(score: Score) -> str:
+    value = score.label if score.value is None else labels.score(score.value)
+    said = " ".join(filter(None, (score.name, value, f"by {score.by}" if score.by else "")))
+    return safe(said + (f" ({score.explanation})" if score.explanation else ""))
+
+
+def _note(line: Mapping[str, Any]) -> str:
+    by = text(mapping(line, "details"), "by")
+    return safe((f"{by}: " if by else "") + (text(line, "message") or ""))
 
 
 def _known(values: Mapping[str, Any], *keys: str) -> Iterator[str]:

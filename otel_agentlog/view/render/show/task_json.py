@@ -21,8 +21,17 @@ def report_as_json(report: TaskReport) -> dict[str, Any]:
         "said": dict(report.said),
         "log_levels": dict(report.levels),
         "problems": report.problems,
+        "scores": {name: sum(values) / len(values) if values else None for name, values in _values(report).items()},
+        "noted": report.noted,
         "tree": list(_flat(report.roots)),
     }
+
+
+def _values(report: TaskReport) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for each in report.scores:
+        found.setdefault(each.name, []).extend([] if each.value is None else [each.value])
+    return found
 
 
 def page_of_task(report: TaskReport, trace_url: str | None) -> dict[str, Any]:

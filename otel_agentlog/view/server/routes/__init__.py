@@ -4,5 +4,6 @@ overview.py    /api/tasks, /api/errors, /api/statistics, /api/timeline, /api/ale
 tasks.py       /api/tasks/{task_id}: the task and its live streams
 logs.py        /api/tasks/{task_id}/logs, /artifacts
 control.py     /api/tasks/{task_id}/control
+notes.py       /api/tasks/{task_id}/notes
 prometheus.py  /metrics
 """

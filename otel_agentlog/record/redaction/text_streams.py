@@ -17,7 +17,7 @@ from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.lines import Line
 
 
-class Place(Protocol):
+class Speaking(Protocol):
     """Where a text is recorded: an operation."""
 
     sampled: bool
@@ -30,7 +30,7 @@ class Place(Protocol):
 class _Stream:
     """One text that is recorded in chunks."""
 
-    def __init__(self, place: Place, guard: Guard | None) -> None:
+    def __init__(self, place: Speaking, guard: Guard | None) -> None:
         self.ids, self.sampled = place.ids(), place.sampled
         self.guard, self.chunks = guard, 0
 
@@ -43,7 +43,7 @@ class Streams:
         self._open: dict[tuple[str, str], _Stream] = {}
         self._lock = threading.RLock()
 
-    def take(self, kind: str, chunk: str, place: Place) -> tuple[str, int]:
+    def take(self, kind: str, chunk: str, place: Speaking) -> tuple[str, int]:
         """What of this chunk, and of those before it, may be recorded now, and its number; 0 if that is nothing."""
         key = place.span_id, kind
         with self._lock:
