@@ -359,9 +359,8 @@ class TaskFolder:
             # What a start line has is on its span, too; any other is in no other home.
             self._lose(envelope, envelope.items or int(line.get("phase") != "start"))
             raise
-        event_id, size = line["event_id"], len(data)
+        written, size = (file, name, event_id := line["event_id"], data), len(data)
         self._last_id, self._last_failed = event_id, False
-        written = (file, name, event_id, data)
         if "phase" in line:
             self._note_span(line, written)
         if not envelope.counted:
