@@ -150,7 +150,7 @@ class Wired:
         )
         sinks: list[Sink] = [self.folders]
         if self.settings.log_format != "lines":
-            sinks.append(_LinesOfTasks(self._log))
+            sinks.append(LinesOfTasks(self._log))
         if self.alerting.is_on:
             sinks.append(self.alerting)
         if self.telemetry.active:
@@ -274,7 +274,7 @@ def _application_log(settings: Settings) -> RotatingLog:
     )
 
 
-class _LinesOfTasks:
+class LinesOfTasks:
     """The sink that writes log lines and events of tasks into the application log too, as people know log files."""
 
     name = "log_file"

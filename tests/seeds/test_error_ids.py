@@ -481,3 +481,81 @@ def test_the_alerting_criteria_of_the_document(place: Place) -> None:
         ("session_save_failures", ""),
     ]
     assert place.shell(f"jq -r 'select(.action==\"alert_raised\") | .message' {LOG} | wc -l") == "5\n"
+
+
+FOREIGN = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+exporter, provider = InMemorySpanExporter(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+import atexit
+atexit.register(lambda: print("\\nSPANS", " ".join(span.to_json() for span in exporter.get_finished_spans())))
+"""
+
+
+def test_privacy_holds_for_what_others_take_from_our_spans(place: Place) -> None:
+    """A span processor of the application sees our spans without what is private."""
+    done = place.python(FOREIGN + PRIVATE)
+    spans = done.stdout.partition("SPANS")[2]
+
+    assert "chat claude-opus-4-5" in spans
+    assert [word for word in ("Ann", "ann@", "secret plan") if word in spans] == []
+
+
+KILLED = """
+import os, signal
+for number in range(200):
+    logger.info("line", extra={"number": number})
+if os.fork() == 0:
+    logger.info("line", extra={"number": 200})
+    os._exit(0)
+os.wait()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_was_logged_is_there_after_kill_9(place: Place) -> None:
+    """Every line that a call returned from, a forked child's among them."""
+    place.python(f"{SETUP}{KILLED}", check=False)
+
+    assert [line["number"] for line in place.lines(LOG)] == list(range(201))
+
+
+def test_another_place_is_told(place: Place) -> None:
+    """Where the folder cannot be written to, the log is in the user's home, and a warning says so."""
+    done = place.python("from otel_agentlog.compat.error_ids import setup_logging; setup_logging(log_file='/proc/no/bot.log')")
+
+    assert "/proc/no cannot be written to" in done.stderr
+    assert "/.local/state/agentlog/logs/bot.log is used" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "given", ["log_file='/dev/null'", "log_file='bot.log/'", "backup_count=-1", "max_bytes='x'", "privacy=3"]
+)
+def test_what_cannot_be_used_is_refused(place: Place, given: str) -> None:
+    """A device would be renamed; the rest says what it is."""
+    done = place.python(f"from otel_agentlog.compat.error_ids import setup_logging; setup_logging({given})", check=False)
+
+    assert "ConfigurationError: setting '" in done.stderr
+
+
+def test_a_link_is_followed(place: Place) -> None:
+    """``bot.log`` may be a link to another disk; a folder may be named instead of a file."""
+    (place.home / "elsewhere").mkdir()
+    (place.home / "bot.log").symlink_to(place.home / "elsewhere" / "real.log")
+    program = """
+import logging
+from otel_agentlog.compat.error_ids import setup_logging
+chosen = {"log_file": "bot.log"}, {"log_file": "elsewhere"}, {"log_dir": "new/logs"}, {"log_dir": "new", "log_file": "x.log"}
+for each in chosen:
+    print(setup_logging(**each, enable_console=False).log_file)
+    logging.getLogger("bot").info("there")
+"""
+    done = place.python(program)
+    found = [Path(row).relative_to(place.home) for row in done.stdout.splitlines()]
+
+    assert list(map(str, found)) == ["elsewhere/real.log", "elsewhere/bot.log", "new/logs/bot.log", "new/x.log"]
+    assert all(len(place.lines(str(path))) == 1 for path in found)

@@ -20,6 +20,7 @@ import otel_agentlog as agentlog
 from otel_agentlog.export import providers
 from otel_agentlog.query import RULES
 from otel_agentlog.record.logs.console import ConsoleSink
+from otel_agentlog.record.logs.file_formats import FORMATS
 from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.settings.fields import load
 from otel_agentlog.store.app_log import LogNames, RotatingLog
@@ -29,7 +30,7 @@ from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.testing import MemorySink
 from otel_agentlog.vocabulary.envelope import Envelope, Sink, TaskRef
 from otel_agentlog.wiring.alerting import Alerting
-from otel_agentlog.wiring.setup import Wired
+from otel_agentlog.wiring.setup import LinesOfTasks, Wired
 from tests.support.conformance.sinks import CHECKS
 from tests.support.ports import free_ports
 
@@ -80,13 +81,19 @@ def console(tmp_path: Path) -> Iterator[Sink]:
 
 
 @pytest.fixture
+def log_file(tmp_path: Path) -> Sink:
+    """A log file that has the lines of tasks, too."""
+    return LinesOfTasks(RotatingLog(tmp_path / "logs", LogNames.of_file("a.log"), render=FORMATS["flat"]))
+
+
+@pytest.fixture
 def memory() -> Sink:
     """The sink of users' tests."""
     return MemorySink()
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", ["folder", "telemetry", "alerting", "console", "memory"])
+@pytest.mark.parametrize("name", ["folder", "telemetry", "alerting", "console", "log_file", "memory"])
 def test_a_sink_keeps_to_the_contract(name: str, check: Callable[[Sink], None], request: pytest.FixtureRequest) -> None:
     """The same suite for every sink there is."""
     check(request.getfixturevalue(name))
