@@ -67,7 +67,7 @@ def search(
     offset: int = 0,
     progress: Progress | None = None,
 ) -> Page:
-    """Return the tasks below a root that meet a filter, in an order: ``newest``, ``oldest``, ``slowest``, ``costliest``.
+    """Return the tasks below a root that meet a filter, in one of `ORDERS`.
 
     Raises:
         AgentlogError: there is no such order.

@@ -3,7 +3,7 @@
 cli/         the program ``agentlog``
 render/      text, tables, pages
 server/      REST, live streams, the page's files
-web/         the page: index.html, main.js, pages/, css/
+web/         the page: index.html, main.js, pages/, task/, values/, css/
 monitor/     the terminal monitor
 alerting.py  alerts from the folders
 notify.py    alerts to Slack, e-mail and the like, by Apprise

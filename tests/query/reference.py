@@ -22,6 +22,10 @@ ORDERS: dict[str, Callable[[IndexRow], tuple[float, ...]]] = {
     "oldest": lambda row: (row.created_ns,),
     "slowest": lambda row: (1 if row.duration_us is None else -row.duration_us, -row.created_ns),
     "costliest": lambda row: (1 if row.cost is None else -row.cost, -row.created_ns),
+    "fastest": lambda row: (row.duration_us is None, row.duration_us or 0, -row.created_ns),
+    "cheapest": lambda row: (row.cost is None, row.cost or 0, -row.created_ns),
+    "most_tokens": lambda row: (-row.input_tokens - row.output_tokens, -row.created_ns),
+    "most_errors": lambda row: (-row.errors, -row.created_ns),
 }
 
 

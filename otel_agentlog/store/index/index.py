@@ -31,6 +31,10 @@ ORDERS: Mapping[str, str] = {
     "oldest": "created_ns",
     "slowest": "duration_us DESC, created_ns DESC",
     "costliest": "cost DESC, created_ns DESC",
+    "fastest": "duration_us IS NULL, duration_us, created_ns DESC",
+    "cheapest": "cost IS NULL, cost, created_ns DESC",
+    "most_tokens": "input_tokens + output_tokens DESC, created_ns DESC",
+    "most_errors": "errors DESC, created_ns DESC",
 }
 """What comes first, in SQL, where what is not known comes last; among equals the folder's name decides."""
 

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +33,36 @@ MAX_ARTIFACT_BYTES = 8 * 1024 * 1024
 """Most bytes of all artifacts together; the others are left out."""
 
 _FILES = {"webhook-flow": WEBHOOK_FLOW, "agent-output": AGENT_OUTPUT, "control": CONTROL}
-_IMPORT = re.compile(r'(from\s+|import\s+)"\.{1,2}/(?:pages/)?([\w-]+)\.js"')
+_IMPORT = re.compile(r'(from\s+|import\s+)"\.{1,2}/(?:\w+/)?([\w-]+)\.js"')
 _ARTIFACT = re.compile(rb'"\$artifact":\{[^{}]*?"sha256":"([0-9a-f]{64})"')
 _OFFLINE = ".offline .places, .offline .find { display: none; } .offline .tools { margin-left: auto; }"
+_NOSCRIPT = re.compile(r"<noscript>.*?</noscript>", re.DOTALL)
+MAX_TEXT = 100_000
+"""Most characters of input and result that are shown without JavaScript."""
 _MAIN = 'import "agentlog/main";'
 
 
 def html_page(task: TaskReader, trace_url: str | None = None) -> Iterator[bytes]:
     """Yield the page in pieces. ``trace_url`` is a template with ``{trace_id}``."""
+    data = _data(task, trace_url)
     before, _, after = _template().partition("@DATA@")
     yield before.encode()
-    yield _inert(json_line(_data(task, trace_url)))
-    yield after.encode()
+    yield _inert(json_line(data))
+    yield _NOSCRIPT.sub(lambda _: f"<noscript>{_without_script(data['task'])}</noscript>", after).encode("utf-8", "replace")
+
+
+def _without_script(found: dict[str, Any]) -> str:
+    """What is most important, for those who have JavaScript switched off: how it ended, and why."""
+    error = found["error"] or {}
+    parts = [("h1", found["name"]), ("p", f"{found['task_id']}: {str(found['status']).replace('_', ' ')}")]
+    if error:
+        parts += [("h2", "Why it failed"), ("p", f"{error.get('type')}: {error.get('message')}")]
+        parts += [("p", f"{error.get('category')} {error.get('error_id')}")]
+    for title, value in (("Result", found["result"]), ("Input", found["input"])):
+        if value is not None:
+            parts += [("h2", title), ("pre", value if isinstance(value, str) else json_line(value).decode())]
+    parts.append(("p", "All else in this file, each step, AI call, tool run and line, is drawn by JavaScript, which is off."))
+    return "".join(f"<{tag}>{escape(str(text)[:MAX_TEXT])}</{tag}>" for tag, text in parts)
 
 
 def _data(task: TaskReader, trace_url: str | None) -> dict[str, Any]:

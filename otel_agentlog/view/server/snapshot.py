@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -69,24 +69,42 @@ def _groups(groups: list[Group]) -> list[dict[str, Any]]:
     return [group.as_json() for group in groups]
 
 
-@dataclass
 class OverviewPublisher:
-    """Reads the overview while there is a client, and gives each of them what has changed."""
+    """Reads the overview of each length of time that a client looks at, and gives each client what has changed."""
 
+    def __init__(self, context: ServerContext, alerts: AlertTracker, slots: Slots) -> None:
+        self._context, self._alerts, self._slots = context, alerts, slots
+        self._readings: dict[int, _Reading] = {}
+
+    async def changes(self, window_s: int) -> AsyncIterator[StreamEvent | None]:
+        """Yield the overview now and each time it has changed; ``None`` after `PING_SECONDS` without a change."""
+        read = partial(overview_as_json, self._context, self._alerts, window_s)
+        reading = self._readings.setdefault(window_s, _Reading(read, self._context, self._slots))
+        try:
+            async for event in reading.changes():
+                yield event
+        finally:
+            if not reading.clients:
+                self._readings.pop(window_s, None)
+
+
+@dataclass
+class _Reading:
+    """One overview, read again and again while it has clients."""
+
+    read: Callable[[], dict[str, Any]]
     context: ServerContext
-    alerts: AlertTracker
     slots: Slots
+    clients: int = 0
     _task: asyncio.Task[None] | None = None
-    _clients: int = 0
     _version: int = 0
     _found: dict[str, Any] | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def changes(self) -> AsyncIterator[StreamEvent | None]:
-        """Yield the overview now and each time it has changed; ``None`` after `PING_SECONDS` without a change."""
         limits = self.context.limits
         ends_at, seen = time.monotonic() + limits.stream_seconds, 0
-        self._clients += 1
+        self.clients += 1
         try:
             self._start()
             while time.monotonic() < ends_at:
@@ -100,7 +118,7 @@ class OverviewPublisher:
                     self._start()
                     yield None
         finally:
-            self._clients -= 1
+            self.clients -= 1
 
     def _start(self) -> None:
         """Start the reader, if there is none."""
@@ -111,9 +129,9 @@ class OverviewPublisher:
     async def _read(self) -> None:
         """Read until there is no client any more."""
         last = b""
-        while self._clients > 0:
+        while self.clients > 0:
             began = time.monotonic()
-            found = await self.slots.in_thread(partial(overview_as_json, self.context, self.alerts, DEFAULT_WINDOW_S))
+            found = await self.slots.in_thread(self.read)
             encoded = json_line(found)
             if encoded != last:
                 last, self._found = encoded, found

@@ -29,7 +29,7 @@ function fill(element, what, given, children) {
 const NAMED = new Set(["title", "aria-label"]);
 
 function set(element, name, value) {
-  if (value === null || value === undefined || value === false) return;
+  if (value === null || value === undefined || (value === false && !name.startsWith("aria-"))) return;
   if (name === "on") for (const [event, heard] of Object.entries(value)) element.addEventListener(event, heard);
   else if (name === "style") for (const [property, text] of Object.entries(value)) element.style.setProperty(property, text);
   else if (name === "data") Object.assign(element.dataset, value);

@@ -6,6 +6,7 @@ import { h, say, show } from "./dom.js";
 import { hearKeys, startTheme } from "./keys.js";
 import { overviewPage } from "./pages/overview.js";
 import { listAddress } from "./pages/rows.js";
+import { sessionPage } from "./pages/session.js";
 import { taskPage } from "./pages/task.js";
 import { tasksPage } from "./pages/tasks.js";
 
@@ -27,7 +28,7 @@ function routeOf(hash) {
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
   const [place, key] = path.split("/");
   const parameters = new URLSearchParams(query);
-  if (place === "task" && key) return { place: "task", key: decoded(key), query: parameters };
+  if (["task", "session"].includes(place) && key) return { place, key: decoded(key), query: parameters };
   return { place: place === "tasks" ? "tasks" : "overview", query: parameters };
 }
 
@@ -58,11 +59,11 @@ async function open() {
   }
   if (signal.aborted) return undefined;
   for (const link of document.querySelectorAll("[data-place]")) {
-    if (link.dataset.place === (route.place === "task" ? "tasks" : route.place)) link.setAttribute("aria-current", "page");
+    if (link.dataset.place === (route.place === "overview" ? "overview" : "tasks")) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   document.getElementById("find-text").value = (route.place === "tasks" ? route.query.get("q") : "") ?? "";
-  const page = { overview: overviewPage, tasks: tasksPage, task: taskPage }[route.place];
+  const page = { overview: overviewPage, tasks: tasksPage, task: taskPage, session: sessionPage }[route.place];
   current = page(main, route, { live, signal, about });
   document.title = `${current.title} – agentlog`;
   scrollTo(0, 0);
@@ -76,7 +77,11 @@ async function open() {
 takeToken();
 startTheme();
 hearKeys(() => current);
-addEventListener("hashchange", open);
+addEventListener("hashchange", () => {
+  // The address that was printed, put into a tab that has the page open.
+  takeToken();
+  open();
+});
 document.getElementById("find").addEventListener("submit", (event) => {
   event.preventDefault();
   const asked = Object.fromEntries(routeOf(location.hash).place === "tasks" ? routeOf(location.hash).query : []);

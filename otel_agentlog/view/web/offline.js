@@ -3,7 +3,12 @@
 const { about, key, task, lines, documents, artifacts } = JSON.parse(document.getElementById("agentlog-data").textContent);
 const HOME = `#/task/${encodeURIComponent(key)}`;
 
-if (!location.hash.startsWith(HOME)) location.replace(HOME);
+// There is nothing else in the file: every way leads to its one task.
+const stay = () => location.hash.startsWith(HOME) || location.replace(HOME);
+stay();
+addEventListener("hashchange", stay);
+document.querySelector(".brand").href = HOME;
+document.querySelector(".brand").setAttribute("aria-label", "agentlog, to the task");
 document.documentElement.classList.add("offline");
 
 export const isExport = true;

@@ -5,6 +5,9 @@ import { h, show } from "./dom.js";
 const OVER = 12;
 // Browsers lay out no element taller than some 17 to 33 million pixels.
 const TALLEST = 12_000_000;
+// What is printed is all that there is, up to so many rows.
+const MOST_PRINTED = 1000;
+export const printing = matchMedia("print");
 const ITEM_ROLES = { listbox: "option", tree: "treeitem" };
 
 export class VirtualList {
@@ -25,27 +28,33 @@ export class VirtualList {
     this.window = h("div.at", {});
     this.room = h("div.room", {}, this.window);
     this.element = h("div", { class: `list ${className}`, tabindex: "0", role, "aria-label": label }, this.room);
-    this.element.addEventListener("scroll", () => this.later(), { passive: true });
+    this.element.addEventListener("scroll", () => { this.scrolled = this.element.scrollTop; this.later(); }, { passive: true });
     this.element.addEventListener("keydown", (event) => this.key(event));
     this.element.addEventListener("click", (event) => this.click(event));
     this.element.addEventListener("focus", () => this.entered());
     this.watch = new ResizeObserver(() => this.later());
     this.watch.observe(this.element);
+    this.printed = () => this.redraw();
+    printing.addEventListener("change", this.printed);
   }
 
-  /** Other items; the place in the list and the chosen item stay, at the end it goes with the end if `follow`. */
-  set(items, { follow = false } = {}) {
-    const atEnd = this.isAtEnd();
+  /** Other items; the place in the list and the chosen item stay. */
+  set(items) {
     const item = this.items[this.at];
     this.at = item === undefined || items[this.at] === item ? Math.min(this.at, items.length - 1) : items.indexOf(item);
     this.items = items;
     this.room.style.height = `${Math.min(items.length * this.height, TALLEST)}px`;
-    if (follow && atEnd) this.element.scrollTop = this.room.offsetHeight;
     this.redraw();
   }
 
   isAtEnd() {
     return this.element.scrollTop + this.element.clientHeight >= this.room.offsetHeight - this.height * 2;
+  }
+
+  /** Where it was scrolled to before it was taken out of the page. */
+  restore() {
+    this.element.scrollTop = this.scrolled ?? 0;
+    this.redraw();
   }
 
   /** The same items, as they are now. */
@@ -68,9 +77,7 @@ export class VirtualList {
   }
 
   paint() {
-    const top = this.element.scrollTop;
-    const first = Math.max(0, Math.floor(top / this.step) - OVER);
-    const last = Math.min(this.items.length, Math.ceil(top / this.step + this.element.clientHeight / this.height) + OVER);
+    const [first, last] = this.near();
     if (first === this.from && last === this.to && this.painted === this.at) return;
     [this.from, this.to, this.painted] = [first, last, this.at];
     const rows = [];
@@ -79,6 +86,13 @@ export class VirtualList {
     show(this.window, rows);
     if (this.at >= first && this.at < last) this.element.setAttribute("aria-activedescendant", this.idOf(this.at));
     else this.element.removeAttribute("aria-activedescendant");
+  }
+
+  /** The first row to draw, and the one after the last. */
+  near() {
+    if (printing.matches) return [0, Math.min(this.items.length, MOST_PRINTED)];
+    const top = this.element.scrollTop;
+    return [Math.max(0, Math.floor(top / this.step) - OVER), Math.min(this.items.length, Math.ceil(top / this.step + this.element.clientHeight / this.height) + OVER)];
   }
 
   idOf(index) {
@@ -148,6 +162,7 @@ export class VirtualList {
 
   close() {
     this.watch.disconnect();
+    printing.removeEventListener("change", this.printed);
     cancelAnimationFrame(this.waiting);
   }
 }

@@ -1,10 +1,12 @@
 // Hides how thousands of cards of any height scroll: only those near the screen exist. Heights are guessed until they are seen.
 
 import { h, icon } from "./dom.js";
+import { printing } from "./virtual.js";
 
 const OVER_PX = 600;
 const GUESS_PX = 96;
 const GAP_PX = 10;
+const MOST_PRINTED = 500;
 
 export class VirtualCards {
   /** `draw(card)` makes an element; cards are objects, and the same object is the same card. */
@@ -20,6 +22,8 @@ export class VirtualCards {
     this.view.addEventListener("keydown", (event) => this.key(event));
     this.watch = new ResizeObserver((entries) => this.measured(entries));
     this.watch.observe(this.view);
+    this.printed = () => this.later();
+    printing.addEventListener("change", this.printed);
   }
 
   /** All cards; `changed` are those to draw again. At the end it goes with the end. */
@@ -83,7 +87,7 @@ export class VirtualCards {
     const tops = this.places();
     this.room.style.height = `${tops[this.cards.length]}px`;
     if (this.following && !this.left) this.view.scrollTop = this.room.offsetHeight;
-    const [first, last] = [this.cardAt(this.view.scrollTop - OVER_PX), this.cardAt(this.view.scrollTop + this.view.clientHeight + OVER_PX) + 1];
+    const [first, last] = printing.matches ? [0, MOST_PRINTED] : [this.cardAt(this.view.scrollTop - OVER_PX), this.cardAt(this.view.scrollTop + this.view.clientHeight + OVER_PX) + 1];
     const shown = this.cards.slice(first, last);
     const wanted = new Set(shown);
     for (const [card, element] of this.drawn) if (!wanted.has(card)) this.drop(card, element);
@@ -121,7 +125,7 @@ export class VirtualCards {
       this.tops = null;
       const tops = this.places();
       this.room.style.height = `${tops[this.cards.length]}px`;
-      if (!this.following || this.left) this.view.scrollTop = tops[anchor] + within;
+      this.view.scrollTop = this.following && !this.left ? this.room.offsetHeight : tops[anchor] + within;
     }
     this.later();
   }
@@ -131,7 +135,17 @@ export class VirtualCards {
   }
 
   scrolled() {
-    this.left = !this.isAtEnd();
+    const top = this.view.scrollTop;
+    // Only who goes up leaves the end; that cards turn out to be taller leaves nothing.
+    if (this.isAtEnd()) this.left = false;
+    else if (top < (this.place ?? 0) - 1) this.left = true;
+    this.place = top;
+    this.later();
+  }
+
+  /** Where it was scrolled to before it was taken out of the page. */
+  restore() {
+    this.view.scrollTop = this.place ?? 0;
     this.later();
   }
 
@@ -159,6 +173,7 @@ export class VirtualCards {
 
   close() {
     this.watch.disconnect();
+    printing.removeEventListener("change", this.printed);
     cancelAnimationFrame(this.waiting);
   }
 }

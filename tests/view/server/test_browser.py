@@ -282,7 +282,7 @@ def test_everything_can_be_done_by_keyboard(browser: Browser, served: Served) ->
         page.wait_for_selector(".rows tbody tr")
         page.keyboard.press("j")
         page.keyboard.press("j")
-        expect(page.locator("tr[aria-selected=true]")).to_have_count(1, timeout=TIMEOUT_MS)
+        expect(page.locator("tr[data-chosen]")).to_have_count(1, timeout=TIMEOUT_MS)
         page.keyboard.press("Enter")
         page.wait_for_selector(".falls .item")
         page.keyboard.press("j")

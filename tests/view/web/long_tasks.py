@@ -53,12 +53,31 @@ def turn(number: int, parent: str = "1" * 16) -> Iterator[dict[str, Any]]:
     ended = {"phase": "end", "outcome": "completed", "duration_ms": 900.0}
     yield line("ai_response", call, step, 1.0, action="api_response_received", details=answered, message="chat", **ended)
     given = {"path": f"src/part_{number}.py", "pattern": "TODO"}
-    yield line("tool_call", tool, step, 1.1, phase="start", action="tool_run_started", content="Grep", message="Grep", details={"arguments": given})
+    yield line(
+        "tool_call",
+        tool,
+        step,
+        1.1,
+        phase="start",
+        action="tool_run_started",
+        content="Grep",
+        message="Grep",
+        details={"arguments": given},
+    )
     error = {"type": "OSError", "message": f"disk {number} is busy", "category": "EXECUTION", "error_id": f"e{number:07}"}
     error["suggestions"] = ["Wait, then read it again."]  # type: ignore[assignment]
     bad: dict[str, Any] = {"outcome": "failed", "level": "ERROR", "exception": error} if failed else {}
     result = {**ended, "duration_ms": 400.0, "details": {"result": f"line {number}\n" * 4}, **bad}
-    yield line("tool_result", tool, step, 1.5, action=f"tool_run_{'failed' if failed else 'completed'}", content="Grep", message="Grep", **result)
+    yield line(
+        "tool_result",
+        tool,
+        step,
+        1.5,
+        action=f"tool_run_{'failed' if failed else 'completed'}",
+        content="Grep",
+        message="Grep",
+        **result,
+    )
     yield line("log", step, parent, 1.6, message=f"turn {number} is done", logger="agent.core")
     action = f"step_execution_{'failed' if failed else 'completed'}"
     yield line("step", step, parent, 1.7, action=action, message=f"turn {number}", **{**ended, "duration_ms": 1700.0, **bad})
@@ -81,7 +100,13 @@ def write_long(folder: Path, turns: int, *, status: str = "completed", name: str
     end = {**begun, "timestamp": stamp(turns * 2), "event_id": "z", "phase": "end", "outcome": status, "duration_ms": turns * 2e3}
     grow(folder, [{**end, "action": f"task_{status}", "message": name, **({"exception": error} if error else {})}])
     final = {"task_id": folder.name, "success": status == "completed", "outcome": status, "error": error, "result": "done"}
-    final["metrics"] = {"duration_seconds": turns * 2.0, "steps": turns, "ai_calls": turns, "tool_runs": turns, "errors": turns // FAILS_EVERY}
+    final["metrics"] = {
+        "duration_seconds": turns * 2.0,
+        "steps": turns,
+        "ai_calls": turns,
+        "tool_runs": turns,
+        "errors": turns // FAILS_EVERY,
+    }
     (folder / "04-final-result.json").write_bytes(orjson.dumps({**final, "completed_at": stamp(turns * 2)}))
 
 

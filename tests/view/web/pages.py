@@ -36,7 +36,9 @@ def watched(context: BrowserContext, origin: str) -> list[str]:
     context.on("console", lambda message: complaints.append(message.text) if _is_complaint(message) else None)
     context.on("weberror", lambda error: complaints.append(str(error.error)))
     context.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
-    context.on("request", lambda asked: None if asked.url.startswith((origin, "blob:", "data:")) else complaints.append(asked.url))
+    context.on(
+        "request", lambda asked: None if asked.url.startswith((origin, "blob:", "data:")) else complaints.append(asked.url)
+    )
     return complaints
 
 

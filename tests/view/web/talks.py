@@ -56,7 +56,9 @@ def talk() -> None:
             with agentlog.step("answer"):
                 with agentlog.ai_call("claude-opus-4-5", messages=[{"role": "user", "content": question}]) as call:
                     call.record(answer)
-                with agentlog.tool("Query", arguments={"sql": "select 1", "options": {"deep": {"er": [1, 2, {"x": "y"}]}}}) as run:
+                with agentlog.tool(
+                    "Query", arguments={"sql": "select 1", "options": {"deep": {"er": [1, 2, {"x": "y"}]}}}
+                ) as run:
                     run.attempt_failed(OSError("the database is busy"), wait_seconds=0.1)
                     run.result = {"rows": [{"id": each, "name": f"n{each}", "tags": ["a", "b"]} for each in range(150)]}
             task.output(ANSWER)

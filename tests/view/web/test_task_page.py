@@ -157,7 +157,8 @@ def test_a_part_and_a_line_have_addresses(browser: Browser, long: Served) -> Non
         expect(page.get_by_role("complementary", name="Details")).to_be_visible()
         part = page.url
         page.keyboard.press("Escape")
-        assert "part=" in part and "part=" not in page.url
+        assert "part=" in part
+        assert "part=" not in page.url
         page.goto("about:blank")
         page.goto(part)
         expect(page.get_by_role("treeitem", selected=True)).to_contain_text("part_24.py", timeout=TIMEOUT_MS)
@@ -165,7 +166,8 @@ def test_a_part_and_a_line_have_addresses(browser: Browser, long: Served) -> Non
         expect(page.locator(".above-list .count").last).to_have_text("2 of 20,000 lines", timeout=TIMEOUT_MS)
         page.get_by_role("option").last.click()
         line = page.url
-        assert "line=" in line and "part=" not in line
+        assert "line=" in line
+        assert "part=" not in line
         page.goto("about:blank")
         page.goto(line)
         expect(page.get_by_role("option", selected=True)).to_contain_text("disk 24 is busy", timeout=TIMEOUT_MS)

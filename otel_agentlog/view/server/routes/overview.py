@@ -203,12 +203,12 @@ def _add_live(router: APIRouter, context: ServerContext, slots: Slots) -> None:
         response_class=StreamingResponse,
         responses={200: {"content": {"text/event-stream": {}}, "description": "Goes on"}, **documented(503)},
     )
-    async def live() -> StreamingResponse:
-        return sse_response(publisher.changes(), slots)
+    async def live(window_s: WindowQuery = DEFAULT_WINDOW_S) -> StreamingResponse:
+        return sse_response(publisher.changes(window_s), slots)
 
     @router.websocket("/api/live/ws")
     async def socket(socket: WebSocket) -> None:
-        await send_to_websocket(socket, publisher.changes(), slots, context.limits)
+        await send_to_websocket(socket, publisher.changes(DEFAULT_WINDOW_S), slots, context.limits)
 
 
 def _fields() -> list[dict[str, str]]:

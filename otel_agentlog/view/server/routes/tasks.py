@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, WebSocket
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from otel_agentlog.query import report
+from otel_agentlog.query import matches, report
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, FINAL_RESULT, INPUT, METADATA, WEBHOOK_FLOW
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.render.html_page import html_page
@@ -19,7 +20,7 @@ from otel_agentlog.view.server.context import ServerContext
 from otel_agentlog.view.server.line_pages import clipped
 from otel_agentlog.view.server.live_reports import TreeChanges, whole_tree
 from otel_agentlog.view.server.problems import HttpProblem, documented
-from otel_agentlog.view.server.responses import cache_headers, etag_of, is_known, not_modified
+from otel_agentlog.view.server.responses import cache_headers, etag_of, is_known, json_response, not_modified
 from otel_agentlog.view.server.routes.logs import Clip, TaskId
 from otel_agentlog.view.server.streams import Follower, Slots, follow, read_position, send_to_websocket, sse_response
 
@@ -39,11 +40,18 @@ class TaskTree(BaseModel):
     tree: list[dict[str, Any]] = Field(description="Every part after the one it belongs to, with its `depth`.")
 
 
+class Matches(BaseModel):
+    """Places with words that were searched for: the line's file, `timestamp`, `type` and `level`, and the `text` around."""
+
+    matches: list[dict[str, Any]]
+
+
 def task_router(context: ServerContext, slots: Slots) -> APIRouter:
     """One task, at once and as it happens."""
     router = APIRouter(prefix="/api/tasks/{task_id}", tags=["one task"])
     _add_report(router, context)
     _add_export(router, context)
+    _add_matches(router, context)
     _add_streams(router, context, slots)
     return router
 
@@ -94,6 +102,23 @@ def _add_export(router: APIRouter, context: ServerContext) -> None:
         found = context.task(task_id)
         headers = {"content-disposition": f'attachment; filename="{found.folder.name}.html"', "cache-control": "no-store"}
         return StreamingResponse(html_page(found, context.trace_url), headers=headers, media_type="text/html")
+
+
+def _add_matches(router: APIRouter, context: ServerContext) -> None:
+    @router.get(
+        "/matches",
+        summary="Where words stand in it: the first places, each with the text around",
+        operation_id="list_matches",
+        response_class=Response,
+        responses={200: {"model": Matches, "description": "Found"}, **documented(400, 404)},
+    )
+    def places(
+        task_id: TaskId,
+        q: Annotated[str, Query(max_length=500, description="Words, or beginnings of words.")],
+        limit: Annotated[int, Query(ge=1, le=20)] = 3,
+    ) -> Response:
+        found = matches(context.task(task_id).folder, q, limit=limit)
+        return json_response({"matches": [asdict(each) for each in found]})
 
 
 def _live_body(task: TaskReader, context: ServerContext, clip: int) -> bytes:

@@ -14,8 +14,8 @@ export function spark(values) {
     s("path.area", { d: `M0,30L${line}L100,30Z` }), s("path", { d: `M${line}` }));
 }
 
-/** Bars over time: tasks that completed below, those that failed on top. */
-export function bars({ first_ns, last_ns, bucket_s, spans }) {
+/** Bars over time: tasks that completed below, those that failed on top; `hrefOf(from_ms, until_ms)` leads to the tasks of a bar. */
+export function bars({ first_ns, last_ns, bucket_s, spans }, hrefOf) {
   const width = bucket_s * 1e9;
   const byStart = new Map(spans.map((span) => [Math.round((span.start_ns - first_ns) / width), span]));
   const number = Math.max(1, Math.min(200, Math.round((last_ns - first_ns) / width) + 1));
@@ -25,16 +25,15 @@ export function bars({ first_ns, last_ns, bucket_s, spans }) {
   const drawn = [];
   for (let index = 0; index < number; index++) {
     const span = byStart.get(index);
-    const x = index * slot + slot * 0.14;
-    const wide = slot * 0.72;
-    if (span?.tasks) {
-      const bad = (span.failed / most) * (H - 4);
-      const good = ((span.tasks - span.failed) / most) * (H - 4);
-      drawn.push(s("rect.ok", { x, y: H - good, width: wide, height: good }), s("rect.bad", { x, y: H - good - bad, width: wide, height: bad }));
-    }
+    if (!span?.tasks) continue;
+    const [x, wide] = [index * slot + slot * 0.14, slot * 0.72];
+    const bad = (span.failed / most) * (H - 4);
+    const good = ((span.tasks - span.failed) / most) * (H - 4);
     const begin = (first_ns + index * width) / 1e6;
-    const told = `${clock(begin).slice(0, 5)}–${clock(begin + bucket_s * 1000).slice(0, 5)}: ${span?.tasks ?? 0} tasks, ${span?.failed ?? 0} failed`;
-    drawn.push(s("rect.hover", { x: index * slot, y: 0, width: slot, height: H }, s("title", {}, told)));
+    const told = `${stamp(begin, bucket_s)}–${stamp(begin + bucket_s * 1000, bucket_s)}: ${span.tasks} tasks, ${span.failed} failed`;
+    // By keyboard the list has the same, with its filters; 48 stops of the Tab key would be in the way.
+    drawn.push(s("a", { href: hrefOf(begin, begin + bucket_s * 1000), "aria-label": told, tabindex: "-1" }, s("title", {}, told),
+      s("rect.ok", { x, y: H - good, width: wide, height: good }), s("rect.bad", { x, y: H - good - bad, width: wide, height: bad }), s("rect.hover", { x: index * slot, y: 0, width: slot, height: H })));
   }
   const total = spans.reduce((sum, span) => sum + span.tasks, 0);
   const failed = spans.reduce((sum, span) => sum + span.failed, 0);
@@ -42,16 +41,25 @@ export function bars({ first_ns, last_ns, bucket_s, spans }) {
   const label = `Tasks over time: ${total} tasks, ${failed} failed, at most ${most} in one span`;
   const middle = (first_ns + last_ns) / 2;
   return h("figure", {},
-    s("svg.bars", { viewBox: `0 0 ${W} ${H}`, preserveAspectRatio: "none", role: "img", "aria-label": label }, lines, drawn),
-    h("div.axis", { "aria-hidden": "true" }, [first_ns, middle, last_ns].map((ns, index) => h("span", {}, index === 2 ? "now" : clock(ns / 1e6).slice(0, 5)))));
+    s("svg.bars", { viewBox: `0 0 ${W} ${H}`, preserveAspectRatio: "none", role: "group", "aria-label": label }, lines, drawn),
+    h("div.axis", { "aria-hidden": "true" }, [first_ns, middle, last_ns].map((ns, index) => h("span", {}, index === 2 ? "now" : stamp(ns / 1e6, bucket_s)))));
 }
 
-/** Names with amounts, the largest first, each with a bar; `bad` of `amount` in red. */
+const A_DAYS_BUCKET = 1800;
+
+/** A time of the day, or, where the chart is of more than a day, the day too. */
+function stamp(ms, bucket_s) {
+  const day = bucket_s > A_DAYS_BUCKET ? `${new Date(ms).toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ` : "";
+  return `${day}${clock(ms).slice(0, 5)}`;
+}
+
+/** Names with amounts, the largest first, each with a bar; `bad` of `amount` in red; those with an `href` are links. */
 export function ranks(entries, className = "") {
   const most = Math.max(1e-9, ...entries.map((entry) => entry.amount));
   return h("ul", { class: `ranks ${className}` }, entries.map((entry) => {
     const share = (amount) => ({ width: `${((amount / most) * 100).toFixed(2)}%` });
-    return h("li.rank", {}, h("span.name", { title: entry.name }, entry.name), h("span.amount", {}, entry.told),
+    const name = entry.href ? h("a.name", { href: entry.href, title: entry.name }, entry.name) : h("span.name", { title: entry.name }, entry.name);
+    return h("li.rank", {}, name, h("span.amount", {}, entry.told),
       h("span.track", { "aria-hidden": "true" }, h("i", { style: share(entry.amount - (entry.bad ?? 0)) }), entry.bad ? h("i.bad", { style: share(entry.bad) }) : null));
   }));
 }

@@ -2,17 +2,17 @@
 
 import { get, hear, isExport, taskPath } from "../api.js";
 import { controls } from "../control.js";
-import { Conversation } from "./conversation.js";
+import { Conversation } from "../task/conversation.js";
 import { copyable, h, icon, show, toast } from "../dom.js";
-import { failureCard } from "./failure.js";
-import { Files, Flow } from "./files.js";
+import { failureCard } from "../task/failure.js";
+import { Files, Flow } from "../task/files.js";
 import { ago, count, moment, plural, seconds, usd } from "../format.js";
-import { answerBlock, download, errorBlock, spoken } from "./values.js";
-import { Lines } from "./lines.js";
-import { idOf } from "./part_tree.js";
+import { answerBlock, download, errorBlock, spoken } from "../values/values.js";
+import { Lines } from "../task/lines.js";
+import { idOf } from "../task/part_tree.js";
 import { hrefOf, listAddress, pill, secondsOf, startOf } from "./rows.js";
-import { Tabs } from "./tabs.js";
-import { Waterfall } from "./waterfall.js";
+import { Tabs } from "../task/tabs.js";
+import { Waterfall } from "../task/waterfall.js";
 
 const MOST_LINES = 100000;
 

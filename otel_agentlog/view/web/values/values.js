@@ -3,7 +3,7 @@
 import { getBlob, taskPath } from "../api.js";
 import { copyable, h, icon, toast, withCopy } from "../dom.js";
 import { count, words } from "../format.js";
-import { inline, markdown } from "../markdown.js";
+import { inline, markdown } from "./markdown.js";
 import { jsonTree } from "./json_tree.js";
 
 const LONG = 20000;

@@ -1,7 +1,7 @@
 // Hides how Markdown, as models write it, becomes elements. Text only ever becomes text nodes: there is no way for HTML to come in.
 
 import { code } from "./code.js";
-import { h } from "./dom.js";
+import { h } from "../dom.js";
 
 const DEEPEST = 12;
 const LONGEST = 100_000;
@@ -104,7 +104,7 @@ function paragraph(lines, at) {
 }
 
 // A span is at most so long, so that a text of unclosed marks takes no time that grows with its square.
-const SPAN = "[^]{0,1000}?";
+const SPAN = "[^]{0,600}?";
 const INLINE = new RegExp([
   "\\\\(?<escaped>[!-/:-@\\[-`{-~])",
   "(?<ticks>`+)(?<code>[^`]|[^`][^]{0,4000}?[^`])\\k<ticks>(?!`)",

@@ -2,8 +2,8 @@
 
 import { copied, copyable, h, icon, show, toast } from "../dom.js";
 import { clock, count, duration, moment, usd, words } from "../format.js";
-import { hrefOf, pill } from "./rows.js";
-import { errorBlock, messageParts, valueBlock } from "./values.js";
+import { hrefOf, pill } from "../pages/rows.js";
+import { errorBlock, messageParts, valueBlock } from "../values/values.js";
 
 const named = (name, content) => (content === null ? null : h("div.part", {}, h("p.name", {}, name), content));
 

@@ -3,7 +3,7 @@
 import { h, icon, say, show } from "../dom.js";
 import { duration, kind, plural, usd, words } from "../format.js";
 import { Inspector, partContent } from "./inspector.js";
-import { marked } from "../marks.js";
+import { marked } from "../values/marks.js";
 import { ancestors, faults, idOf, isBad, parentsIn, visible } from "./part_tree.js";
 import { VirtualList } from "../virtual.js";
 import { Zoom } from "./zoom.js";
@@ -267,6 +267,12 @@ export class Waterfall {
   zoomIn() {
     const part = this.list.items[this.list.at];
     this.zoom.by(0.5, part?.start_ns ? part.start_ns + ((this.tookMs(part) ?? 0) * 1e6) / 2 : undefined);
+  }
+
+  shown(visible) {
+    if (!visible) return;
+    this.list.restore();
+    if (this.following) this.toWhatRuns();
   }
 
   pressed(name) {

@@ -1,6 +1,6 @@
 // Hides how what was searched for is shown in a text: as marks around it, and nothing else of the text changes.
 
-import { h } from "./dom.js";
+import { h } from "../dom.js";
 
 /** A text with each place of `sought` marked, upper and lower case alike. */
 export function marked(text, sought) {

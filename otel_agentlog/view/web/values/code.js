@@ -1,6 +1,6 @@
 // Hides how code is coloured: comments, texts, numbers and words of the common languages; which language hardly matters.
 
-import { h, withCopy } from "./dom.js";
+import { h, withCopy } from "../dom.js";
 
 const WORDS = new Set(("abstract and as assert async await bool boolean break case catch char class const continue def default defer del do double elif else end enum except export extends extern false finally float fn "
   + "for from func function global go if impl implements import in instanceof int interface is lambda let long match mod mut new nil none None not null or package pass private protected pub public raise return self short "

@@ -3,7 +3,7 @@
 import { get, taskPath } from "../api.js";
 import { h, icon, show } from "../dom.js";
 import { duration, time, words } from "../format.js";
-import { download, spoken, valueBlock } from "./values.js";
+import { download, spoken, valueBlock } from "../values/values.js";
 import { VirtualList } from "../virtual.js";
 
 const COMMON = new Set(["timestamp", "stage", "status", "event_type", "provider", "task_id", "event_id", "trace_id", "span_id", "correlation_id", "session_id", "instance_id"]);

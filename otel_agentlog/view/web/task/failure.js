@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 import { kind, words } from "../format.js";
-import { errorBlock } from "./values.js";
+import { errorBlock } from "../values/values.js";
 import { failingPart } from "./part_tree.js";
 
 const TITLES = { failed: "Why it failed", timed_out: "Why it timed out", interrupted: "Why it was interrupted", cancelled: "Why it was cancelled" };

@@ -36,7 +36,15 @@ export class Lines {
       if (this.wants(line)) this.shownLines.push(line);
     }
     this.tell();
-    this.list.set(this.shownLines, { follow: this.following });
+    // A task that goes on opens at its end.
+    const atEnd = this.following && (this.list.isAtEnd() || !this.list.element.isConnected);
+    this.list.set(this.shownLines);
+    if (atEnd) this.list.element.scrollTop = this.list.room.offsetHeight;
+  }
+
+  shown(visible) {
+    if (visible && this.following && this.list.at < 0) this.list.element.scrollTop = this.list.room.offsetHeight;
+    else if (visible) this.list.restore();
   }
 
   refresh() {
@@ -83,16 +91,18 @@ function row(line) {
     h("span.who", {}, line.component ?? line.requested_by ?? line.provider ?? ""), h("span", {}, told(line)));
 }
 
-/** One line in one line. */
+/** One line in one line: what happened, with what, why not. */
 function told(line) {
   if (line.stage) return `${words(line.stage)} ${line.status ?? line.command ?? line.reaction ?? line.queue ?? ""}`;
   if (line.request) return `${line.request} ${line.text ?? line.reason ?? ""}`;
   const what = line.action ? words(line.action) : line.type;
-  if (line.type === "log") return `${line.message ?? ""} ${flat(line.details)}`;
+  const error = line.exception ? ` ${line.exception.type ?? ""}: ${line.exception.message ?? ""}` : "";
+  if (line.type === "log") return `${line.message ?? ""} ${flat(line.details)}${error}`;
   if (typeof line.content === "string" && line.action === "content_recorded") return `${line.type}: ${line.content.slice(0, 300)}`;
   const took = typeof line.duration_ms === "number" ? ` ${duration(line.duration_ms)}` : "";
-  const error = line.exception ? ` ${line.exception.type ?? ""}: ${line.exception.message ?? ""}` : "";
-  return `${what}: ${line.message ?? ""}${took}${error}`;
+  const given = line.type === "tool_call" ? ` ${flat(line.details?.arguments)}` : "";
+  const why = line.type === "attempt" && !error && line.details?.reason ? ` ${line.details.reason}` : "";
+  return `${what}: ${line.message ?? ""}${given}${took}${error}${why}`;
 }
 
 function flat(details) {

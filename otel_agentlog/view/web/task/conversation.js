@@ -2,9 +2,9 @@
 
 import { h } from "../dom.js";
 import { clock, count, duration, kind, time, usd, words } from "../format.js";
-import { errorBlock, messageParts, spoken, valueBlock } from "./values.js";
+import { errorBlock, messageParts, spoken, valueBlock } from "../values/values.js";
 import { Talk } from "./talk.js";
-import { markdown } from "../markdown.js";
+import { markdown } from "../values/markdown.js";
 import { VirtualCards } from "../virtual_cards.js";
 
 export class Conversation {
@@ -34,7 +34,7 @@ export class Conversation {
   }
 
   shown(visible) {
-    if (visible) this.cards.later();
+    if (visible) this.cards.restore();
   }
 
   /** j, k and Enter lead into it. */
@@ -51,7 +51,7 @@ export class Conversation {
     const drawn = {
       spoken: () => text(line.type, { output: "Output", thinking: "Thinking", user: "User", system: "System" }[line.type], wordsOf(card.text, line.type)),
       ai: () => this.call(card), tool: () => this.run(card),
-      step: () => h("div.step", { role: "heading", "aria-level": "3" }, line.message ?? line.name, stamp(line)),
+      step: () => h("div.step", { role: "heading", "aria-level": "2" }, line.message ?? line.name, stamp(line)),
       asked: () => text("asked-for", `${line.requested_by ?? "somebody"} asked to ${line.request === "context" ? "add context" : line.request}`, line.text ? h("div.words", {}, line.text) : null),
       state: () => text("asked-for", words(line.action), line.message ? h("div.words", {}, line.message) : null),
       subtask: () => text("", "Sub-task", h("a", { href: `#/task/${encodeURIComponent(line.details?.task_id ?? "")}` }, line.message ?? line.details?.name)),

@@ -1,0 +1,45 @@
+// Values that exist, offered while somebody types.
+
+import { get } from "../api.js";
+import { h, show } from "../dom.js";
+
+const GROUPED = new Set(["agent", "model", "provider", "tool", "user"]);
+let number = 0;
+
+/** Gives an input the values of a field that tasks have, asked for when somebody comes to it: both elements. */
+export function suggest(input, field) {
+  const list = h("datalist", { id: `values-${(number += 1)}` });
+  input.setAttribute("list", list.id);
+  let asked = null;
+  const offer = async () => {
+    const begun = input.value.trim();
+    if (asked === begun) return;
+    asked = begun;
+    const found = await valuesOf(field, begun);
+    if (asked === begun) show(list, found.map(({ text, tasks }) => h("option", { value: text }, tasks ? `${tasks} tasks` : "")));
+  };
+  input.addEventListener("focus", offer);
+  input.addEventListener("input", offer);
+  return [input, list];
+}
+
+/** By the language of filters, whose answers know of every field; else by what tasks are grouped by. */
+async function valuesOf(field, begun) {
+  try {
+    const { options } = await get("api/filter", { q: `${field}:${begun.replace(/[\s",()]/g, "")}` });
+    return options.map((option) => ({ ...option, text: option.text.replace(/^"(.*)"$/, "$1") }));
+  } catch {
+    return field === "error" ? categories() : groups(field);
+  }
+}
+
+async function groups(field) {
+  if (!GROUPED.has(field)) return [];
+  const found = await get("api/statistics", { group_by: field }).catch(() => ({ groups: [] }));
+  return found.groups.filter((group) => group.key).map((group) => ({ text: group.key }));
+}
+
+async function categories() {
+  const found = await get("api/errors", { limit: 1 }).catch(() => ({ by_category: {} }));
+  return Object.keys(found.by_category).map((text) => ({ text }));
+}
