@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import otel_agentlog as agentlog
 from otel_agentlog.testing import MemorySink, recording
+from otel_agentlog.wiring import alerting
 
 pytest_plugins = ["tests.support.peers"]
 
@@ -28,3 +29,11 @@ def tasks_root(tmp_path: Path) -> Iterator[Path]:
     agentlog.configure(service_name="test", directory=root, log_directory=tmp_path / "logs", console="off", capture_logging=False)
     yield root
     agentlog.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def _no_alert_callbacks_left() -> Iterator[None]:
+    """Functions that a test registered for alerts are not called in tests that follow."""
+    before = list(alerting._callbacks)
+    yield
+    alerting._callbacks[:] = before

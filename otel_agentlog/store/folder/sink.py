@@ -76,7 +76,7 @@ class FolderSink:
         self._making = threading.RLock()
         self._folders: WeakValues[TaskFolder] = WeakValues()
         self._lingering: deque[TaskFolder] = deque()
-        self._unsettled: deque[TaskFolder] = deque(maxlen=MAX_UNSETTLED)
+        self._unsettled: deque[TaskFolder] = deque()
         self._counts.renew_after_fork()
 
     @property
@@ -236,6 +236,6 @@ class FolderSink:
         if not folder.is_settled and folder not in unsettled:
             unsettled.append(folder)
         for oldest in taken_out(unsettled):
-            if not oldest.is_settled:
+            if not oldest.is_settled and len(unsettled) < MAX_UNSETTLED:
                 unsettled.appendleft(oldest)
                 break
