@@ -33,7 +33,7 @@ from otel_agentlog.events import log_task_assignment as log_task_assignment
 from otel_agentlog.record.logs.logger import AgentLogger
 from otel_agentlog.settings.fields import Settings
 from otel_agentlog.vocabulary.states import Component as LogContext
-from otel_agentlog.vocabulary.states import Level as LogLevel
+from otel_agentlog.vocabulary.states import LogLevel
 
 __all__ = [
     "ConfigurationError",

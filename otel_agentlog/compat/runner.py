@@ -18,7 +18,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +28,10 @@ from otel_agentlog.record.logs.line import component_of
 from otel_agentlog.settings.fields import Settings, read_yaml
 from otel_agentlog.vocabulary.lines import timestamp as timestamp_of
 from otel_agentlog.vocabulary.states import Component as ComponentType
+from otel_agentlog.vocabulary.states import LogLevel
 from otel_agentlog.wiring import configure
 
 __all__ = ["ComponentType", "LogLevel", "LogMessage", "log_message", "setup_logging"]
-
-
-class LogLevel(str, Enum):
-    """Level of a message."""
-
-    DEBUG = "DEBUG"
-    INFO = "INFO"
-    WARNING = "WARNING"
-    ERROR = "ERROR"
-    CRITICAL = "CRITICAL"
 
 
 @dataclass

@@ -22,8 +22,8 @@ from otel_agentlog.export.pipeline.worker import DeliveryWorker, Recorded
 from otel_agentlog.export.records import fields_of, log_record
 from otel_agentlog.export.semconv.conventions import Conventions
 from otel_agentlog.export.transport.wire import Encoded
+from otel_agentlog.vocabulary.coerce import untagged
 from otel_agentlog.vocabulary.envelope import Envelope
-from otel_agentlog.vocabulary.json_tags import untagged
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, LOG, SPAN, Line, items_of, parse_timestamp
 from otel_agentlog.vocabulary.records import Origin, SpanEvent, add_stages, begun_span, end_span, signal_of, stage_event
 

@@ -15,10 +15,11 @@ import orjson
 from otel_agentlog._interrupts import ABANDONED, WeakValues, end_abandoned, raise_interrupt
 from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans, Tasks
 from otel_agentlog.record.redaction.private import Privacy
+from otel_agentlog.record.redaction.text_streams import Guard
 from otel_agentlog.record.sanitize.line import keep_own
+from otel_agentlog.vocabulary.coerce import untagged
 from otel_agentlog.vocabulary.envelope import Envelope, Processor, Sink, TaskRef
 from otel_agentlog.vocabulary.event_ids import KEY, EventIds
-from otel_agentlog.vocabulary.json_tags import untagged
 from otel_agentlog.vocabulary.lines import LINE_TYPES, Line, timestamp
 
 _KEPT_OF_A_FAILED_LINE = frozenset({"timestamp", "type", "level", "phase", "component", "action", "outcome", "duration_ms"}) | {
@@ -43,13 +44,6 @@ class LineCleaner(Protocol):
     def clean(self, value: object, key: str | None = None) -> CleanValue: ...
     def plain(self, line: dict[str, Any]) -> dict[str, Any] | None: ...
     def text(self, text: str) -> tuple[str, int, int]: ...
-
-
-class Guard(Protocol):
-    """Redacts one stream of text."""
-
-    def feed(self, chunk: str) -> str: ...
-    def flush(self) -> str: ...
 
 
 class Cleaning:

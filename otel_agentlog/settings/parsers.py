@@ -23,7 +23,7 @@ from urllib.parse import SplitResult, urlsplit
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings import standard
-from otel_agentlog.vocabulary.states import Level
+from otel_agentlog.vocabulary.states import LogLevel
 
 _UNITS = {"": 1, "b": 1, **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}}
 _UNITS.update({f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)})
@@ -35,7 +35,7 @@ _DURATION = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?(ms|s|min|m|h|d|w)", re.ASCII
 DEFAULT_TIMEOUT_S = 10.0
 """How long, in seconds, a request to a collector may take where no variable sets it."""
 
-LEVELS = tuple(level.value for level in Level)
+LEVELS = tuple(level.value for level in LogLevel)
 
 
 def setting(default: Any, *variables: str, read: Callable[[str, Any], Any], shared: standard.Reader | None = None) -> Any:

@@ -9,7 +9,6 @@ event_ids.py         the numbers of lines
 records.py           spans and log records rebuilt from lines, and the items of them that are unsent
 scores.py            scores and notes: their lines, and which of them count
 usage.py             tokens, cost and the response of a model
-json_tags.py         values that JSON has no form for
 coerce.py            a field of a line that may hold anything
 functions.py         kinds of functions, and how their calls are wrapped
 stand_in.py          objects to use in place of others

@@ -63,7 +63,7 @@ EXECUTION = "execution"
 """``source`` of a task that is there for one tool run only: alerts count the tool run."""
 
 
-class Level(_Word):
+class LogLevel(_Word):
     """Level of a line."""
 
     DEBUG = "DEBUG"

@@ -40,8 +40,8 @@ from otel_agentlog.record.exceptions.describe import message_and_traceback
 from otel_agentlog.record.operations.context import BOUND, OPERATION, SPAN, OperationScope, PlacedSpan
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK, WEBHOOK
+from otel_agentlog.vocabulary.coerce import untagged
 from otel_agentlog.vocabulary.envelope import Envelope
-from otel_agentlog.vocabulary.json_tags import untagged
 from otel_agentlog.vocabulary.lines import Line, timestamp
 
 _random = random.Random()  # noqa: S311 - ids need not be secret

@@ -8,10 +8,9 @@ returns. A stream ends with the operation it is recorded in.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from otel_agentlog.record.recorder import Guard, Recorder
 from otel_agentlog.vocabulary.chunks import CHUNK
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.lines import Line
@@ -25,6 +24,19 @@ class Speaking(Protocol):
     @property
     def span_id(self) -> str: ...
     def ids(self) -> dict[str, str]: ...
+
+
+class Guard(Protocol):
+    """Redacts one stream of text."""
+
+    def feed(self, chunk: str) -> str: ...
+    def flush(self) -> str: ...
+
+
+class Recording(Protocol):
+    """Records lines: the recorder."""
+
+    def point(self, line: Line, task: TaskRef | None, ids: Mapping[str, str], *, sampled: bool = True) -> None: ...
 
 
 class _Stream:
@@ -54,7 +66,7 @@ class Streams:
             stream.chunks += bool(ready)
             return ready, stream.chunks if ready else 0
 
-    def record_rest(self, record: Recorder, task: TaskRef | None, span_id: str | None = None, kind: str | None = None) -> None:
+    def record_rest(self, record: Recording, task: TaskRef | None, span_id: str | None = None, kind: str | None = None) -> None:
         """End the streams of this span and kind, or all, and record what was held back of each where it belongs."""
         for line, stream in self._rest(span_id, kind):
             record.point(line, task, stream.ids, sampled=stream.sampled)

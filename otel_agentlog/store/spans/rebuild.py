@@ -14,9 +14,8 @@ from otel_agentlog._interrupts import suppress_errors
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.lines import Skipped
 from otel_agentlog.store.folder.reader import TaskReader, with_artifacts
-from otel_agentlog.vocabulary.coerce import mapping, number, text
+from otel_agentlog.vocabulary.coerce import mapping, number, text, untagged
 from otel_agentlog.vocabulary.event_ids import split_event_id
-from otel_agentlog.vocabulary.json_tags import untagged
 from otel_agentlog.vocabulary.lines import (
     DETAILS,
     EXCEPTION,
