@@ -18,6 +18,7 @@ from __future__ import annotations
 
 # Its `getsignal`, as that of `signal` makes a `repr` of every handler: asyncio's holds the task, with what it returned.
 import _signal  # type: ignore[import-not-found]  # typeshed does not know it
+import _thread
 
 # With which `weakref` does the same.
 import _weakref
@@ -228,6 +229,33 @@ def _forwarding(function: Callable[[], object], starter: int) -> Iterator[None]:
 
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(starter), ctypes.py_object(type(error)))
     function()
+
+
+class OwnThread(threading.Thread):
+    """A daemon thread that any thread may start, also one that is interrupted by another meanwhile; in a context of its own.
+
+    It is started by one in between: `threading` waits for ever for a thread that is interrupted before it runs.
+    """
+
+    def __init__(self, function: Callable[[], object], name: str) -> None:
+        super().__init__(target=function, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Start it. Raises `RuntimeError` where there are no more threads."""
+        begun, errors = _thread.allocate_lock(), list[RuntimeError]()
+        begun.acquire()
+        _thread.start_new_thread(started_in_try(partial(self._start, begun, errors)), ())
+        begun.acquire()
+        if errors:
+            raise errors[0]
+
+    def _start(self, begun: _thread.LockType, errors: list[RuntimeError]) -> None:
+        try:
+            super().start()
+        except RuntimeError as error:
+            errors.append(error)
+        finally:
+            begun.release()
 
 
 # -- locks ---------------------------------------------------------------------------------------------------------------

@@ -21,12 +21,13 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from operator import methodcaller
 from typing import NamedTuple
 from weakref import ref
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import raise_interrupt, started_in_try
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK, TOOL
 
 MAX_FAMILY = 500
@@ -235,8 +236,8 @@ class ResourceSampler:
         # No threading.Event: setting one takes a lock that a signal handler may have interrupted.
         self._gate = _thread.allocate_lock()
         self._gate.acquire()
-        self._asleep: list[Callable[[], object]] = [partial(_thread.start_new_thread, self._sample_repeatedly, ())]
-        """Holds, while the thread sleeps, what wakes it; who takes it out calls it."""
+        self._asleep: list[Callable[[Callable[[], object]], object]] = [_CALL]
+        """Holds, while the thread sleeps, what wakes it; who takes it out calls it with what starts the thread."""
 
     def begin(self, *, exact_cpu: bool) -> Meter:
         """Begin to measure; with ``exact_cpu`` the CPU time of this process is read here and at the end."""
@@ -293,14 +294,15 @@ class ResourceSampler:
         return not self._asleep
 
     def _wake(self) -> None:
+        start = partial(_thread.start_new_thread, started_in_try(self._sample_repeatedly), ())
         try:
             # In one step: a signal handler may raise behind it, not within.
-            list(map(_CALL, map(self._asleep.pop, _FIRST)))
+            list(chain.from_iterable(map(map, map(self._asleep.pop, _FIRST), [(start,)])))
         except (IndexError, RuntimeError) as error:
             raise_interrupt()
             # Another thread was faster; or there are no new threads, as at the end of the interpreter.
             if isinstance(error, RuntimeError):
-                self._asleep.append(partial(_thread.start_new_thread, self._sample_repeatedly, ()))
+                self._asleep.append(_CALL)
 
     def _sample_repeatedly(self) -> None:
         """The thread. Not one of `threading`: that would continue the context of the first caller, and its start waits."""
@@ -315,7 +317,7 @@ class ResourceSampler:
             time.sleep(max(self._interval_s, LEAST_REST * (time.thread_time() - began_s)))
             if not self._open:
                 self._latest = None
-                asleep.append(gate.release)
+                asleep.append(gate.__exit__)  # type: ignore[arg-type]  # releases it, whatever it is given
                 if self._open or self._stopped:
                     # A meter was added just before; one of the two opens the gate.
                     self._wake()

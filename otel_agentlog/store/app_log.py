@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import raise_interrupt, take
+from otel_agentlog._interrupts import OwnThread, raise_interrupt, take
 from otel_agentlog.store.folder import line_stream as streams
 from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE, GZIP_SUFFIX
@@ -317,7 +317,7 @@ class Archive:
         """Tidy in a thread of its own, if there is anything to do."""
         try:
             if self.names():
-                threading.Thread(target=self.tidy, name="agentlog-tidy", daemon=True).start()
+                OwnThread(self.tidy, "agentlog-tidy").start()
         except RuntimeError:
             raise_interrupt()  # no more threads, or the interpreter is ending: the next start tries again
 

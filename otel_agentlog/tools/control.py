@@ -9,7 +9,6 @@ A request is redacted and written beside the task's folder; its effect is read f
 
 from __future__ import annotations
 
-import contextvars
 import os
 import threading
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import OwnThread, raise_interrupt
 from otel_agentlog.record.operations.checkpoints import control_here
 from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.recorder import recorder
@@ -208,10 +207,9 @@ class _Watch:
             if self._running:
                 return
             self._running = True
-        thread = threading.Thread(target=self._run, name="agentlog-control", daemon=True)
+        thread = OwnThread(self._run, "agentlog-control")
         try:
-            # In a context of its own: it outlives the tool that happens to start it.
-            contextvars.Context().run(thread.start)
+            thread.start()
         except RuntimeError:
             raise_interrupt()
             self._running = False  # no new threads at the end of the interpreter

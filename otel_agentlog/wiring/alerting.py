@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import OwnThread, raise_interrupt
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import RULES, Alert, Rule, Watch, changed, observations, says_something
 from otel_agentlog.record.recorder import recorder
@@ -151,7 +151,7 @@ class Alerting:
         self._pid = os.getpid()
         self._wake = threading.Event()
         try:
-            threading.Thread(target=self._work, name="agentlog-alerts", daemon=True).start()
+            OwnThread(self._work, "agentlog-alerts").start()
         except RuntimeError as error:
             raise_interrupt()
             recorder().failed("alerts", error)  # no more threads

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from otel_agentlog._interrupts import raise_interrupt, suppress_errors
+from otel_agentlog._interrupts import OwnThread, raise_interrupt, suppress_errors
 from otel_agentlog.error_handling.categories import classify
 from otel_agentlog.errors import shown
 from otel_agentlog.export.providers import Telemetry
@@ -189,7 +188,7 @@ class Wired:
         if self.redactor.unmasked:
             _logger.warning("redaction rules switched off by redaction_unmask: %s", ", ".join(sorted(self.redactor.unmasked)))
         try:
-            threading.Thread(target=self._compile_rules, name="agentlog-redaction", daemon=True).start()
+            OwnThread(self._compile_rules, "agentlog-redaction").start()
         except RuntimeError:
             raise_interrupt()  # no more threads; the rules are compiled where they are needed
 

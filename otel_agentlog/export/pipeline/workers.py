@@ -13,7 +13,7 @@ from typing import TypeAlias
 from opentelemetry import context as otel_context
 
 from otel_agentlog._fork import forks_wait
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import OwnThread, raise_interrupt
 from otel_agentlog.export.pipeline.bisect import Parts, send_in_parts
 from otel_agentlog.export.pipeline.items import Item
 from otel_agentlog.export.transport.result import SendResult, Verdict
@@ -50,7 +50,7 @@ class WorkerThread:
     def _has_thread(self) -> bool:
         with self._starting:
             if self._thread is None or not self._thread.is_alive():
-                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                thread = OwnThread(self._run, self._name)
                 try:
                     thread.start()
                 except RuntimeError:

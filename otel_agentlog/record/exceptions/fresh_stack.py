@@ -18,9 +18,10 @@ import _thread
 import sys
 from collections.abc import Callable
 from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
-from otel_agentlog._interrupts import raise_interrupt, traceback_of
+from otel_agentlog._interrupts import raise_interrupt, started_in_try, traceback_of
 from otel_agentlog.record.exceptions.timeout_call import thread_state
 
 SHALLOW = 120
@@ -56,7 +57,7 @@ Result = TypeVar("Result")
 def on_fresh_stack(function: Callable[..., Result], *args: Any) -> Result:
     """What ``function(*args)`` returns or raises on a thread of its own, in a copy of the current context.
 
-    Needs no more of the calling thread's stack than this one frame: only functions of the interpreter are called from it. Where
+    Needs no more of the calling thread's stack than this one frame: what is called from it may fail for want of it. Where
     there are no more threads it is called as it is.
     """
     done = _thread.allocate_lock()
@@ -64,8 +65,13 @@ def on_fresh_stack(function: Callable[..., Result], *args: Any) -> Result:
     result: list[Result] = []
     errors: list[BaseException] = []
     state = (thread_state.calls, thread_state.log_lines, sys.exc_info()[1])
+    entry: Callable[[], object] = partial(copy_context().run, _run, function, args, state, result, errors, done)
     try:
-        _thread.start_new_thread(copy_context().run, (_run, function, args, state, result, errors, done))
+        entry = started_in_try(entry)
+    except RecursionError:
+        pass  # these two calls more do not fit
+    try:
+        _thread.start_new_thread(entry, ())
     except RuntimeError:
         raise_interrupt()
         return function(*args)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import raise_interrupt, started_in_try
 
 TIMEOUT_S = 0.5
 """An ordinary text takes microseconds; the rest is for machines with much else to do."""
@@ -67,7 +67,7 @@ class _Call(Generic[Result]):
     def start(self) -> None:
         """Begin. Raises `RuntimeError` if there are no more threads, or the interpreter is about to end."""
         self._lock.acquire()
-        _thread.start_new_thread(self._run, ())
+        _thread.start_new_thread(started_in_try(self._run), ())
 
     def is_over(self, timeout_s: float = -1) -> bool:
         """Wait for its end, -1: as long as it takes; whether it has come."""

@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from otel_agentlog._fork import forks_wait
-from otel_agentlog._interrupts import raise_interrupt, suppress_errors
+from otel_agentlog._interrupts import OwnThread, raise_interrupt, suppress_errors
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.vocabulary.usage import NO_USAGE, Cost, Usage
 
@@ -131,7 +131,7 @@ class PriceTable:
         """Read the table on a thread of its own, once, so that no AI call waits for it at its end."""
         if self._loading is not None:
             return
-        self._loading = threading.Thread(target=self.load, name="agentlog-prices", daemon=True)
+        self._loading = OwnThread(self.load, "agentlog-prices")
         try:
             self._loading.start()
         except RuntimeError:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import OwnThread, raise_interrupt
 from otel_agentlog.store.recovery.recover import Recovered, recover
 from otel_agentlog.store.recovery.repair_lines import Attributes
 
@@ -40,7 +40,7 @@ class BackgroundRecovery:
         """Begin, if there is anything to repair. Raises nothing."""
         if not os.path.isdir(self._root):
             return
-        self._thread = threading.Thread(target=self._work, name="agentlog-recovery", daemon=True)
+        self._thread = OwnThread(self._work, "agentlog-recovery")
         try:
             self._thread.start()
         except RuntimeError as error:

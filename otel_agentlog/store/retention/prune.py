@@ -22,7 +22,7 @@ from typing import Any
 
 import orjson
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import OwnThread, raise_interrupt
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.settings.fields import Settings
 from otel_agentlog.store.folder.files import Descriptor, close_dropped, open_directory, replace_file
@@ -341,7 +341,7 @@ class BackgroundPruning:
         """Begin, if any limit is set. Raises nothing."""
         if not self._limits.is_set or self._thread is not None:
             return
-        thread = threading.Thread(target=self._work, name="agentlog-upkeep", daemon=True)
+        thread = OwnThread(self._work, "agentlog-upkeep")
         try:
             thread.start()
         except RuntimeError as error:

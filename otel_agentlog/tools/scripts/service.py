@@ -15,13 +15,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
-import threading
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import OwnThread, raise_interrupt
 from otel_agentlog.error_handling.categories import error_details
 from otel_agentlog.record.api import tool
 from otel_agentlog.record.exceptions.error_id import error_id
@@ -104,7 +103,7 @@ class ToolExecutionService:
 
         # A thread of its own: the loop's pool has a handful, and each of them may be needed elsewhere.
         try:
-            threading.Thread(target=work, name=f"agentlog-run-{plain_text(script_id)[:32]}", daemon=True).start()
+            OwnThread(work, f"agentlog-run-{plain_text(script_id)[:32]}").start()
         except RuntimeError as error:
             raise_interrupt()
             cancellation.close()
