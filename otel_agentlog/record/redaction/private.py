@@ -8,9 +8,13 @@ messages of log calls and the names of tasks and steps, which the program words 
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.redaction.key_rules import word_set, words_of
 from otel_agentlog.record.redaction.redactor import marker
 from otel_agentlog.vocabulary.lines import Line
@@ -21,7 +25,7 @@ TOOL_TYPES = ("tool_call", "tool_result", "attempt")
 PRIVATE = marker("private")
 """What stands for a text that was left out."""
 
-LEAST_REPEATED, MOST_REPEATED, MOST_TEXTS = 3, 2_000, 100
+LEAST_REPEATED, MOST_REPEATED, MOST_TEXTS = 3, 2_000, 20
 """Of how many characters texts are that are looked for in the message, and how many of them."""
 
 _CONTENT = word_set("""
@@ -74,6 +78,18 @@ _KEPT_OF_A_STAGE = frozenset({"timestamp", "stage", "event_type", "provider"})
 _KEPT_OF_AN_ERROR = frozenset({"type", "message", "traceback", "suggestions", "category", "error_id"})
 
 
+_FORMS = word_set(
+    "assistant developer image reasoning system text thinking tool tool_call tool_call_response tool_result tool_use user"
+)
+"""What ``role`` and ``type`` of messages and their parts may say."""
+
+_JSON_BEGINS = ("{", "[")
+_QUOTED = re.compile(
+    r"""(?P<before>["']?(?<![\w.-])(?P<name>[A-Za-z_][\w.-]{0,63})["']?\s?[:=]\s?)(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
+)
+"""A quoted value behind its name, as in the text of an object."""
+
+
 @lru_cache(maxsize=4096)
 def is_personal(name: str) -> bool:
     """Whether a name is that of something that says who somebody is; its numbers are left out, too."""
@@ -98,25 +114,26 @@ def is_content(name: str) -> bool:
 
 
 class Privacy:
-    """Leaves out what is private of one value; counts it in ``left_out``."""
+    """Leaves out what is private of one line or value; counts it in ``left_out``."""
 
     def __init__(self) -> None:
         self.left_out = 0
         self._texts: set[str] = set()
         """Those left out, which the line's message may repeat."""
+        self._content_too: frozenset[str] = frozenset()
+        """Further names of content, in this line."""
 
     def line(self, line: Line) -> Line:
         """A clean line without what is private."""
+        kind = line.get("type")
         kept = _KEPT_OF_A_STAGE if "stage" in line else _KEPT_OF_A_LINE
-        if line.get("type") in TOOL_TYPES:
+        if kind in TOOL_TYPES:
             kept |= {"content"}  # the tool's name
+        if kind == "ai_request":
+            self._content_too = frozenset({"system"})
         out = {key: value if key in kept else self._of_line(key, value) for key, value in line.items()}
-        if line.get("type") == "ai_request" and type(details := out.get("details")) is dict and "system" in details:
-            details["system"] = self.hidden(details["system"])
-        if self._texts and type(message := out.get("message")) is str:
-            for text in sorted(self._texts, key=len, reverse=True):
-                message = message.replace(text, PRIVATE)
-            out["message"] = message
+        if "message" in kept and type(message := out.get("message")) is str:
+            out["message"] = self._message(message)
         return out
 
     def _of_line(self, key: str, value: Any) -> Any:
@@ -124,19 +141,43 @@ class Privacy:
             return {name: item if name in _KEPT_OF_AN_ERROR else self.named(name, item) for name, item in value.items()}
         return self.named(key, value)
 
+    def _message(self, message: str) -> str:
+        """A message without what was left out of its line, and without what stands behind a private name in it."""
+        for text in sorted(self._texts, key=len, reverse=True):
+            message = message.replace(text, PRIVATE)
+        return _QUOTED.sub(self._quoted, message)
+
+    def _quoted(self, found: re.Match[str]) -> str:
+        if not (is_personal(found["name"]) or is_content(found["name"])) or PRIVATE in found["value"]:
+            return found[0]
+        self.left_out += 1
+        return found["before"] + PRIVATE
+
     def named(self, name: str, value: Any) -> Any:
         """A value under a name."""
         if is_personal(name):
             return self.hidden(value, numbers=True)
-        return self.hidden(value) if is_content(name) else self.value(value)
+        return self.hidden(value) if is_content(name) or name in self._content_too else self.value(value)
 
     def value(self, value: Any) -> Any:
-        """A value by the names in it; of tags ``name:value`` the value."""
+        """A value by the names in it: of objects, of pairs, of tags ``name:value``, and of JSON that is a text."""
         if type(value) is dict:
             return {name: self.named(name, item) for name, item in value.items()}
         if type(value) is list:
+            if len(value) == 2 and type(value[0]) is str:
+                return [value[0], self.named(value[0], value[1])]
             return [self._tag(item) if type(item) is str else self.value(item) for item in value]
-        return value
+        return self._json(value) if type(value) is str and value[:1] in _JSON_BEGINS else value
+
+    def _json(self, text: str) -> str:
+        try:
+            found = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            raise_interrupt()
+            return text
+        before = self.left_out
+        clean = self.value(found)
+        return orjson.dumps(clean).decode() if self.left_out > before else text
 
     def _tag(self, text: str) -> str:
         name, colon, rest = text.partition(":")
@@ -148,7 +189,12 @@ class Privacy:
     def hidden(self, value: Any, *, numbers: bool = False) -> Any:
         """A value with its texts left out, its form kept; its numbers too if they are ``numbers`` of somebody."""
         if type(value) is dict:
-            return {name: self.hidden(item, numbers=numbers or is_personal(name)) for name, item in value.items()}
+            return {
+                name: item
+                if name in ("role", "type") and type(item) is str and item in _FORMS
+                else self.hidden(item, numbers=numbers or is_personal(name))
+                for name, item in value.items()
+            }
         if type(value) is list:
             return [self.hidden(item, numbers=numbers) for item in value]
         if (type(value) is str and value) or (numbers and type(value) in (int, float)):

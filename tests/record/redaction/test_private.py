@@ -85,12 +85,54 @@ def test_the_form_of_a_value_stays() -> None:
 
     assert line["message"] == f"{PRIVATE} said: {PRIVATE}"
     assert line["details"] == {
-        "messages": [{"role": PRIVATE, "content": PRIVATE, "tokens": 3}],
+        "messages": [{"role": "user", "content": PRIVATE, "tokens": 3}],
         "user": {"id": PRIVATE, "name": PRIVATE, "active": True},
         "rows": [1, 2],
         "tags": [f"user:{PRIVATE}", "team:x", "plain"],
     }
-    assert privacy.left_out == 5
+    assert privacy.left_out == 4
+
+
+@pytest.mark.parametrize(
+    ("details", "left"),
+    [
+        ({"j": '{"prompt": "hello there", "n": 1}'}, {"j": f'{{"prompt":"{PRIVATE}","n":1}}'}),
+        ({"j": '{"n": 1}', "k": "{no json"}, {"j": '{"n": 1}', "k": "{no json"}),
+        ({"pairs": [["content", "hello there"], ["files", "3"]]}, {"pairs": [["content", PRIVATE], ["files", "3"]]}),
+        ({"p": ["user", 7]}, {"p": ["user", PRIVATE]}),
+        (
+            {"x": {"Prompt": "hello there", "y": [{"chatHistory": ["hello there"]}]}},
+            {"x": {"Prompt": PRIVATE, "y": [{"chatHistory": [PRIVATE]}]}},
+        ),
+    ],
+)
+def test_names_are_found_in_pairs_and_in_json(details: dict[str, Any], left: dict[str, Any]) -> None:
+    """A name may stand in a pair or within a text that is JSON."""
+    assert Privacy().line({"type": "log", "details": details})["details"] == left
+
+
+@pytest.mark.parametrize(
+    ("message", "left"),
+    [
+        ("{'prompt': 'hello there', 'n': 1}", f"{{'prompt': {PRIVATE}, 'n': 1}}"),
+        ('got {"user": "Ann \\"A\\"", "rows": 2}', f'got {{"user": {PRIVATE}, "rows": 2}}'),
+        ("content='it\\'s so' files='3'", f"content={PRIVATE} files='3'"),
+        ("error_message='kept'", "error_message='kept'"),
+        ("prompt is 'open", "prompt is 'open"),
+    ],
+)
+def test_what_stands_quoted_behind_a_private_name_leaves_the_message(message: str, left: str) -> None:
+    """Messages often have the text of an object in them."""
+    assert Privacy().line({"type": "log", "message": message})["message"] == left
+
+
+def test_a_system_prompt_is_content_only_of_a_request() -> None:
+    """``system`` is a word of many meanings."""
+    details = {"system": "hello there", "parameters": {"system": "hello there", "temperature": 1}}
+    request = Privacy().line({"type": "ai_request", "details": details})
+
+    assert request["details"] == {"system": PRIVATE, "parameters": {"system": PRIVATE, "temperature": 1}}
+    assert Privacy().line({"type": "log", "details": {"system": "linux"}})["details"] == {"system": "linux"}
 
 
 _VALUES = st.recursive(

@@ -50,6 +50,7 @@ EXTRAS = {
     "monitor": "textual",
     "notify": "apprise",
     "yaml": "pyyaml",
+    "dotenv": "python-dotenv",
 }
 _OTEL = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp")
 
