@@ -164,7 +164,7 @@ class Privacy:
         if type(value) is dict:
             return {name: self.named(name, item) for name, item in value.items()}
         if type(value) is list:
-            if len(value) == 2 and type(value[0]) is str:
+            if len(value) == 2 and type(value[0]) is str and (is_personal(value[0]) or is_content(value[0])):
                 return [value[0], self.named(value[0], value[1])]
             return [self._tag(item) if type(item) is str else self.value(item) for item in value]
         return self._json(value) if type(value) is str and value[:1] in _JSON_BEGINS else value

@@ -99,7 +99,7 @@ def test_the_form_of_a_value_stays() -> None:
         ({"j": '{"prompt": "hello there", "n": 1}'}, {"j": f'{{"prompt":"{PRIVATE}","n":1}}'}),
         ({"j": '{"n": 1}', "k": "{no json"}, {"j": '{"n": 1}', "k": "{no json"}),
         ({"pairs": [["content", "hello there"], ["files", "3"]]}, {"pairs": [["content", PRIVATE], ["files", "3"]]}),
-        ({"p": ["user", 7]}, {"p": ["user", PRIVATE]}),
+        ({"p": ["user", 7], "tags": ["user:Ann", "x"]}, {"p": ["user", PRIVATE], "tags": [f"user:{PRIVATE}", "x"]}),
         (
             {"x": {"Prompt": "hello there", "y": [{"chatHistory": ["hello there"]}]}},
             {"x": {"Prompt": PRIVATE, "y": [{"chatHistory": [PRIVATE]}]}},
