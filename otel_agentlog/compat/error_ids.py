@@ -191,7 +191,7 @@ class ErrorTracker:
 
         ``given`` are the logger, the message, the exception and the id, in any order, as far as they have no keyword.
         """
-        own: Any = self.logger if type(self) is ErrorTracker else self  # called on the class, the logger comes first
+        own: Any = self.logger if issubclass(type(self), ErrorTracker) else self  # called on the class, the logger comes first
         texts = [each for each in given if type(each) is str]
         shown = next((found for each in (error_id, *texts) if (found := shown_id(each)) is not None), None)
         message = message if message is not None else next((each for each in texts if each != shown), None)

@@ -401,6 +401,19 @@ with agentlog.task("Answer", task_id="t-1", input={{"message": SAID, "source_met
     except Exception as error:
         log_and_format_error(logger, error_type="session_error", message="Session save failed", error=error, **PERSON)
     task.result = SAID
+from opentelemetry import metrics, trace
+from opentelemetry._logs import LogRecord, get_logger_provider
+from opentelemetry.sdk._logs import LoggerProvider
+import json as dumped
+vendor = trace.get_tracer("vendor")
+for around in (agentlog.task("Around"), agentlog.bind(session_id="s")):
+    given = {{"gen_ai.prompt.0.content": SAID, "enduser.id": "Ann"}}
+    with around, vendor.start_as_current_span("chat", attributes=given) as span:
+        span.add_event("gen_ai.user.message", {{"content": SAID}})
+        span.set_attribute("gen_ai.input.messages", dumped.dumps([{{"role": "user", "content": SAID}}]))
+        get_logger_provider().get_logger("vendor").emit(LogRecord(
+            body={{"content": SAID}}, attributes={{"user": "Ann"}}, event_name="gen_ai.user.message"))
+metrics.get_meter("vendor").create_counter("c").add(1, {{"user.name": "Ann Example"}})
 print(agentlog.flush())
 agentlog.shutdown()
 """
