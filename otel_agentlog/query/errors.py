@@ -151,7 +151,7 @@ def _errors_in(file: Path, wanted: str | None) -> Iterable[FoundError]:
     for line in read_lines(file):
         if line.get("phase") == "end":
             outcomes[text(line, "span_id") or ""] = text(line, "outcome") or ""
-        details = mapping(line, "details")
+        details = _given(line)
         is_trail = text(line, "action") in TRAIL_ACTIONS
         own = text(mapping(line, "exception"), "error_id")
         about = text(details, "error_id")
@@ -162,6 +162,12 @@ def _errors_in(file: Path, wanted: str | None) -> Iterable[FoundError]:
     for each in found.values():
         each.handled_by_retry = each.attempt_of is not None and outcomes.get(each.attempt_of) == Outcome.COMPLETED.value
     return found.values()
+
+
+def _given(line: Line) -> Mapping[str, Any]:
+    """What was given to a line: its details; of a flat line (``log_format``) what stands at its top, too."""
+    details = mapping(line, "details")
+    return {**line, **details} if "error_id" in line else details
 
 
 def _note(found: dict[str, FoundError], identity: str, line: Line, file: Path, *, in_trail: bool) -> None:
@@ -182,7 +188,7 @@ def _exception_of(line: Line, identity: str) -> Mapping[str, Any]:
     if text(exception, "error_id") == identity:
         return exception
     # An attempt that failed, or a line of a trail: what is known is in its details.
-    details = mapping(line, "details")
+    details = _given(line)
     fields = {"type": details.get("error_type"), "message": details.get("reason"), "category": details.get("category")}
     return {"error_id": identity, **{key: value for key, value in fields.items() if isinstance(value, str)}}
 

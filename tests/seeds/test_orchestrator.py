@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,8 @@ def test_a_recovery_gives_the_result_and_leaves_a_trail(place: Place) -> None:
     assert done.stdout.splitlines()[-1] == "restarted claude-001"
     actions = [line["action"] for line in place.lines(LOG)]
     assert actions == ["error_caught", "recovery_attempted", "recovery_succeeded"]
-    assert "recovery_succeeded" in place.shell(f"python3 -m json.tool --json-lines {LOG}")
+    audit = place.shell(f"{sys.executable} -m otel_agentlog errors --audit", AGENTLOG_LOG_FILE=LOG)
+    assert [row.split()[1] for row in audit.splitlines()[1:]] == actions
 
 
 def test_an_error_without_recovery_goes_on_and_may_be_kept(place: Place) -> None:
