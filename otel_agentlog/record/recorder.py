@@ -185,7 +185,10 @@ class Recorder:
         lookups: Lookups | None = None,
         clocks: Clocks | None = None,
         failures: Failures | None = None,
+        off: bool = False,
     ) -> None:
+        """With ``off`` nothing is recorded: operations are current while they run, and that is all they do."""
+        self.off = off
         noted, spans, clocks = failures or Failures(), spans or Spans(), clocks or Clocks()
         cleaning = cleaning or Cleaning(failed=noted.note)
         self.failures, self.failed = noted.counts, noted.note
@@ -228,6 +231,8 @@ class Recorder:
         sampled: bool = True,
     ) -> None:
         """Record a line that is neither start nor end of a span; ``sampled`` says whether the span around it is."""
+        if self.off:
+            return
         time_ns = self.clock()
         envelope = self.clean({"timestamp": timestamp(time_ns), **line}, payload)
         envelope.line.update(ids)

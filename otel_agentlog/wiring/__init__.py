@@ -65,6 +65,7 @@ def configure(**settings: Any) -> Settings:
     with _lock:
         shutdown()
         if not found.enabled:
+            use(Recorder(off=True))
             _in_force = settings, found
             return found
         try:
@@ -122,7 +123,10 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
     """Send what is queued, within ``timeout_s`` seconds for all signals together, and stop recording. Runs at exit by itself."""
     global _wired, _in_force
     with _lock:
-        wired, _wired, _in_force = _wired, None, None
+        wired, _wired = _wired, None
+        if wired is None and _in_force is not None:
+            use(Recorder())  # it was switched off
+        _in_force = None
     if wired is None:
         return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
     end_abandoned()

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import NonRecordingSpan, SpanContext, format_span_id, format_trace_id
+from opentelemetry.trace import NonRecordingSpan, SpanContext, format_span_id, format_trace_id, get_current_span
 
 from otel_agentlog._interrupts import ABANDONED, end_abandoned, in_c, interrupt_in, is_interrupt, raise_interrupt, traceback_of
 from otel_agentlog.errors import AgentlogError, StateError
@@ -330,6 +330,9 @@ class Operation(Decorator):
                 self.task, self.step_id = scope.task, scope.step_id
         # Anew: what was begun while settling, such as a queue pickup, lies around this.
         self.start_ns, self._monotonic_start = record.clock(), record.monotonic()
+        if record.off:
+            self.span = get_current_span(self.outer)
+            return
         kind = self.kind
         if record.measuring is not None and kind.end_type in MEASURED:
             self._meter = record.measuring.begin(exact_cpu=kind is not TOOL)
@@ -341,8 +344,7 @@ class Operation(Decorator):
             fields = {"details": {}}
         line = kind.start_line.copy()
         line["timestamp"], line["message"] = timestamp(self.start_ns), self.name
-        if self._component:
-            line["component"] = self._component
+        line["component"] = self._component or kind.component
         line.update(fields)
         if not line["details"]:
             del line["details"]
@@ -405,12 +407,12 @@ class Operation(Decorator):
             _finish_left(error)
             judged, judged_reason = judge(error)
         ending = outcome or judged
-        self._error = error
+        self._error = error if ours else None
         self.state = STATE_OF[ending]
         vars(self)["_dropped"] = bool
         OPEN.pop(id(self), None)
         if not ours:
-            return  # the parent records its end
+            return  # the parent records its end, or nothing is recorded
         try:
             if self._end is None:
                 if "_ending" in self._hooks:

@@ -9,7 +9,7 @@ from otel_agentlog.record.operations.attempts import Attempted
 from otel_agentlog.record.operations.context import foreign_span
 from otel_agentlog.record.operations.seen_calls import OWN
 from otel_agentlog.record.providers.fields import as_whole
-from otel_agentlog.record.sanitize.keys import checked, optional_text, plain_text
+from otel_agentlog.record.sanitize.keys import checked, plain_text
 from otel_agentlog.vocabulary.actions import TOOL
 from otel_agentlog.vocabulary.functions import arguments_of
 from otel_agentlog.vocabulary.states import Outcome
@@ -48,7 +48,7 @@ class ToolRun(Attempted):
         self._tool_type = tool_type if tool_type is None or type(tool_type) is str else plain_text(tool_type)
         self._description = description if description is None or type(description) is str else plain_text(description)
         self._command = command
-        self._specialist = optional_text(specialist)
+        self._specialist = specialist if specialist is None or type(specialist) is str else plain_text(specialist)
         """Whose tool it is: what statistics and alerts group runs by."""
         self._common = common
 

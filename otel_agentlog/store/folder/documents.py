@@ -179,6 +179,17 @@ def _has(directory: Descriptor, name: str) -> bool:
     return True
 
 
+INPUT_AT_THE_TOP = ("message", "source_metadata")
+"""Keys of an input that ``01-input.json`` has at its top, too, where readers of message and source look."""
+
+
+def at_the_top(given: Any) -> dict[str, Any]:
+    """What ``01-input.json`` has beside ``input``; a text is the message."""
+    if isinstance(given, str):
+        return {"message": given}
+    return {key: given[key] for key in INPUT_AT_THE_TOP if key in given} if isinstance(given, dict) else {}
+
+
 def final_result(end: Mapping[str, Any], result: Any, tally: Tally, task_id: str) -> dict[str, Any]:
     """The object of ``04-final-result.json``, from the task's end line and the figures of all its lines."""
     outcome, error = str(end["outcome"]), end.get("exception")

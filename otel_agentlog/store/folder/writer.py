@@ -25,7 +25,7 @@ import orjson
 
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import WeakValues, first_of, raise_interrupt, take, taken_out
-from otel_agentlog.store.folder.documents import Documents, final_result
+from otel_agentlog.store.folder.documents import Documents, at_the_top, final_result
 from otel_agentlog.store.folder.files import Descriptor, LineFile, has_file, make_directory, open_directory, replace_file
 from otel_agentlog.store.folder.handle import FULL, FolderHandle, Root
 from otel_agentlog.store.folder.layout import (
@@ -735,7 +735,7 @@ class TaskFolder:
         self._documents.change(changes)
         given = payload is not None and "input" in payload
         kept = {"task_id": self.task.task_id, "timestamp": at, "input": (payload or {}).get("input")}
-        document = {**kept, "source": header.get("source"), "provider": header.get("provider")}
+        document = {**kept, "source": header.get("source"), "provider": header.get("provider"), **at_the_top(kept["input"])}
         self._documents.owe(INPUT, document, only_new=not given)
         self._settle()
         if self._syncer.level is Level.GROUP:
