@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +24,8 @@ from otel_agentlog.compat.tool_execution import (
     create_monitored_tes,
 )
 from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.store.retention.prune import limits_of, prune
+from otel_agentlog.wiring import settings_in_force
 from tests.seeds.place import Home
 from tests.support.waiting import wait_until
 
@@ -236,6 +239,20 @@ def test_retention_is_that_of_executions_and_the_log(home: Home) -> None:
     said = home.python(program + "print(s.log_max_bytes, s.execution_retention_days, s.log_keep_days, s.retention_days)").stdout
 
     assert said.split() == ["100000000", "30", "30", "None"]
+
+
+def test_only_executions_are_deleted_by_their_retention(recording_here: Path) -> None:
+    """A task of another kind that is as old stays."""
+    with agentlog.task("job"):
+        ExecutionLogger(retention_days=30).log_execution("inside", result=True)
+    ExecutionLogger().log_execution("alone", result=True)
+    agentlog.flush()
+    limits = limits_of(settings_in_force())
+
+    report = prune(recording_here, limits, now_ns=time.time_ns() + 31 * 86_400 * 10**9)
+
+    assert len(report.deleted) == 1
+    assert [task["message"] for task in ends(recording_here, "task")] == ["job"]
 
 
 COMMANDS = {
