@@ -16,6 +16,7 @@ from otel_agentlog.view.server.access import LOOPBACK_HOSTS, AccessMiddleware, A
 from otel_agentlog.view.server.context import ServerContext
 from otel_agentlog.view.server.limits import Limits
 from otel_agentlog.view.server.problems import ProblemBody, add_problem_handlers
+from otel_agentlog.view.server.routes.compare import compare_router
 from otel_agentlog.view.server.routes.control import control_router
 from otel_agentlog.view.server.routes.logs import logs_router
 from otel_agentlog.view.server.routes.notes import notes_router
@@ -100,6 +101,7 @@ def make_router(
 def _routes(context: ServerContext) -> APIRouter:
     router, slots = APIRouter(), Slots(context.limits.streams)
     router.include_router(overview_router(context, slots))
+    router.include_router(compare_router(context))
     router.include_router(logs_router(context))
     router.include_router(task_router(context, slots))
     router.include_router(control_router(context))

@@ -4,6 +4,7 @@ import { get, takeToken } from "./api.js";
 import { askForToken } from "./control.js";
 import { h, say, show } from "./dom.js";
 import { hearKeys, startTheme } from "./keys.js";
+import { comparePage } from "./pages/compare.js";
 import { overviewPage } from "./pages/overview.js";
 import { listAddress } from "./pages/rows.js";
 import { sessionPage } from "./pages/session.js";
@@ -26,9 +27,10 @@ function live(state, error, word) {
 
 function routeOf(hash) {
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
-  const [place, key] = path.split("/");
+  const [place, key, other] = path.split("/");
   const parameters = new URLSearchParams(query);
   if (["task", "session"].includes(place) && key) return { place, key: decoded(key), query: parameters };
+  if (place === "compare" && key) return { place, key: decoded(key), other: other ? decoded(other) : null, query: parameters };
   return { place: place === "tasks" ? "tasks" : "overview", query: parameters };
 }
 
@@ -63,7 +65,7 @@ async function open() {
     else link.removeAttribute("aria-current");
   }
   document.getElementById("find-text").value = (route.place === "tasks" ? route.query.get("q") : "") ?? "";
-  const page = { overview: overviewPage, tasks: tasksPage, task: taskPage, session: sessionPage }[route.place];
+  const page = { overview: overviewPage, tasks: tasksPage, task: taskPage, session: sessionPage, compare: comparePage }[route.place];
   current = page(main, route, { live, signal, about });
   document.title = `${current.title} – agentlog`;
   scrollTo(0, 0);

@@ -23,7 +23,7 @@ export class VirtualList {
     this.aria = aria ?? ((item, index) => ({ "aria-posinset": index + 1, "aria-setsize": this.items.length }));
     this.pressed = pressed ?? (() => false);
     this.itemRole = ITEM_ROLES[role];
-    this.name = className;
+    this.name = className.split(" ").at(-1);
     this.at = -1;
     this.window = h("div.at", {});
     this.room = h("div.room", {}, this.window);

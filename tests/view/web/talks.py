@@ -46,7 +46,7 @@ def picture(side: int = 64) -> bytes:
 def talk() -> None:
     """Record the session ``sess-71``; its first task is ``task-talk``."""
     image = {"type": "base64", "media_type": "image/png", "data": base64.b64encode(picture()).decode()}
-    question = [{"type": "text", "text": "What is on this picture?"}, {"type": "image", "source": image}]
+    question: list[dict[str, object]] = [{"type": "text", "text": "What is on this picture?"}, {"type": "image", "source": image}]
     answer = {"type": "message", "role": "assistant", "model": "claude-opus-4-5", "stop_reason": "tool_use"}
     answer |= {"content": [{"type": "text", "text": ANSWER}], "usage": {"input_tokens": 1200, "output_tokens": 850}}  # type: ignore[dict-item]
     for number in range(3):

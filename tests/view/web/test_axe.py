@@ -24,6 +24,7 @@ VIEWS = [
     ("#/tasks?q=nothing+of+this", ".empty strong", ""),
     ("#/tasks?q=verdict", ".rows tbody tr", ""),
     ("#/session/sess-71", ".rows tbody tr", ""),
+    ("#/compare/task-talk2", ".both .item", "j"),
     ("#/task/nosuch", ".empty h1", ""),
     ("#/task/task-review42", ".falls .item", ""),
     ("#/task/task-review42", ".falls .item", "j"),

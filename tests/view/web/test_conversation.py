@@ -117,6 +117,18 @@ def test_what_models_say_is_rendered(browser: Browser, talking: Served) -> None:
         expect(page.locator(".md-heading")).to_have_count(1)
 
 
+def test_a_part_has_what_was_asked_and_answered(browser: Browser, talking: Served) -> None:
+    """Beside the waterfall stand the question with its picture, the answer as Markdown, the result of a tool as JSON."""
+    with opened(browser, talking, "#/task/task-talk") as page:
+        expect(page.locator("#tab-logs small")).to_have_text("11", timeout=TIMEOUT_MS)
+        page.get_by_role("treeitem").filter(has_text="claude").click()
+        details = page.get_by_role("complementary", name="Details")
+        expect(details.get_by_role("img", name="image, image/png")).to_be_visible()
+        expect(details.locator(".md-heading")).to_have_text("Verdict")
+        page.get_by_role("treeitem").filter(has_text="Query").click()
+        expect(details.locator("summary").filter(has_text="rows")).to_contain_text("150")
+
+
 def test_json_folds_and_everything_can_be_copied(browser: Browser, talking: Served) -> None:
     """What is folded does not exist until it is opened; a copy is the whole value."""
     with opened(browser, talking, CONVERSATION.format("task-talk"), permissions=["clipboard-read", "clipboard-write"]) as page:

@@ -22,7 +22,7 @@ export function taskPage(main, route, { live, signal, about }) {
   const toLines = (part) => { bar.choose("logs"); parts.logs.search(part.span_id); };
   const toPart = (id) => { bar.choose("waterfall"); if (!parts.waterfall.reveal(id, { focus: true })) toast("It stands in no part of this task"); };
   const parts = {
-    waterfall: new Waterfall(key, { chose: (part) => place.set({ part }), toLines }), conversation: new Conversation(key),
+    waterfall: new Waterfall(key, { chose: (part) => place.set({ part }), toLines, contentOf: (part) => parts.logs.detailsOf(part.span_id) }), conversation: new Conversation(key),
     logs: new Lines(key, { chose: (line) => place.set({ line }), toPart }), flow: new Flow(key), result: new Result(key), files: new Files(key),
   };
   const head = h("section.card.task-head", { "aria-label": "The task" });
@@ -45,11 +45,19 @@ export function taskPage(main, route, { live, signal, about }) {
     keepFocus(head, () => show(head, headOf(task, key, about, why, () => { bar.choose("waterfall"); parts.waterfall.filter({ badOnly: true }); })));
     document.title = page.title = `${task.name} – agentlog`;
   };
+  // What a long task is and why it failed stands in two small files: it is shown before its tree has come.
+  const preview = async () => {
+    const [about, final] = await shortly(key, signal);
+    if (task || signal.aborted) return;
+    show(head, headOf({ ...about, ...final.metrics, status: final.outcome ?? about.status, error: final.error, name: about.name ?? key }, key, { control: false }, why, () => {}));
+    show(why, failureCard({ status: final.outcome, error: final.error, tree: [] }));
+    show(main, notice, head, h("p.empty", { role: "status" }, "Reading what happened …"));
+  };
   const load = async () => {
     try {
       const found = await get(taskPath(key), { clip: 4000 }, signal);
       task = { ...found, told: null };
-      if (!head.isConnected) {
+      if (!bar.bar.isConnected) {
         show(main, notice, head, bar.bar, bar.panel);
         bar.reveal();
       }
@@ -75,8 +83,16 @@ export function taskPage(main, route, { live, signal, about }) {
     tick(head, task);
     parts.waterfall.tick();
   }, 500);
+  if (!isExport) preview().catch(() => {});
   load().then(() => signal.aborted || listen(key, parts, bar, { changed, place }, live, signal, task?.tree_offset), () => live("on", null, "no task"));
   return page;
+}
+
+/** What a task is and, where it has ended, how. */
+async function shortly(key, signal) {
+  const about = await get(taskPath(key, "/logs/metadata"), {}, signal);
+  const final = goesOn(about) ? {} : await get(taskPath(key, "/logs/final-result"), {}, signal);
+  return [about, final ?? {}];
 }
 
 const goesOn = (task) => ["running", "paused", "pending"].includes(task.status);
@@ -198,11 +214,12 @@ function factsOf(task, toErrors) {
 
 function headOf(task, key, about, why, toErrors) {
   const trace = task.trace_url ? h("a.button", { href: task.trace_url, target: "_blank", rel: "noreferrer noopener" }, icon("out"), "Open trace") : null;
+  const compare = isExport || goesOn(task) ? null : h("a.button", { href: `#/compare/${encodeURIComponent(key)}`, title: "Side by side with the last run like it that went well", data: { keep: "compare" } }, "Compare");
   const save = isExport ? null : h("button.button", { type: "button", title: "One HTML file with all of this, to send or keep", data: { keep: "export" }, on: { click: () => download(taskPath(key, "/export"), `${key}.html`) } }, icon("down"), "Export");
   const id = (name, value, label) => (value ? h("span", {}, name, copyable(String(value), label)) : null);
   const session = task.session_id && !isExport ? h("a", { href: `#/session/${encodeURIComponent(task.session_id)}` }, "all of the session") : null;
   return [
-    h("div.first", {}, h("h1", {}, task.name), pill(task.status), h("div.controls", {}, controls(key, task.status, about), trace, save)),
+    h("div.first", {}, h("h1", {}, task.name), pill(task.status), h("div.controls", {}, controls(key, task.status, about), trace, compare, save)),
     why,
     factsOf(task, toErrors),
     askedOf(task),

@@ -60,6 +60,13 @@ export class Lines {
     this.refresh();
   }
 
+  /** The details of a part's first and last line: the tree leaves out what is long in them. */
+  detailsOf(span) {
+    if (!span) return {};
+    const ends = this.all.filter((line) => line.span_id === span && (line.phase === "start" || line.phase === "end"));
+    return Object.assign({}, ...ends.map((line) => line.details ?? {}));
+  }
+
   /** Chooses a line; whether there is one. */
   reveal(id) {
     const index = this.shownLines.findIndex((line) => line.event_id === id);

@@ -11,8 +11,8 @@ import { Zoom } from "./zoom.js";
 const LONG = 300;
 
 export class Waterfall {
-  /** `chose(id)` is told which part is open, null for none; `line(part)` shows its lines. */
-  constructor(key, { chose, toLines }) {
+  /** `chose(id)` is told which part is open, null for none; `toLines(part)` shows its lines; `contentOf(part)`: details that the tree has not. */
+  constructor(key, { chose, toLines, contentOf }) {
     [this.tree, this.parts, this.parents, this.faults] = [[], new Map(), new Set(), []];
     [this.begin, this.end, this.goesOn, this.following] = [Infinity, 0, false, false];
     [this.folded, this.foldedHere, this.text, this.badOnly] = [new Set(), new Set(), "", false];
@@ -20,7 +20,7 @@ export class Waterfall {
     this.inspector = new Inspector(() => chose(null));
     this.list = new VirtualList({ className: "falls", label: "Parts of the task", height: 30, role: "tree", draw: (part) => this.row(part),
       aria: (part) => this.aria(part), pressed: (event, part, index) => this.folding(event.key, part, index),
-      chosen: (part) => { this.inspector.open(`${kind(part.kind)} ${part.name}`, partContent(part, key, { toLines })); chose(idOf(part)); } });
+      chosen: (part) => { this.inspector.open(`${kind(part.kind)} ${part.name}`, partContent({ ...part, details: { ...contentOf(part), ...part.details } }, key, { toLines })); chose(idOf(part)); } });
     this.list.element.addEventListener("click", (event) => this.clicked(event), { capture: true });
     for (const moved of ["wheel", "touchmove", "keydown", "pointerdown"]) this.list.element.addEventListener(moved, () => this.follow(false), { passive: true });
     this.scale = h("div.scale", { "aria-hidden": "true" });
@@ -125,7 +125,9 @@ export class Waterfall {
   }
 
   tookMs(part) {
-    return this.isOpen(part) && part.start_ns ? Math.max(0, Date.now() - part.start_ns / 1e6) : part.duration_ms;
+    if (this.isOpen(part) && part.start_ns) return Math.max(0, Date.now() - part.start_ns / 1e6);
+    // Of what nobody saw the end of, and nothing came after, it is not known how long it took.
+    return part.duration_ms === 0 && !part.end_ns ? null : part.duration_ms;
   }
 
   changed() {
@@ -260,6 +262,7 @@ export class Waterfall {
     for (const around of ancestors(this.tree, part)) this.folds.delete(idOf(around));
     this.arrange();
     this.list.choose(this.list.items.indexOf(part));
+    this.list.element.closest(".chart").scrollIntoView({ block: "nearest" });
     if (focus) this.list.element.focus({ preventScroll: true });
     return true;
   }
