@@ -236,7 +236,11 @@ def _details(run: dict[str, Any]) -> str:
         **(_figures(run["model"], run["metrics"]) if run["metrics"] else {}),
         "Processes": [f"gateway {pids['gateway']}, worker {pids['worker']}: one folder, one trace"],
         "Folder": [run["folder"], *(f"{each['folder']} ({each['name']}: {each['outcome']})" for each in run["sub_tasks"])],
-        "Look again": [f"agentlog show {run['task_id']} --root {run['root']}"],
+        "Look again": [
+            f"agentlog show {run['task_id']} --root {run['root']}",
+            f"agentlog monitor --root {run['root']}",
+            f"agentlog serve --open --root {run['root']}",
+        ],
         "Trace": [run["trace_id"], links["jaeger"], links["grafana"]] if links else [],
         "Delivery": deliveries,
     }

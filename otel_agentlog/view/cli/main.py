@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple, NoReturn, Protocol, cast
+from typing import Any, NamedTuple, NoReturn, Protocol, cast
 
 from otel_agentlog._version import __version__
 from otel_agentlog.errors import AgentlogError, ConfigurationError, FilterError
@@ -74,6 +74,34 @@ COMMANDS = {
     "doctor": Command("actions.doctor", "see whether everything is in place, and send a test trace"),
     "completion": Command("actions.completion", "print what a shell needs to complete commands and tasks"),
 }
+EXAMPLES = {
+    "ls": ("ls 'status:failed since:2h'", "ls --order costliest --limit 5"),
+    "search": ("search connection reset", "search 'timeout agent:plan* since:1d'"),
+    "stats": ("stats --since 1h", "stats --group-by agent 'tag:nightly'"),
+    "cost": ("cost --since 7d", "cost --group-by user 'model:claude*'"),
+    "recost": ("recost --since 7d", "recost last"),
+    "top": ("top agent --by cost", "top tool 'since:1d' --by failures"),
+    "metrics": ("metrics --current", "metrics --report --since 30d"),
+    "show": ("show", "show 7f3a --full"),
+    "tail": ("tail -f last", "tail 7f3a -n all"),
+    "errors": ("errors --since 1d", "errors k3f09x2b"),
+    "alerts": ("alerts", "alerts --since 6h"),
+    "diff": ("diff 7f3a", "diff 7f3a 51c2 --all"),
+    "export": ("export last -o task.html", "export --where 'status:failed since:1d' -o failed.csv"),
+    "validate": ("validate", "validate last"),
+    "ship": ("ship --dry-run", "ship last"),
+    "pause": ("pause last", "pause 7f3a --wait"),
+    "resume": ("resume last", "resume 7f3a --wait"),
+    "cancel": ("cancel last --reason 'wrong branch'", "cancel 7f3a --terminate-tools"),
+    "context": ("context last 'Leave the tests as they are'", "context 7f3a - --wait"),
+    "recover": ("recover --dry-run", "recover"),
+    "prune": ("prune --dry-run", "prune --keep-days 30"),
+    "serve": ("serve --open", "serve --port 0"),
+    "monitor": ("monitor", "monitor 7f3a"),
+    "doctor": ("doctor", "doctor --json"),
+    "completion": ("completion bash", "completion zsh"),
+}
+"""Two command lines of each, without ``agentlog``: the help begins with them."""
 _OVER_ALL = frozenset({"ls", "search", "stats", "cost", "recost", "top", "metrics", "errors", "alerts", "export", "monitor"})
 """Commands that show many tasks; the others report on each task that they are about."""
 _LEFT_OUT = re.compile(r"-(?:[A-Za-z_]+(?:[:=<>]|!=)|\()")
@@ -83,10 +111,43 @@ DEMO_SUMMARY = "run a small real agent over a folder and show what is recorded"
 
 
 class _Parser(argparse.ArgumentParser):
-    """Ends with one line of error and `USAGE_ERROR`."""
+    """Ends with one line of error and `USAGE_ERROR`; its help begins with examples."""
+
+    examples: Sequence[str] = ()
 
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE_ERROR, f"{self.prog}: {safe(message)}; see {self.prog} --help\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        known = list(action.choices or ())
+        if known and value not in known:
+            raise argparse.ArgumentError(
+                action, f"expected one of {', '.join(map(str, known))}, found {value!r}{_suggestion(str(value), known)}"
+            )
+
+    def format_help(self) -> str:
+        if not self.examples:
+            return super().format_help()
+        shown = "".join(f"  agentlog {line}\n" for line in self.examples)
+        return f"{self.description}\n\nexamples:\n{shown}\n{_without_description(self)}"
+
+
+def _without_description(parser: argparse.ArgumentParser) -> str:
+    """The rest of the help: a usage of one line, as the options follow, and these."""
+    given = [each for each in parser._actions if not each.option_strings]
+    formatter = parser._get_formatter()
+    names = " ".join(f"[{each.metavar} ...]" if each.nargs == "*" else _in_usage(each) for each in given)
+    formatter.add_text(" ".join(filter(None, ("usage:", parser.prog, names, "[option ...]"))))
+    for group in parser._action_groups:
+        formatter.start_section(group.title)
+        formatter.add_text(group.description)
+        formatter.add_arguments(group._group_actions)
+        formatter.end_section()
+    return formatter.format_help()
+
+
+def _in_usage(action: argparse.Action) -> str:
+    return f"[{action.metavar}]" if action.nargs == "?" else str(action.metavar)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -155,7 +216,9 @@ def _parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Na
         unknown = [word for word in unknown if not _is_of_filter(word)]
     if unknown:
         known = [flag for action in _actions(parser, name) for flag in action.option_strings]
-        parser.error(f"{name or 'it'} does not take {unknown[0]!r}{_suggestion(unknown[0].partition('=')[0], known)}")
+        wrong = unknown[0].partition("=")[0]
+        said = safe(f"{name or 'it'} does not take {unknown[0]!r}{_suggestion(wrong, known)}")
+        parser.exit(USAGE_ERROR, f"{parser.prog}: {said}; see {_parser_of(parser, name).prog} --help\n")
     return options
 
 
@@ -164,9 +227,30 @@ def _is_of_filter(word: str) -> bool:
     return not word.startswith("-") or _LEFT_OUT.match(word) is not None
 
 
+_MEANT = {"--kind": "--category", "--type": "--category", "--group": "--group-by", "--sort": "--order", "--last": "--limit"}
+"""Options of other programs, with ours."""
+
+
 def _suggestion(word: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(word, list(known), n=1)
+    """The end of a message about a word that is not known: the one that was meant, by habit, by its parts or by its letters."""
+    names = list(map(str, known))
+    parts = [name for name in names if len(word) > 3 and word.lstrip("-") in name.lstrip("-").split("-")]
+    by_habit = [_MEANT[word]] if _MEANT.get(word) in names else []
+    found = by_habit or parts or difflib.get_close_matches(word.lower(), names, n=1, cutoff=_NEAR)
     return f", did you mean {found[0]!r}?" if found else ""
+
+
+_NEAR = 0.65
+"""How like a word another must be to have been meant."""
+
+
+def _parser_of(parser: argparse.ArgumentParser, name: str | None) -> argparse.ArgumentParser:
+    """The parser of a command; the whole one where there is none."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction) and name is not None:
+            found: argparse.ArgumentParser = action.choices[name]
+            return found
+    return parser
 
 
 def _actions(parser: argparse.ArgumentParser, name: str | None) -> Iterator[argparse.Action]:
@@ -186,11 +270,13 @@ def _demo(words: list[str]) -> int:
 def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     """Return the parser; with `words` only the commands among them have their options, without it all have."""
     parser = _Parser(prog="agentlog", description="Look at what agents did, from the folders they left.", allow_abbrev=False)
+    parser.examples = ("ls 'status:failed since:2h'", "show last")
     common_arguments(parser)
     parser.add_argument("--version", action="version", version=f"agentlog {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=_Parser)
     for name, command in COMMANDS.items():
         one = commands.add_parser(name, help=command.summary, description=_sentence(command.summary), allow_abbrev=False)
+        one.examples = EXAMPLES[name]
         if words is None or name in words:
             _add_arguments(one, command)
     commands.add_parser(DEMO, help=DEMO_SUMMARY, add_help=False)

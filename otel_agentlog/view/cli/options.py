@@ -48,7 +48,7 @@ _HELP = {
 _NS = 1_000_000_000
 
 
-WHERE_HELP = "what they are, in one text: 'status:failed agent:plan* cost>0.5 dur>30s since:2h \"connection reset\"'"
+WHERE_HELP = "'status:failed agent:plan* cost>0.5 dur>30s since:2h \"connection reset\"'"
 
 
 def filter_arguments(parser: argparse.ArgumentParser, *, positional: bool = True) -> None:

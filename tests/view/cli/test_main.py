@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,7 +16,7 @@ import pytest
 
 import otel_agentlog
 from otel_agentlog._version import __version__
-from otel_agentlog.view.cli.main import COMMANDS, main
+from otel_agentlog.view.cli.main import COMMANDS, main, make_parser
 from tests.test_terminal_text import acts_on_a_terminal
 from tests.view.cli.terminal import NOTHING, TIMEOUT_S, agentlog, command, environment, on_terminal, plain
 
@@ -324,3 +326,71 @@ def test_words_that_are_no_text_are_no_defect(words: list[str], stories: Path, c
 
     assert code in (0, 1, 2)
     assert "unexpected" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_begins_with_two_examples(name: str) -> None:
+    """Which can be typed as they stand; then the usage, on one line."""
+    said = agentlog(name, "--help")
+
+    lines = said.out.splitlines()
+    assert lines[2] == "examples:"
+    for line in lines[3:5]:
+        assert line.startswith(f"  agentlog {name}")
+        make_parser().parse_args(shlex.split(line)[1:])
+    assert lines[6].startswith(f"usage: agentlog {name}")
+    assert lines[7] == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["errors", "--kind", "x"], "did you mean '--category'?; see agentlog errors --help"),
+        (["cost", "--by", "x"], "did you mean '--group-by'?; see agentlog cost --help"),
+        (["ls", "--sort", "x"], "did you mean '--order'?; see agentlog ls --help"),
+        (["ls", "--order", "newst"], "found 'newst', did you mean 'newest'?; see agentlog ls --help"),
+        (["stats", "--group-by", "agnt"], "did you mean 'agent'?; see agentlog stats --help"),
+        (["--hepl"], "did you mean '--help'?; see agentlog --help"),
+    ],
+)
+def test_a_wrong_option_leads_to_the_right_one(words: list[str], says: str) -> None:
+    """With the help of that command."""
+    said = agentlog(*words)
+
+    assert said.code == 2
+    assert said.err.strip().endswith(says)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["cost"], "No AI calls in 0 tasks below "),
+        (["top"], "No agents, tools, models in tasks like that below "),
+        (["metrics", "--report"], "No tasks below "),
+        (["stats"], "No task below "),
+    ],
+)
+def test_an_empty_root_is_told_in_a_sentence(tmp_path: Path, words: list[str], says: str) -> None:
+    """No table of nothing, no question mark for nothing."""
+    said = agentlog(*words, "--root", tmp_path / "no")
+
+    assert (said.code, len(said.lines)) == (0, 1)
+    assert said.out.startswith(says)
+
+
+def test_a_page_of_no_task(tmp_path: Path) -> None:
+    """It says that there is none."""
+    said = agentlog("export", "-o", tmp_path / "x.html", "--root", tmp_path / "no")
+
+    assert said.code == 1
+    assert "no task like that below" in said.err
+
+
+def test_a_port_in_use_is_told(tmp_path: Path) -> None:
+    """With the way out."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = agentlog("serve", "--port", port, "--root", tmp_path)
+
+    assert said.code == 2
+    assert f"--port 0 takes a free one, found {port}" in said.err

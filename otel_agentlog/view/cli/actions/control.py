@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from otel_agentlog.query import LAST, resolve
+from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.render.screen import Piece, Pieces
+from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.terminal_text import safe
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         print_json(_as_json(requested, effect))
     else:
         screen = context.screen()
-        screen.line(*_confirmation(requested))
+        screen.text(*_confirmation(requested, text(TaskReader(requested.folder).metadata() or {}, "name")))
         screen.lines(_effect_lines(requested, effect, options.wait))
     return 0 if options.wait is None or effect is not None else NOT_YET
 
@@ -103,10 +105,12 @@ def _as_json(requested: Requested, effect: str | None) -> dict[str, Any]:
     }
 
 
-def _confirmation(requested: Requested) -> Iterator[Piece]:
+def _confirmation(requested: Requested, name: str | None) -> Iterator[Piece]:
     before, after = _CONFIRMATIONS[requested.request.request].split("{task}")
     yield Piece(before)
     yield Piece(safe(requested.task_id), "id")
+    if name:
+        yield Piece(f" ({safe(name)})", "title")
     yield Piece(after)
     if requested.status == "pending":
         yield Piece(" No process has taken it up yet: the one that does will meet this.", "warn")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import ipaddress
 import socket
 import sys
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ws-port", type=_port, metavar="N", help="taken, and not used: the WebSocket is on the same port as all else"
     )
+    parser.add_argument("--open", action="store_true", help="open the page in the browser of this host")
     parser.add_argument(
         "--token-file",
         type=lambda name: Path(given_path(name)),
@@ -76,6 +79,8 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         trace_url=context.trace_url,
     )
     _print(server, options, context)
+    if options.open:
+        _open_page(server.page_url)
     server.run()
     return 0
 
@@ -94,6 +99,12 @@ def _print(server: AppServer, options: argparse.Namespace, context: CliContext) 
         screen.line(Piece("Tasks can be looked at, not controlled (--allow-control).", "dim"))
     screen.line(Piece("Ctrl-C ends it.", "dim"))
     screen.flush()
+
+
+def _open_page(url: str) -> None:
+    """Show the page in a browser; the socket listens already, so its first request waits for the server."""
+    if not webbrowser.open(url):
+        print(f"no browser was found to open {safe(url)} in", file=sys.stderr)
 
 
 def is_loopback(host: str) -> bool:
@@ -115,6 +126,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind(address)
         listener.listen(128)
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            free = "--port 0 takes a free one"
+            raise ConfigurationError("port", port, f"a port that nobody listens on at {host}: {free}") from None
         raise ConfigurationError("host", f"{host} port {port}", f"an address to listen on ({error.strerror})") from None
     return listener
 

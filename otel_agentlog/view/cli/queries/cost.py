@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from otel_agentlog.query import GROUPS, Group, statistics
+from otel_agentlog.query import GROUPS, Group, hints, statistics
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress
 from otel_agentlog.view.cli.queries.stats import COUNTED, as_json
@@ -40,6 +40,10 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         print_json({**as_json(context, found, options.group_by), "total": {**whole, **used}})
         return 0
     screen = context.screen()
+    if not total.ai_calls:
+        screen.text(f"No AI calls in {formats.count(total.tasks, 'task')} below {safe(str(context.root))}.")
+        screen.lines([Piece(safe(hint), "warn")] for hint in hints(context.root, wanted))
+        return 0
     spent = sorted(found.groups, key=lambda group: -(group.cost_usd or 0)) if options.group_by != "day" else found.groups
     listed = [group for group in spent if group.cost_usd or group.unpriced or group.input_tokens or group.output_tokens]
     calls = f"{total.ai_calls:,} AI {'call' if total.ai_calls == 1 else 'calls'}"

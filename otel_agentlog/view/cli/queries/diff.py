@@ -18,7 +18,7 @@ MAX_TEXT_LINES = 60
 MAX_CALL_LINES = 8
 """Lines of a changed prompt or answer of one AI call that are shown."""
 
-_COLUMNS = (Column(""), Column("LEFT", min_width=10), Column("RIGHT", min_width=10), Column("CHANGE", right=True))
+_COLUMNS = (Column(""), Column("LEFT", min_width=8), Column("RIGHT", min_width=8), Column("CHANGE", right=True))
 _NAMES = {"duration_seconds": "duration", "cost_usd": "cost", "memory_peak_mb": "memory peak", "cpu_seconds": "CPU"}
 _SIGNS = {"same": (" ", "dim"), "changed": ("~", "warn"), "only_left": ("-", "bad"), "only_right": ("+", "ok")}
 

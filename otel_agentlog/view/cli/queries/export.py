@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.errors import ConfigurationError, TaskNotFoundError
 from otel_agentlog.query import Filter, folders, resolve, row_of
 from otel_agentlog.settings.fields import load, read_config_file
 from otel_agentlog.store.folder.reader import TaskReader
@@ -78,6 +78,8 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         # Of a task that is named its page is meant.
         pages = tasks[: len(options.tasks)] if options.tasks else tasks
         if len(pages) != 1:
+            if not pages:
+                raise TaskNotFoundError(f"no task like that below {context.root}, so there is no page to write")
             raise ConfigurationError("--format html", f"{len(pages)} tasks", "one task, e.g. last")
     with _destination(options.output) as out, Progress() as progress:
         summary = _WRITERS[form](_Job(tasks, out, progress, options))

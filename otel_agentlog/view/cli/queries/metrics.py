@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from otel_agentlog.query import Filter, Group, Overview, overview, statistics
+from otel_agentlog.query import Filter, Group, Overview, hints, overview, statistics
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, minutes_ago, reading_progress
 from otel_agentlog.view.render import formats, labels
@@ -124,13 +124,21 @@ def _report(options: argparse.Namespace, context: CliContext) -> int:
         print_json({"root": str(context.root), **period, "total": asdict(total), **groups})
         return 0
     screen = context.screen()
+    if not total.tasks:
+        screen.text(f"No tasks below {safe(str(context.root))} from {_period(wanted, screen)}.")
+        screen.lines([Piece(safe(hint), "warn")] for hint in hints(context.root, wanted))
+        return 0
     screen.lines(_report_lines(wanted, total, sections, screen))
     return 0
 
 
-def _report_lines(wanted: Filter, total: Group, sections: dict[str, list[Group]], screen: Screen) -> Iterator[Pieces]:
+def _period(wanted: Filter, screen: Screen) -> str:
     until = formats.full_moment(wanted.until_ns or time.time_ns())
-    yield [Piece(f"{formats.full_moment(wanted.since_ns)} {screen.glyphs.dash} {until}", "title")]
+    return f"{formats.full_moment(wanted.since_ns)} {screen.glyphs.dash} {until}"
+
+
+def _report_lines(wanted: Filter, total: Group, sections: dict[str, list[Group]], screen: Screen) -> Iterator[Pieces]:
+    yield [Piece(_period(wanted, screen), "title")]
     yield from group_table([total], "all", _COLUMNS, screen)
     for kind, groups in sections.items():
         if groups:

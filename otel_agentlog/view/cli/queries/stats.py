@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from otel_agentlog.query import GROUPS, Group, Statistics, statistics
+from otel_agentlog.query import GROUPS, Group, Statistics, hints, statistics
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress
 from otel_agentlog.view.render import formats, labels
@@ -46,14 +46,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, context: CliContext) -> int:
     """Print the figures of the tasks below the root."""
+    wanted = filter_of(options)
     with reading_progress() as progress:
-        found = statistics(context.root, filter_of(options), group_by=options.group_by, progress=progress)
+        found = statistics(context.root, wanted, group_by=options.group_by, progress=progress)
     if options.json:
         print_json(as_json(context, found, options.group_by))
         return 0
     screen = context.screen()
     if not any(group.runs for group in found.groups):
         screen.text(f"No task below {safe(str(context.root))} is like that.")
+        screen.lines([Piece(safe(hint), "warn")] for hint in hints(context.root, wanted))
     elif options.group_by is None:
         for line in _one(found.groups[0], screen):
             screen.text(*line)

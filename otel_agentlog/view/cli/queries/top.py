@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import asdict
 
-from otel_agentlog.query import Group, statistics
+from otel_agentlog.query import Group, hints, statistics
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import WHERE_HELP, filter_arguments, filter_of, reading_progress, whole
 from otel_agentlog.view.cli.queries.stats import COUNTED
@@ -22,6 +22,7 @@ from otel_agentlog.view.render.group_table import (
     tokens,
 )
 from otel_agentlog.view.render.screen import Piece
+from otel_agentlog.vocabulary.terminal_text import safe
 
 KINDS = ("agent", "tool", "model")
 
@@ -71,6 +72,10 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         )
         return 0
     screen = context.screen()
+    if not any(groups for _, groups in tables.values()):
+        screen.text(f"No {', '.join(f'{kind}s' for kind in kinds)} in tasks like that below {safe(str(context.root))}.")
+        screen.lines([Piece(safe(hint), "warn")] for hint in hints(context.root, wanted))
+        return 0
     for kind, (counted, groups) in tables.items():
         if groups:
             screen.lines([*group_table(groups, kind, _columns(counted), screen), []])

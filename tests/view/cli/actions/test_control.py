@@ -74,11 +74,11 @@ def test_a_conversation(command: Run, tasks_root: Path) -> None:
     tail = command("tail", "task-42")
 
     assert [(each.code, each.out, each.err) for each in said] == [
-        (0, "Asked task-42 to pause.\nIt is paused.\n", ""),
-        (0, "Told task-42.\nThe agent has it.\n", ""),
-        (0, "Asked task-42 to go on.\nIt goes on.\n", ""),
-        (0, "Asked task-42 to go on.\nThere was nothing to do: it was so already.\n", ""),
-        (0, "Asked task-42 to stop.\nIt was cancelled.\n", ""),
+        (0, "Asked task-42 (job) to pause.\nIt is paused.\n", ""),
+        (0, "Told task-42 (job).\nThe agent has it.\n", ""),
+        (0, "Asked task-42 (job) to go on.\nIt goes on.\n", ""),
+        (0, "Asked task-42 (job) to go on.\nThere was nothing to do: it was so already.\n", ""),
+        (0, "Asked task-42 (job) to stop.\nIt was cancelled.\n", ""),
     ]
     for words in (
         "(cli)  coffee",
@@ -131,7 +131,9 @@ def test_a_task_that_nobody_has_taken_up(command: Run) -> None:
     with agentlog.webhook("slack", "message") as hook:
         hook.create_task("job", task_id="t")
 
-    assert command("context", "t", "hello").out == ("Told t. No process has taken it up yet: the one that does will meet this.\n")
+    assert command("context", "t", "hello").out == (
+        "Told t (job). No process has taken it up yet: the one that does will meet this.\n"
+    )
 
 
 def test_what_is_refused(command: Run) -> None:
