@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from otel_agentlog.query.questions import overview as overview
     from otel_agentlog.query.questions import search as search
     from otel_agentlog.query.questions import statistics as statistics
+    from otel_agentlog.query.questions import statistics_by as statistics_by
     from otel_agentlog.query.questions import task_ids as task_ids
     from otel_agentlog.query.questions import timeline as timeline
     from otel_agentlog.query.reports import Entry as Entry
@@ -112,7 +113,7 @@ _HOMES = {
     "naming": "LAST resolve",
     "questions": (
         "Bucket ScoreBound Filter GROUPS MAX_BUCKETS ORDERS Overview Page Statistics"
-        " damaged errors_by_category folders overview search statistics task_ids timeline score_bound"
+        " damaged errors_by_category folders overview score_bound search statistics statistics_by task_ids timeline"
     ),
     "reports": "Entry TaskReport report",
     "repricing": "EndedCall Recost Recosted ended_calls recost",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -126,6 +126,21 @@ def statistics(
     if group_by is not None:
         _known(group_by, GROUPS, "group")
     return ask(root, lambda index: _statistics(index, wanted or Filter(), group_by), progress)
+
+
+def statistics_by(
+    root: Path, wanted: Filter | None, group_bys: Iterable[str | None], *, progress: Progress | None = None
+) -> list[Statistics]:
+    """Return `statistics` for each of several groupings, all of one moment: the folders are looked at once.
+
+    Raises:
+        AgentlogError: tasks cannot be grouped by one of these.
+    """
+    asked = list(group_bys)
+    for group_by in asked:
+        if group_by is not None:
+            _known(group_by, GROUPS, "group")
+    return ask(root, lambda index: [_statistics(index, wanted or Filter(), group_by) for group_by in asked], progress)
 
 
 def _statistics(index: TaskIndex, wanted: Filter, group_by: str | None) -> Statistics:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from otel_agentlog.query import GROUPS, Group, hints, statistics
+from otel_agentlog.query import GROUPS, Group, hints, statistics_by
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress
 from otel_agentlog.view.cli.queries.stats import COUNTED, as_json
@@ -32,12 +32,12 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     """Print the cost of the tasks below the root, by group."""
     wanted = filter_of(options)
     with reading_progress() as progress:
-        total = statistics(context.root, wanted, progress=progress).groups[0]
-    found = statistics(context.root, wanted, group_by=options.group_by)
+        whole, found = statistics_by(context.root, wanted, (None, options.group_by), progress=progress)
+    total = whole.groups[0]
     if options.json:
-        whole = {"cost_usd": total.cost_usd, "unpriced": total.unpriced, "tasks": total.tasks, "ai_calls": total.ai_calls}
+        spent_in_all = {"cost_usd": total.cost_usd, "unpriced": total.unpriced, "tasks": total.tasks, "ai_calls": total.ai_calls}
         used = {"input_tokens": total.input_tokens, "output_tokens": total.output_tokens}
-        print_json({**as_json(context, found, options.group_by), "total": {**whole, **used}})
+        print_json({**as_json(context, found, options.group_by), "total": {**spent_in_all, **used}})
         return 0
     screen = context.screen()
     if not total.ai_calls:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from otel_agentlog.query import Filter, Group, Overview, hints, overview, statistics
+from otel_agentlog.query import Filter, Group, Overview, hints, overview, statistics_by
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, minutes_ago, reading_progress
 from otel_agentlog.view.render import formats, labels
@@ -116,8 +116,8 @@ def _report(options: argparse.Namespace, context: CliContext) -> int:
         options.since = time.time() - timedelta(days=7).total_seconds()
     wanted = filter_of(options)
     with reading_progress() as progress:
-        total = statistics(context.root, wanted, progress=progress).groups[0]
-    sections = {kind: statistics(context.root, wanted, group_by=kind).groups for kind in _SECTIONS}
+        whole, *found = statistics_by(context.root, wanted, (None, *_SECTIONS), progress=progress)
+    total, sections = whole.groups[0], {kind: each.groups for kind, each in zip(_SECTIONS, found, strict=True)}
     if options.json:
         groups = {f"by_{kind}": [asdict(group) for group in found] for kind, found in sections.items()}
         period = {"since_ns": wanted.since_ns, "until_ns": wanted.until_ns}

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import asdict
 
-from otel_agentlog.query import Group, hints, statistics
+from otel_agentlog.query import Group, hints, statistics_by
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import WHERE_HELP, filter_arguments, filter_of, reading_progress, whole
 from otel_agentlog.view.cli.queries.stats import COUNTED
@@ -60,9 +60,9 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     if options.filter and options.filter[0] in KINDS:
         kinds = (options.filter.pop(0),)
     wanted = filter_of(options)
-    for kind in kinds:
-        with reading_progress() as progress:
-            found = statistics(context.root, wanted, group_by=kind, progress=progress)
+    with reading_progress() as progress:
+        asked = statistics_by(context.root, wanted, kinds, progress=progress)
+    for kind, found in zip(kinds, asked, strict=True):
         groups = [group for group in found.groups if group.key is not None]
         order = ORDERS[options.by]
         tables[kind] = (found.counted, sorted(groups, key=lambda group: -order(group))[: options.limit or None])
