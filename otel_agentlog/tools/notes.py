@@ -134,8 +134,7 @@ def _place(reader: TaskReader, task: TaskRef, on: str | None) -> dict[str, str]:
             found[key] = value
     if on is None:
         return found | _trunk(reader, header)
-    span_id = on
-    matches: dict[str, str] = {}
+    span_id, matches = on, dict[str, str]()
     for line in reader.events():
         if line.get("type") == "step" and line.get("step_id") == on:
             span_id = text(line, "span_id") or on

@@ -40,16 +40,31 @@ class AlertTracker:
             return {"active": _as_json(active), "recent": _as_json(list(reversed(self._notices)))}
 
 
+STEP_S = 10
+"""Seconds between two evaluations of what is replayed, while nothing is observed and an alert is active."""
+
+
 def replay(watch: Watch, seen: list[Observation]) -> Iterator[Alert]:
-    """Yield the alerts of rules that are evaluated after each second with an observation, and now.
+    """Yield the alerts of rules that are evaluated after each second with an observation, until all have ended, and now.
 
     What is read at once may have happened over an hour.
     """
+    now_ns = time.time_ns()
     for number, each in enumerate(seen):
         watch.observe(each)
-        if number + 1 == len(seen) or seen[number + 1].time_ns // _NS != each.time_ns // _NS:
+        until_ns = seen[number + 1].time_ns if number + 1 < len(seen) else now_ns
+        if number + 1 == len(seen) or until_ns // _NS != each.time_ns // _NS:
             yield from watch.evaluate(each.time_ns)
-    yield from watch.evaluate(time.time_ns())
+            yield from _meanwhile(watch, each.time_ns, until_ns)
+    yield from watch.evaluate(now_ns)
+
+
+def _meanwhile(watch: Watch, since_ns: int, until_ns: int) -> Iterator[Alert]:
+    """What ends between two observations."""
+    at_ns = since_ns + STEP_S * _NS
+    while at_ns < until_ns and any(not watch.rules[alert.type].is_budget for alert in watch.active.values()):
+        yield from watch.evaluate(at_ns)
+        at_ns += STEP_S * _NS
 
 
 def _as_json(alerts: list[Alert]) -> list[dict[str, Any]]:

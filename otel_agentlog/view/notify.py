@@ -131,7 +131,7 @@ class Notifier:
 
 def title_of(alert: Alert) -> str:
     """The title of a message."""
-    return f"{'Over' if alert.resolved else alert.severity.capitalize()}: {alert.type.replace('_', ' ')}"
+    return f"{'Ended' if alert.resolved else alert.severity.capitalize()}: {alert.type.replace('_', ' ')}"
 
 
 def body_of(alert: Alert) -> str:

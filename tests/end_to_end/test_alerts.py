@@ -84,7 +84,7 @@ def test_a_watcher_tells_the_webhook_that_it_is_bad_and_that_it_is_over(tmp_path
         def told() -> bool:
             if "Critical: error rate percent" not in receiver.titles():
                 _fail_once()  # until it is seen: the watcher tells only what comes after its start
-            return "Over: error rate percent" in receiver.titles()
+            return "Ended: error rate percent" in receiver.titles()
 
         wait_until(told, "the webhook to hear that it is over", timeout_s=60)
     finally:

@@ -228,6 +228,63 @@ def test_every_alert_that_began_ends(seen: list[Observation]) -> None:
     assert firing == watch.active.keys()
 
 
+@pytest.mark.parametrize("failures", [1, 2])
+def test_one_failure_of_a_few_is_no_alert(failures: int) -> None:
+    """11 % of nine executions is one failure; it takes two."""
+    watch = Watch()
+    _run(watch, 0, 9 - failures)
+    _run(watch, 0, failures, outcome="failed")
+    assert _fired(watch, 1) == ([("error_rate_percent", False)] if failures > 1 else [])
+
+
+def test_what_goes_up_and_down_around_the_threshold_is_one_alert() -> None:
+    """An hour of 9 to 20 % of failures: it begins once, and ends once when it has been calm for half the window."""
+    watch, notices = Watch(), list[tuple[int, bool]]()
+    for second in range(0, 7200, 10):
+        if second < 3600:
+            _run(watch, second, 10)
+            _run(watch, second, 3 if second % 600 < 300 else 1, outcome="failed")
+        elif second % 60 == 0:
+            _run(watch, second, 10)
+        notices += [(second, resolved) for name, resolved in _fired(watch, second) if name == "error_rate_percent"]
+    assert [resolved for _, resolved in notices] == [False, True]
+    assert 3600 + 150 <= notices[1][0] <= 3600 + 300 + 150 + 60
+
+
+_RATES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 12), st.integers(0, 12), st.integers(0, 8)), max_size=120)
+
+
+@given(_RATES, st.sampled_from([30, 60, 300]), st.sampled_from([None, 0.0, 5.0, 10.0, 50.0]), st.sampled_from([None, 0.0, 45.0]))
+def test_one_unbroken_condition_has_one_alert(
+    history: list[tuple[int, int, int, int]], window_s: int, ends_at: float | None, hold_s: float | None
+) -> None:
+    """Whatever happens: an alert begins above the threshold alone, and none ends before its value was low for long enough."""
+    rule = {"window_s": window_s, "ends_at": ends_at, "hold_s": hold_s}
+    changes = {key: value for key, value in rule.items() if value is not None}
+    rules = rules_from({"error_rate_percent": changes, "errors_per_minute": changes, "repeated_timeouts": changes})
+    watch, at_s, last_high = Watch(rules), 0, dict[tuple[str, str | None, str | None], int]()
+    active: set[tuple[str, str | None, str | None]] = set()
+    for pause_s, good, bad, errors in history:
+        at_s += pause_s
+        _run(watch, at_s, good)
+        _run(watch, at_s, bad, outcome="timed_out", source="x")
+        _run(watch, at_s, errors, kind="error")
+        now_ns = START + at_s * SECOND
+        figures = {(each.rule.name, each.specialist, each.task_id): each for each in watch.figures(now_ns)}
+        last_high |= {key: now_ns for key, each in figures.items() if each.value > each.rule.end_value}
+        for alert in watch.evaluate(now_ns):
+            if alert.resolved:
+                assert now_ns - last_high[alert.key] >= rules[alert.type].hold_ns
+                active.remove(alert.key)
+            else:
+                assert alert.key not in active
+                assert figures[alert.key].value > alert.threshold
+                assert figures[alert.key].events >= min(rules[alert.type].at_least_events, rules[alert.type].at_least)
+                active.add(alert.key)
+        assert active == watch.active.keys()
+        assert all(key in active for key, each in figures.items() if each.is_too_much)
+
+
 def test_a_rule_that_is_off_costs_no_memory() -> None:
     """Nobody asks for its sums, so adding moves the window."""
     sums = Sums(60.0)

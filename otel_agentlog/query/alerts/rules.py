@@ -27,12 +27,32 @@ class Rule:
     """Length of the window, in seconds; 0 for budgets, which are about one task."""
     severity: str = "warning"
     at_least: int = 1
-    """With fewer executions than this in the window there is no alert."""
+    """With fewer executions than this in the window no alert begins."""
+    at_least_events: int = 1
+    """With fewer of what is too much (failures, slow runs) no alert begins, so that one failure of nine is none; never more
+    than ``at_least``."""
+    ends_at: float | None = None
+    """The value down to which an active alert goes on; default: 80 % of the threshold."""
+    hold_s: float | None = None
+    """For how many seconds the value must be no more than that before the alert ends; default: half the window."""
     of: str = "any"
     """Which executions count: ``task``, ``tool_run`` or ``any``."""
     action: str = "warn"
     """Of a budget: ``stop`` also cancels the task, by a control request."""
     enabled: bool = True
+
+    @property
+    def end_value(self) -> float:
+        """``ends_at``, or its default; never above the threshold."""
+        if self.ends_at is not None:
+            return min(self.ends_at, self.threshold)
+        return self.threshold if self.is_budget else ENDS_AT * self.threshold
+
+    @property
+    def hold_ns(self) -> int:
+        """``hold_s``, or its default, in nanoseconds; 0 for a rule that was switched off."""
+        seconds = self.window_s / 2 if self.hold_s is None else self.hold_s
+        return int(seconds * 1e9) if self.enabled else 0
 
     @property
     def is_budget(self) -> bool:
@@ -43,8 +63,8 @@ class Rule:
 RULES: Mapping[str, Rule] = {
     rule.name: rule
     for rule in (
-        Rule(name="error_rate_percent", threshold=10.0, window_s=300, severity="critical", at_least=5),
-        Rule(name="p95_duration_seconds", threshold=30.0, window_s=300, at_least=5, of="tool_run"),
+        Rule(name="error_rate_percent", threshold=10.0, window_s=300, severity="critical", at_least=5, at_least_events=2),
+        Rule(name="p95_duration_seconds", threshold=30.0, window_s=300, at_least=5, at_least_events=2, of="tool_run"),
         Rule(name="memory_peak_mb", threshold=1024.0, window_s=300),
         Rule(name="execution_rate_drop_percent", threshold=50.0, window_s=300, at_least=10),
         Rule(name="errors_per_minute", threshold=5.0, window_s=60, severity="critical"),
@@ -58,6 +78,9 @@ RULES: Mapping[str, Rule] = {
     )
 }
 """Every rule by name, with its defaults. Budgets are off until they are given."""
+
+ENDS_AT = 0.8
+"""An alert goes on while its value is above this share of the threshold."""
 
 BASELINE_WINDOWS = 6
 """A drop of the execution rate is one against the rate of this many windows before."""
@@ -103,7 +126,7 @@ def _checked(where: str, field: str, value: Any) -> Any:
             raise ConfigurationError(where, value, "true or false")
         return value
     number = _positive(where, value)
-    return int(number) if field == "at_least" else number
+    return int(number) if field.startswith("at_least") else number
 
 
 def _positive(where: str, value: Any) -> float:

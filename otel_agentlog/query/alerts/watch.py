@@ -1,14 +1,15 @@
 """Alerts over sliding windows: observations in, alerts and recovery notices out. Plain data, no thread, no clock of its own.
 
-An alert is returned once when its value passes the threshold and once more, as ``resolved``, when it no longer does; in between
-it is in `Watch.active`. The same rule about another tool or task is another alert.
+An alert is returned once when its value passes the threshold and once more, as ``resolved``, when it has ended; in between it is
+in `Watch.active`. It ends when its value was no more than `Rule.end_value` for `Rule.hold_ns`, so that what goes up and down
+around the threshold is one alert. The same rule about another tool or task is another alert.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from otel_agentlog.query.alerts.observations import Observation
 from otel_agentlog.query.alerts.rules import BASELINE_WINDOWS, RULES, Rule
@@ -23,9 +24,35 @@ MAX_SOURCES = 1_000
 """Most sources whose timeouts are counted apart."""
 
 
+AlertKey: TypeAlias = tuple[str, str | None, str | None]
+"""What makes two alerts the same one: rule, specialist, task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """The value of a rule right now."""
+
+    rule: Rule
+    value: float
+    words: str
+    specialist: str | None = None
+    task_id: str | None = None
+    executions: int = 1 << 62
+    """How many there are to tell it from."""
+    events: int = 1 << 62
+    """How many of them are what is too much."""
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether an alert begins with it."""
+        rule = self.rule
+        enough = self.executions >= rule.at_least and self.events >= min(rule.at_least_events, rule.at_least)
+        return enough and self.value > rule.threshold
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """Something is too much, or is no longer."""
+    """Something is too much, or has ended."""
 
     timestamp: str
     """RFC 3339."""
@@ -39,11 +66,11 @@ class Alert:
     """The tool, specialist or agent it is about; ``None``: all of them."""
     task_id: str | None = None
     resolved: bool = False
-    """Whether this notice is that the alert is over."""
+    """Whether this notice is that the alert has ended."""
     action: str = "warn"
 
     @property
-    def key(self) -> tuple[str, str | None, str | None]:
+    def key(self) -> AlertKey:
         """What makes two alerts the same one."""
         return self.type, self.specialist, self.task_id
 
@@ -84,8 +111,11 @@ class Watch:
 
     def __init__(self, rules: Mapping[str, Rule] = RULES) -> None:
         self.rules = dict(rules)
-        self.active: dict[tuple[str, str | None, str | None], Alert] = {}
+        self.active: dict[AlertKey, Alert] = {}
         """What is too much right now."""
+        self._began: dict[AlertKey, int] = {}
+        self._lasted: dict[AlertKey, int] = {}
+        """When its value was last too high for it to end."""
         self._executions = {name: Sums(rule.window_s) for name, rule in self.rules.items() if not rule.is_budget}
         self._failures = Sums(self.rules["error_rate_percent"].window_s)
         self._baseline = Sums(self.rules["execution_rate_drop_percent"].window_s * (BASELINE_WINDOWS + 1))
@@ -110,12 +140,42 @@ class Watch:
             self._note_spent(seen.task_id, seen)
 
     def evaluate(self, now_ns: int) -> list[Alert]:
-        """What has become too much since the last call, and what no longer is."""
-        found = {alert.key: alert for alert in self._found(now_ns)}
-        news = [alert for key, alert in found.items() if key not in self.active]
-        over = [alert for key, alert in self.active.items() if key not in found]
-        self.active = {key: self.active.get(key, alert) for key, alert in found.items()}
-        return news + [_resolved(alert, now_ns) for alert in over]
+        """What has become too much since the last call, and what has ended."""
+        found = {(each.rule.name, each.specialist, each.task_id): each for each in self.figures(now_ns)}
+        news = [self._begin(key, each, now_ns) for key, each in found.items() if key not in self.active and each.is_too_much]
+        ended = [key for key in self.active if self._has_ended(key, found.get(key), now_ns)]
+        return news + [self._end(key, now_ns) for key in ended]
+
+    def _begin(self, key: AlertKey, figure: Figure, now_ns: int) -> Alert:
+        rule = figure.rule
+        alert = self.active[key] = Alert(
+            timestamp=timestamp(now_ns),
+            type=rule.name,
+            severity=rule.severity,
+            message=figure.words,
+            value=round(figure.value, 6),
+            threshold=rule.threshold,
+            specialist=figure.specialist,
+            task_id=figure.task_id,
+            action=rule.action,
+        )
+        self._began[key] = self._lasted[key] = now_ns
+        return alert
+
+    def _has_ended(self, key: AlertKey, figure: Figure | None, now_ns: int) -> bool:
+        rule = self.rules[key[0]]
+        if figure is not None and figure.value > rule.end_value:
+            self._lasted[key] = now_ns
+        # Clocks go backwards, too.
+        self._lasted[key] = min(self._lasted[key], now_ns)
+        goes_on = figure is not None and figure.value > rule.end_value
+        return not goes_on and now_ns - self._lasted[key] >= rule.hold_ns
+
+    def _end(self, key: AlertKey, now_ns: int) -> Alert:
+        alert = self.active.pop(key)
+        lasted_s = max(0, self._lasted.pop(key) - self._began.pop(key)) / 1e9
+        message = f"ended after {_time_span(lasted_s)}; it began with: {alert.message}"
+        return replace(alert, timestamp=timestamp(now_ns), severity="info", message=message, resolved=True, action="warn")
 
     # -- taking note ------------------------------------------------------------------------------------------------------
 
@@ -156,77 +216,81 @@ class Watch:
 
     # -- looking ------------------------------------------------------------------------------------------------------------
 
-    def _found(self, now_ns: int) -> Iterator[Alert]:
+    def figures(self, now_ns: int) -> Iterator[Figure]:
+        """The values of the rules that are on, right now."""
         for name, rule in self.rules.items():
             if not rule.enabled:
                 continue
-            for value, words, source, task_id in self._values(name, rule, now_ns):
-                if value > rule.threshold:
-                    yield Alert(
-                        timestamp=timestamp(now_ns),
-                        type=name,
-                        severity=rule.severity,
-                        message=words,
-                        value=round(value, 6),
-                        threshold=rule.threshold,
-                        specialist=source,
-                        task_id=task_id,
-                        action=rule.action,
-                    )
+            if rule.is_budget:
+                yield from self._budgets(name, rule)
+            elif name == "memory_peak_mb":
+                yield from self._peaks(rule, now_ns)
+            elif name == "repeated_timeouts":
+                yield from self._repeated(rule, now_ns)
+            else:
+                yield _OF_ALL[name](self, rule, now_ns)
 
-    def _values(self, name: str, rule: Rule, now_ns: int) -> Iterable[tuple[float, str, str | None, str | None]]:
-        """The values of a rule right now, each with words for people and whom it is about."""
-        if rule.is_budget:
-            return self._budgets(name, rule)
-        value, words = 0.0, ""
-        if name == "error_rate_percent":
-            count, failed = self._executions[name].count(now_ns), self._failures.count(now_ns)
-            value = 100.0 * failed / count if count >= max(1, rule.at_least) else 0.0
-            words = f"{value:.0f} % of {count} executions failed in {_span(rule)} (limit {rule.threshold:g} %)"
-        elif name == "p95_duration_seconds":
-            value = self._durations.percentile(95, now_ns) if self._durations.count(now_ns) >= rule.at_least else 0.0
-            words = f"p95 of durations is {value:.1f} s in {_span(rule)} (limit {rule.threshold:g} s)"
-        elif name == "execution_rate_drop_percent":
-            value, words = self._drop(rule, now_ns)
-        elif name == "errors_per_minute":
-            value = self._executions[name].count(now_ns) * 60.0 / rule.window_s
-            words = f"{value:.0f} errors per minute (limit {rule.threshold:g})"
-        elif name == "cost_per_hour_usd":
-            value = self._executions[name].sum(now_ns) * 3600.0 / rule.window_s
-            words = f"${value:.2f} per hour (limit ${rule.threshold:g})"
-        elif name in _SAID:
-            value = float(self._executions[name].count(now_ns))
-            words = f"{value:.0f} {_SAID[name]} in {_span(rule)} (limit {rule.threshold:g})"
-        elif name == "memory_peak_mb":
-            return self._peaks(rule, now_ns)
-        else:
-            return self._repeated(rule, now_ns)
-        return [(value, words, None, None)]
+    def _error_rate(self, rule: Rule, now_ns: int) -> Figure:
+        count, failed = self._executions[rule.name].count(now_ns), self._failures.count(now_ns)
+        value = 100.0 * failed / count if count else 0.0
+        words = f"{value:.0f} % of {count} executions failed in {_span(rule)} (limit {rule.threshold:g} %)"
+        return Figure(rule, value, words, executions=count, events=failed)
 
-    def _drop(self, rule: Rule, now_ns: int) -> tuple[float, str]:
+    def _p95(self, rule: Rule, now_ns: int) -> Figure:
+        value, count = self._durations.percentile(95, now_ns), self._durations.count(now_ns)
+        words = f"p95 of durations is {value:.1f} s in {_span(rule)} (limit {rule.threshold:g} s)"
+        return Figure(rule, value, words, executions=count, events=self._durations.above(rule.threshold, now_ns))
+
+    def _drop(self, rule: Rule, now_ns: int) -> Figure:
         recent = self._executions[rule.name].count(now_ns)
-        before = (self._baseline.count(now_ns) - recent) / BASELINE_WINDOWS
-        if before * BASELINE_WINDOWS < max(1, rule.at_least):
-            return 0.0, ""
-        drop = max(0.0, 100.0 * (1.0 - recent / before))
-        return drop, f"{drop:.0f} % fewer executions in {_span(rule)} than before (limit {rule.threshold:g} %)"
+        before = self._baseline.count(now_ns) - recent
+        drop = max(0.0, 100.0 * (1.0 - recent * BASELINE_WINDOWS / before)) if before >= max(1, rule.at_least) else 0.0
+        words = f"{drop:.0f} % fewer executions in {_span(rule)} than before (limit {rule.threshold:g} %)"
+        return Figure(rule, drop, words, executions=before)
 
-    def _peaks(self, rule: Rule, now_ns: int) -> Iterator[tuple[float, str, str | None, str | None]]:
+    def _errors(self, rule: Rule, now_ns: int) -> Figure:
+        count = self._executions[rule.name].count(now_ns)
+        value = count * 60.0 / rule.window_s if rule.window_s else 0.0
+        return Figure(rule, value, f"{value:.0f} errors per minute (limit {rule.threshold:g})", executions=count, events=count)
+
+    def _cost(self, rule: Rule, now_ns: int) -> Figure:
+        sums = self._executions[rule.name]
+        value = sums.sum(now_ns) * 3600.0 / rule.window_s if rule.window_s else 0.0
+        words = f"${value:.2f} per hour (limit ${rule.threshold:g})"
+        return Figure(rule, value, words, executions=(count := sums.count(now_ns)), events=count)
+
+    def _counted(self, rule: Rule, now_ns: int) -> Figure:
+        count = self._executions[rule.name].count(now_ns)
+        words = f"{count} {_SAID[rule.name]} in {_span(rule)} (limit {rule.threshold:g})"
+        return Figure(rule, float(count), words, events=count)
+
+    def _peaks(self, rule: Rule, now_ns: int) -> Iterator[Figure]:
         for source, samples in self._memory.items():
             value = samples.maximum(now_ns)
-            yield value, f"{source or 'a run'} took {value:.0f} MB of memory (limit {rule.threshold:g} MB)", source, None
+            words = f"{source or 'a run'} took {value:.0f} MB of memory (limit {rule.threshold:g} MB)"
+            yield Figure(rule, value, words, source, events=samples.above(rule.threshold, now_ns))
 
-    def _repeated(self, rule: Rule, now_ns: int) -> Iterator[tuple[float, str, str | None, str | None]]:
+    def _repeated(self, rule: Rule, now_ns: int) -> Iterator[Figure]:
         for source, sums in self._timeouts.items():
-            value = float(sums.count(now_ns))
-            yield value, f"{source or 'something'} timed out {value:.0f} times in {_span(rule)}", source, None
+            count = sums.count(now_ns)
+            yield Figure(
+                rule, float(count), f"{source or 'something'} timed out {count} times in {_span(rule)}", source, events=count
+            )
 
-    def _budgets(self, name: str, rule: Rule) -> Iterator[tuple[float, str, str | None, str | None]]:
+    def _budgets(self, name: str, rule: Rule) -> Iterator[Figure]:
         for task_id, spent in list(self._tasks.items()):
             value = float(getattr(spent, name.removeprefix("task_")))
-            yield value, f"the task has spent {value:g} {_UNIT[name]} of {rule.threshold:g}", None, task_id
+            yield Figure(rule, value, f"the task has spent {value:g} {_UNIT[name]} of {rule.threshold:g}", None, task_id)
 
 
+_OF_ALL: Mapping[str, Callable[[Watch, Rule, int], Figure]] = {
+    "error_rate_percent": Watch._error_rate,
+    "p95_duration_seconds": Watch._p95,
+    "execution_rate_drop_percent": Watch._drop,
+    "errors_per_minute": Watch._errors,
+    "cost_per_hour_usd": Watch._cost,
+    **dict.fromkeys(_SAID, Watch._counted),
+}
 _UNIT = {"task_tokens": "tokens", "task_cost_usd": "US dollars", "task_steps": "steps"}
 
 
@@ -239,12 +303,9 @@ def _bounded(windows: dict[str | None, Any], source: str | None, new: Any) -> An
     return found
 
 
-def _resolved(alert: Alert, now_ns: int) -> Alert:
-    return replace(
-        alert, timestamp=timestamp(now_ns), severity="info", message=f"over: {alert.message}", resolved=True, action="warn"
-    )
-
-
 def _span(rule: Rule) -> str:
-    minutes = rule.window_s / 60
-    return f"{minutes:g} min" if minutes >= 1 else f"{rule.window_s:g} s"
+    return _time_span(rule.window_s)
+
+
+def _time_span(seconds: float) -> str:
+    return f"{seconds / 60:.3g} min" if seconds >= 60 else f"{seconds:.0f} s" if seconds >= 1 or not seconds else f"{seconds:g} s"

@@ -63,6 +63,10 @@ class Samples:
         """The largest; 0 if there is none."""
         return max(self._live(now_ns), default=0.0)
 
+    def above(self, limit: float, now_ns: int) -> int:
+        """How many are greater."""
+        return sum(value > limit for value in self._live(now_ns))
+
     def percentile(self, percent: float, now_ns: int) -> float:
         """The smallest value that ``percent`` of all are not above (nearest rank); 0 if there is none."""
         values = sorted(self._live(now_ns))

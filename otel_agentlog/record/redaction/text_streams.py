@@ -16,6 +16,19 @@ from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.lines import Line
 
 
+class Guard(Protocol):
+    """Redacts one stream of text."""
+
+    def feed(self, chunk: str) -> str: ...
+    def flush(self) -> str: ...
+
+
+class Records(Protocol):
+    """Where lines are recorded: the recorder."""
+
+    def point(self, line: Line, task: TaskRef | None, ids: Mapping[str, str], *, sampled: bool = True) -> None: ...
+
+
 class Speaking(Protocol):
     """Where a text is recorded: an operation."""
 
@@ -24,19 +37,6 @@ class Speaking(Protocol):
     @property
     def span_id(self) -> str: ...
     def ids(self) -> dict[str, str]: ...
-
-
-class Guard(Protocol):
-    """Redacts one stream of text."""
-
-    def feed(self, chunk: str) -> str: ...
-    def flush(self) -> str: ...
-
-
-class Recording(Protocol):
-    """Records lines: the recorder."""
-
-    def point(self, line: Line, task: TaskRef | None, ids: Mapping[str, str], *, sampled: bool = True) -> None: ...
 
 
 class _Stream:
@@ -66,7 +66,7 @@ class Streams:
             stream.chunks += bool(ready)
             return ready, stream.chunks if ready else 0
 
-    def record_rest(self, record: Recording, task: TaskRef | None, span_id: str | None = None, kind: str | None = None) -> None:
+    def record_rest(self, record: Records, task: TaskRef | None, span_id: str | None = None, kind: str | None = None) -> None:
         """End the streams of this span and kind, or all, and record what was held back of each where it belongs."""
         for line, stream in self._rest(span_id, kind):
             record.point(line, task, stream.ids, sampled=stream.sampled)

@@ -97,6 +97,12 @@ def full_moment(time_ns: int | None) -> str:
     return "" if local is None else f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}"
 
 
+def local_moment(time_ns: int | None) -> str:
+    """``2026-11-21 09:29:02``, in local time."""
+    local = _local(time_ns)
+    return "" if local is None else f"{local:%Y-%m-%d %H:%M:%S}"
+
+
 def clock(time_ns: int | None) -> str:
     """``09:29:02.123``, in local time."""
     local = _local(time_ns)

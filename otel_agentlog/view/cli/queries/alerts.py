@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.query import Alert, Feed, Rule, Watch, rules_from
+from otel_agentlog.query import Alert, Feed, Rule, Watch, rules_from, time_of
 from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.settings.fields import load, read_config_file
 from otel_agentlog.view.alerting import replay
@@ -90,7 +90,9 @@ def _list_rules(rules: Mapping[str, Rule], context: CliContext, *, as_json: bool
         words = [f"above {rule.threshold:g}"] if rule.enabled else ["off"]
         if rule.enabled:
             words += [f"in {rule.window_s:g} s"] if rule.window_s else []
-            words += [f"at least {rule.at_least} executions"] if rule.at_least > 1 else []
+            words += [f"of at least {rule.at_least} executions"] if rule.at_least > 1 else []
+            words += [f"at least {rule.at_least_events} of them"] if rule.at_least_events > 1 else []
+            words += [f"ends at {rule.end_value:g} for {rule.hold_ns / 1e9:g} s"] if rule.window_s else []
             words += ["stops the task"] if rule.action == "stop" else []
         screen.line(
             Piece(f"{rule.name:<30}", "id"), Piece(f"{rule.severity:<10}", _STYLES.get(rule.severity, "")), ", ".join(words)
@@ -173,9 +175,9 @@ def _stop(alert: Alert, feed: Feed, screen: Screen, *, quiet: bool) -> None:
 def _print(screen: Screen, alert: Alert) -> None:
     about = " ".join(safe(word) for word in (alert.task_id, alert.specialist) if word)
     screen.line(
-        Piece(f"{alert.timestamp[:19].replace('T', ' ')}Z  ", "dim"),
-        Piece(f"{'over' if alert.resolved else alert.severity:<9}", _STYLES.get(alert.severity, "")),
+        Piece(f"{formats.local_moment(time_of({'timestamp': alert.timestamp}))}  ", "dim"),
+        Piece(f"{'ended' if alert.resolved else alert.severity:<9}", _STYLES.get(alert.severity, "")),
         Piece(f"{alert.type}  ", "id"),
-        Piece(safe(alert.message.removeprefix("over: "))),
+        Piece(safe(alert.message.removeprefix("ended "))),
         Piece(f"  {about}" if about else "", "dim"),
     )
