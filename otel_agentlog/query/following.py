@@ -134,6 +134,10 @@ class LiveReport:
         """How far the agent's output was read, in uncompressed bytes."""
         return self._live.offset
 
+    def growing(self) -> list[Line]:
+        """Those of `lines` that are texts to which more may come."""
+        return [] if self.report.row.has_ended else self._joiner.growing()
+
     def poll(self) -> bool:
         """Read what is new, and return whether there was anything."""
         before = self.version

@@ -110,6 +110,10 @@ class Joiner:
         self._grown.clear()
         self._ended.clear()
 
+    def growing(self) -> list[Line]:
+        """The lines that `add` returned to which more may come."""
+        return [each.line for texts in self._open.values() for each in texts.values()]
+
     def ended(self) -> list[Line]:
         """The texts that have ended since the last call."""
         found, self._ended = self._ended, []

@@ -21,7 +21,7 @@ class MonitorApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [("ctrl+c", "quit", "quit"), ("ctrl+q", "quit", "quit")]
     CSS = """
-    #head { height: 2; padding: 0 1; background: $panel; }
+    #head { height: auto; min-height: 2; max-height: 3; padding: 0 1; background: $panel; }
     #plan { height: auto; max-height: 40%; padding: 0 1; border-bottom: solid $panel-lighten-2; scrollbar-size-vertical: 1; }
     #log { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
     #title { height: 1; padding: 0 1; color: $text-muted; }
@@ -33,7 +33,10 @@ class MonitorApp(App[None]):
     .wide #plan { width: 2fr; height: 1fr; max-height: 100%; border-bottom: none; border-right: solid $panel-lighten-2; }
     .wide #right { width: 3fr; }
     #right { height: 1fr; }
-    #list { height: 1fr; scrollbar-size-vertical: 1; }
+    #list { height: 1fr; padding: 0 1; overflow: hidden; }
+    #why { height: auto; max-height: 1; padding: 0 1; }
+    #said { height: auto; max-height: 40%; padding: 0 1; }
+    .help #plan, .help #said { display: none; }
     """
 
     def __init__(self, root: Path, task: TaskReader | None, glyphs: Glyphs) -> None:

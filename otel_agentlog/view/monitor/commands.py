@@ -6,6 +6,17 @@ import difflib
 from typing import NamedTuple
 
 from otel_agentlog.view.monitor.plan import PlanRow
+from otel_agentlog.view.render.screen import Glyphs, Piece, Pieces
+
+TASK_KEYS = {
+    "up, down": "a part of the plan",
+    "page up, page down": "the log",
+    "F2": "whole lines, or cut at the edge",
+    "? or F1": "this",
+    "Escape": "all tasks",
+}
+OVERVIEW_KEYS = {"up, down, page up, page down": "mark a task", "Enter": "open it", "? or F1": "this", "Ctrl-C": "leave"}
+SIGNS = "signs: {ok} completed  {bad} failed, timed out  {warn} interrupted  {stop} cancelled  {run} running  {pause} paused"
 
 TASK_COMMANDS = {
     "pause": "pause [why]: have the agent pause at its next checkpoint",
@@ -16,6 +27,7 @@ TASK_COMMANDS = {
     "step": "step N or NAME (or just that): the log of that part; all: everything; nothing: what goes on now",
     "all": "",
     "search": "search TEXT: look for it in the log; without TEXT: no longer",
+    "wrap": "wrap: whole lines of the log, or cut at the edge again",
     "tasks": "tasks: all tasks",
     "help": "help: this",
     "quit": "quit: leave",
@@ -23,6 +35,7 @@ TASK_COMMANDS = {
 OVERVIEW_COMMANDS = {
     "open": "open TASK (or Enter on the one that is marked): one task",
     "search": "search TEXT: tasks and lines with these words; without TEXT: all tasks",
+    "agent": "agent NAME: only tasks of this agent; without NAME: of all",
     "failed": "failed: only tasks that did not do their job, or all again",
     "help": "help: this",
     "quit": "quit: leave",
@@ -63,3 +76,13 @@ def find_part(text: str, plan: list[PlanRow]) -> PlanRow | None:
     exact = exact or [row for row in plan if row.entry.kind == "step" and row.entry.step_id == text]
     within = [row for row in plan if lower and lower in row.entry.name.lower()]
     return exact[-1] if exact else within[-1] if len({row.entry.name for row in within}) == 1 else None
+
+
+def help_lines(commands: dict[str, str], keys: dict[str, str], glyphs: Glyphs) -> list[Pieces]:
+    """The help screen: what can be typed, which keys there are, what the signs mean."""
+    lines: list[Pieces] = []
+    for words in filter(None, commands.values()):
+        name, _, rest = words.partition(": ")
+        lines.append([Piece(name, "id"), Piece(f": {rest}")])
+    lines += [[], *([Piece(key, "id"), Piece(f": {does}")] for key, does in keys.items()), []]
+    return [*lines, [Piece(SIGNS.format(**glyphs._asdict()), "dim")]]

@@ -5,10 +5,11 @@ Used by the monitor on a terminal and by `print_task` and `print_overview`, the 
 
 from __future__ import annotations
 
+import io
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from otel_agentlog.view.monitor.plan import PartList, PlanRow
 from otel_agentlog.view.monitor.watched_task import WatchedTask
 from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.line_text import line_pieces
-from otel_agentlog.view.render.screen import Glyphs, Piece, Pieces, Screen, columns_of, fit
-from otel_agentlog.vocabulary.coerce import number
+from otel_agentlog.view.render.screen import Column, Glyphs, Piece, Pieces, Screen, columns_of, fit, table
+from otel_agentlog.vocabulary.coerce import number, text
 from otel_agentlog.vocabulary.lines import Line
-from otel_agentlog.vocabulary.terminal_text import cut, pad, safe
+from otel_agentlog.vocabulary.terminal_text import cut, pad, safe, width
 
 WINDOW_S = 86_400
 """Seconds that the figures of all tasks cover."""
@@ -43,7 +44,61 @@ def header(watched: WatchedTask, columns: int, glyphs: Glyphs) -> list[Pieces]:
     first += [Piece("  "), Piece(safe(row.task_id), "id")]
     if row.process_gone:
         first.append(Piece("  its process is gone", "warn"))
-    return [fit(line, columns, glyphs.ellipsis) for line in (first, _figures(row))]
+    lines = [first, _figures(row)]
+    if row.error is not None:
+        lines.append([Piece(f"{glyphs.bad} ", "bad"), *why_failed(row)])
+    return [fit(line, columns, glyphs.ellipsis) for line in lines]
+
+
+def why_failed(row: TaskRow) -> Pieces:
+    """The error a task ended with, its category and id; nothing if there is none."""
+    if row.error is None:
+        return []
+    aside = " ".join(filter(None, (safe(text(row.error, "category") or ""), labels.error_id(row.error))))
+    return [Piece(labels.error_text(row.error), "error"), Piece(f"  {aside}" if aside else "", "dim")]
+
+
+_COLUMNS = (
+    Column(""),
+    Column("TASK", priority=35, min_width=10),
+    Column("NAME", min_width=28),
+    Column("STATUS", priority=48),
+    Column("AGENT", priority=45, min_width=8),
+    Column("MODEL", priority=20, min_width=10),
+    Column("STARTED", priority=70),
+    Column("TIME", right=True, priority=90),
+    Column("TOKENS", right=True, priority=30),
+    Column("COST", right=True, priority=80),
+    Column("ERRORS", right=True, priority=50),
+    Column("SCORES", priority=15, min_width=12),
+)
+"""Of the table of tasks: where there is not room for all, whole columns go, before any is cut."""
+
+
+def task_table(rows: Sequence[TaskRow], columns: int, glyphs: Glyphs) -> list[Pieces]:
+    """The lines of the table of tasks, its titles first, in so many columns."""
+    paper = Screen(io.StringIO(), columns, glyphs, lambda pieces, end: None)
+    return [fit(line, columns, glyphs.ellipsis) for line in table(_COLUMNS, (_cells(row, glyphs) for row in rows), paper)]
+
+
+def _cells(row: TaskRow, glyphs: Glyphs) -> Pieces:
+    metrics, meta = row.metrics, row.metadata
+    calls, errors = metrics.get("ai_calls"), metrics.get("errors")
+    spent = sum(int(metrics.get(key) or 0) for key in ("input_tokens", "output_tokens"))
+    return [
+        labels.sign(row.status, glyphs),
+        Piece(safe(row.task_id), "id"),
+        Piece((glyphs.sub if row.parent_task_id else "") + safe(row.name)),
+        labels.state(row.status),
+        Piece(safe(text(meta, "assigned_agent") or "")),
+        Piece(safe(text(meta, "model") or ""), "dim"),
+        Piece(formats.moment(row.time_ns("started_at", "created_at")), "dim"),
+        Piece(formats.duration(_elapsed_ms(row))),
+        Piece(formats.tokens(spent) if calls else ""),
+        Piece(formats.usd(metrics.get("cost_usd")) if calls else "", "money"),
+        Piece(formats.tokens(errors) if errors else "", "error"),
+        Piece(labels.scores(row.scores)),
+    ]
 
 
 def _figures(row: TaskRow) -> Pieces:
@@ -100,8 +155,8 @@ def plan_lines(
         yield [Piece(f"  {glyphs.ellipsis} {formats.count(behind, 'part')} more", "dim")]
 
 
-def log_lines(lines: Iterable[Line], columns: int, glyphs: Glyphs) -> Iterator[Pieces]:
-    """Lines of the log, each on one line of the screen; output keeps its lines, at most 41 of them."""
+def log_lines(lines: Iterable[Line], columns: int, glyphs: Glyphs, *, whole: bool = False) -> Iterator[Pieces]:
+    """Lines of the log, each on one line of the screen, or `whole`; output keeps its lines, at most 41 of them."""
     for line in lines:
         kind = line.get("type")
         if not isinstance(kind, str) or kind in _NOT_SHOWN:
@@ -109,9 +164,32 @@ def log_lines(lines: Iterable[Line], columns: int, glyphs: Glyphs) -> Iterator[P
         clock = (formats.clock(time_of(line)) or "--:--:--.---")[:8]
         first, *rest = line_pieces(line, max(12, min(48, columns - 30))) or [[]]
         label = pad(cut(safe(kind), 11, glyphs.ellipsis), 12)
-        yield fit([Piece(f"{clock} ", "dim"), Piece(label, "tool"), *first], columns, glyphs.ellipsis)
-        for more in rest[:40]:
-            yield fit([Piece(" " * 21), *more], columns, glyphs.ellipsis)
+        shown = [[Piece(f"{clock} ", "dim"), Piece(label, "tool"), *first], *([Piece(" " * 21), *more] for more in rest[:40])]
+        for each in shown:
+            if whole:
+                yield from folded(each, columns, min(21, columns // 2))
+            else:
+                yield fit(each, columns, glyphs.ellipsis)
+
+
+def folded(line: Pieces, columns: int, indent: int) -> Iterator[Pieces]:
+    """A line on as many lines as it needs, between words where there are any, the further ones indented."""
+    row: Pieces = []
+    used = 0
+    for piece in line:
+        rest = piece.text
+        while rest:
+            part = cut(rest, columns - used, "") if width(rest) > columns - used else rest
+            if not part and used > indent:
+                yield row
+                row, used = [Piece(" " * indent)], indent
+                continue
+            if " " in part and rest[len(part) : len(part) + 1].strip():
+                part = part[: part.rindex(" ") + 1]
+            part = part or rest[:1]
+            row.append(Piece(part, piece.style))
+            used, rest = used + width(part), rest[len(part) :]
+    yield row
 
 
 def overview_lines(found: Overview) -> list[Pieces]:
@@ -182,14 +260,7 @@ def _overview(root: Path, columns: int, glyphs: Glyphs) -> Iterator[Pieces]:
     yield [Piece(f"{time.strftime('%H:%M:%S')}", "dim")]
     yield from overview_lines(found)
     by_id = {row.task_id: row for row in [*found.running_rows, *found.recent_rows]}
-    for row in by_id.values():
-        line = [
-            labels.sign(row.status, glyphs),
-            Piece(f" {safe(row.task_id)}  ", "id"),
-            Piece(safe(row.name), "title"),
-            labels.state(row.status, "  "),
-            Piece(f"  {formats.moment(row.time_ns('started_at', 'created_at'))}", "dim"),
-        ]
-        yield fit(line, columns, glyphs.ellipsis)
+    if by_id:
+        yield from task_table(list(by_id.values()), columns, glyphs)
     if not by_id:
         yield [Piece(f"No tasks below {safe(str(root))}.", "dim")]

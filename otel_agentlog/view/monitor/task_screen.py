@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -18,16 +19,20 @@ from otel_agentlog.errors import AgentlogError
 from otel_agentlog.query import Entry
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.tools import add_context, cancel, pause, resume
-from otel_agentlog.view.monitor.commands import TASK_COMMANDS, find_part, parse_command, suggestion
-from otel_agentlog.view.monitor.drawing import header, log_lines, plan_lines
+from otel_agentlog.view.monitor.commands import TASK_COMMANDS, TASK_KEYS, find_part, help_lines, parse_command, suggestion
+from otel_agentlog.view.monitor.drawing import folded, header, log_lines, plan_lines
 from otel_agentlog.view.monitor.watched_task import WatchedTask
 from otel_agentlog.view.monitor.widgets import INTERVAL_S, Prompt, rich_lines, rich_text
 from otel_agentlog.view.render import formats, labels
-from otel_agentlog.view.render.screen import Glyphs, Piece
+from otel_agentlog.view.render.screen import Glyphs, Piece, fit
+from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.terminal_text import safe
 
 WIDE = 110
 """From this many columns on the plan is beside the log, not above it."""
+
+MAX_GROWING, GROWING_LINES = 3, 6
+"""Texts that are shown while they grow, and how many lines of each."""
 
 _HINT = "pause resume cancel context TEXT details STEP search help"
 
@@ -42,6 +47,7 @@ class TaskScreen(Screen[None]):
         Binding("pageup", "scroll_log(-1)", "up", priority=True),
         Binding("pagedown", "scroll_log(1)", "down", priority=True),
         Binding("f1", "help", "help"),
+        Binding("f2", "wrap", "whole lines"),
     ]
 
     def __init__(self, task: TaskReader, glyphs: Glyphs) -> None:
@@ -51,6 +57,10 @@ class TaskScreen(Screen[None]):
         self._selected: str | None = None
         """The span id of the part that has its log shown; empty: the whole log; ``None``: the current step."""
         self._search_text = ""
+        self._whole = False
+        """Whether lines of the log are shown whole."""
+        self._growing: list[Line] = []
+        """Texts that came and have not ended: they are shown below the log until they have."""
         self._shows_help = False
         self._drawn_log: tuple[object, ...] = ()
         """What the log on the screen was drawn from."""
@@ -68,6 +78,7 @@ class TaskScreen(Screen[None]):
             with Vertical(id="right"):
                 yield Static(id="title")
                 yield RichLog(id="log", wrap=False, markup=False, highlight=False, max_lines=5000)
+                yield Static(id="said")
         yield Static(_HINT, id="bar")
         yield Prompt(placeholder="type a command", id="ask")
 
@@ -129,14 +140,19 @@ class TaskScreen(Screen[None]):
         title = f"log of {safe(selected.name)}" if selected is not None else "log"
         if self._search_text:
             title += f" with {safe(self._search_text)!r}"
-        state = (title, None if selected is None else selected.span_id, columns, self._shows_help)
+        state = (title, None if selected is None else selected.span_id, columns, self._shows_help, self._whole)
         if self._shows_help:
             return
         anew, (came, number) = force or state != self._drawn_log, self._drawn
-        if not anew and came == self._watched.came:
+        growing = self._watched.growing(selected)
+        if not anew and came == self._watched.came and not self._growing:
             return
-        lines = self._watched.lines_of(selected) if anew else self._watched.since(came, selected)
-        found = [text for text in map(rich_text, log_lines(lines, columns, self._glyphs)) if self._is_sought(text.plain)]
+        lines = self._watched.lines_of(selected) if anew else [*self._growing, *self._watched.since(came, selected)]
+        self._growing = [line for line in lines if any(line is each for each in growing)]
+        self._draw_growing(columns)
+        ended = [line for line in lines if all(line is not each for each in growing)]
+        drawn = log_lines(ended, columns, self._glyphs, whole=self._whole)
+        found = [text for text in map(rich_text, drawn) if self._is_sought(text.plain)]
         self._drawn_log, self._drawn = state, (self._watched.came, len(found) + (0 if anew else number))
         if self._search_text:
             title = f"{title.partition(' with ')[0]}: {formats.count(self._drawn[1], 'line')} with {safe(self._search_text)!r}"
@@ -149,6 +165,12 @@ class TaskScreen(Screen[None]):
         if at_end or force:
             log.scroll_end(animate=False)
 
+    def _draw_growing(self, columns: int) -> None:
+        """What is being said now: the last lines of each text, wrapped."""
+        shown = [list(log_lines([line], columns, self._glyphs, whole=True)) for line in self._growing[-MAX_GROWING:]]
+        last = [text for lines in shown for text in map(rich_text, lines[-GROWING_LINES:]) if self._is_sought(text.plain)]
+        self.query_one("#said", Static).update(Text("\n").join(last))
+
     def _is_sought(self, plain: str) -> bool:
         return not self._search_text or self._search_text.lower() in plain.lower()
 
@@ -160,6 +182,7 @@ class TaskScreen(Screen[None]):
 
     def _run_typed(self, text: str) -> None:
         self._shows_help = False
+        self.set_class(False, "help")
         command = parse_command(text, TASK_COMMANDS)
         if not text.strip():
             self._selected, self._search_text = None, ""
@@ -212,6 +235,9 @@ class TaskScreen(Screen[None]):
         self._search_text = rest
         self._selected = "" if rest else None
 
+    def _do_wrap(self, rest: str) -> None:
+        self.action_wrap()
+
     def _do_tasks(self, rest: str) -> None:
         self.action_back()
 
@@ -222,7 +248,18 @@ class TaskScreen(Screen[None]):
         self.action_help()
 
     def _show_message(self, text: str, style: str = "") -> None:
-        self.query_one("#bar", Static).update(rich_text([Piece(safe(text), style)]))
+        line = fit([Piece(safe(text), style)], max(20, self.size.width - 2), self._glyphs.ellipsis)
+        self.query_one("#bar", Static).update(rich_text(line))
+
+    def on_prompt_help_wanted(self, event: Prompt.HelpWanted) -> None:
+        """Show the help."""
+        self.action_help()
+
+    def action_wrap(self) -> None:
+        """Show lines of the log whole, or cut at the edge again."""
+        self._whole = not self._whole
+        self._show_message("whole lines" if self._whole else "lines cut at the edge")
+        self._draw(force=True)
 
     def action_back(self) -> None:
         """Go back to all tasks."""
@@ -248,14 +285,14 @@ class TaskScreen(Screen[None]):
         log.scroll_relative(y=by * max(1, log.size.height - 1), animate=False)
 
     def action_help(self) -> None:
-        """Show the commands in place of the log."""
+        """Show the help in place of plan and log."""
         self._shows_help = True
+        self.set_class(True, "help")
         log = self.query_one("#log", RichLog)
         log.clear()
-        for text in filter(None, TASK_COMMANDS.values()):
-            name, _, rest = text.partition(": ")
-            log.write(rich_text([Piece(f"{name}", "id"), Piece(f": {rest}")]))
-        log.write(
-            rich_text([Piece("up, down", "id"), Piece(": a part of the plan; page up, page down: the log; Escape: all tasks")])
-        )
-        self.query_one("#title", Static).update("help; Enter ends it")
+        columns = max(20, self.size.width - 3)
+        for line in help_lines(TASK_COMMANDS, TASK_KEYS, self._glyphs):
+            for each in folded(line, columns, 4):
+                log.write(rich_text(each), scroll_end=False)
+        log.scroll_home(animate=False)
+        self.query_one("#title", Static).update("help; Enter ends it, page down turns it")

@@ -96,8 +96,15 @@ class WatchedTask:
         for line in reversed(self._live.lines):
             if oldest is not None and (text(line, "timestamp") or oldest) < oldest:
                 return
-            if entry is None or self._live.is_within(text(line, "span_id") or "", entry):
+            if self._is_within(line, entry):
                 yield line
+
+    def growing(self, entry: Entry | None) -> list[Line]:
+        """The texts of a part to which more may come."""
+        return [line for line in self._live.growing() if self._is_within(line, entry)]
+
+    def _is_within(self, line: Line, entry: Entry | None) -> bool:
+        return entry is None or self._live.is_within(text(line, "span_id") or "", entry)
 
     def lines_of(self, entry: Entry | None) -> list[Line]:
         """The lines of `latest`, the oldest first."""
@@ -107,4 +114,4 @@ class WatchedTask:
         """Those of a part that came after so many lines."""
         new = min(self.came - came, len(self._live.lines))
         found = [self._live.lines[at] for at in range(-new, 0)]
-        return [line for line in found if entry is None or self._live.is_within(text(line, "span_id") or "", entry)]
+        return [line for line in found if self._is_within(line, entry)]
