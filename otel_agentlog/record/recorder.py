@@ -65,17 +65,23 @@ class Cleaning:
         self.new_guard = new_guard
         """Makes what redacts a stream of text."""
 
-    def line(self, line: Line, payload: dict[str, Any] | None = None) -> Envelope:
-        """An envelope with the clean line and payload; where a processor fails, with what cannot be secret of the line."""
+    def line(self, line: Line, payload: dict[str, Any] | None = None, given: Line | None = None) -> Envelope:
+        """An envelope with the clean line and payload; where a processor fails, with what cannot be secret of the line.
+
+        ``given``: the part of the line that others chose, and that may hold anything; ``line`` then has only what is ours, and
+        is changed. Without it all of the line may.
+        """
         envelope = Envelope(line, None, 0)
         try:
-            if self._cleaner is not None and (plain := self._cleaner.plain(line)) is not None:
-                envelope.line = plain
-            elif self._cleaner is not None:
-                cleaned = self._cleaner.clean(line)
-                if cleaned.redacted or cleaned.failed:
-                    cleaned = keep_own(line, cleaned, self._cleaner.clean)
-                envelope.line, envelope.redacted, envelope.truncated = cleaned.value, cleaned.redacted, cleaned.truncated
+            if self._cleaner is not None and (plain := self._cleaner.plain(line if given is None else given)) is not None:
+                if given is None:
+                    envelope.line = plain
+                else:
+                    line.update(plain)
+            else:
+                line.update(given or ())
+                if self._cleaner is not None:
+                    self._clean_carefully(envelope, self._cleaner)
             if payload is not None:
                 envelope.payload = self._payload(envelope, payload)
             if self._private:
@@ -88,6 +94,13 @@ class Cleaning:
             envelope.line = {key: line[key] for key in line if key in _KEPT_OF_A_FAILED_LINE} | {"message": _FAILED}
             envelope.payload = None
         return envelope
+
+    def _clean_carefully(self, envelope: Envelope, cleaner: LineCleaner) -> None:
+        line = envelope.line
+        cleaned = cleaner.clean(line)
+        if cleaned.redacted or cleaned.failed:
+            cleaned = keep_own(line, cleaned, cleaner.clean)
+        envelope.line, envelope.redacted, envelope.truncated = cleaned.value, cleaned.redacted, cleaned.truncated
 
     def _processed(self, line: Line) -> Line:
         """What the user's processors make of a line, cleaned again if it is no longer plain JSON; its timestamp stays first."""
@@ -234,7 +247,7 @@ class Recorder:
         if self.off:
             return
         time_ns = self.clock()
-        envelope = self.clean({"timestamp": timestamp(time_ns), **line}, payload)
+        envelope = self.clean({"timestamp": timestamp(time_ns)}, payload, line)
         envelope.line.update(ids)
         envelope.task, envelope.time_ns, envelope.sampled = task, time_ns, sampled
         self.deliver(envelope)

@@ -401,7 +401,7 @@ def timestamp(time_ns: int) -> str:
         text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
         first = second * 1_000_000_000
         _second = (first, first + 999_999_999, text)
-    return f"{text}.{time_ns - first:09d}Z"
+    return "%s.%09dZ" % (text, time_ns - first)  # noqa: UP031 - half of what an f-string costs
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

@@ -11,6 +11,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import OwnThread, raise_interrupt, suppress_errors
 from otel_agentlog.error_handling.categories import classify
 from otel_agentlog.errors import shown
@@ -73,7 +74,11 @@ class Receipt:
 class Wired:
     """What one `configure` put together. Each part is given those that were built before it; none reaches for a later one."""
 
+    _process_lines: tuple[object, Line] = None, {}
+    """What the last one was made of, and that line."""
+
     def __init__(self, settings: Settings) -> None:
+        after_fork_in_child(self._renew_after_fork)
         self.failures = Failures(_warn)
         failed = self.failures.note
         self.redactor = _redactor(settings)
@@ -199,11 +204,20 @@ class Wired:
 
     def _process_line(self) -> Line:
         """The process line of a writer; by its ``courier`` readers find out whether its process still sends."""
-        line, sends = self.telemetry.process_line(), list(self.telemetry.sends)
+        sends = list(self.telemetry.sends)
         courier = self.process_lock.name() if sends else None
-        # Its resource, its host's name and the like come from outside, as a user's values do.
-        cleaned: Line = self._cleaner.clean_line({**line, "courier": courier, "sends": sends} if courier else line).value
-        return cleaned
+        made_of = courier, sends, self.telemetry.elsewhere
+        known, line = self._process_lines
+        if known != made_of:
+            line = self.telemetry.process_line()
+            # Its resource, its host's name and the like come from outside, as a user's values do.
+            line = self._cleaner.clean_line({**line, "courier": courier, "sends": sends} if courier else line).value
+            self._process_lines = made_of, line
+        return line
+
+    def _renew_after_fork(self) -> None:
+        """In the child of a fork: its process line is another."""
+        self._process_lines = None, {}
 
     def _find_task(self, task_id: str) -> Mapping[str, Any]:
         """The ``metadata.json`` of a task that is to be resumed; if its process has died, after closing what that left open."""

@@ -51,6 +51,7 @@ MAX_STACK_LINES = 200
 ID_KEYS = dict.fromkeys(("task_id", "step_id", *CORRELATION_IDS, "trace_id", "span_id")).keys()
 """Keys of an event that are ids of the line, if they name no other place than the one the line is recorded in."""
 
+_NOTHING: Mapping[str, Any] = {}
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _HEX = {"trace_id": re.compile(r"(?!0{32})[0-9a-f]{32}"), "span_id": re.compile(r"(?!0{16})[0-9a-f]{16}")}
 
@@ -183,6 +184,7 @@ class LinePlace:
 
     task: TaskRef | None = None
     ids: dict[str, str] = field(default_factory=dict)
+    """Not to be changed: they may be the operation's own."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """What `bind` put here besides correlation ids."""
     sampled: bool = True
@@ -194,9 +196,10 @@ def here() -> LinePlace:
     context, operation, is_nearest = nearest()
     if operation is None:
         place = LinePlace()
+    elif is_nearest and operation.own_ids is not None:
+        return LinePlace(operation.task, operation.own_ids, _NOTHING, operation.sampled)
     else:
-        own = operation.own_ids
-        place = LinePlace(operation.task, operation.ids() if own is None else own.copy(), {}, operation.sampled)
+        place = LinePlace(operation.task, operation.ids(), {}, operation.sampled)
         if is_nearest:
             return place
     if around := bound(context):
@@ -220,7 +223,7 @@ def adopt(place: LinePlace, data: dict[str, Any], line: Line) -> LinePlace:
     """
     if ID_KEYS.isdisjoint(data):
         return place
-    given = {key: plain_text(data[key]) for key in ID_KEYS if data.get(key) is not None}
+    given = {key: plain_text(data[key]) for key in data if key in ID_KEYS and data[key] is not None}
     if place.task is None and "task_id" in given and (found := _open_task(given["task_id"])) is not None:
         place = LinePlace(found.task, {**place.ids, **found.ids()}, place.attributes)
     foreign_span = "trace_id" in place.ids

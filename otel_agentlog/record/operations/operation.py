@@ -320,9 +320,9 @@ class Operation(Decorator):
         """Begin as a child of what is in ``context``; ``around`` is what is current here."""
         self.around = around
         record = self._recorder = recorder()
-        self.start_ns = record.clock()
         scope: Any = context.get(OPERATION)
         if "_settle" in self._hooks:
+            self.start_ns = record.clock()
             self.outer = self._settle(context, scope)
         else:
             self.outer = context
@@ -343,15 +343,17 @@ class Operation(Decorator):
             record.failed("field", error)
             fields = {"details": {}}
         line = kind.start_line.copy()
-        line["timestamp"], line["message"] = timestamp(self.start_ns), self.name
-        line["component"] = self._component or kind.component
-        line.update(fields)
-        if not line["details"]:
-            del line["details"]
-        line["attributes"], self._attributes = self._attributes, {}
-        if self.outer.get(BOUND):
-            line["attributes"] = {**bound_attributes(self.outer), **line["attributes"]}
-        envelope = record.clean(line, self._payload)
+        line["timestamp"] = timestamp(self.start_ns)
+        # What is in `fields` from here on is cleaned, and the line is ours.
+        fields["message"] = self._name
+        if self._component:
+            fields["component"] = self._component
+        if not fields["details"]:
+            del fields["details"]
+        fields["attributes"], self._attributes = self._attributes, {}
+        if BOUND in self.outer:
+            fields["attributes"] = {**bound_attributes(self.outer), **fields["attributes"]}
+        envelope = record.clean(line, self._payload, fields)
         self._payload = None
         self._sent = open_span(self, record, envelope)
         if "_started" in self._hooks:
@@ -463,33 +465,36 @@ class Operation(Decorator):
         elapsed_ns = max(0, record.monotonic() - self._monotonic_start)
         end_ns = self.start_ns + elapsed_ns
         line = (_ends.get((self.kind.start_type, outcome)) or _end_template(self.kind, outcome)).copy()
-        line["timestamp"], line["message"] = timestamp(end_ns), self.name
-        if self._component:
-            line["component"] = self._component
+        line["timestamp"] = timestamp(end_ns)
         if before is not State.RUNNING:
             line["state_before"] = _WORDS[before]
         line["duration_ms"] = round(elapsed_ns / 1e6, 3)
+        # What is in here is cleaned, and the line is ours.
+        given: Line = {"message": self._name}
+        if self._component:
+            given["component"] = self._component
         if reason is not None and (text := reason if type(reason) is str else plain_text(reason)):
-            line["reason"] = text
+            given["reason"] = text
         if error is not None and line["level"] == "ERROR":
-            line["exception"] = self._described(error)
+            given["exception"] = self._described(error)
         try:
-            line.update(self._end_fields(outcome))
+            given.update(self._end_fields(outcome))
         except Exception as problem:  # noqa: BLE001 - what cannot be read of what was given must not cost the line
             raise_interrupt()
             record.failed("field", problem)
-            line["details"] = {}
+            given["details"] = {}
+        details = given["details"]
         if error is not None and issubclass(type(error), SystemExit) and (code := exit_code_of(error)) is not None:
-            line["details"].setdefault("exit_code", code)
+            details.setdefault("exit_code", code)
         if self._meter is not None and record.measuring is not None and (figures := record.measuring.figures(self._meter)):
-            line["details"].setdefault(MEASURED[self.kind.end_type], figures)
-        if not line["details"]:
-            del line["details"]
-        line["attributes"] = self._attributes.copy()
+            details.setdefault(MEASURED[self.kind.end_type], figures)
+        if not details:
+            del given["details"]
+        given["attributes"] = self._attributes.copy()
         span = self.span
         if type(span) is not LightSpan or span.touched:
-            put_foreign(span, self._sent, line)
-        return record.clean(line, self._payload), end_ns
+            put_foreign(span, self._sent, given)
+        return record.clean(line, self._payload, given), end_ns
 
 
 _ends: dict[tuple[str, Outcome], Line] = {}

@@ -208,11 +208,13 @@ def open_span(scope: OperationScope, record: Recorder, envelope: Envelope) -> Ma
     if (
         around is not None
         and scope.task is around.task
-        and scope.step_id == around.step_id
         and outer.get(BOUND) is around.outer.get(BOUND)
         and around.own_ids is not None
+        and (scope.step_id == around.step_id or (scope.step_id is not None and "step_id" in around.own_ids))
     ):
         ids = around.own_ids.copy()  # its span's are replaced below
+        if scope.step_id is not None:
+            ids["step_id"] = scope.step_id
     else:
         ids = scope.ids_of_place()
     line.update(ids)

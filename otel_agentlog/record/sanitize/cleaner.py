@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice
+from itertools import count, islice
 from math import isfinite
 from typing import Any
 
@@ -60,6 +60,9 @@ _TRIES = 3
 MOST_PLAIN_CHARS = 1 << 20
 """Of more characters the long texts are searched one by one."""
 _MAX_KNOWN_KEYS = 4096
+_MAX_KNOWN_TEXTS, _MAX_KNOWN_CHARS = 4096, 128
+_REMEMBERED_SEARCH = 4
+"""Of so many searches the texts of one are remembered."""
 _SURE = frozenset({type(None), bool})
 _NAMED_VALUE = frozenset({"value", "Value"})
 """What is under them may be a secret by what another entry says."""
@@ -89,6 +92,9 @@ class Cleaner:
         self._known_keys: dict[str, KeyRule | None] = {}
         self._plain_names: set[str] = set()
         """Names that no rule is for, and that hold no secret themselves."""
+        self._plain_texts: set[str] = set()
+        """Short texts that hold none, of those found lately."""
+        self._searches = count()
         self._most_plain = min(
             MOST_PLAIN_CHARS, limits.max_total_bytes // 4, (limits.max_string_bytes or MOST_PLAIN_CHARS * 4) // 4
         )
@@ -124,10 +130,7 @@ class Cleaner:
         texts.nodes_left = self._limits.max_nodes
         try:
             copy = self._plain_dict(line, 0, texts)
-            joined = "\0".join(texts)
-            if len(joined) > self._most_plain:
-                return None
-            if self._redactor is not None and not self._redactor.finds_none(joined.encode()):
+            if not self._plain_texts.issuperset(texts) and not self._finds_none(texts):
                 return None
         except NotPlain:
             return None
@@ -139,6 +142,18 @@ class Cleaner:
                 self._plain_names.clear()
             self._plain_names.update(texts.new_names)
         return copy
+
+    def _finds_none(self, texts: Sequence[str]) -> bool:
+        """Whether there is no candidate for a secret in these texts together; those that come again are not searched again."""
+        joined = "\0".join(texts)
+        if len(joined) > self._most_plain or (self._redactor is not None and not self._redactor.finds_none(joined.encode())):
+            return False
+        # Not each time: to remember texts that do not come again costs more than it gives.
+        if self._searches.__next__() % _REMEMBERED_SEARCH == 0:
+            if len(self._plain_texts) > _MAX_KNOWN_TEXTS:
+                self._plain_texts = set()
+            self._plain_texts.update(text for text in texts if len(text) <= _MAX_KNOWN_CHARS)
+        return True
 
     # The copy is made first and then judged: other threads may be changing what was given.
 
@@ -210,11 +225,7 @@ class Cleaner:
         """A name, message or traceback, safe and bounded: the text, secrets replaced, places left out."""
         try:
             # As in `plain`.
-            if (
-                type(text) is str
-                and len(text) <= self._most_plain
-                and (self._redactor is None or self._redactor.finds_none(text.encode()))
-            ):
+            if type(text) is str and (text in self._plain_texts or self._finds_none((text,))):
                 return text, 0, 0
         except Exception:  # noqa: BLE001 - a lone surrogate, no stack left, a search that fails: the careful way deals with them
             raise_interrupt()

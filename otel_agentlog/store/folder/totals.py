@@ -90,6 +90,14 @@ class _Open(NamedTuple):
     inside: str | None
 
 
+_OPENED: Mapping[str, _Open] = {
+    line_type: _Open(counter, None) for line_type, counter in COUNTED.items() if line_type in ("ai_request", "tool_call", "step")
+}
+_UNREAD = OpenSpan._make([None] * len(_OPEN_KEYS))
+"""An open span of which nothing is read: the writer only asks whether there are any."""
+_NO_DETAILS: dict[str, Any] = {}
+
+
 class Runs:
     """Which spans count as an AI call, a tool run or a step, the same for totals, tree and index.
 
@@ -110,6 +118,21 @@ class Runs:
         counter = COUNTED.get(line_type or "")
         if counter is not None and span_id not in self._open:
             self._open[span_id] = _Open(counter, details.get(INSIDE_CALL))
+
+    def start_plain(self, span_id: str, line_type: str) -> bool:
+        """Note a start line that is inside no other call; false if it is none that counts. Safe without a lock."""
+        opened = _OPENED.get(line_type)
+        if opened is not None:
+            self._open[span_id] = opened
+        return opened is not None
+
+    def end_plain(self, span_id: str, line_type: str) -> Counter | None:
+        """What an end line counts as that fits its start line and is of no AI call, else ``None``. Safe without a lock."""
+        opened = self._open.get(span_id)
+        if opened is None or opened.counter == "ai_calls" or COUNTED.get(line_type) != opened.counter:
+            return None
+        self._open.pop(span_id, None)
+        return opened.counter
 
     def forget(self, span_id: str) -> Counter | None:
         """No longer keep an open span; what it counts as, as far as that is known."""
@@ -138,14 +161,15 @@ class Runs:
         if isinstance(inside, str) and inside in self._open and (counter == "ai_calls" or around):
             self._around.add(inside)
         if counter == "ai_calls":
-            self._seconds.update(each for each, other in self._open.items() if other.inside == span_id)
+            # Of a copy, here and below: other threads note starts meanwhile.
+            self._seconds.update(each for each, other in self._open.copy().items() if other.inside == span_id)
         return counter
 
     def still_open(self) -> dict[str, Counter]:
         """What counts of the spans that have not ended, by span id."""
-        left_out = self._around | self._seconds
-        left_out.update(other.inside for each, other in self._open.items() if other.inside and each not in self._seconds)
-        return {each: other.counter for each, other in self._open.items() if each not in left_out}
+        left_out, opened = self._around | self._seconds, self._open.copy()
+        left_out.update(other.inside for each, other in opened.items() if other.inside and each not in self._seconds)
+        return {each: other.counter for each, other in opened.items() if each not in left_out}
 
 
 class Tally:
@@ -199,8 +223,36 @@ class Tally:
             first = self.first_seen
             if first is None or at < first:
                 self.first_seen = at
-        if phase or is_error or kind == "attempt" or "state_after" in line or self._most is None:
+        plain = self._most is not None and not is_error
+        if plain and not phase and kind != "attempt" and "state_after" not in line:
+            return
+        if not plain or not self._count_plain(line, kind, phase):
             self._count(line, is_error)
+
+    def _count_plain(self, line: Line, line_type: object, phase: object) -> bool:
+        """Count, for a writer, a start or end line that has nothing out of the ordinary; false: that is to be done.
+
+        Without the lock: each of these spans is one thread's business at a time, and sums are made without a call in between.
+        """
+        span_id, details = line.get("span_id"), line.get("details", _NO_DETAILS)
+        if type(details) is not dict or type(span_id) is not str or type(line_type) is not str:
+            return False
+        if phase == "start":
+            return INSIDE_CALL not in details and self._start_plain(span_id, line_type)
+        if phase != "end" or details.get("attempts", 1) != 1 or span_id in self._retried:
+            return False
+        counter = self._runs.end_plain(span_id, line_type)
+        if counter is not None:
+            self._counts[counter] += 1
+            self.open_spans.pop(span_id, None)
+        return counter is not None
+
+    def _start_plain(self, span_id: str, line_type: str) -> bool:
+        spans = self.open_spans
+        if span_id in spans or len(spans) >= (self._most or 0) or not self._runs.start_plain(span_id, line_type):
+            return False
+        spans[span_id] = _UNREAD
+        return True
 
     def _count(self, line: Line, is_error: bool) -> None:
         kind, phase = line.get("type"), line.get("phase")

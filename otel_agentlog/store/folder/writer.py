@@ -359,10 +359,10 @@ class TaskFolder:
             # What a start line has is on its span, too; any other is in no other home.
             self._lose(envelope, envelope.items or int(line.get("phase") != "start"))
             raise
-        written, size = (file, name, event_id := line["event_id"], data), len(data)
-        self._last_id, self._last_failed = event_id, False
+        self._last_id = event_id = line["event_id"]
+        self._last_failed, size = False, len(data)
         if "phase" in line:
-            self._note_span(line, written)
+            self._note_span(line, name, data)
         if not envelope.counted:
             # If it was added before, the figures are no longer those of the lines, and are read from them at the end.
             self._bytes -= _RECOUNT if envelope.again else 0
@@ -379,7 +379,7 @@ class TaskFolder:
             envelope.counted = 1
         if self._lost.ranges:
             self._found(event_id)
-        recent.lines.append(written)
+        recent.lines.append((file, name, event_id, data))
         recent.size_bytes += size
         if (level := self._syncer.level) is not Level.PROCESS or line.get("level") in _ERROR_LEVELS:
             self._sync(file, name, level)
@@ -411,13 +411,13 @@ class TaskFolder:
         file.append(data)
         return file
 
-    def _note_span(self, line: Line, written: RecentLine) -> None:
+    def _note_span(self, line: Line, name: str, data: bytes) -> None:
         """Keep the start line of what is open; that of what has ended until the next check, so that both are written again."""
         span_id, starts = str(line.get("span_id")), self._starts
         if line["phase"] == "end":
             self._ended_spans.append(span_id)
-        elif len(starts) < MAX_STARTS + len(self._ended_spans) and len(written[3]) <= MAX_START_BYTES:
-            starts[span_id] = (None, *written[1:])
+        elif len(starts) < MAX_STARTS + len(self._ended_spans) and len(data) <= MAX_START_BYTES:
+            starts[span_id] = None, name, line["event_id"], data
 
     def _lose(self, envelope: Envelope, items: int) -> None:
         """Count a line that could not be written: its number stays missing."""
