@@ -34,8 +34,11 @@ GIVEN_UP = "too-much"
 """Name of the hit for the rest of a text that was made to be costly."""
 
 LONG_BYTES = 1 << 16
-"""Longer texts are searched for some of the rules after the other, as joined patterns have states for all that may go together
-(random letters, 20 MB, the first time: 0.8 s by one pattern, 0.2 s by three; any later time 0.03 s and 0.08 s)."""
+"""Longer texts that are not of words are searched with some of the rules after the other, as one pattern has states for all that
+its rules may have begun to match. 20 MB of random letters: 0.8 s at first with one, 0.2 s with three; later 0.03 and 0.08 s."""
+_SAMPLES, _SAMPLE_BYTES = 16, 512
+_LONGEST_WORDS = 32
+"""Bytes from one end of a word to the next, on average, where a text is of words."""
 _MANY_WORDS = 500
 """Characters of a pattern that lists words."""
 
@@ -121,14 +124,23 @@ class Hit:
     """No text that may still follow can change this hit."""
 
 
+def in_parts(data: bytes) -> bool:
+    """Whether a text is searched with some of the rules after the other: a long one that has few blanks, quotes and commas."""
+    if len(data) <= LONG_BYTES:
+        return False
+    sample = b"".join(data[at : at + _SAMPLE_BYTES] for at in range(0, len(data), max(1, len(data) // _SAMPLES)))
+    return sum(map(sample.count, (b" ", b"\n", b'"', b","))) * _LONGEST_WORDS < len(sample)
+
+
 class Budget:
     """Candidates that may still be examined in one text of ``size`` bytes, and those that were found ahead in a long one."""
 
-    __slots__ = ("_ahead", "candidates", "is_long")
+    __slots__ = ("_ahead", "candidates", "in_parts")
 
-    def __init__(self, size: int, *, from_left_to_right: bool = False) -> None:
+    def __init__(self, size: int, *, in_parts: bool = False) -> None:
+        """``in_parts``: whether it is searched from left to right, with some of the rules after the other."""
         self.candidates = MAX_CANDIDATES + size // BYTES_PER_CANDIDATE
-        self.is_long = from_left_to_right and size > LONG_BYTES
+        self.in_parts = in_parts
         self._ahead: dict[int, _Ahead] = {}
 
     def ahead(self, engine: Engine, finders: Sequence[Regexp]) -> _Ahead:
@@ -192,8 +204,8 @@ class Engine:
 
     def finds_none(self, data: bytes) -> bool:
         """Whether there is certainly no secret; a candidate need not be one."""
-        if len(data) > LONG_BYTES:
-            return self._finds_none_in_long(data)
+        if len(data) > LONG_BYTES and in_parts(data):
+            return self._finds_none_in_parts(data)
         quick = self._quick or self._ready_quick()
         me = threading.get_ident()
         _searching.append(me)
@@ -205,7 +217,7 @@ class Engine:
         finally:
             _searching.remove(me)
 
-    def _finds_none_in_long(self, data: bytes) -> bool:
+    def _finds_none_in_parts(self, data: bytes) -> bool:
         finders = self._apart or self._ready_apart()
         me = threading.get_ident()
         _searching.append(me)
@@ -274,7 +286,7 @@ class Engine:
 
     def _search(self, view: bytes | memoryview, floor: int, at: int, budget: Budget) -> tuple[int, int] | None:
         """Where the next candidate begins, and where that which matched ends."""
-        if budget.is_long:
+        if budget.in_parts:
             return budget.ahead(self, self._apart or self._ready_apart()).search(view, floor, at)
         m = (self._finder or self._ready()).search(view, at)
         return None if m is None else m.span()

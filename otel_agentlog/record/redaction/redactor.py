@@ -20,7 +20,7 @@ from random import Random
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.record.redaction.engine import LONG_BYTES, Budget, Engine, Hit, Regexp, compiled
+from otel_agentlog.record.redaction.engine import Budget, Engine, Hit, Regexp, compiled, in_parts
 from otel_agentlog.record.redaction.key_rules import KEY_RULE_NAMES, KeyRule, key_rule, words_of
 from otel_agentlog.record.redaction.pii import personal_rules
 from otel_agentlog.record.redaction.rules import TOKEN_RULES, SecretRule
@@ -118,8 +118,8 @@ class Redactor:
 
     def data(self, data: bytes) -> tuple[bytes, int]:
         """The same for UTF-8, or any other bytes."""
-        # A long text is searched once, where the secrets are.
-        if len(data) <= LONG_BYTES and self.finds_none(data):
+        # Not searched twice where that takes long.
+        if not in_parts(data) and self.finds_none(data):
             return data, 0
         pieces: list[bytes | memoryview] = []
         view, end = memoryview(data), 0
@@ -146,7 +146,7 @@ class Redactor:
 
     def hits(self, data: bytes) -> Iterator[Hit]:
         """The secrets in UTF-8 data, from left to right, none overlapping another."""
-        floor, budget = 0, Budget(len(data), from_left_to_right=True)
+        floor, budget = 0, Budget(len(data), in_parts=in_parts(data))
         upcoming: list[Hit | None] = [engine.next_hit(data, 0, 0, budget) for engine in self._engines]
         while found := [hit for hit in upcoming if hit]:
             hit = min(found, key=lambda hit: hit.start)

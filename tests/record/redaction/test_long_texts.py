@@ -24,19 +24,21 @@ REDACTORS = [
 
 
 @contextmanager
-def long_from(size: int) -> Iterator[None]:
-    """Texts of more bytes than this are long."""
-    before = engine.LONG_BYTES
-    engine.LONG_BYTES = redactor.LONG_BYTES = size
+def searched(in_parts: bool) -> Iterator[None]:
+    """Search all texts in parts, or none."""
+    before, size = engine.in_parts, engine.LONG_BYTES
+    engine.in_parts = redactor.in_parts = lambda data: in_parts
+    engine.LONG_BYTES = -1
     try:
         yield
     finally:
-        engine.LONG_BYTES = redactor.LONG_BYTES = before
+        engine.in_parts = redactor.in_parts = before
+        engine.LONG_BYTES = size
 
 
-def found(data: bytes, size: int) -> list[tuple[list[Hit], tuple[bytes, int], bool]]:
+def found(data: bytes, in_parts: bool) -> list[tuple[list[Hit], tuple[bytes, int], bool]]:
     """Secrets in the data, the data without them, and whether there are certainly none, by each redactor."""
-    with long_from(size):
+    with searched(in_parts):
         return [(list(each.hits(data)), each.data(data), each.finds_none(data)) for each in REDACTORS]
 
 
@@ -46,7 +48,7 @@ def test_a_long_text_is_searched_like_a_short_one(text: str) -> None:
     """Whatever secrets, near misses and other text follow each other."""
     data = text.encode("utf-8", "replace")
 
-    assert found(data, -1) == found(data, 1 << 40)
+    assert found(data, True) == found(data, False)
 
 
 def test_all_kinds_are_found_in_one_long_text() -> None:
@@ -60,7 +62,7 @@ def test_all_kinds_are_found_in_one_long_text() -> None:
     }
     texts = [filling.join(secrets) for filling in between.values()] + [letters, near_misses(3, 30_000)]
     for text in texts:
-        assert found(text.encode(), -1) == found(text.encode(), 1 << 40)
+        assert found(text.encode(), True) == found(text.encode(), False)
 
 
 def test_a_long_text_with_many_secrets_takes_time_in_proportion() -> None:
@@ -76,6 +78,16 @@ def test_a_long_text_with_many_secrets_takes_time_in_proportion() -> None:
         counted[count] = Counting.bytes - searched
 
     assert counted[8_000] < 4.2 * counted[2_000]
+
+
+def test_only_long_texts_that_are_not_of_words_are_searched_in_parts() -> None:
+    """For others one search with all rules costs least."""
+    letters = base64.encodebytes(Random(3).randbytes(100_000))
+
+    assert engine.in_parts(letters)
+    assert engine.in_parts(Random(4).randbytes(100_000))
+    assert not engine.in_parts(letters[: engine.LONG_BYTES])
+    assert not engine.in_parts(near_misses(3, 100_000).encode())
 
 
 class Counting:
