@@ -149,12 +149,12 @@ EVENTS = {
     "failing step": failing_step,
 }
 CEILINGS = {
-    "log line": (12, 20),
-    "end of a tool run": (16, 28),
-    "tool run": (20, 60),
-    "AI call": (30, 144),
+    "log line": (11, 19),
+    "end of a tool run": (14, 24),
+    "tool run": (18, 55),
+    "AI call": (27, 135),
     "chunk of a stream": (3, 6),
-    "step": (18, 59),
+    "step": (17, 55),
     "failing step": (26, 122),
 }
 """Most files and calls of each event."""

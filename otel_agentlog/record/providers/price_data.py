@@ -358,7 +358,9 @@ def _equals(*, equals: str) -> Clause:
 
 
 def _regex(*, regex: str) -> Clause:
-    return lambda text: re.search(regex, text) is not None
+    # Compiled here, on the thread that reads the prices.
+    search = re.compile(regex).search
+    return lambda text: search(text) is not None
 
 
 def _or(*, or_: Sequence[Clause]) -> Clause:
