@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.store.folder.reader import TaskReader, list_tasks
-from otel_agentlog.store.folder.totals import METRICS, OpenSpan, Tally, replay
+from otel_agentlog.store.folder.totals import COUNTED, METRICS, OpenSpan, Tally, replay
+from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS
 from tests.store.golden_writer import HERE as GOLDEN
 
 GOLDEN_TASKS = [task.folder.name for task in list_tasks(GOLDEN)]
@@ -270,3 +271,41 @@ def test_no_line_makes_a_tally_raise(lines: list[dict[str, Any]]) -> None:
     metrics = tallied(lines).metrics()
 
     assert all(isinstance(metrics[key], int) for key in METRICS[1:6] + METRICS[7:12])
+
+
+_DETAILS = st.fixed_dictionaries(
+    {},
+    optional={
+        "attempts": st.sampled_from([0, 1, 1.0, 2, True, "1", None]),
+        INSIDE_CALL: st.sampled_from(["a", "b", "c", None, 5]),
+        SAME_CALL_AS: st.sampled_from(["a", "b"]),
+        "cost_usd": st.sampled_from([0.5, None]),
+        "input_tokens": st.integers(0, 9),
+    },
+)
+_LIFECYCLE = st.fixed_dictionaries(
+    {
+        "timestamp": st.just("2026-11-21T05:22:01.000000000Z"),
+        "type": st.sampled_from([*COUNTED, "span", "task", "attempt", None, 5]),
+        "phase": st.sampled_from(["start", "end", "end", None]),
+        "span_id": st.sampled_from(["a", "b", "c", "d", None, 7]),
+    },
+    optional={
+        "details": _DETAILS | st.sampled_from([None, "text", []]),
+        "level": st.sampled_from(["INFO", "ERROR"]),
+        "state_after": st.just("paused"),
+        "action": st.sampled_from(["attempt_failed", "attempt_started"]),
+    },
+)
+
+
+@given(st.lists(_LIFECYCLE, max_size=12))
+@settings(max_examples=500, deadline=None)
+def test_a_writer_counts_as_a_reader_does(lines: list[dict[str, Any]]) -> None:
+    """Though it takes ordinary lines a shorter way: the same figures, and the same spans are open, after each line."""
+    writer, reader = Tally(1_000), Tally()
+    for line in lines:
+        writer.add(line)
+        reader.add(line)
+        assert writer.metrics() == reader.metrics()
+        assert list(writer.open_spans) == list(reader.open_spans)
