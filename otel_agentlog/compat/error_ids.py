@@ -79,11 +79,12 @@ def setup_logging(
     Raises:
         ConfigurationError: a value that cannot be used.
     """
+    folder = settings.pop("log_directory", None) if log_dir is None else log_dir
     rotates = backup_count != 0 and max_bytes != 0
     return set_up(
         {
             "log_level": log_level,
-            "log_file": _file(log_file, log_dir, settings.get("service_name")),
+            "log_file": _file(log_file, folder, settings.get("service_name")),
             "log_format": "flat" if enable_structured else "text",
             "log_max_bytes": max_bytes if rotates else _NEVER_FULL,
             "log_backups": backup_count if rotates else BACKUPS,

@@ -94,10 +94,12 @@ def setup_logging(
 
 
 def set_up(settings: dict[str, Any]) -> Settings:
-    """`otel_agentlog.configure`, after ``.env``; stdlib shows no warnings of its own on stderr any more."""
+    """`otel_agentlog.configure`, after ``.env``. The root logger gets the level, so that handlers of your own get what is
+    recorded; stdlib shows no warnings on stderr any more."""
     read_env_file()
     found = agentlog.configure(**settings)
     root = logging.getLogger()
+    root.setLevel(found.log_level)
     if not root.handlers:
         # As after a set-up with handlers: no `logging.lastResort` where the console is off, and `basicConfig` changes nothing.
         root.addHandler(logging.NullHandler())

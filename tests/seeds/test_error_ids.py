@@ -505,7 +505,8 @@ exporter, provider = InMemorySpanExporter(), TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(exporter))
 trace.set_tracer_provider(provider)
 import atexit
-atexit.register(lambda: print("\\nSPANS", " ".join(span.to_json() for span in exporter.get_finished_spans())))
+ours = lambda: (span for span in exporter.get_finished_spans() if span.instrumentation_scope.name != "vendor")
+atexit.register(lambda: print("\\nSPANS", " ".join(span.to_json() for span in ours())))
 """
 
 
@@ -572,3 +573,23 @@ for each in chosen:
 
     assert list(map(str, found)) == ["elsewhere/real.log", "elsewhere/bot.log", "new/logs/bot.log", "new/x.log"]
     assert all(len(place.lines(str(path))) == 1 for path in found)
+
+
+OWN_HANDLER = """
+import json, logging, sys
+from otel_agentlog.compat.error_ids import JSONFormatter, setup_logging
+handler = logging.StreamHandler(sys.stdout)
+handler.setFormatter(JSONFormatter())
+logging.getLogger().addHandler(handler)
+for level in ("DEBUG", "ERROR"):
+    setup_logging(level, log_directory="logs", enable_console=False)
+    logging.getLogger("bot").debug("of %s", level, extra={"channel_id": "1"})
+logging.getLogger("bot").error("last")
+"""
+
+
+def test_handlers_of_ones_own_get_what_is_recorded(place: Place) -> None:
+    """As after a set-up of their own: at the level given, each line once, in their form."""
+    shown = [json.loads(row)["message"] for row in place.python(OWN_HANDLER).stdout.splitlines()]
+
+    assert shown == [line["message"] for line in place.lines(LOG)] == ["of DEBUG", "last"]
