@@ -10,10 +10,12 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+import otel_agentlog as agentlog
 from tests.support.waiting import wait_until
 
 AGENT = Path(__file__).with_name("agent.py")
@@ -189,3 +191,86 @@ def test_all_six_commands_work_on_a_running_demo(tmp_path: Path) -> None:
     finally:
         demo.kill()
         demo.wait()
+
+
+@pytest.mark.timeout(300)
+def test_the_list_fits_after_each_change_of_size(tmp_path: Path) -> None:
+    """Names are readable at 80, 200 and 50 columns; ? is help; an agent's tasks alone; why a task failed is said."""
+    root = tmp_path / "tasks"
+    agentlog.configure(directory=root, log_directory=tmp_path / "logs", console="off", capture_logging=False)
+    name = "Review PR 4711: the retry budget of the delivery worker is spent"
+    with agentlog.task("検証する: 日本語の長い名前のタスクを端末で読む", agent="Reader", model="model-x"):
+        pass
+    with suppress(ValueError), agentlog.task(name, agent="Planner", model="model-x"), agentlog.task("inner"):
+        raise ValueError("the verdict is missing")
+    agentlog.shutdown()
+    terminal = _monitor(root)
+    try:
+        shown = terminal.wait_for(lambda s: "retry" in s, "the list")
+        assert name[:27] in shown
+        terminal.resize(200, 24)
+        terminal.wait_for(lambda s: name in s and "AGENT" in s and "MODEL" in s and "↳ inner" in s, "the whole name")
+        terminal.resize(50, 24)
+        shown = terminal.wait_for(lambda s: "AGENT" not in s and name[:25] in s and name not in s, "less of it")
+        assert max(map(len, shown.splitlines())) <= 50
+        terminal.resize(120, 24)
+        terminal.key("?")
+        terminal.wait_for(lambda s: "agent NAME: only tasks of this agent" in s and "signs:" in s, "help")
+        terminal.key("Enter")
+        terminal.type("agent reader")
+        terminal.wait_for(lambda s: "agent Reader" in s and "retry" not in s, "the tasks of one agent")
+        terminal.type("agent nobody")
+        terminal.wait_for(lambda s: "there is no agent 'nobody'" in s and "Planner" in s, "who there is")
+        terminal.type("agent")
+        terminal.wait_for(lambda s: "retry" in s, "all again")
+        terminal.type("failed")
+        terminal.wait_for(lambda s: "ValueError: the verdict is missing" in s, "why the marked one failed")
+        terminal.type(f"open {next(path.name for path in root.iterdir() if name in _metadata(path))}")
+        terminal.wait_for(lambda s: "ValueError: the verdict is missing" in "".join(s.splitlines()[:3]), "why it failed, on top")
+    finally:
+        terminal.close()
+
+
+def _metadata(folder: Path) -> str:
+    path = folder / "metadata.json"
+    return str(json.loads(path.read_text())["name"]) if path.exists() else ""
+
+
+STREAMING = """
+import sys, time
+import otel_agentlog as agentlog
+agentlog.configure(directory=sys.argv[1], log_directory=sys.argv[1] + "-logs", console="off")
+with agentlog.task("Streams", task_id="streams") as task, agentlog.step("talk"):
+    with agentlog.ai_call("m"):
+        for word in "the retry budget of this request was spent before the answer came".split():
+            task.output(word + " ", stream=True)
+        sys.stdin.readline()
+    agentlog.get_logger("l").info("a long line " + "word " * 60 + "end")
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.timeout(300)
+def test_a_text_that_comes_in_chunks_is_one_text(tmp_path: Path) -> None:
+    """While it grows below the log, then in it; a long line is seen whole on request."""
+    root = tmp_path / "tasks"
+    agent = subprocess.Popen([sys.executable, "-c", STREAMING, str(root)], stdin=subprocess.PIPE, text=True)
+    assert agent.stdin is not None
+    try:
+        wait_until(lambda: (root / "streams" / "metadata.json").exists(), "the agent to begin", timeout_s=DEADLINE_S)
+        terminal = _monitor(root, "streams")
+        try:
+            shown = terminal.wait_for(lambda s: "before the answer" in " ".join(s.split()), "the text")
+            assert sum(" output " in line for line in shown.splitlines()) == 1
+            agent.stdin.write("\n")
+            agent.stdin.flush()
+            shown = terminal.wait_for(lambda s: "a long line" in s, "the log line")
+            assert sum(" output " in line for line in shown.splitlines()) == 1
+            assert "word end" not in shown
+            terminal.key("F2")
+            terminal.wait_for(lambda s: "word end" in s and "answer came" in " ".join(s.split()), "whole lines")
+        finally:
+            terminal.close()
+    finally:
+        agent.kill()
+        agent.communicate()
