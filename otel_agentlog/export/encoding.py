@@ -65,7 +65,7 @@ _SPAN_FLAGS, _LINK_FLAGS = Struct("<HI").pack, Struct("<BI").pack
 _LOG_FLAGS = Struct("<BI").pack
 _LOCAL_SPAN, _REMOTE_SPAN = (b"\x7a\x00" + _SPAN_FLAGS(0x0185, flags) for flags in (_LOCAL, _REMOTE))
 """The end of a span whose status is not set."""
-_TIMES = Struct("<BQBQ").pack
+_TIMES, _TIME = Struct("<BQBQ").pack, Struct("<Q").pack
 
 T = TypeVar("T")
 
@@ -226,7 +226,7 @@ class Encoder:
         The same bytes as by `log` of `otel_agentlog.export.records.log_fields`.
         """
         limits, get = self._limits, line.get
-        if get("type") != "log" or "exception" in line or "attributes" in line or limits.log_length is not None:
+        if get("type") != "log" or "exception" in line or "attributes" in line or limits.log_length is not None or not time_ns:
             return None
         if limits.log_attributes is not None and limits.log_attributes < _MOST_OF_A_LOG:
             return None
@@ -247,8 +247,9 @@ class Encoder:
             last = text_attribute(b"\x32", names.EVENT_ID, event_id) + text_attribute(b"\x32", names.LOG_RECORD_UID, uid)
         body = as_text(get("message"))
         trace_id, span_id = get("trace_id"), get("span_id")
+        time = _TIME(time_ns)
         parts = (
-            fixed64_field(0x09, time_ns),
+            b"\x09" + time,
             head[0],
             b"\x2a" + with_length(b"\x0a" + with_length(body.encode())) if body else b"\x2a\x00",
             head[1],
@@ -256,7 +257,7 @@ class Encoder:
             tail,
             last,
             _flags_and_ids(trace_id, span_id, get("trace_flags", 1)) if trace_id and span_id else b"",
-            fixed64_field(0x59, time_ns),
+            b"\x59" + time,
         )
         return Encoded(source, b"\x12" + with_length(b"".join(parts)))
 

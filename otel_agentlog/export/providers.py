@@ -51,6 +51,8 @@ from otel_agentlog.vocabulary.records import Origin, RecordedScope
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
 
+    from otel_agentlog.export.histograms import OwnMeterProvider
+
 SCOPE = "otel_agentlog"
 """Name of the instrumentation scope of everything recorded here."""
 
@@ -236,7 +238,8 @@ class Telemetry:
         provider = _meter_provider(self._settings, self.resource, self._clean_metrics)
         if provider is not None:
             meter = provider.get_meter(SCOPE, __version__, SCHEMA_URL)
-            own = None if isinstance(meter, NoOpMeter) else getattr(provider, "histograms", None)
+            made = None if _current_meters is None or isinstance(meter, NoOpMeter) else _current_meters[1]
+            own = made.histograms if made is not None and made is provider else None
             self._metrics = Metrics(meter, self.conventions.profile, own)
 
     def _clean_metrics(self, data: Any) -> Any:
@@ -320,7 +323,7 @@ class _CountingObserver:
     def _count(self, refs: Sequence[ItemRef], event: Delivery, reason: str | None) -> None:
         metrics = self._metrics()
         if metrics is not None:
-            spans = sum(ref.kind == SPAN for ref in refs)
+            spans = [ref.kind for ref in refs].count(SPAN)
             for signal, count in ((SPAN, spans), (LOG, len(refs) - spans)):
                 if count:
                     metrics.on_delivery(signal, event, count, reason)
@@ -341,7 +344,7 @@ class _Target:
 
 _global_meters: MeterProvider | None = None
 """The meter provider that was made here and set."""
-_current_meters: tuple[_Target, MeterProvider] | None = None
+_current_meters: tuple[_Target, OwnMeterProvider] | None = None
 """The last one that was made here."""
 
 
