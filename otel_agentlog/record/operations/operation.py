@@ -316,7 +316,7 @@ class Operation(Decorator):
         self.state = to
         return before
 
-    def _begin(self, context: Context, around: Context) -> None:
+    def _begin(self, context: Context, around: Context) -> None:  # noqa: C901 - in one piece, as every start passes here
         """Begin as a child of what is in ``context``; ``around`` is what is current here."""
         self.around = around
         record = self._recorder = recorder()
