@@ -32,6 +32,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
 from opcode import opname
+from operator import methodcaller
 from types import CodeType, FrameType, FunctionType, MethodType, TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -52,6 +53,8 @@ _SIGNALS = tuple(signal.valid_signals())
 
 _INTERRUPTIBLE = ("CALL", "PRECALL", "JUMP_", "POP_JUMP_", "RESUME")
 """How the instructions begin behind which the interpreter looks whether something is to be raised."""
+
+_POPLEFT = methodcaller("popleft")
 
 _mro_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
 _module_of: Callable[[type], object] = type.__dict__["__module__"].__get__
@@ -325,6 +328,16 @@ forget_dead: Callable[[dict[Any, Any], Any], None] = _weakref._remove_dead_weakr
 """Takes a weak reference out by its key if its object is no more, in one step: another thread may put a new one there."""
 
 
+def take_first(waiting: deque[Value], taken: list[Value]) -> bool:
+    """Take out the oldest; false if another thread was faster. It is in ``taken`` also where an interrupt comes right after."""
+    try:
+        taken.extend(map(_POPLEFT, (waiting,)))
+    except IndexError:
+        raise_interrupt()
+        return False
+    return True
+
+
 class Abandonable(Protocol):
     """What has something to do once it is no longer referenced."""
 
@@ -337,8 +350,16 @@ ABANDONED: deque[Abandonable] = deque()
 
 def end_abandoned() -> None:
     """Do what is to be done for what was dropped; called with the next line that is recorded, by `flush` and at the exit."""
-    for dropped in taken_out(ABANDONED):
-        dropped.abandoned()
+    taken: list[Abandonable] = []
+    try:
+        while ABANDONED and take_first(ABANDONED, taken):
+            taken[0].abandoned()
+            taken.clear()
+    except BaseException as error:
+        if is_interrupt(error):
+            # Doing it again changes nothing.
+            ABANDONED.extendleft(taken)
+        raise
 
 
 class KeyedReference(weakref.ref[Value]):

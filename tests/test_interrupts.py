@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import functools
 import gc
+import itertools
 import json
 import os
 import queue
@@ -20,7 +21,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from opcode import opname
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -30,6 +33,7 @@ from otel_agentlog._interrupts import OwnThread, interrupt_in, is_interrupt, rai
 from otel_agentlog.record.exceptions.fresh_stack import on_fresh_stack
 from otel_agentlog.record.exceptions.timeout_call import call_apart, timeout_call
 from otel_agentlog.record.resources import ResourceSampler
+from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.testing import MemorySink
 
 HOME = Path(agentlog.__file__).parent
@@ -291,6 +295,49 @@ def test_what_meets_a_thread_before_it_runs_is_sent_to_the_one_that_started_it()
 
     assert worked == [True]
     assert arrived.is_set()
+
+
+def test_what_was_dropped_is_done_though_its_doing_is_interrupted(tasks_root: Path) -> None:
+    """At every instruction: the interrupt arrives, and the step that was left open ends with the next line."""
+    for at in itertools.count(1):
+        with agentlog.task("t", task_id=f"t{at}") as task:
+            agentlog.step("left open").start()
+            instructions = Instructions(at)
+            with contextlib.suppress(KeyboardInterrupt), instructions:
+                task.output("next")
+            task.output("last")
+
+        lines = list(find_task(tasks_root, f"t{at}").events())
+        assert [line["phase"] for line in lines if line["type"] == "step"] == ["start", "end"], at
+        if instructions.seen < at:
+            break
+    assert at > 50
+
+
+class Instructions:
+    """A context: at the ``at``-th instruction of ours that may be interrupted a `KeyboardInterrupt` is raised."""
+
+    def __init__(self, at: int) -> None:
+        self._at, self.seen = at, 0
+
+    def __enter__(self) -> None:
+        self._before = sys.gettrace()
+        sys.settrace(self._trace)
+
+    def __exit__(self, *error: object) -> None:
+        sys.settrace(self._before)
+
+    def _trace(self, frame: FrameType, event: str, arg: object) -> Any:
+        if not frame.f_code.co_filename.startswith(str(HOME)):
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        operation = opname[frame.f_code.co_code[max(0, frame.f_lasti)]]
+        if event == "call" or (event == "opcode" and operation.startswith(("CALL", "JUMP_BACKWARD"))):
+            self.seen += 1
+            if self.seen == self._at:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return self._trace
 
 
 STARTERS: dict[str, Callable[[Callable[[], object]], object]] = {

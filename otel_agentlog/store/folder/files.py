@@ -17,7 +17,7 @@ from functools import partial
 from operator import methodcaller
 
 from otel_agentlog._fork import after_fork_in_child
-from otel_agentlog._interrupts import forget_dead, in_c, raise_interrupt, taken_out
+from otel_agentlog._interrupts import forget_dead, in_c, raise_interrupt, take_first
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
 
 _RETRIED_SHORT_WRITES = 16
@@ -83,9 +83,19 @@ class Descriptor:
 
 def close_dropped() -> None:
     """Close the descriptors that are no longer referenced; done whenever one is opened, and where one held a lock."""
-    for number, fd, identity in taken_out(_dropped):
-        forget_dead(_open, number)
-        _close(fd, identity)
+    taken: list[tuple[int, int, tuple[int, int] | None]] = []
+    try:
+        while _dropped and take_first(_dropped, taken):
+            number, fd, identity = taken[0]
+            forget_dead(_open, number)
+            is_ours = identity is None or _is_of(fd, identity)
+            # First: none is closed twice.
+            taken.clear()
+            if is_ours:
+                os.close(fd)
+    except BaseException:
+        _dropped.extendleft(taken)
+        raise
 
 
 def _close(fd: int, identity: tuple[int, int] | None) -> None:
