@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.error_handling import ErrorCategory, register_category
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.record.api import current_task
@@ -19,9 +20,10 @@ from otel_agentlog.record.operations.context import bind
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.operations.task import Task
 from otel_agentlog.record.operations.tool_run import ToolRun
-from otel_agentlog.record.providers.fields import amount, as_count, has
+from otel_agentlog.record.providers.fields import amount, as_count, has, listed
 from otel_agentlog.record.providers.fields import field as field_of
-from otel_agentlog.record.sanitize.keys import plain_text
+from otel_agentlog.record.recorder import recorder
+from otel_agentlog.record.sanitize.keys import own_dict, plain_text
 from otel_agentlog.tools import ToolResult
 from otel_agentlog.vocabulary.lines import timestamp
 from otel_agentlog.vocabulary.states import EXECUTION, Outcome
@@ -31,6 +33,7 @@ MAX_KNOWN = 64
 
 _MOST_S = 366 * 86_400.0
 _LONGEST_MESSAGE = 2_000
+_MOST_SUGGESTIONS = 20
 
 
 class ExecutionError(AgentlogError):
@@ -97,12 +100,17 @@ def _text(value: object) -> str | None:
 
 
 def _succeeded(result: object) -> bool:
-    if isinstance(result, BaseException) or result is False:
+    if issubclass(type(result), BaseException) or result is False:
         return False
     told = field_of(result, "success")
     if type(told) is bool:
         return told
-    return field_of(result, "error_details") is None and field_of(result, "error") in (None, "", False) and not _exit_code(result)
+    return field_of(result, "error_details") is None and not _is_told(field_of(result, "error")) and not _exit_code(result)
+
+
+def _is_told(value: object) -> bool:
+    """Whether it says anything; without asking the value, which may be of any class."""
+    return value is not None and value is not False and not (type(value) is str and not value)
 
 
 def _exit_code(result: object) -> int | None:
@@ -127,25 +135,31 @@ def _category_of(details: object, result: object) -> ErrorCategory:
         try:
             return ErrorCategory(plain_text(given).strip().upper())
         except ValueError:
-            continue
+            raise_interrupt()
     return ErrorCategory.EXECUTION
 
 
 def _message(details: object, result: object) -> str:
-    given = field_of(details, "message") or field_of(result, "error") or (result if isinstance(result, BaseException) else None)
-    return plain_text(given)[:_LONGEST_MESSAGE] if given is not None else "the execution failed"
+    for told in (
+        field_of(details, "message"),
+        field_of(result, "error"),
+        result if issubclass(type(result), BaseException) else None,
+    ):
+        if _is_told(told):
+            return plain_text(told)[:_LONGEST_MESSAGE]
+    return "the execution failed"
 
 
 def _suggestions(details: object) -> tuple[str, ...]:
     found = field_of(details, "suggestions")
-    return tuple(plain_text(each) for each in found[:20]) if isinstance(found, (list, tuple)) else ()
+    return tuple(plain_text(each) for each in listed(found)[:_MOST_SUGGESTIONS])
 
 
 def _output(result: object) -> Any:
     for name in ("data", "output", "outputs", "result", "stdout"):
-        if (found := field_of(result, name)) not in (None, ""):
+        if _is_told(found := field_of(result, name)):
             return found
-    return None if has(result, "success") or isinstance(result, BaseException) else result
+    return None if has(result, "success") or issubclass(type(result), BaseException) else result
 
 
 # -- recording it once -----------------------------------------------------------------------------------------------------
@@ -179,18 +193,22 @@ class _Known:
 _known = _Known()
 
 
-def record_once(listener: str, past: PastRun, inputs: object, result: object, session_id: object, correlation_id: object) -> bool:
-    """Record an execution as a tool run, unless it is recorded; whether this call did it.
+def record_once(listener: str, past: PastRun, inputs: object, result: object, session_id: object, correlation_id: object) -> None:
+    """Record an execution as a tool run, unless it is recorded. Never raises.
 
     ``listener`` is ``log`` or ``metrics``: what was told to the other one is the same execution, what it is told again is
     another. A `ToolResult` was recorded when it ran.
     """
-    if (isinstance(result, ToolResult) and result.recorded) or not _known.is_new(result, past.script_id, listener):
-        return False
-    ids = {"session_id": _text(session_id), "correlation_id": _text(correlation_id)}
-    with bind(**{name: value for name, value in ids.items() if value is not None}):
-        _record(past, inputs, _text(session_id))
-    return True
+    try:
+        ran_here = issubclass(type(result), ToolResult) and field_of(result, "recorded") is True
+        if ran_here or not recorder().active or not _known.is_new(result, past.script_id, listener):
+            return
+        ids = {"session_id": _text(session_id), "correlation_id": _text(correlation_id)}
+        with bind(**{name: value for name, value in ids.items() if value is not None}):
+            _record(past, inputs)
+    except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+        raise_interrupt()
+        recorder().failed("execution", error)
 
 
 class _Past(Operation):
@@ -220,7 +238,7 @@ class PastTask(_Past, Task):
 def _arguments(inputs: object) -> dict[str, Any] | None:
     if inputs is None:
         return None
-    return dict(inputs) if isinstance(inputs, dict) else {"inputs": inputs}
+    return own_dict(inputs, "inputs") if issubclass(type(inputs), Mapping) else {"inputs": inputs}
 
 
 def _resources(past: PastRun) -> dict[str, float]:
@@ -228,7 +246,7 @@ def _resources(past: PastRun) -> dict[str, float]:
     return {name: figure for name, figure in known.items() if figure is not None}
 
 
-def _record(past: PastRun, inputs: object, session_id: str | None) -> None:
+def _record(past: PastRun, inputs: object) -> None:
     took_s = min(past.duration_s or 0.0, _MOST_S)
     error = None
     if not past.success:
