@@ -18,7 +18,9 @@ export function controls(key, status, about) {
 
 async function ask(key, action, text, face) {
   if (!hasToken() && !(await askForToken())) return;
-  if (face) face.disabled = true;
+  if (face?.getAttribute("aria-disabled") === "true") return;
+  // Not disabled: that would take the focus away from who pressed it.
+  face?.setAttribute("aria-disabled", "true");
   try {
     const found = await post(taskPath(key, "/control"), text ? { action, text } : { action });
     const told = found.at_work === false ? `${DONE[action]}; no process works on the task right now` : DONE[action];
@@ -28,7 +30,7 @@ async function ask(key, action, text, face) {
     toast(error.message, "bad");
     if (error instanceof Refused && error.status === 401) await askForToken();
   } finally {
-    setTimeout(() => { if (face) face.disabled = false; }, 1500);
+    setTimeout(() => face?.removeAttribute("aria-disabled"), 1500);
   }
 }
 

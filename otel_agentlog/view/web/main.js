@@ -1,6 +1,6 @@
 // Which page is shown: the part of the address behind #. One page at a time; leaving it ends its streams and timers.
 
-import { get, takeToken } from "./api.js";
+import { get, isExport, takeToken } from "./api.js";
 import { askForToken } from "./control.js";
 import { h, say, show } from "./dom.js";
 import { hearKeys, startTheme } from "./keys.js";
@@ -8,6 +8,7 @@ import { comparePage } from "./pages/compare.js";
 import { overviewPage } from "./pages/overview.js";
 import { listAddress } from "./pages/rows.js";
 import { sessionPage } from "./pages/session.js";
+import { suggestFilter } from "./pages/suggestions.js";
 import { taskPage } from "./pages/task.js";
 import { tasksPage } from "./pages/tasks.js";
 
@@ -78,6 +79,7 @@ async function open() {
 
 takeToken();
 startTheme();
+if (!isExport) suggestFilter(document.getElementById("find-text"));
 hearKeys(() => current);
 addEventListener("hashchange", () => {
   // The address that was printed, put into a tab that has the page open.

@@ -21,7 +21,7 @@ export class VirtualList {
     this.draw = draw;
     this.chosen = chosen ?? (() => {});
     this.aria = aria ?? ((item, index) => ({ "aria-posinset": index + 1, "aria-setsize": this.items.length }));
-    this.pressed = pressed ?? (() => false);
+    this.takes = pressed ?? (() => false);
     this.itemRole = ITEM_ROLES[role];
     this.name = className.split(" ").at(-1);
     this.at = -1;
@@ -32,6 +32,8 @@ export class VirtualList {
     this.element.addEventListener("keydown", (event) => this.key(event));
     this.element.addEventListener("click", (event) => this.click(event));
     this.element.addEventListener("focus", () => this.entered());
+    // A row that is drawn anew between press and release would not be clicked.
+    this.element.addEventListener("pointerdown", () => this.press());
     this.watch = new ResizeObserver(() => this.later());
     this.watch.observe(this.element);
     this.printed = () => this.redraw();
@@ -63,8 +65,18 @@ export class VirtualList {
     this.later();
   }
 
+  press() {
+    this.pressed = true;
+    const release = new AbortController();
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => {
+      release.abort();
+      // The click comes after this.
+      setTimeout(() => { this.pressed = false; this.later(); }, 0);
+    }, { signal: release.signal });
+  }
+
   later() {
-    if (this.waiting) return;
+    if (this.waiting || this.pressed) return;
     this.waiting = requestAnimationFrame(() => {
       this.waiting = null;
       this.paint();
@@ -143,7 +155,7 @@ export class VirtualList {
 
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const taken = this.pressed(event, this.items[this.at], this.at);
+    const taken = this.takes(event, this.items[this.at], this.at);
     const to = taken ? null : this.target(event.key);
     if (!taken && to === null) return;
     event.preventDefault();

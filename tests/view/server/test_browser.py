@@ -67,8 +67,10 @@ def test_a_task_is_seen_live_searched_opened_paused_and_cancelled(browser: Brows
             expect(status).to_have_text("running", timeout=TIMEOUT_MS)
             _see_lines_come(page)
 
-            page.get_by_role("button", name="Pause").click()
+            page.get_by_role("button", name="Pause").focus()
+            page.keyboard.press("Enter")
             expect(status).to_have_text("paused", timeout=TIMEOUT_MS)
+            expect(page.get_by_role("button", name="Resume")).to_be_focused()
             page.get_by_role("button", name="Add context").click()
             page.get_by_label("What the agent should know").fill("Look at the tests first.")
             page.get_by_role("button", name="Add", exact=True).click()

@@ -104,6 +104,15 @@ def test_filters_offer_values_that_exist(browser: Browser, served: Served) -> No
         expect(page.locator("datalist option[value=brain]")).to_have_count(1, timeout=TIMEOUT_MS)
 
 
+def test_the_search_field_offers_how_a_filter_goes_on(browser: Browser, served: Served) -> None:
+    """What comes after the beginning that is typed, by the answers of ``/api/filter``."""
+    options = [{"text": "brain", "tasks": 2, "summary": ""}]
+    with opened(browser, served, "#/tasks") as page:
+        page.route("**/api/filter?**", lambda route: route.fulfill(json={"fields": [], "start": 6, "options": options}))
+        page.get_by_role("combobox", name="Search tasks").fill("agent:b")
+        expect(page.locator("#filter-goes-on option")).to_have_attribute("value", "agent:brain", timeout=TIMEOUT_MS)
+
+
 def test_the_lamp_of_the_list_says_how_it_stands(browser: Browser, served: Served) -> None:
     """Opened directly it is not connecting for ever."""
     with opened(browser, served, "#/tasks") as page:

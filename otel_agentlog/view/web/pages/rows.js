@@ -40,8 +40,10 @@ export function nested(rows) {
     return false;
   });
   const found = [];
+  const seen = new Set();
   const add = (row, depth) => {
-    if (found.some((entry) => entry.row === row)) return;
+    if (seen.has(row)) return;
+    seen.add(row);
     found.push({ row, depth });
     for (const child of within.get(row) ?? []) add(child, depth + 1);
   };

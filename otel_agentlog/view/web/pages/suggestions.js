@@ -23,6 +23,24 @@ export function suggest(input, field) {
   return [input, list];
 }
 
+/** Offers in the search field how a filter in words can go on: its fields, and the values that exist. */
+export function suggestFilter(input) {
+  const list = h("datalist", { id: "filter-goes-on" });
+  input.setAttribute("list", list.id);
+  input.after(list);
+  let known = true;
+  input.addEventListener("input", async () => {
+    const text = input.value;
+    if (!known || !text) return;
+    try {
+      const { start, options } = await get("api/filter", { q: text });
+      if (input.value === text) show(list, options.map((option) => h("option", { value: text.slice(0, start) + option.text }, option.summary || (option.tasks ? `${option.tasks} tasks` : ""))));
+    } catch (error) {
+      known = error.status !== 404;
+    }
+  });
+}
+
 /** By the language of filters, whose answers know of every field; else by what tasks are grouped by. */
 async function valuesOf(field, begun) {
   try {

@@ -74,7 +74,7 @@ export function faults(tree) {
     const part = tree[index];
     const holdsOne = part.depth <= ancestor;
     if (holdsOne) ancestor = part.depth - 1;
-    else if (isBad(part) && part.kind !== "task") {
+    else if (isBad(part)) {
       found.push(part);
       ancestor = part.depth - 1;
     }
@@ -85,6 +85,6 @@ export function faults(tree) {
 /** The part by which a task failed: the innermost with its error; else the last fault. */
 export function failingPart(tree, error) {
   const same = (exception) => (error?.error_id && exception?.error_id === error.error_id) || (exception?.type === error?.type && exception?.message === error?.message);
-  const having = error ? tree.filter((part) => isBad(part) && part.kind !== "task" && part.exception && same(part.exception)) : [];
+  const having = error ? tree.filter((part) => isBad(part) && part.exception && same(part.exception)) : [];
   return having.reduce((best, part) => (best && best.depth > part.depth ? best : part), null) ?? faults(tree).at(-1) ?? null;
 }

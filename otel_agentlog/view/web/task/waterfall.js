@@ -44,6 +44,7 @@ export class Waterfall {
   /** The whole tree: every part after the one it belongs to. */
   set(tree) {
     const isFirst = !this.tree.length;
+    const chosen = this.list.items[this.list.at];
     [this.begin, this.end] = [Infinity, 0];
     this.parts = new Map();
     for (const part of tree) this.note(part);
@@ -51,6 +52,8 @@ export class Waterfall {
     this.parents = parentsIn(tree);
     if (isFirst && tree.length > LONG) this.foldAll(true, (part) => part.depth && !part.errors && part.status === "completed");
     this.changed();
+    // The parts are the same, but other objects.
+    if (chosen) this.list.at = this.list.items.indexOf(this.parts.get(idOf(chosen)));
   }
 
   /** What is new or has changed; a new part comes after what it stands below or behind. */
