@@ -4,8 +4,8 @@ import { h, icon, show } from "./dom.js";
 
 const HELP = [[["/"], "search"], [["j", "k"], "next, previous"], [["Enter"], "open"], [["Esc"], "close, or back to the list"], [["g", "o"], "overview"], [["g", "t"], "tasks"], [["1", "…", "6"], "views of a task"], [["n", "N"], "next, previous error"], [["←", "→"], "fold, unfold a part"], [["+", "-", "0"], "zoom in, out, whole time"], [["d"], "dark or light"], [["?"], "these keys"]];
 
-/** Hears keys for the page that is shown; nothing is taken from somebody who types. */
-export function hearKeys(page) {
+/** Hears keys for the page that is shown, `back` leads to where one came from; nothing is taken from somebody who types. */
+export function hearKeys(page, back) {
   let before = "";
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -17,11 +17,11 @@ export function hearKeys(page) {
     }
     const pair = before + event.key;
     before = event.key === "g" ? "g" : "";
-    if (acted(pair, event.key, page, event)) event.preventDefault();
+    if (acted(pair, event.key, page, back, event)) event.preventDefault();
   });
 }
 
-function acted(pair, key, page, event) {
+function acted(pair, key, page, back, event) {
   const places = { go: "#/", gt: "#/tasks" };
   if (pair in places) location.hash = places[pair];
   else if (key === "/") document.getElementById("find-text").focus();
@@ -29,7 +29,7 @@ function acted(pair, key, page, event) {
   else if (key === "d") switchTheme();
   else if (key === "Enter" && event.target.closest("a, button, summary")) return false;
   else if (page()?.key?.(key)) return true;
-  else if (key === "Escape" && location.hash.startsWith("#/task/")) history.length > 1 ? history.back() : (location.hash = "#/tasks");
+  else if (key === "Escape" && /^#\/(?:task|session|compare)\//.test(location.hash)) back();
   else return false;
   return true;
 }

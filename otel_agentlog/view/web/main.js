@@ -80,10 +80,13 @@ async function open() {
 takeToken();
 startTheme();
 if (!isExport) suggestFilter(document.getElementById("find-text"));
-hearKeys(() => current);
+let moves = 0;
+// Who came from elsewhere is led to the list, not out of the page.
+hearKeys(() => current, () => (moves ? history.back() : (location.hash = "#/tasks")));
 addEventListener("hashchange", () => {
   // The address that was printed, put into a tab that has the page open.
   takeToken();
+  moves += 1;
   open();
 });
 document.getElementById("find").addEventListener("submit", (event) => {

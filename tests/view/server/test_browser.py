@@ -156,6 +156,9 @@ def test_attacks_in_every_field_stay_text(browser: Browser, tmp_path: Path) -> N
             "#/tasks",
             f"#/tasks?q={'%3Cimg src=x onerror=alert(1)%3E'}",
             "#/task/%3Cimg%20src=x%20onerror=alert(1)%3E",
+            "#/session/%3Cimg%20src=x%20onerror=alert(1)%3E",
+            "#/compare/task-evil/task-evil",
+            "#/?window=%3Cimg%20src=x%20onerror=alert(1)%3E",
         ):
             page.goto(f"{served.url}{path}")
             page.wait_for_selector("main h1, main strong")

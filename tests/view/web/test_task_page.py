@@ -175,6 +175,30 @@ def test_a_part_and_a_line_have_addresses(browser: Browser, long: Served) -> Non
         expect(page.get_by_role("treeitem", selected=True)).to_contain_text("part_24.py")
 
 
+def test_an_address_of_what_is_not_there_says_so(browser: Browser, long: Served) -> None:
+    """The task is shown all the same."""
+    with opened(browser, long, "#/task/task-small?part=nosuch") as page:
+        expect(page.get_by_role("alert")).to_contain_text("no such part", timeout=TIMEOUT_MS)
+        page.goto(f"{long.url}#/task/task-small?tab=logs&line=nosuch")
+        expect(page.get_by_role("alert")).to_contain_text("no such line", timeout=TIMEOUT_MS)
+        expect(page.get_by_role("option").first).to_be_visible()
+
+
+def test_escape_leads_back_and_never_out_of_the_page(browser: Browser, long: Served) -> None:
+    """To the list that one came from; to all tasks where one came from elsewhere."""
+    with opened(browser, long) as page:
+        page.goto("about:blank")
+        page.goto(f"{long.url}#/task/task-small")
+        page.wait_for_selector(".falls .item")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("heading", name="Tasks", exact=True)).to_be_visible(timeout=TIMEOUT_MS)
+        page.goto(f"{long.url}#/tasks?order=slowest")
+        page.get_by_role("link", name="Long").first.click()
+        page.wait_for_selector(".falls .item")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("columnheader", name="Time")).to_have_attribute("aria-sort", "descending", timeout=TIMEOUT_MS)
+
+
 def test_a_running_task_opens_at_what_runs(browser: Browser, long: Served) -> None:
     """Its last parts are on the screen until one scrolls away oneself."""
     with opened(browser, long, "#/task/task-going") as page:

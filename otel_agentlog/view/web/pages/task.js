@@ -142,7 +142,11 @@ function listen(key, parts, bar, { changed, place }, live, signal, tree) {
       waiting ??= setTimeout(() => { waiting = null; flush(); }, 60);
     }
     if (name === "parts") asked.tree = data.offset ?? asked.tree;
-    if (name === "end") live("on", null, "ended");
+    if (name === "end") {
+      live("on", null, "ended");
+      flush();
+      if (place.take("line")) toast("There is no such line in this task");
+    }
     if (name !== "line") changed(name, data);
     return name !== "end";
   }, live, signal);
