@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.query.rows import TaskRow, row_of, standing
+from otel_agentlog.query.rows import TaskRow, row_of, standing, tally_of
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, METADATA
 from otel_agentlog.store.folder.metadata import METADATA_KEYS
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.store.folder.totals import METRICS, replay
+from otel_agentlog.store.folder.totals import METRICS
 from otel_agentlog.store.index.extract import Extract, extract_from
+from otel_agentlog.store.index.live_lines import lines_read
 from otel_agentlog.store.index.row import COST_UNITS_PER_USD, IndexRow, amount, bounded_time
 from otel_agentlog.store.index.tables import LiveTask
-from otel_agentlog.store.index.words import as_text, distinct_words, storable
+from otel_agentlog.store.index.words import as_text, distinct_words, storable, words_of
 from otel_agentlog.vocabulary.coerce import mapping, text, texts
 from otel_agentlog.vocabulary.states import ENDED
 
@@ -32,10 +33,13 @@ _COUNTS = ("input_tokens", "output_tokens", "ai_calls", "tool_runs", "steps", "r
 
 def index_row_of(task: TaskReader) -> IndexRow:
     """Return what the index keeps of one task, as it is now."""
-    row, extract = row_of(task), extract_from(task)
+    row = row_of(task)
     metadata, metrics = row.metadata, row.metrics
     settled = row.has_ended and not row.process_gone
-    recorded = metrics.get("duration_seconds") if settled else replay(task).metrics().get("duration_seconds")
+    # Of a task that goes on only what is new is read; of one whose process has died the torn line at the end, too.
+    extract, said = (extract_from(task), []) if row.has_ended else lines_read(task).extract()
+    said += words_of("\n".join(extract.texts))
+    recorded = metrics.get("duration_seconds") if settled else tally_of(task).metrics().get("duration_seconds")
     tags = tuple(tag for tag in _list(metadata.get("tags")) if isinstance(tag, str))
     return IndexRow(
         status=row.status,
@@ -66,7 +70,7 @@ def index_row_of(task: TaskReader) -> IndexRow:
         scores=extract.scores,
         error_categories=extract.error_categories,
         error_ids=frozenset(extract.error_ids),
-        words=distinct_words(_texts(task, row, extract, tags)),
+        words=distinct_words(_texts(task, row, extract, tags), said),
         damage=_damage(task, row),
     )
 
@@ -145,4 +149,3 @@ def _texts(task: TaskReader, row: TaskRow, extract: Extract, tags: tuple[str, ..
     yield from extract.error_messages
     for value in ((task.input() or {}).get("input"), (task.final_result() or {}).get("result")):
         yield as_text(value)[:MAX_TEXT]
-    yield from extract.texts

@@ -13,6 +13,7 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, list_tasks
 from otel_agentlog.store.folder.totals import Tally, replay
+from otel_agentlog.store.index.live_lines import lines_read
 from otel_agentlog.store.liveness import is_abandoned
 from otel_agentlog.vocabulary.coerce import mapping, number, text
 from otel_agentlog.vocabulary.lines import timestamp
@@ -110,8 +111,13 @@ def find_rows(root: Path, *, statuses: Collection[str] = (), limit: int | None =
 
 
 def row_of(task: TaskReader) -> TaskRow:
-    """Return the row of one task. Reads all its lines if it has not ended."""
-    return make_row(task, task.metadata() or {}, task.final_result() or {}, lambda: replay(task))
+    """Return the row of one task. Reads its lines if it has not ended, those that were not read before in this process."""
+    return make_row(task, task.metadata() or {}, task.final_result() or {}, lambda: tally_of(task))
+
+
+def tally_of(task: TaskReader) -> Tally:
+    """The tally of all lines of a task; while a process is at work on it each line is read once."""
+    return replay(task) if is_abandoned(task, State.RUNNING.value) else lines_read(task).tally
 
 
 def make_row(task: TaskReader, metadata: Mapping[str, Any], final: Mapping[str, Any], tally: Callable[[], Tally]) -> TaskRow:
@@ -142,7 +148,7 @@ def _figure(value: Any) -> float | None:
 def standing(task: TaskReader, metadata: Mapping[str, Any] | None = None) -> tuple[str, bool]:
     """The status of a task, and whether it is that because its process has died."""
     known = (task.metadata() or {}) if metadata is None else metadata
-    return _standing(task, known, lambda: task.final_result() or {}, lambda: replay(task))
+    return _standing(task, known, lambda: task.final_result() or {}, lambda: tally_of(task))
 
 
 def status_of(task: TaskReader) -> str:

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
 from otel_agentlog._interrupts import ABANDONED, WeakValues, end_abandoned, raise_interrupt
 from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans, Tasks
-from otel_agentlog.record.redaction.private import Privacy
 from otel_agentlog.record.redaction.text_streams import Guard
 from otel_agentlog.record.sanitize.line import keep_own
 from otel_agentlog.vocabulary.coerce import untagged
 from otel_agentlog.vocabulary.envelope import Envelope, Processor, Sink, TaskRef
 from otel_agentlog.vocabulary.event_ids import KEY, EventIds
 from otel_agentlog.vocabulary.lines import LINE_TYPES, Line, timestamp
+
+if TYPE_CHECKING:
+    from otel_agentlog.record.redaction.private import Privacy
 
 _KEPT_OF_A_FAILED_LINE = frozenset({"timestamp", "type", "level", "phase", "component", "action", "outcome", "duration_ms"}) | {
     "state_before",
@@ -61,7 +63,11 @@ class Cleaning:
         """``processors`` are the user's; they get each line after it was cleaned. With ``private`` content and personal data
         are left out (``redaction/private.py``)."""
         self._cleaner, self._processors, self._failed = cleaner, tuple(processors), failed
-        self._private = private
+        self._private: type[Privacy] | None = None
+        if private:
+            from otel_agentlog.record.redaction.private import Privacy
+
+            self._private = Privacy
         self.new_guard = new_guard
         """Makes what redacts a stream of text."""
 
@@ -85,7 +91,7 @@ class Cleaning:
             if payload is not None:
                 envelope.payload = self._payload(envelope, payload)
             if self._private:
-                _leave_out(envelope)
+                _leave_out(envelope, self._private())
             if self._processors:
                 envelope.line = self._processed(envelope.line)
         except Exception as error:  # noqa: BLE001 - a processor is foreign code; fail closed: no data leaves uncleaned
@@ -142,7 +148,7 @@ class Cleaning:
             return value
         try:
             clean = self._cleaner.clean(value).value
-            return untagged(Privacy().value(clean) if self._private else clean)
+            return untagged(self._private().value(clean) if self._private else clean)
         except Exception as error:  # noqa: BLE001 - fail closed, as in `line`
             raise_interrupt()
             self._failed("processor", error)
@@ -160,9 +166,8 @@ class Cleaning:
             return _FAILED
 
 
-def _leave_out(envelope: Envelope) -> None:
+def _leave_out(envelope: Envelope, privacy: Privacy) -> None:
     """Take what is private out of a clean line and its payload."""
-    privacy = Privacy()
     envelope.line = privacy.line(envelope.line)
     if envelope.payload is not None:
         metadata = envelope.payload.get("metadata")

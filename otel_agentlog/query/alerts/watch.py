@@ -29,7 +29,7 @@ AlertKey: TypeAlias = tuple[str, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class RuleValue:
     """The value of a rule right now."""
 
     rule: Rule
@@ -146,7 +146,7 @@ class Watch:
         ended = [key for key in self.active if self._has_ended(key, found.get(key), now_ns)]
         return news + [self._end(key, now_ns) for key in ended]
 
-    def _begin(self, key: AlertKey, figure: Figure, now_ns: int) -> Alert:
+    def _begin(self, key: AlertKey, figure: RuleValue, now_ns: int) -> Alert:
         rule = figure.rule
         alert = self.active[key] = Alert(
             timestamp=timestamp(now_ns),
@@ -162,7 +162,7 @@ class Watch:
         self._began[key] = self._lasted[key] = now_ns
         return alert
 
-    def _has_ended(self, key: AlertKey, figure: Figure | None, now_ns: int) -> bool:
+    def _has_ended(self, key: AlertKey, figure: RuleValue | None, now_ns: int) -> bool:
         rule = self.rules[key[0]]
         if figure is not None and figure.value > rule.end_value:
             self._lasted[key] = now_ns
@@ -216,7 +216,7 @@ class Watch:
 
     # -- looking ------------------------------------------------------------------------------------------------------------
 
-    def figures(self, now_ns: int) -> Iterator[Figure]:
+    def figures(self, now_ns: int) -> Iterator[RuleValue]:
         """The values of the rules that are on, right now."""
         for name, rule in self.rules.items():
             if not rule.enabled:
@@ -230,60 +230,60 @@ class Watch:
             else:
                 yield _OF_ALL[name](self, rule, now_ns)
 
-    def _error_rate(self, rule: Rule, now_ns: int) -> Figure:
+    def _error_rate(self, rule: Rule, now_ns: int) -> RuleValue:
         count, failed = self._executions[rule.name].count(now_ns), self._failures.count(now_ns)
         value = 100.0 * failed / count if count else 0.0
         words = f"{value:.0f} % of {count} executions failed in {_span(rule)} (limit {rule.threshold:g} %)"
-        return Figure(rule, value, words, executions=count, events=failed)
+        return RuleValue(rule, value, words, executions=count, events=failed)
 
-    def _p95(self, rule: Rule, now_ns: int) -> Figure:
+    def _p95(self, rule: Rule, now_ns: int) -> RuleValue:
         value, count = self._durations.percentile(95, now_ns), self._durations.count(now_ns)
         words = f"p95 of durations is {value:.1f} s in {_span(rule)} (limit {rule.threshold:g} s)"
-        return Figure(rule, value, words, executions=count, events=self._durations.above(rule.threshold, now_ns))
+        return RuleValue(rule, value, words, executions=count, events=self._durations.above(rule.threshold, now_ns))
 
-    def _drop(self, rule: Rule, now_ns: int) -> Figure:
+    def _drop(self, rule: Rule, now_ns: int) -> RuleValue:
         recent = self._executions[rule.name].count(now_ns)
         before = self._baseline.count(now_ns) - recent
         drop = max(0.0, 100.0 * (1.0 - recent * BASELINE_WINDOWS / before)) if before >= max(1, rule.at_least) else 0.0
         words = f"{drop:.0f} % fewer executions in {_span(rule)} than before (limit {rule.threshold:g} %)"
-        return Figure(rule, drop, words, executions=before)
+        return RuleValue(rule, drop, words, executions=before)
 
-    def _errors(self, rule: Rule, now_ns: int) -> Figure:
+    def _errors(self, rule: Rule, now_ns: int) -> RuleValue:
         count = self._executions[rule.name].count(now_ns)
         value = count * 60.0 / rule.window_s if rule.window_s else 0.0
-        return Figure(rule, value, f"{value:.0f} errors per minute (limit {rule.threshold:g})", executions=count, events=count)
+        return RuleValue(rule, value, f"{value:.0f} errors per minute (limit {rule.threshold:g})", executions=count, events=count)
 
-    def _cost(self, rule: Rule, now_ns: int) -> Figure:
+    def _cost(self, rule: Rule, now_ns: int) -> RuleValue:
         sums = self._executions[rule.name]
         value = sums.sum(now_ns) * 3600.0 / rule.window_s if rule.window_s else 0.0
         words = f"${value:.2f} per hour (limit ${rule.threshold:g})"
-        return Figure(rule, value, words, executions=(count := sums.count(now_ns)), events=count)
+        return RuleValue(rule, value, words, executions=(count := sums.count(now_ns)), events=count)
 
-    def _counted(self, rule: Rule, now_ns: int) -> Figure:
+    def _counted(self, rule: Rule, now_ns: int) -> RuleValue:
         count = self._executions[rule.name].count(now_ns)
         words = f"{count} {_SAID[rule.name]} in {_span(rule)} (limit {rule.threshold:g})"
-        return Figure(rule, float(count), words, events=count)
+        return RuleValue(rule, float(count), words, events=count)
 
-    def _peaks(self, rule: Rule, now_ns: int) -> Iterator[Figure]:
+    def _peaks(self, rule: Rule, now_ns: int) -> Iterator[RuleValue]:
         for source, samples in self._memory.items():
             value = samples.maximum(now_ns)
             words = f"{source or 'a run'} took {value:.0f} MB of memory (limit {rule.threshold:g} MB)"
-            yield Figure(rule, value, words, source, events=samples.above(rule.threshold, now_ns))
+            yield RuleValue(rule, value, words, source, events=samples.above(rule.threshold, now_ns))
 
-    def _repeated(self, rule: Rule, now_ns: int) -> Iterator[Figure]:
+    def _repeated(self, rule: Rule, now_ns: int) -> Iterator[RuleValue]:
         for source, sums in self._timeouts.items():
             count = sums.count(now_ns)
-            yield Figure(
+            yield RuleValue(
                 rule, float(count), f"{source or 'something'} timed out {count} times in {_span(rule)}", source, events=count
             )
 
-    def _budgets(self, name: str, rule: Rule) -> Iterator[Figure]:
+    def _budgets(self, name: str, rule: Rule) -> Iterator[RuleValue]:
         for task_id, spent in list(self._tasks.items()):
             value = float(getattr(spent, name.removeprefix("task_")))
-            yield Figure(rule, value, f"the task has spent {value:g} {_UNIT[name]} of {rule.threshold:g}", None, task_id)
+            yield RuleValue(rule, value, f"the task has spent {value:g} {_UNIT[name]} of {rule.threshold:g}", None, task_id)
 
 
-_OF_ALL: Mapping[str, Callable[[Watch, Rule, int], Figure]] = {
+_OF_ALL: Mapping[str, Callable[[Watch, Rule, int], RuleValue]] = {
     "error_rate_percent": Watch._error_rate,
     "p95_duration_seconds": Watch._p95,
     "execution_rate_drop_percent": Watch._drop,

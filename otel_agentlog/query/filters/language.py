@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import FilterError
 from otel_agentlog.query.filters.moments import parse_moment, parse_seconds
 from otel_agentlog.store.index.condition import (
@@ -343,6 +344,7 @@ def _condition(token: Token) -> Condition:
         else:
             found = _compared(field, token)
     except ValueError as error:
+        raise_interrupt()
         raise FilterError(f"{token.text}: {error} (at {token.start + 1})", token.start) from None
     return Not(found) if token.operator == "!=" else found
 

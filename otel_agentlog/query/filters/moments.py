@@ -10,6 +10,8 @@ import math
 import re
 from datetime import datetime, timedelta
 
+from otel_agentlog._interrupts import raise_interrupt
+
 _UNIT = r"(\d{1,6})\s*(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)"
 _AGO = re.compile(rf"(?:{_UNIT}\s*)+(?:ago)?", re.ASCII)
 _PART = re.compile(_UNIT, re.ASCII)
@@ -44,6 +46,7 @@ def _by_calendar(text: str) -> float:
         # Python 3.10 does not parse a Z.
         return datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip())).timestamp()
     except (ValueError, OverflowError, OSError):
+        raise_interrupt()
         raise ValueError(f"expected a moment such as 2h, 3d, yesterday or 2026-11-20T09:30, found {text!r}") from None
 
 

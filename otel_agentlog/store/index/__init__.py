@@ -9,5 +9,6 @@ refresh.py   reads the folders that changed
 changes.py   signatures of folders; the throttle of large tasks that go on
 row.py       what is kept of a task
 extract.py   what of it comes from the lines
+live_lines.py what the lines of tasks that go on say, each read once
 words.py     what a word is
 """

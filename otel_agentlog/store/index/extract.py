@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from otel_agentlog.store.folder.reader import TaskReader, whole
@@ -67,13 +67,15 @@ class Extract:
 
 def extract_from(task: TaskReader) -> Extract:
     """Return what is indexed of the lines of a task. Reads them once; damaged ones are skipped."""
-    reading = _Reading()
+    reading = Reading()
     for line in joined(task.events()):
         reading.add(line, task)
     return reading.done()
 
 
-class _Reading:
+class Reading:
+    """Takes lines in their order, and says at any time what they come to."""
+
     def __init__(self) -> None:
         self._found = Extract()
         self._runs = Runs()
@@ -86,6 +88,7 @@ class _Reading:
         self._scores: list[Line] = []
 
     def add(self, line: Line, task: TaskReader) -> None:
+        """Read one line."""
         kind, found = text(line, "type"), self._found
         if line.get("phase") == "start" and kind in COUNTED:
             self._started(whole(line, task))
@@ -194,14 +197,20 @@ class _Reading:
             self._found.error_messages.append(message[:MAX_TEXT])
 
     def done(self) -> Extract:
+        """What was read so far; further lines may follow."""
         scores = latest_scores(self._scores)[:MAX_SCORES]
-        self._found.texts += [each.explanation[:MAX_TEXT] for each in scores if each.explanation]
-        self._found.scores = [ScoreRow(name=each.name, value=each.value, label=each.label) for each in scores]
+        found = [ScoreRow(name=each.name, value=each.value, label=each.label) for each in scores]
+        texts = self._found.texts + [each.explanation[:MAX_TEXT] for each in scores if each.explanation]
         left = self._runs.still_open()
-        self._found.runs += [RunRow(kind=kind, name=name) for each, (kind, name) in self._open.items() if each in left]
-        for run in self._found.runs:
+        runs = self._found.runs + [RunRow(kind=kind, name=name) for each, (kind, name) in self._open.items() if each in left]
+        for run in runs:
             run.provider = self._providers.get((run.kind, run.name)) if run.kind == "ai_call" else None
-        return self._found
+        return replace(self._found, runs=runs, scores=found, texts=texts)
+
+    def take_texts(self) -> list[str]:
+        """The texts since the last call, which are kept no longer."""
+        found, self._found.texts = self._found.texts, []
+        return found
 
 
 def _model(details: Mapping[str, Any]) -> str | None:

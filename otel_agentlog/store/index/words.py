@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from itertools import islice
+from itertools import chain, islice
 
 import orjson
 
@@ -27,9 +27,10 @@ def words_of(text: str) -> list[str]:
     return [word[:MAX_WORD_LENGTH] for word in _WORD.findall(text.casefold())]
 
 
-def distinct_words(texts: Iterable[object]) -> frozenset[str]:
-    """The first `MAX_WORDS` different words of several texts; what is no text has none."""
-    return frozenset(islice(dict.fromkeys(words_of("\n".join(text for text in texts if isinstance(text, str)))), MAX_WORDS))
+def distinct_words(texts: Iterable[object], more: Iterable[str] = ()) -> frozenset[str]:
+    """The first `MAX_WORDS` different words of several texts, and of words behind these; what is no text has none."""
+    first = words_of("\n".join(text for text in texts if isinstance(text, str)))
+    return frozenset(islice(dict.fromkeys(chain(first, more)), MAX_WORDS))
 
 
 def as_text(value: object) -> str:

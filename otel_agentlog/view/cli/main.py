@@ -90,6 +90,7 @@ EXAMPLES = {
     "export": ("export last -o task.html", "export --where 'status:failed since:1d' -o failed.csv"),
     "validate": ("validate", "validate last"),
     "ship": ("ship --dry-run", "ship last"),
+    "note": ("note last 'the wrong branch again'", "note 7f3a --score quality=0.8 --by ann"),
     "pause": ("pause last", "pause 7f3a --wait"),
     "resume": ("resume last", "resume 7f3a --wait"),
     "cancel": ("cancel last --reason 'wrong branch'", "cancel 7f3a --terminate-tools"),
