@@ -38,6 +38,9 @@ _WARMING_PIECE_BYTES = 1 << 15
 """The end of the process waits for the current piece."""
 
 
+_EDGES = re.compile(r"\^|\$|\\[AzZ]")
+
+
 def marker(rule_name: str) -> str:
     """The text that replaces a secret."""
     return f"[redacted:{rule_name}]"
@@ -93,8 +96,11 @@ class Redactor:
         self._allowed = frozenset(exact)
         self._allowed_patterns = Engine(patterns, lambda value, name: False, utf8=True) if patterns else None
         self._engines = [Engine([r for r in builtin if r.name not in self.unmasked], self._is_allowed)]
-        if kept := [r for r in extra if r.name not in self.unmasked]:
+        kept = [r for r in extra if r.name not in self.unmasked]
+        if kept:
             self._engines.append(Engine(kept, self._is_allowed, utf8=True))
+        self.asks_for_edges = any(_EDGES.search(rule.pattern) for rule in kept)
+        """Whether a pattern of the user's may ask for the beginning or end of a text: then each text is searched alone."""
         if len(self._engines) == 1:
             self.finds_none = self._engines[0].finds_none  # type: ignore[method-assign]  # as usual; every line passes here
 

@@ -329,7 +329,7 @@ WIRE_RULES: tuple[SecretRule, ...] = (
     SecretRule(
         "pgpass-password",
         ".pgpass: host:port:database:user:password",
-        r"(?:\A|\n|\\n)[\w.*-]+:(?:[0-9]{2,5}|\*):[\w.*-]+:[\w.*@-]+:(?P<secret>[^\s:\"'`\\]{4})",
+        r"(?:\A|[\n\x00]|\\n)[\w.*-]+:(?:[0-9]{2,5}|\*):[\w.*-]+:[\w.*@-]+:(?P<secret>[^\s:\"'`\\]{4})",
         check=_bare_word,
     ),
     SecretRule(

@@ -107,7 +107,12 @@ class Cleaner:
             result = walk.value(value) if key is None else walk.under(key, value)
             try:
                 data = "\0".join(walk.texts).encode()
-                changes = self._redactor.changes(walk.texts, data) if self._redactor else {}
+                if self._redactor is None:
+                    changes = {}
+                elif self._redactor.asks_for_edges:
+                    changes = secrets.each(walk.texts)
+                else:
+                    changes = self._redactor.changes(walk.texts, data)
             except Exception:  # noqa: BLE001 - a lone surrogate, or one text that the redactor fails at
                 raise_interrupt()
                 changes = secrets.each(walk.texts)
@@ -145,8 +150,10 @@ class Cleaner:
 
     def _finds_none(self, texts: Sequence[str]) -> bool:
         """Whether there is no candidate for a secret in these texts together; those that come again are not searched again."""
-        joined = "\0".join(texts)
-        if len(joined) > self._most_plain or (self._redactor is not None and not self._redactor.finds_none(joined.encode())):
+        joined, redactor = "\0".join(texts), self._redactor
+        if len(joined) > self._most_plain or (redactor is not None and not redactor.finds_none(joined.encode())):
+            return False
+        if redactor is not None and redactor.asks_for_edges and not all(redactor.finds_none(text.encode()) for text in texts):
             return False
         # Not each time: to remember texts that do not come again costs more than it gives.
         if self._searches.__next__() % _REMEMBERED_SEARCH == 0:

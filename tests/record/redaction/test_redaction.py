@@ -42,6 +42,16 @@ def test_each_kind_is_found_on_its_own(kind: str) -> None:
     assert count >= 1
 
 
+def test_a_text_is_searched_alike_alone_and_among_others() -> None:
+    """Texts of a line are joined by NUL for one search: no rule takes that for anything but the edge of a text."""
+    pgpass = "db.host:5432:mydb:me:s3cret" + "pw9"
+    texts = [*(each.text for each in PLANTED), pgpass, *near_misses(2, 20_000).split("\n")]
+    for redactor in (REDACTOR, Redactor(personal=["all"])):
+        alone = [redactor.finds_none(text.encode()) for text in texts]
+        assert not redactor.finds_none(pgpass.encode())
+        assert alone == [redactor.finds_none(f"x\0{text}\0y".encode()) for text in texts]
+
+
 def test_the_joined_pattern_matches_where_the_rules_do() -> None:
     """That edges stand in it once changes nothing of where candidates begin, and no rule makes RE2 keep its states twice."""
     rules = default_rules()

@@ -103,3 +103,13 @@ def test_a_copy_is_independent() -> None:
     inner["dict"]["a"] = "c"  # type: ignore[index]
 
     assert plain == {"details": {"list": [1, [2]], "dict": {"a": "b"}}}
+
+
+def test_patterns_of_users_may_ask_for_the_edges_of_a_text() -> None:
+    """Wherever in a line the text is, and also after it was not alone."""
+    cleaner = Cleaner(Redactor(extra_patterns={"ticket": r"^TCK-\d{4}$", "last": r"end-\d+\z"}))
+    for line in ({"a": "first", "b": "TCK-1234", "c": "so end-12"}, {"b": "TCK-1234", "c": "so end-12", "d": "last"}) * 5:
+        assert cleaner.plain(line) is None
+        assert cleaner.clean(line).value == {**line, "b": "[redacted:ticket]", "c": "so [redacted:last]"}
+    assert cleaner.text("TCK-1234")[0] == "[redacted:ticket]"
+    assert same(cleaner, {"a": "not TCK-1234", "b": "end-12 of it"})
