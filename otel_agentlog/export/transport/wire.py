@@ -69,6 +69,8 @@ _Name: TypeAlias = "tuple[bytes, bytes, dict[str, bytes]]"
 the length of the pair on; pairs whose value is a text, by that text."""
 
 _names: dict[str, _Name] = {}
+_NO_TEXTS: dict[str, bytes] = {}
+"""Stands for the kept pairs of an attribute whose value is nearly always another one: it stays empty."""
 
 _TEXTS = tuple(bytes((size + 2, 0x0A, size)) for size in range(126))
 """What stands before a text of so many bytes: the length of its value, its tag and its own length."""
@@ -118,15 +120,14 @@ def _text_pair(prefix: bytes, texts: dict[str, bytes], value: str) -> bytes:
     if size >= 126 or len(prefix) >= 1_024:
         return with_length(prefix + with_length(b"\x0a" + with_length(text)))
     pair = _LENGTHS[len(prefix) + size + 3] + prefix + _TEXTS[size] + text
-    if size <= MAX_TEXT_BYTES and len(texts) < MAX_TEXTS:
+    if size <= MAX_TEXT_BYTES and texts is not _NO_TEXTS and len(texts) < MAX_TEXTS:
         texts[value] = pair
     return pair
 
 
 def text_attribute(tag: bytes, key: str, text: str) -> bytes:
     """One attribute that is a text, nearly always another one."""
-    prefix, value = (_names.get(key) or _name(key))[0], text.encode()
-    return tag + with_length(prefix + with_length(b"\x0a" + with_length(value)))
+    return tag + _text_pair((_names.get(key) or _name(key))[0], _NO_TEXTS, text)
 
 
 def _pair_or_nothing(key: str, value: Any, levels: int | None) -> list[bytes]:

@@ -118,8 +118,13 @@ class ItemSet:
 
     def merge(self, others: ItemSet) -> None:
         """Add the items of another set."""
-        for kind, tag, first, last in others.ranges():
-            self._add(kind, tag, first, last)
+        for key, bits in others._bits.items():
+            if key not in self._bits:
+                self._bits[key] = bytearray(bits)
+                self._runs = None
+                continue
+            for first, last in _runs_of(bits):
+                self._add(*key, first, last)
 
     def _add(self, kind: str, tag: str, first: int, last: int) -> None:
         if last >= MAX_NUMBER:
@@ -132,7 +137,7 @@ class ItemSet:
 
 
 def _extend(bits: bytearray, last: int) -> None:
-    bits.extend(bytes(max(last + 1 - len(bits), len(bits) // 8)))
+    bits.extend(bytes(max(last + 1 - len(bits), len(bits) // 8, 64)))
 
 
 def _runs_of(bits: bytearray) -> Iterator[tuple[int, int]]:
