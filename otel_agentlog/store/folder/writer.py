@@ -364,8 +364,6 @@ class TaskFolder:
         if "phase" in line:
             self._note_span(line, name, data)
         if not envelope.counted:
-            # If it was added before, the figures are no longer those of the lines, and are read from them at the end.
-            self._bytes -= _RECOUNT if envelope.again else 0
             self.tally.add(line)
             counts, totals, items = self._documents.counts, self._counts.totals, envelope.items
             # Without a call in between: signal handlers and other threads come before or after all of it.
@@ -387,6 +385,9 @@ class TaskFolder:
     def _prepare(self, envelope: Envelope, file: LineFile) -> tuple[bytes, bool]:
         """The bytes of a line that has no number, is long, or comes again, and whether they were written before."""
         line, ids = envelope.line, self.task.event_ids
+        if envelope.again and not envelope.counted:
+            # If it was added before, the figures are no longer those of the lines, and are read from them at the end.
+            self._bytes -= _RECOUNT
         if not line.get("event_id", "").startswith(ids.tag):
             line.update(zip(KEY, ids.each, strict=False))
             envelope.data = b""
