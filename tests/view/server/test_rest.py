@@ -347,3 +347,14 @@ def test_filters_are_completed(client: TestClient) -> None:
     assert found["start"] == 20
     assert found["options"] == [{"text": "brain", "tasks": 2, "summary": ""}]
     assert {"name": "agent", "kind": "name", "summary": "the agent that works on it"} in found["fields"]
+
+
+def test_errors_in_kinds(client: TestClient) -> None:
+    """With the filters of the list of tasks."""
+    found = client.get("/api/error-groups?q=agent:brain").json()
+
+    assert [(group["count"], group["type"], group["handled_by_retry"]) for group in found["groups"]] == [
+        (1, "ValueError", False),
+        (1, "OSError", True),
+    ]
+    assert found["matching"] == 2

@@ -15,6 +15,7 @@ from otel_agentlog.query import (
     MAX_BUCKETS,
     Filter,
     complete,
+    error_groups,
     errors_by_category,
     find_errors,
     hints,
@@ -81,6 +82,13 @@ class ErrorsBody(BaseModel):
     by_category: dict[str, int] = Field(description="Errors since `since`, in all tasks.")
     matching: int = Field(description="How many of the tasks that were asked for did not do their job.")
     rows: list[dict[str, Any]] = Field(description="The newest of them.")
+
+
+class ErrorGroupsBody(BaseModel):
+    """Kinds of errors."""
+
+    matching: int = Field(description="How many kinds there are in all.")
+    groups: list[dict[str, Any]] = Field(description="The one seen last first; handled by a retry ones behind.")
 
 
 class AlertsBody(BaseModel):
@@ -152,6 +160,20 @@ def _add_lists(router: APIRouter, context: ServerContext) -> None:
     @router.get("/api/errors", summary="What went wrong, by category and task", operation_id="list_errors", **_answer(ErrorsBody))
     def errors(params: PageQuery) -> Response:
         return json_response(_errors(context, params))
+
+    @router.get(
+        "/api/error-groups",
+        summary="The kinds of errors, each with how many, when and in how many tasks",
+        description="As `agentlog errors`: errors of one class whose messages differ in numbers and ids alone; those that a later"
+        " attempt made good apart, behind the others. Of the tasks that were asked for.",
+        operation_id="list_error_groups",
+        **_answer(ErrorGroupsBody),
+    )
+    def error_kinds(params: PageQuery) -> Response:
+        groups = error_groups(find_errors(context.root, (), tasks=params.as_filter()))
+        limit = min(params.limit, context.limits.page_rows)
+        shown = groups[params.offset : params.offset + limit]
+        return json_response({"matching": len(groups), "groups": [group.as_json() for group in shown]})
 
     @router.get(
         "/api/errors/{error_id}",
