@@ -23,6 +23,7 @@ from typing import Any
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.events import log_event
+from otel_agentlog.record.events import details_of
 from otel_agentlog.record.logs.levels import number_of, word_of
 from otel_agentlog.record.logs.line import component_of
 from otel_agentlog.settings.fields import Settings, read_yaml
@@ -58,7 +59,7 @@ class LogMessage:
         """What ``extra=`` of a stdlib logger takes: what is given, without the message, which stdlib does not allow there."""
         told = ("step_id", "event_id", "state_before", "state_after", "duration_ms")
         given = {name: getattr(self, name) for name in told if getattr(self, name) is not None}
-        return {"component": component_of(self.component), "action": self.action, **given, "details": dict(self.details)}
+        return {"component": component_of(self.component), "action": self.action, **given, "details": details_of(self.details)}
 
 
 def log_message(message: LogMessage) -> None:

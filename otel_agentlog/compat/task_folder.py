@@ -24,13 +24,15 @@ from pathlib import Path
 from typing import Any
 
 from opentelemetry import context as otel_context
+from opentelemetry.context import Context
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import AgentlogError, StateError
 from otel_agentlog.record.api import ai_call
+from otel_agentlog.record.carrier import write_carrier
 from otel_agentlog.record.operations.context import RunningTask, inside
 from otel_agentlog.record.operations.operation import Operation
-from otel_agentlog.record.operations.task import Task, clean_header
+from otel_agentlog.record.operations.task import Task, clean_header, new_task_id
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.record.operations.webhook import Webhook
 from otel_agentlog.record.providers.fields import as_amount, as_count
@@ -42,7 +44,7 @@ from otel_agentlog.store.folder.writer import TaskFolder
 from otel_agentlog.vocabulary.lines import timestamp
 from otel_agentlog.vocabulary.states import ENDED, Component, Outcome, State
 from otel_agentlog.wiring import configure as configure_all
-from otel_agentlog.wiring import ensure_configured
+from otel_agentlog.wiring import ensure_configured, settings_in_force
 
 __all__ = ["TaskLogger", "configure"]
 
@@ -69,20 +71,22 @@ class TaskLogger:
         """Set recording up where nobody has.
 
         Args:
-            task_id: the task's id.
-            logs_base_dir: the folder of the task folders; default: ``TASK_LOGS_DIR``, and what `configure` says.
+            task_id: the task's id; an empty one becomes a new one.
+            logs_base_dir: the folder of the task folders, of the whole process from now on; default: ``TASK_LOGS_DIR``, and what
+                `configure` says.
 
         Raises:
             ConfigurationError: a folder that cannot be used.
         """
-        self.task_id = plain_text(task_id)
+        self.task_id = "" if task_id is None else plain_text(task_id)
+        self.task_id = self.task_id or new_task_id()
         given = {} if logs_base_dir is None else {"directory": logs_base_dir}
         self.logs_base_dir = ensure_configured(**given).directory
         self._files = _files_of(self.logs_base_dir, self.task_id)
 
     def get_log_dir(self) -> Path:
-        """The task's folder."""
-        return self.logs_base_dir / folder_name(self.task_id)
+        """The task's folder; where it is not begun, that which it would have."""
+        return self._files.folder or settings_in_force().directory / folder_name(self.task_id)
 
     def write_metadata(self, data: Mapping[str, Any]) -> None:
         """What is known of the task: ``source provider assigned_agent agent_type model …``; other keys become a line."""
@@ -135,6 +139,13 @@ class _Files:
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
             recorder().failed("task_logger", error)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where it is, once it is begun."""
+        operation = self._operation
+        home = operation.task.home if operation is not None and operation.task is not None else None
+        return home.path if isinstance(home, TaskFolder) else None
 
     # -- what is told ----------------------------------------------------------------------------------------------------
 
@@ -257,7 +268,7 @@ class _Files:
             known = recorder().tasks.find(self._task_id)
             if known.get("status") in ENDED - {Outcome.INTERRUPTED.value}:
                 raise StateError(f"task {self._task_id} has ended ({known['status']})")
-            carrier = {"baggage": f"agentlog.task_id={self._task_id}"}
+            carrier = write_carrier(Context(), {"task_id": self._task_id})
             if isinstance(known.get("traceparent"), str):
                 carrier["traceparent"] = known["traceparent"]
             self._task = Task(self._name(), resume=carrier).start()

@@ -360,6 +360,26 @@ def test_levels_may_be_enums_words_and_numbers(recorded: MemorySink, level: Any,
     assert (line["level"], line["component"]) == (word, "planner")
 
 
+class Odd:
+    """Neither text nor mapping, and says nothing."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+    __eq__ = __repr__ = __str__  # type: ignore[assignment]
+
+
+def test_messages_of_anything_are_recorded(tasks_root: Path) -> None:
+    """By `log_message` and as ``extra=``."""
+    odd: list[Any] = [Odd()] * 10
+    with agentlog.task("plan"):
+        for message in (LogMessage(*odd), LogMessage(*[None] * 10)):  # type: ignore[arg-type]
+            log_message(message)
+            message.to_dict()
+
+    assert len([line for line in rows(tasks_root) if line["type"] == "event"]) == 2
+
+
 def test_positional_use() -> None:
     """Level, component, action, message, then what is optional, in the order of the document."""
     message = LogMessage("INFO", "runner", "started", "It began.", "step_1", "e-1", "Pending", "Running", 1.5, {"a": 1})

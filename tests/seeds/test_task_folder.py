@@ -378,6 +378,21 @@ def test_two_loggers_and_threads_write_one_task(folders: Path) -> None:
     assert validate(folders / "task-many").problems == []
 
 
+@pytest.mark.parametrize("task_id", ["ünï", "a/b", "../evil", "x" * 300, "", None, 5, "with space, and=comma"])
+def test_ids_of_any_kind(folders: Path, task_id: Any) -> None:
+    """Each has one folder below the root, from the first stage to the result."""
+    logger = TaskLogger(task_id)
+    before = logger.get_log_dir()
+    logger.append_webhook_event({"stage": "received"})
+    logger.append_agent_output({"type": "output", "content": "x"})
+    logger.write_final_result({"success": True})
+
+    (folder,) = [path for path in folders.iterdir() if path.name.startswith(".") is False and path.is_dir()]
+    assert before == logger.get_log_dir() == folder
+    assert json.loads((folder / "metadata.json").read_text())["status"] == "completed"
+    assert validate(folder).problems == []
+
+
 def test_what_comes_after_the_end_changes_nothing(folders: Path) -> None:
     """The result stays what it was."""
     logger = TaskLogger("task-late", folders)
