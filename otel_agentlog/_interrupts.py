@@ -183,8 +183,10 @@ def _is_set_by_thread(error: BaseException, raised: TracebackType) -> bool:
     if raised.tb_lasti < 0:
         # In 3.10 before the first instruction; a generator that has not begun is thrown into there.
         return not code.co_flags & 0x2A0  # inspect.CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
-    operation = code.co_code[raised.tb_lasti : raised.tb_lasti + 1]
-    return bool(operation) and opname[operation[0]].startswith(_INTERRUPTIBLE)
+    operations = [opname[each] for each in code.co_code[raised.tb_lasti : raised.tb_lasti + 8 : 2]]
+    # In 3.10 that of a long jump begins with what its argument is longer by.
+    operation = next((each for each in operations if each != "EXTENDED_ARG"), "")
+    return operation.startswith(_INTERRUPTIBLE)
 
 
 def _makes_own_arguments(kind: type[BaseException]) -> bool:

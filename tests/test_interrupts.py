@@ -541,3 +541,29 @@ def test_nothing_of_an_exception_is_asked_by_its_own_code() -> None:
         except Exception:
             raise_interrupt()
         assert not is_interrupt(error)
+
+
+def test_what_is_raised_at_a_long_jump_is_an_interrupt() -> None:
+    """In 3.10 the place of such a jump is what its argument is longer by."""
+    names: dict[str, Any] = {}
+    exec("def run(no):\n while True:\n  if no:\n" + "   no = no\n" * 400, names)
+    known: list[bool] = []
+
+    def thread() -> None:
+        for _ in range(20):
+            try:
+                entered.put(threading.get_ident())
+                names["run"](False)
+            except Timeout as error:
+                known.append(is_interrupt(error))
+
+    entered: queue.SimpleQueue[int] = queue.SimpleQueue()
+    runner = threading.Thread(target=thread)
+    runner.start()
+    for _ in range(20):
+        ident = entered.get()
+        time.sleep(0.002)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(Timeout))
+    runner.join()
+
+    assert known == [True] * 20
