@@ -95,6 +95,12 @@ def start_action(line_type: str) -> str | None:
     return kind.started if kind is not None else None
 
 
+def former_end_action(line_type: str, outcome: str) -> str | None:
+    """What earlier versions wrote there: ``step_execution_completed``, ``api_request_failed``."""
+    kind = _KIND_OF.get(line_type)
+    return f"{kind.ended}_{outcome}" if kind in (STEP, AI_CALL) and kind is not None else None
+
+
 def end_action(line_type: str, outcome: str) -> str | None:
     """The ``action`` of an end line, by the type of its start or end line and by outcome; ``None`` as in `start_action`."""
     kind = _KIND_OF.get(line_type)

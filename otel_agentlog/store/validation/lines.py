@@ -20,7 +20,7 @@ from otel_agentlog.store.folder.layout import (
 )
 from otel_agentlog.store.validation.report import ValidationReport
 from otel_agentlog.store.validation.schema import checker, shown
-from otel_agentlog.vocabulary.actions import END_TYPE, end_action, start_action
+from otel_agentlog.vocabulary.actions import END_TYPE, end_action, former_end_action, start_action
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.event_ids import split_event_id
 from otel_agentlog.vocabulary.lines import STAGES, TOLD_BY_CALLERS, Line
@@ -172,7 +172,8 @@ class LineChecks:
             return
         self._ended[span_id] = number
         outcome = text(line, "outcome")
-        self._check_action(number, line, end_action(line_type, outcome) if outcome else None)
+        if not outcome or line.get("action") != former_end_action(line_type, outcome):
+            self._check_action(number, line, end_action(line_type, outcome) if outcome else None)
         if outcome and "state_after" in line and line["state_after"] != outcome:
             self._report.error(AGENT_OUTPUT, number, f"state_after {outcome}, as the outcome", shown(line["state_after"]))
         start = self._starts.get(span_id)
