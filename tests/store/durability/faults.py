@@ -148,7 +148,7 @@ FAULTS: list[tuple[str, Callable[[Path], object], list[str]]] = [
     (
         "an action that is not the outcome's",
         update(EVENTS, STEP_END, action="step_execution_failed"),
-        [f'error: {EVENTS}:13: expected action step_execution_completed, found "step_execution_failed"'],
+        [f'error: {EVENTS}:13: expected action step_execution_succeeded, found "step_execution_failed"'],
     ),
     (
         "an end before the start",
