@@ -241,6 +241,9 @@ def adopt(place: LinePlace, data: dict[str, Any], line: Line) -> LinePlace:
 OF_EVENTS = ("event_id", "state_before", "state_after", "duration_ms")
 """What the caller may tell of an event beside the step, and stands at the top of its line."""
 
+_MAX_MS = 2.0**53
+"""Longest duration: numbers from there on are not exact, and none that a program measured."""
+
 _MAX_STATE = 64
 """Longest state of a caller's own, in characters; a longer text is no state, and stays data."""
 
@@ -254,7 +257,7 @@ def add_own(line: Line, place: LinePlace, told: Mapping[str, Any], data: dict[st
         if told.get(key) is not None and (text := plain_text(told[key])):
             line["step_id" if key == "step_id" else "caller_event_id"] = text
     if "step_id" in line:
-        place.ids.pop("step_id", None)
+        place.ids = {key: value for key, value in place.ids.items() if key != "step_id"}
     for key in ("state_before", "state_after"):
         if told.get(key) is None:
             continue
@@ -265,7 +268,7 @@ def add_own(line: Line, place: LinePlace, told: Mapping[str, Any], data: dict[st
         else:
             data[key] = told[key]
     took: Any = told.get("duration_ms")
-    if type(took) in (int, float) and 0 <= took < float("inf"):
+    if type(took) in (int, float) and 0 <= took <= _MAX_MS:
         line["duration_ms"] = took
     elif took is not None:
         data["duration_ms"] = took

@@ -89,8 +89,10 @@ class RunningTask(TaskRef):
 
     control: Control | None = None
     """Its requests, or those of the task above; ``None`` where no request can reach it."""
-    step_counts: dict[str, Iterator[int]] = field(default_factory=dict)
-    """How often each step id is used then, so that ids stay unique within this process."""
+    step_ids: dict[str, int] = field(default_factory=dict)
+    """The step ids that were used in this process, each with the number of the step that had it first."""
+    repeated_steps: dict[str, Iterator[int]] = field(default_factory=dict)
+    """Of ids that were used again, how often: so ids stay unique."""
     step_numbers: Iterator[int] = field(default_factory=partial(count, 1))
     """Of the steps that begin in this process."""
     ai_calls: int = 0

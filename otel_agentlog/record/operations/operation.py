@@ -350,7 +350,8 @@ class Operation(Decorator):
             fields["component"] = self._component
         if not fields["details"]:
             del fields["details"]
-        fields["attributes"], self._attributes = self._attributes, {}
+        later: dict[str, Any] = {}
+        fields["attributes"], self._attributes = self._attributes, later
         if BOUND in self.outer:
             fields["attributes"] = {**bound_attributes(self.outer), **fields["attributes"]}
         envelope = record.clean(line, self._payload, fields)

@@ -53,10 +53,11 @@ class Step(Operation):
             self.step_id = self._recorder.clean_text(plain_text(self._given_id))[:128] or "step"
         if self.task is not None:
             # Taken by code in C: steps of other threads begin at the same time.
-            number = next(self.task.step_counts.setdefault(self.step_id, count(1)))
-            details["index"] = next(self.task.step_numbers)
-            if number > 1 and self._given_id is None:
-                self.step_id = f"{self.step_id}-{number}"
+            index = details["index"] = next(self.task.step_numbers)
+            if self.task.step_ids.setdefault(self.step_id, index) != index:
+                number = next(self.task.repeated_steps.setdefault(self.step_id, count(2)))
+                if self._given_id is None:
+                    self.step_id = f"{self.step_id}-{number}"
         return context
 
     def _start_fields(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.redaction.key_rules import word_set, words_of
 from otel_agentlog.record.redaction.redactor import marker
 from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.states import Component
 
 TOOL_TYPES = ("tool_call", "tool_result", "attempt")
 """Types of lines whose ``content`` is a name."""
@@ -131,6 +132,8 @@ class Privacy:
             kept |= {"content"}  # the tool's name
         if kind == "ai_request":
             self._content_too = frozenset({"system"})
+        elif line.get("component") == Component.TERMINAL_INTERACTION:
+            self._content_too = frozenset({"command"})  # a whole line, with what it was told
         out = {key: value if key in kept else self._of_line(key, value) for key, value in line.items()}
         if "message" in kept and type(message := out.get("message")) is str:
             out["message"] = self._message(message)

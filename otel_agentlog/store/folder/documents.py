@@ -183,10 +183,14 @@ INPUT_AT_THE_TOP = ("message", "source_metadata")
 """Keys of an input that ``01-input.json`` has at its top, too, where readers of message and source look."""
 
 
+MAX_MESSAGE = 1_000_000
+"""Longest text, in characters, that is there as input and as message."""
+
+
 def at_the_top(given: Any) -> dict[str, Any]:
-    """What ``01-input.json`` has beside ``input``; a text is the message."""
+    """What ``01-input.json`` has beside ``input``; a text is the message, unless it is too long to be kept twice."""
     if isinstance(given, str):
-        return {"message": given}
+        return {"message": given} if len(given) <= MAX_MESSAGE else {}
     return {key: given[key] for key in INPUT_AT_THE_TOP if key in given} if isinstance(given, dict) else {}
 
 

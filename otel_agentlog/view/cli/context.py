@@ -48,9 +48,9 @@ class CliContext:
     @cached_property
     def own_log_directories(self) -> list[Path]:
         """Where the application logs of the programs are whose tasks are below the root: none where only a root is given."""
-        wanted = self._settings.log_directory
-        if wanted is not None:
-            return [wanted]
+        wanted, named = self._settings.log_directory, self._settings.log_file
+        if wanted is not None or named is not None:
+            return [each for each in (wanted, named) if each is not None]
         return self.log_directories if self.root == Settings().directory else []
 
     def screen(self) -> Screen:

@@ -227,8 +227,8 @@ OF_ONE = {
     "recost": [[]],
 }
 CONTROL = ("pause", "resume", "cancel", "context")
-ELSEWHERE = {"serve", *CONTROL}
-"""Of these `serve` has tests of its own."""
+ELSEWHERE = {"serve", "note", *CONTROL}
+"""Of these `serve` and `note` have tests of their own."""
 
 
 def test_every_command_is_tried() -> None:

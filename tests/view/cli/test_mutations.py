@@ -104,6 +104,7 @@ def commands(task: str, other: str, out: Path) -> dict[str, list[list[str]]]:
         "export": [["export", task, "--format", kind, "--output", str(out / kind)] for kind in ("html", "csv", "json", "otlp")],
         "validate": [["validate"]],
         "ship": [["ship", task, "--dry-run"]],
+        "note": [["note", task, "a remark", "--score", "quality=0.5"]],
         "pause": [["pause", task]],
         "resume": [["resume", task]],
         "cancel": [["cancel", task]],

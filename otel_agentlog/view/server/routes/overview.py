@@ -130,6 +130,7 @@ def overview_router(context: ServerContext, slots: Slots) -> APIRouter:
     """All tasks together."""
     router = APIRouter(tags=["all tasks"])
     _add_lists(router, context)
+    _add_errors(router, context)
     _add_figures(router, context)
     _add_live(router, context, slots)
     return router
@@ -157,6 +158,13 @@ def _add_lists(router: APIRouter, context: ServerContext) -> None:
         options = [asdict(option) for option in found.options]
         return json_response({"fields": _fields(), "start": found.start, "options": options})
 
+    @router.get("/api/about", summary="What this server is", operation_id="about", **_answer(About))
+    def about() -> Response:
+        known = {"version": __version__, "format_version": FORMAT_VERSION, "root": str(context.root)}
+        return json_response({**known, "control": context.allow_control, "trace_url": context.trace_url})
+
+
+def _add_errors(router: APIRouter, context: ServerContext) -> None:
     @router.get("/api/errors", summary="What went wrong, by category and task", operation_id="list_errors", **_answer(ErrorsBody))
     def errors(params: PageQuery) -> Response:
         return json_response(_errors(context, params))
@@ -186,11 +194,6 @@ def _add_lists(router: APIRouter, context: ServerContext) -> None:
         if not found:
             raise HttpProblem(404, f"expected the id of an error in the folders, found none that is {error_id!r}")
         return json_response({"error_id": error_id, "found": [each.as_json(trail=True) for each in found]})
-
-    @router.get("/api/about", summary="What this server is", operation_id="about", **_answer(About))
-    def about() -> Response:
-        known = {"version": __version__, "format_version": FORMAT_VERSION, "root": str(context.root)}
-        return json_response({**known, "control": context.allow_control, "trace_url": context.trace_url})
 
 
 def _add_figures(router: APIRouter, context: ServerContext) -> None:
