@@ -27,7 +27,7 @@ def opened(browser: Browser, served: Served, path: str = "", **options: Any) -> 
         page.goto(f"{served.url}{path}")
     yield page
     context.close()
-    assert "\n".join(complaints) == ""
+    assert not complaints, complaints
 
 
 def watched(context: BrowserContext, origin: str) -> list[str]:
@@ -43,5 +43,5 @@ def watched(context: BrowserContext, origin: str) -> list[str]:
 
 
 def _is_complaint(message: ConsoleMessage) -> bool:
-    # Chromium itself notes every answer of 404 and 401; the page shows what they say.
-    return message.type in ("error", "warning") and "status of 40" not in message.text
+    # Chromium itself notes every answer of 401, 404 and 422; the page shows what they say.
+    return message.type in ("error", "warning") and "status of 4" not in message.text
