@@ -83,7 +83,7 @@ def setup_logging(config: str | os.PathLike[str] | Mapping[str, Any] = "logging_
 
     Handlers, formatters, levels, rotation and files are those of the file. The root logger's level is ``log_level``; with a
     handler for the console ours is off. Loggers that do not propagate are recorded, too. ``levels`` at the top of the file are
-    levels by component (``AI_SERVICE: DEBUG``).
+    levels by component (``AI_SERVICE: DEBUG``). Loggers that are there already stay on, unless the file says otherwise.
 
     Args:
         config: the file, or what it has.
@@ -101,11 +101,14 @@ def setup_logging(config: str | os.PathLike[str] | Mapping[str, Any] = "logging_
     if any(map(_is_for_console, _mappings(found.get("handlers")))):
         chosen["console"] = "off"
     try:
-        logging.config.dictConfig({"version": 1, **found})
+        # Loggers that are there already, ours among them, are switched off only where the file says so.
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, **found})
     except Exception as error:
         # Broad: it imports and makes what the file names.
         reason = f"{error}: {error.__cause__}" if error.__cause__ is not None else str(error)
         raise ConfigurationError("config", _named(config), f"a configuration that logging takes ({reason})") from error
+    finally:
+        logging.getLogger("otel_agentlog").disabled = False
     return configure(**{**{key: value for key, value in chosen.items() if value is not None}, **settings})
 
 

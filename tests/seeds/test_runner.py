@@ -480,3 +480,22 @@ def test_blocks_say_the_actions_of_the_document(tasks_root: Path) -> None:
     assert started["details"]["working_directory"] == os.fspath(tasks_root)
     assert completed["details"]["stdout_char_count"] == 2
     assert completed["details"]["stderr_char_count"] == len(os.fspath(tasks_root)) + 1
+
+
+def test_loggers_that_are_there_stay_on(tmp_path: Path) -> None:
+    """A file that is refused switches none off; one that wants them off leaves ours on, which says what cannot be recorded."""
+    app, ours, root = logging.getLogger("an.application"), logging.getLogger("otel_agentlog"), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        with pytest.raises(ConfigurationError):
+            setup_logging({"root": {"level": "NONSENSE"}}, directory=tmp_path)
+        assert (app.disabled, ours.disabled) == (False, False)
+        with pytest.raises(ConfigurationError):
+            setup_logging({"root": {"level": "NONSENSE"}, "disable_existing_loggers": True}, directory=tmp_path)
+        assert not ours.disabled
+    finally:
+        for logger in list(logging.Logger.manager.loggerDict.values()):
+            if isinstance(logger, logging.Logger):
+                logger.disabled = False
+        root.handlers[:] = handlers
+        root.setLevel(level)

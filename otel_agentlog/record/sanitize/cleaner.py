@@ -60,7 +60,7 @@ _TRIES = 3
 MOST_PLAIN_CHARS = 1 << 20
 """Of more characters the long texts are searched one by one."""
 _MAX_KNOWN_KEYS = 4096
-_MAX_KNOWN_TEXTS, _MAX_KNOWN_CHARS = 4096, 128
+_MAX_KNOWN_TEXTS, _MAX_KNOWN_CHARS = 2048, 128
 _REMEMBERED_SEARCH = 4
 """Of so many searches the texts of one are remembered."""
 _SURE = frozenset({type(None), bool})
