@@ -68,13 +68,19 @@ FLAP_S = 3.0
 
 
 def own_objects() -> int:
-    """How many objects of our classes are in use; what waits for the garbage collector, which is memory too, is in ``rss_mb``."""
+    """How many objects of our classes are in use; what waits for the garbage collector, which is memory too, is in ``rss_mb``.
+
+    References to what this very collection freed are forgotten with the next task.
+    """
+    from otel_agentlog._interrupts import KeyedReference
+
     gc.collect()
     before = sys.getswitchinterval()
     # No other thread may go on while we hold what it is just making: CPython then fails in it with a SystemError.
     sys.setswitchinterval(60.0)
     try:
-        return sum(type(each).__module__.startswith("otel_agentlog.") for each in gc.get_objects())
+        found = [each for each in gc.get_objects() if type(each).__module__.startswith("otel_agentlog.")]
+        return sum(not isinstance(each, KeyedReference) or each() is not None for each in found)
     finally:
         sys.setswitchinterval(before)
 
