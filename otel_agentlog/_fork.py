@@ -1,4 +1,4 @@
-"""What the child of a fork renews: locks, threads and descriptors that it has copied and that are still its parent's.
+"""What the child of a fork renews: locks, threads, descriptors and random numbers that it has copied from its parent.
 
 The only module that registers with `os.register_at_fork`. A callback runs in the child alone, before ``os.fork`` returns there.
 """
@@ -10,6 +10,7 @@ import itertools
 # Its hooks must come before ours: a fork that waits for an import must not hold logging's lock.
 import logging  # noqa: F401
 import os
+import random
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
@@ -23,6 +24,11 @@ IMPORT_WAIT_S = 10.0
 """Longest time, in seconds, that a fork waits for an import; that of an exporter takes about half a second."""
 
 Callback: TypeAlias = Callable[[], object]
+
+_random = random.Random()  # noqa: S311 - ids need not be secret
+"""Not the module's own: programs that seed that would have the same ids each time."""
+random_bits = _random.getrandbits
+"""A random number of so many bits, for ids; in the child of a fork others than the parent's."""
 
 _callbacks: dict[Hashable, Callable[[], Callback | None]] = {}
 _numbers = itertools.count()
@@ -106,6 +112,8 @@ def _after_in_child() -> None:
         for reference in reversed(list(_callbacks.values())):
             if callback := reference():
                 stack.callback(callback)
+        # So first: the others make ids.
+        stack.callback(_random.seed)
 
 
 os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

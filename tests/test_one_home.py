@@ -105,16 +105,16 @@ def _dicts_with(keys: set[str]) -> set[str]:
         ("east_asian_width", "vocabulary/terminal_text.py"),
         ("iscoroutinefunction", "vocabulary/functions.py"),
         ("isasyncgenfunction", "vocabulary/functions.py"),
-        ("getrandbits", "record/operations/span.py vocabulary/event_ids.py"),
+        ("getrandbits", "_fork.py"),
     ],
 )
 def test_one_module_calls(call: str, home: str) -> None:
-    """Hooks of forks, widths of characters, kinds of functions: each is asked for in one place; random ids in two."""
+    """Hooks of forks, widths of characters, kinds of functions, random ids: each is asked for in one place."""
     callers = {
         name for name, tree in _modules() for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == call
     }
 
-    assert callers == set(home.split())
+    assert callers == {home}
 
 
 def test_fields_are_coerced_in_one_place() -> None:

@@ -6,29 +6,17 @@ is lost keeps its number, so the gap shows.
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Callable, Iterator
 from itertools import count
 
-from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._fork import after_fork_in_child, random_bits
 
 EVENT_ID = re.compile(r"(.+)-(0|[1-9][0-9]{0,17})", re.DOTALL)
 """Tag and number of an id like ``a1f3-12``, with `fullmatch`."""
 
 
 KEY = ("event_id",)
-
-_random = random.Random()  # noqa: S311 - tags need not be secret
-"""Not the module's own: programs that seed that would have the same tags each time."""
-
-
-def _renew_after_fork() -> None:
-    """In the child of a fork, before the tags are renewed: other ones than the parent's."""
-    _random.seed()
-
-
-after_fork_in_child(_renew_after_fork)
 
 
 class EventIds:
@@ -53,7 +41,7 @@ class EventIds:
 
     def renew_after_fork(self) -> None:
         """In the child of a fork: a tag of its own."""
-        tag = f"{_random.getrandbits(32):08x}"
+        tag = f"{random_bits(32):08x}"
         # Floats, which are exact here. To write an int, Python looks for signals, when its number is taken already; and where a
         # tuple is made a garbage collection may come (up to 3.11), in which another thread takes the same number.
         self.each = map(f"{tag}-%.0f".__mod__, count(float(self._first), 1.0))

@@ -9,7 +9,6 @@ the folder has all of the span. That can be read from ours and from a recording 
 
 from __future__ import annotations
 
-import random
 import time
 from collections import deque
 from collections.abc import Mapping, MutableMapping, Sequence
@@ -32,7 +31,7 @@ from opentelemetry.trace import (
     get_current_span,
 )
 
-from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._fork import random_bits
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.collaborators import SpanLimits
 from otel_agentlog.record.exceptions.class_info import type_name
@@ -44,20 +43,8 @@ from otel_agentlog.vocabulary.coerce import untagged
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import Line, timestamp
 
-_random = random.Random()  # noqa: S311 - ids need not be secret
-"""Not the module's own: programs that seed that would have the same ids each time."""
-_bits = _random.getrandbits
-
 _RANDOM_TRACE_ID = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)
 _UNSET = Status()
-
-
-def _renew_after_fork() -> None:
-    """In the child of a fork: other ids than the parent's."""
-    _random.seed()
-
-
-after_fork_in_child(_renew_after_fork)
 
 
 class Trace(NamedTuple):
@@ -87,7 +74,7 @@ class LightSpan(Span):
 
     def __init__(self, trace: Trace, name: str, kind: str, sent: Mapping[str, Any], start_ns: int, limits: SpanLimits) -> None:
         self.trace = trace
-        self.span_id = span_id = _bits(64) or 1
+        self.span_id = span_id = random_bits(64) or 1
         self.hex = "%016x" % span_id  # noqa: UP031 - half of what an f-string costs
         self.name, self._kind, self._sent = name, kind, sent
         self.start_time, self.limits = start_ns, limits
@@ -287,7 +274,7 @@ def _ask_sampler(
 ) -> tuple[Trace, Mapping[str, Any] | None]:
     """The trace of a span that begins one, or continues that of other code; and the attributes that the sampler gave the span."""
     parent = get_current_span(scope.outer).get_span_context()
-    trace_id = parent.trace_id if parent.is_valid else _bits(128) or 1
+    trace_id = parent.trace_id if parent.is_valid else random_bits(128) or 1
     # Also where the ids of the trace were random in the process that began it.
     marks = parent.trace_flags & _RANDOM_TRACE_ID if parent.is_valid else _RANDOM_TRACE_ID
     sampled = recording = True
@@ -323,9 +310,9 @@ def _start(record: Recorder, name: str, scope: OperationScope, kind: str, sent: 
 
 def _own_context(above: SpanContext) -> SpanContext:
     """Ids of our own where no SDK gives any. No sampler left it out."""
-    trace_id = above.trace_id if above.is_valid else _bits(128) or 1
+    trace_id = above.trace_id if above.is_valid else random_bits(128) or 1
     flags = above.trace_flags if above.is_valid else TraceFlags.SAMPLED
-    return SpanContext(trace_id, _bits(64) or 1, False, TraceFlags(flags))
+    return SpanContext(trace_id, random_bits(64) or 1, False, TraceFlags(flags))
 
 
 def close_span(scope: OperationScope, record: Recorder, envelope: Envelope, end_ns: int) -> None:
