@@ -32,7 +32,7 @@ GUARDED = {
     "record/operations/ai_call.py:_take_told": "under the call's lock",
     "record/redaction/key_rules.py": "a list of the call",
     "store/delivery/tracker.py": "under the tracker's lock",
-    "store/index/live_lines.py:of": "under the lock of what was read",
+    "store/index/live_lines.py:_kept": "under the lock of what was read",
     "wiring/alerting.py:_look": "the thread of the alerts alone",
 }
 """Where something is taken without a look at whether another thread was faster, and why it may."""

@@ -61,15 +61,22 @@ class LiveLines:
     def of(self, task: TaskReader) -> LinesRead:
         """What all lines of a task say that are there now."""
         key = os.path.abspath(task.folder)
+        found = self._kept(key, task.folder)
+        if not found.read_on(task):
+            found = self._kept(key, task.folder, replaced=found)
+            found.read_on(task)
+        return found
+
+    def _kept(self, key: str, folder: Path, replaced: LinesRead | None = None) -> LinesRead:
+        # The lock is not held while files are read: what is asked of one task does not wait for the lines of another.
         with self._lock:
-            found = self._read.pop(key, None) or LinesRead(task.folder)
-            if not found.read_on(task):
-                found = LinesRead(task.folder)
-                found.read_on(task)
+            found = self._read.pop(key, None)
+            if found is None or found is replaced:
+                found = LinesRead(folder)
             self._read[key] = found
             while len(self._read) > MAX_TASKS:
                 self._read.popitem(last=False)
-        return found
+            return found
 
 
 _live = LiveLines()

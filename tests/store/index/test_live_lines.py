@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,32 @@ def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
     append(tmp_path, [{**line, "content": "new"}])
     assert live.of(task).extract()[1] == ["new"]
     assert_as_anew(live.of(task), task)
+
+
+def test_one_task_that_is_read_keeps_no_other_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one thread reads the lines of a task, another one has those of a second task."""
+    line = {"timestamp": "2026-11-21T05:22:01.000000000Z", "type": "output", "content": "word"}
+    live, begun, go_on = LiveLines(), threading.Event(), threading.Event()
+    for name in ("slow", "quick"):
+        (tmp_path / name).mkdir()
+        append(tmp_path / name, [line])
+    add = Tally.add
+
+    def add_slowly(self: Tally, line: dict[str, Any]) -> None:
+        if threading.current_thread() is slow:
+            begun.set()
+            go_on.wait(30)
+        add(self, line)
+
+    monkeypatch.setattr(Tally, "add", add_slowly)
+    slow = threading.Thread(target=live.of, args=(TaskReader(tmp_path / "slow"),))
+    slow.start()
+    try:
+        assert begun.wait(30)
+        done = threading.Thread(target=live.of, args=(TaskReader(tmp_path / "quick"),), daemon=True)
+        done.start()
+        done.join(30)
+        assert not done.is_alive()
+    finally:
+        go_on.set()
+        slow.join()
