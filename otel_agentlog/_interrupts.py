@@ -319,6 +319,23 @@ def taken_out(waiting: deque[Value], keep: int = 0) -> Iterator[Value]:
         yield first
 
 
+class Replaced(Generic[Value]):
+    """A value that is replaced, never changed, for any thread and signal handlers, without a lock."""
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+
+    def replace(self, made: Callable[[Value], Value]) -> None:
+        """Put in its place what ``made`` makes of it; once more if another one came meanwhile."""
+        while True:
+            before = self.value
+            after = made(before)
+            # Without a call in between: nothing else comes between either.
+            if self.value is before:
+                self.value = after
+                return
+
+
 def first_of(found: Iterable[Value]) -> Value | None:
     """The first of a dict or set that other threads may change; they come before or after, unlike with ``next(iter(…))``."""
     for first in found:

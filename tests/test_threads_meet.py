@@ -152,7 +152,7 @@ def test_numbers_of_lost_lines() -> None:
             numbers.discard(((1, 1),))
 
         def check() -> None:
-            assert numbers.ranges == ((2, 5), (7, 8))
+            assert numbers.value == ((2, 5), (7, 8))
             assert numbers.highest == 8
 
         def work() -> None:
@@ -170,9 +170,9 @@ def test_ranges_are_those_of_the_numbers() -> None:
         numbers = Numbers()
         for each in (*order, *order):
             numbers.add(each)
-        assert numbers.ranges == ranges_of([1, 2, 3, 5, 9]) == ((1, 3), (5, 5), (9, 9))
+        assert numbers.value == ranges_of([1, 2, 3, 5, 9]) == ((1, 3), (5, 5), (9, 9))
         numbers.discard(((2, 5), (9, 12)))
-        assert numbers.ranges == ((1, 1), (3, 3))[:1]
+        assert numbers.value == ((1, 1), (3, 3))[:1]
 
 
 @pytest.mark.parametrize("intact", [True, False])
@@ -287,7 +287,7 @@ def test_two_changes_of_a_task(folder_of: Callable[[], TaskFolder]) -> None:
             folder.count(recorded=1)
 
         def check() -> None:
-            if "status" in documents._changes or documents._owed or not documents.settled:
+            if "status" in documents._changes.value or documents._owed.value or not documents.settled:
                 folder.settle()
             task = TaskReader(folder.path)
             assert documents.settled

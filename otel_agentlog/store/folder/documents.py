@@ -11,9 +11,10 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from otel_agentlog._interrupts import take
+from otel_agentlog._interrupts import Replaced, take
 from otel_agentlog.store.folder.files import Descriptor, replace_file
 from otel_agentlog.store.folder.handle import FolderHandle
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, GZIP_SUFFIX, METADATA, encode_document, temp_name
@@ -22,6 +23,8 @@ from otel_agentlog.store.folder.metadata import DELIVERY_KEYS, METADATA_KEYS, me
 from otel_agentlog.store.folder.totals import Tally
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.states import Outcome
+
+Value = TypeVar("Value")
 
 TURN_WAIT_S = 1.0
 """Longest time, in seconds, that one thread waits for another that replaces a file of the same folder; then it goes on."""
@@ -41,9 +44,8 @@ class Documents:
     def renew_after_fork(self) -> None:
         """In the child of a fork: what was owed and counted is the parent's to write."""
         self._temps = itertools.count()
-        # Both are replaced, never changed, and only where they are still what the new one was made of.
-        self._owed: dict[str, tuple[Mapping[str, Any], bool]] = {}
-        self._changes: dict[str, Any] = {}
+        self._owed: Replaced[dict[str, tuple[Mapping[str, Any], bool]]] = Replaced({})
+        self._changes: Replaced[dict[str, Any]] = Replaced({})
         self.counts, self._written = dict(_NOTHING), dict(_NOTHING)
         self._last: Mapping[str, Any] = {}
         self._asked = self._said = 0
@@ -55,49 +57,22 @@ class Documents:
     @property
     def settled(self) -> bool:
         """Whether the files have all that is to be written."""
-        return not self._owed and not self._unsaid
+        return not self._owed.value and not self._unsaid
 
     @property
     def _unsaid(self) -> bool:
-        return bool(self._changes) or self._asked != self._said or self.counts != self._written
+        return bool(self._changes.value) or self._asked != self._said or self.counts != self._written
 
     # -- writing ----------------------------------------------------------------------------------------------------------
 
     def owe(self, name: str, document: Mapping[str, Any], *, only_new: bool = False) -> None:
         """Note a file for the next `settle`; with ``only_new`` one that is there already stays."""
         owed = {name: (document, only_new)}
-        while True:
-            before = self._owed
-            after = before | owed
-            # Without a call in between: no other thread comes between either.
-            if self._owed is before:
-                self._owed = after
-                return
-
-    def _paid(self, name: str, owed: tuple[Mapping[str, Any], bool]) -> None:
-        while True:
-            before = self._owed
-            after = {key: value for key, value in before.items() if key != name or value is not owed}
-            if self._owed is before:
-                self._owed = after
-                return
+        self._owed.replace(lambda before: before | owed)
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Note changes of ``metadata.json`` for the next `settle`."""
-        while True:
-            before = self._changes
-            after = before | dict(changes)
-            if self._changes is before:
-                self._changes = after
-                return
-
-    def _saved(self, changes: Mapping[str, Any]) -> None:
-        while True:
-            before = self._changes
-            after = {key: value for key, value in before.items() if key not in changes or changes[key] is not value}
-            if self._changes is before:
-                self._changes = after
-                return
+        self._changes.replace(lambda before: before | dict(changes))
 
     def say_again(self) -> None:
         """Write ``metadata.json`` with the next `settle` even if nothing changed."""
@@ -108,16 +83,16 @@ class Documents:
         with self._in_turn():
             directory = self._handle.directory()
             # A folder is known by its metadata.json, and a task that has ended by its result.
-            if FINAL_RESULT not in self._owed:
+            if FINAL_RESULT not in self._owed.value:
                 self._write_metadata(directory, sync)
             self._write_owed(directory, sync)
             self._write_metadata(directory, sync)
 
     def _write_owed(self, directory: Descriptor, sync: bool) -> None:
-        for name, owed in self._owed.items():
+        for name, owed in self._owed.value.items():
             if not owed[1] or self._handle.is_new or not _exists(directory, name):
                 self._replace(directory, name, owed[0], sync)
-            self._paid(name, owed)
+            self._owed.replace(partial(_without, done={name: owed}))
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
@@ -142,7 +117,7 @@ class Documents:
 
     def _write_merged(self, directory: Descriptor, sync: bool) -> None:
         while True:
-            revision, changes, asked = self._revision, self._changes, self._asked
+            revision, changes, asked = self._revision, self._changes.value, self._asked
             counts = dict(self.counts)
             added = {key: counts[key] - self._written[key] for key in counts}
             document = merged(self._known(directory), changes, added)
@@ -152,7 +127,7 @@ class Documents:
         self._replace(directory, METADATA, document, sync)
         self._revision += 1
         self._last, self._written, self._said = document, counts, asked
-        self._saved(changes)
+        self._changes.replace(partial(_without, done=changes))
 
     def _known(self, directory: Descriptor) -> Mapping[str, Any]:
         """The content of the file; where it is missing or damaged, what this process has in memory."""
@@ -165,6 +140,11 @@ class Documents:
     def _replace(self, directory: Descriptor, name: str, document: Mapping[str, Any], sync: bool) -> None:
         temp = temp_name(name, f"{self._task.event_ids.tag}x{next(self._temps)}")
         replace_file(directory, name, temp, encode_document(document), sync=sync, masked=self._handle.root.masked)
+
+
+def _without(before: dict[str, Value], done: Mapping[str, Value]) -> dict[str, Value]:
+    """What there is but what is done; of another value for the same key that is not so."""
+    return {key: value for key, value in before.items() if key not in done or done[key] is not value}
 
 
 def _exists(directory: Descriptor, name: str) -> bool:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from operator import itemgetter
 from typing import TypeAlias
 
+from otel_agentlog._interrupts import Replaced
 from otel_agentlog.store.folder.files import LineFile
 
 CHECK_INTERVAL_S = 0.1
@@ -103,20 +104,16 @@ def _is_intact(file: LineFile | None, known: dict[int, bool]) -> bool:
     return file is not None and file.intact if found is None else found
 
 
-class Numbers:
-    """Numbers of lines, as ranges in order. Safe from any thread and in signal handlers, without a lock.
-
-    The ranges are replaced, never changed, and only if they are still those that the new ones were made of.
-    """
+class Numbers(Replaced[Ranges]):
+    """Numbers of lines, as ranges in order: the ``value`` has first and last number of each."""
 
     def __init__(self) -> None:
-        self.ranges: Ranges = ()
-        """First and last number of each."""
+        super().__init__(())
 
     @property
     def highest(self) -> int:
         """The highest; 0 if there is none."""
-        ranges = self.ranges
+        ranges = self.value
         return ranges[-1][1] if ranges else 0
 
     def add(self, number: int) -> None:
@@ -129,19 +126,9 @@ class Numbers:
             if first <= self.highest:
                 self.replace(partial(_without, first=first, last=last))
 
-    def replace(self, made: Callable[[Ranges], Ranges]) -> None:
-        """Have what is made of the ranges there are."""
-        while True:
-            before = self.ranges
-            after = made(before)
-            # Without a call in between: nothing else comes between either.
-            if self.ranges is before:
-                self.ranges = after
-                return
-
     def overlap(self, first: int, last: int) -> int:
         """How many there are from first to last."""
-        return sum(max(0, min(last, end) - max(first, begin) + 1) for begin, end in self.ranges)
+        return sum(max(0, min(last, end) - max(first, begin) + 1) for begin, end in self.value)
 
 
 def ranges_of(numbers: Iterable[int]) -> Ranges:

@@ -192,7 +192,7 @@ class Counts:
 
     def lose(self, tag: str, numbers: Numbers) -> None:
         """Remember the numbers of a writer's lines that are in no file; they may change."""
-        if numbers.ranges and tag not in self._lost:
+        if numbers.value and tag not in self._lost:
             self._lost[tag] = numbers
             if len(self._lost) > MAX_DAMAGED:
                 self._lost.pop(first_of(self._lost) or "", None)
@@ -375,7 +375,7 @@ class TaskFolder:
             counts["truncated"] += envelope.truncated
             totals["truncated"] += envelope.truncated
             envelope.counted = 1
-        if self._lost.ranges:
+        if self._lost.value:
             self._found(event_id)
         recent.lines.append((file, name, event_id, data))
         recent.size_bytes += size
@@ -443,13 +443,13 @@ class TaskFolder:
     def _introduce(self, output: LineFile) -> None:
         """Write the process line into a file that is another than before, and find out what else is to be written there."""
         number = 0
-        if self._last_id or self._lost.ranges:
+        if self._last_id or self._lost.value:
             number = self._compare()
         if number == 0:
             self._write_process_line(output, self.task.event_ids.of_process_line)
 
     def _write_process_line(self, output: LineFile, event_id: str) -> None:
-        missing, size = self._unmarked.ranges, 0
+        missing, size = self._unmarked.value, 0
         # Where an interrupt cut this short, or what follows it, it may have been written.
         if self._introducing == event_id and output.holds(f'"event_id":"{event_id}"}}\n'.encode()):
             self._bytes -= _RECOUNT
@@ -508,7 +508,7 @@ class TaskFolder:
         """Check what was written last, between two lines: in few calls where all is as it should be. Raises nothing."""
         files, recent = self._handle.files, self._recent
         output = files.get(AGENT_OUTPUT) if len(files) == 1 else None
-        is_usual = not (self._unmarked.ranges or self._uncounted or recent.has_lost)
+        is_usual = not (self._unmarked.value or self._uncounted or recent.has_lost)
         try:
             if output is not None and is_usual and recent.forget(output):
                 self._forget_ended()
@@ -562,7 +562,7 @@ class TaskFolder:
                     handle.file(AGENT_OUTPUT)
                 else:
                     self._compare(writable=False)
-            if self._unmarked.ranges and handle.is_open and not self._last_failed:
+            if self._unmarked.value and handle.is_open and not self._last_failed:
                 self._mark_missing()
         except OSError:
             raise_interrupt()
@@ -602,7 +602,7 @@ class TaskFolder:
         highest = max(highest, self._lost.highest)
         lost = ranges_of(number for number in range(1, highest + 1) if number not in known)
         self._lost.replace(lambda ranges: (*lost, *(each for each in ranges if each[0] > highest)))
-        self._unmarked.replace(lambda _: self._lost.ranges)
+        self._unmarked.replace(lambda _: self._lost.value)
         self._counts.lose(self.task.event_ids.tag, self._lost)
         self._uncounted = 2
         # Figures are taken from the lines from here on.
@@ -751,7 +751,7 @@ class TaskFolder:
         self._documents.change({"status": str(end["outcome"]), "completed_at": end["timestamp"]})
         self._settle()
         # It may have been deleted meanwhile, or be there only now.
-        if AGENT_OUTPUT not in self._handle.files or self._unmarked.ranges or self._again or self._uncounted:
+        if AGENT_OUTPUT not in self._handle.files or self._unmarked.value or self._again or self._uncounted:
             self.verify()
         output = self._handle.files.get(AGENT_OUTPUT)
         if self._syncer.level is not Level.SYNC:
@@ -792,7 +792,7 @@ class TaskFolder:
         for line in itertools.chain(reader.webhook_flow(), reader.events()):
             tally.add(line)
         # Of lines that are gone the figures are known here, unless others wrote, too.
-        return self.tally if self._lost.ranges and set(tally.writers) <= {self.task.event_ids.tag} else tally
+        return self.tally if self._lost.value and set(tally.writers) <= {self.task.event_ids.tag} else tally
 
     def write_artifact(self, data: bytes) -> str:
         """Keep a payload too large for a line; returns its sha256 in hex, which is its file name. Raises `OSError`."""
