@@ -25,6 +25,13 @@ class ServerContext:
     reports: LiveReports = field(default_factory=LiveReports)
     """Of tasks that go on and are looked at."""
 
+    def check_control(self, what: str) -> None:
+        """Refuse with 403 where the server does not allow to change tasks."""
+        if not self.allow_control:
+            raise HttpProblem(
+                403, f"{what}: expected a server that allows it (agentlog serve --allow-control), found one that does not"
+            )
+
     def task(self, wanted: str) -> TaskReader:
         """Return the task of an id, of the beginning of one, or the newest for ``last``.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import http
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -12,7 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from otel_agentlog.errors import AgentlogError, TaskNotFoundError
+from otel_agentlog.errors import AgentlogError, ConfigurationError, TaskNotFoundError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -42,6 +43,20 @@ def problem_response(status: int, detail: str, headers: Mapping[str, str] | None
     """Return an answer in the form of `ProblemBody`."""
     body = {"title": http.HTTPStatus(status).phrase, "status": status, "detail": detail}
     return JSONResponse(body, status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+@contextmanager
+def written(name: str, what: str) -> Iterator[None]:
+    """Around what writes into a task's folder: 422 for values that cannot be used, 503 where the disk does not take it.
+
+    Other errors of ours are answered by the handlers of `add_problem_handlers`.
+    """
+    try:
+        yield
+    except ConfigurationError as error:
+        raise HttpProblem(422, str(error)) from None
+    except OSError as error:
+        raise HttpProblem(503, f"{name}: expected to write {what}, found {error.strerror or error}") from None
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

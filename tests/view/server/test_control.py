@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import httpx
 import pytest
 
+from otel_agentlog.view.server.problems import HttpProblem, written
 from tests.support.waiting import wait_until
 from tests.view.server.conftest import TOKEN, client_of
 from tests.view.server.served import TIMEOUT_S, Served
@@ -99,3 +101,12 @@ def test_nobody_asks_of_a_task_that_is_not_there(stories: Path) -> None:
 
     assert answer.status_code == 404
     assert not (stories / "task-nowhere").exists()
+
+
+def test_a_request_that_cannot_be_written_is_not_the_clients_fault() -> None:
+    """503, with what the disk says."""
+    with pytest.raises(HttpProblem) as refused, written("control.jsonl", "the request"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert refused.value.status_code == 503
+    assert refused.value.detail == "control.jsonl: expected to write the request, found No space left on device"

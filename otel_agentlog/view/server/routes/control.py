@@ -8,12 +8,11 @@ from fastapi import APIRouter, Body
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from otel_agentlog.errors import AgentlogError, ConfigurationError, TaskNotFoundError
 from otel_agentlog.store.control import Requested
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.tools import add_context, cancel, pause, resume
 from otel_agentlog.view.server.context import ServerContext
-from otel_agentlog.view.server.problems import HttpProblem, documented
+from otel_agentlog.view.server.problems import HttpProblem, documented, written
 from otel_agentlog.view.server.responses import json_response
 from otel_agentlog.view.server.routes.logs import TaskId
 
@@ -55,12 +54,10 @@ def control_router(context: ServerContext) -> APIRouter:
         responses={202: {"model": ControlAccepted, "description": "Accepted"}, **documented(400, 404, 409, 413, 503)},
     )
     def control(task_id: TaskId, body: Annotated[ControlBody, Body()]) -> Response:
-        if not context.allow_control:
-            raise HttpProblem(
-                403, "control: expected a server that allows it (agentlog serve --allow-control), found one that does not"
-            )
+        context.check_control("control")
         task = context.task(task_id)
-        requested = _request(task, body)
+        with written("control.jsonl", "the request"):
+            requested = _request(task, body)
         known = {"task_id": requested.task_id, "action": body.action, "request_id": requested.request.request_id}
         return json_response({**known, "status": requested.status, "at_work": requested.at_work}, 202)
 
@@ -68,19 +65,6 @@ def control_router(context: ServerContext) -> APIRouter:
 
 
 def _request(task: TaskReader, body: ControlBody) -> Requested:
-    try:
-        return _call(task, body)
-    except ConfigurationError as error:
-        raise HttpProblem(422, str(error)) from None
-    except TaskNotFoundError as error:
-        raise HttpProblem(404, str(error)) from None
-    except AgentlogError as error:
-        raise HttpProblem(409, str(error)) from None
-    except OSError as error:
-        raise HttpProblem(503, f"control.jsonl: expected to write the request, found {error.strerror}") from None
-
-
-def _call(task: TaskReader, body: ControlBody) -> Requested:
     if body.text and body.action != "context":
         raise HttpProblem(422, f"text: expected none with {body.action}, found some")
     if body.action == "context":

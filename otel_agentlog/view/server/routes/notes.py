@@ -8,11 +8,9 @@ from fastapi import APIRouter, Body
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from otel_agentlog.errors import AgentlogError, ConfigurationError, TaskNotFoundError
-from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.tools import Noted, add_note
+from otel_agentlog.tools import add_note
 from otel_agentlog.view.server.context import ServerContext
-from otel_agentlog.view.server.problems import HttpProblem, documented
+from otel_agentlog.view.server.problems import documented, written
 from otel_agentlog.view.server.responses import json_response
 from otel_agentlog.view.server.routes.logs import TaskId
 from otel_agentlog.vocabulary.scores import MAX_NAME, MAX_SCORE_TEXT
@@ -51,24 +49,10 @@ def notes_router(context: ServerContext) -> APIRouter:
         responses={201: {"model": NoteAdded, "description": "Written"}, **documented(400, 404, 409, 413, 503)},
     )
     def note(task_id: TaskId, body: Annotated[NoteBody, Body()]) -> Response:
-        if not context.allow_control:
-            raise HttpProblem(
-                403, "notes: expected a server that allows it (agentlog serve --allow-control), found one that does not"
-            )
-        noted = _add(context.task(task_id), body)
+        context.check_control("notes")
+        task = context.task(task_id)
+        with written("notes", "the line"):
+            noted = add_note(task.folder, body.text, scores=body.scores, on=body.on, by=body.by, source="web")
         return json_response({"task_id": noted.task_id, "span_id": noted.span_id, "event_ids": list(noted.event_ids)}, 201)
 
     return router
-
-
-def _add(task: TaskReader, body: NoteBody) -> Noted:
-    try:
-        return add_note(task.folder, body.text, scores=body.scores, on=body.on, by=body.by, source="web")
-    except ConfigurationError as error:
-        raise HttpProblem(422, str(error)) from None
-    except TaskNotFoundError as error:
-        raise HttpProblem(404, str(error)) from None
-    except AgentlogError as error:
-        raise HttpProblem(409, str(error)) from None
-    except OSError as error:
-        raise HttpProblem(503, f"notes: expected to write the line, found {error.strerror or error}") from None
