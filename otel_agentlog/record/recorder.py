@@ -247,15 +247,16 @@ class Recorder:
         *,
         payload: dict[str, Any] | None = None,
         sampled: bool = True,
-    ) -> None:
+    ) -> Envelope:
         """Record a line that is neither start nor end of a span; ``sampled`` says whether the span around it is."""
         if self.off:
-            return
+            return Envelope(line, task, 0)
         time_ns = self.clock()
         envelope = self.clean({"timestamp": timestamp(time_ns)}, payload, line)
         envelope.line.update(ids)
         envelope.task, envelope.time_ns, envelope.sampled = task, time_ns, sampled
         self.deliver(envelope)
+        return envelope
 
     def deliver(self, envelope: Envelope) -> None:
         """Number a clean line and hand it to every sink; one that fails costs only itself."""

@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import getpass
 import math
-import os
-import socket
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +26,10 @@ from otel_agentlog.store.folder.layout import folder_names
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.folder.sink import FolderSink
 from otel_agentlog.store.folder.writer import TaskFolder
+from otel_agentlog.store.recovery.repair_lines import added_process_line
 from otel_agentlog.vocabulary.coerce import mapping, text
-from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
-from otel_agentlog.vocabulary.lines import FORMAT_VERSION, NOTED_BY, Line, timestamp
+from otel_agentlog.vocabulary.envelope import TaskRef
+from otel_agentlog.vocabulary.lines import NOTED_BY, Line
 from otel_agentlog.vocabulary.scores import MAX_NAME, MAX_SCORE_TEXT, note_line, score_line
 
 MAX_SCORES = 100
@@ -166,7 +164,7 @@ def _write(folder: Path, task: TaskRef, lines: list[Line], ids: Mapping[str, str
     here = recorder()
     keeps = any(isinstance(sink, FolderSink) and sink.root == folder.parent for sink in here.sinks)
     record = here if keeps else _own_recorder(folder, task, lost)
-    written = [_record(record, task, line, ids) for line in lines]
+    written = [record.point(line, task, ids) for line in lines]
     home = task.home
     if not isinstance(home, TaskFolder) or not all(envelope.kept for envelope in written):
         unknown = OSError(f"{folder}: the line could not be written")
@@ -174,15 +172,6 @@ def _write(folder: Path, task: TaskRef, lines: list[Line], ids: Mapping[str, str
     home.settle()
     home.release(just_used=True)
     return tuple(str(envelope.line["event_id"]) for envelope in written)
-
-
-def _record(record: Recorder, task: TaskRef, line: Line, ids: Mapping[str, str]) -> Envelope:
-    time_ns = time.time_ns()
-    envelope = record.clean({"timestamp": timestamp(time_ns), **line})
-    envelope.line.update(ids)
-    envelope.task, envelope.time_ns = task, time_ns
-    record.deliver(envelope)
-    return envelope
 
 
 class _Lost(Failures):
@@ -204,22 +193,6 @@ def _own_recorder(folder: Path, task: TaskRef, lost: _Lost) -> Recorder:
 def _process_line(folder: Path, task: TaskRef) -> Line:
     """This process, with the resource of the one that the task is of: the note is about what that one did."""
     of_task = next((line for line in TaskReader(folder).events() if line.get("type") == "process"), {})
-    kept = ("content_policy", "content_on", "profile", "resource", "scope")
-    line: Line = {
-        "type": "process",
-        "level": "INFO",
-        "component": "process",
-        "action": "process_attached",
-        "message": f"noted by process {os.getpid()}",
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "format_version": FORMAT_VERSION,
-        "content_policy": "off",
-        "resource": {},
-        "scope": {"name": "otel_agentlog", "version": __version__},
-        **{key: of_task[key] for key in kept if key in of_task},
-        NOTED_BY: {"pid": os.getpid(), "version": __version__},
-        "task_id": task.task_id,
-    }
-    cleaned: Line = default_cleaner().clean_line(line).value
+    line = added_process_line({"scope": {"name": "otel_agentlog", "version": __version__}, **of_task}, "noted", NOTED_BY)
+    cleaned: Line = default_cleaner().clean_line({**line, "task_id": task.task_id}).value
     return cleaned

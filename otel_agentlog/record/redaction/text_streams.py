@@ -26,7 +26,7 @@ class Guard(Protocol):
 class Records(Protocol):
     """Where lines are recorded: the recorder."""
 
-    def point(self, line: Line, task: TaskRef | None, ids: Mapping[str, str], *, sampled: bool = True) -> None: ...
+    def point(self, line: Line, task: TaskRef | None, ids: Mapping[str, str], *, sampled: bool = True) -> object: ...
 
 
 class Speaking(Protocol):

@@ -33,6 +33,34 @@ _IDS = ("task_id", "step_id", "correlation_id", "session_id", "instance_id", "tr
 _LEGAL = {State.RUNNING.value, State.PAUSED.value}
 
 
+_OF_THE_TASK = ("content_policy", "content_on", "profile", "resource", "scope")
+"""Keys of a process line that are taken over from that of the process that worked on the task, as the spans are its."""
+
+
+def added_process_line(of_task: Line, what: str, key: str) -> Line:
+    """The process line, but for its timestamp and ids, of a process that does not work on a task and adds lines to it.
+
+    Args:
+        of_task: the process line of the one that worked on it.
+        what: what is done with the task, for the message (``repaired``).
+        key: `REPAIRED_BY` or `NOTED_BY`.
+    """
+    return {
+        "type": "process",
+        "level": "INFO",
+        "component": "process",
+        "action": "process_attached",
+        "message": f"{what} by process {os.getpid()}",
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "format_version": FORMAT_VERSION,
+        "content_policy": "off",
+        "resource": {},
+        **{each: of_task[each] for each in _OF_THE_TASK if each in of_task},
+        key: {"pid": os.getpid(), "version": __version__},
+    }
+
+
 class RepairLines:
     """The lines to append, in order: children before their parents."""
 
@@ -66,23 +94,8 @@ class RepairLines:
     def _process_line(self) -> Line:
         """This process, with the resource and the settings of the dead one, which the spans belong to."""
         died: Line = next(iter(reversed(self._task.writers_of_open())), {})
-        kept: Line = {key: died[key] for key in ("content_policy", "content_on", "profile", "resource", "scope") if key in died}
-        return {
-            "timestamp": timestamp(time.time_ns()),
-            "type": "process",
-            "level": "INFO",
-            "component": "process",
-            "action": "process_attached",
-            "message": f"repaired by process {os.getpid()}",
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "format_version": FORMAT_VERSION,
-            "content_policy": "off",
-            "resource": {},
-            **kept,
-            REPAIRED_BY: {"pid": os.getpid(), "version": __version__},
-            "task_id": self._task.task_id,
-        }
+        line = added_process_line(died, "repaired", REPAIRED_BY)
+        return {"timestamp": timestamp(time.time_ns()), **line, "task_id": self._task.task_id}
 
     # -- spans ------------------------------------------------------------------------------------------------------------
 
