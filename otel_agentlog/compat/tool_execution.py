@@ -14,19 +14,21 @@ from __future__ import annotations
 
 import math
 import os
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from otel_agentlog._interrupts import taken_out
 from otel_agentlog.compat import statsd
 from otel_agentlog.compat.past_runs import ExecutionError as ExecutionError
 from otel_agentlog.compat.past_runs import PastRun, read_result, record_once
 from otel_agentlog.error_handling import ErrorCategory as ErrorCategory
 from otel_agentlog.error_handling import ErrorDetails as ErrorDetails
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.query import Filter, errors_by_category, search, statistics
+from otel_agentlog.query import Filter, errors_by_category, search, statistics, statistics_by
 from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.settings import parsers
 from otel_agentlog.tools import Registry, ToolResult
@@ -215,7 +217,7 @@ class MetricsCollector:
         host = settings.statsd_host if statsd_host is None else parsers.text("statsd_host", statsd_host)
         port = settings.statsd_port if statsd_port is None else parsers.port("statsd_port", statsd_port)
         self._statsd = None if host is None else statsd.client(host, port)
-        self._take_back: list[Callable[[], None]] = []
+        self._take_back: deque[Callable[[], None]] = deque()
 
     def record_execution(self, script_id: str, specialist: str | None = None, result: Any = None) -> None:
         """Count an execution that is over, and send its figures by StatsD. ``result`` may be of any shape."""
@@ -262,20 +264,20 @@ class MetricsCollector:
         now = datetime.now().astimezone()
         wanted = _filter(now.timestamp() - minutes * 60, None)
         root = _root()
-        groups = {key: statistics(root, wanted, group_by=key).groups for key in ("specialist", "tool")}
+        total, by_specialist, by_script = statistics_by(root, wanted, (None, "specialist", "tool"))
         return {
             "period_minutes": period_minutes,
             "generated_at": now.isoformat(),
-            "total": statistics(root, wanted).groups[0].as_json(),
-            "by_specialist": [group.as_json() for group in groups["specialist"]],
-            "by_script": [group.as_json() for group in groups["tool"]],
+            "total": total.groups[0].as_json(),
+            "by_specialist": [group.as_json() for group in by_specialist.groups],
+            "by_script": [group.as_json() for group in by_script.groups],
             "errors_by_category": errors_by_category(root, wanted),
         }
 
     def shutdown(self) -> None:
         """Take the callbacks back and send what is queued. Recording goes on: it is the process's."""
-        while self._take_back:
-            self._take_back.pop()()
+        for take_back in taken_out(self._take_back):
+            take_back()
         if self._statsd is not None:
             statsd.finish(self._statsd)
         flush()
