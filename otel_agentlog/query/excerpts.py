@@ -90,7 +90,4 @@ def _texts(line: Line) -> Iterator[str]:
         said = ": ".join(found for key in ("type", "message") if (found := text(exception, key)))
         identity = text(exception, "error_id")
         yield f"{said} [{identity}]" if identity else said
-    value = line.get("message")
-    if isinstance(value, dict):
-        value = mapping(value, "$artifact").get("preview")
-    yield from (found for found in (value, content_text(line)) if isinstance(found, str) and found)
+    yield from filter(None, (content_text(line, "message"), content_text(line)))

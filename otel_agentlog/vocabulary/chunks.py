@@ -40,10 +40,10 @@ def begins_text(line: Mapping[str, Any]) -> bool:
     return line.get(CHUNK) == 1
 
 
-def content_text(line: Mapping[str, Any]) -> str:
-    """The ``content`` of a line; of what was moved to an artifact the preview."""
-    value = line.get("content")
-    return value if isinstance(value, str) else text(mapping(mapping(line, "content"), "$artifact"), "preview") or ""
+def content_text(line: Mapping[str, Any], key: str = "content") -> str:
+    """The ``content`` of a line, or another text; of what was moved to an artifact the preview."""
+    value = line.get(key)
+    return value if isinstance(value, str) else text(mapping(mapping(line, key), "$artifact"), "preview") or ""
 
 
 class _Text:

@@ -111,11 +111,7 @@ class Reading:
 
     def _texts(self, line: Line, kind: object) -> None:
         for key in ("message", "step_id"):
-            value = line.get(key)
-            if type(value) is dict:
-                # What was moved to an artifact has a preview, which is what is searched.
-                value = mapping(value, "$artifact").get("preview")
-            if type(value) is str:
+            if value := content_text(line, key):
                 self._found.texts.append(value[:MAX_TEXT])
         if kind in _SEARCHED:
             value = content_text(line)
