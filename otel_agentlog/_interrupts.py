@@ -375,6 +375,7 @@ def end_abandoned() -> None:
             taken[0].abandoned()
             taken.clear()
     except BaseException as error:
+        # Whatever is raised is raised on; of an interrupt, which may be any exception, what was taken is put back.
         if is_interrupt(error):
             # Doing it again changes nothing.
             ABANDONED.extendleft(taken)

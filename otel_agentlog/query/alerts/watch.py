@@ -164,11 +164,9 @@ class Watch:
 
     def _has_ended(self, key: AlertKey, figure: RuleValue | None, now_ns: int) -> bool:
         rule = self.rules[key[0]]
-        if figure is not None and figure.value > rule.end_value:
-            self._lasted[key] = now_ns
-        # Clocks go backwards, too.
-        self._lasted[key] = min(self._lasted[key], now_ns)
         goes_on = figure is not None and figure.value > rule.end_value
+        # Clocks go backwards, too.
+        self._lasted[key] = now_ns if goes_on else min(self._lasted[key], now_ns)
         return not goes_on and now_ns - self._lasted[key] >= rule.hold_ns
 
     def _end(self, key: AlertKey, now_ns: int) -> Alert:

@@ -142,14 +142,14 @@ class Syncer:
 
     def settle(self) -> None:
         """Write now what could not be written before, as the process is about to end."""
-        for _ in range(len(self._unsettled)):
-            for folder in islice(taken_out(self._unsettled), 1):
-                self._settle(folder)
+        # Those that fail once more are put back, to be tried later.
+        for folder in islice(taken_out(self._unsettled), len(self._unsettled)):
+            self._settle(folder)
 
     def _wake(self) -> None:
         if not self._idle:
             return
-        # Before the token is taken: an interrupt in between would leave it with nobody.
+        # Before the token is taken: an interrupt in between would lose it for good.
         entry = started_in_try(self._run)
         try:
             self._idle.pop()
