@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from otel_agentlog.compat.error_ids import format_error_for_discord
-from tests.seeds.ported import Place
+from tests.seeds.place import Place
 
 LOG = "logs/bot.log"
 SETUP = """
@@ -68,7 +68,7 @@ def place(tmp_path: Path) -> Place:
 def test_stdlib_records_are_there_with_their_extras_at_the_top(place: Place) -> None:
     """The first example: recorded at INFO by the set-up alone, with the fields of the document."""
     place.python(f"{SETUP}{WORK}")
-    first = place.lines(LOG)[0]
+    first = place.lines_of(LOG)[0]
 
     assert {"timestamp", "level", "module", "function", "line", "message"} <= first.keys()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", first["timestamp"])
@@ -86,7 +86,7 @@ def test_the_console_shows_the_line_of_the_document(place: Place) -> None:
 def test_an_error_is_logged_and_told(place: Place) -> None:
     """The second example: the caller's message and data in the log; for the user five lines, and nothing of the inside."""
     told = place.python(f"{SETUP}{WORK}").stdout
-    last = place.lines(LOG)[-1]
+    last = place.lines_of(LOG)[-1]
     identity = last["error_id"]
 
     assert re.fullmatch("[0-9a-z]{8}", identity)
@@ -110,7 +110,7 @@ def test_an_error_is_logged_and_told(place: Place) -> None:
 def test_the_command_lines_of_the_document(place: Place) -> None:
     """Each jq line as it stands there; the real-time one on what is there already."""
     place.python(f"{SETUP}{WORK}")
-    identity = place.lines(LOG)[-1]["error_id"]
+    identity = place.lines_of(LOG)[-1]["error_id"]
     at_logs = "cd logs; "
 
     followed = place.shell(f"{at_logs}timeout 2 tail -f bot.log | jq . ; true")
@@ -131,7 +131,7 @@ def test_the_command_lines_of_the_document(place: Place) -> None:
 def test_our_command_finds_the_error_too(place: Place) -> None:
     """`agentlog errors ID` reads the bot's log where the variable names it."""
     place.python(f"{SETUP}{WORK}")
-    identity = place.lines(LOG)[-1]["error_id"]
+    identity = place.lines_of(LOG)[-1]["error_id"]
     shown = place.shell(f"{sys.executable} -m otel_agentlog errors {identity}", AGENTLOG_LOG_FILE=LOG)
 
     assert "Operation failed" in shown
@@ -156,7 +156,7 @@ otel_agentlog.shutdown()
     place.shell(f"for i in $(seq 100); do {wanted} && break; sleep 0.05; done; {wanted}")
     numbers = [int(row) for row in place.shell("cat logs/bot.log* | jq .number | grep -v null | sort -n").split()]
 
-    assert len(list((place.home / "logs").iterdir())) == 6
+    assert len(list((place.path / "logs").iterdir())) == 6
     assert numbers == list(range(numbers[0], 600))
     assert place.shell(f"cd logs; cat bot.log* | jq -r 'select(.error_id == \"{identity}\") | .message'") == "in between\n"
 
@@ -172,7 +172,7 @@ for number in range(100):
 """
     place.python(program)
 
-    assert len(place.lines(LOG)) == 100
+    assert len(place.lines_of(LOG)) == 100
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
@@ -195,7 +195,7 @@ import logging; logging.getLogger("bot").info("there")
     done = place.python(program, AGENTLOG_SERVICE_NAME="claude-coordinator")
 
     assert done.stdout == f"{tmp_path}/.claude-coordinator/logs\n"
-    assert [line["message"] for line in place.lines(".claude-coordinator/logs/bot.log")] == ["there"]
+    assert [line["message"] for line in place.lines_of(".claude-coordinator/logs/bot.log")] == ["there"]
     assert place.shell("cat ~/.claude-coordinator/logs/bot.log | jq -r .message") == "there\n"
 
 
@@ -204,7 +204,7 @@ def test_the_level_comes_from_the_variable(place: Place) -> None:
     program = "from otel_agentlog.compat.error_ids import setup_logging; print(setup_logging(log_file='x.log').log_level)"
     assert place.python(program).stdout == "INFO\n"
     assert place.python(program, LOG_LEVEL="WARNING").stdout == "WARNING\n"
-    (place.home / ".env").write_text("LOG_LEVEL=DEBUG\n")
+    (place.path / ".env").write_text("LOG_LEVEL=DEBUG\n")
     assert place.python(program).stdout == "DEBUG\n"
     assert place.python(program, LOG_LEVEL="ERROR").stdout == "ERROR\n"
 
@@ -264,7 +264,7 @@ tracker.log_error_with_id(None, None, None)
 print(one, two)
 """
     one, two = place.python(program).stdout.split()
-    lines = place.lines(LOG)
+    lines = place.lines_of(LOG)
 
     assert [line["message"] for line in lines[:4]] == ["first", "second", "third", "fourth"]
     assert [line["error_id"] for line in lines[:3]] == [one, one, two]
@@ -349,10 +349,10 @@ for call in calls:
 def test_an_error_path_never_raises(place: Place) -> None:
     """Any order, anything for the logger, the error and the data: an id and a message come back, here and in the main API."""
     place.python(f"{SETUP}{CALLS}")
-    texts = [line["message"] for line in place.lines(LOG)]
+    texts = [line["message"] for line in place.lines_of(LOG)]
 
     assert texts[:10] == ["m", "m", "m", "m", "error told to the user", "error told to the user", "m", "m", "m", "m"]
-    assert "only words" in json.dumps(place.lines(LOG))
+    assert "only words" in json.dumps(place.lines_of(LOG))
 
 
 SAID = "my secret plan is tea"
@@ -426,18 +426,18 @@ def test_privacy_leaves_content_and_people_out_everywhere(place: Place) -> None:
     with OtlpReceiver() as receiver:
         done = place.python(PRIVATE, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.http_endpoint)
         sent = {name: repr(getattr(receiver, name)()) for name in ("spans", "log_records", "metrics")}
-    files = (path for path in place.home.rglob("*") if path.is_file() and path.name != "control.jsonl")
+    files = (path for path in place.path.rglob("*") if path.is_file() and path.name != "control.jsonl")
     ways_out = {str(path): path.read_bytes().decode("utf-8", "replace") for path in files}
     ways_out |= {"stdout": done.stdout, "stderr": done.stderr, **sent}
     people = ("Ann", "ann@", "7946", "471100471100", "secret plan", "plan is", "by the way")
 
     assert {(way, word) for way, text in ways_out.items() for word in people if word in text} == set()
     assert all(len(text) > 100 for text in sent.values())
-    first = place.lines(LOG)[0]
+    first = place.lines_of(LOG)[0]
     assert (first["message_length"], first["channel_id"], first["duration_ms"]) == (21, "12345", 12)
-    error = next(line for line in place.lines(LOG) if line["message"] == "Session save failed")
+    error = next(line for line in place.lines_of(LOG) if line["message"] == "Session save failed")
     assert (error["exception"]["message"], error["exception"]["traceback"][0]) == ("locked", "Traceback (most recent call last):")
-    result = json.loads((place.home / "tasks/t-1/04-final-result.json").read_text())
+    result = json.loads((place.path / "tasks/t-1/04-final-result.json").read_text())
     assert (result["success"], result["metrics"]["input_tokens"], result["metrics"]["ai_calls"]) == (True, 5, 1)
 
 
@@ -445,7 +445,7 @@ def test_private_folders_are_valid(place: Place) -> None:
     """Whatever was left out, every folder is of the format."""
     place.python(PRIVATE)
     done = subprocess.run(
-        [sys.executable, "-m", "otel_agentlog", "validate", "--root", str(place.home / "tasks")], capture_output=True, text=True
+        [sys.executable, "-m", "otel_agentlog", "validate", "--root", str(place.path / "tasks")], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -453,7 +453,7 @@ def test_private_folders_are_valid(place: Place) -> None:
 def test_without_privacy_the_same_is_recorded(place: Place) -> None:
     """The test above would find what is there."""
     place.python(PRIVATE.replace('log_level="DEBUG"', "privacy=False"))
-    text = "".join(path.read_text() for path in place.home.rglob("*.jsonl"))
+    text = "".join(path.read_text() for path in place.path.rglob("*.jsonl"))
 
     assert SAID in text
     assert "Ann Example" in text
@@ -535,7 +535,7 @@ def test_what_was_logged_is_there_after_kill_9(place: Place) -> None:
     """Every line that a call returned from, a forked child's among them."""
     place.python(f"{SETUP}{KILLED}", check=False)
 
-    assert [line["number"] for line in place.lines(LOG)] == list(range(201))
+    assert [line["number"] for line in place.lines_of(LOG)] == list(range(201))
 
 
 def test_another_place_is_told(place: Place) -> None:
@@ -558,8 +558,8 @@ def test_what_cannot_be_used_is_refused(place: Place, given: str) -> None:
 
 def test_a_link_is_followed(place: Place) -> None:
     """``bot.log`` may be a link to another disk; a folder may be named instead of a file."""
-    (place.home / "elsewhere").mkdir()
-    (place.home / "bot.log").symlink_to(place.home / "elsewhere" / "real.log")
+    (place.path / "elsewhere").mkdir()
+    (place.path / "bot.log").symlink_to(place.path / "elsewhere" / "real.log")
     program = """
 import logging
 from otel_agentlog.compat.error_ids import setup_logging
@@ -569,10 +569,10 @@ for each in chosen:
     logging.getLogger("bot").info("there")
 """
     done = place.python(program)
-    found = [Path(row).relative_to(place.home) for row in done.stdout.splitlines()]
+    found = [Path(row).relative_to(place.path) for row in done.stdout.splitlines()]
 
     assert list(map(str, found)) == ["elsewhere/real.log", "elsewhere/bot.log", "new/logs/bot.log", "new/x.log"]
-    assert all(len(place.lines(str(path))) == 1 for path in found)
+    assert all(len(place.lines_of(str(path))) == 1 for path in found)
 
 
 OWN_HANDLER = """
@@ -592,4 +592,4 @@ def test_handlers_of_ones_own_get_what_is_recorded(place: Place) -> None:
     """As after a set-up of their own: at the level given, each line once, in their form."""
     shown = [json.loads(row)["message"] for row in place.python(OWN_HANDLER).stdout.splitlines()]
 
-    assert shown == [line["message"] for line in place.lines(LOG)] == ["of DEBUG", "last"]
+    assert shown == [line["message"] for line in place.lines_of(LOG)] == ["of DEBUG", "last"]

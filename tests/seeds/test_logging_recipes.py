@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.seeds.ported import Place
+from tests.seeds.place import Place
 from tests.support.documents import REPOSITORY, Row, rows
 
 SHELL = re.compile(r"(jq|cat|tail|zcat|AGENTLOG_LOG_FILE=\S+ agentlog) ")
@@ -34,11 +34,11 @@ def test_every_line_does_what_the_page_says(section: str, log: str, tmp_path: Pa
     with suppress(OSError):
         Path("/var/log/ported").rmdir()  # made where this user may
     assert done.stdout.endswith("END\n")
-    assert len(place.lines(f"logs/{log}")) >= 3
-    program = place.home / "agentlog"
+    assert len(place.lines_of(f"logs/{log}")) >= 3
+    program = place.path / "agentlog"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m otel_agentlog "$@"\n')
     program.chmod(0o755)
-    identity = next(line["error_id"] for line in place.lines(f"logs/{log}") if "error_id" in line)
+    identity = next(line["error_id"] for line in place.lines_of(f"logs/{log}") if "error_id" in line)
     shell = [line for line in lines if SHELL.match(line)]
 
     said = {line: place.shell(f"PATH=$PWD:$PATH; {line}", ERROR_ID=identity) for line in shell}

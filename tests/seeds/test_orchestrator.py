@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.seeds.ported import Place
+from tests.seeds.place import Place
 
 SETUP = """
 from otel_agentlog.compat.orchestrator import setup_logging, LogLevel
@@ -86,13 +86,13 @@ def test_set_up_makes_the_file_and_writes_to_stdout(place: Place) -> None:
 
     assert done.stderr == ""
     assert [line["message"] for line in shown] == ["Starting task execution"]
-    assert shown == place.lines(LOG)
+    assert shown == place.lines_of(LOG)
 
 
 def test_a_line_has_the_fields_of_the_document(place: Place) -> None:
     """Fields of a line, ids from the logger, the category under ``context``, and what was given to the call at the top."""
     place.python(f"{SETUP}{CONTEXT}")
-    (line,) = place.lines(LOG)
+    (line,) = place.lines_of(LOG)
 
     assert list(line)[:7] == ["timestamp", "level", "logger", "message", "module", "function", "line"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", line["timestamp"])
@@ -121,11 +121,11 @@ for name in ("exception", "exc_info"):
 """
     place.python(f"{SETUP}{program}")
 
-    for line in place.lines(LOG):
+    for line in place.lines_of(LOG):
         assert (line["level"], line["message"], line["context"]) == ("ERROR", "Instance startup failed", "instance")
         assert (line["exception"]["type"], line["exception"]["message"]) == ("InstanceError", "Port already in use")
         assert line["exception"]["traceback"][0] == "Traceback (most recent call last):"
-    assert len(place.lines(LOG)) == 2
+    assert len(place.lines_of(LOG)) == 2
 
 
 def test_a_recovery_gives_the_result_and_leaves_a_trail(place: Place) -> None:
@@ -133,7 +133,7 @@ def test_a_recovery_gives_the_result_and_leaves_a_trail(place: Place) -> None:
     done = place.python(f"{SETUP}{RECOVERY}print(start_instance('claude-001'))")
 
     assert done.stdout.splitlines()[-1] == "restarted claude-001"
-    actions = [line["action"] for line in place.lines(LOG)]
+    actions = [line["action"] for line in place.lines_of(LOG)]
     assert actions == ["error_caught", "recovery_attempted", "recovery_succeeded"]
     audit = place.shell(f"{sys.executable} -m otel_agentlog errors --audit", AGENTLOG_LOG_FILE=LOG)
     assert [row.split()[1] for row in audit.splitlines()[1:]] == actions
@@ -154,8 +154,8 @@ except TaskError as error: print(error)
     done = place.python(f"{SETUP}{program}")
 
     assert done.stdout.splitlines()[-1] == "raised"
-    assert [line["context"] for line in place.lines(LOG)][:1] == ["task"]
-    assert {line["exception"]["message"] for line in place.lines(LOG) if "exception" in line} == {"kept", "raised"}
+    assert [line["context"] for line in place.lines_of(LOG)][:1] == ["task"]
+    assert {line["exception"]["message"] for line in place.lines_of(LOG) if "exception" in line} == {"kept", "raised"}
 
 
 def test_performance_is_measured(place: Place) -> None:
@@ -170,7 +170,7 @@ def process_large_task(task_data):
 print(process_large_task([1, 2]))
 """
     place.python(f"{SETUP}{program}")
-    (line,) = place.lines(LOG)
+    (line,) = place.lines_of(LOG)
 
     assert (line["context"], line["action"]) == ("task", "performance_measured")
     assert line["duration_ms"] >= 0
@@ -179,7 +179,7 @@ print(process_large_task([1, 2]))
 def test_component_helpers_record_what_they_are_given(place: Place) -> None:
     """Instance, task and resource helpers, by place and by keyword."""
     place.python(f"{SETUP}{COMPONENTS}")
-    created, assigned, used = place.lines(LOG)
+    created, assigned, used = place.lines_of(LOG)
 
     assert (created["context"], created["instance_id"], created["worktree"]) == ("instance", "claude-001", "/tmp/worktree-001")
     assert (assigned["context"], assigned["task_id"], assigned["title"]) == ("task", "TASK-456", "Fix bug")
@@ -208,7 +208,7 @@ def test_text_instead_of_json(place: Place) -> None:
     row = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - __main__ - INFO - Starting task execution"
 
     assert re.fullmatch(f"{row}\n", done.stdout)
-    text = (place.home / LOG).read_text()
+    text = (place.path / LOG).read_text()
     assert re.fullmatch(
         rf'{row} instance_id="claude-001" task_id="TASK-123" task_title="Implement feature X" priority="high"\n', text
     )
@@ -231,8 +231,8 @@ logging.getLogger("of.stdlib").warning("again")
     done = place.python(program)
 
     assert (done.stdout, done.stderr) == ("", "")
-    assert [line["message"] for line in place.lines("x.log")] == ["seen", "too", "again"]
-    assert place.lines("x.log")[1]["files"] == 3
+    assert [line["message"] for line in place.lines_of("x.log")] == ["seen", "too", "again"]
+    assert place.lines_of("x.log")[1]["files"] == 3
 
 
 def test_lines_of_tasks_are_in_the_file_too(place: Place) -> None:
@@ -244,15 +244,15 @@ with agentlog.task("Fix", task_id="t-1"):
     get_logger(__name__).info("inside", files=3)
 """
     place.python(program)
-    (line,) = place.lines(LOG)
+    (line,) = place.lines_of(LOG)
 
     assert (line["message"], line["files"], line["task_id"]) == ("inside", 3, "t-1")
-    assert "inside" in (place.home / "tasks" / "t-1" / "03-agent-output.jsonl").read_text()
+    assert "inside" in (place.path / "tasks" / "t-1" / "03-agent-output.jsonl").read_text()
 
 
 def test_an_env_file_is_read(place: Place) -> None:
     """``.env`` in the working directory: what the environment does not have. Code is stronger than both."""
-    (place.home / ".env").write_text("LOG_LEVEL=DEBUG\nAGENTLOG_SERVICE_NAME=of-the-file\n")
+    (place.path / ".env").write_text("LOG_LEVEL=DEBUG\nAGENTLOG_SERVICE_NAME=of-the-file\n")
     program = """
 from otel_agentlog.compat.orchestrator import setup_logging
 for found in (setup_logging(enable_console=False), setup_logging("ERROR", enable_console=False)):
@@ -265,7 +265,7 @@ for found in (setup_logging(enable_console=False), setup_logging("ERROR", enable
 
 def test_an_env_file_that_cannot_be_read_is_told(place: Place) -> None:
     """Bytes that are no text: an error by its name, not a set-up without it."""
-    (place.home / ".env").write_bytes(b"A=\xff\xfe\n")
+    (place.path / ".env").write_bytes(b"A=\xff\xfe\n")
     done = place.python("from otel_agentlog.compat.orchestrator import setup_logging; setup_logging()", check=False)
 
     assert "ConfigurationError: setting '.env'" in done.stderr
@@ -291,4 +291,4 @@ for number in range(400):
     numbers = place.shell("cat logs/o.log* | jq .number | sort -n | uniq | wc -l")
 
     assert numbers.strip() == "400"
-    assert len(list((place.home / "logs").iterdir())) > 10
+    assert len(list((place.path / "logs").iterdir())) > 10
