@@ -35,13 +35,13 @@ from otel_agentlog.record.exceptions.timeout_call import call_apart, timeout_cal
 from otel_agentlog.record.resources import ResourceSampler
 from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.testing import MemorySink
+from tests.support.sources import HOME, nodes
 
-HOME = Path(agentlog.__file__).parent
 BENCHMARK = HOME.parent / "benchmarks" / "interrupts.py"
 
 # -- every except asks -----------------------------------------------------------------------------------------------------
 
-ROOMS = ("record", "store", "export", "wiring", "error_handling", "tools", "query", "vocabulary")
+ROOMS = ("record", "store", "export", "wiring", "error_handling", "tools", "query", "vocabulary", "compat")
 KEEPS = {"Exception", "OSError", "TimeoutError", "ValueError", "RuntimeError", "TypeError", "LookupError", "ImportError"}
 """Classes of which an interrupt may be one. Of `AttributeError`, `KeyError` and `IndexError` nobody makes one."""
 WITHOUT = {
@@ -79,18 +79,9 @@ def _asks(handler: ast.ExceptHandler) -> bool:
 
 def _handlers() -> Iterator[tuple[str, ast.AST]]:
     """Every ``except`` and ``suppress`` of the rooms, with its file and function."""
-    for path in sorted(path for room in ROOMS for path in (HOME / room).rglob("*.py")):
-        place = path.relative_to(HOME).as_posix()
-        stack: list[tuple[str, ast.AST]] = [(place, ast.parse(path.read_text()))]
-        while stack:
-            where, node = stack.pop()
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                where = f"{place}:{node.name}"
-            if isinstance(node, ast.ExceptHandler) or (
-                isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress")
-            ):
-                yield where, node
-            stack += [(where, child) for child in ast.iter_child_nodes(node)]
+    for where, node in nodes(*ROOMS):
+        if isinstance(node, ast.ExceptHandler) or (isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress")):
+            yield where, node
 
 
 def test_every_except_lets_interrupts_pass() -> None:

@@ -19,8 +19,8 @@ from otel_agentlog.store.folder.recent import RecentLines
 from otel_agentlog.store.folder.sink import FolderSink
 from otel_agentlog.store.folder.writer import TaskFolder
 from otel_agentlog.store.validation.validate import validate
+from tests.support.sources import nodes
 
-HOME = Path(agentlog.__file__).parent
 ROOMS = ("_fork.py", "_interrupts.py", "record", "store", "export", "error_handling", "tools", "wiring")
 GUARDED = {
     "export/pipeline/backlog.py:finish": "one piece of work for each that was asked for, all on the worker's thread",
@@ -47,20 +47,15 @@ class Raced(deque[int]):
 
 def _takers() -> Iterator[tuple[str, int]]:
     """Every ``pop()`` and ``popleft()`` of an attribute that no ``except IndexError`` is around, with its file and function."""
-    for path in sorted(path for room in ROOMS for path in ((HOME / room).rglob("*.py") if "." not in room else [HOME / room])):
-        place = path.relative_to(HOME).as_posix()
-        stack: list[tuple[str, ast.AST]] = [(place, ast.parse(path.read_text()))]
-        while stack:
-            where, node = stack.pop()
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                where = f"{place}:{node.name}"
-            if isinstance(node, ast.Try) and any("IndexError" in ast.unparse(each.type or node) for each in node.handlers):
-                continue
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and not node.args:
-                shared = isinstance(node.func.value, ast.Attribute) or ast.unparse(node.func.value).isupper()
-                if node.func.attr == "popleft" or (node.func.attr in ("pop", "popitem") and shared):
-                    yield where, node.lineno
-            stack += [(where, child) for child in ast.iter_child_nodes(node)]
+
+    def expects_it(node: ast.AST) -> bool:
+        return isinstance(node, ast.Try) and any("IndexError" in ast.unparse(each.type or node) for each in node.handlers)
+
+    for where, node in nodes(*ROOMS, skip=expects_it):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and not node.args:
+            shared = isinstance(node.func.value, ast.Attribute) or ast.unparse(node.func.value).isupper()
+            if node.func.attr == "popleft" or (node.func.attr in ("pop", "popitem") and shared):
+                yield where, node.lineno
 
 
 def test_whoever_takes_expects_that_another_was_faster() -> None:

@@ -16,7 +16,7 @@ _logger = logging.getLogger("otel_agentlog")
 def read_env_file() -> bool:
     """Put what the file says into the environment, but for what is there already; whether it said anything.
 
-    Not looked for in the folders above: somebody else may write there. Needs the extra ``dotenv``; without it, a file that is
+    Not looked for in the folders above: other users may write there. Needs the extra ``dotenv``; without it, a file that is
     there is told as a warning.
 
     Raises:
@@ -27,6 +27,7 @@ def read_env_file() -> bool:
     try:
         from dotenv import load_dotenv
     except ImportError:
+        raise_interrupt()
         _logger.warning(".env is not read: pip install 'otel_agentlog[dotenv]'")
         return False
     try:

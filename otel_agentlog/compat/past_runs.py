@@ -173,7 +173,7 @@ class _Known:
         self._by_id: OrderedDict[object, tuple[object, set[str]]] = OrderedDict()
 
     def is_new(self, result: object, script_id: str, listener: str) -> bool:
-        """Whether this is an execution that nobody was told of; a kind of listener is told of each execution once."""
+        """Whether this execution is not recorded yet; each kind of listener is told of it once."""
         key: object = id(result)
         if result is None or type(result) in (bool, int, str):
             # One object for many results: what one thread tells several listeners of is one execution.

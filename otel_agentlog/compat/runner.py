@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.events import log_event
 from otel_agentlog.record.events import details_of
@@ -105,6 +106,7 @@ def setup_logging(config: str | os.PathLike[str] | Mapping[str, Any] = "logging_
         logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, **found})
     except Exception as error:
         # Broad: it imports and makes what the file names.
+        raise_interrupt()
         reason = f"{error}: {error.__cause__}" if error.__cause__ is not None else str(error)
         raise ConfigurationError("config", _named(config), f"a configuration that logging takes ({reason})") from error
     finally:

@@ -36,6 +36,7 @@ def client(host: str, port: int) -> DogStatsd:
     try:
         from datadog.dogstatsd.base import DogStatsd
     except ImportError:
+        raise_interrupt()
         raise ConfigurationError("statsd_host", host, "the package datadog: pip install 'otel_agentlog[statsd]'") from None
     # Sent by a thread of its own: looking up the host may take seconds.
     found = DogStatsd(

@@ -68,7 +68,7 @@ class TaskLogger:
     """Writes one task's folder. Several of them may be made for one task, in any thread or process; no call raises."""
 
     def __init__(self, task_id: str, logs_base_dir: str | os.PathLike[str] | None = None) -> None:
-        """Set recording up where nobody has.
+        """Configure recording unless that is done.
 
         Args:
             task_id: the task's id; an empty one becomes a new one.
@@ -229,7 +229,7 @@ class _Files:
                 otel_context.detach(token)
 
     def _new_flow(self) -> _Flow:
-        """The webhook; it ends as soon as its task is known, as nobody tells its end."""
+        """The webhook; it ends as soon as its task is known, as there is no call for its end."""
         known = self._metadata
         flow = _Flow(
             plain_text(known.get("provider") or known.get("source") or "unknown"), plain_text(known.get("event_type") or "task")

@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from otel_agentlog._interrupts import taken_out
+from otel_agentlog._interrupts import raise_interrupt, taken_out
 from otel_agentlog.compat import statsd
 from otel_agentlog.compat.past_runs import ExecutionError as ExecutionError
 from otel_agentlog.compat.past_runs import PastRun, read_result, record_once
@@ -71,10 +71,11 @@ def _unix_ns(name: str, given: Any) -> int | None:
     try:
         return int((given.timestamp() if isinstance(given, datetime) else float(given)) * _NS)
     except (ValueError, TypeError, OverflowError):
-        pass
+        raise_interrupt()
     try:
         return int(parse_moment(given) * _NS)
     except (ValueError, TypeError, AttributeError, OverflowError):
+        raise_interrupt()
         raise ConfigurationError(name, given, "a moment such as 2h, yesterday or 2026-11-20 09:30:00") from None
 
 
@@ -82,6 +83,7 @@ def _filter(start_date: Moment, end_date: Moment, **wanted: Any) -> Filter:
     try:
         return Filter(since_ns=_unix_ns("start_date", start_date), until_ns=_unix_ns("end_date", end_date), **wanted)
     except TypeError:
+        raise_interrupt()
         known = ", ".join(sorted(each.name for each in fields(Filter)))
         raise ConfigurationError("query", ", ".join(sorted(wanted)), f"fields of a filter ({known})") from None
 
@@ -92,7 +94,7 @@ def _root() -> Path:
 
 
 class ExecutionLogger:
-    """A log of executions: in task folders, and so in every list and statistic. Sets recording up where nobody has.
+    """A log of executions: in task folders, and so in every list and statistic. Configures recording unless that is done.
 
     Safe from any thread. Recording never raises.
     """
@@ -200,7 +202,7 @@ class MetricsCollector:
         *,
         set_up: bool = True,
     ) -> None:
-        """Set recording up where nobody has.
+        """Configure recording unless that is done.
 
         Args:
             retention_minutes: the period of `get_current_metrics`.
@@ -294,7 +296,7 @@ class MonitoredToolExecutionService(ToolExecutionService):
         statsd_host: str | None = None,
         statsd_port: int | None = None,
     ) -> None:
-        """Load a registry, and set recording up where nobody has.
+        """Load a registry, and configure recording unless that is done.
 
         Args:
             registry_path: the registry, or one that is loaded.

@@ -182,7 +182,7 @@ CAUSES: Mapping[str, Cause] = {
     "connection_refused": Cause(
         DEPENDENCY,
         (
-            "Start the service, or correct host and port: nobody listens there.",
+            "Start the service, or correct host and port: no process listens there.",
             "From inside a container `localhost` is the container itself.",
             "Wait until the service is ready before the first call.",
         ),

@@ -135,7 +135,7 @@ def _metric(row: Row, series: Iterable[_Series], now_ns: int) -> Metric:
 
 
 class OwnMeterProvider(MeterProvider):
-    """The provider of metrics that is made where there is none. It notes whether anybody else reads them."""
+    """The provider of metrics that is made where there is none. It notes whether it has readers that are not ours."""
 
     def __init__(self, reader: MetricReader, resource: Resource, histograms: Histograms | None) -> None:
         """``histograms`` are those that the reader's exporter adds, if it does."""

@@ -264,7 +264,7 @@ class OwnHistograms(Protocol):
 
     @property
     def has_others(self) -> bool:
-        """Whether somebody else reads what the SDK measures, too."""
+        """Whether the provider has metric readers that are not ours."""
 
     def add(self, metric: Metric, labels: LabelSet, measured: Measured) -> None:
         """Add to one label set of a histogram."""

@@ -65,7 +65,7 @@ _made: dict[str, Any] = {}
 
 
 class OwnTracerProvider(TracerProvider):
-    """The provider of spans that is made where there is none. It notes whether anybody else takes its spans."""
+    """The provider of spans that is made where there is none. It notes whether it has span processors that are not ours."""
 
     def __init__(self, resource: Resource) -> None:
         self.limits = SpanLimits()
@@ -143,7 +143,7 @@ class Telemetry:
         self.tracer = traces.get_tracer(SCOPE, __version__, SCHEMA_URL)
         self._own = traces if isinstance(traces, OwnTracerProvider) and not isinstance(self.tracer, NoOpTracer) else None
         self.light_spans: Callable[[], bool] = bool if self._own is None else partial(not_, self._own.others)
-        """Whether our spans need no SDK: the provider is one that we made, and nobody else has a span processor there.
+        """Whether our spans need no SDK: the provider is one that we made, and has no span processor but ours.
 
         Asked for each span, it is made of no Python code.
         """

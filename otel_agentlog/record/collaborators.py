@@ -133,7 +133,7 @@ class Spans:
     count_items: Callable[[Line], int] = _COUNT_ITEMS
     """How many OTLP items (spans, log records) a line completes."""
     light: Callable[[], bool] = bool
-    """Whether nobody but us wants to see spans of ours: then they need no SDK. Else the tracer starts them."""
+    """Whether no span processor but ours gets our spans: then they need no SDK. Else the tracer starts them."""
     sampler: Sampler | None = None
     """Asked for each trace that begins with a span of ours without the SDK; ``None``: all are sampled."""
     limits: SpanLimits = field(default_factory=UsualLimits)

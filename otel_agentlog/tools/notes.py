@@ -3,7 +3,7 @@
     add_note(folder, "the second half is guessed", scores={"quality": 0.4}, by="ann")
 
 They are lines of the task like all others: redacted, numbered, written under the folder's lock, counted in its receipt and sent
-to the collector by whoever sends next. Code that has the task itself calls ``task.score`` and ``task.note``.
+to the collector by the next process that sends what waits. Code that has the task itself calls ``task.score`` and ``task.note``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     {"type":"event","action":"score_added","details":{"name":"quality","value":0.8,"by":"ann"},"span_id":…}
 
-Whoever scores the same part by the same name again replaces his score.
+A second score of the same part by the same name, from the same person, replaces the first.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ Losing this thread, or anything queued here, loses nothing: every line is on dis
 acknowledge stays ``pending`` in the task's ledger. Queueing takes no lock, so it is safe in signal handlers, ``__del__`` and
 garbage collection. Everything behind the two queues belongs to the worker's thread alone, and needs no lock either.
 
-What is recorded waits in a queue that wakes nobody, but for the first entry of many: the thread comes back for all of it after
-`GATHER_S`. What somebody waits for (a flush, the result of a request) is in the inbox, which it sleeps on.
+What is recorded waits in a queue whose first entry alone wakes the thread, which comes back for all of it after
+`GATHER_S`. A flush and the result of a request come by the inbox, on which it sleeps.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from otel_agentlog.export.transport.senders import Sender
 from otel_agentlog.export.transport.suppression import uninstrumented_context
 
 GATHER_S = 0.1
-"""Time, in seconds, in which what is recorded gathers before the thread works on it, unless somebody waits for that.
+"""Time, in seconds, in which what is recorded gathers before the thread works on it, unless a flush waits for that.
 
 An agent that does nothing but record fills a megabyte in it. Whoever records waits for the interpreter's lock, up to 5 ms, where
 the thread works: the fewer times that it does, and the more at once, the fewer calls are slow.

@@ -1,7 +1,7 @@
 """Between a line and its span: names and attributes go from the line to the span, ids from the span to the line.
 
-Where nobody but us wants to see our spans they are of `LightSpan`, which needs no SDK: what is sent is made of the lines. Where
-span processors of others are there, or a provider was there first, the SDK starts them (`Spans.light`).
+Where no span processor but ours is on the provider, spans are of `LightSpan`, which needs no SDK: what is sent is made of the
+lines. Where span processors of others are there, or a provider was there first, the SDK starts them (`Spans.light`).
 
 What other code put on our span (``trace.get_current_span().set_attribute(…)``, ``add_event(…)``) goes into the end line, so that
 the folder has all of the span. That can be read from ours and from a recording span of the SDK (`ReadableSpan`).

@@ -92,7 +92,7 @@ class UnsentItems:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             self._lock = Descriptor(os.open(DELIVERY, flags, FILE_MODE, dir_fd=self._directory.fd))
             if lock_exclusively(self._lock) is Lock.TAKEN:
-                raise BlockingIOError(errno.EAGAIN, "somebody else ships it", os.fspath(self.task.folder))
+                raise BlockingIOError(errno.EAGAIN, "another process ships it", os.fspath(self.task.folder))
         self._ledger = read_ledger(self.task.folder)
         return self
 

@@ -148,7 +148,7 @@ def explain(name: str, cause: str, ending: Ending) -> str:
 def _ended(ending: Ending) -> str:
     code = ending.exit_code
     if code is None:
-        return "nobody knows how it ended"
+        return "how it ended is not known"
     if code >= 0:
         return f"ended with exit code {code}"
     try:

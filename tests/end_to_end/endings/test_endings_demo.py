@@ -155,7 +155,7 @@ def test_recover_says_what_it_does_for_people_and_programs(tmp_path: Path) -> No
         assert running.stdout is not None
         running.stdout.readline()
         held = _agentlog(tmp_path, "recover")
-        assert "left alone: somebody still runs it" in held.stdout
+        assert "left alone: its process is alive" in held.stdout
         assert held.stdout.startswith("Closed 0 tasks; looked at 1 task below ")
         running.communicate()
     subprocess.run([*start, "die"], check=False)

@@ -179,7 +179,7 @@ def _writable(root: Path) -> Finding:
                 fcntl.flock(other.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return Finding("folder", OK, f"{root} can be written and locked")
-            hint = "use a local disk; without locks nobody can tell whether a task still runs"
+            hint = "use a local disk; without locks it cannot be known whether a task still runs"
             return Finding("folder", BAD, f"{root} is on a file system whose locks do nothing", hint)
     except OSError as error:
         hint = {errno.ENOSPC: "make room: agentlog prune", errno.EROFS: "the disk is read-only"}.get(error.errno or 0, "")

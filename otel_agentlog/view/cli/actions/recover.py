@@ -94,5 +94,5 @@ def _row(repair: Repair) -> Pieces:
 
 def _remark(repair: Repair) -> Piece:
     if repair.what == "held":
-        return Piece("left alone: somebody still runs it", "dim")
+        return Piece("left alone: its process is alive", "dim")
     return Piece(safe(repair.problem or ""), "bad")

@@ -128,7 +128,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             free = "--port 0 takes a free one"
-            raise ConfigurationError("port", port, f"a port that nobody listens on at {host}: {free}") from None
+            raise ConfigurationError("port", port, f"a free port at {host}: {free}") from None
         raise ConfigurationError("host", f"{host} port {port}", f"an address to listen on ({error.strerror})") from None
     return listener
 

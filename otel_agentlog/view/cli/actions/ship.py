@@ -111,7 +111,7 @@ def _ship_one(task: TaskReader, settings: Settings, direct: Direct, *, everythin
         with UnsentItems(task, settings.reason_to_keep, signals=direct.signals, everything=everything) as shipment:
             sent = ship(shipment.unsent(), direct, shipment)
     except BlockingIOError:
-        return replace(_untried(task), problem="somebody else ships it")
+        return replace(_untried(task), problem="another process ships it")
     except OSError as error:
         return replace(_untried(task), problem=f"{error.strerror}")
     pending = shipment.counts.pending

@@ -243,7 +243,7 @@ def _context(each: FoundError) -> Iterator[Pieces]:
 
 def _trail(each: FoundError, screen: Screen) -> Iterator[Pieces]:
     if not each.trail:
-        yield [Piece("  nobody handled it: no audit trail", "dim")]
+        yield [Piece("  not handled: no audit trail", "dim")]
     for line in each.trail:
         action, message = _text(line, "action"), _text(line, "message")
         level = _text(line, "level")
