@@ -1,7 +1,7 @@
 """Spans and log records of lines as OTLP bytes: the one way that live sending, `ship`, recovery and `export` take.
 
 What is encoded is what the SDK's tracer, logger and encoder make of the same values, within its limits
-(``OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`` and the like). A damaged line may hold anything: whoever encodes it catches what that raises.
+(``OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`` and the like). A damaged line may hold anything: the caller catches what encoding it raises.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Place:
             "TASK_LOGS_DIR": "tasks",
             "AGENTLOG_SERVICE_NAME": "ported",
         }
-        return {**plain, **ours, "AGENTLOG_SERVICE_NAME": "ported", **variables}
+        return {**plain, **ours, **variables}
 
     def python(self, program: str, *, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a program here; with ``check`` it has to end well. It may not say that something was not recorded."""

@@ -346,7 +346,7 @@ class DeliveryWorker:
         message = self._next(until)
         if message is _END:
             return False
-        # All that was recorded before somebody asked is done before what he asked for.
+        # All that was recorded before a flush was asked for is done before it.
         self._take(self._recorded.qsize() if isinstance(message, Flush) else TAKEN_AT_ONCE)
         self._try(self.on_taken)
         # Each on its own: one that fails must not keep the others from being done.
@@ -370,7 +370,7 @@ class DeliveryWorker:
             wake_at = min(wake_at, time.monotonic() + STUCK_S)
         if self._is_behind:
             return self._message(0.0)
-        # Whoever records from here on wakes the thread; what came before is seen.
+        # A record from here on wakes the thread; what came before is seen.
         self._asleep = True
         if self._recorded.empty():
             message = self._message(wake_at)

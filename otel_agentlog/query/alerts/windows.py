@@ -25,7 +25,7 @@ class Sums:
         part[0] += 1
         part[1] += weight
         if len(self._parts) > 2 * PARTS:
-            # Nobody looks at a rule that is switched off.
+            # A rule that is switched off is not evaluated.
             self._live(time_ns)
 
     def count(self, now_ns: int) -> int:

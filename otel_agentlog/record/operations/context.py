@@ -162,7 +162,7 @@ class OperationScope:
     seen: Seen | None = None
     """Of an AI call that has begun inside a task."""
     own_ids: dict[str, str] | None = None
-    """The ids on its lines, once it has begun; nobody changes them."""
+    """The ids on its lines, once it has begun; never changed."""
 
     @property
     def ended(self) -> bool:

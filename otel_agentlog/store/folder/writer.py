@@ -313,7 +313,7 @@ class TaskFolder:
             tag, name = self.task.event_ids.tag, self._handle.name
             # Before it could be opened it is the one that would be made.
             location = os.path.join(self._handle.root.text, name or next(iter(folder_names(self.task.task_id))))
-            # In this order: whoever finds the location finds the object by its tag, too.
+            # In this order: a thread that finds the location finds the object by its tag, too.
             _living.put(tag, self)
             self._location = tag, name, location
         return location
@@ -781,7 +781,7 @@ class TaskFolder:
     def _tally_of_all(self) -> Tally:
         """The tally of every process that worked on this task: ours, unless others wrote here too."""
         output = self._handle.files.get(AGENT_OUTPUT)
-        # Whoever writes here has begun with a process line in this file.
+        # A process that writes here has begun with a process line in this file.
         if output is not None and output.is_all_ours and self._bytes > 0:
             return self.tally
         names = (AGENT_OUTPUT, WEBHOOK_FLOW, AGENT_OUTPUT + GZIP_SUFFIX, WEBHOOK_FLOW + GZIP_SUFFIX)
