@@ -192,7 +192,10 @@ class RotatingLog:
             self._check(log, time.monotonic(), log.day)
 
     def tidy(self) -> None:
-        """Compress what was rotated and delete what is too old; waits a few seconds for other writers. Raises nothing."""
+        """Compress what was rotated and delete what is too old; waits a few seconds for other writers. Raises nothing.
+
+        Where another thread is at it, that one does it all, and this call returns at once.
+        """
         self._archive.tidy()
 
     def renew_after_fork(self) -> None:
