@@ -17,20 +17,26 @@ export function controls(key, status, about) {
 }
 
 async function ask(key, action, text, face) {
-  if (!hasToken() && !(await askForToken())) return;
   if (face?.getAttribute("aria-disabled") === "true") return;
   // Not disabled: that would take the focus away from who pressed it.
   face?.setAttribute("aria-disabled", "true");
+  await sent(taskPath(key, "/control"), text ? { action, text } : { action }, ({ at_work }) => (at_work === false ? `${DONE[action]}; no process works on the task right now` : DONE[action]));
+  setTimeout(() => face?.removeAttribute("aria-disabled"), 1500);
+}
+
+/** Posts with the token, which is asked for where there is none, and shows what came of it; whether it was done, then `close` was called. */
+export async function sent(path, body, words, close = () => {}) {
+  if (!hasToken() && !(await askForToken())) return false;
   try {
-    const found = await post(taskPath(key, "/control"), text ? { action, text } : { action });
-    const told = found.at_work === false ? `${DONE[action]}; no process works on the task right now` : DONE[action];
+    const told = words(await post(path, body));
+    close();
     toast(told);
     say(told);
+    return true;
   } catch (error) {
     toast(error.message, "bad");
     if (error instanceof Refused && error.status === 401) await askForToken();
-  } finally {
-    setTimeout(() => face?.removeAttribute("aria-disabled"), 1500);
+    return false;
   }
 }
 
@@ -64,7 +70,8 @@ export function askForToken() {
   });
 }
 
-function dialog(title, content, name, done, kind = "main") {
+/** Opens a dialog with a form; `done(close)` is called when it is sent. */
+export function dialog(title, content, name, done, kind = "main") {
   const box = h("dialog", { "aria-label": title });
   const close = () => box.close();
   box.append(h("form", { method: "dialog", on: { submit: (event) => { event.preventDefault(); done(close); } } }, h("h2", {}, title), content,

@@ -2,7 +2,7 @@
 
 import { h, icon, show } from "./dom.js";
 
-const HELP = [[["/"], "search"], [["j", "k"], "next, previous"], [["Enter"], "open"], [["Esc"], "close, or back to the list"], [["g", "o"], "overview"], [["g", "t"], "tasks"], [["1", "…", "6"], "views of a task"], [["n", "N"], "next, previous error"], [["←", "→"], "fold, unfold a part"], [["+", "-", "0"], "zoom in, out, whole time"], [["d"], "dark or light"], [["?"], "these keys"]];
+const HELP = [[["/"], "search"], [["j", "k"], "next, previous"], [["Enter"], "open"], [["Esc"], "close, or back to the list"], [["g", "o"], "overview"], [["g", "t"], "tasks"], [["g", "e"], "errors"], [["1", "…", "6"], "views of a task"], [["n", "N"], "next, previous error"], [["←", "→"], "fold, unfold a part"], [["+", "-", "0"], "zoom in, out, whole time"], [["d"], "dark or light"], [["?"], "these keys"]];
 
 /** Hears keys for the page that is shown, `back` leads to where one came from; nothing is taken from somebody who types. */
 export function hearKeys(page, back) {
@@ -22,7 +22,7 @@ export function hearKeys(page, back) {
 }
 
 function acted(pair, key, page, back, event) {
-  const places = { go: "#/", gt: "#/tasks" };
+  const places = { go: "#/", gt: "#/tasks", ge: "#/errors" };
   if (pair in places) location.hash = places[pair];
   else if (key === "/") document.getElementById("find-text").focus();
   else if (key === "?") help();

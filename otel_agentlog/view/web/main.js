@@ -5,6 +5,7 @@ import { askForToken } from "./control.js";
 import { h, say, show } from "./dom.js";
 import { hearKeys, startTheme } from "./keys.js";
 import { comparePage } from "./pages/compare.js";
+import { errorsPage } from "./pages/errors.js";
 import { overviewPage } from "./pages/overview.js";
 import { listAddress } from "./pages/rows.js";
 import { sessionPage } from "./pages/session.js";
@@ -32,7 +33,7 @@ function routeOf(hash) {
   const parameters = new URLSearchParams(query);
   if (["task", "session"].includes(place) && key) return { place, key: decoded(key), query: parameters };
   if (place === "compare" && key) return { place, key: decoded(key), other: other ? decoded(other) : null, query: parameters };
-  return { place: place === "tasks" ? "tasks" : "overview", query: parameters };
+  return { place: ["tasks", "errors"].includes(place) ? place : "overview", query: parameters };
 }
 
 function decoded(text) {
@@ -62,11 +63,11 @@ async function open() {
   }
   if (signal.aborted) return undefined;
   for (const link of document.querySelectorAll("[data-place]")) {
-    if (link.dataset.place === (route.place === "overview" ? "overview" : "tasks")) link.setAttribute("aria-current", "page");
+    if (link.dataset.place === (["overview", "errors"].includes(route.place) ? route.place : "tasks")) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   document.getElementById("find-text").value = (route.place === "tasks" ? route.query.get("q") : "") ?? "";
-  const page = { overview: overviewPage, tasks: tasksPage, task: taskPage, session: sessionPage, compare: comparePage }[route.place];
+  const page = { overview: overviewPage, tasks: tasksPage, errors: errorsPage, task: taskPage, session: sessionPage, compare: comparePage }[route.place];
   current = page(main, route, { live, signal, about });
   document.title = `${current.title} – agentlog`;
   scrollTo(0, 0);

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 import otel_agentlog as agentlog
+from otel_agentlog.tools import add_note
 from tests.view.server.served import Served
 from tests.view.web.pages import DESKTOP, PHONE, opened
 from tests.view.web.talks import talk
@@ -23,10 +24,12 @@ VIEWS = [
     ("#/tasks", ".rows tbody tr", ""),
     ("#/tasks?q=nothing+of+this", ".empty strong", ""),
     ("#/tasks?q=verdict", ".rows tbody tr", ""),
+    ("#/errors", ".kinds li", ""),
+    ("#/errors?since=1h", ".kinds li", ""),
     ("#/session/sess-71", ".rows tbody tr", ""),
     ("#/compare/task-talk2", ".both .item", "j"),
     ("#/task/nosuch", ".empty h1", ""),
-    ("#/task/task-review42", ".falls .item", ""),
+    ("#/task/task-review42", ".noted li", ""),
     ("#/task/task-review42", ".falls .item", "j"),
     ("#/task/task-review42?tab=flow", ".stage", ""),
     ("#/task/task-review42?tab=logs", ".lines .item", "j"),
@@ -52,6 +55,7 @@ def all_views(stories: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     for folder in sorted(stories.iterdir()):
         if folder.name.startswith("task-"):
             shutil.copytree(folder, root / folder.name)
+    add_note(root / "task-review42", "seen by a person", scores={"quality": 0.75, "tone": "warm"}, by="ann")
     with Served(root, scratch, "--allow-control") as server:
         yield server
 

@@ -20,7 +20,7 @@ export function overviewPage(main, route, { live, signal }) {
   const recent = new TaskTable("Recent tasks", { compact: true });
   const cards = {
     active: card("Active now", h("a", { href: listAddress({}, { status: "running,paused" }) }, "All that run")), recent: card("Recent tasks", h("a", { href: "#/tasks" }, "All tasks")),
-    activity: card("Activity", h("span.legend", {}, h("span.ok", {}, h("i", {}), "went well or goes on"), h("span.bad", {}, h("i", {}), "failed"))), errors: card("Errors by category", last),
+    activity: card("Activity", h("span.legend", {}, h("span.ok", {}, h("i", {}), "went well or goes on"), h("span.bad", {}, h("i", {}), "failed"))), errors: card("Errors by category", h("a", { href: `#/errors?since=${since}` }, "All kinds")),
     agents: card("Agents", last), tools: card("Tools", last), models: card("Models", last),
   };
   const board = h("div.board", {}, h("div.stack", {}, cards.active, cards.activity, cards.recent), h("div.stack.side", {}, cards.errors, cards.agents, cards.tools, cards.models));

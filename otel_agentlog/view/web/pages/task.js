@@ -9,6 +9,7 @@ import { Files, Flow } from "../task/files.js";
 import { ago, count, moment, plural, seconds, usd } from "../format.js";
 import { answerBlock, download, errorBlock, spoken } from "../values/values.js";
 import { Lines } from "../task/lines.js";
+import { Notes } from "../task/notes.js";
 import { idOf } from "../task/part_tree.js";
 import { hrefOf, listAddress, pill, secondsOf, startOf } from "./rows.js";
 import { Tabs } from "../task/tabs.js";
@@ -21,8 +22,9 @@ export function taskPage(main, route, { live, signal, about }) {
   const place = new Place(route);
   const toLines = (part) => { bar.choose("logs"); parts.logs.search(part.span_id); };
   const toPart = (id) => { bar.choose("waterfall"); if (!parts.waterfall.reveal(id, { focus: true })) toast("It stands in no part of this task"); };
+  const notes = new Notes(key, { go: toPart, changed: () => load() });
   const parts = {
-    waterfall: new Waterfall(key, { chose: (part) => place.set({ part }), toLines, contentOf: (part) => parts.logs.detailsOf(part.span_id) }), conversation: new Conversation(key),
+    waterfall: new Waterfall(key, { chose: (part) => place.set({ part }), toLines, noteOn: (part) => notes.button(about, part), contentOf: (part) => parts.logs.detailsOf(part.span_id) }), conversation: new Conversation(key),
     logs: new Lines(key, { chose: (line) => place.set({ line }), toPart }), flow: new Flow(key), result: new Result(key), files: new Files(key),
   };
   const head = h("section.card.task-head", { "aria-label": "The task" });
@@ -42,14 +44,14 @@ export function taskPage(main, route, { live, signal, about }) {
     if (task.told !== told) show(why, failureCard(task, (part) => toPart(idOf(part))));
     if (task.told === told && head.contains(document.activeElement)) return tick(head, task);
     task.told = told;
-    keepFocus(head, () => show(head, headOf(task, key, about, why, () => { bar.choose("waterfall"); parts.waterfall.filter({ badOnly: true }); })));
+    keepFocus(head, () => show(head, headOf(task, key, about, { why, note: notes.button(about) }, () => { bar.choose("waterfall"); parts.waterfall.filter({ badOnly: true }); })));
     document.title = page.title = `${task.name} – agentlog`;
   };
   // What a long task is and why it failed stands in two small files: it is shown before its tree has come.
   const preview = async () => {
     const [about, final] = await shortly(key, signal);
     if (task || signal.aborted) return;
-    show(head, headOf({ ...about, ...final.metrics, status: final.outcome ?? about.status, error: final.error, name: about.name ?? key }, key, { control: false }, why, () => {}));
+    show(head, headOf({ ...about, ...final.metrics, status: final.outcome ?? about.status, error: final.error, name: about.name ?? key }, key, { control: false }, { why, note: null }, () => {}));
     show(why, failureCard({ status: final.outcome, error: final.error, tree: [] }));
     show(main, notice, head, h("p.empty", { role: "status" }, "Reading what happened …"));
   };
@@ -58,12 +60,13 @@ export function taskPage(main, route, { live, signal, about }) {
       const found = await get(taskPath(key), { clip: 4000 }, signal);
       task = { ...found, told: null };
       if (!bar.bar.isConnected) {
-        show(main, notice, head, bar.bar, bar.panel);
+        show(main, notice, head, notes.card, bar.bar, bar.panel);
         bar.reveal();
       }
       parts.waterfall.stand(task.status);
       parts.waterfall.set(found.tree);
       parts.result.set(found);
+      notes.set(found);
       paint();
       if (place.wanted.part && !parts.waterfall.reveal(place.take("part"))) toast("There is no such part in this task");
     } catch (error) {
@@ -84,7 +87,7 @@ export function taskPage(main, route, { live, signal, about }) {
     parts.waterfall.tick();
   }, 500);
   if (!isExport) preview().catch(() => {});
-  load().then(() => signal.aborted || listen(key, parts, bar, { changed, place }, live, signal, task?.tree_offset), () => live("on", null, "no task"));
+  load().then(() => signal.aborted || listen(key, parts, bar, { changed, place, notes }, live, signal, task?.tree_offset), () => live("on", null, "no task"));
   return page;
 }
 
@@ -121,7 +124,7 @@ class Place {
 }
 
 /** Hears what comes, and has it drawn: lines together, some times a second. */
-function listen(key, parts, bar, { changed, place }, live, signal, tree) {
+function listen(key, parts, bar, { changed, place, notes }, live, signal, tree) {
   const asked = { clip: 4000, tree };
   let lines = 0;
   let pending = { output: [], flow: [], control: [] };
@@ -130,6 +133,7 @@ function listen(key, parts, bar, { changed, place }, live, signal, tree) {
     pending = { output: [], flow: [], control: [] };
     parts.logs.add([...flow, ...output, ...control]);
     parts.conversation.add([...output, ...control]);
+    notes.add(output);
     if (flow.length) parts.flow.add(flow);
     bar.count("logs", parts.logs.all.length);
     if (parts.flow.stages) bar.count("flow", parts.flow.stages);
@@ -216,14 +220,14 @@ function factsOf(task, toErrors) {
     task.source ? fact("Source", filtered("source", task.source), task.provider) : null, tags.length ? fact("Tags", isExport ? task.tags.join(", ") : tags) : null);
 }
 
-function headOf(task, key, about, why, toErrors) {
+function headOf(task, key, about, { why, note }, toErrors) {
   const trace = task.trace_url ? h("a.button", { href: task.trace_url, target: "_blank", rel: "noreferrer noopener" }, icon("out"), "Open trace") : null;
   const compare = isExport || goesOn(task) ? null : h("a.button", { href: `#/compare/${encodeURIComponent(key)}`, title: "Side by side with the last run like it that went well", data: { keep: "compare" } }, "Compare");
   const save = isExport ? null : h("button.button", { type: "button", title: "One HTML file with all of this, to send or keep", data: { keep: "export" }, on: { click: () => download(taskPath(key, "/export"), `${key}.html`) } }, icon("down"), "Export");
   const id = (name, value, label) => (value ? h("span", {}, name, copyable(String(value), label)) : null);
   const session = task.session_id && !isExport ? h("a", { href: `#/session/${encodeURIComponent(task.session_id)}` }, "all of the session") : null;
   return [
-    h("div.first", {}, h("h1", {}, task.name), pill(task.status), h("div.controls", {}, controls(key, task.status, about), trace, compare, save)),
+    h("div.first", {}, h("h1", {}, task.name), pill(task.status), h("div.controls", {}, controls(key, task.status, about), note, trace, compare, save)),
     why,
     factsOf(task, toErrors),
     askedOf(task),

@@ -14,13 +14,13 @@ const pairs = (entries) => h("dl.pairs", {}, entries.filter(([, value]) => value
 const SHOWN_APART = new Set(["arguments", "result", "messages", "system", "tools", "output", "parameters"]);
 
 /** What stands in the inspector for a part of the tree. */
-export function partContent(entry, key, { toLines } = {}) {
+export function partContent(entry, key, { toLines, noteOn } = {}) {
   const details = entry.details ?? {};
   const rest = Object.entries(details).filter(([name, value]) => !SHOWN_APART.has(name) && value !== null);
   const last = Array.isArray(details.messages) ? details.messages.at(-1) : null;
   return [
     h("div.first", {}, pill(entry.status), toLines && entry.span_id ? h("button.button.link", { type: "button", on: { click: () => toLines(entry) } }, "Its lines") : null,
-      entry.task ? h("a.button.link", { href: hrefOf(entry.task.task_id) }, "Open the sub-task") : null),
+      entry.task ? h("a.button.link", { href: hrefOf(entry.task.task_id) }, "Open the sub-task") : null, entry.span_id && noteOn ? noteOn(entry) : null),
     pairs([["took", duration(entry.duration_ms)], ["from", clock(entry.start_ns / 1e6, true)], ["cost", usd(entry.cost_usd)],
       ["tokens", entry.input_tokens ? `${count(entry.input_tokens)} in, ${count(entry.output_tokens)} out` : null], ["reason", entry.reason], ["component", entry.component],
       ["span", entry.span_id ? copyable(entry.span_id, "span id") : null], ["step", entry.step_id ? copyable(entry.step_id, "step id") : null]]),

@@ -11,8 +11,8 @@ import { Zoom } from "./zoom.js";
 const LONG = 300;
 
 export class Waterfall {
-  /** `chose(id)` is told which part is open, null for none; `toLines(part)` shows its lines; `contentOf(part)`: details that the tree has not. */
-  constructor(key, { chose, toLines, contentOf }) {
+  /** `chose(id)` is told which part is open, null for none; `toLines(part)` shows its lines; `noteOn(part)`: its button for notes; `contentOf(part)`: details that the tree has not. */
+  constructor(key, { chose, toLines, noteOn, contentOf }) {
     [this.tree, this.parts, this.parents, this.faults] = [[], new Map(), new Set(), []];
     [this.begin, this.end, this.goesOn, this.following] = [Infinity, 0, false, false];
     [this.folded, this.foldedHere, this.text, this.badOnly] = [new Set(), new Set(), "", false];
@@ -20,7 +20,7 @@ export class Waterfall {
     this.inspector = new Inspector(() => chose(null));
     this.list = new VirtualList({ className: "falls", label: "Parts of the task", height: 30, role: "tree", draw: (part) => this.row(part),
       aria: (part) => this.aria(part), pressed: (event, part, index) => this.folding(event.key, part, index),
-      chosen: (part) => { this.inspector.open(`${kind(part.kind)} ${part.name}`, partContent({ ...part, details: { ...contentOf(part), ...part.details } }, key, { toLines })); chose(idOf(part)); } });
+      chosen: (part) => { this.inspector.open(`${kind(part.kind)} ${part.name}`, partContent({ ...part, details: { ...contentOf(part), ...part.details } }, key, { toLines, noteOn })); chose(idOf(part)); } });
     this.list.element.addEventListener("click", (event) => this.clicked(event), { capture: true });
     for (const moved of ["wheel", "touchmove", "keydown", "pointerdown"]) this.list.element.addEventListener(moved, () => this.follow(false), { passive: true });
     this.scale = h("div.scale", { "aria-hidden": "true" });
