@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from otel_agentlog.export.pipeline import signal_queue
 from otel_agentlog.export.pipeline import worker as worker_module
 from otel_agentlog.export.pipeline.bisect import Parts
 from otel_agentlog.export.pipeline.items import Item, ItemRef
@@ -79,6 +80,9 @@ class Observer:
         self._note("left", refs)
 
 
+IN_FOLDER, NOT_WRITTEN = ItemRef("home", "aa-1", "span"), ItemRef("home", "aa-1", "span", kept=False)
+
+
 class Bench:
     """A worker with a sender and books of the test's own."""
 
@@ -107,6 +111,11 @@ class Bench:
         """Put items that were made of lines, or of none."""
         for number in numbers:
             self.worker.put(Item("traces", number, ItemRef(home, f"aa-{number}", "span")))
+
+    def put_large(self, count: int, size_bytes: int, *, ref: ItemRef = IN_FOLDER) -> None:
+        """Put items of a size."""
+        for number in range(count):
+            self.worker.put(Item("traces", number, ref, size_bytes))
 
     def done(self) -> int:
         """How many items are not on their way any more."""
@@ -187,6 +196,83 @@ def test_work_is_bounded_by_bytes_and_by_number(bench: Callable[..., Bench]) -> 
         assert it.worker.do(lambda: None, 1_000)
         busy.clear()
         release.clear()
+
+
+@pytest.mark.parametrize(("ref", "fit"), [(IN_FOLDER, 3), (NOT_WRITTEN, 10), (ItemRef(), 10)])
+def test_what_is_in_a_folder_needs_little_memory(bench: Callable[..., Bench], ref: ItemRef, fit: int) -> None:
+    """It can be read there; what is nowhere else gets more room before it is dropped."""
+    it = bench(batch_items=1, item_bytes=300_000 + 3 * signal_queue.ITEM_BYTES, queue_bytes=1_000_000)
+    it.sender.open.clear()
+    it.put([0])
+    assert it.sender.began.wait(DEADLINE_S)
+    it.put_large(20, 100_000, ref=ref)
+
+    wait_until(lambda: it.done() == 20 - fit, "the others to be left", timeout_s=DEADLINE_S)
+    it.sender.open.set()
+    assert it.worker.flush(DEADLINE_S)
+    assert len(it.sender.taken) == 1 + fit
+
+
+def test_what_the_collector_does_not_take_is_bounded_by_bytes_too(bench: Callable[..., Bench]) -> None:
+    """Items that come back from a request count as those that come."""
+    it = bench(batch_items=20, item_bytes=300_000 + 3 * signal_queue.ITEM_BYTES)
+    it.sender.answers = [SendResult(Verdict.LATER, "http_503", retry_after_s=60.0)]
+    it.sender.open.clear()
+    it.put([0])
+    assert it.sender.began.wait(DEADLINE_S)
+    it.put_large(3, 100_000)
+    it.sender.open.set()
+    wait_until(lambda: not it.worker.ready, "the collector to be left alone", timeout_s=DEADLINE_S)
+    it.put_large(20, 100_000)
+
+    wait_until(lambda: it.done() == 21, "the others to be left", timeout_s=DEADLINE_S)
+
+
+def test_one_item_gets_in_whatever_its_size(bench: Callable[..., Bench]) -> None:
+    """A value of many megabytes is not read back from its folder because of a bound on what waits."""
+    it = bench(item_bytes=1_000, queue_bytes=1_000)
+    it.put_large(1, 20_000_000)
+    assert it.worker.flush(DEADLINE_S)
+    it.put_large(1, 20_000_000, ref=ItemRef())
+    assert it.worker.flush(DEADLINE_S)
+
+    assert it.sender.taken == [0, 0]
+
+
+@pytest.mark.parametrize(("place", "kept", "fit"), [("home", True, 11), ("home", False, 101), (None, True, 101)])
+def test_lines_that_wait_for_the_worker_are_bounded(bench: Callable[..., Bench], place: str | None, kept: bool, fit: int) -> None:
+    """Those in a folder less than others, the ends of tasks more, and what it takes to note them has an end, too."""
+    size = 10_000
+    room = size + worker_module.LINE_BYTES
+    it = bench(line_bytes=10 * room, queue_bytes=100 * room)
+    busy, release = threading.Event(), threading.Event()
+    it.worker.on_line = lambda line: (busy.set(), release.wait(DEADLINE_S))
+    line = (bytes(size), "log", None, None, 0, place, kept, True, False, None)
+    assert it.worker.take(line)
+    assert busy.wait(DEADLINE_S)
+
+    assert sum(it.worker.take(line) for _ in range(300)) == fit
+    assert sum(it.worker.take(line, always=True) for _ in range(300)) == fit - 1
+    assert not it.worker.do(lambda: None)
+    release.set()
+    assert it.worker.flush(DEADLINE_S)
+    assert it.worker.take(line)
+
+
+def test_a_burst_wakes_the_worker_before_the_queue_is_full(bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits for what comes right behind a line, but not until there is no room left."""
+    monkeypatch.setattr(worker_module, "GATHER_S", 20 * DEADLINE_S)
+    it = bench(line_bytes=100_000, delay_s=20 * DEADLINE_S)
+    seen: list[object] = []
+    it.worker.on_line = seen.append
+    line = (bytes(1_000), "log", None, None, 0, "home", True, True, False, None)
+    for _ in range(30):
+        assert it.worker.take(line)
+    assert not seen
+    for _ in range(30):
+        assert it.worker.take(line)
+
+    wait_until(lambda: len(seen) >= 39, "the worker to begin", timeout_s=DEADLINE_S)
 
 
 def test_a_flush_waits_no_longer_than_it_may(bench: Callable[..., Bench]) -> None:

@@ -27,15 +27,28 @@ NOT_NOW = SendResult(Verdict.LATER, "not_now")
 """The result of a batch from a folder that is offered while the collector is not to be tried."""
 
 
+ITEM_BYTES = 400
+"""What an item takes in memory besides its bytes: its tuples, its `event_id` and the entry in the queue."""
+
+
 @dataclass(frozen=True)
 class QueueLimits:
-    """How much is sent at once, and how much waits in memory."""
+    """How much is sent at once, and how much waits in memory.
+
+    What is in a folder, too, is sent from there where it has no room, so it needs no more of it than what a collector that is
+    there takes in a moment.
+    """
 
     batch_items: int = 512
     queue_items: int = 20_000
     queue_bytes: int = 64 * 1024 * 1024
+    """How much waits of what is in no folder, in the queue of the worker and in that of each signal."""
+    line_bytes: int = 4 * 1024 * 1024
+    """How much waits for the worker of what is in a folder, too."""
+    item_bytes: int = 2 * 1024 * 1024
+    """How much of it waits for one signal."""
     waiting_items: int = 1_024
-    """How much of what is in a folder, too, waits in memory while the collector takes nothing."""
+    """How many items of it, while the collector takes nothing."""
     delay_s: float = 1.0
     """Longest time, in seconds, that an item waits for its batch to fill."""
 
@@ -86,8 +99,8 @@ class SignalQueue:
     def add(self, item: Item) -> None:
         """Take a live item, or leave it in its folder if the queue is full."""
         limits, waiting, size_bytes = self._limits, len(self._waiting), self._bytes + item.size_bytes
-        full = waiting >= limits.queue_items or size_bytes > limits.queue_bytes
-        if full or (waiting >= limits.waiting_items and item.ref.home is not None and not self._is_taking):
+        # One that is alone gets in, whatever its size.
+        if waiting and (waiting >= limits.queue_items or size_bytes > limits.queue_bytes or self._stays(item)):
             self.leave((item.ref,), "queue_full")
             return
         self._added += 1
@@ -95,6 +108,15 @@ class SignalQueue:
             self._since = self._clock()
         self._waiting.append(item)
         self._bytes = size_bytes
+
+    def _stays(self, item: Item) -> bool:
+        """Whether there is room only for what is in no folder, and the item is in one."""
+        if item.ref.home is None or not item.ref.kept:
+            return False
+        limits, waiting = self._limits, len(self._waiting)
+        if self._bytes + item.size_bytes + waiting * ITEM_BYTES > limits.item_bytes:
+            return True
+        return waiting >= limits.waiting_items and not self._is_taking
 
     @property
     def _is_taking(self) -> bool:
@@ -228,18 +250,20 @@ class SignalQueue:
         while len(self._waiting) > self._limits.queue_items or (
             self._bytes > self._limits.queue_bytes and len(self._waiting) > 1
         ):
-            self._leave_one(self._waiting.pop())
+            last = self._waiting.pop()
+            self._bytes -= last.size_bytes
+            self._leave_one(last)
 
     def _leave_most(self) -> None:
-        waiting, self._waiting = self._waiting, deque()
+        waiting, self._waiting, self._bytes = self._waiting, deque(), 0
         for item in waiting:
-            if item.ref.home is None or len(self._waiting) < self._limits.waiting_items:
-                self._waiting.append(item)
-            else:
+            if self._stays(item):
                 self._leave_one(item)
+            else:
+                self._waiting.append(item)
+                self._bytes += item.size_bytes
 
     def _leave_one(self, item: Item) -> None:
-        self._bytes -= item.size_bytes
         self._settled += 1
         self.leave((item.ref,), "queue_full")
 

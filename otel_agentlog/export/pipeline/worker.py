@@ -35,12 +35,18 @@ from otel_agentlog.export.transport.suppression import uninstrumented_context
 GATHER_S = 0.1
 """Time, in seconds, in which what is recorded gathers before the thread works on it, unless a flush waits for that.
 
-An agent that does nothing but record fills a megabyte in it. Whoever records waits for the interpreter's lock, up to 5 ms, where
-the thread works: the fewer times that it does, and the more at once, the fewer calls are slow.
+It ends sooner where the queue fills. A recording call waits for the interpreter's lock, up to 5 ms, where the thread works: the
+fewer times that it does, and the more at once, the fewer calls are slow.
 """
 
 TAKEN_AT_ONCE = 1_000
 """How many recorded things are worked on before requests are looked after again."""
+
+LINE_BYTES = 300
+"""What a line takes in the queue besides its bytes: a tuple with its place, ids and time."""
+
+WORK_BYTES = 600
+"""What a piece of work of no size takes, such as a note that an item stays in its folder."""
 
 STUCK_S = 120.0
 """Time, in seconds, after which a sending thread that did not come back is replaced; every request has a deadline far below."""
@@ -164,6 +170,8 @@ class DeliveryWorker:
         self._inbox: SimpleQueue[_Message] = SimpleQueue()
         self._asleep = False
         """Whether the thread must be woken for what is recorded."""
+        self._gathers = False
+        """Whether it waits for more to come."""
         self._startable = [None]
         """Popped by the caller that starts the thread; popping a list is atomic."""
         self._thread_id: int | None = None
@@ -205,7 +213,7 @@ class DeliveryWorker:
             # Made by work that came before everything in the inbox.
             self._queues[item.signal].add(item)
             return
-        if self._is_full:
+        if self._has_no_room(self._limits.queue_bytes):
             self.leave(item.signal, (item.ref,))
             return
         self._queued_bytes += item.size_bytes
@@ -217,15 +225,20 @@ class DeliveryWorker:
 
     def take(self, line: Recorded, *, always: bool = False) -> bool:
         """Queue a line; false if there is no room for it. ``always``: one that gets in for longer, but not without end."""
-        waiting, limits = self._recorded.qsize(), self._limits
-        full = waiting >= limits.queue_items or self._queued_bytes - self._taken_bytes > limits.queue_bytes
-        if self._stopping or (full and (not always or waiting >= limits.messages)):
+        waiting, limits = self._queued_bytes - self._taken_bytes, self._limits
+        most = limits.line_bytes if line[5] is not None and line[6] else limits.queue_bytes
+        messages = self._recorded.qsize()
+        full = waiting > most or messages >= limits.queue_items
+        if self._stopping or (full and (not always or waiting > 2 * most or messages >= limits.messages)):
             return False
-        size = len(line[0])
-        self._queued_bytes += size
+        self._queued_bytes += len(line[0]) + LINE_BYTES
         self._recorded.put(line)
         if self._asleep or self._startable:
             self._wake()
+        elif self._gathers and waiting > most // 2:
+            # Waiting for more would fill the queue.
+            self._gathers = False
+            self._inbox.put(_RING)
         return True
 
     def do(self, work: Work, size_bytes: int = 0) -> bool:
@@ -233,9 +246,14 @@ class DeliveryWorker:
 
         Work of no size gets in for longer than other work, but not without end.
         """
-        if self._stopping or (size_bytes and self._is_full) or self._recorded.qsize() >= self._limits.messages:
+        limits = self._limits
+        if size_bytes:
+            full = self._has_no_room(limits.queue_bytes)
+        else:
+            full = self._waiting_bytes > 2 * limits.line_bytes or self._recorded.qsize() >= limits.messages
+        if self._stopping or full:
             return False
-        self._queued_bytes += size_bytes
+        self._queued_bytes += size_bytes or WORK_BYTES
         self._record(_SizedWork(work, size_bytes) if size_bytes else work)
         return True
 
@@ -261,9 +279,11 @@ class DeliveryWorker:
         return not self._stopping and any(queue.backoff.ready for queue in self._queues.values())
 
     @property
-    def _is_full(self) -> bool:
-        waiting = self._queued_bytes - self._taken_bytes
-        return waiting > self._limits.queue_bytes or self._recorded.qsize() >= self._limits.queue_items
+    def _waiting_bytes(self) -> int:
+        return self._queued_bytes - self._taken_bytes
+
+    def _has_no_room(self, most_bytes: int) -> bool:
+        return self._waiting_bytes > most_bytes or self._recorded.qsize() >= self._limits.queue_items
 
     def _record(self, record: _Record) -> None:
         self._recorded.put(record)
@@ -379,7 +399,11 @@ class DeliveryWorker:
                 return message
         self._asleep = False
         # More comes right behind it: one turn is for all of it.
-        return self._message(min(wake_at, time.monotonic() + min(GATHER_S, self._limits.delay_s)))
+        self._gathers = True
+        gather_s = 0.0 if self._waiting_bytes > self._limits.line_bytes // 2 else min(GATHER_S, self._limits.delay_s)
+        message = self._message(min(wake_at, time.monotonic() + gather_s))
+        self._gathers = False
+        return message
 
     def _message(self, wake_at: float) -> _Message | None:
         """The next message that comes until this moment."""
@@ -403,7 +427,7 @@ class DeliveryWorker:
                 return
             try:
                 if type(record) is tuple:
-                    self._taken_bytes += len(record[0])
+                    self._taken_bytes += len(record[0]) + LINE_BYTES
                     on_line(cast(Recorded, record))
                 else:
                     self._work_on(cast("Item | _SizedWork | Work", record))
@@ -419,6 +443,7 @@ class DeliveryWorker:
             self._taken_bytes += record.size_bytes
             record.work()
         else:
+            self._taken_bytes += WORK_BYTES
             record()
 
     def _handle(self, message: _Message) -> None:
