@@ -47,6 +47,9 @@ MODES = ("there", "away", "flapping", "black hole", "slow disk", "group", "reten
 WARM_TASKS = 2_000
 """Tasks after which nothing may grow any more."""
 
+WARM_EVERY = 100
+"""How often is looked until then: what is in hand differs from moment to moment, and one of them is no peak."""
+
 FLAT_MB = 16.0
 """Growth of resident memory that counts as none, in MB."""
 
@@ -157,7 +160,7 @@ def app(root: Path, tasks: int, mode: str, endpoint: str) -> None:
     for number in range(1, tasks + 1):
         with agentlog.task("short", task_id=f"task-{number:07}"), agentlog.step("work"):
             log.info("at work", number=number)
-        if number % every == 0 or number == WARM_TASKS:
+        if number % every == 0 or (number <= WARM_TASKS and number % WARM_EVERY == 0):
             print(json.dumps(look(number, objects=number in (WARM_TASKS, tasks))), flush=True)
         if mode == "retention" and number % (WARM_TASKS // 2) == 0:
             agentlog.flush(30)

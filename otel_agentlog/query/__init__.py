@@ -91,8 +91,8 @@ if TYPE_CHECKING:
     from otel_agentlog.query.rows import is_left_open as is_left_open
     from otel_agentlog.query.rows import row_of as row_of
     from otel_agentlog.query.rows import status_of as status_of
+    from otel_agentlog.store.index.condition import ScoreBound as ScoreBound
     from otel_agentlog.store.index.filter import Filter as Filter
-    from otel_agentlog.store.index.filter import ScoreBound as ScoreBound
     from otel_agentlog.store.index.filter import score_bound as score_bound
     from otel_agentlog.store.index.index import GROUPS as GROUPS
     from otel_agentlog.store.index.index import ORDERS as ORDERS

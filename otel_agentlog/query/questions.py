@@ -12,8 +12,8 @@ from otel_agentlog.query.groups import Group, dollars, group_of, largest_first, 
 from otel_agentlog.query.indexes import ask, ask_again
 from otel_agentlog.query.rows import TaskRow, row_of
 from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.store.index.condition import ScoreBound as ScoreBound
 from otel_agentlog.store.index.filter import Filter
-from otel_agentlog.store.index.filter import ScoreBound as ScoreBound
 from otel_agentlog.store.index.filter import score_bound as score_bound
 from otel_agentlog.store.index.index import GROUPS, ORDERS, Counted, GroupSums, Scores, TaskIndex
 from otel_agentlog.store.index.refresh import Progress

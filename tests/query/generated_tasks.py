@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from otel_agentlog.query import Filter
 from otel_agentlog.vocabulary.lines import timestamp
+from otel_agentlog.vocabulary.scores import score_line
 
 BASE_NS = 1_795_000_000_000_000_000
 _NS = 1_000_000_000
@@ -20,6 +21,7 @@ AGENTS = (None, "brain", "coder", "日本", "a'b\"c")
 MODELS = ("opus", "mini")
 TOOLS = ("Read", "Bash", "R'x")
 TAGS = ("user:alice", "user:bob", "specialist:security", "demo")
+SCORES, LABELS = ("quality", "Tone"), ("warm", "5")
 CATEGORIES = ("NETWORK", "timeout", None)
 # No running ones: their time goes on between two questions.
 STATUSES = ("completed", "failed", "cancelled", "timed_out", "interrupted")
@@ -59,9 +61,9 @@ def tasks(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def lines(draw: st.DrawFn) -> dict[str, Any]:
-    """A line of the agent's output: an AI call, a tool run, an error, a text."""
+    """A line of the agent's output: an AI call, a tool run, an error, a score, a text."""
     common = {"timestamp": timestamp(draw(moments)), "event_id": f"a-{draw(st.integers(0, 9))}", "level": "INFO"}
-    kind, span = draw(st.sampled_from(["ai", "tool", "error", "output"])), draw(st.sampled_from(["1", "2", "3"]))
+    kind, span = draw(st.sampled_from(["ai", "tool", "error", "output", "score"])), draw(st.sampled_from(["1", "2", "3"]))
     phase = draw(st.sampled_from(["start", "end"]))
     ended = {"span_id": span, "phase": phase, "outcome": draw(st.sampled_from(STATUSES)), "duration_ms": draw(amounts)}
     if kind == "ai":
@@ -78,6 +80,10 @@ def lines(draw: st.DrawFn) -> dict[str, Any]:
             "type": "log",
             "exception": {**exception, "category": draw(st.sampled_from(CATEGORIES))},
         }
+    if kind == "score":
+        value = draw(st.sampled_from([None, 0, 0.25, 0.5, 1, -1.5]))
+        label = draw(st.sampled_from([None, *LABELS]))
+        return {**common, "span_id": span, **score_line(draw(st.sampled_from(SCORES)), value, label=label)}
     return {**common, "type": "output", "content": draw(texts)}
 
 

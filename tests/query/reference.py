@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from otel_agentlog.query import Bucket, Filter, Group, Percentiles, Statistics
+from otel_agentlog.query.groups import MeanScore
 from otel_agentlog.query.index_rows import index_row_of
 from otel_agentlog.store.folder.reader import list_tasks
 from otel_agentlog.store.index.row import IndexRow, RunRow
@@ -144,10 +146,26 @@ def group_of_tasks(key: str | None, rows: Sequence[IndexRow]) -> Group:
         cost_usd=dollars(row.cost for row in rows),
         unpriced=sum(row.cost is None for row in rows),
         **{name: sum(getattr(row, name) for row in rows) for name in COUNTS},
+        scores=means(rows),
     )
 
 
-def runs_by(rows: Iterable[IndexRow], group_by: str) -> Statistics:
+def means(rows: Iterable[IndexRow]) -> dict[str, MeanScore]:
+    """The scores of tasks, by name."""
+    found = defaultdict[str, list[float | None]](list)
+    for row in rows:
+        for score in row.scores:
+            found[score.name].append(score.value)
+    return {name: MeanScore(len(values), mean(values)) for name, values in found.items()}
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of those that are known."""
+    known = [value for value in values if value is not None]
+    return round(sum(known) / len(known), 6) if known else None
+
+
+def runs_by(rows: Sequence[IndexRow], group_by: str) -> Statistics:
     """What AI calls or tool runs sum up to."""
     kind, field = ("tool_run", "name") if group_by == "tool" else ("ai_call", "name" if group_by == "model" else "provider")
     found = defaultdict[str | None, list[tuple[int, RunRow]]](list)
@@ -155,7 +173,11 @@ def runs_by(rows: Iterable[IndexRow], group_by: str) -> Statistics:
         for run in row.runs:
             if run.kind == kind:
                 found[getattr(run, field)].append((number, run))
-    return Statistics(f"{kind}s", shown_order(group_of_runs(key, kind, entries) for key, entries in found.items()))
+    groups = [
+        replace(group_of_runs(key, kind, entries), scores=means(rows[number] for number in {number for number, _ in entries}))
+        for key, entries in found.items()
+    ]
+    return Statistics(f"{kind}s", shown_order(groups))
 
 
 def group_of_runs(key: str | None, kind: str, entries: Sequence[tuple[int, RunRow]]) -> Group:

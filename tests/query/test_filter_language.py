@@ -22,13 +22,15 @@ from otel_agentlog.store.index.condition import (
     Is,
     Named,
     Not,
+    ScoreBound,
     Words,
     is_like,
     like_pattern,
     literal,
 )
 from otel_agentlog.store.index.row import COST_UNITS_PER_USD, IndexRow
-from tests.query.generated_tasks import AGENTS, CATEGORIES, MODELS, STATUSES, TAGS, TOOLS, WORDS, tasks, write
+from otel_agentlog.vocabulary.scores import score_line
+from tests.query.generated_tasks import AGENTS, CATEGORIES, LABELS, MODELS, SCORES, STATUSES, TAGS, TOOLS, WORDS, tasks, write
 from tests.query.reference import UNSUCCESSFUL, Reference, meets_text
 from tests.query.test_indexed import fresh_root
 
@@ -49,6 +51,18 @@ READ: dict[str, Condition | None] = {
     "errors:1..2": All((Compared("errors", ">=", 1), Compared("errors", "<=", 2))),
     "cost!=0": Not(Compared("cost", "=", 0)),
     "is:subtask": Is("subtask"),
+    "score:quality": Named("score", ("quality",)),
+    "score.quality<0.5": ScoreBound("quality", "<", 0.5),
+    "Score.My-Score_2 >= 1e3": ScoreBound("My-Score_2", ">=", 1000),
+    "score.quality:<-0.5": ScoreBound("quality", "<", -0.5),
+    "score.quality:0.25": ScoreBound("quality", "=", 0.25),
+    "score.quality:0.2..0.5": All((ScoreBound("quality", ">=", 0.2), ScoreBound("quality", "<=", 0.5))),
+    "score.quality:..1": ScoreBound("quality", "<=", 1),
+    "score.tone:warm": ScoreBound("tone", label="warm"),
+    "score.tone=warm,curt": Either((ScoreBound("tone", label="warm"), ScoreBound("tone", label="curt"))),
+    'score.tone!="5"': Not(ScoreBound("tone", label="5")),
+    "score.日本>0": ScoreBound("日本", ">", 0),
+    "the score. Then": Words("the score. Then"),
     "not found": Words("not found"),
     "this or that": Words("this or that"),
     "this OR that": Either((Words("this"), Words("that"))),
@@ -70,6 +84,9 @@ REFUSED = {
     "status:faild": ("did you mean 'failed'?", 0),
     "x dur>soon": ("30s", 2),
     "cost>much": ("0.5", 0),
+    "score.quality<much": ("a number", 0),
+    "score.quality<1,2": ("one value", 0),
+    "score>0.5": ("a name", 0),
     "agent>x": ("a name", 0),
     "agent:,": ("expected a value", 0),
     "is:done": ("subtask", 0),
@@ -142,8 +159,12 @@ compared = st.builds(
     Compared, st.sampled_from(AMOUNTS), st.sampled_from(["<", "<=", "=", ">=", ">"]), st.sampled_from([0.0, 1.0, 3.0])
 )
 costs = st.builds(Compared, st.just("cost"), st.sampled_from(["<", ">="]), st.sampled_from([0.0, 0.5, 2.0]))
+scored = st.one_of(
+    st.builds(ScoreBound, st.sampled_from(SCORES), st.sampled_from(["<", "=", ">="]), st.sampled_from([-1.5, 0.25]), st.none()),
+    st.builds(ScoreBound, st.sampled_from(SCORES), st.just(""), st.none(), st.sampled_from(LABELS)),
+)
 words = st.builds(Words, st.sampled_from(WORDS))
-leaves = st.one_of(named, like, states, categories, compared, costs, words, st.sampled_from(list(FLAGS)).map(Is))
+leaves = st.one_of(named, like, states, categories, compared, costs, scored, words, st.sampled_from(list(FLAGS)).map(Is))
 conditions = st.recursive(
     leaves,
     lambda inner: st.one_of(
@@ -164,6 +185,8 @@ def written(condition: Condition) -> str:
             return f"{field}:" + ",".join(pattern if _plain(pattern) else quoted(pattern) for pattern in patterns)
         case Compared(field, operator, value):
             return f"{field}{operator}{value}"
+        case ScoreBound(name, operator, value, label):
+            return f"score.{name}{operator}{value}" if label is None else f'score.{name}:"{label}"'
         case Is(flag):
             return f"is:{flag}"
         case Not(inner):
@@ -188,6 +211,12 @@ def meets(row: IndexRow, condition: Condition) -> bool:
             return any(is_like(value, pattern) for value in names_of(row, field) for pattern in exact)
         case Compared(field, operator, value):
             return compares(amount_of(row, field), operator, value * (COST_UNITS_PER_USD if field == "cost" else 1))
+        case ScoreBound(name, operator, value, label):
+            scores = [score for score in row.scores if score.name == name]
+            if label is not None:
+                return any(score.label == label for score in scores)
+            known = [score.value for score in scores if score.value is not None]
+            return bool(known) and compares(round(sum(known) / len(known), 9), operator, value)
         case Is(flag):
             return {
                 "active": row.status not in STATUSES,
@@ -212,6 +241,7 @@ def names_of(row: IndexRow, field: str) -> list[Any]:
         "provider": [row.provider, *(run.provider for run in calls)],
         "tool": [run.name for run in row.runs if run.kind == "tool_run"],
         "tag": list(row.tags),
+        "score": [score.name for score in row.scores],
         "error": row.error_categories,
         "id": [row.task_id or "task-0"],
         "type": [row.agent_type],
@@ -231,7 +261,7 @@ def amount_of(row: IndexRow, field: str) -> int | None:
     return found
 
 
-def compares(value: int | None, operator: str, bound: float) -> bool:
+def compares(value: float | None, operator: str, bound: float) -> bool:
     """Whether a figure that is known is so."""
     if value is None:
         return False
@@ -298,6 +328,12 @@ def test_the_words_of_a_filter() -> None:
 # Completion and hints -----------------------------------------------------------------------------------------------------------
 
 
+SCORED = {
+    "task-a": [score_line("quality", 0.8), score_line("tone", None, label="very warm")],
+    "task-b": [score_line("quality", 0.2), score_line("two words", 1)],
+}
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Three tasks of two agents."""
@@ -308,7 +344,8 @@ def root(tmp_path: Path) -> Path:
     }
     for name, metadata in made.items():
         document = {"created_at": "2026-11-21T05:22:01.000000000Z", "name": name, **metadata}
-        write(tmp_path / "tasks", name, {"metadata": document, "final": {}, "input": {}, "lines": []})
+        lines = [{"timestamp": document["created_at"], "span_id": "1", **each} for each in SCORED.get(name, ())]
+        write(tmp_path / "tasks", name, {"metadata": document, "final": {}, "input": {}, "lines": lines})
     return tmp_path / "tasks"
 
 
@@ -325,6 +362,11 @@ def root(tmp_path: Path) -> Path:
         ('tag:"x ', 4, ['"x y"']),
         ("status:f", 7, ["failed"]),
         ("is:s", 3, ["subtask"]),
+        ("score:", 6, ["quality", "tone", '"two words"']),
+        ("score.", 0, ["score.quality>", "score.tone>"]),
+        ("x score.TO", 2, ["score.tone>"]),
+        ("score.tone:", 11, ['"very warm"']),
+        ('score.tone="ve', 11, ['"very warm"']),
         ("nothing:", 8, []),
         ("cost>", 5, []),
     ],
@@ -352,6 +394,7 @@ def test_completion_takes_any_text(text: str) -> None:
         ("model:claude", ["No task has the model 'claude', did you mean 'claude-opus-4-5'?"]),
         ("session:71", ["No task has the session '71', did you mean 's-71'?"]),
         ("agent:plnr,planner", ["No task has the agent 'plnr', did you mean 'planner'?"]),
+        ("score.qualty>0.5", ["No task has the score 'qualty', did you mean 'quality'?"]),
         ("tool:Bash", ["No task has the tool 'Bash'."]),
         ("agent:planner status:failed -agent:nobody", []),
     ],

@@ -29,11 +29,12 @@ from otel_agentlog.store.index.condition import (
     Is,
     Named,
     Not,
+    ScoreBound,
     Words,
     is_like,
     literal,
 )
-from otel_agentlog.store.index.filter import Filter
+from otel_agentlog.store.index.filter import Filter, compared_score
 from otel_agentlog.vocabulary.states import State
 
 MAX_LENGTH = 2000
@@ -70,7 +71,9 @@ ALIASES = {
 STATES = tuple(state.value for state in State)
 
 _OPERATORS = ("and", "or", "not")
-_TERM = re.compile(r"([A-Za-z_][A-Za-z_.]*)(\s*(?:!=|>=|<=|[=<>])\s*|:)")
+SCORE = "score."
+"""Before the name of a score."""
+_TERM = re.compile(r"((?i:score)\.[^\s<>=!:,\"()]+|[A-Za-z_][A-Za-z_.]*)(\s*(?:!=|>=|<=|[=<>])\s*|:)")
 _NEGATES = re.compile(r"[-!](?=[^\W\d_]|[\"(])")
 _COMPARISON = re.compile(r">=|<=|[<>=]")
 _NEAR = 0.72
@@ -324,7 +327,7 @@ def _with_words_joined(conditions: Sequence[Condition]) -> list[Condition]:
 
 def _field(word: str) -> str | None:
     name = word.lower()
-    name = ALIASES.get(name, name)
+    name = "score" if name.startswith(SCORE) else ALIASES.get(name, name)
     return name if name in FIELDS or name == IS else None
 
 
@@ -339,6 +342,8 @@ def _condition(token: Token) -> Condition:
     try:
         if field == IS:
             found = _flags(token)
+        elif token.text.lower().startswith(SCORE):
+            found = _scored(token.text[len(SCORE) :], token)
         elif FIELDS[field].kind == "name":
             found = _names(field, token)
         else:
@@ -355,6 +360,29 @@ def _flags(token: Token) -> Condition:
         if flag not in FLAGS or token.operator not in (":", "=", "!="):
             raise ValueError(f"expected one of {', '.join(FLAGS)}, found {flag!r}{did_you_mean(flag, FLAGS)}")
     return Is(flags[0]) if len(flags) == 1 else Either(tuple(map(Is, flags)))
+
+
+def _scored(name: str, token: Token) -> Condition:
+    operator, values = token.operator, token.values
+    if len(values) > 1 and operator not in (":", "=", "!="):
+        raise ValueError("expected one value, found several")
+    found: list[Condition] = []
+    for value, quoted in values:
+        sign, text = "=" if operator in (":", "!=") else operator, value.strip()
+        if operator == ":" and not quoted and (inner := _COMPARISON.match(text)):
+            sign, text = inner[0], text[inner.end() :].strip()
+        if not text:
+            raise ValueError("expected a number or a word behind it, found none")
+        found.append(ScoreBound(name, label=text) if quoted else _score(name, sign, text))
+    return found[0] if len(found) == 1 else Either(tuple(found))
+
+
+def _score(name: str, operator: str, text: str) -> Condition:
+    ends = text.split("..", 1) if operator == "=" else []
+    if len(ends) == 2 and any(ends) and all(map(_NUMBER.fullmatch, filter(None, ends))):
+        bounds = [compared_score(name, sign, end) for sign, end in zip((">=", "<="), ends, strict=True) if end]
+        return bounds[0] if len(bounds) == 1 else All(tuple(bounds))
+    return compared_score(name, operator, text)
 
 
 def _names(field: str, token: Token) -> Condition:
@@ -413,6 +441,7 @@ def _moment_ns(text: str) -> int:
         raise ValueError(f"expected a moment such as 2h, 3d, yesterday or 2026-11-20T09:30, found {text!r}") from None
 
 
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 _COUNT = re.compile(r"\$?(\d+(?:\.\d*)?|\.\d+)([kKmM]?)", re.ASCII)
 _FACTORS = {"": 1, "k": 1000, "m": 1_000_000}
 

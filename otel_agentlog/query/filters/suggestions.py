@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from otel_agentlog.query.filters.language import ALIASES, IS, STATES
+from otel_agentlog.query.filters.language import ALIASES, IS, SCORE, STATES
 from otel_agentlog.query.indexes import ask
-from otel_agentlog.store.index.condition import FIELDS, FLAGS, All, Condition, Either, Named, is_like, literal
+from otel_agentlog.store.index.condition import FIELDS, FLAGS, All, Condition, Either, Named, ScoreBound, is_like, literal
 from otel_agentlog.store.index.filter import Filter
 from otel_agentlog.store.index.index import TaskIndex
 
@@ -21,8 +21,12 @@ MAX_NEAR = 3
 MIN_HELD = 2
 """Characters of which a value that holds them was meant."""
 
-_UNFINISHED = re.compile(r"(?:^|[\s(!-])([A-Za-z_]*)$")
-_VALUE = re.compile(r'(?:^|[\s(!-])([A-Za-z_]+)(?::|!=|=)(?:(?:"[^"]*"|[^\s,"()]*),)*("[^"]*|[^\s,"()]*)$')
+_UNFINISHED = re.compile(r"(?:^|[\s(!-])([A-Za-z_]*|(?i:score)\.[^\s<>=!:,\"()]*)$")
+_VALUE = re.compile(
+    r'(?:^|[\s(!-])([A-Za-z_]+|(?i:score)\.[^\s<>=!:,"()]+)(?::|!=|=)(?:(?:"[^"]*"|[^\s,"()]*),)*("[^"]*|[^\s,"()]*)$'
+)
+_NUMBER = re.compile(r"[+-]?[.\d]+$")
+_NAME = re.compile(r'[^\s<>=!:,"()]+')
 _PLAIN = re.compile(r'[^\s",()*?\\]+')
 
 
@@ -50,11 +54,26 @@ def complete(root: Path, text: str, *, limit: int = MAX_OPTIONS) -> Completion:
     """Return how the filter that begins with `text` can go on: fields, and values that tasks below the root have."""
     value, word = _VALUE.search(text), _UNFINISHED.search(text)
     if value is not None:
-        field = ALIASES.get(value[1].lower(), value[1].lower())
-        return Completion(value.start(2), _values(root, field, value[2].lstrip('"'), limit))
+        begun = value[2].lstrip('"')
+        if value[1].lower().startswith(SCORE):
+            return Completion(value.start(2), _labels(root, value[1][len(SCORE) :], begun, limit))
+        return Completion(value.start(2), _values(root, ALIASES.get(value[1].lower(), value[1].lower()), begun, limit))
     if word is not None:
+        if word[1].lower().startswith(SCORE):
+            return Completion(word.start(1), _scores(root, word[1][len(SCORE) :], limit))
         return Completion(word.start(1), [*_fields(word[1].lower())][:limit])
     return Completion(len(text), [])
+
+
+def _scores(root: Path, begun: str, limit: int) -> list[Option]:
+    found = ask(root, lambda index: index.values("score", f"{literal(begun)}*", limit))
+    return [Option(f"{SCORE}{name}>", tasks) for name, tasks in found if _NAME.fullmatch(name)]
+
+
+def _labels(root: Path, name: str, begun: str, limit: int) -> list[Option]:
+    found = ask(root, lambda index: index.score_labels(name, f"{literal(begun)}*", limit))
+    # One that looks like a number would be compared as one.
+    return [Option(f'"{label}"' if _NUMBER.match(label) else quoted(label), tasks) for label, tasks in found]
 
 
 def _fields(begun: str) -> Iterator[Option]:
@@ -101,6 +120,8 @@ def _named(condition: Condition) -> Iterator[Named]:
         found = waiting.pop()
         if isinstance(found, Named):
             yield found
+        elif isinstance(found, ScoreBound):
+            yield Named("score", (literal(found.name),))
         elif isinstance(found, (All, Either)):
             waiting += reversed(found.conditions)
 

@@ -53,6 +53,17 @@ class Compared:
     """Dollars, seconds, a count; Unix nanoseconds."""
 
 
+class ScoreBound(NamedTuple):
+    """A comparison with the mean of a task's scores of a name; without a value any such score will do."""
+
+    name: str
+    operator: str = ""
+    """``<`` ``<=`` ``=`` ``>=`` ``>``."""
+    value: float | None = None
+    label: str | None = None
+    """Instead of a value: a score with this label."""
+
+
 @dataclass(frozen=True, slots=True)
 class Is:
     """A key of `FLAGS` is true of the task."""
@@ -81,7 +92,7 @@ class Either:
     conditions: tuple[Condition, ...]
 
 
-Condition = Words | Named | Compared | Is | Not | All | Either
+Condition = Words | Named | Compared | ScoreBound | Is | Not | All | Either
 
 
 class FilterField(NamedTuple):
@@ -167,6 +178,13 @@ FIELDS: Mapping[str, FilterField] = {
         "SELECT category_key AS value, count(DISTINCT task) AS tasks FROM error WHERE category_key IS NOT NULL"
         " GROUP BY category_key",
     ),
+    "score": FilterField(
+        "name",
+        "the name of a score that it has; score.NAME is that score: score.quality<0.5, score.tone:warm",
+        "task.id IN (SELECT task FROM score WHERE @)",
+        "name",
+        "SELECT name AS value, count(DISTINCT task) AS tasks FROM score GROUP BY name",
+    ),
     "name": _column("name", "the name for people"),
     "id": FilterField("name", "the id", "@", _ID),
     "session": _column("session_id", "the session"),
@@ -234,6 +252,19 @@ def _compared(condition: Compared) -> Clause:
     return f"{field.sql} {condition.operator} ?", [min(max(int(value), LEAST), MOST)]
 
 
+COMPARISONS = ("<=", ">=", "<", ">", "=")
+"""The operators of a `ScoreBound`, the longer ones first."""
+
+
+def _scored(bound: ScoreBound) -> Clause:
+    of_name, name = "SELECT task FROM score WHERE name = ?", storable(bound.name)
+    if bound.label is not None:
+        return f"task.id IN ({of_name} AND label = ?)", [name, storable(bound.label)]
+    if bound.value is None or bound.operator not in COMPARISONS:
+        return f"task.id IN ({of_name})", [name]
+    return f"task.id IN ({of_name} GROUP BY task HAVING round(avg(value), 9) {bound.operator} round(?, 9))", [name, bound.value]
+
+
 def _not(condition: Not) -> Clause:
     sql, values = clause_of(condition.condition)
     return f"NOT ifnull(({sql}), 0)", values
@@ -247,6 +278,7 @@ _WRITERS: Mapping[type, Callable[[Any], Clause]] = {
     Words: _words,
     Named: _named,
     Compared: _compared,
+    ScoreBound: _scored,
     Is: lambda condition: (FLAGS[condition.flag][0], []),
     Not: _not,
     All: lambda condition: _joined(" AND ", [clause_of(each) for each in condition.conditions]),

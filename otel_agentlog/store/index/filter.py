@@ -9,31 +9,15 @@ import math
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.store.index.condition import LEAST, MOST, Clause, Condition, clause_of, words_clause
+from otel_agentlog.store.index.condition import LEAST, MOST, Clause, Condition, ScoreBound, clause_of, words_clause
 from otel_agentlog.store.index.row import COST_UNITS_PER_USD
 from otel_agentlog.store.index.words import storable
 from otel_agentlog.vocabulary.states import UNSUCCESSFUL
 
 _EQUAL = ("agent", "agent_type", "source", "parent_task_id", "specialist", "user", "session_id", "correlation_id")
 """Fields of `Filter` that must equal the column of the same name."""
-
-
-class ScoreBound(NamedTuple):
-    """A comparison with the mean of a task's scores of a name; without a value any such score will do."""
-
-    name: str
-    operator: str = ""
-    """``<`` ``<=`` ``=`` ``>=`` ``>``."""
-    value: float | None = None
-    label: str | None = None
-    """Instead of a value: a score with this label."""
-
-
-COMPARISONS = ("<=", ">=", "<", ">", "=")
-"""The operators of a `ScoreBound`, the longer ones first."""
 
 
 _BOUND = re.compile(r"(?P<name>[^<>=]*[^<>=\s])\s*(?:(?P<operator><=|>=|<|>|=)\s*(?P<said>.+))?", re.DOTALL)
@@ -47,6 +31,11 @@ def score_bound(text: str) -> ScoreBound:
     name, operator, said = found["name"], found["operator"], found["said"]
     if operator is None:
         return ScoreBound(name)
+    return compared_score(name, operator, said)
+
+
+def compared_score(name: str, operator: str, said: str) -> ScoreBound:
+    """The bound of a score that is compared with a number, or equals a word. Raises `ValueError`."""
     try:
         value = float(said)
     except ValueError:
@@ -157,18 +146,6 @@ def _in_names(wanted: Filter) -> Iterator[Clause]:
             yield f"task.id IN (SELECT task FROM called WHERE kind = '{kind}' AND name = ?)", [called]
     if wanted.tag is not None:
         yield "task.id IN (SELECT task FROM tag WHERE tag = ?)", [wanted.tag]
-    yield from map(_in_score, wanted.scores)
+    yield from map(clause_of, wanted.scores)
     if wanted.error_category is not None:
         yield "task.id IN (SELECT task FROM error WHERE category_key = ?)", [wanted.error_category.upper()]
-
-
-def _in_score(bound: ScoreBound) -> Clause:
-    of_name = "SELECT task FROM score WHERE name = ?"
-    if bound.label is not None:
-        return f"task.id IN ({of_name} AND label = ?)", [bound.name, bound.label]
-    if bound.value is None or bound.operator not in COMPARISONS:
-        return f"task.id IN ({of_name})", [bound.name]
-    return f"task.id IN ({of_name} GROUP BY task HAVING round(avg(value), 9) {bound.operator} round(?, 9))", [
-        bound.name,
-        bound.value,
-    ]

@@ -399,6 +399,14 @@ class TaskIndex:
         query = f"SELECT value, tasks FROM ({known}) WHERE is_like(value, ?) ORDER BY tasks DESC, value LIMIT ?"
         return [(value, tasks) for value, tasks in self._rows(query, (storable(pattern), limit))]
 
+    def score_labels(self, name: str, pattern: str, limit: int) -> list[tuple[str, int]]:
+        """Labels of scores of a name, as `values`."""
+        query = (
+            "SELECT label, count(DISTINCT task) AS tasks FROM score WHERE name = ? AND label IS NOT NULL AND is_like(label, ?)"
+            " GROUP BY label ORDER BY tasks DESC, label LIMIT ?"
+        )
+        return [(label, tasks) for label, tasks in self._rows(query, (storable(name), storable(pattern), limit))]
+
     def _rows(self, query: str, values: Sequence[Value | None]) -> list[Any]:
         with self.lock:
             return self._connection.execute(query, values).fetchall()
