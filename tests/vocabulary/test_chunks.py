@@ -48,7 +48,7 @@ ANY = st.fixed_dictionaries(
         "type": st.sampled_from(["output", "thinking", "log", 3, None]),
         "span_id": st.sampled_from(["s1", "s2", 7, None]),
         "event_id": st.sampled_from(["p-1", "q-2", "nonsense", 5]),
-        "chunk": st.sampled_from([1, 2, 3, 0, -1, True, "1", None, 1.0]),
+        "chunk": st.sampled_from([1, 2, 3, 0, -1, True, "1", None, 1.5]),
         "content": st.sampled_from(["a", "b\n", None, 4, {"$artifact": {"preview": "c"}}, {"$artifact": 3}, ["x"]]),
         "phase": st.sampled_from(["start", "end"]),
     },

@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page, expect
 
 import otel_agentlog as agentlog
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.vocabulary.chunks import Joiner
 from tests.query.folders import held
 from tests.view.server.served import Served
 from tests.view.web.long_tasks import grow, turn, write_long
 from tests.view.web.pages import TIMEOUT_MS, opened
 from tests.view.web.talks import ANSWER, talk
+from tests.vocabulary.test_chunks import ANY as ANY_LINE
 
 CONVERSATION = "#/task/{}?tab=conversation"
 
@@ -219,3 +222,45 @@ def test_long_texts_of_unclosed_marks_are_read_at_once(reading: Page, piece: str
     """40,000 characters of it are read in well under the time in which their square would be."""
     times = [reading.evaluate(_READ, (piece * 40_000)[:40_000])["ms"] for _ in range(3)]
     assert min(times) < 1_500, times
+
+
+# Chunks -------------------------------------------------------------------------------------------------------------------------
+
+_JOIN = """async (lines) => {
+    const { Joiner } = await import("./web/task/chunks.js");
+    const joiner = new Joiner();
+    return [...new Set(lines.map((line) => joiner.add(line)))];
+}"""
+
+
+@settings(max_examples=150, deadline=None)
+@given(lines=st.lists(ANY_LINE, max_size=12))
+def test_chunks_are_joined_as_everywhere_else(reading: Page, lines: list[dict[str, object]]) -> None:
+    """The page's own joiner and that of the package give the same lines, whatever stands in them."""
+    joiner = Joiner()
+    wanted = [each for line in lines if (each := joiner.add(line)) is not None]
+    joiner.settle()
+    assert reading.evaluate(_JOIN, lines) == wanted
+
+
+def test_a_streamed_text_is_one_line_and_one_card(browser: Browser, tmp_path: Path) -> None:
+    """With a log line between its words, found by words that were in different chunks; each chunk's address leads to it."""
+    agentlog.configure(directory=tmp_path / "tasks", log_directory=tmp_path / "logs", console="off", capture_logging=False)
+    log = agentlog.get_logger("agent")
+    with agentlog.task("Streams", task_id="task-stream") as task:
+        for word in ("The ", "quick ", "brown ", "fox"):
+            task.output(word, stream=True)
+            log.info("between", word=word)
+    agentlog.shutdown()
+    events = list(TaskReader(tmp_path / "tasks" / "task-stream").events())
+    last = [line["event_id"] for line in events if line.get("chunk")][-1]
+    with Served(tmp_path / "tasks", tmp_path) as server, opened(browser, server, "#/task/task-stream?tab=logs") as page:
+        expect(page.locator(".lines .item").filter(has_text="The quick brown fox")).to_have_count(1, timeout=TIMEOUT_MS)
+        page.get_by_label("Filter lines").fill("quick brown")
+        expect(page.locator(".lines .item")).to_have_count(1)
+        page.goto("about:blank")
+        page.goto(f"{server.url}#/task/task-stream?tab=logs&line={last}")
+        expect(page.get_by_role("option", selected=True)).to_contain_text("The quick brown fox", timeout=TIMEOUT_MS)
+        page.get_by_role("tab", name="Conversation").click()
+        expect(page.locator(".said").filter(has_text="quick")).to_have_count(1)
+        expect(page.locator(".said").filter(has_text="The quick brown fox")).to_be_visible()

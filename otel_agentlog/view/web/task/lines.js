@@ -2,6 +2,7 @@
 
 import { h } from "../dom.js";
 import { clock, duration, time, words } from "../format.js";
+import { Joiner } from "./chunks.js";
 import { Inspector, lineContent } from "./inspector.js";
 import { VirtualList } from "../virtual.js";
 
@@ -11,6 +12,8 @@ export class Lines {
   /** `chose(id)` is told which line is open, null for none; `toPart(span)` shows its part of the waterfall. */
   constructor(key, { chose, toPart }) {
     this.all = [];
+    this.joiner = new Joiner();
+    this.texts = new Set();
     this.least = 0;
     this.following = false;
     this.text = "";
@@ -31,10 +34,19 @@ export class Lines {
   }
 
   add(lines) {
+    let grew = false;
     for (const line of lines) {
-      this.all.push(line);
-      if (this.wants(line)) this.shownLines.push(line);
+      const shown = this.joiner.add(line);
+      if (this.texts.has(shown)) {
+        grew = true;
+        continue;
+      }
+      if (shown !== line) this.texts.add(shown);
+      this.all.push(shown);
+      if (this.wants(shown)) this.shownLines.push(shown);
     }
+    // What a text that grew says now may be what is looked for.
+    if (grew && this.text) this.shownLines = this.all.filter((line) => this.wants(line));
     this.tell();
     // A task that goes on opens at its end.
     const atEnd = this.following && (this.list.isAtEnd() || !this.list.element.isConnected);
@@ -69,7 +81,7 @@ export class Lines {
 
   /** Chooses a line; whether there is one. */
   reveal(id) {
-    const index = this.shownLines.findIndex((line) => line.event_id === id);
+    const index = this.shownLines.findIndex((line) => line.event_id === id || line.ids?.includes(id));
     this.list.choose(index);
     return index >= 0;
   }
@@ -81,7 +93,7 @@ export class Lines {
 
   wants(line) {
     if (this.least && (LEVELS[line.level] ?? 20) < this.least) return false;
-    return !this.text || `${line.type ?? ""} ${line.component ?? ""} ${told(line)} ${line.step_id ?? ""} ${line.span_id ?? ""} ${line.event_id ?? ""}`.toLowerCase().includes(this.text);
+    return !this.text || `${line.type ?? ""} ${line.component ?? ""} ${line.chunks ? line.content : told(line)} ${line.step_id ?? ""} ${line.span_id ?? ""} ${line.event_id ?? ""}`.toLowerCase().includes(this.text);
   }
 
   pressed(name) {

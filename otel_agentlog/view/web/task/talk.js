@@ -1,11 +1,14 @@
 // Hides how lines become a conversation: cards, each of one saying, question, answer or tool run with all that belongs to it.
 
+import { Joiner } from "./chunks.js";
+
 const SPOKEN = new Set(["output", "thinking", "system", "user"]);
 
 /** Lines go in; `cards` come out, and `changed` are those that lines added to since they were taken last. */
 export class Talk {
   constructor() {
     [this.cards, this.open, this.heard, this.last, this.touched] = [[], new Map(), new Set(), null, new Set()];
+    [this.joiner, this.texts] = [new Joiner(), new Map()];
   }
 
   takeChanged() {
@@ -24,6 +27,8 @@ export class Talk {
     const spoke = this.last;
     this.last = null;
     const type = line.type;
+    const whole = this.joiner.add(line);
+    if (whole !== line) return this.streamed(whole);
     if (SPOKEN.has(type)) this.spoken(line, spoke);
     else if (type === "ai_request" || type === "tool_call") this.open.set(line.span_id, this.put(type === "ai_request" ? "ai" : "tool", line, { attempts: [] }));
     else if (type === "ai_response" || type === "tool_result") this.ended(line, spoke);
@@ -31,11 +36,20 @@ export class Talk {
     else if (isOwnCard(line)) this.put(kindOf(line), line);
   }
 
-  /** Pieces of one speaker, as they come while a model streams, are one saying. */
+  /** The chunks of one text are one card, whatever comes between them. */
+  streamed(whole) {
+    if (!this.texts.has(whole)) this.texts.set(whole, this.put("spoken", whole, {}));
+    const card = this.texts.get(whole);
+    card.text = whole.content;
+    this.touched.add(card);
+    if (card === this.cards.at(-1)) this.last = card;
+  }
+
+  /** Texts of one speaker that come one after the other are one saying. */
   spoken(line, spoke) {
     const text = String(line.content ?? "");
     if (this.heard.delete(text.trim())) return;
-    if (spoke && spoke.line.type === line.type && spoke.line.span_id === line.span_id) {
+    if (spoke && !this.texts.has(spoke.line) && spoke.line.type === line.type && spoke.line.span_id === line.span_id) {
       spoke.text += text;
       this.touched.add(spoke);
       this.last = spoke;
