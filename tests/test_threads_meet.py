@@ -19,7 +19,7 @@ import pytest
 import otel_agentlog
 from otel_agentlog._interrupts import WeakValues
 from otel_agentlog.export.pipeline.items import ItemRef
-from otel_agentlog.export.pipeline.worker import DeliveryWorker
+from otel_agentlog.export.pipeline.worker import LINE_BYTES, DeliveryWorker
 from otel_agentlog.record.collaborators import Failures
 from otel_agentlog.store.delivery.tracker import DeliveryTracker
 from otel_agentlog.store.folder.documents import Documents
@@ -411,7 +411,7 @@ def test_what_waits_to_be_sent() -> None:
         recorded: Any = (b"12345", None, None, None, 0, None, False, False, False, None)
 
         def check() -> None:
-            assert worker._queued_bytes == 10
+            assert worker._queued_bytes == 2 * (5 + LINE_BYTES)
             assert worker._recorded.qsize() == 2
 
         return lambda: worker.take(recorded), lambda: worker.take(recorded), check

@@ -231,7 +231,8 @@ class DeliveryWorker:
         full = waiting > most or messages >= limits.queue_items
         if self._stopping or (full and (not always or waiting > 2 * most or messages >= limits.messages)):
             return False
-        self._queued_bytes += len(line[0]) + LINE_BYTES
+        size = len(line[0]) + LINE_BYTES
+        self._queued_bytes += size
         self._recorded.put(line)
         if self._asleep or self._startable:
             self._wake()
@@ -253,7 +254,8 @@ class DeliveryWorker:
             full = self._waiting_bytes > 2 * limits.line_bytes or self._recorded.qsize() >= limits.messages
         if self._stopping or full:
             return False
-        self._queued_bytes += size_bytes or WORK_BYTES
+        taken = size_bytes or WORK_BYTES
+        self._queued_bytes += taken
         self._record(_SizedWork(work, size_bytes) if size_bytes else work)
         return True
 
