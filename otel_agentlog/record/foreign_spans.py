@@ -6,7 +6,8 @@ span that saw a request which another one counts is a plain span at its end, wit
 
 Attributes are read by the names of the GenAI conventions of several years and of two other families: ``gen_ai.*``
 (``opentelemetry-instrumentation-genai-*`` 1.3b0, native ``anthropic`` 2.x), ``gen_ai.*`` of 2024, ``llm.*`` and ``traceloop.*``
-(Traceloop 0.62), ``openinference.span.kind`` and ``llm.token_count.*`` (OpenInference 0.1.72).
+(Traceloop 0.62), ``openinference.span.kind`` and ``llm.token_count.*`` (OpenInference 0.1.72), ``langfuse.observation.*``
+(Langfuse 5.0), ``gen_ai.request.type`` (AgentOps 0.4), ``mcp.method.name`` (MCP 2.3). Content: `span_content.py`.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
+import orjson
 from opentelemetry.context import Context
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.record.exceptions.error_id import new_error_id
 from otel_agentlog.record.operations.ai_call import AiCall
 from otel_agentlog.record.operations.attempts import Attempted
 from otel_agentlog.record.operations.context import OperationScope, RunningTask, foreign_span, live, operation_in, seen_around
-from otel_agentlog.record.operations.outcome import LEVELS
-from otel_agentlog.record.operations.seen_calls import Added, Call, Seen, SeenCalls
+from otel_agentlog.record.operations.outcome import LEVELS, classified, cut_traceback, failure_key
+from otel_agentlog.record.operations.seen_calls import MAX_FAILURES, Added, Call, Seen, SeenCalls
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.record.providers.fields import as_count
 from otel_agentlog.record.providers.usage import checked
@@ -40,11 +44,25 @@ _SPAN = Kind("span", "span", "span", "integration", "span_started", "span")
 """A span that is neither an AI call nor a tool run, or would double one of ours."""
 
 _INFERENCE = frozenset({"chat", "generate_content", "text_completion", "embeddings", "completion"})
-_OPERATION = ("gen_ai.operation.name", "llm.request.type")
+_OPERATION = ("gen_ai.operation.name", "llm.request.type", "gen_ai.request.type")
 _PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
-_MODEL = ("gen_ai.request.model", "llm.model_name", "llm.request.model", "embedding.model_name")
+_MODEL = (
+    "gen_ai.request.model",
+    "llm.model_name",
+    "llm.request.model",
+    "embedding.model_name",
+    "langfuse.observation.model.name",
+)
+_MCP_CALL = re.compile(r"\btools/call\s+(.+)", re.DOTALL)
+"""In the name of a span of MCP: the tool."""
 _RESPONSE_MODEL = ("gen_ai.response.model",)
 _RESPONSE_ID = ("gen_ai.response.id",)
+_FINISH_REASONS = (
+    "gen_ai.response.finish_reasons",
+    "llm.finish_reason",
+    "llm.response.finish_reason",
+    "gen_ai.completion.0.finish_reason",
+)
 _RESPONSE_IDS = re.compile(r'"id"\s*:\s*"((?:chatcmpl|cmpl|resp|msg|gen)[-_][A-Za-z0-9_-]{6,128})"')
 MAX_OUTPUT_READ = 100_000
 """Characters of a span's recorded output in which ids are looked for."""
@@ -79,7 +97,8 @@ _REASONING = (
 class SpanReading:
     """The attributes of an AI or tool span that lines have a place for."""
 
-    operation: str | None
+    operation: str
+    """``chat`` where it is not said."""
     provider: str | None
     model: str | None
     response_model: str | None
@@ -103,18 +122,26 @@ def kind_of(attributes: Mapping[str, Any]) -> Kind:
     inference_kind = str(attributes.get("openinference.span.kind") or "").upper()
     if inference_kind in ("LLM", "EMBEDDING"):
         return AI_CALL
-    if inference_kind == "TOOL" or attributes.get("traceloop.span.kind") == "tool":
+    observed = attributes.get("langfuse.observation.type")
+    if observed in ("generation", "embedding"):
+        return AI_CALL
+    if inference_kind == "TOOL" or "tool" in (observed, attributes.get("traceloop.span.kind")):
         return TOOL
-    if attributes.get("llm.request.type") in _INFERENCE:
+    if attributes.get("mcp.method.name") == "tools/call":
+        return TOOL
+    if attributes.get("llm.request.type") in _INFERENCE or attributes.get("gen_ai.request.type") in _INFERENCE:
         return AI_CALL
     return _SPAN
 
 
 def reading_of(attributes: Mapping[str, Any]) -> SpanReading:
     """Read the attributes, by any of the names that libraries use for them."""
-    reasons, response_id = attributes.get("gen_ai.response.finish_reasons"), _text(attributes, _RESPONSE_ID)
+    reasons = next((given for name in _FINISH_REASONS if (given := attributes.get(name))), None)
+    response_id = _text(attributes, _RESPONSE_ID)
+    counted = {**attributes, **_counts_of_langfuse(attributes)}
+    is_embedding = str(attributes.get("openinference.span.kind") or "").upper() == "EMBEDDING"
     return SpanReading(
-        operation=_text(attributes, _OPERATION),
+        operation=_text(attributes, _OPERATION) or ("embeddings" if is_embedding else "chat"),
         provider=_text(attributes, _PROVIDER),
         model=_text(attributes, _MODEL),
         response_model=_text(attributes, _RESPONSE_MODEL),
@@ -122,12 +149,25 @@ def reading_of(attributes: Mapping[str, Any]) -> SpanReading:
         response_ids=frozenset([response_id] if response_id else ()) | _ids_in_output(attributes),
         tool=_text(attributes, _TOOL_NAME),
         usage=checked(
-            Usage(*(_count(attributes, names) for names in (_INPUT, _OUTPUT, _CACHE_READ, _CACHE_WRITE, _REASONING))),
-            _count(attributes, _TOTAL),
+            Usage(*(_count(counted, names) for names in (_INPUT, _OUTPUT, _CACHE_READ, _CACHE_WRITE, _REASONING))),
+            _count(counted, _TOTAL),
         ),
-        finish_reasons=tuple(str(reason) for reason in reasons) if isinstance(reasons, (list, tuple)) else (),
+        finish_reasons=tuple(map(str, reasons)) if isinstance(reasons, (list, tuple)) else (str(reasons),) if reasons else (),
         resends=max(0, _count(attributes, ("http.request.resend_count",)) or 0) if kind_of(attributes) is AI_CALL else 0,
     )
+
+
+def _counts_of_langfuse(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Its counts of tokens, which are one JSON text, by the names of the conventions."""
+    text = attributes.get("langfuse.observation.usage_details")
+    try:
+        counts = orjson.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        raise_interrupt()
+        return {}
+    given = counts if isinstance(counts, dict) else {}
+    names = {"input": _INPUT[0], "output": _OUTPUT[0], "total": _TOTAL[0], "input_cached_tokens": _CACHE_READ[0]}
+    return {name: given[key] for key, name in names.items() if key in given}
 
 
 def _ids_in_output(attributes: Mapping[str, Any]) -> frozenset[str]:
@@ -212,7 +252,9 @@ class AdoptedSpan:
         return own if own is not None and own.call is None else None
 
     def _tool_name(self, reading: SpanReading) -> str:
-        return reading.tool or str(self._start["name"])
+        name = str(self._start["name"])
+        called = _MCP_CALL.search(name)
+        return reading.tool or (called[1] if called else name)
 
     def _count_call(self, reading: SpanReading, end: Mapping[str, Any]) -> None:
         """Find out whether another view of the request counts, or will."""
@@ -268,7 +310,7 @@ class AdoptedSpan:
         reading = reading_of(self._sent)
         if self._kind is TOOL:
             line["content"] = self._tool_name(reading)
-        if details := self._details(reading):
+        if details := {**self._details(reading), **self._content(self._sent)}:
             line["details"] = details
         line.update({key: value for key, value in self._start.items() if key not in ("start_ns", "trace_id", "span_id")})
         return line
@@ -281,9 +323,13 @@ class AdoptedSpan:
         line["duration_ms"] = round((end["end_ns"] - self._start_ns) / 1e6, 3)
         if self._kind is TOOL:
             line["content"] = self._tool_name(reading)
+        if outcome is Outcome.FAILED:
+            line["exception"] = self._exception(end)
         details = self._details(reading)
         if self._kind is AI_CALL:
             details.update(self._end_details(reading))
+        before = self._content(self._sent)
+        details.update({key: value for key, value in self._content(end["attributes"]).items() if before.get(key) != value})
         if details:
             line["details"] = details
         if end["name"] != self._start["name"]:
@@ -299,6 +345,25 @@ class AdoptedSpan:
                 line["status"]["description"] = end["status_description"]
         return line
 
+    def _exception(self, end: Mapping[str, Any]) -> dict[str, Any]:
+        """What the span says of the error: one error has one id, however many spans it passes through."""
+        events = [event["attributes"] for event in end["events"] if event["name"] == "exception"]
+        told: Mapping[str, Any] = events[-1] if events else {}
+        name = _text(told, ("exception.type",)) or _text(end["attributes"], ("error.type",)) or "error"
+        message = _text(told, ("exception.message",)) or end["status_description"] or ""
+        key = failure_key(name, message)
+        known = (self._seen.failures or {}).get(key)
+        if known is None:
+            found = {"type": name, "message": message, "error_id": new_error_id(), **classified(name, message, self._record)}
+            if trace := _text(told, ("exception.stacktrace",)):
+                found["traceback"] = cut_traceback(self._record.clean_text(trace))
+            known = found["error_id"], found.get("category")
+        else:
+            found = {"type": name, "message": message, "error_id": known[0], **({"category": known[1]} if known[1] else {})}
+        around = self._seen.above if self._seen.above is not None and self._seen.above.end_ns is None else self._parent
+        around.failures = {**dict(islice((around.failures or {}).items(), MAX_FAILURES)), key: known}
+        return found
+
     def _failure_counts_elsewhere(self) -> bool:
         # Within an operation that may be retried, the operation's outcome counts.
         if self._same_as is not None and self._added is None:
@@ -309,10 +374,23 @@ class AdoptedSpan:
     def _details(self, reading: SpanReading) -> dict[str, Any]:
         details: dict[str, str | None] = {}
         if self._kind is AI_CALL:
-            details.update(provider=reading.provider, model=reading.model, operation=reading.operation or "chat")
+            details.update(provider=reading.provider, model=reading.model, operation=reading.operation)
             details[INSIDE_CALL] = None if self._same_as else self._seen.inside_call()
         details[SAME_CALL_AS] = self._same_as
         return {key: value for key, value in details.items() if value is not None}
+
+    def _content(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        if self._kind is _SPAN:
+            return {}
+        # Not at the top: a program without such spans does not need it.
+        from otel_agentlog.record.providers.span_content import call_content, tool_content
+
+        try:
+            return call_content(attributes) if self._kind is AI_CALL else tool_content(attributes)
+        except Exception as error:  # noqa: BLE001 - attributes of others may hold anything, and must not cost the line
+            raise_interrupt()
+            self._record.failed("adopted span", error)
+            return {}
 
     def _price(self, reading: SpanReading) -> Cost | None:
         prices = self._record.lookups.prices

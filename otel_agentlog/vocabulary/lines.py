@@ -344,9 +344,12 @@ def is_details_record(line: Mapping[str, Any], content_policy: str, content_on: 
 
 
 def is_exception_record(line: Mapping[str, Any]) -> bool:
-    """Whether an end line also carries an exception that is sent as a log record."""
+    """Whether an end line also carries an exception that is sent as a log record, as it is no event of its span."""
     exception = line.get("exception")
-    return line.get("phase") == "end" and isinstance(exception, Mapping) and bool(exception.get("traceback"))
+    if line.get("phase") != "end" or not isinstance(exception, Mapping) or not exception.get("traceback"):
+        return False
+    events = line.get("events")
+    return not isinstance(events, list) or not any(isinstance(each, Mapping) and each.get("name") == EXCEPTION for each in events)
 
 
 SPAN, LOG, DETAILS, EXCEPTION = "span", "log", "details", "exception"

@@ -27,7 +27,7 @@ from opentelemetry.util.types import AttributeValue
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
 from otel_agentlog.record.operations.control import Control
-from otel_agentlog.record.operations.seen_calls import Seen, SeenCalls
+from otel_agentlog.record.operations.seen_calls import Failures, Seen, SeenCalls
 from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.record.sanitize.keys import checked, plain_text
 from otel_agentlog.vocabulary.actions import AI_CALL, STEP, Kind
@@ -161,6 +161,8 @@ class OperationScope:
     """The context in which it is current, while its ``with`` block runs."""
     seen: Seen | None = None
     """Of an AI call that has begun inside a task."""
+    failures: Failures | None = None
+    """The errors that passed out of spans of other libraries directly inside it."""
     own_ids: dict[str, str] | None = None
     """The ids on its lines, once it has begun; never changed."""
 

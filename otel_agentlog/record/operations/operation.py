@@ -439,7 +439,7 @@ class Operation(Decorator):
 
     def _described(self, error: BaseException) -> dict[str, Any]:
         try:
-            return describe(error, self.trace_id, self._recorder)
+            return describe(error, self.trace_id, self._recorder, self.failures)
         except Exception as problem:  # noqa: BLE001 - the exception's class is foreign code; that there was one is told all the same
             raise_interrupt()
             self._recorder.failed("field", problem)

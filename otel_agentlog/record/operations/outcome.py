@@ -6,6 +6,7 @@ import builtins
 import concurrent.futures
 import subprocess
 import sys
+from functools import lru_cache
 from typing import Any, cast
 
 from otel_agentlog._interrupts import raise_interrupt
@@ -15,6 +16,7 @@ from otel_agentlog.record.exceptions.class_info import type_name as name_of_clas
 from otel_agentlog.record.exceptions.describe import message_and_traceback, message_of, with_attributes_of
 from otel_agentlog.record.exceptions.error_id import Mark, mark_of, new_error_id, put_mark
 from otel_agentlog.record.exceptions.timeout_call import TimedOut
+from otel_agentlog.record.operations.seen_calls import Failures
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.record.sanitize.keys import plain_text
 from otel_agentlog.vocabulary.coerce import as_integer
@@ -179,13 +181,21 @@ def type_name(error: BaseException) -> str:
     return name_of_class(type(error))
 
 
-def describe(error: BaseException, trace_id: str, record: Recorder) -> dict[str, Any]:
-    """The ``exception`` object of an end line.
+def failure_key(name: str, message: str) -> tuple[str, str]:
+    """By which an exception is known that another library recorded on its span."""
+    return name, message[:200]
+
+
+def describe(error: BaseException, trace_id: str, record: Recorder, failures: Failures | None = None) -> dict[str, Any]:
+    """The ``exception`` object of an end line; ``failures``: what was recorded of it already by spans inside.
 
     The first operation of a trace that an exception passes through records the traceback; those around it refer to it by the
     same ``error_id``, so one error is one record.
     """
     known = mark_of(error)
+    if known is None and failures and (seen := failures.get(failure_key(type_name(error), message_of(error)))) is not None:
+        known = Mark(seen[0], trace_id, seen[1])
+        put_mark(error, known)
     identity = new_error_id() if known is None else known.error_id
     described: dict[str, Any] = {"type": name_of_class(type(error)), "message": "", "error_id": identity}
     if known is not None and known.trace_id == trace_id:
@@ -195,7 +205,7 @@ def describe(error: BaseException, trace_id: str, record: Recorder) -> dict[str,
     if _is(error, AgentlogError) and (context := _context_of(error)):
         described["context"] = context
     # Cleaned as one text, before it is cut into lines: a key block in a message has many lines.
-    described["traceback"] = _cut(record.clean_text(printed))
+    described["traceback"] = cut_traceback(record.clean_text(printed))
     described.update(_classified(error, record))
     put_mark(error, Mark(identity, trace_id, described.get("category")))
     return described
@@ -226,7 +236,28 @@ def _classified(error: BaseException, record: Recorder) -> dict[str, Any]:
         return {}
 
 
-def _cut(text: str) -> list[str]:
+@lru_cache(256)
+def _class_like(name: str) -> type[BaseException]:
+    """A class of an exception by its qualified name: a built-in one, or one that only has the name."""
+    module, _, own = name.rpartition(".")
+    known = getattr(builtins, name, None)
+    if isinstance(known, type) and issubclass(known, Exception):
+        return known
+    return type(own or "error", (Exception,), {"__module__": module or "unknown"})
+
+
+def classified(name: str, message: str, record: Recorder) -> dict[str, Any]:
+    """Category and advice for an exception of which only the name of its class and its message are known."""
+    kind = _class_like(name[:200])
+    try:
+        error = kind(message)
+    except Exception:  # noqa: BLE001 - a class of the standard library that takes more
+        raise_interrupt()
+        error = Exception(message)
+    return _classified(error, record)
+
+
+def cut_traceback(text: str) -> list[str]:
     lines = text.rstrip("\n").split("\n")
     if len(lines) > MAX_TRACEBACK_LINES:
         half = MAX_TRACEBACK_LINES // 2

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from otel_agentlog._interrupts import first_of
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS, Response, Usage
@@ -18,6 +19,13 @@ OWN = ""
 
 MAX_REMEMBERED = 1000
 """Spans, and ids of responses, that a task remembers; the oldest are forgotten. Also requests inside one span."""
+
+
+Failures: TypeAlias = dict[tuple[str, str], tuple[str, str | None]]
+"""Errors by type and beginning of the message, each with its id and its category."""
+
+MAX_FAILURES = 100
+"""Of these the first are kept."""
 
 
 @dataclass(eq=False, slots=True)
@@ -59,6 +67,8 @@ class Seen:
     """The tool runs inside it that count: scope and span id by name."""
     call: Call | None = None
     """The request it turned out to have seen, once it has ended."""
+    failures: Failures | None = None
+    """The errors that passed out of spans of other libraries inside it."""
 
     def open_at(self, time_ns: int) -> Seen | None:
         """This, or the next around it, that had not ended at this time."""
