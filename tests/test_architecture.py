@@ -24,7 +24,8 @@ MAY_USE: dict[str, set[str]] = {
     "error_handling": {"record"},
     "tools": {"record", "error_handling", "store"},
     "query": {"store"},
-    "view": {"query", "store", "tools", "export", "demo"},
+    # `agentlog run` records (docs/decisions/0053).
+    "view": {"query", "store", "tools", "export", "demo", "wiring"},
     "testing": {"record"},
     "__main__": {"view"},
     # The former name of `tools`.

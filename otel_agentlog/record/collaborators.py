@@ -150,6 +150,8 @@ class Tasks:
     """The input of a task, from ``01-input.json``."""
     requests_to: Callable[[TaskRef], RequestSource | None] = lambda task: None
     """The requests to pause, resume and cancel a task; ``None`` where nothing is kept, so nothing can be requested."""
+    implicit: bool = False
+    """Whether spans of other libraries outside every task get a task."""
 
 
 class Lookups:

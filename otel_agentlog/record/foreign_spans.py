@@ -16,10 +16,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags, set_span_in_context
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.error_id import new_error_id
@@ -39,6 +40,9 @@ from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS, Line, timestamp
 from otel_agentlog.vocabulary.states import Outcome
 from otel_agentlog.vocabulary.usage import Cost, Response, Usage
+
+if TYPE_CHECKING:
+    from otel_agentlog.record.operations.task import ImplicitTask
 
 _SPAN = Kind("span", "span", "span", "integration", "span_started", "span")
 """A span that is neither an AI call nor a tool run, or would double one of ours."""
@@ -203,6 +207,8 @@ class AdoptedSpan:
         """The span that counts what this one saw, too."""
         self._added: Added | None = None
         self._cost: Cost | None = None
+        self.implicit: ImplicitTask | None = None
+        """The task that was begun for this span, and ends with it."""
         self._kind = self._kind_of(start["attributes"])
         self._seen.is_ai_call = self._kind is AI_CALL
         if self._kind is TOOL:
@@ -228,10 +234,19 @@ class AdoptedSpan:
                 self._count_call(reading, end)
             elif self._kind is TOOL:
                 self._count_tool(reading)
-            self._deliver(self._end_line(end, reading), end["end_ns"])
+            line = self._end_line(end, reading)
+            self._deliver(line, end["end_ns"])
+            if self.implicit is not None:
+                self._end_implicit(self.implicit, end, line)
         except Exception as error:  # noqa: BLE001 - runs inside the other library's code
             raise_interrupt()
             self._record.failed("adopted span", error)
+
+    def _end_implicit(self, task: ImplicitTask, end: Mapping[str, Any], line: Line) -> None:
+        from otel_agentlog.record.providers.span_content import whole_output
+
+        task.returned(whole_output(end["attributes"]))
+        task.finish(Outcome(line["outcome"]), line.get("exception"))
 
     def _place(self, context: Context) -> Seen:
         scope = mapping(self._start, "scope").get("name")
@@ -423,8 +438,28 @@ class AdoptedSpan:
         self._record.deliver(envelope)
 
 
+_AGENT = ("gen_ai.agent.name", "agent.name", "langfuse.trace.name")
+_SESSION = ("gen_ai.conversation.id", "session.id", "langfuse.session.id", "traceloop.association.properties.session_id")
+
+
+def _begin_implicit(start: Mapping[str, Any]) -> ImplicitTask:
+    from otel_agentlog.record.operations.task import ImplicitTask
+    from otel_agentlog.record.providers.span_content import whole_input
+
+    attributes: Mapping[str, Any] = start["attributes"]
+    agent, session = _text(attributes, _AGENT), _text(attributes, _SESSION)
+    task = ImplicitTask(start, agent=agent, session_id=session, input=whole_input(attributes))
+    task.begin()
+    return task
+
+
+def _span_of(start: Mapping[str, Any]) -> Span:
+    flags = TraceFlags(int(start.get("trace_flags", 1)))
+    return NonRecordingSpan(SpanContext(int(start["trace_id"], 16), int(start["span_id"], 16), False, flags))
+
+
 def adopt(context: Context, start: Mapping[str, Any]) -> AdoptedSpan | None:
-    """Record the start of another library's span; ``None`` if it does not begin inside a task.
+    """Record the start of another library's span; ``None`` if it does not begin inside a task, nor gets one (`ImplicitTask`).
 
     ``start`` has ``name``, ``kind``, ``trace_id``, ``span_id`` (hex), ``start_ns``, ``attributes``, ``scope`` and, where
     they apply, ``parent_span_id``, ``parent_remote``, ``trace_flags``, ``trace_state``, ``links``: as in ``docs/format.md``.
@@ -432,10 +467,17 @@ def adopt(context: Context, start: Mapping[str, Any]) -> AdoptedSpan | None:
     """
     record = recorder()
     try:
-        parent = operation_in(live(context))
+        found = live(context)
+        parent, implicit = operation_in(found), None
+        if parent is None and record.active and record.tasks.implicit:
+            parent = implicit = _begin_implicit(start)
+            # From here on it is current where this span is.
+            found = live(set_span_in_context(_span_of(start), context))
         if parent is None or parent.task is None or not record.active:
             return None
-        return AdoptedSpan(record, parent, parent.task, context, start)
+        adopted = AdoptedSpan(record, parent, parent.task, context if operation_in(context) is not None else found, start)
+        adopted.implicit = implicit
+        return adopted
     except Exception as error:  # noqa: BLE001 - runs inside the other library's code
         raise_interrupt()
         record.failed("adopted span", error)

@@ -204,6 +204,9 @@ class Settings:
     """``otlp``, ``console`` or ``none``; default ``otlp`` if there is an endpoint."""
     logs_exporter: str | None = _setting(None, "OTEL_LOGS_EXPORTER", read=_EXPORTER, shared=standard.exporter)
     metrics_exporter: str | None = _setting(None, "OTEL_METRICS_EXPORTER", read=_EXPORTER, shared=standard.exporter)
+    implicit_tasks: bool = _setting(False, "AGENTLOG_IMPLICIT_TASKS", read=values.flag)
+    """Whether a span of another library outside every task gets a task of its own, with a folder, until it ends. On in programs
+    that ``agentlog run``, ``opentelemetry-instrument`` or an exporter named ``agentlog`` configures."""
     queue_size: int = _setting(20_000, "OTEL_BSP_MAX_QUEUE_SIZE", read=values.number(1, whole=True))
     """Items that wait in memory for the collector; past it they stay in the folder and are sent later."""
     batch_size: int = _setting(512, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", read=values.number(1, whole=True))

@@ -64,9 +64,16 @@ _OF_OTHERS = frozenset({"none", "zipkin", "zipkin_json", "zipkin_proto", "jaeger
 """Exporters that there are, and none of ours: who chose only such ones did not choose ours."""
 
 
+OURS = "agentlog"
+"""Our own name among exporters (`otel_agentlog.zero_code`)."""
+
+
 def exporter(variable: str, text: str, environment: Mapping[str, str]) -> Reading:
     """One exporter, or a list of them of which the first one that there is here counts, OTLP before the console."""
     names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    if OURS in names:
+        # What writes the folders; where it is alone nothing is sent.
+        names = [name for name in names if name != OURS] or ["none"]
     usable = sorted({_EXPORTERS[name] for name in names if name in _EXPORTERS}, key=("otlp", "console").index)
     if names == ["none"] or (len(names) == 1 and usable):
         return ([*usable, "none"])[0], None

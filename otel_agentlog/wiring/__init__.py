@@ -3,6 +3,7 @@
 setup.py      what one `configure` builds, in order
 alerting.py   alert rules, watched in the process that records
 backlog.py    sends what waits in task folders
+zero_code/    programs that do not import this package: entry points, and ``agentlog run``
 """
 
 from __future__ import annotations
@@ -46,6 +47,11 @@ _wired: Wired | None = None
 _in_force: tuple[dict[str, Any], Settings] | None = None
 """What `configure` was given last, and the settings that came of it; ``None`` after `shutdown`."""
 _lock = threading.RLock()
+
+
+def is_configured() -> bool:
+    """Whether `configure` was called, and `shutdown` not after it."""
+    return _in_force is not None
 
 
 def configure(**settings: Any) -> Settings:

@@ -120,7 +120,7 @@ class Wired:
                 sampler=self.telemetry.sampler,
                 limits=self.telemetry.span_limits,
             ),
-            tasks=Tasks(self._find_task, self.folders.find_input, ControlFile),
+            tasks=Tasks(self._find_task, self.folders.find_input, ControlFile, settings.implicit_tasks),
             lookups=Lookups(classify, PriceTable(settings.prices)),
             clocks=Clocks(measuring=self.measuring),
             failures=self.failures,

@@ -42,6 +42,7 @@ class GrpcSender:
         self._headers = tuple(parse_env_headers(connection.headers, liberal=True).items())
         self._channel = _channel(endpoint, connection)
         self._export = _call(signal, self._channel)
+        self._is_closed = False
         self.deadline: float | None = None
         """When the last request must be over, on the monotonic clock; ``None`` as long as the process does not end."""
 
@@ -62,9 +63,15 @@ class GrpcSender:
             return otlp.read_message(self._signal, self._export(request, metadata=self._headers, timeout=timeout_s))
         except grpc.RpcError as error:
             return _result(error, len(request))
+        except ValueError:
+            raise_interrupt()
+            if not self._is_closed:
+                raise
+            return SendResult(Verdict.LATER, "closed")
 
     def shutdown(self) -> None:
-        """Close the connection; a request under way is given up."""
+        """Close the connection; a request under way is given up, and one that comes after it is not made."""
+        self._is_closed = True
         self._channel.close()
 
 

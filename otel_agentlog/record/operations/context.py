@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from types import FrameType, TracebackType
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -33,6 +33,9 @@ from otel_agentlog.record.sanitize.keys import checked, plain_text
 from otel_agentlog.vocabulary.actions import AI_CALL, STEP, Kind
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.states import Outcome, State
+
+if TYPE_CHECKING:
+    from otel_agentlog.record.operations.span import Trace
 
 OPERATION = otel_context.create_key("agentlog.operation")
 SPAN = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
@@ -163,6 +166,8 @@ class OperationScope:
     """Of an AI call that has begun inside a task."""
     failures: Failures | None = None
     """The errors that passed out of spans of other libraries directly inside it."""
+    unsent: Trace | None = None
+    """For one whose span is in the folder only: the trace it stands in."""
     own_ids: dict[str, str] | None = None
     """The ids on its lines, once it has begun; never changed."""
 
@@ -283,7 +288,24 @@ def live(context: Context) -> Context:
     while scope is not None and (not scope._tokens or (scope.place is not None and scope.place.suspended)):
         context = scope.around
         scope = operation_in(context)
-    return context
+    return context if scope is not None or not (BY_TRACE or OF_PROCESS) else _with_stand_in(context)
+
+
+BY_TRACE: dict[int, OperationScope] = {}
+"""Operations that are current where none else is and a span of this trace is (`ImplicitTask`)."""
+OF_PROCESS: list[Callable[[], OperationScope | None]] = []
+"""Gives the one that is current where none else is, and no span of such a trace."""
+
+
+def _with_stand_in(context: Context) -> Context:
+    """The context, with one of these operations in it if there is one that is open."""
+    span = trace.get_current_span(context).get_span_context()
+    scope = BY_TRACE.get(span.trace_id) if span.is_valid else None
+    if scope is None or scope.ended:
+        scope = next((of_process() for of_process in [*OF_PROCESS]), None)
+    if scope is None or scope.ended:
+        return context
+    return Context({**context, OPERATION: scope} if span.is_valid else {**context, OPERATION: scope, SPAN: scope.span})
 
 
 def foreign_span(context: Context) -> Seen | None:
@@ -316,7 +338,9 @@ def current_context() -> Context:
     """The context that new operations become children of."""
     here = otel_context.get_current()
     scope: Any = here.get(OPERATION)
-    return here if scope is None or (scope._tokens and scope.place is None) else live(here)
+    if scope is None:
+        return here if not (BY_TRACE or OF_PROCESS) else live(here)
+    return here if scope._tokens and scope.place is None else live(here)
 
 
 def nearest() -> tuple[Context, OperationScope | None, bool]:

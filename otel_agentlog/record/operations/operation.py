@@ -23,7 +23,9 @@ from otel_agentlog.record.exceptions.error_id import new_error_id
 from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
 from otel_agentlog.record.operations.context import (
     BOUND,
+    BY_TRACE,
     GENERATOR_FLAGS,
+    OF_PROCESS,
     OPERATION,
     SPAN,
     GeneratorBlock,
@@ -199,7 +201,7 @@ class Operation(Decorator):
         try:
             here = otel_context.get_current()
             scope: Any = here.get(OPERATION)
-            if scope is not None and (not scope._tokens or scope.place is not None):
+            if (not scope._tokens or scope.place is not None) if scope is not None else (BY_TRACE or OF_PROCESS):
                 here = live(here)
             self._begin(here, here)
         except StateError:

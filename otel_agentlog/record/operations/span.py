@@ -188,7 +188,9 @@ class LightSpan(Span):
             self.is_open, self.end_time = False, time.time_ns() if end_time is None else end_time
 
 
-def open_span(scope: OperationScope, record: Recorder, envelope: Envelope) -> Mapping[str, Any]:
+def open_span(  # noqa: C901 - in one piece, as every start passes here
+    scope: OperationScope, record: Recorder, envelope: Envelope
+) -> Mapping[str, Any]:
     """Name and begin the span of a start line, and put its ids on the line; returns the span's attributes."""
     line, outer, spans = envelope.line, scope.outer, record.spans
     around: Any = outer.get(OPERATION)
@@ -211,11 +213,13 @@ def open_span(scope: OperationScope, record: Recorder, envelope: Envelope) -> Ma
     above: Any = outer.get(SPAN)
     if type(above) is PlacedSpan:
         above = above.live
-    if not spans.light():
+    if scope.unsent is None and not spans.light():
         sent, flags, state = _start_by_sdk(scope, record, name, kind, attributes, ids)
     else:
         sent = attributes
-        if type(above) is LightSpan and scope.kind.start_type not in _ASKING:
+        if scope.unsent is not None:
+            span = LightSpan(scope.unsent, name, kind, attributes, scope.start_ns, spans.limits)
+        elif type(above) is LightSpan and scope.kind.start_type not in _ASKING:
             span = LightSpan(above.trace, name, kind, attributes, scope.start_ns, spans.limits)
         else:
             span = _begin_trace(scope, record, name, kind, attributes)

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from opentelemetry.context import Context
+from opentelemetry.trace import TraceFlags
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import StateError
 from otel_agentlog.record.carrier import Carried, environ, read_carrier, write_carrier
 from otel_agentlog.record.operations.checkpoints import Checkpoints
 from otel_agentlog.record.operations.context import (
+    BY_TRACE,
     CORRELATION_IDS,
     MAX_ID_CHARS,
     OperationScope,
@@ -27,6 +30,7 @@ from otel_agentlog.record.operations.context import (
 )
 from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.operations.operation import Operation
+from otel_agentlog.record.operations.span import Trace
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.record.redaction.text_streams import Streams, content_line
 from otel_agentlog.record.sanitize.keys import is_true, optional_text, plain_text, text_or_object, texts_of
@@ -361,6 +365,58 @@ class Task(Checkpoints):
             self._parent.point(self._pointer("subtask_ended", outcome))
         if self._pickup is not None:
             self._pickup.end(outcome, error=self._error)
+
+
+MAX_IMPLICIT = 1_000
+"""Implicit tasks that may be open at once, as foreign spans may; past it the oldest is ended, so that a library that never ends
+its spans is no leak of memory."""
+
+after_fork_in_child(BY_TRACE.clear)
+
+
+class ImplicitTask(Task):
+    """A task that nobody began: of a span of another library outside every task, until that ends.
+
+    So what a program without any task records is in a folder, too. It is current wherever a span of its trace is, in any thread.
+    Its own span is in the folder only: in OTLP the other library's span is the root, as it would be without us. ``start`` is as
+    `adopt` takes it.
+    """
+
+    def __init__(self, start: Mapping[str, Any], *, agent: str | None, session_id: str | None, input: Any) -> None:
+        super().__init__(
+            start["name"], agent=agent, session_id=session_id, source="opentelemetry", input=UNSET if input is None else input
+        )
+        self._trace_id = int(start["trace_id"], 16)
+        flags = int(start.get("trace_flags", 1)) & ~TraceFlags.SAMPLED
+        self.unsent = Trace(self._trace_id, start["trace_id"], TraceFlags(flags), flags, None, sampled=False, recording=True)
+        self._failure: Mapping[str, Any] | None = None
+
+    def begin(self) -> None:
+        """Begin, and be current in its trace."""
+        self._move(State.RUNNING, allowed_from=State.PENDING)
+        self._begin(Context(), Context())
+        BY_TRACE[self._trace_id] = self
+        if len(BY_TRACE) > MAX_IMPLICIT:
+            for oldest in BY_TRACE.values():
+                # No other thread comes in between here, as it would with next(iter(…)).
+                oldest.interrupt("its span did not end")
+                break
+
+    def finish(self, outcome: Outcome, failure: Mapping[str, Any] | None) -> None:
+        """End as the span did; ``failure``: the ``exception`` object of its end line."""
+        self._failure = failure
+        self._finish(outcome, None, None)
+
+    def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
+        fields = super()._end_fields(outcome)
+        if self._failure is not None:
+            fields["exception"] = {key: value for key, value in self._failure.items() if key != "traceback"}
+        return fields
+
+    def _finished(self, outcome: Outcome) -> None:
+        super()._finished(outcome)
+        if BY_TRACE.get(self._trace_id) is self:
+            BY_TRACE.pop(self._trace_id, None)
 
 
 _OWN_OF_HEADER = ("task_id", "parent_task_id", *CORRELATION_IDS, "created_at", "started_at", "completed_at", "status", "trace_id")

@@ -51,6 +51,16 @@ def call_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def whole_input(attributes: Mapping[str, Any]) -> Any:
+    """What a span got, of whatever kind it is; ``None`` if that is not known."""
+    return _first(attributes, ("gen_ai.input.messages", *_ARGUMENTS))
+
+
+def whole_output(attributes: Mapping[str, Any]) -> Any:
+    """What it gave."""
+    return _first(attributes, ("gen_ai.output.messages", *_RESULT))
+
+
 def _first(attributes: Mapping[str, Any], names: Iterable[str]) -> Any:
     value = next((attributes[name] for name in names if attributes.get(name) not in (None, "")), None)
     return _read(value)

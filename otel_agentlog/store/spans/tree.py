@@ -51,6 +51,7 @@ class Node:
     """Name for people: the task's, step's, model's or tool's."""
     span_id: str
     parent_span_id: str | None = None
+    is_foreign: bool = False
     component: str | None = None
     step_id: str | None = None
     task_id: str | None = None
@@ -332,7 +333,11 @@ class GrowingTree:
 
 def _is_homeless(node: Node) -> bool:
     """Whether a node without its parent in the folder hangs below the task."""
-    return node.type != "task" and (node.is_orphan or node.type == "subtask" or node.start_ns is None)
+    if node.type == "task":
+        return False
+    # Another library's span that begins a trace was given a task of its own (`ImplicitTask`).
+    begins_trace = node.is_foreign and (node.parent_span_id is None or node.parent_remote)
+    return node.is_orphan or begins_trace or node.type == "subtask" or node.start_ns is None
 
 
 def _order(node: Node) -> tuple[bool, int, bool]:
@@ -343,6 +348,7 @@ def _order(node: Node) -> tuple[bool, int, bool]:
 def _open(node: Node, line: Line) -> None:
     node.parent_span_id = text(line, "parent_span_id")
     node.parent_remote = line.get("parent_remote") is True
+    node.is_foreign = "scope" in line
     node.is_orphan = node.parent_span_id is not None and not node.parent_remote
     node.start_ns = _time(line)
     _describe(node, line)

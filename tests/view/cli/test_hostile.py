@@ -227,7 +227,7 @@ OF_ONE = {
     "recost": [[]],
 }
 CONTROL = ("pause", "resume", "cancel", "context")
-ELSEWHERE = {"serve", "note", *CONTROL}
+ELSEWHERE = {"serve", "note", "run", *CONTROL}
 """Of these `serve` and `note` have tests of their own."""
 
 

@@ -112,6 +112,7 @@ def commands(task: str, other: str, out: Path) -> dict[str, list[list[str]]]:
         "recover": [["recover"]],
         "prune": [["prune", "--dry-run"]],
         "serve": [],
+        "run": [],
         "monitor": [["monitor", task, "--text", "--once"], ["monitor", "--text", "--once"]],
         "doctor": [],
         "completion": [["completion", "bash"]],

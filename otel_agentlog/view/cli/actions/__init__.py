@@ -1,6 +1,7 @@
 """Commands that change, send, serve or follow.
 
 control.py     pause, resume, cancel, context: requests to a running task
+run.py         any command in a task
 note.py        a note on a task, scores of it
 recover.py     close what dead processes left open
 ship.py        send what the collector has not got

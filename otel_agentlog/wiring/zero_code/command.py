@@ -1,0 +1,85 @@
+"""``agentlog run``: a task around any command, in whose folder is what the command's Python processes record.
+
+The command's processes get the task in the variables ``TRACEPARENT`` and ``BAGGAGE``, so programs in other languages can go on
+with its trace, and a directory of ours first on ``PYTHONPATH`` (`site/sitecustomize.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.record.operations.task import Task
+from otel_agentlog.settings.fields import inherited
+from otel_agentlog.wiring import configure, shutdown
+from otel_agentlog.wiring.zero_code.start import RUN
+
+SITE = Path(__file__).with_name("site")
+NOT_FOUND, NOT_EXECUTABLE = 127, 126
+"""Exit codes as a shell has them."""
+
+MAX_NAME = 120
+
+
+def run(argv: Sequence[str], root: Path, *, name: str | None = None, agent: str | None = None, tags: Sequence[str] = ()) -> int:
+    """Run a command in a task below a root, and return its exit code; 128 and the number of the signal that killed it."""
+    configure(directory=root, console="off")
+    shown = shlex.join(argv)
+    task = Task(name or shown[:MAX_NAME], input={"command": list(argv)}, agent=agent, tags=tags, source="run").start()
+    try:
+        code = _run(argv, environment(task, root))
+        if code:
+            task.result = {"exit_code": code}
+        task.end("failed" if code else None, reason=f"exit code {code}" if code else None)
+    except BaseException as error:
+        if not task.ended:
+            task.end(error=error)
+        raise
+    finally:
+        shutdown()
+    return code
+
+
+def _run(argv: Sequence[str], env: Mapping[str, str]) -> int:
+    try:
+        process = subprocess.Popen(argv, env=env)  # noqa: S603 - what the user typed
+    except OSError as error:
+        raise_interrupt()
+        sys.stderr.write(f"agentlog: {argv[0]}: {error.strerror}\n")
+        return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+    with _signals_for(process):
+        code = process.wait()
+    return 128 - code if code < 0 else code
+
+
+def environment(task: Task, root: Path) -> dict[str, str]:
+    """What the command gets: the folder is found from any working directory."""
+    given = inherited()
+    paths = dict.fromkeys([str(SITE), *filter(None, given.get("PYTHONPATH", "").split(os.pathsep))])
+    ours = {RUN: task.task_id, "TASK_LOGS_DIR": str(root.absolute()), "PYTHONPATH": os.pathsep.join(paths)}
+    return {**given, **task.environ(), **ours}
+
+
+@contextmanager
+def _signals_for(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """The command gets the signals that would end this process, and decides; Ctrl-C reaches it from the terminal."""
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        if number != signal.SIGINT:
+            process.send_signal(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, pass_on) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,278 @@
+"""Programs that do not import this package are recorded: by OpenTelemetry's entry points, and by ``agentlog run``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+
+import otel_agentlog as agentlog
+from otel_agentlog.store.folder.reader import TaskReader, list_tasks
+from otel_agentlog.store.validation.report import Severity
+from otel_agentlog.store.validation.validate import validate
+from tests.support.otlp.receiver import OtlpReceiver
+
+PROGRAM = Path(__file__).with_name("third_party.py")
+BIN = Path(sys.executable).parent
+QUIET = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+
+
+def _env(root: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "AGENTLOG_", "TASK_LOGS_"))}
+    places = {"TASK_LOGS_DIR": str(root / "tasks"), "AGENTLOG_LOG_DIR": str(root / "logs")}
+    return {**kept, **places, **more}
+
+
+def _instrumented(root: Path, how: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+    command = [BIN / "opentelemetry-instrument", sys.executable, str(PROGRAM), *([how] if how else [])]
+    return subprocess.run(command, env=_env(root, **more), capture_output=True, text=True, timeout=90)
+
+
+def _run(root: Path, *argv: str, options: tuple[str, ...] = (), **more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "otel_agentlog", "run", *options, "--", *argv]
+    return subprocess.run(command, env=_env(root, **more), capture_output=True, text=True, timeout=90)
+
+
+def _tasks(root: Path) -> list[TaskReader]:
+    found = list(list_tasks(root / "tasks"))
+    for task in found:
+        assert [str(each) for each in validate(task.folder).problems if each.severity is Severity.ERROR] == []
+    return found
+
+
+def _only(root: Path) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
+    (task,) = _tasks(root)
+    return dict(task.metadata() or {}), dict(task.final_result() or {}), list(task.events())
+
+
+# Entry points -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"OTEL_TRACES_EXPORTER": "agentlog", **QUIET},
+        {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "agentlog"},
+        {"OTEL_PYTHON_CONFIGURATOR": "agentlog", "OTEL_TRACES_EXPORTER": "none", **QUIET},
+    ],
+    ids=["traces exporter", "logs exporter", "configurator"],
+)
+def test_a_program_that_knows_opentelemetry_alone_has_a_folder(variables: dict[str, str], tmp_path: Path) -> None:
+    """Its root span is a task, with agent, input, result, tokens and cost."""
+    done = _instrumented(tmp_path, **variables)
+    assert done.returncode == 0, done.stderr
+    about, final, lines = _only(tmp_path)
+    assert (about["name"], about["assigned_agent"], about["source"]) == ("agent", "planner", "opentelemetry")
+    assert (final["outcome"], final["result"]) == ("completed", "done")
+    assert (final["metrics"]["ai_calls"], final["metrics"]["input_tokens"]) == (1, 100)
+    assert {line["trace_id"] for line in lines if "trace_id" in line} == {about["trace_id"]}
+
+
+def test_what_fails_is_a_failed_task(tmp_path: Path) -> None:
+    """With the error, by the id that the span has."""
+    done = _instrumented(tmp_path, "fails", OTEL_TRACES_EXPORTER="agentlog", **QUIET)
+    assert done.returncode == 1
+    assert "ValueError: it broke" in done.stderr
+    _, final, lines = _only(tmp_path)
+    assert (final["outcome"], final["error"]["type"], final["error"]["message"]) == ("failed", "ValueError", "it broke")
+    exceptions = [line["exception"] for line in lines if "exception" in line]
+    assert len({each["error_id"] for each in exceptions}) == 1
+
+
+def test_beside_the_exporter_of_opentelemetry_nothing_is_sent_twice(otlp_receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """``otlp,agentlog``: the SDK's exporter sends the two spans that there are, and we send none."""
+    sent = {"OTEL_EXPORTER_OTLP_ENDPOINT": otlp_receiver.http_endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+    done = _instrumented(tmp_path, OTEL_TRACES_EXPORTER="otlp,agentlog", **QUIET, **sent)
+    assert done.returncode == 0, done.stderr
+    assert sorted(span["name"] for span in otlp_receiver.spans()) == ["agent", "chat gpt-4o"]
+    about, _, _ = _only(tmp_path)
+    assert about["delivery"]["pending"] == 0
+
+
+def test_the_configurator_of_the_distribution_is_not_displaced(tmp_path: Path) -> None:
+    """That we are installed changes nothing for those who name us nowhere."""
+    done = _instrumented(tmp_path, OTEL_TRACES_EXPORTER="console", **QUIET)
+    assert done.returncode == 0
+    assert '"name": "chat gpt-4o"' in done.stdout
+    assert not (tmp_path / "tasks").exists()
+
+
+def test_our_own_settings_that_are_wrong_do_not_end_the_program(tmp_path: Path) -> None:
+    """It runs as without us, and stderr says in one line why nothing is recorded."""
+    done = _instrumented(tmp_path, OTEL_PYTHON_CONFIGURATOR="agentlog", AGENTLOG_DURABILITY="never", **QUIET)
+    assert done.returncode == 0
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("agentlog: ")]
+    assert "nothing is recorded" in said
+    assert "AGENTLOG_DURABILITY" in said
+    assert "found 'never'" in said
+
+
+# agentlog run -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_command_is_a_task(tmp_path: Path) -> None:
+    """What its Python program records is in the task's folder and trace, also from a thread, and below a shell."""
+    done = _run(tmp_path, "sh", "-c", f"{sys.executable} {PROGRAM} threads", options=("--name", "nightly", "--agent", "brain"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    about, final, lines = _only(tmp_path)
+    assert (about["name"], about["assigned_agent"], final["outcome"]) == ("nightly", "brain", "completed")
+    assert final["metrics"]["input_tokens"] == 100
+    begun = [line for line in lines if line.get("phase") == "start"]
+    assert sorted(line["type"] for line in begun) == ["ai_request", "segment", "span", "span", "task"]
+    starts = {line["message"]: line for line in reversed(begun)}
+    assert starts["agent"]["trace_id"] == about["trace_id"]
+    assert starts["agent"]["parent_span_id"] == starts["nightly"]["span_id"]
+
+
+def test_the_exit_code_is_the_commands(tmp_path: Path) -> None:
+    """And the task failed, with the exception of which the program died."""
+    done = _run(tmp_path, sys.executable, str(PROGRAM), "fails")
+    assert done.returncode == 1
+    assert "ValueError: it broke" in done.stderr
+    _, final, lines = _only(tmp_path)
+    assert (final["outcome"], final["result"]) == ("failed", {"exit_code": 1})
+    assert "ValueError" in {line["exception"]["type"] for line in lines if "exception" in line}
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "says"), [(("/nosuch/program",), 127, "No such file"), ((str(PROGRAM),), 126, "ermission")]
+)
+def test_a_command_that_cannot_be_run(argv: tuple[str, ...], code: int, says: str, tmp_path: Path) -> None:
+    """Exit codes as a shell has them, and one line."""
+    PROGRAM.chmod(0o644)
+    done = _run(tmp_path, *argv)
+    assert done.returncode == code
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    _, final, _ = _only(tmp_path)
+    assert final["outcome"] == "failed"
+
+
+def test_a_program_that_records_nothing_leaves_no_trace_in_the_folder(tmp_path: Path) -> None:
+    """Only the task is there: many commands are no agents. The program's own ``sitecustomize`` is imported, too."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text("print('its own')")
+    done = _run(tmp_path, sys.executable, str(PROGRAM), "nothing", PYTHONPATH=str(site))
+    # By the command line of ours, and by the program.
+    assert (done.returncode, done.stdout) == (0, "its own\n" * 2)
+    _, _, lines = _only(tmp_path)
+    assert [line["type"] for line in lines] == ["process", "task", "task"]
+
+
+def test_a_signal_is_passed_on(tmp_path: Path) -> None:
+    """SIGTERM ends the command, whose exit code says so; nothing stays behind, and the folder is whole."""
+    command = [sys.executable, "-m", "otel_agentlog", "run", "--", "sh", "-c", "echo on; exec sleep 100"]
+    with subprocess.Popen(command, env=_env(tmp_path), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "on\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 128 + signal.SIGTERM
+    _, final, _ = _only(tmp_path)
+    assert (final["outcome"], final["result"]) == ("failed", {"exit_code": 143})
+
+
+def test_options_that_are_missing_say_what_is_expected(tmp_path: Path) -> None:
+    """A command line without a command."""
+    done = subprocess.run(
+        [sys.executable, "-m", "otel_agentlog", "run"], env=_env(tmp_path), capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "agentlog run -- python agent.py" in done.stderr
+
+
+# Implicit tasks -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def implicit(tmp_path: Path) -> Path:
+    """Recording with tasks for spans outside every task."""
+    agentlog.configure(directory=tmp_path / "tasks", log_directory=tmp_path / "logs", console="off", implicit_tasks=True)
+    return tmp_path
+
+
+def test_everything_inside_such_a_span_is_in_its_task(implicit: Path) -> None:
+    """Log calls, our own operations, other spans, other threads that carry the context; two roots are two tasks."""
+    tracer, log = trace.get_tracer("lib"), agentlog.get_logger("app")
+    with tracer.start_as_current_span("GET /a"):
+        log.info("inside")
+        with agentlog.tool("own"), tracer.start_as_current_span("SELECT"):
+            pass
+        with agentlog.task("a task of ours", task_id="ours"):
+            log.info("deeper")
+    with tracer.start_as_current_span("GET /b"):
+        pass
+    log.info("outside")
+    agentlog.shutdown()
+    tasks = {str((task.metadata() or {})["name"]): task for task in _tasks(implicit)}
+    assert set(tasks) == {"GET /a", "a task of ours", "GET /b"}
+    outer = tasks["GET /a"]
+    assert (tasks["a task of ours"].metadata() or {})["parent_task_id"] == (outer.metadata() or {})["task_id"]
+    messages = [line.get("message") for line in outer.events()]
+    assert {"inside", "own", "SELECT"} <= set(messages)
+    assert "outside" not in messages
+    assert (outer.final_result() or {})["metrics"]["tool_runs"] == 1
+
+
+def test_its_own_span_is_in_the_folder_alone(otlp_receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """In the trace the other library's span is the root; nothing waits in the end."""
+    agentlog.configure(
+        directory=tmp_path / "tasks",
+        log_directory=tmp_path / "logs",
+        console="off",
+        implicit_tasks=True,
+        endpoint=otlp_receiver.http_endpoint,
+    )
+    with trace.get_tracer("lib").start_as_current_span("GET /a"), agentlog.step("s"):
+        pass
+    assert agentlog.flush(20).pending == 0
+    agentlog.shutdown()
+    sent = {span["name"]: span for span in otlp_receiver.spans()}
+    assert set(sent) == {"GET /a", "s"}
+    assert not sent["GET /a"].get("parent_span_id")
+    assert sent["s"]["parent_span_id"] == sent["GET /a"]["span_id"]
+    (task,) = _tasks(tmp_path)
+    assert (task.metadata() or {})["delivery"]["pending"] == 0
+
+
+def test_spans_that_never_end_are_no_leak(implicit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past a bound the oldest such task is ended."""
+    from otel_agentlog.record.operations import task as task_module
+    from otel_agentlog.record.operations.context import BY_TRACE
+
+    monkeypatch.setattr(task_module, "MAX_IMPLICIT", 5)
+    tracer = trace.get_tracer("lib")
+    kept = [tracer.start_span(f"span {number}", context=trace.set_span_in_context(trace.INVALID_SPAN)) for number in range(20)]
+    assert len(BY_TRACE) == 5
+    for span in kept[10:]:
+        span.end()
+    assert not BY_TRACE
+    agentlog.shutdown()
+    states = Counter((task.metadata() or {})["status"] for task in _tasks(implicit))
+    assert states == {"interrupted": 15, "completed": 5}
+
+
+def test_a_kill_leaves_a_folder_that_recovery_closes(tmp_path: Path) -> None:
+    """As with any task: it was written while the span ran."""
+    program = (
+        "import time\nfrom opentelemetry import trace\n"
+        "with trace.get_tracer('lib').start_as_current_span('long'):\n    print('on', flush=True)\n    time.sleep(100)\n"
+    )
+    env = _env(tmp_path, OTEL_TRACES_EXPORTER="agentlog", **QUIET)
+    command = [str(BIN / "opentelemetry-instrument"), sys.executable, "-c", program]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "on\n"
+        (task,) = list_tasks(tmp_path / "tasks")
+        assert (task.metadata() or {})["status"] == "running"
+        process.kill()
+    subprocess.run([sys.executable, "-m", "otel_agentlog", "recover"], env=env, check=True, capture_output=True, timeout=60)
+    _, final, _ = _only(tmp_path)
+    assert final["outcome"] == "interrupted"
