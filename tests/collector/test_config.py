@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
+import time
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.support.collector import CONFIG, ROOT, Collector, validate
 from tests.support.otlp.answers import Ok, Refuse
@@ -101,6 +106,35 @@ def test_a_killed_collector_goes_on_where_it_stopped(collector: Collector) -> No
         record_everything(made)
         made.flush()
         collector.wait_for(lambda c: len(c.spans()) == 4, "two more spans")
+
+
+def test_a_thousand_short_processes_do_not_fill_prometheus(collector: Collector) -> None:
+    """Each process is a resource of its own: what is kept for the span metrics does not grow with their number."""
+    names = [f"step {number}" for number in range(20)]
+    for process in range(1_000):
+        _send_spans(collector.http_endpoint, f"process-{process}", names)
+    wanted = f'span_name="{names[-1]}"'
+    counted = re.compile(r"traces_span_metrics_calls_total\{[^}]*" + re.escape(wanted) + r"[^}]*\} (\S+)")
+    collector.wait_for(
+        lambda c: (found := counted.search(c.scrape())) and float(found[1]) == 1_000, "all processes to be counted"
+    )
+
+    assert len(collector.scrape()) <= 1_000_000
+    status = Path(f"/proc/{collector.pid}/status").read_text()
+    assert int(re.search(r"VmRSS:\s+(\d+)", status)[1]) <= 150_000  # type: ignore[index]  # every status has it
+
+
+def _send_spans(endpoint: str, instance: str, names: list[str]) -> None:
+    """As a process does that lives for a moment."""
+    request = ExportTraceServiceRequest()
+    of_process = request.resource_spans.add()
+    for key, value in (("service.name", "flood"), ("service.instance.id", instance)):
+        of_process.resource.attributes.add(key=key).value.string_value = value
+    spans, now, trace_id = of_process.scope_spans.add().spans, time.time_ns(), os.urandom(16)
+    for name in names:
+        spans.add(name=name, trace_id=trace_id, span_id=os.urandom(8), start_time_unix_nano=now, end_time_unix_nano=now + 10**6)
+    headers = {"Content-Type": "application/x-protobuf"}
+    urlopen(Request(f"{endpoint}/v1/traces", request.SerializeToString(), headers), timeout=30).close()
 
 
 def test_span_metrics_are_in_seconds_with_exemplars(collector: Collector) -> None:

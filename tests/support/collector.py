@@ -145,6 +145,12 @@ class Collector:
         """Wait until ``check`` of this collector is true."""
         wait_until(lambda: check(self), f"{what} in the collector", timeout_s=timeout_s)
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        assert self._process is not None, "the collector was not started"
+        return self._process.pid
+
     def scrape(self) -> str:
         """What Prometheus would read: our metrics in the OpenMetrics text format, exemplars included."""
         url = f"http://{LOOPBACK}:{self.prometheus_port}/metrics"

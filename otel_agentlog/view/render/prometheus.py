@@ -13,6 +13,9 @@ from otel_agentlog.vocabulary.terminal_text import safe
 MAX_LABELS = 100
 """Most agents, models and tools that have samples of their own; the rest is left out, so that a scrape stays small."""
 
+QUANTILES = {"0.5": "p50", "0.9": "p90", "0.95": "p95", "0.99": "p99"}
+"""Each with its field of `Percentiles`."""
+
 MAX_LABEL = 200
 """Characters of a label's value."""
 
@@ -26,13 +29,10 @@ def prometheus_text(root: Path, wanted: Filter | None = None) -> str:
 
 
 def _task_lines(total: Group) -> Iterator[str]:
-    took = total.duration_seconds
     states = [({"status": state.value}, total.by_status.get(state.value, 0)) for state in State]
-    durations = [({"quantile": "0.5"}, took.p50), ({"quantile": "0.9"}, took.p90)]
-    durations += [({"quantile": "0.95"}, took.p95), ({"quantile": "0.99"}, took.p99)]
     tokens = [({"type": "input"}, total.input_tokens), ({"type": "output"}, total.output_tokens)]
     yield from _gauge("tasks", "Task folders below the root, by status.", states)
-    yield from _gauge("task_duration_seconds", "Duration of tasks, by quantile.", durations)
+    yield from _summary("task_duration_seconds", "Duration of tasks.", [({}, total)], QUANTILES)
     yield from _gauge("tokens", "Tokens of all AI calls, by type.", tokens)
     yield from _gauge("cost_usd", "Known cost of all AI calls, in US dollars.", [({}, total.cost_usd)])
     yield from _gauge("errors", "Errors in all tasks.", [({}, total.errors)])
@@ -43,10 +43,9 @@ def _group_lines(label: str, groups: list[Group]) -> Iterator[str]:
     """The metrics of one kind of group; `label` is ``agent``, ``model`` or ``tool``."""
     named = [({label: _label(group.key)}, group) for group in groups if group.key is not None][:MAX_LABELS]
     runs = [({**labels, "status": status}, count) for labels, group in named for status, count in group.by_status.items()]
-    seconds = [({**labels, "quantile": "0.95"}, group.duration_seconds.p95) for labels, group in named]
     costs = [(labels, group.cost_usd) for labels, group in named if group.cost_usd is not None]
     yield from _gauge(f"{label}_runs", f"What was counted of each {label}, by status.", runs)
-    yield from _gauge(f"{label}_duration_seconds", f"95th percentile of the duration, by {label}.", seconds)
+    yield from _summary(f"{label}_duration_seconds", f"Duration, by {label}.", named, {"0.95": "p95"})
     if costs and label != "tool":
         yield from _gauge(f"{label}_cost_usd", f"Known cost in US dollars, by {label}.", costs)
 
@@ -55,6 +54,21 @@ def _gauge(name: str, help_text: str, samples: Sequence[tuple[Mapping[str, str],
     """The lines of one metric; unknown values, which are ``None``, have no sample."""
     known = (("", labels, value) for labels, value in samples if value is not None)
     return metric_lines(f"agentlog_folder_{name}", "gauge", help_text, known)
+
+
+def _summary(
+    name: str, help_text: str, groups: Sequence[tuple[Mapping[str, str], Group]], quantiles: Mapping[str, str]
+) -> Iterator[str]:
+    """Quantiles, sum and count of the durations of groups, as far as they are known."""
+    samples: list[tuple[str, Mapping[str, str], float]] = []
+    for labels, group in groups:
+        took = group.duration_seconds
+        if took.total is None or not took.average:
+            continue
+        known = {quantile: getattr(took, field) for quantile, field in quantiles.items()}
+        samples += [("", {**labels, "quantile": quantile}, value) for quantile, value in known.items() if value is not None]
+        samples += [("_sum", labels, took.total), ("_count", labels, round(took.total / took.average))]
+    return metric_lines(f"agentlog_folder_{name}", "summary", help_text, samples)
 
 
 def _label(value: str) -> str:

@@ -216,7 +216,9 @@ def test_metrics_are_prometheus_text(client: TestClient) -> None:
 
     assert len(samples) == sum(not line.startswith("# ") for line in lines)
     assert len(set(declared)) == len(declared)
-    assert {sample["name"] for sample in samples} <= set(declared)
+    summaries = [line.split()[2] for line in lines if line.startswith("# TYPE ") and line.endswith(" summary")]
+    of_summaries = {f"{name}{end}" for name in summaries for end in ("_sum", "_count")}
+    assert {sample["name"] for sample in samples} <= {*declared, *of_summaries}
     tasks = {s["labels"]: int(s["value"]) for s in samples if s["name"] == "agentlog_folder_tasks"}
     by_status = client.get("/api/statistics").json()["groups"][0]["by_status"]
     assert {labels: count for labels, count in tasks.items() if count} == {f'status="{k}"': v for k, v in by_status.items()}
