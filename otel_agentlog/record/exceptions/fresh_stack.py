@@ -46,8 +46,8 @@ def is_deep() -> bool:
         sys._getframe(sys.getrecursionlimit() - ROOM)
     except ValueError:
         raise_interrupt()
-        # Until Python 3.11 calls of C code count, too, which have no frames: comparing these takes as many.
-        return sys.version_info < (3, 12) and _ONE != _OTHER
+        # Calls of C code, which have no frames, count too (up to Python 3.11) or by themselves: comparing these takes as many.
+        return _ONE != _OTHER
     return True
 
 
