@@ -167,16 +167,17 @@ def test_a_program_that_records_nothing_leaves_no_trace_in_the_folder(tmp_path: 
     assert [line["type"] for line in lines] == ["process", "task", "task"]
 
 
-def test_a_signal_is_passed_on(tmp_path: Path) -> None:
-    """SIGTERM ends the command, whose exit code says so; nothing stays behind, and the folder is whole."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_is_passed_on(number: signal.Signals, tmp_path: Path) -> None:
+    """It ends the command, whose exit code says so; nothing stays behind, and the folder is whole. Here is no terminal."""
     command = [sys.executable, "-m", "otel_agentlog", "run", "--", "sh", "-c", "echo on; exec sleep 100"]
-    with subprocess.Popen(command, env=_env(tmp_path), stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, env=_env(tmp_path), stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "on\n"
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 128 + signal.SIGTERM
+        process.send_signal(number)
+        assert process.wait(30) == 128 + number
     _, final, _ = _only(tmp_path)
-    assert (final["outcome"], final["result"]) == ("failed", {"exit_code": 143})
+    assert (final["outcome"], final["result"]) == ("failed", {"exit_code": 128 + number})
 
 
 def test_options_that_are_missing_say_what_is_expected(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -49,13 +49,14 @@ def run(argv: Sequence[str], root: Path, *, name: str | None = None, agent: str 
 
 
 def _run(argv: Sequence[str], env: Mapping[str, str]) -> int:
-    try:
-        process = subprocess.Popen(argv, env=env)  # noqa: S603 - what the user typed
-    except OSError as error:
-        raise_interrupt()
-        sys.stderr.write(f"agentlog: {argv[0]}: {error.strerror}\n")
-        return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
-    with _signals_for(process):
+    with _passing_on() as to:
+        try:
+            process = subprocess.Popen(argv, env=env)  # noqa: S603 - what the user typed
+        except OSError as error:
+            raise_interrupt()
+            sys.stderr.write(f"agentlog: {argv[0]}: {error.strerror}\n")
+            return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+        to(process)
         code = process.wait()
     return 128 - code if code < 0 else code
 
@@ -68,18 +69,43 @@ def environment(task: Task, root: Path) -> dict[str, str]:
     return {**given, **task.environ(), **ours}
 
 
+def _has_terminal() -> bool:
+    """Whether Ctrl-C in a terminal is for this process and those that it starts."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        raise_interrupt()
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    finally:
+        os.close(terminal)
+
+
 @contextmanager
-def _signals_for(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """The command gets the signals that would end this process, and decides; Ctrl-C reaches it from the terminal."""
+def _passing_on() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """The command gets the signals that would end this process, and decides. Ctrl-C reaches it from the terminal.
+
+    Gives what is to be called with the command's process; what came before is passed on then.
+    """
+    came: list[int] = []
+    running: list[subprocess.Popen[bytes]] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        if number != signal.SIGINT:
+        if number == signal.SIGINT and _has_terminal():
+            return
+        came.append(number)
+        for process in running:
             process.send_signal(number)
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, pass_on) for number in numbers}
+    def begin(process: subprocess.Popen[bytes]) -> None:
+        running.append(process)
+        for number in came:
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
-        yield
+        yield begin
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
