@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 import structlog
+from structlog.contextvars import get_contextvars
 
 from otel_agentlog.record.logs.console import ConsoleSink
 from otel_agentlog.record.logs.levels import NUMBERS, Gate, gate_for, number_of
@@ -50,7 +51,8 @@ class AgentLogger(structlog.BoundLoggerBase):
     """A structlog bound logger. ``bind``, ``unbind``, ``try_unbind`` and ``new`` return a further one; safe from any thread.
 
     Levels are methods: ``log.info(event, *args, **details)``; ``args`` are put into the event with ``%``. ``exc_info``,
-    ``stack_info`` and ``stacklevel`` mean what they mean in stdlib ``logging``. None of them raises.
+    ``stack_info`` and ``stacklevel`` mean what they mean in stdlib ``logging``. None of them raises. What was bound by
+    ``structlog.contextvars`` is on every line; what is bound to the logger or given with the line stands before it.
     """
 
     def debug(self, event: object = None, /, *args: Any, **details: Any) -> None:
@@ -90,7 +92,45 @@ class AgentLogger(structlog.BoundLoggerBase):
         if self._logger.gate.level <= number:
             guarded(_record, self, number, event, args, details, sys._getframe(1))
 
+    async def adebug(self, event: object = None, /, *args: Any, **details: Any) -> None:
+        """`debug` for ``await``, as structlog has it. It does not wait either: a line takes microseconds."""
+        if self._logger.gate.level <= 10:
+            guarded(_record, self, 10, event, args, details, sys._getframe(1))
+
+    async def ainfo(self, event: object = None, /, *args: Any, **details: Any) -> None:
+        """`info` for ``await``."""
+        if self._logger.gate.level <= 20:
+            guarded(_record, self, 20, event, args, details, sys._getframe(1))
+
+    async def awarning(self, event: object = None, /, *args: Any, **details: Any) -> None:
+        """`warning` for ``await``."""
+        if self._logger.gate.level <= 30:
+            guarded(_record, self, 30, event, args, details, sys._getframe(1))
+
+    async def aerror(self, event: object = None, /, *args: Any, **details: Any) -> None:
+        """`error` for ``await``."""
+        if self._logger.gate.level <= 40:
+            guarded(_record, self, 40, event, args, details, sys._getframe(1))
+
+    async def acritical(self, event: object = None, /, *args: Any, **details: Any) -> None:
+        """`critical` for ``await``."""
+        if self._logger.gate.level <= 50:
+            guarded(_record, self, 50, event, args, details, sys._getframe(1))
+
+    async def aexception(self, event: object = None, /, *args: Any, **details: Any) -> None:
+        """`exception` for ``await``."""
+        if self._logger.gate.level <= 40:
+            details.setdefault("exc_info", True)
+            guarded(_record, self, 40, event, args, details, sys._getframe(1))
+
+    async def alog(self, level: int | str, event: object = None, /, *args: Any, **details: Any) -> None:
+        """`log` for ``await``."""
+        number = number_of(level)
+        if self._logger.gate.level <= number:
+            guarded(_record, self, number, event, args, details, sys._getframe(1))
+
     msg, warn, fatal = info, warning, critical
+    amsg, awarn, afatal = ainfo, awarning, acritical
 
     @property
     def name(self) -> str:
@@ -165,7 +205,8 @@ def _record(
     frame: FrameType,
 ) -> None:
     voice: Voice = logger._logger
-    data = {**logger._context, **given} if logger._context else given
+    around = get_contextvars()
+    data = {**around, **logger._context, **given} if around or logger._context else given
     message = event if type(event) is str and not args else _message(event, args, data)
     if "stacklevel" in data:
         stacklevel = data.pop("stacklevel")

@@ -7,16 +7,19 @@ import io
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+from structlog.contextvars import bound_contextvars
 
 import otel_agentlog as agentlog
 from otel_agentlog.record.logs.levels import configure_logs, put_in_use
 from otel_agentlog.record.logs.structlog_bridge import add_ids, record_event, seed_json
 from otel_agentlog.record.redaction.redactor import Redactor
 from otel_agentlog.record.sanitize.cleaner import Cleaner
+from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.testing import MemorySink, recording
 
 
@@ -240,3 +243,39 @@ def test_seed_json_survives_everything() -> None:
 
     with recording():
         assert "could not be rendered" in json.loads(seed_json(None, "info", {"event": "x", "y": object()}))["message"]
+
+
+async def test_log_calls_can_be_awaited(tasks_root: Path) -> None:
+    """All of structlog's names for it, with the place of the ``await``; an exception that is handled comes along."""
+    log = agentlog.get_logger("async").bind(who="me")
+    with agentlog.task("t", task_id="t"):
+        await log.adebug("not recorded at this level")
+        for call in (log.ainfo, log.awarning, log.aerror, log.acritical, log.amsg, log.awarn, log.afatal):
+            await call("said %s", 1, extra=2)
+        await log.alog("warning", "by name")
+        try:
+            raise ValueError("no")
+        except ValueError:
+            await log.aexception("failed")
+    lines = [line for line in find_task(tasks_root, "t").events() if line["type"] == "log"]
+    levels = ["INFO", "WARNING", "ERROR", "CRITICAL", "INFO", "WARNING", "CRITICAL", "WARNING", "ERROR"]
+    assert [line["level"] for line in lines] == levels
+    assert {line["message"] for line in lines} == {"said 1", "by name", "failed"}
+    assert {line["function"] for line in lines} == {"test_log_calls_can_be_awaited"}
+    assert lines[0]["details"] == {"who": "me", "extra": 2}
+    assert lines[-1]["exception"]["message"] == "no"
+
+
+def test_what_structlog_binds_to_the_context_is_on_our_lines(tasks_root: Path) -> None:
+    """Nearer values stand before it; ids become keys; unbound it is gone."""
+    log = agentlog.get_logger("x")
+    with agentlog.task("t", task_id="t"):
+        with bound_contextvars(request_id="r1", who="all", correlation_id="c1"):
+            log.info("one")
+            log.bind(who="me").info("two", request_id="r2")
+        log.info("three")
+    one, two, three = (line for line in find_task(tasks_root, "t").events() if line["type"] == "log")
+    assert (one["details"], one["correlation_id"]) == ({"request_id": "r1", "who": "all"}, "c1")
+    assert two["details"] == {"request_id": "r2", "who": "me"}
+    assert "details" not in three
+    assert "correlation_id" not in three
