@@ -418,7 +418,7 @@ class AdoptedSpan:
         usage, amount = reading.usage, None if cost is None else cost.amount_usd
         if added is not None:
             usage, amount = added.usage, added.cost_usd
-        details: dict[str, Any] = {**usage.known(), "cost_usd": amount}
+        details: dict[str, Any] = {**usage.known(), "cost_usd": None if amount is None else round(amount, 10)}
         if cost is not None and amount is not None:
             details["price"] = {"source": cost.source, **({"version": cost.version} if cost.version else {})}
         if reading.finish_reasons:

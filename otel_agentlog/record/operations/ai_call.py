@@ -461,7 +461,8 @@ class AiCall(Attempted):
         details.update(usage.known())
         details["cost_usd"] = None
         if cost is not None:
-            details["cost_usd"] = cost.amount_usd
+            # What is below ten decimals is the noise of binary fractions.
+            details["cost_usd"] = round(cost.amount_usd, 10)
             price = details["price"] = {"source": cost.source}
             if cost.version:
                 price["version"] = cost.version

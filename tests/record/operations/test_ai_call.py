@@ -368,3 +368,18 @@ def test_a_failed_call_is_among_the_errors(tasks_root: Path) -> None:
     (error,) = find_errors(tasks_root, [], error_id=line["exception"]["error_id"])
     assert error.exception["type"] == "rate_limit_exceeded"
     assert [str(problem) for problem in validate(task.folder).problems] == []
+
+
+@pytest.mark.parametrize(
+    ("amount", "recorded"), [(0.1 + 0.2, 0.3), (0.0006510000000000001, 0.000651), (1e-10, 1e-10), (0.0, 0.0)]
+)
+def test_costs_have_no_noise_of_binary_fractions(amount: float, recorded: float, tmp_path: Path) -> None:
+    """In lines, in totals and in what is sent they are what they mean."""
+    agentlog.configure(directory=tmp_path / "tasks", log_directory=tmp_path / "logs", console="off")
+    with agentlog.task("t", task_id="t"), agentlog.ai_call("m") as call:
+        call.cost(amount)
+    agentlog.shutdown()
+    task = find_task(tmp_path / "tasks", "t")
+    (line,) = [each for each in task.events() if each["type"] == "ai_response"]
+    assert repr(line["details"]["cost_usd"]) == repr(recorded)
+    assert (task.final_result() or {})["metrics"]["cost_usd"] == recorded
