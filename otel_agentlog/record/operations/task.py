@@ -371,7 +371,13 @@ MAX_IMPLICIT = 1_000
 """Implicit tasks that may be open at once, as foreign spans may; past it the oldest is ended, so that a library that never ends
 its spans is no leak of memory."""
 
-after_fork_in_child(BY_TRACE.clear)
+
+def _renew_after_fork() -> None:
+    """In the child of a fork: the spans of the parent end there."""
+    BY_TRACE.clear()
+
+
+after_fork_in_child(_renew_after_fork)
 
 
 class ImplicitTask(Task):

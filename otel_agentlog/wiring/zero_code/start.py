@@ -45,7 +45,6 @@ def go_on(carrier: Mapping[str, str]) -> None:
     """Make a task that another process has begun current in this one, wherever nothing else is."""
     task = ProcessTask(carrier)
     OF_PROCESS[:] = [task.current]
-    after_fork_in_child(task.renew_after_fork)
     # Spans that are begun here belong to its trace; other threads have no context, and find the task by the process alone.
     otel_context.attach(read_carrier(carrier, otel_context.get_current()).context)
     sys.excepthook = task.hook(sys.excepthook)
@@ -58,6 +57,7 @@ class ProcessTask:
     def __init__(self, carrier: Mapping[str, str]) -> None:
         self._carrier = carrier
         self.renew_after_fork()
+        after_fork_in_child(self.renew_after_fork)
 
     def renew_after_fork(self) -> None:
         """In the child of a fork: the part of the parent is the parent's."""
