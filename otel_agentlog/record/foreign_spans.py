@@ -241,6 +241,8 @@ class AdoptedSpan:
         except Exception as error:  # noqa: BLE001 - runs inside the other library's code
             raise_interrupt()
             self._record.failed("adopted span", error)
+            if self.implicit is not None:
+                self.implicit.interrupt("the end of its span could not be recorded")
 
     def _end_implicit(self, task: ImplicitTask, end: Mapping[str, Any], line: Line) -> None:
         from otel_agentlog.record.providers.span_content import whole_output
@@ -465,10 +467,10 @@ def adopt(context: Context, start: Mapping[str, Any]) -> AdoptedSpan | None:
     they apply, ``parent_span_id``, ``parent_remote``, ``trace_flags``, ``trace_state``, ``links``: as in ``docs/format.md``.
     Never raises.
     """
-    record = recorder()
+    record, implicit = recorder(), None
     try:
         found = live(context)
-        parent, implicit = operation_in(found), None
+        parent = operation_in(found)
         if parent is None and record.active and record.tasks.implicit:
             parent = implicit = _begin_implicit(start)
             # From here on it is current where this span is.
@@ -481,4 +483,6 @@ def adopt(context: Context, start: Mapping[str, Any]) -> AdoptedSpan | None:
     except Exception as error:  # noqa: BLE001 - runs inside the other library's code
         raise_interrupt()
         record.failed("adopted span", error)
+        if implicit is not None:
+            implicit.interrupt("the start of its span could not be recorded")
         return None

@@ -14,6 +14,8 @@ import pytest
 from opentelemetry import trace
 
 import otel_agentlog as agentlog
+from otel_agentlog.record.foreign_spans import AdoptedSpan
+from otel_agentlog.record.operations.context import BY_TRACE
 from otel_agentlog.store.folder.reader import TaskReader, list_tasks
 from otel_agentlog.store.validation.report import Severity
 from otel_agentlog.store.validation.validate import validate
@@ -246,7 +248,6 @@ def test_its_own_span_is_in_the_folder_alone(otlp_receiver: OtlpReceiver, tmp_pa
 def test_spans_that_never_end_are_no_leak(implicit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past a bound the oldest such task is ended."""
     from otel_agentlog.record.operations import task as task_module
-    from otel_agentlog.record.operations.context import BY_TRACE
 
     monkeypatch.setattr(task_module, "MAX_IMPLICIT", 5)
     tracer = trace.get_tracer("lib")
@@ -277,3 +278,21 @@ def test_a_kill_leaves_a_folder_that_recovery_closes(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "otel_agentlog", "recover"], env=env, check=True, capture_output=True, timeout=60)
     _, final, _ = _only(tmp_path)
     assert final["outcome"] == "interrupted"
+
+
+@pytest.mark.parametrize("where", ["_start_line", "_end_line"])
+def test_what_cannot_be_recorded_of_a_span_does_not_keep_its_task_open(
+    where: str, implicit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library goes on, and the task ends with the span."""
+
+    def fails(*args: Any, **given: Any) -> Any:
+        raise ZeroDivisionError("made by the test")
+
+    monkeypatch.setattr(AdoptedSpan, where, fails)
+    with trace.get_tracer("lib").start_as_current_span("odd"):
+        pass
+    assert not BY_TRACE
+    agentlog.shutdown()
+    (task,) = list_tasks(implicit / "tasks")
+    assert (task.metadata() or {})["status"] == "interrupted"
