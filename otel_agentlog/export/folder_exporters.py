@@ -15,45 +15,35 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 
-class Begins:
-    """What both begin with."""
-
-    def begin(self) -> None:
-        """Begin to record in this process."""
-
-    def flush(self, timeout_s: float) -> bool:
-        """Bring what is recorded to the disk; whether that was done in time."""
-        return True
-
-
-class SpansInFolders(Begins, SpanExporter):
-    """Of spans."""
+class InFolders:
+    """What both have in common."""
 
     def __init__(self, **given: Any) -> None:
         self.begin()
+
+    def begin(self) -> None:
+        """Begin to record in this process."""
+        raise NotImplementedError
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Bring what is recorded to the disk; whether that was done in time."""
+        raise NotImplementedError
+
+
+class SpansInFolders(InFolders, SpanExporter):
+    """Of spans."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Nothing is left to be done."""
         return SpanExportResult.SUCCESS
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Bring what is recorded to the disk."""
-        return self.flush(timeout_millis / 1000)
 
-
-class LogsInFolders(Begins, LogRecordExporter):
+class LogsInFolders(InFolders, LogRecordExporter):
     """Of log records: log calls of the standard library are in the folders by our own handler."""
-
-    def __init__(self, **given: Any) -> None:
-        self.begin()
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Nothing is left to be done."""
         return LogRecordExportResult.SUCCESS
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Bring what is recorded to the disk."""
-        return self.flush(timeout_millis / 1000)
 
     def shutdown(self) -> None:
         """Nothing: the end of the process brings everything to the disk."""

@@ -209,6 +209,8 @@ class AdoptedSpan:
         self._cost: Cost | None = None
         self.implicit: ImplicitTask | None = None
         """The task that was begun for this span, and ends with it."""
+        self._told: Mapping[str, Any] = {}
+        """The content that the start line has; the end line has what is new."""
         self._kind = self._kind_of(start["attributes"])
         self._seen.is_ai_call = self._kind is AI_CALL
         if self._kind is TOOL:
@@ -327,7 +329,8 @@ class AdoptedSpan:
         reading = reading_of(self._sent)
         if self._kind is TOOL:
             line["content"] = self._tool_name(reading)
-        if details := {**self._details(reading), **self._content(self._sent)}:
+        self._told = self._content(self._sent)
+        if details := {**self._details(reading), **self._told}:
             line["details"] = details
         line.update({key: value for key, value in self._start.items() if key not in ("start_ns", "trace_id", "span_id")})
         return line
@@ -345,8 +348,7 @@ class AdoptedSpan:
         details = self._details(reading)
         if self._kind is AI_CALL:
             details.update(self._end_details(reading))
-        before = self._content(self._sent)
-        details.update({key: value for key, value in self._content(end["attributes"]).items() if before.get(key) != value})
+        details.update({key: value for key, value in self._content(end["attributes"]).items() if self._told.get(key) != value})
         if details:
             line["details"] = details
         if end["name"] != self._start["name"]:

@@ -237,3 +237,13 @@ def test_whatever_stands_there_is_read_or_left(attributes: dict[str, Any]) -> No
     call_content(attributes)
     tool_content(attributes)
     reading_of(attributes)
+
+
+def test_what_the_start_could_not_tell_is_told_by_the_end(tasks_root: Path) -> None:
+    """A span that says only at its end that it is an AI call was given its messages at its start."""
+    attributes = {"input.value": "hi", "llm.model_name": "gpt-4o"}
+    with agentlog.task("t", task_id="t"), trace.get_tracer("lib").start_as_current_span("late", attributes=attributes) as span:
+        span.set_attributes({"openinference.span.kind": "LLM", "output.value": "hello"})
+    start, end = (line for line in find_task(tasks_root, "t").events() if line["message"] == "late")
+    assert (start["type"], end["type"]) == ("span", "ai_response")
+    assert (end["details"]["messages"], end["details"]["output"]) == (SAID, ANSWER)

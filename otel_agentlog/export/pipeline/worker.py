@@ -213,7 +213,7 @@ class DeliveryWorker:
             # Made by work that came before everything in the inbox.
             self._queues[item.signal].add(item)
             return
-        if self._has_no_room(self._limits.queue_bytes):
+        if self._is_full:
             self.leave(item.signal, (item.ref,))
             return
         self._queued_bytes += item.size_bytes
@@ -249,7 +249,7 @@ class DeliveryWorker:
         """
         limits = self._limits
         if size_bytes:
-            full = self._has_no_room(limits.queue_bytes)
+            full = self._is_full
         else:
             full = self._waiting_bytes > 2 * limits.line_bytes or self._recorded.qsize() >= limits.messages
         if self._stopping or full:
@@ -284,8 +284,9 @@ class DeliveryWorker:
     def _waiting_bytes(self) -> int:
         return self._queued_bytes - self._taken_bytes
 
-    def _has_no_room(self, most_bytes: int) -> bool:
-        return self._waiting_bytes > most_bytes or self._recorded.qsize() >= self._limits.queue_items
+    @property
+    def _is_full(self) -> bool:
+        return self._waiting_bytes > self._limits.queue_bytes or self._recorded.qsize() >= self._limits.queue_items
 
     def _record(self, record: _Record) -> None:
         self._recorded.put(record)

@@ -73,7 +73,9 @@ STATES = tuple(state.value for state in State)
 _OPERATORS = ("and", "or", "not")
 SCORE = "score."
 """Before the name of a score."""
-_TERM = re.compile(r"((?i:score)\.[^\s<>=!:,\"()]+|[A-Za-z_][A-Za-z_.]*)(\s*(?:!=|>=|<=|[=<>])\s*|:)")
+OF_NAME = r'[^\s<>=!:,"()]'
+"""A character of such a name, as a regular expression."""
+_TERM = re.compile(rf"((?i:score)\.{OF_NAME}+|[A-Za-z_][A-Za-z_.]*)(\s*(?:!=|>=|<=|[=<>])\s*|:)")
 _NEGATES = re.compile(r"[-!](?=[^\W\d_]|[\"(])")
 _COMPARISON = re.compile(r">=|<=|[<>=]")
 _NEAR = 0.72

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from otel_agentlog.query.filters.language import ALIASES, IS, SCORE, STATES
+from otel_agentlog.query.filters.language import ALIASES, IS, OF_NAME, SCORE, STATES
 from otel_agentlog.query.indexes import ask
 from otel_agentlog.store.index.condition import FIELDS, FLAGS, All, Condition, Either, Named, ScoreBound, is_like, literal
 from otel_agentlog.store.index.filter import Filter
@@ -21,12 +21,12 @@ MAX_NEAR = 3
 MIN_HELD = 2
 """Characters of which a value that holds them was meant."""
 
-_UNFINISHED = re.compile(r"(?:^|[\s(!-])([A-Za-z_]*|(?i:score)\.[^\s<>=!:,\"()]*)$")
+_UNFINISHED = re.compile(rf"(?:^|[\s(!-])([A-Za-z_]*|(?i:score)\.{OF_NAME}*)$")
 _VALUE = re.compile(
-    r'(?:^|[\s(!-])([A-Za-z_]+|(?i:score)\.[^\s<>=!:,"()]+)(?::|!=|=)(?:(?:"[^"]*"|[^\s,"()]*),)*("[^"]*|[^\s,"()]*)$'
+    rf'(?:^|[\s(!-])([A-Za-z_]+|(?i:score)\.{OF_NAME}+)(?::|!=|=)(?:(?:"[^"]*"|[^\s,"()]*),)*("[^"]*|[^\s,"()]*)$'
 )
 _NUMBER = re.compile(r"[+-]?[.\d]+$")
-_NAME = re.compile(r'[^\s<>=!:,"()]+')
+_NAME = re.compile(f"{OF_NAME}+")
 _PLAIN = re.compile(r'[^\s",()*?\\]+')
 
 

@@ -338,9 +338,7 @@ def current_context() -> Context:
     """The context that new operations become children of."""
     here = otel_context.get_current()
     scope: Any = here.get(OPERATION)
-    if scope is None:
-        return here if not (BY_TRACE or OF_PROCESS) else live(here)
-    return here if scope._tokens and scope.place is None else live(here)
+    return here if scope is not None and scope._tokens and scope.place is None else live(here)
 
 
 def nearest() -> tuple[Context, OperationScope | None, bool]:

@@ -23,9 +23,7 @@ from otel_agentlog.record.exceptions.error_id import new_error_id
 from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
 from otel_agentlog.record.operations.context import (
     BOUND,
-    BY_TRACE,
     GENERATOR_FLAGS,
-    OF_PROCESS,
     OPERATION,
     SPAN,
     GeneratorBlock,
@@ -201,7 +199,7 @@ class Operation(Decorator):
         try:
             here = otel_context.get_current()
             scope: Any = here.get(OPERATION)
-            if (not scope._tokens or scope.place is not None) if scope is not None else (BY_TRACE or OF_PROCESS):
+            if scope is None or not scope._tokens or scope.place is not None:
                 here = live(here)
             self._begin(here, here)
         except StateError:

@@ -381,7 +381,7 @@ after_fork_in_child(_renew_after_fork)
 
 
 class ImplicitTask(Task):
-    """A task that nobody began: of a span of another library outside every task, until that ends.
+    """A task that was not asked for: of a span of another library outside every task, until that ends.
 
     So what a program without any task records is in a folder, too. It is current wherever a span of its trace is, in any thread.
     Its own span is in the folder only: in OTLP the other library's span is the root, as it would be without us. ``start`` is as

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Any
 
-from otel_agentlog.export.folder_exporters import Begins, LogsInFolders, SpansInFolders
+from otel_agentlog.export.folder_exporters import InFolders, LogsInFolders, SpansInFolders
 from otel_agentlog.settings.fields import inherited
 from otel_agentlog.wiring import flush
 from otel_agentlog.wiring.zero_code.start import begin
@@ -13,12 +13,12 @@ from otel_agentlog.wiring.zero_code.start import begin
 NAME = "agentlog"
 
 
-class _Begins(Begins):
+class _Begins(InFolders):
     def begin(self) -> None:
         begin()
 
-    def flush(self, timeout_s: float) -> bool:
-        return flush(timeout_s).in_time
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return flush(timeout_millis / 1000).in_time
 
 
 class FolderSpanExporter(_Begins, SpansInFolders):

@@ -24,7 +24,7 @@ RUN = "AGENTLOG_RUN"
 
 
 def begin() -> bool:
-    """Configure, if nobody has; whether this process records. Says on stderr, in one line, why not."""
+    """Configure, if that was not done; whether this process records. Says on stderr, in one line, why not."""
     if is_configured():
         return True
     given = inherited()
@@ -63,7 +63,7 @@ class ProcessTask:
         """In the child of a fork: the part of the parent is the parent's."""
         self._task: Task | None = None
         self._startable = [None]
-        """Popped by whoever starts it; popping a list is atomic."""
+        """Popped by the caller that starts it; popping a list is atomic."""
 
     def current(self) -> OperationScope | None:
         """The task; ``None`` while it begins, and where it has ended already."""

@@ -3,20 +3,21 @@
 import { get } from "../api.js";
 import { h, show } from "../dom.js";
 import { ago, moment, plural, time, words } from "../format.js";
+import { PERIODS } from "./overview.js";
 import { hrefOf } from "./rows.js";
 
 const PAGE = 50;
-const PERIODS = [["1h", "1 hour"], ["6h", "6 hours"], ["24h", "24 hours"], ["7d", "7 days"], ["30d", "30 days"], ["", "all"]];
+const TIMES = [...PERIODS, ["", "all"]];
 const USUAL = "7d";
 
 export function errorsPage(main, route, { live, signal }) {
   const wanted = route.query.get("since") ?? USUAL;
-  const [since] = PERIODS.find(([word]) => word === wanted) ?? PERIODS.find(([word]) => word === USUAL);
+  const [since] = TIMES.find(([word]) => word === wanted) ?? TIMES.find(([word]) => word === USUAL);
   const told = h("p", { role: "status" }, "…");
   const failed = card("Errors");
   const handled = card("Made good by a later attempt");
   const more = h("div.more", {});
-  const chips = PERIODS.map(([word, text]) => h("a.chip", { href: word === USUAL ? "#/errors" : `#/errors?since=${word}`, "aria-current": word === since ? "true" : null }, text));
+  const chips = TIMES.map(([word, text]) => h("a.chip", { href: word === USUAL ? "#/errors" : `#/errors?since=${word}`, "aria-current": word === since ? "true" : null }, text));
   show(main, h("div.page-head", {}, h("h1", {}, "Errors"), told, h("nav.chips.right", { "aria-label": "Time" }, chips)), failed.element, handled.element, more);
   const groups = [];
   const load = async () => {

@@ -6,7 +6,7 @@ import { h, show } from "../dom.js";
 import { count, percent, plural, seconds, usd } from "../format.js";
 import { listAddress, TaskTable } from "./rows.js";
 
-const PERIODS = [["1h", "1 hour", 3600], ["6h", "6 hours", 21600], ["24h", "24 hours", 86400], ["7d", "7 days", 604800], ["30d", "30 days", 2592000]];
+export const PERIODS = [["1h", "1 hour", 3600], ["6h", "6 hours", 21600], ["24h", "24 hours", 86400], ["7d", "7 days", 604800], ["30d", "30 days", 2592000]];
 const USUAL = "24h";
 const UNSUCCESSFUL = "failed,timed_out,interrupted";
 
