@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_agentlog._lazy import lazy_names
-from otel_agentlog._version import __version__ as __version__
+from otel_agentlog.settings.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from otel_agentlog import errors as errors

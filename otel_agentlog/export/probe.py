@@ -14,11 +14,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, set_span_in_context
 
-from otel_agentlog._version import __version__
 from otel_agentlog.export.pipeline.direct import Direct
 from otel_agentlog.export.pipeline.items import Item
 from otel_agentlog.export.transport.result import Verdict
 from otel_agentlog.settings.fields import Settings
+from otel_agentlog.settings.version import __version__
 
 NAME = "agentlog doctor"
 """Name of the test span."""

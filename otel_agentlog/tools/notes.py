@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog._version import __version__
 from otel_agentlog.errors import ConfigurationError, LayoutError
 from otel_agentlog.record.collaborators import Failures
 from otel_agentlog.record.recorder import Cleaning, Recorder, recorder
 from otel_agentlog.record.sanitize.cleaner import default_cleaner
+from otel_agentlog.settings.version import __version__
 from otel_agentlog.store.control import open_own_folder
 from otel_agentlog.store.folder.layout import folder_names
 from otel_agentlog.store.folder.reader import TaskReader

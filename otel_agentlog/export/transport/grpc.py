@@ -19,11 +19,11 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no s
 from opentelemetry.util.re import parse_env_headers
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog._version import __version__
 from otel_agentlog.export.transport import otlp
 from otel_agentlog.export.transport.result import DELIVERED, SendResult, Verdict, grpc_result
 from otel_agentlog.export.transport.suppression import suppressed_logging
 from otel_agentlog.settings.parsers import Connection
+from otel_agentlog.settings.version import __version__
 
 _OPTIONS = (
     ("grpc.primary_user_agent", f"otel_agentlog/{__version__}"),

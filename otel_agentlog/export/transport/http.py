@@ -36,11 +36,11 @@ from urllib3.exceptions import TimeoutError as HttpTimeoutError
 
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog._version import __version__
 from otel_agentlog.export.transport import otlp
 from otel_agentlog.export.transport.result import SendResult, Verdict, http_result, is_not_otlp, readable
 from otel_agentlog.export.transport.suppression import suppressed_logging
 from otel_agentlog.settings.parsers import DEFAULT_TIMEOUT_S, Connection
+from otel_agentlog.settings.version import __version__
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
 """Largest request that is sent, before compression, as the official exporters have it."""

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog._version import __version__
+from otel_agentlog.settings.version import __version__
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.recovery.abandoned_task import AbandonedTask, valid_time
 from otel_agentlog.vocabulary.actions import END_TYPE, end_action

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, NoReturn, Protocol, cast
 
-from otel_agentlog._version import __version__
 from otel_agentlog.errors import AgentlogError, ConfigurationError, FilterError
+from otel_agentlog.settings.version import __version__
 from otel_agentlog.view.cli.context import CliContext, common_arguments
 from otel_agentlog.vocabulary.terminal_text import given_path, given_text, safe
 

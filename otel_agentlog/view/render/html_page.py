@@ -15,8 +15,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from otel_agentlog._version import __version__
 from otel_agentlog.query import report
+from otel_agentlog.settings.version import __version__
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, WEBHOOK_FLOW
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.render.json_line import json_line

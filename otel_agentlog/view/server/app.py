@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import HTTPConnection
 
-from otel_agentlog._version import __version__
 from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.settings.version import __version__
 from otel_agentlog.view.server.access import LOOPBACK_HOSTS, AccessMiddleware, AccessPolicy
 from otel_agentlog.view.server.context import ServerContext
 from otel_agentlog.view.server.limits import Limits

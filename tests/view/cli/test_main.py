@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import otel_agentlog
-from otel_agentlog._version import __version__
+from otel_agentlog.settings.version import __version__
 from otel_agentlog.view.cli.main import COMMANDS, main, make_parser
 from tests.test_terminal_text import acts_on_a_terminal
 from tests.view.cli.terminal import NOTHING, TIMEOUT_S, agentlog, command, environment, on_terminal, plain

@@ -21,10 +21,10 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from otel_agentlog._version import __version__
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import Filter, folders, is_left_open, search
 from otel_agentlog.settings.fields import SIGNALS, Settings, home, load, read_config_file
+from otel_agentlog.settings.version import __version__
 from otel_agentlog.store.app_log import choose_directory
 from otel_agentlog.store.delivery.pending import pending_tasks
 from otel_agentlog.store.folder.reader import TaskReader

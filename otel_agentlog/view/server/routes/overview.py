@@ -10,7 +10,6 @@ from fastapi import APIRouter, Path, Query, WebSocket
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from otel_agentlog._version import __version__
 from otel_agentlog.query import (
     MAX_BUCKETS,
     Filter,
@@ -24,6 +23,7 @@ from otel_agentlog.query import (
     timeline,
 )
 from otel_agentlog.query.filters.language import MAX_LENGTH
+from otel_agentlog.settings.version import __version__
 from otel_agentlog.store.index.condition import FIELDS, FLAGS
 from otel_agentlog.view.alerting import AlertTracker
 from otel_agentlog.view.server.context import ServerContext
