@@ -11,15 +11,22 @@ from __future__ import annotations
 import ast
 import math
 import re
-import re._constants as sre  # type: ignore[import-untyped,unused-ignore]
-import re._parser as sre_parser  # type: ignore[import-untyped,unused-ignore]
 import string
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
+
+# What a pattern is made of has no public name; Python 3.11 moved it.
+if sys.version_info >= (3, 11):
+    import re._constants as sre  # type: ignore[import-untyped,unused-ignore]
+    import re._parser as sre_parser  # type: ignore[import-untyped,unused-ignore]
+else:
+    import sre_constants as sre
+    import sre_parse as sre_parser
 
 _PRINTABLE = string.ascii_letters + string.digits
 _CLASSES = {

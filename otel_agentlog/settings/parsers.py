@@ -23,6 +23,7 @@ from urllib.parse import SplitResult, urlsplit
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings import standard
+from otel_agentlog.vocabulary.coerce import parse_float
 from otel_agentlog.vocabulary.states import LogLevel
 
 _UNITS = {"": 1, "b": 1, **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}}
@@ -138,7 +139,7 @@ def _number(value: Any) -> int | float | None:
     if isinstance(value, bool) or not isinstance(value, (numbers.Real, str, Decimal)):
         return None
     try:
-        as_float = float(value)
+        as_float = parse_float(value)
         return int(value) if isinstance(value, (int, Decimal)) and math.isfinite(as_float) and value == int(value) else as_float
     except (ValueError, OverflowError):
         raise_interrupt()

@@ -39,6 +39,7 @@ from otel_agentlog.tools.process.result import Cancellation, Ending, ResourceUsa
 from otel_agentlog.tools.process.run import Launch, run_process
 from otel_agentlog.tools.scripts.classify import cause_of, explain
 from otel_agentlog.tools.scripts.prepare import carried
+from otel_agentlog.vocabulary.coerce import parse_float
 from otel_agentlog.vocabulary.states import Component, Outcome
 
 Given = TypeVar("Given")
@@ -179,7 +180,7 @@ def _variables(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def _seconds(given: float) -> float:
-    seconds = float(given)
+    seconds = parse_float(given)
     if not seconds >= 0:
         raise ValueError("no time")
     return seconds

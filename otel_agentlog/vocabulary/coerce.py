@@ -73,6 +73,14 @@ def as_number(value: Any) -> float | None:
     return value if kind is float else float(value) if kind is int and -_INT64 <= value < _INT64 else None
 
 
+def parse_float(value: Any) -> float:
+    """``float(value)``, which raises a `ValueError` with a message for every text that is no number.
+
+    In Python 3.10 that of a subclass whose ``repr`` raises has none, and then looks like an interrupt (`_interrupts`).
+    """
+    return float(str.__str__(value) if isinstance(value, str) else value)
+
+
 _FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 

@@ -26,8 +26,8 @@ from otel_agentlog._interrupts import raise_interrupt
 
 PACKAGE = "genai_prices"
 
-KNOWN = re.compile(r"0\.2\.\d+")
-"""Versions that are read here."""
+KNOWN = re.compile(r"0\.(?:1\.13|2\.\d+)")
+"""Versions that are read here; 0.1.13 is the last for Python 3.10."""
 
 Prices: TypeAlias = "Mapping[str, Decimal | Tiers]"
 """Dollars by what they are for (``input_mtok``)."""
