@@ -35,6 +35,7 @@ from otel_agentlog.record.exceptions.timeout_call import call_apart, timeout_cal
 from otel_agentlog.record.resources import ResourceSampler
 from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.testing import MemorySink
+from tests.support.opcodes import every_instruction, set_trace
 from tests.support.sources import HOME, nodes
 
 BENCHMARK = HOME.parent / "benchmarks" / "interrupts.py"
@@ -263,6 +264,12 @@ def test_ordinary_errors_are_kept(case: str) -> None:
         ORDINARY[case]()
 
 
+def _work_on(until: float) -> None:
+    """A loop in a function of its own, as since Python 3.12 the jump back of one that stands in a ``with`` may not be in that."""
+    while time.monotonic() < until:
+        pass
+
+
 def test_what_meets_a_thread_before_it_runs_is_sent_to_the_one_that_started_it() -> None:
     """The new thread does its work all the same."""
     worked: list[bool] = []
@@ -273,9 +280,7 @@ def test_what_meets_a_thread_before_it_runs_is_sent_to_the_one_that_started_it()
         until = time.monotonic() + 10
         with contextlib.suppress(Timeout):
             entries.put(started_in_try(lambda: worked.append(True)))
-            for _ in iter(time.monotonic, None):  # in 3.12 and 3.13 the end of a `while` with a condition is not in the `with`
-                if time.monotonic() > until:
-                    return
+            _work_on(until)
         arrived.set()
 
     thread = threading.Thread(target=starter)
@@ -313,7 +318,7 @@ class Instructions:
 
     def __enter__(self) -> None:
         self._before = sys.gettrace()
-        sys.settrace(self._trace)
+        set_trace(self._trace)
 
     def __exit__(self, *error: object) -> None:
         sys.settrace(self._before)
@@ -321,14 +326,13 @@ class Instructions:
     def _trace(self, frame: FrameType, event: str, arg: object) -> Any:
         if not frame.f_code.co_filename.startswith(str(HOME)):
             return None
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
         operation = opname[frame.f_code.co_code[max(0, frame.f_lasti)]]
         if event == "call" or (event == "opcode" and operation.startswith(("CALL", "JUMP_BACKWARD"))):
             self.seen += 1
             if self.seen == self._at:
                 sys.settrace(None)
                 raise KeyboardInterrupt
-        return self._trace
+        return every_instruction(frame, self._trace) if event == "call" else self._trace
 
 
 STARTERS: dict[str, Callable[[Callable[[], object]], object]] = {
@@ -366,9 +370,7 @@ def test_whatever_starts_a_thread_gets_what_the_thread_met(way: str, monkeypatch
         until = time.monotonic() + 10
         with contextlib.suppress(Timeout):
             STARTERS[way](worked.set)
-            for _ in iter(time.monotonic, None):
-                if time.monotonic() > until:
-                    return
+            _work_on(until)
         arrived.set()
 
     thread = threading.Thread(target=starter, daemon=True)

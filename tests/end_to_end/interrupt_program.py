@@ -1,6 +1,6 @@
 """Interrupts a small piece of work behind each call that our code makes: a program of ``test_interrupts_everywhere.py``.
 
-    python interrupt_program.py ROOT CLASS STEP FIRST
+    python -m tests.end_to_end.interrupt_program ROOT CLASS STEP FIRST
 
 A trace function counts the calls; behind call k a signal handler raises, as for a timeout, and the work is done anew for the
 next k. Prints, as one JSON object, where each task was interrupted, and where the interrupt did not arrive.
@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 import otel_agentlog as agentlog
+from tests.support.opcodes import every_instruction, set_trace
 
 PACKAGE = f"{Path(agentlog.__file__).parent}/"
 log = agentlog.get_logger("app")
@@ -49,7 +50,6 @@ class At:
         """For each frame: only ours are traced."""
         if not frame.f_code.co_filename.startswith(PACKAGE):
             return None
-        frame.f_trace_opcodes = True
         called = False
 
         def traced(frame: FrameType, event: str, arg: object) -> Callable[..., Any]:
@@ -60,7 +60,7 @@ class At:
                 called = opname[frame.f_code.co_code[frame.f_lasti]].startswith("CALL")
             return traced
 
-        return traced
+        return every_instruction(frame, traced)
 
     def _behind_a_call(self, frame: FrameType) -> None:
         self.left -= 1
@@ -72,7 +72,7 @@ class At:
 def interrupted(number: int, kind: type[Exception]) -> tuple[str, bool]:
     """Where the work was interrupted, empty if it is over before that line, and whether the interrupt arrived."""
     at = At(number)
-    sys.settrace(at)
+    set_trace(at)
     try:
         work(number)
     except kind:

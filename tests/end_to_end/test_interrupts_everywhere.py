@@ -11,7 +11,8 @@ import pytest
 
 from otel_agentlog.store.validation.validate import validate
 
-PROGRAM = Path(__file__).with_name("interrupt_program.py")
+PROGRAM = "tests.end_to_end.interrupt_program"
+REPOSITORY = Path(__file__).parents[2]
 STEP = 20
 """Behind every so many calls; each class begins at another one, so that runs of several classes find more."""
 
@@ -21,9 +22,9 @@ STEP = 20
 @pytest.mark.parametrize(("kind", "first"), [("TimeoutError", 1), ("Interrupt", 6), ("KeyError", 11), ("RuntimeError", 16)])
 def test_an_interrupt_anywhere_arrives_and_costs_no_line(tmp_path: Path, kind: str, first: int) -> None:
     """It arrives, whatever its class; nothing is written to stderr; every folder is valid: no number twice, none missing."""
-    command = [sys.executable, str(PROGRAM), str(tmp_path), kind, str(STEP), str(first)]
+    command = [sys.executable, "-m", PROGRAM, str(tmp_path), kind, str(STEP), str(first)]
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=True, cwd=REPOSITORY)
     found = json.loads(done.stdout)
 
     assert found["lost"] == []

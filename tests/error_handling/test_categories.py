@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import contextlib
 import errno
 import io
 import json
@@ -38,6 +39,11 @@ from otel_agentlog.error_handling.known_categories import (
 )
 
 REQUEST = httpx.Request("POST", "https://api.example.com/v1/messages")
+
+
+def sqlite_error(statement: str) -> Exception:
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        return raised(connection.execute, statement)
 
 
 def raised(function: Any, *args: Any, **kwargs: Any) -> BaseException:
@@ -122,7 +128,7 @@ KNOWN = [
     (lambda: http_error(404), "VALIDATION"),
     (lambda: http_error(422), "VALIDATION"),
     (lambda: openai_status(400, "context_length_exceeded"), "VALIDATION"),
-    (lambda: raised(sqlite3.connect(":memory:").execute, "nonsense"), "DEPENDENCY"),
+    (lambda: sqlite_error("nonsense"), "DEPENDENCY"),
     (lambda: raised(__import__, "no_such_package"), "DEPENDENCY"),
     (lambda: raised(subprocess.run, ["no-such-program"]), "DEPENDENCY"),
     (lambda: subprocess.CalledProcessError(127, "x"), "DEPENDENCY"),

@@ -10,6 +10,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 import otel_agentlog
+from tests.support.opcodes import every_instruction, set_trace
 
 HOME = str(Path(otel_agentlog.__file__).parent)
 
@@ -34,7 +35,7 @@ class Interleaving:
 
     def __enter__(self) -> Interleaving:
         self._before = sys.gettrace()
-        sys.settrace(self._called)
+        set_trace(self._called)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -46,9 +47,8 @@ class Interleaving:
     def _called(self, frame: FrameType, event: str, arg: Any) -> Callable[[FrameType, str, Any], Any] | None:
         if not frame.f_code.co_filename.startswith(HOME):
             return None
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
         self._place()
-        return _Instructions(self._place)
+        return every_instruction(frame, _Instructions(self._place))
 
     def _place(self) -> None:
         self.places += 1

@@ -52,7 +52,7 @@ def test_names_of_methods_and_of_what_has_no_name() -> None:
         def static() -> None: ...
 
     here = "test_names_of_methods_and_of_what_has_no_name."
-    assert name_of(Path.exists) == "Path.exists"
+    assert name_of(Path.resolve) == "Path.resolve"
     assert name_of(staticmethod(Callable_.static)) == f"{here}Callable_.static"
     assert name_of(functools.partial(len, [])) == "len"
     assert name_of(Callable_()) == f"{here}Callable_"
