@@ -25,7 +25,7 @@ def test_a_function_has_one_name_everywhere(recorded: MemorySink) -> None:
 
     expected = "test_a_function_has_one_name_everywhere.work"
     decorators: list[Callable[[Any], Any]] = [
-        *(agentlog.tool, agentlog.step, agentlog.task, agentlog.handle_errors),
+        *(agentlog.tool, agentlog.step, agentlog.task, agentlog.task(agent="worker"), agentlog.handle_errors),
         *(agentlog.log_performance("web"), agentlog.retrying(attempts=2, first_wait_s=0)),
     ]
     for decorate in decorators:
@@ -36,7 +36,7 @@ def test_a_function_has_one_name_everywhere(recorded: MemorySink) -> None:
     audited = {line["details"]["where"] for line in recorded.of(type="event") if "where" in line["details"]}
     measured = [line["details"]["function"] for line in recorded.of(action="performance_measured")]
     retried = {line["message"] for line in recorded.of(type="attempt")}
-    assert operations == [expected] * 3
+    assert operations == [expected] * 4
     assert (audited, measured) == ({expected}, [expected])
     assert all(expected in message for message in retried)
     assert retried

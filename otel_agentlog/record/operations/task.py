@@ -36,7 +36,7 @@ from otel_agentlog.record.redaction.text_streams import Streams, content_line
 from otel_agentlog.record.sanitize.keys import is_true, optional_text, plain_text, text_or_object, texts_of
 from otel_agentlog.vocabulary.actions import QUEUE_PICKUP, SEGMENT, TASK
 from otel_agentlog.vocabulary.envelope import Envelope
-from otel_agentlog.vocabulary.functions import arguments_of
+from otel_agentlog.vocabulary.functions import arguments_of, name_of
 from otel_agentlog.vocabulary.lines import timestamp
 from otel_agentlog.vocabulary.states import Outcome, State
 
@@ -216,6 +216,8 @@ class Task(Checkpoints):
         return here.ids().get("step_id") if here is not None and here.task is self.task else None
 
     def called(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not self.name and self._given["resume"] is None:
+            self.name = name_of(function)
         if not self._input_given:
             self.input, self._input_given = arguments_of(function, args, kwargs), True
 

@@ -127,11 +127,16 @@ def test_a_cancelled_task_is_cancelled_at_every_checkpoint(tasks_root: Path) -> 
     assert effect[1] == first[1]
 
 
+def cancel_when_paused(task: agentlog.Task) -> None:
+    wait_until(lambda: task.state is agentlog.State.PAUSED, "the task to pause", timeout_s=DEADLINE_S)
+    request(task, "cancel")
+
+
 def test_a_paused_task_can_be_cancelled(tasks_root: Path) -> None:
     """From paused to cancelled, without running in between."""
     with contextlib.suppress(agentlog.TaskCancelled), agentlog.task("job", task_id="t") as task:
         request(task, "pause")
-        threading.Timer(0.2, lambda: request(task, "cancel")).start()
+        threading.Thread(target=cancel_when_paused, args=[task]).start()
         task.checkpoint()
 
     end = lines_of(tasks_root, "t")[-1]
