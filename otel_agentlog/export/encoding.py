@@ -20,6 +20,7 @@ from otel_agentlog.export.records import MAX_DETAIL_CHARACTERS, MAX_DETAILS, Log
 from otel_agentlog.export.semconv import names
 from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions, Profile
 from otel_agentlog.export.semconv.fields import COMMON
+from otel_agentlog.export.semconv.spans import noted_event
 from otel_agentlog.export.transport.wire import (
     Encoded,
     Source,
@@ -132,7 +133,7 @@ class Encoder:
             _times(0x39, record.start_ns, 0x41, end_ns),
             attributes_field(b"\x4a", attributes),
             count_field(b"\x50", dropped),
-            self._events(record.events) if record.events else b"",
+            self._events(_with_noted(record)) if record.events or record.noted else b"",
             self._links(record.links) if record.links else b"",
             b"\x7a" + with_length(status),
             _SPAN_FLAGS(0x0185, _REMOTE if remote else _LOCAL),
@@ -316,6 +317,12 @@ class Encoder:
             # With the resource, so that its id stays its own.
             self._sources[key] = resource, made
         return made
+
+
+def _with_noted(record: SpanRecord) -> list[SpanEvent]:
+    """The events of a span, and the lines that are events of it, in the order of time."""
+    noted = [SpanEvent(name, at, found) for at, line in record.noted for name, found in (noted_event(line),)]
+    return sorted(record.events + noted, key=lambda event: event.time_ns) if noted else record.events
 
 
 @lru_cache(maxsize=32)

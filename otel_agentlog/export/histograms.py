@@ -113,20 +113,22 @@ class Histograms:
 
         Where it has nothing of the scope there is nothing to add to yet: something is counted with each measurement.
         """
+        with self._lock:
+            names, ours = {*self._found}, self._metrics(time.time_ns())
         resources = []
         for resource in data.resource_metrics:
-            scopes = [
-                replace(each, metrics=self._with_ours(each.metrics)) if each.scope.name == self._scope else each
-                for each in resource.scope_metrics
-            ]
+            scopes = []
+            for each in resource.scope_metrics:
+                if each.scope.name == self._scope:
+                    others = [metric for metric in each.metrics if metric.name not in names]
+                    # There is one more scope where the schema URL changed.
+                    each, ours = replace(each, metrics=[*others, *ours]), []
+                scopes.append(each)
             resources.append(replace(resource, scope_metrics=scopes))
         return replace(data, resource_metrics=resources)
 
-    def _with_ours(self, metrics: Sequence[Metric]) -> list[Metric]:
-        now_ns = time.time_ns()
-        with self._lock:
-            others = [metric for metric in metrics if metric.name not in self._found]
-            return others + [_metric(row, series.values(), now_ns) for row, series in self._found.values()]
+    def _metrics(self, now_ns: int) -> list[Metric]:
+        return [_metric(row, series.values(), now_ns) for row, series in self._found.values()]
 
 
 def _metric(row: Row, series: Iterable[_Series], now_ns: int) -> Metric:

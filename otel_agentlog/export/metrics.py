@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from opentelemetry.context import Context
@@ -26,10 +27,17 @@ from opentelemetry.util.types import AttributeValue
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.export.semconv import names
-from otel_agentlog.export.semconv.conventions import Profile
 from otel_agentlog.export.semconv.fields import provider_name
 from otel_agentlog.export.semconv.operations import is_inference
-from otel_agentlog.export.semconv.spans import error_type, operation_name, server_port, tool_name, workflow_name
+from otel_agentlog.export.semconv.profiles import ALWAYS, BEFORE, INFERENCE, LEGACY, NEWEST, Profile
+from otel_agentlog.export.semconv.spans import (
+    error_type,
+    operation_name,
+    server_port,
+    tool_name,
+    workflow_labels,
+    workflow_name,
+)
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, mapping
 from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line
 from otel_agentlog.vocabulary.states import FAILED, Outcome
@@ -42,10 +50,6 @@ _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304
 _CALLS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 Kind: TypeAlias = Literal["histogram", "counter", "updowncounter"]
-
-LATEST: frozenset[Profile] = frozenset({"latest", "both"})
-LEGACY: frozenset[Profile] = frozenset({"legacy", "both"})
-ALWAYS: frozenset[Profile] = LATEST | LEGACY
 
 
 class Metric(NamedTuple):
@@ -60,24 +64,27 @@ class Metric(NamedTuple):
 
 
 METRICS: tuple[Metric, ...] = (
-    Metric(names.M_INFERENCE_DURATION, "histogram", "s", "Duration of an inference, with all its attempts.", _SECONDS, LATEST),
-    Metric(names.M_INFERENCE_FIRST_CHUNK, "histogram", "s", "Time to the first chunk of a streamed answer.", _SECONDS, LATEST),
-    Metric(names.M_INFERENCE_NEXT_CHUNK, "histogram", "s", "Time per chunk after the first.", _SECONDS, LATEST),
-    Metric(names.M_USAGE_INPUT, "counter", "{token}", "Input tokens, cached ones included.", None, LATEST),
-    Metric(names.M_USAGE_OUTPUT, "counter", "{token}", "Output tokens, reasoning included.", None, LATEST),
-    Metric(names.M_USAGE_CACHE_READ, "counter", "{token}", "Input tokens read from the provider's cache.", None, LATEST),
-    Metric(names.M_USAGE_CACHE_WRITE, "counter", "{token}", "Input tokens written to the provider's cache.", None, LATEST),
-    Metric(names.M_USAGE_REASONING, "counter", "{token}", "Output tokens used for reasoning.", None, LATEST),
-    Metric(names.M_INPUT_TOKENS, "histogram", "{token}", "Input tokens per inference.", _TOKENS, LATEST),
-    Metric(names.M_OUTPUT_TOKENS, "histogram", "{token}", "Output tokens per inference.", _TOKENS, LATEST),
+    Metric(names.M_INFERENCE_DURATION, "histogram", "s", "Duration of an inference, with all its attempts.", _SECONDS, INFERENCE),
+    Metric(names.M_INFERENCE_FIRST_CHUNK, "histogram", "s", "Time to the first chunk of a streamed answer.", _SECONDS, INFERENCE),
+    Metric(names.M_INFERENCE_NEXT_CHUNK, "histogram", "s", "Time per chunk after the first.", _SECONDS, INFERENCE),
+    Metric(names.M_USAGE_INPUT, "counter", "{token}", "Input tokens, cached ones included.", None, INFERENCE),
+    Metric(names.M_USAGE_OUTPUT, "counter", "{token}", "Output tokens, reasoning included.", None, INFERENCE),
+    Metric(names.M_USAGE_CACHE_READ, "counter", "{token}", "Input tokens read from the provider's cache.", None, INFERENCE),
+    Metric(names.M_USAGE_CACHE_WRITE, "counter", "{token}", "Input tokens written to the provider's cache.", None, INFERENCE),
+    Metric(names.M_USAGE_REASONING, "counter", "{token}", "Output tokens used for reasoning.", None, INFERENCE),
+    Metric(names.M_INPUT_TOKENS, "histogram", "{token}", "Input tokens per inference.", _TOKENS, INFERENCE),
+    Metric(names.M_OUTPUT_TOKENS, "histogram", "{token}", "Output tokens per inference.", _TOKENS, INFERENCE),
+    Metric(names.M_EMBEDDINGS_DURATION, "histogram", "s", "Duration of an embeddings call.", _SECONDS, NEWEST),
+    Metric(names.M_EMBEDDINGS_INPUT_TOKENS, "histogram", "{token}", "Input tokens per embeddings call.", _TOKENS, NEWEST),
+    Metric(names.M_RETRIEVAL_DURATION, "histogram", "s", "Duration of a retrieval.", _SECONDS, NEWEST),
     Metric(names.M_OPERATION_DURATION, "histogram", "s", "Duration of a GenAI operation.", _SECONDS),
     Metric(names.M_LEGACY_TOKEN_USAGE, "histogram", "{token}", "Tokens per operation, by type.", _TOKENS, LEGACY),
     Metric(names.M_LEGACY_FIRST_CHUNK, "histogram", "s", "Time to the first chunk of a streamed answer.", _SECONDS, LEGACY),
     Metric(names.M_LEGACY_NEXT_CHUNK, "histogram", "s", "Time per chunk after the first.", _SECONDS, LEGACY),
-    Metric(names.M_INVOKE_AGENT_DURATION, "histogram", "s", "Duration of an agent's run.", _AGENT_SECONDS),
+    Metric(names.M_INVOKE_AGENT_DURATION, "histogram", "s", "Duration of a run of an agent or workflow.", _AGENT_SECONDS),
     Metric(names.M_INVOKE_AGENT_INFERENCE_CALLS, "histogram", "{inference_call}", "Inferences per agent's run.", _CALLS),
     Metric(names.M_INVOKE_AGENT_TOOL_CALLS, "histogram", "{tool_call}", "Tool runs per agent's run.", _CALLS),
-    Metric(names.M_INVOKE_WORKFLOW_DURATION, "histogram", "s", "Duration of a workflow.", _WORKFLOW_SECONDS),
+    Metric(names.M_INVOKE_WORKFLOW_DURATION, "histogram", "s", "Duration of a workflow.", _WORKFLOW_SECONDS, BEFORE),
     Metric(names.M_EXECUTE_TOOL_DURATION, "histogram", "s", "Duration of a tool run.", _SECONDS),
     Metric(names.M_TASK_DURATION, "histogram", "s", "Duration of a task, by outcome.", _TASK_SECONDS),
     Metric(names.M_TASKS_ACTIVE, "updowncounter", "{task}", "Tasks that this process has begun and not ended."),
@@ -310,9 +317,18 @@ class Metrics:
         self._workflow_duration = made.histograms(names.M_INVOKE_WORKFLOW_DURATION)
         self._tool_duration = made.histograms(names.M_EXECUTE_TOOL_DURATION)
         self._operation_duration = made.histograms(names.M_OPERATION_DURATION)
-        # In the newest convention the operation metric is for everything but inference.
-        old = () if profile == "latest" else (names.M_OPERATION_DURATION,)
+        self._is_newest = profile in NEWEST
+        # What has a metric of its own is counted in that of all operations only where the past is wanted, too.
+        old = (names.M_OPERATION_DURATION,) if profile in LEGACY else ()
         self._inference_duration = made.histograms(names.M_INFERENCE_DURATION, *old)
+        self._own_durations = {
+            operation: made.histograms(name, *old)
+            for operation, name in (("embeddings", names.M_EMBEDDINGS_DURATION), ("retrieval", names.M_RETRIEVAL_DURATION))
+            if self._is_newest
+        }
+        """Of operations that are not inferences."""
+        self._embedded_tokens = made.histograms(names.M_EMBEDDINGS_INPUT_TOKENS)
+        self._task_labels = partial(_task_labels, profile)
         self._first_chunk = made.histograms(names.M_INFERENCE_FIRST_CHUNK, names.M_LEGACY_FIRST_CHUNK)
         self._next_chunk = made.histograms(names.M_INFERENCE_NEXT_CHUNK, names.M_LEGACY_NEXT_CHUNK)
         self._usage = [(key, made.counters(name)) for key, name in _USAGE]
@@ -362,7 +378,7 @@ class Metrics:
             counter.add(count, self._labels.of((names.SIGNAL, signal), (names.REASON, reason)))
 
     def _task_started(self, line: Line, details: Mapping[str, Any], ids: SpanIds | None) -> None:
-        labels = self._labels.of(*_task_labels(details))
+        labels = self._labels.of(*self._task_labels(details))
         self._active[str(line.get("task_id"))] = labels
         self._sum(self._tasks_active, 1, labels, ids)
         if len(self._active) > MAX_ACTIVE:
@@ -375,15 +391,24 @@ class Metrics:
         if begun is not None:
             self._sum(self._tasks_active, -1, begun, ids)
         duration_ms, failure = line.get("duration_ms"), error_type(line)
-        kind, outcome, error = _task_labels(details), (names.OUTCOME, as_text(line.get("outcome"))), (names.ERROR_TYPE, failure)
+        kind, outcome, error = (
+            self._task_labels(details),
+            (names.OUTCOME, as_text(line.get("outcome"))),
+            (names.ERROR_TYPE, failure),
+        )
         self._add(self._tasks, 1, self._labels.of(*kind, outcome), ids)
         self._record(self._task_duration, duration_ms, self._labels.of(*kind, outcome), ids, 0.001)
         agent = as_text(details.get("agent"))
+        operation = (names.OPERATION, ("invoke_workflow" if agent is None else "invoke_agent") if self._is_newest else None)
         if agent is None:
-            self._record(self._workflow_duration, duration_ms, self._labels.of(*kind, error), ids, 0.001)
+            old = (names.WORKFLOW_NAME, workflow_name(details))
+            self._record(self._workflow_duration, duration_ms, self._labels.of(old, error), ids, 0.001)
+            if self._is_newest:
+                name = (names.AGENT_NAME, workflow_name(details))
+                self._record(self._agent_duration, duration_ms, self._labels.of(operation, name, error), ids, 0.001)
             return
         name, model = (names.AGENT_NAME, agent), (names.REQUEST_MODEL, as_text(details.get("model")))
-        self._record(self._agent_duration, duration_ms, self._labels.of(name, model, error), ids, 0.001)
+        self._record(self._agent_duration, duration_ms, self._labels.of(operation, name, model, error), ids, 0.001)
         self._record(self._agent_inferences, details.get("ai_calls"), self._labels.of(name), ids)
         self._record(self._agent_tools, details.get("tool_runs"), self._labels.of(name), ids)
 
@@ -410,7 +435,7 @@ class Metrics:
                 self._count_usage(details, labels, ids)
             self._count_cost(details, ids)
             return
-        duration = self._inference_duration if inference else self._operation_duration
+        duration = self._inference_duration if inference else self._duration_of(operation_name(details))
         self._record(duration, line.get("duration_ms"), with_error, ids, 0.001)
         if inference:
             self._count_usage(details, labels, ids)
@@ -418,6 +443,9 @@ class Metrics:
         if line.get("outcome") == Outcome.COMPLETED.value:
             self._record_tokens(details, labels, inference, ids)
         self._count_cost(details, ids)
+
+    def _duration_of(self, operation: str) -> tuple[Histogram, ...]:
+        return self._own_durations.get(operation, self._operation_duration)
 
     def _record_chunks(self, details: Mapping[str, Any], intervals_ms: Sequence[float], ids: SpanIds | None) -> None:
         labels = self._ai_labels(details)
@@ -438,6 +466,8 @@ class Metrics:
             count = details.get(key)
             if inference:
                 self._record(histograms, count, labels, ids)
+            elif kind == "input" and operation_name(details) == "embeddings":
+                self._record(self._embedded_tokens, count, labels, ids)
             if self._legacy_tokens:
                 self._record(self._legacy_tokens, count, self._labels.extended(labels, (names.LEGACY_TOKEN_TYPE, kind)), ids)
 
@@ -572,7 +602,7 @@ def _context_of(ids: SpanIds | None) -> Context:
     return set_span_in_context(NonRecordingSpan(SpanContext(ids.trace_id, ids.span_id, False, flags)), Context())
 
 
-def _task_labels(details: Mapping[str, Any]) -> tuple[tuple[str, str | None], ...]:
+def _task_labels(profile: Profile, details: Mapping[str, Any]) -> tuple[tuple[str, str | None], ...]:
     agent = as_text(details.get("agent"))
     # As on the span: the workflow is named only where no agent is.
-    return ((names.AGENT_NAME, agent), (names.WORKFLOW_NAME, None if agent else workflow_name(details)))
+    return ((names.AGENT_NAME, agent),) if agent else tuple(workflow_labels(workflow_name(details), profile))

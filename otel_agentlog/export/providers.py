@@ -39,7 +39,6 @@ from otel_agentlog.export.pipeline.worker import DeliveryWorker
 from otel_agentlog.export.pipeline.workers import WorkerThread
 from otel_agentlog.export.records import Clean, CleanOrigins, cleaned_metrics
 from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions, Profile
-from otel_agentlog.export.semconv.names import SCHEMA_URL
 from otel_agentlog.export.sink import ExportSink
 from otel_agentlog.export.transport import senders
 from otel_agentlog.export.transport.senders import Sender
@@ -114,6 +113,7 @@ class Telemetry:
         self._settings, self._observer, self._failed = settings, observer, failed
         self._adopt, self._clean = adopt, clean
         self.conventions = conventions_of(settings)
+        self._schema_url = self.conventions.schema_url
         self._metrics: Metrics | None = None
         self._origins = CleanOrigins(clean or (lambda value: value))
         self.resource = self._origins.resource(Resource.create({"service.name": settings.service_name}))
@@ -125,7 +125,7 @@ class Telemetry:
         traces, logs = self._find_traces(), self._find_logs()
         self.worker = self._make_worker()
         self._catch_up = CatchUp(self.worker, backlog or EmptyBacklog(), failed, others=settings.catch_up_days > 0)
-        logger = logs.get_logger(SCOPE, __version__, SCHEMA_URL) if logs is not None else None
+        logger = logs.get_logger(SCOPE, __version__, self._schema_url) if logs is not None else None
         self.sink = ExportSink(
             self.worker,
             self.conventions,
@@ -134,13 +134,17 @@ class Telemetry:
             observer,
             sends=self.sends,
             emits=lambda: not isinstance(logs, OwnLoggerProvider) or logs.has_others,
-            origin=Origin(resource=dict(self.resource.attributes), scope=RecordedScope(SCOPE, __version__, SCHEMA_URL)),
+            origin=Origin(
+                resource=dict(self.resource.attributes),
+                scope=RecordedScope(SCOPE, __version__, self._schema_url),
+                span_events=settings.span_events,
+            ),
             encoder=Encoder(resource_url=self.resource.schema_url),
         )
         self.active = bool(self.sends) or self._metrics is not None or logger is not None
         """Whether anything leaves at all; without it nothing needs to be queued."""
         self._collect(traces, logs)
-        self.tracer = traces.get_tracer(SCOPE, __version__, SCHEMA_URL)
+        self.tracer = traces.get_tracer(SCOPE, __version__, self._schema_url)
         self._own = traces if isinstance(traces, OwnTracerProvider) and not isinstance(self.tracer, NoOpTracer) else None
         self.light_spans: Callable[[], bool] = bool if self._own is None else partial(not_, self._own.others)
         """Whether our spans need no SDK: the provider is one that we made, and has no span processor but ours.
@@ -237,7 +241,7 @@ class Telemetry:
     def _join_metrics(self) -> None:
         provider = _meter_provider(self._settings, self.resource, self._clean_metrics)
         if provider is not None:
-            meter = provider.get_meter(SCOPE, __version__, SCHEMA_URL)
+            meter = provider.get_meter(SCOPE, __version__, self._schema_url)
             made = None if _current_meters is None or isinstance(meter, NoOpMeter) else _current_meters[1]
             own = made.histograms if made is not None and made is provider else None
             self._metrics = Metrics(meter, self.conventions.profile, own)
@@ -282,7 +286,12 @@ class Telemetry:
             "content_on": sorted(self._settings.content_on),
             "profile": self._settings.profile,
             "resource": dict(self.resource.attributes),
-            "scope": {"name": SCOPE, "version": __version__, "schema_url": SCHEMA_URL},
+            "scope": {
+                "name": SCOPE,
+                "version": __version__,
+                **({"schema_url": self._schema_url} if self._schema_url else {}),
+            },
+            **({"span_events": events} if (events := self._settings.span_events) != "errors" else {}),
             **({"elsewhere": list(self.elsewhere)} if self.elsewhere else {}),
         }
 
@@ -367,6 +376,7 @@ def _own_meter_provider(settings: Settings, resource: Resource, clean: Callable[
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
     from otel_agentlog.export.histograms import Histograms, OwnMeterProvider
+    from otel_agentlog.export.transport.exemplars import KeptExemplars
 
     target = _Target(
         settings.exporter("metrics"),
@@ -378,8 +388,13 @@ def _own_meter_provider(settings: Settings, resource: Resource, clean: Callable[
     if before is not None and before[0] == target:
         return before[1]
     histograms = Histograms(SCOPE) if senders.takes_plain_histograms(settings) else None
-    finish = clean if histograms is None else lambda data: clean(histograms.added_to(data))
-    made = OwnMeterProvider(PeriodicExportingMetricReader(senders.make_metric_exporter(settings, finish)), resource, histograms)
+    kept = KeptExemplars()
+    finish = kept.added_to if histograms is None else lambda data: kept.added_to(histograms.added_to(data))
+    made = OwnMeterProvider(
+        PeriodicExportingMetricReader(senders.make_metric_exporter(settings, lambda data: clean(finish(data)))),
+        resource,
+        histograms,
+    )
     _current_meters = target, made
     if _global_meters is None:
         metrics.set_meter_provider(made)

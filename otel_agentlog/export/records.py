@@ -37,7 +37,7 @@ from opentelemetry.util.types import AttributeValue
 
 from otel_agentlog.export.semconv import content, fields, names
 from otel_agentlog.export.semconv.conventions import USER_ATTRIBUTES_AT_START, Conventions
-from otel_agentlog.export.semconv.spans import context_attributes, error_type, operation_name
+from otel_agentlog.export.semconv.spans import context_attributes, error_type, exception_attributes, operation_name
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, as_texts, mapping
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, DETAILS, EXCEPTION, Line, is_details_record
 from otel_agentlog.vocabulary.scores import is_score
@@ -83,13 +83,7 @@ _ORIGIN = (
     ("state_after", names.STATE_AFTER, as_text),
     ("reason", names.REASON, as_text),
 )
-_EXCEPTION = (
-    ("type", names.EXCEPTION_TYPE, as_text),
-    ("message", names.EXCEPTION_MESSAGE, as_text),
-    ("error_id", names.ERROR_ID, as_text),
-    ("category", names.ERROR_CATEGORY, as_text),
-    ("suggestions", names.ERROR_SUGGESTIONS, as_texts),
-)
+_SUGGESTIONS = (("suggestions", names.ERROR_SUGGESTIONS, as_texts),)
 
 _EVALUATION = (
     ("name", names.EVALUATION_NAME, as_text),
@@ -103,7 +97,6 @@ _EVALUATION_KEYS = frozenset(key for key, _, _ in _EVALUATION)
 
 _ABOUT_ERRORS = frozenset({"attempt", "event"})
 """Types of lines about an error that they do not carry: attempts that failed, and how an error was handled."""
-_ERROR_OF_DETAILS = (("error_id", names.ERROR_ID, as_text), ("category", names.ERROR_CATEGORY, as_text))
 
 
 def fields_of(kind: str, line: Line, start: Line | None, conventions: Conventions) -> LogFields:
@@ -112,7 +105,7 @@ def fields_of(kind: str, line: Line, start: Line | None, conventions: Convention
     ``start`` is the start line of the AI call, for ``details``.
     """
     if kind == EXCEPTION:
-        return exception_fields(line)
+        return exception_fields(line, conventions)
     if kind == DETAILS:
         return details_event_fields(start or {"type": "ai_request"}, line, conventions)
     return log_fields(line, conventions)
@@ -161,7 +154,7 @@ def log_fields(line: Line, conventions: Conventions) -> LogFields:
     if details := line.get("details"):
         add_details(details, attributes)
         if line["type"] in _ABOUT_ERRORS:
-            fields.copy(mapping(line, "details"), _ERROR_OF_DETAILS, attributes)
+            fields.copy(mapping(line, "details"), fields.ERROR, attributes)
     if "exception" in line:
         _add_exception(line, attributes)
     _add_ids(line, attributes, "")
@@ -179,7 +172,7 @@ def _evaluation_fields(line: Line) -> LogFields:
     return LogFields(names.EVENT_EVALUATION, *severity(line), None, attributes)
 
 
-def exception_fields(line: Line) -> LogFields:
+def exception_fields(line: Line, conventions: Conventions) -> LogFields:
     """The record of the exception on an end line for which `otel_agentlog.vocabulary.lines.is_exception_record` is true.
 
     For AI calls it is the convention's event, at severity WARN and without a body; otherwise ``agentlog.exception`` at the
@@ -191,11 +184,11 @@ def exception_fields(line: Line) -> LogFields:
         attributes[names.ERROR_TYPE] = error
     if line["type"] == "ai_response":
         details = mapping(line, "details")
-        attributes[names.OPERATION] = operation_name(details)
+        operation = attributes[names.OPERATION] = operation_name(details)
         attributes[names.PROVIDER] = fields.provider_name(details.get("provider"))
         fields.copy(details, (("model", names.REQUEST_MODEL, as_text),), attributes)
         _add_ids(line, attributes, "#exception")
-        return LogFields(names.EVENT_AI_EXCEPTION, 13, "WARN", None, attributes)
+        return LogFields(conventions.ai_exception(operation), 13, "WARN", None, attributes)
     number, word = severity(line)
     _add_ids(line, attributes, "#exception")
     exception = mapping(line, "exception")
@@ -261,9 +254,8 @@ def _user_attributes(line: Line) -> Attributes:
 def _add_exception(line: Line, attributes: Attributes) -> None:
     exception = mapping(line, "exception")
     attributes.update(context_attributes(exception))
-    fields.copy(exception, _EXCEPTION, attributes)
-    if traceback := exception.get("traceback"):
-        attributes[names.EXCEPTION_STACKTRACE] = "\n".join(map(str, traceback)) if isinstance(traceback, list) else str(traceback)
+    attributes.update(exception_attributes(exception))
+    fields.copy(exception, _SUGGESTIONS, attributes)
 
 
 def _add_ids(line: Line, attributes: Attributes, suffix: str) -> None:

@@ -7,6 +7,7 @@ by which its delivery is noted in the folder.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -25,7 +26,17 @@ from otel_agentlog.export.transport.wire import Encoded
 from otel_agentlog.vocabulary.coerce import untagged
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, LOG, SPAN, Line, items_of, parse_timestamp
-from otel_agentlog.vocabulary.records import Origin, SpanEvent, add_stages, begun_span, end_span, signal_of, stage_event
+from otel_agentlog.vocabulary.records import (
+    MAX_NOTED,
+    Origin,
+    SpanEvent,
+    add_stages,
+    begun_span,
+    end_span,
+    is_noted,
+    signal_of,
+    stage_event,
+)
 
 MAX_OPEN = 20_000
 """Spans that wait for their end, and kilobytes of their start lines; a leak of them must not become a leak of memory."""
@@ -84,6 +95,8 @@ class ExportSink:
         """In the child of a fork: what the parent began it ends itself."""
         self._open: dict[str, _Start] = {}
         self._open_bytes = 0
+        self._noted: dict[str, deque[tuple[int, Line]]] = {}
+        """By span id, the lines that are events of an open span."""
         self._stages: dict[str, list[SpanEvent]] = {}
         """By span id, the stages of a webhook that has not ended."""
 
@@ -134,6 +147,8 @@ class ExportSink:
             self._begin(recorded)
             return
         line: Line = _loads(data)
+        if phase is None and span_id in self._open and is_noted(line, self._origin.span_events):
+            self._noted.setdefault(span_id, deque(maxlen=MAX_NOTED)).append((time_ns, line))
         # A line that could not be written is in no folder: what is made of it is sent now or never.
         lasting = home is not None and kept
         if kind == LOG and self._sends_logs and (sampled or not lasting) and self._send_plain_log(line, time_ns, home, kept):
@@ -174,6 +189,7 @@ class ExportSink:
     def _forget(self, span_id: Any) -> None:
         self._end(span_id)
         self._stages.pop(span_id, None)
+        self._noted.pop(span_id, None)
 
     def _add_stage(self, span_id: str, line: Line, time_ns: int) -> None:
         if self._sends_spans and span_id in self._open:
@@ -197,13 +213,16 @@ class ExportSink:
 
     def _send_span(self, ref: ItemRef, line: Line, begun: Line | None, start_ns: int, end_ns: int) -> None:
         stages = self._stages.pop(line["span_id"], None) if self._stages else None
+        noted = self._noted.pop(line["span_id"], ()) if self._noted else ()
         if begun is None:
             self._worker.leave("traces", [ref])
             return
         try:
-            encoded = None if stages else self._encoder.plain_span(begun, line, start_ns, end_ns, self._source)
+            plain = not (stages or noted or "exception" in line)
+            encoded = None if not plain else self._encoder.plain_span(begun, line, start_ns, end_ns, self._source)
             if encoded is None:
                 span = begun_span(begun, self._origin, start_ns, attribute_values(begun))
+                span.noted.extend(noted)
                 end_span(span, line, end_ns, attribute_values(line), _time_of)
                 if stages is not None:
                     add_stages(span, [*{(stage.name, stage.time_ns): stage for stage in stages}.values()])

@@ -27,6 +27,8 @@ def task(
     input: Any = ...,
     agent: str | None = ...,
     agent_type: str | None = ...,
+    agent_version: str | None = ...,
+    agent_description: str | None = ...,
     workflow: str | None = ...,
     model: str | None = ...,
     source: str | None = ...,
@@ -34,6 +36,7 @@ def task(
     correlation_id: str | None = ...,
     session_id: str | None = ...,
     instance_id: str | None = ...,
+    conversation_id: str | None = ...,
     tags: Iterable[str] = ...,
     resume: Mapping[str, str] | None = ...,
     attributes: Mapping[str, Any] | None = ...,
@@ -44,7 +47,8 @@ def task(name: Any = "", *, input: Any = UNSET, **given: Any) -> Any:
 
     Use it as ``with`` or ``async with`` block, as decorator, or with ``start()`` and ``end()``. ``input`` goes into
     ``01-input.json``, what is assigned to ``.result`` into ``04-final-result.json``. ``agent`` names who does it (span
-    ``invoke_agent {agent}``), ``workflow`` or ``agent_type`` its low-cardinality type. ``resume`` takes a carrier (W3C
+    ``invoke_agent {agent}``), ``workflow`` or ``agent_type`` its low-cardinality type. ``conversation_id`` is that of everything
+    in it (``gen_ai.conversation.id``), in other processes too. ``resume`` takes a carrier (W3C
     headers or environment variables) and continues that task: a pending one is started, a running one gets a further process
     at work on it. Inside another task it becomes a sub-task.
     """
@@ -72,7 +76,10 @@ def step(name: Any, **given: Any) -> Any:
 def ai_call(model: str, **given: Any) -> AiCall:
     """One request to a model; see `AiCall` for what it takes and how to give it the response.
 
-    Names that are not its own are the request's parameters: ``temperature=0.2, max_tokens=1000``.
+    Names that are not its own are the request's parameters: ``temperature=0.2, max_tokens=1000``. With the operations
+    ``create_agent`` and ``invoke_agent``, ``agent_id agent_name agent_version agent_description`` say which agent it is; with
+    ``retrieval`` and those of memories, ``data_source_id``, ``memory_store_id``, ``memory_record_id`` and ``query`` say what is
+    looked for, and what is found is set as ``documents`` or ``records``.
     """
     return AiCall(model, **given)
 
@@ -89,11 +96,17 @@ def tool(
     description: str | None = ...,
     command: Mapping[str, str] | None = ...,
     specialist: str | None = ...,
+    conversation_id: str | None = ...,
+    skill: str | Mapping[str, str] | None = ...,
     attributes: Mapping[str, Any] | None = ...,
     component: str | None = ...,
 ) -> ToolRun: ...
 def tool(name: Any, **given: Any) -> Any:
-    """One execution of a tool. As a decorator it records the call's arguments and result."""
+    """One execution of a tool. As a decorator it records the call's arguments and result.
+
+    ``skill`` is the skill that it belongs to: a name, or a mapping with ``name``, ``description``, ``source_uri``,
+    ``resource_name``.
+    """
     function = None if type(name) is str else _function_name(name)
     return ToolRun(name, **given) if function is None else ToolRun(function)(name)
 

@@ -66,6 +66,9 @@ class SpanNaming(Protocol):
     def stage_event(self, line: Line) -> tuple[str, dict[str, Any]]:
         """Name and attributes of the span event that the line of a webhook's stage is."""
 
+    def noted_event(self, line: Line) -> tuple[str, dict[str, Any]]:
+        """Name and attributes of the event that a line is on the span it was recorded in."""
+
 
 class PlainNaming:
     """Names spans after what they are and sets no attributes: used until `configure` brings the real ones."""
@@ -78,6 +81,9 @@ class PlainNaming:
 
     def stage_event(self, line: Line) -> tuple[str, dict[str, Any]]:
         return f"webhook.{line['stage']}", {}
+
+    def noted_event(self, line: Line) -> tuple[str, dict[str, Any]]:
+        return str(line.get("action") or line.get("type")), {}
 
 
 class Sampler(Protocol):
@@ -136,6 +142,8 @@ class Spans:
     """Whether no span processor but ours gets our spans: then they need no SDK. Else the tracer starts them."""
     sampler: Sampler | None = None
     """Asked for each trace that begins with a span of ours without the SDK; ``None``: all are sampled."""
+    span_events: str = "none"
+    """Which lines are events of a span that the SDK started, too, as `otel_agentlog.vocabulary.records.is_noted` takes it."""
     limits: SpanLimits = field(default_factory=UsualLimits)
     """Of such spans."""
 

@@ -26,7 +26,15 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.error_id import new_error_id
 from otel_agentlog.record.operations.ai_call import AiCall
 from otel_agentlog.record.operations.attempts import Attempted
-from otel_agentlog.record.operations.context import OperationScope, RunningTask, foreign_span, live, operation_in, seen_around
+from otel_agentlog.record.operations.context import (
+    CONVERSATION,
+    OperationScope,
+    RunningTask,
+    foreign_span,
+    live,
+    operation_in,
+    seen_around,
+)
 from otel_agentlog.record.operations.outcome import LEVELS, classified, cut_traceback, failure_key
 from otel_agentlog.record.operations.seen_calls import MAX_FAILURES, Added, Call, Seen, SeenCalls
 from otel_agentlog.record.operations.tool_run import ToolRun
@@ -443,7 +451,7 @@ class AdoptedSpan:
 
 
 _AGENT = ("gen_ai.agent.name", "agent.name", "langfuse.trace.name")
-_SESSION = ("gen_ai.conversation.id", "session.id", "langfuse.session.id", "traceloop.association.properties.session_id")
+_SESSION = (CONVERSATION, "session.id", "langfuse.session.id", "traceloop.association.properties.session_id")
 
 
 def _begin_implicit(start: Mapping[str, Any]) -> ImplicitTask:

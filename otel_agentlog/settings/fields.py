@@ -183,8 +183,10 @@ class Settings:
         shared=standard.genai_content,
     )
     """The convention's own switch: where content goes. It alone means ``content="full"``."""
-    profile: str = _setting("latest", "AGENTLOG_SEMCONV_PROFILE", read=values.one_of("latest", "legacy", "both"))
+    profile: str = _setting("latest", "AGENTLOG_SEMCONV_PROFILE", read=values.one_of("latest", "2026-10", "legacy", "both"))
     """Which names of the GenAI conventions are used."""
+    span_events: str = _setting("errors", "AGENTLOG_SPAN_EVENTS", read=values.one_of("errors", "all", "none"))
+    """What is an event of its span, too: exceptions and failed attempts, ``all`` that is logged in it, or ``none``."""
     endpoint: str | None = _setting(None, "OTEL_EXPORTER_OTLP_ENDPOINT", read=values.endpoint, shared=standard.endpoint)
     """The collector's base URL. Without it, without an endpoint per signal and without ``otlp`` in ``OTEL_*_EXPORTER``
     nothing is sent."""

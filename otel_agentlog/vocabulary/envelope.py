@@ -28,6 +28,10 @@ class Home(Protocol):
     def location(self) -> str:
         """The same as text. What outlives the task keeps this, never the folder itself."""
 
+    def used(self) -> dict[str, Any]:
+        """What the AI calls of the task, in all its processes, used so far: ``input_tokens``, ``output_tokens``, ``cost_usd``
+        (``None`` if it is not known), ``finish_reasons`` of the last answer. Empty where none has ended. May raise."""
+
 
 @dataclass(slots=True)
 class TaskRef:

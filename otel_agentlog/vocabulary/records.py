@@ -6,12 +6,12 @@ Neither imports the other; these types are what they share, as those of `otel_ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from otel_agentlog.vocabulary.coerce import mapping, objects, text
-from otel_agentlog.vocabulary.lines import SPAN, Line
+from otel_agentlog.vocabulary.lines import EXCEPTION, LOG_TYPES, SPAN, Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Origin:
     """The name of its process lock, while it delivers what it recorded itself."""
     sends: tuple[str, ...] = ()
     """The signals (``traces``, ``logs``) it delivers itself."""
+    span_events: str = "errors"
+    """Which lines are events of their spans, too: `is_noted`."""
     elsewhere: tuple[str, ...] = ()
     """The signals that exporters of others deliver, without our knowing when."""
 
@@ -91,6 +93,8 @@ class SpanRecord:
     outcome: str | None = None
     event_id: str | None = field(default=None, compare=False)
     """Of the line that ended it."""
+    noted: list[tuple[int, Line]] = field(default_factory=list, compare=False, repr=False)
+    """Lines that are events of it, too, each with its time in Unix nanoseconds."""
     origin: Origin = field(default=Origin(), compare=False)
     start_lost: bool = False
     """Whether only the end line is there: kind and parent are unknown, the start follows from the duration."""
@@ -150,6 +154,26 @@ def signal_of(kind: str) -> str:
     return "traces" if kind == SPAN else "logs"
 
 
+MAX_NOTED = 64
+"""Lines of one span that are events of it; of more, those are left out that came first."""
+
+
+def is_noted(line: Mapping[str, Any], span_events: str) -> bool:
+    """Whether a line is also an event of the span that it was recorded in: with ``errors`` one with an exception and a failed
+    attempt, with ``all`` every line that is a log record whatever the content policy is, with ``none`` no line."""
+    if span_events == "none":
+        return False
+    if "exception" in line or line.get("action") == "attempt_failed":
+        return True
+    return span_events == "all" and line.get("type") in LOG_TYPES
+
+
+def note(span: SpanRecord, line: Line, time_ns: int) -> None:
+    """Add such a line to its span."""
+    span.noted.append((time_ns, line))
+    del span.noted[:-MAX_NOTED]
+
+
 # -- a span of its lines: the rules of ``docs/format.md`` -------------------------------------------------------------------
 
 COMMON_KEYS = frozenset(
@@ -202,8 +226,15 @@ def end_span(
     ]
     # Of a span whose start is lost they are there already: all that is known of it is the end line.
     span.links += [] if span.start_lost else [_link(link) for link in objects(values, "links")]
+    if "exception" in line and is_noted(line, span.origin.span_events) and not has_exception(span.events):
+        note(span, line, end_ns)
     status = mapping(line, "status")
     span.status_code, span.status_description = text(status, "code") or "UNSET", text(status, "description")
+
+
+def has_exception(events: Iterable[SpanEvent]) -> bool:
+    """Whether an exception was recorded as an event by other code."""
+    return any(event.name == EXCEPTION for event in events)
 
 
 def stage_event(line: Mapping[str, Any], time_ns: int) -> SpanEvent:

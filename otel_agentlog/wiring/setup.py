@@ -119,6 +119,7 @@ class Wired:
                 light=self.telemetry.light_spans,
                 sampler=self.telemetry.sampler,
                 limits=self.telemetry.span_limits,
+                span_events=settings.span_events,
             ),
             tasks=Tasks(self._find_task, self.folders.find_input, ControlFile, settings.implicit_tasks),
             lookups=Lookups(classify, PriceTable(settings.prices)),

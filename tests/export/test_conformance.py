@@ -15,7 +15,7 @@ from otel_agentlog.vocabulary.states import Outcome
 from tests.support.conformance.spans import Checker, Violation
 from tests.support.conformance.wire import Wire, end_line, failed, start_line
 
-PROFILES = ("latest", "legacy", "both")
+PROFILES = ("latest", "2026-10", "legacy", "both")
 
 # -- lines of every shape ---------------------------------------------------------------------------------------------------
 
@@ -208,12 +208,12 @@ def test_every_metric_of_the_table_that_applies_is_measured(profile: Any) -> Non
         "gen_ai.client.operation.time_to_first_chunk",
         "gen_ai.client.operation.time_per_output_chunk",
     }
+    newest = {"gen_ai.client.embeddings.duration", "gen_ai.client.embeddings.operation.input_tokens"}
+    before = {"gen_ai.client.operation.duration", "gen_ai.invoke_workflow.duration"}
     always = {
-        "gen_ai.client.operation.duration",
         "gen_ai.invoke_agent.duration",
         "gen_ai.invoke_agent.inference_calls",
         "gen_ai.invoke_agent.tool_calls",
-        "gen_ai.invoke_workflow.duration",
         "gen_ai.execute_tool.duration",
         "agentlog.task.duration",
         "agentlog.tasks.active",
@@ -226,7 +226,12 @@ def test_every_metric_of_the_table_that_applies_is_measured(profile: Any) -> Non
         "agentlog.sdk.items.delivered",
         "agentlog.sdk.items.dropped",
     }
-    expected = always | (latest if profile != "legacy" else set()) | (legacy if profile != "latest" else set())
+    expected = {
+        "latest": always | latest | newest,
+        "2026-10": always | latest | before,
+        "legacy": always | legacy | before,
+        "both": always | latest | newest | legacy | before,
+    }[profile]
     assert measured == expected
     assert Checker(profile).check(wire.spans(), wire.measured(), wire.records()) == []
 

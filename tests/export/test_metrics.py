@@ -13,6 +13,7 @@ from opentelemetry.sdk.resources import Resource
 
 from otel_agentlog.export.histograms import Histograms, OwnMeterProvider
 from otel_agentlog.export.metrics import ALLOWED, MAX_CHARACTERS, METRICS, Labels, Metrics
+from otel_agentlog.export.semconv.profiles import Profile
 from tests.support.conformance.wire import Wire, end_line, failed, start_line
 from tests.support.otlp.decode import decode_request
 
@@ -111,13 +112,17 @@ def test_legacy_names_measure_the_same() -> None:
 
 
 def test_an_embedding_is_an_operation_and_no_inference() -> None:
-    """It has a duration and a cost, and counts in no inference metric."""
-    wire = Wire()
+    """It has metrics of its own and a cost, and counts in no inference metric."""
+    wire, before = Wire(), Wire("2026-10")
     details = {**CHAT, "operation": "embeddings"}
 
-    wire.operation(start_line("ai_request", details), end_line("ai_request", {**details, "input_tokens": 5, "cost_usd": 0.5}))
+    for each in (wire, before):
+        each.operation(start_line("ai_request", details), end_line("ai_request", {**details, "input_tokens": 5, "cost_usd": 0.5}))
 
-    assert {metric["name"] for metric in wire.measured()} == {"gen_ai.client.operation.duration", "agentlog.cost"}
+    own = {"gen_ai.client.embeddings.duration", "gen_ai.client.embeddings.operation.input_tokens"}
+    assert {metric["name"] for metric in wire.measured()} == {*own, "agentlog.cost"}
+    assert wire.points("gen_ai.client.embeddings.operation.input_tokens")[0]["sum"] == 5
+    assert {metric["name"] for metric in before.measured()} == {"gen_ai.client.operation.duration", "agentlog.cost"}
 
 
 def test_cost_adds_up_and_unknown_prices_are_counted_apart() -> None:
@@ -147,6 +152,7 @@ def test_a_task_is_active_until_it_ends() -> None:
     assert [(p["value"], p["attributes"]) for p in wire.points("agentlog.tasks")] == [(1, labels)]
     assert [(p["sum"], p["attributes"]) for p in wire.points("agentlog.task.duration")] == [(1.5, labels)]
     assert wire.points("gen_ai.invoke_agent.duration")[0]["attributes"] == {
+        "gen_ai.operation.name": "invoke_agent",
         "gen_ai.agent.name": "brain",
         "gen_ai.request.model": "m",
     }
@@ -157,13 +163,38 @@ def test_a_task_is_active_until_it_ends() -> None:
 
 def test_a_task_that_another_process_began_does_not_go_below_zero() -> None:
     """Recovery closes tasks of the dead; they count as ended, not as one less at work."""
-    wire = Wire()
+    wire = Wire("2026-10")
 
     wire.metrics.on_line(end_line("task", {"workflow": "review"}, outcome="interrupted"))
 
     assert wire.points("agentlog.tasks.active") == []
     assert _value(wire, "agentlog.tasks") == 1
     assert wire.points("gen_ai.invoke_workflow.duration")[0]["attributes"] == {"gen_ai.workflow.name": "review"}
+
+
+@pytest.mark.parametrize(
+    ("profile", "metrics", "labels"),
+    [
+        ("latest", {"gen_ai.invoke_agent.duration"}, {"gen_ai.agent.name": "review"}),
+        ("2026-10", {"gen_ai.invoke_workflow.duration"}, {"gen_ai.workflow.name": "review"}),
+        ("legacy", {"gen_ai.invoke_workflow.duration"}, {"gen_ai.workflow.name": "review"}),
+        (
+            "both",
+            {"gen_ai.invoke_agent.duration", "gen_ai.invoke_workflow.duration"},
+            {"gen_ai.agent.name": "review", "gen_ai.workflow.name": "review"},
+        ),
+    ],
+)
+def test_a_workflow_is_measured_by_the_names_of_the_profile(profile: Profile, metrics: set[str], labels: dict[str, str]) -> None:
+    """In the newest release as a run of an agent, told apart by its operation; before it by a metric of its own."""
+    wire = Wire(profile)
+
+    wire.metrics.on_line(end_line("task", {"workflow": "review", "ai_calls": 1}))
+
+    assert {each["name"] for each in wire.measured() if each["name"].startswith("gen_ai.")} == metrics
+    assert [point["attributes"] for point in wire.points("agentlog.tasks")] == [{**labels, "agentlog.outcome": "completed"}]
+    as_agent = [point["attributes"] for point in wire.points("gen_ai.invoke_agent.duration")]
+    assert as_agent in ([], [{"gen_ai.agent.name": "review", "gen_ai.operation.name": "invoke_workflow"}])
 
 
 def test_a_tool_run_is_measured() -> None:

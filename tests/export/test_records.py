@@ -120,7 +120,7 @@ def test_an_exception_on_a_log_line_goes_with_it() -> None:
 
 def test_the_exception_of_a_step_is_an_event_of_ours() -> None:
     """At the line's level, readable in the body, marked as the second record of its line."""
-    fields = exception_fields(end_line("step", step_id="plan", **failed()))
+    fields = exception_fields(end_line("step", step_id="plan", **failed()), CONVENTIONS)
 
     assert fields[:4] == ("agentlog.exception", 17, "ERROR", "ValueError: boom")
     assert fields.attributes == {
@@ -139,9 +139,11 @@ def test_the_exception_of_a_step_is_an_event_of_ours() -> None:
 
 def test_the_exception_of_an_ai_call_is_the_conventions_event() -> None:
     """At WARN, without a body, with what was called."""
-    fields = exception_fields(end_line("ai_request", {"provider": "openai", "model": "gpt-5"}, **failed()))
+    line = end_line("ai_request", {"provider": "openai", "model": "gpt-5"}, **failed())
+    fields = exception_fields(line, CONVENTIONS)
 
-    assert fields[:4] == ("gen_ai.client.operation.exception", 13, "WARN", None)
+    assert fields[:4] == ("gen_ai.client.inference.exception", 13, "WARN", None)
+    assert exception_fields(line, Conventions("2026-10"))[:4] == ("gen_ai.client.operation.exception", 13, "WARN", None)
     assert fields.attributes["gen_ai.operation.name"] == "chat"
     assert fields.attributes["gen_ai.provider.name"] == "openai"
     assert fields.attributes["gen_ai.request.model"] == "gpt-5"

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from otel_agentlog.export.semconv.content import PREVIEW_BYTES, encode, preview, preview_text
 from otel_agentlog.export.semconv.conventions import USER_ATTRIBUTES_AT_END, USER_ATTRIBUTES_AT_START, Conventions
+from otel_agentlog.export.semconv.profiles import Profile
 from tests.support.conformance.content import content_problem
 from tests.support.conformance.wire import Wire, end_line, failed, start_line
 
 CONVENTIONS = Conventions()
 CHAT = {"provider": "anthropic", "model": "claude-opus-4-5"}
+_REMOTE = {"agent": "caller", "parameters": {"agent_name": "far", "agent_id": "asst_1", "agent_version": "2"}}
 
 
 # -- names and kinds --------------------------------------------------------------------------------------------------------
@@ -36,9 +38,11 @@ CHAT = {"provider": "anthropic", "model": "claude-opus-4-5"}
         (start_line("ai_request", CHAT), "chat claude-opus-4-5", "CLIENT"),
         (start_line("ai_request", {"provider": "openai"}), "chat", "CLIENT"),
         (start_line("ai_request", {"operation": "embeddings", "model": "e5"}), "embeddings e5", "CLIENT"),
-        (start_line("ai_request", {"operation": "retrieval", "parameters": {"data_source_id": "kb"}}), "retrieval kb", "CLIENT"),
+        (start_line("ai_request", {"operation": "retrieval", "parameters": {"data_source_id": "kb"}}), "retrieval", "INTERNAL"),
         (start_line("ai_request", {"operation": "search_memory", "model": "m"}), "search_memory", "CLIENT"),
-        (start_line("ai_request", {"operation": "invoke_agent", "agent": "far"}), "invoke_agent far", "CLIENT"),
+        (start_line("ai_request", {**_REMOTE, "operation": "invoke_agent"}), "invoke_agent far", "CLIENT"),
+        (start_line("ai_request", {**_REMOTE, "operation": "create_agent"}), "create_agent far", "CLIENT"),
+        (start_line("ai_request", {"operation": "invoke_agent", "agent": "caller"}), "invoke_agent", "CLIENT"),
         (start_line("tool_call", content="Read"), "execute_tool Read", "INTERNAL"),
         (start_line("tool_call", {"command": {"executable_name": "git"}}, content="Bash"), "execute_tool Bash git", "INTERNAL"),
         (start_line("tool_call", {"skill": "pdf"}, content="Skill"), "execute_tool Skill pdf", "INTERNAL"),
@@ -209,7 +213,7 @@ def test_a_task_of_an_agent_is_an_invocation_and_any_other_is_a_workflow() -> No
     }
     assert CONVENTIONS.start_attributes(workflow) == {
         "gen_ai.operation.name": "invoke_workflow",
-        "gen_ai.workflow.name": "review",
+        "gen_ai.agent.name": "review",
         "agentlog.task.workflow": "review",
         "agentlog.task.name": "Review PR 42",
         "agentlog.task.id": "task-abc123",
@@ -217,9 +221,43 @@ def test_a_task_of_an_agent_is_an_invocation_and_any_other_is_a_workflow() -> No
     }
 
 
+@pytest.mark.parametrize(
+    ("profile", "named"),
+    [
+        ("latest", {"gen_ai.agent.name": "review"}),
+        ("2026-10", {"gen_ai.workflow.name": "review"}),
+        ("legacy", {"gen_ai.workflow.name": "review"}),
+        ("both", {"gen_ai.agent.name": "review", "gen_ai.workflow.name": "review"}),
+    ],
+)
+def test_the_name_of_a_workflow_is_that_of_an_agent_in_the_newest_release_only(profile: Profile, named: dict[str, str]) -> None:
+    """The span's name and operation are the same in each."""
+    line = start_line("task", {"workflow": "review", "conversation_id": "c"}, message="PR 42")
+
+    name, kind, attributes = Conventions(profile).started(line)
+
+    assert (name, kind) == ("invoke_workflow review", "INTERNAL")
+    of_the_convention = {key: value for key, value in attributes.items() if key.startswith("gen_ai.")}
+    assert of_the_convention == {"gen_ai.operation.name": "invoke_workflow", "gen_ai.conversation.id": "c", **named}
+
+
+@pytest.mark.parametrize("operation", ["create_agent", "invoke_agent"])
+def test_the_agent_of_a_call_is_the_one_that_is_created_or_invoked(operation: str) -> None:
+    """The agent that calls is told under a name of our own."""
+    attributes = CONVENTIONS.start_attributes(start_line("ai_request", {**_REMOTE, "operation": operation}))
+
+    assert {key: value for key, value in attributes.items() if "agent." in key} == {
+        "gen_ai.agent.name": "far",
+        "gen_ai.agent.id": "asst_1",
+        "gen_ai.agent.version": "2",
+        "agentlog.agent.name": "caller",
+    }
+
+
 def test_totals_of_a_task_have_names_of_our_own() -> None:
-    """Only an agent's run also carries `gen_ai.usage.*`, the two that the convention recommends there."""
-    details = {"ai_calls": 2, "tool_runs": 3, "input_tokens": 9, "output_tokens": 5, "cost_usd": 1, "cache_read_input_tokens": 4}
+    """What the convention recommends on a run of an agent is there as well, and in its newest release on one of a workflow."""
+    before = Conventions("2026-10")
+    details = {"ai_calls": 2, "tool_runs": 3, "input_tokens": 9, "output_tokens": 5, "cost_usd": 1, "finish_reasons": ["stop"]}
     own = {
         "agentlog.task.ai_calls": 2,
         "agentlog.task.tool_runs": 3,
@@ -229,12 +267,11 @@ def test_totals_of_a_task_have_names_of_our_own() -> None:
         "agentlog.outcome": "completed",
     }
 
-    assert CONVENTIONS.end_attributes(end_line("task", details)) == own
-    assert CONVENTIONS.end_attributes(end_line("task", {**details, "agent": "brain"})) == {
-        "gen_ai.usage.input_tokens": 9,
-        "gen_ai.usage.output_tokens": 5,
-        **own,
-    }
+    of_a_run = {"gen_ai.usage.input_tokens": 9, "gen_ai.usage.output_tokens": 5, "gen_ai.response.finish_reasons": ["stop"]}
+
+    assert before.end_attributes(end_line("task", details)) == own
+    for conventions, more in ((CONVENTIONS, {}), (CONVENTIONS, {"agent": "brain"}), (before, {"agent": "brain"})):
+        assert conventions.end_attributes(end_line("task", {**details, **more})) == {**of_a_run, **own}
 
 
 def test_a_command_tells_its_program_and_exit_code() -> None:

@@ -167,6 +167,16 @@ def _as_object(value: Any, key: str) -> Any:
     return value if isinstance(value, Mapping) else {key: value}
 
 
+def text(value: Any) -> Any:
+    """What was asked for, as text."""
+    return value if isinstance(value, str) else encode(value).decode()
+
+
+def found(value: Any) -> Any:
+    """Documents of a retrieval, or records of a memory: a list of objects, a bare value under the key ``content``."""
+    return [_as_object(item, "content") for item in (value if isinstance(value, list) else [value])]
+
+
 Shape = Callable[[Any], Any]
 
 START: tuple[tuple[str, str, str, Shape], ...] = (
@@ -174,12 +184,16 @@ START: tuple[tuple[str, str, str, Shape], ...] = (
     ("messages", names.INPUT_MESSAGES, "input_messages", messages),
     ("tools", names.TOOL_DEFINITIONS, "tool_definitions", definitions),
     ("arguments", names.TOOL_CALL_ARGUMENTS, "tool_arguments", arguments),
+    ("query", names.RETRIEVAL_QUERY_TEXT, "retrieval_query", text),
+    ("query", names.MEMORY_QUERY_TEXT, "memory_query", text),
 )
 """Keys of ``details`` on start lines that hold content: the attribute, what it is called beside a digest, and its shape."""
 
 END: tuple[tuple[str, str, str, Shape], ...] = (
     ("output", names.OUTPUT_MESSAGES, "output_messages", answer),
     ("result", names.TOOL_CALL_RESULT, "tool_result", result),
+    ("documents", names.RETRIEVAL_DOCUMENTS, "retrieval_documents", found),
+    ("records", names.MEMORY_RECORDS, "memory_records", found),
 )
 """The same on end lines."""
 
@@ -204,7 +218,11 @@ def capture(
             continue
         shaped = shape(value)
         if policy == "full":
-            captured[attribute] = _sayable(shaped, 0) if structured else encode(shaped).decode()
+            captured[attribute] = _sayable(shaped, 0) if structured or isinstance(shaped, str) else encode(shaped).decode()
+            continue
+        if isinstance(shaped, str):
+            captured[attribute], whole = preview_text(shaped)
+            captured.update(digest(what, whole))
             continue
         short, encoded, whole = preview(_names_only(shaped) if attribute == names.TOOL_DEFINITIONS else shaped)
         captured[attribute] = _sayable(short, 0) if structured else encoded.decode()

@@ -3,9 +3,7 @@
 The names themselves are in `otel_agentlog.export.semconv.names`; what each type of line adds is in ``spans.py``, content in
 ``content.py``. The mapping reads nothing but the line (``docs/format.md``), so the folder alone gives the same spans later.
 
-Profiles: ``latest`` is the convention of ``names.py``; ``legacy`` is what dashboards of 2025 and early 2026 query
-(``gen_ai.system``, ``gen_ai.usage.cache_creation.input_tokens``, the old metrics); ``both`` is both. Attributes that the
-convention requires are set on spans in every profile.
+Profiles: ``profiles.py``. Attributes that the convention requires are set on spans in every profile.
 
 Precedence of attributes: the user's own win for core names such as ``server.address``; under ``gen_ai.*`` and ``agentlog.*``
 ours win, and ids, outcome and content can only come from us. The user's come first and ids last, because the SDK drops the
@@ -17,13 +15,15 @@ folder.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal
 
 from opentelemetry.util.types import AttributeValue
 
-from otel_agentlog.export.semconv import content, fields, names, spans
+from otel_agentlog.export.semconv import content, fields, names, profiles, spans
 from otel_agentlog.export.semconv.content import ContentPolicy
-from otel_agentlog.export.semconv.operations import OPERATIONS
+from otel_agentlog.export.semconv.operations import OPERATIONS, is_inference
+from otel_agentlog.export.semconv.profiles import Profile
 from otel_agentlog.export.semconv.spans import error_attributes, error_type, span_status
 from otel_agentlog.vocabulary.coerce import as_text, mapping
 from otel_agentlog.vocabulary.lines import Line
@@ -31,7 +31,6 @@ from otel_agentlog.vocabulary.states import FAILED
 
 __all__ = ["USER_ATTRIBUTES_AT_END", "USER_ATTRIBUTES_AT_START", "ContentPolicy", "Conventions", "Profile"]
 
-Profile = Literal["latest", "legacy", "both"]
 Attributes = dict[str, AttributeValue]
 
 USER_ATTRIBUTES_AT_START = 48
@@ -56,11 +55,13 @@ _END_FIELDS = {
     "tool_result": fields.TOOL_END,
     "queue_push": fields.QUEUE_LATENCY,
     "queue_pickup": fields.QUEUE_LATENCY,
+    "webhook": fields.WEBHOOK_END,
 }
 """Types whose end adds nothing but these."""
 
 _MESSAGES = frozenset({names.INPUT_MESSAGES, names.OUTPUT_MESSAGES})
 _AI_CONTENT = _MESSAGES | {names.SYSTEM_INSTRUCTIONS, names.TOOL_DEFINITIONS}
+"""Of an inference; of another operation its own."""
 _TOOL_CONTENT = frozenset({names.TOOL_CALL_ARGUMENTS, names.TOOL_CALL_RESULT})
 _CONTENT = {
     "task": _MESSAGES,
@@ -92,8 +93,18 @@ class Conventions:
         self.profile: Profile = profile
         self.content_policy: ContentPolicy = content_policy
         self.content_on = content_on
-        self._legacy = profile != "latest"
+        self._legacy = profile in profiles.LEGACY
+        self._starts = _STARTS.copy()
+        self._starts["task"] = partial(spans.task_start, profile=profile)
+        self._starts["ai_request"] = partial(spans.ai_start, profile=profile)
+        self._ends = _ENDS.copy()
+        self._ends["task"] = partial(spans.task_end, profile=profile)
         self._span_policy: ContentPolicy = content_policy if "span" in content_on else "off"
+
+    @property
+    def schema_url(self) -> str | None:
+        """Of what has these names; ``None`` where it is not known."""
+        return None if self.profile in profiles.NEWEST else names.SCHEMA_URL_2026_10
 
     def __repr__(self) -> str:
         return f"Conventions({self.profile!r}, {self.content_policy!r}, {sorted(self.content_on)})"
@@ -108,7 +119,7 @@ class Conventions:
         if type(details) is not dict:
             details = mapping(line, "details")
         ours: Attributes = {}
-        start = _STARTS.get(line_type)
+        start = self._starts.get(line_type)
         name = str(line.get("name") or line_type) if start is None else start(line, details, ours)
         if self._legacy and names.PROVIDER in ours:
             ours[names.LEGACY_SYSTEM] = ours[names.PROVIDER]
@@ -120,7 +131,7 @@ class Conventions:
                 ours[attribute] = value
         return (
             name,
-            _KINDS.get(line_type) or str(line.get("kind") or "INTERNAL"),
+            self._kind(line, ours),
             _with_user(line, ours, USER_ATTRIBUTES_AT_START) if line.get("attributes") else ours,
         )
 
@@ -132,7 +143,7 @@ class Conventions:
         ours: Attributes = {}
         if (table := _END_FIELDS.get(line_type)) is not None:
             fields.copy(details, table, ours)
-        elif (build := _ENDS.get(line_type)) is not None:
+        elif (build := self._ends.get(line_type)) is not None:
             ours = build(line, details)
         if self._legacy and names.USAGE_CACHE_WRITE in ours:
             self._rename_cache_write(ours)
@@ -151,6 +162,16 @@ class Conventions:
             ours.update(error_attributes(line))
             status = span_status(line)
         return (_with_user(line, ours, USER_ATTRIBUTES_AT_END) if line.get("attributes") else ours), *status
+
+    def _kind(self, line: Line, attributes: Attributes) -> str:
+        if line["type"] == "ai_request" and (known := OPERATIONS.get(str(attributes[names.OPERATION]))) is not None:
+            return known.kind(self.profile)
+        return _KINDS.get(line["type"]) or str(line.get("kind") or "INTERNAL")
+
+    def ai_exception(self, operation: str) -> str:
+        """The name of the event that an exception of an AI call is."""
+        newest = self.profile in profiles.NEWEST and is_inference(operation)
+        return names.EVENT_INFERENCE_EXCEPTION if newest else names.EVENT_AI_EXCEPTION
 
     def span_name(self, line: Line) -> str:
         """The name of the span that a start line begins."""
@@ -176,6 +197,10 @@ class Conventions:
         """Name and attributes of the span event that a line of ``02-webhook-flow.jsonl`` is."""
         return spans.stage_event(line)
 
+    def noted_event(self, line: Line) -> tuple[str, Attributes]:
+        """Name and attributes of the event that a line is on the span it was recorded in."""
+        return spans.noted_event(line)
+
     def content(self, line: Line, *, structured: bool) -> Attributes:
         """The content attributes of a start or end line under the policy, for spans and events alike."""
         details = mapping(line, "details")
@@ -183,7 +208,7 @@ class Conventions:
         if allowed is None:
             return {}
         if allowed is _AI_CONTENT and (known := OPERATIONS.get(spans.operation_name(details))) is not None:
-            allowed = allowed & known.allowed
+            allowed = known.allowed
         fields_of_phase = content.END if line.get("phase") == "end" else content.START
         return content.capture(details, fields_of_phase, self.content_policy, allowed, structured=structured)
 

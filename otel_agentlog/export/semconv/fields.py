@@ -86,9 +86,14 @@ OTHER_PARAMETERS: Fields = {
     "data_source_id": (names.DATA_SOURCE_ID, as_text),
     "memory_store_id": (names.MEMORY_STORE_ID, as_text),
     "memory_record_id": (names.MEMORY_RECORD_ID, as_text),
+    "memory_record_count": (names.MEMORY_RECORD_COUNT, as_integer),
+    "agent_id": (names.AGENT_ID, as_text),
+    "agent_name": (names.AGENT_NAME, as_text),
+    "agent_version": (names.AGENT_VERSION, as_text),
+    "agent_description": (names.AGENT_DESCRIPTION, as_text),
     "response_id": (names.RESPONSE_ID, as_text),
 }
-"""The same for operations that are not inferences."""
+"""The same for operations that are not inferences; an agent is the one that is created or invoked."""
 
 USAGE = (
     ("input_tokens", names.USAGE_INPUT_TOKENS, as_integer),
@@ -106,6 +111,12 @@ RESPONSE = (
     ("attempts", names.ATTEMPTS, as_integer),
 )
 
+OTHER_RESPONSE = (
+    ("response_status", names.RESPONSE_STATUS, as_text),
+    ("record_count", names.MEMORY_RECORD_COUNT, as_integer),
+)
+"""Of operations that are not inferences."""
+
 TASK = (
     ("source", names.TASK_SOURCE, as_text),
     ("provider", names.TASK_PROVIDER, as_text),
@@ -117,11 +128,38 @@ TASK = (
 )
 
 TASK_AGENT = (
-    ("agent", names.AGENT_NAME, as_text),
     ("agent_description", names.AGENT_DESCRIPTION, as_text),
     ("model", names.REQUEST_MODEL, as_text),
     ("conversation_id", names.CONVERSATION_ID, as_text),
 )
+
+ATTEMPT = (
+    ("number", names.ATTEMPT_NUMBER, as_integer),
+    ("maximum", names.ATTEMPT_MAXIMUM, as_integer),
+    ("wait_ms", names.ATTEMPT_WAIT_MS, as_number),
+    ("reason", names.REASON, as_text),
+)
+
+EXCEPTION = (
+    ("type", names.EXCEPTION_TYPE, as_text),
+    ("message", names.EXCEPTION_MESSAGE, as_text),
+    ("error_id", names.ERROR_ID, as_text),
+    ("category", names.ERROR_CATEGORY, as_text),
+)
+
+ERROR = (
+    ("error_type", names.ERROR_TYPE, as_text),
+    ("error_id", names.ERROR_ID, as_text),
+    ("category", names.ERROR_CATEGORY, as_text),
+)
+"""Of the ``details`` of a line about an error that it does not carry."""
+
+CONVERSATION = TASK_AGENT[-1:]
+TASK_WORKFLOW = (TASK_AGENT[0], *CONVERSATION)
+"""What the newest convention has of an agent and of a workflow."""
+
+AGENT_END = (*USAGE[:2], ("finish_reasons", names.RESPONSE_FINISH_REASONS, as_texts))
+"""What the convention has of an agent's run as a whole."""
 
 TASK_END = (
     ("ai_calls", names.TASK_AI_CALLS, as_integer),
@@ -156,6 +194,9 @@ TOOL_END = (("exit_code", names.PROCESS_EXIT_CODE, as_integer), ("attempts", nam
 
 QUEUE_LATENCY = (("latency_ms", names.QUEUE_LATENCY_MS, as_number),)
 """How long a message waited; at its end, where it was not known before."""
+
+WEBHOOK_END = (("task_id", names.TASK_ID, as_text), ("task_name", names.TASK_NAME, as_text))
+"""The task that came of a webhook: its span is the first of the trace, which is what lists of traces show."""
 
 COMMON = (
     ("task_id", names.TASK_ID, as_text),

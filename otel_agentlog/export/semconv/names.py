@@ -1,14 +1,14 @@
 """The one place where names of attributes, metrics and events are spelled.
 
-Names below ``gen_ai`` are those of the GenAI semantic conventions (``semantic-conventions-genai``, main, 2026-10-09, all of them
-"development"); names below ``agentlog`` are ours. Where the convention has no merged name for a thing of ours (task, step, cost),
-ours stays outside ``gen_ai.*``, which is reserved. A rename upstream is one line here.
+Names below ``gen_ai`` are those of the GenAI semantic conventions (``semantic-conventions-genai``, v0.1.0, all of them
+"development"), and of earlier ones where that is said; names below ``agentlog`` are ours. Where the convention has no name for a
+thing of ours (task, step, cost), ours stays outside ``gen_ai.*``, which is reserved. A rename upstream is one line here.
 """
 
 from __future__ import annotations
 
-SCHEMA_URL = "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev"
-"""Schema URL of the scope that carries these names."""
+SCHEMA_URL_2026_10 = "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev"
+"""Schema URL of the scope that carries the names of the profiles before ``latest``; that of v0.1.0 is not known."""
 
 OTHER = "_OTHER"
 """The value in OpenTelemetry's conventions where a value is not known or not one of few."""
@@ -43,7 +43,6 @@ AGENT_NAME = "gen_ai.agent.name"
 AGENT_ID = "gen_ai.agent.id"
 AGENT_DESCRIPTION = "gen_ai.agent.description"
 AGENT_VERSION = "gen_ai.agent.version"
-WORKFLOW_NAME = "gen_ai.workflow.name"
 TOOL_NAME = "gen_ai.tool.name"
 TOOL_TYPE = "gen_ai.tool.type"
 TOOL_CALL_ID = "gen_ai.tool.call.id"
@@ -98,6 +97,13 @@ OUTPUT_MESSAGES = "gen_ai.output.messages"
 TOOL_DEFINITIONS = "gen_ai.tool.definitions"
 TOOL_CALL_ARGUMENTS = "gen_ai.tool.call.arguments"
 TOOL_CALL_RESULT = "gen_ai.tool.call.result"
+RETRIEVAL_QUERY_TEXT = "gen_ai.retrieval.query.text"
+RETRIEVAL_DOCUMENTS = "gen_ai.retrieval.documents"
+MEMORY_QUERY_TEXT = "gen_ai.memory.query.text"
+MEMORY_RECORDS = "gen_ai.memory.records"
+
+# Names of 2026-10 (every profile but `latest`).
+WORKFLOW_NAME = "gen_ai.workflow.name"
 
 # Names of the past that dashboards still query (profiles `legacy` and `both`).
 LEGACY_SYSTEM = "gen_ai.system"
@@ -130,6 +136,11 @@ COMPONENT = "agentlog.component"
 OUTCOME = "agentlog.outcome"
 REASON = "agentlog.reason"
 ATTEMPTS = "agentlog.attempts"
+ATTEMPT_NUMBER = "agentlog.attempt.number"
+ATTEMPT_MAXIMUM = "agentlog.attempt.maximum"
+ATTEMPT_WAIT_MS = "agentlog.attempt.wait_ms"
+LEVEL = "agentlog.level"
+MESSAGE = "agentlog.message"
 COST_AMOUNT = "agentlog.usage.cost.amount"
 COST_CURRENCY = "agentlog.usage.cost.currency"
 COST_SOURCE = "agentlog.usage.cost.source"
@@ -146,6 +157,8 @@ LOGGER = "agentlog.logger"
 STATE_BEFORE = "agentlog.state.before"
 STATE_AFTER = "agentlog.state.after"
 DETAILS = "agentlog.details"
+DETAIL = "agentlog.detail"
+"""In front of each key of the details of a line that is a span event."""
 DETAILS_TRUNCATED = "agentlog.details.truncated"
 CONTENT_TYPE = "agentlog.content.type"
 ERROR_ID = "agentlog.error.id"
@@ -163,9 +176,12 @@ EVALUATION_EXPLANATION = "gen_ai.evaluation.explanation"
 
 # Events.
 EVENT_INFERENCE_DETAILS = "gen_ai.client.inference.operation.details"
+EVENT_INFERENCE_EXCEPTION = "gen_ai.client.inference.exception"
 EVENT_AI_EXCEPTION = "gen_ai.client.operation.exception"
 EVENT_EVALUATION = "gen_ai.evaluation.result"
 EVENT_EXCEPTION = "agentlog.exception"
+EVENT_SPAN_EXCEPTION = "exception"
+EVENT_LOG = "agentlog.log"
 EVENT_CONTENT = "agentlog.content"
 
 # Metrics.
@@ -179,6 +195,9 @@ M_USAGE_CACHE_WRITE = "gen_ai.client.inference.usage.cache_write.input_tokens"
 M_USAGE_REASONING = "gen_ai.client.inference.usage.reasoning.output_tokens"
 M_INPUT_TOKENS = "gen_ai.client.inference.operation.input_tokens"
 M_OUTPUT_TOKENS = "gen_ai.client.inference.operation.output_tokens"
+M_EMBEDDINGS_DURATION = "gen_ai.client.embeddings.duration"
+M_EMBEDDINGS_INPUT_TOKENS = "gen_ai.client.embeddings.operation.input_tokens"
+M_RETRIEVAL_DURATION = "gen_ai.retrieval.duration"
 M_OPERATION_DURATION = "gen_ai.client.operation.duration"
 M_INVOKE_AGENT_DURATION = "gen_ai.invoke_agent.duration"
 M_INVOKE_AGENT_INFERENCE_CALLS = "gen_ai.invoke_agent.inference_calls"

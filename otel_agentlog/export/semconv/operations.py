@@ -9,11 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from otel_agentlog.export.semconv import names
+from otel_agentlog.export.semconv.profiles import NEWEST, Profile
 from otel_agentlog.vocabulary.lines import NOT_INFERENCE
 
 _CALL = frozenset({names.OPERATION, names.PROVIDER, names.LEGACY_SYSTEM})
 _MODEL = _CALL | {names.REQUEST_MODEL}
-_MEMORY = _CALL | {names.MEMORY_STORE_ID, names.MEMORY_RECORD_ID, names.MEMORY_RECORD_COUNT}
+_MEMORY = (
+    _CALL
+    | {names.MEMORY_STORE_ID, names.MEMORY_RECORD_ID, names.MEMORY_RECORD_COUNT}
+    | {names.MEMORY_QUERY_TEXT, names.MEMORY_RECORDS}
+)
 _AGENT = _MODEL | {names.AGENT_NAME, names.AGENT_DESCRIPTION, names.AGENT_ID, names.AGENT_VERSION}
 
 
@@ -21,13 +26,23 @@ _AGENT = _MODEL | {names.AGENT_NAME, names.AGENT_DESCRIPTION, names.AGENT_ID, na
 class GenAiOperation:
     """A GenAI operation that is not an inference."""
 
-    named_after: str | None
-    """The attribute that follows the operation in the span's name."""
+    subject: str
+    """The attribute that follows the operation in the span's name; none for ``""``."""
     allowed: frozenset[str]
     """The ``gen_ai.*`` attributes that the convention defines for its span."""
+    is_internal: bool = False
+    """Whether the newest convention takes it for work of the program itself: of kind INTERNAL, and named after nothing else."""
+
+    def named_after(self, profile: Profile) -> str:
+        """The attribute that follows the operation in the span's name; none for ``""``."""
+        return "" if self.kind(profile) == "INTERNAL" else self.subject
+
+    def kind(self, profile: Profile) -> str:
+        """The kind of its span."""
+        return "INTERNAL" if self.is_internal and profile in NEWEST else "CLIENT"
 
 
-_MEMORY_OPERATION = GenAiOperation(None, _MEMORY)
+_MEMORY_OPERATION = GenAiOperation("", _MEMORY)
 
 OPERATIONS: dict[str, GenAiOperation] = {
     "embeddings": GenAiOperation(
@@ -35,9 +50,13 @@ OPERATIONS: dict[str, GenAiOperation] = {
         _MODEL
         | {names.REQUEST_ENCODING_FORMATS, names.EMBEDDINGS_DIMENSION_COUNT, names.USAGE_INPUT_TOKENS, names.RESPONSE_MODEL},
     ),
-    "retrieval": GenAiOperation(names.DATA_SOURCE_ID, _MODEL | {names.DATA_SOURCE_ID, names.RETRIEVAL_TOP_K}),
+    "retrieval": GenAiOperation(
+        names.DATA_SOURCE_ID,
+        _MODEL | {names.DATA_SOURCE_ID, names.RETRIEVAL_TOP_K, names.RETRIEVAL_QUERY_TEXT, names.RETRIEVAL_DOCUMENTS},
+        is_internal=True,
+    ),
     "fetch_response": GenAiOperation(
-        None,
+        "",
         _CALL
         | {names.RESPONSE_ID, names.RESPONSE_MODEL, names.RESPONSE_STATUS, names.RESPONSE_FINISH_REASONS}
         | {names.REQUEST_STREAM_CURSOR, names.SYSTEM_INSTRUCTIONS, names.OUTPUT_MESSAGES, names.TOOL_DEFINITIONS},

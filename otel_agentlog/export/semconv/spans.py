@@ -15,9 +15,10 @@ from typing import Any, TypeAlias
 
 from opentelemetry.util.types import AttributeValue
 
-from otel_agentlog.export.semconv import fields, names
+from otel_agentlog.export.semconv import fields, names, profiles
 from otel_agentlog.export.semconv.names import OTHER
 from otel_agentlog.export.semconv.operations import OPERATIONS
+from otel_agentlog.export.semconv.profiles import Profile
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, mapping
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.states import FAILED, Outcome
@@ -43,34 +44,38 @@ def operation_name(details: Details) -> str:
     return as_text(details.get("operation")) or _CHAT
 
 
-def task_start(line: Line, details: Details, attributes: Attributes) -> str:
+def task_start(line: Line, details: Details, attributes: Attributes, profile: Profile = "latest") -> str:
     """An agent run or a workflow, and our own attributes of the task."""
     if agent := as_text(details.get("agent")):
         name = f"invoke_agent {agent}"
-        attributes[names.OPERATION] = "invoke_agent"
+        attributes[names.OPERATION], attributes[names.AGENT_NAME] = "invoke_agent", agent
         fields.copy(details, fields.TASK_AGENT, attributes)
     else:
         name = attributes[names.OPERATION] = "invoke_workflow"
         if workflow := workflow_name(details):
             name = f"invoke_workflow {workflow}"
-            attributes[names.WORKFLOW_NAME] = workflow
-        fields.copy(details, (("conversation_id", names.CONVERSATION_ID, as_text),), attributes)
+            attributes.update(workflow_labels(workflow, profile))
+        known = fields.TASK_WORKFLOW if profile in profiles.NEWEST else fields.CONVERSATION
+        fields.copy(details, known, attributes)
     fields.copy(details, fields.TASK, attributes)
     if title := as_text(line.get("message")):
         attributes[names.TASK_NAME] = title
     return name
 
 
-def task_end(line: Line, details: Details) -> Attributes:
+def workflow_labels(workflow: str | None, profile: Profile) -> list[tuple[str, str | None]]:
+    """The name of a workflow, by the names of the profile."""
+    known = ((names.AGENT_NAME, profiles.NEWEST), (names.WORKFLOW_NAME, profiles.BEFORE))
+    return [(name, workflow) for name, having in known if profile in having]
+
+
+def task_end(line: Line, details: Details, profile: Profile = "latest") -> Attributes:
     """Totals of a task."""
     attributes: Attributes = {}
-    if as_text(details.get("agent")):
-        fields.copy(details, _OF_AGENT, attributes)
+    if profile in profiles.NEWEST or as_text(details.get("agent")):
+        fields.copy(details, fields.AGENT_END, attributes)
     fields.copy(details, fields.TASK_END, attributes)
     return attributes
-
-
-_OF_AGENT = fields.USAGE[:2]
 
 
 def step_start(line: Line, details: Details, attributes: Attributes) -> str:
@@ -97,8 +102,8 @@ def server_port(details: Details) -> int:
     return as_integer(details.get("server_port")) or 443
 
 
-def ai_start(line: Line, details: Details, attributes: Attributes) -> str:
-    """Model, parameters and server of a request."""
+def ai_start(line: Line, details: Details, attributes: Attributes, profile: Profile = "latest") -> str:
+    """Model, parameters and server of a request; the agent of the caller's task, and the one that is created or invoked."""
     operation = operation_name(details)
     attributes[names.OPERATION], attributes[names.PROVIDER] = operation, fields.provider_name(details.get("provider"))
     fields.copy(details, _AI_START, attributes)
@@ -114,22 +119,13 @@ def ai_start(line: Line, details: Details, attributes: Attributes) -> str:
     if details.get("conversation_compacted"):
         attributes[names.CONVERSATION_COMPACTED] = True
     if agent := as_text(details.get("agent")):
-        attributes[names.OWN_AGENT_NAME if known is None else names.AGENT_NAME] = agent
+        attributes[names.OWN_AGENT_NAME] = agent
     if known is not None:
         if operation == "retrieval" and (top_k := attributes.get(names.REQUEST_TOP_K)) is not None:
             attributes[names.RETRIEVAL_TOP_K] = top_k
         _leave_out(attributes, known.allowed)
-    subject = as_text(details.get("model") if known is None else _subject(known.named_after, details))
+    subject = attributes.get(names.REQUEST_MODEL if known is None else known.named_after(profile))
     return f"{operation} {subject}" if subject else operation
-
-
-def _subject(named_after: str | None, details: Details) -> Any:
-    """What follows the operation in a span's name."""
-    if named_after == names.REQUEST_MODEL:
-        return details.get("model")
-    if named_after == names.AGENT_NAME:
-        return details.get("agent")
-    return mapping(details, "parameters").get("data_source_id") if named_after == names.DATA_SOURCE_ID else None
 
 
 _AI_START = (
@@ -164,7 +160,7 @@ def ai_end(line: Line, details: Details) -> Attributes:
         attributes[names.REQUEST_STREAM] = True
     known = OPERATIONS.get(operation_name(details))
     if known is not None:
-        fields.copy(details, (("response_status", names.RESPONSE_STATUS, as_text),), attributes)
+        fields.copy(details, fields.OTHER_RESPONSE, attributes)
         _leave_out(attributes, known.allowed)
     amount = as_number(details.get("cost_usd"))
     if amount is not None:
@@ -283,6 +279,47 @@ def stage_event(line: Line) -> tuple[str, Attributes]:
         if key not in _STAGE_COMMON and isinstance(value, (str, bool, int, float))
     }
     return f"webhook.{line.get('stage')}", attributes
+
+
+MAX_NOTED_DETAILS = 16
+"""Details of a line that are attributes of its span event; the log record has more."""
+
+
+def noted_event(line: Line) -> tuple[str, Attributes]:
+    """Name and attributes of the event that a line is on its span: an exception, an attempt, or what was logged."""
+    attributes: Attributes = {}
+    details, exception = mapping(line, "details"), mapping(line, "exception")
+    if exception:
+        attributes.update(exception_attributes(exception))
+    if line.get("type") == "attempt":
+        fields.copy(details, fields.ATTEMPT, attributes)
+        fields.copy(details, fields.ERROR, attributes)
+    elif line.get("phase") is None:
+        fields.copy(line, _NOTED, attributes)
+        scalars = ((f"{names.DETAIL}.{key}", _scalar(value)) for key, value in details.items())
+        attributes.update(dict([(key, value) for key, value in scalars if value is not None][:MAX_NOTED_DETAILS]))
+    fields.copy(line, (("event_id", names.EVENT_ID, as_text),), attributes)
+    if exception:
+        return names.EVENT_SPAN_EXCEPTION, attributes
+    return (names.EVENT_LOG if line.get("type") == "log" else f"agentlog.{line.get('action')}"), attributes
+
+
+_NOTED = (
+    ("level", names.LEVEL, as_text),
+    ("message", names.MESSAGE, as_text),
+    ("logger", names.LOGGER, as_text),
+    ("state_before", names.STATE_BEFORE, as_text),
+    ("state_after", names.STATE_AFTER, as_text),
+)
+
+
+def exception_attributes(exception: Mapping[str, Any]) -> Attributes:
+    """Type, message, stack trace, id and category of the exception on a line."""
+    attributes: Attributes = {}
+    fields.copy(exception, fields.EXCEPTION, attributes)
+    if traceback := exception.get("traceback"):
+        attributes[names.EXCEPTION_STACKTRACE] = "\n".join(map(str, traceback)) if isinstance(traceback, list) else str(traceback)
+    return attributes
 
 
 # -- how it ended ---------------------------------------------------------------------------------------------------------

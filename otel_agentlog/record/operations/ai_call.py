@@ -50,6 +50,7 @@ class AiCall(Attempted):
         messages: Any = None,
         system: Any = None,
         tools: Any = None,
+        query: Any = None,
         stream: bool = False,
         conversation_id: str | None = None,
         server_address: str | None = None,
@@ -60,7 +61,11 @@ class AiCall(Attempted):
     ) -> None:
         super().__init__(model, attributes=attributes, component=component)
         self.model, self.provider, self.operation = model, provider, operation
-        self._messages, self._system, self._tools = messages, system, tools
+        self._messages, self._system, self._tools, self._query = messages, system, tools, query
+        self.documents: Any = None
+        """What a retrieval gave: a list of objects such as ``{"id": …, "score": …}``."""
+        self.records: Any = None
+        """What a memory operation found or wrote: a list of objects such as ``{"content": …, "id": …}``."""
         self._given_stream = stream if type(stream) is bool else is_true(stream)
         self._conversation_id = None if conversation_id is None else optional_text(conversation_id)
         self._server = {"server_address": server_address, "server_port": server_port}
@@ -101,6 +106,7 @@ class AiCall(Attempted):
             messages=self._messages,
             system=self._system,
             tools=self._tools,
+            query=self._query,
             stream=self._given_stream,
             conversation_id=self._conversation_id,
             **self._server,  # type: ignore[arg-type]  # two keys of two types
@@ -223,7 +229,10 @@ class AiCall(Attempted):
         return self.stream(result) if self._guarded(lambda: is_stream(result)) else super().pass_on(result)
 
     def returned(self, result: Any) -> None:
-        if self._response is None and self._reader is None and result is not None:
+        gives = _GIVES.get(self.operation) if type(self.operation) is str else None
+        if gives is not None:
+            vars(self)[gives] = result if vars(self)[gives] is None else vars(self)[gives]
+        elif self._response is None and self._reader is None and result is not None:
             self.record(result)
 
     def yielded(self, item: Any) -> None:
@@ -376,6 +385,8 @@ class AiCall(Attempted):
                 details["system"] = system_instructions(self._system)
             if self._tools is not None:
                 details["tools"] = tool_definitions(self._tools)
+            if self._query is not None:
+                details["query"] = self._query
         except Exception as error:  # noqa: BLE001 - what was given by the user, or by a library, cannot be read
             raise_interrupt()
             self._recorder.failed("field", error)
@@ -406,14 +417,22 @@ class AiCall(Attempted):
         if self._conversation_id is not None:
             details["conversation_id"] = self._conversation_id
         details["attempts"] = self.attempts
-        if response.output:
-            details["output"] = list(response.output)
+        self._add_content(details, response)
         fields: dict[str, Any] = {"details": details}
         if response.failure is not None and outcome is Outcome.FAILED and self._error is None:
             fields["exception"] = self._failed_in_band(response.failure)
         if (self._late or self._stream_reason is not None) and outcome is Outcome.COMPLETED:
             fields["reason"] = self._stream_reason or "stream read after the block"
         return fields
+
+    def _add_content(self, details: dict[str, Any], response: Response) -> None:
+        if response.output:
+            details["output"] = list(response.output)
+        for key, found in (("documents", self.documents), ("records", self.records)):
+            if found is not None:
+                details[key] = found
+        if type(self.records) in (list, tuple):
+            details["record_count"] = len(self.records)
 
     def _stream_details(self) -> dict[str, Any]:
         details: dict[str, Any] = {"stream": True} if self._given_stream else {}
@@ -529,6 +548,11 @@ class AiCall(Attempted):
 
 
 _EMPTY = Response()
+_GIVES = {
+    "retrieval": "documents",
+    **dict.fromkeys(("search_memory", "create_memory", "update_memory", "upsert_memory", "delete_memory"), "records"),
+}
+"""What a function returns that is decorated with an `AiCall`, by its operation; with any other it is a response."""
 
 
 def _only_steps_around(scope: OperationScope | None) -> bool:

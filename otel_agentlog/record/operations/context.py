@@ -32,6 +32,7 @@ from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.record.sanitize.keys import checked, plain_text
 from otel_agentlog.vocabulary.actions import AI_CALL, STEP, Kind
 from otel_agentlog.vocabulary.envelope import TaskRef
+from otel_agentlog.vocabulary.records import is_noted
 from otel_agentlog.vocabulary.states import Outcome, State
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ BOUND = otel_context.create_key("agentlog.bound")
 
 CORRELATION_IDS = ("correlation_id", "session_id", "instance_id")
 """Bound values that become keys of every line."""
+
+CONVERSATION = "gen_ai.conversation.id"
+"""The attribute that a bound ``conversation_id`` becomes on everything below."""
 
 GENERATOR_FLAGS = 0x20 | 0x200
 """``inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR``."""
@@ -220,7 +224,10 @@ class OperationScope:
         if deep:
             return on_fresh_stack(self.point, line, payload)
         try:
-            self._recorder.point(line, self.task, self.ids(), payload=payload, sampled=self.sampled)
+            envelope = self._recorder.point(line, self.task, self.ids(), payload=payload, sampled=self.sampled)
+            if not self._recorder.spans.light() and is_noted(envelope.line, self._recorder.spans.span_events):
+                # What we send is made of lines; the span of the SDK is for exporters of others.
+                self.span.add_event(*self._recorder.conventions.noted_event(envelope.line), envelope.time_ns)
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
             self._recorder.failed("record", error)
@@ -399,6 +406,10 @@ def bound_attributes(context: Context) -> dict[str, Any]:
 
 def with_bound(context: Context, values: Mapping[str, Any]) -> Context:
     """A context in which these values are bound, on top of those already bound; ``None`` unbinds."""
+    if "conversation_id" in values:
+        given = values["conversation_id"]
+        text = None if given is None else plain_text(given)[:MAX_ID_CHARS]
+        values = {**{key: values[key] for key in values if key != "conversation_id"}, CONVERSATION: text or None}
     merged = {key: value for key, value in {**bound(context), **values}.items() if value is not None}
     return otel_context.set_value(BOUND, merged, context)
 
@@ -441,7 +452,8 @@ class Binding:
 def bind(**values: Any) -> Binding:
     """Put ids on everything recorded from here on, in this thread or asyncio task and what it starts.
 
-    ``correlation_id``, ``session_id`` and ``instance_id`` become keys of every line; other names become attributes. ``None``
-    unbinds. Works as a plain call and as a ``with`` block.
+    ``correlation_id``, ``session_id`` and ``instance_id`` become keys of every line, ``conversation_id`` the attribute
+    ``gen_ai.conversation.id``, other names attributes of that name. ``None`` unbinds. Works as a plain call and as a ``with``
+    block.
     """
     return Binding(values)

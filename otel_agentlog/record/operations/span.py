@@ -41,7 +41,11 @@ from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK, WEBHOOK
 from otel_agentlog.vocabulary.coerce import untagged
 from otel_agentlog.vocabulary.envelope import Envelope
-from otel_agentlog.vocabulary.lines import Line, timestamp
+from otel_agentlog.vocabulary.lines import EXCEPTION, Line, timestamp
+from otel_agentlog.vocabulary.records import is_noted
+
+EVENT_ID = "agentlog.event.id"
+"""Attribute of the events that are lines of their own, as the stages of a webhook are."""
 
 _RANDOM_TRACE_ID = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)
 _UNSET = Status()
@@ -356,6 +360,8 @@ def _end_by_sdk(span: Span, record: Recorder, envelope: Envelope, end_ns: int) -
         span.set_attributes(_untagged(line["attributes"]))
         if (status := line.get("status")) is not None:
             span.set_status(Status(StatusCode[status["code"]], status.get("description")))
+        if "exception" in line and is_noted(line, record.spans.span_events) and not _has_exception(line):
+            span.add_event(*record.conventions.noted_event(line), end_ns)
         record.deliver(envelope)
         span.end(end_ns)
     except Exception as error:  # noqa: BLE001 - span processors of others run in end()
@@ -364,6 +370,11 @@ def _end_by_sdk(span: Span, record: Recorder, envelope: Envelope, end_ns: int) -
     finally:
         if "event_id" in line and span.is_recording():
             span.end(end_ns)
+
+
+def _has_exception(line: Line) -> bool:
+    """Whether other code recorded an exception on the span."""
+    return any(event["name"] == EXCEPTION for event in line.get("events") or ())
 
 
 def _take_foreign_status(span: Span, record: Recorder, line: Line) -> None:
@@ -414,8 +425,8 @@ def _same(stored: Any, given: Any) -> bool:
 
 def _foreign_events(span: Any) -> list[dict[str, Any]]:
     """Events that others added to a span, as they are in a line."""
-    # Stages have lines of their own, in 02-webhook-flow.jsonl.
-    return [event_line(event) for event in getattr(span, "events", None) or () if not event.name.startswith("webhook.")]
+    found = [each for each in getattr(span, "events", None) or () if EVENT_ID not in (each.attributes or ())]
+    return [event_line(event) for event in found if not event.name.startswith("webhook.")]
 
 
 def event_line(event: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from otel_agentlog.record.carrier import Carried, environ, read_carrier, write_c
 from otel_agentlog.record.operations.checkpoints import Checkpoints
 from otel_agentlog.record.operations.context import (
     BY_TRACE,
+    CONVERSATION,
     CORRELATION_IDS,
     MAX_ID_CHARS,
     OperationScope,
@@ -27,6 +28,7 @@ from otel_agentlog.record.operations.context import (
     current,
     current_context,
     inside,
+    with_bound,
 )
 from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.operations.operation import Operation
@@ -108,6 +110,8 @@ class Task(Checkpoints):
         input: Any = UNSET,
         agent: str | None = None,
         agent_type: str | None = None,
+        agent_version: str | None = None,
+        agent_description: str | None = None,
         workflow: str | None = None,
         model: str | None = None,
         source: str | None = None,
@@ -115,6 +119,7 @@ class Task(Checkpoints):
         correlation_id: str | None = None,
         session_id: str | None = None,
         instance_id: str | None = None,
+        conversation_id: str | None = None,
         tags: Iterable[str] = (),
         resume: Mapping[str, str] | None = None,
         attributes: Mapping[str, Any] | None = None,
@@ -125,6 +130,8 @@ class Task(Checkpoints):
             "task_id": task_id,
             "agent": optional_text(agent),
             "agent_type": optional_text(agent_type),
+            "agent_version": optional_text(agent_version),
+            "agent_description": optional_text(agent_description),
             "workflow": optional_text(workflow),
             "model": optional_text(model),
             "source": optional_text(source),
@@ -132,6 +139,7 @@ class Task(Checkpoints):
             "correlation_id": optional_text(correlation_id),
             "session_id": optional_text(session_id),
             "instance_id": optional_text(instance_id),
+            "conversation_id": optional_text(conversation_id),
             "tags": texts_of(tags),
             "resume": resume,
             "attributes": attributes,
@@ -190,7 +198,8 @@ class Task(Checkpoints):
     def _carried_ids(self) -> dict[str, str | None]:
         around = bound(self.outer)
         header = self.task.header if self.task is not None else {}
-        return {"task_id": self.task_id or None} | {key: header.get(key) or around.get(key) for key in CORRELATION_IDS}
+        ids = {key: header.get(key) or around.get(key) for key in CORRELATION_IDS}
+        return {"task_id": self.task_id or None, **ids, "conversation_id": around.get(CONVERSATION)}
 
     def _content(self, kind: str, text: str, stream: bool, details: dict[str, Any]) -> None:
         stream, chunk = is_true(stream), 0
@@ -231,7 +240,7 @@ class Task(Checkpoints):
             carried = read_carrier(self._given["resume"], context)
             if (task_id := carried.ids.get("task_id")) is not None:
                 return self._continue(safe_task_id(task_id, self._recorder), carried)
-            context = carried.context
+            context = self._in_conversation(carried.context, carried.ids.get("conversation_id"))
         parent = around.task if around is not None else None
         task_id = safe_task_id(self._given["task_id"], self._recorder)
         above = {**bound(context), **({key: parent.header.get(key) for key in CORRELATION_IDS} if parent else {})}
@@ -242,7 +251,12 @@ class Task(Checkpoints):
         self._parent = around if parent is not None else None
         if around is not None and around.pending_webhook is not None:
             self._webhook = around.pending_webhook
-        return context
+        return self._in_conversation(context, None)
+
+    def _in_conversation(self, context: Context, carried: str | None) -> Context:
+        """The context, with the conversation bound that this task, or the one it continues, is part of."""
+        conversation = self._given["conversation_id"] or carried
+        return context if conversation is None else with_bound(context, {"conversation_id": conversation})
 
     def _control(self, above: Control | None) -> Control | None:
         """The control of this task; that of the task above where this one is not kept, so that no request can name it."""
@@ -282,8 +296,8 @@ class Task(Checkpoints):
             self._given[ours] = self._given[ours] or header.get(theirs)
         if not begins:
             self.kind = SEGMENT  # type: ignore[misc]  # this one object is another kind of operation
-            return carried.context
-        return self._pick_up(carried)
+            return self._in_conversation(carried.context, carried.ids.get("conversation_id"))
+        return self._in_conversation(self._pick_up(carried), carried.ids.get("conversation_id"))
 
     def _pick_up(self, carried: Carried) -> Context:
         assert self.task is not None
@@ -324,7 +338,8 @@ class Task(Checkpoints):
         self._payload = {"metadata": self.task.header}
         if self._input_given:
             self._payload["input"] = self.input
-        return {"details": self._own_details()}
+        of_the_start = ("agent_version", "agent_description", "conversation_id")
+        return {"details": {**self._own_details(), **{key: self._given[key] for key in of_the_start if self._given[key]}}}
 
     def _started(self, envelope: Envelope) -> None:
         assert self.task is not None
@@ -359,8 +374,20 @@ class Task(Checkpoints):
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
         assert self.task is not None
         self._payload = {"result": self.result}
-        details = {**self._own_details(), "ai_calls": self.task.ai_calls, "tool_runs": self.task.tool_runs}
-        return {"details": details}
+        counted = {"ai_calls": self.task.ai_calls, "tool_runs": self.task.tool_runs}
+        return {"details": {**self._own_details(), **counted, **self._used()}}
+
+    def _used(self) -> dict[str, Any]:
+        home = self.task.home if self.task is not None else None
+        # The figures are the task's: a further process that works on it ends a segment.
+        if home is None or self.kind is not TASK:
+            return {}
+        try:
+            return home.used()
+        except Exception as error:  # noqa: BLE001 - what cannot be read there must not cost the end line
+            raise_interrupt()
+            self._recorder.failed("folder", error)
+            return {}
 
     def _finished(self, outcome: Outcome) -> None:
         if self._parent is not None:

@@ -9,7 +9,7 @@ from otel_agentlog.record.operations.attempts import Attempted
 from otel_agentlog.record.operations.context import foreign_span
 from otel_agentlog.record.operations.seen_calls import OWN
 from otel_agentlog.record.providers.fields import as_whole
-from otel_agentlog.record.sanitize.keys import checked, plain_text
+from otel_agentlog.record.sanitize.keys import checked, optional_text, plain_text
 from otel_agentlog.vocabulary.actions import TOOL
 from otel_agentlog.vocabulary.functions import arguments_of
 from otel_agentlog.vocabulary.states import Outcome
@@ -37,6 +37,8 @@ class ToolRun(Attempted):
         description: str | None = None,
         command: Mapping[str, str] | None = None,
         specialist: str | None = None,
+        conversation_id: str | None = None,
+        skill: str | Mapping[str, str] | None = None,
         **common: Any,
     ) -> None:
         super().__init__(name, **common)
@@ -50,6 +52,8 @@ class ToolRun(Attempted):
         self._command = command
         self._specialist = specialist if specialist is None or type(specialist) is str else plain_text(specialist)
         """Whose tool it is: what statistics and alerts group runs by."""
+        self._conversation_id = optional_text(conversation_id)
+        self._skill = skill
         self._common = common
 
     def _copy(self) -> ToolRun:
@@ -61,6 +65,8 @@ class ToolRun(Attempted):
             description=self._description,
             command=self._command,
             specialist=self._specialist,
+            conversation_id=self._conversation_id,
+            skill=self._skill,
             **self._common,
         )
 
@@ -83,6 +89,8 @@ class ToolRun(Attempted):
             ("agent", self._agent),
             ("command", self._command),
             ("specialist", self._specialist),
+            ("conversation_id", self._conversation_id),
+            ("skill", self._skill),
         ):
             if value is not None:
                 details[key] = value

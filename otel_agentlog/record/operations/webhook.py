@@ -132,7 +132,10 @@ class Webhook(Operation):
         return {"details": {"provider": self.provider, "event_type": self.event_type}}
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
-        return self._start_fields()
+        details = {"provider": self.provider, "event_type": self.event_type}
+        if self.task is not None:
+            details.update(task_id=self.task.task_id, task_name=plain_text(self.task.header.get("name") or ""))
+        return {"details": details}
 
     def _started(self, envelope: Envelope) -> None:
         self._started_line = envelope.with_line(dict(envelope.line))

@@ -132,6 +132,8 @@ class Privacy:
             kept |= {"content"}  # the tool's name
         if kind == "ai_request":
             self._content_too = frozenset({"system"})
+        elif kind == "ai_response":
+            self._content_too = frozenset({"documents", "records"})
         elif line.get("component") == Component.TERMINAL_INTERACTION:
             self._content_too = frozenset({"command"})  # a whole line, with what it was told
         out = {key: value if key in kept else self._of_line(key, value) for key, value in line.items()}

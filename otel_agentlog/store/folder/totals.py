@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from otel_agentlog._interrupts import first_of, raise_interrupt
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, whole
-from otel_agentlog.vocabulary.coerce import mapping, number, text
+from otel_agentlog.vocabulary.coerce import mapping, number, text, texts
 from otel_agentlog.vocabulary.event_ids import EVENT_ID
 from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS, TOLD_BY_CALLERS, Line
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
@@ -203,6 +203,10 @@ class Tally:
         self._tokens = dict.fromkeys(USAGE_FIELDS, 0)
         self._cost: float | None = None
         self._unpriced = False
+        self._answered = False
+        """Whether an AI call ended."""
+        self._finish_reasons: list[str] = []
+        """Of the last answer that has some."""
         self._error_ids: dict[str, None] = {}
         self._retried: dict[str, list[int]] = {}
         self._duration_ms: float | None = None
@@ -294,6 +298,15 @@ class Tally:
             found["cpu_seconds"] = self._cpu_seconds
         return found
 
+    def used(self) -> dict[str, Any]:
+        """What the AI calls used so far, for the task's end line: tokens, cost, why the last answer ended; ``{}`` without any."""
+        with self._lock:
+            if not self._answered:
+                return {}
+            counted = {key: self._tokens[key] for key in ("input_tokens", "output_tokens")}
+            reasons = {"finish_reasons": self._finish_reasons} if self._finish_reasons else {}
+            return {**counted, "cost_usd": self._total_cost(), **reasons}
+
     def _note_writer(self, event_id: object) -> None:
         if isinstance(event_id, str) and (match := EVENT_ID.fullmatch(event_id)) is not None:
             self.writers[match[1]] = max(int(match[2]), self.writers.get(match[1], -1))
@@ -345,6 +358,8 @@ class Tally:
             self._unpriced = True
         else:
             self._cost = (self._cost or 0.0) + cost
+        self._answered = True
+        self._finish_reasons = texts(details, "finish_reasons") or self._finish_reasons
 
     def _process_figures(self, figures: Mapping[str, Any]) -> None:
         """Processes follow each other on one task: the highest memory, the sum of CPU time."""

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -233,6 +233,16 @@ _RECOUNT = 1 << 62
 """Taken from the number of bytes written, where that and the figures are not to be relied on."""
 
 
+class _ReadTally(NamedTuple):
+    """Figures that were read from the files, and when."""
+
+    tally: Tally
+    others: int
+    """Bytes of other processes that were there."""
+    lines: int
+    """Lines that this process had written."""
+
+
 class TaskFolder:
     """One task's folder, open for writing in this process."""
 
@@ -287,6 +297,8 @@ class TaskFolder:
         """Those of them that no process line has yet."""
         self._last_failed = False
         """Whether the last line could not be written."""
+        self._read: _ReadTally | None = None
+        """The figures that were read from the files where others wrote, too."""
         self._uncounted = 0
         """How often the receipt is to be counted anew from the disk: once more later, as other threads may be in the middle."""
         self._checking = threading.RLock()
@@ -747,7 +759,7 @@ class TaskFolder:
         self.finished = True
         result = (payload or {}).get("result")
         self.verify()
-        self._documents.owe(FINAL_RESULT, final_result(end, result, self._tally_of_all(), self.task.task_id))
+        self._documents.owe(FINAL_RESULT, final_result(end, result, self._tally_of_all(end), self.task.task_id))
         self._documents.change({"status": str(end["outcome"]), "completed_at": end["timestamp"]})
         self._settle()
         # It may have been deleted meanwhile, or be there only now.
@@ -778,8 +790,15 @@ class TaskFolder:
             self._syncer.retry(self)
             raise
 
-    def _tally_of_all(self) -> Tally:
-        """The tally of every process that worked on this task: ours, unless others wrote here too."""
+    def used(self) -> dict[str, Any]:
+        """What the AI calls of the task used so far, for its end line. Raises `OSError`."""
+        return self._tally_of_all().used()
+
+    def _tally_of_all(self, end: Line | None = None) -> Tally:
+        """The tally of every process that worked on this task: ours, unless others wrote here too.
+
+        Those of others are read; not again where only the ``end`` line was written since.
+        """
         output = self._handle.files.get(AGENT_OUTPUT)
         # A process that writes here has begun with a process line in this file.
         if output is not None and output.is_all_ours and self._bytes > 0:
@@ -788,9 +807,14 @@ class TaskFolder:
         on_disk = sum(size_of(self.path / name) for name in names)
         if on_disk == self._bytes:
             return self.tally
+        read, others, lines = self._read, on_disk - self._bytes, self.tally.lines
+        if read is not None and end is not None and read[1:] == (others, lines - 1):
+            read.tally.add(end)
+            return read.tally
         tally, reader = Tally(), TaskReader(self.path)
         for line in itertools.chain(reader.webhook_flow(), reader.events()):
             tally.add(line)
+        self._read = _ReadTally(tally, others, lines)
         # Of lines that are gone the figures are known here, unless others wrote, too.
         return self.tally if self._lost.value and set(tally.writers) <= {self.task.event_ids.tag} else tally
 

@@ -103,7 +103,7 @@ class RepairLines:
         for span_id, start in reversed(list(self._task.open.items())):
             at = self._task.last_seen.get(span_id)
             if start.get("type") == "task":
-                line = self.task_end = self._task_end(start, at)
+                line = self.task_end = {**self._task_end(start, at), "details": self._task_details()}
             else:
                 line = self._end(start, at, Outcome.INTERRUPTED.value, REASON)
             yield line
@@ -114,6 +114,12 @@ class RepairLines:
         if result_at is None:
             return self._end(start, last_seen, outcome, REASON)
         return self._end(start, max(result_at, last_seen or ""), outcome, "end line lost")
+
+    def _task_details(self) -> dict[str, Any]:
+        """What the task was given, and what it used as far as its lines tell."""
+        task, figures = self._task, self._task.tally.metrics()
+        counted = {key: figures[key] for key in ("ai_calls", "tool_runs")}
+        return {**mapping(task.task_start or {}, "details"), **counted, **task.tally.used()}
 
     def _end(self, start: Line, at: str | None, outcome: str, reason: str) -> Line:
         began = valid_time(start)

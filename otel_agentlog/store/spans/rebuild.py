@@ -36,6 +36,8 @@ from otel_agentlog.vocabulary.records import (
     add_stages,
     begun_span,
     end_span,
+    is_noted,
+    note,
     scope_of,
     stage_event,
 )
@@ -109,8 +111,12 @@ class _Rebuilder:
             self._start(line, origin)
         elif phase == "end":
             yield from self._ended_by(line, origin)
-        elif text(line, "type") and is_log_record(line, origin.content_policy):
-            yield self._log(line, origin, LOG)
+        elif text(line, "type"):
+            span = self._open.get(str(line.get("span_id")))
+            if span is not None and is_noted(line, origin.span_events):
+                note(span, with_artifacts(line, self._task), self._time(line))
+            if is_log_record(line, origin.content_policy):
+                yield self._log(line, origin, LOG)
 
     def _ended_by(self, line: Line, origin: Origin) -> Iterator[Record]:
         start = self._ai_starts.pop(str(line.get("span_id")), None)
@@ -158,7 +164,8 @@ class _Rebuilder:
         if span is None:
             span = self._span(line, origin, max(0, end_ns - int((number(line, "duration_ms") or 0) * 1e6)))
             span.start_lost = True
-        end_span(span, line, end_ns, self._decoded(line, "attributes", "events", "links"), self._time)
+        whole = with_artifacts(line, self._task) if "exception" in line else line
+        end_span(span, whole, end_ns, self._decoded(line, "attributes", "events", "links"), self._time)
         self._add_stages(span)
         return span
 
@@ -193,6 +200,7 @@ def _origin(line: Line) -> Origin:
         host=text(line, "host"),
         courier=text(line, "courier"),
         sends=_words(line, "sends", ()),
+        span_events=text(line, "span_events") or "errors",
         elsewhere=_words(line, "elsewhere", ()),
     )
 

@@ -98,6 +98,18 @@ def died(died_once: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(died_once, tmp_path / "tasks", copy_function=shutil.copy2))
 
 
+USED = {
+    "agentlog.task.ai_calls": 1,
+    "agentlog.task.tool_runs": 1,
+    "agentlog.task.input_tokens": 3,
+    "agentlog.task.output_tokens": 4,
+    "agentlog.task.cost_usd": 0.5,
+    "gen_ai.usage.input_tokens": 3,
+    "gen_ai.usage.output_tokens": 4,
+}
+"""On the span of the task that died."""
+
+
 # -- what is closed -----------------------------------------------------------------------------------------------------------
 
 
@@ -135,7 +147,8 @@ def test_the_lines_of_a_repair(died: Path) -> None:
         assert line["timestamp"] == last_seen
         assert (line["level"], line["outcome"], line["reason"]) == ("WARNING", "interrupted", "process died")
         assert (line["state_before"], line["state_after"]) == ("running", "interrupted")
-        assert line["attributes"] == {"agentlog.outcome": "interrupted", "agentlog.reason": "process died"}
+        used = USED if line["type"] == "task" else {}
+        assert line["attributes"] == {"agentlog.outcome": "interrupted", "agentlog.reason": "process died", **used}
         assert (line["task_id"], line["session_id"]) == ("t", "s-1")
         assert line["duration_ms"] >= 0
     assert "exception" not in lines[0]

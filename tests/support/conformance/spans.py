@@ -7,7 +7,8 @@ What is checked has the plain shapes of ``tests.support.otlp.decode``, of which 
   (points of exponential histograms have a ``scale`` instead of boundaries);
 - log record: ``{"event_name", "severity_number", "body", "attributes": {…}}``.
 
-Integers must be ``int`` and doubles ``float`` in Python. Profiles other than ``latest`` also allow the names of the past.
+Integers must be ``int`` and doubles ``float`` in Python. ``semconv_genai_v0_1_0.json`` has what is different in the newest
+release. The profiles ``legacy`` and ``both`` also allow the names of the past.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import Any, NamedTuple
 from tests.support.conformance.content import CONTENT, content_problem
 
 TABLE = Path(__file__).parents[2] / "data" / "semconv_genai_table.json"
+NEWEST = TABLE.with_name("semconv_genai_v0_1_0.json")
+"""What the first release of the conventions has otherwise; ``null`` for what it has no longer."""
 
 Plain = Mapping[str, Any]
 
@@ -57,7 +60,11 @@ _TYPES: dict[str, Any] = {
     "string[]": lambda value: isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value),
     "any": lambda value: True,
 }
-_SEVERITIES = {"gen_ai.client.inference.operation.details": 5, "gen_ai.client.operation.exception": 13}
+_SEVERITIES = {
+    "gen_ai.client.inference.operation.details": 5,
+    "gen_ai.client.inference.exception": 13,
+    "gen_ai.client.operation.exception": 13,
+}
 
 _OWN_LABELS = {
     "gen_ai.agent.name", "gen_ai.workflow.name", "gen_ai.request.model", "gen_ai.provider.name", "gen_ai.operation.name",
@@ -86,11 +93,24 @@ class Checker:
         self._spans: dict[str, Any] = table["spans"]
         self._metrics: dict[str, Any] = dict(table["metrics"])
         self._events: dict[str, Any] = table["events"]
-        self._latest = profile == "latest"
+        self._past = profile in ("legacy", "both")
+        if profile in ("latest", "both"):
+            self._take_newest(json.loads(NEWEST.read_text(encoding="utf-8")), keep=profile == "both")
         self._inference = self._spans["gen_ai.client.inference"]
-        if not self._latest:
+        if self._past:
             self._attributes.update(_LEGACY_ATTRIBUTES)
             self._metrics.update(self._legacy_metrics())
+
+    def _take_newest(self, newest: dict[str, Any], *, keep: bool) -> None:
+        """Take over what the newest release changed; ``keep`` what it has no longer, but for spans, which have one form."""
+        for kind, known in (("spans", self._spans), ("metrics", self._metrics), ("events", self._events)):
+            for name, changes in newest[kind].items():
+                if changes is not None:
+                    known[name] = {**known.get(name, {}), **changes}
+                elif kind == "spans" or not keep:
+                    known.pop(name)
+        if keep:
+            self._spans["gen_ai.invoke_agent.internal"]["attrs"]["gen_ai.workflow.name"] = ["conditionally_required", ""]
 
     def check(self, spans: Iterable[Plain] = (), metrics: Iterable[Plain] = (), records: Iterable[Plain] = ()) -> list[Violation]:
         """Every violation in all of these."""
@@ -246,7 +266,7 @@ class Checker:
         if name.endswith(("operation.input_tokens", "operation.output_tokens")) and "error.type" in labels:
             yield Violation("condition", where, "token histograms do not count failed calls")
         inference = labels.get("gen_ai.operation.name") in self._inference["ops"]
-        if name == "gen_ai.client.operation.duration" and self._latest and inference:
+        if name == "gen_ai.client.operation.duration" and not self._past and inference:
             yield Violation("condition", where, "inferences have a metric of their own")
 
     # -- log records ------------------------------------------------------------------------------------------------------
@@ -271,6 +291,6 @@ class Checker:
             for key, (level, _) in defined.items()
             if level == "required" and key not in attributes
         ]
-        if name == "gen_ai.client.operation.exception" and not {"exception.type", "exception.message"} & attributes.keys():
+        if name.endswith(".exception") and not {"exception.type", "exception.message"} & attributes.keys():
             found.append(Violation("missing", where, "exception.type or exception.message"))
         return found

@@ -28,7 +28,8 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from otel_agentlog.export.metrics import Metrics
 from otel_agentlog.export.records import LogFields, details_event_fields, exception_fields, is_details_event, log_fields
-from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions, Profile
+from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions
+from otel_agentlog.export.semconv.profiles import Profile
 from otel_agentlog.vocabulary.lines import Line, is_exception_record, is_log_record
 from tests.support.otlp.decode import decode_request
 from tests.support.otlp.values import Item
@@ -106,7 +107,7 @@ class Wire:
             span.set_status(Status(StatusCode.ERROR, description))
         self.metrics.on_line(end, chunk_intervals_ms)
         if is_exception_record(end):
-            self._emit(exception_fields(end), context)
+            self._emit(exception_fields(end, conventions), context)
         if is_details_event(end, conventions):
             self._emit(details_event_fields(start, end, conventions), context)
         span.end()
