@@ -28,8 +28,8 @@ from opentelemetry.util.types import AttributeValue
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.export.semconv import names
 from otel_agentlog.export.semconv.fields import provider_name
+from otel_agentlog.export.semconv.names import ALWAYS, BEFORE, INFERENCE, LEGACY, NEWEST, Profile
 from otel_agentlog.export.semconv.operations import is_inference
-from otel_agentlog.export.semconv.profiles import ALWAYS, BEFORE, INFERENCE, LEGACY, NEWEST, Profile
 from otel_agentlog.export.semconv.spans import (
     error_type,
     operation_name,

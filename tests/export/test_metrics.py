@@ -13,7 +13,7 @@ from opentelemetry.sdk.resources import Resource
 
 from otel_agentlog.export.histograms import Histograms, OwnMeterProvider
 from otel_agentlog.export.metrics import ALLOWED, MAX_CHARACTERS, METRICS, Labels, Metrics
-from otel_agentlog.export.semconv.profiles import Profile
+from otel_agentlog.export.semconv.names import Profile
 from tests.support.conformance.wire import Wire, end_line, failed, start_line
 from tests.support.otlp.decode import decode_request
 

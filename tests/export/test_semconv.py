@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from otel_agentlog.export.semconv.content import PREVIEW_BYTES, encode, preview, preview_text
 from otel_agentlog.export.semconv.conventions import USER_ATTRIBUTES_AT_END, USER_ATTRIBUTES_AT_START, Conventions
-from otel_agentlog.export.semconv.profiles import Profile
+from otel_agentlog.export.semconv.names import Profile
 from tests.support.conformance.content import content_problem
 from tests.support.conformance.wire import Wire, end_line, failed, start_line
 

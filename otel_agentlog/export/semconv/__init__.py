@@ -1,7 +1,6 @@
 """The semantic conventions: what lines are called in OpenTelemetry.
 
-names.py        every name of an attribute, metric and event
-profiles.py     the releases of the conventions, and what each profile has of them
+names.py        every name of an attribute, metric and event, and the profiles of them
 conventions.py  span name, kind, attributes and status of a line: `Conventions`
 spans.py        the attributes of each type of line, and how an end becomes a status
 operations.py   the GenAI operations that are not inferences

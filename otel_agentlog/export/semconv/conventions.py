@@ -3,7 +3,7 @@
 The names themselves are in `otel_agentlog.export.semconv.names`; what each type of line adds is in ``spans.py``, content in
 ``content.py``. The mapping reads nothing but the line (``docs/format.md``), so the folder alone gives the same spans later.
 
-Profiles: ``profiles.py``. Attributes that the convention requires are set on spans in every profile.
+Profiles: ``names.py``. Attributes that the convention requires are set on spans in every profile.
 
 Precedence of attributes: the user's own win for core names such as ``server.address``; under ``gen_ai.*`` and ``agentlog.*``
 ours win, and ids, outcome and content can only come from us. The user's come first and ids last, because the SDK drops the
@@ -20,10 +20,10 @@ from typing import Any, Literal
 
 from opentelemetry.util.types import AttributeValue
 
-from otel_agentlog.export.semconv import content, fields, names, profiles, spans
+from otel_agentlog.export.semconv import content, fields, names, spans
 from otel_agentlog.export.semconv.content import ContentPolicy
+from otel_agentlog.export.semconv.names import Profile
 from otel_agentlog.export.semconv.operations import OPERATIONS, is_inference
-from otel_agentlog.export.semconv.profiles import Profile
 from otel_agentlog.export.semconv.spans import error_attributes, error_type, span_status
 from otel_agentlog.vocabulary.coerce import as_text, mapping
 from otel_agentlog.vocabulary.lines import Line
@@ -93,10 +93,12 @@ class Conventions:
         self.profile: Profile = profile
         self.content_policy: ContentPolicy = content_policy
         self.content_on = content_on
-        self._legacy = profile in profiles.LEGACY
+        self._legacy = profile in names.LEGACY
         self._starts = _STARTS.copy()
         self._starts["task"] = partial(spans.task_start, profile=profile)
         self._starts["ai_request"] = partial(spans.ai_start, profile=profile)
+        self._internal = frozenset(name for name, known in OPERATIONS.items() if known.kind(profile) == "INTERNAL")
+        """Operations of AI calls that are work of the program itself."""
         self._ends = _ENDS.copy()
         self._ends["task"] = partial(spans.task_end, profile=profile)
         self._span_policy: ContentPolicy = content_policy if "span" in content_on else "off"
@@ -104,7 +106,7 @@ class Conventions:
     @property
     def schema_url(self) -> str | None:
         """Of what has these names; ``None`` where it is not known."""
-        return None if self.profile in profiles.NEWEST else names.SCHEMA_URL_2026_10
+        return None if self.profile in names.NEWEST else names.SCHEMA_URL_2026_10
 
     def __repr__(self) -> str:
         return f"Conventions({self.profile!r}, {self.content_policy!r}, {sorted(self.content_on)})"
@@ -129,9 +131,12 @@ class Conventions:
             value = line.get(key)
             if value is not None and (type(value) is str or as_text(value) is not None) and value:
                 ours[attribute] = value
+        kind = _KINDS.get(line_type)
+        if line_type == "ai_request" and ours[names.OPERATION] in self._internal:
+            kind = "INTERNAL"
         return (
             name,
-            self._kind(line, ours),
+            kind or str(line.get("kind") or "INTERNAL"),
             _with_user(line, ours, USER_ATTRIBUTES_AT_START) if line.get("attributes") else ours,
         )
 
@@ -163,14 +168,9 @@ class Conventions:
             status = span_status(line)
         return (_with_user(line, ours, USER_ATTRIBUTES_AT_END) if line.get("attributes") else ours), *status
 
-    def _kind(self, line: Line, attributes: Attributes) -> str:
-        if line["type"] == "ai_request" and (known := OPERATIONS.get(str(attributes[names.OPERATION]))) is not None:
-            return known.kind(self.profile)
-        return _KINDS.get(line["type"]) or str(line.get("kind") or "INTERNAL")
-
     def ai_exception(self, operation: str) -> str:
         """The name of the event that an exception of an AI call is."""
-        newest = self.profile in profiles.NEWEST and is_inference(operation)
+        newest = self.profile in names.NEWEST and is_inference(operation)
         return names.EVENT_INFERENCE_EXCEPTION if newest else names.EVENT_AI_EXCEPTION
 
     def span_name(self, line: Line) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from otel_agentlog.export.semconv import names
-from otel_agentlog.export.semconv.profiles import NEWEST, Profile
+from otel_agentlog.export.semconv.names import NEWEST, Profile
 from otel_agentlog.vocabulary.lines import NOT_INFERENCE
 
 _CALL = frozenset({names.OPERATION, names.PROVIDER, names.LEGACY_SYSTEM})

@@ -15,10 +15,9 @@ from typing import Any, TypeAlias
 
 from opentelemetry.util.types import AttributeValue
 
-from otel_agentlog.export.semconv import fields, names, profiles
-from otel_agentlog.export.semconv.names import OTHER
+from otel_agentlog.export.semconv import fields, names
+from otel_agentlog.export.semconv.names import OTHER, Profile
 from otel_agentlog.export.semconv.operations import OPERATIONS
-from otel_agentlog.export.semconv.profiles import Profile
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, mapping
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.states import FAILED, Outcome
@@ -55,7 +54,7 @@ def task_start(line: Line, details: Details, attributes: Attributes, profile: Pr
         if workflow := workflow_name(details):
             name = f"invoke_workflow {workflow}"
             attributes.update(workflow_labels(workflow, profile))
-        known = fields.TASK_WORKFLOW if profile in profiles.NEWEST else fields.CONVERSATION
+        known = fields.TASK_WORKFLOW if profile in names.NEWEST else fields.CONVERSATION
         fields.copy(details, known, attributes)
     fields.copy(details, fields.TASK, attributes)
     if title := as_text(line.get("message")):
@@ -65,14 +64,14 @@ def task_start(line: Line, details: Details, attributes: Attributes, profile: Pr
 
 def workflow_labels(workflow: str | None, profile: Profile) -> list[tuple[str, str | None]]:
     """The name of a workflow, by the names of the profile."""
-    known = ((names.AGENT_NAME, profiles.NEWEST), (names.WORKFLOW_NAME, profiles.BEFORE))
+    known = ((names.AGENT_NAME, names.NEWEST), (names.WORKFLOW_NAME, names.BEFORE))
     return [(name, workflow) for name, having in known if profile in having]
 
 
 def task_end(line: Line, details: Details, profile: Profile = "latest") -> Attributes:
     """Totals of a task."""
     attributes: Attributes = {}
-    if profile in profiles.NEWEST or as_text(details.get("agent")):
+    if profile in names.NEWEST or as_text(details.get("agent")):
         fields.copy(details, fields.AGENT_END, attributes)
     fields.copy(details, fields.TASK_END, attributes)
     return attributes

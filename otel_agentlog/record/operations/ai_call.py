@@ -417,7 +417,8 @@ class AiCall(Attempted):
         if self._conversation_id is not None:
             details["conversation_id"] = self._conversation_id
         details["attempts"] = self.attempts
-        self._add_content(details, response)
+        if response.output:
+            details["output"] = list(response.output)
         fields: dict[str, Any] = {"details": details}
         if response.failure is not None and outcome is Outcome.FAILED and self._error is None:
             fields["exception"] = self._failed_in_band(response.failure)
@@ -425,9 +426,7 @@ class AiCall(Attempted):
             fields["reason"] = self._stream_reason or "stream read after the block"
         return fields
 
-    def _add_content(self, details: dict[str, Any], response: Response) -> None:
-        if response.output:
-            details["output"] = list(response.output)
+    def _add_found(self, details: dict[str, Any]) -> None:
         for key, found in (("documents", self.documents), ("records", self.records)):
             if found is not None:
                 details[key] = found
@@ -460,7 +459,9 @@ class AiCall(Attempted):
                     self._take(call.response)
 
     def _add_counted(self, details: dict[str, Any], outcome: Outcome) -> None:
-        """Add tokens and cost; where another view of the same request counts, what that one does not have of them."""
+        """Add what was found, tokens and cost: where another view of the same request counts, what that one has not of them."""
+        if self.documents is not None or self.records is not None:
+            self._add_found(details)
         usage = self._usage
         try:
             details.update(self._counted(usage, self._found_cost(), outcome))

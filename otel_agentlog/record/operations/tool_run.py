@@ -52,7 +52,7 @@ class ToolRun(Attempted):
         self._command = command
         self._specialist = specialist if specialist is None or type(specialist) is str else plain_text(specialist)
         """Whose tool it is: what statistics and alerts group runs by."""
-        self._conversation_id = optional_text(conversation_id)
+        self._conversation_id = None if conversation_id is None else optional_text(conversation_id)
         self._skill = skill
         self._common = common
 

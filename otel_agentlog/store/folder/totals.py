@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from otel_agentlog._interrupts import first_of, raise_interrupt
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, whole
-from otel_agentlog.vocabulary.coerce import mapping, number, text, texts
+from otel_agentlog.vocabulary.coerce import mapping, number, text
 from otel_agentlog.vocabulary.event_ids import EVENT_ID
 from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS, TOLD_BY_CALLERS, Line
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
@@ -205,7 +205,7 @@ class Tally:
         self._unpriced = False
         self._answered = False
         """Whether an AI call ended."""
-        self._finish_reasons: list[str] = []
+        self._finish_reasons: list[object] = []
         """Of the last answer that has some."""
         self._error_ids: dict[str, None] = {}
         self._retried: dict[str, list[int]] = {}
@@ -304,8 +304,8 @@ class Tally:
             if not self._answered:
                 return {}
             counted = {key: self._tokens[key] for key in ("input_tokens", "output_tokens")}
-            reasons = {"finish_reasons": self._finish_reasons} if self._finish_reasons else {}
-            return {**counted, "cost_usd": self._total_cost(), **reasons}
+            reasons = [reason for reason in self._finish_reasons if isinstance(reason, str)]
+            return {**counted, "cost_usd": self._total_cost(), **({"finish_reasons": reasons} if reasons else {})}
 
     def _note_writer(self, event_id: object) -> None:
         if isinstance(event_id, str) and (match := EVENT_ID.fullmatch(event_id)) is not None:
@@ -359,7 +359,9 @@ class Tally:
         else:
             self._cost = (self._cost or 0.0) + cost
         self._answered = True
-        self._finish_reasons = texts(details, "finish_reasons") or self._finish_reasons
+        reasons = details.get("finish_reasons")
+        if reasons and type(reasons) is list:
+            self._finish_reasons = reasons
 
     def _process_figures(self, figures: Mapping[str, Any]) -> None:
         """Processes follow each other on one task: the highest memory, the sum of CPU time."""

@@ -29,7 +29,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from otel_agentlog.export.metrics import Metrics
 from otel_agentlog.export.records import LogFields, details_event_fields, exception_fields, is_details_event, log_fields
 from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions
-from otel_agentlog.export.semconv.profiles import Profile
+from otel_agentlog.export.semconv.names import Profile
 from otel_agentlog.vocabulary.lines import Line, is_exception_record, is_log_record
 from tests.support.otlp.decode import decode_request
 from tests.support.otlp.values import Item
