@@ -31,8 +31,9 @@ from opentelemetry.trace import (
 
 from otel_agentlog.export.records import fields_of
 from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions, Profile
+from otel_agentlog.export.semconv.spans import noted_event
 from otel_agentlog.vocabulary.lines import Line
-from otel_agentlog.vocabulary.records import LogRecordLine, RecordedScope, SpanRecord
+from otel_agentlog.vocabulary.records import LogRecordLine, RecordedScope, SpanEvent, SpanRecord
 
 
 def readable_span(record: SpanRecord) -> ReadableSpan:
@@ -48,7 +49,9 @@ def readable_span(record: SpanRecord) -> ReadableSpan:
     attributes = BoundedAttributes(
         limits.max_span_attributes, _set(record.attributes), max_value_len=limits.max_span_attribute_length
     )
-    events = [Event(each.name, _inner(each.attributes, limits, "event"), each.time_ns) for each in record.events]
+    noted = [SpanEvent(name, at, found) for at, line in record.noted for name, found in (noted_event(line),)]
+    happened = sorted(record.events + noted, key=lambda event: event.time_ns)
+    events = [Event(each.name, _inner(each.attributes, limits, "event"), each.time_ns) for each in happened]
     links = [
         Link(SpanContext(int(each.trace_id, 16), int(each.span_id, 16), each.remote), _inner(each.attributes, limits, "link"))
         for each in record.links
