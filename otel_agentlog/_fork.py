@@ -11,6 +11,7 @@ import itertools
 import logging  # noqa: F401
 import os
 import random
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
@@ -116,4 +117,6 @@ def _after_in_child() -> None:
         stack.callback(_random.seed)
 
 
-os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+# Windows has no fork.
+if sys.platform != "win32":
+    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

@@ -129,9 +129,13 @@ def _take(entry: os.DirEntry[str], survey: Survey, names: set[str], below: list[
         survey.files.append(FoundFile(name, entry.path, status.st_size))
 
 
+_READ = sum(getattr(os, name, 0) for name in ("O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+"""Those that the system has."""
+
+
 def read_start(path: str, most_bytes: int) -> bytes:
     """The first bytes of a regular file; never waits for a pipe and never follows a link. Raises `OSError`."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    fd = os.open(path, _READ)
     with open(fd, "rb", buffering=0) as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(f"{printable(path)} is no regular file any more")

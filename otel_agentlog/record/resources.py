@@ -5,7 +5,8 @@ their start and their end and make no system call for it; only a task reads its 
 mean, and what is said of an operation that is shorter than the interval: ``docs/decisions/0041-resources-and-prices.md``.
 
 Figures come on Linux from ``getrusage`` and ``/proc`` (proc(5): ``statm``, ``stat``, ``io``, ``task/<tid>/children``);
-elsewhere from ``getrusage`` and, where it is installed, psutil. What cannot be read is left out.
+on macOS from ``getrusage`` and, where it is installed, psutil; on Windows from ``GetProcessMemoryInfo``, of this process alone.
+What cannot be read is left out.
 
 CPU time and bytes written are those of the whole family, and conserved: when a child has ended and was waited for, the kernel
 adds its figures to those of its parent. Memory is the sum of resident sets, so pages that processes share count in each of them.
@@ -15,7 +16,6 @@ from __future__ import annotations
 
 import _thread
 import os
-import resource
 import sys
 import time
 from bisect import bisect_left
@@ -30,6 +30,15 @@ from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt, started_in_try
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK, TOOL
 
+if sys.platform == "win32":
+    from otel_agentlog._platform.kernel32 import own_memory
+
+    _PAGE, _TICKS = 4096, 100
+else:
+    import resource
+
+    _PAGE, _TICKS = resource.getpagesize(), os.sysconf("SC_CLK_TCK")
+
 MAX_FAMILY = 500
 """How many descendants are measured."""
 
@@ -43,8 +52,6 @@ MEASURED: Mapping[str, str] = {TASK.end_type: "metrics", SEGMENT.end_type: "metr
 """The end lines that have figures, by type, and the key of the figures in their ``details``."""
 
 _MB = 1_000_000
-_PAGE = resource.getpagesize()
-_TICKS = os.sysconf("SC_CLK_TCK")
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 _BLOCK = 512
 """Bytes in a unit of ``ru_oublock``, which Linux makes of the ``write_bytes`` of ``/proc/<pid>/io``."""
@@ -84,31 +91,36 @@ class Descendant(NamedTuple):
 
 def usage() -> FamilyUsage:
     """The figures at this moment: about 10 µs, with children some 10 µs more for each thread and 30 for each child."""
-    mine, theirs = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    living: list[Descendant] = []
-    for _ in range(_TRIES if _HAS_PROC and _has_children() else 0):
-        living, before = family(), theirs
-        theirs = resource.getrusage(resource.RUSAGE_CHILDREN)
-        if theirs == before:
-            break  # none was waited for meanwhile, which would be in both or in neither
-    own_rss = _rss() if _HAS_PROC else _rss_by_psutil()
-    return FamilyUsage(
-        mine.ru_utime + mine.ru_stime,
-        theirs.ru_utime + theirs.ru_stime + sum(one.cpu_s for one in living),
-        None if own_rss is None else own_rss + sum(one.rss_bytes for one in living),
-        (mine.ru_oublock + theirs.ru_oublock) * _BLOCK + sum(one.written_bytes for one in living) if _HAS_PROC else None,
-        own_rss,
-        mine.ru_maxrss * _MAXRSS_UNIT,
-        theirs.ru_maxrss * _MAXRSS_UNIT,
-    )
+    if sys.platform == "win32":
+        times, (rss, peak) = os.times(), own_memory()
+        return FamilyUsage(times.user + times.system, 0.0, rss, None, rss, peak, 0)
+    else:  # noqa: RET505 - mypy knows systems by it
+        mine, theirs = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+        living: list[Descendant] = []
+        for _ in range(_TRIES if _HAS_PROC and _has_children() else 0):
+            living, before = family(), theirs
+            theirs = resource.getrusage(resource.RUSAGE_CHILDREN)
+            if theirs == before:
+                break  # none was waited for meanwhile, which would be in both or in neither
+        own_rss = _rss() if _HAS_PROC else _rss_by_psutil()
+        return FamilyUsage(
+            mine.ru_utime + mine.ru_stime,
+            theirs.ru_utime + theirs.ru_stime + sum(one.cpu_s for one in living),
+            None if own_rss is None else own_rss + sum(one.rss_bytes for one in living),
+            (mine.ru_oublock + theirs.ru_oublock) * _BLOCK + sum(one.written_bytes for one in living) if _HAS_PROC else None,
+            own_rss,
+            mine.ru_maxrss * _MAXRSS_UNIT,
+            theirs.ru_maxrss * _MAXRSS_UNIT,
+        )
 
 
 def _has_children() -> bool:
     """Whether there are any, alive or not waited for; takes nothing from who waits for them."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
+    if sys.platform == "linux":
+        try:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False
     return True
 
 
@@ -163,7 +175,7 @@ def _written(path: str) -> int:
 def _read(path: str) -> bytes:
     """The file; empty where there is none, or it is forbidden to us."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY)
         try:
             return os.read(descriptor, _READ_BYTES)
         finally:

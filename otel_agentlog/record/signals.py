@@ -20,8 +20,9 @@ from typing import Any
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.open_operations import interrupt_open, tell_open_tasks, watch
 
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""The signals that end a process and leave it time to act; SIGINT raises `KeyboardInterrupt`, which needs no handler."""
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
+"""The signals that end a process and leave it time to act (SIGBREAK is Windows'); SIGINT raises `KeyboardInterrupt`, which needs
+no handler."""
 
 WITHIN_S = 2.0
 """Longest time, in seconds, that ending open operations may take; the sender of the signal waits."""

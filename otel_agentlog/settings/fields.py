@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from otel_agentlog import _platform as system
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings import parsers as values
 from otel_agentlog.settings import standard
@@ -51,10 +52,10 @@ def home() -> Path:
     found = os.path.expanduser("~")
     if os.path.isabs(found):
         return Path(found)
-    own = Path(tempfile.gettempdir(), f"agentlog-{os.getuid()}")
+    own = Path(tempfile.gettempdir(), f"agentlog-{system.user_id()}")
     try:
         # Anybody may make a folder of this name there; nothing is written into that of another user.
-        is_ours = own.lstat().st_uid == os.getuid() and not own.is_symlink()
+        is_ours = own.lstat().st_uid == system.user_id() and not own.is_symlink()
     except OSError:
         is_ours = True
     return own if is_ours else own.with_name(f"{own.name}-{os.getpid()}")

@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from otel_agentlog import _platform as system
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import OwnThread, raise_interrupt, take
 from otel_agentlog.store.folder import line_stream as streams
@@ -248,16 +249,15 @@ class RotatingLog:
         return status.st_size
 
     def _open_log(self, now: float, day: str) -> _Open:
-        folder_flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         try:
-            directory = Descriptor(os.open(self.directory, folder_flags))
+            directory = Descriptor(system.open(self.directory, system.READ_LINKED_FOLDER))
         except FileNotFoundError:
             # Not each time: it keeps what a signal handler raises where the folder is there already.
             self.directory.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-            directory = Descriptor(os.open(self.directory, folder_flags))
-        flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+            directory = Descriptor(system.open(self.directory, system.READ_LINKED_FOLDER))
+        flags = system.READ | os.O_CREAT
         for _ in range(_ATTEMPTS):
-            hold = Descriptor(os.open(self.path.name, flags, FILE_MODE, dir_fd=directory.fd))
+            hold = Descriptor(system.open(self.path.name, flags, FILE_MODE, dir_fd=directory.fd))
             lock_shared(hold)
             status = os.fstat(hold.fd)
             file = _HeldFile(directory, self.path.name, hold)
@@ -280,12 +280,12 @@ class RotatingLog:
 
     def _rotate(self, log: _Open) -> bool:
         """Rename the log; false if another writer is about to."""
-        directory = Descriptor(os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        directory = Descriptor(system.open(self.directory, system.READ_LINKED_FOLDER))
         if lock_exclusively(directory) is Lock.TAKEN:
             return False
         if self._size_if_current(log) is not None:
             day = log.day or time.strftime("%Y-%m-%d", time.gmtime())
-            os.rename(self.path.name, self._archive.free_name(day), src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
+            system.rename(self.path.name, self._archive.free_name(day), src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
         return True
 
 
@@ -346,7 +346,7 @@ class Archive:
             status = os.stat(path, follow_symlinks=False)
             days = self._limits.keep_days
             if days is not None and status.st_mtime < self._clock() - days * 86_400:
-                os.unlink(path)
+                system.unlink(path)
             elif self._limits.compress and not name.endswith(GZIP_SUFFIX):
                 _compress(path)
                 close_dropped()
@@ -369,7 +369,7 @@ class Archive:
                 # A file and what it is being compressed to are one.
                 kept.add(self._log.age(name))
                 if (left is not None and left < 0) or (most is not None and len(kept) > most):
-                    os.unlink(path)
+                    system.unlink(path)
             except OSError:
                 raise_interrupt()  # another process was faster
 
@@ -379,7 +379,7 @@ def _compress(path: Path) -> None:
 
     At every moment one of the two is complete; if both are there, the plain one is the one to read.
     """
-    plain = Descriptor(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
+    plain = Descriptor(system.open(path, system.READ))
     if lock_exclusively(plain, RELEASE_WAIT_S) is not Lock.OURS or not _is_same(plain, path):
         return
     packed = path.with_name(path.name + GZIP_SUFFIX)
@@ -388,17 +388,17 @@ def _compress(path: Path) -> None:
     status = os.fstat(plain.fd)
     try:
         _write_gzip(plain, temp)
-        os.utime(temp, ns=(status.st_atime_ns, status.st_mtime_ns))
-        os.rename(temp, packed)
+        system.utime(temp, ns=(status.st_atime_ns, status.st_mtime_ns))
+        system.rename(temp, packed)
     except OSError:
         temp.unlink(missing_ok=True)
         raise
-    os.unlink(path)
+    system.unlink(path)
 
 
 def _end_of(file: Descriptor, length: int) -> bytes:
     size = os.fstat(file.fd).st_size
-    return os.pread(file.fd, length, max(0, size - length))
+    return system.pread(file.fd, length, max(0, size - length))
 
 
 def _is_same(file: Descriptor, path: Path) -> bool:
@@ -407,7 +407,7 @@ def _is_same(file: Descriptor, path: Path) -> bool:
 
 
 def _write_gzip(plain: Descriptor, temp: Path) -> None:
-    fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+    fd = system.open(temp, system.UPDATE | os.O_CREAT | os.O_TRUNC, FILE_MODE)
     with os.fdopen(fd, "wb") as raw:
         with open(plain.fd, "rb", closefd=False) as source, gzip.GzipFile(fileobj=raw, mode="wb", filename="") as packed:
             shutil.copyfileobj(source, packed, _CHUNK_BYTES)
@@ -424,7 +424,7 @@ def _day_of(hold: Descriptor, status: os.stat_result) -> str | None:
     """The UTC day a file begins with; ``None`` for an empty one."""
     if status.st_size == 0:
         return None
-    first = _FIRST_DAY.match(os.pread(hold.fd, 32, 0))
+    first = _FIRST_DAY.match(system.pread(hold.fd, 32, 0))
     return first[1].decode() if first else time.strftime("%Y-%m-%d", time.gmtime(status.st_mtime))
 
 
@@ -451,17 +451,17 @@ def is_usable(directory: Path) -> bool:
         return False
 
 
-def log_directories(wanted: Path | None, home: Path, system: Path = SYSTEM_LOGS) -> list[Path]:
+def log_directories(wanted: Path | None, home: Path, services: Path = SYSTEM_LOGS) -> list[Path]:
     """Every folder in which services may have put their application log, as `choose_directory` chooses it."""
     last = home / ".local" / "state" / "agentlog" / "logs"
     if wanted is not None:
         return list(dict.fromkeys((wanted, last)))
-    return [*_service_folders(system), last]
+    return [*_service_folders(services), last]
 
 
-def _service_folders(system: Path) -> list[Path]:
+def _service_folders(services: Path) -> list[Path]:
     try:
-        with os.scandir(system) as entries:
+        with os.scandir(services) as entries:
             folders = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
     except OSError:
         raise_interrupt()

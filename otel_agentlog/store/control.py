@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import pwd
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog import _platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError, LayoutError, StateError, TaskNotFoundError
 from otel_agentlog.store.folder import line_stream as streams
@@ -50,7 +50,6 @@ _MOST_READS = 64
 _HEAD_BYTES = 256
 _MAX_REFUSALS = 20
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ def ask(
         request_id=secrets.token_hex(8),
         timestamp=now(),
         source=source[:_MAX_WORD_CHARACTERS],
-        requested_by=(requested_by or _user())[:_MAX_WORD_CHARACTERS],
+        requested_by=(requested_by or system.user_name())[:_MAX_WORD_CHARACTERS],
         text=text,
         reason=reason or None,
         terminate_tools=terminate_tools and what == "cancel",
@@ -140,7 +139,7 @@ def _id_and_status(directory: Descriptor, folder: Path) -> tuple[str, str]:
 
 def _exists(directory: Descriptor, name: str) -> bool:
     try:
-        os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
+        system.stat(name, dir_fd=directory.fd, follow_symlinks=False)
     except OSError:
         raise_interrupt()
         return False
@@ -173,15 +172,6 @@ def _line(request: ControlRequest, task_id: str) -> Line:
 def _encodable(value: str) -> str:
     # Lone surrogates, as in arguments that are not UTF-8, have no form in a file.
     return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-
-
-def _user() -> str:
-    uid = os.geteuid()
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        raise_interrupt()
-        return f"uid {uid}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,12 +266,12 @@ class ControlFile:
         if file is None:
             return True
         status = os.fstat(file.fd)
-        head = os.pread(file.fd, _HEAD_BYTES, 0)
+        head = system.pread(file.fd, _HEAD_BYTES, 0)
         # A file made anew may have the number of the one before it, but hardly its first line.
         if status.st_size < self._offset or not head.startswith(self._head):
             self._offset, self._skipping = 0, False
         self._head = head
-        data = os.pread(file.fd, READ_BYTES, self._offset)
+        data = system.pread(file.fd, READ_BYTES, self._offset)
         whole = len(data) < READ_BYTES
         end = data.rfind(b"\n") + 1
         if not end:
@@ -379,8 +369,10 @@ def open_own_folder(folder: Path) -> Descriptor:
 
     Raises:
         TaskNotFoundError: there is none.
-        LayoutError: it is a link or no folder, belongs to another user, or others may write into it.
+        LayoutError: it is a link or no folder, belongs to another user, others may write into it, or files have no owners.
     """
+    if not system.HAS_OWNERS:
+        raise LayoutError("control requests: expected Linux or macOS, where a file says which user wrote it; found Windows")
     try:
         directory = open_directory(os.fspath(folder))
     except FileNotFoundError:
@@ -400,7 +392,7 @@ def open_own_file(directory: Descriptor, name: str) -> Descriptor | None:
         LayoutError: it is a link, a hard link, no regular file, belongs to another user, or others may write into it.
     """
     try:
-        file = Descriptor(os.open(name, _FLAGS, dir_fd=directory.fd))
+        file = Descriptor(system.open(name, system.READ, dir_fd=directory.fd))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -409,8 +401,8 @@ def open_own_file(directory: Descriptor, name: str) -> Descriptor | None:
     status = os.fstat(file.fd)
     if not stat.S_ISREG(status.st_mode):
         raise LayoutError(f"{name}: expected a regular file, found {stat.filemode(status.st_mode)}")
-    if status.st_uid != os.geteuid():
-        raise LayoutError(f"{name}: expected a file of user {os.geteuid()}, found one of user {status.st_uid}")
+    if status.st_uid != system.user_id():
+        raise LayoutError(f"{name}: expected a file of ours, found one of user {status.st_uid}")
     if status.st_nlink > 1:
         raise LayoutError(f"{name}: expected a file with one name, found a hard link")
     _refuse_writable(status.st_mode, name)

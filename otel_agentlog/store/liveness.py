@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import re
 import socket
-import time
+import sys
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog import _platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.files import Descriptor, open_directory
 from otel_agentlog.store.folder.layout import parse_timestamp
@@ -33,7 +34,6 @@ FOREIGN_QUIET_S = 3600.0
 
 _CLOCK_SLACK_S = 2.0
 _NETWORK = re.compile(r"nfs\d?|cifs|smb\w*|9p|ceph|lustre|glusterfs|afs|gfs2|ocfs2|beegfs|fuse\..*")
-_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class FolderUse(Enum):
@@ -61,7 +61,7 @@ def folder_use(
         if own_only:
             found = open_directory(os.fspath(folder), parent)
         else:
-            found = Descriptor(os.open(folder, _FLAGS, dir_fd=None if parent is None else parent.fd))
+            found = Descriptor(system.open(folder, system.READ_FOLDER, dir_fd=None if parent is None else parent.fd))
     except OSError:
         raise_interrupt()
         return FolderUse.UNREADABLE
@@ -113,28 +113,15 @@ def may_be_alive(process: Mapping[str, Any]) -> bool:
     if type(pid) is not int or pid <= 0 or text(process, "host") != socket.gethostname():
         return False
     try:
-        os.kill(pid, 0)
+        began_s = system.process_began(pid)
+        written_s = parse_timestamp(text(process, "timestamp") or "") / 1e9
     except ProcessLookupError:
         return False
-    except OSError:
+    except ValueError:
         raise_interrupt()
-    return not _is_another(pid, process)
-
-
-def _is_another(pid: int, process: Mapping[str, Any]) -> bool:
-    """Whether the process that has this number now is dead too, or began after the line was written."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        state, started_ticks = fields[0], int(fields[19])
-        written_s = parse_timestamp(text(process, "timestamp") or "") / 1e9
-    except FileNotFoundError:
-        # Ended since the check before, or a system without /proc.
-        return os.path.exists("/proc/self/stat")
-    except (OSError, ValueError, IndexError):
-        raise_interrupt()
-        return False
-    since_start_s = time.clock_gettime(time.CLOCK_BOOTTIME) - started_ticks / os.sysconf("SC_CLK_TCK")
-    return state in "ZX" or time.time() - since_start_s > written_s + _CLOCK_SLACK_S
+        return True
+    # One that began after the line was written has the number of one that is dead.
+    return began_s is None or began_s <= written_s + _CLOCK_SLACK_S
 
 
 def is_foreign(process: Mapping[str, Any]) -> bool:
@@ -144,6 +131,8 @@ def is_foreign(process: Mapping[str, Any]) -> bool:
 
 def on_network_disk(fd: int) -> bool:
     """Whether an open file or folder lies on a disk that several machines may share. Known on Linux only."""
+    if sys.platform != "linux":
+        return False
     device = os.fstat(fd).st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
     try:

@@ -202,7 +202,7 @@ def _refuse_connection(event: str, arguments: tuple[Any, ...]) -> None:
     if proxies is None or arguments[1] is None:
         return  # another thread's, or on a connection that was made
     link, target = arguments[0], arguments[1]
-    if link.family == socket.AF_UNIX or not isinstance(target, tuple):
+    if link.family not in (socket.AF_INET, socket.AF_INET6) or not isinstance(target, tuple):
         raise PermissionError("a connection within this machine, or to an unknown kind of address")
     if any(is_internal(address) and (address, target[1]) not in proxies for address in _addresses(str(target[0]))):
         raise PermissionError("a connection to an address of this network")

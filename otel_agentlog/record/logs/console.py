@@ -170,6 +170,9 @@ def _columns_of(stream: IO[str]) -> int | None:
 # -- writing without blocking ---------------------------------------------------------------------------------------------
 
 
+_OWN_FLAGS = os.O_WRONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY"))
+
+
 class TimedWriter:
     """Writes text to a stream, within a time. Not for several threads at once.
 
@@ -195,7 +198,10 @@ class TimedWriter:
         Raises:
             OSError, ValueError: the stream is closed or broken.
         """
-        if type(stream) is not io.TextIOWrapper:
+        if type(stream) is not io.TextIOWrapper or sys.platform == "win32":
+            if isinstance(stream, io.TextIOWrapper):
+                # On Windows only the stream knows how its terminal takes text, and none says whether it would take it now.
+                text = text.encode(stream.encoding, "backslashreplace").decode(stream.encoding)
             stream.write(text)
             stream.flush()
             return True
@@ -210,12 +216,12 @@ class TimedWriter:
         """The descriptor to use: our own one where this is a terminal that lets us have it."""
         if not stat.S_ISCHR(status.st_mode):
             return fd
-        terminal = (status.st_dev, status.st_rdev)
+        terminal = (status.st_dev, getattr(status, "st_rdev", 0))
         if terminal != self._terminal:
             self._close()
             self._terminal = terminal
             try:
-                self._own_fd = os.open(f"/dev/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+                self._own_fd = os.open(f"/dev/fd/{fd}", _OWN_FLAGS)
             except OSError:
                 raise_interrupt()
                 self._own_fd = -1
@@ -233,17 +239,24 @@ def _write_file(fd: int, data: memoryview) -> bool:
     return True
 
 
-def _write_in_time(fd: int, data: memoryview, timeout_s: float) -> bool:
-    deadline = time.monotonic() + timeout_s
-    poll = select.poll()
-    poll.register(fd, select.POLLOUT)
-    while data:
-        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            return False
-        try:
-            # PIPE_BUF bytes go into a pipe that is ready without blocking, and in one piece (POSIX).
-            data = data[os.write(fd, data[: select.PIPE_BUF]) :]
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
+if sys.platform == "win32":
+
+    def _write_in_time(fd: int, data: memoryview, timeout_s: float) -> bool:
+        return _write_file(fd, data)
+
+else:
+
+    def _write_in_time(fd: int, data: memoryview, timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
+        poll = select.poll()
+        poll.register(fd, select.POLLOUT)
+        while data:
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 return False
-    return True
+            try:
+                # PIPE_BUF bytes go into a pipe that is ready without blocking, and in one piece (POSIX).
+                data = data[os.write(fd, data[: select.PIPE_BUF]) :]
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    return False
+        return True

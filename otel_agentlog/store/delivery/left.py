@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import orjson
 
+from otel_agentlog import _platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.delivery.item_set import ItemSet
 from otel_agentlog.store.folder.files import Descriptor
@@ -160,7 +161,7 @@ class _LineQueue:
         return found
 
     def _piece(self, file: Descriptor, offset: int, size: int) -> bytes:
-        piece = os.pread(file.fd, size, offset)
+        piece = system.pread(file.fd, size, offset)
         if not piece:
             raise OSError(errno.EIO, "a file is shorter than what was written into it")
         return piece
@@ -190,6 +191,6 @@ def _write_at(file: Descriptor, data: bytes, offset: int) -> int:
     """Write all of it, and return how much that is."""
     view = memoryview(data)
     while view:
-        written = os.pwrite(file.fd, view, offset)
+        written = system.pwrite(file.fd, view, offset)
         view, offset = view[written:], offset + written
     return len(data)

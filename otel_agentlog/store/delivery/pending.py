@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from otel_agentlog import _platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.delivery.ledger import read_ledger
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, METADATA
@@ -102,7 +103,7 @@ def _folders(root: Path, since_s: float) -> Iterator[tuple[float, str]]:
                 if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
                     continue
                 # A folder's own time changes whenever its metadata.json is replaced.
-                touched_s = entry.stat(follow_symlinks=False).st_mtime
+                touched_s = system.entry_stat(entry).st_mtime
                 if touched_s >= since_s:
                     yield touched_s, entry.name
     except OSError:

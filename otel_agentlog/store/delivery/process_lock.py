@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+from otel_agentlog import _platform as system
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.files import Descriptor, open_directory
@@ -27,7 +28,6 @@ SWEEP_AFTER_S = 3600.0
 """Age, in seconds, from which on a file is checked by `sweep`: one that was just made may not be locked yet."""
 
 _NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
-_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class ProcessLock:
@@ -57,7 +57,7 @@ class ProcessLock:
 
     def _take(self) -> None:
         root, name = open_root(self._root), secrets.token_hex(8)
-        file = Descriptor(os.open(PREFIX + name, _FLAGS | os.O_CREAT | os.O_EXCL, FILE_MODE, dir_fd=root.fd))
+        file = Descriptor(system.open(PREFIX + name, system.UPDATE | os.O_CREAT | os.O_EXCL, FILE_MODE, dir_fd=root.fd))
         lock_exclusively(file)
         self._name, self._file = name, file
 
@@ -83,7 +83,7 @@ def _names(root: Path, oldest_s: float) -> list[str]:
     try:
         with os.scandir(root) as entries:
             found = [entry for entry in entries if entry.name.startswith(PREFIX)]
-            return [e.name.removeprefix(PREFIX) for e in found if e.stat(follow_symlinks=False).st_mtime < oldest_s]
+            return [e.name.removeprefix(PREFIX) for e in found if system.entry_stat(e).st_mtime < oldest_s]
     except OSError:
         raise_interrupt()
         return []
@@ -95,7 +95,7 @@ def is_running(root: Path, name: str) -> bool:
         return False
     try:
         directory = open_directory(os.fspath(root))
-        file = Descriptor(os.open(PREFIX + name, _FLAGS, dir_fd=directory.fd))
+        file = Descriptor(system.open(PREFIX + name, system.UPDATE, dir_fd=directory.fd))
     except OSError:
         raise_interrupt()
         return False
@@ -108,6 +108,6 @@ def is_running(root: Path, name: str) -> bool:
 
 def _remove(root: Path, name: str) -> None:
     try:
-        os.unlink(root / (PREFIX + name))
+        system.unlink(root / (PREFIX + name))
     except OSError:
         raise_interrupt()  # another process was faster, or it is not ours to remove

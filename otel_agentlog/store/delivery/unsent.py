@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from otel_agentlog import _platform as system
 from otel_agentlog.store.delivery.item_set import ItemSet, can_hold
 from otel_agentlog.store.delivery.ledger import (
     DELIVERY,
@@ -89,8 +90,8 @@ class UnsentItems:
             lock_shared(self._directory)
             # Fails where nothing could be noted, before anything is sent.
             LineFile(self._directory, DELIVERY)
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            self._lock = Descriptor(os.open(DELIVERY, flags, FILE_MODE, dir_fd=self._directory.fd))
+            flags = system.UPDATE | os.O_CREAT
+            self._lock = Descriptor(system.open(DELIVERY, flags, FILE_MODE, dir_fd=self._directory.fd))
             if lock_exclusively(self._lock) is Lock.TAKEN:
                 raise BlockingIOError(errno.EAGAIN, "another process ships it", os.fspath(self.task.folder))
         self._ledger = read_ledger(self.task.folder)

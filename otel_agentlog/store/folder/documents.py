@@ -7,13 +7,13 @@ threads or processes may change ``metadata.json`` at once: each keeps the other'
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
+from otel_agentlog import _platform as system
 from otel_agentlog._interrupts import Replaced, take
 from otel_agentlog.store.folder.files import Descriptor, replace_file
 from otel_agentlog.store.folder.handle import FolderHandle
@@ -153,7 +153,7 @@ def _exists(directory: Descriptor, name: str) -> bool:
 
 def _has(directory: Descriptor, name: str) -> bool:
     try:
-        os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
+        system.stat(name, dir_fd=directory.fd, follow_symlinks=False)
     except FileNotFoundError:
         return False
     return True

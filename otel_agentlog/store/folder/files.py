@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from operator import methodcaller
 
+from otel_agentlog import _platform as system
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import forget_dead, in_c, raise_interrupt, take_first
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
@@ -30,9 +31,7 @@ _dropped: deque[tuple[int, int, tuple[int, int] | None]] = deque()
 """Of objects that are no more: their ids, descriptors and which files these were of. `close_dropped` closes them."""
 
 
-DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_LINE_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_TEMP_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+_TEMP_FLAGS = system.UPDATE | os.O_CREAT | os.O_TRUNC
 
 
 class Descriptor:
@@ -76,7 +75,7 @@ class Descriptor:
         """The same for one that was opened a moment ago, without a look at whether it is still that of the file."""
         _open.pop(id(self), None)
         fd, self.fd, self.dropped = self.fd, -1, bool
-        os.close(fd)
+        system.close(fd)
 
     __del__ = in_c(methodcaller("dropped"))
 
@@ -92,7 +91,7 @@ def close_dropped() -> None:
             # First: none is closed twice.
             taken.clear()
             if is_ours:
-                os.close(fd)
+                system.close(fd)
     except BaseException:
         _dropped.extendleft(taken)
         raise
@@ -100,7 +99,7 @@ def close_dropped() -> None:
 
 def _close(fd: int, identity: tuple[int, int] | None) -> None:
     if identity is None or _is_of(fd, identity):
-        os.close(fd)
+        system.close(fd)
 
 
 def _is_of(fd: int, identity: tuple[int, int]) -> bool:
@@ -126,18 +125,18 @@ after_fork_in_child(_renew_after_fork)
 
 def open_directory(path: str, parent: Descriptor | None = None) -> Descriptor:
     """Open a directory that is no symlink and that we own."""
-    fd = os.open(path, DIRECTORY_FLAGS, dir_fd=None if parent is None else parent.fd)
+    fd = system.open(path, system.READ_FOLDER, dir_fd=None if parent is None else parent.fd)
     status = os.fstat(fd)
     directory = Descriptor(fd, status)
-    if status.st_uid != os.geteuid():
-        raise PermissionError(errno.EPERM, f"expected a folder of user {os.geteuid()}, found one of user {status.st_uid}", path)
+    if status.st_uid != system.user_id():
+        raise PermissionError(errno.EPERM, f"expected a folder of ours, found one of user {status.st_uid}", path)
     return directory
 
 
 def is_named(directory: Descriptor, path: str, parent: Descriptor | None = None) -> bool:
     """Whether an open directory still goes by this name. Raises `OSError` other than that there is none."""
     try:
-        named = os.stat(path, dir_fd=None if parent is None else parent.fd, follow_symlinks=False)
+        named = system.stat(path, dir_fd=None if parent is None else parent.fd, follow_symlinks=False)
     except FileNotFoundError:
         return False
     return directory.identity == (named.st_dev, named.st_ino)
@@ -146,7 +145,7 @@ def is_named(directory: Descriptor, path: str, parent: Descriptor | None = None)
 def make_directory(path: str, parent: Descriptor) -> bool:
     """Make a directory, with no more rights than mode 0700; false if something of that name is there."""
     try:
-        os.mkdir(path, FOLDER_MODE, dir_fd=parent.fd)
+        system.mkdir(path, FOLDER_MODE, dir_fd=parent.fd)
     except FileExistsError:
         return False
     return True
@@ -157,19 +156,19 @@ class LineFile:
 
     def __init__(self, directory: Descriptor, name: str, *, new: bool = False) -> None:
         """With ``new``, in a folder that was just made, a file that is there already raises `FileExistsError`."""
-        fd = os.open(name, _LINE_FLAGS | (os.O_EXCL if new else 0), FILE_MODE, dir_fd=directory.fd)
+        fd = system.open(name, system.APPEND | (os.O_EXCL if new else 0), FILE_MODE, dir_fd=directory.fd)
         status = os.fstat(fd)
         self.descriptor = Descriptor(fd, status)
         _refuse_planted(status, name)
         if status.st_mode & 0o777 != FILE_MODE:
-            os.fchmod(fd, FILE_MODE)
+            system.fchmod(fd, FILE_MODE)
         self.name, self.identity = name, self.descriptor.identity
         """Which file it is, whatever it is called."""
         self.size_bytes = status.st_size
         """Bytes that it has at least: those it had, and those written here; others only add."""
         self._is_new, self._seen_bytes = new, 0
         # A kill can cut the last line of an earlier writer.
-        self._torn = status.st_size > 0 and os.pread(self.descriptor.fd, 1, status.st_size - 1) != b"\n"
+        self._torn = status.st_size > 0 and system.pread(self.descriptor.fd, 1, status.st_size - 1) != b"\n"
 
     @property
     def intact(self) -> bool:
@@ -212,11 +211,11 @@ class LineFile:
         """Whether this line is among those written last, for one of which it is unknown whether it was written."""
         size = os.fstat(self.descriptor.fd).st_size
         length = min(size, len(data) + SEARCHED_BYTES)
-        return data in os.pread(self.descriptor.fd, length, size - length)
+        return data in system.pread(self.descriptor.fd, length, size - length)
 
     def sync(self) -> None:
         """Wait until the disk has it."""
-        os.fdatasync(self.descriptor.fd)
+        system.sync(self.descriptor.fd)
 
 
 def _refuse_planted(status: os.stat_result, name: str) -> None:
@@ -229,7 +228,7 @@ def _refuse_planted(status: os.stat_result, name: str) -> None:
 def has_file(directory: Descriptor, name: str, size: int) -> bool:
     """Whether there is a file of that name and size in bytes."""
     try:
-        found = os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
+        found = system.stat(name, dir_fd=directory.fd, follow_symlinks=False)
     except OSError:
         raise_interrupt()
         return False
@@ -249,21 +248,21 @@ def replace_file(directory: Descriptor, name: str, temp: str, data: bytes, *, sy
     fd = -1
     try:
         # No `Descriptor`: no other code comes between.
-        fd = os.open(temp, _TEMP_FLAGS, FILE_MODE, dir_fd=directory.fd)
+        fd = system.open(temp, _TEMP_FLAGS, FILE_MODE, dir_fd=directory.fd)
         if masked:
-            os.fchmod(fd, FILE_MODE)
+            system.fchmod(fd, FILE_MODE)
         _write_all(fd, data)
         if sync:
             os.fsync(fd)
-        os.rename(temp, name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
+        system.rename(temp, name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
         if sync:
-            os.fsync(directory.fd)
+            system.sync_folder(directory.fd)
     except BaseException:
         try:
-            os.unlink(temp, dir_fd=directory.fd)
+            system.unlink(temp, dir_fd=directory.fd)
         except OSError:
             raise_interrupt()
         raise
     finally:
         if fd >= 0:
-            os.close(fd)
+            system.close(fd)

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from otel_agentlog import _platform as system
 from otel_agentlog._interrupts import WeakValues, raise_interrupt, suppress_errors, take
 from otel_agentlog.store.folder.files import (
-    DIRECTORY_FLAGS,
     Descriptor,
     LineFile,
     close_dropped,
@@ -57,17 +57,17 @@ class Root:
         root, made = self._open, False
         if root is None:
             root = self._open = open_root(self.path)
-            return self._opened(os.open(name, DIRECTORY_FLAGS, dir_fd=root.fd)) if make_directory(name, root) else None
+            return self._opened(system.open(name, system.READ_FOLDER, dir_fd=root.fd)) if make_directory(name, root) else None
         try:
             made = make_directory(name, root)
             # By its path: it is not there if the root was moved or deleted meanwhile, or its descriptor closed by other code.
-            return self._opened(os.open(os.path.join(self.text, name), DIRECTORY_FLAGS)) if made else None
+            return self._opened(system.open(os.path.join(self.text, name), system.READ_FOLDER)) if made else None
         except OSError:
             raise_interrupt()
             self._open = None
             if made:
                 with suppress_errors(OSError):
-                    os.rmdir(name, dir_fd=root.fd)
+                    system.rmdir(name, dir_fd=root.fd)
         return self.make(name)
 
     def _opened(self, fd: int) -> Descriptor:
@@ -75,7 +75,7 @@ class Root:
         self.masked = status.st_mode & 0o777 != FOLDER_MODE
         directory = Descriptor(fd, status)
         if self.masked:
-            os.fchmod(fd, FOLDER_MODE)
+            system.fchmod(fd, FOLDER_MODE)
         return directory
 
     def find(self, name: str) -> Descriptor:
@@ -281,7 +281,7 @@ class FolderHandle:
         if self._identity is None:
             return None
         try:
-            directory = Descriptor(os.open(os.path.join(self.root.text, self.name), DIRECTORY_FLAGS))
+            directory = Descriptor(system.open(os.path.join(self.root.text, self.name), system.READ_FOLDER))
         except FileNotFoundError:
             raise_interrupt()
             return None

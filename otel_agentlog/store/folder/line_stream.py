@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from itertools import chain
 from pathlib import Path
 
+from otel_agentlog import _platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import GZIP_SUFFIX
 
@@ -25,14 +26,10 @@ FREE_GZIP_BYTES = 16 * 1024 * 1024
 Complain = Callable[[str], None]
 """Called with what keeps the rest of a file from being read."""
 
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# O_NONBLOCK: opening a FIFO must not wait for its other end; for regular files it means nothing.
-_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-
 
 def open_folder(folder: Path) -> int:
     """Return a descriptor of a directory that is not itself a symlink; the caller closes it. Raises `OSError`."""
-    return os.open(folder, _FOLDER_FLAGS)
+    return system.open(folder, system.READ_FOLDER)
 
 
 class _Refused(Exception):
@@ -44,12 +41,12 @@ def _open(folder: Path, name: str) -> int:
     try:
         return _open_in(folder_fd, name)
     finally:
-        os.close(folder_fd)
+        system.close(folder_fd)
 
 
 def _open_in(folder_fd: int, name: str) -> int:
     try:
-        fd = os.open(name, _FILE_FLAGS, dir_fd=folder_fd)
+        fd = system.open(name, system.READ, dir_fd=folder_fd)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -62,7 +59,7 @@ def _open_in(folder_fd: int, name: str) -> int:
         if found.st_nlink > 1 and found.st_uid != os.fstat(folder_fd).st_uid:
             raise _Refused("a hard link to another user's file")
     except BaseException:
-        os.close(fd)
+        system.close(fd)
         raise
     return fd
 
@@ -79,7 +76,7 @@ def stream(
     packed = None if replaced and plain is not None else _open_or_none(folder, name + GZIP_SUFFIX, complain)
     try:
         if packed is not None and plain is not None and _begins_with(plain, packed):
-            os.close(packed)
+            system.close(packed)
             packed = None
         if packed is not None:
             yield from _skip(_gunzipped(packed, complain), plain, offset)
@@ -92,7 +89,7 @@ def stream(
     finally:
         for fd in (plain, packed):
             if fd is not None:
-                os.close(fd)
+                system.close(fd)
 
 
 def exists(folder: Path, name: str) -> bool:

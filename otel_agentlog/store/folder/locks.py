@@ -1,4 +1,4 @@
-"""Locks between processes, on folders and files: ``flock``, which ends with the process that holds it, however that ends.
+"""Locks between processes, on folders and files (`otel_agentlog._platform`): they end with the process that holds them.
 
 No wait here is long: a process that was stopped while it held a lock must not stop all others. A process that writes into a
 task's folder holds a shared lock on it, so others find that it is at work.
@@ -6,13 +6,13 @@ task's folder holds a shared lock on it, so others find that it is at work.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 
+from otel_agentlog import _platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped
 from otel_agentlog.store.folder.layout import FILE_MODE
@@ -24,7 +24,7 @@ BRIEF_WAIT_S = 0.05
 """Longest time, in seconds, to wait for another process that changes ``metadata.json``."""
 
 _POLL_S = 0.005
-_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOCK_FLAGS = system.UPDATE | os.O_CREAT
 
 
 class Lock(Enum):
@@ -37,13 +37,13 @@ class Lock(Enum):
 
 def lock_shared(directory: Descriptor) -> Lock:
     """Hold a shared lock for as long as the descriptor lives; on a folder it means that a process is at work in it."""
-    return _lock(directory, fcntl.LOCK_SH, LOCK_WAIT_S)
+    return _lock(directory, system.SHARED, LOCK_WAIT_S)
 
 
 def lock_shared_at_once(directory: Descriptor) -> bool:
     """The same, without waiting; whether it was ours to have."""
     try:
-        fcntl.flock(directory.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        system.lock(directory.fd, system.SHARED)
     except OSError:
         raise_interrupt()
         return False
@@ -52,14 +52,14 @@ def lock_shared_at_once(directory: Descriptor) -> bool:
 
 def lock_exclusively(file: Descriptor, wait_s: float = 0.0) -> Lock:
     """Have a file or folder to oneself for as long as the descriptor lives."""
-    return _lock(file, fcntl.LOCK_EX, wait_s)
+    return _lock(file, system.EXCLUSIVE, wait_s)
 
 
 def _lock(file: Descriptor, kind: int, wait_s: float) -> Lock:
     deadline = time.monotonic() + wait_s
     while True:
         try:
-            fcntl.flock(file.fd, kind | fcntl.LOCK_NB)
+            system.lock(file.fd, kind)
             return Lock.OURS
         except BlockingIOError:
             if time.monotonic() >= deadline:
@@ -75,7 +75,7 @@ def _lock(file: Descriptor, kind: int, wait_s: float) -> Lock:
 def lock_briefly(directory: Descriptor, name: str) -> Iterator[None]:
     """Keep other processes out for a moment, by a lock on this file; after `BRIEF_WAIT_S` go on without."""
     try:
-        lock = Descriptor(os.open(name, _LOCK_FLAGS, FILE_MODE, dir_fd=directory.fd))
+        lock = Descriptor(system.open(name, _LOCK_FLAGS, FILE_MODE, dir_fd=directory.fd))
     except OSError:
         raise_interrupt()
         lock = None
@@ -97,4 +97,4 @@ def locked_briefly(file: LineFile) -> Iterator[None]:
         yield
     finally:
         if is_ours:
-            fcntl.flock(descriptor.fd, fcntl.LOCK_UN)
+            system.lock(descriptor.fd, system.UNLOCK)

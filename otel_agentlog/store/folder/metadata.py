@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from otel_agentlog import _platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.store.folder.files import Descriptor, open_directory
@@ -37,7 +38,6 @@ DELIVERY_KEYS = ("recorded", "delivered", "pending", "dropped", "redacted", "tru
 
 
 MAX_METADATA_BYTES = 1 << 20
-_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def merged(found: Mapping[str, Any], changes: Mapping[str, Any], delivery: Mapping[str, int]) -> dict[str, Any]:
@@ -82,11 +82,11 @@ def size_of(path: Path) -> int:
 def read_metadata(directory: Descriptor) -> dict[str, Any]:
     try:
         # No `Descriptor`: no other code comes between.
-        fd = os.open(METADATA, _READ_FLAGS, dir_fd=directory.fd)
+        fd = system.open(METADATA, system.READ, dir_fd=directory.fd)
         try:
             found = orjson.loads(os.read(fd, MAX_METADATA_BYTES))
         finally:
-            os.close(fd)
+            system.close(fd)
     except (OSError, ValueError):
         raise_interrupt()
         return {}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import _thread
 import errno
-import os
 import threading
 import time
 from collections import deque
@@ -19,6 +18,7 @@ from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeAlias
 
+from otel_agentlog import _platform as system
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt, started_in_try, taken_out
 from otel_agentlog.store.folder.files import Descriptor, close_dropped
@@ -43,7 +43,6 @@ _IDLE_S = 0.5
 FOLDER, ROOT = ".", ".."
 """In place of a file name: the folder itself, and the folder around it."""
 
-_OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 
 
@@ -240,7 +239,7 @@ class Syncer:
             folder.waiting.discard(name)
             folder.held.pop(name, None)
         try:
-            sync_file_system(last.path_of(ROOT))
+            system.sync_file_system(last.path_of(ROOT))
         except FileNotFoundError:
             raise_interrupt()  # the root was deleted meanwhile
         except OSError as error:
@@ -282,36 +281,18 @@ class Syncer:
 
 def sync_path(path: str, *, is_folder: bool) -> None:
     """Wait until the disk has a file or folder. Raises `OSError`; where syncing is unknown nothing is waited for."""
-    fd = os.open(path, _OPEN_FLAGS)
+    fd = system.open(path, system.READ_FOLDER if is_folder else system.SYNC)
     try:
         sync(fd, is_folder=is_folder)
     finally:
-        os.close(fd)
+        system.close(fd)
 
 
 def sync(fd: int, *, is_folder: bool = False) -> None:
     """The same with what is open."""
     try:
-        # What changes in a folder is nothing but metadata.
-        (os.fsync if is_folder else os.fdatasync)(fd)
+        (system.sync_folder if is_folder else system.sync)(fd)
     except OSError as error:
         raise_interrupt()
         if error.errno not in _NO_SYNC:
             raise
-
-
-def sync_file_system(path: str) -> None:
-    """Wait until the disk has all of the file system of a folder. Raises `OSError`."""
-    import ctypes  # seldom needed
-
-    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-    if syncfs is None:
-        os.sync()
-        return
-    fd = os.open(path, _OPEN_FLAGS)
-    try:
-        if syncfs(fd) != 0:
-            error = ctypes.get_errno()
-            raise OSError(error, os.strerror(error), path)
-    finally:
-        os.close(fd)

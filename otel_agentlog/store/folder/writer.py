@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from otel_agentlog import _platform as system
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import WeakValues, first_of, raise_interrupt, take, taken_out
 from otel_agentlog.store.folder.documents import Documents, at_the_top, final_result
@@ -828,7 +829,7 @@ class TaskFolder:
         made = make_directory(ARTIFACTS, directory)
         artifacts = open_directory(ARTIFACTS, directory)
         if made:
-            os.fchmod(artifacts.fd, FOLDER_MODE)
+            system.fchmod(artifacts.fd, FOLDER_MODE)
         if has_file(artifacts, digest, len(data)):
             return digest
         replace_file(artifacts, digest, temp_name(digest, secrets.token_hex(6)), data, sync=sync)

@@ -13,6 +13,7 @@ import sqlite3
 import stat
 from pathlib import Path
 
+from otel_agentlog import _platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
@@ -38,14 +39,14 @@ def choose(root: Path) -> str:
     """Where the index of a root goes: a file that is ours, or memory."""
     folder = root / FOLDER
     try:
-        if os.stat(root).st_uid != os.geteuid():
+        if os.stat(root).st_uid != system.user_id():
             return MEMORY  # what we wrote there its owner could not read
         try:
             os.mkdir(folder, FOLDER_MODE)
         except FileExistsError:
             pass
         found = os.stat(folder, follow_symlinks=False)
-        ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+        ours = stat.S_ISDIR(found.st_mode) and found.st_uid == system.user_id()
         return os.fspath(folder / FILE) if ours and os.access(folder, os.W_OK | os.X_OK) else MEMORY
     except OSError:
         raise_interrupt()
@@ -81,16 +82,16 @@ def connect(path: str) -> sqlite3.Connection:
 
 def _prepare(path: str) -> None:
     """Make the file with the right mode; SQLite gives its side files the same."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(path, flags, FILE_MODE)
+    flags = system.UPDATE | os.O_CREAT
+    descriptor = system.open(path, flags, FILE_MODE)
     try:
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink > 1:
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != system.user_id() or found.st_nlink > 1:
             raise PermissionError(f"{path}: expected a file of our own")
         if stat.S_IMODE(found.st_mode) != FILE_MODE:
-            os.fchmod(descriptor, FILE_MODE)
+            system.fchmod(descriptor, FILE_MODE)
     finally:
-        os.close(descriptor)
+        system.close(descriptor)
 
 
 def _is_current(connection: sqlite3.Connection) -> bool:
@@ -138,7 +139,7 @@ def discard(root: Path) -> None:
     folder = root / FOLDER
     aside = root / f"{FOLDER}.{secrets.token_hex(4)}"
     try:
-        os.rename(folder, aside)
+        system.rename(folder, aside)
     except OSError:
         raise_interrupt()
         return

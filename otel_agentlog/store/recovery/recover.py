@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog import _platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.documents import final_result
 from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped, open_directory, replace_file
@@ -336,7 +337,7 @@ class _Documents:
 
 def _is_empty(directory: Descriptor, name: str) -> bool:
     try:
-        return os.stat(name, dir_fd=directory.fd, follow_symlinks=False).st_size == 0
+        return system.stat(name, dir_fd=directory.fd, follow_symlinks=False).st_size == 0
     except OSError:
         raise_interrupt()
         return False
@@ -350,6 +351,6 @@ def _remove_leftovers(directory: Descriptor) -> None:
     except OSError:
         raise_interrupt()
     for place in places:
-        for name in os.listdir(place.fd):
+        for name in system.listdir(place.fd):
             if is_temp_name(name):
-                os.unlink(name, dir_fd=place.fd)
+                system.unlink(name, dir_fd=place.fd)

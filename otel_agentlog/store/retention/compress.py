@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from otel_agentlog import _platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.folder.files import Descriptor, open_directory
@@ -43,8 +44,7 @@ _FREE_BYTES = FREE_GZIP_BYTES // 2
 _GZIP = 31
 """``wbits`` for gzip with the largest window."""
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE = system.UPDATE | os.O_CREAT | os.O_EXCL
 
 __all__ = ["Compression", "InUseError", "OutOfTimeError", "compress", "measure"]
 
@@ -204,7 +204,7 @@ def _made_whole(place: TaskDirectory, plain: PlainFile, spent: Callable[[], bool
             raise InUseError
         place.rename(temp, plain.name)
         alone.close()
-        os.fsync(place.directory.fd)
+        system.sync_folder(place.directory.fd)
     except BaseException:
         place.remove(temp)
         raise
@@ -216,7 +216,7 @@ def _replace(place: TaskDirectory, batch: Sequence[_Packed], done: Compression) 
     for packed in batch:
         if packed.temp is not None:
             place.rename(packed.temp, packed.plain.name + GZIP_SUFFIX)
-    os.fsync(place.directory.fd)
+    system.sync_folder(place.directory.fd)
     alone = place.alone()
     for packed in batch:
         # If it was written to meanwhile both are right: the plain file now goes on behind what is packed.
@@ -255,7 +255,7 @@ class PlainFile:
     def chunks(self) -> Iterator[bytes]:
         """Its bytes, as many as there were."""
         position = 0
-        while chunk := os.pread(self.file.fd, min(CHUNK_BYTES, self.size_bytes - position), position):
+        while chunk := system.pread(self.file.fd, min(CHUNK_BYTES, self.size_bytes - position), position):
             position += len(chunk)
             yield chunk
 
@@ -273,16 +273,16 @@ class TaskDirectory:
 
     def open(self, name: str) -> PlainFile:
         """Open a plain file of ours. Raises `LayoutError` for anything else, `OSError`."""
-        file = Descriptor(os.open(name, _READ, dir_fd=self.directory.fd))
+        file = Descriptor(system.open(name, system.READ, dir_fd=self.directory.fd))
         status = os.fstat(file.fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or status.st_uid != os.geteuid():
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or status.st_uid != system.user_id():
             raise LayoutError("changed meanwhile")
         return PlainFile(name, file, status)
 
     def is_unchanged(self, plain: PlainFile) -> bool:
         """Whether the file of that name is still the one that was opened, byte for byte."""
         try:
-            now = os.stat(plain.name, dir_fd=self.directory.fd, follow_symlinks=False)
+            now = system.stat(plain.name, dir_fd=self.directory.fd, follow_symlinks=False)
         except FileNotFoundError:
             return False
         return _identity(now) == _identity(plain.status)
@@ -290,10 +290,10 @@ class TaskDirectory:
     def packed_bytes(self, name: str) -> int | None:
         """Size of the compressed file beside a plain one; ``None`` without one. Raises `LayoutError` for anything odd."""
         try:
-            status = os.stat(name + GZIP_SUFFIX, dir_fd=self.directory.fd, follow_symlinks=False)
+            status = system.stat(name + GZIP_SUFFIX, dir_fd=self.directory.fd, follow_symlinks=False)
         except FileNotFoundError:
             return None
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != system.user_id():
             raise LayoutError(f"beside a {name}{GZIP_SUFFIX} that is not ours")
         return status.st_size
 
@@ -318,25 +318,25 @@ class TaskDirectory:
     def create(self, temp: str) -> Descriptor:
         """Make an empty file, in the place of one that a killed process left."""
         self.remove(temp)
-        file = Descriptor(os.open(temp, _CREATE, FILE_MODE, dir_fd=self.directory.fd))
-        os.fchmod(file.fd, FILE_MODE)
+        file = Descriptor(system.open(temp, _CREATE, FILE_MODE, dir_fd=self.directory.fd))
+        system.fchmod(file.fd, FILE_MODE)
         return file
 
     def rename(self, temp: str, name: str) -> None:
         """Give a file its name, in the place of whatever has it."""
-        os.rename(temp, name, src_dir_fd=self.directory.fd, dst_dir_fd=self.directory.fd)
+        system.rename(temp, name, src_dir_fd=self.directory.fd, dst_dir_fd=self.directory.fd)
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
         try:
-            os.unlink(name, dir_fd=self.directory.fd)
+            system.unlink(name, dir_fd=self.directory.fd)
         except FileNotFoundError:
             pass
 
     def alone(self) -> Descriptor:
         """Have the task to ourselves until the result is closed. Raises `InUseError`."""
         # Opened anew, as a lock belongs to what was opened, and closing it must not close the folder.
-        lock = Descriptor(os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.task_folder.fd))
+        lock = Descriptor(system.open(".", system.READ_FOLDER, dir_fd=self.task_folder.fd))
         if lock_exclusively(lock, BRIEF_WAIT_S) is not Lock.OURS:
             raise InUseError
         return lock
@@ -344,7 +344,7 @@ class TaskDirectory:
 
 def finish(file: Descriptor, status: os.stat_result) -> None:
     """Give a new file the times of an old one and wait until the disk has it."""
-    os.utime(file.fd, ns=(status.st_atime_ns, status.st_mtime_ns))
+    system.utime(file.fd, ns=(status.st_atime_ns, status.st_mtime_ns))
     os.fsync(file.fd)
 
 

@@ -7,12 +7,12 @@ Only files of ours are removed, each by its name in a folder that is open: no pa
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from otel_agentlog import _platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.folder.files import Descriptor, is_named, open_directory
@@ -71,7 +71,7 @@ class TaskDeletion:
         if not as_before or not found.changed_ns <= task.changed_ns or not is_named(folder, task.name, self._root):
             raise LayoutError("changed meanwhile")
         tombstone = f".pruned.{task.name}.{secrets.token_hex(8)}"
-        os.rename(task.name, tombstone, src_dir_fd=self._root.fd, dst_dir_fd=self._root.fd)
+        system.rename(task.name, tombstone, src_dir_fd=self._root.fd, dst_dir_fd=self._root.fd)
         return Tombstone(tombstone, folder, task.undelivered, task.size_bytes)
 
     def finish(self) -> None:
@@ -81,7 +81,7 @@ class TaskDeletion:
             return
         try:
             # Or a power cut could bring back a folder, under its name, without its files.
-            os.fsync(self._root.fd)
+            system.sync_folder(self._root.fd)
         except OSError as error:
             raise_interrupt()
             for tombstone in batch:
@@ -104,7 +104,7 @@ def empty(root: Descriptor, tombstone: Tombstone, left: LeftAlone, count: Callab
             return False
         count(tombstone.undelivered)
         _unlink_all(tombstone.folder, contents)
-        os.rmdir(tombstone.name, dir_fd=root.fd)
+        system.rmdir(tombstone.name, dir_fd=root.fd)
     except OSError as error:
         raise_interrupt()
         left.add(tombstone.name, f"an error: {error.strerror}")
@@ -122,17 +122,17 @@ def _unlink_all(folder: Descriptor, contents: Contents) -> None:
     if artifacts is not None:
         for name in contents.files:
             if name.startswith(prefix):
-                os.unlink(name.removeprefix(prefix), dir_fd=artifacts.fd)
-        os.rmdir(ARTIFACTS, dir_fd=folder.fd)
+                system.unlink(name.removeprefix(prefix), dir_fd=artifacts.fd)
+        system.rmdir(ARTIFACTS, dir_fd=folder.fd)
     for name in sorted(contents.files, key=lambda name: name == METADATA):
         if not name.startswith(prefix):
-            os.unlink(name, dir_fd=folder.fd)
+            system.unlink(name, dir_fd=folder.fd)
 
 
 def left_over(root: Descriptor, delivers: bool, left: LeftAlone) -> list[Tombstone]:
     """The tombstones that a killed run left; other folders with such a name are left alone. Raises `OSError` for the root."""
     found = []
-    for name in sorted(os.listdir(root.fd)):
+    for name in sorted(system.listdir(root.fd)):
         match = _TOMBSTONE.fullmatch(name)
         if match is None:
             continue
@@ -150,7 +150,7 @@ def _open_tombstone(root: Descriptor, name: str, task_name: str, delivers: bool)
     folder = open_task_folder(root, name)
     if lock_exclusively(folder, BRIEF_WAIT_S) is not Lock.OURS:
         raise LayoutError("in use")
-    if not os.listdir(folder.fd):
+    if not system.listdir(folder.fd):
         return Tombstone(name, folder, 0, 0)
     task = examine(root, name, delivers, task_name)
     return Tombstone(name, folder, task.undelivered, task.size_bytes)

@@ -22,6 +22,7 @@ from typing import Any
 
 import orjson
 
+from otel_agentlog import _platform as system
 from otel_agentlog._interrupts import OwnThread, raise_interrupt
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.settings.fields import Settings
@@ -45,7 +46,6 @@ INTERVAL_NS = 3_600 * 1_000_000_000
 
 _PREPARED = temp_name(TOTALS, "turn")
 _MAX_TOTALS_BYTES = 64 * 1024
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _KEYS = ("tasks_deleted", "bytes_freed", "tasks_compressed", "bytes_saved")
 
 RUN_S = 30.0
@@ -248,10 +248,10 @@ class PruneLock:
     def complete(self, now_ns: int) -> None:
         """Note that a run came to its end. Raises `OSError`."""
         try:
-            os.unlink(_PREPARED, dir_fd=self._root.fd)
+            system.unlink(_PREPARED, dir_fd=self._root.fd)
         except OSError:
             raise_interrupt()  # there is none, as it should be: only who is killed leaves one
-        os.utime(self._lock.fd, ns=(now_ns, now_ns))
+        system.utime(self._lock.fd, ns=(now_ns, now_ns))
 
     def add(self, now_ns: int, dropped: int = 0, **more: int) -> None:
         """Add to the totals. Raises `OSError`."""
@@ -274,11 +274,11 @@ def take_lock(root: Descriptor, *, wait_s: float = 0.0, due_at_ns: int | None = 
         LayoutError: the lock file is not ours to use, or the file system has no locks.
         OSError: it cannot be opened.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    lock = Descriptor(os.open(LOCK, flags, FILE_MODE, dir_fd=root.fd))
+    flags = system.UPDATE | os.O_CREAT
+    lock = Descriptor(system.open(LOCK, flags, FILE_MODE, dir_fd=root.fd))
     status = os.fstat(lock.fd)
-    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink > 1:
-        raise LayoutError(f"{LOCK}: expected a file of user {os.geteuid()} with one name")
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != system.user_id() or status.st_nlink > 1:
+        raise LayoutError(f"{LOCK}: expected a file of user {system.user_id()} with one name")
     found = lock_exclusively(lock, wait_s)
     if found is Lock.UNSUPPORTED:
         raise LayoutError(f"{LOCK}: expected a file system with locks, without which one cannot tell who is at work")
@@ -287,8 +287,8 @@ def take_lock(root: Descriptor, *, wait_s: float = 0.0, due_at_ns: int | None = 
         return None
     if os.fstat(lock.fd).st_size == 0:
         # Until now its time was only when it was made; that of a run that is killed must not count either.
-        os.pwrite(lock.fd, b"\n", 0)
-        os.utime(lock.fd, ns=(0, 0))
+        system.pwrite(lock.fd, b"\n", 0)
+        system.utime(lock.fd, ns=(0, 0))
     return PruneLock(root, lock)
 
 
@@ -301,7 +301,7 @@ def _is_due(lock: Descriptor, now_ns: int) -> bool:
 def read_totals(root: Descriptor) -> Mapping[str, Any]:
     """The totals of all runs; empty before the first."""
     try:
-        file = Descriptor(os.open(TOTALS, _READ, dir_fd=root.fd))
+        file = Descriptor(system.open(TOTALS, system.READ, dir_fd=root.fd))
         found = orjson.loads(os.read(file.fd, _MAX_TOTALS_BYTES))
     except (OSError, ValueError):
         raise_interrupt()

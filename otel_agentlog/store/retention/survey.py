@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from otel_agentlog import _platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.delivery.ledger import DELIVERY
@@ -92,7 +93,7 @@ class Contents:
 def survey(root: Descriptor, delivers: bool, left: LeftAlone, spent: Callable[[], bool]) -> tuple[list[StoredTask], bool]:
     """Return the task folders below the root, and whether there was time to examine all of them."""
     tasks: list[StoredTask] = []
-    for name in sorted(os.listdir(root.fd)):
+    for name in sorted(system.listdir(root.fd)):
         if name.startswith("."):
             continue
         if spent():
@@ -148,10 +149,10 @@ def examine(root: Descriptor, name: str, delivers: bool, task_name: str | None =
 
 def open_task_folder(root: Descriptor, name: str) -> Descriptor:
     """Open a folder directly below the root that is a directory of ours on the same file system. Raises like `examine`."""
-    status = os.stat(name, dir_fd=root.fd, follow_symlinks=False)
+    status = system.stat(name, dir_fd=root.fd, follow_symlinks=False)
     if not stat.S_ISDIR(status.st_mode):
         raise LayoutError(f"no folder but {kind(status)}")
-    if status.st_uid != os.geteuid():
+    if status.st_uid != system.user_id():
         raise LayoutError(f"a folder of user {status.st_uid}")
     folder = open_directory(name, root)
     # A mount point has the device of what is mounted there.
@@ -203,7 +204,7 @@ def list_contents(folder: Descriptor) -> Contents:
     """Read the ``stat`` of everything in a task folder. Raises `OSError`."""
     files: dict[str, os.stat_result] = {}
     foreign = []
-    device, owner = os.fstat(folder.fd).st_dev, os.geteuid()
+    device, owner = os.fstat(folder.fd).st_dev, system.user_id()
     for name, status in _entries(folder):
         if name == ARTIFACTS and stat.S_ISDIR(status.st_mode) and (status.st_dev, status.st_uid) == (device, owner):
             artifacts = open_directory(ARTIFACTS, folder)
@@ -220,16 +221,15 @@ def list_contents(folder: Descriptor) -> Contents:
 
 
 def _entries(folder: Descriptor) -> Iterator[tuple[str, os.stat_result]]:
-    with os.scandir(folder.fd) as entries:
-        found = sorted((entry.name, entry.stat(follow_symlinks=False)) for entry in entries)
-    return iter(found)
+    for name in sorted(system.listdir(folder.fd)):
+        yield name, system.stat(name, dir_fd=folder.fd, follow_symlinks=False)
 
 
 def _problem(name: str, status: os.stat_result, *, within_artifacts: bool) -> str | None:
     """What keeps a directory entry from being a file of ours."""
     if not stat.S_ISREG(status.st_mode):
         return kind(status)
-    if status.st_uid != os.geteuid():
+    if status.st_uid != system.user_id():
         return f"a file of user {status.st_uid}"
     if status.st_nlink > 1:
         return "a hard link"

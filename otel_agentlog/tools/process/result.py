@@ -16,6 +16,7 @@ from otel_agentlog._interrupts import raise_interrupt
 
 _MB = 1_000_000
 _SEARCH_S = 5.0
+_KILL = getattr(signal, "SIGKILL", 0)
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ def end_marked(name: str, value: str) -> None:
         for pid in _marked(f"{name}={value}".encode()):
             found = True
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, _KILL)
             except OSError:
                 raise_interrupt()  # ended meanwhile, or not ours to end
         if not found:

@@ -13,7 +13,6 @@ import ast
 import errno
 import marshal
 import os
-import resource
 import selectors
 import signal
 import socket
@@ -35,6 +34,7 @@ MARKER = "AGENTLOG_EXECUTION_ID"
 _READ_BYTES = 65_536
 _TICK_S = 0.1
 _PATIENCE_S = 10.0
+_CONTINUE = getattr(signal, "SIGCONT", 0)
 _ROOT = Path(__file__).resolve().parents[3]
 # The package's own __init__ files would import everything else: empty modules take their places.
 _PROGRAM = """
@@ -102,6 +102,8 @@ def _kind_of(path: str) -> int:
 
 def run_process(launch: Launch, sink: OutputSink, cancellation: Cancellation | None = None) -> Ending:
     """Run a process tree to its end; nothing of it is left when this returns or raises."""
+    if sys.platform == "win32":
+        return Ending(problem=StartFailure("start", errno.ENOSYS, "commands: expected Linux or macOS, found Windows"))
     if _kind_of(launch.cwd) != stat.S_IFDIR:
         return Ending(problem=StartFailure("cwd", errno.ENOENT, launch.cwd))
     if not sys.executable:
@@ -165,7 +167,8 @@ class _Supervised:
         for stream, name in ((process.stdout, "stdout"), (process.stderr, "stderr")):
             self._selector.register(stream, selectors.EVENT_READ, name)
         self._open_streams = 2
-        os.set_blocking(process.stdin.fileno(), False)
+        if sys.platform != "win32":
+            os.set_blocking(process.stdin.fileno(), False)
         self._selector.register(process.stdin, selectors.EVENT_WRITE, "stdin")
         self._selector.register(self._channel, selectors.EVENT_READ, "report")
         if cancellation is not None:
@@ -197,7 +200,7 @@ class _Supervised:
         self._looked, is_due = now, now > due
         state = process_state(self._process.pid)
         if state == b"T":
-            self._process.send_signal(signal.SIGCONT)
+            self._process.send_signal(_CONTINUE)
             self._stopped += 1
         if state == b"t" or (self._stopped and is_due):
             self._overdue = is_due
@@ -299,7 +302,7 @@ def _spec(launch: Launch, path: str) -> dict[str, Any]:
         "argv": [os.fsencode(word) for word in launch.argv],
         "env": {os.fsencode(k): os.fsencode(v) for k, v in {**launch.env, MARKER: launch.execution_id}.items()},
         "cwd": launch.cwd,
-        "rlimits": {name: value for name, value in rlimits.items() if hasattr(resource, name)},
+        "rlimits": rlimits,
         "sandbox": dict(launch.sandbox),
         "no_new_privileges": launch.no_new_privileges,
         "memory_bytes": launch.memory_bytes,

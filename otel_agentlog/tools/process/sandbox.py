@@ -18,8 +18,11 @@ from typing import Any
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.tools.process.system_calls import refuse_calls
 
+assert sys.platform != "win32"
+
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER = 1, 38, 36
 _libc = ctypes.CDLL(None, use_errno=True)
+_O_PATH = getattr(os, "O_PATH", 0)
 
 # Rights as bits: which of them a version of Landlock has, and which make sense for a file.
 _READ_BITS = 0b1101
@@ -90,7 +93,9 @@ def start(spec: dict[str, Any]) -> tuple[int, tuple[str, int] | None]:
 
 def _limit(spec: dict[str, Any]) -> None:
     for name, value in spec["rlimits"].items():
-        kind = getattr(resource, name)
+        kind = getattr(resource, name, None)
+        if kind is None:
+            continue  # this system has no such limit
         _, hard = resource.getrlimit(kind)
         limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (limit, limit))
@@ -172,7 +177,7 @@ def _version() -> int:
 
 def _allow(ruleset: int, path: str, bits: int) -> None:
     try:
-        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        fd = os.open(path, _O_PATH | os.O_CLOEXEC)
     except OSError:
         raise_interrupt()
         return  # what is not there needs no right

@@ -21,11 +21,16 @@ import resource
 import select
 import signal
 import socket
+import sys
 import time
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.tools.process.sandbox import become_reaper, start
+
+if sys.platform != "win32":
+    from otel_agentlog.tools.process.sandbox import become_reaper, start
+
+assert sys.platform != "win32"
 
 _PAGE = resource.getpagesize()
 _FIRST_INTERVAL_S, _LAST_INTERVAL_S = 0.002, 0.1

@@ -47,7 +47,8 @@ _BY_EXIT_CODE = {
     77: "permission_denied",
     126: "not_executable",
 }
-_BY_SIGNAL = {signal.SIGKILL: "killed", signal.SIGXCPU: "killed", signal.SIGTERM: "failed", signal.SIGINT: "failed"}
+_BY_SIGNAL = {"SIGKILL": "killed", "SIGXCPU": "killed", "SIGTERM": "failed", "SIGINT": "failed"}
+_SIGKILL = 9
 _MAYBE_USAGE = 2
 
 _BY_TEXT: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
@@ -95,7 +96,7 @@ def _of_problem(problem: StartFailure) -> str:
 def _of_signal(number: int, stderr: str) -> str:
     if number == signal.SIGABRT and (found := _by_text(stderr)) is not None:
         return found
-    return _BY_SIGNAL.get(signal.Signals(number), "crashed") if number in set(signal.Signals) else "crashed"
+    return _BY_SIGNAL.get(signal.Signals(number).name, "crashed") if number in set(signal.Signals) else "crashed"
 
 
 def _of_exit_code(code: int, stderr: str) -> str:
@@ -106,7 +107,7 @@ def _of_exit_code(code: int, stderr: str) -> str:
         return "missing_interpreter" if found == "missing_interpreter" else "missing_program"
     if found is None and code == _MAYBE_USAGE and re.search(r"^usage:", stderr, re.IGNORECASE | re.MULTILINE):
         return "bad_usage"
-    if found is None and code == 128 + signal.SIGKILL:
+    if found is None and code == 128 + _SIGKILL:
         return "killed"
     return found or "failed"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,11 +22,13 @@ from otel_agentlog.tools.causes import CAUSES, ToolError
 from otel_agentlog.tools.process.output import Output, failure_details, recorded_output, recorded_result, set_figures
 from otel_agentlog.tools.process.result import Cancellation, Ending, ResourceUsage, StartFailure
 from otel_agentlog.tools.process.run import run_process
-from otel_agentlog.tools.process.sandbox import not_enforced
 from otel_agentlog.tools.scripts.classify import cause_of, explain
 from otel_agentlog.tools.scripts.prepare import Prepared, fresh_folder, launch_of
 from otel_agentlog.tools.scripts.registry import Script
 from otel_agentlog.vocabulary.states import Outcome
+
+if sys.platform != "win32":
+    from otel_agentlog.tools.process.sandbox import not_enforced
 
 _LONGEST_WAIT_S = 60.0
 _JSON_DEPTH_ERRORS = (ValueError, RecursionError)
@@ -249,7 +252,7 @@ class Execution:
 
 
 def _left_open(script: Script, rights: Mapping[str, Any], ending: Ending) -> tuple[str, ...]:
-    if rights:
+    if rights and sys.platform != "win32":
         return not_enforced(rights)
     wanted = not script.sandbox.keys().isdisjoint(("read", "write")) or script.sandbox.get("network") is False
     return ("the whole sandbox: this system cannot enforce it",) if wanted and ending.problem is None else ()

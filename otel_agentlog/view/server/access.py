@@ -20,6 +20,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from otel_agentlog import _platform as system
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.view.server.limits import Limits
 from otel_agentlog.view.server.problems import HttpProblem
@@ -221,25 +222,26 @@ def _make(path: Path) -> str:
     temp = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     if os.path.lexists(path):
         raise FileExistsError
-    fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    fd = system.open(temp, system.UPDATE | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.write(fd, token.encode() + b"\n")
         # Unlike a rename this does not replace a token that another process has made in the meantime.
         os.link(temp, path)
     finally:
-        os.close(fd)
-        os.unlink(temp)
+        system.close(fd)
+        system.unlink(temp)
     return token
 
 
 def _read(path: Path) -> str:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = system.open(path, system.READ)
     except OSError as error:
         raise ConfigurationError("token-file", str(path), f"a file that can be read ({error.strerror})") from None
     try:
         found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        others = stat.S_IMODE(found.st_mode) & 0o077 if system.HAS_OWNERS else 0
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != system.user_id() or others:
             raise ConfigurationError(
                 "token-file",
                 f"{path} with mode {stat.filemode(found.st_mode)}",
@@ -247,7 +249,7 @@ def _read(path: Path) -> str:
             )
         token = os.read(fd, _MAX_BYTES).strip()
     finally:
-        os.close(fd)
+        system.close(fd)
     if _TOKEN.fullmatch(token) is None:
         raise ConfigurationError("token-file", str(path), "a file with a token of 32 or more letters, digits, - and _")
     return token.decode()

@@ -61,6 +61,9 @@ def _run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     return 128 - code if code < 0 else code
 
 
+_PASSED_ON = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
+
+
 def environment(task: Task, root: Path) -> dict[str, str]:
     """What the command gets: the folder is found from any working directory."""
     given = inherited()
@@ -71,6 +74,8 @@ def environment(task: Task, root: Path) -> dict[str, str]:
 
 def _has_terminal() -> bool:
     """Whether Ctrl-C in a terminal is for this process and those that it starts."""
+    if sys.platform == "win32":
+        return True
     try:
         terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
     except OSError:
@@ -103,7 +108,7 @@ def _passing_on() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
         for number in came:
             process.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
     try:
         yield begin
     finally:

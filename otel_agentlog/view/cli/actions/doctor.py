@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 import errno
-import fcntl
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+from otel_agentlog import _platform as system
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import Filter, folders, is_left_open, search
 from otel_agentlog.settings.fields import SIGNALS, Settings, home, load, read_config_file
@@ -162,25 +163,34 @@ def _root(settings: Settings) -> Iterator[Finding]:
             yield Finding("folder", OK, f"{root} will be made when the first task is recorded")
         return
     state = root.stat()
-    if state.st_uid != os.geteuid():
+    if state.st_uid != system.user_id():
         yield Finding(
-            "folder", WARN, f"{root} belongs to uid {state.st_uid}, not to {os.geteuid()}", "give each user a root of their own"
+            "folder",
+            WARN,
+            f"{root} belongs to another user (uid {state.st_uid})",
+            "give each user a root of their own",
         )
-    elif state.st_mode & 0o022:
+    elif system.HAS_OWNERS and state.st_mode & 0o022:
         yield Finding("folder", WARN, f"{root} can be written by others (mode {state.st_mode & 0o777:o})", f"chmod 700 {root}")
     yield _writable(root)
 
 
 def _writable(root: Path) -> Finding:
+    path, opened = root / f".doctor-{secrets.token_hex(8)}", list[int]()
     try:
-        with tempfile.NamedTemporaryFile(dir=root, prefix=".doctor-") as one, open(one.name, "rb") as other:
-            fcntl.flock(one.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            opened += [system.open(path, flags, 0o600) for flags in (system.UPDATE | os.O_CREAT | os.O_EXCL, system.UPDATE)]
+            system.lock(opened[0], system.EXCLUSIVE)
             try:
-                fcntl.flock(other.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                system.lock(opened[1], system.EXCLUSIVE)
             except BlockingIOError:
                 return Finding("folder", OK, f"{root} can be written and locked")
             hint = "use a local disk; without locks it cannot be known whether a task still runs"
             return Finding("folder", BAD, f"{root} is on a file system whose locks do nothing", hint)
+        finally:
+            for fd in opened:
+                system.close(fd)
+            path.unlink(missing_ok=True)
     except OSError as error:
         hint = {errno.ENOSPC: "make room: agentlog prune", errno.EROFS: "the disk is read-only"}.get(error.errno or 0, "")
         return Finding("folder", BAD, f"{root} cannot be written: {error.strerror}", hint or "see its owner and mode")

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from otel_agentlog import _platform as system
 from otel_agentlog.errors import ConfigurationError, TaskNotFoundError
 from otel_agentlog.query import Filter, folders, resolve, row_of
 from otel_agentlog.settings.fields import load, read_config_file
@@ -104,11 +105,11 @@ def _destination(name: str | None) -> Iterator[IO[bytes]]:
     path = Path(given_path(name))
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     # As private as the task folder that it is a copy of.
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    descriptor = system.open(part, system.UPDATE | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(descriptor, "wb") as file:
             yield file
-        os.replace(part, path)
+        system.rename(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
