@@ -401,8 +401,8 @@ def open_own_file(directory: Descriptor, name: str) -> Descriptor | None:
     status = os.fstat(file.fd)
     if not stat.S_ISREG(status.st_mode):
         raise LayoutError(f"{name}: expected a regular file, found {stat.filemode(status.st_mode)}")
-    if status.st_uid != system.user_id():
-        raise LayoutError(f"{name}: expected a file of ours, found one of user {status.st_uid}")
+    if status.st_uid != (user := system.user_id()):
+        raise LayoutError(f"{name}: expected a file of user {user}, found one of user {status.st_uid}")
     if status.st_nlink > 1:
         raise LayoutError(f"{name}: expected a file with one name, found a hard link")
     _refuse_writable(status.st_mode, name)

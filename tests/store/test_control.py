@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
+from otel_agentlog import _platform as system
 from otel_agentlog.errors import ConfigurationError, LayoutError, StateError, TaskNotFoundError
 from otel_agentlog.store.control import MAX_TEXT_BYTES, READ_BYTES, ControlFile, ask
 from otel_agentlog.store.folder.layout import CONTROL
@@ -213,7 +214,7 @@ def test_folders_and_files_of_other_users_are_refused(task: agentlog.Task, monke
     """What somebody else owns is neither written to nor obeyed."""
     ask(folder_of(task), "cancel")
     user = os.geteuid()
-    monkeypatch.setattr(os, "geteuid", lambda: user + 1)
+    monkeypatch.setattr(system, "user_id", lambda: user + 1)
 
     found = file_of(task).new()
     with pytest.raises(LayoutError, match=f"one of user {user}"):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from otel_agentlog import _platform as system
 from otel_agentlog.store.folder.files import open_directory
 from otel_agentlog.store.liveness import FolderUse, folder_use, may_be_alive, on_network_disk
 
@@ -70,7 +71,7 @@ def test_a_file_system_without_locks_says_so(tmp_path: Path, monkeypatch: pytest
     def no_locks(fd: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(fcntl, "flock", no_locks)
+    monkeypatch.setattr(system, "lock", no_locks)
 
     assert folder_use(tmp_path) is FolderUse.NO_LOCKS
 

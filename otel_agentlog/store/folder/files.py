@@ -128,8 +128,8 @@ def open_directory(path: str, parent: Descriptor | None = None) -> Descriptor:
     fd = system.open(path, system.READ_FOLDER, dir_fd=None if parent is None else parent.fd)
     status = os.fstat(fd)
     directory = Descriptor(fd, status)
-    if status.st_uid != system.user_id():
-        raise PermissionError(errno.EPERM, f"expected a folder of ours, found one of user {status.st_uid}", path)
+    if status.st_uid != (user := system.user_id()):
+        raise PermissionError(errno.EPERM, f"expected a folder of user {user}, found one of user {status.st_uid}", path)
     return directory
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import otel_agentlog as agentlog
+from otel_agentlog import _platform as system
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.store.folder.files import Descriptor
 from otel_agentlog.store.folder.reader import TaskReader
@@ -31,8 +32,8 @@ class Disk:
         self.error: int | None = None
         self.go_on = threading.Event()
         self.go_on.set()
-        for name in ("fsync", "fdatasync"):
-            monkeypatch.setattr(os, name, self._watched(getattr(os, name)))
+        for module, name in ((os, "fsync"), (system, "sync"), (system, "sync_folder")):
+            monkeypatch.setattr(module, name, self._watched(getattr(module, name)))
 
     def _watched(self, real: Any) -> Any:
         def sync(fd: int) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import otel_agentlog as agentlog
+from otel_agentlog import _platform as system
 from otel_agentlog.export.semconv.conventions import Conventions
 from otel_agentlog.store import liveness
 from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks
@@ -426,7 +427,7 @@ def test_where_locks_do_not_say_enough(
         def no_locks(fd: int, operation: int) -> None:
             raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-        monkeypatch.setattr(fcntl, "flock", no_locks)
+        monkeypatch.setattr(system, "lock", no_locks)
     monkeypatch.setattr(liveness, "on_network_disk", lambda fd: network)
     path = died / "t" / "03-agent-output.jsonl"
     if not own_host:
@@ -510,8 +511,9 @@ def test_a_repair_that_is_cut_short_is_finished_by_the_next(
         return call
 
     with monkeypatch.context() as patched:
-        for name in ("write", "rename", "fsync", "fdatasync", "unlink"):
-            patched.setattr(os, name, cut(getattr(os, name)))
+        for module, names in ((os, ("write", "fsync")), (system, ("rename", "sync_folder", "sync", "unlink"))):
+            for name in names:
+                patched.setattr(module, name, cut(getattr(module, name)))
         while True:
             calls, cut_at = 0, cut_at + 1
             root = tmp_path / f"tasks-{cut_at}"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from otel_agentlog import _platform as system
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.folder.sink import FolderSink
@@ -231,7 +232,7 @@ def test_another_users_things_are_left_alone(given: str, root: Path) -> None:
 def test_another_users_root_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing below it is even looked at."""
     make_task(root, "task-x")
-    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    monkeypatch.setattr(system, "user_id", lambda: os.getuid() + 1)
 
     with pytest.raises(PermissionError, match="expected a folder of user"):
         prune(root, EVERYTHING, now_ns=NOW_NS)

@@ -163,13 +163,9 @@ def _root(settings: Settings) -> Iterator[Finding]:
             yield Finding("folder", OK, f"{root} will be made when the first task is recorded")
         return
     state = root.stat()
-    if state.st_uid != system.user_id():
-        yield Finding(
-            "folder",
-            WARN,
-            f"{root} belongs to another user (uid {state.st_uid})",
-            "give each user a root of their own",
-        )
+    if state.st_uid != (user := system.user_id()):
+        words = f"{root} belongs to uid {state.st_uid}, not to {user}"
+        yield Finding("folder", WARN, words, "give each user a root of their own")
     elif system.HAS_OWNERS and state.st_mode & 0o022:
         yield Finding("folder", WARN, f"{root} can be written by others (mode {state.st_mode & 0o777:o})", f"chmod 700 {root}")
     yield _writable(root)
