@@ -61,7 +61,7 @@ def open(path: str | os.PathLike[str], flags: int, mode: int = 0o777, *, dir_fd:
     where = _path(path, dir_fd)
     how = kernel32.BACKUP_SEMANTICS if flags & _FOLDER else 0
     how |= 0 if flags & _FOLLOW else kernel32.OPEN_REPARSE_POINT
-    handle = _patiently(lambda: kernel32.create_file(where, _access(flags), _SHARE_ALL, _disposition(flags), how))
+    handle = _patiently(lambda: kernel32.create_file(where, _access(flags), _SHARE_ALL, _disposition(flags), how), _BUSY[:1])
     try:
         fd = msvcrt.open_osfhandle(handle, flags & os.O_APPEND)
     except BaseException:
@@ -99,15 +99,18 @@ def _check(fd: int, flags: int, path: str) -> None:
         raise NotADirectoryError(errno.ENOTDIR, "expected a folder", path)
 
 
-def _patiently(work: Callable[[], int | None]) -> int:
-    """Do what another program may hinder for a moment."""
+_BUSY = (kernel32.SHARING_VIOLATION, kernel32.ACCESS_DENIED)
+
+
+def _patiently(work: Callable[[], int | None], hinders: tuple[int, ...] = _BUSY) -> int:
+    """Do what another program may hinder for a moment; ``hinders``: the errors that tell so."""
     deadline = time.monotonic() + BUSY_WAIT_S
     while True:
         try:
             return work() or 0
         except PermissionError as error:
             raise_interrupt()
-            if error.winerror != kernel32.SHARING_VIOLATION or time.monotonic() >= deadline:
+            if error.winerror not in hinders or time.monotonic() >= deadline:
                 raise
             time.sleep(_POLL_S)
 
