@@ -32,6 +32,7 @@ _QUERY_LIMITED_INFORMATION = 0x1000
 _STILL_ACTIVE = 259
 _EPOCH_TICKS = 116_444_736_000_000_000
 """The Unix epoch in Windows' time: units of 100 ns since 1601."""
+_LONGEST_NAME = 257
 _INVALID = ctypes.c_void_p(-1).value
 
 _kernel = ctypes.WinDLL("kernel32", use_last_error=True)
@@ -160,6 +161,15 @@ def own_memory() -> tuple[int, int]:
     if not _kernel.K32GetProcessMemoryInfo(current, byref(found), found.size):
         raise _failed()
     return found.working_set, found.peak_working_set
+
+
+def user_name() -> str:
+    """Who this process runs as."""
+    length = wintypes.DWORD(_LONGEST_NAME)
+    text = ctypes.create_unicode_buffer(_LONGEST_NAME)
+    if not ctypes.WinDLL("advapi32", use_last_error=True).GetUserNameW(text, byref(length)):
+        raise _failed()
+    return text.value
 
 
 def _at(offset: int) -> _Overlapped:

@@ -234,7 +234,7 @@ def user_id() -> int:
 
 def user_name() -> str:
     """Who this process runs as."""
-    return os.environ.get("USERNAME") or "unknown"
+    return kernel32.user_name()
 
 
 def process_began(pid: int) -> float | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings import parsers as values
 from otel_agentlog.settings import standard

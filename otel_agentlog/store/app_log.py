@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import OwnThread, raise_interrupt, take
 from otel_agentlog.store.folder import line_stream as streams

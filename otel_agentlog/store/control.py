@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError, LayoutError, StateError, TaskNotFoundError
 from otel_agentlog.store.folder import line_stream as streams

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog.errors import ConfigurationError, LayoutError, StateError, TaskNotFoundError
 from otel_agentlog.store.control import MAX_TEXT_BYTES, READ_BYTES, ControlFile, ask
 from otel_agentlog.store.folder.layout import CONTROL

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog.store.folder.files import open_directory
 from otel_agentlog.store.liveness import FolderUse, folder_use, may_be_alive, on_network_disk
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import orjson
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.delivery.item_set import ItemSet
 from otel_agentlog.store.folder.files import Descriptor

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.delivery.ledger import read_ledger
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, METADATA

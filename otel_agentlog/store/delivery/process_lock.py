@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.files import Descriptor, open_directory

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog.store.delivery.item_set import ItemSet, can_hold
 from otel_agentlog.store.delivery.ledger import (
     DELIVERY,

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog._interrupts import Replaced, take
 from otel_agentlog.store.folder.files import Descriptor, replace_file
 from otel_agentlog.store.folder.handle import FolderHandle

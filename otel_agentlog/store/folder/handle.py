@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog._interrupts import WeakValues, raise_interrupt, suppress_errors, take
 from otel_agentlog.store.folder.files import (
     Descriptor,

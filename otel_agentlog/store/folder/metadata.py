@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.store.folder.files import Descriptor, open_directory

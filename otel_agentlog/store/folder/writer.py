@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import WeakValues, first_of, raise_interrupt, take, taken_out
 from otel_agentlog.store.folder.documents import Documents, at_the_top, final_result

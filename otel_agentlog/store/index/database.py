@@ -13,7 +13,7 @@ import sqlite3
 import stat
 from pathlib import Path
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE

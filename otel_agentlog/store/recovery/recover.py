@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.documents import final_result
 from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped, open_directory, replace_file

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.folder.files import Descriptor, open_directory

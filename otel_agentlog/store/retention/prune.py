@@ -22,7 +22,7 @@ from typing import Any
 
 import orjson
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog._interrupts import OwnThread, raise_interrupt
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.settings.fields import Settings

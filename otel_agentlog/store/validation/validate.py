@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.folder import layout
 from otel_agentlog.store.folder import line_stream as streams

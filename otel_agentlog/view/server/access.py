@@ -20,7 +20,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.view.server.limits import Limits
 from otel_agentlog.view.server.problems import HttpProblem

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import otel_agentlog as agentlog
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.store.folder.files import Descriptor
 from otel_agentlog.store.folder.reader import TaskReader

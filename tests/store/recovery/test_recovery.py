@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import otel_agentlog as agentlog
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog.export.semconv.conventions import Conventions
 from otel_agentlog.store import liveness
 from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.folder.sink import FolderSink

@@ -58,7 +58,9 @@ def windows(kernel: windows_kernel.Kernel) -> dict[str, ModuleType]:
     kernel32 = found[KERNEL32] = ModuleType(KERNEL32)
     vars(kernel32).update({name: value for name, value in vars(windows_kernel).items() if name.isupper()})
     names = ("create_file", "reopen", "close_handle", "final_path", "lock_range", "unlock_range", "read_at", "write_at")
-    vars(kernel32).update({name: getattr(kernel, name) for name in (*names, "set_times", "process_began", "own_memory")})
+    vars(kernel32).update(
+        {name: getattr(kernel, name) for name in (*names, "set_times", "process_began", "own_memory", "user_name")}
+    )
     return found
 
 

@@ -162,6 +162,9 @@ class Kernel:
             rss = int(file.read().split()[1]) * 4096
         return rss, rss
 
+    def user_name(self) -> str:
+        return "somebody"
+
     # -- msvcrt -----------------------------------------------------------------------------------------------------------
 
     def open_osfhandle(self, handle: int, flags: int) -> int:

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import Filter, folders, is_left_open, search
 from otel_agentlog.settings.fields import SIGNALS, Settings, home, load, read_config_file

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from otel_agentlog import _platform as system
+import otel_agentlog._platform as system
 from otel_agentlog.errors import ConfigurationError, TaskNotFoundError
 from otel_agentlog.query import Filter, folders, resolve, row_of
 from otel_agentlog.settings.fields import load, read_config_file
