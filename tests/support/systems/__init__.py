@@ -6,3 +6,13 @@
 ``*_lacks.txt`` say which names only Linux' modules have. What none of this can show is how a real kernel behaves: ``.ci/windows``
 runs the same tests with a real Python for Windows.
 """
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+
+def on_wine() -> bool:
+    """Whether this Windows is Wine, which tells of a folder the path by which it was opened, whatever it is called now."""
+    return sys.platform == "win32" and hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
