@@ -38,7 +38,7 @@ from otel_agentlog.record.operations.context import (
 from otel_agentlog.record.operations.outcome import LEVELS, classified, cut_traceback, failure_key
 from otel_agentlog.record.operations.seen_calls import MAX_FAILURES, Added, Call, Seen, SeenCalls
 from otel_agentlog.record.operations.tool_run import ToolRun
-from otel_agentlog.record.providers.fields import as_count
+from otel_agentlog.record.providers.fields import as_amount, as_count
 from otel_agentlog.record.providers.usage import checked
 from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.vocabulary import coerce
@@ -98,6 +98,8 @@ _CACHE_WRITE = (
     "llm.token_count.prompt_details.cache_write",
 )
 _TOTAL = ("gen_ai.usage.total_tokens", "llm.usage.total_tokens", "llm.token_count.total")
+_COST = ("agentlog.usage.cost.amount", "gen_ai.usage.cost", "llm.cost.total")
+"""In US dollars: of exports of ours, of OpenLIT and others, of OpenInference."""
 _REASONING = (
     "gen_ai.usage.reasoning.output_tokens",
     "gen_ai.usage.reasoning_tokens",
@@ -285,7 +287,7 @@ class AdoptedSpan:
 
     def _count_call(self, reading: SpanReading, end: Mapping[str, Any]) -> None:
         """Find out whether another view of the request counts, or will."""
-        own, seen, self._cost = self._own_open(), self._seen, self._price(reading)
+        own, seen, self._cost = self._own_open(), self._seen, self._price(reading, end["attributes"])
         seen.is_ai_call = True
         report = Call(
             seen.span_id,
@@ -419,7 +421,10 @@ class AdoptedSpan:
             self._record.failed("adopted span", error)
             return {}
 
-    def _price(self, reading: SpanReading) -> Cost | None:
+    def _price(self, reading: SpanReading, attributes: Mapping[str, Any]) -> Cost | None:
+        told = next((amount for name in _COST if (amount := as_amount(attributes.get(name))) is not None), None)
+        if told is not None:
+            return Cost(told, "provider")
         prices = self._record.lookups.prices
         if prices is None or not reading.usage.known():
             return None

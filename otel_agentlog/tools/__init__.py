@@ -7,6 +7,7 @@ control.py    pause, resume, cancel and inform a task of another process; tools 
 notes.py      notes on tasks and scores of them, of another process too
 causes.py     why a script or command failed: category, suggestions, whether trying again can help; `ToolError`
 prices.py     today's prices of models
+imports/      runs that others wrote, as task folders
 process/      one process tree: supervisor, limits, sandbox, output, masking of secrets
 """
 

@@ -3,6 +3,7 @@
 setup.py      what one `configure` builds, in order
 alerting.py   alert rules, watched in the process that records
 backlog.py    sends what waits in task folders
+importing.py  what records imported tasks
 zero_code/    programs that do not import this package: entry points, and ``agentlog run``
 """
 

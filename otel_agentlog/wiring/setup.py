@@ -81,7 +81,7 @@ class Wired:
         after_fork_in_child(self._renew_after_fork)
         self.failures = Failures(_warn)
         failed = self.failures.note
-        self.redactor = _redactor(settings)
+        self.redactor = redactor_of(settings)
         self._cleaner = Cleaner(self.redactor)
         # It comes from the environment or the script's path, and is in names of files and everything sent.
         settings = self.settings = replace(settings, service_name=self._cleaner.text(settings.service_name)[0])
@@ -324,7 +324,7 @@ def _warn(text: str) -> None:
     _logger.warning("%s", text)
 
 
-def _redactor(settings: Settings) -> Redactor:
+def redactor_of(settings: Settings) -> Redactor:
     """Raises `ConfigurationError` for a pattern or a name that cannot be used."""
     return Redactor(
         extra_keys=settings.redaction_keys,

@@ -1,0 +1,127 @@
+"""Records the traces of a spool: each is a task, its spans are adopted as those of other libraries are.
+
+Starts and ends come in the order of time, so that what runs inside what is seen as it would be live: a request that two libraries
+report is counted once.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from itertools import count
+from typing import Any
+
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
+
+from otel_agentlog.record.foreign_spans import AdoptedSpan, adopt
+from otel_agentlog.record.operations.context import inside
+from otel_agentlog.record.operations.task import ImplicitTask
+from otel_agentlog.record.recorder import recorder
+from otel_agentlog.record.sanitize.scores import given_score
+from otel_agentlog.tools.imports.readers.spans import TracedLog, TracedScore, TracedSpan, TraceFacts
+from otel_agentlog.tools.imports.spool import Spool
+from otel_agentlog.tools.imports.writer import SOURCE, Clock, FromSource
+from otel_agentlog.vocabulary.coerce import text
+from otel_agentlog.vocabulary.states import Component, Outcome
+
+
+class ImportedTrace(FromSource, ImplicitTask):
+    """The task of a trace. Its own span is in the folder only."""
+
+    def __init__(self, first: TracedSpan, task_id: str, facts: TraceFacts, origin: Mapping[str, Any]) -> None:
+        attributes = first.start["attributes"]
+        agent = text(attributes, "gen_ai.agent.name") or first.service
+        session = facts.session_id or text(attributes, "session.id") or text(attributes, "gen_ai.conversation.id")
+        named = {**first.start, "name": facts.name or first.start["name"]}
+        super().__init__(named, agent=agent, session_id=session, input=facts.input)
+        tags = [*facts.tags, *([f"user:{facts.user_id}"] if facts.user_id else [])]
+        self._given.update(task_id=task_id, source=SOURCE, agent_type=origin["format"], tags=tags)
+        self._attributes.update({f"import.{key}": value for key, value in origin.items()})
+        self.seed = f"trace {first.start['trace_id']} task"
+
+
+class TraceWriter:
+    """Records one trace, whose spans begin and end in the order of time."""
+
+    def __init__(self, clock: Clock, spool: Spool, trace: str) -> None:
+        self._clock, self._spool, self._trace = clock, spool, trace
+        self._running: list[tuple[int, int, AdoptedSpan, TracedSpan]] = []
+        self._numbers = count()
+        self._failed = False
+        self._last_ns = 0
+
+    def write(self, task_id: str, origin: Mapping[str, Any]) -> ImportedTrace | None:
+        """Record it; returns its task, which has ended, or ``None`` if it has no span."""
+        first = self._first()
+        if first is None:
+            return None
+        facts = self._spool.facts(self._trace)
+        task = ImportedTrace(first, task_id, facts, origin)
+        self._clock.now_ns = self._last_ns = self._spool.begins_ns(self._trace)
+        task.begin()
+        for part in self._spool.parts(self._trace):
+            self._part(task, part)
+        self._end_until(None)
+        self._clock.now_ns = self._last_ns
+        if facts.output is not None:
+            task.returned(facts.output)
+        task.finish(Outcome.FAILED if self._failed else Outcome.COMPLETED, None)
+        return task
+
+    def _first(self) -> TracedSpan | None:
+        """The first span without a parent, else the first."""
+        first = None
+        for part in self._spool.parts(self._trace):
+            if isinstance(part, TracedSpan):
+                if "parent_span_id" not in part.start:
+                    return part
+                first = first or part
+        return first
+
+    def _part(self, task: ImportedTrace, part: TracedSpan | TracedLog | TracedScore) -> None:
+        if isinstance(part, TracedSpan):
+            self._end_until(part.start["start_ns"])
+            self._begin(task, part)
+            return
+        self._end_until(part.at_ns)
+        self._clock.now_ns = part.at_ns or self._last_ns
+        if isinstance(part, TracedLog):
+            self._last_ns = max(self._last_ns, part.at_ns)
+        ids = {**task.ids(), **({"span_id": part.span_id} if part.span_id else {})}
+        recorder().point(_line(part), task.task, ids, sampled=task.sampled)
+
+    def _begin(self, task: ImportedTrace, span: TracedSpan) -> None:
+        start, context = {**span.start}, inside(task)
+        parent = start.get("parent_span_id")
+        if parent is not None and self._spool.has_span(self._trace, parent):
+            above = SpanContext(int(start["trace_id"], 16), int(parent, 16), False, TraceFlags(TraceFlags.SAMPLED))
+            context = set_span_in_context(NonRecordingSpan(above), context)
+        else:
+            self._failed = self._failed or span.end["status_code"] == "ERROR"
+            start |= {} if parent is None else {"parent_remote": True}
+        self._last_ns = max(self._last_ns, span.end["end_ns"])
+        adopted = adopt(context, start)
+        if adopted is not None:
+            # Of those that end at one time the one that began last ends first.
+            heapq.heappush(self._running, (span.end["end_ns"], -next(self._numbers), adopted, span))
+
+    def _end_until(self, at_ns: int | None) -> None:
+        """End the spans that ended before this time; those that take no time end when another begins then."""
+        while self._running and (at_ns is None or self._running[0][0] <= at_ns):
+            end_ns, _, adopted, span = heapq.heappop(self._running)
+            self._clock.now_ns = end_ns
+            adopted.end(span.end)
+
+
+def _line(part: TracedLog | TracedScore) -> dict[str, Any]:
+    if isinstance(part, TracedScore):
+        said = {"label": part.label, "explanation": part.explanation, "by": part.by, "source": SOURCE}
+        return given_score(part.name, part.value, said)
+    line = {
+        "type": "log",
+        "level": part.level,
+        "logger": part.logger,
+        "component": Component.INTEGRATION.value,
+        "message": part.message,
+    }
+    return {**line, "details": dict(part.details)} if part.details else line
