@@ -50,6 +50,7 @@ OPTIONAL = {
     "stamina",
     "dotenv",
     "datadog",
+    "pyarrow",
 }
 
 

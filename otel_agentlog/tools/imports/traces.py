@@ -7,6 +7,7 @@ report is counted once.
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Mapping
 from itertools import count
 from typing import Any
@@ -91,7 +92,7 @@ class TraceWriter:
         recorder().point(_line(part), task.task, ids, sampled=task.sampled)
 
     def _begin(self, task: ImportedTrace, span: TracedSpan) -> None:
-        start, context = {**span.start}, inside(task)
+        start, context = {**span.start, "attributes": _known_at_start(span.start["attributes"])}, inside(task)
         parent = start.get("parent_span_id")
         if parent is not None and self._spool.has_span(self._trace, parent):
             above = SpanContext(int(start["trace_id"], 16), int(parent, 16), False, TraceFlags(TraceFlags.SAMPLED))
@@ -111,6 +112,14 @@ class TraceWriter:
             end_ns, _, adopted, span = heapq.heappop(self._running)
             self._clock.now_ns = end_ns
             adopted.end(span.end)
+
+
+_OF_THE_END = re.compile(r"(?:^|[._])(?:output|completion|response|result|usage|cost|token_count|finish_reason)", re.ASCII)
+"""In names of attributes that a span has only at its end."""
+
+
+def _known_at_start(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in attributes.items() if _OF_THE_END.search(name) is None}
 
 
 def _line(part: TracedLog | TracedScore) -> dict[str, Any]:

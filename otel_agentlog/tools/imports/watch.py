@@ -35,7 +35,7 @@ class FileWatch:
         """Follow them until `KeyboardInterrupt`, which ends what is followed and is not raised."""
         try:
             self._look()
-            self._say(f"watching {len(self._transcripts) + len(self._traces) + len(self._looked)} files; Ctrl-C ends it")
+            self._say(f"watching {len({*self._transcripts, *self._traces, *self._looked})} files; Ctrl-C ends it")
             while True:
                 time.sleep(self._interval_s)
                 self._look()

@@ -127,7 +127,7 @@ def _attributes(row: Mapping[str, Any]) -> dict[str, Any]:
         "langfuse.observation.type": str(row["type"]).lower(),
         "langfuse.observation.model.name": _text(row, "model", "providedModelName"),
         "langfuse.observation.input": _written(row.get("input")),
-        "langfuse.observation.output": _written(row.get("output")),
+        "langfuse.observation.output": _written(_answer(row)),
         "langfuse.trace.name": _text(row, "traceName"),
         "session.id": _text(row, "sessionId"),
         "user.id": _text(row, "userId"),
@@ -136,6 +136,12 @@ def _attributes(row: Mapping[str, Any]) -> dict[str, Any]:
     }
     found.update(_tokens(row))
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _answer(row: Mapping[str, Any]) -> Any:
+    """The output; a message as the only one of a list, as inputs are."""
+    output = read_json(row.get("output"))
+    return [output] if isinstance(output, Mapping) and isinstance(output.get("role"), str) else output
 
 
 def _tokens(row: Mapping[str, Any]) -> dict[str, int]:

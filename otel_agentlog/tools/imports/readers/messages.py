@@ -47,6 +47,8 @@ class _Conversation:
     number: int = 0
     asked_ns: int = 0
     last_text: str | None = None
+    asks: bool = False
+    """Whether its first message of the user, which is the task's input, is still to come."""
 
 
 class Messages:
@@ -102,13 +104,13 @@ class Messages:
                 else next((each for each in objects(about, "messages") if each.get("role") == "user"), {})
             )
             yield Begin(key, self._at_ns, title(_said(asked), NAME), text(about, "agent") or NAME, asked.get("content"))
-            if role == "user":
-                return
+            known.asks = bool(asked)
         known.at_ns = max(known.at_ns, self._at_ns)
         if role == "assistant":
             yield from self._answer(known, message, parts)
             return
-        for part in parts:
+        is_input, known.asks = known.asks and role == "user", known.asks and role != "user"
+        for part in () if is_input else parts:
             yield from self._given(known, role, part, message)
         known.asked_ns = self._at_ns
 
