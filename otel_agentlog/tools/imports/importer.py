@@ -39,6 +39,8 @@ MAX_REMEMBERED = 1_000
 """Wrong lines that a report has; the others are only counted."""
 
 _SYNC_S = 60.0
+_BATCH = 64
+"""Folders that are moved at once, so that the disk is waited for once."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,8 @@ class TranscriptFile:
     form: Format
     reader: Transcript
     writer: Writer
+    placed: set[Moved] = field(default_factory=set)
+    """What became of its folders."""
 
 
 @dataclass
@@ -277,6 +281,8 @@ class Importer:
                     file.writer.write(event)
             if isinstance(found, Wrong):
                 self._wrong(file, found)
+            if len(file.writer.ended) >= _BATCH:
+                self.place_ended(file)
         self._failures.check()
 
     def _wrong(self, file: TranscriptFile, wrong: Wrong) -> None:
@@ -301,18 +307,22 @@ class Importer:
             self._known.add(file.rows)
 
     def place_ended(self, file: TranscriptFile) -> bool:
-        """Move the tasks of a transcript that have ended to their place; whether all are there."""
+        """Move the tasks of a transcript that have ended to their place; whether all of this file are there."""
         self._failures.check()
-        moved = {self.place(each.ref) for each in file.writer.ended}
+        file.placed |= set(self.place([each.ref for each in file.writer.ended]))
         file.writer.ended.clear()
-        return moved <= _PLACED
+        return file.placed <= _PLACED
 
-    def place(self, task: TaskRef) -> Moved:
-        """Move a task's folder from the staging folder to its place; what became of it."""
-        made = self.destination.release(task)
+    def place(self, tasks: Sequence[TaskRef]) -> list[Moved]:
+        """Move folders of tasks from the staging folder to their place; what became of each."""
+        made = [(task, self.destination.release(task)) for task in tasks]
+        if made:
+            self.destination.flush()
+        return [self._place(task, folder) for task, folder in made]
+
+    def _place(self, task: TaskRef, made: Path) -> Moved:
         if made.parent != self._staging.tasks:
             return Moved.NEW
-        self.destination.flush()
         what, where = self._staging.move(made, task.task_id, replace_any=self._replace)
         self.report.tasks[what] = self.report.tasks.get(what, 0) + 1
         if what in (Moved.NEW, Moved.REPLACED):
@@ -353,13 +363,19 @@ class Importer:
         first = next(iter(files.values()))
         origin = {"format": first.form.name, "path": str(first.rows.path)}
         moved: set[Moved] = set()
+        waiting: list[TaskRef] = []
+        problems = len(self.report.problems)
         for trace in self._spool.changed():
             with self.guarded(first.rows.path):
                 written = TraceWriter(self.clock, self._spool, trace).write(f"trace-{trace}", origin)
                 self._failures.check()
-                if written is not None and written.task is not None:
-                    moved.add(self.place(written.task))
-        if moved <= _PLACED:
+                waiting += [written.task] if written is not None and written.task is not None else []
+                if len(waiting) >= _BATCH:
+                    batch, waiting = waiting, []
+                    moved |= set(self.place(batch))
+        with self.guarded(first.rows.path):
+            moved |= set(self.place(waiting))
+        if moved <= _PLACED and len(self.report.problems) == problems:
             for file in files.values():
                 self._known.add(file.rows)
 

@@ -107,7 +107,7 @@ class FileWatch:
         self._importer.place_ended(file)
         destination = self._importer.destination
         for task in [each.ref for each in file.writer.open.values() if not destination.is_followed(each.ref)]:
-            if self._importer.place(task) in (Moved.NEW, Moved.REPLACED):
+            if self._importer.place([task])[0] in (Moved.NEW, Moved.REPLACED):
                 destination.follow(task)
                 self._say(f"following {task.task_id}")
 

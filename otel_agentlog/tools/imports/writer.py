@@ -105,6 +105,7 @@ def begin_in(context: Context, operation: Operation) -> None:
 class Open:
     """A task that is being imported."""
 
+    key: str
     task: ImportedTask
     tools: dict[str, ImportedToolRun] = field(default_factory=dict)
     tool_numbers: dict[str, int] = field(default_factory=dict)
@@ -126,6 +127,7 @@ class Writer:
         self._clock, self._prefix, self._origin = clock, prefix, origin
         self.open: dict[str, Open] = {}
         self.ended: list[Open] = []
+        """Those whose folders are still to be moved to their place."""
         self.last: str | None = None
         """The key of the task that was written to last."""
         self._do: Mapping[type, Callable[[Any], None]] = {
@@ -154,7 +156,7 @@ class Writer:
         return f"{self._prefix} {key} task"
 
     def _begin(self, event: Begin) -> None:
-        if event.task in self.open:
+        if event.task in self.open or any(each.key == event.task for each in self.ended):
             return
         task = ImportedTask(
             event.name,
@@ -174,7 +176,7 @@ class Writer:
         else:
             context = self._context_of(event, event.parent)
             task.parent_id = self.task_id(event.parent)
-        self.open[event.task] = Open(task)
+        self.open[event.task] = Open(event.task, task)
         self.last = event.task
         begin_in(context, task)
 

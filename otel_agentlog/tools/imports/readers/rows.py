@@ -11,6 +11,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeAlias
 
@@ -140,13 +141,13 @@ class Rows:
 
 
 def _is_lines(file: IO[bytes]) -> bool:
-    """Whether the first line with anything on it is a value by itself, or the beginning of none."""
-    while (line := file.readline(MAX_ROW_BYTES)) and not line.removeprefix(_BOM).strip():
-        pass
-    text = line.removeprefix(_BOM).strip()
-    if text[:1] not in (b"[", b"{"):
+    """Whether a file has a value a line: the first one is a value or the beginning of none, or the second one is a value."""
+    texts = (line.removeprefix(_BOM).strip() for line in iter(lambda: file.readline(MAX_ROW_BYTES), b""))
+    first, second, third = [*islice((text for text in texts if text), 3), b"", b"", b""][:3]
+    if first[:1] not in (b"[", b"{") or isinstance(_parsed(1, first, ""), Row):
         return True
-    return isinstance(_parsed(1, text, ""), Row)
+    # An array of one element may be written so, too.
+    return second[:1] in (b"[", b"{") and isinstance(_parsed(1, second, ""), Row) and third[:1] != b"]"
 
 
 def _parsed(number: int, data: bytes, what: str) -> Found:
