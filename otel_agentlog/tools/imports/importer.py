@@ -234,7 +234,7 @@ class Importer:
         return _Guard(self.report, path)
 
     def _file(self, path: Path) -> None:
-        if path.stat().st_size == 0:
+        if path.is_file() and path.stat().st_size == 0:
             self.report.files += 1
             return
         opened = self.open(path)
@@ -273,8 +273,8 @@ class Importer:
     def read(self, file: TranscriptFile, *, last: bool) -> None:
         """Record what is new in a transcript."""
         for found in file.rows.read(last=last):
-            for value in unpacked(found.value) if isinstance(found, Row) else ():
-                if not isinstance(value, (dict, list)):
+            for value in unpacked(found.value, file.form) if isinstance(found, Row) else ():
+                if not file.form.takes(value):
                     self._wrong(file, Wrong(found.number, "expected an object, found a plain value", str(value)[:200].encode()))
                     continue
                 for event in file.reader.read(value):
@@ -342,7 +342,7 @@ class Importer:
             if isinstance(found, Wrong):
                 self._reject(file.rows.path, found)
                 continue
-            for value in unpacked(found.value):
+            for value in unpacked(found.value, file.form):
                 self._spool_row(self._spool, file, found.number, value)
 
     def _spool_row(self, spool: Spool, file: TraceFile, number: int, value: Any) -> None:

@@ -7,12 +7,14 @@ and with the watch. A trace is recorded anew with each part of it that comes.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.tools.imports.importer import Importer, TraceFile, TranscriptFile
+from otel_agentlog.tools.imports.readers.events import Remark
 from otel_agentlog.tools.imports.staging import Moved
 
 IDLE_S = 600.0
@@ -106,9 +108,14 @@ class FileWatch:
         """Have the tasks of a transcript that are staged moved below the root, and written there from now on."""
         self._importer.place_ended(file)
         destination = self._importer.destination
-        for task in [each.ref for each in file.writer.open.values() if not destination.is_followed(each.ref)]:
+        for key, task in [(key, each.ref) for key, each in file.writer.open.items() if not destination.is_followed(each.ref)]:
             if self._importer.place([task])[0] in (Moved.NEW, Moved.REPLACED):
                 destination.follow(task)
+                # With a line the folder is open, and others see that somebody is at work in it.
+                at_ns = self._importer.clock.now_ns
+                file.writer.write(
+                    Remark(key, at_ns, "import_follows", f"following {file.rows.path}", details={"pid": os.getpid()})
+                )
                 self._say(f"following {task.task_id}")
 
     def _leave(self, path: Path) -> None:

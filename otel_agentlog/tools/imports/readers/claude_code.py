@@ -87,7 +87,7 @@ class ClaudeCode:
         """What a row says."""
         self._at_ns = moment_ns(row.get("timestamp")) or self._at_ns
         self._session = self._session or text(row, "sessionId")
-        uuid, kind = text(row, "uuid"), row.get("type")
+        uuid, kind = text(row, "uuid"), text(row, "type")
         if uuid is not None and not self._is_new(uuid):
             return
         if kind in _TYPES and isinstance(row.get("message"), Mapping):

@@ -45,7 +45,7 @@ _EXIT_CODE = re.compile(r"(?:Exit code|Process exited with code):? (-?\d{1,9})\b
 
 def recognises(row: Mapping[str, Any]) -> bool:
     """Whether a row is of such a file."""
-    if row.get("type") in _TYPES and isinstance(row.get("payload"), Mapping):
+    if text(row, "type") in _TYPES and isinstance(row.get("payload"), Mapping):
         return True
     return ("type" not in row and {"id", "timestamp", "instructions"} <= row.keys()) or row.get("record_type") == "state"
 

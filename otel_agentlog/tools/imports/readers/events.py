@@ -139,7 +139,7 @@ def moment_ns(value: object) -> int | None:
     """
     if isinstance(value, str):
         return _numeral_ns(value) if value.isascii() and value.isdigit() else _written_ns(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e20:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _LAST_NS:
         return None
     factor = next((factor for below, factor in _UNITS if value < below), 1)
     found = value * factor if isinstance(value, int) else round(value * factor)
@@ -147,7 +147,7 @@ def moment_ns(value: object) -> int | None:
 
 
 def _numeral_ns(text: str) -> int | None:
-    return moment_ns(int(text)) if len(text) <= 20 else None
+    return moment_ns(int(text)) if len(text) <= 21 else None
 
 
 def _written_ns(text: str) -> int | None:

@@ -39,6 +39,10 @@ class Format:
     transcript: Callable[[int, Path], Transcript] | None = None
     traced: Callable[[Mapping[str, Any]], Iterator[Traced]] | None = None
 
+    def takes(self, value: Any) -> bool:
+        """Whether a value can be a row: an object, or a conversation that is an array."""
+        return isinstance(value, dict) or (self.name == messages.NAME and isinstance(value, list) and messages.recognises(value))
+
 
 FORMATS: Mapping[str, Format] = {
     each.name: each
@@ -53,9 +57,9 @@ FORMATS: Mapping[str, Format] = {
 }
 
 
-def unpacked(value: Any) -> Iterator[Any]:
-    """The rows in a value: the elements of an array that is no conversation, else the value."""
-    if isinstance(value, list) and not messages.recognises(value):
+def unpacked(value: Any, form: Format | None = None) -> Iterator[Any]:
+    """The rows in a value: the elements of an array that is no row by itself, else the value."""
+    if isinstance(value, list) and not (form or FORMATS[messages.NAME]).takes(value):
         yield from value
     else:
         yield value
@@ -74,8 +78,7 @@ def format_of(path: Path, head: list[Found]) -> Format:
             if not isinstance(value, (dict, list)):
                 continue
             first = first or (found.number, value)
-            named = {name: each for name, each in FORMATS.items() if (each is FORMATS[messages.NAME]) >= isinstance(value, list)}
-            fitting = {name: each for name, each in named.items() if each.recognises(value)}
+            fitting = {name: each for name, each in FORMATS.items() if each.takes(value) and each.recognises(value)}
             if len(fitting) == 1:
                 return next(iter(fitting.values()))
             candidates = candidates or fitting

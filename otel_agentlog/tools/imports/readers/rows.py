@@ -59,11 +59,12 @@ class Rows:
         if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
             raise OSError(f"{path}: expected a file, found {stat.filemode(status.st_mode)}")
-        self._file: IO[bytes] = os.fdopen(descriptor, "rb")
-        packed = self._file.read(2) == _GZIP
-        self._file.seek(0)
+        self._raw = os.fdopen(descriptor, "rb")
+        self._file: IO[bytes] = self._raw
+        packed = self._raw.read(2) == _GZIP
+        self._raw.seek(0)
         if packed:
-            self._file = gzip.GzipFile(fileobj=self._file)  # type: ignore[assignment]  # it reads bytes
+            self._file = gzip.GzipFile(fileobj=self._raw)  # type: ignore[assignment]  # it reads bytes
         self.identity = (status.st_dev, status.st_ino)
         self.modified_ns, self.size_bytes = status.st_mtime_ns, status.st_size
         self._number, self._is_lines = 0, True
@@ -75,6 +76,7 @@ class Rows:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self._raw.close()
 
     def has_grown(self) -> bool:
         """Whether there is more to read. Raises `FileNotFoundError`, and `LookupError` where it is another file or was cut."""
