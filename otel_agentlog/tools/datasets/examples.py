@@ -72,8 +72,12 @@ def _calls(task: TaskReader) -> Iterator[Example | Skipped]:
 def _call(task: TaskReader, start: Line, end: Line) -> Example | Skipped:
     if end.get("outcome") != Outcome.COMPLETED.value:
         return Skipped(FAILED)
-    details: dict[str, Any] = with_artifacts({**mapping(start, "details"), **mapping(end, "details")}, task)
-    messages = [dict(each) for each in objects(details, "messages") if isinstance(each.get("parts"), list)]
+    details = {**_details(start, task), **_details(end, task)}
+    messages = [
+        {"role": text(each, "role") or "user", "parts": objects(each, "parts")}
+        for each in objects(details, "messages")
+        if isinstance(each.get("parts"), list)
+    ]
     output = objects(details, "output")
     if not messages or not output:
         return Skipped(OFF)
@@ -84,19 +88,24 @@ def _call(task: TaskReader, start: Line, end: Line) -> Example | Skipped:
     return example
 
 
+def _details(line: Line, task: TaskReader) -> Mapping[str, Any]:
+    """The details of a line, whole; all of them may be one artifact."""
+    return mapping({"details": with_artifacts(line.get("details"), task)}, "details")
+
+
 def _conversation(task: TaskReader) -> Example | Skipped:
     """What was said and done in a task, in the order of time; results of tools stand behind what asked for them."""
     said: list[tuple[str, int, Message]] = []
     results: dict[str, Any] = {}
     example = Example(task.task_id, None, [])
     for number, line in enumerate(task.events()):
-        kind, details = line.get("type"), with_artifacts(dict(mapping(line, "details")), task)
+        kind, at, details = line.get("type"), text(line, "timestamp") or "", _details(line, task)
         if kind in ("user", "system") and (content := with_artifacts(line.get("content"), task)):
-            said.append((str(line["timestamp"]), number, {"role": kind, "parts": [{"type": "text", "content": content}]}))
+            said.append((at, number, {"role": str(kind), "parts": [{"type": "text", "content": content}]}))
         elif kind == "ai_response" and SAME_CALL_AS not in details and (output := objects(details, "output")):
             example.model = text(details, "response_model") or text(details, "model") or example.model
             example.provider = text(details, "provider") or example.provider
-            said.append((str(line["timestamp"]), number, {"role": "assistant", "parts": output}))
+            said.append((at, number, {"role": "assistant", "parts": output}))
         elif kind == "tool_call" and (call_id := text(details, "call_id")):
             results[f"span {line.get('span_id')}"] = call_id
         elif kind == "tool_result" and (call_id := results.get(f"span {line.get('span_id')}")):

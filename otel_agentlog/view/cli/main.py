@@ -109,7 +109,9 @@ EXAMPLES = {
     "completion": ("completion bash", "completion zsh"),
 }
 """Two command lines of each, without ``agentlog``: the help begins with them."""
-_OVER_ALL = frozenset({"ls", "search", "stats", "cost", "recost", "top", "metrics", "errors", "alerts", "export", "monitor"})
+_OVER_ALL = frozenset(
+    {"ls", "search", "stats", "cost", "recost", "top", "metrics", "errors", "alerts", "export", "dataset", "monitor"}
+)
 """Commands that show many tasks; the others report on each task that they are about."""
 _LEFT_OUT = re.compile(r"-(?:[A-Za-z_]+(?:[:=<>]|!=)|\()")
 """Begins a condition that must not hold."""

@@ -205,6 +205,7 @@ OVER_ALL = {
     "errors": [["--limit", "0"], ["--audit"]],
     "alerts": [["--since", "2020-01-01"]],
     "export": [["--format", "json"], ["--format", "csv"], ["--signals", "traces,logs"]],
+    "dataset": [["--of", "calls"], ["--of", "tasks"]],
     "monitor": [["--text", "--once"]],
 }
 SHOWS_TASKS = (["ls"], ["search"], ["export", "--format", "json"], ["export", "--format", "csv"])
@@ -227,8 +228,8 @@ OF_ONE = {
     "recost": [[]],
 }
 CONTROL = ("pause", "resume", "cancel", "context")
-ELSEWHERE = {"serve", "note", "run", *CONTROL}
-"""Of these `serve` and `note` have tests of their own."""
+ELSEWHERE = {"serve", "note", "run", "import", *CONTROL}
+"""Of these `serve`, `note` and `import` have tests of their own."""
 
 
 def test_every_command_is_tried() -> None:

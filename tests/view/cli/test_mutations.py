@@ -102,6 +102,12 @@ def commands(task: str, other: str, out: Path) -> dict[str, list[list[str]]]:
         "alerts": [["alerts", "--since", "2020-01-01"]],
         "diff": [["diff", task, other]],
         "export": [["export", task, "--format", kind, "--output", str(out / kind)] for kind in ("html", "csv", "json", "otlp")],
+        "dataset": [
+            ["dataset", "--of", of, "--shape", shape, "-o", str(out / f"{of}-{shape}"), "--test", "0.5"]
+            for of in ("calls", "tasks")
+            for shape in ("openai", "anthropic", "cases")
+        ],
+        "import": [],
         "validate": [["validate"]],
         "ship": [["ship", task, "--dry-run"]],
         "note": [["note", task, "a remark", "--score", "quality=0.5"]],

@@ -49,7 +49,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     if options.output is None or not found.examples:
         if options.json:
             print_json({"tasks": found.tasks, "examples": found.examples, "left_out": dict(sorted(found.skipped.items()))})
-        return int(not found.examples)
+        return int(options.output is not None)
     target = Path(given_path(options.output))
     manifest = build(tasks, choice, target)
     if options.json:
