@@ -57,8 +57,8 @@ class Staging:
         open_root(root).close()
         self._home = root / NAME
         self._home.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        (self._home / _OLD).mkdir(mode=FOLDER_MODE, exist_ok=True)
         open_directory(os.fspath(self._home)).close()
+        (self._home / _OLD).mkdir(mode=FOLDER_MODE, exist_ok=True)
         self._root = root
         self._restore()
         self._sweep()

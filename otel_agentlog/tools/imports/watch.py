@@ -8,6 +8,8 @@ and with the watch. A trace is recorded anew with each part of it that comes.
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,25 +34,39 @@ class FileWatch:
         self._looked: dict[Path, tuple[int, int]] = {}
         """Size and time of the files that are not followed, when they were imported or could not be."""
         self._told = 0
+        self._ended = threading.Event()
 
     def run(self) -> None:
-        """Follow them until `KeyboardInterrupt`, which ends what is followed and is not raised."""
+        """Follow them until SIGINT or SIGTERM, which ends what is followed; a second one ends the process. In the main thread."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def end(number: int, frame: object) -> None:
+            # No exception: a row that is being recorded would be lost.
+            signal.signal(number, before[signal.Signals(number)])
+            self._ended.set()
+
+        for number in before:
+            signal.signal(number, end)
         try:
             self._look()
             self._say(f"watching {len({*self._transcripts, *self._traces, *self._looked})} files; Ctrl-C ends it")
-            while True:
-                time.sleep(self._interval_s)
+            while not self._ended.wait(self._interval_s):
                 self._look()
-        except KeyboardInterrupt:
-            for path in [*self._transcripts]:
+            for path in [*self._transcripts, *self._traces]:
                 self._end(path)
+            self._importer.record_traces()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _look(self) -> None:
         """Import what is new."""
         for path in self._importer.files(self._paths):
+            if self._ended.is_set():
+                return
             with self._importer.guarded(path):
                 self._file(path)
-        for path in [path for path in self._transcripts if not path.exists()]:
+        for path in [path for path in (*self._transcripts, *self._traces) if not path.exists()]:
             self._end(path)
         self._importer.record_traces()
         problems = self._importer.report.problems
@@ -70,14 +86,17 @@ class FileWatch:
             self._leave(path)
             self._begin(path)
             return
-        if isinstance(followed, TraceFile):
-            if grown:
-                self._importer.spool(followed, last=False)
-        elif grown:
-            self._importer.read(followed, last=False)
-            self._follow(followed)
+        if grown:
+            self._read_on(followed)
         elif time.time() - followed.rows.modified_ns / 1e9 > IDLE_S:
             self._end(path)
+
+    def _read_on(self, followed: TranscriptFile | TraceFile) -> None:
+        if isinstance(followed, TraceFile):
+            self._importer.spool(followed, last=False)
+        else:
+            self._importer.read(followed, last=False)
+            self._follow(followed)
 
     def _begin(self, path: Path) -> None:
         """Import a file that is not followed, if it is new or has changed, and follow it."""
@@ -120,18 +139,15 @@ class FileWatch:
 
     def _leave(self, path: Path) -> None:
         """The file is another one now, or was cut."""
+        self._end(path)
         self._looked.pop(path, None)
-        if path in self._transcripts:
-            self._end(path)
-            self._looked.pop(path, None)
-        else:
-            self._traces.pop(path).rows.close()
 
     def _end(self, path: Path) -> None:
-        """End the tasks of a transcript, as far as it goes."""
-        file = self._transcripts.pop(path)
+        """Follow a file no longer; the tasks of a transcript end, as far as it goes."""
+        file = self._transcripts.pop(path, None) or self._traces.pop(path)
         with self._importer.guarded(path):
-            self._importer.read(file, last=True)
-            self._importer.finish(file)
+            if isinstance(file, TranscriptFile):
+                self._importer.read(file, last=True)
+                self._importer.finish(file)
             self._looked[path] = (file.rows.size_bytes, file.rows.modified_ns)
         file.rows.close()
