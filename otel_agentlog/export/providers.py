@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import not_
@@ -273,27 +273,7 @@ class Telemetry:
 
     def process_line(self) -> Line:
         """The first line of each writer: resource, scope and policy of what it writes."""
-        return {
-            "type": "process",
-            "level": "INFO",
-            "component": "process",
-            "action": "process_attached",
-            "message": f"process {os.getpid()}",
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "format_version": FORMAT_VERSION,
-            "content_policy": self._settings.content_policy,
-            "content_on": sorted(self._settings.content_on),
-            "profile": self._settings.profile,
-            "resource": dict(self.resource.attributes),
-            "scope": {
-                "name": SCOPE,
-                "version": __version__,
-                **({"schema_url": self._schema_url} if self._schema_url else {}),
-            },
-            **({"span_events": events} if (events := self._settings.span_events) != "errors" else {}),
-            **({"elsewhere": list(self.elsewhere)} if self.elsewhere else {}),
-        }
+        return process_line_of(self._settings, self.conventions, self.resource.attributes, self.elsewhere)
 
     def flush(self, timeout_s: float) -> bool:
         """Send what is queued, all signals within one deadline; whether that was done in time."""
@@ -310,6 +290,30 @@ class Telemetry:
         self._catch_up.stop()
         # Everything was tried, or the time is over: what came in between is tried for as long as there is any left.
         return self.worker.shutdown(max(0.0, deadline - time.monotonic())) and done
+
+
+def process_line_of(
+    settings: Settings, conventions: Conventions, resource: Mapping[str, Any], elsewhere: Collection[str]
+) -> Line:
+    """The first line of each writer; the signals ``elsewhere`` are delivered by others, if at all."""
+    url = conventions.schema_url
+    return {
+        "type": "process",
+        "level": "INFO",
+        "component": "process",
+        "action": "process_attached",
+        "message": f"process {os.getpid()}",
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "format_version": FORMAT_VERSION,
+        "content_policy": settings.content_policy,
+        "content_on": sorted(settings.content_on),
+        "profile": settings.profile,
+        "resource": dict(resource),
+        "scope": {"name": SCOPE, "version": __version__, **({"schema_url": url} if url else {})},
+        **({"span_events": settings.span_events} if settings.span_events != "errors" else {}),
+        **({"elsewhere": list(elsewhere)} if elsewhere else {}),
+    }
 
 
 class _CountingObserver:

@@ -5,25 +5,21 @@ Nothing is sent from here. Unless it is asked for, the lines say that they leave
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable
 from functools import partial
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.error_handling.categories import classify
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.export.providers import SCOPE, conventions_of
-from otel_agentlog.export.semconv.names import SCHEMA_URL
+from otel_agentlog.export.providers import conventions_of, process_line_of
 from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans
 from otel_agentlog.record.providers.pricing import PriceTable
 from otel_agentlog.record.recorder import Cleaning, Recorder
 from otel_agentlog.record.redaction.stream import StreamGuard
 from otel_agentlog.record.sanitize.cleaner import Cleaner
 from otel_agentlog.settings.fields import Settings
-from otel_agentlog.settings.version import __version__
 from otel_agentlog.vocabulary.envelope import Sink
-from otel_agentlog.vocabulary.lines import FORMAT_VERSION, Line, count_items
+from otel_agentlog.vocabulary.lines import Line, count_items
 from otel_agentlog.wiring.setup import redactor_of
 
 SIGNALS = ("traces", "logs")
@@ -59,15 +55,16 @@ def import_recorder(
         raise ConfigurationError("import", "the settings", str(error)) from error
     prices.load()
     cleaner = Cleaner(redactor)
-    conventions = conventions_of(settings)
+    conventions, elsewhere = conventions_of(settings), () if send else SIGNALS
+    resource = {"service.name": settings.service_name}
     count = partial(
         count_items,
         content_policy=conventions.content_policy,
         content_on=conventions.content_on,
-        elsewhere=() if send else SIGNALS,
+        elsewhere=elsewhere,
     )
     return Recorder(
-        [make_sink(lambda: cleaner.clean_line(_process_line(settings, send=send)).value)],
+        [make_sink(lambda: cleaner.clean_line(process_line_of(settings, conventions, resource, elsewhere)).value)],
         cleaning=Cleaning(
             cleaner, settings.processors, lambda: StreamGuard(redactor), private=settings.privacy, failed=failures.note
         ),
@@ -76,22 +73,3 @@ def import_recorder(
         clocks=Clocks(clock, clock),
         failures=failures,
     )
-
-
-def _process_line(settings: Settings, *, send: bool) -> Line:
-    return {
-        "type": "process",
-        "level": "INFO",
-        "component": "process",
-        "action": "process_attached",
-        "message": f"process {os.getpid()}",
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "format_version": FORMAT_VERSION,
-        "content_policy": settings.content_policy,
-        "content_on": sorted(settings.content_on),
-        "profile": settings.profile,
-        "resource": {"service.name": settings.service_name},
-        "scope": {"name": SCOPE, "version": __version__, "schema_url": SCHEMA_URL},
-        **({} if send else {"elsewhere": list(SIGNALS)}),
-    }
