@@ -47,6 +47,14 @@ def _hex(digits: int) -> st.SearchStrategy[str]:
     return st.integers(1, 16**digits - 1).map(lambda number: f"{number:0{digits}x}")
 
 
+_NOTED = st.fixed_dictionaries(
+    {"type": st.sampled_from(["log", "attempt", "event"]), "action": st.sampled_from(["attempt_failed", "done"])},
+    optional={
+        "message": _TEXT,
+        "details": _ATTRIBUTES,
+        "exception": st.fixed_dictionaries({"type": _TEXT, "message": _TEXT, "traceback": st.lists(_TEXT, max_size=2)}),
+    },
+)
 _SPANS = st.builds(
     SpanRecord,
     name=_TEXT,
@@ -67,6 +75,7 @@ _SPANS = st.builds(
     scope=_SCOPES,
     resource=_RESOURCES,
     line_type=st.just("step"),
+    noted=st.lists(st.tuples(_TIMES, _NOTED), max_size=3),
 )
 
 

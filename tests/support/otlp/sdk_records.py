@@ -50,7 +50,7 @@ def readable_span(record: SpanRecord) -> ReadableSpan:
         limits.max_span_attributes, _set(record.attributes), max_value_len=limits.max_span_attribute_length
     )
     noted = [SpanEvent(name, at, found) for at, line in record.noted for name, found in (noted_event(line),)]
-    happened = sorted(record.events + noted, key=lambda event: event.time_ns)
+    happened = sorted(record.events + noted, key=lambda event: event.time_ns) if noted else record.events
     events = [Event(each.name, _inner(each.attributes, limits, "event"), each.time_ns) for each in happened]
     links = [
         Link(SpanContext(int(each.trace_id, 16), int(each.span_id, 16), each.remote), _inner(each.attributes, limits, "link"))
