@@ -49,7 +49,7 @@ class Choice:
     """The share of tasks in ``test``, 0 to 1."""
     seed: str = ""
     """Another one gives other parts."""
-    query: str = ""
+    query: Mapping[str, Any] = field(default_factory=dict)
     """What chose the tasks, for the manifest."""
 
 

@@ -188,10 +188,11 @@ def test_without_pyarrow_it_is_told(
 
 def test_a_filter_chooses(root: Path, tmp_path: Path) -> None:
     """The language of `ls`, in the manifest too."""
-    assert main(["--root", str(root), "dataset", "score.quality>0.8", "--of", "tasks", "-o", str(tmp_path / "d")]) == 0
+    words = ["score.quality>0.8", "--of", "tasks", "--tag", "t", "--status", "completed", "--min-tokens", "0"]
+    assert main(["--root", str(root), "dataset", *words, "-o", str(tmp_path / "d")]) == 0
 
     manifest = json.loads((tmp_path / "d" / "manifest.json").read_bytes())
-    assert manifest["query"] == "score.quality>0.8"
+    assert manifest["query"] == {"filter": "score.quality>0.8", "status": ["completed"], "tag": "t"}
     assert [source["task_id"] for source in manifest["sources"]] == ["b"]
 
 

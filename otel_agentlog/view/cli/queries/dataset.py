@@ -6,6 +6,7 @@ import argparse
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 from otel_agentlog.query import folders, resolve
 from otel_agentlog.tools.datasets.build import Choice, Survey, build, in_order, survey
@@ -42,8 +43,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         with reading_progress() as progress:
             chosen = folders(context.root, filter_of(options), limit=options.limit or None, progress=progress)
     tasks = in_order(chosen)
-    query = " ".join([*options.task, *options.filter, *options.where])
-    choice = Choice(options.of, options.shape, options.to, options.test, options.seed, query)
+    choice = Choice(options.of, options.shape, options.to, options.test, options.seed, _query(options))
     found = survey(tasks, choice)
     print(_told(found, choice), file=sys.stderr)
     if options.output is None or not found.examples:
@@ -60,6 +60,21 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         same = f"; {formats.count(counts['duplicates'], 'row')} left out that were there already" if counts["duplicates"] else ""
         print(f"{formats.count(counts['rows'], 'row')} to {safe(str(target))}: {parts}{same}")
     return 0
+
+
+_OF_THE_SET = frozenset({"output", "of", "shape", "to", "test", "seed", "command", "json", "no_color", "debug", "root", "filter"})
+"""Options that do not choose tasks."""
+
+
+def _query(options: argparse.Namespace) -> dict[str, Any]:
+    """What was given to choose tasks, by the names of the options; times in Unix seconds."""
+    given = {name: value for name, value in vars(options).items() if name not in _OF_THE_SET and value not in (None, False, 0)}
+    query = {name.removeprefix("only_"): value for name, value in given.items() if value}
+    query |= {"filter": " ".join(options.filter)} if options.filter else {}
+    return {
+        name: query[name] if isinstance(query[name], (int, float, str)) else sorted(map(str, query[name]))
+        for name in sorted(query)
+    }
 
 
 def share(text: str) -> float:
