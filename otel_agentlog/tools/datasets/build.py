@@ -22,7 +22,7 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import AgentlogError, ConfigurationError
 from otel_agentlog.settings.version import __version__
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.tools.datasets.examples import Example, Skipped, examples_of
+from otel_agentlog.tools.datasets.examples import Example, NoExample, examples_of
 from otel_agentlog.tools.datasets.shapes import SHAPES
 from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.lines import encode
@@ -54,7 +54,7 @@ class Choice:
 
 
 @dataclass
-class Survey:
+class ExamplesFound:
     """What there is to make examples of."""
 
     tasks: int = 0
@@ -69,12 +69,12 @@ def in_order(folders: Sequence[Path]) -> list[TaskReader]:
     return sorted(tasks, key=lambda task: (text(task.metadata() or {}, "created_at") or "", task.task_id))
 
 
-def survey(tasks: Sequence[TaskReader], choice: Choice) -> Survey:
+def survey(tasks: Sequence[TaskReader], choice: Choice) -> ExamplesFound:
     """Count what there is, without writing anything."""
-    found = Survey(tasks=len(tasks))
+    found = ExamplesFound(tasks=len(tasks))
     for task in tasks:
         for each in examples_of(task, choice.of):
-            if isinstance(each, Skipped):
+            if isinstance(each, NoExample):
                 found.skipped[each.why] += 1
             else:
                 found.examples += 1
@@ -216,7 +216,7 @@ class _Building:
     def _new_rows(self, task: TaskReader) -> Iterator[tuple[Example, dict[str, Any]]]:
         make: Callable[[Example, TaskReader], dict[str, Any]] = SHAPES[self._choice.shape]
         for each in examples_of(task, self._choice.of):
-            if isinstance(each, Skipped):
+            if isinstance(each, NoExample):
                 self._skipped[each.why] += 1
                 continue
             row = make(each, task)

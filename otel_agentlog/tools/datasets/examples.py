@@ -39,16 +39,16 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Skipped:
+class NoExample:
     """What is no example, and why."""
 
     why: str
 
 
-def examples_of(task: TaskReader, of: str) -> Iterator[Example | Skipped]:
+def examples_of(task: TaskReader, of: str) -> Iterator[Example | NoExample]:
     """The examples of a task: of its ``calls``, or one of the ``tasks``."""
     for found in _calls(task) if of == "calls" else (_conversation(task),):
-        yield Skipped(TRUNCATED) if isinstance(found, Example) and _is_cut(found) else found
+        yield NoExample(TRUNCATED) if isinstance(found, Example) and _is_cut(found) else found
 
 
 def _is_cut(example: Example) -> bool:
@@ -56,7 +56,7 @@ def _is_cut(example: Example) -> bool:
     return any(mark in data for mark in _CUT)
 
 
-def _calls(task: TaskReader) -> Iterator[Example | Skipped]:
+def _calls(task: TaskReader) -> Iterator[Example | NoExample]:
     asked: dict[str, Line] = {}
     for line in task.events():
         span_id = text(line, "span_id") or ""
@@ -69,9 +69,9 @@ def _calls(task: TaskReader) -> Iterator[Example | Skipped]:
             yield _call(task, start or {}, line)
 
 
-def _call(task: TaskReader, start: Line, end: Line) -> Example | Skipped:
+def _call(task: TaskReader, start: Line, end: Line) -> Example | NoExample:
     if end.get("outcome") != Outcome.COMPLETED.value:
-        return Skipped(FAILED)
+        return NoExample(FAILED)
     details = {**_details(start, task), **_details(end, task)}
     messages = [
         {"role": text(each, "role") or "user", "parts": objects(each, "parts")}
@@ -80,7 +80,7 @@ def _call(task: TaskReader, start: Line, end: Line) -> Example | Skipped:
     ]
     output = objects(details, "output")
     if not messages or not output:
-        return Skipped(OFF)
+        return NoExample(OFF)
     example = Example(task.task_id, text(end, "span_id"), [*messages, {"role": "assistant", "parts": [*output]}])
     example.system, example.tools = objects(details, "system"), objects(details, "tools")
     example.model = text(details, "response_model") or text(details, "model")
@@ -93,7 +93,7 @@ def _details(line: Line, task: TaskReader) -> Mapping[str, Any]:
     return mapping({"details": with_artifacts(line.get("details"), task)}, "details")
 
 
-def _conversation(task: TaskReader) -> Example | Skipped:
+def _conversation(task: TaskReader) -> Example | NoExample:
     """What was said and done in a task, in the order of time; results of tools stand behind what asked for them."""
     said: list[tuple[str, int, Message]] = []
     results: dict[str, Any] = {}
@@ -111,13 +111,13 @@ def _conversation(task: TaskReader) -> Example | Skipped:
         elif kind == "tool_result" and (call_id := results.get(f"span {line.get('span_id')}")):
             results[call_id] = details["result"] if "result" in details else mapping(line, "exception").get("message")
     if not any(message["role"] == "assistant" for _, _, message in said):
-        return Skipped(OFF)
+        return NoExample(OFF)
     asked = with_artifacts((task.input() or {}).get("input"), task)
     example.messages = [{"role": "user", "parts": [{"type": "text", "content": _as_text(asked)}]}] if asked is not None else []
     return _completed(example, [message for _, _, message in sorted(said, key=lambda each: each[:2])], results)
 
 
-def _completed(example: Example, said: list[Message], results: Mapping[str, Any]) -> Example | Skipped:
+def _completed(example: Example, said: list[Message], results: Mapping[str, Any]) -> Example | NoExample:
     # What the system said before the task was asked comes before that.
     instructions = [message for message in said if message["role"] == "system"]
     example.system = [part for message in instructions for part in message["parts"]]
@@ -127,13 +127,13 @@ def _completed(example: Example, said: list[Message], results: Mapping[str, Any]
         example.messages.append(message)
         calls = [str(part.get("id")) for part in message["parts"] if part.get("type") == "tool_call"]
         if any(call_id not in results for call_id in calls):
-            return Skipped(INCOMPLETE)
+            return NoExample(INCOMPLETE)
         if calls:
             parts = [{"type": "tool_call_response", "id": call_id, "response": results[call_id]} for call_id in calls]
             example.messages.append({"role": "tool", "parts": parts})
     while example.messages and example.messages[-1]["role"] != "assistant":
         example.messages.pop()
-    return example if any(message["role"] == "user" for message in example.messages) else Skipped(OFF)
+    return example if any(message["role"] == "user" for message in example.messages) else NoExample(OFF)
 
 
 def _as_text(given: Any) -> str:

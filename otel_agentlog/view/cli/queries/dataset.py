@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog.query import folders, resolve
-from otel_agentlog.tools.datasets.build import Choice, Survey, build, in_order, survey
+from otel_agentlog.tools.datasets.build import Choice, ExamplesFound, build, in_order, survey
 from otel_agentlog.tools.datasets.examples import OFF, TRUNCATED
 from otel_agentlog.tools.datasets.shapes import SHAPES
 from otel_agentlog.view.cli.context import CliContext, print_json
@@ -91,7 +91,7 @@ def share(text: str) -> float:
 _WHY = {OFF: "without content: it was not recorded", TRUNCATED: "with content that was too long to be recorded whole"}
 
 
-def _told(found: Survey, choice: Choice) -> str:
+def _told(found: ExamplesFound, choice: Choice) -> str:
     noun = _NOUNS[choice.of]
     told = f"{formats.count(found.tasks, 'task')} with {formats.count(found.examples, noun)} to make rows of"
     left_out = "; ".join(f"{count:,} {_WHY.get(why, why)}" for why, count in sorted(found.skipped.items()))
