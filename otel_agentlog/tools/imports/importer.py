@@ -181,6 +181,8 @@ class Importer:
         self._spooled: dict[Path, TraceFile] = {}
         """The files with anything new since traces were recorded last."""
         self._destination: Destination | None = None
+        self._made_of: dict[str, Path] = {}
+        """Of which file each task is."""
 
     def __enter__(self) -> Importer:
         self._recorder = self._make(self._make_sink, self.clock, self._failures)
@@ -309,24 +311,26 @@ class Importer:
     def place_ended(self, file: TranscriptFile) -> bool:
         """Move the tasks of a transcript that have ended to their place; whether all of this file are there."""
         self._failures.check()
-        file.placed |= set(self.place([each.ref for each in file.writer.ended]))
+        file.placed |= set(self.place([each.ref for each in file.writer.ended], file.rows.path))
         file.writer.ended.clear()
         return file.placed <= _PLACED
 
-    def place(self, tasks: Sequence[TaskRef]) -> list[Moved]:
-        """Move folders of tasks from the staging folder to their place; what became of each."""
+    def place(self, tasks: Sequence[TaskRef], path: Path) -> list[Moved]:
+        """Move folders of tasks of a file from the staging folder to their place; what became of each."""
         made = [(task, self.destination.release(task)) for task in tasks]
         if made:
             self.destination.flush()
-        return [self._place(task, folder) for task, folder in made]
+        return [self._place(task, folder, path) for task, folder in made]
 
-    def _place(self, task: TaskRef, made: Path) -> Moved:
+    def _place(self, task: TaskRef, made: Path, path: Path) -> Moved:
         if made.parent != self._staging.tasks:
             return Moved.NEW
         what, where = self._staging.move(made, task.task_id, replace_any=self._replace)
         self.report.tasks[what] = self.report.tasks.get(what, 0) + 1
         if what in (Moved.NEW, Moved.REPLACED):
             self.report.folders.append(where)
+            if (other := self._made_of.setdefault(task.task_id, path)) != path:
+                self.report.kept[f"{task.task_id}: in {other} and {path}; the one that goes further stays"] = None
             return what
         self.report.kept[f"{task.task_id}: {_WHY[what]}"] = None
         return what
@@ -372,9 +376,9 @@ class Importer:
                 waiting += [written.task] if written is not None and written.task is not None else []
                 if len(waiting) >= _BATCH:
                     batch, waiting = waiting, []
-                    moved |= set(self.place(batch))
+                    moved |= set(self.place(batch, first.rows.path))
         with self.guarded(first.rows.path):
-            moved |= set(self.place(waiting))
+            moved |= set(self.place(waiting, first.rows.path))
         if moved <= _PLACED and len(self.report.problems) == problems:
             for file in files.values():
                 self._known.add(file.rows)

@@ -271,8 +271,8 @@ def _messages() -> dict[str, tuple[list[Row | str], Sums]]:
     call = {"id": "c", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}}
     found: dict[str, tuple[list[Row | str], Sums]] = {}
     found["a conversation a line"] = (
-        [{"id": 1, "messages": [user, hello]}, {"id": 2, "messages": [user, hello]}],
-        Sums(tasks=2, ai_calls=2),
+        [{"id": 1, "messages": [user, hello]}, {"id": 2, "messages": [user, hello]}, {"id": 1, "messages": [hello]}],
+        Sums(tasks=3, ai_calls=3),
     )
     found["the same conversation twice"] = ([{"messages": [user, hello]}, {"messages": [user, hello]}], Sums(tasks=1, ai_calls=1))
     found["tokens"] = (

@@ -436,3 +436,15 @@ def test_what_another_follows_is_left_to_it(watched: _Watched) -> None:
     watched.stop()
     assert len(tasks_of(watched.root)) == 1
     assert not validate(watched.root / "claude-s-1").problems
+
+
+def test_one_session_in_two_files_is_told(tmp_path: Path) -> None:
+    """The one that goes further stays, in whatever order they come."""
+    short, long = Claude().says("x").answers("a", said("y")), Claude().says("x").answers("a", said("y")).answers("b", said("z"))
+    files = [_session(tmp_path, short.rows, "1.jsonl"), _session(tmp_path, long.rows, "2.jsonl")]
+    for root, order in ((tmp_path / "one", files), (tmp_path / "two", files[::-1])):
+        report = run_import(root, *order)
+
+        (task,) = tasks_of(root)
+        assert (task.final_result() or {})["metrics"]["ai_calls"] == 2
+        assert len(report.kept) == 1

@@ -34,6 +34,9 @@ NAME = "claude-code"
 MAX_REMEMBERED = 10_000
 """Ids of rows and answers that are remembered: a session that was resumed has some rows again."""
 
+MAX_PROMPTS = 100
+"""Sub-agents whose rows are waited for; they are in the same file in older versions only."""
+
 _TYPES = frozenset({"user", "assistant"})
 _SYNTHETIC = "<synthetic>"
 _INTERRUPTED = "[Request interrupted by user"
@@ -118,7 +121,7 @@ class ClaudeCode:
     def _key(self, row: Mapping[str, Any]) -> str:
         """Which task a row belongs to."""
         session = text(row, "sessionId") or self._session or "unknown"
-        if row.get("isSidechain") is not True:
+        if row.get("isSidechain") is not True and text(row, "agentId") is None:
             return session
         uuid, parent = text(row, "uuid") or "", text(row, "parentUuid") or ""
         agent = text(row, "agentId") or self._chain_of.get(parent) or uuid
@@ -215,6 +218,8 @@ class ClaudeCode:
             name, given = text(block, "name") or "tool", mapping(block, "input")
             if name in _AGENT_TOOLS and (prompt := text(given, "prompt")):
                 chain.prompts[prompt] = call_id, text(given, "description") or text(given, "subagent_type") or name
+                if len(chain.prompts) > MAX_PROMPTS:
+                    del chain.prompts[next(iter(chain.prompts))]
             yield ToolStart(chain.key, self._at_ns, call_id, name, block.get("input"))
         elif isinstance(kind, str) and kind.endswith("_tool_result"):
             yield _tool_end(chain.key, self._at_ns, block)

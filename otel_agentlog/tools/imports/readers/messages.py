@@ -7,6 +7,7 @@ to the conversation that it names (``conversation_id``, ``thread_id`` or ``sessi
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from otel_agentlog.tools.imports.readers.events import Answer, Begin, End, Event
 from otel_agentlog.vocabulary.coerce import as_text, mapping, number, objects, text
 
 NAME = "messages"
+MAX_REMEMBERED = 100_000
+"""Ids of conversations that are remembered."""
+
 _OF = ("conversation_id", "thread_id", "session_id")
 _TIMES = ("timestamp", "created_at", "created", "time", "date")
 _KINDS = {"system": "system", "developer": "system", "user": "user"}
@@ -59,6 +63,8 @@ class Messages:
         self._at_ns = otherwise_ns
         self._file_key = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:24]
         self._open: dict[str, _Conversation] = {}
+        self._digests: OrderedDict[str, str] = OrderedDict()
+        """Hashes of the conversations that have an id."""
 
     def read(self, row: Any) -> Iterator[Event]:
         """What a row says; a conversation begins and ends with it."""
@@ -69,7 +75,7 @@ class Messages:
             yield from self._message(named or self._file_key, row, row)
             return
         key = next((str(row[key]) for key in ("id", *_OF) if isinstance(row.get(key), (str, int)) and row[key] != ""), None)
-        key = key or hashlib.sha256(orjson.dumps(row, option=orjson.OPT_SORT_KEYS)).hexdigest()[:24]
+        key = self._key(key, hashlib.sha256(orjson.dumps(row, option=orjson.OPT_SORT_KEYS)).hexdigest()[:24])
         if key in self._open:
             yield from self._end(self._open.pop(key))
         self._at_ns = _time(row) or self._at_ns
@@ -77,6 +83,15 @@ class Messages:
             yield from self._message(key, message, row)
         if key in self._open:
             yield from self._end(self._open.pop(key), row)
+
+    def _key(self, named: str | None, digest: str) -> str:
+        """The key of a conversation: its id, with a part of its hash where another one of the file has the same id."""
+        if named is None:
+            return digest
+        first = self._digests.setdefault(named, digest)
+        if len(self._digests) > MAX_REMEMBERED:
+            self._digests.popitem(last=False)
+        return named if first == digest else f"{named}-{digest[:8]}"
 
     def finish(self) -> Iterator[Event]:
         """What is left at the end of the file."""
