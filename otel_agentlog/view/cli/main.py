@@ -163,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code.
 
     0: done. 1: failed, or errors were found. 2: the command line or a setting cannot be used. 130: interrupted.
-    141: the other end of a pipe was closed.
+    141: the other end of a pipe was closed. Single commands have others: `import` 3, `run` those of its command.
     """
     words = [given_text(word) for word in (sys.argv[1:] if argv is None else argv)]
     try:
