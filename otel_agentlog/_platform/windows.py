@@ -35,8 +35,9 @@ SYNC = UPDATE
 SHARED, EXCLUSIVE, UNLOCK = 1, 2, 0
 HAS_OWNERS = False
 
-BUSY_WAIT_S = 2.0
-"""Longest time, in seconds, to wait where a program that scans files (for viruses, for searching) has one open for itself."""
+BUSY_WAIT_S = 0.25
+"""Longest time, in seconds, to wait where a program that scans files (for viruses, for searching) has one open for itself: a
+recording call may be waiting, and who replaces a file tries again later."""
 
 _POLL_S = 0.002
 _SHARE_ALL = kernel32.SHARE_READ | kernel32.SHARE_WRITE | kernel32.SHARE_DELETE

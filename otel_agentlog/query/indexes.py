@@ -91,5 +91,7 @@ def _index(root: Path) -> Iterator[TaskIndex]:
 def _drop(root: Path) -> None:
     """Delete an index that cannot be used: the next question makes a new one."""
     with _opening:
-        _open.pop(os.path.abspath(root), None)
+        found = _open.pop(os.path.abspath(root), None)
+        if found is not None:
+            found.close()  # Windows renames no folder with a file that is open
         discard(root)

@@ -1,7 +1,7 @@
 """An agent and the command line on one system: ``python tests/platform/program.py SYSTEM WHAT``.
 
-SYSTEM is ``here``, or ``win32`` or ``darwin`` to simulate it. WHAT is ``record``, ``hang`` (record and never end) or the words of
-an ``agentlog`` command. Settings come from the environment.
+SYSTEM is ``here``, or ``win32`` or ``darwin`` to simulate it. WHAT is ``record``, ``hang`` (record and never end), ``busy``
+(while another program has files open for itself) or the words of an ``agentlog`` command. Settings come from the environment.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ from __future__ import annotations
 # Not as on another system: what others import when they are first used.
 import asyncio  # noqa: F401
 import concurrent.futures.thread  # noqa: F401
+import json
 import multiprocessing  # noqa: F401
+import os
 import sqlite3  # noqa: F401
 import subprocess  # noqa: F401
 import sys
 import tempfile  # noqa: F401
 import time
+from pathlib import Path
+from typing import Any
 
 import urllib3  # noqa: F401
 
@@ -42,12 +46,35 @@ def record(*, hang: bool) -> None:
     agentlog.shutdown()
 
 
+def busy(kernel: Any) -> None:
+    import otel_agentlog as agentlog
+
+    agentlog.configure(service_name="platforms", console="off")
+    folder = Path(os.environ["TASK_LOGS_DIR"], "busy")
+    with agentlog.task("Busy", task_id="busy") as task:
+        agentlog.get_logger("agent").info("before")
+        held = [kernel.os_open(folder / name, os.O_RDONLY) for name in ("metadata.json", "03-agent-output.jsonl")]
+        agentlog.get_logger("agent").error("meanwhile")
+        task.result = "done"
+        began = time.monotonic()
+    print(f"{time.monotonic() - began:.3f}", flush=True)
+    assert json.loads((folder / "metadata.json").read_bytes())["status"] == "running"
+    for fd in held:
+        kernel.os_close(fd)
+    agentlog.flush(20)
+    agentlog.shutdown()
+
+
 def main() -> int:
     system, *words = sys.argv[1:]
+    kernel = None
     if system != "here":
         from tests.support.systems.modules import simulate
 
-        simulate(system)
+        kernel = simulate(system)
+    if words == ["busy"]:
+        busy(kernel)
+        return 0
     if words in (["record"], ["hang"]):
         record(hang=words == ["hang"])
         return 0

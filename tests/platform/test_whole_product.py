@@ -123,3 +123,15 @@ def test_what_is_refused_says_so_in_one_line(settings: dict[str, str]) -> None:
 
     assert "expected Linux or macOS" in said
     assert len(said.splitlines()) == 1
+
+
+@pytest.mark.skipif(REAL_WINDOWS, reason="the simulated kernel opens a file as another program would")
+def test_files_that_another_program_has_open(settings: dict[str, str], tmp_path: Path) -> None:
+    """Lines are written meanwhile; what is to be replaced waits, and recording does not wait for it."""
+    waited_s, said = run(settings, "win32", "busy").split(maxsplit=1)
+
+    assert float(waited_s) < 10
+    assert "could not record everything (documents: 1)" in said
+    assert json.loads((tmp_path / "tasks/busy/metadata.json").read_bytes())["status"] == "completed"
+    assert "1 valid, 0 not" in run(settings, "win32", "validate")
+    assert "meanwhile" in run(settings, "win32", "search", "meanwhile")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import LayoutError
-from otel_agentlog.store.folder.files import Descriptor, is_named, open_directory
+from otel_agentlog.store.folder.files import Descriptor, close_dropped, is_named, open_directory
 from otel_agentlog.store.folder.layout import ARTIFACTS, METADATA
 from otel_agentlog.store.folder.locks import BRIEF_WAIT_S, Lock, lock_exclusively
 from otel_agentlog.store.retention.policy import StoredTask
@@ -71,6 +71,7 @@ class TaskDeletion:
         if not as_before or not found.changed_ns <= task.changed_ns or not is_named(folder, task.name, self._root):
             raise LayoutError("changed meanwhile")
         tombstone = f".pruned.{task.name}.{secrets.token_hex(8)}"
+        close_dropped()  # Windows renames no folder with something open in it
         system.rename(task.name, tombstone, src_dir_fd=self._root.fd, dst_dir_fd=self._root.fd)
         return Tombstone(tombstone, folder, task.undelivered, task.size_bytes)
 
@@ -123,6 +124,7 @@ def _unlink_all(folder: Descriptor, contents: Contents) -> None:
         for name in contents.files:
             if name.startswith(prefix):
                 system.unlink(name.removeprefix(prefix), dir_fd=artifacts.fd)
+        artifacts.close()
         system.rmdir(ARTIFACTS, dir_fd=folder.fd)
     for name in sorted(contents.files, key=lambda name: name == METADATA):
         if not name.startswith(prefix):

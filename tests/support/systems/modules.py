@@ -111,12 +111,14 @@ class Importer:
         return self._real(name, globals_, locals_, fromlist, level)
 
 
-def simulate(system: str) -> None:
-    """Have the package, which must not have been imported yet, run as on ``win32`` or ``darwin``."""
+def simulate(system: str) -> windows_kernel.Kernel:
+    """Have the package, which must not have been imported yet, run as on ``win32``, with this kernel, or ``darwin``."""
     assert not any(name.startswith("otel_agentlog") for name in sys.modules)
+    kernel = windows_kernel.Kernel()
     if system == "darwin":
         builtins.__import__ = Importer(macos(), frozenset())
-        return
-    given = windows(windows_kernel.Kernel())
+        return kernel
+    given = windows(kernel)
     sys.modules[KERNEL32] = given[KERNEL32]
     builtins.__import__ = Importer(given)
+    return kernel
