@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 
+import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
 from otel_agentlog.tools.imports.readers.rows import Rows
@@ -37,7 +38,7 @@ class KnownFiles:
         """Note that a file was imported, as it was when it was opened, or looked at last. Raises `OSError`."""
         note = self._note(rows.path)
         new = note.with_suffix(f".{os.getpid()}")
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, FILE_MODE)
+        descriptor = system.open(new, system.UPDATE | os.O_CREAT | os.O_TRUNC, FILE_MODE)
         with open(descriptor, "wb") as file:
             file.write(orjson.dumps(_state(*rows.identity, rows.size_bytes, rows.modified_ns)))
         os.replace(new, note)

@@ -16,6 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.folder.files import Descriptor, open_directory
@@ -98,8 +99,7 @@ class Staging:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """No other import moves folders meanwhile. Raises `OSError` where one does so for too long."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        lock = Descriptor(os.open(self._home / _LOCK, flags, FILE_MODE))
+        lock = Descriptor(system.open(self._home / _LOCK, system.UPDATE | os.O_CREAT, FILE_MODE))
         try:
             if lock_exclusively(lock, COMMIT_WAIT_S) is Lock.TAKEN:
                 raise OSError(f"{self._home / _LOCK}: another import holds it for more than {COMMIT_WAIT_S:g} s")

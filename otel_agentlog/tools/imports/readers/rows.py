@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple, TypeAlias
 
 import orjson
 
+import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 
 MAX_ROW_BYTES = 64 * 1024 * 1024
@@ -54,7 +55,7 @@ class Rows:
     def __init__(self, path: Path) -> None:
         """Raises `OSError`; also for what is no regular file."""
         self.path = path
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = system.open(path.resolve(), system.READ)
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import otel_agentlog._platform as system
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings.fields import load, read_config_file
 from otel_agentlog.tools.imports.importer import Importer, ImportReport, WrongLine
@@ -87,7 +88,7 @@ def _rejects(name: str | None) -> Iterator[Callable[[WrongLine], None]]:
     if name is None:
         yield lambda line: None
         return
-    descriptor = os.open(given_path(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    descriptor = system.open(given_path(name), system.UPDATE | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "wb") as file:
         yield lambda line: _write(file, line)
 
