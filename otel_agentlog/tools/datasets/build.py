@@ -18,6 +18,7 @@ from typing import IO, Any, Protocol
 
 import orjson
 
+import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import AgentlogError, ConfigurationError
 from otel_agentlog.settings.version import __version__
@@ -113,7 +114,7 @@ class _Rows(Protocol):
 
 class _Lines:
     def __init__(self, path: Path) -> None:
-        self._file: IO[bytes] = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        self._file: IO[bytes] = os.fdopen(system.open(path, system.UPDATE | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
     def add(self, row: dict[str, Any], example: Example) -> None:
         self._file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
