@@ -17,7 +17,6 @@ from otel_agentlog.error_handling import ErrorCategory, register_category
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.record.api import current_task
 from otel_agentlog.record.operations.context import bind
-from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.operations.task import Task
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.record.providers.fields import amount, as_count, has, listed
@@ -25,7 +24,6 @@ from otel_agentlog.record.providers.fields import field as field_of
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.sanitize.keys import own_dict, plain_text
 from otel_agentlog.tools import ToolResult
-from otel_agentlog.vocabulary.lines import timestamp
 from otel_agentlog.vocabulary.states import EXECUTION, Outcome
 
 MAX_KNOWN = 64
@@ -211,30 +209,6 @@ def record_once(listener: str, past: PastRun, inputs: object, result: object, se
         recorder().failed("execution", error)
 
 
-class _Past(Operation):
-    took_s: float = 0.0
-    """How long it took, in seconds; set before it is started."""
-
-    def _start_fields(self) -> dict[str, Any]:
-        took_ns = int(self.took_s * 1e9)
-        self.start_ns, self._monotonic_start = self.start_ns - took_ns, self._monotonic_start - took_ns
-        return super()._start_fields()
-
-
-class PastToolRun(_Past, ToolRun):
-    """A tool run that is over."""
-
-
-class PastTask(_Past, Task):
-    """A task that is over."""
-
-    def _start_fields(self) -> dict[str, Any]:
-        fields = super()._start_fields()
-        if self.task is not None:
-            self.task.header["created_at"] = timestamp(self.start_ns)
-        return fields
-
-
 def _arguments(inputs: object) -> dict[str, Any] | None:
     if inputs is None:
         return None
@@ -255,16 +229,14 @@ def _record(past: PastRun, inputs: object) -> None:
     outcome = (
         Outcome.COMPLETED if error is None else Outcome.TIMED_OUT if error.category is ErrorCategory.TIMEOUT else Outcome.FAILED
     )
-    run = PastToolRun(past.script_id, arguments=_arguments(inputs), tool_type="function", specialist=past.specialist)
-    run.took_s, run.result, run.exit_code = took_s, past.output, past.exit_code
+    run = ToolRun(past.script_id, arguments=_arguments(inputs), tool_type="function", specialist=past.specialist)
+    run.result, run.exit_code = past.output, past.exit_code
     run.attempts, run.resources = past.retries + 1, _resources(past)
     if current_task() is not None:
-        run.start().end(outcome, error=error)
+        run.began(took_s).start().end(outcome, error=error)
         return
     attributes = {"specialist": past.specialist} if past.specialist else None
-    owner = PastTask(past.script_id, input=inputs, source=EXECUTION, attributes=attributes)
-    owner.took_s = took_s
-    with owner:
-        run.start().end(outcome, error=error)
+    with Task(past.script_id, input=inputs, source=EXECUTION, attributes=attributes).began(took_s) as owner:
+        run.began(took_s).start().end(outcome, error=error)
         owner.result = past.output
         owner.end(outcome, error=error)

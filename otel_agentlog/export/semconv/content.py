@@ -194,10 +194,11 @@ END: tuple[tuple[str, str, str, Shape], ...] = (
     ("result", names.TOOL_CALL_RESULT, "tool_result", result),
     ("documents", names.RETRIEVAL_DOCUMENTS, "retrieval_documents", found),
     ("records", names.MEMORY_RECORDS, "memory_records", found),
+    *START,
 )
-"""The same on end lines."""
+"""The same on end lines, which also have of the request what was told late."""
 
-KEYS = frozenset(attribute for _, attribute, _, _ in START + END)
+KEYS = frozenset(attribute for _, attribute, _, _ in END)
 
 
 def capture(

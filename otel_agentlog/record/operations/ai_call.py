@@ -121,10 +121,13 @@ class AiCall(Attempted):
 
         Called more than once, the tokens add up and the last response gives the rest. A response with the id of an earlier one
         of the same attempt is that one again, and the result of an agent's run contains those of its messages. An error inside
-        the response makes the call fail.
+        the response makes the call fail. What is told after the call's end is a further view of it: it adds what is new.
         """
         try:
-            self._take(*read_answer(response, self.provider))
+            call = self if self._tokens else self._further_view()
+            call._take(*read_answer(response, self.provider))
+            if call is not self:
+                call._finish(None, None, _TOLD_LATE)
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
             self._recorder.failed("record", error)
@@ -180,12 +183,28 @@ class AiCall(Attempted):
             counts: list[int | None] = []
             for name, value in zip(USAGE_FIELDS, given, strict=True):
                 counts.append(None if value is None else _told(name, value, as_count))
-            self._take_told(checked(Usage(*counts)), () if finish_reasons is None else _told_reasons(finish_reasons))
+            call = self if self._tokens else self._further_view()
+            call._take_told(checked(Usage(*counts)), () if finish_reasons is None else _told_reasons(finish_reasons))
+            if call is not self:
+                call.cost(cost_usd)
+                call._finish(None, None, _TOLD_LATE)
+                return
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
             self._recorder.failed("record", error)
         if cost_usd is not None:
             self.cost(cost_usd)
+
+    def asked(self, *, model: str | None = None, messages: Any = None, system: Any = None, tools: Any = None) -> None:
+        """Tell of the request what was not known when the call began; it is on the end line."""
+        if model is not None:
+            self.model = self.name = model if type(model) is str else plain_text(model)
+            self.span.update_name(f"{plain_text(self.operation)} {self.model}")
+        told = {"_messages": messages, "_system": system, "_tools": tools}
+        vars(self).update({name: value for name, value in told.items() if value is not None})
+        self._asked_late = True
+
+    _asked_late = False
 
     def cost(self, amount_usd: float | None) -> None:
         """Give the cost by hand, in US dollars; it replaces that of the price table.
@@ -193,11 +212,21 @@ class AiCall(Attempted):
         ``None`` means that it is not known and changes nothing, like what is no amount, of which a warning tells once.
         """
         try:
-            if (amount := _told("cost_usd", amount_usd, as_amount)) is not None:
-                self._cost = Cost(amount, "user")
+            if (amount := _told("cost_usd", amount_usd, as_amount)) is None:
+                return
+            call = self if self._tokens else self._further_view()
+            call._cost = Cost(amount, "user")
+            if call is not self:
+                call._finish(None, None, _TOLD_LATE)
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
             self._recorder.failed("record", error)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What it cost so far, in US dollars; ``None`` where that is not known."""
+        cost = self._found_cost()
+        return None if cost is None else cost.amount_usd
 
     def attempt_failed(self, error: BaseException | None = None, *, response: Any = None, **how: Any) -> None:
         """Record a failed attempt. Tokens of its ``response``, and of what was recorded or streamed in it, count."""
@@ -318,13 +347,30 @@ class AiCall(Attempted):
 
     def continued(self, reading: _Reading) -> AiCall:
         """A further view of this call, which has ended, for what is read of a stream of it now."""
+        late = self._view()
+        late._late, late._reader = True, self._read
+        late._unended.append(reading)
+        late._begin_view(self)
+        return late
+
+    def _further_view(self) -> AiCall:
+        """A further view of this call, which has ended, for what is told of it now; itself where that would not count."""
+        if self.seen is None or self.seen.call is None:
+            return self
+        late = self._view()
+        late._billed, late._cost = [*self._billed], self._cost
+        late._begin_view(self)
+        return late
+
+    def _view(self) -> AiCall:
         late = self._copy()
         late._messages = late._system = late._tools = None  # they are on the line of this one
-        late._late, late._further_of, late._reader = True, self, self._read
-        late._unended.append(reading)
-        late._move(State.RUNNING, allowed_from=State.PENDING)
-        late._begin(self.outer, current_context())
+        late._further_of = self
         return late
+
+    def _begin_view(self, of: AiCall) -> None:
+        self._move(State.RUNNING, allowed_from=State.PENDING)
+        self._begin(of.outer, current_context())
 
     def stream_ended(self, reading: _Reading, error: BaseException | None) -> None:
         """Called once for each stream. May run inside the garbage collector, in any thread."""
@@ -374,10 +420,24 @@ class AiCall(Attempted):
         for key, value in self._server.items():
             if value is not None:
                 details[key] = value
+        if self._asked_late:
+            self._add_request(details)
         return details
 
     def _start_fields(self) -> dict[str, Any]:
         details = self._common_details()
+        self._add_request(details)
+        if self._given_stream:
+            details["stream"] = True
+        if self._conversation_id is not None:
+            details["conversation_id"] = self._conversation_id
+        if self._parameters:
+            details["parameters"] = self._parameters
+        if self.seen is not None and self.seen.around is not None and (inside := self.seen.inside_call()) is not None:
+            details[INSIDE_CALL] = inside
+        return {"details": details}
+
+    def _add_request(self, details: dict[str, Any]) -> None:
         try:
             if self._messages is not None:
                 details["messages"] = input_messages(self._messages)
@@ -390,15 +450,6 @@ class AiCall(Attempted):
         except Exception as error:  # noqa: BLE001 - what was given by the user, or by a library, cannot be read
             raise_interrupt()
             self._recorder.failed("field", error)
-        if self._given_stream:
-            details["stream"] = True
-        if self._conversation_id is not None:
-            details["conversation_id"] = self._conversation_id
-        if self._parameters:
-            details["parameters"] = self._parameters
-        if self.seen is not None and self.seen.around is not None and (inside := self.seen.inside_call()) is not None:
-            details[INSIDE_CALL] = inside
-        return {"details": details}
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
         if self._reader is not None or (self.seen is not None and self.seen.calls):
@@ -502,6 +553,7 @@ class AiCall(Attempted):
             None if cost is None else cost.amount_usd,
             frozenset([response_id] if response_id else ()),
             failed=is_error(outcome),
+            is_run=any(one.is_total for one, _ in self._billed),
         )
         before = self._further_of.seen.call if self._further_of is not None and self._further_of.seen is not None else None
         return (self.task.seen or self.task.seen_calls()).count(self.seen, report) if before is None else add_rest(before, report)
@@ -554,6 +606,7 @@ _GIVES = {
     **dict.fromkeys(("search_memory", "create_memory", "update_memory", "upsert_memory", "delete_memory"), "records"),
 }
 """What a function returns that is decorated with an `AiCall`, by its operation; with any other it is a response."""
+_TOLD_LATE = "told after its end"
 
 
 def _only_steps_around(scope: OperationScope | None) -> bool:

@@ -18,19 +18,24 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, format_span_id, f
 
 from otel_agentlog._interrupts import ABANDONED, end_abandoned, in_c, interrupt_in, is_interrupt, raise_interrupt, traceback_of
 from otel_agentlog.errors import AgentlogError, StateError
+from otel_agentlog.record.carrier import environ, write_carrier
 from otel_agentlog.record.exceptions.class_info import short_name
 from otel_agentlog.record.exceptions.error_id import new_error_id
 from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
 from otel_agentlog.record.operations.context import (
     BOUND,
+    CONVERSATION,
+    CORRELATION_IDS,
     GENERATOR_FLAGS,
     OPERATION,
     SPAN,
     GeneratorBlock,
     OperationScope,
     PlacedSpan,
+    bound,
     bound_attributes,
     entered_inside,
+    inside,
     live,
     restore,
 )
@@ -72,6 +77,8 @@ class Operation(Decorator):
     _sent: Mapping[str, Any] = _NONE
     """The attributes that we put on the span."""
     _monotonic_start = 0
+    _ago_ns = 0
+    """How long before its start line it began."""
     _meter: Meter | None = None
     _error: BaseException | None = None
     _end: tuple[Envelope, int] | None = None
@@ -142,6 +149,23 @@ class Operation(Decorator):
         """Add one attribute whose name is not a Python identifier."""
         self._attributes[key if type(key) is str else plain_text(key)] = value
 
+    def carrier(self) -> dict[str, str]:
+        """W3C headers that continue its task elsewhere, as a part of this: ``agentlog.task(resume=carrier)``."""
+        try:
+            task = self.task
+            given, around = ({}, bound(self.outer)) if task is None else (task.header, bound(self.outer))
+            ids: dict[str, str | None] = {key: given.get(key) or around.get(key) for key in CORRELATION_IDS}
+            ids |= {"task_id": None if task is None else task.task_id, "conversation_id": around.get(CONVERSATION)}
+            return write_carrier(inside(self), ids)
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
+            self._recorder.failed("record", error)
+            return {}
+
+    def environ(self) -> dict[str, str]:
+        """The carrier as environment variables for a child process; merge it into a copy of ``os.environ``."""
+        return environ(self.carrier())
+
     def score(
         self,
         name: str,
@@ -175,6 +199,11 @@ class Operation(Decorator):
     def _response_id(self) -> str | None:
         """Of a model's answer, which a score may be about."""
         return None
+
+    def began(self: Self, seconds_ago: float) -> Self:
+        """Say, before it starts, how long it has been running: for what is known of only now."""
+        self._ago_ns = int(seconds_ago * 1e9)
+        return self
 
     def start(self: Self) -> Self:
         """Begin, without becoming current; for work whose start and end are not in one block.
@@ -322,14 +351,14 @@ class Operation(Decorator):
         record = self._recorder = recorder()
         scope: Any = context.get(OPERATION)
         if "_settle" in self._hooks:
-            self.start_ns = record.clock()
+            self.start_ns = record.clock() - self._ago_ns
             self.outer = self._settle(context, scope)
         else:
             self.outer = context
             if scope is not None:
                 self.task, self.step_id = scope.task, scope.step_id
         # Anew: what was begun while settling, such as a queue pickup, lies around this.
-        self.start_ns, self._monotonic_start = record.clock(), record.monotonic()
+        self.start_ns, self._monotonic_start = record.clock() - self._ago_ns, record.monotonic() - self._ago_ns
         if record.off:
             self.span = get_current_span(self.outer)
             return

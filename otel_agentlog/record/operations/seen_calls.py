@@ -44,6 +44,8 @@ class Call:
     failed: bool = False
     lent: bool = False
     """Whether it lies in an `AiCall` of ours, which counts it as its own."""
+    is_run: bool = False
+    """Whether it is what an agent's whole run says of all its requests."""
 
 
 @dataclass(eq=False, slots=True)
@@ -168,8 +170,9 @@ class SeenCalls:
 
     def _same(self, seen: Seen, report: Call) -> list[Call]:
         if seen.scope == OWN:
-            # What the user says of an own call holds; only the same answer is the same request.
-            inside = [call for call in seen.calls if not call.lent and call.response_ids & report.response_ids]
+            # What the user says of an own call holds; only the same answer is the same request, or the run of all inside.
+            own = [call for call in seen.calls if not call.lent]
+            inside = own if report.is_run else [call for call in own if call.response_ids & report.response_ids]
         else:
             inside = seen.calls
         if inside:

@@ -14,11 +14,10 @@ from opentelemetry.trace import TraceFlags
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import StateError
-from otel_agentlog.record.carrier import Carried, environ, read_carrier, write_carrier
+from otel_agentlog.record.carrier import Carried, read_carrier
 from otel_agentlog.record.operations.checkpoints import Checkpoints
 from otel_agentlog.record.operations.context import (
     BY_TRACE,
-    CONVERSATION,
     CORRELATION_IDS,
     MAX_ID_CHARS,
     OperationScope,
@@ -180,26 +179,7 @@ class Task(Checkpoints):
         """Record a text of the user while the task ran."""
         self._content("user", text, False, details)
 
-    def carrier(self) -> dict[str, str]:
-        """W3C headers that continue this task elsewhere: ``agentlog.task(resume=carrier)``."""
-        try:
-            return write_carrier(inside(self), self._carried_ids())
-        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
-            raise_interrupt()
-            self._recorder.failed("record", error)
-            return {}
-
-    def environ(self) -> dict[str, str]:
-        """The carrier as environment variables for a child process; merge it into a copy of ``os.environ``."""
-        return environ(self.carrier())
-
     # -- inside -----------------------------------------------------------------------------------------------------------
-
-    def _carried_ids(self) -> dict[str, str | None]:
-        around = bound(self.outer)
-        header = self.task.header if self.task is not None else {}
-        ids = {key: header.get(key) or around.get(key) for key in CORRELATION_IDS}
-        return {"task_id": self.task_id or None, **ids, "conversation_id": around.get(CONVERSATION)}
 
     def _content(self, kind: str, text: str, stream: bool, details: dict[str, Any]) -> None:
         stream, chunk = is_true(stream), 0

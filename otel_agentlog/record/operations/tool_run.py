@@ -24,6 +24,8 @@ class ToolRun(Attempted):
     kind = TOOL
     _agent: Any = None
     """The agent of its task."""
+    _told: Mapping[str, Any] | None = None
+    """The arguments that its start line has; set later, they are on its end line."""
     _exit_code: int | None = None
     exit_code: int | None = checked("_exit_code", as_whole)
 
@@ -80,6 +82,7 @@ class ToolRun(Attempted):
 
     def _start_fields(self) -> dict[str, Any]:
         self._agent = self.task.header.get("assigned_agent") if self.task is not None else None
+        self._told = self.arguments
         details: dict[str, Any] = {}
         for key, value in (
             ("arguments", self.arguments),
@@ -98,6 +101,8 @@ class ToolRun(Attempted):
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
         details: dict[str, Any] = {}
+        if self.arguments is not self._told:
+            details["arguments"] = self.arguments
         for key, value in (
             ("result", self.result),
             ("tool_type", self._tool_type),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from otel_agentlog.record.providers.fields import MOST_IN_USAGE, copied, field, items, name_of, text
+from otel_agentlog.record.providers.fields import MOST_IN_USAGE, copied, field, has, items, name_of, text
 from otel_agentlog.record.providers.parts import Part, text_part
 from otel_agentlog.record.providers.usage import COUNTS, PLACES, Path, at, merged, of_results, read_usage, reported_cost, usage_in
 from otel_agentlog.vocabulary.usage import Response, Usage
@@ -48,7 +48,7 @@ def read_other(response: object, provider: str | None) -> Response:
         model=_named(response, _MODELS),
         output=tuple(_output(response)),
         cost_usd=cost,
-        is_total=field(response, "num_turns") is not None and cost is not None,
+        is_total=(field(response, "num_turns") is not None and cost is not None) or has(response, "context_wrapper"),
     )
 
 

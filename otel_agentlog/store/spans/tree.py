@@ -357,6 +357,8 @@ def _open(node: Node, line: Line) -> None:
 def _close(node: Node, line: Line) -> Figures | None:
     """Note how a node ended; what it used, if it is an AI call."""
     _describe(node, line)
+    # A model that was asked, or where work was handed to, may be known only then.
+    node.name = text(line, "message") or node.name
     line_type = text(line, "type") or node.type
     node.type = START_TYPE.get(line_type, line_type)
     node.same_call_as = text(mapping(line, "details"), SAME_CALL_AS)
