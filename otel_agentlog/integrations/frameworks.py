@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import Any, ParamSpec, TypeVar
 
@@ -48,7 +48,7 @@ def quietly(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
 def field(value: object, name: str) -> Any:
     """The key of a mapping, or the attribute of an object; ``None`` where there is none, or it cannot be read."""
     try:
-        return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+        return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
     except Exception:  # noqa: BLE001 - attributes of foreign objects may do anything
         raise_interrupt()
         return None

@@ -223,6 +223,11 @@ class AiCall(Attempted):
             self._recorder.failed("record", error)
 
     @property
+    def tokens(self) -> dict[str, int]:
+        """What is known so far of its tokens, by the names that `usage` has for them."""
+        return self._usage.known()
+
+    @property
     def cost_usd(self) -> float | None:
         """What it cost so far, in US dollars; ``None`` where that is not known."""
         cost = self._found_cost()

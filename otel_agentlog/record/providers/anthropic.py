@@ -63,9 +63,15 @@ def read_message(message: object) -> Response:
 
 
 def _stop_reasons(message: object) -> tuple[str, ...]:
-    if not has(message, "stop_reason"):
+    reason = name_of(message, "stop_reason")
+    if reason is None and (not has(message, "stop_reason") or of_an_agent(message)):
         return ()
-    return (name_of(message, "stop_reason") or "error",)
+    return (reason or "error",)
+
+
+def of_an_agent(message: object) -> bool:
+    """Whether it is a message of Claude Code, which has no stop reason whatever that was."""
+    return has(message, "parent_tool_use_id")
 
 
 def block_parts(block: object) -> list[Part]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.record.providers.anthropic import is_message, read_message
+from otel_agentlog.record.providers.anthropic import is_message, of_an_agent, read_message
 from otel_agentlog.record.providers.failures import failure_of
 from otel_agentlog.record.providers.fields import decoded, field, has, own_fields, text
 from otel_agentlog.record.providers.openai_chat import is_completion, read_completion
@@ -107,7 +107,9 @@ def _read_shape(response: object, provider: str | None) -> Response:
         return read_api_response(response)
     for name in _AROUND:
         if _has_shape(inside := decoded(field(response, name))):
-            return _read(inside, provider)
+            found = _read(inside, provider)
+            cut = found.finish_reasons == ("error",) and of_an_agent(response)
+            return replace(found, finish_reasons=()) if cut else found
     return read_other(response, provider)
 
 
