@@ -1,5 +1,5 @@
-"""What the connections to agent frameworks share: reading objects of any version, beginning work inside other work, being no
-burden to the code that calls them.
+"""What the connections to agent frameworks share: reading objects of any version, beginning work inside other work, not raising
+into the code that calls them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def quietly(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
 def field(value: object, name: str) -> Any:
     """The key of a mapping, or the attribute of an object; ``None`` where there is none, or it cannot be read."""
     try:
-        return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+        found = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+        return None if isinstance(found, type(None)) else found  # which asks its class, once and for all
     except Exception:  # noqa: BLE001 - attributes of foreign objects may do anything
         raise_interrupt()
         return None
@@ -57,7 +58,7 @@ def field(value: object, name: str) -> Any:
 def text(value: object, name: str) -> str | None:
     """A field that is a string and not empty."""
     found = field(value, name)
-    return str.__str__(found) if isinstance(found, str) and found else None
+    return str.__str__(found) or None if isinstance(found, str) else None
 
 
 def items(value: object, name: str) -> list[Any]:

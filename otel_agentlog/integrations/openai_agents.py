@@ -16,8 +16,10 @@ from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 import otel_agentlog as agentlog
-from otel_agentlog._interrupts import first_of
+from otel_agentlog._interrupts import first_of, raise_interrupt
 from otel_agentlog.integrations.frameworks import begin_inside, end, items, quietly, text
 from otel_agentlog.integrations.frameworks import field as field_of
 
@@ -60,7 +62,9 @@ class AgentlogTracingProcessor:
     @quietly
     def on_trace_start(self, trace: Any) -> None:
         """Begin a task, or a step of the one that is running here."""
-        name = text(trace, "name") or "Agent workflow"
+        trace_id, name = text(trace, "trace_id"), text(trace, "name") or "Agent workflow"
+        if trace_id is None or trace_id in self._open:
+            return
         metadata = field_of(trace, "metadata")
         common: dict[str, Any] = {"attributes": metadata if isinstance(metadata, dict) else None}
         operation: agentlog.Operation
@@ -69,12 +73,12 @@ class AgentlogTracingProcessor:
         else:
             group = text(trace, "group_id")
             operation = agentlog.task(name, workflow=name, session_id=group, source="openai-agents", **common)
-        self._begin(str(field_of(trace, "trace_id")), operation, None)
+        self._begin(trace_id, operation, None)
 
     @quietly
     def on_trace_end(self, trace: Any) -> None:
         """End what `on_trace_start` began."""
-        found = self._take(str(field_of(trace, "trace_id")))
+        found = self._take(text(trace, "trace_id"))
         if found is None:
             return
         if isinstance(found.operation, agentlog.Task) and found.answer:
@@ -84,11 +88,12 @@ class AgentlogTracingProcessor:
     @quietly
     def on_span_start(self, span: Any) -> None:
         """Begin the operation that a span is."""
-        data = field_of(span, "span_data")
+        data, span_id = field_of(span, "span_data"), text(span, "span_id")
+        if span_id is None or span_id in self._open:
+            return
         parent = text(span, "parent_id") or text(span, "trace_id") or ""
-        around = self._open.get(parent)
+        around = self._open.get(parent) or self._open.get(text(span, "trace_id") or "")
         kind = text(data, "type") or type(data).__name__
-        span_id = str(field_of(span, "span_id"))
         if kind in _TRANSPARENT and around is not None:
             self._keep(span_id, _Open(around.operation, around.inside, around, own=False, answer=around.answer))
             if _here.get() == parent:
@@ -99,7 +104,7 @@ class AgentlogTracingProcessor:
     @quietly
     def on_span_end(self, span: Any) -> None:
         """End the operation that a span is, with what is known of it now."""
-        found = self._take(str(field_of(span, "span_id")))
+        found = self._take(text(span, "span_id"))
         if found is None:
             return
         if _here.get() == field_of(span, "span_id"):
@@ -142,8 +147,8 @@ class AgentlogTracingProcessor:
         if len(self._open) > MAX_OPEN and (oldest := first_of(self._open)) is not None:
             self._drop(oldest)
 
-    def _take(self, key: str) -> _Open | None:
-        return self._open.pop(key, None)
+    def _take(self, key: str | None) -> _Open | None:
+        return None if key is None else self._open.pop(key, None)
 
     def _drop(self, key: str) -> None:
         if (found := self._take(key)) is not None and found.own:
@@ -206,13 +211,22 @@ def _fill(found: _Open, kind: str | None, data: Any) -> None:
     if isinstance(operation, agentlog.AiCall):
         _fill_call(found, operation, kind, data)
     elif isinstance(operation, agentlog.ToolRun):
-        operation.arguments, operation.result = field_of(data, "input"), field_of(data, "output")
+        operation.arguments, operation.result = _arguments(field_of(data, "input")), field_of(data, "output")
     else:
         if kind == "handoff" and (target := text(data, "to_agent")) is not None:
             operation.name = f"handoff to {target}"
         for key in ("from_agent", "to_agent", "tools", "handoffs", "output_type", "result", "data"):
             if (value := field_of(data, key)) is not None:
                 operation.set_attribute(f"agentlog.openai_agents.{key}", value)
+
+
+def _arguments(given: Any) -> Any:
+    """The arguments of a function, which are the JSON that the model wrote, or that text where it is none."""
+    try:
+        return orjson.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        raise_interrupt()
+        return {"arguments": given}
 
 
 def _fill_call(found: _Open, call: agentlog.AiCall, kind: str | None, data: Any) -> None:

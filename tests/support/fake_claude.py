@@ -11,16 +11,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 VERSION = "2.1.140 (Claude Code)"
-
-
-def script() -> Iterator[Any]:
-    for line in Path(os.environ["FAKE_CLAUDE"]).read_text().splitlines():
-        yield line
 
 
 def say(line: str) -> None:
@@ -46,7 +39,7 @@ def main() -> int:
         return 0
     if "--input-format" in sys.argv and not wait_for_user():
         return 0
-    for line in script():
+    for line in Path(os.environ["FAKE_CLAUDE"]).read_text().splitlines():
         told = json.loads(line) if line.startswith('{"fake"') else {}
         if told.get("fake") == "exit":
             return int(told["code"])
