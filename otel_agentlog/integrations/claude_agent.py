@@ -362,7 +362,8 @@ class MessageReader:
         # The sum of a session; a conversation that was reset begins at 0 again.
         cost = paid_usd - before if paid_usd >= before else paid_usd
         others = sum(call.cost_usd or 0.0 for call in self._calls if call is not last)
-        if cost >= others and last.cost_usd != cost - others:
+        known = last.cost_usd
+        if cost >= others and cost - others != ((known or 0.0) if last.ended else known):
             last.cost(cost - others)
 
     def _stop(self, outcome: str | None, error: BaseException | None, reason: str | None) -> None:
