@@ -163,7 +163,8 @@ class MessageReader:
         self._since = time.monotonic()
         self._threads: dict[str, _Thread] = {}
         self._tools: dict[str, tuple[agentlog.ToolRun, Context]] = {}
-        self._calls: list[agentlog.AiCall] = []
+        self._calls: dict[str, agentlog.AiCall] = {}
+        """Those of the run by the ids of their messages."""
         self._session = ""
         self._model: str | None = None
         self._paid_usd = 0.0
@@ -225,7 +226,7 @@ class MessageReader:
         inside = begin_inside(copy_context(), run.began(now - self._since))
         # Before its first message Claude Code was starting; where there is none it was answering.
         main = _Thread(inside, now if _is_init(message) else self._since)
-        self._run, self._threads, self._tools, self._calls = run, {"": main}, {}, []
+        self._run, self._threads, self._tools, self._calls = run, {"": main}, {}, {}
         self._input = None
 
     def _thread(self, message: Any) -> _Thread:
@@ -259,7 +260,7 @@ class MessageReader:
         call = agentlog.ai_call(model or "", provider="anthropic", conversation_id=self._session or None)
         begin_inside(thread.inside, call.began(max(0.0, time.monotonic() - thread.since)))
         thread.call, thread.message_id, thread.streams = call, message_id, False
-        self._calls.append(call)
+        self._calls[message_id] = call
         return call
 
     @staticmethod
@@ -343,16 +344,14 @@ class MessageReader:
             if not whole.tokens:
                 return
             self._call(self._threads[""], text(message, "uuid") or "result", self._model)
-        told: dict[str, int] = {}
-        for call in self._calls:
-            told = {key: told.get(key, 0) + call.tokens.get(key, 0) for key in {*told, *call.tokens}}
+        told = _sum(call.tokens for call in self._calls.values())
         counted, self._counted = self._counted, whole.tokens
         if counted and all(count >= told.get(key, 0) + counted.get(key, 0) for key, count in whole.tokens.items()):
-            told = {key: told.get(key, 0) + counted.get(key, 0) for key in {*told, *counted}}  # a running total
+            told = _sum([told, counted])  # a running total
         rest = {key: count - told.get(key, 0) for key, count in whole.tokens.items() if count > told.get(key, 0)}
-        last = self._calls[-1]
+        message_id, last = next(reversed(self._calls.items()))
         if rest:
-            last.usage(**rest)  # type: ignore[arg-type]  # the names of its counts
+            last.record({"type": "message", "id": message_id, "content": [], "usage": _as_usage(_sum([last.tokens, rest]))})
         self._settle_cost(last, field_of(message, "total_cost_usd"))
 
     def _settle_cost(self, last: agentlog.AiCall, paid_usd: Any) -> None:
@@ -361,7 +360,7 @@ class MessageReader:
         before, self._paid_usd = self._paid_usd, float(paid_usd)
         # The sum of a session; a conversation that was reset begins at 0 again.
         cost = paid_usd - before if paid_usd >= before else paid_usd
-        others = sum(call.cost_usd or 0.0 for call in self._calls if call is not last)
+        others = sum(call.cost_usd or 0.0 for call in self._calls.values() if call is not last)
         known = last.cost_usd
         if cost >= others and cost - others != ((known or 0.0) if last.ended else known):
             last.cost(cost - others)
@@ -424,6 +423,25 @@ def _as_block(block: Any) -> Any:
         if all(hasattr(block, name) for name in fields):
             return {"type": kind, **{name: field_of(block, name) for name in fields}}
     return {"type": type(block).__name__}
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for each in counts:
+        for key, count in each.items():
+            found[key] = found.get(key, 0) + count
+    return found
+
+
+def _as_usage(tokens: Mapping[str, int]) -> dict[str, int]:
+    """Counts as Anthropic's API tells them, where cached input is beside the other input."""
+    read, write = tokens.get("cache_read_input_tokens", 0), tokens.get("cache_write_input_tokens", 0)
+    return {
+        "input_tokens": max(0, tokens.get("input_tokens", 0) - read - write),
+        "cache_read_input_tokens": read,
+        "cache_creation_input_tokens": write,
+        "output_tokens": tokens.get("output_tokens", 0),
+    }
 
 
 def _written(blocks: Any) -> str:

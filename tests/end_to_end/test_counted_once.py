@@ -219,6 +219,22 @@ def after_ours_but_begun_later() -> None:
     trace.get_tracer("lib").start_span("another", here, attributes=chat((500, 10))).end()
 
 
+def told_after_its_end() -> None:
+    with agentlog.ai_call("gpt-4o", provider="openai") as call:
+        call.record({"id": "r1", "choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 5}})
+    for output_tokens in (15, 20):
+        call.record({"id": "r1", "choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": output_tokens}})
+
+
+def a_run_around_its_calls() -> None:
+    run = {"context_wrapper": {"usage": {"requests": 2, "input_tokens": 1500, "output_tokens": 40}}}
+    with agentlog.ai_call("gpt-4o", provider="openai") as call:
+        for number in (1, 2):
+            with agentlog.step("turn"), agentlog.ai_call("gpt-4o", provider="openai") as inner:
+                inner.record({"id": f"r{number}", "choices": [], "usage": {"prompt_tokens": 750, "completion_tokens": 20}})
+        call.record(run)
+
+
 ONE: Counts = (1, 1000, 20)
 SITUATIONS: dict[Callable[[], None], Counts] = {
     **dict.fromkeys((nested, three_libraries, inside_our_own, inside_our_own_that_knows, our_own_inside_theirs), ONE),
@@ -226,6 +242,8 @@ SITUATIONS: dict[Callable[[], None], Counts] = {
     **dict.fromkeys((only_the_outer_one_knows_what_was_cached, the_inner_one_ends_late), ONE),
     **dict.fromkeys((the_inner_one_ends_late_and_alone_knows, a_callback_after_ours, a_callback_after_ours_alone_knows), ONE),
     recorded_after_the_request: ONE,
+    told_after_its_end: ONE,
+    a_run_around_its_calls: (2, 1500, 40),
     two_requests_in_one: (2, 1500, 40),
     two_requests_of_which_one_is_not_read: (2, 1500, 40),
     a_tool_that_asks: (2, 1500, 40),

@@ -127,7 +127,7 @@ class AiCall(Attempted):
             call = self if self._tokens else self._further_view()
             call._take(*read_answer(response, self.provider))
             if call is not self:
-                call._finish(None, None, _TOLD_LATE)
+                self._end_view(call)
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
             self._recorder.failed("record", error)
@@ -187,7 +187,7 @@ class AiCall(Attempted):
             call._take_told(checked(Usage(*counts)), () if finish_reasons is None else _told_reasons(finish_reasons))
             if call is not self:
                 call.cost(cost_usd)
-                call._finish(None, None, _TOLD_LATE)
+                self._end_view(call)
                 return
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
@@ -217,7 +217,7 @@ class AiCall(Attempted):
             call = self if self._tokens else self._further_view()
             call._cost = Cost(amount, "user")
             if call is not self:
-                call._finish(None, None, _TOLD_LATE)
+                self._end_view(call)
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
             self._recorder.failed("record", error)
@@ -366,6 +366,10 @@ class AiCall(Attempted):
         late._billed, late._cost = [*self._billed], self._cost
         late._begin_view(self)
         return late
+
+    def _end_view(self, late: AiCall) -> None:
+        late._finish(None, None, _TOLD_LATE)
+        self._billed, self._cost = late._billed, late._cost
 
     def _view(self) -> AiCall:
         late = self._copy()

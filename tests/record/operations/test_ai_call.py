@@ -383,3 +383,34 @@ def test_costs_have_no_noise_of_binary_fractions(amount: float, recorded: float,
     (line,) = [each for each in task.events() if each["type"] == "ai_response"]
     assert repr(line["details"]["cost_usd"]) == repr(recorded)
     assert (task.final_result() or {})["metrics"]["cost_usd"] == recorded
+
+
+def test_what_is_known_of_a_request_only_at_its_end(recorded: MemorySink) -> None:
+    """Model, messages, system and tools are on the end line; the span is named by the model."""
+    with agentlog.task("t"), agentlog.ai_call("", provider="openai") as call:
+        call.asked(model="gpt-4o", messages=[{"role": "user", "content": "hi"}], system="be brief", tools=[{"name": "f"}])
+
+    start, end = recorded.of(type="ai_request")[0], recorded.of(type="ai_response")[0]
+    assert "messages" not in start.get("details", {})
+    assert (end["message"], end["name"], end["details"]["model"]) == ("gpt-4o", "chat gpt-4o", "gpt-4o")
+    assert end["details"]["messages"] == [{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]
+    assert {"system", "tools"} <= end["details"].keys()
+
+
+def test_what_a_call_says_of_itself(recorded: MemorySink) -> None:
+    """Tokens and cost so far; nothing is made up."""
+    with agentlog.task("t"), agentlog.ai_call("of nobody") as call:
+        assert (call.tokens, call.cost_usd) == ({}, None)
+        call.usage(input_tokens=3, cost_usd=0.5)
+        assert (call.tokens, call.cost_usd) == ({"input_tokens": 3}, 0.5)
+
+
+def test_what_is_told_outside_a_task_after_the_end_is_nothing(recorded: MemorySink) -> None:
+    """There is no task whose calls are counted: it adds no line, and raises nothing."""
+    with agentlog.ai_call("m") as call:
+        call.usage(input_tokens=3)
+    call.usage(input_tokens=4)
+    call.cost(1)
+    call.record({"usage": {"input_tokens": 5}})
+
+    assert len(recorded.of(type="ai_response")) == 1

@@ -554,3 +554,38 @@ def test_after_a_resumed_task_nothing_of_it_stays_current(tasks_root: Path) -> N
         line for line in TaskReader(tasks_root / own.task_id).events() if line["type"] == "task" and line["phase"] == "start"
     ]
     assert "parent_span_id" not in start
+
+
+def test_what_began_before_it_was_known(recorded: MemorySink) -> None:
+    """Its start line has the time since which it runs, its end line how long; what is around it began when it did."""
+    with agentlog.task("t").began(2.0) as task:
+        agentlog.tool("f").began(1.5).start().end()
+
+    outer, inner = recorded.of(phase="start")
+    assert "created_at" in (task.task.header if task.task is not None else {})
+    assert (task.task.header["created_at"] if task.task is not None else "") <= outer["timestamp"] < inner["timestamp"]
+    assert [line["duration_ms"] for line in recorded.ends()] == [pytest.approx(1500, abs=900), pytest.approx(2000, abs=900)]
+    assert recorded.ends()[0]["duration_ms"] >= 1500
+
+
+def test_arguments_that_are_known_only_at_the_end(recorded: MemorySink) -> None:
+    """They are on the end line, and only there; those of the start line are not told again."""
+    with agentlog.tool("late") as run:
+        run.arguments = {"a": 1}
+    with agentlog.tool("early", arguments={"a": 1}):
+        pass
+
+    ends = {line["message"]: line.get("details", {}) for line in recorded.ends()}
+    assert ends["late"]["arguments"] == {"a": 1}
+    assert "arguments" not in ends["early"]
+
+
+def test_every_operation_has_a_carrier(recorded: MemorySink) -> None:
+    """The task goes on elsewhere as a part of what handed it on."""
+    with agentlog.task("t", task_id="t", session_id="s-1"), agentlog.step("s"), agentlog.tool("f") as run:
+        carrier = run.carrier()
+
+    assert carrier["traceparent"].split("-")[1:3] == [run.trace_id, run.span_id]
+    assert {"agentlog.task_id=t", "agentlog.session_id=s-1"} <= set(carrier["baggage"].split(","))
+    assert run.environ()["TRACEPARENT"] == carrier["traceparent"]
+    assert "baggage" not in agentlog.tool("outside").start().carrier()
