@@ -429,24 +429,10 @@ class AiCall(Attempted):
         for key, value in self._server.items():
             if value is not None:
                 details[key] = value
-        if self._asked_late:
-            self._add_request(details)
         return details
 
     def _start_fields(self) -> dict[str, Any]:
         details = self._common_details()
-        self._add_request(details)
-        if self._given_stream:
-            details["stream"] = True
-        if self._conversation_id is not None:
-            details["conversation_id"] = self._conversation_id
-        if self._parameters:
-            details["parameters"] = self._parameters
-        if self.seen is not None and self.seen.around is not None and (inside := self.seen.inside_call()) is not None:
-            details[INSIDE_CALL] = inside
-        return {"details": details}
-
-    def _add_request(self, details: dict[str, Any]) -> None:
         try:
             if self._messages is not None:
                 details["messages"] = input_messages(self._messages)
@@ -459,12 +445,25 @@ class AiCall(Attempted):
         except Exception as error:  # noqa: BLE001 - what was given by the user, or by a library, cannot be read
             raise_interrupt()
             self._recorder.failed("field", error)
+        if self._given_stream:
+            details["stream"] = True
+        if self._conversation_id is not None:
+            details["conversation_id"] = self._conversation_id
+        if self._parameters:
+            details["parameters"] = self._parameters
+        if self.seen is not None and self.seen.around is not None and (inside := self.seen.inside_call()) is not None:
+            details[INSIDE_CALL] = inside
+        return {"details": details}
+
+    def _late_request(self) -> dict[str, Any]:
+        asked = self._start_fields()["details"]
+        return {key: asked[key] for key in ("messages", "system", "tools") if key in asked}
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
         if self._reader is not None or (self.seen is not None and self.seen.calls):
             self._guarded(self._take_all)
         response = self._response or _EMPTY
-        details: dict[str, Any] = self._common_details()
+        details: dict[str, Any] = self._common_details() | (self._late_request() if self._asked_late else {})
         self._add_counted(details, outcome)
         if response.finish_reasons:
             details["finish_reasons"] = list(response.finish_reasons)
@@ -562,7 +561,7 @@ class AiCall(Attempted):
             None if cost is None else cost.amount_usd,
             frozenset([response_id] if response_id else ()),
             failed=is_error(outcome),
-            is_run=any(one.is_total for one, _ in self._billed),
+            is_run=bool(self._billed) and self._billed[-1][0].is_total,
         )
         before = self._further_of.seen.call if self._further_of is not None and self._further_of.seen is not None else None
         return (self.task.seen or self.task.seen_calls()).count(self.seen, report) if before is None else add_rest(before, report)

@@ -18,7 +18,6 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, format_span_id, f
 
 from otel_agentlog._interrupts import ABANDONED, end_abandoned, in_c, interrupt_in, is_interrupt, raise_interrupt, traceback_of
 from otel_agentlog.errors import AgentlogError, StateError
-from otel_agentlog.record.carrier import environ, write_carrier
 from otel_agentlog.record.exceptions.class_info import short_name
 from otel_agentlog.record.exceptions.error_id import new_error_id
 from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
@@ -151,6 +150,9 @@ class Operation(Decorator):
 
     def carrier(self) -> dict[str, str]:
         """W3C headers that continue its task elsewhere, as a part of this: ``agentlog.task(resume=carrier)``."""
+        # Not at the top: most processes hand on no task.
+        from otel_agentlog.record.carrier import write_carrier
+
         try:
             task = self.task
             given, around = ({}, bound(self.outer)) if task is None else (task.header, bound(self.outer))
@@ -164,6 +166,8 @@ class Operation(Decorator):
 
     def environ(self) -> dict[str, str]:
         """The carrier as environment variables for a child process; merge it into a copy of ``os.environ``."""
+        from otel_agentlog.record.carrier import environ
+
         return environ(self.carrier())
 
     def score(
