@@ -1,9 +1,9 @@
 """The Model Context Protocol: a client's ``tools/call`` as tool run; a server's handlers inside the task of the caller.
 
-    from otel_agentlog.integrations.mcp import AgentlogMiddleware, instrument_session
+    from otel_agentlog.integrations.mcp import McpMiddleware, instrument_session
 
     instrument_session(session)                        # client: an `mcp.ClientSession`, or an `mcp.Client`
-    server.middleware.append(AgentlogMiddleware())     # server: an `mcp` server from version 2 on
+    server.middleware.append(McpMiddleware())     # server: an `mcp` server from version 2 on
     instrument_server(server)                          # server: of any version, once its tools are there
 
 The task travels in ``_meta`` of the request, as ``traceparent`` and ``baggage`` (MCP, "OpenTelemetry trace context"). Written
@@ -121,7 +121,7 @@ def _readable(result: Any) -> Any:
 # -- server ----------------------------------------------------------------------------------------------------------------
 
 
-class AgentlogMiddleware:
+class McpMiddleware:
     """Middleware of an mcp server (from version 2 on): the handler of a ``tools/call`` runs inside the caller's task.
 
     Without a carrier in ``_meta``, or where that task has ended, it is a task of its own.
@@ -145,8 +145,8 @@ def instrument_server(server: Server) -> Server:
     """
     chain = field(server, "middleware")
     if isinstance(chain, list):
-        if not any(isinstance(each, AgentlogMiddleware) for each in chain):
-            chain.append(AgentlogMiddleware())
+        if not any(isinstance(each, McpMiddleware) for each in chain):
+            chain.append(McpMiddleware())
         return server
     handlers = field(field(server, "_mcp_server") or server, "request_handlers")
     for kind, handler in [*handlers.items()] if isinstance(handlers, dict) else []:

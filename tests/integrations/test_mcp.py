@@ -15,7 +15,7 @@ import pytest
 from opentelemetry import trace
 
 import otel_agentlog as agentlog
-from otel_agentlog.integrations.mcp import AgentlogMiddleware, instrument_server, instrument_session
+from otel_agentlog.integrations.mcp import McpMiddleware, instrument_server, instrument_session
 from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks
 from otel_agentlog.store.recovery.recover import recover
 from otel_agentlog.store.spans.tree import Node, tree
@@ -201,7 +201,7 @@ async def test_inside_a_run_of_the_same_tool(recorded: MemorySink) -> None:
     assert "agentlog.task_id" in session.metas[0]["baggage"]
 
 
-async def serve(middleware: AgentlogMiddleware, meta: Any, result: Any = GOOD, method: str = "tools/call") -> Any:
+async def serve(middleware: McpMiddleware, meta: Any, result: Any = GOOD, method: str = "tools/call") -> Any:
     seen: list[str | None] = []
 
     async def handler(ctx: Any) -> Any:
@@ -218,7 +218,7 @@ async def test_a_request_that_is_of_no_open_task(tasks_root: Path) -> None:
     """Without a carrier, with a broken one, and after the caller's task has ended: a task of its own, in the caller's trace."""
     with agentlog.task("over", task_id="over") as over:
         carrier = over.carrier()
-    middleware = AgentlogMiddleware()
+    middleware = McpMiddleware()
 
     for meta in (None, {}, {"traceparent": "nonsense", "baggage": 7}, carrier):
         task_id = await serve(middleware, meta)
@@ -230,7 +230,7 @@ async def test_a_request_that_is_of_no_open_task(tasks_root: Path) -> None:
 
 async def test_what_a_handler_raises_passes(recorded: MemorySink) -> None:
     """And other messages than a tool's call are none of ours."""
-    middleware = AgentlogMiddleware()
+    middleware = McpMiddleware()
     with pytest.raises(ZeroDivisionError):
         await serve(middleware, None, ZeroDivisionError("no"))
     assert await serve(middleware, None, method="tools/list") is None
