@@ -11,8 +11,6 @@ from typing import Any
 
 import otel_agentlog as agentlog
 from otel_agentlog.integrations import claude_agent
-from otel_agentlog.store.folder.reader import find_task
-from otel_agentlog.store.spans.tree import tree
 
 MODEL = "claude-sonnet-4-5"
 
@@ -54,13 +52,16 @@ LINES = [
 
 settings = agentlog.configure(service_name="claude-code")
 
-with agentlog.task("Count the files", task_id="files-1") as task:
+with agentlog.task("Count the files", task_id="files-1"):
     report = claude_agent.record_lines(json.dumps(line) if isinstance(line, dict) else line for line in LINES)
 
 agentlog.shutdown()
 
 print(f"{report.messages} messages; not read: {report.unread}")
-for depth, node in tree(find_task(settings.directory, "files-1")).walk():
-    print(f"{'  ' * depth}{node.type} {node.name}: {node.outcome}")
-metrics = (find_task(settings.directory, "files-1").final_result() or {})["metrics"]
+folder = settings.directory / "files-1"
+for text in (folder / "03-agent-output.jsonl").read_text().splitlines():
+    line = json.loads(text)
+    if line.get("phase") == "end":
+        print(line["type"], line["message"], line["outcome"])
+metrics = json.loads((folder / "04-final-result.json").read_text())["metrics"]
 print({name: metrics[name] for name in ("ai_calls", "tool_runs", "input_tokens", "output_tokens", "cost_usd")})

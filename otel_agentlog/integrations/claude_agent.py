@@ -217,8 +217,7 @@ class MessageReader:
         self._model = model = text(data, "model") or self._model
         run: agentlog.Operation
         if agentlog.current_task() is not None:
-            given = {"gen_ai.conversation.id": session, "gen_ai.request.model": model}
-            run = agentlog.step(self._name, attributes={key: value for key, value in given.items() if value is not None})
+            run = agentlog.step(self._name, attributes={"agentlog.claude.session_id": session} if session else None)
         else:
             asked = {"input": self._input} if self._input is not None else {}
             run = agentlog.task(self._name, agent="claude", source="claude", session_id=session, model=model, **asked)
