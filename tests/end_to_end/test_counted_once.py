@@ -473,3 +473,17 @@ def test_any_nesting_of_views_is_counted_by_its_requests(tasks_root: Path, work:
     wanted = (len(requests), sum(a for a, _ in requests), sum(b for _, b in requests))
     assert counts == dict.fromkeys(counts, wanted)
     assert validate(found.folder).problems == []
+
+
+def test_a_tool_run_whose_other_view_ends_first_is_counted_once(tasks_root: Path) -> None:
+    """As where two processors see one run, and the one around is told of its end first."""
+    with agentlog.task("t", task_id="t"):
+        theirs = trace.get_tracer("agents").start_span("weather", attributes={"gen_ai.operation.name": "execute_tool"})
+        with trace.use_span(theirs):
+            ours = agentlog.tool("weather").start()
+        theirs.end()
+        ours.end()
+
+    task = find_task(tasks_root, "t")
+    assert (task.final_result() or {})["metrics"]["tool_runs"] == 1
+    assert [str(problem) for problem in validate(task.folder).problems] == []

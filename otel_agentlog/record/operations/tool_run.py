@@ -11,6 +11,7 @@ from otel_agentlog.record.operations.seen_calls import OWN
 from otel_agentlog.record.providers.fields import as_whole
 from otel_agentlog.record.sanitize.keys import checked, optional_text, plain_text
 from otel_agentlog.vocabulary.actions import TOOL
+from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.functions import arguments_of
 from otel_agentlog.vocabulary.states import Outcome
 
@@ -83,6 +84,9 @@ class ToolRun(Attempted):
     def _start_fields(self) -> dict[str, Any]:
         self._agent = self.task.header.get("assigned_agent") if self.task is not None else None
         self._told = self.arguments
+        if self.task is not None and self.task.seen is not None:
+            # What is around may end before this does.
+            vars(self)["_hooks"] = self._hooks | {"_started"}
         details: dict[str, Any] = {}
         for key, value in (
             ("arguments", self.arguments),
@@ -116,8 +120,20 @@ class ToolRun(Attempted):
                 details[key] = value
         return {"content": self.name, "details": details}
 
+    def _started(self, envelope: Envelope) -> None:
+        self._tell_around()
+
+    def _tell_around(self) -> None:
+        """Tell the spans of other libraries around it that this run counts."""
+        if self.task is not None and self.task.seen is not None:
+            self.task.seen.count_tool(foreign_span(self.outer), self.name, OWN, self.span_id)
+
     def _finished(self, outcome: Outcome) -> None:
         if self.task is not None:
             self.task.tool_runs += 1
             if self.task.seen is not None:
-                self.task.seen.count_tool(foreign_span(self.outer), self.name, OWN, self.span_id)
+                self._tell_around()
+
+
+# Called only where there is something around: see `_start_fields`.
+ToolRun._hooks -= {"_started"}
