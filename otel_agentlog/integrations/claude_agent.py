@@ -31,6 +31,10 @@ from otel_agentlog.integrations.frameworks import field as field_of
 
 MAX_UNREAD = 1_000
 """Lines that are kept of those that could not be read; more are only counted."""
+MAX_WARNINGS = 20
+"""Of these so many are a warning in the run."""
+MAX_SHOWN = 200
+"""Characters, or bytes, that are kept of such a line."""
 _SYNTHETIC = "<synthetic>"
 """The model of messages that Claude Code wrote itself."""
 
@@ -95,14 +99,14 @@ class StreamReport:
 def record_lines(lines: Iterable[str | bytes | Mapping[str, Any]], *, name: str = "claude", input: Any = None) -> StreamReport:
     """Record lines of ``stream-json``, as text, bytes or decoded, as they come; times are those of their arrival.
 
-    What is no message is kept in the report, and said in a warning inside the run.
+    What is no message is kept in the report; the first of them are warnings in the run.
     """
     if isinstance(lines, (str, bytes)):
         lines = lines.splitlines()
     reader, report = MessageReader(name, input), StreamReport()
     try:
         for number, line in enumerate(lines, 1):
-            if isinstance(line, (str, bytes)) and not line.strip():
+            if issubclass(type(line), _TEXTS) and not line.strip():  # type: ignore[union-attr]  # it is one
                 continue
             message = _decoded(line)
             if message is not None:
@@ -110,9 +114,11 @@ def record_lines(lines: Iterable[str | bytes | Mapping[str, Any]], *, name: str 
                 reader.take(message)
                 continue
             report.unread_count += 1
+            beginning = _beginning(line)
             if len(report.unread) < MAX_UNREAD:
-                report.unread.append((number, _beginning(line)))
-            reader.unread(number, line)
+                report.unread.append((number, beginning))
+            if report.unread_count <= MAX_WARNINGS:
+                reader.unread(number, beginning)
     except BaseException as error:
         reader.close(error)
         raise
@@ -120,19 +126,24 @@ def record_lines(lines: Iterable[str | bytes | Mapping[str, Any]], *, name: str 
     return report
 
 
-def _decoded(line: Any) -> Mapping[str, Any] | None:
-    """The message that a line is; ``None`` if it is none."""
+_TEXTS = (str, bytes, bytearray)
+
+
+def _decoded(line: Any) -> Any:
+    """The message that a line is; ``None`` if it is none. Of a value only its type is asked: any other may do anything."""
     try:
-        found = orjson.loads(line) if isinstance(line, (str, bytes, bytearray, memoryview)) else line
+        found = orjson.loads(line) if issubclass(type(line), _TEXTS) else line
     except ValueError:
         raise_interrupt()
         return None
-    return found if isinstance(found, Mapping) and isinstance(found.get("type"), str) else None
+    return found if issubclass(type(found), Mapping) and text(found, "type") is not None else None
 
 
 def _beginning(line: Any) -> str:
-    shown = line.decode(errors="replace") if isinstance(line, bytes) else str(line)
-    return shown[:200].strip()
+    if not issubclass(type(line), _TEXTS):
+        return f"<{type(line).__name__}>"
+    beginning = line[:MAX_SHOWN]
+    return (beginning if isinstance(beginning, str) else bytes(beginning).decode(errors="replace")).strip()
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------------
@@ -195,11 +206,11 @@ class MessageReader:
             self._result(message)
 
     @quietly
-    def unread(self, number: int, line: Any) -> None:
+    def unread(self, number: int, beginning: str) -> None:
         """Say in the run that a line is no message."""
-        inside = self._threads[""].inside if self._threads else copy_context()
-        inside.copy().run(
-            agentlog.get_logger(__name__).warning, "a line of the stream is no message", line_number=number, line=_beginning(line)
+        inside = self._threads[""].inside.copy() if self._threads else copy_context()
+        inside.run(
+            agentlog.get_logger(__name__).warning, "a line of the stream is no message", line_number=number, line=beginning
         )
 
     @quietly

@@ -24,6 +24,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 
 import otel_agentlog as agentlog
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import StateError
 from otel_agentlog.integrations.frameworks import end, field, items, quietly, text
 
@@ -68,6 +69,7 @@ def _parameters(function: Any) -> Mapping[str, Any]:
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):
+        raise_interrupt()
         return {}
 
 

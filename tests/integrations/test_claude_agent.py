@@ -213,6 +213,15 @@ def test_lines_that_are_no_messages(tasks_root: Path) -> None:
     assert [line["level"] for line in said_so] == ["WARNING"] * len(bad)
 
 
+def test_lines_that_are_anything(recorded: MemorySink) -> None:
+    """Nothing is raised, and of many only the first are warnings."""
+    lines: Any = [Broken(), object(), 7, None, bytearray(b"{"), {}, {"type": Broken()}, *["x"] * 2_000, RUN[1]]
+    report = record_lines(lines)
+
+    assert (report.messages, report.unread_count, len(report.unread)) == (1, 2_007, claude_agent.MAX_UNREAD)
+    assert len(recorded.of(type="log")) == claude_agent.MAX_WARNINGS
+
+
 def test_a_stream_that_breaks_off(tasks_root: Path) -> None:
     """The run was interrupted, and what was not answered; what was, counts."""
     task = recorded_lines(tasks_root, RUN[:7])

@@ -57,6 +57,8 @@ Self = TypeVar("Self", bound="Operation")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _FIRST = (0,)
+_MOST_S = 366 * 86_400.0
+"""What says that it has been running for longer is not believed."""
 _NONE: Mapping[str, Any] = {}
 """For types of start lines, the key of the figures of resources in the ``details`` of the end."""
 _WORDS = {state: state.value for state in State}
@@ -205,8 +207,9 @@ class Operation(Decorator):
         return None
 
     def began(self: Self, seconds_ago: float) -> Self:
-        """Say, before it starts, how long it has been running: for what is known of only now."""
-        self._ago_ns = int(seconds_ago * 1e9)
+        """Say, before it starts, how long it has been running: for what is known of only now. What is no time changes nothing."""
+        if type(seconds_ago) in (int, float) and 0 < seconds_ago <= _MOST_S:
+            self._ago_ns = int(seconds_ago * 1e9)
         return self
 
     def start(self: Self) -> Self:

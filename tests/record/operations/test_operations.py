@@ -568,6 +568,14 @@ def test_what_began_before_it_was_known(recorded: MemorySink) -> None:
     assert recorded.ends()[0]["duration_ms"] >= 1500
 
 
+@pytest.mark.parametrize("odd", [None, "2", -1, 0, float("nan"), float("inf"), 1e300, object()])
+def test_what_is_no_time_changes_nothing(odd: Any, recorded: MemorySink) -> None:
+    """Nothing is raised, and it began now."""
+    agentlog.tool("f").began(odd).start().end()
+
+    assert recorded.ends()[0]["duration_ms"] < 60_000
+
+
 def test_arguments_that_are_known_only_at_the_end(recorded: MemorySink) -> None:
     """They are on the end line, and only there; those of the start line are not told again."""
     with agentlog.tool("late") as run:
