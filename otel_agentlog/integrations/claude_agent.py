@@ -250,13 +250,12 @@ class MessageReader:
 
     def _assistant(self, message: Any) -> None:
         thread, inner = self._thread(message), field_of(message, "message") or message
-        message_id = text(inner, "id") or text(message, "message_id") or text(message, "uuid") or ""
+        message_id = text(inner, "id") or text(message, "message_id") or text(message, "uuid") or f"message {len(self._calls)}"
         model, error, blocks = text(inner, "model"), text(message, "error"), items(inner, "content")
         if model == _SYNTHETIC and error is None:
             return
-        if message_id not in thread.ended or not message_id:
-            call = self._call(thread, message_id, model)
-            call.record(_as_message(inner, message_id, blocks))
+        if message_id not in thread.ended:
+            self._call(thread, message_id, model).record(_as_message(inner, message_id, blocks))
             if error is not None:
                 self._end_call(thread, f"{error}: {_written(blocks)}")
         thread.since = time.monotonic()
@@ -317,7 +316,7 @@ class MessageReader:
         kind = text(event, "type")
         if kind == "message_start":
             begun = field_of(event, "message")
-            self._call(thread, text(begun, "id") or "", text(begun, "model")).record(begun)
+            self._call(thread, text(begun, "id") or f"message {len(self._calls)}", text(begun, "model")).record(begun)
             thread.streams = True
         elif kind == "message_delta" and thread.call is not None:
             told = {"id": thread.message_id, "type": "message", "role": "assistant", "content": []}
@@ -346,6 +345,7 @@ class MessageReader:
         else:
             self._stop("completed", None, None)
 
+    @quietly
     def _settle(self, message: Any) -> None:
         """Give the last call what the result has of tokens and cost and the calls have not."""
         whole = agentlog.ai_call("")
@@ -359,9 +359,10 @@ class MessageReader:
         if counted and all(count >= told.get(key, 0) + counted.get(key, 0) for key, count in whole.tokens.items()):
             told = _sum([told, counted])  # a running total
         rest = {key: count - told.get(key, 0) for key, count in whole.tokens.items() if count > told.get(key, 0)}
-        message_id, last = next(reversed(self._calls.items()))
+        key, last = next(reversed(self._calls.items()))
         if rest:
-            last.record({"type": "message", "id": message_id, "content": [], "usage": _as_usage(_sum([last.tokens, rest]))})
+            # By its id it is the same answer, told as a whole.
+            last.record({"type": "message", "id": key, "content": [], "usage": _as_usage(_sum([last.tokens, rest]))})
         self._settle_cost(last, field_of(message, "total_cost_usd"))
 
     def _settle_cost(self, last: agentlog.AiCall, paid_usd: Any) -> None:

@@ -111,11 +111,9 @@ class AgentlogTracingProcessor:
             _here.set(text(span, "parent_id") or text(span, "trace_id") or "")
         if not found.own:
             return
-        data, failure = field_of(span, "span_data"), _failure(span)
-        try:
-            _fill(found, text(data, "type"), data)
-        finally:
-            self._end(found, failure)
+        data = field_of(span, "span_data")
+        _fill(found, text(data, "type"), data)
+        self._end(found, _failure(span))
 
     @quietly
     def shutdown(self, *_: Any, **__: Any) -> None:
@@ -195,6 +193,7 @@ def _of_mcp(data: Any) -> dict[str, Any] | None:
     return {"agentlog.mcp.server": server} if server else None
 
 
+@quietly
 def _failure(span: Any) -> str | None:
     """What the span says of its error."""
     if (error := field_of(span, "error")) is not None:
@@ -205,6 +204,7 @@ def _failure(span: Any) -> str | None:
     return "guardrail tripped" if field_of(data, "triggered") is True else None
 
 
+@quietly
 def _fill(found: _Open, kind: str | None, data: Any) -> None:
     """Give the operation what its span has learned since it began."""
     operation = found.operation

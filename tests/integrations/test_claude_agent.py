@@ -288,6 +288,17 @@ def test_only_a_result(tasks_root: Path) -> None:
     assert metrics["cost_usd"] == pytest.approx(0.001)
 
 
+def test_messages_without_ids(tasks_root: Path) -> None:
+    """Each is a call; the result is no addition."""
+    lines = [INIT, said("m1", use("t1", "Bash"), usage(100, 1)), answered("t1", "x"), said("m2", text("b"), usage(200, 1))]
+    for line in lines[1::2]:
+        del line["message"]["id"], line["uuid"]
+
+    metrics = totals(recorded_lines(tasks_root, [*lines, result(usage(300, 30), 0.01)]))
+
+    assert (metrics["ai_calls"], metrics["input_tokens"], metrics["output_tokens"]) == (2, 300, 30)
+
+
 def test_an_error_of_the_model(tasks_root: Path) -> None:
     """A message that is an error is a call that failed; other messages that Claude Code wrote itself are no calls."""
     failed = said("m1", text("API Error: 429"), usage(0, 0), error="rate_limit")

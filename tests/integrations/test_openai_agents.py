@@ -218,17 +218,17 @@ DATA = st.builds(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.lists(DATA, max_size=4), order=st.randoms(use_true_random=False), strange=ANYTHING)
-def test_nothing_that_a_span_holds_is_raised(recorded: MemorySink, data: list[Any], order: Any, strange: Any) -> None:
+@given(data=st.lists(DATA, max_size=4), order=st.permutations(range(4)), strange=ANYTHING)
+def test_nothing_that_a_span_holds_is_raised(recorded: MemorySink, data: list[Any], order: list[int], strange: Any) -> None:
     """Fields that are missing or of any type, ends in any order: what begins is recorded, and ends."""
     processor = AgentlogTracingProcessor()
     processor.on_trace_start(SimpleNamespace(trace_id="trace_1", name=strange, metadata=strange))
     spans = [span(number, each, f"span_{number - 1}" if number else None) for number, each in enumerate(data)]
     for each in spans:
         processor.on_span_start(each)
-    order.shuffle(spans)
-    for each in spans[:-1]:
-        processor.on_span_end(each)
+    for place in order[:3]:  # one never ends
+        if place < len(spans):
+            processor.on_span_end(spans[place])
     for odd in (strange, Broken()):
         processor.on_span_start(odd)
         processor.on_span_end(odd)
