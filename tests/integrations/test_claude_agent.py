@@ -115,6 +115,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "tasks"
 
 
+@pytest.mark.slow
 def test_a_query_is_a_task(root: Path) -> None:
     """Each message once, each tool run with its result, the sub-agent in the run that began it, totals as the result has them."""
     (task,) = (task for task in list_tasks(root) if (task.metadata() or {})["name"] == "claude")
@@ -133,6 +134,7 @@ def test_a_query_is_a_task(root: Path) -> None:
     assert sorted(str(inside) for name, inside in found.items() if "claude" in name) == ["Task", "Task", "claude", "claude"]
 
 
+@pytest.mark.slow
 def test_what_was_said(root: Path) -> None:
     """Thinking, text and tool use of one message are the answer of one call, which was not cut."""
     (task,) = (task for task in list_tasks(root) if (task.metadata() or {})["name"] == "claude")
@@ -145,6 +147,7 @@ def test_what_was_said(root: Path) -> None:
     assert (runs["Read"]["outcome"], runs["Read"]["exception"]["message"]) == ("failed", "no such file")
 
 
+@pytest.mark.slow
 def test_a_client_of_several_turns(root: Path) -> None:
     """A step for each; the cost that a result tells is that of the session so far."""
     metrics = totals(find_task(root, "client"))
@@ -154,6 +157,7 @@ def test_a_client_of_several_turns(root: Path) -> None:
     assert metrics["cost_usd"] == pytest.approx(0.05)
 
 
+@pytest.mark.slow
 def test_messages_recorded_by_hand(root: Path) -> None:
     """``call.record(message)`` of every message is one call: the result is no addition, and says what it cost."""
     metrics = totals(find_task(root, "by-hand"))
@@ -162,6 +166,7 @@ def test_messages_recorded_by_hand(root: Path) -> None:
     assert metrics["cost_usd"] == pytest.approx(0.02)
 
 
+@pytest.mark.slow
 def test_a_query_that_is_left(root: Path) -> None:
     """Its run is cancelled; what was answered until then counts."""
     task = find_task(root, "left")
@@ -172,6 +177,25 @@ def test_a_query_that_is_left(root: Path) -> None:
         "claude": "cancelled",
         "Task": "cancelled",
     }
+
+
+OTHERS: list[Json] = [
+    INIT,
+    {"type": "system", "subtype": "task_progress", "usage": {"total_tokens": 900, "tool_uses": 3, "duration_ms": 5}},
+    {"type": "user", "message": {"content": []}, "tool_use_result": {"totalTokens": 50, "usage": usage(40, 10)}},
+    {"type": "stream_event", "event": {"type": "message_start", "message": {"id": "m1", "content": [], "usage": usage(40, 1)}}},
+    {"type": "rate_limit_event", "rate_limit_info": {"status": "allowed"}},
+]
+
+
+@pytest.mark.parametrize("message", OTHERS, ids=lambda each: str(each.get("subtype", each["type"])))
+def test_messages_that_tell_no_call(message: Json, recorded: MemorySink) -> None:
+    """By hand, too: what a sub-agent has used so far, or a tool, is told by the messages of those."""
+    with agentlog.task("t"), agentlog.ai_call("claude-sonnet-4-5", provider="anthropic") as call:
+        call.record(message)
+
+    assert call.tokens == {}
+    assert "finish_reasons" not in recorded.of(type="ai_response")[0]["details"]
 
 
 # -- lines -----------------------------------------------------------------------------------------------------------------

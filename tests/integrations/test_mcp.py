@@ -65,6 +65,7 @@ def by_stdio(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return ran(tmp_path_factory.mktemp("stdio") / "tasks", request.param, "stdio")
 
 
+@pytest.mark.slow
 def test_the_tool_runs_in_the_callers_task(by_stdio: Ran) -> None:
     """The handler knows the task; what it records lies in the tool run, in the one folder."""
     assert by_stdio.said[0] == "sunny in Rome, says ask"
@@ -82,6 +83,7 @@ def test_the_tool_runs_in_the_callers_task(by_stdio: Ran) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_each_call_is_one_tool_run(by_stdio: Ran) -> None:
     """Beside the spans that mcp 2 makes by itself; with arguments and result."""
     runs = by_stdio.runs()
@@ -96,6 +98,7 @@ def test_each_call_is_one_tool_run(by_stdio: Ran) -> None:
     assert "sunny in Rome, says ask" in str(results[0])
 
 
+@pytest.mark.slow
 def test_a_failure_is_seen_on_both_sides(by_stdio: Ran) -> None:
     """``isError`` is no exception anywhere, and a failure all the same; a killed server is an error of the connection."""
     runs, parts = by_stdio.runs(), by_stdio.parts()
@@ -108,6 +111,7 @@ def test_a_failure_is_seen_on_both_sides(by_stdio: Ran) -> None:
     assert validate(by_stdio.task.folder).errors == 0
 
 
+@pytest.mark.slow
 def test_over_http(tmp_path: Path) -> None:
     """One server for all: each request is part of the task it came from, whatever baggage the caller has besides."""
     root, (port,) = tmp_path / "tasks", free_ports(1)
@@ -124,6 +128,7 @@ def test_over_http(tmp_path: Path) -> None:
     assert [run.outcome for run in client.runs()] == ["completed", "failed", "cancelled"]
 
 
+@pytest.mark.slow
 def test_mcp_by_itself(tmp_path: Path) -> None:
     """Without our integration the client's own spans are the tool runs."""
     client = ran(tmp_path / "tasks", NEW, "stdio", "plain")

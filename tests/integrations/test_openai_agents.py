@@ -53,6 +53,7 @@ def ends(task: TaskReader, line_type: str) -> list[Any]:
     return [line for line in task.events() if line["type"] == line_type and line.get("phase") == "end"]
 
 
+@pytest.mark.slow
 def test_every_folder_is_valid(tasks: dict[str, TaskReader]) -> None:
     """None of the situations leaves anything open, or a wrong number."""
     assert [str(problem) for task in tasks.values() for problem in validate(task.folder).problems] == []
@@ -61,6 +62,7 @@ def test_every_folder_is_valid(tasks: dict[str, TaskReader]) -> None:
 GPT = "ai_request gpt-5-2025-08-07"
 
 
+@pytest.mark.slow
 def test_a_trace_is_a_task(tasks: dict[str, TaskReader]) -> None:
     """Agent, requests and tool nest as they did; the group is the session, the last answer the result."""
     task = tasks["plain"]
@@ -73,6 +75,7 @@ def test_a_trace_is_a_task(tasks: dict[str, TaskReader]) -> None:
     assert [figures(task)[name] for name in counted] == [2, 1, 2100, 50, 400, 14]
 
 
+@pytest.mark.slow
 def test_what_was_asked_and_answered(tasks: dict[str, TaskReader]) -> None:
     """Messages, instructions, tools, finish reasons and arguments, although a span has them only at its end."""
     first, second = ends(tasks["plain"], "ai_response")
@@ -86,6 +89,7 @@ def test_what_was_asked_and_answered(tasks: dict[str, TaskReader]) -> None:
     assert [line["span_id"] for line in logs] == [run["span_id"]]
 
 
+@pytest.mark.slow
 def test_inside_a_task_a_trace_is_a_step(tasks: dict[str, TaskReader]) -> None:
     """Streamed, with a tool that fails and a handoff."""
     (root,) = tree(tasks["streamed"]).roots
@@ -96,6 +100,7 @@ def test_inside_a_task_a_trace_is_a_step(tasks: dict[str, TaskReader]) -> None:
     assert (root.outcome, figures(tasks["streamed"])["errors"]) == ("completed", 1)
 
 
+@pytest.mark.slow
 def test_an_error_is_the_exception_that_passed(tasks: dict[str, TaskReader]) -> None:
     """With class and category, and one id all the way up."""
     refused = tasks["refused"]
@@ -105,6 +110,7 @@ def test_an_error_is_the_exception_that_passed(tasks: dict[str, TaskReader]) -> 
     assert {line["exception"]["error_id"] for line in refused.events() if "exception" in line} == {call["exception"]["error_id"]}
 
 
+@pytest.mark.slow
 def test_parallel_runs_do_not_mix(tasks: dict[str, TaskReader]) -> None:
     """Four at once: each task has its own request and answer."""
     answers = {name: (task.final_result() or {})["result"] for name, task in tasks.items() if name.startswith("parallel")}
@@ -116,6 +122,7 @@ def test_parallel_runs_do_not_mix(tasks: dict[str, TaskReader]) -> None:
         assert call["details"]["messages"][0]["parts"][0]["content"] == name.replace("parallel", "number")
 
 
+@pytest.mark.slow
 def test_a_guardrail_that_trips_has_failed(tasks: dict[str, TaskReader]) -> None:
     """So has the run that it stopped; the model was not asked."""
     outcomes = {node.name: node.outcome for node in nodes(tasks["guarded"])}
@@ -123,6 +130,7 @@ def test_a_guardrail_that_trips_has_failed(tasks: dict[str, TaskReader]) -> None
     assert outcomes == dict.fromkeys(("guarded", "planner", "guardrail no_secrets"), "failed")
 
 
+@pytest.mark.slow
 def test_chat_completions(tasks: dict[str, TaskReader]) -> None:
     """Their spans have messages and counts, and no response."""
     (call,) = ends(tasks["chat"], "ai_response")
@@ -131,6 +139,7 @@ def test_chat_completions(tasks: dict[str, TaskReader]) -> None:
     assert call["details"]["output"] == [{"type": "text", "content": "hello"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["instrumented", "wrapped"])
 def test_each_request_counts_once(name: str, tasks: dict[str, TaskReader]) -> None:
     """Beside an instrumentation of the client, and inside an `ai_call` that records the run's result."""
@@ -141,6 +150,7 @@ def test_each_request_counts_once(name: str, tasks: dict[str, TaskReader]) -> No
     assert (total.ai_calls, total.tokens["input_tokens"], total.tokens["output_tokens"]) == (2, 2100, 50)
 
 
+@pytest.mark.slow
 def test_a_tool_of_an_mcp_server_counts_once(tasks: dict[str, TaskReader]) -> None:
     """The function, the session's call and mcp's own span are one run; the server's part lies in it, in the same folder."""
     task = tasks["with mcp"]
@@ -151,11 +161,13 @@ def test_a_tool_of_an_mcp_server_counts_once(tasks: dict[str, TaskReader]) -> No
     assert "list tools of" in " ".join(node.name for node in nodes(task))
 
 
+@pytest.mark.slow
 def test_a_cancellation_passes(tasks: dict[str, TaskReader]) -> None:
     """The program asserts that it arrives; here it is the outcome of everything."""
     assert {node.outcome for node in nodes(tasks["cancelled"])} == {"cancelled"}
 
 
+@pytest.mark.slow
 def test_spans_with_parents_of_their_own(tasks: dict[str, TaskReader]) -> None:
     """One that ends after its parent, or never, hangs where it was begun; one whose parent has ended, below the trace."""
     (root,) = tree(tasks["custom"]).roots
