@@ -42,7 +42,7 @@ BENCHMARK = HOME.parent / "benchmarks" / "interrupts.py"
 
 # -- every except asks -----------------------------------------------------------------------------------------------------
 
-ROOMS = ("record", "store", "export", "wiring", "error_handling", "tools", "query", "vocabulary", "compat")
+ROOMS = ("record", "store", "export", "wiring", "error_handling", "tools", "query", "vocabulary", "compat", "integrations")
 KEEPS = {"Exception", "OSError", "TimeoutError", "ValueError", "RuntimeError", "TypeError", "LookupError", "ImportError"}
 """Classes of which an interrupt may be one. Of `AttributeError`, `KeyError` and `IndexError` nobody makes one."""
 WITHOUT = {

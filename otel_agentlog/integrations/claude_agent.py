@@ -254,10 +254,12 @@ class MessageReader:
         model, error, blocks = text(inner, "model"), text(message, "error"), items(inner, "content")
         if model == _SYNTHETIC and error is None:
             return
-        if message_id not in thread.ended:
-            self._call(thread, message_id, model).record(_as_message(inner, message_id, blocks))
-            if error is not None:
-                self._end_call(thread, f"{error}: {_written(blocks)}")
+        over = message_id in thread.ended
+        if not over or any(text(block, "text") or text(block, "thinking") for block in blocks):
+            call = self._calls[message_id] if over else self._call(thread, message_id, model)
+            call.record(_as_message(inner, message_id, blocks))
+        if error is not None:
+            self._end_call(thread, f"{error}: {_written(blocks)}")
         thread.since = time.monotonic()
         for block in blocks:
             self._block(thread, block)

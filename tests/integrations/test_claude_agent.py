@@ -312,6 +312,19 @@ def test_only_a_result(tasks_root: Path) -> None:
     assert metrics["cost_usd"] == pytest.approx(0.001)
 
 
+def test_what_is_said_after_a_tool_was_asked_for(tasks_root: Path) -> None:
+    """It is of the call that has ended: a further view of it, which adds no tokens."""
+    used = usage(100, 5)
+    lines = [INIT, said("m1", use("t1", "Bash"), used), said("m1", use("t2", "Bash"), used), said("m1", text("both"), used)]
+
+    task = recorded_lines(tasks_root, [*lines, answered("t1", "x"), answered("t2", "y"), result(used, None)])
+
+    assert [totals(task)[name] for name in ("ai_calls", "tool_runs", "input_tokens", "output_tokens")] == [1, 2, 100, 5]
+    call, further = (line for line in task.events() if line["type"] == "ai_response")
+    assert further["details"]["same_call_as"] == call["span_id"]
+    assert further["details"]["output"] == [{"type": "text", "content": "both"}]
+
+
 def test_messages_without_ids(tasks_root: Path) -> None:
     """Each is a call; the result is no addition."""
     lines = [INIT, said("m1", use("t1", "Bash"), usage(100, 1)), answered("t1", "x"), said("m2", text("b"), usage(200, 1))]
