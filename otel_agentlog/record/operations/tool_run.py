@@ -23,6 +23,7 @@ class ToolRun(Attempted):
     """
 
     kind = TOOL
+    _asked_for = frozenset({"_started"})
     _agent: Any = None
     """The agent of its task."""
     _told: Mapping[str, Any] | None = None
@@ -133,7 +134,3 @@ class ToolRun(Attempted):
             self.task.tool_runs += 1
             if self.task.seen is not None:
                 self._tell_around()
-
-
-# Called only where there is something around: see `_start_fields`.
-ToolRun._hooks -= {"_started"}
