@@ -27,9 +27,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog.testing.otlp.answers import Answer, Hang, HugeReply, Ok, PartialSuccess, Refuse, Reset, SlowLoris
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from tests.support.delivered import receipts, received_ids, recorded_ids
-from tests.support.otlp.answers import Answer, Hang, HugeReply, Ok, PartialSuccess, Refuse, Reset, SlowLoris
-from tests.support.otlp.receiver import OtlpReceiver
 from tests.support.ports import LOOPBACK
 
 EXIT_S = 5.5

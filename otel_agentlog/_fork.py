@@ -31,6 +31,12 @@ _random = random.Random()  # noqa: S311 - ids need not be secret
 random_bits = _random.getrandbits
 """A random number of so many bits, for ids; in the child of a fork others than the parent's."""
 
+
+def begin_ids(series: int | None) -> None:
+    """Begin a series of random numbers: the same ones for the same number, for tests; ``None``: ones that nobody can repeat."""
+    _random.seed(series)
+
+
 _callbacks: dict[Hashable, Callable[[], Callback | None]] = {}
 _numbers = itertools.count()
 _gone: deque[KeyedReference[object]] = deque()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from otel_agentlog.testing import MemorySink, recording
 from otel_agentlog.wiring import alerting
 
 pytest_plugins = ["tests.support.peers"]
+if not entry_points(group="pytest11", name="agentlog"):
+    # An installation from before there was a plugin.
+    pytest_plugins.append("otel_agentlog.testing.pytest_plugin")
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ MAY_USE: dict[str, set[str]] = {
     "query": {"store"},
     # `agentlog run` records (docs/decisions/0053).
     "view": {"query", "store", "tools", "export", "demo", "wiring"},
-    "testing": {"record"},
+    # It builds what a program builds, but for the network (docs/decisions/0066).
+    "testing": {"record", "store", "export", "wiring"},
     "__main__": {"view"},
     # The former name of `tools`.
     "run": {"tools"},

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
 
     from otel_agentlog.export.histograms import OwnMeterProvider
+    from otel_agentlog.export.transport.outlet import MemoryOutlet
 
 SCOPE = "otel_agentlog"
 """Name of the instrumentation scope of everything recorded here."""
@@ -107,14 +108,16 @@ class Telemetry:
         adopt: Adopt = lambda context, start: None,
         clean: Clean | None = None,
         backlog: Backlog | None = None,
+        outlet: MemoryOutlet | None = None,
     ) -> None:
         for signal in SIGNALS:
             senders.check(settings, signal)
         self._settings, self._observer, self._failed = settings, observer, failed
-        self._adopt, self._clean = adopt, clean
+        self._adopt, self._clean, self._outlet = adopt, clean, outlet
         self.conventions = conventions_of(settings)
         self._schema_url = self.conventions.schema_url
         self._metrics: Metrics | None = None
+        self._meters_of_outlet: OwnMeterProvider | None = None
         self._origins = CleanOrigins(clean or (lambda value: value))
         self.resource = self._origins.resource(Resource.create({"service.name": settings.service_name}))
         self.sends: tuple[str, ...] = ()
@@ -143,7 +146,8 @@ class Telemetry:
         )
         self.active = bool(self.sends) or self._metrics is not None or logger is not None
         """Whether anything leaves at all; without it nothing needs to be queued."""
-        self._collect(traces, logs)
+        self._traces, self._logs = traces, logs
+        self.collect()
         self.tracer = traces.get_tracer(SCOPE, __version__, self._schema_url)
         self._own = traces if isinstance(traces, OwnTracerProvider) and not isinstance(self.tracer, NoOpTracer) else None
         self.light_spans: Callable[[], bool] = bool if self._own is None else partial(not_, self._own.others)
@@ -157,6 +161,8 @@ class Telemetry:
         limits = QueueLimits(settings.batch_size, settings.queue_size, delay_s=settings.send_delay_s)
 
         def maker(signal: str) -> Callable[[], Sender]:
+            if self._outlet is not None:
+                return partial(self._outlet.sender, signal)
             return lambda: senders.make_sender(settings, signal)
 
         return DeliveryWorker(
@@ -165,9 +171,19 @@ class Telemetry:
             failed=self._failed,
             dropped=lambda signal, count, reason: self._count_dropped(signal, count, reason),
             limits=limits,
-            flushers=[_flush_metrics] if _current_meters is not None else [],
+            flushers=self._flushers(),
             on_idle=lambda: self._catch_up.on_idle(),
         )
+
+    def _flushers(self) -> list[Callable[[float], None]]:
+        """What sends metrics at once, given seconds."""
+        if self._meters_of_outlet is not None:
+            return [self._flush_outlet]
+        return [_flush_metrics] if _current_meters is not None else []
+
+    def _flush_outlet(self, timeout_s: float) -> None:
+        assert self._meters_of_outlet is not None
+        self._meters_of_outlet.force_flush(int(timeout_s * 1000))
 
     @property
     def sampler(self) -> Sampler | None:
@@ -182,13 +198,11 @@ class Telemetry:
     # -- joining ----------------------------------------------------------------------------------------------------------
 
     def _find_traces(self) -> trace.TracerProvider:
-        provider = trace.get_tracer_provider()
-        if isinstance(provider, ProxyTracerProvider):
-            provider = _made["traces"] = OwnTracerProvider(self.resource)
-            trace.set_tracer_provider(provider)
+        provider = _tracer_provider(self.resource)
         if isinstance(provider, TracerProvider):
-            self.resource = self._origins.resource(provider.resource)
             own = provider is _made.get("traces")
+            if not own:
+                self.resource = self._origins.resource(provider.resource)
             if isinstance(provider.get_tracer(SCOPE), NoOpTracer):
                 return provider  # OTEL_SDK_DISABLED: nothing is sent, and everything may be sent later
             if self._settings.exporter("traces") != "none" and (own or self._settings.endpoint_given):
@@ -219,14 +233,13 @@ class Telemetry:
             return None
         return provider
 
-    def _collect(self, traces: trace.TracerProvider, logs: LoggerProviderAPI | None) -> None:
+    def collect(self) -> None:
+        """Take the spans and log records of other libraries, from now on and until another `Telemetry` does."""
+        traces, logs = self._traces, self._logs
         # A processor cannot be taken off a provider again, so that of an earlier `configure` goes on with a new route.
         route = Route(self.worker, self._clean, self._origins)
         if isinstance(traces, TracerProvider):
-            spans = _spans_of_others.get(traces)
-            if spans is None:
-                spans = _spans_of_others[traces] = SpansOfOthers(self._adopt, SCOPE, self._failed)
-                traces.add_span_processor(spans)
+            spans = _taken_from(traces, self._adopt, self._failed)
             # What others record with a provider of their own they send themselves.
             own = traces is _made.get("traces")
             spans.route = route if own and "traces" in self.sends else None
@@ -239,12 +252,24 @@ class Telemetry:
                 records.route = route if "logs" in self.sends else None
 
     def _join_metrics(self) -> None:
+        if self._outlet is not None:
+            self._join_outlet(self._outlet)
+            return
         provider = _meter_provider(self._settings, self.resource, self._clean_metrics)
         if provider is not None:
             meter = provider.get_meter(SCOPE, __version__, self._schema_url)
             made = None if _current_meters is None or isinstance(meter, NoOpMeter) else _current_meters[1]
             own = made.histograms if made is not None and made is provider else None
             self._metrics = Metrics(meter, self.conventions.profile, own)
+
+    def _join_outlet(self, outlet: MemoryOutlet) -> None:
+        """Give it what is counted, by a provider of its own: nobody else's metrics go there, and none of ours elsewhere."""
+        from otel_agentlog.export.histograms import OwnMeterProvider
+
+        self._meters_of_outlet = OwnMeterProvider(outlet.metric_reader(self._clean_metrics), self.resource, None)
+        self._metrics = Metrics(
+            self._meters_of_outlet.get_meter(SCOPE, __version__, self._schema_url), self.conventions.profile, None
+        )
 
     def _clean_metrics(self, data: Any) -> Any:
         return data if self._clean is None else cleaned_metrics(data, self._clean, self._origins)
@@ -288,6 +313,8 @@ class Telemetry:
         done = self.flush(timeout_s)
         self._catch_up.last_scan(deadline)
         self._catch_up.stop()
+        if self._meters_of_outlet is not None:
+            _shut_down(self._meters_of_outlet)
         # Everything was tried, or the time is over: what came in between is tried for as long as there is any left.
         return self.worker.shutdown(max(0.0, deadline - time.monotonic())) and done
 
@@ -314,6 +341,31 @@ def process_line_of(
         **({"span_events": settings.span_events} if settings.span_events != "errors" else {}),
         **({"elsewhere": list(elsewhere)} if elsewhere else {}),
     }
+
+
+def _tracer_provider(resource: Resource) -> trace.TracerProvider:
+    """The global one, made and set if there is none."""
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, ProxyTracerProvider):
+        provider = _made["traces"] = OwnTracerProvider(resource)
+        trace.set_tracer_provider(provider)
+    return provider
+
+
+def _taken_from(provider: TracerProvider, adopt: Adopt, failed: Callable[[str, BaseException], None]) -> SpansOfOthers:
+    """The processor by which spans of other libraries are taken from a provider."""
+    spans = _spans_of_others.get(provider)
+    if spans is None:
+        spans = _spans_of_others[provider] = SpansOfOthers(adopt, SCOPE, failed)
+        provider.add_span_processor(spans)
+    return spans
+
+
+def take_spans_of_others(adopt: Adopt) -> None:
+    """Take spans of other libraries where nothing was configured: from the global provider, made and set if there is none."""
+    provider = _tracer_provider(Resource.create())
+    if isinstance(provider, TracerProvider):
+        _taken_from(provider, adopt, lambda where, error: None)
 
 
 class _CountingObserver:

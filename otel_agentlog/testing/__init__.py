@@ -1,111 +1,66 @@
-"""For tests of instrumented code: record into memory, with a clock that does not run until it is moved.
+"""For tests of instrumented code: what it records, a clock that is moved by hand, and collectors and disks that fail.
 
-def test_my_agent():
-    with recording() as recorded:
-        my_agent()
-    assert recorded.actions == ["task_started", "tool_run_started", "tool_run_completed", "task_completed"]
+With pytest the fixtures are there once the package is installed (`docs/testing.md`):
+
+def test_my_agent(agentlog_recording):
+    my_agent()
+    assert_shape(agentlog_recording.task("Review"), [an_ai_call("gpt-*"), a_tool("Read")], cost_below_usd=0.01)
+    agentlog_recording.assert_not_left("the secret")
+
+recorded.py       `record_in`: what is recorded in a block, in the real way, but for the network; `Recorded`, to read it
+reading.py        the tasks of a folder: lines, spans, logs, the tree of what ran
+shape.py          `assert_shape`: which parts a task is expected to have
+places.py         where a text is found that should be nowhere
+golden.py         folders as text, and files that have it
+normal.py         what differs from run to run made equal
+clock.py          `FixedClock`, `fixed_ids`
+killing.py        `run_and_kill`: a program that dies in the middle
+memory.py         `recording`: lines in memory, without folders
+otlp/             `OtlpReceiver`: a collector in the test, with faults
+pytest_plugin.py  the fixtures; the only module that imports pytest
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
-from opentelemetry.trace import Tracer
+from otel_agentlog._lazy import lazy_names
 
-from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans
-from otel_agentlog.record.recorder import Cleaning, LineCleaner, Recorder, use
-from otel_agentlog.record.resources import ResourceSampler
-from otel_agentlog.vocabulary.envelope import Envelope, Processor
-from otel_agentlog.vocabulary.lines import Line
+if TYPE_CHECKING:
+    from otel_agentlog.testing.clock import FixedClock as FixedClock
+    from otel_agentlog.testing.clock import fixed_ids as fixed_ids
+    from otel_agentlog.testing.golden import assert_golden as assert_golden
+    from otel_agentlog.testing.golden import golden_text as golden_text
+    from otel_agentlog.testing.killing import run_and_kill as run_and_kill
+    from otel_agentlog.testing.memory import MemorySink as MemorySink
+    from otel_agentlog.testing.memory import recording as recording
+    from otel_agentlog.testing.otlp.answers import Hang as Hang
+    from otel_agentlog.testing.otlp.answers import Ok as Ok
+    from otel_agentlog.testing.otlp.answers import PartialSuccess as PartialSuccess
+    from otel_agentlog.testing.otlp.answers import Refuse as Refuse
+    from otel_agentlog.testing.otlp.answers import Reset as Reset
+    from otel_agentlog.testing.otlp.answers import SlowLoris as SlowLoris
+    from otel_agentlog.testing.otlp.receiver import OtlpReceiver as OtlpReceiver
+    from otel_agentlog.testing.reading import RecordedPart as RecordedPart
+    from otel_agentlog.testing.reading import RecordedTask as RecordedTask
+    from otel_agentlog.testing.recorded import Recorded as Recorded
+    from otel_agentlog.testing.recorded import record_in as record_in
+    from otel_agentlog.testing.shape import a_span as a_span
+    from otel_agentlog.testing.shape import a_step as a_step
+    from otel_agentlog.testing.shape import a_task as a_task
+    from otel_agentlog.testing.shape import a_tool as a_tool
+    from otel_agentlog.testing.shape import an_ai_call as an_ai_call
+    from otel_agentlog.testing.shape import assert_shape as assert_shape
 
-__all__ = ["FixedClock", "MemorySink", "recording"]
-
-
-class MemorySink:
-    """Keeps every envelope, in the order they came."""
-
-    name = "memory"
-
-    def __init__(self) -> None:
-        self.envelopes: list[Envelope] = []
-
-    def __call__(self, envelope: Envelope) -> None:
-        self.envelopes.append(envelope)
-
-    @property
-    def lines(self) -> list[Line]:
-        """Every line recorded."""
-        return [envelope.line for envelope in self.envelopes]
-
-    @property
-    def actions(self) -> list[str]:
-        """The actions of the lines that have one."""
-        return [line["action"] for line in self.lines if "action" in line]
-
-    def of(self, **wanted: Any) -> list[Line]:
-        """The lines that have these values."""
-        return [line for line in self.lines if _matches(line, wanted)]
-
-    def ends(self) -> list[Line]:
-        """The end lines."""
-        return self.of(phase="end")
-
-    def parents(self) -> dict[str, str | None]:
-        """The name people gave each operation → that of the operation around it, for spans with unique names."""
-        starts = self.of(phase="start")
-        names = {line["span_id"]: line["message"] for line in starts}
-        return {line["message"]: names.get(line.get("parent_span_id", "")) for line in starts}
-
-
-def _matches(line: Line, wanted: Mapping[str, Any]) -> bool:
-    return all(line.get(key) == value for key, value in wanted.items())
-
-
-class FixedClock:
-    """Returns ``now_ns`` until it is moved."""
-
-    def __init__(self, now_ns: int = 1_795_238_521_123_456_789) -> None:
-        self.now_ns = now_ns
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-    def forward(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now_ns += int(seconds * 1e9)
-
-
-@contextmanager
-def recording(
-    *,
-    cleaner: LineCleaner | None = None,
-    processors: Sequence[Processor] = (),
-    tracer: Tracer | None = None,
-    clock: Callable[[], int] = time.time_ns,
-    monotonic: Callable[[], int] = time.perf_counter_ns,
-    measuring: ResourceSampler | None = None,
-    classify: Callable[[BaseException], Mapping[str, Any]] | None = None,
-    warn: Callable[[str], None] = lambda text: None,
-) -> Iterator[MemorySink]:
-    """Record into memory inside this block.
-
-    ``clock`` is Unix time and ``monotonic`` what durations are made of, both in nanoseconds; ``processors`` get each line, as
-    those of `configure` do; ``warn`` is called with the report of what could not be recorded.
-    """
-    sink, failures = MemorySink(), Failures(warn)
-    recorder = Recorder(
-        [sink],
-        cleaning=Cleaning(cleaner, processors, failed=failures.note),
-        spans=Spans() if tracer is None else Spans(tracer),
-        lookups=Lookups(classify),
-        clocks=Clocks(clock, monotonic, measuring),
-        failures=failures,
-    )
-    before = use(recorder)
-    try:
-        yield sink
-    finally:
-        use(before)
+_HOMES = {
+    "clock": "FixedClock fixed_ids",
+    "golden": "assert_golden golden_text",
+    "killing": "run_and_kill",
+    "memory": "MemorySink recording",
+    "otlp.answers": "Hang Ok PartialSuccess Refuse Reset SlowLoris",
+    "otlp.receiver": "OtlpReceiver",
+    "reading": "RecordedPart RecordedTask",
+    "recorded": "Recorded record_in",
+    "shape": "a_span a_step a_task a_tool an_ai_call assert_shape",
+}
+__all__, __getattr__ = lazy_names(__name__, _HOMES)

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import atexit
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from otel_agentlog._fork import after_fork_in_child
@@ -20,12 +23,12 @@ from otel_agentlog.query import Alert
 from otel_agentlog.record.logs.levels import configure_logs
 from otel_agentlog.record.logs.stdlib_bridge import install_stdlib, uninstall_stdlib
 from otel_agentlog.record.operations.open_operations import at_exit_of_children, interrupt_open
-from otel_agentlog.record.recorder import Recorder, use
+from otel_agentlog.record.recorder import Recorder, recorder, use
 from otel_agentlog.record.signals import join_signals, leave_signals
 from otel_agentlog.record.threads import propagate, unpropagate
 from otel_agentlog.settings.fields import Settings, load, read_config_file
 from otel_agentlog.wiring.alerting import active_alerts, register_alert_callback, set_alert_threshold
-from otel_agentlog.wiring.setup import Receipt, Wired
+from otel_agentlog.wiring.setup import Receipt, Surroundings, Wired
 
 __all__ = [
     "Alert",
@@ -47,6 +50,7 @@ TEARDOWN_S = 0.5
 _wired: Wired | None = None
 _in_force: tuple[dict[str, Any], Settings] | None = None
 """What `configure` was given last, and the settings that came of it; ``None`` after `shutdown`."""
+_around = Surroundings()
 _lock = threading.RLock()
 
 
@@ -70,36 +74,85 @@ def configure(**settings: Any) -> Settings:
     global _wired, _in_force
     found = load(settings, read_config_file())
     with _lock:
+        found = replace(found, **_around.settings)
         shutdown()
         if not found.enabled:
             use(Recorder(off=True))
             _in_force = settings, found
             return found
         try:
-            wired = Wired(found)
+            wired = Wired(found, _around)
         except (ValueError, TypeError) as error:
             raise_interrupt()
             if isinstance(error, ConfigurationError):
                 raise
             raise ConfigurationError("configure", "the settings", str(error)) from error
         _wired = wired
-        use(wired.recorder)
-        configure_logs(found.log_level, found.levels)
-        if found.capture_logging:
-            install_stdlib(last_resort=found.console == "off")
-        if found.propagate_threads:
-            propagate()
-        if found.handle_signals:
-            join_signals(_before_death)
+        _connect(wired)
         at_exit_of_children(_at_exit)
         wired.start()
         _in_force = settings, wired.settings
     return wired.settings
 
 
+def _connect(wired: Wired) -> None:
+    """Have everything recorded from now on go there."""
+    settings = wired.settings
+    use(wired.recorder)
+    configure_logs(settings.log_level, settings.levels)
+    if settings.capture_logging:
+        install_stdlib(last_resort=settings.console == "off")
+    if settings.propagate_threads:
+        propagate()
+    if settings.handle_signals:
+        join_signals(_before_death)
+
+
+def _disconnect() -> None:
+    """Have nothing recorded from now on."""
+    use(Recorder())
+    uninstall_stdlib()
+    unpropagate()
+    configure_logs()
+
+
+@contextmanager
+def surrounded(by: Surroundings) -> Iterator[None]:
+    """Within this block `configure` builds on these surroundings. What is in force goes on after it, as it was; in between it
+    gets nothing, and sends what it has. Not for several threads at once."""
+    global _wired, _in_force, _around
+    with _lock:
+        before = _wired, _in_force, _around, recorder()
+        _disconnect()
+        leave_signals()
+        _wired, _in_force, _around = None, None, by
+    try:
+        yield
+    finally:
+        shutdown()
+        with _lock:
+            _wired, _in_force, _around, record = before
+            use(record)
+            if _wired is not None:
+                _connect(_wired)
+                _wired.telemetry.collect()
+
+
 def settings_in_force() -> Settings:
     """Those of the last `configure`; before it and after `shutdown` those that it would begin with."""
     return _in_force[1] if _in_force is not None else load({}, read_config_file())
+
+
+def settings_given() -> dict[str, Any]:
+    """What `configure` was given last; nothing before it and after `shutdown`."""
+    return dict(_in_force[0]) if _in_force is not None else {}
+
+
+def configure_again() -> None:
+    """Build everything anew from what `configure` was given last, where it was called."""
+    with _lock:
+        if _in_force is not None:
+            configure(**_in_force[0])
 
 
 def ensure_configured(**settings: Any) -> Settings:
@@ -139,10 +192,7 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
     end_abandoned()
     # What it finds in its last look is a line, too.
     wired.alerting.stop()
-    use(Recorder())
-    uninstall_stdlib()
-    unpropagate()
-    configure_logs()
+    _disconnect()
     return _stop(wired, timeout_s)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import OwnThread, raise_interrupt, suppress_errors
@@ -46,6 +46,9 @@ from otel_agentlog.vocabulary.states import State
 from otel_agentlog.wiring.alerting import Alerting
 from otel_agentlog.wiring.backlog import FolderBacklog
 
+if TYPE_CHECKING:
+    from otel_agentlog.export.transport.outlet import MemoryOutlet
+
 _logger = logging.getLogger("otel_agentlog")
 
 LEAST_SYNC_S = 0.2
@@ -71,14 +74,30 @@ class Receipt:
     """Whether everything that was queued could be tried within the time allowed."""
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What `configure` builds on, for `otel_agentlog.testing` to replace: a program has these."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """They take the place of those that `configure` finds."""
+    clocks: Clocks = field(default_factory=Clocks)
+    outlet: MemoryOutlet | None = None
+    """Takes everything that is to be sent; ``None``: it goes where the settings say."""
+    sinks: Sequence[Sink] = ()
+    """Further ones."""
+    keep: Callable[[Sink], Sink] = lambda folders: folders
+    """Returns the sink that is used for task folders."""
+
+
 class Wired:
     """What one `configure` put together. Each part is given those that were built before it; none reaches for a later one."""
 
     _process_lines: tuple[object, Line] = None, {}
     """What the last one was made of, and that line."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, around: Surroundings = Surroundings()) -> None:
         after_fork_in_child(self._renew_after_fork)
+        self._around = around
         self.failures = Failures(_warn)
         failed = self.failures.note
         self.redactor = redactor_of(settings)
@@ -94,7 +113,13 @@ class Wired:
         backlog = FolderBacklog(settings, self.deliveries, failed)
         with usable_variables():
             self.telemetry = Telemetry(
-                settings, observer=self.deliveries, failed=failed, adopt=adopt, clean=cleaning.value, backlog=backlog
+                settings,
+                observer=self.deliveries,
+                failed=failed,
+                adopt=adopt,
+                clean=cleaning.value,
+                backlog=backlog,
+                outlet=around.outlet,
             )
         backlog.signals = self.telemetry.sends
         self.deliveries.later = self.telemetry.worker.at
@@ -123,7 +148,7 @@ class Wired:
             ),
             tasks=Tasks(self._find_task, self.folders.find_input, ControlFile, settings.implicit_tasks),
             lookups=Lookups(classify, PriceTable(settings.prices)),
-            clocks=Clocks(measuring=self.measuring),
+            clocks=replace(around.clocks, measuring=self.measuring),
             failures=self.failures,
         )
         self.recovery = BackgroundRecovery(
@@ -153,7 +178,7 @@ class Wired:
             force_color=terminal.force_color,
             term=terminal.term,
         )
-        sinks: list[Sink] = [self.folders]
+        sinks: list[Sink] = [self._around.keep(self.folders), *self._around.sinks]
         if self.settings.log_format != "lines":
             sinks.append(LinesOfTasks(self._log))
         if self.alerting.is_on:

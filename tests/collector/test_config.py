@@ -12,9 +12,9 @@ import pytest
 import yaml
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from otel_agentlog.testing.otlp.answers import Ok, Refuse
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from tests.support.collector import CONFIG, ROOT, Collector, validate
-from tests.support.otlp.answers import Ok, Refuse
-from tests.support.otlp.receiver import OtlpReceiver
 from tests.support.sdk_telemetry import providers, record_everything
 
 pytestmark = pytest.mark.collector

@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
-from tests.support.otlp.decode import REQUEST_TYPES, Export, complete_lines, decode_json, decode_request
+from otel_agentlog.testing.otlp.decode import REQUEST_TYPES, Export, complete_lines, decode_json, decode_request
 
 _IDS = {"traceId", "spanId", "parentSpanId"}
 _INT64 = st.integers(-(2**63), 2**63 - 1)

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import pytest
 
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
+from otel_agentlog.testing.otlp.values import Item
 from tests.support.collector import Collector
-from tests.support.otlp.receiver import OtlpReceiver
-from tests.support.otlp.values import Item
 from tests.support.rotel import Rotel
 from tests.support.sdk_telemetry import ATTRIBUTES, RESOURCE, providers, record_everything
 from tests.support.waiting import wait_until

@@ -17,7 +17,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no s
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
-from tests.support.otlp.answers import (
+from otel_agentlog.testing.otlp.answers import (
     Answer,
     Hang,
     HugeReply,
@@ -29,7 +29,7 @@ from tests.support.otlp.answers import (
     Reset,
     SlowLoris,
 )
-from tests.support.otlp.receiver import OtlpReceiver
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 
 SHORT_TIMEOUT_S = 0.3
 Reply = tuple[int, dict[str, str], bytes]

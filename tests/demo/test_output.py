@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from tests.demo.running import make_project, run_demo
-from tests.support.otlp.receiver import OtlpReceiver
 
 
 def test_people_are_told_what_came_out_and_where_it_is(tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ from otel_agentlog.query.questions import statistics
 from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.store.spans.rebuild import records
 from otel_agentlog.store.validation.validate import validate
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from otel_agentlog.vocabulary.records import SpanRecord
-from tests.support.otlp.receiver import OtlpReceiver
-from tests.support.otlp.sdk_records import readable_span
 from tests.support.providers.server import ProviderServer
+from tests.support.sdk_records import readable_span
 
 APP = Path(__file__).parent / "vendor_app.py"
 Line = dict[str, Any]

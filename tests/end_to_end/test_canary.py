@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.otlp.receiver import OtlpReceiver
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CANARY = re.compile(rb"CANARY\w{0,24}")

@@ -12,8 +12,8 @@ from typing import Any
 import otel_agentlog as agentlog
 from otel_agentlog.store.folder.reader import list_tasks
 from otel_agentlog.store.validation.validate import validate
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from tests.demo.running import environment
-from tests.support.otlp.receiver import OtlpReceiver
 
 TIMEOUT_S = 110.0
 

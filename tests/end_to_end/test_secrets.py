@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from tests.record.redaction.secret_corpus import KIND_COUNT, Planted, leaks, planted
-from tests.support.otlp.receiver import OtlpReceiver
 
 PROGRAM = """
 import logging, sys

@@ -15,11 +15,11 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import list_tasks
 from otel_agentlog.store.spans.rebuild import records
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from otel_agentlog.vocabulary.records import LogRecordLine, SpanRecord
 from tests.support.collector import Collector
 from tests.support.conformance.spans import Checker
-from tests.support.otlp.receiver import OtlpReceiver
-from tests.support.otlp.sdk_records import readable_log, readable_span
+from tests.support.sdk_records import readable_log, readable_span
 
 WORKLOAD = Path(__file__).parent / "workload.py"
 Item = dict[str, Any]

@@ -19,7 +19,7 @@ from otel_agentlog.record.operations.context import BY_TRACE
 from otel_agentlog.store.folder.reader import TaskReader, list_tasks
 from otel_agentlog.store.validation.report import Severity
 from otel_agentlog.store.validation.validate import validate
-from tests.support.otlp.receiver import OtlpReceiver
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 
 PROGRAM = Path(__file__).with_name("third_party.py")
 BIN = Path(sys.executable).parent

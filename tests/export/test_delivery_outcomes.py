@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from otel_agentlog.export.transport.result import MAX_RETRY_AFTER_S, SendResult, Verdict, http_result, retry_after
 from otel_agentlog.export.transport.senders import Sender, make_sender
 from otel_agentlog.settings.fields import load
-from tests.support.otlp.answers import Answer, Hang, HugeReply, Ok, PartialSuccess, Redirect, Refuse, Reset, SlowLoris
-from tests.support.otlp.receiver import OtlpReceiver
+from otel_agentlog.testing.otlp.answers import Answer, Hang, HugeReply, Ok, PartialSuccess, Redirect, Refuse, Reset, SlowLoris
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from tests.support.ports import LOOPBACK, free_ports
 
 HTTP, GRPC = "http/protobuf", "grpc"

@@ -26,7 +26,7 @@ from otel_agentlog.vocabulary.records import (
     begun_span,
     end_span,
 )
-from tests.support.otlp.sdk_records import readable_log, readable_span
+from tests.support.sdk_records import readable_log, readable_span
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 _SCALAR = st.none() | st.booleans() | _TEXT | st.integers() | st.floats() | st.binary(max_size=3)

@@ -26,8 +26,8 @@ from otel_agentlog.export.transport.http import proxy_of
 from otel_agentlog.export.transport.result import DELIVERED, Verdict
 from otel_agentlog.export.transport.senders import make_metric_exporter, make_sender
 from otel_agentlog.settings.fields import load
-from tests.support.otlp.answers import Hang, Redirect, Refuse
-from tests.support.otlp.receiver import OtlpReceiver
+from otel_agentlog.testing.otlp.answers import Hang, Redirect, Refuse
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from tests.support.ports import LOOPBACK
 
 SPANS = [ReadableSpan("a span", context=SpanContext(1, 2, False, TraceFlags(1)), start_time=1, end_time=2)]

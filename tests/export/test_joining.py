@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from otel_agentlog.testing.otlp.answers import Refuse
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from otel_agentlog.view.cli import main as cli
-from tests.support.otlp.answers import Refuse
-from tests.support.otlp.receiver import OtlpReceiver
 
 BEFORE = """
 import os, sys

@@ -14,8 +14,8 @@ from otel_agentlog.export.pipeline.items import Item, ItemRef
 from otel_agentlog.export.pipeline.signal_queue import QueueLimits
 from otel_agentlog.export.pipeline.worker import DeliveryWorker
 from otel_agentlog.export.transport.result import DELIVERED
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from tests.support.delivered import received_ids, recorded_ids
-from tests.support.otlp.receiver import OtlpReceiver
 from tests.support.waiting import wait_until
 
 START = """

@@ -14,8 +14,8 @@ from opentelemetry.sdk.resources import Resource
 from otel_agentlog.export.histograms import Histograms, OwnMeterProvider
 from otel_agentlog.export.metrics import ALLOWED, MAX_CHARACTERS, METRICS, Labels, Metrics
 from otel_agentlog.export.semconv.names import Profile
+from otel_agentlog.testing.otlp.decode import decode_request
 from tests.support.conformance.wire import Wire, end_line, failed, start_line
-from tests.support.otlp.decode import decode_request
 
 CHAT = {"provider": "openai", "model": "gpt-5"}
 CHAT_LABELS = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-5"}

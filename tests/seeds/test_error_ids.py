@@ -421,7 +421,7 @@ agentlog.shutdown()
 
 def test_privacy_leaves_content_and_people_out_everywhere(place: Place) -> None:
     """Folders, log, console and OTLP have ids, lengths, durations, costs, errors; nothing of what was said, and nobody's data."""
-    from tests.support.otlp.receiver import OtlpReceiver
+    from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 
     with OtlpReceiver() as receiver:
         done = place.python(PRIVATE, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.http_endpoint)

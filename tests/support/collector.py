@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from urllib.request import Request, urlopen
 
-from tests.support.otlp.decode import complete_lines, decode_json
-from tests.support.otlp.values import Item
+from otel_agentlog.testing.otlp.decode import complete_lines, decode_json
+from otel_agentlog.testing.otlp.values import Item
 from tests.support.ports import LOOPBACK, free_ports
 from tests.support.process import ServerProcess
 from tests.support.waiting import wait_until
@@ -58,7 +58,7 @@ class Collector:
     """A running collector; a context manager.
 
     ``env`` adds to the variables of ``collector-config.yaml`` (listed at its top); ``extra_config`` is YAML merged over it.
-    What it received is read from its files: `spans`, `log_records`, `metrics`, `span_metrics` (shapes: ``otlp_decode``).
+    What it received is read from its files: `spans`, `log_records`, `metrics`, `span_metrics`; shapes: ``otlp/decode.py``.
     Files of an earlier run in the same folder are kept, so a restarted collector goes on where the killed one stopped.
     """
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from otel_agentlog.store.folder.reader import list_tasks
 from otel_agentlog.store.spans.rebuild import records
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from otel_agentlog.vocabulary.records import LogRecordLine, SpanRecord
-from tests.support.otlp.receiver import OtlpReceiver
 
 
 def recorded_ids(root: Path) -> set[str]:

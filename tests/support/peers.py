@@ -14,8 +14,8 @@ from typing import NoReturn
 
 import pytest
 
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from tests.support.collector import Collector, find_collector, is_collector_cached
-from tests.support.otlp.receiver import OtlpReceiver
 from tests.support.prometheus import find_prometheus
 from tests.support.rotel import find_rotel
 

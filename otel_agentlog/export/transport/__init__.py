@@ -8,5 +8,6 @@ exemplars.py        exemplars in every export of metrics
 otlp.py             OTLP requests and responses; what others made with the SDK
 wire.py             OTLP's protobuf encoding: attributes, values, the frame of a request
 result.py           status codes to verdicts, Retry-After, partial success
+outlet.py           takes requests in the place of a collector, in tests
 suppression.py      keeps our own sending out of what is recorded
 """

@@ -10,11 +10,10 @@ The id is kept on the exception itself, so that it is the same wherever that exc
 from __future__ import annotations
 
 import itertools
-import secrets
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._fork import after_fork_in_child, random_bits
 from otel_agentlog._interrupts import raise_interrupt
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -39,19 +38,19 @@ class Mark(NamedTuple):
 
 
 def _walk() -> Iterator[int]:
-    return itertools.count(secrets.randbelow(COUNT))
+    return itertools.count(random_bits(64) % COUNT)
 
 
 _numbers = _walk()
 
 
-def _renew_after_fork() -> None:
-    """In the child of a fork: elsewhere than the parent."""
+def walk_elsewhere() -> None:
+    """Begin at another random id: in the child of a fork, and where a test wants a series of its own."""
     global _numbers
     _numbers = _walk()
 
 
-after_fork_in_child(_renew_after_fork)
+after_fork_in_child(walk_elsewhere)
 
 
 def new_error_id() -> str:

@@ -14,10 +14,21 @@ from pathlib import Path
 
 import pytest
 
+from otel_agentlog.testing.otlp.answers import (
+    Answer,
+    Hang,
+    HugeReply,
+    Ok,
+    PartialSuccess,
+    Poison,
+    Redirect,
+    Refuse,
+    Reset,
+    SlowLoris,
+)
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from otel_agentlog.view.cli import main as cli
 from tests.support.delivered import receipts, received_ids, recorded_ids
-from tests.support.otlp.answers import Answer, Hang, HugeReply, Ok, PartialSuccess, Poison, Redirect, Refuse, Reset, SlowLoris
-from tests.support.otlp.receiver import OtlpReceiver
 from tests.support.ports import LOOPBACK
 
 APP = Path(__file__).parent / "delivery_app.py"

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from tests.support.delivered import receipts, received_ids, recorded_ids
-from tests.support.otlp.receiver import OtlpReceiver
 
 CHILDREN = 12
 

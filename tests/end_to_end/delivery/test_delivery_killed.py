@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from otel_agentlog.store.folder.reader import list_tasks
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from otel_agentlog.view.cli import main as cli
 from tests.support.delivered import receipts, received_ids, recorded_ids
-from tests.support.otlp.receiver import OtlpReceiver
 
 KILLS = 4
 BATCH = 16

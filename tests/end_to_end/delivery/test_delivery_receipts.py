@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.otlp.receiver import OtlpReceiver
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from tests.support.waiting import wait_until
 
 BEGIN = (

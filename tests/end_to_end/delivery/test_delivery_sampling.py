@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from otel_agentlog.store.folder.reader import TaskReader, list_tasks
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from otel_agentlog.view.cli import main as cli
 from tests.support.delivered import receipts, received_ids, recorded_ids
-from tests.support.otlp.receiver import OtlpReceiver
 from tests.support.waiting import wait_until
 
 PROGRAM = """

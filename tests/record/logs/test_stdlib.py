@@ -35,7 +35,7 @@ from otel_agentlog.record.logs.structlog_bridge import record_event
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.sanitize.cleaner import Cleaner
 from otel_agentlog.testing import MemorySink, recording
-from tests.support.otlp.receiver import OtlpReceiver
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 
 
 @pytest.fixture(autouse=True)

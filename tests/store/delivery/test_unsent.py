@@ -23,10 +23,10 @@ from otel_agentlog.store.delivery.process_lock import PREFIX, SWEEP_AFTER_S, Pro
 from otel_agentlog.store.delivery.unsent import UnsentItems
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, METADATA
 from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from otel_agentlog.view.cli import main as cli
 from otel_agentlog.vocabulary.lines import encode
 from tests.store.spans.span_lines import end, log, process, start, task_of
-from tests.support.otlp.receiver import OtlpReceiver
 
 BOTH = ("traces", "logs")
 

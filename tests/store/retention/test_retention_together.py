@@ -20,8 +20,8 @@ from otel_agentlog.store.retention.policy import RetentionLimits
 from otel_agentlog.store.retention.prune import BackgroundPruning, prune
 from otel_agentlog.store.retention.report import PruneReport
 from otel_agentlog.store.validation.validate import validate
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from tests.store.retention.retention_folders import DAY_NS, content, make_task, names, tree
-from tests.support.otlp.receiver import OtlpReceiver
 from tests.support.waiting import wait_until
 
 PRUNE_ALL = """

@@ -1,6 +1,6 @@
 """Checks telemetry against the GenAI conventions, by the facts in ``tests/data/semconv_genai_table.json``.
 
-What is checked has the plain shapes of ``tests.support.otlp.decode``, of which these keys matter:
+What is checked has the plain shapes of ``otel_agentlog.testing.otlp.decode``, of which these keys matter:
 
 - span: ``{"name", "kind": "CLIENT", "attributes": {…}, "status": {"code": "UNSET"|"OK"|"ERROR"}}``;
 - metric: ``{"name", "instrument": "histogram"|"counter"|"updowncounter", "unit", "points": [{"attributes", "boundaries": […]}]}``

@@ -2,7 +2,7 @@
 
 Hides the providers, in-memory exporters and the encoder. `Wire.operation` does with a start and an end line what the product
 does; `Wire.spans`, `Wire.measured` and `Wire.records` give what a receiver would see, in the shapes of
-``tests.support.otlp.decode``.
+``otel_agentlog.testing.otlp.decode``.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from otel_agentlog.export.metrics import Metrics
 from otel_agentlog.export.records import LogFields, details_event_fields, exception_fields, is_details_event, log_fields
 from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions
 from otel_agentlog.export.semconv.names import Profile
+from otel_agentlog.testing.otlp.decode import decode_request
+from otel_agentlog.testing.otlp.values import Item
 from otel_agentlog.vocabulary.lines import Line, is_exception_record, is_log_record
-from tests.support.otlp.decode import decode_request
-from tests.support.otlp.values import Item
 
 _END_TYPES = {"ai_request": "ai_response", "tool_call": "tool_result"}
 _TIMESTAMP = "2026-11-21T05:22:01.123456789Z"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import otel_agentlog as agentlog
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from otel_agentlog.view.cli.main import main
-from tests.support.otlp.receiver import OtlpReceiver
 
 
 def _findings(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, dict[str, dict[str, Any]]]:

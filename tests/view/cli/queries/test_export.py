@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import otel_agentlog as agentlog
+from otel_agentlog.testing.otlp.decode import decode_json
 from otel_agentlog.view.cli.main import main
 from otel_agentlog.view.cli.queries.export import CSV_COLUMNS, _cell
-from tests.support.otlp.decode import decode_json
 from tests.test_terminal_text import acts_on_a_terminal
 
 

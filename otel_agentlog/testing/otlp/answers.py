@@ -1,4 +1,4 @@
-"""The ways our in-test OTLP receiver can answer: well, or like the backends that exporters must survive."""
+"""The ways the receiver can answer: well, or like the backends that a program has to survive."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from tests.support.otlp.values import Item
+from otel_agentlog.testing.otlp.values import Item
 
 
 @dataclass(frozen=True)

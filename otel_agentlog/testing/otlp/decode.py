@@ -1,10 +1,9 @@
 """Hides the shapes of OTLP: turns protobuf messages or OTLP JSON lines into plain dicts that tests can compare.
 
-All receivers of the tests (the in-test one, the collector's file exporter) speak through this module, so what one peer saw is
-equal to what another peer saw, ``==`` on dicts. Every item carries its ``resource`` (attributes) and ``scope``
-(``name``, ``version``, ``attributes``, ``schema_url``). Ids are lower-case hex (``None`` where absent), times are integers in
-ns, an ``int`` attribute stays ``int``, a ``double`` stays ``float``, arrays are lists, key-value lists are dicts, bytes are
-``bytes``. Metrics: see ``otlp_metrics``.
+What a receiver got and what the collector's file exporter wrote come out equal, ``==`` on dicts. Every item carries its
+``resource`` (attributes) and ``scope`` (``name``, ``version``, ``attributes``, ``schema_url``). Ids are lower-case hex (``None``
+where absent), times are integers in ns, an ``int`` attribute stays ``int``, a ``double`` stays ``float``, arrays are lists,
+key-value lists are dicts, bytes are ``bytes``. Metrics: see ``metrics.py``.
 
 Formats: https://opentelemetry.io/docs/specs/otlp/ and opentelemetry-proto 1.x.
 """
@@ -23,8 +22,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tests.support.otlp.metrics import metrics
-from tests.support.otlp.values import Item, any_value, attributes, hex_id, origin
+from otel_agentlog.testing.otlp.metrics import metrics
+from otel_agentlog.testing.otlp.values import Item, any_value, attributes, hex_id, origin
 
 Export: TypeAlias = ExportTraceServiceRequest | ExportLogsServiceRequest | ExportMetricsServiceRequest
 

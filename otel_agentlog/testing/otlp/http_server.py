@@ -1,4 +1,4 @@
-"""The http side of the in-test OTLP receiver: a threaded stdlib server that carries out the answers."""
+"""The http side of the receiver: a threaded server of the standard library that carries out the answers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from tests.support.otlp.answers import Answer, Hang, HugeReply, PartialSuccess, Redirect, Refuse, Reset, SlowLoris
-from tests.support.otlp.decode import REQUEST_TYPES, request_from_json
-from tests.support.otlp.incoming import Incoming, Verdict
-from tests.support.ports import LOOPBACK
+from otel_agentlog.testing.otlp.answers import Answer, Hang, HugeReply, PartialSuccess, Redirect, Refuse, Reset, SlowLoris
+from otel_agentlog.testing.otlp.decode import REQUEST_TYPES, request_from_json
+from otel_agentlog.testing.otlp.incoming import LOOPBACK, Decision, Incoming
 
 if TYPE_CHECKING:
-    from tests.support.otlp.receiver import OtlpReceiver
+    from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 
 _PROTOBUF = "application/x-protobuf"
 _JSON = "application/json"
@@ -130,15 +129,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(404)
             return
         try:
-            verdict = self._take(signal, raw)
-        # Whatever a sender can get wrong, it shall hear of it and the test shall fail.
-        except Exception as error:
+            decision = self._take(signal, raw)
+        except Exception as error:  # noqa: BLE001 - whatever a sender can get wrong, it shall hear of it and the test shall fail
             self.server.receiver.failed_to_decode(error)
             self._send(400, body=repr(error).encode())
         else:
-            self._carry_out(signal, verdict)
+            self._carry_out(signal, decision)
 
-    def _take(self, signal: str, raw: bytes) -> Verdict:
+    def _take(self, signal: str, raw: bytes) -> Decision:
         body = _DECOMPRESS[self.headers.get("Content-Encoding", "identity")](raw)
         if self._is_json():
             protocol, export = "http/json", request_from_json(signal, body)
@@ -150,8 +148,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _is_json(self) -> bool:
         return str(self.headers.get("Content-Type", "")).startswith(_JSON)
 
-    def _carry_out(self, signal: str, verdict: Verdict) -> None:
-        answer = verdict.answer
+    def _carry_out(self, signal: str, decision: Decision) -> None:
+        answer = decision.answer
         if isinstance(answer, Refuse):
             self._send(answer.status, dict(answer.headers), answer.body)
         elif isinstance(answer, Redirect):
@@ -159,10 +157,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif isinstance(answer, Reset):
             self._reset()
         elif isinstance(answer, Hang):
-            self.server.receiver.hold(verdict)
+            self.server.receiver.hold(decision)
             self._reset()
         elif isinstance(answer, SlowLoris):
-            self._drip(answer, verdict)
+            self._drip(answer, decision)
         else:
             self._send_response(signal, answer)
 
@@ -195,14 +193,14 @@ class _Handler(BaseHTTPRequestHandler):
         for start in range(0, size_bytes, _POURED_BYTES):
             self.wfile.write(b"x" * min(_POURED_BYTES, size_bytes - start))
 
-    def _drip(self, answer: SlowLoris, verdict: Verdict) -> None:
+    def _drip(self, answer: SlowLoris, decision: Decision) -> None:
         self.send_response(200)
         self.send_header("Content-Type", _PROTOBUF)
         self.send_header("Content-Length", str(answer.length))
         self.end_headers()
         for _ in range(answer.length):
             self.wfile.write(b"\0")
-            if self.server.receiver.hold(verdict, answer.interval_s):
+            if self.server.receiver.hold(decision, answer.interval_s):
                 break
         self._reset()
 

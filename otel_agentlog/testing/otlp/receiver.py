@@ -1,7 +1,7 @@
 """An OTLP receiver inside the test: http (protobuf and JSON, gzip) and gRPC, with faults that can be set while it runs.
 
 It keeps what it really ingested, *the receiver's truth*, apart from what it answered: after `Reset(ingest=True)` the items are
-there although the sender saw a failure. Shapes of items: ``otlp_decode``. All methods may be called from any thread.
+there although the sender saw a failure. Shapes of items: ``decode.py``. All methods may be called from any thread.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from tests.support.otlp.answers import Answer, Ok, Refuse, ingested, settle
-from tests.support.otlp.decode import decode_request
-from tests.support.otlp.grpc_server import GrpcFront
-from tests.support.otlp.http_server import HttpFront
-from tests.support.otlp.incoming import Incoming, Verdict
-from tests.support.otlp.values import Item
-from tests.support.ports import LOOPBACK
+from otel_agentlog.testing.otlp.answers import Answer, Ok, Refuse, ingested, settle
+from otel_agentlog.testing.otlp.decode import decode_request
+from otel_agentlog.testing.otlp.grpc_server import GrpcFront
+from otel_agentlog.testing.otlp.http_server import HttpFront
+from otel_agentlog.testing.otlp.incoming import LOOPBACK, Decision, Incoming
+from otel_agentlog.testing.otlp.values import Item
 
 
 @dataclass(frozen=True)
@@ -76,13 +75,16 @@ class OtlpReceiver:
 
     @property
     def grpc_endpoint(self) -> str:
-        """URL for OTLP over gRPC, without TLS."""
+        """URL for OTLP over gRPC, without TLS. It listens there from the first time on that this is asked."""
+        if not self._closed and not self._grpc.port:
+            self._grpc.open()
         return f"http://{LOOPBACK}:{self._grpc.port}"
 
     def accept(self) -> None:
         """Listen, on the same ports as before if it did before."""
         self._http.open()
-        self._grpc.open()
+        if self._grpc.port:
+            self._grpc.open()
 
     def refuse(self) -> None:
         """Close the ports, so that connecting fails, and cut open connections; `accept` opens them again."""
@@ -148,7 +150,7 @@ class OtlpReceiver:
 
     # --- for the fronts: one call per request, and one to be held up ---
 
-    def handle(self, incoming: Incoming) -> Verdict:
+    def handle(self, incoming: Incoming) -> Decision:
         """Record a request, ingest what its answer says, and return the answer to carry out."""
         items = decode_request(incoming.export)
         with self._changed:
@@ -159,17 +161,17 @@ class OtlpReceiver:
             self._requests.append(request)
             self._ingested[incoming.signal].extend(ingested(answer, items))
             self._changed.notify_all()
-            return Verdict(answer, self._epoch)
+            return Decision(answer, self._epoch)
 
     def failed_to_decode(self, error: Exception) -> None:
         """Remember a request that was no OTLP; leaving the context will raise."""
         with self._changed:
             self._errors.append(repr(error))
 
-    def hold(self, verdict: Verdict, timeout_s: float | None = None) -> bool:
+    def hold(self, decision: Decision, timeout_s: float | None = None) -> bool:
         """Wait until the receiver closes or was given another answer since, or for ``timeout_s``; true if it is over."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._closed or self._epoch != verdict.epoch, timeout_s)
+            return self._changed.wait_for(lambda: self._closed or self._epoch != decision.epoch, timeout_s)
 
     def _choose(self, incoming: Incoming, items: list[Item]) -> Answer:
         if self.max_body_bytes is not None and incoming.body_bytes > self.max_body_bytes:

@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_UNSPECIFIED, AggregationTemporality, Metric
 
-from tests.support.otlp.values import Item, attributes, hex_id, one_of, origin
+from otel_agentlog.testing.otlp.values import Item, attributes, hex_id, one_of, origin
 
 
 def metrics(request: ExportMetricsServiceRequest) -> list[Item]:

@@ -15,7 +15,7 @@ LEFT_OUT_TYPES = {"process"}
 LEFT_OUT_ACTIONS = {"resource_usage_sampled"}
 """Actions of lines that come as often as time allows."""
 LEFT_OUT_KEYS = {"line", "pid", "host", "trace_flags", "scope", "resources", "left_behind"}
-"""Keys that say something about the machine, the process or the example's layout only."""
+"""Keys that say something about the machine, the process or where the code stands only."""
 MEASURED = re.compile(
     r"(duration|elapsed|latency|cpu|memory|rss|disk|wall|wait|time_to_first|user_time|system_time|max_rss|peak)\w*|\w*_duration_ms"
 )

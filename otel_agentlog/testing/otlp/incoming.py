@@ -1,4 +1,4 @@
-"""One request as a server of the in-test OTLP receiver hands it on, and what it gets back."""
+"""One request as a side of the receiver hands it on, and what it gets back."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tests.support.otlp.answers import Answer
-from tests.support.otlp.decode import Export
+from otel_agentlog.testing.otlp.answers import Answer
+from otel_agentlog.testing.otlp.decode import Export
+
+LOOPBACK = "127.0.0.1"
+"""Where all sides listen."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Incoming:
     """Size after decompression."""
 
 
-class Verdict(NamedTuple):
+class Decision(NamedTuple):
     """What to answer."""
 
     answer: Answer

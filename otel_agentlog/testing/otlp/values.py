@@ -1,4 +1,4 @@
-"""Hides how OTLP writes values, ids and scopes; used by ``otlp_decode`` and ``otlp_metrics``."""
+"""Hides how OTLP writes values, ids and scopes; used by ``decode.py`` and ``metrics.py``."""
 
 from __future__ import annotations
 
