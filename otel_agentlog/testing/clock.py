@@ -38,8 +38,8 @@ class FixedClock:
 def fixed_ids(series: int = 0) -> Iterator[None]:
     """Within this block all ids are the same in every run: of tasks, traces, spans, lines and errors, one series a number.
 
-    Also of other libraries' spans: OpenTelemetry draws their ids from `random`, whose state is restored afterwards. Which of
-    several threads gets which id is as before.
+    Also of other libraries' spans: OpenTelemetry draws their ids from `random`, whose state is restored afterwards. With several
+    threads it is a matter of chance which of them gets which id.
     """
     before = random.getstate()
     random.seed(series)

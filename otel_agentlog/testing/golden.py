@@ -33,7 +33,7 @@ def golden_text(found: Recorded | RecordedTask, *, before: str = "", places: Map
         parts.append(text)
         errors.update(_error_ids(value))
     root = found.folder if isinstance(found, Recorded) else found.folder.parent
-    return normal_text("\n".join(parts) + "\n", places={str(root): "<tasks>", **(places or {})}, errors=errors)
+    return normal_text("\n".join(parts).lstrip("\n") + "\n", places={str(root): "<tasks>", **(places or {})}, errors=errors)
 
 
 def _recorded(found: Recorded | RecordedTask) -> Iterator[tuple[str, Any]]:
@@ -73,15 +73,18 @@ def assert_golden(
     *,
     update: bool = False,
     how: str = "update=True",
+    before: str = "",
     places: Mapping[str, str] | None = None,
 ) -> bool:
     """Assert that what was recorded is what a file says; with ``update`` write the file. Returns whether it was written.
+
+    ``before`` and ``places`` are those of `golden_text`.
 
     Raises:
         AssertionError: it is something else, or there is no such file. The message has what differs, line by line and key by key,
             and ``how`` the file is written.
     """
-    text = golden_text(found, places=places)
+    text = golden_text(found, before=before, places=places)
     known = path.read_text("utf-8") if path.exists() else None
     if known == text:
         return False

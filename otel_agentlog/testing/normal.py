@@ -55,6 +55,8 @@ def _of_key(key: str, value: Any) -> Any:
     if key == "attributes" and isinstance(value, dict):
         # What the conventions make of a line is tested elsewhere; the user's own is left.
         return _normal({name: item for name, item in value.items() if not name.startswith(("gen_ai.", "agentlog."))})
+    if key == "price" and isinstance(value, dict):
+        return {name: item for name, item in value.items() if name != "version"}
     if key == "metrics":
         return {name: item for name, item in _normal(value).items() if not name.startswith(("memory", "cpu", "disk"))}
     if not isinstance(value, (dict, list)) and MEASURED.fullmatch(key.rpartition(".")[2]):

@@ -7,7 +7,7 @@ for this file alone.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,16 +85,19 @@ def agentlog_golden(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[
     """A function that compares a task, or all of `agentlog_recording`, with a committed file.
 
     ``agentlog_golden(task)`` or ``agentlog_golden(task, "name")``: the file is ``golden/<name>.txt`` beside the test's own,
-    by default named after the test. ``--agentlog-update-golden`` writes it.
+    by default named after the test. ``--agentlog-update-golden`` writes it. ``before`` and ``places`` are those of `golden_text`.
     """
     from otel_agentlog.testing.golden import assert_golden, file_name
 
     beside = Path(request.path).parent / "golden"
     update = bool(request.config.getoption(UPDATE))
 
-    def compare(found: Recorded | RecordedTask, name: str | None = None) -> None:
+    def compare(
+        found: Recorded | RecordedTask, name: str | None = None, *, before: str = "", places: Mapping[str, str] | None = None
+    ) -> None:
         path = beside / f"{name or file_name(request.node.name)}.txt"
-        if assert_golden(found, path, update=update, how=f"pytest {UPDATE}", places={str(tmp_path): "<tmp>"}):
+        all_places = {str(tmp_path): "<tmp>", **(places or {})}
+        if assert_golden(found, path, update=update, how=f"pytest {UPDATE}", before=before, places=all_places):
             request.config.stash.setdefault(_WRITTEN, []).append(path)
 
     return compare

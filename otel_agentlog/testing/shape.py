@@ -118,8 +118,8 @@ def _looked_into(
 
 @dataclass(frozen=True)
 class _Failure:
-    wanted: list[ExpectedPart]
-    """One of these was expected at this place; empty: nothing more."""
+    wanted: ExpectedPart | None
+    """What was expected at this place; ``None``: nothing more."""
     part: RecordedPart | None
     """What was there; ``None``: nothing more."""
     after: RecordedPart | None = None
@@ -128,25 +128,44 @@ class _Failure:
 
 
 def _compare(expected: Sequence[Expected], parts: Sequence[RecordedPart], around: RecordedPart | None = None) -> _Failure | None:
-    """The first place that is not as expected. Goes through the parts once, with all places of the list that it may be at."""
-    at = _with_skipped({0}, expected)
+    """Where it is not as expected: of all places that stopped a way through the list, the last one in the list.
+
+    Goes through the parts once, with all places of the list that it may be at.
+    """
+    at, stops = _with_skipped({0}, expected), _Stops()
     for part in parts:
-        following, inner = set(), None
+        following = set()
         for index in at:
             wanted = expected[index] if index < len(expected) else None
             if isinstance(wanted, EllipsisType):
                 following.add(index)
-            elif wanted is not None and wanted.agrees(part):
-                failure = None if wanted.inside is None else _compare(wanted.inside, part.children, part)
-                inner = inner or failure
-                if failure is None:
-                    following.add(index + 1)
-        if not following:
-            return inner or _Failure(_wanted(at, expected), part)
+                continue
+            agrees = wanted is not None and wanted.agrees(part)
+            inner = _compare(wanted.inside, part.children, part) if agrees and wanted and wanted.inside is not None else None
+            if agrees and inner is None:
+                following.add(index + 1)
+            else:
+                stops.add(index, inner, _Failure(wanted, part))
         at = _with_skipped(following, expected)
     if len(expected) in at:
         return None
-    return _Failure(_wanted(at, expected), None, parts[-1] if parts else around, inside=not parts)
+    for index in at:
+        if not isinstance(wanted := expected[index], EllipsisType):
+            stops.add(index, None, _Failure(wanted, None, parts[-1] if parts else around, inside=not parts))
+    return stops.last
+
+
+class _Stops:
+    """The failure that is furthest in the list; of those at one place one within a part that agrees, or else the last."""
+
+    def __init__(self) -> None:
+        self.last: _Failure | None = None
+        self._rank = (-1, False)
+
+    def add(self, index: int, inner: _Failure | None, plain: _Failure) -> None:
+        rank = index, inner is not None
+        if rank >= self._rank:
+            self.last, self._rank = inner or plain, rank
 
 
 def _with_skipped(at: set[int], expected: Sequence[Expected]) -> set[int]:
@@ -160,16 +179,11 @@ def _with_skipped(at: set[int], expected: Sequence[Expected]) -> set[int]:
     return found
 
 
-def _wanted(at: set[int], expected: Sequence[Expected]) -> list[ExpectedPart]:
-    found = (expected[index] for index in sorted(at) if index < len(expected))
-    return [each for each in found if not isinstance(each, EllipsisType)]
-
-
 # -- messages -----------------------------------------------------------------------------------------------------------------
 
 
 def _message(around: RecordedPart | None, parts: Sequence[RecordedPart], expected: Sequence[Expected], failure: _Failure) -> str:
-    wanted = " or ".join(map(str, failure.wanted)) or "nothing more"
+    wanted = failure.wanted or "nothing more"
     what = f"in {around.kind} {around.name!r}" if around is not None else "among the parts given"
     said = failure.part.in_brief() if failure.part is not None else "nothing more"
     return "\n".join(
@@ -183,9 +197,9 @@ def _message(around: RecordedPart | None, parts: Sequence[RecordedPart], expecte
     )
 
 
-def _drawn(expected: Sequence[Expected], marked: Sequence[ExpectedPart], depth: int = 0) -> Iterator[str]:
+def _drawn(expected: Sequence[Expected], marked: ExpectedPart | None, depth: int = 0) -> Iterator[str]:
     for each in expected:
-        mark = ">" if any(each is one for one in marked) else " "
+        mark = ">" if each is marked else " "
         yield f"{mark} {'  ' * depth}{'...' if isinstance(each, EllipsisType) else each}"
         if isinstance(each, ExpectedPart) and each.inside is not None:
             yield from _drawn(each.inside, marked, depth + 1)
@@ -233,6 +247,7 @@ def _assert_cost(cost_usd: float | None, limit_usd: float, parts: Sequence[Recor
     unknown = [call for call in calls if call.cost_usd is None]
     shown = "".join(f"\n  {call.in_brief()}" for call in calls[:MAX_LINES])
     if unknown:
-        raise AssertionError(f"expected a cost below ${limit_usd:g}, found {len(unknown)} calls without a price:{shown}")
+        counted = f"{len(unknown)} call{'s' if len(unknown) > 1 else ''}"
+        raise AssertionError(f"expected a cost below ${limit_usd:g}, found {counted} without a price:{shown}")
     if (cost_usd or 0.0) >= limit_usd:
         raise AssertionError(f"expected a cost below ${limit_usd:g}, found ${cost_usd or 0.0:.6g}:{shown}")

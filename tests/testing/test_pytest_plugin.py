@@ -3,37 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-PLUGIN = "otel_agentlog.testing.pytest_plugin"
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def run(folder: Path, *options: str, plugin: bool = True, check: bool = True) -> str:
-    """Run pytest on a folder as users do, warnings as errors, and return what it printed."""
-    code = (
-        "import sys, importlib.metadata as m, pytest\n"
-        f"known = m.entry_points(group='pytest11', name='agentlog')\n"
-        f"sys.exit(pytest.main(sys.argv[1:] + ([] if known or {not plugin} else ['-p', {PLUGIN!r}])))"
-    )
-    words = ["-q", "-W", "error", "-p", "no:cacheprovider", "--rootdir", str(folder), "-c", str(folder / "none.ini")]
-    (folder / "none.ini").write_text("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n")
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words, *options, str(folder)],
-        cwd=folder,
-        env={"PATH": "", "HOME": str(folder), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=110,
-    )
-    printed = done.stdout + done.stderr
-    assert not check or done.returncode == 0, printed
-    return printed
-
+from tests.support.pytest_run import run_pytest as run
 
 AGENT = """
 import logging

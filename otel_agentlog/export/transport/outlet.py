@@ -1,4 +1,4 @@
-"""Takes what would be sent to a collector, for `otel_agentlog.testing`: keeps it, or sends it to a test's own receiver."""
+"""Takes what would be sent to a collector: keeps it in memory, or sends it to a test's receiver. For `otel_agentlog.testing`."""
 
 from __future__ import annotations
 
