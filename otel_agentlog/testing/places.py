@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +93,17 @@ def _in_value(value: Any, where: str, forms: Sequence[str]) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for number, item in enumerate(value):
             yield from _in_value(item, f"{where}[{number}]", forms)
-    elif any(form in _text(value) for form in forms):
+    else:
+        yield from _in_text(value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value), where, forms)
+
+
+def _in_text(text: str, where: str, forms: Sequence[str]) -> Iterator[str]:
+    if any(form in text for form in forms):
         yield where
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    elif text[:1] in ('"', "{", "["):
+        # JSON within JSON, however often.
+        with suppress(ValueError):
+            yield from _in_value(orjson.loads(text), where, forms)
 
 
 def _decoded(value: Any) -> Any:
