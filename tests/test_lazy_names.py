@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-LAZY = ("otel_agentlog", "otel_agentlog.error_handling", "otel_agentlog.query", "otel_agentlog.tools")
+LAZY = ("otel_agentlog", "otel_agentlog.error_handling", "otel_agentlog.query", "otel_agentlog.testing", "otel_agentlog.tools")
 
 
 @pytest.mark.parametrize("package", LAZY)

@@ -84,6 +84,7 @@ def assert_golden(
         AssertionError: it is something else, or there is no such file. The message has what differs, line by line and key by key,
             and ``how`` the file is written.
     """
+    __tracebackhide__ = True  # pytest shows the place in the test
     text = golden_text(found, before=before, places=places)
     known = path.read_text("utf-8") if path.exists() else None
     if known == text:

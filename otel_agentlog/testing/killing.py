@@ -34,14 +34,14 @@ def run_and_kill(
     Raises:
         AssertionError: it ended before, or ``until`` was not true within ``timeout_s``; the message has what it printed last.
     """
+    __tracebackhide__ = True  # pytest shows the place in the test
     folder.mkdir(parents=True, exist_ok=True)
     recorded, output = Recorded(folder), folder / "output.txt"
-    own = {"TASK_LOGS_DIR": str(recorded.folder), "AGENTLOG_LOG_DIR": str(recorded.log_folder), "AGENTLOG_CONSOLE": "off"}
     kept = {name: value for name, value in inherited().items() if not name.startswith(_STEERING)}
     with output.open("wb") as printed:
         process = subprocess.Popen(  # noqa: S603 - the test's own script
             [sys.executable, str(script), *arguments],
-            env={**kept, **own, **(env or {})},
+            env={**kept, **recorded.environ(), **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=printed,
@@ -57,6 +57,7 @@ def run_and_kill(
 
 
 def _wait(process: subprocess.Popen[bytes], until: Callable[[], object], timeout_s: float, output: Path) -> None:
+    __tracebackhide__ = True
     deadline = time.monotonic() + timeout_s
     while not until():
         if process.poll() is not None:

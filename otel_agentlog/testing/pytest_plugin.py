@@ -95,6 +95,7 @@ def agentlog_golden(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[
     def compare(
         found: Recorded | RecordedTask, name: str | None = None, *, before: str = "", places: Mapping[str, str] | None = None
     ) -> None:
+        __tracebackhide__ = True
         path = beside / f"{name or file_name(request.node.name)}.txt"
         all_places = {str(tmp_path): "<tmp>", **(places or {})}
         if assert_golden(found, path, update=update, how=f"pytest {UPDATE}", before=before, places=all_places):

@@ -27,6 +27,9 @@ from otel_agentlog.wiring.setup import Surroundings
 ACTIVE: list[Recorded] = []
 """Those whose block has not ended, the innermost last."""
 
+MAX_PLACES = 20
+"""Places of a text that a message has."""
+
 FLUSH_S = 10.0
 """Longest time, in seconds, for what was recorded to be encoded; in memory it takes milliseconds."""
 
@@ -58,6 +61,7 @@ class Recorded:
         Raises:
             AssertionError: there is none, or more than one; the message has those that there are.
         """
+        __tracebackhide__ = True  # pytest shows the place in the test
         every = self.tasks
         found = [task for task in every if name in (None, task.name, task.task_id)]
         wanted = "one task" if name is None else f"one task {name!r}"
@@ -90,7 +94,8 @@ class Recorded:
 
     def requests(self) -> list[tuple[str, bytes]]:
         """Signal (``traces``, ``logs``, ``metrics``) and body of each request that a collector would have got until now."""
-        flush(FLUSH_S)
+        if self in ACTIVE and self._outlet.target is None:
+            flush(FLUSH_S)
         return self._outlet.requests()
 
     def sent(self, signal: str) -> list[dict[str, Any]]:
@@ -129,6 +134,10 @@ class Recorded:
         self._outlet.target = load(given, {}, {"OTEL_EXPORTER_OTLP_TIMEOUT": str(timeout_s)})
         configure_again()
 
+    def environ(self) -> dict[str, str]:
+        """Variables for processes that the test starts: they record here, too, and send nothing unless their own say so."""
+        return {"TASK_LOGS_DIR": str(self.folder), "AGENTLOG_LOG_DIR": str(self.log_folder), "AGENTLOG_CONSOLE": "off"}
+
     def flush(self, timeout_s: float = FLUSH_S) -> Receipt:
         """Send what is queued; what became of everything."""
         return flush(timeout_s)
@@ -151,12 +160,15 @@ class Recorded:
         """
         from otel_agentlog.testing.places import places_of
 
+        __tracebackhide__ = True
         requests = self.requests() if "otlp" in in_ else []
         folders = (self.folder, self.log_folder) if "folder" in in_ else ()
         console = self.console if "console" in in_ else ""
-        found = [place for text in texts for place in places_of(text, folders, requests, console)]
-        shown = "".join(f"\n  {place}" for place in found[:20]) + (f"\n  … {len(found) - 20} more" if len(found) > 20 else "")
-        assert not found, f"expected this nowhere in {', '.join(in_)}, found in {len(found)} places:{shown}"
+        for text in texts:
+            found = list(places_of(text, folders, requests, console))
+            shown = [*found[:MAX_PLACES], *([f"… {len(found) - MAX_PLACES} more"] if len(found) > MAX_PLACES else [])]
+            told = "".join(f"\n  {place}" for place in shown)
+            assert not found, f"expected {text[:40]!r} nowhere in {', '.join(in_)}, found it in {len(found)} places:{told}"
 
     # -- faults -----------------------------------------------------------------------------------------------------------------
 

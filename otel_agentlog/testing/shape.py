@@ -100,6 +100,7 @@ def assert_shape(
     Raises:
         AssertionError: it is otherwise, or its cost is not known; the message shows what was expected, what was found, and where.
     """
+    __tracebackhide__ = True  # pytest shows the place in the test
     around, parts = _looked_into(found)
     failure = _compare(expected, parts)
     if failure is not None:
@@ -243,6 +244,7 @@ def _sum(parts: Sequence[RecordedPart]) -> float | None:
 
 
 def _assert_cost(cost_usd: float | None, limit_usd: float, parts: Sequence[RecordedPart]) -> None:
+    __tracebackhide__ = True
     calls = [each for part in parts for _, each in part.walk() if each.kind == "ai_call"]
     unknown = [call for call in calls if call.cost_usd is None]
     shown = "".join(f"\n  {call.in_brief()}" for call in calls[:MAX_LINES])

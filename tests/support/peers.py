@@ -57,10 +57,9 @@ def prometheus_binary() -> Path:
 
 
 @pytest.fixture
-def otlp_receiver() -> Iterator[OtlpReceiver]:
-    """A running OTLP receiver inside the test, http and gRPC."""
-    with OtlpReceiver() as running:
-        yield running
+def otlp_receiver(agentlog_receiver: OtlpReceiver) -> OtlpReceiver:
+    """A running OTLP receiver inside the test, http and gRPC: the one that users get."""
+    return agentlog_receiver
 
 
 def lack(reason: str) -> NoReturn:
