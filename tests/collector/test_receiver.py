@@ -30,6 +30,7 @@ from otel_agentlog.testing.otlp.answers import (
     SlowLoris,
 )
 from otel_agentlog.testing.otlp.receiver import OtlpReceiver
+from tests.support.ports import accepts
 
 SHORT_TIMEOUT_S = 0.3
 Reply = tuple[int, dict[str, str], bytes]
@@ -261,3 +262,14 @@ def test_concurrent_senders_are_all_counted(otlp_receiver: OtlpReceiver) -> None
         thread.join()
     assert set(_names(otlp_receiver)) == names
     assert len(otlp_receiver.requests("traces")) == len(names)
+
+
+def test_grpc_listens_from_the_first_time_on_that_it_is_asked_for() -> None:
+    """Unless the receiver refuses just then; it has its port all the same."""
+    with OtlpReceiver() as receiver:
+        receiver.refuse()
+        port = int(receiver.grpc_endpoint.rpartition(":")[2])
+        refused = accepts(port)
+        receiver.accept()
+
+        assert (refused, accepts(port)) == (False, True)

@@ -50,7 +50,7 @@ class OtlpReceiver:
         self._answer: Answer = Ok()
         self._next: deque[Answer] = deque()
         self._epoch = 0
-        self._closed = False
+        self._closed = self._accepting = False
         self._ingested: dict[str, list[Item]] = {"traces": [], "logs": [], "metrics": []}
         self._requests: list[ReceivedRequest] = []
         self._errors: list[str] = []
@@ -76,18 +76,22 @@ class OtlpReceiver:
     @property
     def grpc_endpoint(self) -> str:
         """URL for OTLP over gRPC, without TLS. It listens there from the first time on that this is asked."""
-        if not self._closed and not self._grpc.port:
+        if not self._grpc.port:
             self._grpc.open()
+            if not self._accepting:
+                self._grpc.close()
         return f"http://{LOOPBACK}:{self._grpc.port}"
 
     def accept(self) -> None:
         """Listen, on the same ports as before if it did before."""
+        self._accepting = True
         self._http.open()
         if self._grpc.port:
             self._grpc.open()
 
     def refuse(self) -> None:
         """Close the ports, so that connecting fails, and cut open connections; `accept` opens them again."""
+        self._accepting = False
         self._release()
         self._http.close()
         self._grpc.close()
