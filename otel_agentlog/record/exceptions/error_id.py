@@ -45,12 +45,17 @@ _numbers = _walk()
 
 
 def walk_elsewhere() -> None:
-    """Begin at another random id: in the child of a fork, and where a test wants a series of its own."""
+    """Begin at another random id, as where a test wants a series of its own."""
     global _numbers
     _numbers = _walk()
 
 
-after_fork_in_child(walk_elsewhere)
+def _renew_after_fork() -> None:
+    """In the child of a fork: elsewhere than the parent."""
+    walk_elsewhere()
+
+
+after_fork_in_child(_renew_after_fork)
 
 
 def new_error_id() -> str:
