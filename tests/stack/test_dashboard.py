@@ -19,6 +19,9 @@ _NAMES = {
 NOT_SHOWN = {
     "gen_ai.client.inference.time_per_output_chunk",
     "gen_ai.client.operation.duration",
+    "gen_ai.client.embeddings.duration",
+    "gen_ai.client.embeddings.operation.input_tokens",
+    "gen_ai.retrieval.duration",
     "gen_ai.invoke_agent.inference_calls",
     "gen_ai.invoke_agent.tool_calls",
     "agentlog.cost.unknown",
