@@ -36,7 +36,7 @@ class Spool:
         trace, kind, id_, at = _place(part)
         data = orjson.dumps(part, option=orjson.OPT_NON_STR_KEYS)
         id_ = id_ or hashlib.sha256(data).hexdigest()
-        self._database.execute("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?)", (trace, kind, id_, min(at, 2**63 - 1), data))
+        self._database.execute("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?)", (trace, kind, id_, at, data))
         self._database.execute("INSERT OR IGNORE INTO changed VALUES (?)", (trace,))
 
     def changed(self) -> Iterator[str]:

@@ -127,7 +127,8 @@ def read_json(value: Any) -> Any:
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9})\d*)?\s*(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_LAST_NS = 253_402_300_799 * 10**9
+_LAST_NS = 2**63 - 1
+"""In the year 2262: what fits into 64 bits."""
 _UNITS = ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3))
 """Below which number a time is in seconds, milliseconds or microseconds, and what it is multiplied with; else nanoseconds."""
 
@@ -135,7 +136,7 @@ _UNITS = ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3))
 def moment_ns(value: object) -> int | None:
     """A time in Unix nanoseconds: an RFC 3339 text (UTC where it names no zone), or a number of seconds, ms, µs or ns since 1970.
 
-    ``None`` for what is no time, or none between 1970 and 9999.
+    ``None`` for what is no time, or none between 1970 and 2262.
     """
     if isinstance(value, str):
         return _numeral_ns(value) if value.isascii() and value.isdigit() else _written_ns(value)
@@ -162,4 +163,4 @@ def _written_ns(text: str) -> int | None:
         raise_interrupt()
         return None
     found = (moment.days * 86_400 + moment.seconds) * 10**9 + int((decimals or "0").ljust(9, "0"))
-    return found if found > 0 else None
+    return found if 0 < found <= _LAST_NS else None

@@ -14,7 +14,7 @@ from typing import Any
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.tools.imports.readers.events import moment_ns
 from otel_agentlog.tools.imports.readers.spans import LeftOut, Traced, TracedLog, TracedSpan
-from otel_agentlog.vocabulary.coerce import mapping, objects, text
+from otel_agentlog.vocabulary.coerce import as_integer, mapping, objects, text
 from otel_agentlog.vocabulary.lines import timestamp
 
 NAME = "otlp"
@@ -143,7 +143,8 @@ def _value(value: Any, depth: int) -> Any:
 
 def _integer(value: Any) -> Any:
     if isinstance(value, str) and len(value) <= 20 and value.removeprefix("-").isascii() and value.removeprefix("-").isdigit():
-        return int(value)
+        number = int(value)
+        return number if as_integer(number) is not None else value
     return value
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import re
 import stat
@@ -158,7 +159,18 @@ def _parsed(number: int, data: bytes, what: str) -> Found:
         return Row(number, orjson.loads(data))
     except ValueError as error:
         raise_interrupt()
-        return Wrong(number, f"expected {what}, found {error}", data[:MAX_KEPT_BYTES])
+        wrong = Wrong(number, f"expected {what}, found {error}", data[:MAX_KEPT_BYTES])
+    try:
+        return Row(number, _read_leniently(data))
+    except (ValueError, RecursionError):
+        raise_interrupt()
+        return wrong
+
+
+def _read_leniently(data: bytes) -> Any:
+    """What JavaScript and Python write that is no JSON by the letter: halves of characters become ``?``, NaN becomes ``None``."""
+    value = json.loads(data, parse_constant=lambda name: None)
+    return orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 _OUTSIDE = re.compile(rb'["\[\]{},]')
