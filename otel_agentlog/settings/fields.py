@@ -67,6 +67,12 @@ def _default_directory() -> Path:
     return base / "agentlog" / "tasks"
 
 
+def cache_home() -> Path:
+    """Where what can be made anew is kept: ``XDG_CACHE_HOME``, else ``~/.cache``."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return Path(cache) if cache and os.path.isabs(cache) else home() / ".cache"
+
+
 def _shown(name: str, value: object) -> str:
     if name == "redaction_allow":
         return f"<{len(value)} values>" if isinstance(value, Sequence) else "<values>"

@@ -1,5 +1,5 @@
-"""Fixtures for real peers on the wire: ``otelcol_binary``, ``collector``, ``rotel_binary``, ``prometheus_binary``,
-``otlp_receiver``.
+"""Fixtures for real peers on the wire: ``otelcol_binary``, ``collector``, ``gateway_binary``, ``clickhouse``,
+``rotel_binary``, ``prometheus_binary``, ``otlp_receiver``.
 
 A pytest plugin: ``pytest_plugins = ["tests.support.peers"]`` in the top conftest makes them known everywhere. Where a peer cannot
 be had its tests are skipped and say why; where ``CI=true`` they fail instead, because there every peer must be had.
@@ -15,15 +15,21 @@ from typing import NoReturn
 import pytest
 
 from otel_agentlog.testing.otlp.receiver import OtlpReceiver
+from tests.support.clickhouse import find_clickhouse
 from tests.support.collector import Collector, find_collector, is_collector_cached
+from tests.support.gateway import find_gateway
 from tests.support.prometheus import find_prometheus
 from tests.support.rotel import find_rotel
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build the collector before the first test that needs it, where no test's time limit runs."""
-    wanted = any("otelcol_binary" in getattr(item, "fixturenames", ()) for item in session.items)
-    if not wanted or session.config.option.collectonly or is_collector_cached():
+    names = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if session.config.option.collectonly:
+        return
+    if "gateway_binary" in names:
+        find_gateway()
+    if "otelcol_binary" not in names or is_collector_cached():
         return
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
@@ -35,6 +41,19 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def otelcol_binary() -> Path:
     """The OpenTelemetry Collector."""
     return find_collector() or lack("no OpenTelemetry Collector: OTELCOL_BIN, PATH, a build with Go and docker all failed")
+
+
+@pytest.fixture(scope="session")
+def gateway_binary() -> Path:
+    """The collector of docs/stack/gateway/; start it with ``Gateway(gateway_binary, tmp_path, server)``."""
+    return find_gateway() or lack("no collector for the gateway: a build with Go failed")
+
+
+@pytest.fixture(scope="session")
+def clickhouse() -> None:
+    """ClickHouse can be started: ``ClickHouseServer(tmp_path)``."""
+    if not find_clickhouse():
+        lack("no ClickHouse: pip install chdb")
 
 
 @pytest.fixture

@@ -75,6 +75,13 @@ def common_arguments(parser: argparse.ArgumentParser, *, below: bool = False) ->
         # Below, an option that is not given must not undo the one before the command's name.
         group.add_argument(flag, action="store_true", default=argparse.SUPPRESS if below else False, help=help_text)
     group.add_argument(
+        "--from",
+        dest="source",
+        metavar="URL",
+        default=argparse.SUPPRESS if below else None,
+        help="ask ClickHouse instead of folders: clickhouse://USER:PASSWORD@HOST:PORT/DATABASE",
+    )
+    group.add_argument(
         "--root",
         metavar="DIR",
         default=argparse.SUPPRESS if below else None,

@@ -201,6 +201,8 @@ def _run(words: list[str]) -> int:
     if options.command == DEMO:
         parser.error("the demo's options stand behind the word demo")
     context = CliContext(options.root, not options.no_color)
+    if options.source is not None:
+        importlib.import_module("otel_agentlog.view.cli.source").fetch(options, context)
     code = _module(COMMANDS[options.command]).run(options, context)
     if options.command in _OVER_ALL and not (getattr(options, "tasks", None) or getattr(options, "task", None)):
         importlib.import_module("otel_agentlog.view.cli.damage").tell_damage(context.root)
@@ -209,7 +211,7 @@ def _run(words: list[str]) -> int:
 
 def _command_in(words: Sequence[str]) -> str | None:
     """The first word that is no option, whether there is such a command or not."""
-    return next((word for before, word in pairwise(["", *words]) if word[:1] != "-" and before != "--root"), None)
+    return next((word for before, word in pairwise(["", *words]) if word[:1] != "-" and before not in ("--root", "--from")), None)
 
 
 def _parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:

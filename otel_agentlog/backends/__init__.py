@@ -1,0 +1,6 @@
+"""Tasks that were sent to a backend, brought back as task folders, so that whatever reads folders answers about them.
+
+clickhouse.py  asks ClickHouse over HTTP
+lines.py       the lines of a task, from its spans and log records
+folders.py     which tasks are brought, and their folders
+"""

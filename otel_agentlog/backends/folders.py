@@ -1,0 +1,456 @@
+"""Brings tasks from ClickHouse into task folders of their own root: those that are asked about and changed since.
+
+A trace is the unit: it is fetched again when it has other numbers of spans or log records than last time. Memory is that of one
+batch of traces, or of the largest trace. The root is a cache: deleting it costs only time.
+"""
+
+# Statements consist of constants of ours; foreign text is a parameter.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from otel_agentlog.backends.clickhouse import ClickHouse
+from otel_agentlog.backends.lines import (
+    LogRecord,
+    Span,
+    details_of,
+    is_exception,
+    line_type,
+    log_line,
+    outcome_of,
+    process_line,
+    span_lines,
+    stage_lines,
+    subtask_lines,
+)
+from otel_agentlog.export.semconv import names
+from otel_agentlog.settings.version import __version__
+from otel_agentlog.store.folder.documents import final_result
+from otel_agentlog.store.folder.layout import (
+    AGENT_OUTPUT,
+    FINAL_RESULT,
+    INPUT,
+    METADATA,
+    WEBHOOK_FLOW,
+    encode_document,
+    folder_name,
+)
+from otel_agentlog.store.folder.metadata import METADATA_KEYS
+from otel_agentlog.store.folder.totals import Tally
+from otel_agentlog.vocabulary.lines import FORMAT_VERSION, Line, timestamp
+from otel_agentlog.vocabulary.states import State
+
+BATCH_RECORDS, BATCH_TRACES = 20_000, 500
+"""Spans and log records, and traces, that are fetched at once."""
+
+MARKS = ".fetched.sqlite"
+"""File in the root: what was fetched."""
+
+Progress = Callable[[int, int], None]
+_TRACE_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which tasks are asked about; together, and all of them where nothing is said."""
+
+    since_ns: int | None = None
+    until_ns: int | None = None
+    task: str | None = None
+    """The beginning of an id, with or without ``task-`` in front."""
+    newest: bool = False
+    """The one that began last."""
+    error_id: str | None = None
+    """Those with this error."""
+
+
+def bring(source: ClickHouse, cache: Path, wanted: Wanted, progress: Progress | None = None) -> Path:
+    """Return the root of the folders of the tasks in ClickHouse, with all that are wanted as they are there now.
+
+    Raises:
+        AgentlogError: ClickHouse does not answer, or has no such tables.
+        OSError: the folders cannot be written.
+    """
+    root = cache / hashlib.sha256(source.name.encode()).hexdigest()[:16]
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with closing(sqlite3.connect(root / MARKS, timeout=60, isolation_level=None)) as connection:
+        marks = _Marks(connection)
+        changed = [trace for trace in _listed(source, wanted) if not marks.has(trace)]
+        done = 0
+        for batch in _batches(changed):
+            _fetch(source, root, marks, batch)
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(changed))
+    return root
+
+
+@dataclass(slots=True)
+class _Trace:
+    trace_id: str
+    spans: int
+    logs: int
+    first_ns: int
+    last_ns: int
+
+    @property
+    def mark(self) -> str:
+        """What is another text when the trace has changed, or would be read in another way."""
+        return f"{__version__}:{self.spans}:{self.logs}:{self.last_ns}"
+
+
+class _Marks:
+    """What was fetched, so that it is not fetched again; and in which traces each task is."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        connection.execute("CREATE TABLE IF NOT EXISTS mark (trace TEXT PRIMARY KEY, mark TEXT) WITHOUT ROWID")
+        connection.execute("CREATE TABLE IF NOT EXISTS part (task TEXT, trace TEXT, PRIMARY KEY (task, trace)) WITHOUT ROWID")
+
+    def has(self, trace: _Trace) -> bool:
+        """Whether it was fetched as it is now."""
+        found = self._connection.execute("SELECT mark FROM mark WHERE trace = ?", (trace.trace_id,)).fetchone()
+        return found is not None and found[0] == trace.mark
+
+    def other_traces(self, tasks: Collection[str], known: Collection[str]) -> set[str]:
+        """The traces besides `known` that some of these tasks are in, too."""
+        found = (row[0] for task in tasks for row in self._connection.execute("SELECT trace FROM part WHERE task = ?", (task,)))
+        return set(found).difference(known)
+
+    def add(self, traces: Iterable[_Trace], parts: Iterable[tuple[str, str]]) -> None:
+        """Note what was fetched."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany("INSERT OR REPLACE INTO mark VALUES (?, ?)", [(each.trace_id, each.mark) for each in traces])
+        self._connection.executemany("INSERT OR IGNORE INTO part VALUES (?, ?)", list(parts))
+        self._connection.execute("COMMIT")
+
+
+def _batches(traces: Iterable[_Trace]) -> Iterator[list[_Trace]]:
+    batch: list[_Trace] = []
+    records = 0
+    for trace in traces:
+        size = trace.spans + trace.logs
+        if batch and (records + size > BATCH_RECORDS or len(batch) >= BATCH_TRACES):
+            yield batch
+            batch, records = [], 0
+        batch.append(trace)
+        records += size
+    if batch:
+        yield batch
+
+
+# -- what is asked of ClickHouse: the tables of the collector's exporter ---------------------------------------------------
+
+_LISTED = """
+WITH chosen AS (
+    (SELECT TraceId FROM otel_traces WHERE mapContains(SpanAttributes, '{span_key}'){of_spans})
+    UNION DISTINCT
+    (SELECT TraceId FROM otel_logs WHERE mapContains(LogAttributes, 'agentlog.task.id'){of_logs})
+)
+SELECT TraceId AS trace, sum(spans) AS spans, sum(logs) AS logs,
+    toUnixTimestamp64Nano(min(first)) AS first_ns, toUnixTimestamp64Nano(max(last)) AS last_ns
+FROM (
+    SELECT TraceId, count() AS spans, 0 AS logs, min(Timestamp) AS first, max(Timestamp) AS last
+    FROM otel_traces WHERE TraceId IN (SELECT TraceId FROM chosen) GROUP BY TraceId
+    UNION ALL
+    SELECT TraceId, 0 AS spans, count() AS logs, min(Timestamp) AS first, max(Timestamp) AS last
+    FROM otel_logs WHERE TraceId IN (SELECT TraceId FROM chosen) GROUP BY TraceId
+)
+GROUP BY TraceId ORDER BY first_ns
+"""
+
+_NEWEST = " ORDER BY Timestamp DESC LIMIT 20"
+
+_OF_TRACES = """
+WHERE TraceId IN {traces:Array(String)}
+    AND Timestamp BETWEEN fromUnixTimestamp64Nano({first:Int64}) AND fromUnixTimestamp64Nano({last:Int64})
+"""
+
+_SPANS = f"""
+SELECT TraceId AS trace_id, SpanId AS span_id, ParentSpanId AS parent_span_id, SpanName AS name, SpanKind AS kind,
+    toUnixTimestamp64Nano(Timestamp) AS start_ns, Duration AS duration_ns, SpanAttributes AS attributes,
+    ResourceAttributes AS resource, ScopeName AS scope, ScopeVersion AS scope_version, StatusCode AS status,
+    StatusMessage AS description, `Events.Name` AS event_names, `Events.Attributes` AS event_attributes,
+    arrayMap(at -> toUnixTimestamp64Nano(at), `Events.Timestamp`) AS event_times
+FROM otel_traces {_OF_TRACES} LIMIT 1 BY TraceId, SpanId
+"""
+
+_LOGS = f"""
+SELECT DISTINCT TraceId AS trace_id, SpanId AS span_id, toUnixTimestamp64Nano(Timestamp) AS time_ns, SeverityText AS level,
+    Body AS body, LogAttributes AS attributes, ResourceAttributes AS resource
+FROM otel_logs {_OF_TRACES}
+"""
+
+
+def _listed(source: ClickHouse, wanted: Wanted) -> list[_Trace]:
+    parts, parameters = _conditions(wanted)
+    of_spans, of_logs = (
+        "".join(f" AND {part.replace('@', column)}" for part in parts) + (_NEWEST if wanted.newest else "")
+        for column in ("SpanAttributes", "LogAttributes")
+    )
+    span_key = names.TASK_NAME if wanted.newest else names.TASK_ID
+    rows = source.rows(_LISTED.format(of_spans=of_spans, of_logs=of_logs, span_key=span_key), parameters)
+    # Ids are put into statements: what is none was not sent by an SDK.
+    return [_Trace(*map(row.__getitem__, _LISTED_KEYS)) for row in rows if _TRACE_ID.fullmatch(row["trace"])]
+
+
+_LISTED_KEYS = ("trace", "spans", "logs", "first_ns", "last_ns")
+
+
+def _conditions(wanted: Wanted) -> tuple[list[str], dict[str, str | int | list[str]]]:
+    """Conditions that all hold, with ``@`` for the column of attributes, and their parameters."""
+    parts: list[str] = []
+    parameters: dict[str, str | int | list[str]] = {}
+    for name, value, operator in (("since", wanted.since_ns, ">="), ("until", wanted.until_ns, "<")):
+        if value is not None:
+            parts.append(f"Timestamp {operator} fromUnixTimestamp64Nano({{{name}:Int64}})")
+            parameters[name] = value
+    if wanted.task is not None:
+        task = f"@['{names.TASK_ID}']"
+        parts.append(f"(startsWith({task}, {{task:String}}) OR startsWith({task}, concat('task-', {{task:String}})))")
+        parameters["task"] = wanted.task
+    if wanted.error_id is not None:
+        parts.append(f"@['{names.ERROR_ID}'] = {{error:String}}")
+        parameters["error"] = wanted.error_id
+    return parts, parameters
+
+
+# -- from records to folders -----------------------------------------------------------------------------------------------
+
+
+def _fetch(source: ClickHouse, root: Path, marks: _Marks, batch: list[_Trace]) -> None:
+    tasks, here = _tasks_of(source, batch), {trace.trace_id for trace in batch}
+    others = marks.other_traces(tasks, here)
+    if others:
+        # A task that went on in a trace of its own: its folder is made of all that is known of it.
+        whole = [*batch, *(_Trace(each, 0, 0, 0, 2**62) for each in others)]
+        tasks = {task_id: task for task_id, task in _tasks_of(source, whole).items() if task_id in tasks}
+    for task in tasks.values():
+        _write(root, task)
+    marks.add(batch, [(task.task_id, trace) for task in tasks.values() for trace in task.traces])
+
+
+@dataclass(slots=True)
+class _Task:
+    task_id: str
+    lines: list[tuple[int, int, Line]] = field(default_factory=list)
+    """Time, order among lines of one time, line."""
+    stages: list[Line] = field(default_factory=list)
+    traces: set[str] = field(default_factory=set)
+    span: Span | None = None
+    """The task's own, once it has ended."""
+    inside: str | None = None
+    """The task that it is a sub-task of."""
+    first: Span | LogRecord | None = None
+    resource: Mapping[str, str] = field(default_factory=dict)
+
+    def add(self, time_ns: int, order: int, line: Line) -> None:
+        """Add one line."""
+        self.lines.append((time_ns, order, line))
+
+
+def _tasks_of(source: ClickHouse, traces: list[_Trace]) -> dict[str, _Task]:
+    parameters: dict[str, str | int | list[str]] = {
+        "traces": [trace.trace_id for trace in traces],
+        "first": min(trace.first_ns for trace in traces),
+        "last": max(trace.last_ns for trace in traces),
+    }
+    event_name = any(row.get("name") == "EventName" for row in source.rows("DESCRIBE TABLE otel_logs"))
+    spans = {row["span_id"]: _span_of(row) for row in source.rows(_SPANS, parameters)}
+    logs_asked = _LOGS.replace("SELECT DISTINCT", "SELECT DISTINCT EventName AS event_name,") if event_name else _LOGS
+    logs = [_log_of(row) for row in source.rows(logs_asked, parameters)]
+    return _Sorting(spans, logs).tasks
+
+
+def _span_of(row: Mapping[str, Any]) -> Span:
+    events = list(zip(row["event_names"], row["event_times"], row["event_attributes"], strict=False))
+    kept = ("trace_id", "span_id", "parent_span_id", "name", "kind", "start_ns")
+    return Span(
+        **{key: row[key] for key in kept},
+        end_ns=row["start_ns"] + row["duration_ns"],
+        attributes=row["attributes"],
+        resource=row["resource"],
+        scope=row["scope"],
+        scope_version=row["scope_version"],
+        failed=row["status"] == "Error",
+        description=row["description"],
+        events=events,
+    )
+
+
+def _log_of(row: Mapping[str, Any]) -> LogRecord:
+    return LogRecord(**{"event_name": "", **row})
+
+
+class _Sorting:
+    """Which records belong to which task."""
+
+    def __init__(self, spans: Mapping[str, Span], logs: Iterable[LogRecord]) -> None:
+        self._spans = spans
+        self.tasks: dict[str, _Task] = {}
+        self._owners: dict[str, str | None] = {}
+        roots = sorted((span for span in spans.values() if names.TASK_ID in span.attributes), key=lambda span: span.start_ns)
+        self._first_in: dict[str, str] = {}
+        for span in roots:
+            self._first_in.setdefault(span.trace_id, span.attributes[names.TASK_ID])
+        exceptions = {record.span_id: record for record in logs if is_exception(record)}
+        self._depths: dict[str, int] = {}
+        for span in spans.values():
+            self._add_span(span, exceptions.get(span.span_id))
+        for record in logs:
+            self._add_log(record)
+
+    def _add_span(self, span: Span, exception: LogRecord | None) -> None:
+        owner = self._owner(span)
+        if owner is None:
+            return
+        task, kind = self._task(owner, span), line_type(span)
+        start, end = span_lines(span, owner, self._spans.get(span.parent_span_id), exception)
+        depth = self._depth(span)
+        task.add(span.start_ns, depth, start)
+        task.add(span.end_ns, 2 * _DEEPEST - depth, end)
+        if kind == "webhook":
+            task.stages += stage_lines(span, owner)
+        elif kind == "task":
+            # Of several, after a resumption, the last one says how it ended.
+            if task.span is None or task.span.end_ns <= span.end_ns:
+                task.span = span
+            self._point(span, owner)
+
+    def _point(self, span: Span, owner: str) -> None:
+        above = self._spans.get(span.parent_span_id)
+        inside = None if above is None else self._owner(above)
+        if above is not None and inside is not None and inside != owner and above.is_own:
+            self._task(owner, span).inside = inside
+            task = self._task(inside, above)
+            started, ended = subtask_lines(span, inside, above)
+            task.add(span.start_ns, self._depth(span), started)
+            task.add(span.end_ns, 2 * _DEEPEST, ended)
+
+    def _add_log(self, record: LogRecord) -> None:
+        above = self._spans.get(record.span_id)
+        owner = record.attributes.get(names.TASK_ID) or (None if above is None else self._owner(above))
+        line = None if owner is None else log_line(record, owner)
+        if owner is not None and line is not None:
+            self._task(owner, record).add(record.time_ns, _DEEPEST, line)
+
+    def _task(self, task_id: str, record: Span | LogRecord) -> _Task:
+        task = self.tasks.setdefault(task_id, _Task(task_id))
+        task.traces.add(record.trace_id)
+        if task.first is None or _time(record) < _time(task.first):
+            task.first, task.resource = record, record.resource
+        return task
+
+    def _owner(self, span: Span) -> str | None:
+        """The task that a span belongs to: its own, that of what is around it, or the first one in its trace."""
+        way: list[str] = []
+        found: str | None = None
+        each: Span | None = span
+        while each is not None and each.span_id not in self._owners and each.span_id not in way:
+            way.append(each.span_id)
+            if names.TASK_ID in each.attributes:
+                found = each.attributes[names.TASK_ID]
+                break
+            each = self._spans.get(each.parent_span_id)
+        else:
+            found = self._owners.get(each.span_id) if each is not None else self._first_in.get(span.trace_id)
+            if each is None and not self._spans[way[-1]].is_own:
+                found = None  # the work of others around ours
+        for identity in way:
+            self._owners[identity] = found
+        return found
+
+    def _depth(self, span: Span) -> int:
+        depth, each = 0, self._spans.get(span.parent_span_id)
+        while each is not None and depth < _DEEPEST - 1:
+            depth, each = depth + 1, self._spans.get(each.parent_span_id)
+        return depth
+
+
+_DEEPEST = 1000
+
+
+def _time(record: Span | LogRecord) -> int:
+    return record.start_ns if isinstance(record, Span) else record.time_ns
+
+
+def _write(root: Path, task: _Task) -> None:
+    """Write the folder of a task anew; readers see each file as it was or as it is."""
+    folder = root / folder_name(task.task_id)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    task.lines.sort(key=lambda entry: entry[:2])
+    assert task.first is not None
+    lines = [process_line(task.first, task.resource, task.task_id), *(line for _, _, line in task.lines)]
+    tally = Tally()
+    for line in lines:
+        tally.add(line)
+    ends = [line for line in lines if line["type"] == "task" and line.get("phase") == "end"]
+    _replace(folder / INPUT, [encode_document({"task_id": task.task_id, "input": None})])
+    _replace(folder / AGENT_OUTPUT, map(_encoded, lines))
+    if task.stages:
+        _replace(folder / WEBHOOK_FLOW, map(_encoded, sorted(task.stages, key=lambda line: str(line["timestamp"]))))
+    if ends:
+        _replace(folder / FINAL_RESULT, [encode_document(final_result(ends[-1], None, tally, task.task_id))])
+    _replace(folder / METADATA, [encode_document(_metadata(task, lines))])
+
+
+def _metadata(task: _Task, lines: list[Line]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        **dict.fromkeys(METADATA_KEYS),
+        "task_id": task.task_id,
+        "tags": [],
+    }
+    found |= {key: lines[0].get(key) for key in ("correlation_id", "session_id", "instance_id")}
+    assert task.first is not None
+    found |= {"created_at": timestamp(_time(task.first)), "trace_id": task.first.trace_id, "status": _state(lines)}
+    found |= {"started_at": found["created_at"], "updated_at": timestamp(task.lines[-1][0])}
+    span = task.span
+    if span is None:
+        return found
+    details = details_of(span, "task")
+    found |= {key: details.get(key) for key in ("source", "provider", "agent_type", "model", "parent_task_id")}
+    found |= {"assigned_agent": details.get("agent"), "tags": details.get("tags", [])}
+    found["parent_task_id"] = found["parent_task_id"] or task.inside
+    for key, attribute in (
+        ("correlation_id", names.CORRELATION_ID),
+        ("session_id", names.SESSION_ID),
+        ("instance_id", names.INSTANCE_ID),
+    ):
+        found[key] = span.attributes.get(attribute)
+    times = {
+        "created_at": timestamp(span.start_ns),
+        "started_at": timestamp(span.start_ns),
+        "completed_at": timestamp(span.end_ns),
+    }
+    ids = {"trace_id": span.trace_id, "traceparent": f"00-{span.trace_id}-{span.span_id}-01"}
+    return {**found, **times, **ids, "name": span.attributes.get(names.TASK_NAME, span.name), "status": outcome_of(span)}
+
+
+def _state(lines: list[Line]) -> str:
+    """Where a task stands that has not ended."""
+    moved = [line for line in lines if line["type"] == "state" and str(line.get("action")).startswith("task_")]
+    return str(moved[-1].get("state_after") or State.RUNNING.value) if moved else State.RUNNING.value
+
+
+def _encoded(line: Line) -> bytes:
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _replace(path: Path, chunks: Iterable[bytes]) -> None:
+    temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.writelines(chunks)
+    temp.replace(path)

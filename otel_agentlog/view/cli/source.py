@@ -1,0 +1,74 @@
+"""``--from``: what a command needs is brought from a backend into folders, which it then reads."""
+
+from __future__ import annotations
+
+import argparse
+
+from otel_agentlog.backends.clickhouse import ClickHouse
+from otel_agentlog.backends.folders import Wanted, bring
+from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.query import LAST, parse_filter
+from otel_agentlog.settings.fields import cache_home
+from otel_agentlog.store.index.condition import All, Compared, Condition, Words
+from otel_agentlog.view.cli.context import CliContext
+from otel_agentlog.view.cli.options import filter_of
+from otel_agentlog.view.render.screen import Progress
+
+ASKS = frozenset({"ls", "search", "stats", "cost", "recost", "top", "metrics", "show", "tail", "errors", "diff"})
+"""Commands that can ask a backend; the others are about folders, processes and what is on this machine."""
+_ONE_TASK = ("show", "tail")
+
+
+def fetch(options: argparse.Namespace, context: CliContext) -> None:
+    """Bring what the command asks about, and have it read that.
+
+    Raises:
+        ConfigurationError: this command cannot, or the URL is of another form.
+    """
+    if options.command not in ASKS:
+        raise ConfigurationError(f"--from: expected one of {', '.join(sorted(ASKS))}, found {options.command}")
+    if context.root_option is not None:
+        raise ConfigurationError("expected --from or --root, found both")
+    source = ClickHouse(options.source)
+    with Progress() as progress:
+        root = bring(
+            source,
+            cache_home() / "agentlog" / "from",
+            _wanted(options),
+            lambda done, of: progress.show(f"fetching traces: {done:,} of {of:,} ({done * 100 // max(1, of)} %)"),
+        )
+    context.root_option = str(root)
+
+
+def _wanted(options: argparse.Namespace) -> Wanted:
+    if options.command in _ONE_TASK:
+        named = options.task
+        return Wanted(newest=True) if named in (None, LAST) else Wanted(task=named)
+    if options.command == "errors":
+        return _of_errors(options)
+    if not hasattr(options, "since") or not hasattr(options, "only_agent"):
+        return Wanted()
+    wanted = filter_of(options, " ".join(getattr(options, "text", ())) or None)
+    since, until = _bounds(wanted.condition)
+    return Wanted(
+        since_ns=max((each for each in (since, wanted.since_ns) if each is not None), default=None),
+        until_ns=min((each for each in (until, wanted.until_ns) if each is not None), default=None),
+    )
+
+
+def _of_errors(options: argparse.Namespace) -> Wanted:
+    is_id = options.id is not None and isinstance(parse_filter(options.id), Words)
+    return Wanted(error_id=options.id) if is_id else Wanted()
+
+
+def _bounds(condition: Condition | None) -> tuple[int | None, int | None]:
+    """The earliest and the latest time of creation that a condition leaves, as far as all of it must hold."""
+    if isinstance(condition, All):
+        found = [_bounds(each) for each in condition.conditions]
+        since = max((low for low, _ in found if low is not None), default=None)
+        return since, min((high for _, high in found if high is not None), default=None)
+    if isinstance(condition, Compared) and condition.field == "since" and condition.operator in (">", ">="):
+        return int(condition.value), None
+    if isinstance(condition, Compared) and condition.field == "until" and condition.operator == "<":
+        return None, int(condition.value)
+    return None, None
