@@ -41,7 +41,6 @@ from otel_agentlog.store.folder.documents import final_result
 from otel_agentlog.store.folder.layout import (
     AGENT_OUTPUT,
     FINAL_RESULT,
-    INPUT,
     METADATA,
     WEBHOOK_FLOW,
     encode_document,
@@ -397,7 +396,6 @@ def _write(root: Path, task: _Task) -> None:
     for line in lines:
         tally.add(line)
     ends = [line for line in lines if line["type"] == "task" and line.get("phase") == "end"]
-    _replace(folder / INPUT, [encode_document({"task_id": task.task_id, "input": None})])
     _replace(folder / AGENT_OUTPUT, map(_encoded, lines))
     if task.stages:
         _replace(folder / WEBHOOK_FLOW, map(_encoded, sorted(task.stages, key=lambda line: str(line["timestamp"]))))

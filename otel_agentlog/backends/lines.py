@@ -268,11 +268,14 @@ def _message(span: Span, kind: str, details: Mapping[str, Any]) -> str:
     return said or span.name
 
 
+_OUTCOMES = frozenset(outcome.value for outcome in Outcome)
+
+
 def outcome_of(span: Span) -> str:
     """How a span ended."""
     said = span.attributes.get(names.OUTCOME)
-    if said in {outcome.value for outcome in Outcome}:
-        return said
+    if said in _OUTCOMES:
+        return str(said)
     return Outcome.FAILED.value if span.failed else Outcome.COMPLETED.value
 
 

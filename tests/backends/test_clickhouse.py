@@ -24,7 +24,7 @@ UNKNOWABLE = {
     # Where it is, and what is kept about the sending.
     *("root", "folder", "file", "delivery", "traceparent"),
     # Measured in the process, on no span.
-    *("cpu_seconds", "memory_peak_mb", "metrics"),
+    *("cpu_seconds", "memory_peak_mb", "metrics", "resources"),
     # Before the span began: when a task was announced, and with which tags it was put into the queue.
     *("created_at", "tags"),
     # Contents, which leave only if the setting `content` says so, and lines of the folder that are no item.
@@ -78,11 +78,16 @@ class Asked:
 
 
 @pytest.fixture(scope="module")
-def asked(gateway_binary: Path, clickhouse: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
-    """All stories, recorded once, with a gateway between the SDK and ClickHouse."""
+def asked(
+    otelcol_binary: Path, gateway_binary: Path, clickhouse: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Asked]:
+    """All stories, recorded once, with the set for many machines between the SDK and ClickHouse."""
     folder = tmp_path_factory.mktemp("clickhouse")
     root = folder / "tasks"
-    with ClickHouseServer(folder / "server") as server, Gateway(gateway_binary, folder / "gateway", server) as gateway:
+    with (
+        ClickHouseServer(folder / "server") as server,
+        Gateway(otelcol_binary, gateway_binary, folder, server) as gateway,
+    ):
         agentlog.configure(
             service_name="stories",
             directory=root,
