@@ -68,7 +68,7 @@ class Wanted:
     since_ns: int | None = None
     until_ns: int | None = None
     task: str | None = None
-    """The beginning of an id, with or without ``task-`` in front."""
+    """An id, with or without ``task-`` in front; where there is none such, those that begin so."""
     newest: bool = False
     """The one that began last."""
     error_id: str | None = None
@@ -86,7 +86,11 @@ def bring(source: ClickHouse, cache: Path, wanted: Wanted, progress: Progress | 
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with closing(sqlite3.connect(root / MARKS, timeout=60, isolation_level=None)) as connection:
         marks = _Marks(connection)
-        changed = [trace for trace in _listed(source, wanted) if not marks.has(trace)]
+        listed = _listed(source, wanted)
+        if not listed and wanted.task is not None:
+            # No index of the tables helps here: every task is looked at.
+            listed = _listed(source, wanted, begins=True)
+        changed = [trace for trace in listed if not marks.has(trace)]
         done = 0
         for batch in _batches(changed):
             _fetch(source, root, marks, batch)
@@ -193,8 +197,8 @@ FROM otel_logs {_OF_TRACES}
 """
 
 
-def _listed(source: ClickHouse, wanted: Wanted) -> list[_Trace]:
-    parts, parameters = _conditions(wanted)
+def _listed(source: ClickHouse, wanted: Wanted, *, begins: bool = False) -> list[_Trace]:
+    parts, parameters = _conditions(wanted, begins)
     of_spans, of_logs = (
         "".join(f" AND {part.replace('@', column)}" for part in parts) + (_NEWEST if wanted.newest else "")
         for column in ("SpanAttributes", "LogAttributes")
@@ -208,7 +212,7 @@ def _listed(source: ClickHouse, wanted: Wanted) -> list[_Trace]:
 _LISTED_KEYS = ("trace", "spans", "logs", "first_ns", "last_ns")
 
 
-def _conditions(wanted: Wanted) -> tuple[list[str], dict[str, str | int | list[str]]]:
+def _conditions(wanted: Wanted, begins: bool) -> tuple[list[str], dict[str, str | int | list[str]]]:
     """Conditions that all hold, with ``@`` for the column of attributes, and their parameters."""
     parts: list[str] = []
     parameters: dict[str, str | int | list[str]] = {}
@@ -217,8 +221,8 @@ def _conditions(wanted: Wanted) -> tuple[list[str], dict[str, str | int | list[s
             parts.append(f"Timestamp {operator} fromUnixTimestamp64Nano({{{name}:Int64}})")
             parameters[name] = value
     if wanted.task is not None:
-        task = f"@['{names.TASK_ID}']"
-        parts.append(f"(startsWith({task}, {{task:String}}) OR startsWith({task}, concat('task-', {{task:String}})))")
+        task, ids = f"@['{names.TASK_ID}']", ("{task:String}", "concat('task-', {task:String})")
+        parts.append("(" + " OR ".join(f"startsWith({task}, {each})" if begins else f"{task} = {each}" for each in ids) + ")")
         parameters["task"] = wanted.task
     if wanted.error_id is not None:
         parts.append(f"@['{names.ERROR_ID}'] = {{error:String}}")

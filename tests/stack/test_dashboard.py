@@ -1,14 +1,16 @@
-"""The dashboard asks for metrics that exist, and is laid out without gaps in its references."""
+"""The dashboards ask for metrics that exist, and are laid out without gaps in their references."""
 
 from __future__ import annotations
 
 import itertools
 import re
+from pathlib import Path
 
+import pytest
 import yaml
 
 from otel_agentlog.export.metrics import METRICS
-from tests.stack.dashboard import expressions, panels, read_dashboard
+from tests.stack.dashboard import DASHBOARDS, expressions, panels, read_dashboard
 from tests.support.collector import ROOT
 from tests.support.prometheus import prometheus_names
 
@@ -45,9 +47,22 @@ def test_every_metric_we_export_is_shown() -> None:
     assert set(_NAMES) - shown == NOT_SHOWN
 
 
-def test_panels_have_their_own_ids_titles_and_places() -> None:
+def test_dashboards_have_their_own_names() -> None:
+    """Links between them go by these."""
+    found = [read_dashboard(path) for path in DASHBOARDS]
+
+    assert {each["title"]: each["uid"] for each in found} == {
+        "Agents overview": "agentlog-agents",
+        "One task": "agentlog-task",
+        "Telemetry health": "agentlog-telemetry",
+    }
+    assert [each["title"] for each in found if "agentlog" not in each["tags"]] == []
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_panels_have_their_own_ids_titles_and_places(path: Path) -> None:
     """No two panels share an id or a title or overlap, and none is wider than the grid."""
-    everything = read_dashboard()["panels"]
+    everything = read_dashboard(path)["panels"]
     places = [(panel["title"], panel["gridPos"]) for panel in everything]
 
     assert len({panel["id"] for panel in everything}) == len({panel["title"] for panel in everything}) == len(everything)

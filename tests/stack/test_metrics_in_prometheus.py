@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,9 +16,9 @@ import pytest
 from opentelemetry import trace
 
 from otel_agentlog.export.metrics import METRICS, Metrics
-from tests.stack.dashboard import expressions
+from tests.stack.dashboard import GRAFANA, expressions, span_links
 from tests.support.collector import ROOT, Collector
-from tests.support.ports import LOOPBACK
+from tests.support.ports import LOOPBACK, free_ports
 from tests.support.prometheus import Prometheus, prometheus_names
 from tests.support.sdk_telemetry import providers
 from tests.support.waiting import wait_until
@@ -87,7 +90,13 @@ class Stack(NamedTuple):
 def stack(otelcol_binary: Path, prometheus_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One collector and one Prometheus for all tests, which tell themselves apart by their service's name."""
     folder = tmp_path_factory.mktemp("stack")
-    with Collector(otelcol_binary, folder / "collector") as collector:
+    # A queue in front of a backend that is not there, as panels show it.
+    (nobody,) = free_ports(1)
+    env = {
+        "AGENTLOG_COLLECTOR_TRACES_EXPORTERS": "[file/traces, otlp_http/forward]",
+        "AGENTLOG_COLLECTOR_FORWARD_ENDPOINT": f"http://{LOOPBACK}:{nobody}",
+    }
+    with Collector(otelcol_binary, folder / "collector", env=env) as collector:
         targets = {
             "collector:8889": f"{LOOPBACK}:{collector.prometheus_port}",
             "collector:8888": f"{LOOPBACK}:{collector.telemetry_port}",
@@ -109,7 +118,7 @@ def test_every_metric_is_named_as_the_dashboard_expects(collector: Collector) ->
 
 
 def test_every_panel_shows_data(stack: Stack) -> None:
-    """Prometheus understands every expression of the dashboard and answers it with numbers."""
+    """Prometheus understands every expression of the dashboards and answers it with numbers."""
     _run_a_process(stack.collector.http_endpoint, "panels")
 
     panels = {expression.panel: expression.promql for expression in expressions("panels")}
@@ -128,7 +137,8 @@ def test_every_panel_shows_data(stack: Stack) -> None:
 
 def test_short_lived_processes_are_counted_in_full(stack: Stack) -> None:
     """A process that exports once and ends, too short for ``increase()``, counts with all it did; two count twice."""
-    panels = {expression.panel: expression.promql for expression in expressions("short")}
+    overview = [GRAFANA / "dashboards" / "agents.json"]
+    panels = {expression.panel: expression.promql for expression in expressions("short", overview)}
     for instance in ("one", "two"):
         _run_a_process(stack.collector.http_endpoint, "short", instance)
     expected = {"Completed": 2, "Started": 8, "Failed": 2, "At work now": 2, "Cost": 0.5, "Tokens in and out": 2 * 2050}
@@ -141,6 +151,40 @@ def test_short_lived_processes_are_counted_in_full(stack: Stack) -> None:
         wait_until(lambda: totals() == expected, "both processes in Prometheus")
 
     assert totals() == expected
+
+
+def test_demo_runs_of_a_moment_fill_the_dashboards(stack: Stack, tmp_path: Path) -> None:
+    """A real program that has ended before the first scrape is on every panel."""
+    env = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": stack.collector.http_endpoint, "TASK_LOGS_DIR": str(tmp_path)}
+    for _ in range(2):
+        subprocess.run([sys.executable, "-m", "otel_agentlog", "demo"], env=env, check=True, capture_output=True, timeout=60)
+    panels = {expression.panel: expression.promql for expression in expressions("demo-reviewer")}
+
+    # It has no workflows, only agents.
+    panels.pop("Agent and workflow duration p95 B", None)
+
+    def empty_panels() -> list[str]:
+        return [panel for panel, promql in panels.items() if not stack.prometheus.query(promql)]
+
+    with suppress(AssertionError):
+        wait_until(lambda: not empty_panels(), "data in all panels")
+
+    assert empty_panels() == []
+
+
+def test_links_from_a_span_show_what_short_processes_did(stack: Stack) -> None:
+    """The first process of a service counts, too: its series appear once, which no ``rate`` sees."""
+    _run_a_process(stack.collector.http_endpoint, "linked")
+    links = {expression.panel: expression.promql for expression in span_links("linked")}
+    assert len(links) == 2
+
+    def shown() -> list[float]:
+        return [float(series["value"][1]) for promql in links.values() for series in stack.prometheus.query(promql)]
+
+    calls, p95_s = wait_until(lambda: len(shown()) == 2 and shown(), "both links to show data")
+
+    assert calls == 1
+    assert 0 < p95_s < math.inf
 
 
 def test_exemplars_lead_from_a_metric_to_its_trace(stack: Stack) -> None:
