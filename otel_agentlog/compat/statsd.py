@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datadog.dogstatsd.base import DogStatsd
 
 PREFIX = "metaclaude"
-"""What the names of all metrics begin with."""
+"""What the names of all metrics begin with, unless the setting ``statsd_prefix`` says otherwise."""
 
 
 MAX_QUEUED = 10_000
@@ -27,8 +27,8 @@ FINISH_S = 1.0
 
 
 @cache
-def client(host: str, port: int) -> DogStatsd:
-    """What sends to this address, the same for all who send there; makes no connection yet.
+def client(host: str, port: int, prefix: str = PREFIX) -> DogStatsd:
+    """What sends to this address, under this prefix, the same for all who send there; makes no connection yet.
 
     Raises:
         ConfigurationError: the package ``datadog`` is not installed.
@@ -42,7 +42,7 @@ def client(host: str, port: int) -> DogStatsd:
     found = DogStatsd(
         host=host,
         port=port,
-        namespace=PREFIX,
+        namespace=prefix,
         disable_telemetry=True,
         origin_detection_enabled=False,
         disable_background_sender=False,

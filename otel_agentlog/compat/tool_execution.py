@@ -218,7 +218,7 @@ class MetricsCollector:
         self._minutes = parsers.number(1)("retention_minutes", retention_minutes)
         host = settings.statsd_host if statsd_host is None else parsers.text("statsd_host", statsd_host)
         port = settings.statsd_port if statsd_port is None else parsers.port("statsd_port", statsd_port)
-        self._statsd = None if host is None else statsd.client(host, port)
+        self._statsd = None if host is None else statsd.client(host, port, settings.statsd_prefix or statsd.PREFIX)
         self._take_back: deque[Callable[[], None]] = deque()
 
     def record_execution(self, script_id: str, specialist: str | None = None, result: Any = None) -> None:

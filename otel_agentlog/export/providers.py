@@ -437,7 +437,7 @@ def _own_meter_provider(settings: Settings, resource: Resource, clean: Callable[
     target = _Target(
         settings.exporter("metrics"),
         settings.protocol_of("metrics"),
-        settings.metrics_endpoint or settings.endpoint,
+        _metrics_address(settings),
         settings.service_name,
     )
     before = _current_meters
@@ -459,6 +459,12 @@ def _own_meter_provider(settings: Settings, resource: Resource, clean: Callable[
         # Only we have it. Its last export may take its time.
         WorkerThread("agentlog-metrics").do(lambda: _shut_down(before[1]))
     return made
+
+
+def _metrics_address(settings: Settings) -> str | None:
+    if settings.exporter("metrics") == "statsd":
+        return f"{settings.statsd_host}:{settings.statsd_port} {settings.statsd_prefix}"
+    return settings.metrics_endpoint or settings.endpoint
 
 
 def _shut_down(provider: MeterProvider) -> None:

@@ -170,9 +170,12 @@ class Settings:
     privacy: bool = _setting(False, "AGENTLOG_PRIVACY", read=values.flag)
     """Whether content of messages and personal data are left out everywhere: lines, whole files, OTLP, console."""
     statsd_host: str | None = _setting(None, "AGENTLOG_STATSD_HOST", "METACLAUDE_METRICS_HOST", read=values.text)
-    """Host to which a `compat.tool_execution.MetricsCollector` sends StatsD; default: none."""
+    """Host that StatsD is sent to: metrics where ``metrics_exporter`` is ``statsd`` (default: this host), and those of a
+    `compat.tool_execution.MetricsCollector` (default: none)."""
     statsd_port: int = _setting(8125, "AGENTLOG_STATSD_PORT", "METACLAUDE_METRICS_PORT", read=values.port)
     """Port of StatsD, by UDP."""
+    statsd_prefix: str | None = _setting(None, "AGENTLOG_STATSD_PREFIX", read=values.text)
+    """What names of metrics begin with there, before a dot; default: nothing, and ``metaclaude`` for a `MetricsCollector`."""
     prices: Mapping[str, Any] = _setting(dict, read=values.mapping)
     """Prices of your own: model → ``{"input_per_mtok": …, "output_per_mtok": …}`` in US dollars."""
     alerts: Mapping[str, Any] = _setting(dict, "AGENTLOG_ALERTS", read=values.thresholds)
@@ -212,7 +215,10 @@ class Settings:
     traces_exporter: str | None = _setting(None, "OTEL_TRACES_EXPORTER", read=_EXPORTER, shared=standard.exporter)
     """``otlp``, ``console`` or ``none``; default ``otlp`` if there is an endpoint."""
     logs_exporter: str | None = _setting(None, "OTEL_LOGS_EXPORTER", read=_EXPORTER, shared=standard.exporter)
-    metrics_exporter: str | None = _setting(None, "OTEL_METRICS_EXPORTER", read=_EXPORTER, shared=standard.exporter)
+    metrics_exporter: str | None = _setting(
+        None, "OTEL_METRICS_EXPORTER", read=values.one_of("otlp", "console", "statsd", "none"), shared=standard.metrics_exporter
+    )
+    """The same, or ``statsd``: to `statsd_host`."""
     implicit_tasks: bool = _setting(False, "AGENTLOG_IMPLICIT_TASKS", read=values.flag)
     """Whether a span of another library outside every task gets a task of its own, with a folder, until it ends. On in programs
     that ``agentlog run``, ``opentelemetry-instrument`` or an exporter named ``agentlog`` configures."""
@@ -283,7 +289,7 @@ class Settings:
         return None
 
     def exporter(self, signal: str) -> str:
-        """``otlp``, ``console`` or ``none`` for ``traces``, ``logs`` or ``metrics``."""
+        """``otlp``, ``console`` or ``none`` for ``traces``, ``logs`` or ``metrics``; of the last also ``statsd``."""
         chosen: str | None = getattr(self, f"{signal}_exporter")
         if chosen is not None:
             return chosen

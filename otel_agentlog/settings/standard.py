@@ -68,18 +68,27 @@ OURS = "agentlog"
 """Our own name among exporters (`otel_agentlog.zero_code`)."""
 
 
-def exporter(variable: str, text: str, environment: Mapping[str, str]) -> Reading:
-    """One exporter, or a list of them of which the first one that there is here counts, OTLP before the console."""
+def exporter(variable: str, text: str, environment: Mapping[str, str], known: Mapping[str, str] = _EXPORTERS) -> Reading:
+    """One exporter, or a list of them of which the first one that there is here counts, OTLP before the others."""
     names = [name.strip().lower() for name in text.split(",") if name.strip()]
     if OURS in names:
         # What writes the folders; where it is alone nothing is sent.
         names = [name for name in names if name != OURS] or ["none"]
-    usable = sorted({_EXPORTERS[name] for name in names if name in _EXPORTERS}, key=("otlp", "console").index)
+    usable = sorted({known[name] for name in names if name in known}, key=_ORDER.index)
     if names == ["none"] or (len(names) == 1 and usable):
         return ([*usable, "none"])[0], None
     chosen = usable[0] if usable else "none" if _OF_OTHERS.intersection(names) else None
     instead = f"{chosen} is used" if chosen else "it is ignored"
-    return chosen, _complaint(variable, text, "one of otlp, console, none", instead)
+    expected = ", ".join([*dict.fromkeys(known.values()), "none"])
+    return chosen, _complaint(variable, text, f"one of {expected}", instead)
+
+
+_ORDER = ("otlp", "statsd", "console")
+
+
+def metrics_exporter(variable: str, text: str, environment: Mapping[str, str]) -> Reading:
+    """The same for metrics, which may go to StatsD, too."""
+    return exporter(variable, text, environment, {**_EXPORTERS, "statsd": "statsd"})
 
 
 def protocol(variable: str, text: str, environment: Mapping[str, str]) -> Reading:

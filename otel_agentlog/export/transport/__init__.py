@@ -5,6 +5,7 @@ http.py             OTLP over http, with urllib3
 grpc.py             OTLP over gRPC
 metric_exporter.py  the exporter of metrics over http
 exemplars.py        exemplars in every export of metrics
+statsd.py           the exporter of metrics to StatsD
 otlp.py             OTLP requests and responses; what others made with the SDK
 wire.py             OTLP's protobuf encoding: attributes, values, the frame of a request
 result.py           status codes to verdicts, Retry-After, partial success

@@ -30,6 +30,8 @@ class Sender(Protocol):
 
 def check(settings: Settings, signal: str) -> None:
     """Raises `ConfigurationError` if the sender of a signal cannot be made later."""
+    if settings.exporter(signal) == "statsd" and importlib.util.find_spec("datadog") is None:
+        raise ConfigurationError("metrics_exporter", "statsd", "the package datadog: pip install 'otel_agentlog[statsd]'")
     if settings.exporter(signal) != "otlp" or settings.protocol_of(signal) != "grpc":
         return
     try:
@@ -60,6 +62,11 @@ def make_metric_exporter(settings: Settings, clean: Callable[[Any], Any] = lambd
         from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
 
         return _cleaning(ConsoleMetricExporter, clean)()
+    if settings.exporter("metrics") == "statsd":
+        from otel_agentlog.export.transport.statsd import StatsdMetricExporter
+
+        make_statsd = _cleaning(StatsdMetricExporter, clean)
+        return make_statsd(settings.statsd_host or "localhost", settings.statsd_port, settings.statsd_prefix)
     endpoint = _endpoint(settings, "metrics")
     if settings.protocol_of("metrics") == "http/protobuf":
         from otel_agentlog.export.transport.metric_exporter import HttpMetricExporter
