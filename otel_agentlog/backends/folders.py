@@ -63,10 +63,13 @@ _TRACE_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which tasks are asked about; together, and all of them where nothing is said."""
+    """Which tasks are asked about; together, and all of them where nothing is said. Times in Unix nanoseconds."""
 
     since_ns: int | None = None
+    """It began at this time or later; `until_ns`: before."""
     until_ns: int | None = None
+    active_since_ns: int | None = None
+    """Something of it ended, or was said, at this time or later."""
     task: str | None = None
     """An id, with or without ``task-`` in front; where there is none such, those that begin so."""
     newest: bool = False
@@ -200,8 +203,9 @@ FROM otel_logs {_OF_TRACES}
 def _listed(source: ClickHouse, wanted: Wanted, *, begins: bool = False) -> list[_Trace]:
     parts, parameters = _conditions(wanted, begins)
     of_spans, of_logs = (
-        "".join(f" AND {part.replace('@', column)}" for part in parts) + (_NEWEST if wanted.newest else "")
-        for column in ("SpanAttributes", "LogAttributes")
+        "".join(f" AND {part.replace('@', attributes).replace('$', lasts)}" for part in parts)
+        + (_NEWEST if wanted.newest else "")
+        for attributes, lasts in (("SpanAttributes", "toInt64(Duration)"), ("LogAttributes", "0"))
     )
     span_key = names.TASK_NAME if wanted.newest else names.TASK_ID
     rows = source.rows(_LISTED.format(of_spans=of_spans, of_logs=of_logs, span_key=span_key), parameters)
@@ -213,13 +217,16 @@ _LISTED_KEYS = ("trace", "spans", "logs", "first_ns", "last_ns")
 
 
 def _conditions(wanted: Wanted, begins: bool) -> tuple[list[str], dict[str, str | int | list[str]]]:
-    """Conditions that all hold, with ``@`` for the column of attributes, and their parameters."""
+    """Conditions that all hold, with ``@`` for the column of attributes and ``$`` for the duration, and their parameters."""
     parts: list[str] = []
     parameters: dict[str, str | int | list[str]] = {}
     for name, value, operator in (("since", wanted.since_ns, ">="), ("until", wanted.until_ns, "<")):
         if value is not None:
             parts.append(f"Timestamp {operator} fromUnixTimestamp64Nano({{{name}:Int64}})")
             parameters[name] = value
+    if wanted.active_since_ns is not None:
+        parts.append("toUnixTimestamp64Nano(Timestamp) + $ >= {active:Int64}")
+        parameters["active"] = wanted.active_since_ns
     if wanted.task is not None:
         task, ids = f"@['{names.TASK_ID}']", ("{task:String}", "concat('task-', {task:String})")
         parts.append("(" + " OR ".join(f"startsWith({task}, {each})" if begins else f"{task} = {each}" for each in ids) + ")")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -98,6 +99,43 @@ def test_any_rows_become_folders_that_can_be_read(
     assert statistics(root).groups[0].tasks == len(tasks)
     for task in tasks:
         assert report(task, with_lines=True).problems == []
+
+
+def test_a_task_that_went_on_in_another_trace_has_one_folder(tmp_path: Path) -> None:
+    """Resumed elsewhere, with a link and no parent: what was brought before is still in its folder."""
+    first = _span("1" * 32, "a" * 16, 10**18, {names.TASK_ID: "task-1", names.STEP_NAME: "plan"})
+    second = _span("2" * 32, "b" * 16, 2 * 10**18, {names.TASK_ID: "task-1", names.TASK_NAME: "Review"})
+
+    bring(_Traces([first]), tmp_path, Wanted())
+    root = bring(_Traces([first, second]), tmp_path, Wanted())
+
+    (task,) = list_tasks(root)
+    assert [line["message"] for line in task.events() if line.get("phase") == "start"] == ["plan", "Review"]
+    assert search(root).rows[0].name == "Review"
+
+
+def _span(trace_id: str, span_id: str, start_ns: int, attributes: dict[str, str]) -> dict[str, Any]:
+    texts = dict.fromkeys(("parent_span_id", "name", "scope_version", "description"), "")
+    lists: dict[str, Any] = {key: [] for key in ("event_names", "event_times", "event_attributes")}
+    own = {"trace_id": trace_id, "span_id": span_id, "start_ns": start_ns, "duration_ns": 10**9, "attributes": attributes}
+    return {**texts, **lists, **own, "kind": "Internal", "resource": {}, "scope": "otel_agentlog", "status": "Unset"}
+
+
+class _Traces(ClickHouse):
+    """Answers from given spans, by their traces."""
+
+    def __init__(self, spans: list[dict[str, Any]]) -> None:
+        super().__init__("clickhouse://nobody@nowhere/otel")
+        self._spans = spans
+
+    def rows(self, statement: str, parameters: Any = None) -> Any:
+        if "chosen" in statement:
+            return iter(
+                {"trace": span["trace_id"], "spans": 1, "logs": 0, "first_ns": span["start_ns"], "last_ns": span["start_ns"]}
+                for span in self._spans
+            )
+        wanted = parameters and parameters["traces"]
+        return iter([span for span in self._spans if "otel_traces" in statement and span["trace_id"] in wanted])
 
 
 @pytest.mark.parametrize("line", [b"Code: 241. DB::Exception: memory", b'{"exception": "Code: 159"}', b"[1]", b'{"trace'])

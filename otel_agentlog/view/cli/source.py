@@ -29,21 +29,36 @@ def fetch(options: argparse.Namespace, context: CliContext) -> None:
         raise ConfigurationError(f"--from: expected one of {', '.join(sorted(ASKS))}, found {options.command}")
     if context.root_option is not None:
         raise ConfigurationError("expected --from or --root, found both")
-    source = ClickHouse(options.source)
+    if getattr(options, "follow", False):
+        raise ConfigurationError("--from: expected no --follow, as nothing comes by itself from there")
+    source, cache = ClickHouse(options.source), cache_home() / "agentlog" / "from"
     with Progress() as progress:
-        root = bring(
-            source,
-            cache_home() / "agentlog" / "from",
-            _wanted(options),
-            lambda done, of: progress.show(f"fetching traces: {done:,} of {of:,} ({done * 100 // max(1, of)} %)"),
-        )
-    context.root_option = str(root)
+        for wanted in _wanted(options):
+            root = bring(
+                source,
+                cache,
+                wanted,
+                lambda done, of: progress.show(f"fetching traces: {done:,} of {of:,} ({done * 100 // max(1, of)} %)"),
+            )
+            context.root_option = str(root)
 
 
-def _wanted(options: argparse.Namespace) -> Wanted:
+def _wanted(options: argparse.Namespace) -> list[Wanted]:
+    """What is to be brought, one after the other."""
     if options.command in _ONE_TASK:
-        named = options.task
-        return Wanted(newest=True) if named in (None, LAST) else Wanted(task=named)
+        return [_named(options.task)]
+    if options.command == "diff":
+        return [_named(options.left), _named(options.right)]
+    if getattr(options, "tasks", None):
+        return [_named(name) for name in options.tasks]
+    return [_of_many(options)]
+
+
+def _named(name: str | None) -> Wanted:
+    return Wanted(newest=True) if name in (None, LAST) else Wanted(task=name)
+
+
+def _of_many(options: argparse.Namespace) -> Wanted:
     if options.command == "errors":
         return _of_errors(options)
     if not hasattr(options, "since") or not hasattr(options, "only_agent"):
@@ -58,7 +73,7 @@ def _wanted(options: argparse.Namespace) -> Wanted:
 
 def _of_errors(options: argparse.Namespace) -> Wanted:
     is_id = options.id is not None and isinstance(parse_filter(options.id), Words)
-    return Wanted(error_id=options.id) if is_id else Wanted()
+    return Wanted(error_id=options.id) if is_id else Wanted(active_since_ns=options.since)
 
 
 def _bounds(condition: Condition | None) -> tuple[int | None, int | None]:
