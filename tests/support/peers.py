@@ -53,7 +53,7 @@ def gateway_binary() -> Path:
 def clickhouse() -> None:
     """ClickHouse can be started: ``ClickHouseServer(tmp_path)``."""
     if not find_clickhouse():
-        lack("no ClickHouse: pip install chdb")
+        lack("no ClickHouse: pip install -e '.[test-clickhouse]'")
 
 
 @pytest.fixture
