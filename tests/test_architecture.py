@@ -25,9 +25,7 @@ MAY_USE: dict[str, set[str]] = {
     "tools": {"record", "error_handling", "store"},
     "query": {"store"},
     # `agentlog run` records (docs/decisions/0053).
-    "view": {"query", "store", "tools", "export", "demo", "wiring", "backends"},
-    # Spans and log records of a backend become folders again.
-    "backends": {"store", "export"},
+    "view": {"query", "store", "tools", "export", "demo", "wiring"},
     # It builds what a program builds, but for the network (docs/decisions/0066).
     "testing": {"record", "store", "export", "wiring"},
     "__main__": {"view"},

@@ -23,7 +23,7 @@ _NO_TAG = re.compile(r"[\s|,#:;@]+")
 _DELTA: dict[type, AggregationTemporality] = dict.fromkeys((Counter, Histogram, ObservableCounter), AggregationTemporality.DELTA)
 
 
-class Figure(NamedTuple):
+class Packet(NamedTuple):
     """One packet."""
 
     name: str
@@ -45,9 +45,9 @@ class StatsdMetricExporter(MetricExporter):
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
         try:
-            for figure in figures_of(metrics_data):
-                send = self._client.gauge if figure.is_gauge else self._client.increment
-                send(figure.name, figure.value, tags=figure.tags)
+            for packet in packets_of(metrics_data):
+                send = self._client.gauge if packet.is_gauge else self._client.increment
+                send(packet.name, packet.value, tags=packet.tags)
         except Exception:  # noqa: BLE001 - a host that is not known, a socket that cannot be had: the reader reports a failed export
             raise_interrupt()
             return MetricExportResult.FAILURE
@@ -60,7 +60,7 @@ class StatsdMetricExporter(MetricExporter):
         self._client.close_socket()
 
 
-def figures_of(data: MetricsData) -> Iterator[Figure]:
+def packets_of(data: MetricsData) -> Iterator[Packet]:
     """Every packet of an export."""
     for resource in data.resource_metrics:
         service = resource.resource.attributes.get("service.name")
@@ -72,14 +72,14 @@ def figures_of(data: MetricsData) -> Iterator[Figure]:
                     yield from _of_point(metric.name, metric.data, point, tags)
 
 
-def _of_point(name: str, data: Any, point: Any, tags: list[str]) -> Iterator[Figure]:
+def _of_point(name: str, data: Any, point: Any, tags: list[str]) -> Iterator[Packet]:
     if not hasattr(point, "value"):
-        yield Figure(f"{name}.count", point.count, False, tags)
-        yield Figure(f"{name}.sum", point.sum, False, tags)
+        yield Packet(f"{name}.count", point.count, False, tags)
+        yield Packet(f"{name}.sum", point.sum, False, tags)
         if isinstance(data, HistogramData) and point.count:
-            yield Figure(f"{name}.max", point.max, True, tags)
+            yield Packet(f"{name}.max", point.max, True, tags)
     else:
-        yield Figure(name, point.value, not (isinstance(data, Sum) and data.is_monotonic), tags)
+        yield Packet(name, point.value, not (isinstance(data, Sum) and data.is_monotonic), tags)
 
 
 def _labels(point: Any) -> Mapping[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from otel_agentlog.backends.clickhouse import ClickHouse
-from otel_agentlog.backends.folders import Wanted, bring
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import LAST, parse_filter
 from otel_agentlog.settings.fields import cache_home
 from otel_agentlog.store.index.condition import All, Compared, Condition, Words
+from otel_agentlog.view.backends.clickhouse import ClickHouse
+from otel_agentlog.view.backends.folders import Wanted, bring
 from otel_agentlog.view.cli.context import CliContext
 from otel_agentlog.view.cli.options import filter_of
 from otel_agentlog.view.render.screen import Progress

@@ -21,20 +21,6 @@ from typing import Any
 
 import orjson
 
-from otel_agentlog.backends.clickhouse import ClickHouse
-from otel_agentlog.backends.lines import (
-    LogRecord,
-    Span,
-    details_of,
-    is_exception,
-    line_type,
-    log_line,
-    outcome_of,
-    process_line,
-    span_lines,
-    stage_lines,
-    subtask_lines,
-)
 from otel_agentlog.export.semconv import names
 from otel_agentlog.settings.version import __version__
 from otel_agentlog.store.folder.documents import final_result
@@ -48,6 +34,20 @@ from otel_agentlog.store.folder.layout import (
 )
 from otel_agentlog.store.folder.metadata import METADATA_KEYS
 from otel_agentlog.store.folder.totals import Tally
+from otel_agentlog.view.backends.clickhouse import ClickHouse
+from otel_agentlog.view.backends.lines import (
+    LogRecord,
+    Span,
+    details_of,
+    is_exception,
+    line_type,
+    log_line,
+    outcome_of,
+    process_line,
+    span_lines,
+    stage_lines,
+    subtask_lines,
+)
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION, Line, timestamp
 from otel_agentlog.vocabulary.states import State
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from otel_agentlog.backends.clickhouse import ClickHouse
-from otel_agentlog.backends.folders import Wanted, bring
 from otel_agentlog.errors import AgentlogError, ConfigurationError
 from otel_agentlog.export.semconv import names
 from otel_agentlog.query import report, search, statistics
 from otel_agentlog.store.folder.reader import list_tasks
+from otel_agentlog.view.backends.clickhouse import ClickHouse
+from otel_agentlog.view.backends.folders import Wanted, bring
 
 _IDS = st.sampled_from(["", "a" * 16, "b" * 16, "c" * 16, "d" * 16])
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
