@@ -18,7 +18,7 @@ from otel_agentlog.vocabulary.actions import END_TYPE, end_action, start_action
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, as_texts
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, FORMAT_VERSION, INSIDE_CALL, Line, timestamp
 from otel_agentlog.vocabulary.scores import SCORE_ADDED
-from otel_agentlog.vocabulary.states import FAILED, Outcome, State
+from otel_agentlog.vocabulary.states import ENDED, FAILED, Outcome, State
 
 OWN_SCOPE = "otel_agentlog"
 
@@ -268,14 +268,11 @@ def _message(span: Span, kind: str, details: Mapping[str, Any]) -> str:
     return said or span.name
 
 
-_OUTCOMES = frozenset(outcome.value for outcome in Outcome)
-
-
 def outcome_of(span: Span) -> str:
     """How a span ended."""
     said = span.attributes.get(names.OUTCOME)
-    if said in _OUTCOMES:
-        return str(said)
+    if said in ENDED:
+        return said
     return Outcome.FAILED.value if span.failed else Outcome.COMPLETED.value
 
 
