@@ -81,6 +81,10 @@ class AgentlogHandler(logging.Handler):
         if self.last_resort:
             self._resort(record)
 
+    def write(self, message: Any) -> None:
+        """Record a message of loguru, ``logger.add(AgentlogHandler())``, which takes a handler with this for a stream."""
+        guarded(_record_loguru, self, getattr(message, "record", None))
+
     def flush(self) -> None:
         """Nothing to wait for: what was handled is recorded."""
 
@@ -190,6 +194,28 @@ def _record(record: Recorder, source: logging.LogRecord, note: _Note | None = No
     if source.levelname not in NUMBERS:
         details["level_name"] = source.levelname
     deliver(record, line, place, details)
+
+
+def _record_loguru(record: Recorder, handler: logging.Handler, given: Any) -> None:
+    """Record what loguru says of a message; without its own format, which has time, level and traceback in the text."""
+    if type(given) is not dict:
+        return
+    error, extra = given["exception"], given["extra"]
+    source = logging.LogRecord(
+        given["name"] or "loguru",
+        given["level"].no,
+        given["file"].path,
+        given["line"],
+        given["message"],
+        None,
+        tuple(error) if error is not None else None,
+        given["function"],
+    )
+    source.levelname = given["level"].name
+    own = {key: value for key, value in extra.items() if type(key) is str and key not in _STANDARD}
+    source.__dict__.update(own if len(own) == len(extra) else {"extra": extra})
+    if source.levelno >= handler.level and handler.filter(source):
+        _record(record, source)
 
 
 def _placed(line: Line, details: dict[str, Any], place: LinePlace, record: Recorder) -> LinePlace:
