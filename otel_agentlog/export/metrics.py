@@ -38,6 +38,7 @@ from otel_agentlog.export.semconv.spans import (
     workflow_labels,
     workflow_name,
 )
+from otel_agentlog.vocabulary.actions import HANDED_OVER
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, mapping
 from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line
 from otel_agentlog.vocabulary.states import FAILED, Outcome
@@ -355,7 +356,8 @@ class Metrics:
         handle = self._ends.get(str(kind)) if phase == "end" else None
         starts = phase == "start" and kind == "task"
         fails = "exception" in line or as_text(line.get("outcome")) in FAILED
-        if not (handle or starts or fails or kind == "attempt"):
+        handed_over = kind == "state" and line.get("action") == HANDED_OVER
+        if not (handle or starts or fails or handed_over or kind == "attempt"):
             return
         details, ids = mapping(line, "details"), _ids_of(line, sampled)
         if handle is not None:
@@ -366,6 +368,8 @@ class Metrics:
             self._task_started(line, details, ids)
         elif kind == "attempt":
             self._attempted(line, details, ids)
+        elif handed_over:
+            self._no_longer_active(line, ids)
         if fails:
             self._count_error(line, ids)
 
@@ -386,10 +390,7 @@ class Metrics:
             self._sum(self._tasks_active, -1, self._active.pop(next(iter(self._active))), ids)
 
     def _task_ended(self, line: Line, details: Mapping[str, Any], ids: SpanIds | None) -> None:
-        # A task that another process began (recovery) was never counted as at work here.
-        begun = self._active.pop(str(line.get("task_id")), None)
-        if begun is not None:
-            self._sum(self._tasks_active, -1, begun, ids)
+        self._no_longer_active(line, ids)
         duration_ms, failure = line.get("duration_ms"), error_type(line)
         kind, outcome, error = (
             self._task_labels(details),
@@ -411,6 +412,12 @@ class Metrics:
         self._record(self._agent_duration, duration_ms, self._labels.of(operation, name, model, error), ids, 0.001)
         self._record(self._agent_inferences, details.get("ai_calls"), self._labels.of(name), ids)
         self._record(self._agent_tools, details.get("tool_runs"), self._labels.of(name), ids)
+
+    def _no_longer_active(self, line: Line, ids: SpanIds | None) -> None:
+        # A task that another process began (recovery) was never counted as at work here.
+        begun = self._active.pop(str(line.get("task_id")), None)
+        if begun is not None:
+            self._sum(self._tasks_active, -1, begun, ids)
 
     def _tool_ended(self, line: Line, details: Mapping[str, Any], ids: SpanIds | None) -> None:
         raw = ("tool", line.get("content"), details.get("tool_type"), details.get("agent"), error := error_type(line))

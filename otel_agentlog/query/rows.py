@@ -11,7 +11,7 @@ from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import parse_timestamp
-from otel_agentlog.store.folder.reader import TaskReader, list_tasks
+from otel_agentlog.store.folder.reader import TaskReader, is_of_before, list_tasks
 from otel_agentlog.store.folder.totals import Tally, replay
 from otel_agentlog.store.index.live_lines import lines_read
 from otel_agentlog.store.liveness import is_abandoned
@@ -122,6 +122,8 @@ def tally_of(task: TaskReader) -> Tally:
 
 def make_row(task: TaskReader, metadata: Mapping[str, Any], final: Mapping[str, Any], tally: Callable[[], Tally]) -> TaskRow:
     """Return the row of one task from its whole files; the `tally` of its lines is asked for where they lack figures."""
+    if is_of_before(final, metadata):
+        final = {}
     status, gone = _standing(task, metadata, lambda: final, tally)
     # What is no number is unknown, here for all who show or sum it up.
     metrics: Mapping[str, Any] = {key: _figure(value) for key, value in mapping(final, "metrics").items()}
@@ -176,8 +178,9 @@ def _standing(
     if status in ENDED:
         return status, False
     # The final result is written before metadata.json: a kill can come between the two.
-    outcome = text(final(), "outcome")
-    if outcome in ENDED:
+    found = final()
+    outcome = text(found, "outcome")
+    if outcome in ENDED and not is_of_before(found, metadata):
         return outcome, False
     if status not in _STATES:
         # Without metadata.json, or with a damaged one, the lines must have it; at a task's very start they do not yet.

@@ -39,6 +39,7 @@ def task(
     conversation_id: str | None = ...,
     tags: Iterable[str] = ...,
     resume: Mapping[str, str] | None = ...,
+    strict: bool = ...,
     attributes: Mapping[str, Any] | None = ...,
     component: str | None = ...,
 ) -> Task: ...
@@ -50,7 +51,8 @@ def task(name: Any = "", *, input: Any = UNSET, **given: Any) -> Any:
     ``invoke_agent {agent}``), ``workflow`` or ``agent_type`` its low-cardinality type. ``conversation_id`` is that of everything
     in it (``gen_ai.conversation.id``), in other processes too. ``resume`` takes a carrier (W3C
     headers or environment variables) and continues that task: a pending one is started, a running one gets a further process
-    at work on it. Inside another task it becomes a sub-task.
+    at work on it, and one that has ended is followed by a new task below it; ``strict`` has that raise `StateError`. Inside
+    another task it becomes a sub-task.
     """
     function = None if type(name) is str else _function_name(name)
     return Task(name, input=input, **given) if function is None else Task(function)(name)

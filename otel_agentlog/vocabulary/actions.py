@@ -79,6 +79,9 @@ QUEUE_PICKUP = Kind(
 )
 SEGMENT = Kind("segment", "segment", "segment", Component.RUNNER.value, "segment_started", "segment")
 
+HANDED_OVER = "task_handed_over"
+"""Action of the ``state`` line from which on the task waits for a job: the span that it stands in ends as a segment."""
+
 _KINDS = (TASK, STEP, AI_CALL, TOOL, WEBHOOK, QUEUE_PUSH, QUEUE_PICKUP, SEGMENT)
 _KIND_OF: Mapping[str, Kind] = {line_type: kind for kind in _KINDS for line_type in (kind.start_type, kind.end_type)}
 

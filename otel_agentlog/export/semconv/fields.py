@@ -125,6 +125,7 @@ TASK = (
     ("agent_type", names.OWN_AGENT_TYPE, as_text),
     ("agent_version", names.OWN_AGENT_VERSION, as_text),
     ("parent_task_id", names.TASK_PARENT_ID, as_text),
+    ("continues", names.TASK_CONTINUES, as_text),
 )
 
 TASK_AGENT = (

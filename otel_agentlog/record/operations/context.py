@@ -290,18 +290,24 @@ class PlacedSpan(Span):
 
 
 def live(context: Context) -> Context:
+    """`open_around`, with what is current where nothing else is."""
+    context = open_around(context)
+    return context if not (BY_TRACE or OF_PROCESS) or operation_in(context) is not None else _with_stand_in(context)
+
+
+def open_around(context: Context) -> Context:
     """The innermost context around, or equal to, this one whose operation is open and, in a generator, whose generator runs."""
     scope = operation_in(context)
     while scope is not None and (not scope._tokens or (scope.place is not None and scope.place.suspended)):
         context = scope.around
         scope = operation_in(context)
-    return context if scope is not None or not (BY_TRACE or OF_PROCESS) else _with_stand_in(context)
+    return context
 
 
 BY_TRACE: dict[int, OperationScope] = {}
 """Operations that are current where none else is and a span of this trace is (`ImplicitTask`)."""
 OF_PROCESS: list[Callable[[], OperationScope | None]] = []
-"""Gives the one that is current where none else is, and no span of such a trace."""
+"""Each may give one that is current where none else is, and no span of such a trace; the first that is open is."""
 
 
 def _with_stand_in(context: Context) -> Context:
@@ -309,8 +315,8 @@ def _with_stand_in(context: Context) -> Context:
     span = trace.get_current_span(context).get_span_context()
     scope = BY_TRACE.get(span.trace_id) if span.is_valid else None
     if scope is None or scope.ended:
-        scope = next((of_process() for of_process in [*OF_PROCESS]), None)
-    if scope is None or scope.ended:
+        scope = next((found for give in [*OF_PROCESS] if (found := give()) is not None and not found.ended), None)
+    if scope is None:
         return context
     return Context({**context, OPERATION: scope} if span.is_valid else {**context, OPERATION: scope, SPAN: scope.span})
 
@@ -379,8 +385,8 @@ def restore(attached: Context, outer: Context) -> bool:
     if otel_context.get_current() is not attached:
         return False
     scope: Any = outer.get(OPERATION)
-    # Nearly always what was current has not ended, and needs no `live`.
-    otel_context.attach(outer if scope is None or (scope._tokens and scope.place is None) else live(outer))
+    # Nearly always what was current has not ended, and needs no `open_around`.
+    otel_context.attach(outer if scope is None or (scope._tokens and scope.place is None) else open_around(outer))
     return True
 
 

@@ -18,24 +18,24 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, format_span_id, f
 
 from otel_agentlog._interrupts import ABANDONED, end_abandoned, in_c, interrupt_in, is_interrupt, raise_interrupt, traceback_of
 from otel_agentlog.errors import AgentlogError, StateError
+from otel_agentlog.record.carrier import HAND_OVER_S, write_carrier
 from otel_agentlog.record.exceptions.class_info import short_name
 from otel_agentlog.record.exceptions.error_id import new_error_id
 from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
 from otel_agentlog.record.operations.context import (
     BOUND,
-    CONVERSATION,
-    CORRELATION_IDS,
     GENERATOR_FLAGS,
     OPERATION,
     SPAN,
     GeneratorBlock,
     OperationScope,
     PlacedSpan,
-    bound,
     bound_attributes,
     entered_inside,
     inside,
     live,
+    open_around,
+    operation_in,
     restore,
 )
 from otel_agentlog.record.operations.decorators import AroundGenerator, Decorator, Resumed
@@ -61,6 +61,7 @@ _MOST_S = 366 * 86_400.0
 """What says that it has been running for longer is not believed."""
 _NONE: Mapping[str, Any] = {}
 """For types of start lines, the key of the figures of resources in the ``details`` of the end."""
+_SHOWN_CHARS = 80
 _WORDS = {state: state.value for state in State}
 
 
@@ -153,22 +154,6 @@ class Operation(Decorator):
         """Add one attribute whose name is not a Python identifier."""
         self._attributes[key if type(key) is str else plain_text(key)] = value
 
-    def carrier(self) -> dict[str, str]:
-        """W3C headers that continue its task elsewhere, as a part of this: ``agentlog.task(resume=carrier)``."""
-        # Not at the top: most processes hand on no task.
-        from otel_agentlog.record.carrier import write_carrier
-
-        try:
-            task = self.task
-            given, around = ({}, bound(self.outer)) if task is None else (task.header, bound(self.outer))
-            ids: dict[str, str | None] = {key: given.get(key) or around.get(key) for key in CORRELATION_IDS}
-            ids |= {"task_id": None if task is None else task.task_id, "conversation_id": around.get(CONVERSATION)}
-            return write_carrier(inside(self), ids)
-        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
-            raise_interrupt()
-            self._recorder.failed("record", error)
-            return {}
-
     def environ(self) -> dict[str, str]:
         """The carrier as environment variables for a child process; merge it into a copy of ``os.environ``."""
         from otel_agentlog.record.carrier import environ
@@ -204,6 +189,28 @@ class Operation(Decorator):
             raise_interrupt()
             self._recorder.failed("record", error)
 
+    def carrier(self, *, hand_over: bool = False, queue: str | None = None, within_s: float = HAND_OVER_S) -> dict[str, str]:
+        """W3C headers that continue the task elsewhere, below this operation: ``agentlog.task(resume=carrier)``.
+
+        With ``hand_over`` the task ends with what it is resumed in, and not here: it is ``pending`` from now on, and the end of
+        its block ends the part of this process only. If nothing has taken it up ``within_s`` seconds from now, recovery ends it
+        as interrupted. An error that leaves its block ends the task as failed, unless it was taken up before. ``queue`` is the
+        name of the queue in which the carrier waits; how long it does is recorded when the task is taken up. Outside of every
+        task the headers have the trace only.
+        """
+        scope: Any = self
+        while scope is not None and not (scope.kind in (TASK, SEGMENT) and scope.task is self.task):
+            scope = operation_in(scope.outer)
+        if scope is not None:
+            carrier: dict[str, str] = scope.carrier_at(self, hand_over, queue, within_s)
+            return carrier
+        try:
+            return write_carrier(inside(self), self.ids())
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
+            self._recorder.failed("record", error)
+            return {}
+
     @property
     def _response_id(self) -> str | None:
         """Of a model's answer, which a score may be about."""
@@ -236,11 +243,13 @@ class Operation(Decorator):
             self._move(State.RUNNING, allowed_from=State.PENDING)  # which it may not
         self.state = State.RUNNING
         try:
-            here = otel_context.get_current()
+            here = around = otel_context.get_current()
             scope: Any = here.get(OPERATION)
             if scope is None or not scope._tokens or scope.place is not None:
-                here = live(here)
-            self._begin(here, here)
+                # What is current where nothing is may be another one at the end.
+                around = open_around(here)
+                here = live(around)
+            self._begin(here, around)
         except StateError:
             self.state = State.PENDING
             raise
@@ -342,6 +351,24 @@ class Operation(Decorator):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickled, (type(self), self.name, self.span.get_span_context())
+
+    def __repr__(self) -> str:
+        return f"<{' '.join([type(self).__name__, *self._shown()])}>"
+
+    def _shown(self) -> list[str]:
+        """What people are shown of it in a line: name, state, how long."""
+        try:
+            name = self._recorder.clean_text(self._name)
+            name = name if len(name) <= _SHOWN_CHARS else f"{name[: _SHOWN_CHARS - 1]}…"
+            return [repr(name), self.state.value, *([f"{self._took_s():.1f}s"] if self.start_ns else [])]
+        except Exception:  # noqa: BLE001 - a debugger may ask one that is only half made
+            raise_interrupt()
+            return ["?"]
+
+    def _took_s(self) -> float:
+        """Seconds from its start to its end, or until now."""
+        until_ns = self._end[1] if self._end is not None else self.start_ns + self._recorder.monotonic() - self._monotonic_start
+        return max(0.0, (until_ns - self.start_ns) / 1e9)
 
     @classmethod
     def _named(cls: type[Self], name: str) -> Self:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import html
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import TraceFlags
 
 from otel_agentlog._fork import after_fork_in_child, random_bits
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import raise_interrupt, suppress_errors
 from otel_agentlog.errors import StateError
-from otel_agentlog.record.carrier import Carried, read_carrier
+from otel_agentlog.record.carrier import HAND_OVER_S, Carried, environ, read_carrier, write_carrier
 from otel_agentlog.record.operations.checkpoints import Checkpoints
 from otel_agentlog.record.operations.context import (
     BY_TRACE,
+    CONVERSATION,
     CORRELATION_IDS,
     MAX_ID_CHARS,
+    OF_PROCESS,
     OperationScope,
     PendingWebhook,
     RunningTask,
@@ -29,16 +33,17 @@ from otel_agentlog.record.operations.context import (
     with_bound,
 )
 from otel_agentlog.record.operations.control import Control
+from otel_agentlog.record.operations.open_operations import OPEN
 from otel_agentlog.record.operations.operation import Operation
 from otel_agentlog.record.operations.span import Trace
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.record.redaction.text_streams import Streams, content_line
 from otel_agentlog.record.sanitize.keys import is_true, optional_text, plain_text, text_or_object, texts_of
-from otel_agentlog.vocabulary.actions import QUEUE_PICKUP, SEGMENT, TASK
+from otel_agentlog.vocabulary.actions import HANDED_OVER, QUEUE_PICKUP, SEGMENT, TASK
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.functions import arguments_of, name_of
 from otel_agentlog.vocabulary.lines import timestamp
-from otel_agentlog.vocabulary.states import Outcome, State
+from otel_agentlog.vocabulary.states import FAILED, Outcome, State
 
 UNSET = object()
 
@@ -46,6 +51,16 @@ _BEGIN_ANEW = (None, State.PENDING.value, State.INTERRUPTED.value)
 """Status of a resumed task that no process has begun, or only one that died; this one owns its end then."""
 
 _ENDED = frozenset(outcome.value for outcome in Outcome if outcome is not Outcome.INTERRUPTED)
+
+_MOST_S = 10 * 365 * 86_400.0
+
+
+def _seconds(given: object) -> float:
+    try:
+        return min(max(0.0, float(given)), _MOST_S)  # type: ignore[arg-type]  # what is no number raises
+    except Exception:  # noqa: BLE001 - an object of any class
+        raise_interrupt()
+        return HAND_OVER_S
 
 
 def new_task_id() -> str:
@@ -120,6 +135,7 @@ class Task(Checkpoints):
         conversation_id: str | None = None,
         tags: Iterable[str] = (),
         resume: Mapping[str, str] | None = None,
+        strict: bool = False,
         attributes: Mapping[str, Any] | None = None,
         component: str | None = None,
     ) -> None:
@@ -140,6 +156,7 @@ class Task(Checkpoints):
             "conversation_id": optional_text(conversation_id),
             "tags": texts_of(tags),
             "resume": resume,
+            "strict": strict,
             "attributes": attributes,
             "component": component,
         }
@@ -150,6 +167,10 @@ class Task(Checkpoints):
         self._streams = Streams(self._recorder.new_guard)
         self._pickup: Pickup | None = None
         self._webhook: PendingWebhook | None = None
+        self._continues: str | None = None
+        """The id of the task, ended, whose carrier this one was given."""
+        self._unhanded = [None]
+        """Popped by the one call that hands it over."""
 
     def _copy(self) -> Task:
         return Task(self.name, input=self.input if self._input_given else UNSET, **self._given)
@@ -178,7 +199,108 @@ class Task(Checkpoints):
         """Record a text of the user while the task ran."""
         self._content("user", text, False, details)
 
+    def carrier_at(self, place: OperationScope, hand_over: bool, queue: str | None, within_s: float) -> dict[str, str]:
+        """See `Operation.carrier`; ``place`` is an operation of this task, the parent of what it is resumed in."""
+        try:
+            ids = self._carried_ids()
+            if queue is not None:
+                ids |= {"queued_at": str(self._recorder.clock()), "queue": self._recorder.clean_text(plain_text(queue))}
+            if is_true(hand_over):
+                self._hand_over(within_s, ids.get("queue"))
+            return write_carrier(inside(place), ids)
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
+            self._recorder.failed("record", error)
+            return {}
+
+    def environ(self, *, hand_over: bool = False) -> dict[str, str]:
+        """The carrier as environment variables for a child process; merge it into a copy of ``os.environ``."""
+        return environ(self.carrier(hand_over=hand_over))
+
+    def activate(self) -> Task:
+        """Make it current in this process wherever nothing else is, in any thread, until `deactivate` or its end; returns it.
+
+        For work that no block can be around, such as the cells of a notebook. It begins if it has not. Several nest: the last one
+        activated is current; it is no sub-task of another activated one.
+        """
+        self.deactivate()
+        self._is_active = True
+        if self.state is State.PENDING:
+            self.start()
+        OF_PROCESS.insert(0, self._itself)
+        return self
+
+    def deactivate(self) -> Task:
+        """Undo `activate`; it goes on. Returns it."""
+        if self._is_active:
+            self._is_active = False
+            # One step each, as another thread may do the same.
+            with suppress_errors(ValueError):
+                OF_PROCESS.remove(self._itself)
+        return self
+
+    _is_active = False
+    """Whether it was activated."""
+
+    def _itself(self) -> Task:
+        return self
+
+    def _shown(self) -> list[str]:
+        return [*super()._shown(), *([self.task_id] if self.task_id else [])]
+
+    def _repr_html_(self) -> str:
+        """A card for notebooks: how it stands, and where its folder is."""
+        name = self._shown()[0]
+        figures = {"id": self.task_id, "state": self.state.value}
+        if self.task is not None:
+            figures |= {
+                "took": f"{self._took_s():.1f} s",
+                "AI calls": str(self.task.ai_calls),
+                "tool runs": str(self.task.tool_runs),
+            }
+        figures["folder"] = str(self.folder or "")
+        rows = "".join(f"<tr><th>{key}</th><td>{html.escape(value)}</td></tr>" for key, value in figures.items() if value)
+        return f"<table><caption>task {html.escape(name)}</caption>{rows}</table>"
+
     # -- inside -----------------------------------------------------------------------------------------------------------
+
+    def _carried_ids(self) -> dict[str, str | None]:
+        around = bound(self.outer)
+        header = self.task.header if self.task is not None else {}
+        ids = {key: header.get(key) or around.get(key) for key in CORRELATION_IDS}
+        return {"task_id": self.task_id or None, **ids, "conversation_id": around.get(CONVERSATION)}
+
+    def _hand_over(self, within_s: float, queue: str | None) -> None:
+        """Leave the end of the task to what is resumed by its carrier; only who decides on the end, and has not ended, can."""
+        task = self.task
+        if task is None or not task.owner or id(self) not in OPEN:
+            return
+        if not list(map(self._unhanded.pop, range(len(self._unhanded)))):
+            return
+        until = timestamp(self._recorder.clock() + int(_seconds(within_s) * 1e9))
+        details = {"until": until} | ({"queue": queue} if queue else {})
+        message = f"{self.name}: handed over"
+        # Of the task, and no state of this span, which goes on until the block here ends.
+        self.point(
+            {
+                "type": "state",
+                "level": "INFO",
+                "component": "state_management",
+                "action": HANDED_OVER,
+                "message": message,
+                "state_after": State.PENDING.value,
+                "details": details,
+            }
+        )
+        task.owner, self.kind = False, SEGMENT  # type: ignore[misc]  # this one object is another kind of operation
+
+    def _take_back(self) -> None:
+        """Decide on the end after all: this failed, and nothing has taken the task up, which may never have been queued."""
+        task = self.task
+        if self._unhanded or task is None or self.state.value not in FAILED:
+            return
+        if self._recorder.tasks.find(task.task_id).get("status") == State.PENDING.value:
+            task.owner, self.kind = True, TASK  # type: ignore[misc]
 
     def _content(self, kind: str, text: str, stream: bool, details: dict[str, Any]) -> None:
         stream, chunk = is_true(stream), 0
@@ -215,11 +337,16 @@ class Task(Checkpoints):
 
     def _settle(self, context: Context, around: OperationScope | None) -> Context:
         self._recorder.open_tasks.put(id(self), self)
+        if self._is_active and isinstance(around, Task) and around._is_active:
+            around, context = None, otel_context.get_current()  # in which that is not: it is current where nothing is
         if self._given["resume"] is not None:
             carried = read_carrier(self._given["resume"], context)
             if (task_id := carried.ids.get("task_id")) is not None:
                 return self._continue(safe_task_id(task_id, self._recorder), carried)
             context = self._in_conversation(carried.context, carried.ids.get("conversation_id"))
+        return self._new(context, around)
+
+    def _new(self, context: Context, around: OperationScope | None) -> Context:
         parent = around.task if around is not None else None
         task_id = safe_task_id(self._given["task_id"], self._recorder)
         above = {**bound(context), **({key: parent.header.get(key) for key in CORRELATION_IDS} if parent else {})}
@@ -244,19 +371,21 @@ class Task(Checkpoints):
         return above if source is None else Control(self, source, above)
 
     def _continue(self, task_id: str, carried: Carried) -> Context:
-        """Go on with a task that another process created, is running, or left behind when it died.
+        """Go on with a task that another process created, is running, left behind when it died, or has ended.
 
         Raises:
-            StateError: it has ended.
+            StateError: it has ended, and this is strict.
         """
         known = self._recorder.tasks.find(task_id)
         status = known.get("status")
-        if status in _ENDED:
+        if status in _ENDED and is_true(self._given["strict"]):
             raise StateError(f"cannot resume task {task_id}: it has ended ({status})")
-        header = {**self._header(task_id, carried.ids, None), **{k: v for k, v in known.items() if v is not None}}
-        self.name = self.name or str(header.get("name") or task_id)
+        self.name = self.name or str(known.get("name") or task_id)
         if not self._input_given:
             self.input = self._recorder.tasks.find_input(task_id)
+        if status in _ENDED:
+            return self._follow(task_id, known, carried)
+        header = {**self._header(task_id, carried.ids, None), **{k: v for k, v in known.items() if v is not None}}
         header["name"] = header.get("name") or self.name
         begins = status in _BEGIN_ANEW
         header["completed_at"] = None
@@ -265,18 +394,27 @@ class Task(Checkpoints):
         if control is not None:
             control.continues = begins
             self._joins = not begins
-        for ours, theirs in (
-            ("agent", "assigned_agent"),
-            ("agent_type",) * 2,
-            ("model",) * 2,
-            ("source",) * 2,
-            ("provider",) * 2,
-        ):
-            self._given[ours] = self._given[ours] or header.get(theirs)
+        self._inherit(header)
         if not begins:
             self.kind = SEGMENT  # type: ignore[misc]  # this one object is another kind of operation
             return self._in_conversation(carried.context, carried.ids.get("conversation_id"))
         return self._in_conversation(self._pick_up(carried), carried.ids.get("conversation_id"))
+
+    def _follow(self, task_id: str, known: Mapping[str, Any], carried: Carried) -> Context:
+        """Begin a task of its own that follows one which has ended: below it, and in its trace."""
+        self._continues = task_id
+        self._inherit(known)
+        if self.input is not None:
+            self._input_given = True
+        around = with_bound(carried.context, {key: carried.ids.get(key) or known.get(key) for key in CORRELATION_IDS})
+        self._new(around, None)
+        assert self.task is not None
+        self.task.header["parent_task_id"] = task_id
+        return self._in_conversation(self._pick_up(carried), carried.ids.get("conversation_id"))
+
+    def _inherit(self, known: Mapping[str, Any]) -> None:
+        for ours, theirs in _INHERITED:
+            self._given[ours] = self._given[ours] or known.get(theirs)
 
     def _pick_up(self, carried: Carried) -> Context:
         assert self.task is not None
@@ -310,7 +448,8 @@ class Task(Checkpoints):
 
     def _own_details(self) -> dict[str, Any]:
         keys = ("agent", "agent_type", "workflow", "model", "source", "provider", "tags")
-        return {key: self._given[key] for key in keys if self._given[key]}
+        details = {key: self._given[key] for key in keys if self._given[key]}
+        return details if self._continues is None else {**details, "continues": self._continues}
 
     def _start_fields(self) -> dict[str, Any]:
         assert self.task is not None
@@ -349,6 +488,7 @@ class Task(Checkpoints):
     def _ending(self) -> None:
         super()._ending()
         self._streams.record_rest(self._recorder, self.task)
+        self._take_back()
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
         assert self.task is not None
@@ -369,10 +509,15 @@ class Task(Checkpoints):
             return {}
 
     def _finished(self, outcome: Outcome) -> None:
-        if self._parent is not None:
+        if self._parent is not None and self.kind is TASK:
             self._parent.point(self._pointer("subtask_ended", outcome))
         if self._pickup is not None:
             self._pickup.end(outcome, error=self._error)
+        self.deactivate()
+
+
+_INHERITED = (("agent", "assigned_agent"), *((key, key) for key in ("agent_type", "model", "source", "provider")))
+"""What a task that is resumed is given by itself, and its name in ``metadata.json``."""
 
 
 MAX_IMPLICIT = 1_000

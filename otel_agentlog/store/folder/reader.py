@@ -21,8 +21,11 @@ from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.store.folder import layout
 from otel_agentlog.store.folder import line_stream as streams
 from otel_agentlog.store.folder.lines import MAX_READ_LINE_BYTES, MAX_SKIPPED_LISTED, LineReader, Skipped, parse_object
+from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.lines import Line, timestamp
 from otel_agentlog.vocabulary.states import Outcome, State
+
+_GOES_ON = (State.PENDING.value, State.RUNNING.value, State.PAUSED.value)
 
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 """Largest whole file that is read."""
@@ -324,9 +327,12 @@ def _has_ended(task: TaskReader) -> bool:
     result = task.final_result()
     if result is None:
         return streams.exists(task.folder, layout.FINAL_RESULT)
-    # One that was left behind, and goes on, has a result of before.
-    goes_on = (task.metadata() or {}).get("status") in (State.RUNNING.value, State.PAUSED.value)
-    return not (goes_on and result.get("outcome") == Outcome.INTERRUPTED.value)
+    return not is_of_before(result, task.metadata() or {})
+
+
+def is_of_before(result: Mapping[str, Any], metadata: Mapping[str, Any]) -> bool:
+    """Whether a result is of a process that was interrupted, and the task goes on, or waits for a job."""
+    return text(result, "outcome") == Outcome.INTERRUPTED.value and text(metadata, "status") in _GOES_ON
 
 
 def with_artifacts(value: Any, task: TaskReader) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from otel_agentlog._interrupts import first_of, raise_interrupt
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, whole
+from otel_agentlog.vocabulary.actions import HANDED_OVER
 from otel_agentlog.vocabulary.coerce import mapping, number, text
 from otel_agentlog.vocabulary.event_ids import EVENT_ID
 from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS, TOLD_BY_CALLERS, Line
@@ -211,6 +212,7 @@ class Tally:
         self._retried: dict[str, list[int]] = {}
         self._duration_ms: float | None = None
         self._started: str | None = None
+        self._was_handed_over = False
         self._memory_peak_mb: float | None = None
         self._cpu_seconds: float | None = None
 
@@ -283,8 +285,9 @@ class Tally:
     def metrics(self, end: Line | None = None) -> dict[str, Any]:
         """Return the figures so far, with the keys of `METRICS`.
 
-        ``cost_usd`` is ``None`` if a call's price is unknown and none is known. The duration is that of the task's end line; if
-        there was none, that of `end` (the line that ended the task in its place), else the time from start to latest line.
+        ``cost_usd`` is ``None`` if a call's price is unknown and none is known. The duration is that of the task's end line, or
+        of a task that was handed over from its first start to that; if there was none, that of `end` (the line that ended the
+        task in its place), else the time from start to latest line.
         """
         with self._lock:
             found: dict[str, Any] = dict.fromkeys(METRICS)
@@ -344,7 +347,8 @@ class Tally:
             self._process_figures(mapping(details, "metrics"))
         if line_type == "task":
             self.task_outcome = text(line, "outcome")
-            self._duration_ms = number(line, "duration_ms")
+            took_s = self._between(text(line, "timestamp")) if self._was_handed_over else None
+            self._duration_ms = number(line, "duration_ms") if took_s is None else took_s * 1e3
         if "attempts" in details or span_id in self._retried:
             self._attempts_in_all(span_id, number(details, "attempts"))
 
@@ -393,6 +397,8 @@ class Tally:
             self._counts["retries"] += max(0, int(attempts) - 1 - max(noted or (0,)))
 
     def _move(self, line: Line) -> None:
+        if line.get("action") == HANDED_OVER and line.get("type") == "state":
+            self._was_handed_over = True
         span_id, state = text(line, "span_id") or "", text(line, "state_after")
         if span_id in self.open_spans and state is not None and line.get("type") not in TOLD_BY_CALLERS:
             self.open_spans[span_id] = self.open_spans[span_id]._replace(state_after=state)
@@ -418,8 +424,12 @@ class Tally:
         known_ms = given_ms if self._duration_ms is None else self._duration_ms
         if known_ms is not None:
             return round(known_ms / 1000, 6)
+        return self._between(self.last_seen)
+
+    def _between(self, last_seen: str | None) -> float | None:
+        """Seconds from the start of the task."""
         try:
-            began, last = parse_timestamp(self._started or self.first_seen or ""), parse_timestamp(self.last_seen or "")
+            began, last = parse_timestamp(self._started or self.first_seen or ""), parse_timestamp(last_seen or "")
         except ValueError:
             raise_interrupt()
             return None

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, METADATA, parse_timestamp
+from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, METADATA, now, parse_timestamp
 from otel_agentlog.store.folder.line_stream import exists, stream
 from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.store.folder.totals import Tally
+from otel_agentlog.vocabulary.actions import HANDED_OVER
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.event_ids import split_event_id
 from otel_agentlog.vocabulary.lines import TOLD_BY_CALLERS, Line, count_items, is_worker
@@ -70,6 +71,8 @@ class AbandonedTask:
         self.task_start: Line | None = None
         """Start line of the task itself, the last one where the same id was used again."""
         self.task_end: Line | None = None
+        self.handed_over: Line | None = None
+        """The line by which the task was handed over to a job, until one has taken it up."""
         self._ids: set[str] = set()
         self._wanted: dict[str, Line] = {}
         self._came_in = False
@@ -99,8 +102,17 @@ class AbandonedTask:
         )
 
     @property
+    def waits(self) -> bool:
+        """Whether it was handed over to a job that may still come."""
+        if self.handed_over is None or self.status != State.PENDING.value:
+            return False
+        return now() < (text(mapping(self.handed_over, "details"), "until") or "")
+
+    @property
     def has_begun(self) -> bool:
         """Whether a process has begun the task; one that waits for a worker has not begun."""
+        if self.waits:
+            return False
         if self.task_start is not None or self.status in UNENDED or self.status in ENDED:
             return True
         # A result that was cut off still shows that the task had ended.
@@ -153,6 +165,8 @@ class AbandonedTask:
             self._start(span_id, line)
         elif phase == "end" and span_id:
             self._end(span_id, line)
+        elif span_id in self.open and line.get("action") == HANDED_OVER and line.get("type") == "state":
+            self.open[span_id]["type"], self.handed_over = "segment", line
         elif span_id in self.open and text(line, "state_after") and line.get("type") not in TOLD_BY_CALLERS:
             self.open[span_id]["state_after"] = line["state_after"]
         self._see(span_id, line)
@@ -180,7 +194,7 @@ class AbandonedTask:
         self._ids.add(span_id)
         self.open[span_id] = _shortened(line)
         if line.get("type") == "task":
-            self.task_end = None
+            self.task_end = self.handed_over = None
             self.task_start = {**_shortened(line), **{key: line[key] for key in _TASK_KEPT if key in line}}
         parent = text(line, "parent_span_id")
         # A task or webhook may begin inside a span that is in no folder, or in another one.
@@ -190,7 +204,7 @@ class AbandonedTask:
     def _end(self, span_id: str, line: Line) -> None:
         self._ids.add(span_id)
         if line.get("type") == "task" and (self.task_start is None or self.task_start["span_id"] == span_id):
-            self.task_end = line
+            self.task_end, self.handed_over = line, None
         start = self.open.pop(span_id, None)
         self.last_seen.pop(span_id, None)
         if start is not None:

@@ -135,6 +135,8 @@ class _Recovery:
         self._root, self._attributes, self._dry_run = root, attributes, dry_run
         self._report = Recovered()
         self._seen: set[str] = set()
+        self._waiting: list[Path] = []
+        """Tasks that wait for a job: nothing is wrong with them yet."""
         self._depth = 0
 
     def run(self, task_ids: Iterable[str] | None, everything: bool, spent: Callable[[], bool]) -> Recovered:
@@ -154,7 +156,7 @@ class _Recovery:
 
     def _write_cursor(self, cursor_ns: int) -> None:
         # What is held or failed must be read again, even if nothing is written there any more.
-        again = [repair.folder for repair in self._report.repairs if repair.what != "repaired"]
+        again = self._waiting + [repair.folder for repair in self._report.repairs if repair.what != "repaired"]
         oldest = min((_changed_ns(folder) for folder in again), default=cursor_ns)
         try:
             path = self._root / CURSOR
@@ -187,6 +189,8 @@ class _Recovery:
         if lock is Lock.TAKEN:
             return Repair(task.task_id, task.folder, "held", status=status_of(task.metadata()))
         abandoned = AbandonedTask(task)
+        if abandoned.waits:
+            self._waiting.append(task.folder)
         quiet_s = max(0.0, time.time() - _changed_ns(task.folder) / 1e9)
         if may_be_at_work(abandoned.writers_of_open(), directory, lock, quiet_s):
             return Repair(abandoned.task_id, task.folder, "held", status=abandoned.status)
@@ -217,9 +221,12 @@ class _Recovery:
 
 def _looks_closed(task: TaskReader) -> bool:
     """Whether a folder needs nothing, by its whole files and the number of its starts and ends."""
-    status = status_of(task.metadata())
+    metadata = task.metadata()
+    status = status_of(metadata)
     if status is None or status in UNENDED:
         return False
+    if status == State.PENDING.value and (metadata or {}).get("started_at") is not None:
+        return False  # handed over, perhaps to a job that does not come any more
     return (status not in ENDED or has_result(task)) and is_balanced(task)
 
 

@@ -20,6 +20,7 @@ from otel_agentlog.vocabulary.lines import FORMAT_VERSION, REPAIRED_BY, Line, en
 from otel_agentlog.vocabulary.states import Outcome, State
 
 REASON = "process died"
+NEVER_CAME = "handed over to a job that did not come"
 LOST = "span lost"
 """Name and reason of a span of which there is no line but that of its children."""
 
@@ -73,7 +74,7 @@ class RepairLines:
         """How many spans are closed."""
         self.lines: list[Line] = []
         # Lazily: the end of a sub-task may be later than all lines of the spans around it.
-        for line in chain(self._pointers(sub_task), self._ends(), self._lost()):
+        for line in chain(self._pointers(sub_task), self._ends(), self._never_came(), self._lost()):
             self._add(line)
         if self.lines:
             process = self._process_line()
@@ -159,6 +160,23 @@ class RepairLines:
             start = {key: value for key, value in start.items() if value is not None}
             yield start
             yield self._end(start, self._task.last_seen.get(str(trunk.get("span_id"))), Outcome.INTERRUPTED.value, LOST)
+
+    def _never_came(self) -> Iterator[Line]:
+        """That the job to which the task was handed over did not come in time."""
+        left, was = self._task.handed_over, self._task.status
+        if left is None or was != State.PENDING.value or self._task.waits:
+            return
+        yield {
+            "timestamp": max(text(mapping(left, "details"), "until") or "", text(left, "timestamp") or ""),
+            "type": "state",
+            "level": "WARNING",
+            "component": "state_management",
+            "action": "task_interrupted",
+            "message": f"{text(self._task.task_start or {}, 'message') or self._task.task_id}: no job took it up",
+            "reason": NEVER_CAME,
+            "state_after": Outcome.INTERRUPTED.value,
+            **{key: left[key] for key in _IDS if key in left},
+        }
 
     def _pointers(self, sub_task: SubTask) -> Iterator[Line]:
         for (span_id, task_id), start in self._task.pointers.items():

@@ -360,6 +360,9 @@ def _close(node: Node, line: Line) -> Figures | None:
     # A model that was asked, or where work was handed to, may be known only then.
     node.name = text(line, "message") or node.name
     line_type = text(line, "type") or node.type
+    if node.type == "task" and line_type == "segment":
+        # It was handed over; like that of any task its parent may be in another folder.
+        node.parent_remote, node.is_orphan = True, False
     node.type = START_TYPE.get(line_type, line_type)
     node.same_call_as = text(mapping(line, "details"), SAME_CALL_AS)
     node.is_open, node.end_ns = False, _time(line)

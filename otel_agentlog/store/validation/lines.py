@@ -20,7 +20,7 @@ from otel_agentlog.store.folder.layout import (
 )
 from otel_agentlog.store.validation.report import ValidationReport
 from otel_agentlog.store.validation.schema import checker, shown
-from otel_agentlog.vocabulary.actions import END_TYPE, end_action, former_end_action, start_action
+from otel_agentlog.vocabulary.actions import END_TYPE, HANDED_OVER, end_action, former_end_action, start_action
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.event_ids import split_event_id
 from otel_agentlog.vocabulary.lines import STAGES, TOLD_BY_CALLERS, Line
@@ -76,6 +76,8 @@ class LineChecks:
         self._requests: set[str] = set()
         self._starts: dict[str, _Start] = {}
         self._ended: dict[str, int] = {}
+        self._handed_over: set[str] = set()
+        """Spans of tasks that were handed over: they end as segments, or as tasks that were taken back."""
         self._consequences: list[_Consequence] = []
 
     def add(self, file: str, number: int, line: Line) -> None:
@@ -139,6 +141,9 @@ class LineChecks:
 
     def _check_state(self, number: int, line: Line) -> None:
         before, after, span_id = text(line, "state_before"), text(line, "state_after"), text(line, "span_id")
+        if line.get("action") == HANDED_OVER and line.get("type") == "state" and span_id in self._starts:
+            self._handed_over.add(str(span_id))
+            self._starts[str(span_id)] = self._starts[str(span_id)]._replace(type="segment")
         if before is None or after is None or span_id is None or line.get("type") in TOLD_BY_CALLERS:
             return
         last = self._states.get(span_id, State.PENDING.value)
@@ -184,7 +189,8 @@ class LineChecks:
 
     def _check_pair(self, number: int, line: Line, start: _Start) -> None:
         wanted, found = END_TYPE.get(start.type, start.type), text(line, "type")
-        if found != wanted and not (start.foreign and found in _FOREIGN_ENDS):
+        may_be = _FOREIGN_ENDS if start.foreign else ("task",) if text(line, "span_id") in self._handed_over else ()
+        if found != wanted and found not in may_be:
             self._report.error(AGENT_OUTPUT, number, f"type {wanted}, to end line {start.number}", shown(found))
         if text(line, "trace_id") != start.trace_id:
             self._report.error(
@@ -220,7 +226,8 @@ class LineChecks:
             if parent == span_id:
                 self._report.error(AGENT_OUTPUT, start.number, "a parent other than the span itself", span_id)
             # A task may begin inside a span of a parent task or of the user's own, which is in no folder or another one.
-            if parent is None or start.parent_remote or start.type in ("task", "webhook"):
+            is_task = start.type in ("task", "webhook") or span_id in self._handed_over
+            if parent is None or start.parent_remote or is_task:
                 continue
             if parent not in self._starts and parent not in self._ended:
                 self._consequence(start.number, f"parent {parent} in this folder, or parent_remote", "neither")

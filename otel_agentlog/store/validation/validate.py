@@ -13,7 +13,7 @@ import otel_agentlog._platform as system
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.folder import layout
 from otel_agentlog.store.folder import line_stream as streams
-from otel_agentlog.store.folder.reader import TaskReader, whole
+from otel_agentlog.store.folder.reader import TaskReader, is_of_before, whole
 from otel_agentlog.store.folder.totals import METRICS, Tally
 from otel_agentlog.store.validation.lines import LineChecks
 from otel_agentlog.store.validation.report import ValidationReport
@@ -120,6 +120,8 @@ class _Validation:
     def _check_final(self, final: Mapping[str, Any], status: str | None, known_id: str | None) -> None:
         report, name = self._report, layout.FINAL_RESULT
         outcome, on_line = text(final, "outcome"), self._tally.task_outcome
+        if is_of_before(final, {"status": status}):
+            return
         if status not in ENDED:
             report.warning(layout.METADATA, None, f"status {outcome}, as in {name}", shown(status))
         elif outcome != status:

@@ -74,7 +74,7 @@ class ProcessTask:
                 raise_interrupt()
                 return None
             try:
-                self._task = Task(resume=self._carrier).start()
+                self._task = Task(resume=self._carrier, strict=True).start()
             except AgentlogError:
                 raise_interrupt()  # the task has ended: what is recorded from now on gets tasks of its own
         return self._task

@@ -461,17 +461,17 @@ def test_a_task_that_goes_on_is_followed_to_its_new_end(tasks_root: Path) -> Non
 
 
 @pytest.mark.parametrize("outcome", ["completed", "failed", "cancelled", "timed_out"])
-def test_a_task_that_has_ended_cannot_be_resumed(outcome: str, tasks_root: Path) -> None:
-    """The caller is told so, and nothing is recorded."""
+def test_a_task_that_has_ended_cannot_be_resumed_strictly(outcome: str, tasks_root: Path) -> None:
+    """The caller is told so, and nothing is recorded. What follows it without that: ``test_hand_over``."""
     task = agentlog.task("job", task_id="t").start()
     carrier = task.carrier()
     task.end(outcome)
     before = (tasks_root / "t" / "03-agent-output.jsonl").read_bytes()
 
-    again = agentlog.task(resume=carrier)
+    again = agentlog.task(resume=carrier, strict=True)
     with pytest.raises(agentlog.StateError, match=f"it has ended \\({outcome}\\)"):
         again.start()
-    with pytest.raises(agentlog.StateError), agentlog.task(resume=carrier):
+    with pytest.raises(agentlog.StateError), agentlog.task(resume=carrier, strict=True):
         pass
     assert again.state is agentlog.State.PENDING
     assert (tasks_root / "t" / "03-agent-output.jsonl").read_bytes() == before
