@@ -17,9 +17,6 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from otel_agentlog.record.sanitize.keys import own_dict, plain_text
 
 HEADERS = ("traceparent", "tracestate", "baggage")
-HAND_OVER_S = 86_400.0
-"""How long, in seconds, a task that was handed over waits for its job before recovery calls it interrupted."""
-
 _PREFIX = "agentlog."
 _IDS = ("task_id", "correlation_id", "session_id", "instance_id", "conversation_id", "queued_at", "queue")
 

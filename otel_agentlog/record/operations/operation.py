@@ -18,7 +18,6 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, format_span_id, f
 
 from otel_agentlog._interrupts import ABANDONED, end_abandoned, in_c, interrupt_in, is_interrupt, raise_interrupt, traceback_of
 from otel_agentlog.errors import AgentlogError, StateError
-from otel_agentlog.record.carrier import HAND_OVER_S, write_carrier
 from otel_agentlog.record.exceptions.class_info import short_name
 from otel_agentlog.record.exceptions.error_id import new_error_id
 from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
@@ -61,6 +60,9 @@ _MOST_S = 366 * 86_400.0
 """What says that it has been running for longer is not believed."""
 _NONE: Mapping[str, Any] = {}
 """For types of start lines, the key of the figures of resources in the ``details`` of the end."""
+HAND_OVER_S = 86_400.0
+"""How long, in seconds, a task that was handed over waits for its job before recovery calls it interrupted."""
+
 _SHOWN_CHARS = 80
 _WORDS = {state: state.value for state in State}
 
@@ -204,6 +206,8 @@ class Operation(Decorator):
         if scope is not None:
             carrier: dict[str, str] = scope.carrier_at(self, hand_over, queue, within_s)
             return carrier
+        from otel_agentlog.record.carrier import write_carrier  # which most programs never need
+
         try:
             return write_carrier(inside(self), self.ids())
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code

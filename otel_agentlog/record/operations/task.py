@@ -15,7 +15,7 @@ from opentelemetry.trace import TraceFlags
 from otel_agentlog._fork import after_fork_in_child, random_bits
 from otel_agentlog._interrupts import raise_interrupt, suppress_errors
 from otel_agentlog.errors import StateError
-from otel_agentlog.record.carrier import HAND_OVER_S, Carried, environ, read_carrier, write_carrier
+from otel_agentlog.record.carrier import Carried, environ, read_carrier, write_carrier
 from otel_agentlog.record.operations.checkpoints import Checkpoints
 from otel_agentlog.record.operations.context import (
     BY_TRACE,
@@ -34,7 +34,7 @@ from otel_agentlog.record.operations.context import (
 )
 from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.operations.open_operations import OPEN
-from otel_agentlog.record.operations.operation import Operation
+from otel_agentlog.record.operations.operation import HAND_OVER_S, Operation
 from otel_agentlog.record.operations.span import Trace
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.record.redaction.text_streams import Streams, content_line
