@@ -22,11 +22,13 @@ def run_and_kill(
     *arguments: str,
     folder: Path,
     until: Callable[[Recorded], object],
-    how: signal.Signals = signal.SIGKILL,
+    how: signal.Signals | None = None,
     env: Mapping[str, str] | None = None,
     timeout_s: float = 30.0,
 ) -> Recorded:
     """Run a Python script that records into ``folder``, kill it once ``until`` of what it recorded is true, and return that.
+
+    ``how``: the signal; SIGKILL, or what Windows has for it, unless it says another.
 
     The script gets this process's environment without the settings of OpenTelemetry and of ours, and then ``env``. What it prints
     is in ``folder/output.txt``. `Recorded.recover` closes what it left open.
@@ -48,7 +50,7 @@ def run_and_kill(
         )
     try:
         _wait(process, lambda: until(recorded), timeout_s, output)
-        process.send_signal(how)
+        process.kill() if how is None else process.send_signal(how)
         process.wait(timeout_s)
     finally:
         process.kill()

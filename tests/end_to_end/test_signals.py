@@ -16,10 +16,10 @@ import pytest
 import otel_agentlog as agentlog
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.spans.rebuild import records
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
+from otel_agentlog.testing.otlp.values import Item
 from otel_agentlog.vocabulary.records import SpanRecord
 from tests.support.conformance.spans import Checker
-from tests.support.otlp.receiver import OtlpReceiver
-from tests.support.otlp.values import Item
 
 START = """
 import os, sys, time

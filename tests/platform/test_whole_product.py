@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.otlp.receiver import OtlpReceiver
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from tests.support.systems import on_wine
 
 HOME = Path(__file__).resolve().parents[2]

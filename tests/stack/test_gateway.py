@@ -26,9 +26,9 @@ def _services() -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize(
     "names", [["agent"], ["agent", "kafka-agent"], ["agent", "kafka-gateway"]], ids=lambda names: "+".join(names)
 )
-def test_the_collector_accepts_what_runs_beside_agents(names: list[str], otelcol_binary: Path) -> None:
+def test_the_collector_accepts_what_runs_beside_agents(names: list[str], agent_binary: Path) -> None:
     """Load balancing and Kafka, validated by the collector that has them; its receiver over what else is built in there."""
-    checked = validate(otelcol_binary, *(GATEWAY / f"{name}.yaml" for name in names))
+    checked = validate(agent_binary, *(GATEWAY / f"{name}.yaml" for name in names))
 
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
@@ -90,7 +90,7 @@ def test_images_are_the_versions_under_test() -> None:
     """The collectors that production runs are those that the tests build."""
     versions = {
         name: yaml.safe_load((ROOT / "tests" / path).read_text())["dist"]["version"]
-        for name, path in (("agent", "collector/builder.yaml"), ("gateway-1", "stack/gateway-builder.yaml"))
+        for name, path in (("agent", "stack/agent-builder.yaml"), ("gateway-1", "stack/gateway-builder.yaml"))
     }
 
     assert {name: _services()[name]["image"].rpartition(":")[2] for name in versions} == versions

@@ -17,8 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
 
-from tests.support.otlp.values import Item
-
+from otel_agentlog.testing.otlp.values import Item
 from tests.support.clickhouse_server import PASSWORD, USER
 from tests.support.ports import LOOPBACK, accepts, free_ports
 from tests.support.process import ServerProcess

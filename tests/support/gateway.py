@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -18,17 +19,20 @@ from tests.support.process import ServerProcess
 from tests.support.waiting import wait_until
 
 FILES = ROOT / "docs" / "stack" / "gateway"
-MANIFEST = ROOT / "tests" / "stack" / "gateway-builder.yaml"
+MANIFESTS = ROOT / "tests" / "stack"
+WANTED = os.environ.get("CI_STACK") == "true"
+"""Whether every peer of this set must be there, as in ``.ci/stack``; elsewhere those that are there are used."""
 _PORTS = ("GRPC", "HTTP", "HEALTH", "PROMETHEUS", "TELEMETRY")
 
 
 @functools.cache
-def find_gateway() -> Path | None:
-    """The binary, built now if need be (minutes, once); ``None`` if there is none to be had."""
+def find_built(name: str) -> Path | None:
+    """The collector of ``tests/stack/<name>-builder.yaml``; ``None`` if there is none. ``.ci/stack`` builds both."""
     bash = shutil.which("bash")
     if bash is None:
         return None
-    found = subprocess.run([bash, str(ROOT / ".ci" / "collector"), str(MANIFEST)], stdout=subprocess.PIPE, check=False)
+    command = [bash, str(ROOT / ".ci" / "collector"), "--cached", str(MANIFESTS / f"{name}-builder.yaml")]
+    found = subprocess.run(command, capture_output=True, check=False)
     return Path(found.stdout.decode().strip()) if found.returncode == 0 else None
 
 

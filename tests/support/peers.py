@@ -1,8 +1,9 @@
-"""Fixtures for real peers on the wire: ``otelcol_binary``, ``collector``, ``gateway_binary``, ``clickhouse``,
+"""Fixtures for real peers on the wire: ``otelcol_binary``, ``collector``, ``agent_binary``, ``gateway_binary``, ``clickhouse``,
 ``rotel_binary``, ``prometheus_binary``, ``otlp_receiver``.
 
 A pytest plugin: ``pytest_plugins = ["tests.support.peers"]`` in the top conftest makes them known everywhere. Where a peer cannot
-be had its tests are skipped and say why; where ``CI=true`` they fail instead, because there every peer must be had.
+be had its tests are skipped and say why; where ``CI=true`` they fail instead, because there every peer must be had. Those of the
+set for many machines take ten minutes and a gigabyte more to get: without them their tests are skipped but in ``.ci/stack``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import pytest
 from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from tests.support.clickhouse import find_clickhouse
 from tests.support.collector import Collector, find_collector, is_collector_cached
-from tests.support.gateway import find_gateway
+from tests.support.gateway import WANTED as STACK_WANTED
+from tests.support.gateway import find_built
 from tests.support.prometheus import find_prometheus
 from tests.support.rotel import find_rotel
 
@@ -27,8 +29,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     names = {name for item in session.items for name in getattr(item, "fixturenames", ())}
     if session.config.option.collectonly:
         return
-    if "gateway_binary" in names:
-        find_gateway()
     if "otelcol_binary" not in names or is_collector_cached():
         return
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
@@ -44,16 +44,22 @@ def otelcol_binary() -> Path:
 
 
 @pytest.fixture(scope="session")
+def agent_binary() -> Path:
+    """The collector beside agents of docs/stack/gateway/."""
+    return find_built("agent") or lack("no collector for beside agents: .ci/stack builds it", wanted=STACK_WANTED)
+
+
+@pytest.fixture(scope="session")
 def gateway_binary() -> Path:
-    """The collector of docs/stack/gateway/; start it with ``Gateway(gateway_binary, tmp_path, server)``."""
-    return find_gateway() or lack("no collector for the gateway: a build with Go failed")
+    """The collector of docs/stack/gateway/; start both with ``Gateway(agent_binary, gateway_binary, tmp_path, server)``."""
+    return find_built("gateway") or lack("no collector for the gateway: .ci/stack builds it", wanted=STACK_WANTED)
 
 
 @pytest.fixture(scope="session")
 def clickhouse() -> None:
     """ClickHouse can be started: ``ClickHouseServer(tmp_path)``."""
     if not find_clickhouse():
-        lack("no ClickHouse: pip install -e '.[test-clickhouse]'")
+        lack("no ClickHouse: .ci/stack installs it", wanted=STACK_WANTED)
 
 
 @pytest.fixture
@@ -81,8 +87,8 @@ def otlp_receiver(agentlog_receiver: OtlpReceiver) -> OtlpReceiver:
     return agentlog_receiver
 
 
-def lack(reason: str) -> NoReturn:
-    """Say that a test cannot run here: a failure on CI, elsewhere a skip."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"CI must have every peer; {reason}")
+def lack(reason: str, *, wanted: bool = os.environ.get("CI") == "true") -> NoReturn:
+    """Say that a test cannot run here: a failure where every peer is wanted, elsewhere a skip."""
+    if wanted:
+        pytest.fail(f"every peer must be had here; {reason}")
     pytest.skip(reason)

@@ -79,14 +79,14 @@ class Asked:
 
 @pytest.fixture(scope="module")
 def asked(
-    otelcol_binary: Path, gateway_binary: Path, clickhouse: None, tmp_path_factory: pytest.TempPathFactory
+    agent_binary: Path, gateway_binary: Path, clickhouse: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Asked]:
     """All stories, recorded once, with the set for many machines between the SDK and ClickHouse."""
     folder = tmp_path_factory.mktemp("clickhouse")
     root = folder / "tasks"
     with (
         ClickHouseServer(folder / "server") as server,
-        Gateway(otelcol_binary, gateway_binary, folder, server) as gateway,
+        Gateway(agent_binary, gateway_binary, folder, server) as gateway,
     ):
         agentlog.configure(
             service_name="stories",
