@@ -31,6 +31,7 @@ from otel_agentlog.record.operations.context import (
     OperationScope,
     RunningTask,
     foreign_span,
+    is_recorded,
     live,
     operation_in,
     seen_around,
@@ -78,6 +79,8 @@ _FINISH_REASONS = (
 _RESPONSE_IDS = re.compile(r'"id"\s*:\s*"((?:chatcmpl|cmpl|resp|msg|gen)[-_][A-Za-z0-9_-]{6,128})"')
 MAX_OUTPUT_READ = 100_000
 """Characters of a span's recorded output in which ids are looked for."""
+MAX_JSON_READ = 100_000
+"""Characters of a JSON text that is read for a name or a count; a longer one is not."""
 _TOOL_NAME = ("gen_ai.tool.name", "tool.name", "traceloop.entity.name")
 _INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt", "llm.usage.prompt_tokens")
 _OUTPUT = (
@@ -157,7 +160,7 @@ def reading_of(attributes: Mapping[str, Any]) -> SpanReading:
     return SpanReading(
         operation=_text(attributes, _OPERATION) or ("embeddings" if is_embedding else "chat"),
         provider=_text(attributes, _PROVIDER),
-        model=_text(attributes, _MODEL),
+        model=_text(attributes, _MODEL) or _model_in_request(attributes),
         response_model=_text(attributes, _RESPONSE_MODEL),
         response_id=response_id,
         response_ids=frozenset([response_id] if response_id else ()) | _ids_in_output(attributes),
@@ -171,15 +174,26 @@ def reading_of(attributes: Mapping[str, Any]) -> SpanReading:
     )
 
 
-def _counts_of_langfuse(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Its counts of tokens, which are one JSON text, by the names of the conventions."""
-    text = attributes.get("langfuse.observation.usage_details")
+def _object(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The JSON object that an attribute is the text of; of anything else an empty one."""
+    text = attributes.get(name)
     try:
-        counts = orjson.loads(text) if isinstance(text, str) else None
+        found = orjson.loads(text) if isinstance(text, str) and len(text) <= MAX_JSON_READ else None
     except ValueError:
         raise_interrupt()
         return {}
-    given = counts if isinstance(counts, dict) else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _model_in_request(attributes: Mapping[str, Any]) -> str | None:
+    """OpenInference has the model of a request that was refused only in the request."""
+    requests = (_object(attributes, name) for name in ("llm.invocation_parameters", "input.value"))
+    return next((model for request in requests if (model := coerce.text(request, "model"))), None)
+
+
+def _counts_of_langfuse(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Its counts of tokens, which are one JSON text, by the names of the conventions."""
+    given = _object(attributes, "langfuse.observation.usage_details")
     names = {"input": _INPUT[0], "output": _OUTPUT[0], "total": _TOTAL[0], "input_cached_tokens": _CACHE_READ[0]}
     return {name: given[key] for key, name in names.items() if key in given}
 
@@ -213,6 +227,8 @@ class AdoptedSpan:
         self._start_ns: int = start["start_ns"]
         self._sent: Mapping[str, Any] = start["attributes"]
         self._seen = self._place(context)
+        parent_id = start.get("parent_span_id")
+        self._parent_elsewhere = bool(parent_id and not start.get("parent_remote") and not is_recorded(parent_id, context))
         self._same_as: str | None = None
         """The span that counts what this one saw, too."""
         self._added: Added | None = None
@@ -223,11 +239,13 @@ class AdoptedSpan:
         """The content that the start line has; the end line has what is new."""
         self._kind = self._kind_of(start["attributes"])
         self._seen.is_ai_call = self._kind is AI_CALL
+        reading = reading_of(start["attributes"])
         if self._kind is TOOL:
-            self._seen.tool = self._tool_name(reading_of(start["attributes"]))
+            self._seen.tool = self._tool_name(reading)
         if self._kind is AI_CALL:
+            task.seen_calls().begin_call(self._seen, (start.get("parent_span_id"), reading.provider, reading.model))
             record.lookups.load_prices()
-        self._deliver(self._start_line(), self._start_ns)
+        self._deliver(self._start_line(reading), self._start_ns)
 
     @property
     def is_ai_call(self) -> bool:
@@ -238,7 +256,7 @@ class AdoptedSpan:
         """Record its end; ``end`` has ``end_ns``, ``name``, ``attributes``, ``events``, ``status_code`` and
         ``status_description``."""
         try:
-            self._seen.end_ns = end["end_ns"]
+            self._task.seen_calls().end_span(self._seen, end["end_ns"])
             # Some libraries set the attributes that decide the kind only at the end.
             self._kind = self._kind_of(end["attributes"])
             reading = reading_of(end["attributes"])
@@ -334,15 +352,16 @@ class AdoptedSpan:
         }
         return line
 
-    def _start_line(self) -> Line:
+    def _start_line(self, reading: SpanReading) -> Line:
         line = self._base("start", self._start_ns, "INFO", self._kind.started)
-        reading = reading_of(self._sent)
         if self._kind is TOOL:
             line["content"] = self._tool_name(reading)
         self._told = self._content(self._sent)
         if details := {**self._details(reading), **self._told}:
             line["details"] = details
         line.update({key: value for key, value in self._start.items() if key not in ("start_ns", "trace_id", "span_id")})
+        if self._parent_elsewhere:
+            line["parent_elsewhere"] = True
         return line
 
     def _end_line(self, end: Mapping[str, Any], reading: SpanReading) -> Line:

@@ -70,6 +70,7 @@ class SpanStartLine(LineKeys, total=False):
     """``INTERNAL`` ``CLIENT`` ``SERVER`` ``PRODUCER`` ``CONSUMER``."""
     parent_span_id: str
     parent_remote: bool
+    parent_elsewhere: bool
     trace_flags: int
     trace_state: str
     links: list[dict[str, Any]]

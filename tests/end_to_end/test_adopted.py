@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import format_span_id
 
 import otel_agentlog as agentlog
 from otel_agentlog.query.questions import statistics
@@ -114,6 +116,22 @@ def test_foreign_spans_are_filed_under_their_step_and_cleaned(tasks_root: Path) 
     failed = [line for line in lines if line["type"] == "span" and line.get("outcome") == "failed"]
     assert len(failed) == 1
     assert validate(task.folder).problems == []
+
+
+def test_a_span_around_that_nobody_recorded_is_no_fault_of_the_folder(tasks_root: Path) -> None:
+    """A provider that is not joined, or a sampler, may leave a span of another library out of the folder."""
+    apart = TracerProvider().get_tracer("apart")
+    with agentlog.task("t", task_id="t"), apart.start_as_current_span("unknown") as unknown:
+        with agentlog.step("s"), trace.get_tracer("vendor").start_as_current_span("known"), agentlog.step("in it"):
+            pass
+        with trace.get_tracer("vendor").start_as_current_span("below"):
+            pass
+
+    task = find_task(tasks_root, "t")
+    assert [str(problem) for problem in validate(task.folder).problems] == []
+    above = format_span_id(unknown.get_span_context().span_id)
+    marked = {line["message"]: line["parent_span_id"] for line in task.events() if line.get("parent_elsewhere")}
+    assert marked == {"s": above, "below": above}
 
 
 def test_foreign_spans_outside_a_task_are_not_filed(tasks_root: Path) -> None:

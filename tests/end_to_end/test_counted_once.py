@@ -235,6 +235,39 @@ def a_run_around_its_calls() -> None:
         call.record(run)
 
 
+def fail(*views: trace.Span) -> None:
+    for view in views:
+        view.set_status(trace.StatusCode.ERROR)
+        view.end()
+
+
+def view(library: str, model: str = "gpt-4o") -> trace.Span:
+    """A span that is not made current, as some libraries have theirs around those of others."""
+    return trace.get_tracer(library).start_span("a span", attributes=chat(None, None, **{"gen_ai.request.model": model}))
+
+
+def a_failure_seen_side_by_side() -> None:
+    outer, middle = view("traceloop"), view("openinference")
+    fail(view("native"), middle, outer)
+
+
+def failures_at_once_seen_side_by_side() -> None:
+    outer = view("traceloop"), view("traceloop")
+    inner = view("native"), view("native")
+    fail(*inner, *outer)
+
+
+def failures_at_once_of_two_models() -> None:
+    other = view("traceloop", "gpt-5")
+    fail(view("native"), other)
+
+
+def two_attempts_that_failed_side_by_side() -> None:
+    outer = view("traceloop")
+    fail(view("native"))
+    fail(view("native"), outer)
+
+
 ONE: Counts = (1, 1000, 20)
 SITUATIONS: dict[Callable[[], None], Counts] = {
     **dict.fromkeys((nested, three_libraries, inside_our_own, inside_our_own_that_knows, our_own_inside_theirs), ONE),
@@ -253,6 +286,10 @@ SITUATIONS: dict[Callable[[], None], Counts] = {
     a_server_that_repeats_its_id: (2, 1000, 20),
     one_retried_by_the_framework: (2, 1000, 20),
     after_ours_but_begun_later: (2, 1000, 20),
+    a_failure_seen_side_by_side: (1, 0, 0),
+    failures_at_once_seen_side_by_side: (2, 0, 0),
+    failures_at_once_of_two_models: (2, 0, 0),
+    two_attempts_that_failed_side_by_side: (2, 0, 0),
 }
 
 
@@ -316,6 +353,8 @@ def test_every_counter_counts_a_request_once(situation: Callable[[], None], task
     end = [line for line in task.events() if line["type"] == "task"][-1]
     assert end["details"]["ai_calls"] == wanted[0]
     cost = (task.final_result() or {})["metrics"]["cost_usd"]
+    if not wanted[1]:
+        return
     assert cost == pytest.approx(tree(task).roots[0].total.cost_usd)
     assert cost == pytest.approx((wanted[1] * 2.5 + wanted[2] * 10) / 1e6)
 
@@ -338,6 +377,20 @@ def test_a_failure_is_one_error(tasks_root: Path) -> None:
             raise ValueError("no")
 
     assert (find_task(tasks_root, "t").final_result() or {})["metrics"]["errors"] == 1
+
+
+def test_a_view_that_never_ends_is_none_of_another_request(tasks_root: Path) -> None:
+    """A library may leave the span of a stream open, beside that of the client: one request, below the model's name."""
+    with agentlog.task("t", task_id="t"):
+        open_for_ever = trace.get_tracer("traceloop").start_span("chat", attributes={"gen_ai.operation.name": "chat"})
+        inner = view("native")
+        inner.set_attributes(chat())
+        inner.end()
+
+    task = find_task(tasks_root, "t")
+    assert every_count(task) == dict.fromkeys(every_count(task), ONE)
+    assert [run.name for run in extract_from(task).runs if run.kind == "ai_call"] == ["gpt-4o"]
+    assert open_for_ever.is_recording()
 
 
 def test_one_tool_run_is_counted_once(tasks_root: Path) -> None:

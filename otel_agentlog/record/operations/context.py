@@ -329,6 +329,18 @@ def foreign_span(context: Context) -> Seen | None:
     return scope.task.seen.spans.get(format_span_id(trace.get_current_span(context).get_span_context().span_id))
 
 
+def is_recorded(span_id: str, context: Context) -> bool:
+    """Whether a span that is current in a context is one of our operations, or a span of another library that is recorded."""
+    scope: Any = context.get(OPERATION)
+    if scope is not None and scope.task is not None and scope.task.seen is not None and span_id in scope.task.seen.spans:
+        return True
+    while scope is not None:
+        if scope.own_ids is not None and scope.own_ids.get("span_id") == span_id:
+            return True
+        scope = scope.outer.get(OPERATION)
+    return False
+
+
 def seen_around(context: Context, start_ns: int) -> Seen | None:
     """What lies around a context, within one tool run, was open at this time, and may see the same request to a model."""
     while True:

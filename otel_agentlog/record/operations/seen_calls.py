@@ -27,6 +27,9 @@ Failures: TypeAlias = dict[tuple[str, str], tuple[str, str | None]]
 MAX_FAILURES = 100
 """Of these the first are kept."""
 
+MAX_BESIDE = 20
+"""Open AI spans, the latest ones, among which the one is looked for that a new one lies beside."""
+
 
 @dataclass(eq=False, slots=True)
 class Call:
@@ -69,6 +72,14 @@ class Seen:
     """The tool runs inside it that count: scope and span id by name."""
     call: Call | None = None
     """The request it turned out to have seen, once it has ended."""
+    asked: tuple[str | None, str | None, str | None] = (None, None, None)
+    """Of an AI span: its parent's span id, provider and model, as far as its start told."""
+    beside: Seen | None = None
+    """The open AI span of another library that may see the same request, but was not made current: it is no parent."""
+    taken: bool = False
+    """Whether another one lies beside it."""
+    failed_beside: list[Call] = field(default_factory=list)
+    """The requests that failed in those."""
     failures: Failures | None = None
     """The errors that passed out of spans of other libraries inside it."""
 
@@ -109,10 +120,16 @@ class Seen:
         return next((seen for seen in self.outwards() if seen.scope == OWN), None)
 
     def inside_call(self) -> str | None:
-        """The span id of the next AI span of another library around it that is open."""
-        return next(
-            (seen.span_id for seen in self.outwards() if seen.is_ai_call and seen.scope != OWN and seen.end_ns is None), None
-        )
+        """The span id of the next AI span of another library that is open, and around it or else beside it."""
+        around = (seen for seen in self.outwards() if seen.is_ai_call and seen.scope != OWN and seen.end_ns is None)
+        found = next(around, self.beside)
+        return found.span_id if found is not None and found.end_ns is None else None
+
+    def may_see_what(self, other: Seen) -> bool:
+        """Whether another AI span may be of the same request: of another library, below the same parent, not of another model."""
+        (parent, *asked), (its_parent, *it_asked) = self.asked, other.asked
+        agree = all(a is None or b is None or a == b for a, b in zip(asked, it_asked, strict=True))
+        return other.scope != self.scope and parent == its_parent and agree
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +154,38 @@ class SeenCalls:
         self.spans: dict[str, Seen] = {}
         """Spans of other libraries by span id, those that have ended too."""
         self._by_response: dict[str, Call] = {}
+        self._open: dict[str, Seen] = {}
+        """AI spans that have begun and not ended, by span id."""
 
     def add(self, seen: Seen) -> None:
         """Remember a span of another library that begins."""
         _remember(self.spans, seen.span_id, seen)
 
+    def begin_call(self, seen: Seen, asked: tuple[str | None, str | None, str | None]) -> None:
+        """Note that a span of another library begins as an AI span, and what lies beside it."""
+        seen.asked = asked
+        beside = [other for other in [*self._open.copy().values()][-MAX_BESIDE:] if seen.may_see_what(other)]
+        if beside:
+            seen.beside = next((other for other in reversed(beside) if not other.taken), beside[-1])
+            seen.beside.taken = True
+        _remember(self._open, seen.span_id, seen)
+
+    def end_span(self, seen: Seen, end_ns: int) -> None:
+        """Note that a span of another library has ended."""
+        seen.end_ns = end_ns
+        self._open.pop(seen.span_id, None)
+
     def count(self, seen: Seen, report: Call) -> Added | None:
         """Take what a view reports at its end; ``None`` if the request is new, and counts."""
+        added = self._count(seen, report)
+        if report.failed and seen.beside is not None:
+            seen.beside.failed_beside.append(report if added is None else added.other)
+        return added
+
+    def _count(self, seen: Seen, report: Call) -> Added | None:
         # Nearly always nothing else was seen, and there is nothing to look for.
-        if seen.around is None and not seen.calls and self._by_response.keys().isdisjoint(report.response_ids):
+        apart = seen.around is None and not seen.calls and not seen.failed_beside
+        if apart and self._by_response.keys().isdisjoint(report.response_ids):
             others = _NONE
         else:
             others = self._same(seen, report)
@@ -182,7 +222,10 @@ class SeenCalls:
             if known is not None and known not in seen.calls and _is_same(known, report):
                 return [known]
         late = (around.call for around in seen.outwards() if around.end_ns is not None and around.call is not None)
-        return [call for call in late if call is not None][:1]
+        if found := [call for call in late if call is not None][:1]:
+            return found
+        # A request that failed has no id, by which views side by side are found to be of one.
+        return seen.failed_beside if report.failed and not report.response_ids else []
 
     @staticmethod
     def count_tool(seen: Seen | None, name: str, scope: str, span_id: str) -> None:

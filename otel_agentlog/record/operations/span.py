@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.context import Context
 from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
@@ -36,7 +37,7 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.collaborators import SpanLimits
 from otel_agentlog.record.exceptions.class_info import type_name
 from otel_agentlog.record.exceptions.describe import message_and_traceback
-from otel_agentlog.record.operations.context import BOUND, OPERATION, SPAN, OperationScope, PlacedSpan
+from otel_agentlog.record.operations.context import BOUND, OPERATION, SPAN, OperationScope, PlacedSpan, is_recorded
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK, WEBHOOK
 from otel_agentlog.vocabulary.coerce import untagged
@@ -234,7 +235,7 @@ def open_span(  # noqa: C901 - in one piece, as every start passes here
     if type(above) is LightSpan:
         line["parent_span_id"] = above.hex
     elif above is not None:
-        _put_parent(above.get_span_context(), line)
+        _put_parent(above.get_span_context(), outer, line)
     line["trace_flags"] = flags
     if state:
         line["trace_state"] = record.clean_text(state.to_header())
@@ -256,11 +257,13 @@ def _start_by_sdk(
     return sent, int(own.trace_flags), own.trace_state
 
 
-def _put_parent(parent: SpanContext, line: Line) -> None:
+def _put_parent(parent: SpanContext, outer: Context, line: Line) -> None:
     if parent.is_valid:
         line["parent_span_id"] = format_span_id(parent.span_id)
         if parent.is_remote:
             line["parent_remote"] = True
+        elif not is_recorded(line["parent_span_id"], outer):
+            line["parent_elsewhere"] = True
 
 
 def _begin_trace(scope: OperationScope, record: Recorder, name: str, kind: str, attributes: Mapping[str, Any]) -> LightSpan:

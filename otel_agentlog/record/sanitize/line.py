@@ -16,7 +16,7 @@ from otel_agentlog.vocabulary.lines import Line
 
 OWN_KEYS = (
     *("timestamp", "type", "level", "phase", "state_before", "state_after", "outcome", "duration_ms", "line"),
-    *("kind", "parent_span_id", "parent_remote", "trace_flags", "pid", "format_version"),
+    *("kind", "parent_span_id", "parent_remote", "parent_elsewhere", "trace_flags", "pid", "format_version"),
 )
 """Keys whose values are made here, whatever a user gives."""
 STAGE_KEYS = ("timestamp",)

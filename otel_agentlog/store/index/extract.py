@@ -147,8 +147,9 @@ class Reading:
             self._ai_calls[span_id] = run
 
     def _named(self, kind: str, line: Line, details: Mapping[str, Any]) -> _Name:
-        label = _model(details) if kind == "ai_call" else text(line, "content")
-        name = (kind, label or text(line, "message") or "?")
+        # The name of a span is no name of a model.
+        label = _model(details) if kind == "ai_call" else text(line, "content") or text(line, "message")
+        name = (kind, label or "?")
         self._note_provider(name, details)
         return name
 

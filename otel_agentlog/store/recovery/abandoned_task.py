@@ -198,7 +198,8 @@ class AbandonedTask:
             self.task_start = {**_shortened(line), **{key: line[key] for key in _TASK_KEPT if key in line}}
         parent = text(line, "parent_span_id")
         # A task or webhook may begin inside a span that is in no folder, or in another one.
-        if parent and line.get("parent_remote") is not True and line.get("type") not in ("task", "webhook"):
+        outside = line.get("parent_remote") is True or line.get("parent_elsewhere") is True
+        if parent and not outside and line.get("type") not in ("task", "webhook"):
             self._wanted.setdefault(parent, self.open[span_id])
 
     def _end(self, span_id: str, line: Line) -> None:

@@ -167,7 +167,7 @@ class LineChecks:
         trace_id = text(line, "trace_id")
         if line_type == "task" and self._trace_id is not None and trace_id != self._trace_id:
             self._report.error(AGENT_OUTPUT, number, f"trace_id {self._trace_id} of metadata.json", shown(trace_id))
-        parent, remote = text(line, "parent_span_id"), line.get("parent_remote") is True
+        parent, remote = text(line, "parent_span_id"), line.get("parent_remote") is True or line.get("parent_elsewhere") is True
         self._starts[span_id] = _Start(number, line_type, "scope" in line, _time(line), trace_id, parent, remote)
 
     def _end(self, number: int, line: Line) -> None:

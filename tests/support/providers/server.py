@@ -166,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         headers = {name.lower(): value for name, value in self.headers.items()}
         answer = self.server.provider.take(Request(path, headers, body))
-        if path not in _BODIES:
+        if path not in _BODIES and not (isinstance(answer, Reply) and answer.body):
             self._send(404, error_body(path, 404, f"no such path: {path}"))
         elif isinstance(answer, Refuse):
             self._send(answer.status, error_body(path, answer.status, answer.message), dict(answer.headers))
