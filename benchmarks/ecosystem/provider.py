@@ -21,6 +21,9 @@ REFUSED = "a model that nobody has"
 """A request for this model is refused with 400."""
 
 
+_ANSWERED = ("/chat/completions", "/responses", "/embeddings", "/v1/messages")
+
+
 @dataclass
 class Truth:
     """What clients were answered."""
@@ -47,6 +50,8 @@ class CountingProvider(ProviderServer):
     def take(self, request: Request) -> Answer:
         """Answer a request and count it."""
         super().take(request)
+        if not request.path.endswith(_ANSWERED) and "/models/" not in request.path:
+            return Reply()  # vendors' own services are not here
         with self._lock:
             number = next(self._numbers)
             self.truth.requests += 1
@@ -86,7 +91,7 @@ def _next_tool(body: Json) -> tuple[str, Json] | None:
     tools = [tool.get("function", tool) for tool in body.get("tools") or []]
     names = [str(tool.get("name")) for tool in tools]
     told = json.dumps(body.get("messages") or body.get("input") or "")
-    answered = any(sign in told for sign in ('"role": "tool"', '"tool_result"', '"function_call_output"', "tool-response"))
+    answered = any(sign in told for sign in ('"role": "tool"', '"tool_result"', '"function_call_output"', ": sunny"))
     if answered:
         # An agent that ends by a tool of its own.
         return ("final_answer", {"answer": "Sunny."}) if "final_answer" in names else None

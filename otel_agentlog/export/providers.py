@@ -30,6 +30,7 @@ from opentelemetry.trace import NoOpTracer, ProxyTracerProvider
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.export.encoding import Encoder
+from otel_agentlog.export.existing import behind, exporters_of, sends_to
 from otel_agentlog.export.foreign import Adopt, LogsOfOthers, Route, SpansOfOthers
 from otel_agentlog.export.metrics import Delivery, Metrics
 from otel_agentlog.export.pipeline.backlog import Backlog, CatchUp, EmptyBacklog
@@ -124,6 +125,8 @@ class Telemetry:
         """The signals that the delivery worker sends."""
         self.elsewhere: tuple[str, ...] = ()
         """The signals that exporters of the application send; when they do is not known here."""
+        self.joined: list[str] = []
+        """What became of providers that were there first, where an endpoint is set: to be told once."""
         self._join_metrics()
         traces, logs = self._find_traces(), self._find_logs()
         self.worker = self._make_worker()
@@ -199,38 +202,43 @@ class Telemetry:
 
     def _find_traces(self) -> trace.TracerProvider:
         provider = _tracer_provider(self.resource)
-        if isinstance(provider, TracerProvider):
-            own = provider is _made.get("traces")
-            if not own:
-                self.resource = self._origins.resource(provider.resource)
-            if isinstance(provider.get_tracer(SCOPE), NoOpTracer):
-                return provider  # OTEL_SDK_DISABLED: nothing is sent, and everything may be sent later
-            if self._settings.exporter("traces") != "none" and (own or self._settings.endpoint_given):
-                self.sends = (*self.sends, "traces")
-            elif not own:
-                self.elsewhere = (*self.elsewhere, "traces")
-        elif not isinstance(provider.get_tracer(SCOPE), NoOpTracer):
-            # Of another make, such as logfire's: it has exporters of its own.
-            self.elsewhere = (*self.elsewhere, "traces")
+        own, sdk = provider is _made.get("traces"), behind(provider)
+        if isinstance(sdk, TracerProvider) and not own:
+            self.resource = self._origins.resource(sdk.resource)
+        if isinstance(provider.get_tracer(SCOPE), NoOpTracer):
+            return provider  # OTEL_SDK_DISABLED: nothing is sent, and everything may be sent later
+        self._choose("traces", sdk, own=own, given=self._settings.endpoint_given)
         return provider
+
+    def _choose(self, signal: str, provider: object, *, own: bool, given: bool = False) -> None:
+        """Who sends a signal: of a provider that was there first its owner, and we where that does not send to our endpoint."""
+        exporter, url = self._settings.exporter(signal), senders.endpoint_of(self._settings, signal)
+        theirs = [] if own else list(exporters_of(provider))
+        free = exporter == "otlp" and not any(sends_to(each, url) for each in theirs)
+        if exporter != "none" and (own or given or free):
+            self.sends = (*self.sends, signal)
+        elif not own:
+            self.elsewhere = (*self.elsewhere, signal)
+        if exporter == "otlp" and not own:
+            names = ", ".join(sorted({type(each).__module__.partition(".")[0] for each in theirs})) or "none known"
+            goes = f"are sent to {url} as well" if signal in self.sends else f"are sent to {url} by those, and not counted here"
+            self.joined.append(f"{signal}: a provider was set before configure(), with exporters of: {names}; {signal} {goes}")
 
     def _find_logs(self) -> LoggerProviderAPI | None:
         provider: LoggerProviderAPI = _logs.get_logger_provider()
         wanted = self._settings.exporter("logs") != "none"
         # The logs API has no public name for the provider that is there until one is set.
-        if type(provider).__name__ == "ProxyLoggerProvider":
+        if type(provider).__name__ == "ProxyLoggerProvider" and type(provider).__module__.startswith("opentelemetry."):
             if not wanted:
                 return None
             provider = _made["logs"] = OwnLoggerProvider(resource=self.resource, shutdown_on_exit=False)
             _logs.set_logger_provider(provider)
         if isinstance(provider.get_logger(SCOPE), NoOpLogger):
             return provider
-        if provider is not _made.get("logs"):
-            self.elsewhere = (*self.elsewhere, "logs")
-        elif wanted:
-            self.sends = (*self.sends, "logs")
-        else:
+        own = provider is _made.get("logs")
+        if own and not wanted:
             return None
+        self._choose("logs", provider, own=own)
         return provider
 
     def collect(self) -> None:
@@ -238,11 +246,12 @@ class Telemetry:
         traces, logs = self._traces, self._logs
         # A processor cannot be taken off a provider again, so that of an earlier `configure` goes on with a new route.
         route = Route(self.worker, self._clean, self._origins)
-        if isinstance(traces, TracerProvider):
-            spans = _taken_from(traces, self._adopt, self._failed)
-            # What others record with a provider of their own they send themselves.
-            own = traces is _made.get("traces")
-            spans.route = route if own and "traces" in self.sends else None
+        sdk = behind(traces)
+        if isinstance(sdk, TracerProvider):
+            spans = _taken_from(sdk, self._adopt, self._failed)
+            # What others record with a provider of their own they send themselves, if to an endpoint that is given to us too.
+            ours = traces is _made.get("traces") or not self._settings.endpoint_given
+            spans.route = route if ours and "traces" in self.sends else None
         if isinstance(logs, LoggerProvider):
             records = _logs_of_others.get(logs)
             if records is None and "logs" in self.sends:

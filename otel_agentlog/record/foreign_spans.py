@@ -39,6 +39,7 @@ from otel_agentlog.record.operations.context import (
 from otel_agentlog.record.operations.outcome import LEVELS, classified, cut_traceback, failure_key
 from otel_agentlog.record.operations.seen_calls import MAX_FAILURES, Added, Call, Seen, SeenCalls
 from otel_agentlog.record.operations.tool_run import ToolRun
+from otel_agentlog.record.providers import litellm_request
 from otel_agentlog.record.providers.fields import as_amount, as_count
 from otel_agentlog.record.providers.usage import checked
 from otel_agentlog.record.recorder import Recorder, recorder
@@ -56,7 +57,13 @@ if TYPE_CHECKING:
 _SPAN = Kind("span", "span", "span", "integration", "span_started", "span")
 """A span that is neither an AI call nor a tool run, or would double one of ours."""
 
-_INFERENCE = frozenset({"chat", "generate_content", "text_completion", "embeddings", "completion"})
+_OPERATION_NAMES = {
+    **dict.fromkeys(("completion", "acompletion", "responses", "aresponses", "anthropic_messages"), "chat"),
+    **dict.fromkeys(("embedding", "aembedding"), "embeddings"),
+    "atext_completion": "text_completion",
+}
+"""Names of functions of LiteLLM, which it gives for the name of the operation."""
+_INFERENCE = frozenset({"chat", "generate_content", "text_completion", "embeddings", *_OPERATION_NAMES})
 _OPERATION = ("gen_ai.operation.name", "llm.request.type", "gen_ai.request.type")
 _PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
 _MODEL = (
@@ -157,8 +164,9 @@ def reading_of(attributes: Mapping[str, Any]) -> SpanReading:
     response_id = _text(attributes, _RESPONSE_ID)
     counted = {**attributes, **_counts_of_langfuse(attributes)}
     is_embedding = str(attributes.get("openinference.span.kind") or "").upper() == "EMBEDDING"
+    operation = _text(attributes, _OPERATION) or ("embeddings" if is_embedding else "chat")
     return SpanReading(
-        operation=_text(attributes, _OPERATION) or ("embeddings" if is_embedding else "chat"),
+        operation=_OPERATION_NAMES.get(operation, operation),
         provider=_text(attributes, _PROVIDER),
         model=_text(attributes, _MODEL) or _model_in_request(attributes),
         response_model=_text(attributes, _RESPONSE_MODEL),
@@ -215,6 +223,12 @@ def _count(attributes: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
     return next((number for name in names if (number := as_count(attributes.get(name))) is not None), None)
 
 
+def _only_prepares(name: str, attributes: Mapping[str, Any]) -> bool:
+    """Whether it is a private method of a model's class (``OpenAI._prepare_chat_with_tools``), which OpenInference's
+    instrumentation of LlamaIndex marks as a call like any other, and that asked for nothing."""
+    return name.rpartition(".")[2][:1] == "_" and _count(attributes, (*_INPUT, *_OUTPUT, *_TOTAL)) is None
+
+
 class AdoptedSpan:
     """One span of another library, from its start to its end."""
 
@@ -258,9 +272,10 @@ class AdoptedSpan:
         try:
             self._task.seen_calls().end_span(self._seen, end["end_ns"])
             # Some libraries set the attributes that decide the kind only at the end.
-            self._kind = self._kind_of(end["attributes"])
-            reading = reading_of(end["attributes"])
-            if kind_of(end["attributes"]) is AI_CALL:
+            attributes = self._told_of(end["attributes"])
+            self._kind = self._kind_of(attributes)
+            reading = reading_of(attributes)
+            if self._looks_like(attributes) is AI_CALL:
                 self._count_call(reading, end)
             elif self._kind is TOOL:
                 self._count_tool(reading)
@@ -287,8 +302,20 @@ class AdoptedSpan:
         self._task.seen_calls().add(seen)
         return seen
 
-    def _kind_of(self, attributes: Mapping[str, Any]) -> Kind:
+    def _told_of(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Its attributes, with what its library wrote on our span around it instead."""
+        parent = self._parent
+        if self._seen.scope != litellm_request.SCOPE or self._start.get("parent_span_id") != self._ids.get("span_id"):
+            return attributes
+        around = getattr(parent.span, "attributes", None)
+        return {**attributes, **litellm_request.request_of(self._start["name"], attributes, around or {})}
+
+    def _looks_like(self, attributes: Mapping[str, Any]) -> Kind:
         kind = kind_of(attributes)
+        return _SPAN if kind is AI_CALL and _only_prepares(str(self._start["name"]), attributes) else kind
+
+    def _kind_of(self, attributes: Mapping[str, Any]) -> Kind:
+        kind = self._looks_like(attributes)
         if kind is TOOL and isinstance(self._parent, ToolRun):
             return _SPAN
         # In an open call of ours it is a view of that one, which the user describes.
@@ -377,7 +404,8 @@ class AdoptedSpan:
         details = self._details(reading)
         if self._kind is AI_CALL:
             details.update(self._end_details(reading))
-        details.update({key: value for key, value in self._content(end["attributes"]).items() if self._told.get(key) != value})
+        content = self._content(self._told_of(end["attributes"]))
+        details.update({key: value for key, value in content.items() if self._told.get(key) != value})
         if details:
             line["details"] = details
         if end["name"] != self._start["name"]:

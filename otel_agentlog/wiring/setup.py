@@ -191,6 +191,8 @@ class Wired:
         """Begin everything that works in the background, and warn of what is wrong with the environment."""
         for complaint in self.settings.complaints:
             _warn_once(complaint)
+        for told in self.telemetry.joined:
+            _tell_once(told)
         file = self.settings.log_file
         if file is not None and self._log.path != file:
             _warn_once(f"log_file: {file.parent} cannot be written to; {self._log.path} is used")
@@ -338,6 +340,11 @@ def _seconds(given: object, otherwise: float) -> float:
         return max(0.0, seconds)
     _warn_once(f"timeout_s: expected a number of seconds, found {shown(given)}; {otherwise:g} is used")
     return otherwise
+
+
+@lru_cache(maxsize=1024)
+def _tell_once(text: str) -> None:
+    _logger.info("%s", text)
 
 
 @lru_cache(maxsize=1024)

@@ -75,17 +75,53 @@ print([span.name for span in spans.get_finished_spans()][-1])
 
 
 @pytest.mark.parametrize("given", ["code", "environment"])
-def test_a_joined_provider_gets_our_delivery_only_if_asked_in_code(
-    given: str, otlp_receiver: OtlpReceiver, tmp_path: Path
+@pytest.mark.parametrize("processor", ["SimpleSpanProcessor(spans)", "BatchSpanProcessor(spans)"])
+def test_a_joined_provider_that_sends_elsewhere_leaves_the_endpoint_to_us(
+    processor: str, given: str, otlp_receiver: OtlpReceiver, tmp_path: Path
 ) -> None:
-    """With OTEL_* alone their owner sends already; an endpoint given to configure() is meant for us."""
+    """Vendors' set-ups send to themselves only: an endpoint that is set gets the spans all the same, and it is told once."""
     endpoint = otlp_receiver.http_endpoint
     settings = f"settings = {{'endpoint': {endpoint!r}}}\n" if given == "code" else "settings = {}\n"
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint} if given == "environment" else {}
-    program = BEFORE + settings + TASK + "print(len(spans.get_finished_spans()))\n"
+    before = BEFORE.replace("SimpleSpanProcessor(spans)", processor).replace("import Simple", "import BatchSpanProcessor, Simple")
+    after = """
+agentlog.shutdown()
+provider.force_flush()
+print(len(spans.get_finished_spans()))
+"""
+    log = "import logging; logging.basicConfig(stream=sys.stdout, level='INFO', format='%(name)s %(message)s')\n"
 
-    assert _run(program, tmp_path / "tasks", **env) == "2\n"
-    assert len(otlp_receiver.spans()) == (2 if given == "code" else 0)
+    said = _run(before + settings + log + TASK + after, tmp_path / "tasks", **env)
+    assert said.splitlines()[-1] == "2"
+    assert len(otlp_receiver.spans()) == 2
+    assert said.count("otel_agentlog traces: a provider was set before configure(), with exporters of: opentelemetry") == 1
+
+
+def test_a_proxy_of_another_make_is_joined_behind_it(otlp_receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """As logfire's: no SDK provider itself, it hands out the tracers of one."""
+    proxy = """
+class Proxy(trace.TracerProvider):
+    __hash__ = None
+    def __init__(self, provider):
+        self.provider = provider
+    def get_tracer(self, *args, **given):
+        return self.provider.get_tracer(*args, **given)
+trace.set_tracer_provider(Proxy(provider))
+"""
+    inside = """
+with agentlog.task("u", task_id="u"), trace.get_tracer("theirs").start_as_current_span("of theirs"):
+    pass
+agentlog.shutdown()
+print(len(spans.get_finished_spans()))
+"""
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": otlp_receiver.http_endpoint}
+
+    before = BEFORE.replace("trace.set_tracer_provider(provider)", "")
+    assert _run(before + proxy + "settings = {}\n" + TASK + inside, tmp_path / "tasks", **env) == "4\n"
+    assert '"message":"of theirs"' in (tmp_path / "tasks" / "u" / "03-agent-output.jsonl").read_text()
+    assert len(otlp_receiver.spans()) == 4
+    delivery = json.loads((tmp_path / "tasks" / "u" / "metadata.json").read_bytes())["delivery"]
+    assert (delivery["recorded"], delivery["delivered"], delivery["pending"]) == (2, 2, 0)
 
 
 def test_handlers_and_levels_of_logging_stay(tmp_path: Path) -> None:
@@ -147,10 +183,12 @@ def test_a_disabled_sdk_still_fills_the_folder(tmp_path: Path) -> None:
 
 
 def test_what_others_send_is_not_counted_as_pending(otlp_receiver: OtlpReceiver, tmp_path: Path) -> None:
-    """A joined provider with an endpoint from the environment: its owner sends the spans, we count and ship the log record."""
+    """A joined provider that sends to the endpoint of the environment: we count and ship the log record only."""
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": otlp_receiver.http_endpoint, "OTEL_METRICS_EXPORTER": "none"}
     program = (
         BEFORE
+        + "from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter\n"
+        + "provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter()))\n"
         + "settings = {}\n"
         + TASK
         + """
@@ -167,8 +205,8 @@ print(agentlog.flush())
     assert (delivery["u"]["recorded"], delivery["u"]["delivered"]) == (1, 1)
     root = ["--root", str(tmp_path / "tasks"), "--endpoint", otlp_receiver.http_endpoint]
     assert cli.main(["ship", "--all", *root]) == 0
-    assert otlp_receiver.spans() == []
-    assert len(otlp_receiver.log_records()) == 1
+    assert sorted(str(span["name"]) for span in otlp_receiver.spans()) == ["invoke_workflow", "invoke_workflow", "s"]
+    assert sum("hello" in str(record) for record in otlp_receiver.log_records()) == 1
 
 
 AGAIN = """

@@ -46,7 +46,7 @@ def make_sender(settings: Settings, signal: str) -> Sender:
     """The sender of ``traces`` or ``logs``, by the settings and the standard ``OTEL_EXPORTER_OTLP_*`` variables."""
     if settings.exporter(signal) == "console":
         return ConsoleSender(signal)
-    endpoint, connection = _endpoint(settings, signal), settings.connection_of(signal)
+    endpoint, connection = endpoint_of(settings, signal), settings.connection_of(signal)
     if settings.protocol_of(signal) == "grpc":
         from otel_agentlog.export.transport.grpc import GrpcSender
 
@@ -67,7 +67,7 @@ def make_metric_exporter(settings: Settings, clean: Callable[[Any], Any] = lambd
 
         make_statsd = _cleaning(StatsdMetricExporter, clean)
         return make_statsd(settings.statsd_host or "localhost", settings.statsd_port, settings.statsd_prefix)
-    endpoint = _endpoint(settings, "metrics")
+    endpoint = endpoint_of(settings, "metrics")
     if settings.protocol_of("metrics") == "http/protobuf":
         from otel_agentlog.export.transport.metric_exporter import HttpMetricExporter
 
@@ -118,7 +118,7 @@ class ConsoleSender:
         """Nothing."""
 
 
-def _endpoint(settings: Settings, signal: str) -> str:
+def endpoint_of(settings: Settings, signal: str) -> str:
     """The URL for a signal: over http with its path."""
     own: str | None = getattr(settings, f"{signal}_endpoint")
     if settings.protocol_of(signal) == "grpc":

@@ -48,6 +48,7 @@ from otel_agentlog.vocabulary.records import is_noted
 EVENT_ID = "agentlog.event.id"
 """Attribute of the events that are lines of their own, as the stages of a webhook are."""
 
+_OPERATION_NAME = "gen_ai.operation.name"
 _RANDOM_TRACE_ID = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)
 _UNSET = Status()
 
@@ -414,11 +415,14 @@ def put_foreign(span: Span, sent: Mapping[str, Any], fields: dict[str, Any]) -> 
 
 
 def _foreign_attributes(span: Any, sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes of a span that are not, or no longer, what we set on it."""
+    """Attributes of a span that are not, or no longer, what we set on it; what kind of operation it is, nobody else decides."""
     attributes = getattr(span, "attributes", None)
     if not isinstance(attributes, Mapping):
         return {}
-    return {key: value for key, value in attributes.items() if key not in sent or not _same(value, sent[key])}
+    changed = {key: value for key, value in attributes.items() if key not in sent or not _same(value, sent[key])}
+    if _OPERATION_NAME in sent:
+        changed.pop(_OPERATION_NAME, None)
+    return changed
 
 
 def _same(stored: Any, given: Any) -> bool:
