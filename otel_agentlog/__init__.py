@@ -67,9 +67,11 @@ if TYPE_CHECKING:
     from otel_agentlog.wiring import active_alerts as active_alerts
     from otel_agentlog.wiring import configure as configure
     from otel_agentlog.wiring import flush as flush
+    from otel_agentlog.wiring import instrument as instrument
     from otel_agentlog.wiring import register_alert_callback as register_alert_callback
     from otel_agentlog.wiring import set_alert_threshold as set_alert_threshold
     from otel_agentlog.wiring import shutdown as shutdown
+    from otel_agentlog.wiring import span_processor as span_processor
 
 _HOMES = {
     "error_handling.categories": "categorize",
@@ -94,7 +96,10 @@ _HOMES = {
     "settings.fields": "Settings",
     "tools": "ToolExecutionService ToolResult command file_operation",
     "vocabulary.states": "Component Outcome State",
-    "wiring": "Alert Receipt active_alerts configure flush register_alert_callback set_alert_threshold shutdown",
+    "wiring": (
+        "Alert Receipt active_alerts configure flush instrument register_alert_callback set_alert_threshold shutdown"
+        " span_processor"
+    ),
 }
 
 # These moved to `events`, `errors` and `error_handling`; their old place works for one release.

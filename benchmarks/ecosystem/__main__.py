@@ -129,7 +129,9 @@ def _judge(row: Row, program: Program) -> None:
         if abs((counted["cost_usd"] or 0.0) - truth["cost_usd"]) > 1e-9:
             row.wrong.append(f"cost_usd {counted['cost_usd']} for {truth['cost_usd']:.6f}")
     row.wrong += [f"{key} {counted[key]} for {value}" for key, value in wanted.items() if (counted[key] or 0) != value]
-    strange = {model for model in counted["models"] if model.rpartition("/")[2] not in {*truth["models"], "a model that nobody has"}}
+    strange = {
+        model for model in counted["models"] if model.rpartition("/")[2] not in {*truth["models"], "a model that nobody has"}
+    }
     if strange:
         row.wrong.append(f"models {sorted(strange)}")
     if counted["at the collector"] < counted["spans"]:

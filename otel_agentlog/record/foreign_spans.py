@@ -522,6 +522,11 @@ def _span_of(start: Mapping[str, Any]) -> Span:
     return NonRecordingSpan(SpanContext(int(start["trace_id"], 16), int(start["span_id"], 16), False, flags))
 
 
+def _is_known(task: RunningTask, span_id: str) -> bool:
+    """Whether the span is recorded already: two of our processors may be on one provider."""
+    return task.seen is not None and span_id in task.seen.spans
+
+
 def adopt(context: Context, start: Mapping[str, Any]) -> AdoptedSpan | None:
     """Record the start of another library's span; ``None`` if it does not begin inside a task, nor gets one (`ImplicitTask`).
 
@@ -537,7 +542,7 @@ def adopt(context: Context, start: Mapping[str, Any]) -> AdoptedSpan | None:
             parent = implicit = _begin_implicit(start)
             # From here on it is current where this span is.
             found = live(set_span_in_context(_span_of(start), context))
-        if parent is None or parent.task is None or not record.active:
+        if parent is None or parent.task is None or not record.active or _is_known(parent.task, start["span_id"]):
             return None
         adopted = AdoptedSpan(record, parent, parent.task, context if operation_in(context) is not None else found, start)
         adopted.implicit = implicit

@@ -219,6 +219,8 @@ class Settings:
         None, "OTEL_METRICS_EXPORTER", read=values.one_of("otlp", "console", "statsd", "none"), shared=standard.metrics_exporter
     )
     """The same, or ``statsd``: to `statsd_host`."""
+    instrument: Sequence[str] = _setting((), "AGENTLOG_INSTRUMENT", read=values.texts)
+    """Libraries whose instrumentors `configure` switches on, as `instrument(only=…)` does, or ``all``; default: none."""
     implicit_tasks: bool = _setting(False, "AGENTLOG_IMPLICIT_TASKS", read=values.flag)
     """Whether a span of another library outside every task gets a task of its own, with a folder, until it ends. On in programs
     that ``agentlog run``, ``opentelemetry-instrument`` or an exporter named ``agentlog`` configures."""

@@ -1,6 +1,7 @@
 """`configure`, `flush` and `shutdown`: the only package that builds and connects the others.
 
 setup.py      what one `configure` builds, in order
+instrument.py `instrument`: switches on instrumentors of AI libraries
 alerting.py   alert rules, watched in the process that records
 backlog.py    sends what waits in task folders
 importing.py  what records imported tasks
@@ -14,7 +15,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import die_of_ctrl_c, died_of_ctrl_c, end_abandoned, raise_interrupt
@@ -28,7 +29,11 @@ from otel_agentlog.record.signals import join_signals, leave_signals
 from otel_agentlog.record.threads import propagate, unpropagate
 from otel_agentlog.settings.fields import Settings, load, read_config_file
 from otel_agentlog.wiring.alerting import active_alerts, register_alert_callback, set_alert_threshold
+from otel_agentlog.wiring.instrument import ALL, check, installed, instrument, instrument_as_set
 from otel_agentlog.wiring.setup import Receipt, Surroundings, Wired
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import SpanProcessor
 
 __all__ = [
     "Alert",
@@ -36,9 +41,11 @@ __all__ = [
     "active_alerts",
     "configure",
     "flush",
+    "instrument",
     "register_alert_callback",
     "set_alert_threshold",
     "shutdown",
+    "span_processor",
 ]
 
 BEFORE_DEATH_S = 2.0
@@ -73,6 +80,8 @@ def configure(**settings: Any) -> Settings:
     """
     global _wired, _in_force
     found = load(settings, read_config_file())
+    if found.instrument and ALL not in found.instrument:
+        check("instrument", found.instrument, installed())
     with _lock:
         found = replace(found, **_around.settings)
         shutdown()
@@ -92,6 +101,7 @@ def configure(**settings: Any) -> Settings:
         at_exit_of_children(_at_exit)
         wired.start()
         _in_force = settings, wired.settings
+    instrument_as_set(found.instrument)
     return wired.settings
 
 
@@ -136,6 +146,19 @@ def surrounded(by: Surroundings) -> Iterator[None]:
             if _wired is not None:
                 _connect(_wired)
                 _wired.telemetry.collect()
+
+
+def span_processor() -> SpanProcessor:
+    """A span processor that records the spans of a provider that `configure` does not find, where they belong to a task.
+
+    For a vendor who keeps a provider to itself: ``logfire.configure(additional_span_processors=[agentlog.span_processor()])``.
+    May be made before `configure`. Spans that are recorded already are not recorded twice.
+    """
+    from otel_agentlog.export.foreign import SpansOfOthers
+    from otel_agentlog.export.providers import SCOPE
+    from otel_agentlog.record.foreign_spans import adopt
+
+    return SpansOfOthers(adopt, SCOPE, lambda what, error: recorder().failed(what, error))
 
 
 def settings_in_force() -> Settings:

@@ -29,13 +29,25 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126
 MAX_NAME = 120
 
 
-def run(argv: Sequence[str], root: Path, *, name: str | None = None, agent: str | None = None, tags: Sequence[str] = ()) -> int:
-    """Run a command in a task below a root, and return its exit code; 128 and the number of the signal that killed it."""
-    configure(directory=root, console="off")
+def run(
+    argv: Sequence[str],
+    root: Path,
+    *,
+    name: str | None = None,
+    agent: str | None = None,
+    tags: Sequence[str] = (),
+    instrument: bool = False,
+) -> int:
+    """Run a command in a task below a root, and return its exit code; 128 and the number of the signal that killed it.
+
+    With ``instrument`` its Python processes switch on the instrumentors of AI libraries that are installed there.
+    """
+    configure(directory=root, console="off", instrument=())
     shown = shlex.join(argv)
     task = Task(name or shown[:MAX_NAME], input={"command": list(argv)}, agent=agent, tags=tags, source="run").start()
     try:
-        code = _run(argv, environment(task, root))
+        env = environment(task, root)
+        code = _run(argv, {**env, "AGENTLOG_INSTRUMENT": "all"} if instrument else env)
         if code:
             task.result = {"exit_code": code}
         task.end("failed" if code else None, reason=f"exit code {code}" if code else None)

@@ -13,6 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", metavar="NAME", help="name of the task (default: the command)")
     parser.add_argument("--agent", metavar="AGENT", help="the agent that works on it")
     parser.add_argument("--tag", action="append", default=[], dest="tags", metavar="TAG", help="a tag; may be repeated")
+    parser.add_argument("--instrument", action="store_true", help="switch on the instrumentors of AI libraries in it")
     parser.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command and its arguments")
 
 
@@ -23,4 +24,4 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     argv = options.argv[1:] if options.argv[:1] == ["--"] else options.argv
     if not argv:
         raise ConfigurationError("COMMAND", "nothing", "a command behind '--', such as agentlog run -- python agent.py")
-    return run(argv, context.root, name=options.name, agent=options.agent, tags=options.tags)
+    return run(argv, context.root, name=options.name, agent=options.agent, tags=options.tags, instrument=options.instrument)
