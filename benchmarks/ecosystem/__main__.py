@@ -115,6 +115,8 @@ def _compare(row: Row, program: Program, root: Path, provider: CountingProvider,
     row.counted["failed calls"] = sum(bool(line.get("exception")) for line in calls)
     row.truth = {**asdict(truth), "models": sorted(truth.models), "tool_runs": said["tools"]}
     _judge(row, program)
+    missing = set(program.spans) - {str(line.get("message")) for line in lines}
+    row.wrong += [f"no span {name!r}" for name in sorted(missing)]
     if said["pending"]:
         row.wrong.append(f"{said['pending']} pending")
     # A library that never ends a span is told of in a warning.

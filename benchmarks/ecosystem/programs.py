@@ -35,6 +35,8 @@ class Program:
     what: str
     packages: tuple[str, ...]
     run: Callable[[str], None]
+    spans: tuple[str, ...] = ()
+    """Names of the library's spans that have to be in the folder."""
     own_configure: bool = False
     """Whether it calls `agentlog.configure` itself."""
     tokens: bool = True
@@ -420,6 +422,8 @@ def _smolagents(url: str) -> None:
 
     model = OpenAIServerModel(model_id=GPT, api_base=url + "/v1", api_key="k")
     ToolCallingAgent(tools=[tool(get_weather)], model=model, verbosity_level=0).run("weather in Paris?")
+    global _tools_run
+    _tools_run += 1  # its answer is a tool, too
 
 
 @program(
@@ -453,19 +457,35 @@ def _google(url: str) -> None:
     client.models.generate_content(model=GEMINI, contents="hi")
 
 
-@program("dspy", "dspy, openinference (tells no tokens)", "dspy", "openinference-instrumentation-dspy", tokens=False)
+_DSPY = ("dspy", "openinference-instrumentation-dspy", "openinference-instrumentation-litellm")
+
+
+@program("dspy", "dspy, openinference (tells no tokens)", *_DSPY, tokens=False)
 def _dspy(url: str) -> None:
     instrument("openinference.instrumentation.dspy:DSPyInstrumentor")
+    _dspy_predict(url)
+
+
+@program("dspy-and-litellm", "dspy, openinference's of dspy and litellm", *_DSPY)
+def _dspy_litellm(url: str) -> None:
+    instrument("openinference.instrumentation.litellm:LiteLLMInstrumentor")
+    _dspy(url)
+
+
+def _dspy_predict(url: str) -> None:
     import dspy
 
     dspy.configure(lm=dspy.LM(f"openai/{GPT}", api_base=url + "/v1", api_key="k", cache=False))
     dspy.Predict("question -> answer")(question="weather?")
 
 
-@program("crewai", "crewai, openinference", "crewai", "openinference-instrumentation-crewai")
+_CREWAI = ("crewai", "openinference-instrumentation-crewai", "openinference-instrumentation-openai")
+
+
+@program("crewai-and-openai", "crewai, openinference's of crewai and openai", *_CREWAI)
 def _crewai(url: str) -> None:
     os.environ.update(CREWAI_DISABLE_TELEMETRY="true", OPENAI_API_KEY="k")
-    instrument("openinference.instrumentation.crewai:CrewAIInstrumentor")
+    instrument("openinference.instrumentation.crewai:CrewAIInstrumentor", OI_OPENAI)
     from crewai import LLM, Agent, Crew, Task
 
     llm = LLM(model=f"openai/{GPT}", base_url=url + "/v1", api_key="k")
@@ -524,7 +544,9 @@ def _logfire(first: bool) -> None:
 
     if not first:
         _configure()
-    logfire.configure(send_to_logfire=False, console=False)
+    # It keeps a provider to itself where another one was set first.
+    processors = [] if first else [agentlog.span_processor()]
+    logfire.configure(send_to_logfire=False, console=False, additional_span_processors=processors)
     if first:
         _configure()
 
@@ -535,8 +557,9 @@ def _logfire(first: bool) -> None:
     _task(work)
 
 
-program("logfire-first", "logfire, configured before us", "logfire", own_configure=True)(lambda url: _logfire(True))
-program("logfire-second", "logfire, configured after us", "logfire", own_configure=True)(lambda url: _logfire(False))
+_LOGFIRE: Any = {"own_configure": True, "spans": ("look here", "found")}
+program("logfire-first", "logfire, configured before us", "logfire", **_LOGFIRE)(lambda url: _logfire(True))
+program("logfire-second", "logfire, after us, with our span_processor()", "logfire", **_LOGFIRE)(lambda url: _logfire(False))
 
 
 def _langfuse(url: str, first: bool) -> None:
@@ -588,7 +611,7 @@ def _traceloop(url: str, first: bool) -> None:
     _task(work)
 
 
-_TRACELOOP = ("traceloop-sdk", "openai")
+_TRACELOOP = ("traceloop-sdk", "openai", "httpx")
 program("traceloop-first", "traceloop-sdk, before us", *_TRACELOOP, own_configure=True)(lambda url: _traceloop(url, True))
 program("traceloop-second", "traceloop-sdk, after us", *_TRACELOOP, own_configure=True)(lambda url: _traceloop(url, False))
 
@@ -601,6 +624,11 @@ def _agentops(url: str, first: bool) -> None:
     agentops.init(api_key="k", endpoint=url, exporter_endpoint=url + "/v1/traces", auto_start_session=True, fail_safe=True)
     if first:
         _configure()
+    else:
+        from agentops.sdk.core import tracer
+
+        # It keeps a provider to itself where another one was set first.
+        tracer.provider.add_span_processor(agentlog.span_processor())
 
     def work() -> None:
         import openai

@@ -32,6 +32,7 @@ from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.cli.context import CliContext, collector_url, print_json
 from otel_agentlog.view.render import formats
 from otel_agentlog.view.render.screen import Piece, Progress, Screen
+from otel_agentlog.vocabulary.coerce import texts
 from otel_agentlog.vocabulary.terminal_text import safe
 
 OK, WARN, BAD = "ok", "warn", "bad"
@@ -117,7 +118,16 @@ def _print(screen: Screen, finding: Finding) -> None:
 
 def examine(settings: Settings, *, send: bool = True, jaeger: str | None = None) -> Iterator[Finding]:
     """Yield the findings, quick checks first; `send` sends a test trace, `jaeger` is the URL of a Jaeger to look for it."""
-    checks: list[Callable[[Settings], Iterator[Finding]]] = [_versions, _extras, _root, _disk, _clock, _log_directory, _tasks]
+    checks: list[Callable[[Settings], Iterator[Finding]]] = [
+        _versions,
+        _extras,
+        _instrumentors,
+        _root,
+        _disk,
+        _clock,
+        _log_directory,
+    ]
+    checks += [_tasks, _providers]
     for check in checks:
         yield from _findings(check, settings)
     yield from _findings(lambda each: _sending(each, send, jaeger), settings)
@@ -144,6 +154,34 @@ def _extras(settings: Settings) -> Iterator[Finding]:
     missing = [extra for extra in EXTRAS if extra not in there]
     words = (", ".join(there) or "none") + (f" (not installed: {', '.join(missing)})" if missing else "")
     yield Finding("extras", OK, words)
+
+
+def _instrumentors(settings: Settings) -> Iterator[Finding]:
+    """Which AI libraries can be watched, and which would be by two."""
+    from otel_agentlog.wiring.instrument import installed
+
+    found = installed()
+    words = ", ".join(f"{library} ({candidates[0].by})" for library, candidates in found.items())
+    yield Finding("AI libraries", OK, words or "no instrumentor is installed, and none that traces itself")
+    for library, candidates in found.items():
+        if len(candidates) > 1:
+            names = " and ".join(each.by for each in candidates)
+            hint = "switch them on by agentlog.instrument(), which takes one, or uninstall the others"
+            yield Finding(
+                library, WARN, f"{names} are installed: a request is counted once, but may be sent as several spans", hint
+            )
+
+
+def _providers(settings: Settings) -> Iterator[Finding]:
+    """Whether the exporters of another library sent what was recorded last."""
+    if not _sends(settings) or not settings.directory.is_dir():
+        return
+    for folder in folders(settings.directory, limit=1):
+        task = TaskReader(folder)
+        first = next(iter(task.events()), {})
+        if elsewhere := texts(first, "elsewhere"):
+            words = f"{' and '.join(elsewhere)} of {task.task_id} were left to exporters that another library had set up"
+            yield Finding("providers", OK, words, "they are not counted here; call configure() first to send them from here")
 
 
 def _version(package: str) -> str | None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,40 @@ def test_the_test_trace_arrives(
     assert span["name"] == "agentlog doctor"
     assert span["trace_id"] == log["trace_id"]
     assert span["trace_id"] in found["traces"]["words"]
+
+
+def test_libraries_that_two_would_watch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two instrumentors of OpenAI's client are installed here, and one of Anthropic's, which traces itself."""
+    code, found = _findings(capsys, "--root", str(tmp_path))
+    assert code == 0
+    assert "anthropic (its own tracing)" in found["AI libraries"]["words"]
+    assert "opentelemetry-instrumentation-genai-openai and openinference-instrumentation-openai" in found["openai"]["words"]
+    assert found["openai"]["verdict"] == found["anthropic"]["verdict"] == "warn"
+
+
+def test_who_sent_the_last_task(tmp_path: Path, capsys: pytest.CaptureFixture[str], otlp_receiver: OtlpReceiver) -> None:
+    """A provider that sends to the endpoint itself is told of; one that does not is not."""
+    program = """
+import sys, otel_agentlog as agentlog
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+trace.set_tracer_provider(TracerProvider())
+if sys.argv[2] == "theirs":
+    trace.get_tracer_provider().add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+agentlog.configure(directory=sys.argv[1], log_directory=sys.argv[1] + "-l", console="off")
+with agentlog.task("t", task_id="t"):
+    pass
+"""
+    env = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_receiver.http_endpoint}
+    for whose in ("theirs", "ours"):
+        root = tmp_path / whose
+        subprocess.run([sys.executable, "-c", program, str(root), whose], env=env, check=True, timeout=60)
+        _, found = _findings(capsys, "--root", str(root), "--endpoint", otlp_receiver.http_endpoint, "--no-send")
+        assert ("providers" in found) is (whose == "theirs")
+        if whose == "theirs":
+            assert found["providers"]["words"].startswith("traces of t were left to exporters")
 
 
 def test_nobody_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
