@@ -167,9 +167,8 @@ def _instrumentors(settings: Settings) -> Iterator[Finding]:
         if len(candidates) > 1:
             names = " and ".join(each.by for each in candidates)
             hint = "switch them on by agentlog.instrument(), which takes one, or uninstall the others"
-            yield Finding(
-                library, WARN, f"{names} are installed: a request is counted once, but may be sent as several spans", hint
-            )
+            words = f"{library}: {names} are installed; a request is counted once, but may be sent as several spans"
+            yield Finding("instrumentors", WARN, words, hint)
 
 
 def _providers(settings: Settings) -> Iterator[Finding]:

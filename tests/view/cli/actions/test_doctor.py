@@ -48,11 +48,13 @@ def test_the_test_trace_arrives(
 
 def test_libraries_that_two_would_watch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two instrumentors of OpenAI's client are installed here, and one of Anthropic's, which traces itself."""
-    code, found = _findings(capsys, "--root", str(tmp_path))
-    assert code == 0
+    assert main(["doctor", "--json", "--root", str(tmp_path)]) == 0
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    found = {finding["what"]: finding for finding in findings}
+    doubled = [finding["words"] for finding in findings if finding["what"] == "instrumentors"]
     assert "anthropic (its own tracing)" in found["AI libraries"]["words"]
-    assert "opentelemetry-instrumentation-genai-openai and openinference-instrumentation-openai" in found["openai"]["words"]
-    assert found["openai"]["verdict"] == found["anthropic"]["verdict"] == "warn"
+    assert [words.partition(":")[0] for words in doubled] == ["anthropic", "openai"]
+    assert "opentelemetry-instrumentation-genai-openai and openinference-instrumentation-openai" in doubled[1]
 
 
 def test_who_sent_the_last_task(tmp_path: Path, capsys: pytest.CaptureFixture[str], otlp_receiver: OtlpReceiver) -> None:
