@@ -226,7 +226,8 @@ def _count(attributes: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
 def _only_prepares(name: str, attributes: Mapping[str, Any]) -> bool:
     """Whether it is a private method of a model's class (``OpenAI._prepare_chat_with_tools``), which OpenInference's
     instrumentation of LlamaIndex marks as a call like any other, and that asked for nothing."""
-    return name.rpartition(".")[2][:1] == "_" and _count(attributes, (*_INPUT, *_OUTPUT, *_TOTAL)) is None
+    method = name.rpartition(".")[2]
+    return method.startswith("_") and not method.startswith("__") and _count(attributes, (*_INPUT, *_OUTPUT, *_TOTAL)) is None
 
 
 class AdoptedSpan:

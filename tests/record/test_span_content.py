@@ -188,6 +188,16 @@ READINGS = [
         (3, None),
     ),
     ({"mcp.method.name": "tools/call"}, "tool_result", None, None, (None, None)),
+    ({"gen_ai.operation.name": "acompletion", "gen_ai.request.model": "m"}, "ai_response", "chat", "m", (None, None)),
+    ({"gen_ai.operation.name": "aembedding"}, "ai_response", "embeddings", None, (None, None)),
+    (
+        {"openinference.span.kind": "LLM", "llm.invocation_parameters": '{"model": "m", "n": 1}'},
+        "ai_response",
+        "chat",
+        "m",
+        (None, None),
+    ),
+    ({"openinference.span.kind": "LLM", "input.value": '{"model": {"no": "name"}}'}, "ai_response", "chat", None, (None, None)),
 ]
 
 
@@ -200,7 +210,7 @@ def test_kinds_models_and_tokens_of_further_libraries(
     tokens: tuple[int | None, int | None],
     tasks_root: Path,
 ) -> None:
-    """Embeddings of OpenInference, Langfuse, AgentOps, MCP."""
+    """Embeddings and refused requests of OpenInference, Langfuse, AgentOps, MCP, LiteLLM's names of operations."""
     tracer = trace.get_tracer("lib")
     with agentlog.task("t", task_id="t"), tracer.start_as_current_span("MCP send tools/call get_weather") as span:
         span.set_attributes(attributes)
@@ -213,11 +223,30 @@ def test_kinds_models_and_tokens_of_further_libraries(
         assert line["content"] == "get_weather"
 
 
+@pytest.mark.parametrize(
+    ("name", "counts", "is_call"),
+    [
+        ("OpenAI._prepare_chat_with_tools", {}, False),
+        ("OpenAI._chat", {"llm.token_count.prompt": 3}, True),
+        ("LM.__call__", {}, True),
+    ],
+)
+def test_a_private_method_that_asked_for_nothing_is_no_call(
+    name: str, counts: dict[str, int], is_call: bool, tasks_root: Path
+) -> None:
+    """OpenInference marks every method of LlamaIndex's models as a call."""
+    with agentlog.task("t", task_id="t"), trace.get_tracer("lib").start_as_current_span(name) as span:
+        span.set_attributes({"openinference.span.kind": "LLM", "llm.model_name": "m", **counts})
+    assert (_ends(tasks_root)[name]["type"] == "ai_response") is is_call
+    assert (find_task(tasks_root, "t").final_result() or {})["metrics"]["ai_calls"] == int(is_call)
+
+
 NAMES = st.sampled_from(
     [
         *(name for family in FAMILIES.values() for name in family),
         *("gen_ai.prompt.x.role", "gen_ai.prompt.99999.role", "llm.input_messages.0.message.tool_calls.0.tool_call.id"),
         *("langfuse.observation.usage_details", "gen_ai.response.finish_reasons", "llm.finish_reason", "output.value"),
+        *("llm.invocation_parameters", "input.value", "gen_ai.operation.name", "openinference.span.kind"),
     ]
 )
 VALUES = st.one_of(

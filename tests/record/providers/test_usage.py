@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import IntEnum
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, Mock
@@ -89,6 +91,62 @@ class TestAnswers:
 
         assert repr(sample.answer) == before
 
+
+_NAMED = {
+    "OpenAI": (
+        "openai chat",
+        "openai responses",
+        "openai embeddings",
+        "openai images",
+        "openai transcription",
+        "openai realtime",
+    ),
+    "Azure": ("azure",),
+    "Together": ("together",),
+    "Fireworks": ("fireworks",),
+    "vLLM": ("vllm",),
+    "xAI": ("xai",),
+    "Perplexity": ("perplexity, the total with every chunk",),
+    "Groq": ("groq",),
+    "Moonshot": ("moonshot",),
+    "Mistral": ("mistral", "mistral's event"),
+    "DeepSeek": ("deepseek",),
+    "OpenRouter": ("openrouter",),
+    "LiteLLM": ("litellm",),
+    "Anthropic": ("anthropic",),
+    "Gemini": ("gemini", "google-genai", "gemini by openai's api"),
+    "Vertex AI": ("gemini on vertex",),
+    "Bedrock": ("bedrock converse", "bedrock's headers", "bedrock titan", "bedrock llama"),
+    "Cohere": ("cohere 1", "cohere 2", "cohere without billed units"),
+    "Ollama": ("ollama",),
+    "llama.cpp": ("llama.cpp", "llama.cpp's own"),
+    "Text Generation Inference": ("text generation inference",),
+    "Replicate": ("replicate",),
+    "watsonx.ai": ("watsonx",),
+    "Voyage": ("voyage",),
+    "Cloudflare": ("cloudflare",),
+    "LangChain": ("langchain", "langchain of old"),
+    "LlamaIndex": ("llamaindex",),
+    "pydantic-ai": ("pydantic-ai's usage",),
+    "openai-agents": ("openai-agents' usage",),
+    "claude-agent-sdk": ("claude-agent-sdk", "claude-agent-sdk with partial messages"),
+}
+"""The names of the table in ``docs/ai-calls.md``, and the samples that are theirs."""
+
+
+def test_every_name_of_the_table_has_its_sample() -> None:
+    """What the page says is read is read above: a name without a sample, or one that is gone, is found here."""
+    page = (Path(__file__).parents[3] / "docs" / "ai-calls.md").read_text()
+    table = page.partition("| from |")[2].partition("\n\n")[0]
+    cells = [row.split("|")[1] for row in table.splitlines() if row.startswith("| ") and "---" not in row]
+    named = {name.strip() for cell in cells for name in re.split(r"[·,]", re.sub(r"\(.*?\)", "", cell)) if name.strip()}
+
+    assert named == {*_NAMED, *_ALSO}
+    assert {sample for samples in _NAMED.values() for sample in samples} <= {sample.name for sample in SAMPLES}
+
+
+_ALSO = {"on Bedrock and Vertex AI too", "Claude Code's JSON"}
+"""Of Anthropic's and claude-agent-sdk's shape."""
 
 REPEATABLE = [sample for sample in STREAMED if sample.name != "langchain"]
 """Those whose chunks tell sums; LangChain's are made to be added up."""

@@ -87,8 +87,81 @@ def _said(number: int, message_id: str, output: int) -> Json:
     return {"type": "assistant", "message": {"id": message_id, "type": "message", "content": [block], "usage": usage}}
 
 
+_ANTHROPIC = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "m-1",
+    "content": [{"type": "text", "text": "hi"}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 4, "output_tokens": 3, "cache_read_input_tokens": 50, "cache_creation_input_tokens": 5},
+}
+_RESPONSE = {
+    "id": "resp_1",
+    "object": "response",
+    "status": "completed",
+    "model": "m-1",
+    "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "hi"}]}],
+    "usage": {"input_tokens": 9, "output_tokens": 2, "total_tokens": 11, "input_tokens_details": {"cached_tokens": 4}},
+}
+_FILTERED = [{"prompt_index": 0, "content_filter_results": {"hate": {"filtered": False, "severity": "safe"}}}]
+_VERTEX = {
+    "promptTokenCount": 20,
+    "candidatesTokenCount": 5,
+    "totalTokenCount": 25,
+    "trafficType": "ON_DEMAND",
+    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 20}],
+}
+
 SAMPLES = (
     Sample("openai chat", _chat(_openai(9, 2)), Usage(9, 2), ("stop",), "m-1"),
+    Sample("openai responses", _RESPONSE, Usage(9, 2, 4), ("completed",), "m-1"),
+    Sample(
+        "openai embeddings",
+        {
+            "object": "list",
+            "model": "m-1",
+            "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
+            "usage": {"prompt_tokens": 8, "total_tokens": 8},
+        },
+        Usage(8),
+        (),
+        "m-1",
+    ),
+    Sample(
+        "azure",
+        _chat(_openai(9, 2), prompt_filter_results=_FILTERED, system_fingerprint="fp"),
+        Usage(9, 2),
+        ("stop",),
+        "m-1",
+        chunks=[
+            {"id": "", "model": "", "object": "", "choices": [], "prompt_filter_results": _FILTERED},
+            _piece("hi"),
+            _piece("", "stop"),
+            {"id": "c1", "model": "m-1", "choices": [], "usage": _openai(9, 2)},
+        ],
+    ),
+    Sample(
+        "vllm",
+        _chat({**_openai(9, 2), "prompt_tokens_details": None}, prompt_logprobs=None, kv_transfer_params=None),
+        Usage(9, 2),
+        ("stop",),
+        "m-1",
+        chunks=[_piece("h", usage=_openai(9, 1)), _piece("i", "stop", usage=_openai(9, 2))],
+    ),
+    Sample("mistral", _chat(_openai(9, 2), object="chat.completion"), Usage(9, 2), ("stop",), "m-1"),
+    Sample("together", _chat(_openai(9, 2), prompt=[]), Usage(9, 2), ("stop",), "m-1"),
+    Sample(
+        "fireworks",
+        _chat(_openai(9, 2)),
+        Usage(9, 2),
+        ("stop",),
+        "m-1",
+        chunks=[_piece("hi"), _piece("", "stop", usage=_openai(9, 2))],
+    ),
+    Sample("anthropic", _ANTHROPIC, Usage(59, 3, 50, 5), ("end_turn",), "m-1"),
+    Sample("gemini on vertex", _gemini("hi", _VERTEX, "STOP"), Usage(20, 5), ("STOP",), "gemini-2.5-flash"),
     Sample(
         "groq",
         _chat(None, x_groq={"id": "req", "usage": _openai(18, 7)}),
