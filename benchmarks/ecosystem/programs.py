@@ -457,7 +457,7 @@ def _google(url: str) -> None:
     client.models.generate_content(model=GEMINI, contents="hi")
 
 
-_DSPY = ("dspy", "openinference-instrumentation-dspy", "openinference-instrumentation-litellm")
+_DSPY = ("dspy", "openinference-instrumentation-dspy", "openinference-instrumentation-openai")
 
 
 @program("dspy", "dspy, openinference (tells no tokens)", *_DSPY, tokens=False)
@@ -466,9 +466,9 @@ def _dspy(url: str) -> None:
     _dspy_predict(url)
 
 
-@program("dspy-and-litellm", "dspy, openinference's of dspy and litellm", *_DSPY)
-def _dspy_litellm(url: str) -> None:
-    instrument("openinference.instrumentation.litellm:LiteLLMInstrumentor")
+@program("dspy-and-openai", "dspy, openinference's of dspy and openai", *_DSPY)
+def _dspy_openai(url: str) -> None:
+    instrument(OI_OPENAI)
     _dspy(url)
 
 
@@ -491,6 +491,25 @@ def _crewai(url: str) -> None:
     llm = LLM(model=f"openai/{GPT}", base_url=url + "/v1", api_key="k")
     agent = Agent(role="forecaster", goal="the weather", backstory="knows it", llm=llm)
     Crew(agents=[agent], tasks=[Task(description="weather?", expected_output="a word", agent=agent)]).kickoff()
+
+
+# -- what `agentlog.instrument` takes of all that is installed ----------------------------------------------------------------
+
+
+def _chosen(url: str, run: Callable[[str], None]) -> None:
+    print(agentlog.instrument(), file=sys.stderr)
+    run(url)
+
+
+for _name, _packages, _do in (
+    ("anthropic", _ANTHROPIC, _claude),
+    ("openai", _OPENAI, _gpt),
+    ("langchain", _LANGCHAIN, _langchain),
+    ("agents", _AGENTS, _agents),
+    ("pydantic-ai", _PYDANTIC, _pydantic_gpt),
+    ("litellm", _LITELLM, _litellm),
+):
+    program(f"instrument-{_name}", f"{_name}, agentlog.instrument()", *_packages)(lambda url, do=_do: _chosen(url, do))  # type: ignore[misc]
 
 
 # -- mcp --------------------------------------------------------------------------------------------------------------------

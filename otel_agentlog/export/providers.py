@@ -214,12 +214,13 @@ class Telemetry:
         """Who sends a signal: of a provider that was there first its owner, and we where that does not send to our endpoint."""
         exporter, url = self._settings.exporter(signal), senders.endpoint_of(self._settings, signal)
         theirs = [] if own else list(exporters_of(provider))
-        free = exporter == "otlp" and not any(sends_to(each, url) for each in theirs)
+        set_up = signal in self._settings.sent_by_sdk  # perhaps not all of it yet
+        free = exporter == "otlp" and not set_up and not any(sends_to(each, url) for each in theirs)
         if exporter != "none" and (own or given or free):
             self.sends = (*self.sends, signal)
         elif not own:
             self.elsewhere = (*self.elsewhere, signal)
-        if exporter == "otlp" and not own:
+        if exporter == "otlp" and not own and not set_up:
             names = ", ".join(sorted({type(each).__module__.partition(".")[0] for each in theirs})) or "none known"
             goes = f"are sent to {url} as well" if signal in self.sends else f"are sent to {url} by those, and not counted here"
             self.joined.append(f"{signal}: a provider was set before configure(), with exporters of: {names}; {signal} {goes}")

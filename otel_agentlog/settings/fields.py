@@ -244,6 +244,8 @@ class Settings:
     """URL of a trace in its web page, with ``{trace_id}`` in it, e.g. ``http://localhost:16686/trace/{trace_id}``; the web page
     links there."""
 
+    sent_by_sdk: frozenset[str] = frozenset()
+    """Signals whose exporter is named ``agentlog`` for the SDK's own set-up, which sends by the others that are named there."""
     endpoint_given: bool = False
     """Whether the endpoint was given in code or file, not by the environment: then a joined provider gets our delivery too."""
 
@@ -333,6 +335,7 @@ def load(
     return Settings(
         **found.checked,
         endpoint_given=endpoint_given,
+        sent_by_sdk=frozenset(signal for signal in SIGNALS if standard.names_ours(env, signal)),
         complaints=tuple(found.complaints),
         terminal=terminal,
         connections=connections,

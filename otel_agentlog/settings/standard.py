@@ -68,9 +68,18 @@ OURS = "agentlog"
 """Our own name among exporters (`otel_agentlog.zero_code`)."""
 
 
+def names_ours(environment: Mapping[str, str], signal: str) -> bool:
+    """Whether the SDK is to set up our exporter for a signal."""
+    return OURS in _names(environment.get(f"OTEL_{signal.upper()}_EXPORTER", ""))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip().lower() for name in text.split(",") if name.strip()]
+
+
 def exporter(variable: str, text: str, environment: Mapping[str, str], known: Mapping[str, str] = _EXPORTERS) -> Reading:
     """One exporter, or a list of them of which the first one that there is here counts, OTLP before the others."""
-    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    names = _names(text)
     if OURS in names:
         # What writes the folders; where it is alone nothing is sent.
         names = [name for name in names if name != OURS] or ["none"]

@@ -88,10 +88,13 @@ def test_what_fails_is_a_failed_task(tmp_path: Path) -> None:
     assert len({each["error_id"] for each in exceptions}) == 1
 
 
-def test_beside_the_exporter_of_opentelemetry_nothing_is_sent_twice(otlp_receiver: OtlpReceiver, tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", ["otlp,agentlog", "agentlog,otlp"])
+def test_beside_the_exporter_of_opentelemetry_nothing_is_sent_twice(
+    named: str, otlp_receiver: OtlpReceiver, tmp_path: Path
+) -> None:
     """``otlp,agentlog``: the SDK's exporter sends the two spans that there are, and we send none."""
     sent = {"OTEL_EXPORTER_OTLP_ENDPOINT": otlp_receiver.http_endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
-    done = _instrumented(tmp_path, OTEL_TRACES_EXPORTER="otlp,agentlog", **QUIET, **sent)
+    done = _instrumented(tmp_path, OTEL_TRACES_EXPORTER=named, **QUIET, **sent)
     assert done.returncode == 0, done.stderr
     assert sorted(span["name"] for span in otlp_receiver.spans()) == ["agent", "chat gpt-4o"]
     about, _, _ = _only(tmp_path)
