@@ -67,11 +67,11 @@ if TYPE_CHECKING:
     from otel_agentlog.wiring import active_alerts as active_alerts
     from otel_agentlog.wiring import configure as configure
     from otel_agentlog.wiring import flush as flush
-    from otel_agentlog.wiring import instrument as instrument
     from otel_agentlog.wiring import register_alert_callback as register_alert_callback
     from otel_agentlog.wiring import set_alert_threshold as set_alert_threshold
     from otel_agentlog.wiring import shutdown as shutdown
     from otel_agentlog.wiring import span_processor as span_processor
+    from otel_agentlog.wiring.instrument import instrument as instrument
 
 _HOMES = {
     "error_handling.categories": "categorize",
@@ -96,10 +96,8 @@ _HOMES = {
     "settings.fields": "Settings",
     "tools": "ToolExecutionService ToolResult command file_operation",
     "vocabulary.states": "Component Outcome State",
-    "wiring": (
-        "Alert Receipt active_alerts configure flush instrument register_alert_callback set_alert_threshold shutdown"
-        " span_processor"
-    ),
+    "wiring": ("Alert Receipt active_alerts configure flush register_alert_callback set_alert_threshold shutdown span_processor"),
+    "wiring.instrument": "instrument",
 }
 
 # These moved to `events`, `errors` and `error_handling`; their old place works for one release.

@@ -457,7 +457,13 @@ def _google(url: str) -> None:
     client.models.generate_content(model=GEMINI, contents="hi")
 
 
-_DSPY = ("dspy", "openinference-instrumentation-dspy", "openinference-instrumentation-openai")
+_DSPY = (
+    "dspy",
+    "litellm",
+    "openinference-instrumentation-dspy",
+    "openinference-instrumentation-litellm",
+    "opentelemetry-instrumentation-genai-dspy",
+)
 
 
 @program("dspy", "dspy, openinference (tells no tokens)", *_DSPY, tokens=False)
@@ -466,16 +472,23 @@ def _dspy(url: str) -> None:
     _dspy_predict(url)
 
 
-@program("dspy-and-openai", "dspy, openinference's of dspy and openai", *_DSPY)
-def _dspy_openai(url: str) -> None:
-    instrument(OI_OPENAI)
-    _dspy(url)
+@program("dspy-and-litellm", "dspy by LiteLLM, openinference's of both", *_DSPY)
+def _dspy_litellm(url: str) -> None:
+    instrument("openinference.instrumentation.litellm:LiteLLMInstrumentor")
+    instrument("openinference.instrumentation.dspy:DSPyInstrumentor")
+    _dspy_predict(url, engine="litellm")
 
 
-def _dspy_predict(url: str) -> None:
+@program("dspy-genai", "dspy, opentelemetry", *_DSPY)
+def _dspy_genai(url: str) -> None:
+    instrument("opentelemetry.instrumentation.genai.dspy:DSPyInstrumentor")
+    _dspy_predict(url)
+
+
+def _dspy_predict(url: str, **options: Any) -> None:
     import dspy
 
-    dspy.configure(lm=dspy.LM(f"openai/{GPT}", api_base=url + "/v1", api_key="k", cache=False))
+    dspy.configure(lm=dspy.LM(f"openai/{GPT}", api_base=url + "/v1", api_key="k", cache=False, **options))
     dspy.Predict("question -> answer")(question="weather?")
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,6 @@ from otel_agentlog.record.signals import join_signals, leave_signals
 from otel_agentlog.record.threads import propagate, unpropagate
 from otel_agentlog.settings.fields import Settings, load, read_config_file
 from otel_agentlog.wiring.alerting import active_alerts, register_alert_callback, set_alert_threshold
-from otel_agentlog.wiring.instrument import ALL, check, installed, instrument, instrument_as_set
 from otel_agentlog.wiring.setup import Receipt, Surroundings, Wired
 
 if TYPE_CHECKING:
@@ -41,7 +40,6 @@ __all__ = [
     "active_alerts",
     "configure",
     "flush",
-    "instrument",
     "register_alert_callback",
     "set_alert_threshold",
     "shutdown",
@@ -80,8 +78,7 @@ def configure(**settings: Any) -> Settings:
     """
     global _wired, _in_force
     found = load(settings, read_config_file())
-    if found.instrument and ALL not in found.instrument:
-        check("instrument", found.instrument, installed())
+    switch_on = _instrumenting(found)
     with _lock:
         found = replace(found, **_around.settings)
         shutdown()
@@ -101,7 +98,7 @@ def configure(**settings: Any) -> Settings:
         at_exit_of_children(_at_exit)
         wired.start()
         _in_force = settings, wired.settings
-    instrument_as_set(found.instrument)
+    switch_on()
     return wired.settings
 
 
@@ -146,6 +143,15 @@ def surrounded(by: Surroundings) -> Iterator[None]:
             if _wired is not None:
                 _connect(_wired)
                 _wired.telemetry.collect()
+
+
+def _instrumenting(settings: Settings) -> Callable[[], None]:
+    """What the setting ``instrument`` asks for, to be done once there is a provider. Raises `ConfigurationError`."""
+    if not settings.instrument:
+        return lambda: None
+    from otel_agentlog.wiring.instrument import as_set
+
+    return as_set(settings.instrument)
 
 
 def span_processor() -> SpanProcessor:

@@ -14,11 +14,14 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 _logger = logging.getLogger("otel_agentlog")
 
@@ -36,7 +39,6 @@ _FIRST: Mapping[str, tuple[str, ...]] = {
 
 _SAME = {
     "boto3": "bedrock",
-    "botocore": "bedrock",
     "haystack_ai": "haystack",
     "aleph_alpha_client": "aleph_alpha",
     "google_cloud_aiplatform": "vertexai",
@@ -98,7 +100,7 @@ class Candidate:
     library: str
     by: str
     """Its distribution, or `OWN`."""
-    entry: metadata.EntryPoint | None = None
+    entry: EntryPoint | None = None
 
     @property
     def name(self) -> str:
@@ -118,6 +120,8 @@ def installed() -> dict[str, list[Candidate]]:
 
 
 def _entries() -> Iterator[Candidate]:
+    from importlib import metadata
+
     seen = set()
     for entry in metadata.entry_points(group=GROUP):
         by = entry.dist.name if entry.dist is not None else entry.value.partition(":")[0]
@@ -136,6 +140,8 @@ def _rank(each: Candidate) -> tuple[int, str]:
 
 
 def _major(distribution: str) -> int:
+    from importlib import metadata
+
     try:
         return int(metadata.version(distribution).partition(".")[0])
     except (metadata.PackageNotFoundError, ValueError):
@@ -143,7 +149,7 @@ def _major(distribution: str) -> int:
         return -1
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _on: dict[str, str] = {}
 """What was switched on in this process."""
 
@@ -171,10 +177,11 @@ def instrument(*, only: Collection[str] | None = None, leave_out: Collection[str
         return Instrumented(dict(sorted(_on.items())), left_off)
 
 
-def instrument_as_set(wanted: Collection[str]) -> None:
-    """Do what the setting ``instrument`` says, which was checked."""
-    if wanted:
-        _logger.info("%s", instrument(only=None if ALL in wanted else wanted))
+def as_set(wanted: Collection[str]) -> Callable[[], None]:
+    """What does what the setting ``instrument`` says. Raises `ConfigurationError` for a name that is not installed."""
+    only = None if ALL in wanted else wanted
+    check("instrument", only, installed())
+    return lambda: _logger.info("%s", instrument(only=only))
 
 
 def check(setting: str, only: Collection[str] | None, found: Mapping[str, list[Candidate]]) -> None:
@@ -238,3 +245,12 @@ def _try(each: Candidate) -> str | None:
         raise_interrupt()
         return f"{type(error).__name__}: {error}"[:500]
     return None
+
+
+def _renew_after_fork() -> None:
+    # Another thread of the parent may have held it.
+    global _lock
+    _lock = threading.RLock()
+
+
+after_fork_in_child(_renew_after_fork)

@@ -13,7 +13,7 @@ import pytest
 
 import otel_agentlog as agentlog
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.store.folder.reader import list_tasks
+from otel_agentlog.store.folder.reader import find_task, list_tasks
 from otel_agentlog.wiring.instrument import installed
 from tests.support.providers.server import ProviderServer
 
@@ -125,6 +125,30 @@ def test_again_is_the_same_and_what_others_switched_on_stays(tmp_path: Path) -> 
     assert left_off[GENAI] == f"groq is watched by {TRACELOOP}"
     twice = "print(json.dumps([agentlog.instrument(only=['groq']) == agentlog.instrument(only=['groq'])]))"
     assert run(tmp_path, twice) == [True]
+
+
+def test_before_configure_and_from_many_threads(tmp_path: Path) -> None:
+    """Each is switched on once; one that asks for the others itself does not hang, and what comes later is recorded."""
+    body = "import otel_agentlog; otel_agentlog.instrument(only=['other']); print('switched on')"
+    install(tmp_path, GENAI, "groq", body=body)
+    install(tmp_path, "openinference-instrumentation-other", "other")
+    program = """
+import threading
+found = []
+threads = [threading.Thread(target=lambda: found.append(agentlog.instrument(only=["groq", "openai"]))) for _ in range(8)]
+for each in threads: each.start()
+for each in threads: each.join()
+agentlog.configure(console="off")
+from openai import OpenAI
+with agentlog.task("t", task_id="t"):
+    try:
+        OpenAI(base_url="http://127.0.0.1:9/v1", api_key="k", max_retries=0).embeddings.create(model="m", input="x")
+    except Exception as error:
+        pass
+print(json.dumps([sorted(each.on) for each in found]))
+"""
+    assert run(tmp_path, program) == [["groq", "openai", "other"]] * 8
+    assert (find_task(tmp_path / "tasks", "t").final_result() or {})["metrics"]["ai_calls"] == 1
 
 
 def test_what_is_left_out_stays_off(tmp_path: Path) -> None:
