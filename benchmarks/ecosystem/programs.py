@@ -459,9 +459,7 @@ def _google(url: str) -> None:
 
 _DSPY = (
     "dspy",
-    "litellm",
     "openinference-instrumentation-dspy",
-    "openinference-instrumentation-litellm",
     "opentelemetry-instrumentation-genai-dspy",
 )
 
@@ -472,23 +470,16 @@ def _dspy(url: str) -> None:
     _dspy_predict(url)
 
 
-@program("dspy-and-litellm", "dspy by LiteLLM, openinference's of both", *_DSPY)
-def _dspy_litellm(url: str) -> None:
-    instrument("openinference.instrumentation.litellm:LiteLLMInstrumentor")
-    instrument("openinference.instrumentation.dspy:DSPyInstrumentor")
-    _dspy_predict(url, engine="litellm")
-
-
 @program("dspy-genai", "dspy, opentelemetry", *_DSPY)
 def _dspy_genai(url: str) -> None:
     instrument("opentelemetry.instrumentation.genai.dspy:DSPyInstrumentor")
     _dspy_predict(url)
 
 
-def _dspy_predict(url: str, **options: Any) -> None:
+def _dspy_predict(url: str) -> None:
     import dspy
 
-    dspy.configure(lm=dspy.LM(f"openai/{GPT}", api_base=url + "/v1", api_key="k", cache=False, **options))
+    dspy.configure(lm=dspy.LM(f"openai/{GPT}", api_base=url + "/v1", api_key="k", cache=False))
     dspy.Predict("question -> answer")(question="weather?")
 
 

@@ -7,6 +7,7 @@ records.py    from a line to the fields of an OTLP log record; redacts spans and
 metrics.py    the table of metrics, their labels, and which line feeds which metric
 histograms.py adds up histograms where the SDK's way costs more, and joins them to what its reader collects
 folder_exporters.py  exporters that OpenTelemetry makes by our name; they begin to record, and export nothing
+existing.py   where the exporters of a provider send that was there before us
 foreign.py    the processors that take spans and log records of other libraries
 shipping.py   sends items of a folder in batches
 otlp_json.py  writes items of a folder as OTLP JSON lines

@@ -1,4 +1,4 @@
-"""Providers that others have set before us: the SDK's behind a proxy, and where their exporters send.
+"""Where the exporters of providers send that others have set before us.
 
 OpenTelemetry has no public way to ask a provider for its exporters. They are found by what they are, in what the provider's
 objects hold (`vars`), so nothing here depends on a private name; what is not found counts as sending nowhere.
@@ -11,9 +11,7 @@ from types import FunctionType, MethodType, ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
-from opentelemetry import trace
 from opentelemetry.sdk._logs.export import LogRecordExporter
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from otel_agentlog._interrupts import raise_interrupt
@@ -21,18 +19,7 @@ from otel_agentlog._interrupts import raise_interrupt
 MAX_OBJECTS = 2_000
 """Objects of a provider that are looked at."""
 
-_MAX_PROXIES = 5
 _NOT_WALKED = (type, ModuleType, FunctionType, MethodType, str, bytes, int, float)
-
-
-def behind(provider: trace.TracerProvider) -> trace.TracerProvider:
-    """The provider that a proxy of another make stands before, as logfire's does; without a proxy the provider itself."""
-    for _ in range(_MAX_PROXIES):
-        inner = getattr(provider, "provider", None)
-        if isinstance(provider, TracerProvider) or not isinstance(inner, trace.TracerProvider):
-            break
-        provider = inner
-    return provider
 
 
 def exporters_of(provider: object) -> Iterator[SpanExporter | LogRecordExporter]:
@@ -60,13 +47,15 @@ def _held_by(each: Any) -> list[Any]:
 
 def sends_to(exporter: object, url: str) -> bool:
     """Whether one of an exporter's values is an address on the same host and port."""
-    wanted = _place(url)
-    return any(isinstance(value, str) and _place(value) == wanted for value in _held_by(exporter))
+    wanted = place(url)
+    return any(isinstance(value, str) and place(value) == wanted for value in _held_by(exporter))
 
 
-def _place(address: str) -> str:
+def place(address: str) -> str:
+    """Host and port of a URL, or of ``host:port``; a URL's credentials are no part of it."""
     try:
-        return (urlsplit(address).netloc or address.partition("/")[0]).lower()
+        netloc = urlsplit(address).netloc or address.partition("/")[0]
     except ValueError:
         raise_interrupt()
         return address
+    return netloc.rpartition("@")[2].lower()

@@ -30,7 +30,6 @@ from opentelemetry.trace import NoOpTracer, ProxyTracerProvider
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.export.encoding import Encoder
-from otel_agentlog.export.existing import behind, exporters_of, sends_to
 from otel_agentlog.export.foreign import Adopt, LogsOfOthers, Route, SpansOfOthers
 from otel_agentlog.export.metrics import Delivery, Metrics
 from otel_agentlog.export.pipeline.backlog import Backlog, CatchUp, EmptyBacklog
@@ -53,6 +52,8 @@ if TYPE_CHECKING:
 
     from otel_agentlog.export.histograms import OwnMeterProvider
     from otel_agentlog.export.transport.outlet import MemoryOutlet
+
+_MAX_PROXIES = 5
 
 SCOPE = "otel_agentlog"
 """Name of the instrumentation scope of everything recorded here."""
@@ -88,6 +89,16 @@ class OwnLoggerProvider(LoggerProvider):
     def add_log_record_processor(self, log_record_processor: LogRecordProcessor) -> None:
         self.has_others = self.has_others or not isinstance(log_record_processor, LogsOfOthers)
         super().add_log_record_processor(log_record_processor)
+
+
+def behind(provider: trace.TracerProvider) -> trace.TracerProvider:
+    """The provider that a proxy of another make stands before, as logfire's does; without a proxy the provider itself."""
+    for _ in range(_MAX_PROXIES):
+        inner = getattr(provider, "provider", None)
+        if isinstance(provider, TracerProvider) or not isinstance(inner, trace.TracerProvider):
+            break
+        provider = inner
+    return provider
 
 
 def conventions_of(settings: Settings) -> Conventions:
@@ -212,18 +223,26 @@ class Telemetry:
 
     def _choose(self, signal: str, provider: object, *, own: bool, given: bool = False) -> None:
         """Who sends a signal: of a provider that was there first its owner, and we where that does not send to our endpoint."""
-        exporter, url = self._settings.exporter(signal), senders.endpoint_of(self._settings, signal)
-        theirs = [] if own else list(exporters_of(provider))
-        set_up = signal in self._settings.sent_by_sdk  # perhaps not all of it yet
-        free = exporter == "otlp" and not set_up and not any(sends_to(each, url) for each in theirs)
-        if exporter != "none" and (own or given or free):
+        wanted = self._settings.exporter(signal) != "none"
+        if wanted and (own or given or self._is_left_to_us(signal, provider)):
             self.sends = (*self.sends, signal)
         elif not own:
             self.elsewhere = (*self.elsewhere, signal)
-        if exporter == "otlp" and not own and not set_up:
-            names = ", ".join(sorted({type(each).__module__.partition(".")[0] for each in theirs})) or "none known"
-            goes = f"are sent to {url} as well" if signal in self.sends else f"are sent to {url} by those, and not counted here"
-            self.joined.append(f"{signal}: a provider was set before configure(), with exporters of: {names}; {signal} {goes}")
+
+    def _is_left_to_us(self, signal: str, provider: object) -> bool:
+        """Whether no exporter of a provider that was there first sends to our endpoint; notes what was found."""
+        if self._settings.exporter(signal) != "otlp" or signal in self._settings.sent_by_sdk:
+            return False  # what the SDK sets up is perhaps not all there yet
+        from otel_agentlog.export.existing import exporters_of, place, sends_to
+
+        url, theirs = senders.endpoint_of(self._settings, signal), list(exporters_of(provider))
+        free = not any(sends_to(each, url) for each in theirs)
+        names = ", ".join(sorted({type(each).__module__.partition(".")[0] for each in theirs})) or "none known"
+        goes = "go there from here as well" if free else "go there by those, and are not counted here"
+        self.joined.append(
+            f"{signal}: a provider was set before configure(), with exporters of: {names}; to {place(url)} {signal} {goes}"
+        )
+        return free
 
     def _find_logs(self) -> LoggerProviderAPI | None:
         provider: LoggerProviderAPI = _logs.get_logger_provider()

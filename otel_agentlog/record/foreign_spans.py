@@ -39,7 +39,6 @@ from otel_agentlog.record.operations.context import (
 from otel_agentlog.record.operations.outcome import LEVELS, classified, cut_traceback, failure_key
 from otel_agentlog.record.operations.seen_calls import MAX_FAILURES, Added, Call, Seen, SeenCalls
 from otel_agentlog.record.operations.tool_run import ToolRun
-from otel_agentlog.record.providers import litellm_request
 from otel_agentlog.record.providers.fields import as_amount, as_count
 from otel_agentlog.record.providers.usage import checked
 from otel_agentlog.record.recorder import Recorder, recorder
@@ -306,10 +305,12 @@ class AdoptedSpan:
     def _told_of(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
         """Its attributes, with what its library wrote on our span around it instead."""
         parent = self._parent
-        if self._seen.scope != litellm_request.SCOPE or self._start.get("parent_span_id") != self._ids.get("span_id"):
+        if self._seen.scope != "litellm" or self._start.get("parent_span_id") != self._ids.get("span_id"):
             return attributes
+        from otel_agentlog.record.providers.span_content import litellm_request
+
         around = getattr(parent.span, "attributes", None)
-        return {**attributes, **litellm_request.request_of(self._start["name"], attributes, around or {})}
+        return {**attributes, **litellm_request(self._start["name"], attributes, around or {})}
 
     def _looks_like(self, attributes: Mapping[str, Any]) -> Kind:
         kind = kind_of(attributes)
@@ -347,6 +348,8 @@ class AdoptedSpan:
             lent=own is not None,
         )
         self._added = self._task.seen_calls().count(seen, report)
+        if report.failed and seen.beside is not None:
+            seen.beside.failed_beside.append(report if self._added is None else self._added.other)
         if own is not None:
             self._same_as = own.span_id
             if self._added is None and isinstance(self._parent, AiCall):

@@ -32,7 +32,7 @@ from otel_agentlog.wiring.alerting import active_alerts, register_alert_callback
 from otel_agentlog.wiring.setup import Receipt, Surroundings, Wired
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import SpanProcessor
+    from otel_agentlog.export.foreign import SpansOfOthers
 
 __all__ = [
     "Alert",
@@ -154,7 +154,7 @@ def _instrumenting(settings: Settings) -> Callable[[], None]:
     return as_set(settings.instrument)
 
 
-def span_processor() -> SpanProcessor:
+def span_processor() -> SpansOfOthers:
     """A span processor that records the spans of a provider that `configure` does not find, where they belong to a task.
 
     For a vendor who keeps a provider to itself: ``logfire.configure(additional_span_processors=[agentlog.span_processor()])``.

@@ -177,12 +177,6 @@ class SeenCalls:
 
     def count(self, seen: Seen, report: Call) -> Added | None:
         """Take what a view reports at its end; ``None`` if the request is new, and counts."""
-        added = self._count(seen, report)
-        if report.failed and seen.beside is not None:
-            seen.beside.failed_beside.append(report if added is None else added.other)
-        return added
-
-    def _count(self, seen: Seen, report: Call) -> Added | None:
         # Nearly always nothing else was seen, and there is nothing to look for.
         apart = seen.around is None and not seen.calls and not seen.failed_beside
         if apart and self._by_response.keys().isdisjoint(report.response_ids):

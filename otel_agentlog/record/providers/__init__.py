@@ -8,7 +8,7 @@ anthropic.py          Anthropic's Messages API: Message, content blocks, stream 
 openai_chat.py        chat and text completions, OpenAI's and those of compatible APIs, and their chunks
 openai_responses.py   OpenAI's Responses API: Response, items, stream events
 others.py             providers with an API of their own, and what frameworks make of an answer, by tables of names
-span_content.py       messages, answers, arguments and results in the attributes of other libraries' spans
+span_content.py       messages, answers, arguments and results in the attributes of other libraries' spans; LiteLLM's requests
 failures.py           the error that a provider reports inside its answer
 parts.py              the GenAI convention's message parts
 usage.py              token counts and reported costs of each provider

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -123,3 +124,49 @@ def _message(read: dict[str, Any]) -> dict[str, Any]:
             for _, call in sorted(calls.items())
         ]
     return read
+
+
+# -- what LiteLLM writes on the span around it --------------------------------------------------------------------------------
+
+_RAW = "raw_gen_ai_request"
+"""The usual name of a span of a request."""
+
+MAX_LITERAL = 10_000
+"""Characters of the usage, a Python literal, that are read."""
+
+_COUNTS = {"prompt_tokens": "input_tokens", "input_tokens": "input_tokens", "completion_tokens": "output_tokens"}
+_COUNTS["output_tokens"] = "output_tokens"
+
+
+def litellm_request(name: str, own: Mapping[str, Any], around: Mapping[str, Any]) -> dict[str, Any]:
+    """A request that LiteLLM's callback ``otel`` (1.110) tells of, by the names of the conventions; empty where it is none.
+
+    Where a span is current, such as that of our task, the callback writes what it knows of a request on it (``around``), over
+    what it wrote of the one before, and begins a child span at once. That one (``own``) has the provider's answer as
+    ``llm.<provider>.<field>``, or nothing if it was a stream. Both together are the request.
+    """
+    answer = {key.split(".", 2)[2]: value for key, value in own.items() if key.startswith("llm.") and key.count(".") >= 2}
+    if name != _RAW and not answer:
+        return {}
+    provider = next((key.split(".")[1] for key in own if key.startswith("llm.")), None)
+    found = {key: value for key, value in around.items() if key.startswith("gen_ai.")}
+    if "id" in answer:
+        # Another request, whose callback runs in another thread, may have written over it meanwhile.
+        if found.get("gen_ai.response.id") != answer["id"]:
+            found = {"gen_ai.system": provider, "gen_ai.request.model": answer.get("model")}
+        found |= {"gen_ai.response.id": answer["id"], **_litellm_usage(answer.get("usage"))}
+    elif "litellm.call_id" not in around:
+        return {}
+    return {**found, "gen_ai.operation.name": found.get("gen_ai.operation.name") or "chat"}
+
+
+def _litellm_usage(text: Any) -> dict[str, int]:
+    if not isinstance(text, str) or len(text) > MAX_LITERAL:
+        return {}
+    try:
+        counts = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        raise_interrupt()
+        return {}
+    given = counts if isinstance(counts, dict) else {}
+    return {f"gen_ai.usage.{name}": given[key] for key, name in _COUNTS.items() if type(given.get(key)) is int}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from opentelemetry import trace
 
 import otel_agentlog as agentlog
-from otel_agentlog.record.providers.litellm_request import request_of
+from otel_agentlog.record.providers.span_content import litellm_request
 from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.vocabulary.actions import AI_CALL
@@ -100,5 +100,5 @@ _VALUES: Any = st.one_of(
 @given(st.sampled_from(["raw_gen_ai_request", "other"]), *[st.dictionaries(st.sampled_from(_NAMES), _VALUES)] * 2)
 def test_anything_is_read_or_left(name: str, own: dict[str, Any], around: dict[str, Any]) -> None:
     """Whatever stands there, nothing is raised, and counts are numbers."""
-    found = request_of(name, own, around)
+    found = litellm_request(name, own, around)
     assert all(type(value) is int for key, value in found.items() if key.startswith("gen_ai.usage."))
