@@ -94,7 +94,11 @@ class OwnLoggerProvider(LoggerProvider):
 def behind(provider: trace.TracerProvider) -> trace.TracerProvider:
     """The provider that a proxy of another make stands before, as logfire's does; without a proxy the provider itself."""
     for _ in range(_MAX_PROXIES):
-        inner = getattr(provider, "provider", None)
+        try:
+            inner = getattr(provider, "provider", None)
+        except Exception:  # noqa: BLE001 - a property of somebody else's class
+            raise_interrupt()
+            break
         if isinstance(provider, TracerProvider) or not isinstance(inner, trace.TracerProvider):
             break
         provider = inner

@@ -37,7 +37,7 @@ def provider() -> Iterator[ProviderServer]:
 
 
 def _run(root: Path, server: ProviderServer, library: str, wrapped: str, endpoint: str = "") -> list[Line]:
-    url = server.anthropic_url if library == "anthropic" else server.openai_url
+    url = server.anthropic_url if library.startswith("anthropic") else server.openai_url
     env = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "AGENTLOG_SEND_DELAY": "0"}
     subprocess.run([sys.executable, str(APP), str(root), url, library, wrapped], env=env, check=True, timeout=90)
     task = find_task(root, "t")
@@ -46,7 +46,9 @@ def _run(root: Path, server: ProviderServer, library: str, wrapped: str, endpoin
 
 
 @pytest.mark.parametrize("wrapped", ["wrapped", "bare"])
-@pytest.mark.parametrize("library", ["anthropic", "openai-genai", "openai-openinference", "requests"])
+@pytest.mark.parametrize(
+    "library", ["anthropic", "anthropic-openinference", "openai-genai", "openai-openinference", "openai-both", "requests"]
+)
 def test_one_request_is_one_ai_call(library: str, wrapped: str, provider: ProviderServer, tmp_path: Path) -> None:
     """Whoever instruments the client, and with or without our own ai_call around it."""
     lines = _run(tmp_path / "tasks", provider, library, wrapped)
@@ -68,7 +70,7 @@ def test_one_request_is_one_ai_call(library: str, wrapped: str, provider: Provid
 def _tokens(library: str) -> tuple[int, int]:
     from tests.support.providers.replies import ANTHROPIC_MESSAGE, CHAT_COMPLETION
 
-    if library == "anthropic":
+    if library.startswith("anthropic"):
         usage: Any = ANTHROPIC_MESSAGE["usage"]
         return usage["input_tokens"] + usage["cache_read_input_tokens"] + usage["cache_creation_input_tokens"], usage[
             "output_tokens"

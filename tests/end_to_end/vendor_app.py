@@ -13,15 +13,19 @@ import otel_agentlog as agentlog
 
 
 def instrument(library: str) -> None:
-    if library == "openai-genai":
+    if library in ("openai-genai", "openai-both"):
         from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
 
         OpenAIInstrumentor().instrument()
-    elif library == "openai-openinference":
+    if library in ("openai-openinference", "openai-both"):
         from openinference.instrumentation.openai import OpenAIInstrumentor as OpenInferenceInstrumentor
 
         OpenInferenceInstrumentor().instrument()
-    elif library == "requests":
+    if library == "anthropic-openinference":
+        from openinference.instrumentation.anthropic import AnthropicInstrumentor
+
+        AnthropicInstrumentor().instrument()
+    if library == "requests":
         from opentelemetry.instrumentation.requests import RequestsInstrumentor
 
         RequestsInstrumentor().instrument()
@@ -51,8 +55,8 @@ def call_plainly(url: str) -> Any:
 def main(root: str, url: str, library: str, wrapped: str) -> None:
     agentlog.configure(service_name="vendor", directory=root, log_directory=root + "-logs", console="off", capture_logging=False)
     instrument(library)
-    provider = "anthropic" if library == "anthropic" else "openai"
-    call = {"anthropic": call_anthropic, "requests": call_plainly}.get(library, call_openai)
+    provider = library.partition("-")[0] if library != "requests" else "openai"
+    call = {"anthropic": call_anthropic, "openai": call_openai}[provider] if library != "requests" else call_plainly
     with agentlog.task("job", task_id="t"), agentlog.step("ask"):
         around: Any = agentlog.ai_call("model", provider=provider) if wrapped == "wrapped" else nullcontext()
         with around as ai:
