@@ -1,8 +1,8 @@
 """Real libraries that trace themselves, or are traced by others, each in an environment of its own.
 
     python -m benchmarks.ecosystem                   everything; needs PyPI the first time, later some minutes
-    python -m benchmarks.ecosystem langchain mcp     the programs whose name contains a word
-    python -m benchmarks.ecosystem --write           keep the table in results.json
+    python -m benchmarks.ecosystem langchain mcp     the programs whose name contains a word; `=mcp=` is the one
+    python -m benchmarks.ecosystem --write           keep the rows in results.json, in the place of earlier ones
 
 Environments are kept in ``$XDG_CACHE_HOME/agentlog-ecosystem`` (`uv` makes them where it is installed, else `venv` and `pip`).
 What stands in the folder is compared with what the local provider (`provider.py`) was asked and answered.
@@ -140,6 +140,17 @@ def _judge(row: Row, program: Program) -> None:
         row.wrong.append(f"{counted['at the collector']} of {counted['spans']} spans at the collector")
 
 
+def write(row: Row, program: Program) -> None:
+    """Put a row into the kept table, in the place of an earlier one."""
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    kept[row.name] = {
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "versions": versions(program.packages),
+        **asdict(row),
+    }
+    RESULTS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+
+
 def _shown(row: Row) -> str:
     calls, tools, tokens_in, tokens_out = (
         row.counted.get(key) for key in ("ai_calls", "tool_runs", "input_tokens", "output_tokens")
@@ -151,9 +162,9 @@ def _shown(row: Row) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("words", nargs="*")
-    parser.add_argument("--write", action="store_true", help=f"keep the table in {RESULTS.name}")
+    parser.add_argument("--write", action="store_true", help=f"keep the rows in {RESULTS.name}")
     options = parser.parse_args()
-    chosen = [each for each in PROGRAMS.values() if not options.words or any(word in each.name for word in options.words)]
+    chosen = [each for each in PROGRAMS.values() if not options.words or any(word in f"={each.name}=" for word in options.words)]
     folder = Path(tempfile.mkdtemp(prefix="ecosystem-"))
     rows: list[Row] = []
     for program in chosen:
@@ -163,17 +174,11 @@ def main() -> int:
             row = Row(program.name, program.what, wrong=[f"{type(error).__name__}: {error}"[:300]])
         rows.append(row)
         print(_shown(row), flush=True)
+        if options.write:
+            write(row, program)
         for wrong in row.wrong:
             print(f"      - {wrong[:300]}")
     print(f"{sum(not row.wrong for row in rows)} of {len(rows)} right; {folder}")
-    if options.write:
-        installed = {name: version for each in chosen for name, version in versions(each.packages).items()}
-        found = {
-            "date": datetime.now(timezone.utc).date().isoformat(),
-            "versions": installed,
-            "rows": [asdict(row) for row in rows],
-        }
-        RESULTS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
     return int(any(row.wrong for row in rows))
 
 

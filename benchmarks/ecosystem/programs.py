@@ -580,7 +580,7 @@ def _logfire(first: bool) -> None:
     _task(work)
 
 
-_LOGFIRE: Any = {"own_configure": True, "spans": ("look here", "found")}
+_LOGFIRE: Any = {"own_configure": True, "spans": ("look {place}", "found")}
 program("logfire-first", "logfire, configured before us", "logfire", **_LOGFIRE)(lambda url: _logfire(True))
 program("logfire-second", "logfire, after us, with our span_processor()", "logfire", **_LOGFIRE)(lambda url: _logfire(False))
 

@@ -17,6 +17,7 @@ from opentelemetry.trace import format_span_id
 
 import otel_agentlog as agentlog
 from otel_agentlog.query.questions import statistics
+from otel_agentlog.record.operations.seen_calls import MAX_REMEMBERED
 from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.store.spans.rebuild import records
 from otel_agentlog.store.validation.validate import validate
@@ -134,6 +135,18 @@ def test_a_span_around_that_nobody_recorded_is_no_fault_of_the_folder(tasks_root
     above = format_span_id(unknown.get_span_context().span_id)
     marked = {line["message"]: line["parent_span_id"] for line in task.events() if line.get("parent_elsewhere")}
     assert marked == {"s": above, "below": above}
+
+
+def test_a_span_with_very_many_below_it_is_still_known(tasks_root: Path) -> None:
+    """More spans than a task remembers."""
+    tracer = trace.get_tracer("vendor")
+    with agentlog.task("t", task_id="t"), tracer.start_as_current_span("around"):
+        for _ in range(MAX_REMEMBERED + 10):
+            tracer.start_span("below").end()
+
+    task = find_task(tasks_root, "t")
+    assert not any(line.get("parent_elsewhere") for line in task.events())
+    assert validate(task.folder).problems == []
 
 
 def test_foreign_spans_outside_a_task_are_not_filed(tasks_root: Path) -> None:

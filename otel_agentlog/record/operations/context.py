@@ -27,7 +27,7 @@ from opentelemetry.util.types import AttributeValue
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
 from otel_agentlog.record.operations.control import Control
-from otel_agentlog.record.operations.seen_calls import Failures, Seen, SeenCalls
+from otel_agentlog.record.operations.seen_calls import MAX_REMEMBERED, Failures, Seen, SeenCalls
 from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.record.sanitize.keys import checked, plain_text
 from otel_agentlog.vocabulary.actions import AI_CALL, STEP, Kind
@@ -332,7 +332,9 @@ def foreign_span(context: Context) -> Seen | None:
 def is_recorded(span_id: str, context: Context) -> bool:
     """Whether a span that is current in a context is one of our operations, or a span of another library that is recorded."""
     scope: Any = context.get(OPERATION)
-    if scope is not None and scope.task is not None and scope.task.seen is not None and span_id in scope.task.seen.spans:
+    seen = scope.task.seen if scope is not None and scope.task is not None else None
+    # Once the oldest are forgotten it may be one of those.
+    if seen is not None and (span_id in seen.spans or len(seen.spans) >= MAX_REMEMBERED):
         return True
     while scope is not None:
         if scope.own_ids is not None and scope.own_ids.get("span_id") == span_id:
