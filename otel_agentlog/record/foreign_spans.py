@@ -246,6 +246,8 @@ class AdoptedSpan:
         self._same_as: str | None = None
         """The span that counts what this one saw, too."""
         self._added: Added | None = None
+        self._call: Call | None = None
+        """The request that it saw, once it has ended."""
         self._cost: Cost | None = None
         self.implicit: ImplicitTask | None = None
         """The task that was begun for this span, and ends with it."""
@@ -348,8 +350,9 @@ class AdoptedSpan:
             lent=own is not None,
         )
         self._added = self._task.seen_calls().count(seen, report)
+        self._call = report if self._added is None else self._added.other
         if report.failed and seen.beside is not None:
-            seen.beside.failed_beside.append(report if self._added is None else self._added.other)
+            seen.beside.failed_beside.append(self._call)
         if own is not None:
             self._same_as = own.span_id
             if self._added is None and isinstance(self._parent, AiCall):
@@ -432,12 +435,15 @@ class AdoptedSpan:
         name = _text(told, ("exception.type",)) or _text(end["attributes"], ("error.type",)) or "error"
         message = _text(told, ("exception.message",)) or end["status_description"] or ""
         key = failure_key(name, message)
-        known = (self._seen.failures or {}).get(key)
+        call = self._call if self._call is not None and self._call.failed else None
+        known = (self._seen.failures or {}).get(key) or (call.error if call is not None else None)
         if known is None:
             found = {"type": name, "message": message, "error_id": new_error_id(), **classified(name, message, self._record)}
             if trace := _text(told, ("exception.stacktrace",)):
                 found["traceback"] = cut_traceback(self._record.clean_text(trace))
             known = found["error_id"], found.get("category")
+            if call is not None:
+                call.error = known
         else:
             found = {"type": name, "message": message, "error_id": known[0], **({"category": known[1]} if known[1] else {})}
         around = self._seen.above if self._seen.above is not None and self._seen.above.end_ns is None else self._parent

@@ -379,6 +379,24 @@ def test_a_failure_is_one_error(tasks_root: Path) -> None:
     assert (find_task(tasks_root, "t").final_result() or {})["metrics"]["errors"] == 1
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_views_of_one_failed_request_have_one_error(beside: bool, tasks_root: Path) -> None:
+    """Also where each library says it in words of its own."""
+    with agentlog.task("t", task_id="t"):
+        outer = view("framework")
+        here = None if beside else trace.set_span_in_context(outer)
+        inner = trace.get_tracer("native").start_span("b", here, attributes=chat(None, None))
+        inner.set_attribute("error.type", "api_error")
+        outer.record_exception(ValueError("refused: no such model"))
+        fail(inner, outer)
+        fail(view("native"))
+
+    lines = [line for line in find_task(tasks_root, "t").events() if "exception" in line]
+    first, second, other = (line["exception"] for line in lines)
+    assert first["error_id"] == second["error_id"] != other["error_id"]
+    assert (first["type"], second["type"], second["message"]) == ("api_error", "ValueError", "refused: no such model")
+
+
 def test_a_view_that_never_ends_is_none_of_another_request(tasks_root: Path) -> None:
     """A library may leave the span of a stream open, beside that of the client: one request, below the model's name."""
     with agentlog.task("t", task_id="t"):

@@ -45,6 +45,8 @@ class Call:
     cost_usd: float | None = None
     response_ids: frozenset[str] = frozenset()
     failed: bool = False
+    error: tuple[str, str | None] | None = None
+    """Id and category of the error that it failed with, once a span of another library told it."""
     lent: bool = False
     """Whether it lies in an `AiCall` of ours, which counts it as its own."""
     is_run: bool = False
