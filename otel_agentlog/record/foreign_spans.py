@@ -436,16 +436,17 @@ class AdoptedSpan:
         message = _text(told, ("exception.message",)) or end["status_description"] or ""
         key = failure_key(name, message)
         call = self._call if self._call is not None and self._call.failed else None
-        known = (self._seen.failures or {}).get(key) or (call.error if call is not None else None)
+        passed = (self._seen.failures or {}).get(key)
+        known = passed or (call.error if call is not None else None)
         if known is None:
             found = {"type": name, "message": message, "error_id": new_error_id(), **classified(name, message, self._record)}
-            if trace := _text(told, ("exception.stacktrace",)):
-                found["traceback"] = cut_traceback(self._record.clean_text(trace))
             known = found["error_id"], found.get("category")
-            if call is not None:
-                call.error = known
         else:
             found = {"type": name, "message": message, "error_id": known[0], **({"category": known[1]} if known[1] else {})}
+        if call is not None:
+            call.error = known
+        if passed is None and (trace := _text(told, ("exception.stacktrace",))):
+            found["traceback"] = cut_traceback(self._record.clean_text(trace))
         around = self._seen.above if self._seen.above is not None and self._seen.above.end_ns is None else self._parent
         around.failures = {**dict(islice((around.failures or {}).items(), MAX_FAILURES)), key: known}
         return found
