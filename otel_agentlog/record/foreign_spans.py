@@ -533,12 +533,14 @@ def _span_of(start: Mapping[str, Any]) -> Span:
     return NonRecordingSpan(SpanContext(int(start["trace_id"], 16), int(start["span_id"], 16), False, flags))
 
 
-def _is_known(task: RunningTask, span_id: str) -> bool:
-    """Whether the span is recorded already: two of our processors may be on one provider."""
-    return task.seen is not None and span_id in task.seen.spans
+class RecordedAlready:
+    """A span whose start another of our processors has recorded: two may be on one provider."""
+
+    def end(self, end: Mapping[str, Any]) -> None:
+        """Nothing: that one records it."""
 
 
-def adopt(context: Context, start: Mapping[str, Any]) -> AdoptedSpan | None:
+def adopt(context: Context, start: Mapping[str, Any]) -> AdoptedSpan | RecordedAlready | None:
     """Record the start of another library's span; ``None`` if it does not begin inside a task, nor gets one (`ImplicitTask`).
 
     ``start`` has ``name``, ``kind``, ``trace_id``, ``span_id`` (hex), ``start_ns``, ``attributes``, ``scope`` and, where
@@ -553,8 +555,10 @@ def adopt(context: Context, start: Mapping[str, Any]) -> AdoptedSpan | None:
             parent = implicit = _begin_implicit(start)
             # From here on it is current where this span is.
             found = live(set_span_in_context(_span_of(start), context))
-        if parent is None or parent.task is None or not record.active or _is_known(parent.task, start["span_id"]):
+        if parent is None or parent.task is None or not record.active:
             return None
+        if parent.task.seen is not None and start["span_id"] in parent.task.seen.spans:
+            return RecordedAlready()
         adopted = AdoptedSpan(record, parent, parent.task, context if operation_in(context) is not None else found, start)
         adopted.implicit = implicit
         return adopted

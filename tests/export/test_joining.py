@@ -175,6 +175,47 @@ def test_what_is_not_sampled_is_in_the_folder_all_the_same(sampler: str, otlp_re
     assert '"success":true' in (tmp_path / "tasks" / "t" / "04-final-result.json").read_text()
 
 
+def test_two_of_our_processors_on_one_provider_record_and_send_once(otlp_receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """`span_processor` in a provider that `configure` joins, too, also where it was there first."""
+    given = "import otel_agentlog\nprovider.add_span_processor(otel_agentlog.span_processor())\nsettings = {}\n"
+    inside = """
+with agentlog.task("u", task_id="u"), trace.get_tracer("theirs").start_as_current_span("of theirs"):
+    provider.add_span_processor(agentlog.span_processor())
+    with trace.get_tracer("theirs").start_as_current_span("also"):
+        pass
+agentlog.shutdown()
+"""
+    _run(BEFORE + given + TASK + inside, tmp_path / "tasks", OTEL_EXPORTER_OTLP_ENDPOINT=otlp_receiver.http_endpoint)
+    assert sorted(str(span["name"]) for span in otlp_receiver.spans()) == [
+        *("also", "invoke_workflow", "invoke_workflow", "of theirs", "s")
+    ]
+    lines = (tmp_path / "tasks" / "u" / "03-agent-output.jsonl").read_text()
+    assert lines.count('"message":"of theirs"') == lines.count('"message":"also"') == 2
+
+
+def test_a_private_provider_is_recorded_by_our_processor(otlp_receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """What a vendor keeps to itself: in the folder and at the endpoint, made before `configure` or after it."""
+    program = """
+import sys
+import otel_agentlog as agentlog
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry import trace
+private = TracerProvider()
+private.add_span_processor(agentlog.span_processor())
+settings = {}
+"""
+    inside = """
+with agentlog.task("u", task_id="u"), private.get_tracer("vendor").start_as_current_span("theirs"), agentlog.step("ours"):
+    pass
+agentlog.shutdown()
+"""
+    _run(program + TASK + inside, tmp_path / "tasks", OTEL_EXPORTER_OTLP_ENDPOINT=otlp_receiver.http_endpoint)
+    spans = {str(span["name"]): span for span in otlp_receiver.spans()}
+    assert {"theirs", "ours"} <= spans.keys()
+    assert spans["ours"]["parent_span_id"] == spans["theirs"]["span_id"]
+    assert "parent_elsewhere" not in (tmp_path / "tasks" / "u" / "03-agent-output.jsonl").read_text()
+
+
 def test_a_disabled_sdk_still_fills_the_folder(tmp_path: Path) -> None:
     """OTEL_SDK_DISABLED switches sending off, not recording."""
     _run("import sys\nsettings = {}\n" + TASK, tmp_path / "tasks", OTEL_SDK_DISABLED="true")
