@@ -34,7 +34,7 @@ from tests.support.otlp.receiver import OtlpReceiver
 REPOSITORY = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).with_name("results.json")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "agentlog-ecosystem"
-TIMEOUT_S = 120
+TIMEOUT_S = 300
 
 
 @dataclass
@@ -84,6 +84,7 @@ def attempt(program: Program, folder: Path) -> Row:
             "AGENTLOG_LOG_DIR": str(folder / "logs"),
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.http_endpoint,
             "OTEL_METRICS_EXPORTER": "none",
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         }
         command = [
             environment(program.packages),
