@@ -102,7 +102,7 @@ class TraceWriter:
             start |= {} if parent is None else {"parent_remote": True}
         self._last_ns = max(self._last_ns, span.end["end_ns"])
         adopted = adopt(context, start)
-        if adopted is not None:
+        if isinstance(adopted, AdoptedSpan):
             # Of those that end at one time the one that began last ends first.
             heapq.heappush(self._running, (span.end["end_ns"], -next(self._numbers), adopted, span))
 
