@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from otel_agentlog._fork import forks_wait
+from otel_agentlog._platform.fork import forks_wait
 
 
 def lazy_names(

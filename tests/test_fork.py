@@ -11,7 +11,7 @@ HOME = Path(__file__).resolve().parents[1] / "otel_agentlog"
 
 PROGRAM = """
 import os, sys
-from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._platform.fork import after_fork_in_child
 
 def fails(): raise ValueError("first")
 
@@ -86,7 +86,7 @@ def test_one_module_registers_with_the_interpreter() -> None:
         for call in re.findall(r"^\s*after_fork_in_child\((.*)\)$", path.read_text(), re.MULTILINE)
     }
 
-    assert registering == {"_fork.py"}
+    assert registering == {"fork.py"}
     assert calls == {"_renew_after_fork", "self.renew_after_fork", "self._renew_after_fork"}
 
 
@@ -98,7 +98,7 @@ def test_callbacks_of_methods_end_quietly() -> None:
 
 
 ENDING = """
-from otel_agentlog._fork import _callbacks, after_fork_in_child
+from otel_agentlog._platform.fork import _callbacks, after_fork_in_child
 
 class Each:
     def renew_after_fork(self): pass

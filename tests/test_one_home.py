@@ -101,11 +101,11 @@ def _dicts_with(keys: set[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("call", "home"),
     [
-        ("register_at_fork", "_fork.py"),
+        ("register_at_fork", "_platform/fork.py"),
         ("east_asian_width", "vocabulary/terminal_text.py"),
         ("iscoroutinefunction", "vocabulary/functions.py"),
         ("isasyncgenfunction", "vocabulary/functions.py"),
-        ("getrandbits", "_fork.py"),
+        ("getrandbits", "_platform/fork.py"),
     ],
 )
 def test_one_module_calls(call: str, home: str) -> None:

@@ -21,7 +21,7 @@ from otel_agentlog.store.folder.writer import TaskFolder
 from otel_agentlog.store.validation.validate import validate
 from tests.support.sources import nodes
 
-ROOMS = ("_fork.py", "_interrupts.py", "record", "store", "export", "error_handling", "tools", "wiring")
+ROOMS = ("_platform/fork.py", "_interrupts.py", "record", "store", "export", "error_handling", "tools", "wiring")
 GUARDED = {
     "export/pipeline/backlog.py:finish": "one piece of work for each that was asked for, all on the worker's thread",
     "export/pipeline/bisect.py:run": "the worker's thread alone",
@@ -33,6 +33,9 @@ GUARDED = {
     "record/redaction/key_rules.py": "a list of the call",
     "store/delivery/tracker.py": "under the tracker's lock",
     "store/index/live_lines.py:_kept": "under the lock of what was read",
+    "tools/datasets/examples.py": "the thread of the command alone",
+    "tools/imports/readers/claude_code.py": "the thread of the command alone",
+    "tools/imports/readers/messages.py": "the thread of the command alone",
     "wiring/alerting.py:_look": "the thread of the alerts alone",
 }
 """Where something is taken without a look at whether another thread was faster, and why it may."""

@@ -49,7 +49,7 @@ def line(number: int, **more: Any) -> dict[str, Any]:
 
 HOME = Path(otel_agentlog.__file__).parent
 SHARED = (
-    "_fork.py",
+    "_platform/fork.py",
     "_interrupts.py",
     "record/collaborators.py",
     "record/recorder.py",

@@ -3,6 +3,7 @@
     posix.py     Linux and macOS: `os` itself, where that has it
     windows.py   the same by the calls of Windows
     kernel32.py  those of Windows' calls that Python does not have
+    fork.py      what the child of a fork renews
 
 One of the two sides is chosen when the package is imported; nothing is chosen later, and on POSIX most names are the functions of
 `os`, so that a call costs what it cost there. What is promised of both sides, which `tests/platform/test_seam.py` tries on each:

@@ -26,7 +26,7 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.resources import Resource
 
-from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.export.metrics import LabelSet, Measured, SpanIds
 from otel_agentlog.export.metrics import Metric as Row
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import orjson
 from opentelemetry._logs import Logger
 
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.export.encoding import Encoder
 from otel_agentlog.export.metrics import Metrics
 from otel_agentlog.export.pipeline.items import Item, ItemRef, LiveDeliveryObserver

@@ -13,9 +13,9 @@ from typing import Any
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.integrations.http_requests import (
     HEALTH,
-    Answer,
     Operation,
-    Recorded,
+    RecordedRequests,
+    SentAnswer,
     header_map,
     quietly_flush,
     template,
@@ -62,7 +62,7 @@ class AgentlogMiddleware:
             continue_tasks: whether a request whose baggage names a task continues that. Only where all callers are trusted.
         """
         self.app = app
-        self._recorded = Recorded(only, exclude, webhooks, agent, continue_tasks)
+        self._recorded = RecordedRequests(only, exclude, webhooks, agent, continue_tasks)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -74,7 +74,7 @@ class AgentlogMiddleware:
         else:
             operation, headers = prepared
             with trace_of(headers), operation:
-                await _run(self.app, scope, receive, send, Answer(operation))
+                await _run(self.app, scope, receive, send, SentAnswer(operation))
 
     def _prepared(self, scope: Scope) -> tuple[Operation, dict[str, str]] | None:
         """The operation of a request, and its headers; ``None`` if it is not to be recorded, or is none that we understand."""
@@ -91,7 +91,7 @@ class AgentlogMiddleware:
             return None
 
 
-async def _run(app: App, scope: Scope, receive: Receive, send: Send, answer: Answer) -> None:
+async def _run(app: App, scope: Scope, receive: Receive, send: Send, answer: SentAnswer) -> None:
     messages = _Messages(receive, send, answer)
     try:
         await app(scope, messages.receive, messages.send)
@@ -107,7 +107,7 @@ async def _run(app: App, scope: Scope, receive: Receive, send: Send, answer: Ans
 class _Messages:
     """The messages of one connection, passed on as they are."""
 
-    def __init__(self, receive: Receive, send: Send, answer: Answer) -> None:
+    def __init__(self, receive: Receive, send: Send, answer: SentAnswer) -> None:
         self._receive, self._send, self._answer = receive, send, answer
         self.has_closed = False
 

@@ -53,7 +53,7 @@ class Paths:
         return self._matches is not None
 
 
-class Recorded:
+class RecordedRequests:
     """Which requests are recorded, and as what."""
 
     def __init__(
@@ -102,7 +102,7 @@ def trace_of(headers: Mapping[str, str]) -> Iterator[None]:
         otel_context.attach(before)
 
 
-class Answer:
+class SentAnswer:
     """How a request goes, and its end."""
 
     def __init__(self, operation: Operation) -> None:

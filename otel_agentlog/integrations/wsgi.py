@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.integrations.http_requests import HEALTH, Answer, Operation, Recorded, template, trace_of
+from otel_agentlog.integrations.http_requests import HEALTH, Operation, RecordedRequests, SentAnswer, template, trace_of
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -42,7 +42,7 @@ class AgentlogWSGIMiddleware:
     ) -> None:
         """See `otel_agentlog.integrations.asgi.AgentlogMiddleware`."""
         self.app = app
-        self._recorded = Recorded(only, exclude, webhooks, agent, continue_tasks)
+        self._recorded = RecordedRequests(only, exclude, webhooks, agent, continue_tasks)
         self._route = route if route is not None else partial(_route, app)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -51,7 +51,7 @@ class AgentlogWSGIMiddleware:
         if prepared is None:
             return self.app(environ, start_response)
         operation, headers = prepared
-        answer = Answer(operation)
+        answer = SentAnswer(operation)
 
         def start(status: str, headers: Any, *more: Any) -> Any:
             answer.begins(str(status)[:3])
@@ -81,7 +81,7 @@ class AgentlogWSGIMiddleware:
             return None
 
 
-def _wrapped(body: Iterable[bytes], environ: Environ, answer: Answer, stack: ExitStack) -> Iterable[bytes]:
+def _wrapped(body: Iterable[bytes], environ: Environ, answer: SentAnswer, stack: ExitStack) -> Iterable[bytes]:
     files = environ.get("wsgi.file_wrapper")
     if isinstance(files, type) and isinstance(body, files):
         # The server sends the file by itself, which it does not if this is anything else.
@@ -95,7 +95,7 @@ def _wrapped(body: Iterable[bytes], environ: Environ, answer: Answer, stack: Exi
 class _Body:
     """The answer's body as the application gave it; its ``close``, which servers call in any case, ends the request."""
 
-    def __init__(self, body: Iterable[bytes], answer: Answer, stack: ExitStack) -> None:
+    def __init__(self, body: Iterable[bytes], answer: SentAnswer, stack: ExitStack) -> None:
         self._body, self._answer, self._stack = body, answer, stack
         self._parts: Iterator[bytes] | None = None
 

@@ -10,8 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.query.index_rows import index_row_of, now_of
 from otel_agentlog.store.folder.reader import list_tasks
 from otel_agentlog.store.index.database import MEMORY, discard

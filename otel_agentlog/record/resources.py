@@ -26,8 +26,8 @@ from operator import methodcaller
 from typing import NamedTuple
 from weakref import ref
 
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt, started_in_try
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK, TOOL
 
 if sys.platform == "win32":

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from otel_agentlog._fork import begin_ids
+from otel_agentlog._platform.fork import begin_ids
 from otel_agentlog.record.exceptions.error_id import walk_elsewhere
 
 

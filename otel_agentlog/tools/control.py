@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import OwnThread, raise_interrupt
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.record.operations.checkpoints import control_here
 from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.recorder import recorder

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import count
 
-from otel_agentlog._fork import after_fork_in_child, random_bits
+from otel_agentlog._platform.fork import after_fork_in_child, random_bits
 
 EVENT_ID = re.compile(r"(.+)-(0|[1-9][0-9]{0,17})", re.DOTALL)
 """Tag and number of an id like ``a1f3-12``, with `fullmatch`."""

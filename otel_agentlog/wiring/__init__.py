@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import die_of_ctrl_c, died_of_ctrl_c, end_abandoned, raise_interrupt
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import Alert
 from otel_agentlog.record.logs.levels import configure_logs

@@ -16,8 +16,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.errors import ConfigurationError
 
 if TYPE_CHECKING:

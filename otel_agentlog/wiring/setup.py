@@ -11,8 +11,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import OwnThread, raise_interrupt, suppress_errors
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.error_handling.categories import classify
 from otel_agentlog.errors import shown
 from otel_agentlog.export.providers import Telemetry

@@ -26,8 +26,8 @@ from opentelemetry import trace
 
 import otel_agentlog
 import otel_agentlog as agentlog
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import WeakValues
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.export import encoding, foreign, metrics, sink
 from otel_agentlog.export.transport import wire
 from otel_agentlog.query.alerts import watch

@@ -24,7 +24,7 @@ ALLOWED = {
     "_platform/windows.py": "the seam",
     "tools/process/supervisor.py": "runs on POSIX only: `run_process` refuses before it is started",
     "tools/process/sandbox.py": "the same",
-    "_fork.py: os.register_at_fork": "Windows has no fork",
+    "_platform/fork.py: os.register_at_fork": "Windows has no fork",
     "record/resources.py: resource": "not imported on Windows",
     "record/resources.py: os.sysconf": "the same",
     "record/resources.py: os.waitid": "Linux only",

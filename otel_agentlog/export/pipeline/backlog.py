@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.export.pipeline.bisect import Parts
 from otel_agentlog.export.pipeline.items import Deliver, Item
 from otel_agentlog.export.pipeline.signal_queue import NOT_NOW

@@ -22,8 +22,8 @@ from typing import Any, TypeAlias, cast
 
 from opentelemetry import context as otel_context
 
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt, started_in_try
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.export.pipeline.bisect import Parts
 from otel_agentlog.export.pipeline.items import Item, ItemRef, LiveDeliveryObserver
 from otel_agentlog.export.pipeline.signal_queue import Batch, QueueLimits, SignalQueue

@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 from opentelemetry import context as otel_context
 
-from otel_agentlog._fork import forks_wait
 from otel_agentlog._interrupts import OwnThread, raise_interrupt
+from otel_agentlog._platform.fork import forks_wait
 from otel_agentlog.export.pipeline.bisect import Parts, send_in_parts
 from otel_agentlog.export.pipeline.items import Item
 from otel_agentlog.export.transport.result import SendResult, Verdict

@@ -34,8 +34,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as HttpTimeoutError
 
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.export.transport import otlp
 from otel_agentlog.export.transport.result import SendResult, Verdict, http_result, is_not_otlp, readable
 from otel_agentlog.export.transport.suppression import suppressed_logging

@@ -13,8 +13,8 @@ import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from otel_agentlog._fork import after_fork_in_child, random_bits
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._platform.fork import after_fork_in_child, random_bits
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 COUNT = 36**8

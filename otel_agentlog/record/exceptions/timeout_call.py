@@ -13,8 +13,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt, started_in_try
+from otel_agentlog._platform.fork import after_fork_in_child
 
 TIMEOUT_S = 0.5
 """An ordinary text takes microseconds; the rest is for machines with much else to do."""

@@ -16,8 +16,8 @@ import time
 from collections import deque
 from typing import IO
 
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import ABANDONED, in_c, raise_interrupt, take
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.record.exceptions.timeout_call import thread_state
 from otel_agentlog.record.logs.console_format import Layout, human, json_text
 from otel_agentlog.record.logs.file_formats import flat_row, text_row

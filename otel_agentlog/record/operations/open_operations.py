@@ -15,8 +15,8 @@ from _signal import getsignal  # type: ignore[import-not-found]  # typeshed does
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import end_abandoned
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.record.operations.context import OperationScope
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK
 from otel_agentlog.vocabulary.lines import Line

@@ -32,8 +32,8 @@ from opentelemetry.trace import (
     get_current_span,
 )
 
-from otel_agentlog._fork import random_bits
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._platform.fork import random_bits
 from otel_agentlog.record.collaborators import SpanLimits
 from otel_agentlog.record.exceptions.class_info import type_name
 from otel_agentlog.record.exceptions.describe import message_and_traceback

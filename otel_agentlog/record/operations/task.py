@@ -12,8 +12,8 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import TraceFlags
 
-from otel_agentlog._fork import after_fork_in_child, random_bits
 from otel_agentlog._interrupts import raise_interrupt, suppress_errors
+from otel_agentlog._platform.fork import after_fork_in_child, random_bits
 from otel_agentlog.errors import StateError
 from otel_agentlog.record.carrier import Carried, environ, read_carrier, write_carrier
 from otel_agentlog.record.operations.checkpoints import Checkpoints

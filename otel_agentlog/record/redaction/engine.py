@@ -21,7 +21,7 @@ from typing import Protocol
 
 import re2  # type: ignore[import-untyped]  # ships neither stubs nor a marker
 
-from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.record.redaction.rules import APART, EDGE, SecretRange, SecretRule, joined
 
 MAX_MEM_BYTES = 64 << 20

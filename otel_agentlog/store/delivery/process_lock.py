@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 import otel_agentlog._platform as system
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.store.folder.files import Descriptor, open_directory
 from otel_agentlog.store.folder.layout import FILE_MODE
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively

@@ -17,8 +17,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import first_of, raise_interrupt
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.store.delivery.item_set import ItemSet
 from otel_agentlog.store.delivery.ledger import SAMPLED, add_counts, note
 from otel_agentlog.store.delivery.left import LeftItems

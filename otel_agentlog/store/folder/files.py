@@ -17,8 +17,8 @@ from functools import partial
 from operator import methodcaller
 
 import otel_agentlog._platform as system
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import forget_dead, in_c, raise_interrupt, take_first
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
 
 _RETRIED_SHORT_WRITES = 16

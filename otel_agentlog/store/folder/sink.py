@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import WeakValues, raise_interrupt, take, taken_out
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.store.folder.handle import Root
 from otel_agentlog.store.folder.metadata import find_input, find_metadata
 from otel_agentlog.store.folder.sync import Syncer

@@ -19,8 +19,8 @@ from queue import Empty, SimpleQueue
 from typing import Protocol, TypeAlias
 
 import otel_agentlog._platform as system
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt, started_in_try, taken_out
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.store.folder.files import Descriptor, close_dropped
 
 GROUP_S = 0.02

@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 import orjson
 
 import otel_agentlog._platform as system
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import WeakValues, first_of, raise_interrupt, take, taken_out
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.store.folder.documents import Documents, at_the_top, final_result
 from otel_agentlog.store.folder.files import Descriptor, LineFile, has_file, make_directory, open_directory, replace_file
 from otel_agentlog.store.folder.handle import FULL, FolderHandle, Root

@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
-from otel_agentlog._fork import after_fork_in_child
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, WEBHOOK_FLOW
 from otel_agentlog.store.folder.reader import GrowingFile, TaskReader, whole
 from otel_agentlog.store.folder.totals import Tally

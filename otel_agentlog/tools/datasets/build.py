@@ -98,7 +98,7 @@ def build(tasks: Sequence[TaskReader], choice: Choice, target: Path) -> dict[str
         manifest = _Building(choice, part).run(tasks)
         (part / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         os.chmod(part / MANIFEST, 0o600)
-        os.rename(part, target)
+        system.rename(part, target)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise

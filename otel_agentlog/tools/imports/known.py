@@ -41,7 +41,7 @@ class KnownFiles:
         descriptor = system.open(new, system.UPDATE | os.O_CREAT | os.O_TRUNC, FILE_MODE)
         with open(descriptor, "wb") as file:
             file.write(orjson.dumps(_state(*rows.identity, rows.size_bytes, rows.modified_ns)))
-        os.replace(new, note)
+        system.rename(new, note)
 
     def _note(self, path: Path) -> Path:
         return self._folder / hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]

@@ -92,7 +92,7 @@ class Staging:
         with self._alone():
             for each in (self._home / _OLD).iterdir():
                 if not os.path.lexists(self._root / each.name):
-                    os.rename(each, self._root / each.name)
+                    system.rename(each, self._root / each.name)
                 else:
                     shutil.rmtree(each, ignore_errors=True)
 
@@ -115,7 +115,7 @@ class Staging:
         with self._alone():
             target, known = self._target(task_id)
             if not known:
-                os.rename(folder, target)
+                system.rename(folder, target)
                 return Moved.NEW, target
             before = _extent(target)
             found = self._obstacle(target, before, _extent(folder), replace_any=replace_any)
@@ -125,8 +125,8 @@ class Staging:
                 file.write(before.notes)
             old = self._home / _OLD / target.name
             shutil.rmtree(old, ignore_errors=True)
-            os.rename(target, old)
-            os.rename(folder, target)
+            system.rename(target, old)
+            system.rename(folder, target)
             shutil.rmtree(old, ignore_errors=True)
             return Moved.REPLACED, target
 

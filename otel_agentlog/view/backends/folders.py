@@ -21,6 +21,7 @@ from typing import Any
 
 import orjson
 
+import otel_agentlog._platform as system
 from otel_agentlog.export.semconv import names
 from otel_agentlog.settings.version import __version__
 from otel_agentlog.store.folder.documents import final_result
@@ -460,6 +461,6 @@ def _encoded(line: Line) -> bytes:
 
 def _replace(path: Path, chunks: Iterable[bytes]) -> None:
     temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with open(system.open(temp, system.UPDATE | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.writelines(chunks)
     temp.replace(path)

@@ -10,8 +10,8 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 
-from otel_agentlog._fork import after_fork_in_child
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.errors import AgentlogError, shown
 from otel_agentlog.record.carrier import read_carrier
 from otel_agentlog.record.operations.context import OF_PROCESS, OperationScope
