@@ -158,6 +158,7 @@ _END_TABLES: Mapping[str, tuple[tuple[str, str, Any], ...]] = {
     "task": fields.TASK_END,
     "ai_request": (*fields.RESPONSE, *fields.USAGE, *_REASONS, *_COST),
     "tool_call": fields.TOOL_END,
+    "webhook": (("task_id", names.TASK_ID, as_text), ("task_name", names.TASK_NAME, as_text)),
 }
 _PARAMETERS = tuple((key, attribute, convert) for key, (attribute, convert) in fields.OTHER_PARAMETERS.items())
 _CONTENT_AT_START = (("messages", names.INPUT_MESSAGES), ("system", names.SYSTEM_INSTRUCTIONS), ("tools", names.TOOL_DEFINITIONS))
@@ -169,7 +170,9 @@ def line_type(span: Span) -> str:
     given, operation = span.attributes, span.attributes.get(names.OPERATION)
     if not span.is_own:
         return _foreign_type(given, operation)
-    if names.TASK_NAME in given or (operation in ("invoke_agent", "invoke_workflow") and names.PROVIDER not in given):
+    # A webhook's span has the title of its task, too.
+    titled = names.TASK_NAME in given and names.WEBHOOK_PROVIDER not in given
+    if titled or (operation in ("invoke_agent", "invoke_workflow") and names.PROVIDER not in given):
         return "task"
     if names.STEP_NAME in given:
         return "step"
@@ -199,8 +202,9 @@ def details_of(span: Span, kind: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     given = span.attributes
     _read(given, _START_TABLES.get(kind, ()), found)
-    if kind == "task" and given.get(names.OPERATION) == "invoke_agent":
-        _read(given, fields.TASK_AGENT, found)
+    if kind == "task":
+        is_agent = given.get(names.OPERATION) == "invoke_agent"
+        _read(given, (*_AGENT, *fields.TASK_AGENT) if is_agent else fields.TASK_WORKFLOW, found)
     elif kind == "step" and given.get(names.OPERATION) == "plan":
         found["plan"] = True
     elif kind == "ai_request":
@@ -241,8 +245,10 @@ def _end_details(span: Span, kind: str, start: Mapping[str, Any]) -> dict[str, A
     given = span.attributes
     found = {key: value for key, value in start.items() if key not in ("messages", "system", "tools", "arguments", "parameters")}
     _read(given, _END_TABLES.get(kind, ()), found)
-    if kind == "ai_request":
+    if kind == "ai_request" or (kind == "task" and "input_tokens" in found):
+        # An unknown cost is no attribute.
         found.setdefault("cost_usd", None)
+    if kind == "ai_request":
         price: dict[str, Any] = {}
         _read(given, _PRICE, price)
         if price:
@@ -425,7 +431,9 @@ def log_line(record: LogRecord, task_id: str) -> Line | None:
         line["module"], _, line["function"] = given[names.CODE_FUNCTION_NAME].rpartition(".")
     if record.body and event != names.EVENT_CONTENT:
         line["message"] = record.body
-    own = {key: value for key, value in given.items() if not key.startswith(_OURS) and key != names.SESSION_ID}
+    # Of a log call this one may be the user's own.
+    known = {names.SESSION_ID} | ({names.ERROR_TYPE} if event or names.EXCEPTION_TYPE in given else set())
+    own = {key: value for key, value in given.items() if not key.startswith(_OURS) and key not in known}
     if isinstance(details, dict) and (details or own):
         line["details"] = {**own, **details}
     if names.EXCEPTION_TYPE in given:
