@@ -124,7 +124,7 @@ def look(done: int, *, objects: bool = False) -> dict[str, float]:
 
 def slow_down_disk() -> None:
     """Make each sync of this process take as long as on a slow disk."""
-    from otel_agentlog.store.folder import sync
+    import otel_agentlog._platform as system
 
     def slow(real: Any) -> Any:
         def call(target: Any) -> None:
@@ -133,8 +133,9 @@ def slow_down_disk() -> None:
 
         return call
 
-    os.fsync, os.fdatasync = slow(os.fsync), slow(os.fdatasync)
-    sync.sync_file_system = slow(sync.sync_file_system)
+    os.fsync = slow(os.fsync)
+    for name in ("sync", "sync_folder", "sync_file_system"):
+        setattr(system, name, slow(getattr(system, name)))
 
 
 def clear_away(root: Path) -> None:

@@ -228,19 +228,19 @@ class Telemetry:
     def _choose(self, signal: str, provider: object, *, own: bool, given: bool = False) -> None:
         """Who sends a signal: of a provider that was there first its owner, and we where that does not send to our endpoint."""
         wanted = self._settings.exporter(signal) != "none"
-        if wanted and (own or given or self._is_left_to_us(signal, provider)):
+        if wanted and (own or self._is_left_to_us(signal, provider, given)):
             self.sends = (*self.sends, signal)
         elif not own:
             self.elsewhere = (*self.elsewhere, signal)
 
-    def _is_left_to_us(self, signal: str, provider: object) -> bool:
-        """Whether no exporter of a provider that was there first sends to our endpoint; notes what was found."""
+    def _is_left_to_us(self, signal: str, provider: object, given: bool) -> bool:
+        """Whether the endpoint is ``given`` to us, or no exporter of who was there first sends to it; notes what was found."""
         if self._settings.exporter(signal) != "otlp" or signal in self._settings.sent_by_sdk:
-            return False  # what the SDK sets up is perhaps not all there yet
+            return given  # what the SDK sets up is perhaps not all there yet
         from otel_agentlog.export.existing import exporters_of, place, sends_to
 
         url, theirs = senders.endpoint_of(self._settings, signal), list(exporters_of(provider))
-        free = not any(sends_to(each, url) for each in theirs)
+        free = given or not any(sends_to(each, url) for each in theirs)
         names = ", ".join(sorted({type(each).__module__.partition(".")[0] for each in theirs})) or "none known"
         goes = "go there from here as well" if free else "go there by those, and are not counted here"
         self.joined.append(

@@ -178,7 +178,7 @@ class _Served:
         self._input = field(params, "arguments")
         self._carrier = {key: found for key in ("traceparent", "tracestate", "baggage") if (found := _in_meta(meta, key))}
         self._is_own = "agentlog.task_id" not in self._carrier.get("baggage", "")
-        self._task = agentlog.task(self._name, resume=self._carrier) if not self._is_own else self._own()
+        self._task = agentlog.task(self._name, resume=self._carrier, strict=True) if not self._is_own else self._own()
 
     def _own(self) -> agentlog.Task:
         return agentlog.task(self._name, source="mcp", input=self._input, resume=self._carrier or None)

@@ -130,7 +130,7 @@ def entry_of(node: Node, gathered: Gathered, open_status: str, now_ns: int | Non
     notes = gathered.by_span.get(node.span_id) or _Notes()
     entry = Entry(
         kind="",
-        name=node.name,
+        name="",
         status="",
         start_ns=None,
         end_ns=None,
@@ -150,7 +150,7 @@ def bring_up_to_date(entry: Entry, node: Node, gathered: Gathered, open_status: 
     """Give an entry what further lines have changed of its node."""
     notes = gathered.by_span.get(node.span_id)
     goes_on = node.is_open and now_ns is not None and node.start_ns is not None
-    entry.kind = _KINDS.get(node.type, node.type)
+    entry.kind, entry.name = _KINDS.get(node.type, node.type), node.name
     entry.status = open_status if node.is_open else node.outcome or State.COMPLETED.value
     entry.start_ns, entry.end_ns = node.start_ns, node.end_ns
     entry.duration_ms = max(0, (now_ns or 0) - (node.start_ns or 0)) / 1e6 if goes_on else node.duration_ms

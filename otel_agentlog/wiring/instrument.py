@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.record.sanitize.keys import texts_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -168,7 +169,7 @@ def instrument(*, only: Collection[str] | None = None, leave_out: Collection[str
         ConfigurationError: `only` has a name that is not installed.
     """
     found = installed()
-    check("only", only, found)
+    only, leave_out = check("only", only, found), texts_of(leave_out)
     left_off: dict[str, str] = {}
     with _lock:
         for library, candidates in found.items():
@@ -184,14 +185,18 @@ def as_set(wanted: Collection[str]) -> Callable[[], None]:
     return lambda: _logger.info("%s", instrument(only=only))
 
 
-def check(setting: str, only: Collection[str] | None, found: Mapping[str, list[Candidate]]) -> None:
-    """Raise `ConfigurationError` for a name that is neither a library nor a distribution of what was found."""
+def check(setting: str, only: Collection[str] | None, found: Mapping[str, list[Candidate]]) -> list[str] | None:
+    """The names. Raises `ConfigurationError` for one that is neither a library nor a distribution of what was found."""
+    if only is None:
+        return None
     if isinstance(only, str):
         raise ConfigurationError(setting, only, "a collection of names, such as ['openai']")
     known = {name for library, candidates in found.items() for name in (library, *(each.name for each in candidates))}
-    for name in only or ():
+    wanted = texts_of(only)
+    for name in wanted:
         if name not in known:
             raise ConfigurationError(setting, name, f"what is installed ({', '.join(sorted(known)) or 'nothing is'})")
+    return wanted
 
 
 def _is_wanted(each: Candidate, only: Collection[str] | None, leave_out: Collection[str], left_off: dict[str, str]) -> bool:

@@ -281,8 +281,10 @@ def still_open(before: tuple[int, int]) -> tuple[int, int]:
 
 def _import_all() -> None:
     """Import what is imported when it is first needed, by a timer perhaps, and stays: classes are objects too."""
+    # The last two are those of Windows.
+    others = ("view", "demo", "__main__", "_platform.windows", "_platform.kernel32")
     for found in pkgutil.walk_packages(otel_agentlog.__path__, "otel_agentlog."):
-        if not found.name.startswith(("otel_agentlog.view", "otel_agentlog.demo", "otel_agentlog.__main__")):
+        if not found.name.removeprefix("otel_agentlog.").startswith(others):
             importlib.import_module(found.name)
     PriceTable().load()
 

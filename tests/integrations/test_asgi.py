@@ -179,7 +179,9 @@ def test_a_kill_leaves_an_interrupted_task(web: Web) -> None:
     """As of any process that dies."""
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{web.url}/dies")
-    assert [repair.status for repair in recover(web.root).repaired] == ["interrupted"]
+    # The answer breaks off before the process is gone.
+    repaired = wait_until(lambda: recover(web.root).repaired, "the process to be gone")
+    assert [repair.status for repair in repaired] == ["interrupted"]
 
 
 # -- without a server ---------------------------------------------------------------------------------------------------------

@@ -88,9 +88,9 @@ REFUSALS: dict[str, tuple[tuple[type[Exception], ...], str]] = {
 }
 """What may raise for a value: which errors, and why."""
 
-NOT_TRIED = {"configure", "shutdown", "command", "add_ids", "record_event", "seed_json"}
-"""`configure` refuses (tests/test_settings.py); structlog itself calls the last three, with
-values of its own; `command` runs something."""
+NOT_TRIED = {"configure", "shutdown", "command", "add_ids", "record_event", "seed_json", "instrument"}
+"""`configure` refuses (tests/test_settings.py), and `instrument`, which changes this process (tests/wiring/test_instrument.py);
+structlog itself calls the three before that, with values of its own; `command` runs something."""
 
 
 def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -44,7 +44,7 @@ from otel_agentlog.record.operations.span import LightSpan, close_span, open_spa
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.redaction.text_streams import Streams
 from otel_agentlog.record.resources import MEASURED, Meter
-from otel_agentlog.record.sanitize.keys import own_dict, plain_text
+from otel_agentlog.record.sanitize.keys import optional_text, own_dict, plain_text
 from otel_agentlog.record.sanitize.scores import given_note, given_score
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK, TOOL, Kind
 from otel_agentlog.vocabulary.envelope import Envelope
@@ -204,7 +204,7 @@ class Operation(Decorator):
         while scope is not None and not (scope.kind in (TASK, SEGMENT) and scope.task is self.task):
             scope = operation_in(scope.outer)
         if scope is not None:
-            carrier: dict[str, str] = scope.carrier_at(self, hand_over, queue, within_s)
+            carrier: dict[str, str] = scope._carrier_at(self, hand_over, queue, within_s)
             return carrier
         from otel_agentlog.record.carrier import write_carrier  # which most programs never need
 
@@ -285,7 +285,7 @@ class Operation(Decorator):
         wanted = None if outcome is None else outcome_of(outcome)
         if error is not None and not issubclass(type(error), BaseException):
             error = AgentlogError(plain_text(error))
-        if not self._finish(wanted, error, reason):
+        if not self._finish(wanted, error, optional_text(reason)):
             raise StateError(f"cannot end {self.kind.word} {self.name!r}: it has ended already ({self.state})")
 
     def __enter__(self: Self) -> Self:

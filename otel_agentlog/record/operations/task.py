@@ -199,7 +199,7 @@ class Task(Checkpoints):
         """Record a text of the user while the task ran."""
         self._content("user", text, False, details)
 
-    def carrier_at(self, place: OperationScope, hand_over: bool, queue: str | None, within_s: float) -> dict[str, str]:
+    def _carrier_at(self, place: OperationScope, hand_over: bool, queue: str | None, within_s: float) -> dict[str, str]:
         """See `Operation.carrier`; ``place`` is an operation of this task, the parent of what it is resumed in."""
         try:
             ids = self._carried_ids()

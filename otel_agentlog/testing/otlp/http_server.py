@@ -64,13 +64,22 @@ class HttpFront:
         self.port = 0
         self._receiver = receiver
         self._server: _Server | None = None
+        self._reserved: socket.socket | None = None
+        """Holds the port, without listening, while it is closed: nobody else gets it meanwhile."""
 
     def open(self) -> None:
         """Start to accept connections."""
         if self._server is None:
             self._server = _Server((LOOPBACK, self.port), self._receiver)
             self.port = self._server.server_address[1]
+            self.free()
             threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def free(self) -> None:
+        """Let others have the port."""
+        if self._reserved is not None:
+            self._reserved.close()
+            self._reserved = None
 
     def close(self) -> None:
         """Close the port and cut open connections."""
@@ -79,6 +88,9 @@ class HttpFront:
             server.shutdown()
             server.cut_connections()
             server.server_close()
+            self._reserved = socket.socket()
+            self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._reserved.bind((LOOPBACK, self.port))
 
 
 class _Server(ThreadingHTTPServer):

@@ -102,6 +102,7 @@ class OtlpReceiver:
             self._closed = True
             self._changed.notify_all()
         self.refuse()
+        self._http.free()
 
     # --- how it answers ---
 
