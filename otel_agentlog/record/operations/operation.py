@@ -44,7 +44,7 @@ from otel_agentlog.record.operations.span import LightSpan, close_span, open_spa
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.redaction.text_streams import Streams
 from otel_agentlog.record.resources import MEASURED, Meter
-from otel_agentlog.record.sanitize.keys import optional_text, own_dict, plain_text
+from otel_agentlog.record.sanitize.keys import own_dict, plain_text
 from otel_agentlog.record.sanitize.scores import given_note, given_score
 from otel_agentlog.vocabulary.actions import SEGMENT, TASK, TOOL, Kind
 from otel_agentlog.vocabulary.envelope import Envelope
@@ -285,7 +285,9 @@ class Operation(Decorator):
         wanted = None if outcome is None else outcome_of(outcome)
         if error is not None and not issubclass(type(error), BaseException):
             error = AgentlogError(plain_text(error))
-        if not self._finish(wanted, error, optional_text(reason)):
+        if reason is not None and type(reason) is not str:
+            reason = plain_text(reason)
+        if not self._finish(wanted, error, reason):
             raise StateError(f"cannot end {self.kind.word} {self.name!r}: it has ended already ({self.state})")
 
     def __enter__(self: Self) -> Self:

@@ -57,7 +57,7 @@ def run(root: str, carrier: dict[str, str] | None, pipe: Connection) -> None:
     """Work on the task until the pipe is closed."""
     agentlog.configure(directory=root, log_directory=f"{root}-logs", console="off", recover_on_start=False, capture_logging=False)
     try:
-        task = agentlog.task("job", task_id="t") if carrier is None else agentlog.task(resume=carrier)
+        task = agentlog.task("job", task_id="t") if carrier is None else agentlog.task(resume=carrier, strict=True)
         task.start()
     except StateError:
         pipe.send("illegal")
