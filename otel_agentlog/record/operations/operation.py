@@ -156,11 +156,11 @@ class Operation(Decorator):
         """Add one attribute whose name is not a Python identifier."""
         self._attributes[key if type(key) is str else plain_text(key)] = value
 
-    def environ(self) -> dict[str, str]:
+    def environ(self, *, hand_over: bool = False) -> dict[str, str]:
         """The carrier as environment variables for a child process; merge it into a copy of ``os.environ``."""
         from otel_agentlog.record.carrier import environ
 
-        return environ(self.carrier())
+        return environ(self.carrier(hand_over=hand_over))
 
     def score(
         self,

@@ -15,7 +15,7 @@ from opentelemetry.trace import TraceFlags
 from otel_agentlog._interrupts import raise_interrupt, suppress_errors
 from otel_agentlog._platform.fork import after_fork_in_child, random_bits
 from otel_agentlog.errors import StateError
-from otel_agentlog.record.carrier import Carried, environ, read_carrier, write_carrier
+from otel_agentlog.record.carrier import Carried, read_carrier, write_carrier
 from otel_agentlog.record.operations.checkpoints import Checkpoints
 from otel_agentlog.record.operations.context import (
     BY_TRACE,
@@ -212,10 +212,6 @@ class Task(Checkpoints):
             raise_interrupt()
             self._recorder.failed("record", error)
             return {}
-
-    def environ(self, *, hand_over: bool = False) -> dict[str, str]:
-        """The carrier as environment variables for a child process; merge it into a copy of ``os.environ``."""
-        return environ(self.carrier(hand_over=hand_over))
 
     def activate(self) -> Task:
         """Make it current in this process wherever nothing else is, in any thread, until `deactivate` or its end; returns it.

@@ -13,12 +13,11 @@ from typing import Any
 import orjson
 
 from otel_agentlog.tools.imports.readers.events import moment_ns, read_json
-from otel_agentlog.tools.imports.readers.spans import LeftOut, Traced, TracedScore, TracedSpan, TraceFacts, hex_id
+from otel_agentlog.tools.imports.readers.spans import LeftOut, Traced, TracedScore, TraceFacts, exported_span, hex_id
 from otel_agentlog.vocabulary.coerce import number, objects, texts
 
 NAME = "langfuse"
 _TYPES = frozenset({"SPAN", "GENERATION", "EVENT", "AGENT", "TOOL", "CHAIN", "RETRIEVER", "EVALUATOR", "EMBEDDING", "GUARDRAIL"})
-_SCOPE = {"name": "langfuse"}
 
 
 def recognises(row: Mapping[str, Any]) -> bool:
@@ -97,29 +96,14 @@ def _observation(row: Mapping[str, Any]) -> Traced:
     trace_id, span_id, start_ns = hex_id(_get(row, "traceId"), 32), hex_id(row.get("id"), 16), moment_ns(_get(row, "startTime"))
     if trace_id is None or span_id is None or start_ns is None:
         return LeftOut("expected an observation with id, traceId and startTime")
-    name, attributes = _text(row, "name") or str(row["type"]).lower(), _attributes(row)
-    start: dict[str, Any] = {
-        "name": name,
-        "kind": "INTERNAL",
-        "trace_id": trace_id,
-        "span_id": span_id,
-        "trace_flags": 1,
-        "start_ns": start_ns,
-        "attributes": attributes,
-        "scope": _SCOPE,
-    }
-    if (parent := hex_id(_get(row, "parentObservationId"), 16)) is not None and parent != span_id:
-        start["parent_span_id"] = parent
-    failed = row.get("level") == "ERROR"
-    end = {
-        "end_ns": max(start_ns, moment_ns(_get(row, "endTime")) or start_ns),
-        "name": name,
-        "attributes": attributes,
-        "events": [],
-        "status_code": "ERROR" if failed else "UNSET",
-        "status_description": _text(row, "statusMessage"),
-    }
-    return TracedSpan(start, end)
+    return exported_span(
+        "langfuse",
+        (trace_id, span_id, hex_id(_get(row, "parentObservationId"), 16)),
+        (start_ns, moment_ns(_get(row, "endTime"))),
+        _text(row, "name") or str(row["type"]).lower(),
+        _attributes(row),
+        ("ERROR" if row.get("level") == "ERROR" else "UNSET", _text(row, "statusMessage")),
+    )
 
 
 def _attributes(row: Mapping[str, Any]) -> dict[str, Any]:

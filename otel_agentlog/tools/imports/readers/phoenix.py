@@ -10,12 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from otel_agentlog.tools.imports.readers.events import moment_ns
-from otel_agentlog.tools.imports.readers.spans import LeftOut, Traced, TracedSpan, hex_id
+from otel_agentlog.tools.imports.readers.spans import LeftOut, Traced, exported_span, hex_id
 from otel_agentlog.vocabulary.coerce import mapping, objects, text
 from otel_agentlog.vocabulary.lines import timestamp
 
 NAME = "phoenix"
-_SCOPE = {"name": "phoenix"}
 MAX_ATTRIBUTES = 5_000
 """Of one span; nested ones may become more than these."""
 
@@ -47,30 +46,16 @@ def _span(row: Mapping[str, Any]) -> Traced:
     start_ns = moment_ns(row.get("start_time"))
     if trace_id is None or span_id is None or start_ns is None:
         return LeftOut("expected a span with context.trace_id, context.span_id and start_time")
-    attributes = _attributes(row)
-    name = text(row, "name") or "span"
-    start: dict[str, Any] = {
-        "name": name,
-        "kind": "INTERNAL",
-        "trace_id": trace_id,
-        "span_id": span_id,
-        "trace_flags": 1,
-        "start_ns": start_ns,
-        "attributes": attributes,
-        "scope": _SCOPE,
-    }
-    if (parent := hex_id(row.get("parent_id"), 16)) is not None and parent != span_id:
-        start["parent_span_id"] = parent
     status = (text(row, "status_code") or "").upper()
-    end = {
-        "end_ns": max(start_ns, moment_ns(row.get("end_time")) or start_ns),
-        "name": name,
-        "attributes": attributes,
-        "events": [_event(each, start_ns) for each in objects(row, "events")],
-        "status_code": status if status in ("OK", "ERROR") else "UNSET",
-        "status_description": text(row, "status_message") or None,
-    }
-    return TracedSpan(start, end)
+    return exported_span(
+        "phoenix",
+        (trace_id, span_id, hex_id(row.get("parent_id"), 16)),
+        (start_ns, moment_ns(row.get("end_time"))),
+        text(row, "name") or "span",
+        _attributes(row),
+        (status if status in ("OK", "ERROR") else "UNSET", text(row, "status_message") or None),
+        [_event(each, start_ns) for each in objects(row, "events")],
+    )
 
 
 def _attributes(row: Mapping[str, Any]) -> dict[str, Any]:

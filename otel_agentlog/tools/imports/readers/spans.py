@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -80,3 +80,44 @@ def hex_id(value: object, digits: int) -> str | None:
     if len(plain) == digits and _HEX.issuperset(plain):
         return plain if plain.strip("0") else None
     return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
+
+
+def exported_span(
+    scope: str,
+    ids: tuple[str, str, str | None],
+    times: tuple[int, int | None],
+    name: str,
+    attributes: Mapping[str, Any],
+    status: tuple[str, str | None],
+    events: Sequence[Mapping[str, Any]] = (),
+) -> TracedSpan:
+    """A span of an export that has no kinds of spans.
+
+    Args:
+        scope: who exported it.
+        ids: of trace, span and parent; a span that names itself as its parent has none.
+        times: start and end in Unix nanoseconds; an end that is not known, or before the start, is the start.
+        status: code (``OK``, ``ERROR``, ``UNSET``) and description.
+    """
+    (trace_id, span_id, parent), (start_ns, end_ns), (code, description) = ids, times, status
+    start: dict[str, Any] = {
+        "name": name,
+        "kind": "INTERNAL",
+        "trace_id": trace_id,
+        "span_id": span_id,
+        "trace_flags": 1,
+        "start_ns": start_ns,
+        "attributes": attributes,
+        "scope": {"name": scope},
+    }
+    if parent is not None and parent != span_id:
+        start["parent_span_id"] = parent
+    end = {
+        "end_ns": max(start_ns, end_ns or start_ns),
+        "name": name,
+        "attributes": attributes,
+        "events": list(events),
+        "status_code": code,
+        "status_description": description,
+    }
+    return TracedSpan(start, end)
