@@ -189,7 +189,7 @@ class RotatingLog:
     def verify(self) -> None:
         """Write again what was written last, if the log was deleted or cut meanwhile. Raises `OSError`."""
         log = self._open
-        if log is not None and self._recent.lines:
+        if log is not None and (self._recent.lines or self._recent.has_lost):
             self._check(log, time.monotonic(), log.day)
 
     def tidy(self) -> None:
@@ -197,6 +197,15 @@ class RotatingLog:
 
         Where another thread is at it, that one does it all, and this call returns at once.
         """
+        # A line written while another thread renamed the file holds that file until the next check, which may never come.
+        taken: list[bool] = []
+        try:
+            if take(self._checking, 0, taken):
+                self._recent.check({})
+        finally:
+            if any(taken):
+                self._checking.release()
+        close_dropped()
         self._archive.tidy()
 
     def renew_after_fork(self) -> None:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -287,6 +287,33 @@ def test_threads_share_a_log(tmp_path: Path) -> None:
     records = list(_records(tmp_path))
     assert sorted(record["n"] for record in records) == sorted(t * 1000 + n for t in range(8) for n in range(300))
     assert sorted(int(record["event_id"].rsplit("-", 1)[1]) for record in records) == list(range(2400))
+
+
+class _Slow(dict[str, Any]):
+    """A line whose thread is overtaken, between finding the file and writing, by whatever ``meanwhile`` does."""
+
+    meanwhile: Callable[[], None]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if key == "timestamp":
+            thread = threading.Thread(target=self.meanwhile)
+            thread.start()
+            thread.join()
+        return super().get(key, default)
+
+
+def test_a_file_that_was_renamed_under_a_writer_is_compressed_though_nothing_follows(tmp_path: Path) -> None:
+    """A thread finds the file, another renames it, the first writes its line: that last line does not hold the file open."""
+    log = RotatingLog(tmp_path, LogNames.of_service("web"), LogLimits(max_bytes=5000))
+    log.append(_line(1))
+    slow = _Slow(_line(2))
+    slow.meanwhile = lambda: log.append(_line(3, day="2026-11-22"))
+    log.append(slow)
+    assert len(_names(tmp_path)) == 2, "the file was not rotated meanwhile"
+
+    _settled(log)
+
+    assert sorted(record["n"] for record in _records(tmp_path)) == [1, 2, 3]
 
 
 _WRITER = """
