@@ -7,7 +7,7 @@ groups.py      sums, success rates and percentiles of several tasks or runs
 rows.py        one task at a glance, and whether it is still at work
 reports.py     everything about one task
 following.py   the same, kept up to date while the task goes on
-comparison.py  what differs between two tasks
+comparison/    what differs between two tasks, and between two groups of tasks
 filters/       filters as people write them
 excerpts.py    the places in a task with the words it was found by
 lines.py       a task's lines in the order of time, also while they grow
@@ -34,10 +34,25 @@ if TYPE_CHECKING:
     from otel_agentlog.query.alerts.rules import rules_from as rules_from
     from otel_agentlog.query.alerts.watch import Alert as Alert
     from otel_agentlog.query.alerts.watch import Watch as Watch
-    from otel_agentlog.query.comparison import Differences as Differences
-    from otel_agentlog.query.comparison import Figure as Figure
-    from otel_agentlog.query.comparison import Part as Part
-    from otel_agentlog.query.comparison import differences as differences
+    from otel_agentlog.query.comparison.changes import Change as Change
+    from otel_agentlog.query.comparison.changes import Measured as Measured
+    from otel_agentlog.query.comparison.compare import ComparedSide as ComparedSide
+    from otel_agentlog.query.comparison.compare import GroupComparison as GroupComparison
+    from otel_agentlog.query.comparison.compare import compare as compare
+    from otel_agentlog.query.comparison.differences import Differences as Differences
+    from otel_agentlog.query.comparison.differences import Figure as Figure
+    from otel_agentlog.query.comparison.differences import FirstDifference as FirstDifference
+    from otel_agentlog.query.comparison.differences import Part as Part
+    from otel_agentlog.query.comparison.differences import differences as differences
+    from otel_agentlog.query.comparison.differences import first_difference as first_difference
+    from otel_agentlog.query.comparison.gates import Threshold as Threshold
+    from otel_agentlog.query.comparison.gates import ThresholdResult as ThresholdResult
+    from otel_agentlog.query.comparison.gates import parse_threshold as parse_threshold
+    from otel_agentlog.query.comparison.paths import Parting as Parting
+    from otel_agentlog.query.comparison.paths import WayPart as WayPart
+    from otel_agentlog.query.comparison.paths import Ways as Ways
+    from otel_agentlog.query.comparison.sides import Side as Side
+    from otel_agentlog.query.comparison.sides import side_of as side_of
     from otel_agentlog.query.errors import ErrorGroup as ErrorGroup
     from otel_agentlog.query.errors import FoundError as FoundError
     from otel_agentlog.query.errors import error_groups as error_groups
@@ -103,7 +118,12 @@ _HOMES = {
     "alerts.observations": "Observation observations says_something",
     "alerts.rules": "RULES Rule changed rules_from",
     "alerts.watch": "Alert Watch",
-    "comparison": "Differences Figure Part differences",
+    "comparison.changes": "Change Measured",
+    "comparison.compare": "ComparedSide GroupComparison compare",
+    "comparison.differences": "Differences Figure FirstDifference Part differences first_difference",
+    "comparison.gates": "Threshold ThresholdResult parse_threshold",
+    "comparison.paths": "Parting WayPart Ways",
+    "comparison.sides": "Side side_of",
     "errors": "ErrorGroup FoundError error_groups find_errors",
     "filters.language": "narrowed parse_filter words_in",
     "excerpts": "Match marks matches",

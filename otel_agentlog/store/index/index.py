@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -24,7 +24,7 @@ from otel_agentlog.store.index.filter import Filter, where
 from otel_agentlog.store.index.refresh import Freshen, Progress, ReadRow, Refresh
 from otel_agentlog.store.index.tables import ALL
 from otel_agentlog.store.index.words import storable
-from otel_agentlog.vocabulary.states import UNSUCCESSFUL, State
+from otel_agentlog.vocabulary.states import ENDED, UNSUCCESSFUL, State
 
 ORDERS: Mapping[str, str] = {
     "newest": "created_ns DESC",
@@ -168,6 +168,31 @@ _TOTALS = (
     "SELECT key, status, tasks, runs, priced, cost, unpriced, input_tokens, output_tokens, ai_calls, tool_runs, steps, retries,"
     " errors, timed, duration_us FROM total WHERE grouped = ? AND runs > 0"
 )
+
+
+_COMPARABLE = f"(task.damage IS NULL AND task.status IN {tuple(sorted(ENDED))})"
+_OF_COMPARABLE = f"SELECT id FROM task WHERE {{}} AND {_COMPARABLE}"
+
+_TASK_SUMMED = "cost duration_us input_tokens output_tokens ai_calls tool_runs steps retries errors"
+TASK_FIGURES = ("status", *_TASK_SUMMED.split())
+"""What is compared of each task."""
+
+COUNTED: Mapping[str, tuple[str, str, str, str]] = {
+    "tools": ("tool_run.tool", f"count(*), {_FAILED}", "tool_run", "1"),
+    "errors": (f"coalesce(nullif(error.category, ''), '{UNKNOWN}')", "count(*)", "error", "1"),
+    "scores": ("score.name", "avg(value)", "score", "value IS NOT NULL"),
+}
+"""What has names within tasks: the name, its figures in each task, the table, which rows of it; tools: runs, and failed ones."""
+
+
+class Comparable(NamedTuple):
+    """How many tasks can be compared, and how many cannot."""
+
+    tasks: int
+    going_on: int
+    """They have not ended."""
+    damaged: int
+    """Their folders could not be read whole."""
 
 
 class TaskIndex:
@@ -406,6 +431,41 @@ class TaskIndex:
             " GROUP BY label ORDER BY tasks DESC, label LIMIT ?"
         )
         return [(label, tasks) for label, tasks in self._rows(query, (storable(name), storable(pattern), limit))]
+
+    # Task by task ---------------------------------------------------------------------------------------------------------
+
+    def comparable(self, wanted: Filter) -> Comparable:
+        """How many of those that meet a filter can be compared, and why the others cannot."""
+        clause, values = where(wanted)
+        counts = f"count(*), total({_COMPARABLE}), total(damage IS NOT NULL)"
+        every, ended, damaged = self._rows(f"SELECT {counts} FROM task WHERE {clause}", values)[0]
+        return Comparable(int(ended), int(every - ended - damaged), int(damaged))
+
+    def ended_tasks(self, wanted: Filter) -> Iterator[tuple[Any, ...]]:
+        """Of each that can be compared, by the name of its folder: that name and the values of `TASK_FIGURES`."""
+        clause, values = where(wanted)
+        figures = f"SELECT folder.name, {', '.join(f'task.{figure}' for figure in TASK_FIGURES)} FROM task JOIN folder USING (id)"
+        return self._each(f"{figures} WHERE {clause} AND {_COMPARABLE} ORDER BY folder.name", values)
+
+    def most_frequent(self, wanted: Filter, counted: str, limit: int) -> list[tuple[str, int]]:
+        """The most frequent names of one of `COUNTED` in those that can be compared, each with how often it is there."""
+        named, _, table, known = COUNTED[counted]
+        clause, values = where(wanted)
+        query = f"SELECT {named}, count(*) FROM {table} WHERE {known} AND {table}.task IN ({_OF_COMPARABLE.format(clause)})"
+        return [(name, count) for name, count in self._rows(f"{query} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?", [*values, limit])]
+
+    def counts(self, wanted: Filter, counted: str) -> Iterator[tuple[Any, ...]]:
+        """One of `COUNTED` in each task that can be compared: the folder, the name of what is counted, its figures."""
+        named, figures, table, known = COUNTED[counted]
+        clause, values = where(wanted)
+        source = f"FROM {table} JOIN folder ON folder.id = {table}.task WHERE {known} AND {table}.task IN"
+        query = f"SELECT folder.name, {named}, {figures} {source} ({_OF_COMPARABLE.format(clause)}) GROUP BY {table}.task, 2"
+        return self._each(query, values)
+
+    def _each(self, query: str, values: Sequence[Value | None]) -> Iterator[tuple[Any, ...]]:
+        # Row by row, as there may be very many.
+        with self.lock:
+            yield from self._connection.execute(query, values)
 
     def _rows(self, query: str, values: Sequence[Value | None]) -> list[Any]:
         with self.lock:

@@ -58,7 +58,8 @@ COMMANDS = {
     "tail": Command("queries.tail", "print a task's lines as people read them, or follow them live"),
     "errors": Command("queries.errors", "find errors, by id or by kind, and how they were handled"),
     "alerts": Command("queries.alerts", "tell what is too much: errors, durations, cost …; also as it happens"),
-    "diff": Command("queries.diff", "tell what differs between two tasks"),
+    "compare": Command("queries.compared.compare", "compare two groups of tasks; as a check of a change, too"),
+    "diff": Command("queries.compared.diff", "tell what differs between two tasks"),
     "export": Command("queries.export", "hand tasks on: OTLP JSON lines, CSV, JSON lines or one HTML page"),
     "import": Command("actions.imports", "make task folders of runs that others wrote: sessions of coding agents, traces, chats"),
     "dataset": Command("queries.dataset", "make a data set of tasks or AI calls, for training and evaluation"),
@@ -89,6 +90,7 @@ EXAMPLES = {
     "tail": ("tail -f last", "tail 7f3a -n all"),
     "errors": ("errors --since 1d", "errors k3f09x2b"),
     "alerts": ("alerts", "alerts --since 6h"),
+    "compare": ("compare tag:before tag:after", "compare --by model opus sonnet --fail-if 'cost>+10%'"),
     "diff": ("diff 7f3a", "diff 7f3a 51c2 --all"),
     "export": ("export last -o task.html", "export --where 'status:failed since:1d' -o failed.csv"),
     "import": ("import ~/.claude/projects ~/.codex/sessions", "import --watch ~/.claude/projects"),
@@ -110,7 +112,7 @@ EXAMPLES = {
 }
 """Two command lines of each, without ``agentlog``: the help begins with them."""
 _OVER_ALL = frozenset(
-    {"ls", "search", "stats", "cost", "recost", "top", "metrics", "errors", "alerts", "export", "dataset", "monitor"}
+    {"ls", "search", "stats", "cost", "recost", "top", "metrics", "errors", "alerts", "compare", "export", "dataset", "monitor"}
 )
 """Commands that show many tasks; the others report on each task that they are about."""
 _LEFT_OUT = re.compile(r"-(?:[A-Za-z_]+(?:[:=<>]|!=)|\()")
@@ -163,7 +165,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code.
 
     0: done. 1: failed, or errors were found. 2: the command line or a setting cannot be used. 130: interrupted.
-    141: the other end of a pipe was closed. Single commands have others: `import` 3, `run` those of its command.
+    141: the other end of a pipe was closed. Single commands have others: `import` 3, `compare` 3 and 4, `run` those of its
+    command.
     """
     words = [given_text(word) for word in (sys.argv[1:] if argv is None else argv)]
     try:

@@ -1,7 +1,8 @@
 """Commands that read: they ask `query` and print, as text or with ``--json``.
 
 ls.py search.py          tasks
-show.py tail.py diff.py  one task; its lines; two tasks compared
+show.py tail.py          one task; its lines
+compared/                two tasks, or two groups of them, beside each other
 stats.py top.py          figures of tasks, agents, tools and models
 cost.py recost.py        what AI calls cost, and would cost by today's prices
 metrics.py               a report of a period, the present, Prometheus text

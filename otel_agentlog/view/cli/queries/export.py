@@ -9,9 +9,7 @@ import argparse
 import csv
 import io
 import os
-import re
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,19 +24,17 @@ from otel_agentlog.store.spans.rebuild import records
 from otel_agentlog.view.cli.context import CliContext
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress, whole
 from otel_agentlog.view.render import formats
+from otel_agentlog.view.render.csv_cell import csv_cell
 from otel_agentlog.view.render.html_page import html_page
 from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.render.screen import Progress
 from otel_agentlog.vocabulary.coerce import texts
 from otel_agentlog.vocabulary.records import LogRecordLine, UnsentItem
-from otel_agentlog.vocabulary.terminal_text import given_path, safe, safe_lines
+from otel_agentlog.vocabulary.terminal_text import given_path, safe
 
 FORMATS = ("otlp", "csv", "json", "html")
 _SUFFIXES = {".csv": "csv", ".json": "json", ".html": "html", ".htm": "html"}
 _SIGNALS = ("traces", "logs")
-_FORMULA = "=+-@"
-_PASSED_OVER = re.compile(r"""[\s"'`\x00-\x1f\x7f-\x9f]*""")
-"""What spreadsheets, and what cleans up tables for them, may skip in front of a formula."""
 
 CSV_COLUMNS = (
     *("task_id", "parent_task_id", "name", "status", "created_at", "started_at", "completed_at", "duration_seconds"),
@@ -183,7 +179,7 @@ def _csv(job: _Job) -> str:
         writer.writerow(CSV_COLUMNS)
         for task in job.read():
             row = _flat(row_of(task).as_json())
-            writer.writerow([_cell(row.get(column)) for column in CSV_COLUMNS])
+            writer.writerow([csv_cell(row.get(column)) for column in CSV_COLUMNS])
     finally:
         # Otherwise it closes the output, which may be standard output, when it is garbage collected.
         text.detach()
@@ -194,25 +190,6 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
     error = row.get("error") or {}
     named = {f"error_{key}": error.get(key) for key in ("type", "message", "category")} | {"error_id": error.get("error_id")}
     return {**row, **named, "tags": " ".join(texts(row, "tags"))}
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        return "" if isinstance(value, (dict, list)) else _short(value)
-    text = "\n".join(safe_lines(value))
-    first = text[_PASSED_OVER.match(text).end() :][:1]  # type: ignore[union-attr]
-    # A spreadsheet would run what begins like a formula, in wide characters and behind a line break too.
-    acts = unicodedata.normalize("NFKC", first)[:1] in _FORMULA if first else False
-    return f"'{text}" if acts or value[:1] in ("\t", "\r", "\n") else text
-
-
-def _short(value: Any) -> str:
-    try:
-        return str(value)
-    except ValueError:
-        return ""  # an integer of more digits than Python writes
 
 
 def _json(job: _Job) -> str:

@@ -13,7 +13,8 @@ import pytest
 import otel_agentlog as agentlog
 from otel_agentlog.testing.otlp.decode import decode_json
 from otel_agentlog.view.cli.main import main
-from otel_agentlog.view.cli.queries.export import CSV_COLUMNS, _cell
+from otel_agentlog.view.cli.queries.export import CSV_COLUMNS
+from otel_agentlog.view.render.csv_cell import csv_cell
 from tests.test_terminal_text import acts_on_a_terminal
 
 
@@ -138,13 +139,13 @@ STARTS += [
 @pytest.mark.parametrize("start", STARTS)
 def test_no_cell_begins_like_a_formula(start: str) -> None:
     """However it is written, and whatever stands in front of it."""
-    assert _cell(start)[:1] == "'"
+    assert csv_cell(start)[:1] == "'"
 
 
 @pytest.mark.parametrize("text", ["plain", "a=1", "日本語", "a\nb", "(x)", "5", "*bold*", ""])
 def test_other_cells_are_as_they_were(text: str) -> None:
     """Nothing is put in front of them."""
-    assert _cell(text) == text
+    assert csv_cell(text) == text
 
 
 def test_a_task_comes_with_its_sub_tasks(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:

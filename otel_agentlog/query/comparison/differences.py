@@ -214,3 +214,76 @@ def _texts(left: Any, right: Any) -> list[str]:
 def _lines(value: Any) -> list[str]:
     text = value if isinstance(value, str) else json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True, default=str)
     return text[:MAX_TEXT_CHARACTERS].split("\n")
+
+
+# The first difference ---------------------------------------------------------------------------------------------------------
+
+MAX_FIRST_LINES = 40
+"""Lines of the first difference that are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstDifference:
+    """The first part in which two tasks differ; of parts within each other the innermost."""
+
+    part: Part
+    above: list[str]
+    """The names of what it is in, the outermost first."""
+    lines: list[str]
+    """What differs: ``-`` left, ``+`` right."""
+
+    def as_json(self) -> dict[str, Any]:
+        """One object."""
+        entry = self.part.entry
+        known = {"kind": entry.kind, "name": entry.name, "verdict": self.part.verdict}
+        return {**known, "above": self.above, "lines": self.lines}
+
+
+def first_difference(found: Differences) -> FirstDifference | None:
+    """Return the first part that differs; ``None`` where none does."""
+    parts = found.parts
+    at = next((at for at, part in enumerate(parts) if part.verdict != SAME), None)
+    if at is None:
+        return None
+    # What a part is within differs by its outcome, too, because the part does.
+    while (inner := _first_within(parts, at)) is not None:
+        at = inner
+    lines = [line[:MAX_TEXT_CHARACTERS] for line in _what_differs(parts[at])]
+    return FirstDifference(parts[at], _names_above(parts, at), lines[:MAX_FIRST_LINES])
+
+
+def _first_within(parts: Sequence[Part], at: int) -> int | None:
+    if parts[at].verdict in (ONLY_LEFT, ONLY_RIGHT):
+        return None
+    for below in range(at + 1, len(parts)):
+        if parts[below].depth <= parts[at].depth:
+            return None
+        if parts[below].verdict != SAME:
+            return below
+    return None
+
+
+def _names_above(parts: Sequence[Part], at: int) -> list[str]:
+    names, depth = [], parts[at].depth
+    for part in reversed(parts[:at]):
+        if part.depth < depth:
+            names.append(part.entry.name)
+            depth = part.depth
+    return names[::-1]
+
+
+def _what_differs(part: Part) -> Iterator[str]:
+    sides = [None if entry is None else _facts(entry) for entry in (part.left, part.right)]
+    for key in dict.fromkeys(key for side in sides for key in side or ()):
+        one, other = ((side or {}).get(key) for side in sides)
+        if one != other:
+            yield from (f"{sign} {key}: {value}" for sign, value in (("-", one), ("+", other)) if value is not None)
+    for title, lines in (("prompt", part.prompt), ("answer", part.answer)):
+        yield from (f"{line[0]} {title}: {line[1:]}" for line in lines[2:] if line[:1] in "+-")
+
+
+def _facts(entry: Entry) -> dict[str, str | None]:
+    exception = entry.exception or {}
+    details = {key: _said(entry.details.get(key)) or None for key in ("arguments", "model", "exit_code", "finish_reasons")}
+    failed = f"{exception.get('type')}: {exception.get('message')}" if exception else None
+    return {"name": entry.name, "outcome": entry.status, "error": failed, **details}
