@@ -97,10 +97,12 @@ def compare(
     Raises:
         AgentlogError: intervals are wanted and scipy is not installed.
     """
+    both = a.task is not None and b.task is not None
+    # Of one task on each side there could be none.
+    with_intervals = with_intervals and not both
     one, other, names = sums_of_both(a, b, [each.name for each in thresholds], progress)
     found = intervals(one, other, seed) if with_intervals else None
     changed = changes(one, other, names, found)
-    both = a.task is not None and b.task is not None
     return GroupComparison(
         _compared(a, one),
         _compared(b, other),

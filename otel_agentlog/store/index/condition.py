@@ -241,7 +241,9 @@ def _named(condition: Named) -> Clause:
 def _like(field: FilterField, pattern: str) -> Clause:
     # SQLite's own operator knows upper and lower case of ASCII alone.
     if pattern.isascii():
-        return field.sql.replace("@", f"{field.compared} LIKE ? ESCAPE '\\'"), [like_pattern(pattern)]
+        # Names of folders are bytes, which some builds of SQLite find like nothing.
+        compared = f"CAST({field.compared} AS TEXT)" if field is FIELDS["id"] else field.compared
+        return field.sql.replace("@", f"{compared} LIKE ? ESCAPE '\\'"), [like_pattern(pattern)]
     return field.sql.replace("@", f"is_like({field.compared}, ?)"), [pattern]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.query import LAST, parse_filter
+from otel_agentlog.query import LAST, Filter, narrowed, parse_filter
 from otel_agentlog.settings.fields import cache_home
 from otel_agentlog.store.index.condition import All, Compared, Condition, Words
 from otel_agentlog.view.backends.clickhouse import ClickHouse
@@ -14,7 +14,7 @@ from otel_agentlog.view.cli.context import CliContext
 from otel_agentlog.view.cli.options import filter_of
 from otel_agentlog.view.render.screen import Progress
 
-ASKS = frozenset({"ls", "search", "stats", "cost", "recost", "top", "metrics", "show", "tail", "errors", "diff"})
+ASKS = frozenset({"ls", "search", "stats", "cost", "recost", "top", "metrics", "show", "tail", "errors", "diff", "compare"})
 """Commands that can ask a backend; the others are about folders, processes and what is on this machine."""
 _ONE_TASK = ("show", "tail")
 
@@ -49,6 +49,10 @@ def _wanted(options: argparse.Namespace) -> list[Wanted]:
         return [_named(options.task)]
     if options.command == "diff":
         return [_named(options.left), _named(options.right)]
+    if options.command == "compare":
+        # A word may be the id of a task, which is then brought by its time.
+        texts = ("", "") if options.by else (options.a, options.b)
+        return [_within(narrowed(filter_of(options), text)) for text in texts]
     if getattr(options, "tasks", None):
         return [_named(name) for name in options.tasks]
     return [_of_many(options)]
@@ -63,7 +67,10 @@ def _of_many(options: argparse.Namespace) -> Wanted:
         return _of_errors(options)
     if not hasattr(options, "since") or not hasattr(options, "only_agent"):
         return Wanted()
-    wanted = filter_of(options, " ".join(getattr(options, "text", ())) or None)
+    return _within(filter_of(options, " ".join(getattr(options, "text", ())) or None))
+
+
+def _within(wanted: Filter) -> Wanted:
     since, until = _bounds(wanted.condition)
     return Wanted(
         since_ns=max((each for each in (since, wanted.since_ns) if each is not None), default=None),

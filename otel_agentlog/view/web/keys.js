@@ -29,7 +29,7 @@ function acted(pair, key, page, back, event) {
   else if (key === "d") switchTheme();
   else if (key === "Enter" && event.target.closest("a, button, summary")) return false;
   else if (page()?.key?.(key)) return true;
-  else if (key === "Escape" && /^#\/(?:task|session|compare)\//.test(location.hash)) back();
+  else if (key === "Escape" && /^#\/(?:(?:task|session|compare)\/|compare\?)/.test(location.hash)) back();
   else return false;
   return true;
 }

@@ -6,6 +6,7 @@ import { h, say, show } from "./dom.js";
 import { hearKeys, startTheme } from "./keys.js";
 import { comparePage } from "./pages/compare.js";
 import { errorsPage } from "./pages/errors.js";
+import { groupsPage } from "./pages/groups.js";
 import { overviewPage } from "./pages/overview.js";
 import { listAddress } from "./pages/rows.js";
 import { sessionPage } from "./pages/session.js";
@@ -32,7 +33,8 @@ function routeOf(hash) {
   const [place, key, other] = path.split("/");
   const parameters = new URLSearchParams(query);
   if (["task", "session"].includes(place) && key) return { place, key: decoded(key), query: parameters };
-  if (place === "compare" && key) return { place, key: decoded(key), other: other ? decoded(other) : null, query: parameters };
+  if (place === "compare" && !key) return { place: "groups", query: parameters };
+  if (place === "compare") return { place, key: decoded(key), other: other ? decoded(other) : null, query: parameters };
   return { place: ["tasks", "errors"].includes(place) ? place : "overview", query: parameters };
 }
 
@@ -67,7 +69,7 @@ async function open() {
     else link.removeAttribute("aria-current");
   }
   document.getElementById("find-text").value = (route.place === "tasks" ? route.query.get("q") : "") ?? "";
-  const page = { overview: overviewPage, tasks: tasksPage, errors: errorsPage, task: taskPage, session: sessionPage, compare: comparePage }[route.place];
+  const page = { overview: overviewPage, tasks: tasksPage, errors: errorsPage, task: taskPage, session: sessionPage, compare: comparePage, groups: groupsPage }[route.place];
   current = page(main, route, { live, signal, about });
   document.title = `${current.title} – agentlog`;
   scrollTo(0, 0);
@@ -80,7 +82,7 @@ async function open() {
 
 takeToken();
 startTheme();
-if (!isExport) suggestFilter(document.getElementById("find-text"));
+if (!isExport) document.getElementById("find-text").after(suggestFilter(document.getElementById("find-text"), "filter-goes-on"));
 let moves = 0;
 // Who came from elsewhere is led to the list, not out of the page.
 hearKeys(() => current, () => (moves ? history.back() : (location.hash = "#/tasks")));

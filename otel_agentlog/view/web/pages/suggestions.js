@@ -23,11 +23,10 @@ export function suggest(input, field) {
   return [input, list];
 }
 
-/** Offers in the search field how a filter in words can go on: its fields, and the values that exist. */
-export function suggestFilter(input) {
-  const list = h("datalist", { id: "filter-goes-on" });
+/** Offers in a field how a filter in words can go on: its fields, and the values that exist. Returns what belongs behind it. */
+export function suggestFilter(input, id) {
+  const list = h("datalist", { id });
   input.setAttribute("list", list.id);
-  input.after(list);
   let known = true;
   input.addEventListener("input", async () => {
     const text = input.value;
@@ -39,6 +38,7 @@ export function suggestFilter(input) {
       known = error.status !== 404;
     }
   });
+  return list;
 }
 
 /** By the language of filters, whose answers know of every field; else by what tasks are grouped by. */

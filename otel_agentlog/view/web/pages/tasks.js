@@ -4,6 +4,7 @@ import { get, taskPath } from "../api.js";
 import { h, show } from "../dom.js";
 import { plural } from "../format.js";
 import { markedWords } from "../values/marks.js";
+import { groupsAddress } from "./groups.js";
 import { listAddress, TaskTable } from "./rows.js";
 import { suggest } from "./suggestions.js";
 
@@ -52,6 +53,14 @@ function noneOf(asked, hints) {
 }
 
 const isFiltered = (asked) => Object.keys(asked).some((name) => name !== "order");
+
+/** What the list is filtered by, as a filter in words. */
+function inWords(asked) {
+  const named = FIELDS.filter(([name]) => asked[name]).map(([name, , field]) => `${field}:${asked[name].includes("*") ? asked[name].replaceAll(" ", "?") : `"${asked[name].replace(/["\\]/g, "\\$&")}"`}`);
+  const least = [["min_duration_s", "dur"], ["min_cost_usd", "cost"], ["min_tokens", "tokens"]].filter(([name]) => asked[name]).map(([name, field]) => `${field}>=${asked[name]}`);
+  const rest = [...["status", "since", "until"].filter((name) => asked[name]).map((name) => `${name}:${asked[name]}`), ...named, ...least];
+  return [asked.q && rest.length ? `(${asked.q})` : asked.q, ...rest].filter(Boolean).join(" ");
+}
 
 /** The words of a filter, without its fields such as status:failed. */
 const wordsOf = (text) => text.replace(/(?<=^|[\s(])-?[a-z_]+(?::|[<>]=?|!?=)(?:"[^"]*"|\S*)/gi, " ").replace(/\b(?:AND|OR|NOT)\b/g, " ").trim();
@@ -115,5 +124,6 @@ function filters(asked, go) {
     h("div.field.wide", { role: "group", "aria-label": "Status" }, "Status", h("div.chips", {}, STATES.map(chip))),
     h("label.field", {}, "Started", h("select", { name: "since", on: { change: (event) => go({ since: event.target.value, until: "" }) } }, since.map(([value, name]) => h("option", { value, selected: (asked.since ?? "") === value }, name)))),
     choice("order", "Order", ORDERS), isFiltered(asked) ? h("a.button.link", { href: "#/tasks" }, "Clear") : null,
+    h("a.button", { href: groupsAddress({ a: inWords(asked) }) }, "Compare groups"),
     h("details", { open: rarer.some(([name]) => asked[name]) }, h("summary", {}, "More filters"), h("div", {}, rarer.map((entry) => text(...entry)))));
 }
