@@ -276,7 +276,7 @@ def _what_differs(part: Part) -> Iterator[str]:
     sides = [None if entry is None else _facts(entry) for entry in (part.left, part.right)]
     for key in dict.fromkeys(key for side in sides for key in side or ()):
         one, other = ((side or {}).get(key) for side in sides)
-        if one != other:
+        if one != other and not (key in _SAID_ALREADY and None in (part.left, part.right)):
             yield from (f"{sign} {key}: {value}" for sign, value in (("-", one), ("+", other)) if value is not None)
     for title, lines in (("prompt", part.prompt), ("answer", part.answer)):
         yield from (f"{line[0]} {title}: {line[1:]}" for line in lines[2:] if line[:1] in "+-")
@@ -287,3 +287,7 @@ def _facts(entry: Entry) -> dict[str, str | None]:
     details = {key: _said(entry.details.get(key)) or None for key in ("arguments", "model", "exit_code", "finish_reasons")}
     failed = f"{exception.get('type')}: {exception.get('message')}" if exception else None
     return {"name": entry.name, "outcome": entry.status, "error": failed, **details}
+
+
+_SAID_ALREADY = ("name", "outcome")
+"""Of a part that is on one side alone."""

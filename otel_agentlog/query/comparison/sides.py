@@ -32,7 +32,7 @@ class Side:
     root: Path
     wanted: Filter
     said: str
-    """How they were asked for, for people: ``task task-7f3a``, ``agent:plan``, ``tasks below DIR``."""
+    """How they were asked for, for people: ``task-7f3a``, ``agent:plan``, ``tasks below DIR``."""
     task: TaskReader | None = None
     """The one task, where it is no group."""
 
@@ -84,7 +84,7 @@ def _at(path: Path, root: Path, narrowing: Filter) -> Side:
 
 def _of(task: TaskReader) -> Side:
     wanted = Filter(condition=Named("id", (literal(task.task_id),)))
-    return Side(task.folder.parent, wanted, f"task {task.task_id}", task)
+    return Side(task.folder.parent, wanted, task.task_id, task)
 
 
 def _task(root: Path, text: str) -> TaskReader | None:

@@ -96,7 +96,9 @@ def left_out(side: ComparedSide) -> str:
 
 
 def parting(ways: Ways) -> list[str]:
-    """Where two groups part, in sentences; safe text."""
+    """Where two groups part, in a sentence; safe text, nothing where of one of them nothing was read."""
+    if not (ways.read_a and ways.read_b):
+        return []
     read = f"of {formats.count(ways.read_a, 'task')} of A and {ways.read_b:,} of B that were read"
     found = ways.parting
     if found is None:

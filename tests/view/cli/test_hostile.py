@@ -206,6 +206,7 @@ OVER_ALL = {
     "alerts": [["--since", "2020-01-01"]],
     "export": [["--format", "json"], ["--format", "csv"], ["--signals", "traces,logs"]],
     "dataset": [["--of", "calls"], ["--of", "tasks"]],
+    "compare": [["", ""], ["", "status:completed", "--fail-if", "cost>+900%"], ["--by", "tag", "*", "*", "--no-intervals"]],
     "monitor": [["--text", "--once"]],
 }
 SHOWS_TASKS = (["ls"], ["search"], ["export", "--format", "json"], ["export", "--format", "csv"])

@@ -101,6 +101,7 @@ def commands(task: str, other: str, out: Path) -> dict[str, list[list[str]]]:
         "errors": [["errors"], ["errors", "deadbeef"]],
         "alerts": [["alerts", "--since", "2020-01-01"]],
         "diff": [["diff", task, other]],
+        "compare": [["compare", task, other], ["compare", "", "status:failed", "--no-intervals"]],
         "export": [["export", task, "--format", kind, "--output", str(out / kind)] for kind in ("html", "csv", "json", "otlp")],
         "dataset": [
             ["dataset", "--of", of, "--shape", shape, "-o", str(out / f"{of}-{shape}"), "--test", "0.5"]

@@ -117,7 +117,9 @@ function ways({ read_a: ofA, read_b: ofB, way, parting }) {
   const cell = (counts, earlier, of) => h("td", {}, shares(counts, of), before(earlier, of));
   const share = (value) => `${Math.round(value * 100)} %`;
   const sentence = !parting ? "No step in which they part." : `They part at ${place(way[parting.at])}: ${parting.before ? `${parting.what} before it` : words(parting.what)} in ${share(parting.share_a)} of A, ${share(parting.share_b)} of B${parting.beyond_chance ? "" : "; that may be chance"}.`;
-  const rows = way.map((part, at) => h("tr", { data: { parts: String(parting?.at === at) } }, h("th", { scope: "row" }, place(part), parting?.at === at ? h("span.unseen", {}, " – here they part") : null), cell(part.a, part.before_a, ofA), cell(part.b, part.before_b, ofB)));
+  // Behind the last part nothing is told where nobody did anything there.
+  const told = way.filter((part, at) => at < way.length - 1 || at === parting?.at || Object.keys({ ...part.before_a, ...part.before_b }).length);
+  const rows = told.map((part, at) => h("tr", { data: { parts: String(parting?.at === at) } }, h("th", { scope: "row" }, place(part), parting?.at === at ? h("span.unseen", {}, " – here they part") : null), cell(part.a, part.before_a, ofA), cell(part.b, part.before_b, ofB)));
   return h("section.card.sides.ways", { "aria-label": "Steps", tabindex: "0" }, h("header", {}, h("h2", {}, "Steps"), h("span.aside", {}, `${plural(ofA, "task")} of A and ${ofB.toLocaleString("en-US")} of B read`)), h("p.body", {}, sentence),
     way.length ? h("table", {}, h("thead", {}, h("tr", {}, ["The common way", "A", "B"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, rows)) : null);
 }
