@@ -52,6 +52,8 @@ OPTIONAL = {
     "dotenv",
     "datadog",
     "pyarrow",
+    "numpy",
+    "scipy",
 }
 
 

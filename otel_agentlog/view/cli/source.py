@@ -50,9 +50,7 @@ def _wanted(options: argparse.Namespace) -> list[Wanted]:
     if options.command == "diff":
         return [_named(options.left), _named(options.right)]
     if options.command == "compare":
-        # A word may be the id of a task, which is then brought by its time.
-        texts = ("", "") if options.by else (options.a, options.b)
-        return [_within(narrowed(filter_of(options), text)) for text in texts]
+        return [_of_side(options, "" if options.by else text) for text in (options.a, options.b)]
     if getattr(options, "tasks", None):
         return [_named(name) for name in options.tasks]
     return [_of_many(options)]
@@ -60,6 +58,12 @@ def _wanted(options: argparse.Namespace) -> list[Wanted]:
 
 def _named(name: str | None) -> Wanted:
     return Wanted(newest=True) if name in (None, LAST) else Wanted(task=name)
+
+
+def _of_side(options: argparse.Namespace, text: str) -> Wanted:
+    """The tasks that a side of a comparison may be; a word that is no whole id is looked for in all."""
+    is_task = text == LAST or (text.startswith("task-") and isinstance(parse_filter(text), Words))
+    return _named(text) if is_task else _within(narrowed(filter_of(options), text))
 
 
 def _of_many(options: argparse.Namespace) -> Wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -42,6 +43,33 @@ def test_a_comparison_has_figures_and_both_sides_of_each_part(client: TestClient
     assert not other["same"]
     assert {figure["name"] for figure in other["figures"]} >= {"duration_seconds", "cost_usd", "errors"}
     assert client.get("/api/compare", params={"left": "task-review42", "right": "nosuch"}).status_code == 404
+
+
+def test_two_groups_are_compared(client: TestClient) -> None:
+    """By filters, by values of a field, by ids; what cannot be read is refused, and nothing outside the root is looked at."""
+    found = client.get("/api/compare/groups", params={"a": "status:completed", "b": "is:unsuccessful"}).json()
+    success = next(each for each in found["figures"] if each["name"] == "success")
+    assert (success["a"]["value"], success["b"]["value"]) == (1.0, 0.0)
+    assert found["intervals"]["confidence"] == 0.95
+    assert found["without_intervals"] is None
+    assert success["note"].startswith("n = ")
+    by = client.get("/api/compare/groups", params={"a": "brain", "b": "*", "by": "agent", "intervals": False}).json()
+    assert (by["a"]["said"], by["intervals"]) == ("agent:brain", None)
+    two = client.get("/api/compare/groups", params={"a": "task-review42", "b": "task-well"}).json()
+    assert two["first_difference"]["verdict"] == "only_left"
+    for wrong in ({"a": "cost>much", "b": ""}, {"a": "", "b": "x" * 3000}, {"a": "x", "b": "y", "by": "cost"}, {"a": ""}):
+        assert client.get("/api/compare/groups", params=wrong).status_code == 422, wrong
+    for outside in ("/etc", "../tasks", ".."):
+        side = client.get("/api/compare/groups", params={"a": outside, "b": "", "intervals": False}).json()["a"]
+        assert (side["root"], side["task"]) == (by["a"]["root"], None)
+
+
+def test_without_scipy_groups_have_no_intervals(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the answer says why."""
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    found = client.get("/api/compare/groups", params={"a": "status:completed", "b": ""}).json()
+    assert found["intervals"] is None
+    assert "pip install" in found["without_intervals"]
 
 
 def test_images_of_messages_are_not_cut() -> None:

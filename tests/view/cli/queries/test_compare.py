@@ -5,13 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
-from otel_agentlog.view.cli.main import main
+from otel_agentlog.view.backends.folders import Wanted
+from otel_agentlog.view.cli import source
+from otel_agentlog.view.cli.main import main, make_parser
 from otel_agentlog.view.render.comparison import CSV_COLUMNS, code, code_in
 from tests.query.compared_tasks import Writer
 from tests.test_terminal_text import acts_on_a_terminal
@@ -176,3 +181,43 @@ def test_only_the_narrowed_tasks(root: Path, capsys: pytest.CaptureFixture[str])
     """The options of all commands that choose tasks narrow both sides."""
     found = json.loads(run(root, capsys, "tag:before", "tag:after", "--failed", "--no-intervals", "--json")[1])
     assert (found["a"]["tasks"], found["b"]["tasks"]) == (0, 12)
+
+
+def test_what_is_brought_from_a_backend_is_what_the_sides_need() -> None:
+    """Of a task that one, of a filter its time, of values all within the time of both."""
+    at = 1_795_000_000_000_000_000
+
+    def wanted(*words: str) -> list[Wanted]:
+        return source._wanted(make_parser().parse_args(["compare", *words]))
+
+    assert wanted("task-1", "last") == [Wanted(task="task-1"), Wanted(newest=True)]
+    found = wanted("agent:a since:2026-11-18T12:26:40Z", "agent:b", "--until", "2026-11-20T00:00Z")
+    assert [each.since_ns is not None for each in found] == [True, False]
+    assert all(each.until_ns is not None and each.until_ns > at for each in found)
+    assert wanted("--by", "agent", "a", "b") == [Wanted(), Wanted()]
+
+
+DOCS = Path(__file__).parents[4] / "docs" / "compare.md"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the shell of the workflow is a POSIX one")
+@pytest.mark.parametrize(("spent", "code", "headline"), [(0.02, 0, "### ✓ Agents compared"), (0.03, 1, "### ✗ 1 of 2")])
+def test_the_workflow_of_the_docs_checks_a_change(tmp_path: Path, spent: float, code: int, headline: str) -> None:
+    """Its steps run as a runner runs them, on folders of an evaluation: the change that costs more does not pass, and is told."""
+    steps = yaml.safe_load(re.search(r"```yaml\n(.*?)```", DOCS.read_text(), re.DOTALL)[1])["jobs"]["compare"]["steps"]  # type: ignore[index]
+    scripts = {step["name"]: step["run"] for step in steps if "name" in step}
+    for name, cost in (("main", 0.02), ("branch", spent)):
+        writer = Writer(tmp_path / "runs" / name)
+        for number in range(12):
+            writer.add(name, cost=cost + number / 10_000)
+    summary = tmp_path / "summary.md"
+    env = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "GITHUB_STEP_SUMMARY": str(summary)}
+    done = {
+        name: subprocess.run(
+            ["bash", "-e", "-c", script], cwd=tmp_path, env={**os.environ, **env}, capture_output=True, timeout=100
+        )
+        for name, script in scripts.items()
+    }
+    assert (done["compare"].returncode != 0) == bool(code), done["compare"].stderr
+    assert done["compare"].returncode in (0, 3)
+    assert summary.read_text().startswith(headline)
