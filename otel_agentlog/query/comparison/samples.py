@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from otel_agentlog.query.comparison.sides import Side
 from otel_agentlog.query.indexes import ask, ask_again
-from otel_agentlog.store.index.index import TASK_FIGURES, TaskIndex
+from otel_agentlog.store.index.index import TaskIndex
 from otel_agentlog.store.index.refresh import Progress
 from otel_agentlog.store.index.row import COST_UNITS_PER_USD
 from otel_agentlog.vocabulary.states import UNSUCCESSFUL
@@ -162,7 +162,8 @@ def _sums(index: TaskIndex, side: Side, names: Names) -> SideSums:
     sums.ratios = {name: Ratio(sums.units) for name in _ratio_names(names)}
     for folder, *figures in index.ended_tasks(side.wanted):
         sums.choose(folder)
-        _add_task(sums, unit_of(folder), dict(zip(TASK_FIGURES, figures, strict=True)), names)
+        _add_task(sums, unit_of(folder), *figures)
+    _add_all(sums, names)
     for kind in OF_NAMES:
         for folder, name, *figures in index.counts(side.wanted, kind):
             if name in names[kind]:
@@ -183,24 +184,32 @@ def _dealing(tasks: int) -> Callable[[bytes], int]:
     return lambda folder: known.setdefault(folder, len(known))
 
 
-def _add_task(sums: SideSums, unit: int, row: Mapping[str, Any], names: Names) -> None:
-    status, ratios = row["status"], sums.ratios
+_COUNTS = ("input_tokens", "output_tokens", "ai_calls", "tool_runs", "steps", "retries", "errors")
+"""Figures that every task has, as they stand at the end of `TaskIndex.ended_tasks`."""
+
+
+def _add_task(sums: SideSums, unit: int, status: str, cost: int | None, duration_us: int | None, *counts: int) -> None:
+    """Add the values of `TaskIndex.ended_tasks`."""
+    ratios = sums.ratios
     sums.by_status[status] += 1
     if status == "completed" or status in UNSUCCESSFUL:
         ratios["success"].add(unit, status == "completed", 1)
-    if row["cost"] is not None:
-        ratios["cost"].add(unit, row["cost"], 1)
-    if row["duration_us"] is not None:
-        ratios["duration"].add(unit, row["duration_us"], 1)
-        sums.durations.append(row["duration_us"])
-    ratios["tokens"].add(unit, row["input_tokens"] + row["output_tokens"], 1)
-    for name in ("input_tokens", "output_tokens", "ai_calls", "tool_runs", "steps", "retries", "errors"):
-        ratios[name].add(unit, row[name], 1)
-    # A task that did not run a tool says that, too.
-    for name in names["tools"]:
-        ratios[f"tool.{name}.calls"].add(unit, 0, 1)
-    for name in names["errors"]:
-        ratios[f"error.{name}"].add(unit, 0, 1)
+    if cost is not None:
+        ratios["cost"].add(unit, cost, 1)
+    if duration_us is not None:
+        ratios["duration"].add(unit, duration_us, 1)
+        sums.durations.append(duration_us)
+    ratios["tokens"].add(unit, counts[0] + counts[1], 1)
+    for name, count in zip(_COUNTS, counts, strict=True):
+        ratios[name].over[unit] += count
+
+
+def _add_all(sums: SideSums, names: Names) -> None:
+    """Have every task count in what every task has: one that did not run a tool says that, too."""
+    every = sums.ratios["tokens"]
+    of_names = [f"tool.{name}.calls" for name in names["tools"]] + [f"error.{name}" for name in names["errors"]]
+    for name in (*_COUNTS, *of_names):
+        sums.ratios[name].under, sums.ratios[name].known = array("d", every.under), every.known
 
 
 def _add_tool(sums: SideSums, unit: int, name: str, figures: Sequence[Any]) -> None:
