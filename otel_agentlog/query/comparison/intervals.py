@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.query.comparison.samples import PERCENTILES, SideSums
 from otel_agentlog.store.index.index import rank
@@ -59,6 +60,7 @@ def _scipy() -> tuple[Any, Any]:
         import numpy
         from scipy import stats  # type: ignore[import-untyped]  # it has no stubs
     except ImportError:
+        raise_interrupt()
         raise AgentlogError(MISSING) from None
     return numpy, stats
 
