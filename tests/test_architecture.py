@@ -1,4 +1,4 @@
-"""The house keeps its shape: arrows point one way, rooms are entered by their doors, files stay small."""
+"""The package keeps its shape: imports point one way, folders and functions stay small."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ MAY_USE: dict[str, set[str]] = {
     "__main__": {"view"},
     # The former name of `tools`.
     "run": {"tools"},
-    # The demo and the names of other systems are users of the package: the rooms that enter by the front door.
+    # The demo and the names of other systems are users of the package: they import its public names.
     "demo": {""},
     "integrations": {""},
     "compat": {"", "record", "store", "events", "error_handling", "tools", "query", "view", "wiring"},
-    **{room: set() for room in FLOOR},
+    **{part: set() for part in FLOOR},
 }
 OPTIONAL = {
     "rich",
@@ -63,7 +63,7 @@ def _modules() -> Iterator[tuple[str, Path, ast.Module]]:
         yield name, path, ast.parse(path.read_text())
 
 
-def _room(module: str) -> str:
+def _part(module: str) -> str:
     return [*module.split("."), ""][1]
 
 
@@ -85,15 +85,15 @@ def _arrows() -> list[tuple[str, str]]:
 
 
 def test_arrows_point_one_way() -> None:
-    """No room imports a room that is not below it."""
-    wrong = [(a, b) for a, b in _arrows() if _room(b) not in MAY_USE[_room(a)] | FLOOR | {_room(a)}]
+    """No part imports a part that is not below it."""
+    wrong = [(a, b) for a, b in _arrows() if _part(b) not in MAY_USE[_part(a)] | FLOOR | {_part(a)}]
 
     assert wrong == []
 
 
-def test_nobody_enters_by_the_front_door() -> None:
-    """The front door is for users: inside, nobody imports the package itself."""
-    assert [(a, b) for a, b in _arrows() if b == "otel_agentlog" and _room(a) not in ("", "demo", "compat", "integrations")] == []
+def test_nobody_imports_the_public_names() -> None:
+    """The public names are for users: inside, nobody imports the package itself."""
+    assert [(a, b) for a, b in _arrows() if b == "otel_agentlog" and _part(a) not in ("", "demo", "compat", "integrations")] == []
 
 
 def test_there_are_no_import_cycles() -> None:
@@ -126,7 +126,7 @@ def test_sub_packages_point_one_way() -> None:
     for name, _, tree in _modules():
         for target in _modules_imported(tree, known):
             a, b = _sub_package(name), _sub_package(target)
-            if a != b and _room(a) == _room(b):
+            if a != b and _part(a) == _part(b):
                 arrows.setdefault(a, {})[b] = f"{name} → {target}"
 
     assert _circle(arrows) == []
@@ -157,7 +157,7 @@ def _circle(arrows: dict[str, dict[str, str]]) -> list[str]:
 
 
 def _modules_imported(node: ast.AST, known: Collection[str]) -> Iterator[str]:
-    """The modules behind an import; ``from package import module`` is that module, not the package's door."""
+    """The modules behind an import; ``from package import module`` is that module, not the package."""
     for found in ast.walk(node):
         if isinstance(found, ast.ImportFrom) and found.module in known:
             modules = [f"{found.module}.{alias.name}" for alias in found.names]
@@ -228,7 +228,7 @@ def test_optional_packages_are_imported_where_they_are_used() -> None:
     found = [
         (name, target)
         for name, _, tree in _modules()
-        if _room(name) not in ("view", "demo")
+        if _part(name) not in ("view", "demo")
         for node in _at_import_time(tree)
         for target in _imports(node)
         if target.split(".")[0] in OPTIONAL
@@ -237,9 +237,9 @@ def test_optional_packages_are_imported_where_they_are_used() -> None:
 
 
 def test_only_export_knows_the_sdk() -> None:
-    """``opentelemetry.sdk`` and the exporters are imported in one room."""
+    """``opentelemetry.sdk`` and the exporters are imported in one part."""
     found = {
-        _room(name)
+        _part(name)
         for name, _, tree in _modules()
         for target in _imports(tree)
         if target.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))
@@ -250,7 +250,7 @@ def test_only_export_knows_the_sdk() -> None:
 def test_only_settings_reads_the_environment() -> None:
     """``os.environ`` and ``getenv`` stand in ``settings`` and, as a user would, in the demo."""
     reads = re.compile(r"os\.environ|getenv")
-    found = {name for name, path, _ in _modules() if reads.search(_code(path)) and _room(name) not in ("settings", "demo")}
+    found = {name for name, path, _ in _modules() if reads.search(_code(path)) and _part(name) not in ("settings", "demo")}
     assert found == set()
 
 

@@ -47,9 +47,9 @@ def test_callbacks_run_in_the_child_in_order(tmp_path: Path) -> None:
 
 IMPORTING = """
 import os, sys, threading
-import house
+import lazy_package
 
-def load(): house.slow_name
+def load(): lazy_package.slow_name
 
 began = sys.slow_began = threading.Event()
 thread = threading.Thread(target=load)
@@ -58,18 +58,18 @@ began.wait(30)
 if pid := os.fork():
     thread.join()
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-os._exit(0 if house.slow_name == 7 else 1)
+os._exit(0 if lazy_package.slow_name == 7 else 1)
 """
 
 
 def test_a_child_can_load_what_another_thread_was_loading(tmp_path: Path) -> None:
     """A fork waits for the first use of a lazy name: in the child the module's lock would be held for ever."""
-    house = tmp_path / "house"
-    house.mkdir()
-    (house / "__init__.py").write_text(
+    lazy_package = tmp_path / "lazy_package"
+    lazy_package.mkdir()
+    (lazy_package / "__init__.py").write_text(
         "from otel_agentlog._lazy import lazy_names\n__all__, __getattr__ = lazy_names(__name__, {'slow': 'slow_name'})\n"
     )
-    (house / "slow.py").write_text("import sys, time\nsys.slow_began.set()\ntime.sleep(0.5)\nslow_name = 7\n")
+    (lazy_package / "slow.py").write_text("import sys, time\nsys.slow_began.set()\ntime.sleep(0.5)\nslow_name = 7\n")
     (tmp_path / "program.py").write_text(IMPORTING)
 
     done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, timeout=60)

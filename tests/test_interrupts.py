@@ -42,7 +42,7 @@ BENCHMARK = HOME.parent / "benchmarks" / "interrupts.py"
 
 # -- every except asks -----------------------------------------------------------------------------------------------------
 
-ROOMS = ("record", "store", "export", "wiring", "error_handling", "tools", "query", "vocabulary", "compat", "integrations")
+PARTS = ("record", "store", "export", "wiring", "error_handling", "tools", "query", "vocabulary", "compat", "integrations")
 KEEPS = {"Exception", "OSError", "TimeoutError", "ValueError", "RuntimeError", "TypeError", "LookupError", "ImportError"}
 """Classes of which an interrupt may be one. Of `AttributeError`, `KeyError` and `IndexError` nobody makes one."""
 WITHOUT = {
@@ -79,8 +79,8 @@ def _asks(handler: ast.ExceptHandler) -> bool:
 
 
 def _handlers() -> Iterator[tuple[str, ast.AST]]:
-    """Every ``except`` and ``suppress`` of the rooms, with its file and function."""
-    for where, node in nodes(*ROOMS):
+    """Every ``except`` and ``suppress`` of the parts, with its file and function."""
+    for where, node in nodes(*PARTS):
         if isinstance(node, ast.ExceptHandler) or (isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress")):
             yield where, node
 
@@ -100,7 +100,7 @@ def test_every_except_lets_interrupts_pass() -> None:
 def test_no_python_code_runs_where_objects_go() -> None:
     """Python drops what is raised in ``__del__`` and in callbacks of weak references, so these are made of no Python code."""
     found = []
-    for path in sorted(path for room in ROOMS if room != "query" for path in (HOME / room).rglob("*.py")):
+    for path in sorted(path for part in PARTS if part != "query" for path in (HOME / part).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef) and node.name == "__del__":
                 found.append(f"{path.name}: __del__")
@@ -386,7 +386,7 @@ def test_whatever_starts_a_thread_gets_what_the_thread_met(way: str, monkeypatch
 def test_threads_are_started_by_what_lets_interrupts_pass() -> None:
     """Outside of what people look at no code calls `threading.Thread`, nor `_thread` without `started_in_try`."""
     found = []
-    for path in sorted(path for room in ROOMS if room != "query" for path in (HOME / room).rglob("*.py")):
+    for path in sorted(path for part in PARTS if part != "query" for path in (HOME / part).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "threading.Thread":
                 found.append(f"{path.name}, line {node.lineno}")

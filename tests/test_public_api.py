@@ -1,4 +1,4 @@
-"""The front door: exactly the public names, sorted, each with a docstring."""
+"""Exactly the public names, sorted, each with a docstring."""
 
 from __future__ import annotations
 

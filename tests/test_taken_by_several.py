@@ -21,7 +21,7 @@ from otel_agentlog.store.folder.writer import TaskFolder
 from otel_agentlog.store.validation.validate import validate
 from tests.support.sources import nodes
 
-ROOMS = ("_platform/fork.py", "_interrupts.py", "record", "store", "export", "error_handling", "tools", "wiring")
+PARTS = ("_platform/fork.py", "_interrupts.py", "record", "store", "export", "error_handling", "tools", "wiring")
 GUARDED = {
     "export/pipeline/backlog.py:finish": "one piece of work for each that was asked for, all on the worker's thread",
     "export/pipeline/bisect.py:run": "the worker's thread alone",
@@ -29,7 +29,7 @@ GUARDED = {
     "record/exceptions/describe.py": "a list of the call",
     "record/exceptions/timeout_call.py": "one caller and one thread, each with its own",
     "record/logs/line.py:_record_deferred": "lines of one thread",
-    "record/operations/ai_call.py:_take_told": "under the call's lock",
+    "record/operations/ai_call.py:_take_usage": "under the call's lock",
     "record/redaction/key_rules.py": "a list of the call",
     "store/delivery/tracker.py": "under the tracker's lock",
     "store/index/live_lines.py:_kept": "under the lock of what was read",
@@ -54,7 +54,7 @@ def _takers() -> Iterator[tuple[str, int]]:
     def expects_it(node: ast.AST) -> bool:
         return isinstance(node, ast.Try) and any("IndexError" in ast.unparse(each.type or node) for each in node.handlers)
 
-    for where, node in nodes(*ROOMS, skip=expects_it):
+    for where, node in nodes(*PARTS, skip=expects_it):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and not node.args:
             shared = isinstance(node.func.value, ast.Attribute) or ast.unparse(node.func.value).isupper()
             if node.func.attr == "popleft" or (node.func.attr in ("pop", "popitem") and shared):

@@ -98,7 +98,7 @@ GUARDED = {
 def _faults() -> Iterator[str]:
     """Statements in which a call, or the making of something, stands between reading shared state and changing it."""
     for path in sorted(
-        path for room in SHARED for path in ([HOME / room] if room.endswith(".py") else (HOME / room).glob("*.py"))
+        path for part in SHARED for path in ([HOME / part] if part.endswith(".py") else (HOME / part).glob("*.py"))
     ):
         for node in ast.walk(ast.parse(path.read_text())):
             if _comes_between(node):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import re
@@ -11,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,3 +101,73 @@ def test_the_keys_of_lines_are_those_that_are_written() -> None:
         for key in set(line) - set(get_type_hints(LINE_TYPES[line["type"], line.get("phase")]))
     }
     assert unknown == set()
+
+
+HOME = Path(__file__).parents[1]
+FORMER_WORDS = {
+    "courier": "delivery worker, or process lock",
+    "lane": "signal queue",
+    "hands": "workers",
+    "parcel": "items",
+    "ticket": "items",
+    "shelf": "source",
+    "gist": "extract",
+    "presence": "process lock",
+    "asked": "request, prompt, query, or what it is",
+    "asking": "the question, or the call with a timeout",
+    "told": "given, shown, reported, or what it is",
+    "front": "api, server, or newest",
+    "door": "lazy export",
+    "house": "package",
+}
+"""Words that say nothing to who does not know the code, and what stands for each (the glossary of ``docs/architecture.md``)."""
+KNOWN_NAMES = {
+    "courier": "a key of process lines on disk",
+    "_hands_over": "what a job does with the end of a task",
+    "asked": "a public method of AI calls",
+    "REQUEST_PRESENCE_PENALTY": "a name of the GenAI conventions",
+}
+
+
+def _words(name: str) -> set[str]:
+    """The words of a name, in the singular: ``HttpFront`` → http, front. The product ClickHouse is one."""
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name.replace("ClickHouse", "Clickhouse"))
+    return {word.lower() for word in words} | {word.lower().removesuffix("s") for word in words}
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
+    """The names that code gives: of classes, functions, parameters, variables, attributes."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+
+
+def test_names_are_of_the_fields_words() -> None:
+    """No module, class, function or variable of the package has a former word in its name."""
+    paths = [path for path in (HOME / "otel_agentlog").rglob("*") if path.suffix in (".py", ".json", ".js", ".css")]
+    found = {(path.name, path.stem) for path in paths}
+    found |= {(path.name, name) for path in paths if path.suffix == ".py" for name in _names(ast.parse(path.read_text()))}
+
+    wrong = {f"{file}: {name}": FORMER_WORDS.keys() & _words(name) for file, name in found if name not in KNOWN_NAMES}
+    assert {where: words for where, words in wrong.items() if words} == {}
+
+
+@pytest.mark.parametrize("folder", ["otel_agentlog", "tests", "docs", "examples", "benchmarks"])
+def test_texts_have_no_former_nouns(folder: str) -> None:
+    """Nor does a docstring, comment or page speak of couriers and parcels; verbs such as told are plain English there."""
+    nouns = re.compile(r"(?i)\b(courier|parcel|shelf|gist)s?\b|\bfront door\b|\bknot\b")
+    on_disk = re.compile(r"courier[\"`=>,:)]|\.courier|courier: str|courier = |`courier|if courier else")
+    files = [path for path in (HOME / folder).rglob("*") if path.suffix in (".py", ".md") and path != Path(__file__)]
+    lines = (
+        (path, number, line)
+        for path in files
+        if "decisions" not in path.parts
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+    )
+    assert [f"{path}:{number}" for path, number, line in lines if nouns.search(line) and not on_disk.search(line)] == []

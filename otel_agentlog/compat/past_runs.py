@@ -100,13 +100,13 @@ def _text(value: object) -> str | None:
 def _succeeded(result: object) -> bool:
     if issubclass(type(result), BaseException) or result is False:
         return False
-    told = field_of(result, "success")
-    if type(told) is bool:
-        return told
-    return field_of(result, "error_details") is None and not _is_told(field_of(result, "error")) and not _exit_code(result)
+    given = field_of(result, "success")
+    if type(given) is bool:
+        return given
+    return field_of(result, "error_details") is None and not _says_something(field_of(result, "error")) and not _exit_code(result)
 
 
-def _is_told(value: object) -> bool:
+def _says_something(value: object) -> bool:
     """Whether it says anything; without asking the value, which may be of any class."""
     return value is not None and value is not False and not (type(value) is str and not value)
 
@@ -138,13 +138,13 @@ def _category_of(details: object, result: object) -> ErrorCategory:
 
 
 def _message(details: object, result: object) -> str:
-    for told in (
+    for given in (
         field_of(details, "message"),
         field_of(result, "error"),
         result if issubclass(type(result), BaseException) else None,
     ):
-        if _is_told(told):
-            return plain_text(told)[:_LONGEST_MESSAGE]
+        if _says_something(given):
+            return plain_text(given)[:_LONGEST_MESSAGE]
     return "the execution failed"
 
 
@@ -155,7 +155,7 @@ def _suggestions(details: object) -> tuple[str, ...]:
 
 def _output(result: object) -> Any:
     for name in ("data", "output", "outputs", "result", "stdout"):
-        if _is_told(found := field_of(result, name)):
+        if _says_something(found := field_of(result, name)):
             return found
     return None if has(result, "success") or issubclass(type(result), BaseException) else result
 

@@ -58,8 +58,8 @@ class LogMessage:
 
     def to_dict(self) -> dict[str, Any]:
         """What ``extra=`` of a stdlib logger takes: what is given, without the message, which stdlib does not allow there."""
-        told = ("step_id", "event_id", "state_before", "state_after", "duration_ms")
-        given = {name: getattr(self, name) for name in told if getattr(self, name) is not None}
+        fields = ("step_id", "event_id", "state_before", "state_after", "duration_ms")
+        given = {name: getattr(self, name) for name in fields if getattr(self, name) is not None}
         return {"component": component_of(self.component), "action": self.action, **given, "details": details_of(self.details)}
 
 

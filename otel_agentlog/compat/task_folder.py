@@ -113,7 +113,7 @@ class _Flow(Webhook):
     """A webhook that records no stages of its own, only those it is told of."""
 
     def stage(self, stage: str, *, status: str | None = None, **keys: Any) -> None:
-        if keys.pop("told", False):
+        if keys.pop("from_caller", False):
             super().stage(stage, status=status, **keys)
 
 
@@ -147,17 +147,17 @@ class _Files:
         home = operation.task.home if operation is not None and operation.task is not None else None
         return home.path if isinstance(home, TaskFolder) else None
 
-    # -- what is told ----------------------------------------------------------------------------------------------------
+    # -- what is given ----------------------------------------------------------------------------------------------------
 
     def describe(self, data: Mapping[str, Any]) -> None:
-        told = _own(data)
-        self._metadata.update(told)
-        if str(told.get("status", "")).strip().lower() in (State.RUNNING.value, "in_progress", "started"):
+        given = _own(data)
+        self._metadata.update(given)
+        if str(given.get("status", "")).strip().lower() in (State.RUNNING.value, "in_progress", "started"):
             self._run()
         else:
             self._create()
         self._rewrite()
-        more = {key: value for key, value in told.items() if key not in _MADE_HERE}
+        more = {key: value for key, value in given.items() if key not in _MADE_HERE}
         if more:
             line = {"type": "event", "level": "INFO", "component": Component.TASK.value, "action": "metadata_written"}
             self._point({**line, "message": f"metadata of {self._task_id}", "details": more})
@@ -168,7 +168,7 @@ class _Files:
         self._rewrite()
 
     def add_stage(self, event: Mapping[str, Any]) -> None:
-        keys = {key: value for key, value in _own(event).items() if key not in ("timestamp", "told", "status", "stage")}
+        keys = {key: value for key, value in _own(event).items() if key not in ("timestamp", "from_caller", "status", "stage")}
         stage, status = event.get("stage"), event.get("status")
         event_type = keys.get("event_type")
         self._metadata.setdefault("event_type", event_type)
@@ -183,31 +183,31 @@ class _Files:
             flow.end()
         flow.event_type = plain_text(event_type or flow.event_type)
         keys.pop("event_type", None)
-        flow.stage(plain_text(stage) if stage is not None else "event", status=optional_text(status), told=True, **keys)
+        flow.stage(plain_text(stage) if stage is not None else "event", status=optional_text(status), from_caller=True, **keys)
 
     def add_output(self, output: Mapping[str, Any]) -> None:
         task = self._run()
-        told = _own(output)
-        told.pop("timestamp", None)
-        kind, content = plain_text(told.pop("type", None) or "output").lower(), told.pop("content", told.pop("message", None))
+        given = _own(output)
+        given.pop("timestamp", None)
+        kind, content = plain_text(given.pop("type", None) or "output").lower(), given.pop("content", given.pop("message", None))
         if kind in ("tool_call", "tool_use"):
-            self._tool_begins(content, told)
+            self._tool_begins(content, given)
         elif kind == "tool_result":
-            self._tool_ends(content, told)
+            self._tool_ends(content, given)
         elif kind in _TEXTS:
-            getattr(task, kind)("" if content is None else content, **told)
+            getattr(task, kind)("" if content is None else content, **given)
         else:
-            task.output("" if content is None else content, **{**told, "kind": kind})
+            task.output("" if content is None else content, **{**given, "kind": kind})
 
     def finish(self, data: Mapping[str, Any]) -> None:
-        task, told = self._run(), _own(data)
-        metrics = told.get("metrics")
+        task, given = self._run(), _own(data)
+        metrics = given.get("metrics")
         with self._inside():
             self._spend(_own(metrics) if isinstance(metrics, Mapping) else {})
         for run in [each for runs in self._tools.values() for each in runs]:
             run.end()
-        task.result, error = told.get("result"), told.get("error")
-        succeeded = told.get("success") is not False and (told.get("success") is True or not error)
+        task.result, error = given.get("result"), given.get("error")
+        succeeded = given.get("success") is not False and (given.get("success") is True or not error)
         task.end(Outcome.COMPLETED if succeeded else Outcome.FAILED, error=None if succeeded else _error(error))
         _forget(self)
 
@@ -281,34 +281,36 @@ class _Files:
         home = task.home if task is not None else None
         if not isinstance(task, RunningTask) or not isinstance(home, TaskFolder):
             return
-        told = {key: optional_text(self._metadata[key]) for key in _OF_TASK if self._metadata.get(key) is not None}
+        given = {key: optional_text(self._metadata[key]) for key in _OF_TASK if self._metadata.get(key) is not None}
         if self._metadata.get("assigned_agent") is not None:
-            told["assigned_agent"] = optional_text(self._metadata["assigned_agent"])
-        header = {**task.header, **told}
+            given["assigned_agent"] = optional_text(self._metadata["assigned_agent"])
+        header = {**task.header, **given}
         payload = {"metadata": header, **({} if self._input is None else {"input": self._input})}
         cleaned = recorder().clean({}, payload).payload
         task.header = clean_header(header, cleaned)
         status = State.RUNNING if self._task is not None else State.PENDING
         home.begin(task.header, cleaned, status, timestamp(time.time_ns()))
 
-    def _tool_begins(self, content: Any, told: dict[str, Any]) -> None:
-        name = plain_text(told.get("tool") or told.get("tool_name") or told.get("name") or content or "tool")
-        arguments = next((told[key] for key in ("params", "arguments", "input", "tool_input") if key in told), None)
-        run = ToolRun(name, arguments=arguments if isinstance(arguments, Mapping) else None, call_id=_call_id(told))
+    def _tool_begins(self, content: Any, given: dict[str, Any]) -> None:
+        name = plain_text(given.get("tool") or given.get("tool_name") or given.get("name") or content or "tool")
+        arguments = next((given[key] for key in ("params", "arguments", "input", "tool_input") if key in given), None)
+        run = ToolRun(name, arguments=arguments if isinstance(arguments, Mapping) else None, call_id=_call_id(given))
         with self._inside():
             run.start()
-        self._tools.setdefault(_call_id(told) or name, []).append(run)
+        self._tools.setdefault(_call_id(given) or name, []).append(run)
 
-    def _tool_ends(self, content: Any, told: dict[str, Any]) -> None:
-        name = plain_text(told.get("tool") or told.get("tool_name") or told.get("name") or "")
-        waiting = self._tools.get(_call_id(told) or name) or next((runs for runs in reversed(self._tools.values()) if runs), None)
+    def _tool_ends(self, content: Any, given: dict[str, Any]) -> None:
+        name = plain_text(given.get("tool") or given.get("tool_name") or given.get("name") or "")
+        waiting = self._tools.get(_call_id(given) or name) or next(
+            (runs for runs in reversed(self._tools.values()) if runs), None
+        )
         if not waiting:
-            self._tool_begins(name, told)
-            waiting = self._tools[_call_id(told) or name or "tool"]
+            self._tool_begins(name, given)
+            waiting = self._tools[_call_id(given) or name or "tool"]
         run = waiting.pop(0)
-        run.result = next((told[key] for key in ("result", "output") if key in told), content)
-        failed = told.get("error") or told.get("is_error") or told.get("success") is False
-        run.end(error=_error(told.get("error") or content) if failed else None)
+        run.result = next((given[key] for key in ("result", "output") if key in given), content)
+        failed = given.get("error") or given.get("is_error") or given.get("success") is False
+        run.end(error=_error(given.get("error") or content) if failed else None)
 
     def _spend(self, metrics: Mapping[str, Any]) -> None:
         """Tokens and cost of the whole task, which nothing else has told, as one call of its model."""
@@ -333,14 +335,14 @@ def _own(data: Any) -> dict[str, Any]:
     return {"content": data}
 
 
-def _call_id(told: Mapping[str, Any]) -> str | None:
-    return next((plain_text(told[key]) for key in ("call_id", "tool_call_id", "tool_use_id", "id") if told.get(key)), None)
+def _call_id(given: Mapping[str, Any]) -> str | None:
+    return next((plain_text(given[key]) for key in ("call_id", "tool_call_id", "tool_use_id", "id") if given.get(key)), None)
 
 
-def _error(told: Any) -> BaseException:
-    if isinstance(told, BaseException):
-        return told
-    message = told.get("message") if isinstance(told, Mapping) else told
+def _error(given: Any) -> BaseException:
+    if isinstance(given, BaseException):
+        return given
+    message = given.get("message") if isinstance(given, Mapping) else given
     return AgentlogError(plain_text(message) if message else "the task failed")
 
 

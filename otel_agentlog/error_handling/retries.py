@@ -44,7 +44,7 @@ RetryOn: TypeAlias = "type[Exception] | tuple[type[Exception], ...] | Callable[[
 
 LONGEST_S = 7 * 86_400.0
 """Longest wait and budget that are accepted, in seconds."""
-ASKED_JITTER = 0.1
+REQUESTED_WAIT_JITTER = 0.1
 """Most that is added at random to a wait the server asks for, as a fraction of it: not all clients shall come back at once."""
 
 
@@ -250,11 +250,11 @@ class _Course:
         """Record a failed attempt; whether another one follows."""
         state, number = self._state, self._state.attempt_number
         state.set_exception((type(error), error, None))
-        asked_s = asked_wait_s(error)
-        wait_s = self._wait(asked_s)
+        requested_s = requested_wait_s(error)
+        wait_s = self._wait(requested_s)
         state.upcoming_sleep = wait_s
         gave_up = self._gave_up(error, number)
-        answer = {"status": http_status(error), "retry_after_ms": None if asked_s is None else round(asked_s * 1000, 3)}
+        answer = {"status": http_status(error), "retry_after_ms": None if requested_s is None else round(requested_s * 1000, 3)}
         attempt_failed(
             self._name,
             error,
@@ -269,14 +269,14 @@ class _Course:
         self._wait_s = None if gave_up else wait_s
         return not gave_up
 
-    def _wait(self, asked_s: float | None) -> float:
-        if asked_s is None:
+    def _wait(self, requested_s: float | None) -> float:
+        if requested_s is None:
             return min(float(self._engine.wait(self._state)), self._policy.max_wait_s)
         import tenacity
 
-        asked_s = min(asked_s, self._policy.max_wait_s)
-        jitter: float = tenacity.wait_random(0, asked_s * ASKED_JITTER)(self._state)
-        return min(asked_s + jitter, self._policy.max_wait_s)
+        requested_s = min(requested_s, self._policy.max_wait_s)
+        jitter: float = tenacity.wait_random(0, requested_s * REQUESTED_WAIT_JITTER)(self._state)
+        return min(requested_s + jitter, self._policy.max_wait_s)
 
     def _gave_up(self, error: Exception, number: int) -> str | None:
         """Why this attempt is the last one; ``None`` if it is not."""
@@ -337,7 +337,7 @@ def _can_help(error: BaseException) -> bool:
     return categorize(error) not in _FINAL_CATEGORIES
 
 
-def asked_wait_s(error: BaseException) -> float | None:
+def requested_wait_s(error: BaseException) -> float | None:
     """Seconds that the server asks to wait before the next attempt; ``None`` if it asks for none. The longest one of a group."""
     waits = [wait for leaf in leaves(error) or [error] if (wait := _retry_after_s(leaf)) is not None]
     return max(waits, default=None)

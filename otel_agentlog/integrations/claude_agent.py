@@ -76,13 +76,13 @@ def instrument_client(client: Any, *, name: str = "claude") -> Any:
     def receive_messages(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         return _passed_on(receive(*args, **kwargs), reader)
 
-    async def asked(prompt: Any, *args: Any, **kwargs: Any) -> Any:
-        reader.asked(prompt)
+    async def query(prompt: Any, *args: Any, **kwargs: Any) -> Any:
+        reader.take_prompt(prompt)
         return await ask(prompt, *args, **kwargs)
 
     if not getattr(receive, "__agentlog__", False):
         receive_messages.__agentlog__ = True  # type: ignore[attr-defined]
-        client.receive_messages, client.query = receive_messages, asked
+        client.receive_messages, client.query = receive_messages, query
     return client
 
 
@@ -183,7 +183,7 @@ class MessageReader:
         self._counted: dict[str, int] = {}
         """The tokens that the session's last result told."""
 
-    def asked(self, prompt: Any) -> None:
+    def take_prompt(self, prompt: Any) -> None:
         """Take what the next run is asked."""
         self._since = time.monotonic()
         self._input = prompt if isinstance(prompt, str) else None
@@ -230,8 +230,8 @@ class MessageReader:
         if agentlog.current_task() is not None:
             run = agentlog.step(self._name, attributes={"agentlog.claude.session_id": session} if session else None)
         else:
-            asked = {"input": self._input} if self._input is not None else {}
-            run = agentlog.task(self._name, agent="claude", source="claude", session_id=session, model=model, **asked)
+            given = {"input": self._input} if self._input is not None else {}
+            run = agentlog.task(self._name, agent="claude", source="claude", session_id=session, model=model, **given)
         now = time.monotonic()
         inside = begin_inside(copy_context(), run.began(now - self._since))
         # Before its first message Claude Code was starting; where there is none it was answering.
@@ -321,9 +321,9 @@ class MessageReader:
             self._call(thread, text(begun, "id") or f"message {len(self._calls)}", text(begun, "model")).record(begun)
             thread.streams = True
         elif kind == "message_delta" and thread.call is not None:
-            told = {"id": thread.message_id, "type": "message", "role": "assistant", "content": []}
+            answer = {"id": thread.message_id, "type": "message", "role": "assistant", "content": []}
             stop = text(field_of(event, "delta"), "stop_reason")
-            thread.call.record({**told, "usage": field_of(event, "usage"), "stop_reason": stop})
+            thread.call.record({**answer, "usage": field_of(event, "usage"), "stop_reason": stop})
         elif kind == "message_stop":
             self._end_call(thread)
         thread.since = time.monotonic()
@@ -356,11 +356,11 @@ class MessageReader:
             if not whole.tokens:
                 return
             self._call(self._threads[""], text(message, "uuid") or "result", self._model)
-        told = _sum(call.tokens for call in self._calls.values())
+        counted_here = _sum(call.tokens for call in self._calls.values())
         counted, self._counted = self._counted, whole.tokens
-        if counted and all(count >= told.get(key, 0) + counted.get(key, 0) for key, count in whole.tokens.items()):
-            told = _sum([told, counted])  # a running total
-        rest = {key: count - told.get(key, 0) for key, count in whole.tokens.items() if count > told.get(key, 0)}
+        if counted and all(count >= counted_here.get(key, 0) + counted.get(key, 0) for key, count in whole.tokens.items()):
+            counted_here = _sum([counted_here, counted])  # a running total
+        rest = {key: count - counted_here.get(key, 0) for key, count in whole.tokens.items() if count > counted_here.get(key, 0)}
         key, last = next(reversed(self._calls.items()))
         if rest:
             # By its id it is the same answer, told as a whole.

@@ -22,13 +22,13 @@ Answer = TypeVar("Answer")
 
 _open: dict[str, TaskIndex] = {}
 _parents: list[dict[str, TaskIndex]] = []
-_opening = threading.Lock()
+_open_lock = threading.Lock()
 
 
 def _renew_after_fork() -> None:
     # A connection must not be used, not even closed, in the child of a fork.
-    global _opening
-    _opening = threading.Lock()
+    global _open_lock
+    _open_lock = threading.Lock()
     _parents.append(dict(_open))
     _open.clear()
 
@@ -61,7 +61,7 @@ def ask(root: Path, question: Callable[[TaskIndex], Answer], progress: Progress 
 
 def ask_again(root: Path, question: Callable[[TaskIndex], Answer]) -> Answer:
     """Return an answer that is as old as the last one about this root in this process; the first one is as in `ask`."""
-    with _opening:
+    with _open_lock:
         found = _open.get(os.path.abspath(root))
     if found is not None:
         try:
@@ -80,7 +80,7 @@ def _in_memory(root: Path) -> TaskIndex:
 def _index(root: Path) -> Iterator[TaskIndex]:
     """The open index of a root; other threads wait meanwhile."""
     key = os.path.abspath(root)
-    with _opening:
+    with _open_lock:
         found = _open.get(key)
         if found is None or not found.is_current:
             found = _open[key] = TaskIndex(Path(key), index_row_of, now_of)
@@ -90,7 +90,7 @@ def _index(root: Path) -> Iterator[TaskIndex]:
 
 def _drop(root: Path) -> None:
     """Delete an index that cannot be used: the next question makes a new one."""
-    with _opening:
+    with _open_lock:
         found = _open.pop(os.path.abspath(root), None)
         if found is not None:
             found.close()  # Windows renames no folder with a file that is open

@@ -136,11 +136,11 @@ def statistics_by(
     Raises:
         AgentlogError: tasks cannot be grouped by one of these.
     """
-    asked = list(group_bys)
-    for group_by in asked:
+    keys = list(group_bys)
+    for group_by in keys:
         if group_by is not None:
             _known(group_by, GROUPS, "group")
-    return ask(root, lambda index: [_statistics(index, wanted or Filter(), group_by) for group_by in asked], progress)
+    return ask(root, lambda index: [_statistics(index, wanted or Filter(), group_by) for group_by in keys], progress)
 
 
 def _statistics(index: TaskIndex, wanted: Filter, group_by: str | None) -> Statistics:

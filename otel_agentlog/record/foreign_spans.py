@@ -251,7 +251,7 @@ class AdoptedSpan:
         self._cost: Cost | None = None
         self.implicit: ImplicitTask | None = None
         """The task that was begun for this span, and ends with it."""
-        self._told: Mapping[str, Any] = {}
+        self._sent_content: Mapping[str, Any] = {}
         """The content that the start line has; the end line has what is new."""
         self._kind = self._kind_of(start["attributes"])
         self._seen.is_ai_call = self._kind is AI_CALL
@@ -274,7 +274,7 @@ class AdoptedSpan:
         try:
             self._task.seen_calls().end_span(self._seen, end["end_ns"])
             # Some libraries set the attributes that decide the kind only at the end.
-            attributes = self._told_of(end["attributes"])
+            attributes = self._attributes_of(end["attributes"])
             self._kind = self._kind_of(attributes)
             reading = reading_of(attributes)
             if self._looks_like(attributes) is AI_CALL:
@@ -304,7 +304,7 @@ class AdoptedSpan:
         self._task.seen_calls().add(seen)
         return seen
 
-    def _told_of(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _attributes_of(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
         """Its attributes, with what its library wrote on our span around it instead."""
         parent = self._parent
         if self._seen.scope != "litellm" or self._start.get("parent_span_id") != self._ids.get("span_id"):
@@ -390,8 +390,8 @@ class AdoptedSpan:
         line = self._base("start", self._start_ns, "INFO", self._kind.started)
         if self._kind is TOOL:
             line["content"] = self._tool_name(reading)
-        self._told = self._content(self._sent)
-        if details := {**self._details(reading), **self._told}:
+        self._sent_content = self._content(self._sent)
+        if details := {**self._details(reading), **self._sent_content}:
             line["details"] = details
         line.update({key: value for key, value in self._start.items() if key not in ("start_ns", "trace_id", "span_id")})
         if self._parent_elsewhere:
@@ -411,8 +411,8 @@ class AdoptedSpan:
         details = self._details(reading)
         if self._kind is AI_CALL:
             details.update(self._end_details(reading))
-        content = self._content(self._told_of(end["attributes"]))
-        details.update({key: value for key, value in content.items() if self._told.get(key) != value})
+        content = self._content(self._attributes_of(end["attributes"]))
+        details.update({key: value for key, value in content.items() if self._sent_content.get(key) != value})
         if details:
             line["details"] = details
         if end["name"] != self._start["name"]:
@@ -431,9 +431,9 @@ class AdoptedSpan:
     def _exception(self, end: Mapping[str, Any]) -> dict[str, Any]:
         """What the span says of the error: one error has one id, however many spans it passes through."""
         events = [event["attributes"] for event in end["events"] if event["name"] == "exception"]
-        told: Mapping[str, Any] = events[-1] if events else {}
-        name = _text(told, ("exception.type",)) or _text(end["attributes"], ("error.type",)) or "error"
-        message = _text(told, ("exception.message",)) or end["status_description"] or ""
+        event: Mapping[str, Any] = events[-1] if events else {}
+        name = _text(event, ("exception.type",)) or _text(end["attributes"], ("error.type",)) or "error"
+        message = _text(event, ("exception.message",)) or end["status_description"] or ""
         key = failure_key(name, message)
         call = self._call if self._call is not None and self._call.failed else None
         passed = (self._seen.failures or {}).get(key)
@@ -445,7 +445,7 @@ class AdoptedSpan:
             found = {"type": name, "message": message, "error_id": known[0], **({"category": known[1]} if known[1] else {})}
         if call is not None:
             call.error = known
-        if passed is None and (trace := _text(told, ("exception.stacktrace",))):
+        if passed is None and (trace := _text(event, ("exception.stacktrace",))):
             found["traceback"] = cut_traceback(self._record.clean_text(trace))
         around = self._seen.above if self._seen.above is not None and self._seen.above.end_ns is None else self._parent
         around.failures = {**dict(islice((around.failures or {}).items(), MAX_FAILURES)), key: known}
@@ -480,9 +480,9 @@ class AdoptedSpan:
             return {}
 
     def _price(self, reading: SpanReading, attributes: Mapping[str, Any]) -> Cost | None:
-        told = next((amount for name in _COST if (amount := as_amount(attributes.get(name))) is not None), None)
-        if told is not None:
-            return Cost(told, "provider")
+        event = next((amount for name in _COST if (amount := as_amount(attributes.get(name))) is not None), None)
+        if event is not None:
+            return Cost(event, "provider")
         prices = self._record.lookups.prices
         if prices is None or not reading.usage.known():
             return None

@@ -102,15 +102,15 @@ def assert_golden(
         )
     shown = list(differences(known, text))
     more = [f"… {len(shown) - MAX_SHOWN} more"] if len(shown) > MAX_SHOWN else []
-    told = "\n".join(["", *shown[:MAX_SHOWN], *more])
-    raise AssertionError(f"recorded is something else than {path} says; if it is right: {how}, and read the difference{told}")
+    listed = "\n".join(["", *shown[:MAX_SHOWN], *more])
+    raise AssertionError(f"recorded is something else than {path} says; if it is right: {how}, and read the difference{listed}")
 
 
 def differences(expected: str, found: str) -> Iterator[str]:
     """What differs between two such texts, for people. Numbers of ids are told only where nothing else differs."""
     left, right = expected.rstrip("\n").split("\n"), found.rstrip("\n").split("\n")
-    told = list(_differences([_NUMBER.sub(r"\1>", line) for line in left], [_NUMBER.sub(r"\1>", line) for line in right]))
-    yield from told or _differences(left, right)
+    unnumbered = list(_differences([_NUMBER.sub(r"\1>", line) for line in left], [_NUMBER.sub(r"\1>", line) for line in right]))
+    yield from unnumbered or _differences(left, right)
 
 
 def _differences(left: list[str], right: list[str]) -> Iterator[str]:

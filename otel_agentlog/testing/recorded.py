@@ -167,8 +167,8 @@ class Recorded:
         for text in texts:
             found = list(places_of(text, folders, requests, console))
             shown = [*found[:MAX_PLACES], *([f"… {len(found) - MAX_PLACES} more"] if len(found) > MAX_PLACES else [])]
-            told = "".join(f"\n  {place}" for place in shown)
-            assert not found, f"expected {text[:40]!r} nowhere in {', '.join(in_)}, found it in {len(found)} places:{told}"
+            places = "".join(f"\n  {place}" for place in shown)
+            assert not found, f"expected {text[:40]!r} nowhere in {', '.join(in_)}, found it in {len(found)} places:{places}"
 
     # -- faults -----------------------------------------------------------------------------------------------------------------
 

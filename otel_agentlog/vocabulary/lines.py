@@ -310,7 +310,7 @@ SPAN_TYPES = frozenset(
 LOG_TYPES = frozenset({"log", "state", "attempt", "event"})
 """Types of lines that are always a log record."""
 
-TOLD_BY_CALLERS = frozenset({"log", "event"})
+GIVEN_BY_CALLERS = frozenset({"log", "event"})
 """Types of lines whose states are those of a thing of the caller's: they move neither task nor step."""
 
 CONTENT_TYPES = frozenset({"output", "thinking", "system", "user"})

@@ -191,8 +191,8 @@ class Wired:
         """Begin everything that works in the background, and warn of what is wrong with the environment."""
         for complaint in self.settings.complaints:
             _warn_once(complaint)
-        for told in self.telemetry.joined:
-            _tell_once(told)
+        for joined in self.telemetry.joined:
+            _tell_once(joined)
         file = self.settings.log_file
         if file is not None and self._log.path != file:
             _warn_once(f"log_file: {file.parent} cannot be written to; {self._log.path} is used")

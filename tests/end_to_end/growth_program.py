@@ -52,7 +52,7 @@ for module, names in {
     left: ["MAX_FOLDERS", "MAX_UNWRITTEN"],
     tracker: ["MAX_TASKS"],
     folder_sink: ["MAX_LINGERING", "MAX_UNSETTLED"],
-    sync: ["MAX_UNSETTLED", "MAX_ASKED"],
+    sync: ["MAX_UNSETTLED", "MAX_REQUESTS"],
     writer: ["MAX_REMEMBERED", "MAX_DAMAGED", "MAX_STARTS"],
     seen_calls: ["MAX_REMEMBERED"],
     pricing: ["MAX_NAMES"],

@@ -166,7 +166,7 @@ def test_the_examples_of_the_page_run(tmp_path: Path) -> None:
     assert '"action":"fallback_used"' in (folder / "03-agent-output.jsonl").read_text()
 
 
-def test_the_front_door_has_the_errors() -> None:
+def test_the_public_names_have_the_errors() -> None:
     """Each can be raised with a message and a context, and caught as `AgentlogError`."""
     for name in ("Configuration", "Database", "Instance", "Integration", "Task", "Tmux", "Worktree"):
         kind = getattr(agentlog, f"{name}Error")

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
-from otel_agentlog.error_handling.retries import Retrying, asked_wait_s, can_help
+from otel_agentlog.error_handling.retries import Retrying, can_help, requested_wait_s
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.validation.validate import validate
@@ -258,7 +258,7 @@ def test_a_group_is_tried_again_if_all_of_it_may_succeed() -> None:
 
     assert can_help(Group(OSError("busy"), Group(TimeoutError())))
     assert not can_help(Group(OSError("busy"), Group(ValueError("bad"))))
-    assert asked_wait_s(Group(HttpError(429, retry_after="2"), HttpError(429, retry_after="7"))) == 7
+    assert requested_wait_s(Group(HttpError(429, retry_after="2"), HttpError(429, retry_after="7"))) == 7
 
 
 def test_the_user_says_what_is_tried_again() -> None:
@@ -331,12 +331,12 @@ def test_an_attempt_that_would_begin_too_late_is_not_made(recorded: MemorySink) 
 )
 def test_what_a_server_asks_for_is_understood(headers: dict[str, str], seconds: float | None) -> None:
     """Seconds, milliseconds; nonsense and times gone by are as if nothing had been said."""
-    assert asked_wait_s(HttpError(429, **headers)) == seconds
+    assert requested_wait_s(HttpError(429, **headers)) == seconds
 
 
 def test_a_date_to_wait_for_is_understood() -> None:
     """An HTTP date is the time from now until then."""
-    asked = asked_wait_s(HttpError(503, retry_after=email.utils.formatdate(time.time() + 3600, usegmt=True)))
+    asked = requested_wait_s(HttpError(503, retry_after=email.utils.formatdate(time.time() + 3600, usegmt=True)))
 
     assert asked is not None
     assert 3000 < asked <= 3600
@@ -349,8 +349,8 @@ def test_headers_are_found_where_clients_keep_them() -> None:
     botocore = RuntimeError("throttled")
     botocore.response = {"ResponseMetadata": {"HTTPStatusCode": 429, "HTTPHeaders": {"retry-after": "5"}}}  # type: ignore[attr-defined]
 
-    assert asked_wait_s(urllib.error.HTTPError("http://x", 429, "no", headers, None)) == 4
-    assert asked_wait_s(botocore) == 5
+    assert requested_wait_s(urllib.error.HTTPError("http://x", 429, "no", headers, None)) == 4
+    assert requested_wait_s(botocore) == 5
 
 
 def test_what_is_asked_is_waited_but_not_longer_than_allowed(recorded: MemorySink) -> None:
@@ -380,7 +380,7 @@ def test_no_header_breaks_the_judgement(value: Any, where: str) -> None:
     error.response = SimpleNamespace(headers=dict.fromkeys(names, value)) if where == "a" else value  # type: ignore[attr-defined]
 
     assert can_help(error) in (True, False)
-    asked = asked_wait_s(error)
+    asked = requested_wait_s(error)
     assert asked is None or 0 < asked < float("inf")
 
 

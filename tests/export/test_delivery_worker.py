@@ -158,7 +158,7 @@ def test_the_queue_is_bounded_and_what_does_not_fit_is_left_in_its_folder(bench:
     it.sender.open.set()
 
     assert it.worker.flush(DEADLINE_S)
-    assert len(it.sender.taken) <= 5 + 20 + 20  # under way, in the lane, in the queue before it
+    assert len(it.sender.taken) <= 5 + 20 + 20  # under way, in the queue of the signal, in the queue before it
     ids = sorted(it.observer.seen["delivered"] + it.observer.seen["left"])
     assert ids == sorted(f"aa-{number}" for number in range(200))
 
@@ -304,7 +304,7 @@ def test_after_the_end_nobody_waits(bench: Callable[..., Bench]) -> None:
 
 
 def test_a_call_that_comes_too_late_is_answered(bench: Callable[..., Bench]) -> None:
-    """Parcels and flushes that were queued behind the end are answered."""
+    """Items and flushes that were queued behind the end are answered."""
     it = bench()
     busy, release = threading.Event(), threading.Event()
     it.worker.do(lambda: (busy.set(), release.wait(DEADLINE_S)))
@@ -342,7 +342,7 @@ def test_a_hand_survives_whatever_an_exporter_raises(bench: Callable[..., Bench]
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(1)])
-def test_the_courier_survives_whatever_work_raises(bench: Callable[..., Bench], error: BaseException) -> None:
+def test_the_worker_survives_whatever_work_raises(bench: Callable[..., Bench], error: BaseException) -> None:
     """What comes behind it is done, and a flush is answered."""
     it = bench()
 
@@ -396,7 +396,7 @@ def test_an_item_that_breaks_the_collector_is_set_aside(bench: Callable[..., Ben
     assert it.dropped == [("traces", 1, "http_500")]
 
 
-def test_a_parcel_from_a_folder_waits_for_what_is_live(bench: Callable[..., Bench]) -> None:
+def test_items_from_a_folder_wait_for_what_is_live(bench: Callable[..., Bench]) -> None:
     """And its caller gets the results."""
     it = bench(batch_items=2, delay_s=0.0)
     it.sender.open.clear()
@@ -412,7 +412,7 @@ def test_a_parcel_from_a_folder_waits_for_what_is_live(bench: Callable[..., Benc
     assert [(len(items), result.verdict) for items, result in results[0]] == [(1, Verdict.DELIVERED)]
 
 
-def test_while_the_collector_is_left_alone_parcels_are_turned_away(bench: Callable[..., Bench]) -> None:
+def test_while_the_collector_is_left_alone_items_of_folders_are_turned_away(bench: Callable[..., Bench]) -> None:
     """Nobody holds a folder while nothing can be sent."""
     it = bench()
     it.sender.answers = [SendResult(Verdict.LATER, "http_503", retry_after_s=60.0)]

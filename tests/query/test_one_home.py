@@ -13,12 +13,12 @@ import otel_agentlog
 from otel_agentlog.query import GROUPS, ORDERS
 
 PACKAGE = Path(otel_agentlog.__file__).parent
-ROOMS = [PACKAGE / "store" / "index", PACKAGE / "query", PACKAGE / "view"]
+PARTS = [PACKAGE / "store" / "index", PACKAGE / "query", PACKAGE / "view"]
 
 
-def lists(words: Collection[str], rooms: Collection[Path], *, exactly: bool = False) -> Iterator[str]:
+def lists(words: Collection[str], parts: Collection[Path], *, exactly: bool = False) -> Iterator[str]:
     """The places in the code where all of these words are in one literal: a collection, or one string; `exactly` nothing else."""
-    for path in (path for room in rooms for path in sorted(room.rglob("*.py"))):
+    for path in (path for part in parts for path in sorted(part.rglob("*.py"))):
         for node in ast.walk(ast.parse(path.read_text())):
             found = literal(node)
             if (found == set(words)) if exactly else found.issuperset(words):
@@ -39,13 +39,13 @@ def literal(node: ast.AST) -> set[str]:
 @pytest.mark.parametrize("words", [ORDERS, GROUPS], ids=["orders", "groups"])
 def test_what_can_be_asked_for_is_listed_once(words: Collection[str]) -> None:
     """The command line and the server take it from there."""
-    assert list(lists(words, ROOMS)) == ["store/index/index.py"]
+    assert list(lists(words, PARTS)) == ["store/index/index.py"]
 
 
 @pytest.mark.parametrize("words", [{"failed", "timed_out"}, {"failed", "timed_out", "interrupted"}])
 def test_nothing_else_says_what_failed(words: Collection[str]) -> None:
     """There are the sets of `otel_agentlog.vocabulary.states`."""
-    assert list(lists(words, ROOMS[:2], exactly=True)) == []
+    assert list(lists(words, PARTS[:2], exactly=True)) == []
 
 
 def test_the_page_offers_every_order_there_is() -> None:

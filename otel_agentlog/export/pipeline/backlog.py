@@ -77,7 +77,7 @@ class CatchUp:
         self._thread = WorkerThread("agentlog-catchup")
         self._startable = [None]
         """Popped by the caller that sends what is left; popping a list is atomic."""
-        self._asked: deque[threading.Event] = deque()
+        self._finishing: deque[threading.Event] = deque()
         """Set when what `finish` asked for is done, in that order."""
         self._scanned = threading.Event()
         self._wanted_scans = 0
@@ -114,15 +114,15 @@ class CatchUp:
         is_shipping = not self._startable
         if not self._worker.ready or not (self._backlog.has_left or is_shipping):
             return True
-        asked = self._asked
-        if len(asked) < 2:
+        finishing = self._finishing
+        if len(finishing) < 2:
             # Behind what is under way already.
             finished = threading.Event()
-            asked.append(finished)
-            self._thread.do(lambda: self._run(self._ship_left, lambda: asked.popleft().set()))
+            finishing.append(finished)
+            self._thread.do(lambda: self._run(self._ship_left, lambda: finishing.popleft().set()))
         else:
             # One that has not begun does for all who ask meanwhile, as may happen for hours while no collector answers.
-            finished = asked[-1]
+            finished = finishing[-1]
         return finished.wait(max(0.0, deadline - time.monotonic()))
 
     def last_scan(self, deadline: float) -> None:

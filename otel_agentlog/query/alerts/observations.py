@@ -86,11 +86,11 @@ def _errors(line: Mapping[str, Any], exception: Mapping[str, Any]) -> Iterator[t
     if (first and of_database) or (component == "database" and (first or not exception)):
         yield "database_error", None
     details = mapping(line, "details")
-    told = text(details, "error_type")
-    if told == "session_error":
+    error_type = text(details, "error_type")
+    if error_type == "session_error":
         yield "session_error", None
     channel = details.get("channel_id") or mapping(details, "context").get("channel_id")
-    if told == "timeout" and isinstance(channel, (str, int)):
+    if error_type == "timeout" and isinstance(channel, (str, int)):
         yield "channel_timeout", f"channel {channel}"
 
 

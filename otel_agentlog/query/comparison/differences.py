@@ -167,7 +167,7 @@ def _verdict(left: Entry | None, right: Entry | None) -> str:
 def _compared(entry: Entry) -> tuple[Any, ...]:
     exception = entry.exception or {}
     shown = {key: entry.details.get(key) for key in ("arguments", "exit_code", "finish_reasons", "model", "attempts")}
-    said = entry.kind == "ai_call" and (_asked(entry), _answered(entry))
+    said = entry.kind == "ai_call" and (_prompt(entry), _answer(entry))
     return entry.status, entry.reason, exception.get("type"), exception.get("message"), len(entry.attempts), shown, said
 
 
@@ -176,10 +176,10 @@ def _with_conversation(part: Part) -> Part:
     left, right = part.left, part.right
     if left is None or right is None:
         return part
-    return replace(part, prompt=_texts(_asked(left), _asked(right)), answer=_texts(_answered(left), _answered(right)))
+    return replace(part, prompt=_texts(_prompt(left), _prompt(right)), answer=_texts(_answer(left), _answer(right)))
 
 
-def _asked(entry: Entry) -> str:
+def _prompt(entry: Entry) -> str:
     """System prompt and messages, each after the role it is by."""
     found = [f"system: {_said(entry.details['system'])}"] if entry.details.get("system") else []
     for message in objects(entry.details, "messages"):
@@ -187,7 +187,7 @@ def _asked(entry: Entry) -> str:
     return "\n".join(found)
 
 
-def _answered(entry: Entry) -> str:
+def _answer(entry: Entry) -> str:
     return _said(entry.details.get("output"))
 
 

@@ -104,12 +104,12 @@ def narrowed(wanted: Filter, text: str) -> Filter:
 
 def with_conditions(wanted: Filter, conditions: Iterable[Condition | None]) -> Filter:
     """Return a filter with further conditions; bounds of time and words become its own, which the index answers fastest."""
-    asked = [each for condition in conditions if condition is not None for each in _flat(condition)]
-    words = " ".join(filter(None, (wanted.text, *(each.text for each in asked if isinstance(each, Words)))))
-    times = [each for each in asked if isinstance(each, Compared) and FIELDS[each.field].kind == "moment"]
+    flat = [each for condition in conditions if condition is not None for each in _flat(condition)]
+    words = " ".join(filter(None, (wanted.text, *(each.text for each in flat if isinstance(each, Words)))))
+    times = [each for each in flat if isinstance(each, Compared) and FIELDS[each.field].kind == "moment"]
     since = [int(each.value) for each in times if each.field == "since"]
     until = [int(each.value) for each in times if each.field == "until"]
-    rest: list[Condition] = [each for each in asked if not isinstance(each, Words) and each not in times]
+    rest: list[Condition] = [each for each in flat if not isinstance(each, Words) and each not in times]
     if wanted.condition is not None:
         rest.insert(0, wanted.condition)
     return replace(

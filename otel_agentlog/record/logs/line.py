@@ -248,26 +248,26 @@ _MAX_STATE = 64
 """Longest state of a caller's own, in characters; a longer text is no state, and stays data."""
 
 
-def add_own(line: Line, place: LinePlace, told: Mapping[str, Any], data: dict[str, Any], record: Recorder) -> None:
+def add_own(line: Line, place: LinePlace, given: Mapping[str, Any], data: dict[str, Any], record: Recorder) -> None:
     """Put at the top of a line what its caller told of the event; what cannot stand there is added to the event's data.
 
     The step goes before the one that is current. The caller's ``event_id`` is ``caller_event_id``, as lines are numbered here.
     """
     for key in ("step_id", "event_id"):
-        if told.get(key) is not None and (text := plain_text(told[key])):
+        if given.get(key) is not None and (text := plain_text(given[key])):
             line["step_id" if key == "step_id" else "caller_event_id"] = text
     if "step_id" in line:
         place.ids = {key: value for key, value in place.ids.items() if key != "step_id"}
     for key in ("state_before", "state_after"):
-        if told.get(key) is None:
+        if given.get(key) is None:
             continue
         # Cleaned here: states on a line are ours, and pass the cleaning as they are.
-        state = plain_text(told[key])
+        state = plain_text(given[key])
         if 0 < len(state) <= _MAX_STATE:
             line[key] = record.clean_text(state)
         else:
-            data[key] = told[key]
-    took: Any = told.get("duration_ms")
+            data[key] = given[key]
+    took: Any = given.get("duration_ms")
     if type(took) in (int, float) and 0 <= took <= _MAX_MS:
         line["duration_ms"] = took
     elif took is not None:

@@ -72,7 +72,7 @@ class AiCall(Attempted):
         self._parameters = parameters
         self._spec: dict[str, Any] = {"attributes": attributes, "component": component}
         self._response: Response | None = None
-        self._told: Response | None = None
+        self._number_given: Response | None = None
         """What was last given by hand."""
         self._cost: Cost | None = None
         self._billed: list[tuple[Response, Billing]] = []
@@ -182,9 +182,9 @@ class AiCall(Attempted):
             given = (input_tokens, output_tokens, cache_read_input_tokens, cache_write_input_tokens, reasoning_output_tokens)
             counts: list[int | None] = []
             for name, value in zip(USAGE_FIELDS, given, strict=True):
-                counts.append(None if value is None else _told(name, value, as_count))
+                counts.append(None if value is None else _number_given(name, value, as_count))
             call = self if self._tokens else self._further_view()
-            call._take_told(checked(Usage(*counts)), () if finish_reasons is None else _told_reasons(finish_reasons))
+            call._take_usage(checked(Usage(*counts)), () if finish_reasons is None else _reasons_given(finish_reasons))
             if call is not self:
                 call.cost(cost_usd)
                 self._end_view(call)
@@ -200,11 +200,11 @@ class AiCall(Attempted):
         if model is not None:
             self.model = self.name = model if type(model) is str else plain_text(model)
             self.span.update_name(f"{plain_text(self.operation)} {self.model}")
-        told = {"_messages": messages, "_system": system, "_tools": tools}
-        vars(self).update({name: value for name, value in told.items() if value is not None})
-        self._asked_late = True
+        given = {"_messages": messages, "_system": system, "_tools": tools}
+        vars(self).update({name: value for name, value in given.items() if value is not None})
+        self._request_late = True
 
-    _asked_late = False
+    _request_late = False
 
     def cost(self, amount_usd: float | None) -> None:
         """Give the cost by hand, in US dollars; it replaces that of the price table.
@@ -212,7 +212,7 @@ class AiCall(Attempted):
         ``None`` means that it is not known and changes nothing, like what is no amount, of which a warning tells once.
         """
         try:
-            if (amount := _told("cost_usd", amount_usd, as_amount)) is None:
+            if (amount := _number_given("cost_usd", amount_usd, as_amount)) is None:
                 return
             call = self if self._tokens else self._further_view()
             call._cost = Cost(amount, "user")
@@ -323,16 +323,16 @@ class AiCall(Attempted):
                 return
         self._billed.append((response, billing))
 
-    def _take_told(self, usage: Usage, finish_reasons: tuple[str, ...]) -> None:
+    def _take_usage(self, usage: Usage, finish_reasons: tuple[str, ...]) -> None:
         """Tokens given one after the other, each kind once, are those of one response, and priced as such."""
         before = self._response or Response()
-        told = replace(before, usage=usage, finish_reasons=finish_reasons, response_id=None, output=(), cost_usd=None)
+        given = replace(before, usage=usage, finish_reasons=finish_reasons, response_id=None, output=(), cost_usd=None)
         last = self._billed[-1][0] if len(self._billed) > self._billed_before else None
-        if last is not None and last is self._told and not last.usage.known().keys() & usage.known().keys():
-            told = replace(told, usage=last.usage + usage)
+        if last is not None and last is self._number_given and not last.usage.known().keys() & usage.known().keys():
+            given = replace(given, usage=last.usage + usage)
             self._billed.pop()
-        self._told = told
-        self._take(told)
+        self._number_given = given
+        self._take(given)
 
     def _take(self, response: Response, billing: Billing = NO_BILLING) -> None:
         self._bill(response, billing)
@@ -368,7 +368,7 @@ class AiCall(Attempted):
         return late
 
     def _end_view(self, late: AiCall) -> None:
-        late._finish(None, None, _TOLD_LATE)
+        late._finish(None, None, _AFTER_ITS_END)
         self._billed, self._cost = late._billed, late._cost
 
     def _view(self) -> AiCall:
@@ -456,14 +456,14 @@ class AiCall(Attempted):
         return {"details": details}
 
     def _late_request(self) -> dict[str, Any]:
-        asked = self._start_fields()["details"]
-        return {key: asked[key] for key in ("messages", "system", "tools") if key in asked}
+        request = self._start_fields()["details"]
+        return {key: request[key] for key in ("messages", "system", "tools") if key in request}
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
         if self._reader is not None or (self.seen is not None and self.seen.calls):
             self._guarded(self._take_all)
         response = self._response or _EMPTY
-        details: dict[str, Any] = self._common_details() | (self._late_request() if self._asked_late else {})
+        details: dict[str, Any] = self._common_details() | (self._late_request() if self._request_late else {})
         self._add_counted(details, outcome)
         if response.finish_reasons:
             details["finish_reasons"] = list(response.finish_reasons)
@@ -614,7 +614,7 @@ _GIVES = {
     **dict.fromkeys(("search_memory", "create_memory", "update_memory", "upsert_memory", "delete_memory"), "records"),
 }
 """What a function returns that is decorated with an `AiCall`, by its operation; with any other it is a response."""
-_TOLD_LATE = "told after its end"
+_AFTER_ITS_END = "told after its end"
 
 
 def _only_steps_around(scope: OperationScope | None) -> bool:
@@ -654,7 +654,7 @@ _warned: set[str] = set()
 """Names of values given by hand of which a warning was given."""
 
 
-def _told(name: str, value: Any, read: Callable[[Any], Number | None]) -> Number | None:
+def _number_given(name: str, value: Any, read: Callable[[Any], Number | None]) -> Number | None:
     """A number given by hand; ``None`` for what is none, with a warning the first time."""
     number = read(value)
     if number is None and value is not None:
@@ -665,7 +665,7 @@ def _told(name: str, value: Any, read: Callable[[Any], Number | None]) -> Number
 _LISTS = (list, tuple, set, frozenset)
 
 
-def _told_reasons(given: Any) -> tuple[str, ...]:
+def _reasons_given(given: Any) -> tuple[str, ...]:
     if isinstance(given, str):
         return (str.__str__(given),) if given else ()
     listed = tuple(given) if isinstance(given, _LISTS) else ()

@@ -49,10 +49,10 @@ class Decorator(OperationScope):
 
     def pass_on(self, result: Any) -> Any:
         """Called with what the function returned; returns what its caller gets."""
-        self.told(self.returned, result)
+        self.call_hook(self.returned, result)
         return result
 
-    def told(self, hook: Callable[..., None], *given: Any) -> None:
+    def call_hook(self, hook: Callable[..., None], *given: Any) -> None:
         """Give a method of this what the function was called with, or returned, which may be any object."""
         try:
             hook(*given)
@@ -69,7 +69,7 @@ class Decorator(OperationScope):
 
         def around(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Surrounding:
             operation = self._copy()
-            operation.told(operation.called, function, args, kwargs)
+            operation.call_hook(operation.called, function, args, kwargs)
             return AroundGenerator(operation) if in_turns else cast(Surrounding, operation)
 
         in_turns = kind_of(function) in GENERATORS
@@ -95,7 +95,7 @@ class Resumed(Around):
         return False
 
     def returned(self, result: Any) -> None:
-        self._operation.told(self._operation.returned, result)
+        self._operation.call_hook(self._operation.returned, result)
 
     def pass_on(self, result: Any) -> Any:
         return self._operation.pass_on(result)

@@ -126,14 +126,14 @@ class Operation(Decorator):
 
     _hooks: ClassVar[frozenset[str]] = frozenset()
     """Which of the four above a class has: the others are not called, as a call costs more than what they do."""
-    _asked_for: ClassVar[frozenset[str]] = frozenset()
+    _optional_hooks: ClassVar[frozenset[str]] = frozenset()
     """Of these, which are called only for an object that adds them to its own ``_hooks``."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         hooks = ("_settle", "_started", "_ending", "_finished")
         own = (name for name in hooks if getattr(cls, name) is not getattr(Operation, name))
-        cls._hooks = frozenset(own) - cls._asked_for
+        cls._hooks = frozenset(own) - cls._optional_hooks
 
     @property
     def trace_id(self) -> str:

@@ -74,7 +74,7 @@ class Seen:
     """The tool runs inside it that count: scope and span id by name."""
     call: Call | None = None
     """The request it turned out to have seen, once it has ended."""
-    asked: tuple[str | None, str | None, str | None] = (None, None, None)
+    request: tuple[str | None, str | None, str | None] = (None, None, None)
     """Of an AI span: its parent's span id, provider and model, as far as its start told."""
     beside: Seen | None = None
     """The open AI span of another library that may see the same request, but was not made current: it is no parent."""
@@ -129,8 +129,8 @@ class Seen:
 
     def may_see_what(self, other: Seen) -> bool:
         """Whether another AI span may be of the same request: of another library, below the same parent, not of another model."""
-        (parent, *asked), (its_parent, *it_asked) = self.asked, other.asked
-        agree = all(a is None or b is None or a == b for a, b in zip(asked, it_asked, strict=True))
+        (parent, *request), (its_parent, *its_request) = self.request, other.request
+        agree = all(a is None or b is None or a == b for a, b in zip(request, its_request, strict=True))
         return other.scope != self.scope and parent == its_parent and agree
 
 
@@ -163,9 +163,9 @@ class SeenCalls:
         """Remember a span of another library that begins."""
         _remember(self.spans, seen.span_id, seen)
 
-    def begin_call(self, seen: Seen, asked: tuple[str | None, str | None, str | None]) -> None:
+    def begin_call(self, seen: Seen, request: tuple[str | None, str | None, str | None]) -> None:
         """Note that a span of another library begins as an AI span, and what lies beside it."""
-        seen.asked = asked
+        seen.request = request
         beside = [other for other in [*self._open.copy().values()][-MAX_BESIDE:] if seen.may_see_what(other)]
         if beside:
             seen.beside = next((other for other in reversed(beside) if not other.taken), beside[-1])

@@ -225,7 +225,7 @@ def open_span(  # noqa: C901 - in one piece, as every start passes here
         sent = attributes
         if scope.unsent is not None:
             span = LightSpan(scope.unsent, name, kind, attributes, scope.start_ns, spans.limits)
-        elif type(above) is LightSpan and scope.kind.start_type not in _ASKING:
+        elif type(above) is LightSpan and scope.kind.start_type not in _SAMPLED_ANEW:
             span = LightSpan(above.trace, name, kind, attributes, scope.start_ns, spans.limits)
         else:
             span = _begin_trace(scope, record, name, kind, attributes)
@@ -277,7 +277,7 @@ def _begin_trace(scope: OperationScope, record: Recorder, name: str, kind: str, 
     return span
 
 
-_ASKING = frozenset(kind.start_type for kind in (TASK, SEGMENT, WEBHOOK))
+_SAMPLED_ANEW = frozenset(kind.start_type for kind in (TASK, SEGMENT, WEBHOOK))
 """Types of start lines whose spans the sampler is asked about wherever they begin."""
 
 

@@ -23,10 +23,10 @@ class ToolRun(Attempted):
     """
 
     kind = TOOL
-    _asked_for = frozenset({"_started"})
+    _optional_hooks = frozenset({"_started"})
     _agent: Any = None
     """The agent of its task."""
-    _told: Mapping[str, Any] | None = None
+    _started_with: Mapping[str, Any] | None = None
     """The arguments that its start line has; set later, they are on its end line."""
     _exit_code: int | None = None
     exit_code: int | None = checked("_exit_code", as_whole)
@@ -84,7 +84,7 @@ class ToolRun(Attempted):
 
     def _start_fields(self) -> dict[str, Any]:
         self._agent = self.task.header.get("assigned_agent") if self.task is not None else None
-        self._told = self.arguments
+        self._started_with = self.arguments
         if self.task is not None and self.task.seen is not None:
             # What is around may end before this does.
             vars(self)["_hooks"] = self._hooks | {"_started"}
@@ -106,7 +106,7 @@ class ToolRun(Attempted):
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
         details: dict[str, Any] = {}
-        if self.arguments is not self._told:
+        if self.arguments is not self._started_with:
             details["arguments"] = self.arguments
         for key, value in (
             ("result", self.result),

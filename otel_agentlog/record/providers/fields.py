@@ -65,7 +65,7 @@ extra_of = operator.attrgetter("__pydantic_extra__")
 MODELS: dict[type, bool] = {}
 """Classes that were met, and whether all that is read of their objects is in `model_fields`."""
 _MOST_MODELS = 1000
-_ASKED_FOR = ("status_code", "content", "stop_reason", "finish_reason")
+_READ_FIELDS = ("status_code", "content", "stop_reason", "finish_reason")
 """Names that `has` is asked for, which for an object may also be of its class."""
 
 
@@ -88,7 +88,7 @@ def _is_plain_model(kind: type) -> bool:
     if own or not hasattr(kind, _MODEL) or hasattr(kind, _MOCK):
         return False
     getter = next((vars(each)["__getattr__"] for each in kind.__mro__ if "__getattr__" in vars(each)), None)
-    return getattr(getter, "__module__", None) == "pydantic.main" and not any(hasattr(kind, name) for name in _ASKED_FOR)
+    return getattr(getter, "__module__", None) == "pydantic.main" and not any(hasattr(kind, name) for name in _READ_FIELDS)
 
 
 def _given_to_mock(mock: object) -> dict[str, Any]:

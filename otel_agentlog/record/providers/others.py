@@ -136,8 +136,8 @@ class ChunkJoiner:
             if path:
                 inside[path[-1]] = usage
         if not usage_in(response).known():
-            told = sum((read_usage(usage) for usage in self._messages.values()), Usage())
-            response["usage"] = told.known()
+            total = sum((read_usage(usage) for usage in self._messages.values()), Usage())
+            response["usage"] = total.known()
         return {**response, "text": self.text} if self._written else response
 
     @property

@@ -26,7 +26,7 @@ _WHOLE_INPUT = ("input.value", "traceloop.entity.input", "langfuse.observation.i
 _WHOLE_OUTPUT = ("output.value", "traceloop.entity.output", "langfuse.observation.output")
 _ARGUMENTS = ("gen_ai.tool.call.arguments", "tool_call.function.arguments", "tool.parameters", *_WHOLE_INPUT)
 _RESULT = ("gen_ai.tool.call.result", *_WHOLE_OUTPUT)
-_ASKED = ("gen_ai.input.messages", ("gen_ai.prompt", "llm.input_messages"), _WHOLE_INPUT, "user")
+_REQUEST = ("gen_ai.input.messages", ("gen_ai.prompt", "llm.input_messages"), _WHOLE_INPUT, "user")
 _ANSWERED = ("gen_ai.output.messages", ("gen_ai.completion", "llm.output_messages"), _WHOLE_OUTPUT, "assistant")
 _NUMBERED = re.compile(
     r"(?P<family>gen_ai\.prompt|gen_ai\.completion|llm\.(?:in|out)put_messages)\.(?P<at>\d{1,4})\.(?P<rest>.+)", re.DOTALL
@@ -43,10 +43,10 @@ def tool_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 def call_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """``messages`` of a request and ``output`` of its answer, as far as they are known."""
-    asked, answered = _messages(attributes, *_ASKED), _messages(attributes, *_ANSWERED)
+    request, answered = _messages(attributes, *_REQUEST), _messages(attributes, *_ANSWERED)
     found: dict[str, Any] = {}
-    if asked:
-        found["messages"] = asked
+    if request:
+        found["messages"] = request
     if output := [part for message in answered for part in message["parts"]]:
         found["output"] = output
     return found

@@ -48,7 +48,7 @@ class Documents:
         self._changes: Replaced[dict[str, Any]] = Replaced({})
         self.counts, self._written = dict(_NOTHING), dict(_NOTHING)
         self._last: Mapping[str, Any] = {}
-        self._asked = self._said = 0
+        self._rewrites = self._rewritten = 0
         """How often `say_again` was called, and was so when the file was written last."""
         # Re-entrant, as a signal handler may end a task whose files its own thread is writing.
         self._turn = threading.RLock()
@@ -61,7 +61,7 @@ class Documents:
 
     @property
     def _unsaid(self) -> bool:
-        return bool(self._changes.value) or self._asked != self._said or self.counts != self._written
+        return bool(self._changes.value) or self._rewrites != self._rewritten or self.counts != self._written
 
     # -- writing ----------------------------------------------------------------------------------------------------------
 
@@ -76,7 +76,7 @@ class Documents:
 
     def say_again(self) -> None:
         """Write ``metadata.json`` with the next `settle` even if nothing changed."""
-        self._asked += 1
+        self._rewrites += 1
 
     def settle(self, *, sync: bool = False) -> None:
         """Write what is owed; with ``sync`` wait for the disk. Raises `OSError`; what was not written then is still owed."""
@@ -117,7 +117,7 @@ class Documents:
 
     def _write_merged(self, directory: Descriptor, sync: bool) -> None:
         while True:
-            revision, changes, asked = self._revision, self._changes.value, self._asked
+            revision, changes, rewrites = self._revision, self._changes.value, self._rewrites
             counts = dict(self.counts)
             added = {key: counts[key] - self._written[key] for key in counts}
             document = merged(self._known(directory), changes, added)
@@ -126,7 +126,7 @@ class Documents:
             # A signal handler came in between, and what was read is out of date.
         self._replace(directory, METADATA, document, sync)
         self._revision += 1
-        self._last, self._written, self._said = document, counts, asked
+        self._last, self._written, self._rewritten = document, counts, rewrites
         self._changes.replace(partial(_without, done=changes))
 
     def _known(self, directory: Descriptor) -> Mapping[str, Any]:

@@ -123,7 +123,7 @@ class FolderHandle:
         """That it had at least when it was closed."""
         self._moved = False
         """Whether that file is another than before, and `renewed` was not called yet."""
-        self._opening = threading.RLock()
+        self._open_lock = threading.RLock()
         self._failures, self._closed_until, self._problem = 0, 0.0, 0
 
     @property
@@ -190,7 +190,7 @@ class FolderHandle:
         # Not for longer than this, and never against its own thread: then two of us open it, and one of the two is closed.
         taken: list[bool] = []
         try:
-            take(self._opening, _OPEN_WAIT_S, taken)
+            take(self._open_lock, _OPEN_WAIT_S, taken)
             known = self.files.get(name)
             return known or self.with_reopening(lambda: self.with_descriptors(lambda: self._open_now(name)))
         except OSError as error:
@@ -199,7 +199,7 @@ class FolderHandle:
             raise
         finally:
             if any(taken):
-                self._opening.release()
+                self._open_lock.release()
 
     def _pause(self, error: OSError) -> None:
         self._failures += 1

@@ -1,7 +1,7 @@
 """Durability: the levels, and the thread that syncs files so that no recording call has to wait for the disk.
 
 All requests for a file within a few milliseconds share one ``fdatasync``. Where the disk is slower than what is recorded, so that
-`MAX_ASKED` requests wait, one ``syncfs`` of the root takes the place of all further ones: nothing is left out, and what waits
+`MAX_REQUESTS` requests wait, one ``syncfs`` of the root takes the place of all further ones: nothing is left out, and what waits
 does not grow. A request takes no lock and does no I/O, so it is safe in signal handlers, ``__del__`` and garbage collection.
 """
 
@@ -32,7 +32,7 @@ RETRY_S = 1.0
 MAX_HELD = 32
 """Requests that may wait for files to be kept open for them."""
 
-MAX_ASKED = 256
+MAX_REQUESTS = 256
 """Requests that may wait; those that come then are served by syncing the whole file system of the root."""
 
 MAX_UNSETTLED = 1_000
@@ -70,7 +70,7 @@ class Kept(Protocol):
     def degrade(self, name: str, error: OSError) -> None: ...
 
 
-Asked: TypeAlias = "tuple[Kept | threading.Event, str]"
+SyncRequest: TypeAlias = "tuple[Kept | threading.Event, str]"
 """A folder and the name of what is to be synced, or an event to be set once everything before it is."""
 
 
@@ -88,7 +88,7 @@ class Syncer:
 
     def renew_after_fork(self) -> None:
         """In the child of a fork: the parent syncs what was requested before."""
-        self._queue: SimpleQueue[Asked] = SimpleQueue()
+        self._queue: SimpleQueue[SyncRequest] = SimpleQueue()
         self._idle = [None]
         """Popped by the caller that starts the thread; popping a list is atomic."""
         self._crowded_out: deque[Kept] = deque(maxlen=1)
@@ -103,7 +103,7 @@ class Syncer:
         for name in names:
             if name in folder.waiting:
                 continue
-            if self._queue.qsize() >= MAX_ASKED:
+            if self._queue.qsize() >= MAX_REQUESTS:
                 self._crowded_out.append(folder)
             else:
                 folder.waiting.add(name)
@@ -197,7 +197,7 @@ class Syncer:
             return True
         return busy
 
-    def _gathered(self, group_s: float, idle_s: float) -> list[Asked]:
+    def _gathered(self, group_s: float, idle_s: float) -> list[SyncRequest]:
         try:
             found = [self._queue.get(timeout=idle_s) if idle_s else self._queue.get_nowait()]
         except Empty:
@@ -210,7 +210,7 @@ class Syncer:
             except Empty:
                 return found
 
-    def _sync_all(self, gathered: list[Asked]) -> None:
+    def _sync_all(self, gathered: list[SyncRequest]) -> None:
         # Files before the folders that name them.
         ordered = sorted(gathered, key=lambda item: (item[1] in (FOLDER, ROOT), item[1] == ROOT))
         files = [(folder, name) for folder, name in reversed(ordered) if not isinstance(folder, threading.Event)]

@@ -16,7 +16,7 @@ from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.vocabulary.actions import HANDED_OVER
 from otel_agentlog.vocabulary.coerce import mapping, number, text
 from otel_agentlog.vocabulary.event_ids import EVENT_ID
-from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS, TOLD_BY_CALLERS, Line
+from otel_agentlog.vocabulary.lines import GIVEN_BY_CALLERS, INSIDE_CALL, SAME_CALL_AS, Line
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
 
 METRICS = (
@@ -400,7 +400,7 @@ class Tally:
         if line.get("action") == HANDED_OVER and line.get("type") == "state":
             self._was_handed_over = True
         span_id, state = text(line, "span_id") or "", text(line, "state_after")
-        if span_id in self.open_spans and state is not None and line.get("type") not in TOLD_BY_CALLERS:
+        if span_id in self.open_spans and state is not None and line.get("type") not in GIVEN_BY_CALLERS:
             self.open_spans[span_id] = self.open_spans[span_id]._replace(state_after=state)
 
     def _error(self, line: Line) -> None:

@@ -13,7 +13,7 @@ from otel_agentlog.store.folder.totals import Tally
 from otel_agentlog.vocabulary.actions import HANDED_OVER
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.event_ids import split_event_id
-from otel_agentlog.vocabulary.lines import TOLD_BY_CALLERS, Line, count_items, is_worker
+from otel_agentlog.vocabulary.lines import GIVEN_BY_CALLERS, Line, count_items, is_worker
 from otel_agentlog.vocabulary.states import ENDED, Outcome, State
 
 UNENDED = frozenset({State.RUNNING.value, State.PAUSED.value})
@@ -167,7 +167,7 @@ class AbandonedTask:
             self._end(span_id, line)
         elif span_id in self.open and line.get("action") == HANDED_OVER and line.get("type") == "state":
             self.open[span_id]["type"], self.handed_over = "segment", line
-        elif span_id in self.open and text(line, "state_after") and line.get("type") not in TOLD_BY_CALLERS:
+        elif span_id in self.open and text(line, "state_after") and line.get("type") not in GIVEN_BY_CALLERS:
             self.open[span_id]["state_after"] = line["state_after"]
         self._see(span_id, line)
 

@@ -23,7 +23,7 @@ from otel_agentlog.store.validation.schema import checker, shown
 from otel_agentlog.vocabulary.actions import END_TYPE, HANDED_OVER, end_action, former_end_action, start_action
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.event_ids import split_event_id
-from otel_agentlog.vocabulary.lines import STAGES, TOLD_BY_CALLERS, Line
+from otel_agentlog.vocabulary.lines import GIVEN_BY_CALLERS, STAGES, Line
 from otel_agentlog.vocabulary.states import LEGAL_MOVES, State
 
 IN_FLIGHT = 64
@@ -144,7 +144,7 @@ class LineChecks:
         if line.get("action") == HANDED_OVER and line.get("type") == "state" and span_id in self._starts:
             self._handed_over.add(str(span_id))
             self._starts[str(span_id)] = self._starts[str(span_id)]._replace(type="segment")
-        if before is None or after is None or span_id is None or line.get("type") in TOLD_BY_CALLERS:
+        if before is None or after is None or span_id is None or line.get("type") in GIVEN_BY_CALLERS:
             return
         last = self._states.get(span_id, State.PENDING.value)
         self._states[span_id] = after

@@ -38,7 +38,7 @@ _STATUS_CODES = {
 _WORKERS = 16
 
 
-class GrpcFront:
+class GrpcEndpoint:
     """Listens on one loopback port, which stays the same when it is closed and opened again."""
 
     def __init__(self, receiver: OtlpReceiver) -> None:

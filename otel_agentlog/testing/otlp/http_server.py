@@ -57,7 +57,7 @@ def response(signal: str, answer: Answer) -> Any:
     return message
 
 
-class HttpFront:
+class HttpEndpoint:
     """Listens on one loopback port, which stays the same when it is closed and opened again."""
 
     def __init__(self, receiver: OtlpReceiver) -> None:

@@ -14,8 +14,8 @@ from types import TracebackType
 
 from otel_agentlog.testing.otlp.answers import Answer, Ok, Refuse, ingested, settle
 from otel_agentlog.testing.otlp.decode import decode_request
-from otel_agentlog.testing.otlp.grpc_server import GrpcFront
-from otel_agentlog.testing.otlp.http_server import HttpFront
+from otel_agentlog.testing.otlp.grpc_server import GrpcEndpoint
+from otel_agentlog.testing.otlp.http_server import HttpEndpoint
 from otel_agentlog.testing.otlp.incoming import LOOPBACK, Decision, Incoming
 from otel_agentlog.testing.otlp.values import Item
 
@@ -54,8 +54,8 @@ class OtlpReceiver:
         self._ingested: dict[str, list[Item]] = {"traces": [], "logs": [], "metrics": []}
         self._requests: list[ReceivedRequest] = []
         self._errors: list[str] = []
-        self._http = HttpFront(self)
-        self._grpc = GrpcFront(self)
+        self._http = HttpEndpoint(self)
+        self._grpc = GrpcEndpoint(self)
 
     def __enter__(self) -> OtlpReceiver:
         self.accept()

@@ -57,14 +57,14 @@ def _is_cut(example: Example) -> bool:
 
 
 def _calls(task: TaskReader) -> Iterator[Example | NoExample]:
-    asked: dict[str, Line] = {}
+    begun: dict[str, Line] = {}
     for line in task.events():
         span_id = text(line, "span_id") or ""
         if line.get("phase") == "start":
             # A span of another library may turn out to be a call only at its end.
-            asked |= {span_id: line} if line.get("type") in ("ai_request", "span") else {}
+            begun |= {span_id: line} if line.get("type") in ("ai_request", "span") else {}
             continue
-        start = asked.pop(span_id, None) if line.get("phase") == "end" else None
+        start = begun.pop(span_id, None) if line.get("phase") == "end" else None
         if line.get("type") == "ai_response" and SAME_CALL_AS not in mapping(line, "details"):
             yield _call(task, start or {}, line)
 
@@ -112,8 +112,8 @@ def _conversation(task: TaskReader) -> Example | NoExample:
             results[call_id] = details["result"] if "result" in details else mapping(line, "exception").get("message")
     if not any(message["role"] == "assistant" for _, _, message in said):
         return NoExample(OFF)
-    asked = with_artifacts((task.input() or {}).get("input"), task)
-    example.messages = [{"role": "user", "parts": [{"type": "text", "content": _as_text(asked)}]}] if asked is not None else []
+    given = with_artifacts((task.input() or {}).get("input"), task)
+    example.messages = [{"role": "user", "parts": [{"type": "text", "content": _as_text(given)}]}] if given is not None else []
     return _completed(example, [message for _, _, message in sorted(said, key=lambda each: each[:2])], results)
 
 

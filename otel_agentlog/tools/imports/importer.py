@@ -407,8 +407,8 @@ class _Guard:
             return False
         raise_interrupt()
         text = str(error)
-        told = isinstance(error, AgentlogError) and text.startswith(str(self._path))
-        self._report.problems.append(text if told else f"{self._path}: {_described(error)}")
+        names_file = isinstance(error, AgentlogError) and text.startswith(str(self._path))
+        self._report.problems.append(text if names_file else f"{self._path}: {_described(error)}")
         return True
 
 

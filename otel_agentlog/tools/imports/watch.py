@@ -33,7 +33,7 @@ class FileWatch:
         self._traces: dict[Path, TraceFile] = {}
         self._looked: dict[Path, tuple[int, int]] = {}
         """Size and time of the files that are not followed, when they were imported or could not be."""
-        self._told = 0
+        self._reported = 0
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -70,9 +70,9 @@ class FileWatch:
             self._end(path)
         self._importer.record_traces()
         problems = self._importer.report.problems
-        for problem in problems[self._told :]:
+        for problem in problems[self._reported :]:
             self._say(problem)
-        self._told = len(problems)
+        self._reported = len(problems)
 
     def _file(self, path: Path) -> None:
         followed = self._transcripts.get(path) or self._traces.get(path)

@@ -58,7 +58,7 @@ def number_of(text: str, bits: int) -> int:
 class FromSource(Operation):
     """An operation whose ids are made of those in the source."""
 
-    _asked_for = frozenset()  # `_started` below is for every one
+    _optional_hooks = frozenset()  # `_started` below is for every one
     seed: str = ""
     trace_seed: str | None = None
     """Of one that begins a trace."""

@@ -55,7 +55,7 @@ from otel_agentlog.vocabulary.states import State
 BATCH_RECORDS, BATCH_TRACES = 20_000, 500
 """Spans and log records, and traces, that are fetched at once."""
 
-MARKS = ".fetched.sqlite"
+FETCHED = ".fetched.sqlite"
 """File in the root: what was fetched."""
 
 Progress = Callable[[int, int], None]
@@ -88,16 +88,16 @@ def bring(source: ClickHouse, cache: Path, wanted: Wanted, progress: Progress | 
     """
     root = cache / hashlib.sha256(source.name.encode()).hexdigest()[:16]
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with closing(sqlite3.connect(root / MARKS, timeout=60, isolation_level=None)) as connection:
-        marks = _Marks(connection)
+    with closing(sqlite3.connect(root / FETCHED, timeout=60, isolation_level=None)) as connection:
+        fetched = _Fetched(connection)
         listed = _listed(source, wanted)
         if not listed and wanted.task is not None:
             # No index of the tables helps here: every task is looked at.
             listed = _listed(source, wanted, begins=True)
-        changed = [trace for trace in listed if not marks.has(trace)]
+        changed = [trace for trace in listed if not fetched.has(trace)]
         done = 0
         for batch in _batches(changed):
-            _fetch(source, root, marks, batch)
+            _fetch(source, root, fetched, batch)
             done += len(batch)
             if progress is not None:
                 progress(done, len(changed))
@@ -118,7 +118,7 @@ class _Trace:
         return f"{__version__}:{self.spans}:{self.logs}:{self.last_ns}"
 
 
-class _Marks:
+class _Fetched:
     """What was fetched, so that it is not fetched again; and in which traces each task is."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -241,16 +241,16 @@ def _conditions(wanted: Wanted, begins: bool) -> tuple[list[str], dict[str, str 
 # -- from records to folders -----------------------------------------------------------------------------------------------
 
 
-def _fetch(source: ClickHouse, root: Path, marks: _Marks, batch: list[_Trace]) -> None:
+def _fetch(source: ClickHouse, root: Path, fetched: _Fetched, batch: list[_Trace]) -> None:
     tasks, here = _tasks_of(source, batch), {trace.trace_id for trace in batch}
-    others = marks.other_traces(tasks, here)
+    others = fetched.other_traces(tasks, here)
     if others:
         # A task that went on in a trace of its own: its folder is made of all that is known of it.
         whole = [*batch, *(_Trace(each, 0, 0, 0, 2**62) for each in others)]
         tasks = {task_id: task for task_id, task in _tasks_of(source, whole).items() if task_id in tasks}
     for task in tasks.values():
         _write(root, task)
-    marks.add(batch, [(task.task_id, trace) for task in tasks.values() for trace in task.traces])
+    fetched.add(batch, [(task.task_id, trace) for task in tasks.values() for trace in task.traces])
 
 
 @dataclass(slots=True)
@@ -280,8 +280,8 @@ def _tasks_of(source: ClickHouse, traces: list[_Trace]) -> dict[str, _Task]:
     }
     event_name = any(row.get("name") == "EventName" for row in source.rows("DESCRIBE TABLE otel_logs"))
     spans = {row["span_id"]: _span_of(row) for row in source.rows(_SPANS, parameters)}
-    logs_asked = _LOGS.replace("SELECT DISTINCT", "SELECT DISTINCT EventName AS event_name,") if event_name else _LOGS
-    logs = [_log_of(row) for row in source.rows(logs_asked, parameters)]
+    logs_query = _LOGS.replace("SELECT DISTINCT", "SELECT DISTINCT EventName AS event_name,") if event_name else _LOGS
+    logs = [_log_of(row) for row in source.rows(logs_query, parameters)]
     return _Sorting(spans, logs).tasks
 
 

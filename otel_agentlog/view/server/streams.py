@@ -80,9 +80,9 @@ class Follower:
         quiet = not found
         found += self._changed_status(quiet)
         if self.tree is not None:
-            told = [StreamEvent(event, clipped(data, self.clip) if self.clip else data) for event, data in self.tree.poll()]
-            quiet = quiet and not told
-            found += told
+            changes = [StreamEvent(event, clipped(data, self.clip) if self.clip else data) for event, data in self.tree.poll()]
+            quiet = quiet and not changes
+            found += changes
         if quiet and (over or self._has_died()):
             self.ended = True
             found.append(StreamEvent("end", {"status": status_of(self.task)}))

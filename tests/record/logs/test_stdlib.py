@@ -170,8 +170,8 @@ def test_through_a_socket(recorded: MemorySink) -> None:
         raise ValueError("boom")
     except ValueError:
         record = logging.Logger("sender").makeRecord("sender", 40, "a.py", 1, "bad", (), sys.exc_info())
-    parcel = logging.handlers.SocketHandler("127.0.0.1", 9).makePickle(record)
-    AgentlogHandler().handle(logging.makeLogRecord(pickle.loads(parcel[4:])))
+    pickled = logging.handlers.SocketHandler("127.0.0.1", 9).makePickle(record)
+    AgentlogHandler().handle(logging.makeLogRecord(pickle.loads(pickled[4:])))
 
     (line,) = recorded.lines
     assert (line["exception"]["type"], line["exception"]["message"]) == ("ValueError", "boom")

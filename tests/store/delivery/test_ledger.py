@@ -29,7 +29,7 @@ def _items(item_set: ItemSet) -> set[tuple[str, str, int]]:
 
 
 @given(ITEMS, ITEMS)
-def test_marks_are_a_set(items: set[tuple[str, str, int]], gone: set[tuple[str, str, int]]) -> None:
+def test_an_item_set_is_a_set(items: set[tuple[str, str, int]], gone: set[tuple[str, str, int]]) -> None:
     """Adding, asking, taking out, counting: as a set does."""
     item_set = _item_set(items)
     for kind, tag, number in gone:
@@ -43,7 +43,7 @@ def test_marks_are_a_set(items: set[tuple[str, str, int]], gone: set[tuple[str, 
 
 
 @given(ITEMS, ITEMS)
-def test_marks_survive_json_and_add_up(one: set[tuple[str, str, int]], other: set[tuple[str, str, int]]) -> None:
+def test_item_sets_survive_json_and_add_up(one: set[tuple[str, str, int]], other: set[tuple[str, str, int]]) -> None:
     """Written and read again, twice into the same set: the union."""
     item_set = ItemSet()
     for items in (one, other, one):

@@ -18,7 +18,7 @@ from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.store.folder.files import Descriptor
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.folder.sink import FolderSink
-from otel_agentlog.store.folder.sync import MAX_ASKED, MAX_UNSETTLED, ROOT, Level, Syncer
+from otel_agentlog.store.folder.sync import MAX_REQUESTS, MAX_UNSETTLED, ROOT, Level, Syncer
 from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
 from tests.support.waiting import wait_until
@@ -284,7 +284,7 @@ def test_a_slow_disk_does_not_become_a_leak_of_memory(tmp_path: Path, slow_disk:
         syncer.ask(folder, LINES)
 
     held = sum(bool(folder.waiting) for folder in folders)
-    assert MAX_ASKED <= held <= 3 * MAX_ASKED
+    assert MAX_REQUESTS <= held <= 3 * MAX_REQUESTS
     assert not syncer.flush(0.1)
     slow_disk.set()
     assert syncer.flush(30)
@@ -301,7 +301,7 @@ def test_a_file_system_that_cannot_be_synced_is_told(tmp_path: Path, slow_disk: 
     """Once for the syncer, and in the folders that are known."""
     failures: list[str] = []
     syncer = Syncer("group", lambda where, error: failures.append(where))
-    folders = [Slow(tmp_path, OSError(errno.EIO, "broken")) for _ in range(5 * MAX_ASKED)]
+    folders = [Slow(tmp_path, OSError(errno.EIO, "broken")) for _ in range(5 * MAX_REQUESTS)]
     for folder in folders:
         syncer.ask(folder, LINES)
     slow_disk.set()

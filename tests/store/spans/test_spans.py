@@ -196,7 +196,7 @@ def test_lines_are_log_records_by_type_and_content_policy(tmp_path: Path, policy
 
 
 def test_content_does_not_leave_where_the_policy_is_unknown(tmp_path: Path) -> None:
-    """A lost process line must not open a door."""
+    """A lost process line must not let content leave."""
     assert [record.line["type"] for record in rebuild(task_of(tmp_path, [log(type="output"), log()])).logs] == ["log"]
 
 

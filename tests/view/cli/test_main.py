@@ -37,8 +37,8 @@ def test_reading_imports_nothing_that_records(stories: Path, arguments: list[str
     assert (ran.returncode, ran.stderr.strip()) == (0, "[]")
 
 
-def test_the_front_door_leads_to_the_same_things_as_the_rooms() -> None:
-    """Every public name is found when it is used, in `dir`, and is the room's own."""
+def test_the_public_names_are_those_of_the_parts() -> None:
+    """Every public name is found when it is used, in `dir`, and is the part's own."""
     from otel_agentlog import errors, wiring
     from otel_agentlog.record import api
     from otel_agentlog.settings import fields as settings
@@ -56,7 +56,7 @@ def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
         _ = otel_agentlog.nonsense
 
 
-def test_importing_the_front_door_imports_no_room() -> None:
+def test_importing_the_package_imports_no_part() -> None:
     """The SDK is imported when a name of it is first used."""
     program = (
         "import sys, otel_agentlog; print(sorted(set(sys.modules) & {'opentelemetry', 'structlog', 'otel_agentlog.record'}))"

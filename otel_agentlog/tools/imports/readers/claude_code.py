@@ -59,7 +59,7 @@ class _Chain:
 
     key: str
     at_ns: int
-    asked_ns: int
+    request_ns: int
     """When the model was given something last."""
     model: str = "unknown"
     pending: dict[str, Any] | None = None
@@ -153,24 +153,24 @@ class ClaudeCode:
             if block.get("type") == "tool_result":
                 yield _tool_end(key, self._at_ns, block)
         chain.interrupted = said.startswith(_INTERRUPTED) if said else chain.interrupted
-        chain.asked_ns = self._at_ns
+        chain.request_ns = self._at_ns
 
     def _begin(self, chain: _Chain, row: Mapping[str, Any], message: Mapping[str, Any]) -> Begin:
-        asked = (_texts(message) or None) if row.get("type") == "user" else None
+        prompt = (_texts(message) or None) if row.get("type") == "user" else None
         parent, call_id, name = None, None, None
         session = text(row, "sessionId") or self._session
         if chain.key != session:
             parent = session
             above = self._chains.get(session or "")
-            call_id, name = above.prompts.pop(asked, (None, None)) if above is not None and asked is not None else (None, None)
+            call_id, name = above.prompts.pop(prompt, (None, None)) if above is not None and prompt is not None else (None, None)
         project = os.path.basename((text(row, "cwd") or "").rstrip("/\\")) or NAME
         details = {key: row[key] for key in ("cwd", "gitBranch", "version", "agentId", "slug") if isinstance(row.get(key), str)}
         return Begin(
             chain.key,
             self._at_ns,
-            name or title(asked, project),
+            name or title(prompt, project),
             text(row, "attributionAgent") or (NAME if parent is None else "sub-agent"),
-            asked,
+            prompt,
             parent,
             call_id,
             session,
@@ -189,7 +189,7 @@ class ClaudeCode:
         if chain.pending is None or chain.pending["id"] != id_:
             yield from self._answered(chain)
             chain.pending = {**message, "id": id_, "type": "message", "content": []}
-            chain.pending_ns = (min(chain.asked_ns, self._at_ns), self._at_ns)
+            chain.pending_ns = (min(chain.request_ns, self._at_ns), self._at_ns)
         chain.interrupted, chain.failed = False, None
         self._add(chain, row, message, blocks)
         for block in blocks:
@@ -244,7 +244,9 @@ class ClaudeCode:
         chain.failed = said or "the request failed"
         chain.answers += 1
         key = text(row, "uuid") or f"failed-{chain.answers}"
-        yield Answer(chain.key, min(chain.asked_ns, self._at_ns), self._at_ns, key, chain.model, "anthropic", error=chain.failed)
+        yield Answer(
+            chain.key, min(chain.request_ns, self._at_ns), self._at_ns, key, chain.model, "anthropic", error=chain.failed
+        )
 
 
 def _texts(message: Mapping[str, Any]) -> str:

@@ -55,7 +55,7 @@ class Codex:
 
     def __init__(self, otherwise_ns: int) -> None:
         """``otherwise_ns``: the time of rows that have none, until one has."""
-        self._at_ns = self._asked_ns = otherwise_ns
+        self._at_ns = self._request_ns = otherwise_ns
         self._key: str | None = None
         self._meta: Mapping[str, Any] = {}
         self._begun = False
@@ -84,7 +84,7 @@ class Codex:
                 ("response_item", row) if kind in _ITEMS else ("session_meta", row) if "instructions" in row else (None, row)
             )
         if kind == "session_meta":
-            self._told(payload)
+            self._take_meta(payload)
         elif kind == "turn_context":
             self._model = text(payload, "model") or self._model
         elif kind == "response_item":
@@ -107,12 +107,12 @@ class Codex:
         """The id of the session."""
         return self._key or "unknown"
 
-    def _told(self, meta: Mapping[str, Any]) -> None:
+    def _take_meta(self, meta: Mapping[str, Any]) -> None:
         if self._key is None and (id_ := text(meta, "id") or text(meta, "session_id")):
             self._key, self._meta = id_, meta
-            self._at_ns = self._asked_ns = moment_ns(meta.get("timestamp")) or self._at_ns
+            self._at_ns = self._request_ns = moment_ns(meta.get("timestamp")) or self._at_ns
 
-    def _begin(self, asked: str | None) -> Iterator[Event]:
+    def _begin(self, prompt: str | None) -> Iterator[Event]:
         if self._begun:
             return
         self._begun = True
@@ -124,9 +124,9 @@ class Codex:
         yield Begin(
             self.key,
             began_ns,
-            text(spawned, "agent_nickname") or title(asked, NAME),
+            text(spawned, "agent_nickname") or title(prompt, NAME),
             text(spawned, "agent_role") or NAME,
-            asked,
+            prompt,
             text(spawned, "parent_thread_id"),
             None,
             self.key,
@@ -138,22 +138,22 @@ class Codex:
     def _item(self, item: Mapping[str, Any]) -> Iterator[Event]:
         kind = text(item, "type") or ""
         if kind == "message" and item.get("role") != "assistant":
-            yield from self._asked(item)
+            yield from self._request(item)
             return
         yield from self._begin(None)
         if kind.endswith("_output"):
-            self._given, self._asked_ns = True, self._at_ns
+            self._given, self._request_ns = True, self._at_ns
             yield _tool_end(self.key, self._at_ns, item)
             return
         if self._given and self._items:
             yield from self._answered(None)
         if not self._items:
-            self._items_ns = (min(self._asked_ns, self._at_ns), self._at_ns)
+            self._items_ns = (min(self._request_ns, self._at_ns), self._at_ns)
         self._items.append(item)
         self._items_ns, self._given = (self._items_ns[0], self._at_ns), False
         yield from self._said(kind, item)
 
-    def _asked(self, item: Mapping[str, Any]) -> Iterator[Event]:
+    def _request(self, item: Mapping[str, Any]) -> Iterator[Event]:
         said = _texts(item, "content")
         if item.get("role") != "user" or _CONTEXT.match(said):
             context = Text(self.key, self._at_ns, "system", said)
@@ -166,7 +166,7 @@ class Codex:
         if self._begun:
             yield Text(self.key, self._at_ns, "user", said)
         yield from self._begin(said)
-        self._given, self._asked_ns, self._outcome, self._failed = True, self._at_ns, Outcome.COMPLETED, None
+        self._given, self._request_ns, self._outcome, self._failed = True, self._at_ns, Outcome.COMPLETED, None
 
     def _said(self, kind: str, item: Mapping[str, Any]) -> Iterator[Event]:
         if kind == "message" and (said := _texts(item, "content")):
@@ -217,7 +217,7 @@ class Codex:
         if not self._items and usage is None:
             return
         items, self._items = self._items, []
-        begin, end = self._items_ns if items else (min(self._asked_ns, self._at_ns), self._at_ns)
+        begin, end = self._items_ns if items else (min(self._request_ns, self._at_ns), self._at_ns)
         self._answers += 1
         key = f"answer-{self._answers}"
         response: dict[str, Any] = {"object": "response", "model": self._model, "output": items}
@@ -242,12 +242,12 @@ def _texts(item: Mapping[str, Any], key: str) -> str:
 
 def _tool_end(task: str, at_ns: int, item: Mapping[str, Any]) -> ToolEnd:
     output = read_json(item.get("output"))
-    told: Mapping[str, Any] = output if isinstance(output, Mapping) else {}
-    result = told.get("output", told.get("content", output))
-    code = number(mapping(told, "metadata"), "exit_code")
+    given: Mapping[str, Any] = output if isinstance(output, Mapping) else {}
+    result = given.get("output", given.get("content", output))
+    code = number(mapping(given, "metadata"), "exit_code")
     if code is None and isinstance(result, str) and (match := _EXIT_CODE.search(result[:300])) is not None:
         code = int(match[1])
-    failed = told.get("success") is False or bool(code)
+    failed = given.get("success") is False or bool(code)
     error = (
         None if not failed else f"exit code {int(code)}" if code else (result if isinstance(result, str) else "the tool failed")
     )

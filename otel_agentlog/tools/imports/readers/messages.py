@@ -49,7 +49,7 @@ class _Conversation:
     about: Mapping[str, Any]
     answers: int = 0
     number: int = 0
-    asked_ns: int = 0
+    request_ns: int = 0
     last_text: str | None = None
     asks: bool = False
     """Whether its first message of the user, which is the task's input, is still to come."""
@@ -111,15 +111,15 @@ class Messages:
         known = self._open.get(key)
         if known is None:
             known = self._open[key] = _Conversation(
-                key, self._at_ns, text(about, "model") or "unknown", about, asked_ns=self._at_ns
+                key, self._at_ns, text(about, "model") or "unknown", about, request_ns=self._at_ns
             )
-            asked = (
+            request = (
                 message
                 if role == "user"
                 else next((each for each in objects(about, "messages") if each.get("role") == "user"), {})
             )
-            yield Begin(key, self._at_ns, title(_said(asked), NAME), text(about, "agent") or NAME, asked.get("content"))
-            known.asks = bool(asked)
+            yield Begin(key, self._at_ns, title(_said(request), NAME), text(about, "agent") or NAME, request.get("content"))
+            known.asks = bool(request)
         known.at_ns = max(known.at_ns, self._at_ns)
         if role == "assistant":
             yield from self._answer(known, message, parts)
@@ -127,7 +127,7 @@ class Messages:
         is_input, known.asks = known.asks and role == "user", known.asks and role != "user"
         for part in () if is_input else parts:
             yield from self._given(known, role, part, message)
-        known.asked_ns = self._at_ns
+        known.request_ns = self._at_ns
 
     def _given(self, known: _Conversation, role: str, part: Mapping[str, Any], message: Mapping[str, Any]) -> Iterator[Event]:
         if part.get("type") == "tool_call_response":
@@ -148,7 +148,7 @@ class Messages:
             if kind in ("text", "reasoning") and isinstance(said, str):
                 yield Text(known.key, self._at_ns, "output" if kind == "text" else "thinking", said)
         cost = next((found for key in ("cost_usd", "cost") if (found := number(message, key)) is not None), None)
-        response, begin = _response(message, model), min(known.asked_ns, self._at_ns)
+        response, begin = _response(message, model), min(known.request_ns, self._at_ns)
         yield Answer(known.key, begin, self._at_ns, f"answer-{known.answers}", model, text(message, "provider"), response, cost)
         for part in parts:
             if part.get("type") == "tool_call":

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     tasks = in_order(chosen)
     choice = Choice(options.of, options.shape, options.to, options.test, options.seed, _query(options))
     found = survey(tasks, choice)
-    print(_told(found, choice), file=sys.stderr)
+    print(_summary(found, choice), file=sys.stderr)
     if options.output is None or not found.examples:
         if options.json:
             print_json({"tasks": found.tasks, "examples": found.examples, "left_out": dict(sorted(found.skipped.items()))})
@@ -91,8 +91,8 @@ def share(text: str) -> float:
 _WHY = {OFF: "without content: it was not recorded", TRUNCATED: "with content that was too long to be recorded whole"}
 
 
-def _told(found: ExamplesFound, choice: Choice) -> str:
+def _summary(found: ExamplesFound, choice: Choice) -> str:
     noun = _NOUNS[choice.of]
-    told = f"{formats.count(found.tasks, 'task')} with {formats.count(found.examples, noun)} to make rows of"
+    summary = f"{formats.count(found.tasks, 'task')} with {formats.count(found.examples, noun)} to make rows of"
     left_out = "; ".join(f"{count:,} {_WHY.get(why, why)}" for why, count in sorted(found.skipped.items()))
-    return f"{told}; left out: {left_out}" if left_out else told
+    return f"{summary}; left out: {left_out}" if left_out else summary

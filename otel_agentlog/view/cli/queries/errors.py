@@ -66,10 +66,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, context: CliContext) -> int:
     """List kinds of errors, or errors, or show one; 1 if there is none of that id."""
-    asked = [options.where] if options.where else []
+    filters = [options.where] if options.where else []
     if options.id is not None and not isinstance(parse_filter(options.id), Words):
-        asked, options.id = [options.id, *asked], None
-    tasks = reduce(narrowed, asked, Filter()) if asked else None
+        filters, options.id = [options.id, *filters], None
+    tasks = reduce(narrowed, filters, Filter()) if filters else None
     of_tasks = () if tasks is not None else context.own_log_directories
     found = find_errors(
         context.root,

@@ -7,7 +7,7 @@ import argparse
 from otel_agentlog.query import LAST, report, resolve
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.render.screen import Piece
-from otel_agentlog.view.render.show.failure import Told
+from otel_agentlog.view.render.show.failure import AlreadyShown
 from otel_agentlog.view.render.show.header import header, webhook_flow
 from otel_agentlog.view.render.show.task_json import report_as_json
 from otel_agentlog.view.render.show.tree import draw
@@ -32,9 +32,9 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         print_json(report_as_json(found))
         return 0
     screen = context.screen()
-    told = Told()
-    screen.lines(header(found, screen, told, has_collector=context.has_collector))
-    for part in (list(webhook_flow(found, screen)), list(draw(found, screen, full=options.full, told=told))):
+    shown = AlreadyShown()
+    screen.lines(header(found, screen, shown, has_collector=context.has_collector))
+    for part in (list(webhook_flow(found, screen)), list(draw(found, screen, full=options.full, shown=shown))):
         if part:
             screen.line(Piece(""))
             screen.lines(part)

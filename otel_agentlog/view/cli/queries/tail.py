@@ -131,7 +131,7 @@ class _Texts:
 
     def __init__(self, printer: _Printer) -> None:
         self._printer, self._screen = printer, printer.screen
-        self._front: TextKey | None = None
+        self._current: TextKey | None = None
         """The text that is being written."""
         self._waiting: dict[TextKey, list[Line]] = {}
         self._indent = self._column = 0
@@ -144,10 +144,10 @@ class _Texts:
         key = text_key(line)
         if key is None:
             self.end()
-            if line.get("phase") == "end" and self._front is not None and self._front[0] == line.get("span_id"):
-                self._front = None
+            if line.get("phase") == "end" and self._current is not None and self._current[0] == line.get("span_id"):
+                self._current = None
             self._printer.line(line)
-        elif self._front in (None, key):
+        elif self._current in (None, key):
             self._write(key, [line])
         else:
             waiting = self._waiting.setdefault(key, [])
@@ -158,16 +158,16 @@ class _Texts:
     def end(self) -> None:
         """End the line that is being written, after which comes what waits."""
         self._end_line()
-        front = self._front
+        current = self._current
         for key in list(self._waiting):
             self._write(key, self._waiting.pop(key))
             self._end_line()
-        self._front = front
+        self._current = current
 
     def _write(self, key: TextKey, chunks: list[Line]) -> None:
-        if key != self._front:
+        if key != self._current:
             self._end_line()
-            self._front = key
+            self._current = key
         for chunk in chunks:
             if begins_text(chunk):
                 self._end_line()

@@ -61,8 +61,8 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         kinds = (options.filter.pop(0),)
     wanted = filter_of(options)
     with reading_progress() as progress:
-        asked = statistics_by(context.root, wanted, kinds, progress=progress)
-    for kind, found in zip(kinds, asked, strict=True):
+        answers = statistics_by(context.root, wanted, kinds, progress=progress)
+    for kind, found in zip(kinds, answers, strict=True):
         groups = [group for group in found.groups if group.key is not None]
         order = ORDERS[options.by]
         tables[kind] = (found.counted, sorted(groups, key=lambda group: -order(group))[: options.limit or None])

@@ -20,7 +20,7 @@ _FRAME = re.compile(r'\s*File "(?P<file>[^"]*)", line (?P<line>\d+)(?:, in (?P<f
 
 
 @dataclass(slots=True)
-class Told:
+class AlreadyShown:
     """Which kinds of errors were shown with their advice."""
 
     kinds: set[tuple[str, ...]] = field(default_factory=set)
@@ -44,7 +44,7 @@ def failing_part(report: TaskReport) -> Entry | None:
     return None
 
 
-def why_it_failed(report: TaskReport, screen: Screen, told: Told) -> Iterator[Pieces]:
+def why_it_failed(report: TaskReport, screen: Screen, shown: AlreadyShown) -> Iterator[Pieces]:
     """The error with which the task ended, for the head: the part that raised it, where, and advice."""
     error = report.row.error
     if error is None:
@@ -60,28 +60,28 @@ def why_it_failed(report: TaskReport, screen: Screen, told: Told) -> Iterator[Pi
         return
     for suggestion in texts(known, "suggestions"):
         yield from wrap([Piece(f"{_INDENT * 2}try: {safe(suggestion)}", "warn")], screen.columns)
-    told.kinds.add(error_kind(known))
-    told.error_ids.add(text(known, "error_id") or "")
+    shown.kinds.add(error_kind(known))
+    shown.error_ids.add(text(known, "error_id") or "")
 
 
-def error_lines(exception: Mapping[str, Any], told: Told | None) -> Iterator[Pieces]:
+def error_lines(exception: Mapping[str, Any], shown: AlreadyShown | None) -> Iterator[Pieces]:
     """The error, below the part where it was first seen: that has the traceback; further up there is only the sign.
 
-    Without `told` the whole traceback; with it the place, and no place and no advice where its kind was told.
+    Without `shown` the whole traceback; with it the place, and no place and no advice where its kind was told.
     """
     if not _has_traceback(exception):
         return
     printed = texts(exception, "traceback")
     kind = error_kind(exception)
-    known = told is not None and kind in told.kinds
+    known = shown is not None and kind in shown.kinds
     yield [
         Piece(labels.error_text(exception), "error"),
         Piece(f"  {_aside(exception)}" + (", advice above" if known and texts(exception, "suggestions") else ""), "dim"),
     ]
     if known:
         return
-    if told is not None:
-        told.kinds.add(kind)
+    if shown is not None:
+        shown.kinds.add(kind)
         if frame := innermost_frame(printed):
             yield [Piece(_INDENT + frame, "dim")]
     else:

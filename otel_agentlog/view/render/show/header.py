@@ -9,7 +9,7 @@ from otel_agentlog.query import Entry, TaskReport, TaskRow, time_of
 from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.line_text import stage_details
 from otel_agentlog.view.render.screen import Piece, Pieces, Screen
-from otel_agentlog.view.render.show.failure import Told, why_it_failed
+from otel_agentlog.view.render.show.failure import AlreadyShown, why_it_failed
 from otel_agentlog.view.render.values import inline
 from otel_agentlog.vocabulary.coerce import mapping, number, text, texts
 from otel_agentlog.vocabulary.scores import NOTE_ADDED, Score
@@ -41,13 +41,15 @@ _DETAILS = 300
 """Longest text of what a webhook stage has of its own, in characters."""
 
 
-def header(report: TaskReport, screen: Screen, told: Told | None = None, *, has_collector: bool = True) -> Iterator[Pieces]:
+def header(
+    report: TaskReport, screen: Screen, shown: AlreadyShown | None = None, *, has_collector: bool = True
+) -> Iterator[Pieces]:
     """Yield the lines: name and state, what went wrong and what can be done, then the facts."""
     row = report.row
     yield _title(row, screen)
     if row.process_gone:
         yield [Piece("  its process is gone without a word: killed, crashed, or the power went", "warn")]
-    yield from why_it_failed(report, screen, told or Told())
+    yield from why_it_failed(report, screen, shown or AlreadyShown())
     yield []
     for name, value in _facts(report, screen, has_collector=has_collector):
         if value:
@@ -165,12 +167,12 @@ def _delivery(delivery: Mapping[str, Any], *, has_collector: bool) -> str:
         return ""
     keys = ("recorded", "delivered", "pending", "dropped", "redacted", "truncated")
     always = ("recorded", "delivered", "pending")
-    told = ", ".join(
+    shown = ", ".join(
         f"{count:,} {key}" for key in keys if isinstance(count := delivery.get(key), int) and (count or key in always)
     )
     # Without one nothing is stuck: it waits for one to be set.
     waits = not has_collector and delivery.get("pending") and not delivery.get("delivered")
-    return f"{told} (no collector is set here)" if waits else told
+    return f"{shown} (no collector is set here)" if waits else shown
 
 
 def webhook_flow(report: TaskReport, screen: Screen) -> Iterator[Pieces]:

@@ -14,7 +14,7 @@ from otel_agentlog.query import Entry, TaskReport, time_of
 from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.line_text import line_pieces
 from otel_agentlog.view.render.screen import GAP, Glyphs, Piece, Pieces, Screen, columns_of, fit
-from otel_agentlog.view.render.show.failure import Told, error_kind, error_lines
+from otel_agentlog.view.render.show.failure import AlreadyShown, error_kind, error_lines
 from otel_agentlog.view.render.show.waterfall import Waterfall, time_span
 from otel_agentlog.view.render.values import inline, message_text, text_lines
 from otel_agentlog.vocabulary.coerce import number, objects, text, texts
@@ -50,9 +50,9 @@ class _Row:
     """Absent on lines below a part."""
 
 
-def draw(report: TaskReport, screen: Screen, *, full: bool, told: Told | None = None) -> Iterator[Pieces]:
-    """Yield the lines of the tree; with `full` nothing is left out, without it nothing that is `told` above is said again."""
-    rows = list(_rows(report.roots, screen, None if full else told or Told()))
+def draw(report: TaskReport, screen: Screen, *, full: bool, shown: AlreadyShown | None = None) -> Iterator[Pieces]:
+    """Yield the lines of the tree; with `full` nothing is left out, without it nothing that is `shown` above is said again."""
+    rows = list(_rows(report.roots, screen, None if full else shown or AlreadyShown()))
     if not rows:
         yield [Piece("Nothing was recorded yet.", "dim")]
         return
@@ -67,7 +67,7 @@ def draw(report: TaskReport, screen: Screen, *, full: bool, told: Told | None = 
             yield [*left, Piece(" " * max(0, room - columns_of(left))), *figures.of(row.entry)]
 
 
-def _rows(roots: Sequence[Entry], screen: Screen, told: Told | None) -> Iterator[_Row]:
+def _rows(roots: Sequence[Entry], screen: Screen, shown: AlreadyShown | None) -> Iterator[_Row]:
     """Every part after the one it belongs to, without recursion, as agents nest deep."""
     glyphs, deepest = screen.glyphs, (screen.columns or 2 * _MAX_LEFT_UNLIMITED) // 2
     waiting: list[tuple[Entry | Pieces, str, str]] = [(root, "", "") for root in reversed(roots)]
@@ -79,7 +79,7 @@ def _rows(roots: Sequence[Entry], screen: Screen, told: Told | None) -> Iterator
             yield _Row([Piece(own, "dim"), *item])
             continue
         yield _Row([Piece(own, "dim"), *_label(item, glyphs)], item)
-        inside = list(_in_full(item) if told is None else _in_brief(item, glyphs, told))
+        inside = list(_in_full(item) if shown is None else _in_brief(item, glyphs, shown))
         waiting += reversed(list(_with_branches(inside, margin, glyphs)))
 
 
@@ -95,8 +95,8 @@ def _with_branches(inside: Sequence[Entry | Pieces], margin: str, glyphs: Glyphs
             yield item, margin + glyphs.last, margin + "   "
 
 
-def _in_brief(entry: Entry, glyphs: Glyphs, told: Told) -> Iterator[Entry | Pieces]:
-    yield from _failures(entry, told)
+def _in_brief(entry: Entry, glyphs: Glyphs, shown: AlreadyShown) -> Iterator[Entry | Pieces]:
+    yield from _failures(entry, shown)
     different, alike = _without_alike(entry.children)
     visible, left_out = _selected(different)
     yield from visible
@@ -281,12 +281,12 @@ def _finish(entry: Entry) -> str:
     return ", ".join(safe(reason) for reason in texts(entry.details, "finish_reasons") if reason not in _USUAL_FINISH)
 
 
-def _failures(entry: Entry, told: Told) -> Iterator[Pieces]:
+def _failures(entry: Entry, shown: AlreadyShown) -> Iterator[Pieces]:
     """What is below a part even without ``--full``: the attempts that failed, and the error."""
     for attempt in entry.attempts[-_MAX_ATTEMPTS:]:
         yield _attempt(attempt)
     if entry.exception is not None:
-        yield from error_lines(entry.exception, told)
+        yield from error_lines(entry.exception, shown)
 
 
 def _input(entry: Entry) -> Iterator[Pieces]:

@@ -29,7 +29,7 @@ def asked(*arguments: object) -> Any:
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with prices of its own, and tasks recorded by others."""
     (tmp_path / "agentlog.yaml").write_text(PRICES)
     agentlog_sdk.configure(service_name="t", directory=tmp_path / "tasks", console="off", capture_logging=False)
@@ -51,9 +51,9 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_recorded_cost_stands_beside_todays(house: Path) -> None:
+def test_recorded_cost_stands_beside_todays(folder: Path) -> None:
     """By model and in all; the difference is of the calls whose cost is known both ways."""
-    answer = asked("--root", house / "tasks")
+    answer = asked("--root", folder / "tasks")
     models = {each["model"]: each for each in answer["models"]}
 
     mine = {"calls": 3, "recorded_usd": 6.0, "unpriced": 1, "repriced_usd": 7.0, "not_repriced": 0, "difference_usd": -1.0}
@@ -64,20 +64,20 @@ def test_recorded_cost_stands_beside_todays(house: Path) -> None:
     assert answer["total"]["difference_usd"] == -1.0
 
 
-def test_people_see_a_table(house: Path) -> None:
+def test_people_see_a_table(folder: Path) -> None:
     """What is not known is a question mark, and a plus says that some of it is not."""
-    said = told("--root", house / "tasks")
+    said = told("--root", folder / "tasks")
 
-    assert said.lines[0] == f"4 AI calls of 3 tasks below {house / 'tasks'}"
+    assert said.lines[0] == f"4 AI calls of 3 tasks below {folder / 'tasks'}"
     assert said.lines[1].split() == ["MODEL", "CALLS", "RECORDED", "TODAY", "DIFFERENCE"]
     assert said.lines[2].split() == ["my-model", "3", "$6.00+", "$7.00", "-$1.00"]
     assert said.lines[3].split() == ["no-such-model", "1", "$1.00", "?"]
     assert said.lines[4].split() == ["all", "4", "$7.00+", "$7.00+", "-$1.00"]
 
 
-def test_tasks_are_named_or_chosen(house: Path) -> None:
+def test_tasks_are_named_or_chosen(folder: Path) -> None:
     """By id, the beginning of one, or the options of all."""
-    root = house / "tasks"
+    root = folder / "tasks"
     named = asked("second", "task-second", "--root", root)
     chosen = asked("--agent", "brain", "--root", root)
 
@@ -85,12 +85,12 @@ def test_tasks_are_named_or_chosen(house: Path) -> None:
     assert (chosen["tasks"], chosen["total"]["calls"]) == (1, 3)
 
 
-def test_history_is_not_rewritten(house: Path) -> None:
+def test_history_is_not_rewritten(folder: Path) -> None:
     """No file of a task changes."""
-    before = _stamps(house / "tasks")
-    told("--root", house / "tasks")
+    before = _stamps(folder / "tasks")
+    told("--root", folder / "tasks")
 
-    assert _stamps(house / "tasks") == before
+    assert _stamps(folder / "tasks") == before
 
 
 def _stamps(root: Path) -> dict[str, tuple[int, bytes]]:
