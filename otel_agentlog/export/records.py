@@ -39,7 +39,7 @@ from otel_agentlog.export.semconv import content, fields, names
 from otel_agentlog.export.semconv.conventions import USER_ATTRIBUTES_AT_START, Conventions
 from otel_agentlog.export.semconv.spans import context_attributes, error_type, exception_attributes, operation_name
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, as_texts, mapping
-from otel_agentlog.vocabulary.lines import CONTENT_TYPES, DETAILS, EXCEPTION, Line, is_details_record
+from otel_agentlog.vocabulary.lines import CONTENT_TYPES, DETAILS, EXCEPTION, Line
 from otel_agentlog.vocabulary.scores import is_score
 
 Attributes: TypeAlias = dict[str, AttributeValue]
@@ -194,11 +194,6 @@ def exception_fields(line: Line, conventions: Conventions) -> LogFields:
     exception = mapping(line, "exception")
     body = ": ".join(part for key in ("type", "message") if (part := as_text(exception.get(key))))
     return LogFields(names.EVENT_EXCEPTION, number, word, body or None, attributes)
-
-
-def is_details_event(end_line: Line, conventions: Conventions) -> bool:
-    """Whether the end of this AI call gives a record by `details_event_fields`."""
-    return is_details_record(end_line, conventions.content_policy, conventions.content_on)
 
 
 def details_event_fields(start_line: Line, end_line: Line, conventions: Conventions) -> LogFields:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import heapq
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
-from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.store.folder.layout import AGENT_OUTPUT, WEBHOOK_FLOW, parse_timestamp
+from otel_agentlog.store.folder.layout import AGENT_OUTPUT, WEBHOOK_FLOW
 from otel_agentlog.store.folder.reader import GrowingFile, TaskReader, follow
 from otel_agentlog.store.liveness import is_abandoned
 from otel_agentlog.vocabulary.chunks import Joiner
 from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.lines import time_of as time_of
 
 POLL_SECONDS = 0.2
 """How often, in seconds, a followed task is polled."""
@@ -24,15 +23,6 @@ _QUIET_POLLS = 10
 
 _MAX_BATCH = 1000
 """Lines that are put in order at a time."""
-
-
-def time_of(line: Mapping[str, Any]) -> int | None:
-    """A line's time in Unix nanoseconds; ``None`` if it cannot be read."""
-    try:
-        return parse_timestamp(text(line, "timestamp") or "")
-    except ValueError:
-        raise_interrupt()
-        return None
 
 
 class LineStream:

@@ -11,8 +11,7 @@ recorded.py       `record_in`: what is recorded in a block, in the real way, but
 reading.py        the tasks of a folder: lines, spans, logs, the tree of what ran
 shape.py          `assert_shape`: which parts a task is expected to have
 places.py         where a text is found that should be nowhere
-golden.py         folders as text, and files that have it
-normal.py         what differs from run to run made equal
+golden.py         folders as text, what differs from run to run made equal, and files that have it
 clock.py          `FixedClock`, `fixed_ids`
 killing.py        `run_and_kill`: a program that dies in the middle
 memory.py         `recording`: lines in memory, without folders

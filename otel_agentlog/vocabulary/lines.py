@@ -11,6 +11,8 @@ from typing import Any, TypeAlias, TypedDict
 
 import orjson
 
+from otel_agentlog._interrupts import raise_interrupt
+
 FORMAT_VERSION = 1
 """Version of the task folder's format, written into ``metadata.json`` and every process line."""
 
@@ -423,6 +425,16 @@ def parse_timestamp(text: str) -> int:
         raise ValueError(f"expected a time like 2026-11-21T05:22:01.123456789Z, found {text[:64]!r}")
     seconds, decimals = match.groups()
     return _seconds_value(seconds) * 1_000_000_000 + (int(decimals.ljust(9, "0")) if decimals else 0)
+
+
+def time_of(line: Mapping[str, Any]) -> int | None:
+    """A line's time in Unix nanoseconds; ``None`` if it cannot be read."""
+    written = line.get("timestamp")
+    try:
+        return parse_timestamp(written) if isinstance(written, str) else None
+    except ValueError:
+        raise_interrupt()
+        return None
 
 
 @lru_cache(maxsize=256)

@@ -13,12 +13,12 @@ from otel_agentlog.export.records import (
     MAX_DETAILS,
     details_event_fields,
     exception_fields,
-    is_details_event,
     log_fields,
     severity,
 )
 from otel_agentlog.export.semconv.content import PREVIEW_BYTES
 from otel_agentlog.export.semconv.conventions import Conventions
+from otel_agentlog.vocabulary.lines import is_details_record
 from tests.support.conformance.wire import Wire, end_line, failed, start_line
 
 CONVENTIONS = Conventions()
@@ -196,7 +196,7 @@ def test_the_details_event_is_for_inferences_whose_content_may_leave(
     conventions: Conventions, line: dict[str, Any], expected: bool
 ) -> None:
     """Only where events were asked for, and only for inferences."""
-    assert is_details_event(line, conventions) is expected
+    assert is_details_record(line, conventions.content_policy, conventions.content_on) is expected
 
 
 def test_huge_details_are_cut_and_marked() -> None:

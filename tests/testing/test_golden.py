@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
 from otel_agentlog.testing import RecordedTask, assert_golden, golden_text, record_in
-from otel_agentlog.testing.golden import differences, file_name
-from otel_agentlog.testing.normal import normal_json
+from otel_agentlog.testing.golden import differences, file_name, normal_json
 
 JSON = st.recursive(
     st.none() | st.integers() | st.text(max_size=4), lambda inner: st.dictionaries(st.text(max_size=3), inner, max_size=3)

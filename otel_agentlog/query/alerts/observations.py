@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from otel_agentlog.query.lines import time_of
 from otel_agentlog.vocabulary.coerce import mapping, number, text
+from otel_agentlog.vocabulary.lines import time_of
 from otel_agentlog.vocabulary.states import EXECUTION
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
 

@@ -44,10 +44,6 @@ class Ledger:
     settled: Mapping[str, Any] = field(default_factory=dict)
     """Sizes of the files of lines, signals and pending items when all of it was last sent or found sent."""
 
-    def is_dropped(self, kind: str, event_id: str | None) -> bool:
-        """Whether an item will not be sent, for whatever reason."""
-        return any(items.has(kind, event_id) for items in self.dropped.values())
-
 
 def read_ledger(folder: Path) -> Ledger:
     """Read the ledger of a task's folder; it is empty where there is no file, or none that can be read."""

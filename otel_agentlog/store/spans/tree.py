@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.store.folder.totals import Counter, Runs
 from otel_agentlog.vocabulary.actions import START_TYPE
 from otel_agentlog.vocabulary.coerce import mapping, number, text
-from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line
+from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line, time_of
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
 
 
@@ -141,7 +139,7 @@ class GrowingTree:
     def add(self, line: Line) -> None:
         """Take the next line."""
         self.placed = None
-        self._last_ns = _time(line) or self._last_ns
+        self._last_ns = time_of(line) or self._last_ns
         phase, line_type, span_id = line.get("phase"), text(line, "type"), text(line, "span_id") or ""
         if phase in ("start", "end") and span_id:
             if phase == "start":
@@ -211,14 +209,14 @@ class GrowingTree:
         task_id = text(details, "task_id") or ""
         node = self._pointers.get(task_id)
         if node is None:
-            node = Node("subtask", text(details, "name") or task_id, "", span_id or None, task_id=task_id, start_ns=_time(line))
+            node = Node("subtask", text(details, "name") or task_id, "", span_id or None, task_id=task_id, start_ns=time_of(line))
             self._pointers[task_id], self._unmeasured[node] = node, None
             if not self._is_loose:
                 self._place(node)
             if span_id and span_id not in self._nodes:
                 self._awaited.add(span_id)
         if line.get("action") == "subtask_ended":
-            node.is_open, node.end_ns, node.outcome = False, _time(line), text(details, "outcome")
+            node.is_open, node.end_ns, node.outcome = False, time_of(line), text(details, "outcome")
             self._is_loose |= node.start_ns is None
         self.touched[node] = True
 
@@ -350,7 +348,7 @@ def _open(node: Node, line: Line) -> None:
     node.parent_remote = line.get("parent_remote") is True
     node.is_foreign = "scope" in line
     node.is_orphan = node.parent_span_id is not None and not node.parent_remote
-    node.start_ns = _time(line)
+    node.start_ns = time_of(line)
     _describe(node, line)
 
 
@@ -365,7 +363,7 @@ def _close(node: Node, line: Line) -> Figures | None:
         node.parent_remote, node.is_orphan = True, False
     node.type = START_TYPE.get(line_type, line_type)
     node.same_call_as = text(mapping(line, "details"), SAME_CALL_AS)
-    node.is_open, node.end_ns = False, _time(line)
+    node.is_open, node.end_ns = False, time_of(line)
     node.duration_ms = number(line, "duration_ms")
     node.outcome, node.reason = text(line, "outcome"), text(line, "reason")
     exception = mapping(line, "exception")
@@ -427,11 +425,3 @@ def _sum_up(roots: list[Node]) -> None:
         for child in node.children:
             node.total.add(child.total)
             child.parent, child.after, before = node, before, child
-
-
-def _time(line: Line) -> int | None:
-    try:
-        return parse_timestamp(text(line, "timestamp") or "")
-    except ValueError:
-        raise_interrupt()
-        return None

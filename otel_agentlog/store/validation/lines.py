@@ -16,14 +16,13 @@ from otel_agentlog.store.folder.layout import (
     ARTIFACT_NAME,
     CONTROL,
     WEBHOOK_FLOW,
-    parse_timestamp,
 )
 from otel_agentlog.store.validation.report import ValidationReport
 from otel_agentlog.store.validation.schema import checker, shown
 from otel_agentlog.vocabulary.actions import END_TYPE, HANDED_OVER, end_action, former_end_action, start_action
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.event_ids import split_event_id
-from otel_agentlog.vocabulary.lines import GIVEN_BY_CALLERS, STAGES, Line
+from otel_agentlog.vocabulary.lines import GIVEN_BY_CALLERS, STAGES, Line, time_of
 from otel_agentlog.vocabulary.states import LEGAL_MOVES, State
 
 IN_FLIGHT = 64
@@ -168,7 +167,7 @@ class LineChecks:
         if line_type == "task" and self._trace_id is not None and trace_id != self._trace_id:
             self._report.error(AGENT_OUTPUT, number, f"trace_id {self._trace_id} of metadata.json", shown(trace_id))
         parent, remote = text(line, "parent_span_id"), line.get("parent_remote") is True or line.get("parent_elsewhere") is True
-        self._starts[span_id] = _Start(number, line_type, "scope" in line, _time(line), trace_id, parent, remote)
+        self._starts[span_id] = _Start(number, line_type, "scope" in line, time_of(line), trace_id, parent, remote)
 
     def _end(self, number: int, line: Line) -> None:
         span_id, line_type = text(line, "span_id") or "", text(line, "type") or ""
@@ -196,7 +195,7 @@ class LineChecks:
             self._report.error(
                 AGENT_OUTPUT, number, f"trace_id {start.trace_id} of line {start.number}", shown(line.get("trace_id"))
             )
-        end_ns = _time(line)
+        end_ns = time_of(line)
         if end_ns is not None and start.time_ns is not None and end_ns < start.time_ns:
             self._report.error(
                 AGENT_OUTPUT, number, f"an end not before the start in line {start.number}", shown(line["timestamp"])
@@ -326,11 +325,3 @@ def _references(line: Line) -> Iterator[dict[str, Any]]:
                 yield dict(mapping(value, "$artifact"))
             else:
                 waiting += value.values()
-
-
-def _time(line: Line) -> int | None:
-    try:
-        return parse_timestamp(text(line, "timestamp") or "")
-    except ValueError:
-        raise_interrupt()
-        return None

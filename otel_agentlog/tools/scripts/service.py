@@ -17,25 +17,26 @@ import contextvars
 import os
 import uuid
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
 from otel_agentlog._interrupts import OwnThread, raise_interrupt
 from otel_agentlog.error_handling.categories import error_details
-from otel_agentlog.record.api import tool
+from otel_agentlog.record.api import current_task, task, tool
 from otel_agentlog.record.exceptions.error_id import error_id
 from otel_agentlog.record.operations.context import bind
+from otel_agentlog.record.operations.task import UNSET, Task
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.sanitize.keys import plain_text
 from otel_agentlog.tools.causes import ToolError
 from otel_agentlog.tools.control import stoppable
 from otel_agentlog.tools.process.result import Cancellation
 from otel_agentlog.tools.scripts.execute import Ids, ToolResult, run_script
-from otel_agentlog.tools.scripts.owner import end_execution_task, execution_task
 from otel_agentlog.tools.scripts.prepare import Prepared, prepare, program_of
 from otel_agentlog.tools.scripts.registry import Registry, Script, load_registry
 from otel_agentlog.tools.scripts.stats import Stats
-from otel_agentlog.vocabulary.states import Outcome
+from otel_agentlog.vocabulary.states import EXECUTION, Outcome
 
 _UNKNOWN = Script(id="unknown_script", folder=Path())
 
@@ -99,7 +100,7 @@ class ToolExecutionService:
                 outcome, settle = error, done.set_exception  # type: ignore[assignment]
             finally:
                 cancellation.close()
-            _hand_over(loop, done, settle, outcome)
+            _settle_in_loop(loop, done, settle, outcome)
 
         # A thread of its own: the loop's pool has a handful, and each of them may be needed elsewhere.
         try:
@@ -154,9 +155,9 @@ class ToolExecutionService:
             prepared = prepare(script, inputs)
         except ToolError as error:
             return _refused(script, error, execution_id, ids)
-        with execution_task(script.id, script.specialist, prepared.shown) as owner:
+        with _execution_task(script.id, script.specialist, prepared.shown) as owner:
             result, failure, shown = self._run(prepared, execution_id, cancellation, ids)
-            end_execution_task(owner, result.outcome, failure, shown)
+            _end_execution_task(owner, result.outcome, failure, shown)
         return result
 
     def _run(
@@ -181,12 +182,12 @@ class ToolExecutionService:
 def _refused(script: Script, error: ToolError, execution_id: str, ids: Ids) -> ToolResult:
     """Nothing was started: recorded as a failed run without its inputs, of which nothing is known."""
     error.__traceback__ = None  # leads through this package only
-    with execution_task(script.id, script.specialist) as owner:
+    with _execution_task(script.id, script.specialist) as owner:
         with tool(
             script.id, tool_type="function", description=script.description or None, specialist=script.specialist or None
         ) as run:
             run.end(Outcome.FAILED, error=error)
-        end_execution_task(owner, Outcome.FAILED, error)
+        _end_execution_task(owner, Outcome.FAILED, error)
     return ToolResult(
         success=False,
         script_id=script.id,
@@ -201,7 +202,25 @@ def _refused(script: Script, error: ToolError, execution_id: str, ids: Ids) -> T
     )
 
 
-def _hand_over(loop: asyncio.AbstractEventLoop, done: asyncio.Future[ToolResult], settle: Any, outcome: Any) -> None:
+def _execution_task(script_id: str, specialist: str | None, inputs: Any = UNSET) -> AbstractContextManager[Task | None]:
+    """A block within a task named after the script, with what is bound here as ids; one that gives ``None`` within another.
+
+    So what runs outside every task is in lists, statistics, alerts and dashboards, too.
+    """
+    # A block of a generator of ours would not be around what its caller does.
+    if current_task() is not None or not recorder().active:
+        return nullcontext()
+    return task(script_id, input=inputs, source=EXECUTION, attributes={"specialist": specialist} if specialist else None)
+
+
+def _end_execution_task(owner: Task | None, outcome: Outcome, error: BaseException | None, result: Any = None) -> None:
+    """End it like the execution it is of."""
+    if owner is not None:
+        owner.result = result
+        owner.end(outcome, error=error)
+
+
+def _settle_in_loop(loop: asyncio.AbstractEventLoop, done: asyncio.Future[ToolResult], settle: Any, outcome: Any) -> None:
     def settle_once() -> None:
         if not done.done():
             settle(outcome)

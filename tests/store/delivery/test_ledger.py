@@ -81,8 +81,7 @@ def test_the_ledger_is_the_sum_of_its_lines(tmp_path: Path) -> None:
 
     ledger = read_ledger(tmp_path)
     assert (len(ledger.acked), ledger.rejected, ledger.kept) == (3, 1, "failed")
-    assert ledger.is_dropped("span", "aa-3")
-    assert not ledger.is_dropped("log", "aa-3")
+    assert {reason: _items(items) for reason, items in ledger.dropped.items()} == {"http_400": {("span", "aa", 3)}}
     assert ledger.settled["output_bytes"] == 7
     assert ((tmp_path / DELIVERY).stat().st_mode & 0o777) == 0o600
 

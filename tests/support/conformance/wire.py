@@ -27,12 +27,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from otel_agentlog.export.metrics import Metrics
-from otel_agentlog.export.records import LogFields, details_event_fields, exception_fields, is_details_event, log_fields
+from otel_agentlog.export.records import LogFields, details_event_fields, exception_fields, log_fields
 from otel_agentlog.export.semconv.conventions import ContentPolicy, Conventions
 from otel_agentlog.export.semconv.names import Profile
 from otel_agentlog.testing.otlp.decode import decode_request
 from otel_agentlog.testing.otlp.values import Item
-from otel_agentlog.vocabulary.lines import Line, is_exception_record, is_log_record
+from otel_agentlog.vocabulary.lines import Line, is_details_record, is_exception_record, is_log_record
 
 _END_TYPES = {"ai_request": "ai_response", "tool_call": "tool_result"}
 _TIMESTAMP = "2026-11-21T05:22:01.123456789Z"
@@ -108,7 +108,7 @@ class Wire:
         self.metrics.on_line(end, chunk_intervals_ms)
         if is_exception_record(end):
             self._emit(exception_fields(end, conventions), context)
-        if is_details_event(end, conventions):
+        if is_details_record(end, conventions.content_policy, conventions.content_on):
             self._emit(details_event_fields(start, end, conventions), context)
         span.end()
 
