@@ -79,8 +79,17 @@ def legend(statuses: Collection[str], screen: Screen) -> Iterator[Pieces]:
         yield line
 
 
-def short_ids(task_ids: Sequence[str]) -> dict[str, str]:
-    """The ids by which tasks are found that are shown together: of ids that were made the first eight digits, if these differ."""
+ROOMY = 120
+"""From so many columns on a list shows whole ids."""
+
+
+def short_ids(task_ids: Sequence[str], columns: int | None) -> dict[str, str]:
+    """The ids by which tasks are found that are shown together: of ids that were made the first eight digits, if these differ.
+
+    Empty where there is room for whole ids: from `ROOMY` columns on, and where the width has no limit (``None``).
+    """
+    if columns is None or columns >= ROOMY:
+        return {}
     begun = {task_id: found[1] for task_id in task_ids if (found := _MADE_ID.fullmatch(task_id))}
     counts = Counter(begun.values())
     return {task_id: begun[task_id] if counts[begun.get(task_id, "")] == 1 else task_id for task_id in task_ids}

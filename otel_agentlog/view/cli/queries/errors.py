@@ -132,14 +132,15 @@ def _print_each(context: CliContext, found: Sequence[FoundError], options: argpa
         for each in listed:
             screen.lines([_title(each), *_trail(each, screen)])
     else:
-        names = _Names(context.root)
+        names = _Names(context.root, screen, listed)
         screen.lines(table(_COLUMNS, (_row(each, names) for each in listed), screen))
     if len(listed) < len(found):
         screen.line(Piece(f"{len(listed)} of {len(found):,} errors; --limit 0 shows all", "dim"))
 
 
 def _print_kinds(context: CliContext, groups: Sequence[ErrorGroup], limit: int) -> None:
-    screen, names, listed = context.screen(), _Names(context.root), groups[: limit or None]
+    screen, listed = context.screen(), groups[: limit or None]
+    names = _Names(context.root, screen, [group.newest for group in listed])
     parts = [[group for group in listed if group.handled_by_retry is handled] for handled in (False, True)]
     for part, title in zip(parts, ("", "Handled by a retry"), strict=True):
         if part:
@@ -153,10 +154,16 @@ def _print_kinds(context: CliContext, groups: Sequence[ErrorGroup], limit: int) 
 
 
 class _Names:
-    """The names of tasks by their ids, each read when it is first asked for."""
+    """The names of tasks by their ids, each read when it is first asked for, and the ids as they are shown: as `ls` does."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, screen: Screen, listed: Sequence[FoundError]) -> None:
         self._root, self._known = root, dict[str, str]()
+        ids = {each.task_id for each in listed if isinstance(each.task_id, str)}
+        self._short = labels.short_ids([*ids], screen.columns)
+
+    def id_of(self, each: FoundError) -> str:
+        """The id of its task, short where that is enough to find it."""
+        return safe(self._short.get(each.task_id, each.task_id)) if isinstance(each.task_id, str) else ""
 
     def of(self, each: FoundError) -> str:
         if not isinstance(each.task_id, str):
@@ -192,7 +199,7 @@ def _row(each: FoundError, names: _Names) -> Pieces:
         Piece(formats.moment(each.time_ns or None), "dim"),
         Piece(_text(each.exception, "category")),
         Piece(labels.error_text(each.exception), "error"),
-        Piece(safe(each.task_id) if isinstance(each.task_id, str) else ""),
+        Piece(names.id_of(each)),
         Piece(_text(each.line, "step_id")),
         Piece(names.of(each), "dim"),
     ]

@@ -18,8 +18,6 @@ from otel_agentlog.vocabulary.terminal_text import safe
 
 DEFAULT_LIMIT = 30
 
-_ROOMY = 120
-"""From this many columns on ids are shown whole."""
 _STATUS = "STATUS"
 
 
@@ -53,8 +51,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
 
 def _print_table(screen: Screen, found: Page, order: str) -> None:
     rows = _grouped(found.rows) if order == "newest" else [(row, 0) for row in found.rows]
-    narrow = screen.columns is not None and screen.columns < _ROOMY
-    ids = labels.short_ids([row.task_id for row, _ in rows]) if narrow else {}
+    ids = labels.short_ids([row.task_id for row, _ in rows], screen.columns)
     lines = table(_columns(screen), (_cells(row, depth, screen.glyphs, ids) for row, depth in rows), screen)
     screen.lines(lines)
     if not any(piece.text.startswith(_STATUS) for piece in lines[0]):
@@ -113,7 +110,7 @@ def _grouped(rows: Sequence[TaskRow]) -> list[tuple[TaskRow, int]]:
 
 def _columns(screen: Screen) -> list[Column]:
     longest_id = None if screen.columns is None else max(20, screen.columns // 3)
-    narrow = screen.columns is not None and screen.columns < _ROOMY
+    narrow = screen.columns is not None and screen.columns < labels.ROOMY
     return [
         Column(""),
         Column("TASK", min_width=longest_id),

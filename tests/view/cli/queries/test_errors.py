@@ -61,6 +61,19 @@ def test_the_list_has_every_error_newest_first(root: Path, env: dict[str, str]) 
     assert "\u202e" not in said.out
 
 
+def test_ids_of_tasks_are_as_short_as_in_ls(tasks_root: Path) -> None:
+    """Of ids that were made eight digits where columns are few, which find the task; whole ones where there is room."""
+    with suppress(TimeoutError), agentlog.task("Review") as task:
+        raise TimeoutError("no answer")
+    agentlog.shutdown()
+    short = task.task_id.removeprefix("task-")[:8]
+
+    for words in (["errors"], ["errors", "--each"]):
+        assert re.search(rf"no answer +{short} ", plain(on_terminal(*words, "--root", tasks_root, columns=119).out))
+        assert task.task_id in plain(on_terminal(*words, "--root", tasks_root, columns=140).out)
+    assert task.task_id in run("errors", "--root", tasks_root).out
+
+
 @pytest.fixture
 def many(tasks_root: Path) -> Path:
     """Two tasks with the same errors but for a number, some of them of attempts that another one made good."""
