@@ -23,14 +23,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from tests.support.otlp.receiver import OtlpReceiver
-
 from benchmarks.ecosystem.programs import PROGRAMS, Program
 from benchmarks.ecosystem.provider import CountingProvider
 from otel_agentlog.query.questions import statistics
 from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.store.validation.report import Severity
 from otel_agentlog.store.validation.validate import validate
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).with_name("results.json")
