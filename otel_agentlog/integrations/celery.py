@@ -28,7 +28,7 @@ def connect(*, hand_over: bool = False) -> None:
     """Have the messages that this process publishes carry the task that is current, and its jobs recorded. May be called again.
 
     A job whose message has a carrier continues that task, as ``agentlog.task(resume=…)`` does, in a step of its name; another
-    is a task. A retry goes on with the same task. With ``hand_over`` the first job published in a task is given its end
+    is a task. A retry goes on with the same task. With ``hand_over`` the jobs published in a task are given its end
     (`Task.carrier`); for one call: ``job.apply_async(headers={"agentlog": task.carrier(hand_over=True)})``.
     """
     signals = importlib.import_module("celery.signals")

@@ -48,7 +48,8 @@ class JobRun:
         if task is None:
             return
         if again is not None:
-            task.carrier(hand_over=True)
+            if not task.handed_over:
+                task.carrier(hand_over=True)
             if not task.ended:
                 task.end("cancelled", reason=again)
         elif error is None and task.result is None:

@@ -18,7 +18,7 @@ from otel_agentlog.record.sanitize.keys import own_dict, plain_text
 
 HEADERS = ("traceparent", "tracestate", "baggage")
 _PREFIX = "agentlog."
-_IDS = ("task_id", "correlation_id", "session_id", "instance_id", "conversation_id", "queued_at", "queue")
+_IDS = ("task_id", "correlation_id", "session_id", "instance_id", "conversation_id", "queued_at", "queue", "job")
 
 _trace_context = TraceContextTextMapPropagator()
 _baggage = W3CBaggagePropagator()

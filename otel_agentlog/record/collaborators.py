@@ -18,7 +18,7 @@ from opentelemetry.trace import Tracer
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.providers.pricing import PriceTable
 from otel_agentlog.record.resources import ResourceSampler
-from otel_agentlog.vocabulary.envelope import RequestSource, TaskRef
+from otel_agentlog.vocabulary.envelope import Jobs, RequestSource, TaskRef
 from otel_agentlog.vocabulary.lines import Line, count_items
 
 WARNING_INTERVAL_S = 60.0
@@ -158,6 +158,8 @@ class Tasks:
     """The input of a task, from ``01-input.json``."""
     requests_to: Callable[[TaskRef], RequestSource | None] = lambda task: None
     """The requests to pause, resume and cancel a task; ``None`` where nothing is kept, so nothing can be requested."""
+    jobs_of: Callable[[TaskRef], Jobs | None] = lambda task: None
+    """The jobs that a task was handed over to; ``None`` where nothing is kept."""
     implicit: bool = False
     """Whether spans of other libraries outside every task get a task."""
 

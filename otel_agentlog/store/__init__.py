@@ -11,5 +11,6 @@ spans/        spans and log records rebuilt from lines
 index/        one row a task in SQLite, for queries
 liveness.py   whether a process is at work on a task
 control.py    control requests: pause, resume, cancel, added context
+jobs.py       the jobs that a task was handed over to, and which have ended
 app_log.py    the application log: lines of no task, rotated
 """

@@ -132,6 +132,26 @@ class RequestSource(Protocol):
         """Ids of the requests that were handled, of the context texts that were handed out, and of the pauses that have ended."""
 
 
+@dataclass(frozen=True, slots=True)
+class JobsLeft:
+    """What is known of the other jobs of a task when one of them ends."""
+
+    open: int
+    """How many have not ended."""
+    failed: bool
+    """Whether one that has ended failed."""
+
+
+class Jobs(Protocol):
+    """The jobs that a task was handed over to; implemented by `store`, used by `record`. Its methods may raise."""
+
+    def add(self, job: str) -> bool:
+        """Note that a job was given the end of the task; whether it can be known when it ends."""
+
+    def end(self, job: str, outcome: str) -> JobsLeft | None:
+        """Note how a job ended; ``None`` where it is not known what is left, or it had ended before."""
+
+
 Sink: TypeAlias = Callable[[Envelope], None]
 """Takes an envelope whose line is complete, with all its ids. What it raises is counted; the other sinks still get the envelope.
 

@@ -36,6 +36,7 @@ from otel_agentlog.store.delivery.tracker import DeliveryTracker
 from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.store.folder.sink import FolderSink
 from otel_agentlog.store.folder.writer import Counts
+from otel_agentlog.store.jobs import JobFile
 from otel_agentlog.store.recovery.background import BackgroundRecovery
 from otel_agentlog.store.recovery.recover import Recovered, close_abandoned
 from otel_agentlog.store.retention.prune import BackgroundPruning, limits_of
@@ -146,7 +147,7 @@ class Wired:
                 limits=self.telemetry.span_limits,
                 span_events=settings.span_events,
             ),
-            tasks=Tasks(self._find_task, self.folders.find_input, ControlFile, settings.implicit_tasks),
+            tasks=Tasks(self._find_task, self.folders.find_input, ControlFile, JobFile, settings.implicit_tasks),
             lookups=Lookups(classify, PriceTable(settings.prices)),
             clocks=replace(around.clocks, measuring=self.measuring),
             failures=self.failures,

@@ -195,10 +195,10 @@ class Operation(Decorator):
         """W3C headers that continue the task elsewhere, below this operation: ``agentlog.task(resume=carrier)``.
 
         With ``hand_over`` the task ends with what it is resumed in, and not here: it is ``pending`` from now on, and the end of
-        its block ends the part of this process only. If nothing has taken it up ``within_s`` seconds from now, recovery ends it
-        as interrupted. An error that leaves its block ends the task as failed, unless it was taken up before. ``queue`` is the
-        name of the queue in which the carrier waits; how long it does is recorded when the task is taken up. Outside of every
-        task the headers have the trace only.
+        its block ends the part of this process only. Each call is a job; the task ends with the last of them, failed if one
+        failed. If nothing has taken it up ``within_s`` seconds from now, recovery ends it as interrupted. An error that leaves
+        its block ends the task as failed, unless it was taken up before. ``queue`` is the name of the queue in which the carrier
+        waits; how long it does is recorded when the task is taken up. Outside of every task the headers have the trace only.
         """
         scope: Any = self
         while scope is not None and not (scope.kind in (TASK, SEGMENT) and scope.task is self.task):

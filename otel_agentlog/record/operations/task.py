@@ -170,7 +170,11 @@ class Task(Checkpoints):
         self._continues: str | None = None
         """The id of the task, ended, whose carrier this one was given."""
         self._unhanded = [None]
-        """Popped by the one call that hands it over."""
+        """Popped by the one call that hands it over first."""
+        self._jobs: list[str] = []
+        """As what job it was given the end of the task, until that is given away or the job has ended."""
+        self._left_to_do: Outcome | None = None
+        """How the task is to end once this part of it has, if it is that of the last job."""
 
     def _copy(self) -> Task:
         return Task(self.name, input=self.input if self._input_given else UNSET, **self._given)
@@ -206,7 +210,7 @@ class Task(Checkpoints):
             if queue is not None:
                 ids |= {"queued_at": str(self._recorder.clock()), "queue": self._recorder.clean_text(plain_text(queue))}
             if is_true(hand_over):
-                self._hand_over(within_s, ids.get("queue"))
+                ids["job"] = self._hand_over(within_s, ids.get("queue"))
             return write_carrier(inside(place), ids)
         except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
             raise_interrupt()
@@ -266,13 +270,42 @@ class Task(Checkpoints):
         ids = {key: header.get(key) or around.get(key) for key in CORRELATION_IDS}
         return {"task_id": self.task_id or None, **ids, "conversation_id": around.get(CONVERSATION)}
 
-    def _hand_over(self, within_s: float, queue: str | None) -> None:
-        """Leave the end of the task to what is resumed by its carrier; only who decides on the end, and has not ended, can."""
+    @property
+    def handed_over(self) -> bool:
+        """Whether its end was given away here, by a carrier."""
+        return not self._unhanded
+
+    def _hand_over(self, within_s: float, queue: str | None) -> str | None:
+        """Leave the end of the task to what is resumed by its carrier, once more to a further job; returns as what job.
+
+        Only who decides on the end, has handed it over, or is one of its jobs, and has not ended, can.
+        """
         task = self.task
-        if task is None or not task.owner or id(self) not in OPEN:
-            return
-        if not list(map(self._unhanded.pop, range(len(self._unhanded)))):
-            return
+        if task is None or id(self) not in OPEN or not (task.owner or self._jobs or self.handed_over):
+            return None
+        is_first = bool(list(map(self._unhanded.pop, range(len(self._unhanded)))))
+        # What was given to this goes on with the next one.
+        mine = list(map(self._jobs.pop, range(len(self._jobs))))
+        job = mine[0] if mine else self._new_job(task, is_first)
+        if is_first and task.owner:
+            self._give_away(within_s, queue)
+        return job
+
+    def _new_job(self, task: RunningTask, is_first: bool) -> str | None:
+        if not is_first and self._recorder.tasks.find(task.task_id).get("status") in _ENDED:
+            return None
+        jobs, job = self._recorder.tasks.jobs_of(task), f"{random_bits(48):012x}"
+        try:
+            return job if jobs is not None and jobs.add(job) else None
+        except OSError as error:
+            raise_interrupt()
+            self._recorder.failed("folder", error)
+            return None
+
+    def _give_away(self, within_s: float, queue: str | None) -> None:
+        """Leave the end to others: what is recorded here is a part of the task from now on."""
+        task = self.task
+        assert task is not None
         until = timestamp(self._recorder.clock() + int(_seconds(within_s) * 1e9))
         details = {"until": until} | ({"queue": queue} if queue else {})
         message = f"{self.name}: handed over"
@@ -297,6 +330,31 @@ class Task(Checkpoints):
             return
         if self._recorder.tasks.find(task.task_id).get("status") == State.PENDING.value:
             task.owner, self.kind = True, TASK  # type: ignore[misc]
+
+    def _end_job(self) -> None:
+        """Where this is one of several jobs that the task was handed over to, the task ends when the last of them ends."""
+        task = self.task
+        mine = list(map(self._jobs.pop, range(len(self._jobs))))
+        jobs = self._recorder.tasks.jobs_of(task) if mine and task is not None else None
+        left = jobs.end(mine[0], self.state.value) if jobs is not None else None
+        if left is None or task is None:
+            return
+        if left.open == 0 and (not task.owner or (left.failed and self.state.value not in FAILED)):
+            self._left_to_do = Outcome.FAILED if left.failed else Outcome(self.state.value)
+        if task.owner and (left.open or self._left_to_do is not None):
+            self._give_away(HAND_OVER_S, None)
+
+    def _end_for_all(self, outcome: Outcome) -> None:
+        """End the task, of which this was the last job: in a span of its own, as this one was only a part."""
+        if self._recorder.tasks.find(self.task_id).get("status") != State.PENDING.value:
+            return
+        last = Task(resume=write_carrier(inside(self), self._carried_ids()))
+        last.result = self.result
+        last.start()
+        if self._error is not None:
+            last.end(outcome, error=self._error)
+        else:
+            last.end(outcome, reason="a job of it failed" if outcome.value in FAILED else None)
 
     def _content(self, kind: str, text: str, stream: bool, details: dict[str, Any]) -> None:
         stream, chunk = is_true(stream), 0
@@ -383,6 +441,8 @@ class Task(Checkpoints):
             return self._follow(task_id, known, carried)
         header = {**self._header(task_id, carried.ids, None), **{k: v for k, v in known.items() if v is not None}}
         header["name"] = header.get("name") or self.name
+        if (job := carried.ids.get("job")) is not None:
+            self._jobs.append(job)
         begins = status in _BEGIN_ANEW
         header["completed_at"] = None
         self.task = RunningTask(task_id, header, owner=begins)
@@ -485,6 +545,7 @@ class Task(Checkpoints):
         super()._ending()
         self._streams.record_rest(self._recorder, self.task)
         self._take_back()
+        self._end_job()
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
         assert self.task is not None
@@ -509,6 +570,8 @@ class Task(Checkpoints):
             self._parent.point(self._pointer("subtask_ended", outcome))
         if self._pickup is not None:
             self._pickup.end(outcome, error=self._error)
+        if self._left_to_do is not None:
+            self._end_for_all(self._left_to_do)
         self.deactivate()
 
 

@@ -1,0 +1,98 @@
+"""The jobs that a task was handed over to, and which of them have ended (``docs/decisions/0082-several-jobs.md``).
+
+``.jobs.jsonl`` in the task's folder, a line for each that was given the end, and one for its end, as ``docs/format.md`` has them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+
+import otel_agentlog._platform as system
+from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.store.folder.files import Descriptor, open_directory
+from otel_agentlog.store.folder.layout import FILE_MODE, now
+from otel_agentlog.store.folder.locks import lock_exclusively
+from otel_agentlog.vocabulary.coerce import text
+from otel_agentlog.vocabulary.envelope import JobsLeft, TaskRef
+from otel_agentlog.vocabulary.lines import Line, encode
+from otel_agentlog.vocabulary.states import FAILED
+
+JOBS = ".jobs.jsonl"
+LOCK_WAIT_S = 1.0
+"""Longest time to wait for another process that reads and appends; it holds the lock for some microseconds."""
+MAX_BYTES = 4 * 1024 * 1024
+"""How much is read of what other processes wrote: more than 10,000 jobs."""
+
+
+class JobFile:
+    """The jobs of one task that is kept. Safe from any thread and process."""
+
+    def __init__(self, task: TaskRef) -> None:
+        self._task = task
+
+    def add(self, job: str) -> bool:
+        """Note that a job was given the end of the task; whether it can be known when it ends. Raises `OSError`."""
+        with self._turn() as turn:
+            if turn is not None:
+                turn.append({"timestamp": now(), "job": job, "phase": "start"})
+            return turn is not None
+
+    def end(self, job: str, outcome: str) -> JobsLeft | None:
+        """Note how a job ended; what is left, ``None`` if that is not known or it had ended before. Raises `OSError`."""
+        with self._turn() as turn:
+            if turn is None:
+                return None
+            given = {text(line, "job") for line in turn.lines if line.get("phase") == "start"}
+            ended = {text(line, "job"): text(line, "outcome") for line in turn.lines if line.get("phase") == "end"}
+            if job not in given or job in ended:
+                return None
+            turn.append({"timestamp": now(), "job": job, "phase": "end", "outcome": outcome})
+            return JobsLeft(len(given - ended.keys() - {job}), any(each in FAILED for each in ended.values()))
+
+    @contextmanager
+    def _turn(self) -> Iterator[_Turn | None]:
+        """The file, for as long as the block lasts: of two jobs that end at once one is the last."""
+        home = self._task.home
+        if home is None:
+            yield None
+            return
+        directory = open_directory(os.fspath(home.path))
+        file = Descriptor(system.open(JOBS, system.APPEND, FILE_MODE, dir_fd=directory.fd))
+        try:
+            lock_exclusively(file, LOCK_WAIT_S)
+            yield _Turn(file)
+        finally:
+            file.close_at_once()
+
+
+class _Turn:
+    """The lines that are there, and what appends one."""
+
+    def __init__(self, file: Descriptor) -> None:
+        self._fd, self._before = file.fd, _read(file)
+        self.lines = [line for data in self._before.split(b"\n") if (line := _parsed(data)) is not None]
+
+    def append(self, line: Line) -> None:
+        """Append a line: a fresh one, as the one before may have been cut by a crash."""
+        os.write(self._fd, (b"\n" if self._before and not self._before.endswith(b"\n") else b"") + encode(line))
+
+
+def _read(file: Descriptor) -> bytes:
+    found = b""
+    while len(found) < MAX_BYTES and (data := system.pread(file.fd, 65_536, len(found))):
+        found += data
+    return found
+
+
+def _parsed(data: bytes) -> Line | None:
+    try:
+        line: Any = orjson.loads(data)
+    except ValueError:
+        raise_interrupt()
+        return None
+    return dict(line) if isinstance(line, Mapping) else None
