@@ -169,5 +169,6 @@ def test_texts_have_no_former_nouns(folder: str) -> None:
         for path in files
         if "decisions" not in path.parts
         for number, line in enumerate(path.read_text().splitlines(), 1)
+        if "→" not in line  # which says what stands for it
     )
     assert [f"{path}:{number}" for path, number, line in lines if nouns.search(line) and not on_disk.search(line)] == []

@@ -7,16 +7,18 @@
     instrument_server(server)                          # server: of any version, once its tools are there
 
 The task travels in ``_meta`` of the request, as ``traceparent`` and ``baggage`` (MCP, "OpenTelemetry trace context"). Written
-for mcp 2.3 and 1.30. Where mcp traces itself, the run counts once.
+for mcp 2.3 and 1.30. Where mcp traces itself, the run counts once. A tool that failed has one error on both sides: its id goes
+back in ``_meta`` of the answer.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Any, TypeVar
 
 from opentelemetry import baggage
@@ -26,12 +28,14 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 import otel_agentlog as agentlog
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import StateError
-from otel_agentlog.integrations.frameworks import end, field, items, quietly, text
+from otel_agentlog.integrations.frameworks import FrameworkError, end, field, items, quietly, text
 
 Session = TypeVar("Session")
 Server = TypeVar("Server")
 
 CALL = "tools/call"
+ERROR_ID = "agentlog/error_id"
+"""In ``_meta`` of an answer with ``isError``: the id under which the server recorded the error."""
 _DONE = "__agentlog__"
 
 # -- client ----------------------------------------------------------------------------------------------------------------
@@ -96,7 +100,15 @@ def _take(run: agentlog.ToolRun, result: Any) -> None:
     """Take what a tool gave back; an answer with ``isError`` is a failure."""
     run.result = _readable(result)
     if _is_error(result):
-        end(run, _message(result))
+        error = FrameworkError(_message(result))
+        if (known := _in_meta(_meta_of(result), ERROR_ID)) is not None and _ID.fullmatch(known):
+            # As of an error that passed out of a span inside: the server has recorded it.
+            name = f"{type(error).__module__}.{type(error).__qualname__}"
+            run.failures = {**(run.failures or {}), (name, str(error)[:200]): (known, None)}
+        end(run, error, agentlog.Outcome.FAILED)
+
+
+_ID = re.compile("[0-9a-z]{8}")
 
 
 def _is_error(result: Any) -> bool:
@@ -201,7 +213,28 @@ class _Served:
         if self._is_own:
             self._task.result = _readable(result)
         if _is_error(result):
-            end(self._task, _message(result))
+            error = FrameworkError(_message(result))
+            end(self._task, error, agentlog.Outcome.FAILED)
+            _tell(result, agentlog.error_id(error))
+
+
+def _meta_of(result: Any) -> Any:
+    return field(result, "_meta") if isinstance(result, Mapping) else field(result, "meta")
+
+
+def _tell(result: Any, error_id: str | None) -> None:
+    """Put the id of its error into an answer; one that cannot be changed goes as it is."""
+    known = _meta_of(result)
+    if error_id is None or not isinstance(known, (dict, NoneType)):
+        return
+    meta = {**(known or {}), ERROR_ID: error_id}
+    try:
+        if isinstance(result, dict):
+            result["_meta"] = meta
+        else:
+            result.meta = meta
+    except Exception:  # noqa: BLE001 - an object of a foreign class
+        raise_interrupt()
 
 
 def _in_meta(meta: Any, key: str) -> str | None:

@@ -347,7 +347,7 @@ class AdoptedSpan:
             None if self._cost is None else self._cost.amount_usd,
             reading.response_ids,
             failed=end["status_code"] == "ERROR",
-            lent=own is not None,
+            lent_to=own,
         )
         self._added = self._task.seen_calls().count(seen, report)
         self._call = report if self._added is None else self._added.other
@@ -359,8 +359,11 @@ class AdoptedSpan:
                 # Retries that the client made by itself, within one span.
                 self._parent.attempts += reading.resends
         elif self._added is not None:
-            self._same_as = self._added.other.span_id
-            self._kind = AI_CALL if self._added.anything else _SPAN
+            lent_to = self._added.other.lent_to
+            is_open = lent_to is not None and lent_to.call is None
+            # One of ours that is open will count it, as the user describes it.
+            self._same_as = lent_to.span_id if lent_to is not None and is_open else self._added.other.span_id
+            self._kind = AI_CALL if self._added.anything and not is_open else _SPAN
         else:
             self._task.ai_calls += 1
 

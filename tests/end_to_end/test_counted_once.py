@@ -235,6 +235,33 @@ def a_run_around_its_calls() -> None:
         call.record(run)
 
 
+def _in_ours_that_ends_last(inner: Attributes, outer: Attributes) -> None:
+    """As an instrumentor of agents whose processor is told of each end before ours, with its client instrumented, too."""
+    around = trace.get_tracer("agents").start_span("response", attributes=chat(None, None))
+    with trace.use_span(around, end_on_exit=False), agentlog.ai_call("gpt-4o", provider="openai") as call:
+        with span("client", inner):
+            pass
+        around.set_attributes(outer)
+        around.end()
+        call.record({"id": "r1", "choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 20}})
+
+
+def what_is_around_ours_ends_first() -> None:
+    _in_ours_that_ends_last(chat(), chat())
+
+
+def what_is_around_ours_ends_first_and_knows_more_than_the_client() -> None:
+    _in_ours_that_ends_last(chat(None), chat())
+
+
+def what_is_around_ours_ends_first_and_nothing_is_inside() -> None:
+    around = trace.get_tracer("agents").start_span("response", attributes=chat(None, None))
+    with trace.use_span(around, end_on_exit=False), agentlog.ai_call("gpt-4o", provider="openai") as call:
+        around.set_attributes(chat())
+        around.end()
+        call.record({"id": "r1", "choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 20}})
+
+
 def fail(*views: trace.Span) -> None:
     for view in views:
         view.set_status(trace.StatusCode.ERROR)
@@ -276,6 +303,9 @@ SITUATIONS: dict[Callable[[], None], Counts] = {
     **dict.fromkeys((the_inner_one_ends_late_and_alone_knows, a_callback_after_ours, a_callback_after_ours_alone_knows), ONE),
     recorded_after_the_request: ONE,
     told_after_its_end: ONE,
+    what_is_around_ours_ends_first: ONE,
+    what_is_around_ours_ends_first_and_knows_more_than_the_client: ONE,
+    what_is_around_ours_ends_first_and_nothing_is_inside: ONE,
     a_run_around_its_calls: (2, 1500, 40),
     two_requests_in_one: (2, 1500, 40),
     two_requests_of_which_one_is_not_read: (2, 1500, 40),

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -106,6 +106,9 @@ def test_a_failure_is_seen_on_both_sides(by_stdio: Ran) -> None:
     assert "Error executing tool get_weather" in str(runs[1].error)
     assert [part.outcome for part in parts][:2] == ["completed", "failed"]
     assert "losed" in str(runs[3].error)
+    ends = [line for line in by_stdio.task.events() if line.get("phase") == "end" and "error_id" in line.get("exception", {})]
+    of_tool = [line["exception"]["error_id"] for line in ends if line["span_id"] in (runs[1].span_id, parts[1].span_id)]
+    assert of_tool == [of_tool[0]] * 2
     assert parts[3].outcome == "interrupted"
     assert by_stdio.said[1] in ("MCPError", "McpError")
     assert validate(by_stdio.task.folder).errors == 0
@@ -244,6 +247,49 @@ async def test_what_a_handler_raises_passes(recorded: MemorySink) -> None:
     first, second = recorded.ends()
     assert (first["outcome"], first["exception"]["type"]) == ("failed", "ZeroDivisionError")
     assert (second["outcome"], second["exception"]["message"]) == ("failed", "bad")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"isError": True, "content": [{"type": "text", "text": "bad"}], "_meta": {"their": 1}},
+        SimpleNamespace(is_error=True, content=[{"type": "text", "text": "bad"}], meta=None),
+    ],
+    ids=["dict", "object"],
+)
+async def test_a_failure_is_one_error(answer: Any, recorded: MemorySink) -> None:
+    """The answer carries its id from the server to the client, beside what was in ``_meta``."""
+    middleware = McpMiddleware()
+
+    async def call_tool(name: str, arguments: Any = None, meta: Any = None) -> Any:
+        await serve(middleware, meta, answer)
+        return answer
+
+    session = instrument_session(SimpleNamespace(call_tool=call_tool))
+    with agentlog.task("ask"):
+        await session.call_tool("f", {"a": 1})
+
+    failed = [line["exception"] for line in recorded.ends() if "exception" in line]
+    assert [error["message"] for error in failed] == ["bad"] * 2
+    assert failed[0]["error_id"] == failed[1]["error_id"]
+    assert [("traceback" in error) for error in failed] == [True, False]
+
+
+@pytest.mark.parametrize("meta", [7, {"agentlog/error_id": 7}, {"agentlog/error_id": "../../x"}, {"agentlog/error_id": ""}])
+async def test_whatever_an_answer_says_of_its_error(meta: Any, recorded: MemorySink) -> None:
+    """What is no id is not taken for one, and an answer that cannot be changed goes as it is."""
+    frozen = MappingProxyType({"isError": True, "content": [], "_meta": meta})
+
+    async def call_tool(name: str, arguments: Any = None) -> Any:
+        return frozen
+
+    with agentlog.task("ask"):
+        assert await instrument_session(SimpleNamespace(call_tool=call_tool)).call_tool("f") is frozen
+    await serve(McpMiddleware(), None, frozen)
+
+    ids = [line["exception"]["error_id"] for line in recorded.ends() if "exception" in line]
+    assert len(set(ids)) == 2
+    assert all(len(each) == 8 and each.isalnum() for each in ids)
 
 
 def test_a_server_is_instrumented_once() -> None:

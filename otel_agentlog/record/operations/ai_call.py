@@ -514,7 +514,7 @@ class AiCall(Attempted):
         self._take_stream()
         if self._usage == NO_USAGE and self.seen is not None:
             for call in self.seen.calls:
-                if call.lent:
+                if call.lent_to is not None:
                     self._take(call.response)
 
     def _add_counted(self, details: dict[str, Any], outcome: Outcome) -> None:

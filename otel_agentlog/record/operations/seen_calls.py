@@ -47,8 +47,8 @@ class Call:
     failed: bool = False
     error: tuple[str, str | None] | None = None
     """Id and category of the error that it failed with, once a span of another library told it."""
-    lent: bool = False
-    """Whether it lies in an `AiCall` of ours, which counts it as its own."""
+    lent_to: Seen | None = None
+    """The `AiCall` of ours in which it lies, and which counts it as its own."""
     is_run: bool = False
     """Whether it is what an agent's whole run says of all its requests."""
 
@@ -194,7 +194,7 @@ class SeenCalls:
             for around in seen.outwards():
                 if len(around.calls) < MAX_REMEMBERED:
                     around.calls.append(report)
-                if report.lent and around.scope == OWN:
+                if report.lent_to is not None and around.scope == OWN:
                     break
             return None
         if len(others) == 1:
@@ -207,7 +207,7 @@ class SeenCalls:
     def _same(self, seen: Seen, report: Call) -> list[Call]:
         if seen.scope == OWN:
             # What the user says of an own call holds; only the same answer is the same request, or the run of all inside.
-            own = [call for call in seen.calls if not call.lent]
+            own = [call for call in seen.calls if call.lent_to is None]
             inside = own if report.is_run else [call for call in own if call.response_ids & report.response_ids]
         else:
             inside = seen.calls
@@ -218,7 +218,8 @@ class SeenCalls:
             if known is not None and known not in seen.calls and _is_same(known, report):
                 return [known]
         late = (around.call for around in seen.outwards() if around.end_ns is not None and around.call is not None)
-        if found := [call for call in late if call is not None][:1]:
+        # What around it ended first may have seen the request that was lent to it.
+        if found := [call for call in late if call is not None and call.lent_to is not seen][:1]:
             return found
         # A request that failed has no id, by which views side by side are found to be of one.
         return seen.failed_beside if report.failed and not report.response_ids else []
