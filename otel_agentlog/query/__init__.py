@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from otel_agentlog.query.lines import LineStream as LineStream
     from otel_agentlog.query.lines import time_of as time_of
     from otel_agentlog.query.naming import LAST as LAST
+    from otel_agentlog.query.naming import named as named
     from otel_agentlog.query.naming import resolve as resolve
     from otel_agentlog.query.questions import MAX_BUCKETS as MAX_BUCKETS
     from otel_agentlog.query.questions import Bucket as Bucket
@@ -130,7 +131,7 @@ _HOMES = {
     "following": "LiveReport LiveRow Place",
     "groups": "Group MeanScore Percentiles UNSUCCESSFUL",
     "lines": "LineStream time_of",
-    "naming": "LAST resolve",
+    "naming": "LAST named resolve",
     "questions": (
         "Bucket ScoreBound Filter GROUPS MAX_BUCKETS ORDERS Overview Page Statistics"
         " damaged errors_by_category folders overview score_bound search statistics statistics_by task_ids timeline"

@@ -23,10 +23,19 @@ def resolve(root: Path, wanted: str | None) -> TaskReader:
     Raises:
         TaskNotFoundError: there is none, or several; the message names those that are similar.
     """
+    if wanted is not None and "/" in wanted and os.path.isdir(path := given_path(wanted)):
+        return _at(Path(os.path.abspath(path)))
+    return named(root, wanted)
+
+
+def named(root: Path, wanted: str | None) -> TaskReader:
+    """Return the task that `resolve` would, but never a folder elsewhere: what a client on the other side may ask for.
+
+    Raises:
+        TaskNotFoundError: there is none, or several.
+    """
     if wanted is None or wanted == LAST:
         return _newest(root)
-    if "/" in wanted and os.path.isdir(path := given_path(wanted)):
-        return _at(Path(os.path.abspath(path)))
     try:
         return find_task(root, wanted)
     except TaskNotFoundError as error:

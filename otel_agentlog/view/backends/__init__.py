@@ -3,4 +3,5 @@
 clickhouse.py  asks ClickHouse over HTTP
 lines.py       the lines of a task, from its spans and log records
 folders.py     which tasks are brought, and their folders
+wanted.py      which tasks a question asks of a backend
 """

@@ -49,6 +49,7 @@ from otel_agentlog.view.backends.lines import (
     stage_lines,
     subtask_lines,
 )
+from otel_agentlog.view.backends.wanted import Wanted
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION, Line, timestamp
 from otel_agentlog.vocabulary.states import State
 
@@ -60,23 +61,6 @@ FETCHED = ".fetched.sqlite"
 
 Progress = Callable[[int, int], None]
 _TRACE_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which tasks are asked about; together, and all of them where nothing is said. Times in Unix nanoseconds."""
-
-    since_ns: int | None = None
-    """It began at this time or later; `until_ns`: before."""
-    until_ns: int | None = None
-    active_since_ns: int | None = None
-    """Something of it ended, or was said, at this time or later."""
-    task: str | None = None
-    """An id, with or without ``task-`` in front; where there is none such, those that begin so."""
-    newest: bool = False
-    """The one that began last."""
-    error_id: str | None = None
-    """Those with this error."""
 
 
 def bring(source: ClickHouse, cache: Path, wanted: Wanted, progress: Progress | None = None) -> Path:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import LAST, Filter, narrowed, parse_filter
 from otel_agentlog.settings.fields import cache_home
-from otel_agentlog.store.index.condition import All, Compared, Condition, Words
+from otel_agentlog.store.index.condition import Words
 from otel_agentlog.view.backends.clickhouse import ClickHouse
-from otel_agentlog.view.backends.folders import Wanted, bring
+from otel_agentlog.view.backends.folders import bring
+from otel_agentlog.view.backends.wanted import Wanted, wanted_of
 from otel_agentlog.view.cli.context import CliContext
 from otel_agentlog.view.cli.options import filter_of
 from otel_agentlog.view.render.screen import Progress
 
-ASKS = frozenset({"ls", "search", "stats", "cost", "recost", "top", "metrics", "show", "tail", "errors", "diff", "compare"})
+ASKS = frozenset(
+    {"ls", "search", "stats", "cost", "recost", "top", "metrics", "show", "tail", "errors", "diff", "compare", "mcp"}
+)
 """Commands that can ask a backend; the others are about folders, processes and what is on this machine."""
 _ONE_TASK = ("show", "tail")
 
@@ -31,7 +35,9 @@ def fetch(options: argparse.Namespace, context: CliContext) -> None:
         raise ConfigurationError("expected --from or --root, found both")
     if getattr(options, "follow", False):
         raise ConfigurationError("--from: expected no --follow, as nothing comes by itself from there")
-    source, cache = ClickHouse(options.source), cache_home() / "agentlog" / "from"
+    if options.command == "mcp":
+        return  # its clients ask while it runs
+    source, cache = ClickHouse(options.source), cache_folder()
     with Progress() as progress:
         for wanted in _wanted(options):
             root = bring(
@@ -41,6 +47,11 @@ def fetch(options: argparse.Namespace, context: CliContext) -> None:
                 lambda done, of: progress.show(f"fetching traces: {done:,} of {of:,} ({done * 100 // max(1, of)} %)"),
             )
             context.root_option = str(root)
+
+
+def cache_folder() -> Path:
+    """The folder of the roots of tasks that were brought."""
+    return cache_home() / "agentlog" / "from"
 
 
 def _wanted(options: argparse.Namespace) -> list[Wanted]:
@@ -63,7 +74,7 @@ def _named(name: str | None) -> Wanted:
 def _of_side(options: argparse.Namespace, text: str) -> Wanted:
     """The tasks that a side of a comparison may be; a word that is no whole id is looked for in all."""
     is_task = text == LAST or (text.startswith("task-") and isinstance(parse_filter(text), Words))
-    return _named(text) if is_task else _within(narrowed(filter_of(options), text))
+    return _named(text) if is_task else wanted_of(narrowed(filter_of(options), text))
 
 
 def _of_many(options: argparse.Namespace) -> Wanted:
@@ -71,30 +82,9 @@ def _of_many(options: argparse.Namespace) -> Wanted:
         return _of_errors(options)
     if not hasattr(options, "since") or not hasattr(options, "only_agent"):
         return Wanted()
-    return _within(filter_of(options, " ".join(getattr(options, "text", ())) or None))
-
-
-def _within(wanted: Filter) -> Wanted:
-    since, until = _bounds(wanted.condition)
-    return Wanted(
-        since_ns=max((each for each in (since, wanted.since_ns) if each is not None), default=None),
-        until_ns=min((each for each in (until, wanted.until_ns) if each is not None), default=None),
-    )
+    return wanted_of(filter_of(options, " ".join(getattr(options, "text", ())) or None))
 
 
 def _of_errors(options: argparse.Namespace) -> Wanted:
     is_id = options.id is not None and isinstance(parse_filter(options.id), Words)
     return Wanted(error_id=options.id) if is_id else Wanted(active_since_ns=options.since)
-
-
-def _bounds(condition: Condition | None) -> tuple[int | None, int | None]:
-    """The earliest and the latest time of creation that a condition leaves, as far as all of it must hold."""
-    if isinstance(condition, All):
-        found = [_bounds(each) for each in condition.conditions]
-        since = max((low for low, _ in found if low is not None), default=None)
-        return since, min((high for _, high in found if high is not None), default=None)
-    if isinstance(condition, Compared) and condition.field == "since" and condition.operator in (">", ">="):
-        return int(condition.value), None
-    if isinstance(condition, Compared) and condition.field == "until" and condition.operator == "<":
-        return None, int(condition.value)
-    return None, None

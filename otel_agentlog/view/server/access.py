@@ -59,6 +59,8 @@ class AccessPolicy:
     hosts: frozenset[str] = LOOPBACK_HOSTS
     """Names, in lower case, that may be in ``Host``."""
     limits: Limits = field(default_factory=Limits)
+    reading_methods: frozenset[str] = _SAFE_METHODS
+    """HTTP methods by which nothing is changed."""
 
     def check(self, scope: Scope, *, data: bool = True) -> None:
         """Check the head of a request. The page and its files, which are no `data`, need no token.
@@ -103,7 +105,7 @@ class AccessPolicy:
                 raise HttpProblem(413, f"body: expected at most {limits.body_bytes} bytes, found {_quoted([length])}")
 
     def _needs_token(self, scope: Scope) -> bool:
-        changes = scope["type"] == "http" and scope["method"] not in _SAFE_METHODS
+        changes = scope["type"] == "http" and scope["method"] not in self.reading_methods
         return changes or self.reads_need_token or not _is_local(scope)
 
     def _check_token(self, headers: Mapping[str, list[str]]) -> None:

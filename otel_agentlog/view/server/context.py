@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from otel_agentlog.errors import TaskNotFoundError
-from otel_agentlog.query import resolve
-from otel_agentlog.store.folder.reader import TaskReader, find_task
+from otel_agentlog.query import named
+from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.server.limits import Limits
 from otel_agentlog.view.server.live_reports import LiveReports
 from otel_agentlog.view.server.problems import HttpProblem
@@ -41,7 +41,6 @@ class ServerContext:
         if "\0" in wanted or len(wanted) > 512:
             raise HttpProblem(400, f"task_id: expected at most 512 characters without NUL, found {len(wanted)}")
         try:
-            # An id may have a slash in it, which `resolve` would take for a path.
-            return find_task(self.root, wanted) if "/" in wanted else resolve(self.root, wanted)
+            return named(self.root, wanted)
         except TaskNotFoundError as error:
             raise HttpProblem(404, str(error)) from None

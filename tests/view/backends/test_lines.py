@@ -15,7 +15,8 @@ from otel_agentlog.export.semconv import names
 from otel_agentlog.query import report, search, statistics
 from otel_agentlog.store.folder.reader import list_tasks
 from otel_agentlog.view.backends.clickhouse import ClickHouse
-from otel_agentlog.view.backends.folders import Wanted, bring
+from otel_agentlog.view.backends.folders import bring
+from otel_agentlog.view.backends.wanted import Wanted
 
 _IDS = st.sampled_from(["", "a" * 16, "b" * 16, "c" * 16, "d" * 16])
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(

@@ -29,13 +29,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port",
         "--http-port",
-        type=_port,
+        type=port_number,
         default=DEFAULT_PORT,
         metavar="N",
         help=f"on which port (default {DEFAULT_PORT}, 0: any free one)",
     )
     parser.add_argument(
-        "--ws-port", type=_port, metavar="N", help="taken, and not used: the WebSocket is on the same port as all else"
+        "--ws-port", type=port_number, metavar="N", help="taken, and not used: the WebSocket is on the same port as all else"
     )
     parser.add_argument("--open", action="store_true", help="open the page in the browser of this host")
     parser.add_argument(
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         ) from None
     server = AppServer(
         context.root,
-        listener=_listen(options.host, options.port),
+        listener=listen(options.host, options.port),
         token_file=options.token_file,
         reads_need_token=options.require_token or not is_loopback(options.host),
         allow_control=options.allow_control,
@@ -117,7 +117,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A listening socket, made here so that a port in use is an error of the command line, and the port is known if it was 0."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
@@ -144,7 +144,8 @@ def _name_of(host: str) -> list[str]:
     return [f"[{address}]" if address.version == 6 else str(address)]
 
 
-def _port(text: str) -> int:
+def port_number(text: str) -> int:
+    """A port of TCP; 0 is any free one."""
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, found {text!r}")
     return int(text)
