@@ -402,3 +402,9 @@ def test_completion_takes_any_text(text: str) -> None:
 def test_hints_say_what_was_meant(root: Path, text: str, says: list[str]) -> None:
     """By the values that exist."""
     assert hints(root, narrowed(Filter(), text)) == says
+
+
+@pytest.mark.parametrize("text", ["id:task-a", "id:TASK-A", "id:*k-a", "id:task-a*"])
+def test_a_task_is_found_by_its_id(root: Path, text: str) -> None:
+    """Also where the id is the name of the folder and stands nowhere else."""
+    assert [row.task_id for row in search(root, narrowed(Filter(), text)).rows] == ["task-a"]

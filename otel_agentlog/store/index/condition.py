@@ -241,8 +241,8 @@ def _named(condition: Named) -> Clause:
 def _like(field: FilterField, pattern: str) -> Clause:
     # SQLite's own operator knows upper and lower case of ASCII alone.
     if pattern.isascii():
-        # Names of folders are bytes, which some builds of SQLite find like nothing.
-        compared = f"CAST({field.compared} AS TEXT)" if field is FIELDS["id"] else field.compared
+        # A folder's name is kept as bytes, which SQLite finds like no text.
+        compared = f"CAST({_ID} AS TEXT)" if field.compared == _ID else field.compared
         return field.sql.replace("@", f"{compared} LIKE ? ESCAPE '\\'"), [like_pattern(pattern)]
     return field.sql.replace("@", f"is_like({field.compared}, ?)"), [pattern]
 
