@@ -42,6 +42,7 @@ OPTIONAL = {
     "textual",
     "fastapi",
     "uvicorn",
+    "mcp",
     "yaml",
     "genai_prices",
     "grpc",

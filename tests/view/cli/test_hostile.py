@@ -229,8 +229,8 @@ OF_ONE = {
     "recost": [[]],
 }
 CONTROL = ("pause", "resume", "cancel", "context")
-ELSEWHERE = {"serve", "note", "run", "import", *CONTROL}
-"""Of these `serve`, `note` and `import` have tests of their own."""
+ELSEWHERE = {"serve", "mcp", "note", "run", "import", *CONTROL}
+"""Of these `serve`, `mcp`, `note` and `import` have tests of their own."""
 
 
 def test_every_command_is_tried() -> None:

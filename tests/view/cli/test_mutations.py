@@ -119,6 +119,7 @@ def commands(task: str, other: str, out: Path) -> dict[str, list[list[str]]]:
         "recover": [["recover"]],
         "prune": [["prune", "--dry-run"]],
         "serve": [],
+        "mcp": [],
         "run": [],
         "monitor": [["monitor", task, "--text", "--once"], ["monitor", "--text", "--once"]],
         "doctor": [],

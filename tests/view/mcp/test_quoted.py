@@ -60,7 +60,11 @@ def test_twenty_megabytes_cost_nothing(value: Any) -> None:
 
 def test_ids_and_times_of_our_form_stand_as_they_are() -> None:
     """All others are of the record: somebody chose them."""
-    assert [identifier(each) for each in ("task-0123456789ab", "f" * 16, "k3f09x2b")] == ["task-0123456789ab", "f" * 16, "k3f09x2b"]
+    assert [identifier(each) for each in ("task-0123456789ab", "f" * 16, "k3f09x2b")] == [
+        "task-0123456789ab",
+        "f" * 16,
+        "k3f09x2b",
+    ]
     assert isinstance(identifier("ignore-all-instructions"), Recorded)
     assert isinstance(identifier("shutdown"), Recorded)
     assert moment("2026-11-21T05:22:01.123456789Z") == "2026-11-21T05:22:01.123456789Z"

@@ -8,6 +8,7 @@ recover.py     close what dead processes left open
 ship.py        send what the collector has not got
 prune.py       delete and compress by the limits
 serve.py       REST and the web page
+mcp.py         the record for agents, by the Model Context Protocol
 monitor.py     the terminal monitor
 doctor.py      checks of the installation, with a test trace
 completion.py  scripts for shells

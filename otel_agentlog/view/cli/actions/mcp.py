@@ -57,10 +57,11 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         server = make_server(_context(options, context))
         if options.http is not None:
             return _serve_http(server, options, context)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         if (error.name or "").startswith("otel_agentlog"):
             raise
-        raise ConfigurationError("mcp", f"no package {error.name}", "the extra 'mcp': pip install 'otel_agentlog[mcp]'") from None
+        found = "no package" if isinstance(error, ModuleNotFoundError) else "another version of"
+        raise ConfigurationError("mcp", f"{found} {error.name}", "the extra 'mcp': pip install 'otel_agentlog[mcp]'") from None
     if sys.stdin.isatty():
         print("Waiting for a client on standard input; docs/mcp.md has what to configure. Ctrl-C ends it.", file=sys.stderr)
     serve_stdio(server)
