@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(400)
 README, SERVER = REPOSITORY / "README.md", REPOSITORY / "docs" / "server.md"
 SHELL = re.compile(r"(agentlog|curl|jq|find|grep|tail|zcat) ")
 ENDLESS = re.compile(
-    r"agentlog (serve|monitor|demo --slow)( .*)?(?<!--once)|tail -f .*|agentlog (pause|context|resume|cancel) .*"
+    r"agentlog (serve|monitor|mcp|demo --slow)( .*)?(?<!--once)|tail -f .*|agentlog (pause|context|resume|cancel) .*"
 )
 """What goes on until somebody ends it, or needs something that goes on: tested where it belongs."""
 
