@@ -17,6 +17,9 @@ from otel_agentlog.store.folder.reader import list_tasks
 from otel_agentlog.view.backends.clickhouse import ClickHouse
 from otel_agentlog.view.backends.folders import bring
 from otel_agentlog.view.backends.wanted import Wanted
+from otel_agentlog.view.mcp.context import McpContext, Request
+from otel_agentlog.view.mcp.tasks import ListArguments, ShowArguments, show_task
+from otel_agentlog.view.mcp.tasks import list_tasks as list_tasks_tool
 
 _IDS = st.sampled_from(["", "a" * 16, "b" * 16, "c" * 16, "d" * 16])
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
@@ -113,6 +116,16 @@ def test_a_task_that_went_on_in_another_trace_has_one_folder(tmp_path: Path) -> 
     (task,) = list_tasks(root)
     assert [line["message"] for line in task.events() if line.get("phase") == "start"] == ["plan", "Review"]
     assert search(root).rows[0].name == "Review"
+
+
+def test_agents_ask_it(tmp_path: Path) -> None:
+    """By the Model Context Protocol: each question brings what it asks about."""
+    spans = [_span("1" * 32, "a" * 16, 10**18, {names.TASK_ID: "task-1", names.TASK_NAME: "Review"})]
+    request = Request(McpContext(lambda wanted: bring(_Traces(spans), tmp_path, wanted)))
+
+    assert list_tasks_tool(request, ListArguments())["tasks"][0]["name"] == "«Review»"
+    spans.append(_span("2" * 32, "b" * 16, 2 * 10**18, {names.TASK_ID: "task-2", names.TASK_NAME: "Merge"}))
+    assert show_task(request, ShowArguments(task="task-2"))["about"]["name"] == "«Merge»"
 
 
 def _span(trace_id: str, span_id: str, start_ns: int, attributes: dict[str, str]) -> dict[str, Any]:

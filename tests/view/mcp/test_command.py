@@ -91,6 +91,20 @@ def test_options_that_do_not_go_together(capsys: pytest.CaptureFixture[str], opt
     assert "expected" in capsys.readouterr().err
 
 
+async def test_a_backend_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """Each question says so; the server goes on."""
+    args = ["-m", "otel_agentlog", "mcp", "--from", "clickhouse://127.0.0.1:1/otel"]
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    with (tmp_path / "err").open("w") as errors, anyio.fail_after(TIMEOUT_S):
+        server = StdioServerParameters(command=sys.executable, args=args, env=env)
+        async with stdio_client(server, errlog=errors) as (read, write), ClientSession(read, write) as session:
+            await session.initialize()
+            for tool, arguments in (("list_tasks", {}), ("show_task", {"task": "x"}), ("explain_error", {"error_id": "x"})):
+                result = await session.call_tool(tool, arguments)
+                assert result.is_error
+                assert "127.0.0.1:1" in result.content[0].text  # type: ignore[union-attr]
+
+
 def servers(configuration: dict[str, Any]) -> dict[str, Any]:
     """The servers of a configuration of the page."""
     found: dict[str, Any] = configuration.get("mcpServers") or configuration["servers"]
