@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from otel_agentlog.query import Differences, Entry, Part, TaskReport, differences, report
 from otel_agentlog.view.mcp.context import Request
 from otel_agentlog.view.mcp.pages import answer
-from otel_agentlog.view.mcp.quoted import Recorded, Tree, figure, identifier, known_word, recorded, word
+from otel_agentlog.view.mcp.quoted import Quoted, Tree, figure, identifier, known_word, recorded, word
 from otel_agentlog.view.mcp.shapes import (
     STATES,
     ErrorShape,
@@ -82,7 +82,7 @@ class ComparedPart(BaseModel):
     answer: str | None = None
 
 
-class Comparison(PageAnswer):
+class ComparedTasks(PageAnswer):
     """What differs between two tasks."""
 
     same: Annotated[bool, Field(description="Whether nothing but figures differs.")]
@@ -122,7 +122,7 @@ def _head(found: Differences) -> Tree:
         ],
         "tools": list(_tools(found.left, found.right)),
         "parted_at": None if parted is None else _part_tree(parted),
-        "path": [Recorded(part.entry.name, 120) for part in path[-MAX_TOOLS:]] or None,
+        "path": [Quoted(part.entry.name, 120) for part in path[-MAX_TOOLS:]] or None,
         "input": recorded("\n".join(found.input[2:]), 1_500),
         "result": recorded("\n".join(found.result[2:]), 1_500),
     }
@@ -161,7 +161,7 @@ def _tools(left: TaskReport, right: TaskReport) -> Iterator[Tree]:
     names = sorted(runs[0][0] | runs[1][0], key=lambda name: (-abs(runs[0][0][name] - runs[1][0][name]), name))
     for name in names[:MAX_TOOLS]:
         yield {
-            "name": Recorded(name, 80),
+            "name": Quoted(name, 80),
             "left": runs[0][0][name],
             "right": runs[1][0][name],
             "left_failed": runs[0][1][name],

@@ -15,7 +15,7 @@ from otel_agentlog.store.index.condition import Named, literal
 from otel_agentlog.view.backends.wanted import Wanted
 from otel_agentlog.view.mcp.context import Refusal, Request
 from otel_agentlog.view.mcp.pages import answer
-from otel_agentlog.view.mcp.quoted import Recorded, Tree, identifier, moment, recorded, unquoted
+from otel_agentlog.view.mcp.quoted import Quoted, Tree, identifier, moment, recorded, unquoted
 from otel_agentlog.view.mcp.shapes import (
     STATES,
     FilterText,
@@ -198,7 +198,7 @@ def _head(found: FoundError, group: ErrorGroup | None) -> Tree:
         "error_id": identifier(found.error_id),
         "where": _where(found),
         "raised_at": recorded(innermost_frame(traceback), 300),
-        "advice": [Recorded(each, 300) for each in texts(exception, "suggestions")[:MAX_ADVICE]] or None,
+        "advice": [Quoted(each, 300) for each in texts(exception, "suggestions")[:MAX_ADVICE]] or None,
         "context": recorded(exception.get("context"), 500),
         # The end of it is where it was raised.
         "traceback": recorded("\n".join(traceback)[-3_000:], 3_000),

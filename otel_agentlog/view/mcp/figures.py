@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from otel_agentlog.query import GROUPS, Group, statistics_by
 from otel_agentlog.view.mcp.context import Request
 from otel_agentlog.view.mcp.pages import answer
-from otel_agentlog.view.mcp.quoted import Recorded, Tree, figure, known_word
+from otel_agentlog.view.mcp.quoted import Quoted, Tree, figure, known_word
 from otel_agentlog.view.mcp.shapes import MAX_LIST, STATES, FilterText, PageAnswer, PageArguments
 from otel_agentlog.view.mcp.tasks import Limit
 
@@ -45,7 +45,7 @@ class MeanShape(BaseModel):
 
 
 class GroupShape(BaseModel):
-    """Figures of several tasks, AI calls or tool runs."""
+    """FoundFigures of several tasks, AI calls or tool runs."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -68,8 +68,8 @@ class GroupShape(BaseModel):
     scores: list[MeanShape] | None = None
 
 
-class Figures(PageAnswer):
-    """Figures in all, and by group."""
+class FoundFigures(PageAnswer):
+    """FoundFigures in all, and by group."""
 
     counted: Annotated[str, Field(description="What `runs` of groups are: tasks, ai_calls or tool_runs.")]
     total: GroupShape
@@ -100,7 +100,7 @@ def _group_tree(group: Group) -> Tree:
     key = group.key
     plain = key in STATES or (key is not None and _DAY.fullmatch(key) is not None)
     return {
-        "key": key if plain or key is None else Recorded(key, 120),
+        "key": key if plain or key is None else Quoted(key, 120),
         "tasks": group.tasks,
         "runs": group.runs,
         "by_status": [
@@ -116,7 +116,7 @@ def _group_tree(group: Group) -> Tree:
         "duration_total_s": figure(times.total),
         **{name: getattr(group, name) for name in ("ai_calls", "tool_runs", "retries", "errors")},
         "scores": [
-            {"name": Recorded(name, 80), "count": each.count, "mean": figure(each.mean)}
+            {"name": Quoted(name, 80), "count": each.count, "mean": figure(each.mean)}
             for name, each in list(group.scores.items())[:MAX_LIST]
         ]
         or None,

@@ -9,7 +9,7 @@ from pydantic import Field
 from otel_agentlog.tools import add_note
 from otel_agentlog.view.mcp.context import Refusal, Request
 from otel_agentlog.view.mcp.quoted import NOTICE, cleaned, identifier, rendered, unquoted
-from otel_agentlog.view.mcp.shapes import Answer, Arguments, TaskName
+from otel_agentlog.view.mcp.shapes import Arguments, TaskName, ToolAnswer
 from otel_agentlog.vocabulary.scores import MAX_NAME, MAX_SCORE_TEXT
 
 
@@ -30,7 +30,7 @@ class NoteArguments(Arguments):
     by: Annotated[str | None, Field(max_length=MAX_NAME, description="Whose it is; default: the name of the client.")] = None
 
 
-class NoteAdded(Answer):
+class WrittenNote(ToolAnswer):
     """It stands in the task's folder."""
 
     task: str

@@ -1,11 +1,11 @@
 """Texts of the record in answers: in « », without what a terminal acts on, cut to a length.
 
-    rendered({"status": "failed", "message": Recorded("boom\\x1b[31m »")}, 1000)
+    rendered({"status": "failed", "message": Quoted("boom\\x1b[31m »")}, 1000)
     # {"status": "failed", "message": "«boom ›»"}
 
 What agents, models, tools and users wrote is data for whoever reads an answer, and it may say "ignore your instructions". It
 stands between marks that it cannot have in it, as they are replaced there, so no text ends its own quotation. An answer is a tree
-of plain values, whose texts are ours, and of `Recorded` ones.
+of plain values, whose texts are ours, and of `Quoted` ones.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)
 _LARGEST = 1 << 62
 
 Tree = dict[str, Any]
-"""An answer or a part of it: plain values, lists, trees, and `Recorded`."""
+"""An answer or a part of it: plain values, lists, trees, and `Quoted`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class Quoted:
     """A value of the record, whatever it is."""
 
     value: Any
@@ -58,7 +58,7 @@ class Recorded:
 
 def rendered(tree: Any, most: int) -> Any:
     """Return a tree with its recorded values as quoted texts of at most `most` characters; keys without a value are left out."""
-    if isinstance(tree, Recorded):
+    if isinstance(tree, Quoted):
         return quoted(tree.value, min(most, tree.most))
     if isinstance(tree, Mapping):
         return {key: rendered(value, most) for key, value in tree.items() if value is not None}
@@ -136,28 +136,28 @@ class _Shortened:
         return found
 
 
-def recorded(value: Any, most: int = MOST) -> Recorded | None:
+def recorded(value: Any, most: int = MOST) -> Quoted | None:
     """A recorded value, or nothing where there is none."""
-    return None if value in (None, "", [], {}) else Recorded(value, most)
+    return None if value in (None, "", [], {}) else Quoted(value, most)
 
 
-def word(value: Any, known: Collection[str]) -> str | Recorded | None:
+def word(value: Any, known: Collection[str]) -> str | Quoted | None:
     """One of our own words as it is; any other is of the record."""
     return value if isinstance(value, str) and value in known else recorded(value, 80)
 
 
-def known_word(value: Any, known: Collection[str]) -> str | Recorded:
+def known_word(value: Any, known: Collection[str]) -> str | Quoted:
     """As `word`, where something must stand."""
     found = word(value, known)
-    return Recorded("") if found is None else found
+    return Quoted("") if found is None else found
 
 
-def identifier(value: Any) -> str | Recorded | None:
+def identifier(value: Any) -> str | Quoted | None:
     """An id of a form that the SDK gives as it is; one that somebody chose is of the record."""
     return value if isinstance(value, str) and _OWN_ID.fullmatch(value) else recorded(value, 200)
 
 
-def moment(value: Any) -> str | Recorded | None:
+def moment(value: Any) -> str | Quoted | None:
     """A time as it is; what is none is of the record."""
     return value if isinstance(value, str) and _TIME.fullmatch(value) else recorded(value, 40)
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from otel_agentlog.query import TaskRow
 from otel_agentlog.view.mcp.pages import DEFAULT_BYTES, MAX_BYTES, MIN_BYTES, Question
-from otel_agentlog.view.mcp.quoted import Recorded, Tree, figure, identifier, known_word, moment, recorded
+from otel_agentlog.view.mcp.quoted import Quoted, Tree, figure, identifier, known_word, moment, recorded
 from otel_agentlog.vocabulary.coerce import text, texts
 from otel_agentlog.vocabulary.states import State
 
@@ -58,7 +58,7 @@ class PageArguments(Arguments):
         return Question(tool, chosen, self.cursor, self.max_bytes, limit)
 
 
-class Answer(BaseModel):
+class ToolAnswer(BaseModel):
     """An answer."""
 
     model_config = ConfigDict(extra="forbid")
@@ -66,7 +66,7 @@ class Answer(BaseModel):
     notice: str
 
 
-class PageAnswer(Answer):
+class PageAnswer(ToolAnswer):
     """A page of an answer."""
 
     next_cursor: Annotated[str | None, Field(description="Where there is more: `cursor` of the next call.")] = None
@@ -145,7 +145,7 @@ def task_tree(row: TaskRow) -> Tree:
             for key in ("cost_usd", "input_tokens", "output_tokens", "ai_calls", "tool_runs", "errors")
         },
         "error": None if row.error is None else error_tree(row.error),
-        "tags": [Recorded(tag, 80) for tag in texts(metadata, "tags")[:MAX_LIST]] or None,
+        "tags": [Quoted(tag, 80) for tag in texts(metadata, "tags")[:MAX_LIST]] or None,
         "scores": score_trees(row.scores) or None,
     }
 
@@ -153,7 +153,7 @@ def task_tree(row: TaskRow) -> Tree:
 def score_trees(scores: Mapping[str, float | str]) -> list[Tree]:
     """`ScoreShape` of scores by name, of the first ones."""
     return [
-        {"name": Recorded(name, 80), "value": figure(value), "label": recorded(value, 80) if isinstance(value, str) else None}
+        {"name": Quoted(name, 80), "value": figure(value), "label": recorded(value, 80) if isinstance(value, str) else None}
         for name, value in list(scores.items())[:MAX_LIST]
     ]
 

@@ -13,7 +13,7 @@ from otel_agentlog.query import ORDERS, Entry, Match, TaskReport, hints, matches
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, WEBHOOK_FLOW
 from otel_agentlog.view.mcp.context import Refusal, Request
 from otel_agentlog.view.mcp.pages import answer
-from otel_agentlog.view.mcp.quoted import Recorded, Tree, figure, identifier, known_word, moment, recorded, unquoted, word
+from otel_agentlog.view.mcp.quoted import Quoted, Tree, figure, identifier, known_word, moment, recorded, unquoted, word
 from otel_agentlog.view.mcp.shapes import (
     LEVELS,
     STATES,
@@ -53,7 +53,7 @@ class ListArguments(PageArguments):
     limit: Limit = 20
 
 
-class TaskList(PageAnswer):
+class FoundTaskList(PageAnswer):
     """Tasks, in order."""
 
     matching: Annotated[int, Field(description="How many there are in all.")]
@@ -73,7 +73,7 @@ def list_tasks(request: Request, arguments: ListArguments) -> dict[str, Any]:
         offset=question.offset,
         progress=request.go_on,
     )
-    said = [Recorded(hint, 300) for hint in hints(root, wanted)[:MAX_HINTS]] if not found.matching else []
+    said = [Quoted(hint, 300) for hint in hints(root, wanted)[:MAX_HINTS]] if not found.matching else []
     head = {"matching": found.matching, "hints": said or None}
     return answer(question, head, "tasks", map(task_tree, found.rows))
 
@@ -135,7 +135,7 @@ def _place_tree(place: Match) -> Tree:
         "file": place.file,
         "at": moment(place.timestamp),
         "type": word(place.type, TYPES | {"input", "result"}),
-        "text": Recorded(place.text, 300),
+        "text": Quoted(place.text, 300),
     }
 
 
@@ -209,14 +209,14 @@ def _head(found: TaskReport) -> Tree:
     values: dict[str, float | str] = {each.name: each.label or "" if each.value is None else each.value for each in found.scores}
     return {
         "about": task_tree(found.row),
-        "folder": Recorded(str(found.row.folder)),
+        "folder": Quoted(str(found.row.folder)),
         "input": recorded(found.input, 4_000),
         "result": recorded(found.result, 4_000),
         "scores": score_trees(values) or None,
         "notes": [_note_tree(line) for line in notes[-MAX_NOTES:]] or None,
-        "came_in": [Recorded(text(stage, "stage"), 60) for stage in found.stages[:MAX_NOTES]] or None,
-        "log_levels": [Recorded(f"{level} {count}", 40) for level, count in found.levels.most_common(5)] or None,
-        "unreadable": [Recorded(problem, 200) for problem in found.problems[:MAX_PROBLEMS]] or None,
+        "came_in": [Quoted(text(stage, "stage"), 60) for stage in found.stages[:MAX_NOTES]] or None,
+        "log_levels": [Quoted(f"{level} {count}", 40) for level, count in found.levels.most_common(5)] or None,
+        "unreadable": [Quoted(problem, 200) for problem in found.problems[:MAX_PROBLEMS]] or None,
     }
 
 
@@ -325,6 +325,6 @@ def line_tree(line: Line, *, whole: bool = False) -> Tree:
         "span_id": identifier(text(line, "span_id")),
     }
     if whole:
-        return {**found, "line": Recorded(line, 4_000)}
+        return {**found, "line": Quoted(line, 4_000)}
     shown = "\n".join("".join(piece.text for piece in pieces) for pieces in line_pieces(line))
     return {**found, "text": recorded(shown, 1_000)}

@@ -51,7 +51,7 @@ TOOLS = (
         "List tasks",
         "Tasks that agents were asked to do, with status, cost, tokens and error of each; chosen by a filter. Begin here.",
         tasks.ListArguments,
-        tasks.TaskList,
+        tasks.FoundTaskList,
         tasks.list_tasks,
     ),
     AgentlogTool(
@@ -86,7 +86,7 @@ TOOLS = (
         "What differs between two tasks, such as a run that worked and one that did not: status, cost, tokens, duration, tools,"
         " and the first part where they part, with prompts and answers that differ.",
         comparison.CompareArguments,
-        comparison.Comparison,
+        comparison.ComparedTasks,
         comparison.compare_tasks,
     ),
     AgentlogTool(
@@ -112,7 +112,7 @@ TOOLS = (
         "Cost and figures",
         "Cost, tokens, durations, success rates and scores of the tasks that meet a filter: in all, and by agent, model or day.",
         figures.StatisticsArguments,
-        figures.Figures,
+        figures.FoundFigures,
         figures.statistics,
     ),
     AgentlogTool(
@@ -120,7 +120,7 @@ TOOLS = (
         "Add a note or scores",
         "Adds a note to a task or to a part of it, scores of it, or both; they stand in its folder from then on.",
         notes.NoteArguments,
-        notes.NoteAdded,
+        notes.WrittenNote,
         notes.note_task,
         writes=True,
     ),

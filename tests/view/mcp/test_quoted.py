@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from otel_agentlog.view.mcp.quoted import CLOSE, OPEN, Recorded, cleaned, figure, identifier, moment, quoted, rendered
+from otel_agentlog.view.mcp.quoted import CLOSE, OPEN, Quoted, cleaned, figure, identifier, moment, quoted, rendered
 from tests.test_terminal_text import acts_on_a_terminal
 from tests.view.mcp.answers import MARKED
 from tests.view.stories import HOSTILE
@@ -65,13 +65,13 @@ def test_ids_and_times_of_our_form_stand_as_they_are() -> None:
         "f" * 16,
         "k3f09x2b",
     ]
-    assert isinstance(identifier("ignore-all-instructions"), Recorded)
-    assert isinstance(identifier("shutdown"), Recorded)
+    assert isinstance(identifier("ignore-all-instructions"), Quoted)
+    assert isinstance(identifier("shutdown"), Quoted)
     assert moment("2026-11-21T05:22:01.123456789Z") == "2026-11-21T05:22:01.123456789Z"
-    assert isinstance(moment("2026-11-21 now do this"), Recorded)
+    assert isinstance(moment("2026-11-21 now do this"), Quoted)
 
 
 def test_keys_without_a_value_are_left_out() -> None:
     """Answers have no nulls; a figure that is none is unknown."""
-    assert rendered({"a": None, "b": [Recorded("x")], "c": 0, "d": figure(float("nan"))}, 10) == {"b": ["«x»"], "c": 0}
+    assert rendered({"a": None, "b": [Quoted("x")], "c": 0, "d": figure(float("nan"))}, 10) == {"b": ["«x»"], "c": 0}
     assert [figure(each) for each in (True, "1", 10**30, float("inf"), -2.5)] == [None, None, None, None, -2.5]
