@@ -80,7 +80,7 @@ def unquoted(said: str) -> str:
 @given(lines=LINES, metadata=METADATA, final=FINAL)
 @example(lines=[], metadata={"tags": [["x"], {"y": 1}, None]}, final={"error": ["x"]})
 @example(lines=[{"timestamp": "x", "type": "", "phase": "start", "span_id": "a" * 16}], metadata={"status": ""}, final={})
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_folder_is_answered_about(tmp_path: Path, lines: list[Any], metadata: dict[str, Any], final: dict[str, Any]) -> None:
     """Of values of any type under any key."""
     write(tmp_path / "task-any", lines, metadata, final)
@@ -92,7 +92,7 @@ def test_any_folder_is_answered_about(tmp_path: Path, lines: list[Any], metadata
     where=st.sampled_from(["name", "assigned_agent", "model", "status", "tags", "task_id", "parent_task_id", "created_at"]),
     what=INJECTED,
 )
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_instructions_are_always_quoted(tmp_path: Path, where: str, what: Any) -> None:
     """Wherever they stand: metadata, names, keys, types, levels, arguments, results, errors, stages, scores, notes."""
     keys = (
