@@ -142,6 +142,10 @@ class Cleaning:
         result: dict[str, Any] = cleaned.value
         return result
 
+    def is_clean(self, line: Line) -> bool:
+        """Whether these values are clean as they are, so that a copy of them needs no cleaning."""
+        return self._cleaner is None or self._cleaner.plain(line) is not None
+
     def value(self, value: Any) -> Any:
         """Any value, redacted and bounded, with numbers and bytes as they are; a marker where that fails."""
         if self._cleaner is None:
@@ -211,6 +215,7 @@ class Recorder:
         cleaning = cleaning or Cleaning(failed=noted.note)
         self.failures, self.failed = noted.counts, noted.note
         self.clean, self.clean_value, self.clean_text = cleaning.line, cleaning.value, cleaning.text
+        self.is_clean = cleaning.is_clean
         self.new_guard = cleaning.new_guard
         self.tracer, self.conventions, self._count_items = spans.tracer, spans.conventions, spans.count_items
         self.spans = spans
@@ -226,6 +231,8 @@ class Recorder:
         """By type and phase, how many OTLP items a line without an exception completes; of an AI call its details decide, too."""
         self._event_ids = EventIds(first=0)
         """Of lines outside every task."""
+        self.log_lines: dict[tuple[Any, ...], tuple[Line | None, object]] = {}
+        """What log lines from one place in the code have in common (`otel_agentlog.record.logs.line.known_line`)."""
 
     @property
     def sinks(self) -> Sequence[Sink]:
@@ -247,12 +254,19 @@ class Recorder:
         *,
         payload: dict[str, Any] | None = None,
         sampled: bool = True,
+        own: Line | None = None,
     ) -> Envelope:
-        """Record a line that is neither start nor end of a span; ``sampled`` says whether the span around it is."""
+        """Record a line that is neither start nor end of a span; ``sampled`` says whether the span around it is.
+
+        ``own``: what is ours of the line, as for `Cleaning.line`, its ``timestamp`` first; it is changed.
+        """
         if self.off:
             return Envelope(line, task, 0)
         time_ns = self.clock()
-        envelope = self.clean({"timestamp": timestamp(time_ns)}, payload, line)
+        if own is None:
+            own = {}
+        own["timestamp"] = timestamp(time_ns)
+        envelope = self.clean(own, payload, line)
         envelope.line.update(ids)
         envelope.task, envelope.time_ns, envelope.sampled = task, time_ns, sampled
         self.deliver(envelope)
@@ -265,7 +279,7 @@ class Recorder:
         task, line = envelope.task, envelope.line
         others = iter(self._others)
         try:
-            line.update(zip(KEY, (self._event_ids if task is None else task.event_ids).each, strict=False))
+            line.update(zip(KEY, (self._event_ids if task is None else task.event_ids).each))  # noqa: B905 - it takes as long again
             items = (
                 None
                 if envelope.webhook or "exception" in line

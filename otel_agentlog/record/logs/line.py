@@ -22,6 +22,7 @@ from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any, NamedTuple, cast
 
+from opentelemetry import context as otel_context
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 
 from otel_agentlog._interrupts import raise_interrupt
@@ -31,7 +32,7 @@ from otel_agentlog.record.exceptions.describe import message_and_traceback, mess
 from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
 from otel_agentlog.record.exceptions.timeout_call import TimedOut, call_apart, thread_state, timeout_call
 from otel_agentlog.record.logs.levels import WORDS, word_of
-from otel_agentlog.record.operations.context import CORRELATION_IDS, bound, nearest
+from otel_agentlog.record.operations.context import BOUND, CORRELATION_IDS, OPERATION, bound, nearest
 from otel_agentlog.record.operations.outcome import describe, type_name
 from otel_agentlog.record.providers.fields import as_count
 from otel_agentlog.record.recorder import OpenTask, Recorder, recorder
@@ -45,6 +46,8 @@ MAX_DEFERRED = 1_000
 """How many lines that came in between a thread keeps until they can be recorded."""
 _ROUNDS = 10
 """How often lines are recorded that came in between of those recorded just before: what always logs must end somewhere."""
+MAX_KNOWN = 4096
+"""Of so many places in the code it is kept what their log lines have in common."""
 MAX_STACK_LINES = 200
 """Longest ``stack_info`` kept, in printed lines."""
 
@@ -110,6 +113,7 @@ class _Caller(NamedTuple):
 
     f_code: CodeType
     f_lineno: int
+    f_lasti: int
     f_back: FrameType | None
 
 
@@ -120,7 +124,7 @@ def _defer(work: Callable[..., None], args: tuple[Any, ...]) -> bool:
     kept: list[Any] = []
     for arg in args:
         if isinstance(arg, FrameType):
-            arg = _Caller(arg.f_code, arg.f_lineno, arg.f_back)
+            arg = _Caller(arg.f_code, arg.f_lineno, arg.f_lasti, arg.f_back)
         elif type(arg) is dict and arg.get("exc_info") is True:
             arg = {**arg, "exc_info": sys.exc_info()[1]}
         kept.append(arg)
@@ -193,19 +197,24 @@ class LinePlace:
 
 def here() -> LinePlace:
     """The place of a line that is recorded now, in this thread or asyncio task."""
+    context = otel_context.get_current()
+    around: Any = context.get(OPERATION)
+    # Nearly always: an operation is current that has not ended, no other span, and nothing is bound.
+    if around is not None and context is around._attached and around._tokens and around.place is None:
+        ids = around.own_ids
+        if ids is not None and BOUND not in context:
+            return LinePlace(around.task, ids, _NOTHING, around.sampled)
     context, operation, is_nearest = nearest()
     if operation is None:
         place = LinePlace()
-    elif is_nearest and operation.own_ids is not None:
-        return LinePlace(operation.task, operation.own_ids, _NOTHING, operation.sampled)
     else:
         place = LinePlace(operation.task, operation.ids(), {}, operation.sampled)
         if is_nearest:
             return place
-    if around := bound(context):
-        if operation is None or around is not bound(operation.outer):
-            place.ids.update({key: str(around[key]) for key in CORRELATION_IDS if key in around})
-        place.attributes = {key: value for key, value in around.items() if key not in CORRELATION_IDS}
+    if values := bound(context):
+        if operation is None or values is not bound(operation.outer):
+            place.ids.update({key: str(values[key]) for key in CORRELATION_IDS if key in values})
+        place.attributes = {key: value for key, value in values.items() if key not in CORRELATION_IDS}
     span = get_current_span(context)
     # The span of another library that is current inside the operation, or without any, is nearer than the operation's own.
     if operation is None or (span is not operation.span and span.is_recording()):
@@ -221,6 +230,12 @@ def adopt(place: LinePlace, data: dict[str, Any], line: Line) -> LinePlace:
 
     A ``task_id`` of a task that is open in this process takes the line there.
     """
+    if place.task is not None:
+        # Nearly always those of here.
+        for key in ID_KEYS & data.keys():
+            value = data[key]
+            if type(value) is str and value == place.ids.get(key):
+                del data[key]
     if ID_KEYS.isdisjoint(data):
         return place
     given = {key: plain_text(data[key]) for key in data if key in ID_KEYS and data[key] is not None}
@@ -307,6 +322,24 @@ def log_line(number: int, message: str, logger: str, component: object, frame: F
         code = frame.f_code
         line["module"], line["function"], line["line"] = module_of(code.co_filename), code.co_name, frame.f_lineno
     return line
+
+
+def known_line(record: Recorder, number: int, logger: str, component: str | None, frame: FrameType) -> Line | None:
+    """A new dict with what log lines from this place in the code have in common, which is ours: it was cleaned before.
+
+    ``None`` where cleaning would change it. Level, logger and component are those of each line from there, mostly.
+    """
+    code = frame.f_code
+    key = number, logger, component, id(code), frame.f_lasti
+    known = record.log_lines.get(key)
+    if known is None:
+        line = log_line(number, "", logger, component, frame)
+        made = {"timestamp": "", **line} if record.is_clean(line) else None
+        if len(record.log_lines) >= MAX_KNOWN:
+            record.log_lines.clear()
+        # With the code, which no other has the `id` of as long as it is here.
+        known = record.log_lines[key] = made, code
+    return None if known[0] is None else known[0].copy()
 
 
 @lru_cache(maxsize=1024)

@@ -27,6 +27,7 @@ from otel_agentlog.record.logs.line import (
     guarded,
     here,
     interpolated,
+    known_line,
     log_line,
     stack_of,
 )
@@ -211,7 +212,8 @@ def _record(
     if "stacklevel" in data:
         stacklevel = data.pop("stacklevel")
         frame = caller(frame, stacklevel - 1 if type(stacklevel) is int else 0)
-    line = log_line(number, message, voice.name, voice.component, frame)
+    own = known_line(record, number, voice.name, voice.component, frame) if record.active else None
+    line = {"message": message} if own is not None else log_line(number, message, voice.name, voice.component, frame)
     exc_info, wants_stack = data.pop("exc_info", None), data.pop("stack_info", False)
     if exc_info is None and "exception" in data and issubclass(type(data["exception"]), BaseException):
         exc_info = data.pop("exception")
@@ -227,7 +229,7 @@ def _record(
             line["details"] = data
         if place.attributes:
             line["attributes"] = place.attributes
-        record.point(line, place.task, place.ids, sampled=place.sampled)
+        record.point(line, place.task, place.ids, sampled=place.sampled, own=own)
     elif number >= NUMBERS["WARNING"]:
         _show(record, {**line, "details": data})
 

@@ -56,6 +56,7 @@ MAX_KEY_CHARS = 1024
 _MARGIN_CHARS = 16_384
 """A text over the limit is cut this far behind it before redaction and exactly after, so no secret is cut in half."""
 _INT64 = 1 << 63
+_LEAST_INT, _MOST_INT = -_INT64, _INT64 - 1
 _TRIES = 3
 MOST_PLAIN_CHARS = 1 << 20
 """Of more characters the long texts are searched one by one."""
@@ -64,6 +65,7 @@ _MAX_KNOWN_TEXTS, _MAX_KNOWN_CHARS = 2048, 128
 _REMEMBERED_SEARCH = 4
 """Of so many searches the texts of one are remembered."""
 _SURE = frozenset({type(None), bool})
+_TEXT, _DICT, _FLOAT = {str}, {dict}, {float}
 _NAMED_VALUE = frozenset({"value", "Value"})
 """What is under them may be a secret by what another entry says."""
 _NEW: Any = object()
@@ -89,6 +91,7 @@ class Cleaner:
         """``redactor=None`` bounds and repairs without looking for secrets."""
         self._redactor = redactor
         self._limits = limits
+        self._max_depth, self._max_items = limits.max_depth, limits.max_items
         self._known_keys: dict[str, KeyRule | None] = {}
         self._plain_names: set[str] = set()
         """Names that no rule is for, and that hold no secret themselves."""
@@ -164,10 +167,12 @@ class Cleaner:
 
     # The copy is made first and then judged: other threads may be changing what was given.
 
-    def _plain_dict(self, value: dict[str, Any], depth: int, texts: _Texts) -> dict[str, Any]:
+    def _plain_dict(  # noqa: C901 - in one piece, as every value passes here
+        self, value: dict[str, Any], depth: int, texts: _Texts
+    ) -> dict[str, Any]:
         copy = dict.copy(value)
         texts.nodes_left -= len(copy)
-        if depth >= self._limits.max_depth or len(copy) > self._limits.max_items or texts.nodes_left < 0:
+        if depth >= self._max_depth or len(copy) > self._max_items or texts.nodes_left < 0:
             raise NotPlain
         if not self._plain_names.issuperset(copy):
             self._judge(copy, texts)
@@ -175,26 +180,35 @@ class Cleaner:
             kind = type(item)
             if kind is str:
                 texts.append(item)
+            elif kind is int:
+                if not _LEAST_INT <= item <= _MOST_INT:
+                    raise NotPlain
+            elif kind is float:
+                if item - item != 0.0:  # NaN and infinity, without a call
+                    raise NotPlain
             elif kind is dict:
                 # An empty one, as start and end lines have without attributes, is not worth a call.
                 copy[name] = self._plain_dict(item, depth + 1, texts) if item or depth else {}
             elif kind is list or kind is tuple:
                 copy[name] = self._plain_list(item, depth + 1, texts)
-            elif not (kind in _SURE or (kind is int and -_INT64 <= item < _INT64) or (kind is float and isfinite(item))):
+            elif kind not in _SURE:
                 raise NotPlain
         return copy
 
     def _plain_list(self, value: list[Any] | tuple[Any, ...], depth: int, texts: _Texts) -> list[Any]:
         copy = list(value)
         texts.nodes_left -= len(copy)
-        if depth >= self._limits.max_depth or len(copy) > self._limits.max_items or texts.nodes_left < 0:
+        if depth >= self._max_depth or len(copy) > self._max_items or texts.nodes_left < 0:
             raise NotPlain
         if len(copy) == 2 and type(copy[0]) is str:
             self._judge(copy[:1], texts)  # a header may come as a pair
         kinds = set(map(type, copy))
-        if kinds == {str}:
+        if kinds == _TEXT:
             texts += copy
-        elif kinds != {float} or not isfinite(sum(copy)):
+        elif kinds == _DICT:
+            for at, item in enumerate(copy):
+                copy[at] = self._plain_dict(item, depth + 1, texts)
+        elif kinds != _FLOAT or not isfinite(sum(copy)):
             for at, item in enumerate(copy):
                 copy[at] = self._plain_item(item, depth, texts)
         return copy
@@ -207,7 +221,7 @@ class Cleaner:
             return self._plain_dict(item, depth + 1, texts)
         elif kind is list or kind is tuple:
             return self._plain_list(item, depth + 1, texts)
-        elif not (kind in _SURE or (kind is int and -_INT64 <= item < _INT64) or (kind is float and isfinite(item))):
+        elif not (kind in _SURE or (kind is int and _LEAST_INT <= item <= _MOST_INT) or (kind is float and isfinite(item))):
             raise NotPlain
         return item
 
