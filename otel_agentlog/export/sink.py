@@ -107,13 +107,20 @@ class ExportSink:
         kind, phase = line.get("type"), line.get("phase")
         if kind in self._silent:
             return
-        home = task.home if task is not None else None
-        place = home.location if home is not None else None
-        intervals = None if payload is None else payload.get("chunk_intervals_ms")
-        ids = line.get("span_id")
-        flags = envelope.kept, envelope.sampled, envelope.webhook
-        # A copy, without the newline: bytes that orjson made keep its buffer of 8 kB.
-        recorded = (envelope.encoded()[:-1], kind, phase, ids, envelope.time_ns, place, *flags, intervals)
+        home = None if task is None else task.home
+        place = None if home is None else home.location
+        recorded = (
+            envelope.data or envelope.encoded(),
+            kind,
+            phase,
+            line.get("span_id"),
+            envelope.time_ns,
+            place,
+            envelope.kept,
+            envelope.sampled,
+            envelope.webhook,
+            None if payload is None else payload.get("chunk_intervals_ms"),
+        )
         # The end of a task gets in for longer: then it is decided what of it is sent.
         ends = kind == "task" and phase == "end"
         if not self._worker.take(recorded, always=ends):

@@ -155,7 +155,10 @@ class DeliveryWorker:
         items that are lost, ``on_idle`` when nothing waits and a collector may be tried."""
         self._signals, self._observer, self._failed, self._dropped = tuple(senders), observer, failed, dropped
         self._sending = SendWorkers(senders, failed)
-        self._limits = limits or QueueLimits()
+        self._limits = limits = limits or QueueLimits()
+        self._ample_bytes = min(limits.line_bytes, limits.queue_bytes) // 2
+        self._ample_items = limits.queue_items // 2
+        """Of so much that waits there is room for more, whatever it is."""
         self._flushers, self._on_idle = flushers, on_idle
         self.on_line: Callable[[Recorded], None] = lambda line: None
         """Makes items of a line; called on the worker's thread."""
@@ -225,22 +228,26 @@ class DeliveryWorker:
 
     def take(self, line: Recorded, *, always: bool = False) -> bool:
         """Queue a line; false if there is no room for it. ``always``: one that gets in for longer, but not without end."""
-        waiting, limits = self._queued_bytes - self._taken_bytes, self._limits
-        most = limits.line_bytes if line[5] is not None and line[6] else limits.queue_bytes
-        messages = self._recorded.qsize()
-        full = waiting > most or messages >= limits.queue_items
-        if self._stopping or (full and (not always or waiting > 2 * most or messages >= limits.messages)):
+        waiting, queue = self._queued_bytes - self._taken_bytes, self._recorded
+        half_full = waiting > self._ample_bytes or queue.qsize() >= self._ample_items
+        if self._stopping or (half_full and not self._has_room(line, waiting, always)):
             return False
-        size = len(line[0]) + LINE_BYTES
-        self._queued_bytes += size
-        self._recorded.put(line)
+        self._queued_bytes += len(line[0]) + LINE_BYTES
+        queue.put(line)
         if self._asleep or self._startable:
             self._wake()
-        elif self._gathers and waiting > most // 2:
+        elif half_full and self._gathers:
             # Waiting for more would fill the queue.
             self._gathers = False
             self._inbox.put(_RING)
         return True
+
+    def _has_room(self, line: Recorded, waiting: int, always: bool) -> bool:
+        limits, messages = self._limits, self._recorded.qsize()
+        most = limits.line_bytes if line[5] is not None and line[6] else limits.queue_bytes
+        if waiting <= most and messages < limits.queue_items:
+            return True
+        return always and waiting <= 2 * most and messages < limits.messages
 
     def do(self, work: Work, size_bytes: int = 0) -> bool:
         """Queue a piece of work, which may put items; false if there is no room for the memory it holds.

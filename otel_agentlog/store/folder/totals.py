@@ -218,29 +218,29 @@ class Tally:
 
     def add(self, line: Line) -> None:
         """Count one line. Takes any mapping with string keys; values of the wrong kind count as absent."""
-        kind, phase, at = line.get("type"), line.get("phase"), line.get("timestamp")
-        is_error = line.get("level") in _ERROR_LEVELS
+        phase, at, is_error = line.get("phase"), line.get("timestamp"), line.get("level") in _ERROR_LEVELS
         # Times of one format sort as text. Without a call in between, so without the lock: nothing else comes in between either.
         self.lines += 1
-        if isinstance(at, str):
-            last = self.last_seen
+        if type(at) is str:
+            last, first = self.last_seen, self.first_seen
             if last is None or at > last:
                 self.last_seen = at
-            first = self.first_seen
             if first is None or at < first:
                 self.first_seen = at
-        plain = self._most is not None and not is_error
-        if plain and not phase and kind != "attempt" and "state_after" not in line:
-            return
-        if not plain or not self._count_plain(line, kind, phase):
+        if self._most is None or is_error:
+            self._count(line, is_error)
+        elif phase:
+            if not self._count_plain(line, phase):
+                self._count(line, is_error)
+        elif "state_after" in line or line.get("type") == "attempt":
             self._count(line, is_error)
 
-    def _count_plain(self, line: Line, line_type: object, phase: object) -> bool:
+    def _count_plain(self, line: Line, phase: object) -> bool:
         """Count, for a writer, a start or end line that has nothing out of the ordinary; false: that is to be done.
 
         Without the lock: each of these spans is one thread's business at a time, and sums are made without a call in between.
         """
-        span_id, details = line.get("span_id"), line.get("details", _NO_DETAILS)
+        line_type, span_id, details = line.get("type"), line.get("span_id"), line.get("details", _NO_DETAILS)
         if type(details) is not dict or type(span_id) is not str or type(line_type) is not str:
             return False
         if phase == "start":

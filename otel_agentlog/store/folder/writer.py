@@ -346,7 +346,7 @@ class TaskFolder:
 
     # -- lines ------------------------------------------------------------------------------------------------------------
 
-    def append(self, envelope: Envelope) -> None:
+    def append(self, envelope: Envelope) -> None:  # noqa: C901 - in one piece, as every line passes here
         """Write a line. Raises `OSError`; then the line is lost, and counted as dropped unless a collector takes its items.
 
         It is numbered here only if it has no number of this process: a note of the folder's own.
@@ -358,9 +358,10 @@ class TaskFolder:
         try:
             file = self._handle.files.get(name) or self._handle.file(name)
             data, there = envelope.data or envelope.encoded(), False
-            own = line.get("event_id", "").startswith(self.task.event_ids.tag)
-            if envelope.again or not own or len(data) > MAX_WRITTEN_LINE_BYTES:
+            size, own = len(data), line.get("event_id", "").startswith(self.task.event_ids.tag)
+            if envelope.again or not own or size > MAX_WRITTEN_LINE_BYTES:
                 data, there = self._prepare(envelope, file)
+                size = len(data)
             try:
                 if not there:
                     file.append(data)
@@ -373,7 +374,7 @@ class TaskFolder:
             self._lose(envelope, envelope.items or int(line.get("phase") != "start"))
             raise
         self._last_id = event_id = line["event_id"]
-        self._last_failed, size = False, len(data)
+        self._last_failed = False
         if "phase" in line:
             self._note_span(line, name, data)
         if not envelope.counted:
@@ -381,12 +382,14 @@ class TaskFolder:
             counts, totals, items = self._documents.counts, self._counts.totals, envelope.items
             # Without a call in between: signal handlers and other threads come before or after all of it.
             self._bytes += size
-            counts["recorded"] += items
-            totals["recorded"] += items
-            counts["redacted"] += envelope.redacted
-            totals["redacted"] += envelope.redacted
-            counts["truncated"] += envelope.truncated
-            totals["truncated"] += envelope.truncated
+            if items:
+                counts["recorded"] += items
+                totals["recorded"] += items
+            if (changed := envelope.redacted) or envelope.truncated:
+                counts["redacted"] += changed
+                totals["redacted"] += changed
+                counts["truncated"] += envelope.truncated
+                totals["truncated"] += envelope.truncated
             envelope.counted = 1
         if self._lost.value:
             self._found(event_id)
@@ -802,7 +805,7 @@ class TaskFolder:
         """
         output = self._handle.files.get(AGENT_OUTPUT)
         # A process that writes here has begun with a process line in this file.
-        if output is not None and output.is_all_ours and self._bytes > 0:
+        if output is not None and self._bytes > 0 and (output.is_all_ours or (output.intact and output.is_all_ours)):
             return self.tally
         names = (AGENT_OUTPUT, WEBHOOK_FLOW, AGENT_OUTPUT + GZIP_SUFFIX, WEBHOOK_FLOW + GZIP_SUFFIX)
         on_disk = sum(size_of(self.path / name) for name in names)
