@@ -128,9 +128,10 @@ class Conventions:
         if self._span_policy != "off":
             ours.update(self.content(line, structured=False))
         for key, attribute, _ in fields.COMMON:
-            value = line.get(key)
-            if value is not None and (type(value) is str or as_text(value) is not None) and value:
-                ours[attribute] = value
+            if key in line:
+                value = line[key]
+                if value and (type(value) is str or as_text(value) is not None):
+                    ours[attribute] = value
         kind = _KINDS.get(line_type)
         if line_type == "ai_request" and ours[names.OPERATION] in self._internal:
             kind = "INTERNAL"

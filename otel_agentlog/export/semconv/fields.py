@@ -39,8 +39,8 @@ def several(value: Any) -> int | None:
 def copy(source: Mapping[str, Any], fields: Iterable[tuple[str, str, Convert]], target: dict[str, AttributeValue]) -> None:
     """Set the attributes of the fields that are present."""
     for key, attribute, convert in fields:
-        value = source.get(key)
-        if value is None:
+        # Most are not there.
+        if key not in source or (value := source[key]) is None:
             continue
         kind = type(value)
         # As these two do: a call for each value would cost most of all this.

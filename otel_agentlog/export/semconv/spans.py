@@ -200,9 +200,10 @@ def tool_start(line: Line, details: Details, attributes: Attributes) -> str:
     attributes[names.OPERATION], attributes[names.TOOL_NAME] = "execute_tool", tool
     for key, attribute, _ in fields.TOOL:
         # As `fields.copy` does with texts, without its call: no span is as frequent.
-        value = details.get(key)
-        if value is not None and (type(value) is str or as_text(value) is not None) and value:
-            attributes[attribute] = value
+        if key in details:
+            value = details[key]
+            if value and (type(value) is str or as_text(value) is not None):
+                attributes[attribute] = value
     if "skill" not in details and "command" not in details:
         return f"execute_tool {tool}"
     skill = details.get("skill")

@@ -40,6 +40,32 @@ class AiCall(Attempted):
     """One request to a model. Give it what came back with `record`, `stream` or `usage`."""
 
     kind = AI_CALL
+    # What most of them never set is of the class, as for `OperationScope`.
+    documents: Any = None
+    """What a retrieval gave: a list of objects such as ``{"id": …, "score": …}``."""
+    records: Any = None
+    """What a memory operation found or wrote: a list of objects such as ``{"content": …, "id": …}``."""
+    _response: Response | None = None
+    _given_by_hand: Response | None = None
+    """What was last given by hand."""
+    _cost: Cost | None = None
+    _billed_before = 0
+    """How many responses that were paid for belong to attempts before the one under way."""
+    _reader: StreamReader | None = None
+    _read: StreamReader | None = None
+    """The one that the answer was taken from."""
+    _further_of: AiCall | None = None
+    """The call that this is a further view of."""
+    _same_as: Added | None = None
+    """The request that this turned out to be, where another view of it counts."""
+    _watches = False
+    """Whether a stream was wrapped: what a decorated generator then yields was seen already."""
+    _late = False
+    """Whether its block was left before its streams were read."""
+    _chunks = 0
+    _stream_reason: str | None = None
+    _first_chunk_ns: int | None = None
+    _last_chunk_ns = 0
 
     def __init__(
         self,
@@ -62,40 +88,15 @@ class AiCall(Attempted):
         super().__init__(model, attributes=attributes, component=component)
         self.model, self.provider, self.operation = model, provider, operation
         self._messages, self._system, self._tools, self._query = messages, system, tools, query
-        self.documents: Any = None
-        """What a retrieval gave: a list of objects such as ``{"id": …, "score": …}``."""
-        self.records: Any = None
-        """What a memory operation found or wrote: a list of objects such as ``{"content": …, "id": …}``."""
         self._given_stream = stream if type(stream) is bool else is_true(stream)
         self._conversation_id = None if conversation_id is None else optional_text(conversation_id)
         self._server = {"server_address": server_address, "server_port": server_port}
         self._parameters = parameters
         self._spec: dict[str, Any] = {"attributes": attributes, "component": component}
-        self._response: Response | None = None
-        self._number_given: Response | None = None
-        """What was last given by hand."""
-        self._cost: Cost | None = None
         self._billed: list[tuple[Response, Billing]] = []
         """Every response that was paid for, those of failed attempts too."""
-        self._billed_before = 0
-        """How many of them belong to attempts before the one under way."""
-        self._reader: StreamReader | None = None
-        self._read: StreamReader | None = None
-        """The one that the answer was taken from."""
-        self._further_of: AiCall | None = None
-        """The call that this is a further view of."""
-        self._same_as: Added | None = None
-        """The request that this turned out to be, where another view of it counts."""
         self._unended: list[_Reading] = []
         """The streams that are being read, or still to be."""
-        self._watches = False
-        """Whether a stream was wrapped: what a decorated generator then yields was seen already."""
-        self._late = False
-        """Whether its block was left before its streams were read."""
-        self._chunks = 0
-        self._stream_reason: str | None = None
-        self._first_chunk_ns: int | None = None
-        self._last_chunk_ns = 0
         self._intervals_ms: list[float] = []
 
     def _copy(self) -> AiCall:
@@ -265,7 +266,8 @@ class AiCall(Attempted):
     def returned(self, result: Any) -> None:
         gives = _GIVES.get(self.operation) if type(self.operation) is str else None
         if gives is not None:
-            vars(self)[gives] = result if vars(self)[gives] is None else vars(self)[gives]
+            if getattr(self, gives) is None:
+                setattr(self, gives, result)
         elif self._response is None and self._reader is None and result is not None:
             self.record(result)
 
@@ -328,10 +330,10 @@ class AiCall(Attempted):
         before = self._response or Response()
         given = replace(before, usage=usage, finish_reasons=finish_reasons, response_id=None, output=(), cost_usd=None)
         last = self._billed[-1][0] if len(self._billed) > self._billed_before else None
-        if last is not None and last is self._number_given and not last.usage.known().keys() & usage.known().keys():
+        if last is not None and last is self._given_by_hand and not last.usage.known().keys() & usage.known().keys():
             given = replace(given, usage=last.usage + usage)
             self._billed.pop()
-        self._number_given = given
+        self._given_by_hand = given
         self._take(given)
 
     def _take(self, response: Response, billing: Billing = NO_BILLING) -> None:

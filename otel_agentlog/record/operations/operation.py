@@ -484,7 +484,7 @@ class Operation(Decorator):
         ending = outcome or judged
         self._error = error if ours else None
         self.state = STATE_OF[ending]
-        vars(self)["_dropped"] = bool
+        self._dropped = bool  # type: ignore[misc]  # of this one only
         OPEN.pop(id(self), None)
         if not ours:
             return  # the parent records its end, or nothing is recorded

@@ -82,44 +82,52 @@ class ToolRun(Attempted):
         if self.result is None:
             self.result = result
 
-    def _start_fields(self) -> dict[str, Any]:
-        self._agent = self.task.header.get("assigned_agent") if self.task is not None else None
-        self._started_with = self.arguments
-        if self.task is not None and self.task.seen is not None:
-            # What is around may end before this does.
-            vars(self)["_hooks"] = self._hooks | {"_started"}
+    def _start_fields(self) -> dict[str, Any]:  # noqa: C901 - one after the other: most are not there, and nothing is as frequent
+        task, self._started_with = self.task, self.arguments
+        if task is not None:
+            self._agent = task.header.get("assigned_agent")
+            if task.seen is not None:
+                # What is around may end before this does.
+                vars(self)["_hooks"] = self._hooks | {"_started"}
         details: dict[str, Any] = {}
-        for key, value in (
-            ("arguments", self.arguments),
-            ("call_id", self._call_id),
-            ("tool_type", self._tool_type),
-            ("description", self._description),
-            ("agent", self._agent),
-            ("command", self._command),
-            ("specialist", self._specialist),
-            ("conversation_id", self._conversation_id),
-            ("skill", self._skill),
-        ):
-            if value is not None:
-                details[key] = value
-        return {"content": self.name, "details": details}
+        if self._started_with is not None:
+            details["arguments"] = self._started_with
+        if self._call_id is not None:
+            details["call_id"] = self._call_id
+        if self._tool_type is not None:
+            details["tool_type"] = self._tool_type
+        if self._description is not None:
+            details["description"] = self._description
+        if self._agent is not None:
+            details["agent"] = self._agent
+        if self._command is not None:
+            details["command"] = self._command
+        if self._specialist is not None:
+            details["specialist"] = self._specialist
+        if self._conversation_id is not None:
+            details["conversation_id"] = self._conversation_id
+        if self._skill is not None:
+            details["skill"] = self._skill
+        return {"content": self._name, "details": details}
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
         details: dict[str, Any] = {}
         if self.arguments is not self._started_with:
             details["arguments"] = self.arguments
-        for key, value in (
-            ("result", self.result),
-            ("tool_type", self._tool_type),
-            ("agent", self._agent),
-            ("exit_code", self.exit_code),
-            ("attempts", self.attempts),
-            ("resources", self.resources),
-            ("specialist", self._specialist),
-        ):
-            if value is not None:
-                details[key] = value
-        return {"content": self.name, "details": details}
+        if self.result is not None:
+            details["result"] = self.result
+        if self._tool_type is not None:
+            details["tool_type"] = self._tool_type
+        if self._agent is not None:
+            details["agent"] = self._agent
+        if self._exit_code is not None:
+            details["exit_code"] = self._exit_code
+        details["attempts"] = self._attempts
+        if self.resources is not None:
+            details["resources"] = self.resources
+        if self._specialist is not None:
+            details["specialist"] = self._specialist
+        return {"content": self._name, "details": details}
 
     def _started(self, envelope: Envelope) -> None:
         self._tell_around()

@@ -191,7 +191,8 @@ class PriceData:
             own[name] = count = count - sum(map(own.__getitem__, priced))
             if count < 0:
                 raise ValueError(f"more of a part than of {unit.usage}")
-            total += price * count / unit.per  # type: ignore[operator]  # a Decimal, as the line above found
+            if count:
+                total += price * count / unit.per  # type: ignore[operator]  # a Decimal, as the line above found
         return total
 
     def _order(self, names: frozenset[str]) -> Sequence[_Priced]:

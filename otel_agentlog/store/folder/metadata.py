@@ -37,18 +37,25 @@ METADATA_KEYS = (
 DELIVERY_KEYS = ("recorded", "delivered", "pending", "dropped", "redacted", "truncated")
 
 
+_NO_METADATA: Mapping[str, Any] = {"format_version": FORMAT_VERSION, **dict.fromkeys(METADATA_KEYS), "delivery": None}
+_NO_DELIVERY = dict.fromkeys(DELIVERY_KEYS, 0)
+_DOCUMENT_KEYS = _NO_METADATA.keys()
+
 MAX_METADATA_BYTES = 1 << 20
 
 
 def merged(found: Mapping[str, Any], changes: Mapping[str, Any], delivery: Mapping[str, int]) -> dict[str, Any]:
     """The document with these keys changed and these counts added to its receipt."""
-    document: dict[str, Any] = {"format_version": FORMAT_VERSION}
-    document.update({key: changes.get(key, found.get(key)) for key in METADATA_KEYS})
+    document: dict[str, Any] = {**_NO_METADATA, **found, **changes, "format_version": FORMAT_VERSION}
+    for key in document.keys() - _DOCUMENT_KEYS:
+        del document[key]
     document["tags"] = document["tags"] or []
     document["updated_at"] = timestamp(time.time_ns())
-    before = found.get("delivery")
-    base: Mapping[str, Any] = before if isinstance(before, dict) else {}
-    receipt = {key: _count(base.get(key)) + delivery.get(key, 0) for key in DELIVERY_KEYS}
+    before = document["delivery"]
+    receipt = {**_NO_DELIVERY, **delivery}
+    if isinstance(before, dict):
+        for key in DELIVERY_KEYS:
+            receipt[key] += _count(before.get(key))
     receipt["pending"] = max(0, receipt["recorded"] - receipt["delivered"] - receipt["dropped"])
     document["delivery"] = receipt
     return document
