@@ -7,8 +7,7 @@ None of them imports the others; these types are all that they share.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -48,10 +47,16 @@ class TaskRef:
     """Set by the sink that keeps the task's lines, with the first of them."""
 
 
+@dataclass(eq=False, slots=True)
 class Envelope:
     """A cleaned line on its way to the sinks, with what is not part of the line."""
 
-    # Defaults of the class, as one is made for every line and nearly all stay as they are.
+    # With slots: every line has one, and what is read of a class by way of an object takes Python longest of all.
+    line: Line
+    task: TaskRef | None
+    """The task it belongs to; ``None`` for a line outside every task."""
+    time_ns: int
+    """Its timestamp, Unix time in nanoseconds."""
     webhook: bool = False
     """Whether it is a stage line, kept in ``02-webhook-flow.jsonl``."""
     payload: dict[str, Any] | None = None
@@ -71,17 +76,9 @@ class Envelope:
     data: bytes = b""
     """The complete line as it is in a file; empty until it is encoded. It never changes: other threads read this."""
 
-    def __init__(self, line: Line, task: TaskRef | None, time_ns: int, **more: Any) -> None:
-        """``task`` is the task it belongs to, ``None`` for a line outside every task; ``time_ns`` its timestamp, Unix time."""
-        self.line, self.task, self.time_ns = line, task, time_ns
-        if more:
-            vars(self).update(more)
-
     def with_line(self, line: Line, **changes: Any) -> Envelope:
         """The same with another line, not encoded yet."""
-        other = copy(self)
-        vars(other).update(changes, line=line, data=b"")
-        return other
+        return replace(self, line=line, data=b"", **changes)
 
     def encoded(self) -> bytes:
         """``data``, encoded now if it was not."""

@@ -404,10 +404,11 @@ def timestamp(time_ns: int) -> str:
     if not first <= time_ns <= last:
         time_ns = min(max(time_ns, 0), _LAST_NS)
         second = time_ns // 1_000_000_000
-        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
         first = second * 1_000_000_000
         _second = (first, first + 999_999_999, text)
-    return "%s.%09dZ" % (text, time_ns - first)  # noqa: UP031 - half of what an f-string costs
+    # The last nine digits are the nanoseconds; a third of what formatting them costs.
+    return text + str(time_ns)[-9:].zfill(9) + "Z"
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

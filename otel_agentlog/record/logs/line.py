@@ -70,7 +70,7 @@ def guarded(work: Callable[..., None], *args: Any) -> None:
     record = recorder()
     if thread_state.on_console:
         return None
-    if thread_state.log_lines >= MAX_NESTED:
+    if (nested := thread_state.log_lines) >= MAX_NESTED:
         if not _defer(work, args):
             record.failed("nested_log", RecursionError())
         return None
@@ -85,15 +85,15 @@ def guarded(work: Callable[..., None], *args: Any) -> None:
         deep = True
     if deep:
         return on_fresh_stack(guarded, work, *args)
-    thread_state.log_lines += 1
+    thread_state.log_lines = nested + 1
     try:
         work(record, *args)
     except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
         raise_interrupt()
         record.failed("log", error)
     finally:
-        thread_state.log_lines -= 1
-        if _deferred.lines and not thread_state.log_lines:
+        thread_state.log_lines = nested
+        if not nested and _deferred.lines:
             _record_deferred()
 
 

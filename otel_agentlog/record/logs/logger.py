@@ -34,6 +34,7 @@ from otel_agentlog.record.logs.line import (
 from otel_agentlog.record.recorder import Recorder
 from otel_agentlog.record.sanitize.keys import is_true, optional_text, plain_text
 from otel_agentlog.vocabulary.envelope import Envelope
+from otel_agentlog.vocabulary.lines import Line
 
 Self = TypeVar("Self", bound="AgentLogger")
 
@@ -213,7 +214,7 @@ def _record(
         stacklevel = data.pop("stacklevel")
         frame = caller(frame, stacklevel - 1 if type(stacklevel) is int else 0)
     own = known_line(record, number, voice.name, voice.component, frame) if record.active else None
-    line = {"message": message} if own is not None else log_line(number, message, voice.name, voice.component, frame)
+    line: Line = {"message": message} if own else log_line(number, message, voice.name, voice.component, frame)
     exc_info, wants_stack = data.pop("exc_info", None), data.pop("stack_info", False)
     if exc_info is None and "exception" in data and issubclass(type(data["exception"]), BaseException):
         exc_info = data.pop("exception")

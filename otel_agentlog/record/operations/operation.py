@@ -297,6 +297,8 @@ class Operation(Decorator):
                 caller = sys._getframe(1)
                 if caller.f_code.co_flags & GENERATOR_FLAGS:
                     self.place = GeneratorBlock(caller)
+                elif self.place is None:
+                    self.place = None  # of its own: each line inside reads it, and what is of the class takes longer
                 span = self.span if self.place is None else PlacedSpan(self)
                 self._attached = Context({**self.outer, SPAN: span, OPERATION: self})
                 otel_context.attach(self._attached)
@@ -484,7 +486,7 @@ class Operation(Decorator):
         ending = outcome or judged
         self._error = error if ours else None
         self.state = STATE_OF[ending]
-        self._dropped = bool  # type: ignore[misc]  # of this one only
+        self._dropped = bool  # type: ignore[misc, method-assign]  # of this one only
         OPEN.pop(id(self), None)
         if not ours:
             return  # the parent records its end, or nothing is recorded

@@ -114,7 +114,7 @@ class _Priced(NamedTuple):
 
     name: str
     unit: Unit
-    inner: Sequence[str]
+    inner: frozenset[str]
     """What is part of what it is for."""
     priced: Sequence[str]
     """The prices of those parts."""
@@ -129,7 +129,7 @@ class PriceData:
     units: Mapping[str, Unit]
     """By the names of prices."""
     _orders: dict[frozenset[str], Sequence[_Priced]] = field(default_factory=dict)
-    _inners: dict[str, Sequence[str]] = field(default_factory=dict)
+    _inners: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @staticmethod
     def read() -> PriceData | None:
@@ -179,20 +179,22 @@ class PriceData:
         own: dict[str, int] = {}
         total = Decimal(0)
         for name, unit, inner, priced in order:
+            count = 1 if unit.usage == "requests" else used.get(unit.usage)
+            if not count and inner.isdisjoint(used):
+                own[name] = 0  # nothing of it, nor of its parts, as of most
+                continue
             price = prices[name]
             if type(price) is Tiers:
                 if (inputs := used.get("input_tokens")) is None:
                     inputs = _count(used, "input_tokens", self._inner("input_tokens"))
                 price = price.at(inputs) if price.tiers and inputs > price.tiers[0][0] else price.base
-            count = 1 if unit.usage == "requests" else used.get(unit.usage)
             if count is None:
-                count = _count(used, unit.usage, inner) if any(map(used.get, inner)) else 0
+                count = _count(used, unit.usage, inner)
             # What is part of it and has a price of its own is not counted again.
             own[name] = count = count - sum(map(own.__getitem__, priced))
             if count < 0:
                 raise ValueError(f"more of a part than of {unit.usage}")
-            if count:
-                total += price * count / unit.per  # type: ignore[operator]  # a Decimal, as the line above found
+            total += price * count / unit.per  # type: ignore[operator]  # a Decimal, as the line above found
         return total
 
     def _order(self, names: frozenset[str]) -> Sequence[_Priced]:
@@ -208,16 +210,16 @@ class PriceData:
             for name in known
         ]
 
-    def _inner(self, usage: str) -> Sequence[str]:
+    def _inner(self, usage: str) -> frozenset[str]:
         """What is part of it."""
         found = self._inners.get(usage)
         if found is None:
             kinds = {unit.usage: unit.kind for unit in self.units.values()}
-            found = self._inners[usage] = [name for name, kind in kinds.items() if kind > kinds[usage]]
+            found = self._inners[usage] = frozenset(name for name, kind in kinds.items() if kind > kinds[usage])
         return found
 
 
-def _count(used: Usages, usage: str, inner: Sequence[str]) -> int:
+def _count(used: Usages, usage: str, inner: frozenset[str]) -> int:
     """A count; of what was not reported nothing, unless parts of it were."""
     count = used.get(usage)
     if count is None:
