@@ -13,10 +13,10 @@ import pytest
 from benchmarks.systems import counts
 from tests.support.peers import lack
 
-CALLS_OF_A_TOOL_RUN = 55
+CALLS_OF_A_TOOL_RUN = 53
 """Most of the package's own Python calls from the start of a tool run to its end."""
 
-SYSTEM_CALLS_OF_AN_EVENT = 1.85
+SYSTEM_CALLS_OF_AN_EVENT = 1.83
 """Most of the calling thread, without ``futex``, in the task that the benchmarks record: its 71 events and its folder."""
 
 INSTRUCTIONS_WITHIN = 0.15

@@ -149,13 +149,13 @@ EVENTS = {
     "failing step": failing_step,
 }
 CEILINGS = {
-    "log line": (11, 19),
-    "end of a tool run": (14, 24),
-    "tool run": (18, 55),
-    "AI call": (27, 135),
+    "log line": (9, 17),
+    "end of a tool run": (13, 23),
+    "tool run": (17, 53),
+    "AI call": (26, 127),
     "chunk of a stream": (3, 6),
-    "step": (17, 55),
-    "failing step": (26, 122),
+    "step": (16, 53),
+    "failing step": (25, 120),
 }
 """Most files and calls of each event."""
 
