@@ -232,7 +232,8 @@ class DeliveryWorker:
         half_full = waiting > self._ample_bytes or queue.qsize() >= self._ample_items
         if self._stopping or (half_full and not self._has_room(line, waiting, always)):
             return False
-        self._queued_bytes += len(line[0]) + LINE_BYTES
+        size = len(line[0]) + LINE_BYTES
+        self._queued_bytes += size
         queue.put(line)
         if self._asleep or self._startable:
             self._wake()
