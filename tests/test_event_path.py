@@ -152,7 +152,7 @@ CEILINGS = {
     "log line": (9, 17),
     "end of a tool run": (13, 23),
     "tool run": (17, 53),
-    "AI call": (26, 127),
+    "AI call": (26, 129),
     "chunk of a stream": (3, 6),
     "step": (16, 53),
     "failing step": (25, 120),

@@ -358,10 +358,9 @@ class TaskFolder:
         try:
             file = self._handle.files.get(name) or self._handle.file(name)
             data, there = envelope.data or envelope.encoded(), False
-            size, own = len(data), line.get("event_id", "").startswith(self.task.event_ids.tag)
-            if envelope.again or not own or size > MAX_WRITTEN_LINE_BYTES:
+            own = line.get("event_id", "").startswith(self.task.event_ids.tag)
+            if envelope.again or not own or len(data) > MAX_WRITTEN_LINE_BYTES:
                 data, there = self._prepare(envelope, file)
-                size = len(data)
             try:
                 if not there:
                     file.append(data)
@@ -374,7 +373,7 @@ class TaskFolder:
             self._lose(envelope, envelope.items or int(line.get("phase") != "start"))
             raise
         self._last_id = event_id = line["event_id"]
-        self._last_failed = False
+        self._last_failed, size = False, len(data)
         if "phase" in line:
             self._note_span(line, name, data)
         if not envelope.counted:
