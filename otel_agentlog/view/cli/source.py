@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.query import LAST, Filter, narrowed, parse_filter
+from otel_agentlog.query import LAST, narrowed, parse_filter
 from otel_agentlog.settings.fields import cache_home
 from otel_agentlog.store.index.condition import Words
 from otel_agentlog.view.backends.clickhouse import ClickHouse
