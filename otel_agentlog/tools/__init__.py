@@ -8,6 +8,7 @@ notes.py      notes on tasks and scores of them, of another process too
 causes.py     why a script or command failed: category, suggestions, whether trying again can help; `ToolError`
 prices.py     today's prices of models
 imports/      runs that others wrote, as task folders
+collect/      what programs send by OTLP, as task folders
 datasets/     examples for training and evaluation, made of task folders
 process/      one process tree: supervisor, limits, sandbox, output, masking of secrets
 """

@@ -15,14 +15,23 @@ from otel_agentlog.export.providers import conventions_of, process_line_of
 from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans
 from otel_agentlog.record.providers.pricing import PriceTable
 from otel_agentlog.record.recorder import Cleaning, Recorder
+from otel_agentlog.record.redaction.redactor import Redactor
 from otel_agentlog.record.redaction.stream import StreamGuard
 from otel_agentlog.record.sanitize.cleaner import Cleaner
 from otel_agentlog.settings.fields import Settings
-from otel_agentlog.vocabulary.envelope import Sink
+from otel_agentlog.vocabulary.envelope import Envelope, Sink
 from otel_agentlog.vocabulary.lines import Line, count_items
 from otel_agentlog.wiring.setup import redactor_of
 
 SIGNALS = ("traces", "logs")
+
+
+def part_cleaning(settings: Settings, failures: Failures) -> Callable[[Line], Envelope]:
+    """The cleaning step of the settings for parts of lines: what users' processors are for are whole lines.
+
+    Raises `ConfigurationError`: a pattern in the settings cannot be used.
+    """
+    return Cleaning(Cleaner(_redactor(settings)), private=settings.privacy, failed=failures.note).line
 
 
 def import_recorder(
@@ -45,8 +54,8 @@ def import_recorder(
     Raises:
         ConfigurationError: a pattern or a price in the settings cannot be used.
     """
+    redactor = _redactor(settings)
     try:
-        redactor = redactor_of(settings)
         prices = PriceTable(settings.prices)
     except (ValueError, TypeError) as error:
         raise_interrupt()
@@ -73,3 +82,13 @@ def import_recorder(
         clocks=Clocks(clock, clock),
         failures=failures,
     )
+
+
+def _redactor(settings: Settings) -> Redactor:
+    try:
+        return redactor_of(settings)
+    except (ValueError, TypeError) as error:
+        raise_interrupt()
+        if isinstance(error, ConfigurationError):
+            raise
+        raise ConfigurationError("import", "the settings", str(error)) from error

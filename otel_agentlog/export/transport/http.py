@@ -86,18 +86,26 @@ class HttpSender:
                 return SendResult(Verdict.REJECTED, "encoding", type(error).__name__)
             if len(body) > MAX_REQUEST_BYTES:
                 return SendResult(Verdict.REJECTED, "encoding", "too large")
-            return self._post(_COMPRESS.get(self._connection.compression, bytes)(body))
+            return self._post(body, self._headers)
+
+    def forward(self, body: bytes, content_type: str) -> SendResult:
+        """Send a request that others have encoded, as it is, once."""
+        if self._closed:
+            return SendResult(Verdict.LATER, "stopped")
+        with suppressed_logging():
+            return self._post(body, {**self._headers, "content-type": content_type})
 
     def shutdown(self) -> None:
         """Close the connection."""
         self._closed = True
         self._manager.clear()
 
-    def _post(self, body: bytes) -> SendResult:
+    def _post(self, body: bytes, headers: Mapping[str, str]) -> SendResult:
+        body = _COMPRESS.get(self._connection.compression, bytes)(body)
         for last in (False, True):
             _exchange.connected, _exchange.reader = False, None
             try:
-                return self._result(self._request(body))
+                return self._result(self._request(body, headers))
             except (HTTPError, OSError) as error:
                 raise_interrupt()
                 # A refused connection is a timeout to urllib3.
@@ -108,7 +116,7 @@ class HttpSender:
                     return SendResult(Verdict.LATER, "connection", readable(_cause(error).encode()))
         raise AssertionError("the last attempt returns")
 
-    def _request(self, body: bytes) -> urllib3.BaseHTTPResponse:
+    def _request(self, body: bytes, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         seconds = self._connection.timeout_s
         if self.deadline is not None:
             seconds = min(seconds, self.deadline - time.monotonic())
@@ -116,7 +124,7 @@ class HttpSender:
             "POST",
             self._endpoint,
             body=body,
-            headers=self._headers,
+            headers=headers,
             timeout=urllib3.Timeout(total=max(seconds, _SHORTEST_WAIT_S)),
             retries=False,
             redirect=False,

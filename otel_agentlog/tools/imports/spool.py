@@ -9,6 +9,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -63,9 +64,13 @@ class Spool:
     def parts(self, trace: str) -> Iterator[TracedSpan | TracedLog | TracedScore]:
         """Yield the parts of a trace by their times, of one time those around others first."""
         kinds = {"span": TracedSpan, "log": TracedLog, "score": TracedScore}
-        query = "SELECT kind, data FROM part WHERE trace = ? AND kind <> 'facts' ORDER BY at, kind = 'score', kind = 'log', id"
+        query = """SELECT kind, data FROM part WHERE trace = ? AND kind IN ('span', 'log', 'score')
+            ORDER BY at, kind = 'score', kind = 'log', id"""
         for kind, data in self._database.execute(query, (trace,)):
-            yield kinds[kind](**orjson.loads(data))
+            yield self._part(kinds[kind], orjson.loads(data))
+
+    def _part(self, kind: Any, fields: dict[str, Any]) -> Any:
+        return kind(**fields)
 
 
 def _place(part: TracedSpan | TracedLog | TracedScore | TraceFacts) -> tuple[str, str, str, int]:

@@ -29,16 +29,22 @@ from otel_agentlog.vocabulary.states import Component, Outcome
 class ImportedTrace(FromSource, ImplicitTask):
     """The task of a trace. Its own span is in the folder only."""
 
-    def __init__(self, first: TracedSpan, task_id: str, facts: TraceFacts, origin: Mapping[str, Any]) -> None:
+    def __init__(
+        self, first: TracedSpan, task_id: str, facts: TraceFacts, origin: Mapping[str, Any], *, source: str, parent: str | None
+    ) -> None:
         attributes = first.start["attributes"]
         agent = text(attributes, "gen_ai.agent.name") or first.service
         session = facts.session_id or text(attributes, "session.id") or text(attributes, "gen_ai.conversation.id")
         named = {**first.start, "name": facts.name or first.start["name"]}
         super().__init__(named, agent=agent, session_id=session, input=facts.input)
         tags = [*facts.tags, *([f"user:{facts.user_id}"] if facts.user_id else [])]
-        self._given.update(task_id=task_id, source=SOURCE, agent_type=origin["format"], tags=tags)
+        self._given.update(task_id=task_id, source=source, agent_type=origin["format"], tags=tags)
+        self.parent_id = parent
         self._attributes.update({f"import.{key}": value for key, value in origin.items()})
-        self.seed = f"trace {first.start['trace_id']} task"
+        self.seed = f"trace {first.start['trace_id']} task{'' if parent is None else f' {task_id}'}"
+
+    def _header(self, task_id: str, around: Mapping[str, Any], parent_task_id: str | None) -> dict[str, Any]:
+        return super()._header(task_id, around, parent_task_id or self.parent_id)
 
 
 class TraceWriter:
@@ -51,13 +57,24 @@ class TraceWriter:
         self._failed = False
         self._last_ns = 0
 
-    def write(self, task_id: str, origin: Mapping[str, Any]) -> ImportedTrace | None:
-        """Record it; returns its task, which has ended, or ``None`` if it has no span."""
+    def write(
+        self,
+        task_id: str,
+        origin: Mapping[str, Any],
+        *,
+        source: str = SOURCE,
+        parent: str | None = None,
+        incomplete: str | None = None,
+    ) -> ImportedTrace | None:
+        """Record it; returns its task, which has ended, or ``None`` if it has no span.
+
+        ``parent``: the id of the task that it is a sub-task of; ``incomplete``: why it is recorded before all of it is there.
+        """
         first = self._first()
         if first is None:
             return None
         facts = self._spool.facts(self._trace)
-        task = ImportedTrace(first, task_id, facts, origin)
+        task = ImportedTrace(first, task_id, facts, origin, source=source, parent=parent)
         self._clock.now_ns = self._last_ns = self._spool.begins_ns(self._trace)
         task.begin()
         for part in self._spool.parts(self._trace):
@@ -66,7 +83,10 @@ class TraceWriter:
         self._clock.now_ns = self._last_ns
         if facts.output is not None:
             task.returned(facts.output)
-        task.finish(Outcome.FAILED if self._failed else Outcome.COMPLETED, None)
+        if incomplete is None:
+            task.finish(Outcome.FAILED if self._failed else Outcome.COMPLETED, None)
+        else:
+            task.interrupt(incomplete)
         return task
 
     def _first(self) -> TracedSpan | None:
@@ -89,7 +109,7 @@ class TraceWriter:
         if isinstance(part, TracedLog):
             self._last_ns = max(self._last_ns, part.at_ns)
         ids = {**task.ids(), **({"span_id": part.span_id} if part.span_id else {})}
-        recorder().point(_line(part), task.task, ids, sampled=task.sampled)
+        recorder().point(line_of(part), task.task, ids, sampled=task.sampled)
 
     def _begin(self, task: ImportedTrace, span: TracedSpan) -> None:
         start, context = {**span.start, "attributes": _known_at_start(span.start["attributes"])}, inside(task)
@@ -122,7 +142,8 @@ def _known_at_start(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in attributes.items() if _OF_THE_END.search(name) is None}
 
 
-def _line(part: TracedLog | TracedScore) -> dict[str, Any]:
+def line_of(part: TracedLog | TracedScore) -> dict[str, Any]:
+    """The line of a log record or score."""
     if isinstance(part, TracedScore):
         said = {"label": part.label, "explanation": part.explanation, "by": part.by, "source": SOURCE}
         return given_score(part.name, part.value, said)

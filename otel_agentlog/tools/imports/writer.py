@@ -30,6 +30,9 @@ from otel_agentlog.vocabulary.states import Component, Outcome
 SOURCE = "import"
 """``source`` of imported tasks in ``metadata.json``."""
 
+COLLECTED = "collect"
+"""The same of tasks made of what programs send."""
+
 MAX_OPEN_TOOLS = 10_000
 """Tool runs of one task that are open at a time; past it the oldest ends, as interrupted."""
 
@@ -123,9 +126,9 @@ class Open:
 class Writer:
     """Records events; those of several tasks may alternate."""
 
-    def __init__(self, clock: Clock, prefix: str, origin: Mapping[str, Any]) -> None:
+    def __init__(self, clock: Clock, prefix: str, origin: Mapping[str, Any], *, source: str = SOURCE) -> None:
         """``prefix``: of task ids, by format; ``origin``: what is told of the source on each task."""
-        self._clock, self._prefix, self._origin = clock, prefix, origin
+        self._clock, self._prefix, self._origin, self._source = clock, prefix, origin, source
         self.open: dict[str, Open] = {}
         self.ended: list[Open] = []
         """Those whose folders are still to be moved to their place."""
@@ -166,7 +169,7 @@ class Writer:
             agent=event.agent,
             agent_type=self._prefix,
             model=event.model,
-            source=SOURCE,
+            source=self._source,
             session_id=event.session_id,
             attributes={f"import.{key}": value for key, value in {**self._origin, **event.details}.items()},
         )

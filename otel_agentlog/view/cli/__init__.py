@@ -4,6 +4,7 @@ main.py      the table of commands, parsing, errors and exit codes
 context.py   root, log directories and screen of one command; the options of all commands
 damage.py    what commands over a whole root say about damaged folders
 source.py    ``--from``: what a command needs is brought from a backend first
+listening.py where commands listen
 options.py   the options that choose tasks; types of options
 queries/     commands that read
 actions/     commands that change, send, serve or follow

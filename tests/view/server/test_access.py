@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.view.cli.actions.serve import is_loopback
+from otel_agentlog.view.cli.listening import is_loopback
 from otel_agentlog.view.server import create_app, make_router, read_or_make_token
 from tests.support.waiting import wait_until
 from tests.view.server.conftest import TOKEN, client_of

@@ -23,6 +23,9 @@ _STATUS = {1: "OK", 2: "ERROR", "STATUS_CODE_OK": "OK", "STATUS_CODE_ERROR": "ER
 _LEVELS = ("DEBUG", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 """By the severity number, four of which are one level."""
 
+_PARENT_IS_REMOTE = 0x300
+"""Of a span's flags: it is known whether the parent is of another process, and it is."""
+
 MAX_DEPTH = 32
 """Of values inside values."""
 
@@ -43,7 +46,11 @@ def read(row: Mapping[str, Any]) -> Iterator[Traced]:
     for group in objects(row, "resourceLogs"):
         for scoped in objects(group, "scopeLogs"):
             for record in objects(scoped, "logRecords"):
-                yield _log(record, text(mapping(scoped, "scope"), "name") or "unknown")
+                found = log_record(record, text(mapping(scoped, "scope"), "name") or "unknown")
+                yield LeftOut(_NO_RUN) if found is None or not found.trace_id else found
+
+
+_NO_RUN = "expected a log record with traceId and timeUnixNano: others belong to no run"
 
 
 def _scope(scope: Mapping[str, Any], schema_url: str | None) -> dict[str, Any]:
@@ -77,6 +84,8 @@ def _span(span: Mapping[str, Any], scope: Mapping[str, Any], service: str | None
         start["kind"] = "INTERNAL"
     if (parent := _id(span.get("parentSpanId"), 8)) is not None and parent != span_id:
         start["parent_span_id"] = parent
+        if type(flags := span.get("flags")) is int and flags & _PARENT_IS_REMOTE == _PARENT_IS_REMOTE:
+            start["parent_remote"] = True
     if links := [found for each in objects(span, "links") if (found := _link(each)) is not None]:
         start["links"] = links
     status = mapping(span, "status")
@@ -103,15 +112,19 @@ def _link(link: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"trace_id": trace_id, "span_id": span_id, **({"attributes": attributes} if attributes else {})}
 
 
-def _log(record: Mapping[str, Any], logger: str) -> Traced:
-    trace_id = _id(record.get("traceId"), 16)
+def log_record(record: Mapping[str, Any], logger: str) -> TracedLog | None:
+    """A log record, whose trace is empty where it names none; ``None`` if it has no time."""
+    trace_id = _id(record.get("traceId"), 16) or ""
     at_ns = moment_ns(record.get("timeUnixNano")) or moment_ns(record.get("observedTimeUnixNano"))
-    if trace_id is None or at_ns is None:
-        return LeftOut("expected a log record with traceId and timeUnixNano: others belong to no run")
+    if at_ns is None:
+        return None
     severity, body = record.get("severityNumber"), _value(record.get("body"), 0)
     level: str = _LEVELS[(severity - 1) // 4] if type(severity) is int and 1 <= severity <= 24 else "INFO"
     details = attributes_of(record)
-    message: str = body if isinstance(body, str) else text(record, "eventName") or ""
+    event = text(record, "eventName")
+    message: str = body if isinstance(body, str) else event or ""
+    if event and event != message:
+        details.setdefault("event.name", event)
     if body is not None and not isinstance(body, str):
         details["body"] = body
     return TracedLog(trace_id, _id(record.get("spanId"), 8), at_ns, level, logger, message, details)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import ipaddress
-import socket
 import sys
 import webbrowser
 from pathlib import Path
@@ -13,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.cli.listening import DEFAULT_HOST, is_loopback, listen, port
 from otel_agentlog.view.render.screen import Piece
 from otel_agentlog.vocabulary.terminal_text import given_path, safe
 
 if TYPE_CHECKING:
     from otel_agentlog.view.server.serving import AppServer
 
-DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8321
 
 
@@ -29,13 +27,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port",
         "--http-port",
-        type=port_number,
+        type=port,
         default=DEFAULT_PORT,
         metavar="N",
         help=f"on which port (default {DEFAULT_PORT}, 0: any free one)",
     )
     parser.add_argument(
-        "--ws-port", type=port_number, metavar="N", help="taken, and not used: the WebSocket is on the same port as all else"
+        "--ws-port", type=port, metavar="N", help="taken, and not used: the WebSocket is on the same port as all else"
     )
     parser.add_argument("--open", action="store_true", help="open the page in the browser of this host")
     parser.add_argument(
@@ -107,32 +105,6 @@ def _open_page(url: str) -> None:
         print(f"no browser was found to open {safe(url)} in", file=sys.stderr)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this host can connect to an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, made here so that a port in use is an error of the command line, and the port is known if it was 0."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(128)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            free = "--port 0 takes a free one"
-            raise ConfigurationError("port", port, f"a free port at {host}: {free}") from None
-        raise ConfigurationError("host", f"{host} port {port}", f"an address to listen on ({error.strerror})") from None
-    return listener
-
-
 def _name_of(host: str) -> list[str]:
     """The host name that clients use for an address; none for ``0.0.0.0`` and ``::``."""
     try:
@@ -142,10 +114,3 @@ def _name_of(host: str) -> list[str]:
     if address.is_unspecified:
         return []
     return [f"[{address}]" if address.version == 6 else str(address)]
-
-
-def port_number(text: str) -> int:
-    """A port of TCP; 0 is any free one."""
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, found {text!r}")
-    return int(text)

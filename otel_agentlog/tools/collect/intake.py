@@ -1,0 +1,199 @@
+"""A request, from its bytes to its acknowledgement: read, cleaned, and on disk before it is answered.
+
+Any thread may hand one in. What waits together is written in one transaction, so many small requests wait for the disk once. What
+is in memory is bounded: so many requests are read at a time, and so many bytes of bodies are held.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.tools.collect.messages import MalformedError as MalformedError
+from otel_agentlog.tools.collect.messages import rows
+from otel_agentlog.tools.collect.parts import Clean, Part, Parts, parts_of
+from otel_agentlog.tools.collect.spool import CollectSpool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+READERS = 2
+"""Requests that are read at a time; reading takes several times the memory of the body."""
+
+_WRITTEN_AT_ONCE = 64
+"""Most requests of one transaction."""
+
+_ANSWER_S = 60.0
+"""Longest time, in seconds, that a request waits for the disk."""
+
+JSON, PROTOBUF = "application/json", "application/x-protobuf"
+
+
+class BusyError(Exception):
+    """No more can be taken now; to be sent again later."""
+
+
+class Accepted(NamedTuple):
+    """What became of a request that is on disk."""
+
+    rejected: int
+    """Items that cannot be used, and are not kept."""
+    reason: str
+
+
+@dataclass
+class Counts:
+    """What has come since the process began."""
+
+    requests: int = 0
+    items: dict[str, int] = field(default_factory=lambda: {"traces": 0, "logs": 0, "metrics": 0})
+    doubled: int = 0
+    """Parts that were there already."""
+    rejected: int = 0
+    refused: int = 0
+    """Requests that were not taken: too large, too many, no OTLP."""
+
+
+class _Write(NamedTuple):
+    parts: list[Part]
+    outgoing: tuple[str, str, bytes] | None
+    done: Future[int]
+
+
+class Intake:
+    """Takes requests into the spool below a root."""
+
+    def __init__(self, root: Path, clean: Clean, *, forwards: bool, max_spool_bytes: int, forwarding: Callable[[], None]) -> None:
+        """``forwards``: whether bodies are kept to be forwarded; ``forwarding`` is called when some were. Raises `OSError`,
+        `sqlite3.Error`."""
+        self._root, self._clean, self._forwards = root, clean, forwards
+        self._max_spool_bytes, self._forwarding = max_spool_bytes, forwarding
+        self.counts = Counts()
+        self._lock = threading.Lock()
+        self._reading = threading.Semaphore(READERS)
+        self._queue: queue.Queue[_Write | None] = queue.Queue()
+        self._is_full = self._closed = False
+        CollectSpool(root).close()
+        self._thread = threading.Thread(target=self._write_all, name="agentlog-collect-writer", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        with self._lock:
+            self._closed = True
+        self._queue.put(None)
+        self._thread.join()
+
+    def refuse(self) -> None:
+        """Count a request that was not taken."""
+        with self._lock:
+            self.counts.refused += 1
+
+    def take(self, signal: str, content_type: str, body: bytes) -> Accepted:
+        """Take a request; when this returns it is on disk.
+
+        Raises:
+            MalformedError: it is no request of its signal.
+            BusyError: the spool is full, the disk is full, or what came before is not written in time.
+        """
+        if self._is_full or self._closed:
+            raise BusyError("the spool is full" if self._is_full else "ending")
+        parts = Parts()
+        with self._reading:
+            for row in rows(signal, body, is_json=content_type == JSON):
+                parts_of(signal, row, self._clean, parts)
+        # Those of one task together; the order of one task stays.
+        parts.parts.sort(key=lambda part: part.task)
+        done: Future[int] = Future()
+        self._queue.put(_Write(parts.parts, (signal, content_type, body) if self._forwards else None, done))
+        try:
+            doubled = done.result(_ANSWER_S)
+        except sqlite3.Error as error:
+            raise_interrupt()
+            raise BusyError(f"cannot write: {error}") from error
+        except TimeoutError:
+            raise_interrupt()
+            raise BusyError("the disk takes too long") from None
+        with self._lock:
+            self.counts.requests += 1
+            self.counts.items[signal] += parts.items
+            self.counts.doubled += doubled
+            self.counts.rejected += parts.rejected
+        return Accepted(parts.rejected, parts.reason)
+
+    # -- the one thread that writes ---------------------------------------------------------------------------------------
+
+    def _write_all(self) -> None:
+        spool = CollectSpool(self._root)
+        try:
+            while (batch := self._next()) is not None:
+                self._write(spool, batch)
+        finally:
+            spool.close()
+
+    def _next(self) -> list[_Write] | None:
+        """What waits, at least one; ``None`` at the end."""
+        first = self._queue.get()
+        if first is None:
+            return None
+        batch = [first]
+        while len(batch) < _WRITTEN_AT_ONCE:
+            try:
+                each = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if each is None:
+                self._queue.put(None)
+                break
+            batch.append(each)
+        return batch
+
+    def _write(self, spool: CollectSpool, batch: list[_Write]) -> None:
+        outgoing = [each.outgoing for each in batch if each.outgoing is not None]
+        try:
+            doubled = spool.keep([each.parts for each in batch], outgoing)
+            self._is_full = spool.size_bytes() > self._max_spool_bytes
+        except Exception as error:  # noqa: BLE001 - whatever it is, each sender hears of it and sends again
+            raise_interrupt()
+            for each in batch:
+                each.done.set_exception(error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error)))
+            return
+        for number, each in enumerate(batch):
+            each.done.set_result(0 if number else doubled)
+        if outgoing:
+            self._forwarding()
+
+
+class MemoryBudget:
+    """How many bytes of bodies may be held at a time, by all requests together."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self._left = size_bytes
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def share(self) -> Iterator[Callable[[int], None]]:
+        """A block with a function that takes so many bytes more, or raises `BusyError`; they are given back at its end."""
+        taken = 0
+
+        def take(size: int) -> None:
+            nonlocal taken
+            with self._lock:
+                if size > self._left:
+                    raise BusyError("too many requests at a time")
+                self._left -= size
+                taken += size
+
+        try:
+            yield take
+        finally:
+            with self._lock:
+                self._left += taken

@@ -1,0 +1,262 @@
+"""The parts of tasks on disk, from the acknowledgement of a request on: a database that survives ``kill -9`` and a power cut.
+
+It is written by two processes: one adds what comes, one notes what has been filed. A part is kept after it has been filed for as
+long as late ones of its task are expected, which are then filed with it. Bodies that are to be forwarded wait in it, too, as they
+came.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+import otel_agentlog._platform as system
+from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
+from otel_agentlog.tools.collect.parts import Part, span_of
+from otel_agentlog.tools.imports.readers.spans import TracedLog, TracedSpan
+from otel_agentlog.tools.imports.spool import Spool
+
+HOME = ".collect"
+"""Below the root: the folder of the spool."""
+
+_WAIT_S = 60.0
+"""Longest time, in seconds, to wait for the other process to end a transaction."""
+
+_DELETED_AT_ONCE = 5_000
+_LARGEST_WAL = 64 * 1024 * 1024
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS part (trace TEXT, kind TEXT, id TEXT, at INTEGER, data BLOB, PRIMARY KEY (trace, kind, id));
+CREATE TABLE IF NOT EXISTS task (
+    key TEXT PRIMARY KEY, since REAL, last REAL, root INTEGER, version INTEGER, filings INTEGER DEFAULT 0, filed REAL,
+    folder TEXT, problem TEXT
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS due ON task (since) WHERE since IS NOT NULL;
+CREATE TABLE IF NOT EXISTS outgoing (id INTEGER PRIMARY KEY, signal TEXT, kind TEXT, body BLOB);
+"""
+_ADD_PART = "INSERT OR IGNORE INTO part VALUES (?, ?, ?, ?, ?)"
+_REPLACE_PART = "INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?)"
+_ADD_TASK = """
+INSERT INTO task (key, since, last, root, version) VALUES (?, ?, ?, ?, 1) ON CONFLICT (key) DO UPDATE SET
+    since = COALESCE(since, excluded.since), last = excluded.last, root = MAX(root, excluded.root), version = version + 1,
+    problem = NULL
+"""
+
+
+class Outgoing(NamedTuple):
+    """A body that is to be forwarded."""
+
+    id: int
+    signal: str
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Due:
+    """A task with parts that are not in its folder."""
+
+    key: str
+    has_root: bool
+    version: int
+    filings: int
+    """How often it has been filed before."""
+
+
+class CollectSpool(Spool):
+    """The spool below a root; for one thread."""
+
+    def __init__(self, root: Path) -> None:
+        """Raises `OSError` and `sqlite3.Error`."""
+        home = root / HOME
+        home.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        path = home / "spool.db"
+        # Opened here for its mode, which SQLite gives to the files beside it, and as no link is followed.
+        os.close(system.open(path, system.UPDATE | os.O_CREAT, FILE_MODE))
+        self._database = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)
+        self._database.executescript(
+            f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit={_LARGEST_WAL}; {_TABLES}"
+        )
+
+    # -- what comes -------------------------------------------------------------------------------------------------------
+
+    def keep(self, batches: Sequence[Sequence[Part]], outgoing: Iterable[tuple[str, str, bytes]]) -> int:
+        """Keep parts and bodies, on disk when it returns; how many parts are there already. All or nothing.
+
+        Raises `sqlite3.Error`: the disk is full.
+        """
+        database, now, doubled = self._database, time.time(), 0
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            for batch in batches:
+                for key, found in groupby(batch, lambda part: part.task):
+                    doubled += self._keep(key, list(found), now)
+            database.executemany("INSERT INTO outgoing (signal, kind, body) VALUES (?, ?, ?)", outgoing)
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
+        return doubled
+
+    def _keep(self, key: str, parts: list[Part], now: float) -> int:
+        database = self._database
+        items = [each for each in parts if each.kind in ("span", "log")]
+        before = database.total_changes
+        for replaces in (False, True):
+            rows = [each[:5] for each in items if each.replaces is replaces]
+            if rows:
+                database.executemany(_REPLACE_PART if replaces else _ADD_PART, rows)
+        changed = database.total_changes - before
+        if len(items) < len(parts):
+            database.executemany(_ADD_PART, [each[:5] for each in parts if each.kind not in ("span", "log")])
+        if changed:
+            is_complete = any(each.is_root for each in parts) or not key.startswith("trace-")
+            database.execute(_ADD_TASK, (key, now, now, is_complete))
+        return max(0, len(items) - changed)
+
+    def size_bytes(self) -> int:
+        """How much of the disk it uses, but for what is free in it."""
+        names = ("page_count", "freelist_count", "page_size")
+        pages, free, size = (int(self._database.execute(f"PRAGMA {name}").fetchone()[0]) for name in names)
+        return (pages - free) * size
+
+    # -- what has been filed ----------------------------------------------------------------------------------------------
+
+    def due(self, *, settle_s: float, wait_s: float, everything: bool = False) -> list[Due]:
+        """The tasks that are to be filed now, the one that waits longest first.
+
+        ``settle_s``: how long nothing has come for a task that is complete; ``wait_s``: the same for one whose root has not come.
+        One that goes on and on is filed after ten times that. Each filing makes the next one wait longer.
+        """
+        now = time.time()
+        query = """
+            SELECT key, root, version, filings FROM task WHERE since IS NOT NULL AND problem IS NULL AND (
+                :everything OR (root AND last <= :now - MIN(:settle * (1 + filings), :wait)) OR last <= :now - :wait
+                OR since <= :now - 10 * :wait
+            ) ORDER BY since LIMIT 256"""
+        values = {"now": now, "settle": settle_s, "wait": wait_s, "everything": everything}
+        return [Due(key, bool(root), version, filings) for key, root, version, filings in self._database.execute(query, values)]
+
+    def waiting(self) -> int:
+        """How many tasks are to be filed, now or later."""
+        return int(self._database.execute("SELECT COUNT(*) FROM task WHERE since IS NOT NULL AND problem IS NULL").fetchone()[0])
+
+    def begin_filing(self, tasks: Sequence[tuple[str, str]]) -> None:
+        """Note that the folders of tasks, by key and id, are being put to their place: from here on they may be replaced."""
+        rows = [(time.time(), task_id, key) for key, task_id in tasks]
+        self._in_one("UPDATE task SET filed = ?, filings = filings + 1, folder = ? WHERE key = ?", rows)
+
+    def filed_as(self, key: str) -> str | None:
+        """The id of the task that was made of these very parts before."""
+        found = self._database.execute("SELECT folder FROM task WHERE key = ?", (key,)).fetchone()
+        return None if found is None or found[0] is None else str(found[0])
+
+    def end_filing(self, filed: Sequence[Due]) -> None:
+        """Note that tasks are in their folders, but for what has come meanwhile."""
+        self._in_one("UPDATE task SET since = NULL WHERE key = ? AND version = ?", [(each.key, each.version) for each in filed])
+
+    def put_aside(self, key: str, problem: str) -> None:
+        """Keep a task that cannot be filed; it is tried again when more of it comes, or by the next process."""
+        self._in_one("UPDATE task SET problem = ? WHERE key = ?", [(problem, key)])
+
+    def try_again(self) -> None:
+        """Have what was put aside tried once more."""
+        self._in_one("UPDATE task SET problem = NULL WHERE problem IS NOT NULL AND ?", [(1,)])
+
+    def problems(self) -> list[tuple[str, str]]:
+        """The tasks that were put aside, and why."""
+        return list(self._database.execute("SELECT key, problem FROM task WHERE problem IS NOT NULL"))
+
+    def forget(self, older_than_s: float) -> int:
+        """Delete the parts of tasks that were filed so long ago, and got nothing since; how many tasks."""
+        before = time.time() - older_than_s
+        query = "SELECT key FROM task WHERE since IS NULL AND filed <= ? AND last <= ? LIMIT 1000"
+        keys = [key for (key,) in self._database.execute(query, (before, before))]
+        for key in keys:
+            # In pieces, so that the other process is not kept waiting.
+            while self._forget_some(key):
+                pass
+        return len(keys)
+
+    def _forget_some(self, key: str) -> bool:
+        """Delete some parts of a task, and then itself; whether there are more."""
+        database = self._database
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            found = database.execute("SELECT 1 FROM task WHERE key = ? AND since IS NULL", (key,)).fetchone()
+            select = "SELECT rowid FROM part WHERE trace = ? LIMIT ?"
+            rows = database.execute(select, (key, _DELETED_AT_ONCE)).fetchall() if found else []
+            database.executemany("DELETE FROM part WHERE rowid = ?", rows)
+            if found and len(rows) < _DELETED_AT_ONCE:
+                database.execute("DELETE FROM task WHERE key = ?", (key,))
+        finally:
+            database.execute("COMMIT")
+        return len(rows) == _DELETED_AT_ONCE
+
+    def leave_out(self, key: str, span_ids: Iterable[str]) -> bool:
+        """Delete spans that are in a folder already; whether anything else is left of the task."""
+        self._in_one("DELETE FROM part WHERE trace = ? AND kind = 'span' AND id = ?", [(key, each) for each in span_ids])
+        found = self._database.execute("SELECT 1 FROM part WHERE trace = ? AND kind IN ('span', 'log') LIMIT 1", (key,))
+        return found.fetchone() is not None
+
+    def _in_one(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Execute a statement for each of the rows, in one transaction."""
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            self._database.executemany(statement, rows)
+        finally:
+            self._database.execute("COMMIT")
+
+    # -- the parts of one task --------------------------------------------------------------------------------------------
+
+    def has_spans(self, key: str) -> bool:
+        """Whether it is a task of spans, not of log records and data points alone."""
+        return (
+            self._database.execute("SELECT 1 FROM part WHERE trace = ? AND kind = 'span' LIMIT 1", (key,)).fetchone() is not None
+        )
+
+    def own_task(self, key: str) -> str | None:
+        """The id of the task that a program with this SDK recorded itself, which spans of it name."""
+        found = self._database.execute("SELECT data FROM part WHERE trace = ? AND kind = 'own'", (key,)).fetchone()
+        return None if found is None else str(orjson.loads(found[0]))
+
+    def service_of(self, key: str) -> str | None:
+        """The name of the service of its first part."""
+        query = "SELECT data FROM part WHERE trace = ? AND kind IN ('span', 'log') ORDER BY at LIMIT 1"
+        found = self._database.execute(query, (key,)).fetchone()
+        return None if found is None else orjson.loads(found[0]).get("service")
+
+    def logs(self, key: str) -> Iterator[TracedLog]:
+        """Log records and data points, by their times."""
+        query = "SELECT data FROM part WHERE trace = ? AND kind = 'log' ORDER BY at, id"
+        for (data,) in self._database.execute(query, (key,)):
+            yield self._part(TracedLog, orjson.loads(data))
+
+    def _part(self, kind: Any, fields: dict[str, Any]) -> Any:
+        if kind is TracedSpan:
+            return span_of(fields)
+        fields.pop("service", None)
+        return kind(**fields)
+
+    # -- what is to be forwarded ------------------------------------------------------------------------------------------
+
+    def outgoing(self, limit: int) -> list[Outgoing]:
+        """The bodies that wait longest."""
+        return [Outgoing(*row) for row in self._database.execute("SELECT * FROM outgoing ORDER BY id LIMIT ?", (limit,))]
+
+    def forwarded(self, sent: Iterable[Outgoing]) -> None:
+        """Delete bodies that need not be sent any more."""
+        self._in_one("DELETE FROM outgoing WHERE id = ?", [(each.id,) for each in sent])
+
+    def outgoing_count(self) -> int:
+        """How many bodies wait."""
+        return int(self._database.execute("SELECT COUNT(*) FROM outgoing").fetchone()[0])

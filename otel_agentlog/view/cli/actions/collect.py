@@ -1,0 +1,177 @@
+"""``agentlog collect``: receive what programs of any language send by OTLP, and file it."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import socket
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.settings.parsers import size
+from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.cli.listening import DEFAULT_HOST, listen, port
+from otel_agentlog.view.cli.options import interval_s
+from otel_agentlog.view.render import formats
+from otel_agentlog.view.render.screen import Piece
+from otel_agentlog.vocabulary.terminal_text import safe
+
+if TYPE_CHECKING:
+    from otel_agentlog.view.collect.receiver import Receiver
+
+PORT, GRPC_PORT = 4318, 4317
+"""Of OTLP."""
+
+_ENDS = tuple(number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
+    parser.add_argument("--host", default=DEFAULT_HOST, metavar="ADDRESS", help=f"where to listen (default {DEFAULT_HOST})")
+    parser.add_argument("--port", type=port, default=PORT, metavar="N", help=f"for http (default {PORT}, 0: any free one)")
+    parser.add_argument("--grpc-port", type=port, default=GRPC_PORT, metavar="N", help=f"for gRPC (default {GRPC_PORT})")
+    parser.add_argument("--no-grpc", action="store_true", help="do not speak gRPC")
+    collect_arguments(parser)
+
+
+def collect_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `serve` has, too."""
+    parser.add_argument("--forward", metavar="URL", help="send on to a further collector what comes, as it comes, not redacted")
+    parser.add_argument("--wait", type=interval_s, default=30.0, metavar="S", help="seconds to wait for a root span (30)")
+    parser.add_argument("--max-body", type=_size, metavar="SIZE", help="longest body of a request, such as 64MB (16MiB)")
+    parser.add_argument("--max-spool", type=_size, metavar="SIZE", help="most that waits on disk; then senders wait (4GiB)")
+
+
+def run(options: argparse.Namespace, context: CliContext) -> int:
+    """Receive until Ctrl-C or SIGTERM; 1 if something could not be filed."""
+    listener = listen(options.host, options.port)
+    grpc_port = None if options.no_grpc else options.grpc_port
+    with Ending() as ending:
+        receiver = begin(options, context, listener, grpc_port)
+        _print(receiver, options, context)
+        ending.wait()
+        return end(receiver, options, context)
+
+
+class Ending:
+    """A block in which signals that end a program are noted; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Ending:
+        for number in _ENDS:
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: object) -> None:
+        signal.signal(number, self._before[number])
+        self._event.set()
+
+    def wait(self) -> None:
+        """Wait for one."""
+        while not self._event.wait(1.0):
+            pass
+
+
+def begin(options: argparse.Namespace, context: CliContext, listener: socket.socket, grpc_port: int | None) -> Receiver:
+    """Begin to receive. Raises `ConfigurationError`."""
+    try:
+        from otel_agentlog.view.collect.filer import settings_of
+        from otel_agentlog.view.collect.receiver import Options, Receiver
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("otel_agentlog"):
+            raise
+        raise ConfigurationError(
+            "collect", f"no package {error.name}", "the extra 'server': pip install 'otel_agentlog[server]'"
+        ) from None
+    limits = {"max_body_bytes": options.max_body, "max_spool_bytes": options.max_spool}
+    return Receiver(
+        context.root,
+        settings_of(context.root),
+        listener,
+        Options(
+            host=options.host,
+            grpc_port=grpc_port,
+            forward=options.forward,
+            wait_s=options.wait,
+            **{key: value for key, value in limits.items() if value is not None},
+        ),
+        say,
+    )
+
+
+def say(text: str) -> None:
+    """Tell people."""
+    print(f"agentlog collect: {safe(text)}", file=sys.stderr, flush=True)
+
+
+def end(receiver: Receiver, options: argparse.Namespace, context: CliContext) -> int:
+    """File everything and tell what was done; the exit code."""
+    filed = receiver.stop()
+    if options.json:
+        print_json({"root": str(context.root), **_as_json(receiver), "filed": filed})
+    else:
+        print(_summary(receiver, filed))
+    if filed is None:
+        say("not everything was filed; the next `agentlog collect` or `agentlog recover` goes on")
+        return 1
+    for key, problem in filed["problems"].items():
+        say(f"{key} is kept in the spool: {problem}")
+    return 1 if filed["problems"] else 0
+
+
+def _as_json(receiver: Receiver) -> dict[str, Any]:
+    counts = receiver.counts
+    return {
+        "requests": counts.requests,
+        "spans": counts.items["traces"],
+        "log_records": counts.items["logs"],
+        "data_points": counts.items["metrics"],
+        "doubled": counts.doubled,
+        "rejected": counts.rejected,
+        "refused_requests": counts.refused,
+        "forwarded": receiver.forwarding.sent if receiver.forwarding is not None else None,
+    }
+
+
+def _summary(receiver: Receiver, filed: dict[str, Any] | None) -> str:
+    items = receiver.counts.items
+    said = [
+        f"{formats.count(items['traces'], 'span')}, {formats.count(items['logs'], 'log record')}, "
+        f"{formats.count(items['metrics'], 'data point')} came"
+    ]
+    said += [formats.count(filed["tasks"], "task") + " filed"] if filed is not None else []
+    others = {"twice": receiver.counts.doubled, "unusable": receiver.counts.rejected, "requests refused": receiver.counts.refused}
+    said += [f"{number:,} {what}" for what, number in others.items() if number]
+    said += [f"{receiver.forwarding.sent:,} requests forwarded"] if receiver.forwarding is not None else []
+    return "; ".join(said)
+
+
+def _print(receiver: Receiver, options: argparse.Namespace, context: CliContext) -> None:
+    if options.json:
+        print_json({"url": receiver.url, "grpc_url": receiver.grpc_url, "root": str(context.root), "forward": options.forward})
+        return
+    screen = context.screen()
+    screen.line(Piece("Collecting", "title"), Piece(f" below {safe(str(context.root))} what comes to", "dim"))
+    screen.line(Piece("  "), Piece(receiver.url, "id"), Piece("  http/protobuf, http/json", "dim"))
+    if receiver.grpc_url is not None:
+        screen.line(Piece("  "), Piece(receiver.grpc_url, "id"), Piece("  gRPC", "dim"))
+    if options.forward:
+        screen.line(Piece(f"and sending it on to {safe(options.forward)}, as it comes", "dim"))
+    screen.line(Piece("Ctrl-C ends it.", "dim"))
+    screen.flush()
+
+
+def _size(text: str) -> int:
+    try:
+        return size("size", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,44 @@
+"""Where a command listens: its options, and the socket."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import ipaddress
+import socket
+
+from otel_agentlog.errors import ConfigurationError
+
+DEFAULT_HOST = "127.0.0.1"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this host can connect to an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, made here so that a port in use is an error of the command line, and the port is known if it was 0."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            free = "--port 0 takes a free one"
+            raise ConfigurationError("port", port, f"a free port at {host}: {free}") from None
+        raise ConfigurationError("host", f"{host} port {port}", f"an address to listen on ({error.strerror})") from None
+    return listener
+
+
+def port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, found {text!r}")
+    return int(text)

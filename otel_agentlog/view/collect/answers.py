@@ -1,0 +1,96 @@
+"""Bodies of requests within bounds, and the messages that answer them, for http and gRPC alike.
+
+Formats: https://opentelemetry.io/docs/specs/otlp/ (OTLP 1.9), "OTLP/HTTP Response" and "Partial Success".
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from google.protobuf.json_format import MessageToJson
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no stubs exist
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.tools.collect.intake import JSON, Accepted, MalformedError
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""Longest body, also after it was unpacked."""
+
+RETRY_AFTER_S = 5
+"""Seconds after which a sender is to try again that was sent away."""
+
+_RESPONSES: Mapping[str, tuple[Any, str]] = {
+    "traces": (ExportTraceServiceResponse, "rejected_spans"),
+    "logs": (ExportLogsServiceResponse, "rejected_log_records"),
+    "metrics": (ExportMetricsServiceResponse, "rejected_data_points"),
+}
+_PIECE = 1024 * 1024
+_WINDOW_BITS = {"gzip": 31, "deflate": 15}
+PLAIN = ("", "identity")
+ENCODINGS = (*PLAIN, *_WINDOW_BITS)
+
+
+class TooLargeError(Exception):
+    """A body, packed or unpacked, is longer than it may be."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"expected a body of at most {limit:,} bytes; --max-body takes longer ones")
+
+
+def unpacked(body: bytes, encoding: str, limit: int, take: Callable[[int], None]) -> bytes:
+    """The body before it was compressed; ``take`` is called with the size of each piece before it is kept.
+
+    Raises:
+        TooLargeError: it is longer than ``limit``; not more than that was unpacked.
+        MalformedError: it is no body of this encoding.
+    """
+    if encoding in PLAIN:
+        return body
+    pieces, size = [], 0
+    rest = body
+    try:
+        while rest:
+            unpacker = zlib.decompressobj(_WINDOW_BITS[encoding])
+            while not unpacker.eof:
+                piece = unpacker.decompress(rest, _PIECE)
+                rest = unpacker.unconsumed_tail
+                size += len(piece)
+                if size > limit:
+                    raise TooLargeError(limit)
+                take(len(piece))
+                pieces.append(piece)
+                if not piece and not rest and not unpacker.eof:
+                    raise MalformedError(f"expected a whole body in {encoding}, found the beginning of one")
+            rest = unpacker.unused_data
+    except zlib.error as error:
+        raise_interrupt()
+        raise MalformedError(f"expected a body in {encoding}, found {error}") from None
+    return b"".join(pieces)
+
+
+def response(signal: str, accepted: Accepted) -> Any:
+    """The message that acknowledges a request."""
+    make, rejected = _RESPONSES[signal]
+    message = make()
+    if accepted.rejected:
+        setattr(message.partial_success, rejected, accepted.rejected)
+        message.partial_success.error_message = accepted.reason
+    return message
+
+
+def status(text: str) -> Any:
+    """The message that refuses one."""
+    return Status(message=text)
+
+
+def encoded(message: Any, content_type: str) -> bytes:
+    """A message in the form that the request had."""
+    if content_type == JSON:
+        return MessageToJson(message, indent=None).encode()
+    data: bytes = message.SerializeToString()
+    return data

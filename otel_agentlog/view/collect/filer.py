@@ -1,0 +1,112 @@
+"""The process that makes folders of what has come: one of its own, so that receiving has a core to itself.
+
+    python -m otel_agentlog.view.collect.filer ROOT SETTLE WAIT KEEP
+
+It files until its standard input says ``end``, then everything that is there, prints what it did as one line of JSON, and ends.
+When its standard input is closed without that, its parent has died: it ends at once, and the next one goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from otel_agentlog.settings.fields import Settings, load, read_config_file
+from otel_agentlog.tools.collect.filing import BusySpoolError, Filer
+from otel_agentlog.wiring.importing import import_recorder
+
+BUSY = 3
+"""Exit code: another process files there."""
+
+_END = b"end\n"
+
+
+class FilerProcess:
+    """One that is started anew should it die."""
+
+    def __init__(self, root: Path, *times: float) -> None:
+        self._command = [sys.executable, "-m", __name__, os.fspath(root), *map(str, times)]
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # A session of its own: Ctrl-C at the terminal is for the one that receives, which then ends this one.
+        return subprocess.Popen(  # noqa: S603 - a module of ours, a path and numbers
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    def check(self) -> bool:
+        """Start it anew if it has died; whether it had."""
+        if self._process.poll() is None:
+            return False
+        self._close()
+        self._process = self._start()
+        return True
+
+    def end(self) -> dict[str, Any] | None:
+        """Have everything filed; what was done, or ``None`` if it died over it."""
+        try:
+            out, _ = self._process.communicate(_END)
+        except BrokenPipeError:
+            out = b""
+        finally:
+            self._close()
+        return json.loads(out) if out.strip() and self._process.returncode == 0 else None
+
+    def _close(self) -> None:
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                try:
+                    stream.close()
+                except BrokenPipeError:
+                    continue
+
+
+def filer_of(root: Path, settings: Settings, **times: float) -> Filer:
+    """What files below a root, by the settings. Raises as `Filer` does."""
+    return Filer(root, lambda sink, clock, failures: import_recorder(settings, sink, clock, failures, send=False), **times)
+
+
+def settings_of(root: Path) -> Settings:
+    """The settings for what is collected below a root: those of the file and the environment."""
+    found = load({"directory": root}, read_config_file())
+    named = os.environ.get("OTEL_SERVICE_NAME")
+    return found if named else replace(found, service_name="agentlog-collect")
+
+
+def _main(arguments: Sequence[str]) -> int:
+    for number in (signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])):
+        signal.signal(number, signal.SIG_IGN)
+    ended = threading.Event()
+    threading.Thread(target=_listen, args=(ended,), daemon=True).start()
+    root, times = Path(arguments[0]), dict(zip(("settle_s", "wait_s", "keep_s"), map(float, arguments[1:4]), strict=True))
+    try:
+        with filer_of(root, settings_of(root), **times) as filer:
+            filer.run(ended.wait)
+            print(json.dumps(asdict(filer.report)), flush=True)
+    except BusySpoolError:
+        return BUSY
+    return 0
+
+
+def _listen(ended: threading.Event) -> None:
+    if sys.stdin.buffer.readline() == _END:
+        ended.set()
+    else:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))

@@ -1,0 +1,94 @@
+"""Sends on to a further collector what came, byte for byte, in the order in which it came.
+
+A body waits on disk from before its acknowledgement until the further collector has it, so neither of the two can lose it: an end
+of this process in between sends it again. One that is refused for good is told and dropped; it is in its folder.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from otel_agentlog.export.transport.http import HttpSender
+from otel_agentlog.export.transport.result import SendResult, Verdict
+from otel_agentlog.settings.parsers import Connection
+from otel_agentlog.tools.collect.spool import CollectSpool, Outgoing
+
+END_S = 5.0
+"""Longest time, in seconds, that the end waits for what is still to be sent."""
+
+_LIMIT = 16
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 60.0
+_DROPPED = (Verdict.REJECTED, Verdict.TOO_LARGE)
+
+
+class Forwarding:
+    """Sends from its making to `stop`, in a thread of its own."""
+
+    def __init__(self, root: Path, url: str, connection: Callable[[str], Connection], say: Callable[[str], None]) -> None:
+        """``url``: of the further collector, without ``/v1/…``; ``say`` gets what people have to know."""
+        self._root, self._say = root, say
+        self._senders = {
+            signal: HttpSender(signal, f"{url.rstrip('/')}/v1/{signal}", connection(signal))
+            for signal in ("traces", "logs", "metrics")
+        }
+        self.sent = self.dropped = 0
+        self._news, self._ended = threading.Event(), threading.Event()
+        self._told = ""
+        self._thread = threading.Thread(target=self._run, name="agentlog-collect-forwarding", daemon=True)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there is something to send."""
+        self._news.set()
+
+    def stop(self) -> None:
+        """Send what can be sent within `END_S`, and end; the rest waits for the next process."""
+        self._ended.set()
+        self._news.set()
+        self._thread.join(END_S)
+        for sender in self._senders.values():
+            sender.shutdown()
+
+    def _run(self) -> None:
+        spool, wait_s = CollectSpool(self._root), _FIRST_WAIT_S
+        try:
+            while True:
+                self._news.clear()
+                found = spool.outgoing(_LIMIT)
+                if not found and self._ended.is_set():
+                    return
+                later = self._send(spool, found)
+                if later is None:
+                    wait_s = _FIRST_WAIT_S
+                    if not found:
+                        self._news.wait()
+                    continue
+                if self._ended.is_set():
+                    return
+                self._ended.wait(later.retry_after_s or wait_s)
+                wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+        finally:
+            spool.close()
+
+    def _send(self, spool: CollectSpool, found: list[Outgoing]) -> SendResult | None:
+        """Send; the result of the first that has to be sent again, at which it stops."""
+        for each in found:
+            result = self._senders[each.signal].forward(each.body, each.content_type)
+            if result.verdict is Verdict.DELIVERED:
+                self.sent += 1
+                self._told = ""
+            elif result.verdict in _DROPPED:
+                self.dropped += 1
+                self._say(f"not forwarded: {result.reason} {result.message}")
+            else:
+                if self._told != result.reason:
+                    self._told = result.reason
+                    self._say(f"forwarding waits: {result.reason} {result.message}")
+                return result
+            spool.forwarded([each])
+        return None
