@@ -7,3 +7,6 @@ intake.py    a request, from its bytes to its acknowledgement
 sessions.py  log records and data points outside traces, to the events of a session
 filing.py    tasks that are due, to folders
 """
+
+HOME = ".collect"
+"""Below the root: the folder of the spool."""

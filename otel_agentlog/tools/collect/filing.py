@@ -17,8 +17,9 @@ from otel_agentlog.store.folder.files import open_directory
 from otel_agentlog.store.folder.layout import folder_names
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively
 from otel_agentlog.store.folder.reader import TaskReader, is_task_folder
+from otel_agentlog.tools.collect import HOME
 from otel_agentlog.tools.collect.sessions import events_of, session_from
-from otel_agentlog.tools.collect.spool import HOME, CollectSpool, Due
+from otel_agentlog.tools.collect.spool import CollectSpool, Due
 from otel_agentlog.tools.imports.importer import Destination, FailuresOfImport, MakeRecorder
 from otel_agentlog.tools.imports.readers.spans import TracedLog
 from otel_agentlog.tools.imports.staging import Moved, Staging

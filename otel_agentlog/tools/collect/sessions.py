@@ -7,7 +7,7 @@ Codex (``codex.*``, "Observability and telemetry"), Gemini CLI (``gemini_cli.*``
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from otel_agentlog.tools.collect.parts import session_of

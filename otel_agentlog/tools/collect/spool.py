@@ -20,12 +20,10 @@ import orjson
 
 import otel_agentlog._platform as system
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
+from otel_agentlog.tools.collect import HOME
 from otel_agentlog.tools.collect.parts import Part, span_of
 from otel_agentlog.tools.imports.readers.spans import TracedLog, TracedSpan
 from otel_agentlog.tools.imports.spool import Spool
-
-HOME = ".collect"
-"""Below the root: the folder of the spool."""
 
 _WAIT_S = 60.0
 """Longest time, in seconds, to wait for the other process to end a transaction."""
@@ -162,7 +160,8 @@ class CollectSpool(Spool):
 
     def end_filing(self, filed: Sequence[Due]) -> None:
         """Note that tasks are in their folders, but for what has come meanwhile."""
-        self._in_one("UPDATE task SET since = NULL WHERE key = ? AND version = ?", [(each.key, each.version) for each in filed])
+        rows = [(time.time(), each.key, each.version) for each in filed]
+        self._in_one("UPDATE task SET since = NULL, filed = COALESCE(filed, ?) WHERE key = ? AND version = ?", rows)
 
     def put_aside(self, key: str, problem: str) -> None:
         """Keep a task that cannot be filed; it is tried again when more of it comes, or by the next process."""

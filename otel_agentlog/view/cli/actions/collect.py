@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PORT, GRPC_PORT = 4318, 4317
 """Of OTLP."""
 
-_ENDS = tuple(number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None)
+_ENDS = (signal.SIGINT, signal.SIGTERM)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,11 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     grpc_port = None if options.no_grpc else options.grpc_port
     with Ending() as ending:
         receiver = begin(options, context, listener, grpc_port)
-        _print(receiver, options, context)
+        if options.json:
+            print_json({**where(receiver), "root": str(context.root), "forward": options.forward})
+        else:
+            show(receiver, options, context)
+            print("Ctrl-C ends it.", flush=True)
         ending.wait()
         return end(receiver, options, context)
 
@@ -155,10 +159,13 @@ def _summary(receiver: Receiver, filed: dict[str, Any] | None) -> str:
     return "; ".join(said)
 
 
-def _print(receiver: Receiver, options: argparse.Namespace, context: CliContext) -> None:
-    if options.json:
-        print_json({"url": receiver.url, "grpc_url": receiver.grpc_url, "root": str(context.root), "forward": options.forward})
-        return
+def where(receiver: Receiver) -> dict[str, Any]:
+    """The URLs, for programs."""
+    return {"url": receiver.url, "grpc_url": receiver.grpc_url}
+
+
+def show(receiver: Receiver, options: argparse.Namespace, context: CliContext) -> None:
+    """Tell people where it listens."""
     screen = context.screen()
     screen.line(Piece("Collecting", "title"), Piece(f" below {safe(str(context.root))} what comes to", "dim"))
     screen.line(Piece("  "), Piece(receiver.url, "id"), Piece("  http/protobuf, http/json", "dim"))
@@ -166,7 +173,6 @@ def _print(receiver: Receiver, options: argparse.Namespace, context: CliContext)
         screen.line(Piece("  "), Piece(receiver.grpc_url, "id"), Piece("  gRPC", "dim"))
     if options.forward:
         screen.line(Piece(f"and sending it on to {safe(options.forward)}, as it comes", "dim"))
-    screen.line(Piece("Ctrl-C ends it.", "dim"))
     screen.flush()
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from otel_agentlog.query import resolve
 from otel_agentlog.store.recovery.recover import Recovered, Repair, recover
+from otel_agentlog.tools.collect import HOME
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.screen import Column, Piece, Pieces, Screen, table
@@ -34,12 +36,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, context: CliContext) -> int:
     """Repair below the root; 1 if a folder could not be repaired."""
     wanted = [resolve(context.root, name).folder.name for name in options.tasks] or None
+    if wanted is None and not options.dry_run:
+        _file_collected(context)
     found = recover(context.root, wanted, attributes=_attributes, everything=options.all, dry_run=options.dry_run)
     if options.json:
         print_json({"root": str(context.root), "dry_run": options.dry_run, **_as_json(found)})
     else:
         context.screen().lines(_lines(found, context, context.screen(), dry_run=options.dry_run))
     return int(any(repair.what == "failed" for repair in found.repairs))
+
+
+def _file_collected(context: CliContext) -> None:
+    """Make folders of what `agentlog collect` has received and not filed, if none is at work."""
+    if not (context.root / HOME).is_dir():
+        return
+    # Here, because a root that nothing was collected below needs none of it.
+    from otel_agentlog.tools.collect.filing import BusySpoolError
+    from otel_agentlog.view.collect.filer import filer_of, settings_of
+
+    try:
+        with filer_of(context.root, settings_of(context.root)) as filer:
+            filer.file_all()
+    except BusySpoolError:
+        return
+    problems = filer.report.problems
+    for key, problem in problems.items():
+        print(f"agentlog recover: {safe(key)} is kept in the spool: {safe(problem)}", file=sys.stderr)
 
 
 def _attributes(line: Line) -> Mapping[str, Any]:

@@ -6,10 +6,12 @@ import argparse
 import ipaddress
 import sys
 import webbrowser
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.view.cli.actions.collect import GRPC_PORT, PORT, Ending, begin, collect_arguments, end, show, where
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.listening import DEFAULT_HOST, is_loopback, listen, port
 from otel_agentlog.view.render.screen import Piece
@@ -48,6 +50,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-control", action="store_true", help="let holders of the token pause, resume and cancel tasks and add context"
     )
+    parser.add_argument("--collect", action="store_true", help="receive and file by OTLP meanwhile, as `agentlog collect` does")
+    for name, number in (("port", PORT), ("grpc-port", GRPC_PORT)):
+        parser.add_argument(f"--collect-{name}", type=port, default=number, metavar="N", help=f"of --collect (default {number})")
+    collect_arguments(parser)
     parser.add_argument(
         "--allow-host",
         action="append",
@@ -76,16 +82,35 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         allow_hosts=[*options.allow_host, *_name_of(options.host)],
         trace_url=context.trace_url,
     )
-    _print(server, options, context)
-    if options.open:
-        _open_page(server.page_url)
-    server.run()
+    if options.collect:
+        return _serve_and_collect(server, options, context)
+    _serve(server, options, context, {})
     return 0
 
 
-def _print(server: AppServer, options: argparse.Namespace, context: CliContext) -> None:
+def _serve_and_collect(server: AppServer, options: argparse.Namespace, context: CliContext) -> int:
+    listener = listen(options.host, options.collect_port)
+    with Ending():
+        receiver = begin(options, context, listener, options.collect_grpc_port)
+        try:
+            if not options.json:
+                show(receiver, options, context)
+            _serve(server, options, context, {"collect": where(receiver)})
+        finally:
+            code = end(receiver, options, context)
+    return code
+
+
+def _serve(server: AppServer, options: argparse.Namespace, context: CliContext, more: Mapping[str, Any]) -> None:
+    _print(server, options, context, more)
+    if options.open:
+        _open_page(server.page_url)
+    server.run()
+
+
+def _print(server: AppServer, options: argparse.Namespace, context: CliContext, more: Mapping[str, Any]) -> None:
     if options.json:
-        print_json({"url": server.url, "root": str(context.root), "token_file": str(server.token_file)})
+        print_json({"url": server.url, "root": str(context.root), "token_file": str(server.token_file), **more})
         return
     screen = context.screen()
     screen.line(Piece("Serving ", "dim"), Piece(safe(str(context.root)), "title"), Piece(" at"))
