@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
@@ -12,6 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]  # no stubs exist
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no stubs exist
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.tools.collect.intake import PROTOBUF, BusyError, Intake, MalformedError, MemoryBudget
 from otel_agentlog.view.collect import answers
@@ -48,13 +50,9 @@ class GrpcSide:
         for signal, service in _SERVICES.items():
             handler: Any = grpc.unary_unary_rpc_method_handler(self._export(signal))
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": handler}),))
+        _check(host, port)
         name = f"[{host}]" if ":" in host and not host.startswith("[") else host
-        try:
-            self.port = self._server.add_insecure_port(f"{name}:{port}")
-        except RuntimeError:
-            self.port = 0
-        if not self.port:
-            raise ConfigurationError("grpc-port", port, f"a free port at {host}: --grpc-port 0 takes a free one")
+        self.port = self._server.add_insecure_port(f"{name}:{port}")
         self._server.start()
 
     def stop(self) -> None:
@@ -85,6 +83,20 @@ class GrpcSide:
         self._intake.refuse()
         context.abort(code, text)
         raise AssertionError("abort raises")
+
+
+def _check(host: str, port: int) -> None:
+    """Raises `ConfigurationError` for a port in use; the library would print lines of its own, too."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            # Only who listens finds that another one does.
+            probe.listen(1)
+    except OSError:
+        raise_interrupt()
+        raise ConfigurationError("grpc-port", port, f"a free port at {host}: --grpc-port 0 takes a free one") from None
 
 
 def _later(text: str) -> bytes:

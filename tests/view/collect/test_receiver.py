@@ -1,0 +1,353 @@
+"""The program `agentlog collect`, as senders meet it: every protocol, every refusal, `kill -9`, forwarding, its end."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import grpc
+import pytest
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no stubs exist
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
+
+from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.testing.otlp.answers import Refuse
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
+from tests.support.collector import Collector, find_collector
+from tests.support.receiving import RunningCollect, node_packages, trace_body
+from tests.support.waiting import wait_until
+from tests.tools.collect.collecting import spans_of
+from tests.tools.imports.importing import tasks_of
+from tests.tools.imports.samples import request, span
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCollect]:
+    """One for all tests that do not end it."""
+    with RunningCollect(tmp_path_factory.mktemp("collect"), "--max-body", "1MiB") as found:
+        yield found
+
+
+def task_of(running: RunningCollect, trace: int | str) -> TaskReader:
+    """The task of a trace, as soon as it is filed."""
+    name = f"trace-{trace:032x}" if isinstance(trace, int) else f"trace-{trace}"
+    reader = TaskReader(running.root / name)
+    wait_until(lambda: reader.final_result() is not None, f"task {name} in {running.log()}", timeout_s=60.0)
+    return reader
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_the_exporters_of_python(running: RunningCollect, protocol: str) -> None:
+    """A program with the plain SDK and nothing of ours."""
+    exporter: SpanExporter = (
+        HttpExporter(f"{running.url}/v1/traces") if protocol == "http" else GrpcExporter(running.grpc_url, insecure=True)
+    )
+    provider = TracerProvider(resource=Resource.create({"service.name": "plain"}))
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("plain")
+    with tracer.start_as_current_span("invoke_agent", attributes={"gen_ai.agent.name": protocol}) as root:
+        usage = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": 7}
+        tracer.start_span("chat gpt-4o", attributes=usage).end()
+    provider.shutdown()
+
+    task = task_of(running, f"{root.get_span_context().trace_id:032x}")
+    assert ((task.final_result() or {})["metrics"]["input_tokens"], (task.metadata() or {})["assigned_agent"]) == (7, protocol)
+
+
+@pytest.mark.parametrize("kind", ["http", "proto", "grpc"])
+def test_the_sdk_of_node(running: RunningCollect, kind: str) -> None:
+    """The example of the page, which has nothing of ours either: JSON, protobuf, gRPC."""
+    packages = node_packages()
+    if packages is None:
+        pytest.skip("npm, or the packages of OpenTelemetry for Node, are not there: NODE IS NOT TRIED")
+    shutil.copy(EXAMPLES / "collected_agent.js", packages / "collected_agent.js")
+    endpoint = running.grpc_url if kind == "grpc" else running.url
+    env = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+    done = subprocess.run(
+        ["node", "collected_agent.js", kind], cwd=packages, env=env, capture_output=True, text=True, timeout=60, check=True
+    )
+
+    task = task_of(running, done.stdout.strip())
+    metrics = (task.final_result() or {})["metrics"]
+    assert (metrics["ai_calls"], metrics["tool_runs"], metrics["input_tokens"], metrics["output_tokens"]) == (2, 1, 320, 96)
+    assert (task.metadata() or {})["session_id"] == "conversation-7"
+
+
+@pytest.mark.collector
+def test_the_real_collector_as_sender(running: RunningCollect, tmp_path: Path) -> None:
+    """By gRPC with gzip, as it sends by default."""
+    binary = find_collector()
+    if binary is None:
+        pytest.skip("no collector")
+    netloc = urlsplit(running.grpc_url).netloc
+    with Collector(binary, tmp_path, extra_config=_COLLECTOR.format(netloc=netloc)) as collector:
+        connection = RunningCollect(tmp_path / "unused")
+        connection.where = {"url": collector.http_endpoint}
+        assert connection.post(trace_body(77))[0] == 200
+        task = task_of(running, 77)
+    assert len(spans_of(task)) == 3
+
+
+_COLLECTOR = """
+exporters:
+  otlp/collect:
+    endpoint: {netloc}
+    tls:
+      insecure: true
+service:
+  pipelines:
+    traces/collect:
+      receivers: [otlp]
+      exporters: [otlp/collect]
+"""
+
+
+# -- refusals -----------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_refused_over_http(running: RunningCollect) -> None:
+    """With the status of the specification, and a message that says what was expected."""
+    body = trace_body(1)
+    assert running.post(body, "/v2/traces")[0] == 404
+    assert running.post(b"", method="GET")[0] == 405
+    assert running.post(body, Content_Type="text/plain")[0] == 415
+    assert running.post(body, Content_Encoding="zstd")[0] == 415
+    assert running.post(body, Origin="http://evil.example")[0] == 403
+    assert running.post(b"\xff\xff", Content_Encoding="gzip")[0] == 400
+    assert running.post(gzip.compress(body)[:-9], Content_Encoding="gzip")[0] == 400
+    status, headers, answer = running.post(b"\xff\xff")
+    assert (status, headers["Content-Type"]) == (400, "application/x-protobuf")
+    assert "in protobuf" in Status.FromString(answer).message
+    status, headers, answer = running.post(b"{", Content_Type="application/json")
+    assert (status, headers["Content-Type"], "JSON" in json.loads(answer)["message"]) == (400, "application/json", True)
+    bomb = zlib.compressobj(9, zlib.DEFLATED, 31)
+    packed = b"".join(bomb.compress(bytes(MIB)) for _ in range(64)) + bomb.flush()
+    assert running.post(packed, Content_Encoding="gzip")[0] == 413
+    assert running.post(gzip.compress(body) + gzip.compress(b""), Content_Encoding="gzip")[0] == 200
+
+
+def test_part_of_a_request(running: RunningCollect) -> None:
+    """What cannot be used is told as a partial success, in the form of the request."""
+    body = json.dumps(request(span(1, trace=f"{91:032x}"), {**span(2), "traceId": "poison"})).encode()
+    status, _, answer = running.post(body, Content_Type="application/json")
+    told = json.loads(answer)["partialSuccess"]
+    assert (status, told["rejectedSpans"], "poison" in told["errorMessage"]) == (200, "1", True)
+    task_of(running, 91)
+
+
+def test_a_body_of_a_gibibyte_takes_no_memory(running: RunningCollect) -> None:
+    """Neither one that says how long it is, nor one in chunks without end."""
+    before = _peak_kib(running.pid)
+    for head in ("Content-Length: 1073741824\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"):
+        sent, answer = _pour(running, head)
+        assert answer.startswith(b"HTTP/1.1 413") or (not answer and sent < 256 * MIB), (sent, answer[:100])
+    assert _peak_kib(running.pid) - before < 30_000
+    assert running.post(trace_body(2))[0] == 200
+
+
+def _pour(running: RunningCollect, head: str) -> tuple[int, bytes]:
+    """Send up to 1 GiB; how much went out, and the beginning of the answer."""
+    parts = urlsplit(running.url)
+    sent, piece = 0, bytes(MIB)
+    chunk = b"100000\r\n" + piece + b"\r\n" if "chunked" in head else piece
+    with socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=30) as connection:
+        connection.sendall(f"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n{head}".encode())
+        try:
+            while sent < 1024 * MIB:
+                connection.sendall(chunk)
+                sent += len(piece)
+        except OSError:
+            pass
+        try:
+            return sent, connection.recv(4096)
+        except OSError:
+            return sent, b""
+
+
+def _peak_kib(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
+def _export(running: RunningCollect, body: bytes, **options: Any) -> bytes:
+    """One call of gRPC with these bytes."""
+    with grpc.insecure_channel(urlsplit(running.grpc_url).netloc) as channel:
+        call = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+        answer: bytes = call(body, timeout=30, **options)
+        return answer
+
+
+def test_what_is_refused_over_grpc(running: RunningCollect) -> None:
+    """Too long on the wire, too long unpacked, no request at all; and what is packed is taken."""
+    codes = []
+    bomb = ExportTraceServiceRequest()
+    bomb.resource_spans.add().scope_spans.add().scope.name = "x" * 4 * MIB
+    for body, more in (
+        (bytes(2 * MIB), {}),
+        (bomb.SerializeToString(), {"compression": grpc.Compression.Gzip}),
+        (b"\xff\xff", {}),
+    ):
+        with pytest.raises(grpc.RpcError) as raised:
+            _export(running, body, **more)
+        codes.append(raised.value.code().name)
+    assert codes == ["RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED", "INVALID_ARGUMENT"]
+
+    answer = _export(running, trace_body(3), compression=grpc.Compression.Gzip)
+    assert not ExportTraceServiceResponse.FromString(answer).partial_success.rejected_spans
+    task_of(running, 3)
+
+
+def test_a_full_spool_sends_senders_away(tmp_path: Path) -> None:
+    """With the words that make them come again: 429 with ``Retry-After``, ``RESOURCE_EXHAUSTED`` with a ``RetryInfo``."""
+    with RunningCollect(tmp_path, "--max-spool", "1") as running:
+        assert running.post(trace_body(1))[0] == 200
+        status, headers, _ = running.post(trace_body(2))
+        assert (status, headers["Retry-After"]) == (429, "5")
+        with pytest.raises(grpc.RpcError) as raised:
+            _export(running, trace_body(2))
+        details = {key: value for key, value in raised.value.trailing_metadata()}
+        assert raised.value.code().name == "RESOURCE_EXHAUSTED"
+        assert Status.FromString(details["grpc-status-details-bin"]).details[0].type_url.endswith("RetryInfo")
+
+
+def test_a_port_in_use_is_an_error_of_one_line(running: RunningCollect, tmp_path: Path) -> None:
+    """Of either protocol; so is a URL to forward to that cannot be used, or is its own."""
+    port, grpc_port = str(urlsplit(running.url).port), str(urlsplit(running.grpc_url).port)
+    for words in (
+        ["--port", port],
+        ["--port", "0", "--grpc-port", grpc_port],
+        ["--port", "0", "--grpc-port", "0", "--forward", "nowhere"],
+    ):
+        command = [sys.executable, "-m", "otel_agentlog", "--root", str(tmp_path), "collect", *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+
+
+# -- nothing acknowledged is lost -----------------------------------------------------------------------------------------------
+
+
+def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    """Killed five times while two senders send; what was acknowledged is in valid folders, once. `benchmarks/collect.py` has 100."""
+    acknowledged: set[int] = set()
+    running = RunningCollect(tmp_path)
+    for round_number in range(5):
+        running.start()
+        threads = [
+            threading.Thread(target=_send_until_it_fails, args=(running, 1 + round_number * 20_000 + each * 10_000, acknowledged))
+            for each in range(2)
+        ]
+        for thread in threads:
+            thread.start()
+        time.sleep(random.uniform(0.1, 0.8))
+        running.kill()
+        for thread in threads:
+            thread.join()
+    assert acknowledged
+
+    done = subprocess.run(
+        [sys.executable, "-m", "otel_agentlog", "--root", str(running.root), "recover"], timeout=110, check=True
+    )
+    assert done.returncode == 0
+    tasks = {task.task_id: task for task in tasks_of(running.root)}
+    assert {f"trace-{trace:032x}" for trace in acknowledged} <= tasks.keys()
+    assert {len(spans_of(task)) for task in tasks.values()} == {3}
+    assert all(len(set(spans_of(task))) == 3 for task in tasks.values())
+
+
+def _send_until_it_fails(running: RunningCollect, first: int, acknowledged: set[int]) -> None:
+    trace = first
+    try:
+        while running.post(trace_body(trace), timeout_s=20)[0] == 200:
+            acknowledged.add(trace)
+            trace += 1
+    except OSError:
+        return
+    except Exception:
+        return
+
+
+def test_the_end_files_everything(tmp_path: Path) -> None:
+    """SIGTERM: also what would still be waited for."""
+    with RunningCollect(tmp_path) as running:
+        assert running.post(trace_body(1))[0] == 200
+        assert running.post(trace_body(2, root=False))[0] == 200
+        told = running.stop()
+    assert (told["spans"], told["filed"]["tasks"], told["filed"]["problems"]) == (5, 2, {})
+    found = {task.task_id[-1]: (task.metadata() or {})["status"] for task in tasks_of(running.root)}
+    assert found == {"1": "completed", "2": "interrupted"}
+
+
+def test_the_filer_is_started_anew(tmp_path: Path) -> None:
+    """Should somebody kill the process that files, another one goes on."""
+    with RunningCollect(tmp_path) as running:
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+        (filer,) = wait_until(lambda: children.read_text().split(), "the filer")
+        os.kill(int(filer), 9)
+        assert running.post(trace_body(1))[0] == 200
+        task_of(running, 1)
+        assert "was started anew" in running.log()
+
+
+def test_serve_collects_too(tmp_path: Path) -> None:
+    """The page and the receiver in one process; both end by one signal."""
+    with RunningCollect(tmp_path, command="serve") as running:
+        assert running.post(trace_body(1))[0] == 200
+        told = running.stop()
+    assert told["filed"]["tasks"] == 1
+    assert len(tasks_of(running.root)) == 1
+
+
+# -- forwarding --------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_forwarded_equals_what_came(tmp_path: Path) -> None:
+    """Of every protocol, also while the further collector is down, over a kill; what it refuses for good stops nothing."""
+    with OtlpReceiver() as further:
+        further.answer = Refuse(503)
+        running = RunningCollect(tmp_path, "--forward", further.http_endpoint)
+        running.start()
+        bodies = [trace_body(number, note="sk-not-redacted" * 2) for number in range(1, 6)]
+        assert running.post(bodies[0])[0] == 200
+        _export(running, bodies[1])
+        assert running.post(gzip.compress(bodies[2]), Content_Encoding="gzip")[0] == 200
+        as_json = json.dumps(request(span(9, trace=f"{9:032x}"))).encode()
+        assert running.post(as_json, Content_Type="application/json")[0] == 200
+        running.kill()
+
+        further.answer_next(Refuse(400))
+        from otel_agentlog.testing.otlp.answers import Ok
+
+        further.answer = Ok()
+        further.answer_next(Refuse(400))
+        running.start()
+        assert running.post(bodies[3])[0] == 200
+        further.wait_for(lambda got: len(got.spans()) >= 10, "what is forwarded", timeout_s=60.0)
+        told = running.stop()
+        names = [item["attributes"].get("note") for item in further.spans()]
+        assert told["forwarded"] == 4
+        assert names.count("sk-not-redacted" * 2) == 9
+        requests = [each for each in further.requests() if each.answer == Ok()]
+        sent = [ExportTraceServiceRequest.FromString(body) for body in (*bodies[1:3], bodies[3])]
+        assert [len(each.items) for each in requests] == [3, 3, 1, 3]
+        assert [len(each.resource_spans[0].scope_spans[0].spans) for each in sent] == [3, 3, 3]
