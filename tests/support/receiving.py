@@ -45,9 +45,12 @@ class RunningCollect:
         """Start it, and wait until it listens."""
         self._log.write_bytes(b"")
         self._process = ServerProcess(self._command, self._log, self._env)
-        self._process.start(lambda: b"\n" in self._log.read_bytes(), timeout_s=90.0)
-        found = json.loads(self._log.read_bytes().splitlines()[0])
+        self._process.start(self._json_lines, timeout_s=90.0)
+        found = json.loads(self._json_lines()[0])
         self.where = found.get("collect", found)
+
+    def _json_lines(self) -> list[bytes]:
+        return [line for line in self._log.read_bytes().split(b"\n")[:-1] if line.startswith(b"{")]
 
     def kill(self) -> None:
         """End it by ``kill -9``."""
@@ -58,7 +61,7 @@ class RunningCollect:
         """End it by SIGTERM; what it says that it did."""
         assert self._process is not None
         self._process.stop()
-        found: dict[str, Any] = json.loads(self._log.read_bytes().splitlines()[-1])
+        found: dict[str, Any] = json.loads(self._json_lines()[-1])
         return found
 
     @property

@@ -14,13 +14,14 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.tools.collect.messages import MalformedError as MalformedError
 from otel_agentlog.tools.collect.messages import rows
 from otel_agentlog.tools.collect.parts import Clean, Part, Parts, parts_of
 from otel_agentlog.tools.collect.spool import CollectSpool
+from otel_agentlog.vocabulary.envelope import Envelope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +59,8 @@ class Counts:
     doubled: int = 0
     """Parts that were there already."""
     rejected: int = 0
+    redacted: int = 0
+    """Secrets that were replaced."""
     refused: int = 0
     """Requests that were not taken: too large, too many, no OTLP."""
 
@@ -107,9 +110,15 @@ class Intake:
         if self._is_full or self._closed:
             raise BusyError("the spool is full" if self._is_full else "ending")
         parts = Parts()
+
+        def clean(line: dict[str, Any]) -> Envelope:
+            envelope = self._clean(line)
+            parts.redacted += envelope.redacted
+            return envelope
+
         with self._reading:
             for row in rows(signal, body, is_json=content_type == JSON):
-                parts_of(signal, row, self._clean, parts)
+                parts_of(signal, row, clean, parts)
         # Those of one task together; the order of one task stays.
         parts.parts.sort(key=lambda part: part.task)
         done: Future[int] = Future()
@@ -127,6 +136,7 @@ class Intake:
             self.counts.items[signal] += parts.items
             self.counts.doubled += doubled
             self.counts.rejected += parts.rejected
+            self.counts.redacted += parts.redacted
         return Accepted(parts.rejected, parts.reason)
 
     # -- the one thread that writes ---------------------------------------------------------------------------------------

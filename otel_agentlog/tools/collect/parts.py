@@ -73,6 +73,8 @@ class Parts:
     """Items that cannot be used."""
     reason: str = ""
     """Why the first of them cannot."""
+    redacted: int = 0
+    """Secrets that were replaced."""
 
     def reject(self, reason: str) -> None:
         """Count one that cannot be used."""

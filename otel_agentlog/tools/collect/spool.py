@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import orjson
 
 import otel_agentlog._platform as system
+from otel_agentlog.store.folder.files import open_directory
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
 from otel_agentlog.tools.collect import HOME
 from otel_agentlog.tools.collect.parts import Part, span_of
@@ -76,6 +77,7 @@ class CollectSpool(Spool):
         """Raises `OSError` and `sqlite3.Error`."""
         home = root / HOME
         home.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        open_directory(os.fspath(home)).close()
         path = home / "spool.db"
         # Opened here for its mode, which SQLite gives to the files beside it, and as no link is followed.
         os.close(system.open(path, system.UPDATE | os.O_CREAT, FILE_MODE))

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,6 +27,9 @@ from otel_agentlog.wiring.importing import import_recorder
 BUSY = 3
 """Exit code: another process files there."""
 
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 120.0
+"""Seconds between two starts."""
+
 _END = b"end\n"
 
 
@@ -34,26 +38,25 @@ class FilerProcess:
 
     def __init__(self, root: Path, *times: float) -> None:
         self._command = [sys.executable, "-m", __name__, os.fspath(root), *map(str, times)]
+        self._wait_s = _FIRST_WAIT_S
         self._process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
         # A session of its own: Ctrl-C at the terminal is for the one that receives, which then ends this one.
+        self._started = time.monotonic()
         return subprocess.Popen(  # noqa: S603 - a module of ours, a path and numbers
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
 
-    @property
-    def pid(self) -> int:
-        """Of the process."""
-        return self._process.pid
-
-    def check(self) -> bool:
-        """Start it anew if it has died; whether it had."""
-        if self._process.poll() is None:
-            return False
+    def check(self) -> int | None:
+        """Start it anew if it has died, the later the more often it has; the exit code of the one that was replaced."""
+        code, lived_s = self._process.poll(), time.monotonic() - self._started
+        if code is None or lived_s < self._wait_s:
+            return None
+        self._wait_s = _FIRST_WAIT_S if lived_s > 2 * self._wait_s else min(2 * self._wait_s, _LONGEST_WAIT_S)
         self._close()
         self._process = self._start()
-        return True
+        return code
 
     def end(self) -> dict[str, Any] | None:
         """Have everything filed; what was done, or ``None`` if it died over it."""

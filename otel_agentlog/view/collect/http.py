@@ -28,6 +28,9 @@ BODY_S = 30.0
 END_S = 5
 """Longest time, in seconds, that the end waits for requests under way."""
 
+KEEP_ALIVE_S = 75
+"""Seconds for which a connection stays open without a request: longer than exporters wait between two batches."""
+
 _LIMITS = Limits(header_seconds=10.0)
 _RETRY = (b"retry-after", str(answers.RETRY_AFTER_S).encode())
 
@@ -60,6 +63,7 @@ class HttpSide:
                 proxy_headers=False,
                 limit_concurrency=_LIMITS.connections,
                 timeout_graceful_shutdown=END_S,
+                timeout_keep_alive=KEEP_ALIVE_S,
             )
         )
         self._thread = threading.Thread(target=self._run, name="agentlog-collect-http", daemon=True)

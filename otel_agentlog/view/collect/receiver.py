@@ -15,7 +15,7 @@ from otel_agentlog.settings.fields import Settings
 from otel_agentlog.tools.collect.filing import KEEP_S, SETTLE_S, WAIT_S
 from otel_agentlog.tools.collect.intake import Counts, Intake, MemoryBudget
 from otel_agentlog.view.collect.answers import MAX_BODY_BYTES
-from otel_agentlog.view.collect.filer import FilerProcess
+from otel_agentlog.view.collect.filer import BUSY, FilerProcess
 from otel_agentlog.view.collect.forwarding import Forwarding
 from otel_agentlog.view.collect.http import HttpSide, url_of
 from otel_agentlog.wiring.importing import part_cleaning
@@ -69,17 +69,13 @@ class Receiver:
         if self.forwarding is not None:
             self.forwarding.start()
         budget = MemoryBudget(options.max_body_bytes * BODIES_HELD)
-        self._filer = FilerProcess(root, options.settle_s, options.wait_s, options.keep_s)
         self._grpc: Any = None
-        try:
-            if options.grpc_port is not None:
-                # Here, because gRPC takes long to import.
-                from otel_agentlog.view.collect.grpc_side import GrpcSide
+        if options.grpc_port is not None:
+            # Here, because gRPC takes long to import.
+            from otel_agentlog.view.collect.grpc_side import GrpcSide
 
-                self._grpc = GrpcSide(self.intake, options.host, options.grpc_port, options.max_body_bytes, budget)
-        except BaseException:
-            self._filer.end()
-            raise
+            self._grpc = GrpcSide(self.intake, options.host, options.grpc_port, options.max_body_bytes, budget)
+        self._filer = FilerProcess(root, options.settle_s, options.wait_s, options.keep_s)
         self._http = HttpSide(self.intake, listener, options.max_body_bytes, budget)
         self._host = options.host
         self._ended = threading.Event()
@@ -115,8 +111,10 @@ class Receiver:
 
     def _keep_filing(self) -> None:
         while not self._ended.wait(_CHECK_S):
-            if self._filer.check():
-                self._say("the process that files ended, and was started anew; nothing is lost")
+            if (code := self._filer.check()) == BUSY:
+                self._say("another process files what is collected here; this one receives, and files as soon as that ends")
+            elif code is not None:
+                self._say(f"the process that files ended ({code}), and was started anew; nothing is lost")
 
 
 def _refuse_itself(options: Options, listener: socket.socket) -> None:

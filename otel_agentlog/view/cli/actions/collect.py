@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings.parsers import size
 from otel_agentlog.view.cli.context import CliContext, print_json
-from otel_agentlog.view.cli.listening import DEFAULT_HOST, listen, port
+from otel_agentlog.view.cli.listening import DEFAULT_HOST, is_loopback, listen, port
 from otel_agentlog.view.cli.options import interval_s
 from otel_agentlog.view.render import formats
 from otel_agentlog.view.render.screen import Piece
@@ -141,6 +141,7 @@ def _as_json(receiver: Receiver) -> dict[str, Any]:
         "data_points": counts.items["metrics"],
         "doubled": counts.doubled,
         "rejected": counts.rejected,
+        "redacted": counts.redacted,
         "refused_requests": counts.refused,
         "forwarded": receiver.forwarding.sent if receiver.forwarding is not None else None,
     }
@@ -153,7 +154,13 @@ def _summary(receiver: Receiver, filed: dict[str, Any] | None) -> str:
         f"{formats.count(items['metrics'], 'data point')} came"
     ]
     said += [formats.count(filed["tasks"], "task") + " filed"] if filed is not None else []
-    others = {"twice": receiver.counts.doubled, "unusable": receiver.counts.rejected, "requests refused": receiver.counts.refused}
+    counts = receiver.counts
+    others = {
+        "sent twice": counts.doubled,
+        "unusable": counts.rejected,
+        "secrets redacted": counts.redacted,
+        "requests refused": counts.refused,
+    }
     said += [f"{number:,} {what}" for what, number in others.items() if number]
     said += [f"{receiver.forwarding.sent:,} requests forwarded"] if receiver.forwarding is not None else []
     return "; ".join(said)
@@ -171,6 +178,8 @@ def show(receiver: Receiver, options: argparse.Namespace, context: CliContext) -
     screen.line(Piece("  "), Piece(receiver.url, "id"), Piece("  http/protobuf, http/json", "dim"))
     if receiver.grpc_url is not None:
         screen.line(Piece("  "), Piece(receiver.grpc_url, "id"), Piece("  gRPC", "dim"))
+    if not is_loopback(options.host):
+        screen.line(Piece("Whoever can connect there can send: there is no token.", "bad"))
     if options.forward:
         screen.line(Piece(f"and sending it on to {safe(options.forward)}, as it comes", "dim"))
     screen.flush()
