@@ -26,12 +26,12 @@ from otel_agentlog.wiring.setup import redactor_of
 SIGNALS = ("traces", "logs")
 
 
-def part_cleaning(settings: Settings, failures: Failures) -> Callable[[Line], Envelope]:
+def part_cleaning(settings: Settings) -> Callable[[Line], Envelope]:
     """The cleaning step of the settings for parts of lines: what users' processors are for are whole lines.
 
     Raises `ConfigurationError`: a pattern in the settings cannot be used.
     """
-    return Cleaning(Cleaner(_redactor(settings)), private=settings.privacy, failed=failures.note).line
+    return Cleaning(Cleaner(_redactor(settings)), private=settings.privacy, failed=Failures().note).line
 
 
 def import_recorder(

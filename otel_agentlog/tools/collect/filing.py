@@ -43,7 +43,7 @@ _MOST_FURTHER = 10_000
 
 
 @dataclass
-class Filed:
+class FilingReport:
     """What was filed."""
 
     tasks: int = 0
@@ -80,7 +80,7 @@ class Filer:
         keep_s: float = KEEP_S,
     ) -> None:
         """Raises `BusySpoolError`, `OSError`, `sqlite3.Error`."""
-        self.report = Filed()
+        self.report = FilingReport()
         self._root, self._make = root, make_recorder
         self._settle_s, self._wait_s, self._keep_s = settle_s, wait_s, keep_s
         self._failures, self._clock = FailuresOfImport(), Clock()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.tools.collect.messages import MalformedError as MalformedError
 from otel_agentlog.tools.collect.messages import rows
-from otel_agentlog.tools.collect.parts import Clean, Part, Parts, parts_of
+from otel_agentlog.tools.collect.parts import Clean, Request, TaskPart, parts_of
 from otel_agentlog.tools.collect.spool import CollectSpool
 from otel_agentlog.vocabulary.envelope import Envelope
 
@@ -51,13 +51,13 @@ class Accepted(NamedTuple):
 
 
 @dataclass
-class Counts:
+class Received:
     """What has come since the process began."""
 
     requests: int = 0
     items: dict[str, int] = field(default_factory=lambda: {"traces": 0, "logs": 0, "metrics": 0})
     doubled: int = 0
-    """Parts that were there already."""
+    """Request that were there already."""
     rejected: int = 0
     redacted: int = 0
     """Secrets that were replaced."""
@@ -66,7 +66,7 @@ class Counts:
 
 
 class _Write(NamedTuple):
-    parts: list[Part]
+    parts: list[TaskPart]
     outgoing: tuple[str, str, bytes] | None
     done: Future[int]
 
@@ -79,7 +79,7 @@ class Intake:
         `sqlite3.Error`."""
         self._root, self._clean, self._forwards = root, clean, forwards
         self._max_spool_bytes, self._forwarding = max_spool_bytes, forwarding
-        self.counts = Counts()
+        self.counts = Received()
         self._lock = threading.Lock()
         self._reading = threading.Semaphore(READERS)
         self._queue: queue.Queue[_Write | None] = queue.Queue()
@@ -109,7 +109,7 @@ class Intake:
         """
         if self._is_full or self._closed:
             raise BusyError("the spool is full" if self._is_full else "ending")
-        parts = Parts()
+        parts = Request()
 
         def clean(line: dict[str, Any]) -> Envelope:
             envelope = self._clean(line)

@@ -46,7 +46,7 @@ _POINT_FIELDS = ("count", "sum", "min", "max", "bucketCounts", "explicitBounds",
 MAX_SESSION_CHARACTERS = 200
 
 
-class Part(NamedTuple):
+class TaskPart(NamedTuple):
     """A part of a task, as the spool keeps it."""
 
     task: str
@@ -64,10 +64,10 @@ class Part(NamedTuple):
 
 
 @dataclass
-class Parts:
+class Request:
     """What a request is made of."""
 
-    parts: list[Part] = field(default_factory=list)
+    parts: list[TaskPart] = field(default_factory=list)
     items: int = 0
     rejected: int = 0
     """Items that cannot be used."""
@@ -82,7 +82,7 @@ class Parts:
         self.reason = self.reason or reason
 
 
-def parts_of(signal: str, row: Mapping[str, Any], clean: Clean, into: Parts) -> None:
+def parts_of(signal: str, row: Mapping[str, Any], clean: Clean, into: Request) -> None:
     """Add the parts of a row."""
     if signal == "traces":
         _add_spans(row, clean, into)
@@ -112,7 +112,7 @@ def _each(row: Mapping[str, Any], *keys: str) -> Iterator[tuple[Mapping[str, Any
 # -- spans ----------------------------------------------------------------------------------------------------------------
 
 
-def _add_spans(row: Mapping[str, Any], clean: Clean, into: Parts) -> None:
+def _add_spans(row: Mapping[str, Any], clean: Clean, into: Request) -> None:
     for found in otlp.read(row):
         if isinstance(found, LeftOut):
             into.items += 1
@@ -122,7 +122,7 @@ def _add_spans(row: Mapping[str, Any], clean: Clean, into: Parts) -> None:
             into.parts.extend(_span_parts(found, clean))
 
 
-def _span_parts(span: TracedSpan, clean: Clean) -> Iterator[Part]:
+def _span_parts(span: TracedSpan, clean: Clean) -> Iterator[TaskPart]:
     start, end = span.start, span.end
     given = {
         "name": start["name"],
@@ -151,12 +151,12 @@ def _span_parts(span: TracedSpan, clean: Clean) -> Iterator[Part]:
         data["start"]["links"] = kept["links"]
     task = f"{TRACE}-{start['trace_id']}"
     is_root = "parent_span_id" not in start or "parent_remote" in start
-    yield Part(task, "span", start["span_id"], start["start_ns"], _encoded(data), is_root)
+    yield TaskPart(task, "span", start["span_id"], start["start_ns"], _encoded(data), is_root)
     session, own = session_of(attributes), text(attributes, _OWN_TASK)
     if session is not None or own is not None:
         facts = {"trace_id": start["trace_id"], "session_id": session, "at_ns": start["start_ns"]}
         kind = "facts" if own is None else "own"
-        yield Part(task, kind, kind, start["start_ns"], orjson.dumps(facts if own is None else own))
+        yield TaskPart(task, kind, kind, start["start_ns"], orjson.dumps(facts if own is None else own))
 
 
 _OURS = ("kind", "trace_id", "span_id", "trace_flags", "start_ns", "parent_span_id", "parent_remote")
@@ -181,7 +181,7 @@ def session_of(attributes: Mapping[str, Any]) -> str | None:
 # -- log records and data points ------------------------------------------------------------------------------------------
 
 
-def _log_part(log: TracedLog, resource: Mapping[str, Any], clean: Clean) -> Part:
+def _log_part(log: TracedLog, resource: Mapping[str, Any], clean: Clean) -> TaskPart:
     kept = clean({"message": log.message, "details": dict(log.details), "logger": log.logger, "service": _service(resource)}).line
     details = kept.get("details", {})
     data = {
@@ -194,10 +194,10 @@ def _log_part(log: TracedLog, resource: Mapping[str, Any], clean: Clean) -> Part
         "details": details,
     }
     encoded = _encoded({**data, "service": kept.get("service")})
-    return Part(_task_of(log.trace_id, details, kept.get("service"), log.at_ns), "log", _hash(encoded), log.at_ns, encoded)
+    return TaskPart(_task_of(log.trace_id, details, kept.get("service"), log.at_ns), "log", _hash(encoded), log.at_ns, encoded)
 
 
-def _add_points(metric: Mapping[str, Any], resource: Mapping[str, Any], scope: str, clean: Clean, into: Parts) -> None:
+def _add_points(metric: Mapping[str, Any], resource: Mapping[str, Any], scope: str, clean: Clean, into: Request) -> None:
     kind = next((each for each in _METRICS if isinstance(metric.get(each), Mapping)), None)
     if kind is None:
         into.items += 1
@@ -221,7 +221,7 @@ def _point_part(
     resource: Mapping[str, Any],
     scope: str,
     clean: Clean,
-) -> Part:
+) -> TaskPart:
     details: dict[str, Any] = {
         "metric": text(metric, "name") or "metric",
         "unit": text(metric, "unit") or "",
@@ -247,7 +247,7 @@ def _point_part(
     encoded = _encoded(data)
     # Of a sum since its start only the last report counts.
     same = _hash(_encoded([name, attributes, service, point.get("startTimeUnixNano")])) if is_sum else _hash(encoded)
-    return Part(task, "log", same, at_ns, encoded, replaces=is_sum)
+    return TaskPart(task, "log", same, at_ns, encoded, replaces=is_sum)
 
 
 def _value_of(point: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import otel_agentlog._platform as system
 from otel_agentlog.store.folder.files import open_directory
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
 from otel_agentlog.tools.collect import HOME
-from otel_agentlog.tools.collect.parts import Part, span_of
+from otel_agentlog.tools.collect.parts import TaskPart, span_of
 from otel_agentlog.tools.imports.readers.spans import TracedLog, TracedSpan
 from otel_agentlog.tools.imports.spool import Spool
 
@@ -88,7 +88,7 @@ class CollectSpool(Spool):
 
     # -- what comes -------------------------------------------------------------------------------------------------------
 
-    def keep(self, batches: Sequence[Sequence[Part]], outgoing: Iterable[tuple[str, str, bytes]]) -> int:
+    def keep(self, batches: Sequence[Sequence[TaskPart]], outgoing: Iterable[tuple[str, str, bytes]]) -> int:
         """Keep parts and bodies, on disk when it returns; how many parts are there already. All or nothing.
 
         Raises `sqlite3.Error`: the disk is full.
@@ -107,7 +107,7 @@ class CollectSpool(Spool):
             raise
         return doubled
 
-    def _keep(self, key: str, parts: list[Part], now: float) -> int:
+    def _keep(self, key: str, parts: list[TaskPart], now: float) -> int:
         database = self._database
         items = [each for each in parts if each.kind in ("span", "log")]
         before = database.total_changes

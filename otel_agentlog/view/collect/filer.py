@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +84,7 @@ def filer_of(root: Path, settings: Settings, **times: float) -> Filer:
 
 def settings_of(root: Path) -> Settings:
     """The settings for what is collected below a root: those of the file and the environment."""
-    found = load({"directory": root}, read_config_file())
-    named = os.environ.get("OTEL_SERVICE_NAME")
-    return found if named else replace(found, service_name="agentlog-collect")
+    return load({"directory": root, "service_name": "agentlog-collect"}, read_config_file())
 
 
 def _main(arguments: Sequence[str]) -> int:

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.record.collaborators import Failures
 from otel_agentlog.settings.fields import Settings
 from otel_agentlog.tools.collect.filing import KEEP_S, SETTLE_S, WAIT_S
-from otel_agentlog.tools.collect.intake import Counts, Intake, MemoryBudget
+from otel_agentlog.tools.collect.intake import Intake, MemoryBudget, Received
 from otel_agentlog.view.collect.answers import MAX_BODY_BYTES
 from otel_agentlog.view.collect.filer import BUSY, FilerProcess
 from otel_agentlog.view.collect.forwarding import Forwarding
@@ -56,12 +55,11 @@ class Receiver:
         Raises `ConfigurationError`, `OSError`.
         """
         self._say = say
-        self._failures = Failures()
         _refuse_itself(options, listener)
         self.forwarding = None if options.forward is None else Forwarding(root, options.forward, settings.connection_of, say)
         self.intake = Intake(
             root,
-            part_cleaning(settings, self._failures),
+            part_cleaning(settings),
             forwards=self.forwarding is not None,
             max_spool_bytes=options.max_spool_bytes,
             forwarding=self.forwarding.wake if self.forwarding is not None else lambda: None,
@@ -93,7 +91,7 @@ class Receiver:
         return None if self._grpc is None else url_of(self._host, self._grpc.port)
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> Received:
         """What has come."""
         return self.intake.counts
 

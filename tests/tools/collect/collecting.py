@@ -7,10 +7,9 @@ from typing import Any
 
 import orjson
 
-from otel_agentlog.record.collaborators import Failures
 from otel_agentlog.settings.fields import Settings, load
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.tools.collect.filing import Filed, Filer
+from otel_agentlog.tools.collect.filing import Filer, FilingReport
 from otel_agentlog.tools.collect.intake import JSON, Accepted, Intake
 from otel_agentlog.wiring.importing import import_recorder, part_cleaning
 from tests.tools.imports.importing import tasks_of
@@ -34,7 +33,7 @@ class Collecting:
         self, *requests: Row, signal: str = "traces", forwards: bool = False, max_spool_bytes: int = 1 << 30
     ) -> list[Accepted]:
         """Take requests as JSON, one after the other."""
-        clean = part_cleaning(self.settings, Failures())
+        clean = part_cleaning(self.settings)
         intake = Intake(self.root, clean, forwards=forwards, max_spool_bytes=max_spool_bytes, forwarding=lambda: None)
         try:
             return [intake.take(signal, JSON, orjson.dumps(request)) for request in requests]
@@ -49,7 +48,7 @@ class Collecting:
             **self.filing,
         )
 
-    def file(self) -> Filed:
+    def file(self) -> FilingReport:
         """File everything."""
         with self.filer() as filer:
             filer.file_all()

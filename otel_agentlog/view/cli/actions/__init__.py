@@ -4,6 +4,7 @@ control.py     pause, resume, cancel, context: requests to a running task
 run.py         any command in a task
 note.py        a note on a task, scores of it
 imports.py     runs that others wrote, as task folders
+collect.py     receive by OTLP what other programs send, and file it
 recover.py     close what dead processes left open
 ship.py        send what the collector has not got
 prune.py       delete and compress by the limits

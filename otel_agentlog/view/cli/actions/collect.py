@@ -48,7 +48,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     """Receive until Ctrl-C or SIGTERM; 1 if something could not be filed."""
     listener = listen(options.host, options.port)
     grpc_port = None if options.no_grpc else options.grpc_port
-    with Ending() as ending:
+    with EndSignals() as ending:
         receiver = begin(options, context, listener, grpc_port)
         if options.json:
             print_json({**where(receiver), "root": str(context.root), "forward": options.forward})
@@ -59,14 +59,14 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         return end(receiver, options, context)
 
 
-class Ending:
+class EndSignals:
     """A block in which signals that end a program are noted; a second one ends it at once."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> Ending:
+    def __enter__(self) -> EndSignals:
         for number in _ENDS:
             self._before[number] = signal.signal(number, self._note)
         return self

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.view.cli.actions.collect import GRPC_PORT, PORT, Ending, begin, collect_arguments, end, show, where
+from otel_agentlog.view.cli.actions.collect import GRPC_PORT, PORT, EndSignals, begin, collect_arguments, end, show, where
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.listening import DEFAULT_HOST, is_loopback, listen, port
 from otel_agentlog.view.render.screen import Piece
@@ -90,7 +90,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
 
 def _serve_and_collect(server: AppServer, options: argparse.Namespace, context: CliContext) -> int:
     listener = listen(options.host, options.collect_port)
-    with Ending():
+    with EndSignals():
         receiver = begin(options, context, listener, options.collect_grpc_port)
         try:
             if not options.json:
