@@ -88,8 +88,7 @@ def settings_of(root: Path) -> Settings:
 
 
 def _main(arguments: Sequence[str]) -> int:
-    for number in (signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     ended = threading.Event()
     threading.Thread(target=_listen, args=(ended,), daemon=True).start()
     root, times = Path(arguments[0]), dict(zip(("settle_s", "wait_s", "keep_s"), map(float, arguments[1:4]), strict=True))
