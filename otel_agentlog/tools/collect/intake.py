@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import OwnThread, raise_interrupt
 from otel_agentlog.tools.collect.messages import MalformedError as MalformedError
 from otel_agentlog.tools.collect.messages import rows
 from otel_agentlog.tools.collect.parts import Clean, Request, TaskPart, parts_of
@@ -85,7 +85,7 @@ class Intake:
         self._queue: queue.Queue[_Write | None] = queue.Queue()
         self._is_full = self._closed = False
         CollectSpool(root).close()
-        self._thread = threading.Thread(target=self._write_all, name="agentlog-collect-writer", daemon=True)
+        self._thread = OwnThread(self._write_all, "agentlog-collect-writer")
         self._thread.start()
 
     def close(self) -> None:

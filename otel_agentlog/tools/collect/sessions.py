@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.tools.collect.parts import session_of
 from otel_agentlog.tools.imports.readers.events import Answer, Begin, End, Event, Text, ToolEnd, ToolStart, read_json, title
 from otel_agentlog.tools.imports.readers.spans import TracedLog
@@ -150,6 +151,7 @@ def _number(details: Mapping[str, Any], key: str) -> float | None:
         try:
             value = float(value[:32])
         except ValueError:
+            raise_interrupt()
             return None
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15 else None
 
