@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from otel_agentlog.testing.otlp.receiver import OtlpReceiver
     from otel_agentlog.testing.reading import RecordedTask
     from otel_agentlog.testing.recorded import Recorded
+    from otel_agentlog.testing.replay import Replay
 
 UPDATE = "--agentlog-update-golden"
 MAX_SHOWN = 40
@@ -111,6 +113,15 @@ def agentlog_kill(tmp_path: Path) -> Callable[..., Recorded]:
 
     numbers = count(1)
     return lambda *args, **kwargs: run_and_kill(*args, **{"folder": tmp_path / f"killed-{next(numbers)}", **kwargs})
+
+
+@pytest.fixture
+def agentlog_replay(tmp_path: Path) -> Callable[..., AbstractContextManager[Replay]]:
+    """`replay` with a folder of the test for what it records: ``with agentlog_replay("tests/tasks/task-…") as replayed: …``."""
+    from otel_agentlog.testing.replay import replay
+
+    numbers = count(1)
+    return lambda folder, **kwargs: replay(folder, **{"into": tmp_path / f"replay-{next(numbers)}", **kwargs})
 
 
 @pytest.hookimpl(wrapper=True)

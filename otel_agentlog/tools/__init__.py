@@ -10,6 +10,7 @@ prices.py     today's prices of models
 imports/      runs that others wrote, as task folders
 collect/      what programs send by OTLP, as task folders
 datasets/     examples for training and evaluation, made of task folders
+replay/       a program once more, with the answers that a task has on record
 process/      one process tree: supervisor, limits, sandbox, output, masking of secrets
 """
 

@@ -133,6 +133,10 @@ Instead: TypeAlias = "Callable[[Any], Any]"
 """Takes the `Around` of a call whose exception was suppressed; returns the call's result, for a generator the further items."""
 
 
+IN_PLACE: Callable[[Any, Callable[..., Any]], Callable[..., Any]] | None = None
+"""Takes what surrounds a call and the function, plain or coroutine; returns what is called in its place. Set by a replay."""
+
+
 def wrap(function: Function, around: Maker, instead: Instead = lambda _: None) -> Function:
     """Surround every call of ``function`` by what ``around`` returns for it."""
     make = cast(_Maker, around)
@@ -163,7 +167,7 @@ def _plain(function: Callable[..., Any], around: _Maker, instead: Instead) -> Ca
         surrounding = around(function, args, kwargs)
         surrounding.__enter__()
         try:
-            result = function(*args, **kwargs)
+            result = (function if IN_PLACE is None else IN_PLACE(surrounding, function))(*args, **kwargs)
             go_on = None if type(result) in _COMMON else _going_on_or_done(result)
             if go_on is None:
                 result = surrounding.pass_on(result)
@@ -352,7 +356,8 @@ def _coroutine(function: Callable[..., Any], around: _Maker, instead: Instead) -
     async def call(*args: Any, **kwargs: Any) -> Any:
         surrounding = around(function, args, kwargs)
         async with surrounding:
-            return surrounding.pass_on(await function(*args, **kwargs))
+            called = function if IN_PLACE is None else IN_PLACE(surrounding, function)
+            return surrounding.pass_on(await called(*args, **kwargs))
         return instead(surrounding)
 
     return call

@@ -64,6 +64,10 @@ class CliContext:
         return load({"directory": given_path(self.root_option)})
 
 
+OWN_FROM = frozenset({"replay"})
+"""Commands behind whose name ``--from`` means something else."""
+
+
 def common_arguments(parser: argparse.ArgumentParser, *, below: bool = False) -> None:
     """Add the options that every command has; they may come before the command's name or, on a parser `below`, after it."""
     group = parser.add_argument_group("everywhere")
@@ -74,13 +78,14 @@ def common_arguments(parser: argparse.ArgumentParser, *, below: bool = False) ->
     ):
         # Below, an option that is not given must not undo the one before the command's name.
         group.add_argument(flag, action="store_true", default=argparse.SUPPRESS if below else False, help=help_text)
-    group.add_argument(
-        "--from",
-        dest="source",
-        metavar="URL",
-        default=argparse.SUPPRESS if below else None,
-        help="ask ClickHouse instead of folders: clickhouse://USER:PASSWORD@HOST:PORT/DATABASE",
-    )
+    if parser.prog.rpartition(" ")[2] not in OWN_FROM:
+        group.add_argument(
+            "--from",
+            dest="source",
+            metavar="URL",
+            default=argparse.SUPPRESS if below else None,
+            help="ask ClickHouse instead of folders: clickhouse://USER:PASSWORD@HOST:PORT/DATABASE",
+        )
     group.add_argument(
         "--root",
         metavar="DIR",

@@ -65,6 +65,7 @@ COMMANDS = {
     "collect": Command("actions.collect", "receive what programs of any language send by OTLP, and file it"),
     "dataset": Command("queries.dataset", "make a data set of tasks or AI calls, for training and evaluation"),
     "run": Command("actions.run", "run any command in a task; Python programs in it record by themselves"),
+    "replay": Command("actions.replay", "run a program again with the answers that a task has on record"),
     "validate": Command("queries.validate", "check task folders against the format"),
     "ship": Command("actions.ship", "send to the collector what it has not got"),
     "pause": Command("actions.control", "pause a running task at its next checkpoint"),
@@ -99,6 +100,7 @@ EXAMPLES = {
     "collect": ("collect", "collect --forward http://collector:4318"),
     "dataset": ("dataset 'agent:plan* score.quality>0.8' -o data", "dataset --of tasks --shape cases --test 0.1 -o cases"),
     "run": ("run -- python agent.py", "run --name nightly --agent planner -- make report"),
+    "replay": ("replay last -- python agent.py", "replay 7f3a --from plan -- python agent.py"),
     "validate": ("validate", "validate last"),
     "ship": ("ship --dry-run", "ship last"),
     "note": ("note last 'the wrong branch again'", "note 7f3a --score quality=0.8 --by ann"),
@@ -169,8 +171,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code.
 
     0: done. 1: failed, or errors were found. 2: the command line or a setting cannot be used. 130: interrupted.
-    141: the other end of a pipe was closed. Single commands have others: `import` 3, `compare` 3 and 4, `run` those of its
-    command.
+    141: the other end of a pipe was closed. Single commands have others: `import` and `replay` 3, `compare` 3 and 4, `run` and
+    `replay` those of their command.
     """
     words = [given_text(word) for word in (sys.argv[1:] if argv is None else argv)]
     try:

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from opentelemetry.trace import SpanContext
+
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.task import Task
 from otel_agentlog.settings.fields import inherited
@@ -43,11 +45,31 @@ def run(
     With ``instrument`` its Python processes switch on the instrumentors of AI libraries that are installed there.
     """
     configure(directory=root, console="off", instrument=())
-    shown = shlex.join(argv)
-    task = Task(name or shown[:MAX_NAME], input={"command": list(argv)}, agent=agent, tags=tags, source="run").start()
+    task = Task(name or shlex.join(argv)[:MAX_NAME], input={"command": list(argv)}, agent=agent, tags=tags, source="run").start()
+    return run_in(task, argv, root, {"AGENTLOG_INSTRUMENT": "all"} if instrument else {})
+
+
+def run_again(
+    argv: Sequence[str], root: Path, variables: Mapping[str, str], *, of: str, name: str, link: SpanContext | None
+) -> tuple[int, Path]:
+    """Run a command that replays a task, with these variables, in a task of its own; returns exit code and that task's folder.
+
+    ``of`` is the id of the task, ``name`` that of the new one, ``link`` the span that it is linked with. Nothing is sent.
+    """
+    exporters = {f"{signal}_exporter": "none" for signal in ("traces", "logs", "metrics")}
+    configure(directory=root, console="off", instrument=(), **exporters)
+    replays = {"agentlog.replay.of": of}
+    task = Task(name[:MAX_NAME], input={"command": list(argv)}, source="replay", tags=["replay"], attributes=replays).start()
+    if link is not None:
+        task.span.add_link(link, replays)
+    folder = task.folder or root / task.task_id
+    return run_in(task, argv, root, variables), folder
+
+
+def run_in(task: Task, argv: Sequence[str], root: Path, variables: Mapping[str, str]) -> int:
+    """Run a command in a task that has begun, with these variables (an empty one goes away); ends the task and the recording."""
     try:
-        env = environment(task, root)
-        code = _run(argv, {**env, "AGENTLOG_INSTRUMENT": "all"} if instrument else env)
+        code = _run(argv, environment(task, root, variables))
         if code:
             task.result = {"exit_code": code}
         task.end("failed" if code else None, reason=f"exit code {code}" if code else None)
@@ -76,9 +98,9 @@ def _run(argv: Sequence[str], env: Mapping[str, str]) -> int:
 _PASSED_ON = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 
 
-def environment(task: Task, root: Path) -> dict[str, str]:
+def environment(task: Task, root: Path, variables: Mapping[str, str]) -> dict[str, str]:
     """What the command gets: the folder is found from any working directory."""
-    given = inherited()
+    given = {name: value for name, value in {**inherited(), **variables}.items() if value or name not in variables}
     paths = dict.fromkeys([str(SITE), *filter(None, given.get("PYTHONPATH", "").split(os.pathsep))])
     ours = {RUN: task.task_id, "TASK_LOGS_DIR": str(root.absolute()), "PYTHONPATH": os.pathsep.join(paths)}
     return {**given, **task.environ(), **ours}

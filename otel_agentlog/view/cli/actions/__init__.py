@@ -2,6 +2,7 @@
 
 control.py     pause, resume, cancel, context: requests to a running task
 run.py         any command in a task
+replay.py      a program once more, with the answers on record
 note.py        a note on a task, scores of it
 imports.py     runs that others wrote, as task folders
 collect.py     receive by OTLP what other programs send, and file it

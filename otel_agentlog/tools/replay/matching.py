@@ -1,0 +1,198 @@
+"""Which recorded call, or tool run, a request gets: by content, else in order. Safe from any thread.
+
+A request that asks what no call on record asks gets the answer of the first that is left; of calls that ran at the same time the
+one that is most like it. It takes that away from nobody: a request that does ask for it gets it all the same.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from otel_agentlog.tools.replay.prompts import Asked, asks_the_same, changed_lines, has_same_tools, same, similarity, written
+from otel_agentlog.tools.replay.recorded import Record, RecordedCall, RecordedRun
+from otel_agentlog.tools.replay.refusals import Refusal
+
+MOST_KEPT = 1000
+"""Requests that are answered otherwise than on record and kept to tell of."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """What a request gets."""
+
+    call: RecordedCall | None
+    """``None``: the record has no answer left."""
+    refusal: Refusal | None = None
+    """The error that the call, or an attempt before its last, ended with."""
+    is_live: bool = False
+    """Whether the request goes on to the provider."""
+
+
+@dataclass
+class Unlike:
+    """A request that is not as on record."""
+
+    asked: Asked
+    call: RecordedCall | None
+    """What it was answered by; ``None`` where nothing was left."""
+
+
+@dataclass
+class Figures:
+    """How many requests came, and what they got."""
+
+    answered: int = 0
+    live: int = 0
+    refused: int = 0
+    """The record had no answer for them."""
+    tools: int = 0
+    """Tool runs that were answered."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A request that differs from the record, or one that did not come."""
+
+    kind: str
+    """``prompt`` ``model`` ``tools`` ``more`` ``fewer``."""
+    call: RecordedCall | None
+    lines: list[str] = field(default_factory=list)
+    """A unified diff, or what there is to say."""
+
+
+class Matching:
+    """The record of one replay, and what was given of it so far."""
+
+    def __init__(self, record: Record) -> None:
+        self.figures = Figures()
+        self._record = record
+        self._lock = threading.Lock()
+        self._left = [*record.answered]
+        self._live = record.calls[len(self._left) :]
+        self._attempts: dict[RecordedCall, int] = {}
+        self._unlike: list[Unlike] = []
+        self._latest: dict[str, Match] = {}
+        self._runs = [*record.runs]
+
+    def match(self, asked: Asked, key: str, *, is_retry: bool, by_server: bool = True) -> Match:
+        """What a request gets. ``key`` is the same for requests with one body; ``is_retry``: its client sends it once more."""
+        with self._lock:
+            if is_retry and key in self._latest:
+                return self._latest[key]
+            found = self._find(asked, by_server)
+            while len(self._latest) > MOST_KEPT:
+                self._latest.pop(next(iter(self._latest)))
+            self._latest[key] = found
+            return found
+
+    def _find(self, asked: Asked, by_server: bool) -> Match:
+        call, is_alike = self._exact(asked, by_server)
+        if call is None and self._record.live_from is not None and (not self._left or self._belongs_later(asked)):
+            self.figures.live += 1
+            return Match(None, is_live=True)
+        if call is None and (taken := self._taken_by_another(asked)) is not None:
+            self.figures.answered += 1
+            return Match(taken, taken.refusal)
+        if call is None:
+            call = self._in_order(asked, by_server)
+        if call is None or not is_alike:
+            self._keep(Unlike(asked, call))
+        if call is None:
+            self.figures.refused += 1
+            return Match(None)
+        return self._give(call)
+
+    def _give(self, call: RecordedCall) -> Match:
+        attempt = self._attempts[call] = self._attempts.get(call, 0) + 1
+        if attempt <= len(call.refusals):
+            return Match(call, call.refusals[attempt - 1])
+        self._left.remove(call)
+        self.figures.answered += 1
+        return Match(call, call.refusal)
+
+    def _exact(self, asked: Asked, by_server: bool) -> tuple[RecordedCall | None, bool]:
+        """The first call that asks the same, of the same model if there is one; whether all is the same."""
+        alike = [call for call in self._left if call.by_server == by_server and asks_the_same(call, asked)]
+        best = next((call for call in alike if _is_same_otherwise(call, asked)), None)
+        if best is not None:
+            return best, True
+        if not alike and self._left and self._left[0].asked is None and self._left[0].by_server == by_server:
+            return self._left[0], _is_same_otherwise(self._left[0], asked)  # nothing to compare: in order
+        return (alike[0] if alike else None), False
+
+    def _in_order(self, asked: Asked, by_server: bool) -> RecordedCall | None:
+        left = [call for call in self._left if call.by_server == by_server]
+        if not left:
+            return None
+        at_once = [call for call in left if call.start_ns < left[0].end_ns]
+        return max(at_once, key=lambda call: similarity(call, asked)) if len(at_once) > 1 else left[0]
+
+    def _belongs_later(self, asked: Asked) -> bool:
+        """Whether it is more like a call that is to go to the provider than like the next one on record."""
+        if any(asks_the_same(call, asked) for call in self._live):
+            return True
+        return bool(self._live) and similarity(self._live[0], asked) > similarity(self._left[0], asked)
+
+    def _taken_by_another(self, asked: Asked) -> RecordedCall | None:
+        """The call that asks this, if a request that does not was answered by it."""
+        for each in self._unlike:
+            if each.call is not None and asks_the_same(each.call, asked):
+                call, each.call = each.call, None
+                return call
+        return None
+
+    def _keep(self, unlike: Unlike) -> None:
+        if len(self._unlike) < MOST_KEPT:
+            self._unlike.append(unlike)
+
+    def has_left(self, *, by_server: bool) -> bool:
+        """Whether a call is left that the official clients made, or that something else did."""
+        with self._lock:
+            return any(call.by_server == by_server for call in self._left)
+
+    def tool(self, name: str, arguments: Any) -> RecordedRun | None:
+        """The recorded run of a tool: with the same arguments, else the first of this tool that is left."""
+        with self._lock:
+            named = [run for run in self._runs if run.name == name]
+            alike = next((run for run in named if same(run.arguments, arguments)), None)
+            found = alike or next(iter(named), None)
+            if found is not None:
+                self._runs.remove(found)
+                self.figures.tools += 1
+            return found
+
+    def differences(self) -> list[Difference]:
+        """Requests that are not as on record, then calls on record that nobody made; by the order of the record."""
+        with self._lock:
+            left = [call for call in self._left if call.asked is not None or not self._unlike]
+            unlike = [Unlike(each.asked, each.call) for each in self._unlike]
+        for each in unlike:
+            # Its answer was asked for by another: of what nobody asked for the next is what it stands for.
+            if each.call is None and left:
+                each.call = left.pop(0)
+        found = [_difference(each) for each in unlike]
+        found += [Difference("fewer", call) for call in left]
+        return sorted(found, key=lambda each: each.call.number if each.call is not None else len(self._record.calls) + 1)
+
+
+def _is_same_otherwise(call: RecordedCall, asked: Asked) -> bool:
+    return has_same_tools(call, asked) and (not call.model or not asked.model or call.model == asked.model)
+
+
+def _difference(unlike: Unlike) -> Difference:
+    call, asked = unlike.call, unlike.asked
+    if call is None:
+        return Difference("more", None, _first_lines(asked))
+    if call.asked is not None and not asks_the_same(call, asked):
+        return Difference("prompt", call, changed_lines(written(call.asked), written(asked.messages)))
+    if not has_same_tools(call, asked):
+        return Difference("tools", call, changed_lines("\n".join(sorted(call.tools or ())), "\n".join(sorted(asked.tools))))
+    return Difference("model", call, changed_lines(call.model, asked.model))
+
+
+def _first_lines(asked: Asked) -> list[str]:
+    lines: Sequence[str] = written(asked.messages).split("\n")
+    return [f"+{line}" for line in lines[:20]]
