@@ -26,6 +26,8 @@ ATTRIBUTES: dict[str, tuple[str, str, object]] = {
     names.TASK_TAGS: ("string[]", "Tags of the task.", ["nightly"]),
     names.TASK_PARENT_ID: ("string", "The task that this is a sub-task of.", "task-3f9a0c12be77"),
     names.TASK_CONTINUES: ("string", "The task that had ended when this one was begun by its carrier.", "task-3f9a0c12be77"),
+    names.REPLAY_OF: ("string", "The task on record that this one replays; on the link to it, too.", "task-3f9a0c12be77"),
+    names.REPLAY_TASK: ("string", "Of a resource: the task of the replay in which the process ran.", "task-3f9a0c12be77"),
     names.TASK_AI_CALLS: ("int", "AI calls that ended in the task's process.", 4),
     names.TASK_TOOL_RUNS: ("int", "Tool runs that ended in the task's process.", 7),
     names.TASK_INPUT_TOKENS: ("int", "Input tokens of the task's AI calls, without those of sub-tasks.", 1200),

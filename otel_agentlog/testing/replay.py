@@ -68,7 +68,8 @@ class Replay:
         """
         __tracebackhide__ = True
         found = self.differences
-        assert not found, _message(found, self._record.task)
+        if found:
+            raise AssertionError(_message(found, self._record.task))
 
 
 def _message(found: list[Departure], task: TaskReader) -> str:

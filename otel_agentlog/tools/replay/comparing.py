@@ -19,13 +19,13 @@ import orjson
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import TaskNotFoundError
-from otel_agentlog.store.folder.reader import TaskReader, find_task, with_artifacts
+from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks, with_artifacts
 from otel_agentlog.store.spans.tree import Node, tree
 from otel_agentlog.tools.replay.prompts import changed_lines, written
 from otel_agentlog.tools.replay.recorded import asked_of
 from otel_agentlog.vocabulary.chunks import joined
 from otel_agentlog.vocabulary.coerce import mapping, objects, text
-from otel_agentlog.vocabulary.lines import CONTENT_TYPES, Line
+from otel_agentlog.vocabulary.lines import CONTENT_TYPES, Line, timestamp
 
 MAX_ALIGNED = 2000
 """Parts of one level up to which they are aligned; beyond it they are compared in their order."""
@@ -119,18 +119,39 @@ def counterpart(recorded: TaskReader, runs: Sequence[TaskReader]) -> TaskReader 
     return named[0] if named else runs[0] if len(runs) == 1 else None
 
 
-def subtasks(task: TaskReader) -> list[TaskReader]:
-    """The tasks that began in this one, in the order of its lines."""
+def began_in(task: TaskReader) -> list[TaskReader]:
+    """The tasks that were recorded by the program which ran beside this one, but for sub-tasks of theirs."""
+    created = text(task.metadata() or {}, "created_at") or ""
     found: dict[str, TaskReader] = {}
-    for line in task.events():
-        name = text(mapping(line, "details"), "task_id") if line.get("type") == "subtask" else None
-        if name is None or name in found:
-            continue
+    for each in list_tasks(task.folder.parent):
         try:
-            found[name] = find_task(task.folder.parent, name)
-        except (TaskNotFoundError, OSError):
+            # What is older than the task is passed over without opening anything of it.
+            is_new = each.folder != task.folder and timestamp(each.folder.stat().st_mtime_ns) >= created
+        except OSError:
             raise_interrupt()
-    return list(found.values())
+            continue
+        if is_new and _ran_beside(each, task.task_id):
+            found[each.task_id] = each
+    parents = {name: text(each.metadata() or {}, "parent_task_id") for name, each in found.items()}
+    tops = [each for name, each in found.items() if parents[name] not in found]
+    return sorted(tops, key=lambda each: text(each.metadata() or {}, "created_at") or "")
+
+
+def is_of_replay(task: TaskReader) -> bool:
+    """Whether a program recorded it that was replayed."""
+    return any(REPLAY_TASK in each for each in _resources(task))
+
+
+def _ran_beside(task: TaskReader, replay: str) -> bool:
+    return any(each.get(REPLAY_TASK) == replay for each in _resources(task))
+
+
+def _resources(task: TaskReader) -> Iterator[Mapping[str, Any]]:
+    return (mapping(line, "resource") for line in task.events() if line.get("type") == "process")
+
+
+REPLAY_TASK = "agentlog.replay.task"
+"""Of a resource, by the name that it has in telemetry (``export/semconv/names.py``)."""
 
 
 class Tidy:

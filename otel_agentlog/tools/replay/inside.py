@@ -5,12 +5,14 @@ A ``with`` block runs as it is, as nothing can be put in the place of its code.
 
 from __future__ import annotations
 
+import ast
 import builtins
 import errno
 import http.client
 import ipaddress
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -115,14 +117,35 @@ def error_of(exception: Mapping[str, Any]) -> Exception:
     home = builtins if package in ("", "builtins") else sys.modules.get(package)
     found = getattr(home, kind, None)
     if isinstance(found, type) and issubclass(found, Exception):
-        try:
-            error = found(message)
-        except Exception:  # noqa: BLE001 - the class of a program may want anything
-            raise_interrupt()
-        else:
-            if str(error) == message:
-                return error
+        for given in _arguments(found, message):
+            try:
+                error = found(*given)
+                if str(error) == message:
+                    return error
+            except Exception:  # noqa: BLE001 - the class of a program may want anything
+                raise_interrupt()
     return RecordedError(f"{name}: {message}")
+
+
+_OS_ERROR = re.compile(r"\[Errno (\d+)\] ([^:]*)(?:: (.*))?", re.DOTALL)
+
+
+def _arguments(kind: type[Exception], message: str) -> Iterator[tuple[Any, ...]]:
+    """What an exception may have been made of that says this."""
+    if issubclass(kind, OSError) and (found := _OS_ERROR.fullmatch(message)) is not None:
+        name = (_literal(found[3]),) if found[3] else ()
+        yield (int(found[1]), found[2], *name)
+    if issubclass(kind, KeyError):
+        yield (_literal(message),)
+    yield (message,)
+
+
+def _literal(written: str) -> Any:
+    try:
+        return ast.literal_eval(written)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise_interrupt()
+        return written
 
 
 def refuse_connections() -> Callable[[], None]:

@@ -167,7 +167,7 @@ class Matching:
     def differences(self) -> list[Difference]:
         """Requests that are not as on record, then calls on record that nobody made; by the order of the record."""
         with self._lock:
-            left = [call for call in self._left if call.asked is not None or not self._unlike]
+            left = [call for call in self._left if call.by_server]
             unlike = [Unlike(each.asked, each.call) for each in self._unlike]
         for each in unlike:
             # Its answer was asked for by another: of what nobody asked for the next is what it stands for.

@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from urllib.parse import quote
 
 from opentelemetry.trace import SpanContext
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.export.semconv.names import REPLAY_OF, REPLAY_TASK
 from otel_agentlog.record.operations.task import Task
 from otel_agentlog.settings.fields import inherited
 from otel_agentlog.wiring import configure, shutdown
@@ -50,26 +52,44 @@ def run(
 
 
 def run_again(
-    argv: Sequence[str], root: Path, variables: Mapping[str, str], *, of: str, name: str, link: SpanContext | None
+    argv: Sequence[str],
+    root: Path,
+    variables: Mapping[str, str],
+    *,
+    of: str,
+    name: str,
+    link: SpanContext | None,
+    by_itself: bool,
 ) -> tuple[int, Path]:
-    """Run a command that replays a task, with these variables, in a task of its own; returns exit code and that task's folder.
+    """Run a command that replays a task, with these variables, beside a task of its own; returns its code and that task's folder.
 
-    ``of`` is the id of the task, ``name`` that of the new one, ``link`` the span that it is linked with. Nothing is sent.
+    ``of`` is the id of the task, ``name`` that of the new one, ``link`` the span that it is linked with. A command that records
+    ``by_itself`` does so as it would without us, into tasks whose resource says what they replay, and in which task; any other
+    records into the new one. Nothing is sent.
     """
     exporters = {f"{signal}_exporter": "none" for signal in ("traces", "logs", "metrics")}
     configure(directory=root, console="off", instrument=(), **exporters)
-    replays = {"agentlog.replay.of": of}
+    replays = {REPLAY_OF: of}
     task = Task(name[:MAX_NAME], input={"command": list(argv)}, source="replay", tags=["replay"], attributes=replays).start()
     if link is not None:
         task.span.add_link(link, replays)
     folder = task.folder or root / task.task_id
-    return run_in(task, argv, root, variables), folder
+    if not by_itself:
+        return run_in(task, argv, root, variables), folder
+    named = inherited().get("OTEL_RESOURCE_ATTRIBUTES")
+    resource = ",".join(filter(None, (named, f"{REPLAY_OF}={quote(of)}", f"{REPLAY_TASK}={quote(task.task_id)}")))
+    env = {**inherited(), **variables, "TASK_LOGS_DIR": str(root.absolute()), "OTEL_RESOURCE_ATTRIBUTES": resource}
+    return _run_in(task, argv, {key: value for key, value in env.items() if value or key not in variables}), folder
 
 
 def run_in(task: Task, argv: Sequence[str], root: Path, variables: Mapping[str, str]) -> int:
     """Run a command in a task that has begun, with these variables (an empty one goes away); ends the task and the recording."""
+    return _run_in(task, argv, environment(task, root, variables))
+
+
+def _run_in(task: Task, argv: Sequence[str], env: Mapping[str, str]) -> int:
     try:
-        code = _run(argv, environment(task, root, variables))
+        code = _run(argv, env)
         if code:
             task.result = {"exit_code": code}
         task.end("failed" if code else None, reason=f"exit code {code}" if code else None)

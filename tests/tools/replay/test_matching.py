@@ -20,18 +20,16 @@ def said(text: str) -> list[dict[str, Any]]:
     return [{"role": "user", "parts": [{"type": "text", "content": text}]}]
 
 
-def call(
-    number: int, text: str | None, *, at: int = 0, until: int = 0, model: str = "m", provider: str = "openai"
-) -> RecordedCall:
+def call(number: int, text: str | None, *, until: int = 0) -> RecordedCall:
     """A call on record; one after the other, unless told."""
     return RecordedCall(
         number=number,
         task_id="task-1",
         span_id=f"{number:016x}",
-        start_ns=at or number * 10,
+        start_ns=number * 10,
         end_ns=until or number * 10 + 5,
-        model=model,
-        provider=provider,
+        model="m",
+        provider="openai",
         operation="chat",
         is_stream=False,
         asked=None if text is None else said(text),

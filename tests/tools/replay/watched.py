@@ -1,4 +1,4 @@
-"""Runs a program, and writes down each host that anything in it connects to or asks the address of: ``watched.py FILE PROGRAM …``."""
+"""``watched.py FILE PROGRAM …`` runs a program, and writes down each host that it connects to or asks the address of."""
 
 from __future__ import annotations
 

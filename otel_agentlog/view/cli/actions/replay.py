@@ -6,15 +6,17 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.errors import AgentlogError, ConfigurationError
 from otel_agentlog.query import resolve
 from otel_agentlog.settings.fields import inherited
-from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.tools.replay.comparing import Comparison, Departure, compare, counterpart, subtasks
+from otel_agentlog.store.folder.reader import TaskReader, list_tasks
+from otel_agentlog.tools.notes import add_note
+from otel_agentlog.tools.replay.comparing import Comparison, Departure, began_in, compare, counterpart, is_of_replay
 from otel_agentlog.tools.replay.forwarding import check_keys, upstreams
 from otel_agentlog.tools.replay.matching import Difference, Matching
 from otel_agentlog.tools.replay.recorded import Record, read_record
@@ -31,6 +33,7 @@ DIFFERS = 1
 CANNOT = 3
 """Exit code: something that is needed is not on record; the program was not started."""
 
+LAST = "last"
 MAX_LINES, MAX_COLUMNS = 40, 200
 """Of a diff that is shown."""
 MAX_LISTED = 10
@@ -63,7 +66,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     """Tell what cannot be given again, run the program, tell what differs; returns the program's code, else 1 if it differs."""
     argv = _command(options)
     ignore = [_pattern(each) for each in options.ignore]
-    task = resolve(context.root, options.task)
+    task = _latest(context.root) if options.task == LAST else resolve(context.root, options.task)
     record = read_record(task)
     given = inherited()
     upstream = None
@@ -81,7 +84,9 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     with ReplayServer(record, tools=options.tools, upstream=upstream) as server:
         variables = of_program(server.url, given, offline=not options.network)
         replayed, code = _run(record, argv, context, variables)
-        found = _Found(task, replayed, server.matching, _compared(task, replayed, ignore), code)
+        began = [] if _was_run(task) else began_in(replayed)
+        found = _Found(task, replayed, server.matching, _compared(task, replayed, began, ignore), code)
+    _note(task, replayed, began)
     if options.json:
         print_json(found.as_json(record))
     else:
@@ -118,8 +123,14 @@ def _run(record: Record, argv: Sequence[str], context: CliContext, variables: di
 
     about, of = record.task.metadata() or {}, record.task.task_id
     name = f"replay of {text(about, 'name') or of}"
-    code, folder = run_again(argv, context.root, variables, of=of, name=name, link=_link(about))
+    by_itself = not _was_run(record.task)
+    code, folder = run_again(argv, context.root, variables, of=of, name=name, link=_link(about), by_itself=by_itself)
     return TaskReader(folder), code
+
+
+def _was_run(task: TaskReader) -> bool:
+    """Whether the program recorded into a task of ``agentlog run``, not into tasks that it begins itself."""
+    return (task.metadata() or {}).get("source") in ("run", "replay")
 
 
 def _link(about: dict[str, Any]) -> SpanContext | None:
@@ -132,11 +143,30 @@ def _link(about: dict[str, Any]) -> SpanContext | None:
     return link if link.is_valid else None
 
 
-def _compared(task: TaskReader, replayed: TaskReader, ignore: Sequence[re.Pattern[str]]) -> Comparison | None:
+def _compared(
+    task: TaskReader, replayed: TaskReader, began: Sequence[TaskReader], ignore: Sequence[re.Pattern[str]]
+) -> Comparison | None:
     """The comparison with what the program recorded; ``None`` where that is nothing to compare with."""
-    was_run = (task.metadata() or {}).get("source") in ("run", "replay")
-    other = replayed if was_run else counterpart(task, subtasks(replayed))
+    other = replayed if _was_run(task) else counterpart(task, began)
     return None if other is None else compare(task, other, ignore)
+
+
+def _note(task: TaskReader, replayed: TaskReader, began: Sequence[TaskReader]) -> None:
+    """Say in each task that the program began what it is."""
+    for each in began:
+        try:
+            add_note(each.folder, f"replay of {task.task_id}, in {replayed.task_id}", source="cli")
+        except (AgentlogError, OSError) as error:
+            _tell([f"agentlog replay: {safe(each.task_id)}: no note of what it replays: {safe(str(error))}"])
+
+
+def _latest(root: Path) -> TaskReader:
+    """The newest task that is neither a sub-task nor of a replay."""
+    for task in list_tasks(root, newest_first=True):
+        about = task.metadata() or {}
+        if about.get("source") != "replay" and text(about, "parent_task_id") is None and not is_of_replay(task):
+            return task
+    return resolve(root, LAST)
 
 
 class _Found:
@@ -162,6 +192,7 @@ class _Found:
         return {
             "task_id": self._task.task_id,
             "replay_task_id": self._replayed.task_id,
+            "compared_task_id": None if found is None else found.task.task_id,
             "same": self.same,
             "exit_code": self._code,
             "ai_calls": len(record.calls),
@@ -183,8 +214,8 @@ class _Found:
         words += [f"{figures.live} live"] if figures.live else []
         words += [f"{formats.count(figures.tools, 'tool run')} answered"] if figures.tools else []
         words += [f"{formats.count(figures.refused, 'request')} without an answer"] if figures.refused else []
-        yield f"replayed  {safe(self._replayed.task_id)}: {', '.join(words)}"
         found = self._comparison
+        yield f"replayed  {safe((found.task if found is not None else self._replayed).task_id)}: {', '.join(words)}"
         if self.same and found is not None:
             varied = f" ({formats.count(found.varied, 'text')} differ in times, ids or places alone)" if found.varied else ""
             yield f"Same tree, same outputs: {formats.count(found.parts, 'part')} compared{varied}."

@@ -19,6 +19,7 @@ from otel_agentlog.store.spans.rebuild import rebuild
 from otel_agentlog.store.validation.report import Severity
 from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.testing import RecordedTask
+from otel_agentlog.tools.replay.comparing import began_in
 from tests.support.providers.server import ProviderServer
 from tests.support.waiting import wait_until
 from tests.tools.replay.replaying import AGENT, CALLS, STEPS, Replayed, environment, of_clients, record, replay
@@ -49,16 +50,12 @@ def tree(task: Path) -> str:
 
 def own(replayed: Replayed, root: Path) -> Path:
     """The folder of the task that the program recorded."""
-    (line,) = [
-        each
-        for each in TaskReader(root / "tasks" / replayed.found["replay_task_id"]).events()
-        if each.get("type") == "subtask" and each.get("action") == "subtask_started"
-    ]
-    return root / "tasks" / str(line["details"]["task_id"])
+    (found,) = began_in(TaskReader(root / "tasks" / replayed.found["replay_task_id"]))
+    return found.folder
 
 
 def test_the_same_program_does_the_same_without_a_network(tmp_path: Path) -> None:
-    """Sync, async, streaming, at once, with tools, a sub-task and an error: the same tree and outputs, nothing paid, all local."""
+    """Sync, async, streaming, at once, with tools, a sub-task and an error: same tree, same outputs, nothing paid, all local."""
     task = record(tmp_path, *STEPS)
     hosts = tmp_path / "hosts"
     program = (sys.executable, str(WATCHED), str(hosts), str(AGENT), *STEPS)
@@ -207,7 +204,8 @@ def test_the_program_s_exit_code_is_kept(task: Path, tmp_path: Path, code: str, 
 def test_signals_are_passed_on(task: Path, tmp_path: Path, number: int, expected: int) -> None:
     """The program gets them, and the replay ends as a task with its outcome."""
     ready = tmp_path / "ready"
-    code = f"import time, pathlib\nimport signal; signal.signal(signal.SIGINT, signal.SIG_DFL)\npathlib.Path({str(ready)!r}).touch()\ntime.sleep(60)"
+    default = "import signal, time, pathlib; signal.signal(signal.SIGINT, signal.SIG_DFL)"
+    code = f"{default}; pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
     argv = [sys.executable, "-m", "otel_agentlog", "replay", str(task), "--", sys.executable, "-c", code]
     process = subprocess.Popen(argv, env=environment(tmp_path), start_new_session=True, stderr=subprocess.PIPE, text=True)
     wait_until(ready.exists, "the program", timeout_s=60)
