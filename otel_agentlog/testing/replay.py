@@ -13,7 +13,7 @@ from otel_agentlog.settings.fields import inherited
 from otel_agentlog.settings.variables import in_environment
 from otel_agentlog.store.folder.reader import TaskReader, is_task_folder
 from otel_agentlog.testing.recorded import Recorded, record_in
-from otel_agentlog.tools.replay.comparing import Comparison, Departure, compare, counterpart
+from otel_agentlog.tools.replay.comparing import Departure, RunComparison, compare, counterpart
 from otel_agentlog.tools.replay.inside import answer_decorated, refuse_connections
 from otel_agentlog.tools.replay.matching import Matching
 from otel_agentlog.tools.replay.recorded import Record, read_record
@@ -43,7 +43,7 @@ class Replay:
         return self._matching.figures.answered
 
     @property
-    def comparison(self) -> Comparison:
+    def comparison(self) -> RunComparison:
         """What was recorded until now, compared with the record.
 
         Raises:

@@ -80,7 +80,7 @@ class Departure:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunComparison:
     """What differs between a recorded run and its replay, in the order in which it happened."""
 
     task: TaskReader
@@ -102,14 +102,14 @@ class Comparison:
         return self.differences[0] if self.differences else None
 
 
-def compare(recorded: TaskReader, replayed: TaskReader, ignore: Sequence[re.Pattern[str]] = ()) -> Comparison:
+def compare(recorded: TaskReader, replayed: TaskReader, ignore: Sequence[re.Pattern[str]] = ()) -> RunComparison:
     """Compare two tasks with their sub-tasks; ``ignore`` is taken out of every text of both."""
     tidy = Tidy(ignore)
     left, right = happened(recorded, tidy), happened(replayed, tidy)
     walk = _Walk(left, right)
     walk.pair(left, right, ())
     varied = sum((tidy.varied[id(left)] - tidy.varied[id(right)]).values())
-    return Comparison(replayed, walk.found[:MAX_DIFFERENCES], walk.parts, varied)
+    return RunComparison(replayed, walk.found[:MAX_DIFFERENCES], walk.parts, varied)
 
 
 def counterpart(recorded: TaskReader, runs: Sequence[TaskReader]) -> TaskReader | None:
@@ -249,7 +249,7 @@ class _Story:
         after |= {"outcome": node.outcome, "error": _error(end.get("exception"))}
         one = Happened(
             kind,
-            str(self._tidy(node.name)),
+            "" if kind == "segment" else str(self._tidy(node.name)),  # a segment has its task's name
             self._tidied(before),
             self._tidied(after),
             node.start_ns or 0,

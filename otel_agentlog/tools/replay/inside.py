@@ -157,7 +157,11 @@ def refuse_connections() -> Callable[[], None]:
         _hooked.append(True)  # a hook stays for ever, so there is one
         sys.addaudithook(_refuse)
     _refusing.append(set())
-    return _refusing.pop
+
+    def end() -> None:
+        _refusing.pop()
+
+    return end
 
 
 _hooked: list[bool] = []

@@ -20,7 +20,7 @@ MOST_KEPT = 1000
 
 
 @dataclass(frozen=True)
-class Match:
+class GivenAnswer:
     """What a request gets."""
 
     call: RecordedCall | None
@@ -41,7 +41,7 @@ class Unlike:
 
 
 @dataclass
-class Figures:
+class ReplayFigures:
     """How many requests came, and what they got."""
 
     answered: int = 0
@@ -67,17 +67,17 @@ class Matching:
     """The record of one replay, and what was given of it so far."""
 
     def __init__(self, record: Record) -> None:
-        self.figures = Figures()
+        self.figures = ReplayFigures()
         self._record = record
         self._lock = threading.Lock()
         self._left = [*record.answered]
         self._live = record.calls[len(self._left) :]
         self._attempts: dict[RecordedCall, int] = {}
         self._unlike: list[Unlike] = []
-        self._latest: dict[str, Match] = {}
+        self._latest: dict[str, GivenAnswer] = {}
         self._runs = [*record.runs]
 
-    def match(self, asked: Asked, key: str, *, is_retry: bool, by_server: bool = True) -> Match:
+    def match(self, asked: Asked, key: str, *, is_retry: bool, by_server: bool = True) -> GivenAnswer:
         """What a request gets. ``key`` is the same for requests with one body; ``is_retry``: its client sends it once more."""
         with self._lock:
             if is_retry and key in self._latest:
@@ -88,30 +88,30 @@ class Matching:
             self._latest[key] = found
             return found
 
-    def _find(self, asked: Asked, by_server: bool) -> Match:
+    def _find(self, asked: Asked, by_server: bool) -> GivenAnswer:
         call, is_alike = self._exact(asked, by_server)
         if call is None and self._record.live_from is not None and (not self._left or self._belongs_later(asked)):
             self.figures.live += 1
-            return Match(None, is_live=True)
+            return GivenAnswer(None, is_live=True)
         if call is None and (taken := self._taken_by_another(asked)) is not None:
             self.figures.answered += 1
-            return Match(taken, taken.refusal)
+            return GivenAnswer(taken, taken.refusal)
         if call is None:
             call = self._in_order(asked, by_server)
         if call is None or not is_alike:
             self._keep(Unlike(asked, call))
         if call is None:
             self.figures.refused += 1
-            return Match(None)
+            return GivenAnswer(None)
         return self._give(call)
 
-    def _give(self, call: RecordedCall) -> Match:
+    def _give(self, call: RecordedCall) -> GivenAnswer:
         attempt = self._attempts[call] = self._attempts.get(call, 0) + 1
         if attempt <= len(call.refusals):
-            return Match(call, call.refusals[attempt - 1])
+            return GivenAnswer(call, call.refusals[attempt - 1])
         self._left.remove(call)
         self.figures.answered += 1
-        return Match(call, call.refusal)
+        return GivenAnswer(call, call.refusal)
 
     def _exact(self, asked: Asked, by_server: bool) -> tuple[RecordedCall | None, bool]:
         """The first call that asks the same, of the same model if there is one; whether all is the same."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.vocabulary.coerce import text
 
 _CODE = re.compile(r"Error code: (\d{3}) - (.*)", re.DOTALL)
@@ -66,4 +67,5 @@ def _body(written: str) -> Any:
     try:
         return ast.literal_eval(written)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise_interrupt()
         return written

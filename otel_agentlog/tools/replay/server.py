@@ -5,21 +5,21 @@ Whoever does not know its random path gets nothing of what is on record. A threa
 
 from __future__ import annotations
 
+import _thread
 import hashlib
 import json
 import secrets
 import socket
-import threading
 from collections.abc import Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import orjson
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import raise_interrupt, started_in_try
 from otel_agentlog.tools.replay import answers
 from otel_agentlog.tools.replay.forwarding import Upstream, forwarded
-from otel_agentlog.tools.replay.matching import Match, Matching
+from otel_agentlog.tools.replay.matching import GivenAnswer, Matching
 from otel_agentlog.tools.replay.prompts import Asked, read_request
 from otel_agentlog.tools.replay.recorded import Record, RecordedCall
 from otel_agentlog.tools.replay.refusals import Refusal, error_body
@@ -57,7 +57,7 @@ class ReplayServer:
         return f"http://{LOOPBACK}:{self._server.server_address[1]}/{self._secret}"
 
     def __enter__(self) -> ReplayServer:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), name="agentlog-replay", daemon=True).start()
+        _thread.start_new_thread(started_in_try(lambda: self._server.serve_forever(0.05)), ())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,7 +76,7 @@ class ReplayServer:
             return {} if run is None else {"result": run.result, "error": dict(run.exception) or None}
         asked = Asked(text(question, "model") or "", [], [])
         has_any = self.matching.has_left(by_server=False)
-        match = self.matching.match(asked, "", is_retry=False, by_server=False) if has_any else Match(None)
+        match = self.matching.match(asked, "", is_retry=False, by_server=False) if has_any else GivenAnswer(None)
         return {} if match.call is None else _told(match.call)
 
 

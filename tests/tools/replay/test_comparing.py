@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 import otel_agentlog as agentlog
 from otel_agentlog.store.folder.reader import TaskReader
-from otel_agentlog.tools.replay.comparing import Comparison, compare
+from otel_agentlog.tools.replay.comparing import RunComparison, compare
 from otel_agentlog.tools.replay.matching import Matching
 from otel_agentlog.tools.replay.prompts import Asked
 from otel_agentlog.tools.replay.recorded import read_record
@@ -33,12 +33,12 @@ def record(work: Work, name: str = "Work", result: object = None) -> TaskReader:
     return TaskReader(task.folder)
 
 
-def compared(left: Work, right: Work, *ignore: str) -> Comparison:
+def compared(left: Work, right: Work, *ignore: str) -> RunComparison:
     """Two tasks of the same name."""
     return compare(record(left), record(right), [re.compile(each) for each in ignore])
 
 
-def told(found: Comparison) -> list[tuple[str, str]]:
+def told(found: RunComparison) -> list[tuple[str, str]]:
     """What differs, and where."""
     return [(each.what, each.where[-1]) for each in found.differences]
 

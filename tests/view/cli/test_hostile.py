@@ -229,8 +229,8 @@ OF_ONE = {
     "recost": [[]],
 }
 CONTROL = ("pause", "resume", "cancel", "context")
-ELSEWHERE = {"serve", "mcp", "note", "run", "import", "collect", *CONTROL}
-"""Of these `serve`, `mcp`, `note`, `import` and `collect` have tests of their own."""
+ELSEWHERE = {"serve", "mcp", "note", "run", "import", "collect", "replay", *CONTROL}
+"""Of these `serve`, `mcp`, `note`, `import`, `collect` and `replay` (`tests/tools/replay/test_comparing.py`) have tests of their own."""
 
 
 def test_every_command_is_tried() -> None:

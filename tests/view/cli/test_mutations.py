@@ -121,6 +121,7 @@ def commands(task: str, other: str, out: Path) -> dict[str, list[list[str]]]:
         "serve": [],
         "mcp": [],
         "run": [],
+        "replay": [],
         "monitor": [["monitor", task, "--text", "--once"], ["monitor", "--text", "--once"]],
         "doctor": [],
         "completion": [["completion", "bash"]],

@@ -16,7 +16,7 @@ from otel_agentlog.query import resolve
 from otel_agentlog.settings.fields import inherited
 from otel_agentlog.store.folder.reader import TaskReader, list_tasks
 from otel_agentlog.tools.notes import add_note
-from otel_agentlog.tools.replay.comparing import Comparison, Departure, began_in, compare, counterpart, is_of_replay
+from otel_agentlog.tools.replay.comparing import Departure, RunComparison, began_in, compare, counterpart, is_of_replay
 from otel_agentlog.tools.replay.forwarding import check_keys, upstreams
 from otel_agentlog.tools.replay.matching import Difference, Matching
 from otel_agentlog.tools.replay.recorded import Record, read_record
@@ -55,6 +55,7 @@ def _own_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="step", metavar="STEP", help="go on live from this step, or from the AI call of this number"
     )
+    parser.add_argument("--instrument", action="store_true", help="switch on instrumentors, as agentlog run does")
     parser.add_argument("--partial", action="store_true", help="begin although something cannot be given again")
     parser.add_argument("--network", action="store_true", help="let the program reach other machines")
     parser.add_argument(
@@ -83,6 +84,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         return CANNOT
     with ReplayServer(record, tools=options.tools, upstream=upstream) as server:
         variables = of_program(server.url, given, offline=not options.network)
+        variables |= {"AGENTLOG_INSTRUMENT": "all"} if options.instrument else {}
         replayed, code = _run(record, argv, context, variables)
         began = [] if _was_run(task) else began_in(replayed)
         found = _Found(task, replayed, server.matching, _compared(task, replayed, began, ignore), code)
@@ -145,7 +147,7 @@ def _link(about: dict[str, Any]) -> SpanContext | None:
 
 def _compared(
     task: TaskReader, replayed: TaskReader, began: Sequence[TaskReader], ignore: Sequence[re.Pattern[str]]
-) -> Comparison | None:
+) -> RunComparison | None:
     """The comparison with what the program recorded; ``None`` where that is nothing to compare with."""
     other = replayed if _was_run(task) else counterpart(task, began)
     return None if other is None else compare(task, other, ignore)
@@ -173,7 +175,7 @@ class _Found:
     """How the run went, beside the record."""
 
     def __init__(
-        self, task: TaskReader, replayed: TaskReader, matching: Matching, comparison: Comparison | None, code: int
+        self, task: TaskReader, replayed: TaskReader, matching: Matching, comparison: RunComparison | None, code: int
     ) -> None:
         self._task, self._replayed, self._comparison, self._code = task, replayed, comparison, code
         self._figures = matching.figures
