@@ -75,5 +75,5 @@ def replay(root: Path, task: Path, *options: str, program: tuple[str, ...] = (),
     """Run ``agentlog replay``; without a program the agent with all its steps."""
     command = program or (sys.executable, str(AGENT), *STEPS)
     argv = [sys.executable, "-m", "otel_agentlog", "replay", str(task), *options, "--", *command]
-    done = subprocess.run(argv, env=environment(root, **more), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(argv, env=environment(root, **more), capture_output=True, text=True, timeout=180)
     return Replayed(done.returncode, done.stdout, done.stderr)

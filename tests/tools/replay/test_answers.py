@@ -160,7 +160,7 @@ ANY = st.one_of(
 # The thread that sends draws how long it waits, which hypothesis takes for a strategy's doing.
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 @given(found=ANY)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_an_answer_comes_back_as_it_was(recording: Recorded, found: tuple[str, Json]) -> None:
     """Answer → lines → answer: what the client's types have is equal; and so is what is recorded of both, also of the stream."""
     api, body = found

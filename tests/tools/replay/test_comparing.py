@@ -145,7 +145,7 @@ def test_subtasks_are_compared_in_their_places(tasks_root: Path) -> None:
 
 
 @given(lines=LINES, metadata=METADATA, final=FINAL)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_folder_is_read(tmp_path: Path, lines: list[object], metadata: dict[str, object], final: dict[str, object]) -> None:
     """Whatever stands there: no error, and a task is the same as itself."""
     write(tmp_path / "task-any", lines, metadata, final)

@@ -27,6 +27,8 @@ from tests.tools.replay.replaying import AGENT, CALLS, STEPS, Replayed, environm
 WATCHED = AGENT.with_name("watched.py")
 
 
+# A program with the clients of two providers takes seconds to begin, and on a machine that is busy a minute.
+pytestmark = pytest.mark.timeout(400)
 FEW = (sys.executable, str(AGENT), *STEPS[:2])
 
 
