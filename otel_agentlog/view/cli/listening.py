@@ -38,7 +38,8 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def port(text: str) -> int:
+def port_number(text: str) -> int:
+    """A port of TCP; 0 is any free one."""
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, found {text!r}")
     return int(text)

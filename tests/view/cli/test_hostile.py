@@ -230,7 +230,7 @@ OF_ONE = {
 }
 CONTROL = ("pause", "resume", "cancel", "context")
 ELSEWHERE = {"serve", "mcp", "note", "run", "import", "collect", "replay", *CONTROL}
-"""Of these `serve`, `mcp`, `note`, `import`, `collect` and `replay` (`tests/tools/replay/test_comparing.py`) have tests of their own."""
+"""Of these all have tests of their own, below `actions/` or beside what they run."""
 
 
 def test_every_command_is_tried() -> None:

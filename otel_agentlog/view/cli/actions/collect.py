@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings.parsers import size
 from otel_agentlog.view.cli.context import CliContext, print_json
-from otel_agentlog.view.cli.listening import DEFAULT_HOST, is_loopback, listen, port
+from otel_agentlog.view.cli.listening import DEFAULT_HOST, is_loopback, listen, port_number
 from otel_agentlog.view.cli.options import interval_s
 from otel_agentlog.view.render import formats
 from otel_agentlog.view.render.screen import Piece
@@ -30,8 +30,8 @@ _ENDS = (signal.SIGINT, signal.SIGTERM)
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.add_argument("--host", default=DEFAULT_HOST, metavar="ADDRESS", help=f"where to listen (default {DEFAULT_HOST})")
-    parser.add_argument("--port", type=port, default=PORT, metavar="N", help=f"for http (default {PORT}, 0: any free one)")
-    parser.add_argument("--grpc-port", type=port, default=GRPC_PORT, metavar="N", help=f"for gRPC (default {GRPC_PORT})")
+    parser.add_argument("--port", type=port_number, default=PORT, metavar="N", help=f"for http (default {PORT}, 0: any free one)")
+    parser.add_argument("--grpc-port", type=port_number, default=GRPC_PORT, metavar="N", help=f"for gRPC (default {GRPC_PORT})")
     parser.add_argument("--no-grpc", action="store_true", help="do not speak gRPC")
     collect_arguments(parser)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.view.cli.actions.serve import DEFAULT_HOST, listen, port_number
 from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.cli.listening import DEFAULT_HOST, listen, port_number
 from otel_agentlog.view.render.screen import Piece
 from otel_agentlog.vocabulary.terminal_text import given_path, safe
 

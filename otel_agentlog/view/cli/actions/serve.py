@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.view.cli.actions.collect import GRPC_PORT, PORT, EndSignals, begin, collect_arguments, end, show, where
 from otel_agentlog.view.cli.context import CliContext, print_json
-from otel_agentlog.view.cli.listening import DEFAULT_HOST, is_loopback, listen, port
+from otel_agentlog.view.cli.listening import DEFAULT_HOST, is_loopback, listen, port_number
 from otel_agentlog.view.render.screen import Piece
 from otel_agentlog.vocabulary.terminal_text import given_path, safe
 
@@ -29,13 +29,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port",
         "--http-port",
-        type=port,
+        type=port_number,
         default=DEFAULT_PORT,
         metavar="N",
         help=f"on which port (default {DEFAULT_PORT}, 0: any free one)",
     )
     parser.add_argument(
-        "--ws-port", type=port, metavar="N", help="taken, and not used: the WebSocket is on the same port as all else"
+        "--ws-port", type=port_number, metavar="N", help="taken, and not used: the WebSocket is on the same port as all else"
     )
     parser.add_argument("--open", action="store_true", help="open the page in the browser of this host")
     parser.add_argument(
@@ -52,7 +52,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--collect", action="store_true", help="receive and file by OTLP meanwhile, as `agentlog collect` does")
     for name, number in (("port", PORT), ("grpc-port", GRPC_PORT)):
-        parser.add_argument(f"--collect-{name}", type=port, default=number, metavar="N", help=f"of --collect (default {number})")
+        parser.add_argument(
+            f"--collect-{name}", type=port_number, default=number, metavar="N", help=f"of --collect (default {number})"
+        )
     collect_arguments(parser)
     parser.add_argument(
         "--allow-host",
