@@ -110,7 +110,7 @@ def replay(
             into = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="agentlog-replay-")))
         server = stack.enter_context(ReplayServer(record, tools=tools))
         stack.enter_context(in_environment(of_clients(server.url, inherited())))
-        stack.callback(answer_decorated(server.asked_inside))
+        stack.callback(answer_decorated(server.answer_inside))
         if not network:
             stack.callback(refuse_connections())
         recorded = stack.enter_context(record_in(into))

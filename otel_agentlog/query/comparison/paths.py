@@ -191,14 +191,14 @@ def _count(common: Taken, walked: _Walked, at: Sequence[Counter[str]], before: S
         at[place][LEFT_OUT if there is None else walked[there][1]] += 1
         if there is not None:
             if there > reached:
-                before[place][told(*walked[reached][0])] += 1
+                before[place][part_name(*walked[reached][0])] += 1
             reached = there + 1
     at[len(common)]["reached"] += 1
     if reached < len(walked):
-        before[len(common)][told(*walked[reached][0])] += 1
+        before[len(common)][part_name(*walked[reached][0])] += 1
 
 
-def told(kind: str, name: str) -> str:
+def part_name(kind: str, name: str) -> str:
     """A part for people: ``step plan``."""
     word = {"tool_run": "tool", "ai_call": "AI call", "subtask": "sub-task", "end": "the end"}.get(kind, kind)
     return f"{word} {name}".rstrip()

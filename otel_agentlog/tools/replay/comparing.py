@@ -22,7 +22,7 @@ from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks, with_artifacts
 from otel_agentlog.store.spans.tree import Node, tree
 from otel_agentlog.tools.replay.prompts import changed_lines, written
-from otel_agentlog.tools.replay.recorded import asked_of
+from otel_agentlog.tools.replay.recorded import messages_of
 from otel_agentlog.vocabulary.chunks import joined
 from otel_agentlog.vocabulary.coerce import mapping, objects, text
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, Line, timestamp
@@ -285,9 +285,9 @@ def _nothing(details: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
 
 
 def _of_call(details: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    asked = asked_of(details)
+    messages = messages_of(details)
     tools = "\n".join(sorted(text(each, "name") or "" for each in objects(details, "tools"))) or None
-    before = {"model": details.get("model"), "prompt": None if asked is None else written(asked), "tools": tools}
+    before = {"model": details.get("model"), "prompt": None if messages is None else written(messages), "tools": tools}
     reasons = details.get("finish_reasons")
     return before, {"answer": details.get("output"), "finish reasons": reasons, "attempts": details.get("attempts")}
 

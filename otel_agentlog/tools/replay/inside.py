@@ -43,7 +43,7 @@ def begin() -> None:
     if URL not in given:
         return
     try:
-        answer_decorated(asking(given[URL]))
+        answer_decorated(client_of(given[URL]))
         if given.get(OFFLINE) == "1":
             refuse_connections()
     except Exception as error:  # noqa: BLE001 - the program runs, and its parent tells that nothing asked
@@ -51,7 +51,7 @@ def begin() -> None:
         sys.stderr.write(f"agentlog: the replay does not begin: {error}\n")
 
 
-def asking(url: str) -> Ask:
+def client_of(url: str) -> Ask:
     """A function that asks the server at an address."""
     parts = urlsplit(url)
 

@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from otel_agentlog.tools.replay.prompts import Asked, asks_the_same, changed_lines, has_same_tools, same, similarity, written
+from otel_agentlog.tools.replay.prompts import (
+    ProgramRequest,
+    asks_the_same,
+    changed_lines,
+    has_same_tools,
+    same,
+    similarity,
+    written,
+)
 from otel_agentlog.tools.replay.recorded import Record, RecordedCall, RecordedRun
 from otel_agentlog.tools.replay.refusals import Refusal
 
@@ -35,7 +43,7 @@ class GivenAnswer:
 class Unlike:
     """A request that is not as on record."""
 
-    asked: Asked
+    request: ProgramRequest
     call: RecordedCall | None
     """What it was answered by; ``None`` where nothing was left."""
 
@@ -77,29 +85,29 @@ class Matching:
         self._latest: dict[str, GivenAnswer] = {}
         self._runs = [*record.runs]
 
-    def match(self, asked: Asked, key: str, *, is_retry: bool, by_server: bool = True) -> GivenAnswer:
+    def match(self, request: ProgramRequest, key: str, *, is_retry: bool, by_server: bool = True) -> GivenAnswer:
         """What a request gets. ``key`` is the same for requests with one body; ``is_retry``: its client sends it once more."""
         with self._lock:
             if is_retry and key in self._latest:
                 return self._latest[key]
-            found = self._find(asked, by_server)
+            found = self._find(request, by_server)
             while len(self._latest) > MOST_KEPT:
                 self._latest.pop(next(iter(self._latest)))
             self._latest[key] = found
             return found
 
-    def _find(self, asked: Asked, by_server: bool) -> GivenAnswer:
-        call, is_alike = self._exact(asked, by_server)
-        if call is None and self._record.live_from is not None and (not self._left or self._belongs_later(asked)):
+    def _find(self, request: ProgramRequest, by_server: bool) -> GivenAnswer:
+        call, is_alike = self._exact(request, by_server)
+        if call is None and self._record.live_from is not None and (not self._left or self._belongs_later(request)):
             self.figures.live += 1
             return GivenAnswer(None, is_live=True)
-        if call is None and (taken := self._taken_by_another(asked)) is not None:
+        if call is None and (taken := self._taken_by_another(request)) is not None:
             self.figures.answered += 1
             return GivenAnswer(taken, taken.refusal)
         if call is None:
-            call = self._in_order(asked, by_server)
+            call = self._in_order(request, by_server)
         if call is None or not is_alike:
-            self._keep(Unlike(asked, call))
+            self._keep(Unlike(request, call))
         if call is None:
             self.figures.refused += 1
             return GivenAnswer(None)
@@ -113,33 +121,33 @@ class Matching:
         self.figures.answered += 1
         return GivenAnswer(call, call.refusal)
 
-    def _exact(self, asked: Asked, by_server: bool) -> tuple[RecordedCall | None, bool]:
+    def _exact(self, request: ProgramRequest, by_server: bool) -> tuple[RecordedCall | None, bool]:
         """The first call that asks the same, of the same model if there is one; whether all is the same."""
-        alike = [call for call in self._left if call.by_server == by_server and asks_the_same(call, asked)]
-        best = next((call for call in alike if _is_same_otherwise(call, asked)), None)
+        alike = [call for call in self._left if call.by_server == by_server and asks_the_same(call, request)]
+        best = next((call for call in alike if _is_same_otherwise(call, request)), None)
         if best is not None:
             return best, True
-        if not alike and self._left and self._left[0].asked is None and self._left[0].by_server == by_server:
-            return self._left[0], _is_same_otherwise(self._left[0], asked)  # nothing to compare: in order
+        if not alike and self._left and self._left[0].messages is None and self._left[0].by_server == by_server:
+            return self._left[0], _is_same_otherwise(self._left[0], request)  # nothing to compare: in order
         return (alike[0] if alike else None), False
 
-    def _in_order(self, asked: Asked, by_server: bool) -> RecordedCall | None:
+    def _in_order(self, request: ProgramRequest, by_server: bool) -> RecordedCall | None:
         left = [call for call in self._left if call.by_server == by_server]
         if not left:
             return None
         at_once = [call for call in left if call.start_ns < left[0].end_ns]
-        return max(at_once, key=lambda call: similarity(call, asked)) if len(at_once) > 1 else left[0]
+        return max(at_once, key=lambda call: similarity(call, request)) if len(at_once) > 1 else left[0]
 
-    def _belongs_later(self, asked: Asked) -> bool:
+    def _belongs_later(self, request: ProgramRequest) -> bool:
         """Whether it is more like a call that is to go to the provider than like the next one on record."""
-        if any(asks_the_same(call, asked) for call in self._live):
+        if any(asks_the_same(call, request) for call in self._live):
             return True
-        return bool(self._live) and similarity(self._live[0], asked) > similarity(self._left[0], asked)
+        return bool(self._live) and similarity(self._live[0], request) > similarity(self._left[0], request)
 
-    def _taken_by_another(self, asked: Asked) -> RecordedCall | None:
+    def _taken_by_another(self, request: ProgramRequest) -> RecordedCall | None:
         """The call that asks this, if a request that does not was answered by it."""
         for each in self._unlike:
-            if each.call is not None and asks_the_same(each.call, asked):
+            if each.call is not None and asks_the_same(each.call, request):
                 call, each.call = each.call, None
                 return call
         return None
@@ -168,7 +176,7 @@ class Matching:
         """Requests that are not as on record, then calls on record that nobody made; by the order of the record."""
         with self._lock:
             left = [call for call in self._left if call.by_server]
-            unlike = [Unlike(each.asked, each.call) for each in self._unlike]
+            unlike = [Unlike(each.request, each.call) for each in self._unlike]
         for each in unlike:
             # Its answer was asked for by another: of what nobody asked for the next is what it stands for.
             if each.call is None and left:
@@ -178,21 +186,21 @@ class Matching:
         return sorted(found, key=lambda each: each.call.number if each.call is not None else len(self._record.calls) + 1)
 
 
-def _is_same_otherwise(call: RecordedCall, asked: Asked) -> bool:
-    return has_same_tools(call, asked) and (not call.model or not asked.model or call.model == asked.model)
+def _is_same_otherwise(call: RecordedCall, request: ProgramRequest) -> bool:
+    return has_same_tools(call, request) and (not call.model or not request.model or call.model == request.model)
 
 
 def _difference(unlike: Unlike) -> Difference:
-    call, asked = unlike.call, unlike.asked
+    call, request = unlike.call, unlike.request
     if call is None:
-        return Difference("more", None, _first_lines(asked))
-    if call.asked is not None and not asks_the_same(call, asked):
-        return Difference("prompt", call, changed_lines(written(call.asked), written(asked.messages)))
-    if not has_same_tools(call, asked):
-        return Difference("tools", call, changed_lines("\n".join(sorted(call.tools or ())), "\n".join(sorted(asked.tools))))
-    return Difference("model", call, changed_lines(call.model, asked.model))
+        return Difference("more", None, _first_lines(request))
+    if call.messages is not None and not asks_the_same(call, request):
+        return Difference("prompt", call, changed_lines(written(call.messages), written(request.messages)))
+    if not has_same_tools(call, request):
+        return Difference("tools", call, changed_lines("\n".join(sorted(call.tools or ())), "\n".join(sorted(request.tools))))
+    return Difference("model", call, changed_lines(call.model, request.model))
 
 
-def _first_lines(asked: Asked) -> list[str]:
-    lines: Sequence[str] = written(asked.messages).split("\n")
+def _first_lines(request: ProgramRequest) -> list[str]:
+    lines: Sequence[str] = written(request.messages).split("\n")
     return [f"+{line}" for line in lines[:20]]

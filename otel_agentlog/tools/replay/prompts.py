@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from otel_agentlog.record.providers.messages import input_messages, system_instructions, tool_definitions
-from otel_agentlog.tools.replay.recorded import RecordedCall, asked_of
+from otel_agentlog.tools.replay.recorded import RecordedCall, messages_of
 from otel_agentlog.vocabulary.coerce import text
 
 _MARK = re.compile(r"\[redacted:[\w.-]+\]|…?\[truncated: [^\]\n]*\]")
@@ -25,7 +25,7 @@ _MAX_PATTERN = 400_000
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProgramRequest:
     """A request of a program, as the record would have it."""
 
     model: str
@@ -33,7 +33,7 @@ class Asked:
     tools: list[str]
 
 
-def read_request(body: Mapping[str, Any]) -> Asked:
+def read_request(body: Mapping[str, Any]) -> ProgramRequest:
     """Read the body of a request to any of the three APIs; what is not there is empty."""
     given = body["messages"] if "messages" in body else body.get("input")
     system = body["system"] if "system" in body else body.get("instructions")
@@ -41,24 +41,24 @@ def read_request(body: Mapping[str, Any]) -> Asked:
     if system is not None:
         found["system"] = system_instructions(system)
     tools = [str(each.get("name") or "") for each in tool_definitions(body.get("tools"))]
-    return Asked(text(body, "model") or "", asked_of(found) or [], tools)
+    return ProgramRequest(text(body, "model") or "", messages_of(found) or [], tools)
 
 
-def asks_the_same(call: RecordedCall, asked: Asked) -> bool:
+def asks_the_same(call: RecordedCall, request: ProgramRequest) -> bool:
     """Whether the messages are those of the record; false where it has none."""
-    return call.asked is not None and same(_flat(call.asked), _flat(asked.messages))
+    return call.messages is not None and same(_flat(call.messages), _flat(request.messages))
 
 
-def has_same_tools(call: RecordedCall, asked: Asked) -> bool:
+def has_same_tools(call: RecordedCall, request: ProgramRequest) -> bool:
     """Whether the same tools are offered, or the record does not say which."""
-    return call.tools is None or sorted(call.tools) == sorted(asked.tools)
+    return call.tools is None or sorted(call.tools) == sorted(request.tools)
 
 
-def similarity(call: RecordedCall, asked: Asked) -> float:
+def similarity(call: RecordedCall, request: ProgramRequest) -> float:
     """From 0 to 1; how alike the messages are, cheaply."""
-    if call.asked is None:
+    if call.messages is None:
         return 0.0
-    one, other = written(call.asked)[-5000:], written(asked.messages)[-5000:]
+    one, other = written(call.messages)[-5000:], written(request.messages)[-5000:]
     return difflib.SequenceMatcher(None, one.split(), other.split(), autojunk=False).ratio()
 
 

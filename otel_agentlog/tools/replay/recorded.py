@@ -62,7 +62,7 @@ class RecordedCall:
     provider: str
     operation: str
     is_stream: bool
-    asked: list[dict[str, Any]] | None
+    messages: list[dict[str, Any]] | None
     """System instructions and messages; ``None`` where they were not recorded."""
     tools: list[str] | None
     """Names of the tools that the model was offered; ``None`` where they were not recorded."""
@@ -306,7 +306,7 @@ def _call(place: int, view: _View) -> RecordedCall:
         provider=(text(details, "provider") or "").lower(),
         operation=text(details, "operation") or "chat",
         is_stream=details.get("stream") is True,
-        asked=asked_of(details),
+        messages=messages_of(details),
         tools=[text(each, "name") or "" for each in objects(details, "tools")] if "tools" in details else None,
         parts=objects(details, "output"),
         usage={key: int(count) for key in USAGE_FIELDS if (count := number(details, key)) is not None},
@@ -328,7 +328,7 @@ def _call(place: int, view: _View) -> RecordedCall:
     return call
 
 
-def asked_of(details: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+def messages_of(details: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """System instructions and messages of a request, in one list; ``None`` where the messages are not there."""
     if not isinstance(details.get("messages"), list):
         return None
@@ -359,7 +359,7 @@ def _gone(raw: bytes) -> str:
 
 
 def _notes(call: RecordedCall, raw: bytes) -> Iterator[str]:
-    if call.asked is None:
+    if call.messages is None:
         yield "what was asked was not recorded, so it is answered in order and not compared"
     if _REDACTED in raw:
         yield "secrets were taken out of the answer; the program gets the marks in their place"

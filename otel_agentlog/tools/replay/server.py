@@ -20,7 +20,7 @@ from otel_agentlog._interrupts import raise_interrupt, started_in_try
 from otel_agentlog.tools.replay import answers
 from otel_agentlog.tools.replay.forwarding import Upstream, forwarded
 from otel_agentlog.tools.replay.matching import GivenAnswer, Matching
-from otel_agentlog.tools.replay.prompts import Asked, read_request
+from otel_agentlog.tools.replay.prompts import ProgramRequest, read_request
 from otel_agentlog.tools.replay.recorded import Record, RecordedCall
 from otel_agentlog.tools.replay.refusals import Refusal, error_body
 from otel_agentlog.tools.replay.streams import events
@@ -69,18 +69,18 @@ class ReplayServer:
         _, given, *rest = path.split("/", 2) if path.startswith("/") else ("", "")
         return f"/{rest[0] if rest else ''}" if secrets.compare_digest(given.encode(), self._secret.encode()) else None
 
-    def asked_inside(self, question: Mapping[str, Any]) -> dict[str, Any]:
+    def answer_inside(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """What a decorated function returned; empty where it is to run."""
         if question.get("kind") == "tool":
             run = self.matching.tool(text(question, "name") or "", question.get("arguments")) if self.tools else None
             return {} if run is None else {"result": run.result, "error": dict(run.exception) or None}
-        asked = Asked(text(question, "model") or "", [], [])
+        request = ProgramRequest(text(question, "model") or "", [], [])
         has_any = self.matching.has_left(by_server=False)
-        match = self.matching.match(asked, "", is_retry=False, by_server=False) if has_any else GivenAnswer(None)
-        return {} if match.call is None else _told(match.call)
+        match = self.matching.match(request, "", is_retry=False, by_server=False) if has_any else GivenAnswer(None)
+        return {} if match.call is None else _as_dict(match.call)
 
 
-def _told(call: RecordedCall) -> dict[str, Any]:
+def _as_dict(call: RecordedCall) -> dict[str, Any]:
     """What a function returned that an AI call decorates: its text, where it is no more than that, else an answer's shape."""
     only_text = call.response_id is None and not call.usage and len(call.parts) == 1 and call.parts[0].get("type") == "text"
     found = call.parts[0].get("content") if only_text else answers.answer(answers.CHAT, call, {})
@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         given = _decoded(body)
         found = next((api for suffix, api in _APIS.items() if plain.endswith(suffix)), None)
         if plain == ASK:
-            self._send(200, self.server.replay.asked_inside(given))
+            self._send(200, self.server.replay.answer_inside(given))
         elif found is None:
             self._not_there(plain)
         else:

@@ -35,7 +35,7 @@ class Forwarding:
         }
         self.sent = self.dropped = 0
         self._news, self._ended = threading.Event(), threading.Event()
-        self._told = ""
+        self._last_reason = ""
         self._thread = threading.Thread(target=self._run, name="agentlog-collect-forwarding", daemon=True)
 
     def start(self) -> None:
@@ -81,13 +81,13 @@ class Forwarding:
             result = self._senders[each.signal].forward(each.body, each.content_type)
             if result.verdict is Verdict.DELIVERED:
                 self.sent += 1
-                self._told = ""
+                self._last_reason = ""
             elif result.verdict in _DROPPED:
                 self.dropped += 1
                 self._say(f"not forwarded: {result.reason} {result.message}")
             else:
-                if self._told != result.reason:
-                    self._told = result.reason
+                if self._last_reason != result.reason:
+                    self._last_reason = result.reason
                     self._say(f"forwarding waits: {result.reason} {result.message}")
                 return result
             spool.forwarded([each])

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from otel_agentlog.query import Differences, Entry, Part, TaskReport, differences, report
-from otel_agentlog.view.mcp.context import Request
+from otel_agentlog.view.mcp.context import McpRequest
 from otel_agentlog.view.mcp.pages import answer
 from otel_agentlog.view.mcp.quoted import Quoted, Tree, figure, identifier, known_word, recorded, word
 from otel_agentlog.view.mcp.shapes import (
@@ -99,7 +99,7 @@ class ComparedTasks(PageAnswer):
     parts: list[ComparedPart]
 
 
-def compare_tasks(request: Request, arguments: CompareArguments) -> dict[str, Any]:
+def compare_tasks(request: McpRequest, arguments: CompareArguments) -> dict[str, Any]:
     """What differs between two tasks."""
     reports = [report(request.task(name), with_content=True) for name in (arguments.left, arguments.right)]
     request.go_on()

@@ -17,11 +17,11 @@ MAX_NAME = 512
 """Longest name of a task, in characters."""
 
 
-class Refusal(AgentlogError):
+class RefusedQuestion(AgentlogError):
     """What a client asked for cannot be answered; the message has nothing of the record."""
 
 
-class RequestCancelled(Refusal):
+class RequestCancelled(RefusedQuestion):
     """The client does not wait for the answer any more."""
 
 
@@ -35,7 +35,7 @@ class McpContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class McpRequest:
     """One call of a tool, answered in a thread of its own."""
 
     context: McpContext
@@ -65,17 +65,19 @@ class Request:
         """The task of an id, of the beginning of one, or the newest for ``last``; never one outside of the root.
 
         Raises:
-            Refusal: there is none.
+            RefusedQuestion: there is none.
         """
         wanted = unquoted(name.strip())
         if not wanted or "\0" in wanted or len(wanted) > MAX_NAME:
-            raise Refusal(f"task: expected an id of 1 to {MAX_NAME} characters without NUL, found {len(wanted)} characters")
+            raise RefusedQuestion(
+                f"task: expected an id of 1 to {MAX_NAME} characters without NUL, found {len(wanted)} characters"
+            )
         root = self.context.root_of(Wanted(newest=True) if wanted == LAST else Wanted(task=wanted))
         try:
             return named(root, wanted)
         except TaskNotFoundError:
             # Its message names tasks that are similar, in their own words.
-            raise Refusal(
+            raise RefusedQuestion(
                 "task: expected the id of a task, the beginning of one that no other has, or 'last'; found none such."
                 " list_tasks and search have the ids"
             ) from None

@@ -13,7 +13,7 @@ from otel_agentlog.query import ErrorGroup, Filter, FoundError, error_groups, fi
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.index.condition import Named, literal
 from otel_agentlog.view.backends.wanted import Wanted
-from otel_agentlog.view.mcp.context import Refusal, Request
+from otel_agentlog.view.mcp.context import McpRequest, RefusedQuestion
 from otel_agentlog.view.mcp.pages import answer
 from otel_agentlog.view.mcp.quoted import Quoted, Tree, identifier, moment, recorded, unquoted
 from otel_agentlog.view.mcp.shapes import (
@@ -66,7 +66,7 @@ class ErrorKinds(PageAnswer):
     kinds: list[KindShape]
 
 
-def list_errors(request: Request, arguments: ErrorsArguments) -> dict[str, Any]:
+def list_errors(request: McpRequest, arguments: ErrorsArguments) -> dict[str, Any]:
     """The kinds of errors of the tasks that meet a filter."""
     root, wanted = request.tasks(arguments.filter)
     # Application logs are not below the root.
@@ -138,10 +138,10 @@ class ExplainedError(PageAnswer):
     before: Annotated[list[LineShape], Field(description="The lines of the task before it, the last ones.")]
 
 
-def explain_error(request: Request, arguments: ExplainArguments) -> dict[str, Any]:
+def explain_error(request: McpRequest, arguments: ExplainArguments) -> dict[str, Any]:
     """All about one error."""
     if (arguments.error_id is None) == (arguments.task is None):
-        raise Refusal("expected one of error_id and task")
+        raise RefusedQuestion("expected one of error_id and task")
     found = _of_task(request, arguments.task) if arguments.task is not None else _of_id(request, arguments.error_id or "")
     request.go_on()
     every = find_errors(found.file.parent.parent, ())
@@ -151,16 +151,16 @@ def explain_error(request: Request, arguments: ExplainArguments) -> dict[str, An
     return answer(question, _head(found, group), "before", islice(map(line_tree, before), question.offset, None))
 
 
-def _of_id(request: Request, error_id: str) -> FoundError:
+def _of_id(request: McpRequest, error_id: str) -> FoundError:
     wanted = unquoted(error_id.strip())
     root = request.context.root_of(Wanted(error_id=wanted))
     found = find_errors(root, (), error_id=wanted)
     if not found:
-        raise Refusal("error_id: expected the id of an error in the folders, found none such; list_errors has the ids")
+        raise RefusedQuestion("error_id: expected the id of an error in the folders, found none such; list_errors has the ids")
     return found[0]
 
 
-def _of_task(request: Request, name: str) -> FoundError:
+def _of_task(request: McpRequest, name: str) -> FoundError:
     task = request.task(name)
     row = row_of(task)
     ended_with = text(row.error or {}, "error_id")
@@ -172,7 +172,7 @@ def _of_task(request: Request, name: str) -> FoundError:
     of_task = find_errors(root, (), tasks=Filter(condition=Named("id", (literal(row.task_id),))))
     of_task = [each for each in of_task if each.file.parent == task.folder]
     if not of_task:
-        raise Refusal(f"task: expected one with an error, found none in it; its status is {_status(row.status)}")
+        raise RefusedQuestion(f"task: expected one with an error, found none in it; its status is {_status(row.status)}")
     return min(of_task, key=lambda each: each.handled_by_retry)
 
 
@@ -180,7 +180,7 @@ def _status(status: str) -> str:
     return status if status in STATES else "unknown"
 
 
-def _before(request: Request, found: FoundError) -> Iterable[Line]:
+def _before(request: McpRequest, found: FoundError) -> Iterable[Line]:
     """The lines of the task before the first one that names the error."""
     kept: deque[Line] = deque(maxlen=MAX_BEFORE)
     for line in joined(TaskReader(found.file.parent).events()):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from otel_agentlog.query import GROUPS, Group, statistics_by
-from otel_agentlog.view.mcp.context import Request
+from otel_agentlog.view.mcp.context import McpRequest
 from otel_agentlog.view.mcp.pages import answer
 from otel_agentlog.view.mcp.quoted import Quoted, Tree, figure, known_word
 from otel_agentlog.view.mcp.shapes import MAX_LIST, STATES, FilterText, PageAnswer, PageArguments
@@ -76,7 +76,7 @@ class FoundFigures(PageAnswer):
     groups: list[GroupShape]
 
 
-def statistics(request: Request, arguments: StatisticsArguments) -> dict[str, Any]:
+def statistics(request: McpRequest, arguments: StatisticsArguments) -> dict[str, Any]:
     """Cost, tokens, durations and success rates."""
     root, wanted = request.tasks(arguments.filter)
     asked = (None,) if arguments.group_by is None else (None, arguments.group_by)

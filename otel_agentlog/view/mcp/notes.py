@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from otel_agentlog.tools import add_note
-from otel_agentlog.view.mcp.context import Refusal, Request
+from otel_agentlog.view.mcp.context import McpRequest, RefusedQuestion
 from otel_agentlog.view.mcp.quoted import NOTICE, cleaned, identifier, rendered, unquoted
 from otel_agentlog.view.mcp.shapes import Arguments, TaskName, ToolAnswer
 from otel_agentlog.vocabulary.scores import MAX_NAME, MAX_SCORE_TEXT
@@ -38,10 +38,10 @@ class WrittenNote(ToolAnswer):
     lines: int
 
 
-def note_task(request: Request, arguments: NoteArguments) -> dict[str, Any]:
+def note_task(request: McpRequest, arguments: NoteArguments) -> dict[str, Any]:
     """Write it."""
     if not request.context.allow_writes:
-        raise Refusal("expected a server that may write (agentlog mcp --allow-writes), found one that only reads")
+        raise RefusedQuestion("expected a server that may write (agentlog mcp --allow-writes), found one that only reads")
     task = request.task(arguments.task)
     by = arguments.by or cleaned(request.client or "")[:MAX_NAME] or None
     on = None if arguments.on is None else unquoted(arguments.on)

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from otel_agentlog.view.mcp.context import Refusal
+from otel_agentlog.view.mcp.context import RefusedQuestion
 from otel_agentlog.view.mcp.quoted import NOTICE, Tree, rendered
 
 MIN_BYTES, DEFAULT_BYTES, MAX_BYTES = 8_000, 16_000, 64_000
@@ -41,13 +41,13 @@ class Question:
         """How many items the pages before this one had.
 
         Raises:
-            Refusal: the cursor is none of this question.
+            RefusedQuestion: the cursor is none of this question.
         """
         if not self.cursor:
             return 0
         position, _, _ = self.cursor.partition("-")
         if len(position) > 15 or not position.isascii() or not position.isdigit() or self.cursor != self.at(int(position)):
-            raise Refusal("cursor: expected next_cursor of an answer to the same question, found another text")
+            raise RefusedQuestion("cursor: expected next_cursor of an answer to the same question, found another text")
         return int(position)
 
     def at(self, offset: int) -> str:

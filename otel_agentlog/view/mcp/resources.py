@@ -21,7 +21,7 @@ from otel_agentlog.query import Filter, search
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, FINAL_RESULT, INPUT, METADATA, WEBHOOK_FLOW
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.backends.wanted import Wanted
-from otel_agentlog.view.mcp.context import Refusal, Request
+from otel_agentlog.view.mcp.context import McpRequest, RefusedQuestion
 from otel_agentlog.view.mcp.pages import DEFAULT_BYTES, encoded
 from otel_agentlog.view.mcp.quoted import NOTICE, quoted
 from otel_agentlog.view.mcp.tasks import ListArguments, ShowArguments, list_tasks, show_task
@@ -57,7 +57,7 @@ TEMPLATES = (
 )
 
 
-def listed(request: Request, offset: int) -> tuple[list[Resource], int | None]:
+def listed(request: McpRequest, offset: int) -> tuple[list[Resource], int | None]:
     """Some of the tasks as resources, the newest first, and from where on there are more."""
     root = request.context.root_of(Wanted())
     found = search(root, Filter(), limit=LISTED + 1, offset=offset, progress=request.go_on)
@@ -75,20 +75,20 @@ def listed(request: Request, offset: int) -> tuple[list[Resource], int | None]:
     return every, offset + LISTED if len(found.rows) > LISTED else None
 
 
-def read(request: Request, uri: str) -> tuple[str, str]:
+def read(request: McpRequest, uri: str) -> tuple[str, str]:
     """The text of a resource, and its media type.
 
     Raises:
-        Refusal: there is none of that URI.
+        RefusedQuestion: there is none of that URI.
     """
     parts = urlsplit(uri)
     if parts.scheme != SCHEME or parts.fragment or len(uri) > 2_000:
-        raise Refusal(f"uri: expected one that begins with {SCHEME}://")
+        raise RefusedQuestion(f"uri: expected one that begins with {SCHEME}://")
     if parts.netloc == "tasks" and parts.path in ("", "/") and not parts.query:
         return encoded(list_tasks(request, ListArguments())), JSON
     match = _PATH.fullmatch(parts.path)
     if parts.netloc != "task" or match is None:
-        raise Refusal(f"uri: expected {SCHEME}://tasks, {SCHEME}://task/ID or {SCHEME}://task/ID/FILE")
+        raise RefusedQuestion(f"uri: expected {SCHEME}://tasks, {SCHEME}://task/ID or {SCHEME}://task/ID/FILE")
     name = unquote(match["task"])
     if match["file"] is None:
         return encoded(show_task(request, ShowArguments(task=name))), JSON
@@ -103,7 +103,7 @@ def _after(query: str, file: str) -> int:
         return 0
     [(key, value), *more] = given
     if more or key != "after" or file not in _LINES or not value.isascii() or not value.isdigit() or len(value) > 15:
-        raise Refusal("uri: expected no query but after=N, the number of the line to begin with")
+        raise RefusedQuestion("uri: expected no query but after=N, the number of the line to begin with")
     return int(value)
 
 
@@ -111,10 +111,10 @@ def _file(task: TaskReader, file: str, after: int, uri: str, go_on: Callable[[],
     if file in _DOCUMENTS:
         document = task.document(_DOCUMENTS[file])
         if document is None:
-            raise Refusal(f"uri: expected a file {_DOCUMENTS[file]} that can be read, found none")
+            raise RefusedQuestion(f"uri: expected a file {_DOCUMENTS[file]} that can be read, found none")
         return f"{NOTICE}\n{quoted(document, DEFAULT_BYTES)}\n"
     if file not in _LINES:
-        raise Refusal(f"uri: expected one of {', '.join((*_DOCUMENTS, *_LINES))} behind the id")
+        raise RefusedQuestion(f"uri: expected one of {', '.join((*_DOCUMENTS, *_LINES))} behind the id")
     return _piece(islice(task.lines(_LINES[file]), after, None), after, uri, go_on)
 
 

@@ -33,7 +33,7 @@ from pydantic import ValidationError
 from otel_agentlog.errors import AgentlogError, FilterError
 from otel_agentlog.settings.version import __version__
 from otel_agentlog.view.mcp import resources
-from otel_agentlog.view.mcp.context import McpContext, Refusal, Request
+from otel_agentlog.view.mcp.context import McpContext, McpRequest, RefusedQuestion
 from otel_agentlog.view.mcp.pages import encoded
 from otel_agentlog.view.mcp.quoted import NOTICE, quoted
 from otel_agentlog.view.mcp.tools import TOOLS, AgentlogTool
@@ -60,8 +60,8 @@ def make_server(context: McpContext) -> Server[Any]:
     limiter = anyio.CapacityLimiter(THREADS)
     tools = {tool.name: tool for tool in TOOLS}
 
-    async def in_thread(ctx: Context, work: Callable[[Request], T]) -> T:
-        request = Request(context, client=_client_of(ctx))
+    async def in_thread(ctx: Context, work: Callable[[McpRequest], T]) -> T:
+        request = McpRequest(context, client=_client_of(ctx))
         try:
             return await anyio.to_thread.run_sync(partial(work, request), abandon_on_cancel=True, limiter=limiter)
         finally:
@@ -108,7 +108,7 @@ def make_server(context: McpContext) -> Server[Any]:
 async def _answered(
     tool: AgentlogTool,
     given: dict[str, Any],
-    in_thread: Callable[[Callable[[Request], dict[str, Any]]], Awaitable[dict[str, Any]]],
+    in_thread: Callable[[Callable[[McpRequest], dict[str, Any]]], Awaitable[dict[str, Any]]],
 ) -> CallToolResult:
     try:
         arguments = tool.arguments.model_validate(given)
@@ -128,7 +128,7 @@ def _failed(sentence: str) -> CallToolResult:
 def _sentence(error: Exception) -> str:
     if isinstance(error, ValidationError):
         said = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_url=False)[:3])
-    elif isinstance(error, (Refusal, FilterError)):
+    elif isinstance(error, (RefusedQuestion, FilterError)):
         said = str(error)
     else:
         # It may name a folder, an id or a path in the words of the record.

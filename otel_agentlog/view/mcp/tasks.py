@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from otel_agentlog.query import ORDERS, Entry, Match, TaskReport, hints, matches, report, search, words_in
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, WEBHOOK_FLOW
-from otel_agentlog.view.mcp.context import Refusal, Request
+from otel_agentlog.view.mcp.context import McpRequest, RefusedQuestion
 from otel_agentlog.view.mcp.pages import answer
 from otel_agentlog.view.mcp.quoted import Quoted, Tree, figure, identifier, known_word, moment, recorded, unquoted, word
 from otel_agentlog.view.mcp.shapes import (
@@ -61,7 +61,7 @@ class FoundTaskList(PageAnswer):
     tasks: list[TaskShape]
 
 
-def list_tasks(request: Request, arguments: ListArguments) -> dict[str, Any]:
+def list_tasks(request: McpRequest, arguments: ListArguments) -> dict[str, Any]:
     """The tasks that meet a filter."""
     root, wanted = request.tasks(arguments.filter)
     question = arguments.question("list_tasks")
@@ -112,11 +112,11 @@ class FoundTasks(PageAnswer):
     tasks: list[FoundTask]
 
 
-def search_tasks(request: Request, arguments: SearchArguments) -> dict[str, Any]:
+def search_tasks(request: McpRequest, arguments: SearchArguments) -> dict[str, Any]:
     """The tasks with given words, and the lines that say them."""
     words = " ".join(f'"{each}"' for each in unquoted(arguments.words).replace('"', " ").split())
     if not words:
-        raise Refusal("words: expected words, found none")
+        raise RefusedQuestion("words: expected words, found none")
     root, wanted = request.tasks(f"{words} {arguments.filter}")
     question = arguments.question("search")
     found = search(root, wanted, limit=arguments.limit + 1, offset=question.offset, progress=request.go_on)
@@ -194,7 +194,7 @@ class ShownTask(PageAnswer):
     parts: list[PartShape]
 
 
-def show_task(request: Request, arguments: ShowArguments) -> dict[str, Any]:
+def show_task(request: McpRequest, arguments: ShowArguments) -> dict[str, Any]:
     """One task: what was asked, what happened, how it ended."""
     found = report(request.task(arguments.task))
     request.go_on()
@@ -290,7 +290,7 @@ class LogPage(PageAnswer):
     lines: list[LineShape]
 
 
-def read_log(request: Request, arguments: LogArguments) -> dict[str, Any]:
+def read_log(request: McpRequest, arguments: LogArguments) -> dict[str, Any]:
     """What a task, or one part of it, said and did, line by line."""
     task = request.task(arguments.task)
     question = arguments.question("read_log")
@@ -303,7 +303,7 @@ def read_log(request: Request, arguments: LogArguments) -> dict[str, Any]:
 _GRAVITY = {"DEBUG": 0, "INFO": 1, "WARNING": 2, "ERROR": 3, "CRITICAL": 4}
 
 
-def _wanted_lines(request: Request, lines: Iterator[Line], arguments: LogArguments) -> Iterator[Line]:
+def _wanted_lines(request: McpRequest, lines: Iterator[Line], arguments: LogArguments) -> Iterator[Line]:
     part = None if arguments.part is None else unquoted(arguments.part)
     least = _GRAVITY[arguments.level] if arguments.level else 0
     for line in lines:

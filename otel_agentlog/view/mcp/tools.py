@@ -10,7 +10,7 @@ from mcp.types import Tool, ToolAnnotations
 from pydantic import BaseModel
 
 from otel_agentlog.view.mcp import comparison, errors, figures, notes, tasks
-from otel_agentlog.view.mcp.context import Request
+from otel_agentlog.view.mcp.context import McpRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class AgentlogTool:
     description: str
     arguments: type[BaseModel]
     answer: type[BaseModel]
-    run: Callable[[Request, Any], dict[str, Any]]
+    run: Callable[[McpRequest, Any], dict[str, Any]]
     """Answers with the arguments, in a thread of its own; raises `AgentlogError` with a message for the client."""
     writes: bool = False
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from otel_agentlog.query import Change, ComparedSide, FirstDifference, GroupComparison, Measured, ThresholdResult, Ways
-from otel_agentlog.query.comparison.paths import told
+from otel_agentlog.query.comparison.paths import part_name
 from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.csv_cell import csv_cell
 from otel_agentlog.vocabulary.terminal_text import safe
@@ -109,7 +109,7 @@ def parting(ways: Ways) -> list[str]:
     happens = f"{what} before it" if found.before else what
     sure = "" if found.beyond_chance else "; that may be chance"
     return [
-        f"They part at {safe(told(part.kind, part.name))} (part {found.at + 1} of {len(ways.way)}):"
+        f"They part at {safe(part_name(part.kind, part.name))} (part {found.at + 1} of {len(ways.way)}):"
         f" {happens} in {found.share_a * 100:.0f} % of A, {found.share_b * 100:.0f} % of B{sure} ({read})."
     ]
 

@@ -13,7 +13,7 @@ import otel_agentlog as agentlog
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.tools.replay.comparing import RunComparison, compare
 from otel_agentlog.tools.replay.matching import Matching
-from otel_agentlog.tools.replay.prompts import Asked
+from otel_agentlog.tools.replay.prompts import ProgramRequest
 from otel_agentlog.tools.replay.recorded import read_record
 from tests.view.cli.damaged import damaged_folders, good_tasks
 from tests.view.cli.test_hostile import FINAL, LINES, METADATA, write
@@ -165,7 +165,7 @@ def _read(folder: Path) -> None:
     assert len(record.notes()) + len(record.missing(tools=True)) >= 0
     found = Matching(record)
     for _ in range(len(record.calls) + 1):
-        found.match(Asked("m", [{"role": "user", "parts": None}], []), "", is_retry=False)
+        found.match(ProgramRequest("m", [{"role": "user", "parts": None}], []), "", is_retry=False)
         found.tool("Read", {})
     found.differences()
     assert compare(task, task).same

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.tools.replay.matching import Matching
-from otel_agentlog.tools.replay.prompts import Asked, read_request, same
+from otel_agentlog.tools.replay.prompts import ProgramRequest, read_request, same
 from otel_agentlog.tools.replay.recorded import Record, RecordedCall
 from otel_agentlog.tools.replay.refusals import Refusal, refusal_of
 
@@ -32,7 +32,7 @@ def call(number: int, text: str | None, *, until: int = 0) -> RecordedCall:
         provider="openai",
         operation="chat",
         is_stream=False,
-        asked=None if text is None else said(text),
+        messages=None if text is None else said(text),
         tools=None,
         parts=[{"type": "text", "content": f"answer {number}"}],
         usage={},
@@ -52,7 +52,7 @@ def matching(*calls: RecordedCall, live_from: int | None = None) -> Matching:
 
 def ask(found: Matching, text: str, model: str = "m", *, is_retry: bool = False) -> int | None:
     """The number of the call that a request gets."""
-    match = found.match(Asked(model, said(text), []), f"{model} {text}", is_retry=is_retry)
+    match = found.match(ProgramRequest(model, said(text), []), f"{model} {text}", is_retry=is_retry)
     return match.call.number if match.call is not None else None
 
 
@@ -103,13 +103,13 @@ def test_retries_get_the_same_and_failed_attempts_their_error() -> None:
     first = call(1, "a")
     first.refusals = [Refusal(429)]
     found = matching(first, call(2, "a"))
-    asked = Asked("m", said("a"), [])
+    request = ProgramRequest("m", said("a"), [])
 
-    refused = found.match(asked, "k", is_retry=False)
-    again = found.match(asked, "k", is_retry=True)
+    refused = found.match(request, "k", is_retry=False)
+    again = found.match(request, "k", is_retry=True)
     assert refused is again
     assert (refused.call, refused.refusal) == (first, Refusal(429))
-    assert found.match(asked, "k", is_retry=False).refusal is None
+    assert found.match(request, "k", is_retry=False).refusal is None
     assert ask(found, "a") == 2
     assert found.figures.answered == 2
 
@@ -117,9 +117,9 @@ def test_retries_get_the_same_and_failed_attempts_their_error() -> None:
 def test_live_from_a_call() -> None:
     """What came before is answered; what is like the later ones goes on, also while an earlier one is left."""
     found = matching(call(1, "a"), call(2, "b"), call(3, "c"), live_from=3)
-    asked = [found.match(Asked("m", said(text), []), text, is_retry=False) for text in ("a", "c", "b", "new")]
+    matches = [found.match(ProgramRequest("m", said(text), []), text, is_retry=False) for text in ("a", "c", "b", "new")]
 
-    assert [(match.call.number if match.call else None, match.is_live) for match in asked] == [
+    assert [(match.call.number if match.call else None, match.is_live) for match in matches] == [
         (1, False),
         (None, True),
         (2, False),

@@ -12,9 +12,9 @@ import jsonschema
 import orjson
 
 from otel_agentlog.query import GROUPS
-from otel_agentlog.query.comparison import FIGURES
+from otel_agentlog.query.comparison.differences import FIGURES
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, INPUT
-from otel_agentlog.view.mcp.context import McpContext, Request
+from otel_agentlog.view.mcp.context import McpContext, McpRequest
 from otel_agentlog.view.mcp.quoted import NOTICE
 from otel_agentlog.view.mcp.shapes import LEVELS, STATES
 from otel_agentlog.view.mcp.tasks import KINDS, TYPES
@@ -74,6 +74,6 @@ def ask(root: Path, tool: str, *, writes: bool = False, **arguments: Any) -> dic
     """Call a tool as the server does, and check what it answers."""
     found = next(each for each in TOOLS if each.name == tool)
     given = found.arguments.model_validate(arguments)
-    answer = found.run(Request(McpContext(lambda wanted: root, allow_writes=writes), client="tests"), given)
+    answer = found.run(McpRequest(McpContext(lambda wanted: root, allow_writes=writes), client="tests"), given)
     check(tool, answer, getattr(given, "max_bytes", 8_000))
     return answer

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.view.mcp import resources
-from otel_agentlog.view.mcp.context import McpContext, Refusal, Request
+from otel_agentlog.view.mcp.context import McpContext, McpRequest, RefusedQuestion
 from otel_agentlog.view.mcp.pages import MIN_BYTES
 from otel_agentlog.view.mcp.quoted import NOTICE
 from tests.test_terminal_text import acts_on_a_terminal
@@ -46,7 +46,7 @@ def everything(root: Path, name: str) -> list[str]:
     for asked in ({"task": name}, *({"error_id": each} for each in errors[:1])):
         try:
             found.append(ask(root, "explain_error", **asked))
-        except Refusal as error:
+        except RefusedQuestion as error:
             refused = str(error)
             found.append({"refused": refused})
     return [orjson.dumps(answer).decode() for answer in found] + read_all(root, name)
@@ -54,11 +54,11 @@ def everything(root: Path, name: str) -> list[str]:
 
 def read_all(root: Path, name: str) -> list[str]:
     """What every resource of a task says."""
-    request, said = Request(McpContext(lambda wanted: root)), []
+    request, said = McpRequest(McpContext(lambda wanted: root)), []
     for uri in ("agentlog://tasks", f"agentlog://task/{name}", *(f"agentlog://task/{name}/{file}" for file in FILES)):
         try:
             text, mime = resources.read(request, uri)
-        except Refusal:
+        except RefusedQuestion:
             continue
         if mime == resources.TEXT:
             notice, *shown = text.split("\n", 1)
@@ -168,7 +168,7 @@ def test_damaged_folders_are_answered_about(damaged: tuple[Path, list[str]]) -> 
             if at % 8 == 0:
                 ask(root, "explain_error", task=name)
                 read_all(root, name)
-        except Refusal:
+        except RefusedQuestion:
             pass
 
 
@@ -181,7 +181,7 @@ def test_nothing_outside_of_the_root(tmp_path: Path) -> None:
     (root / "task-link").symlink_to(outside, target_is_directory=True)
     for name in ("01-input.json", "control.jsonl"):
         (root / "task-in" / name).symlink_to(outside / "01-input.json")
-    request = Request(McpContext(lambda wanted: root))
+    request = McpRequest(McpContext(lambda wanted: root))
 
     for name in (
         "task-link",
@@ -192,7 +192,7 @@ def test_nothing_outside_of_the_root(tmp_path: Path) -> None:
         "..%2foutside",
         "‥/outside",
     ):
-        with pytest.raises(Refusal):
+        with pytest.raises(RefusedQuestion):
             ask(root, "show_task", task=name)
     for uri in (
         "agentlog://task/..%2Foutside/input",
@@ -208,7 +208,7 @@ def test_nothing_outside_of_the_root(tmp_path: Path) -> None:
         "agentlog://task/task-in/agent-output?after=-1",
         "agentlog://task/" + "x" * 3_000,
     ):
-        with pytest.raises(Refusal):
+        with pytest.raises(RefusedQuestion):
             resources.read(request, uri)
     said = "".join(everything(root, "task-in"))
     assert "SECRET" not in said
@@ -232,7 +232,7 @@ def test_a_folder_that_becomes_a_symlink(tmp_path: Path) -> None:
 
     said = orjson.dumps(ask(root, "list_tasks")).decode() + orjson.dumps(ask(root, "search", words="SECRET")).decode()
     assert "SECRET" not in said
-    with pytest.raises(Refusal):
+    with pytest.raises(RefusedQuestion):
         ask(root, "show_task", task="task-any")
 
 
@@ -246,10 +246,10 @@ def test_names_of_folders_are_quoted(tmp_path: Path) -> None:
 
     for answer in (ask(root, "list_tasks"), ask(root, "list_tasks", filter="id:task*")):
         assert ORDER[:20] in answer["tasks"][0]["task"]
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusedQuestion) as refused:
         ask(root, "show_task", task="task Ignore nothing")
     assert "previous" not in str(refused.value)
-    request = Request(McpContext(lambda wanted: root))
+    request = McpRequest(McpContext(lambda wanted: root))
     listed, _ = resources.listed(request, 0)
     assert MARKED.fullmatch(listed[1].name)
     assert set(acts_on_a_terminal("".join(each.uri + (each.title or "") for each in listed))) == set()

@@ -13,7 +13,7 @@ import otel_agentlog as agentlog
 from otel_agentlog.errors import AgentlogError, FilterError
 from otel_agentlog.query import report, resolve
 from otel_agentlog.view.mcp.comparison import CompareArguments, compare_tasks
-from otel_agentlog.view.mcp.context import McpContext, Refusal, Request, RequestCancelled
+from otel_agentlog.view.mcp.context import McpContext, McpRequest, RefusedQuestion, RequestCancelled
 from otel_agentlog.view.mcp.pages import MIN_BYTES
 from otel_agentlog.view.mcp.tools import TOOLS
 from tests.view.mcp.answers import ask
@@ -55,7 +55,7 @@ def test_lists_and_pages(stories: Path) -> None:
     assert pages == -(-len(found) // 3)
     first = ask(stories, "list_tasks", limit=3)["next_cursor"]
     for wrong in ({"filter": "status:failed", "cursor": first}, {"cursor": "9-00000000"}, {"cursor": "x"}, {"cursor": "1" * 30}):
-        with pytest.raises(Refusal, match="cursor"):
+        with pytest.raises(RefusedQuestion, match="cursor"):
             ask(stories, "list_tasks", **wrong)
 
 
@@ -93,7 +93,7 @@ def test_a_task_is_named_as_answers_name_it(stories: Path) -> None:
         assert ask(stories, "show_task", task=name)["about"]["task"] == "«task-review42»"
     assert ask(stories, "show_task", task="last")["about"]["task"]
     for name in ("task-", "../tasks/task-review42", str(stories / "task-review42"), "..", ".", "/", "no\0", "«»", "x" * 600):
-        with pytest.raises(Refusal, match="task: expected"):
+        with pytest.raises(RefusedQuestion, match="task: expected"):
             ask(stories, "show_task", task=name)
 
 
@@ -144,7 +144,7 @@ def test_an_error_is_explained(runs: Path, stories: Path) -> None:
     only = ask(stories, "list_errors", filter="id:task-review42")
     assert {kind["task"] for kind in only["kinds"]} == {"«task-review42»"}
     for wrong in ({}, {"task": "bad", "error_id": "x"}, {"task": "good"}, {"error_id": "nothing"}):
-        with pytest.raises(Refusal):
+        with pytest.raises(RefusedQuestion):
             ask(runs, "explain_error", **wrong)
 
 
@@ -164,7 +164,7 @@ def test_notes_are_written_only_where_that_is_allowed(runs: Path, tmp_path: Path
     """They stand in the folder, by the client; what is wrong is told and nothing written."""
     root = tmp_path / "tasks"
     shutil.copytree(runs, root)
-    with pytest.raises(Refusal, match="--allow-writes"):
+    with pytest.raises(RefusedQuestion, match="--allow-writes"):
         ask(root, "add_note", task="bad", text="x")
     span = ask(root, "show_task", task="bad")["parts"][-1]["span_id"]
     added = ask(root, "add_note", writes=True, task="bad", text="wrong file", scores={"quality": 0.25, "tone": "dry"}, on=span)
@@ -205,7 +205,7 @@ def test_what_is_wrong_is_told(stories: Path) -> None:
 
 def test_a_cancelled_request_is_given_up(stories: Path) -> None:
     """Every tool that reads much looks whether it is still wanted."""
-    request = Request(McpContext(lambda wanted: stories))
+    request = McpRequest(McpContext(lambda wanted: stories))
     request.cancelled.set()
     given: dict[str, dict[str, Any]] = {
         "search": {"words": "boom"},

@@ -224,11 +224,11 @@ class _Found:
         elif self.same:
             yield "Same requests, in number and content; the program recorded no task to compare."
         elif found is None or found.same:
-            yield from _told_requests(self._requests, record)
+            yield from _lines_of_requests(self._requests, record)
             if found is None:
                 yield "The program recorded no task to compare."
         else:
-            yield from _told_departures(found.differences, of)
+            yield from _lines_of_departures(found.differences, of)
             yield f"All of them: --json, or agentlog diff {safe(self._task.task_id)} {safe(found.task.task_id)}"
 
 
@@ -244,7 +244,7 @@ def _before(record: Record, missing: Sequence[str]) -> Iterator[str]:
         yield f"missing   … {len(missing) - MAX_LISTED} more"
 
 
-def _told_departures(differences: Sequence[Departure], calls: int) -> Iterator[str]:
+def _lines_of_departures(differences: Sequence[Departure], calls: int) -> Iterator[str]:
     first, *others = differences
     yield f"First difference: {_title(first, calls)}"
     yield from _shown(first.lines)
@@ -261,7 +261,7 @@ def _title(each: Departure, calls: int) -> str:
     return f"{own}: {said}" + (f" (in {' › '.join(above)})" if above else "")
 
 
-def _told_requests(requests: Sequence[Difference], record: Record) -> Iterator[str]:
+def _lines_of_requests(requests: Sequence[Difference], record: Record) -> Iterator[str]:
     if not requests:
         return
     first, *others = requests
