@@ -72,7 +72,7 @@ def _print(screen: Screen, folders: Sequence[Path], *, every: bool) -> int:
         _progress(number, len(folders), began)
         if every or report.problems:
             screen.lines(_lines(report, screen))
-    if len(folders) > 1:
+    if len(folders) > 1 or not every:
         good = len(folders) - failed
         aside = f" ({warned} with warnings)" if warned else ""
         style = "bad" if failed else "ok"

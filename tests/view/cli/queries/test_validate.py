@@ -32,6 +32,15 @@ def test_every_recorded_task_is_valid(stories: Path) -> None:
     assert (ran.code, ran.lines[-1]) == (0, "10 tasks: 10 valid, 0 not")
 
 
+def test_one_task_is_counted_too(stories: Path, tmp_path: Path) -> None:
+    """Silence would leave open whether anything was looked at."""
+    shutil.copytree(stories / "task-well", tmp_path / "task-well")
+
+    ran = agentlog("validate", "--root", tmp_path)
+
+    assert (ran.code, ran.lines) == (0, ["1 task: 1 valid, 0 not"])
+
+
 def test_errors_are_named_with_file_and_line(damaged: Path) -> None:
     """As compilers do, with the exit code 1; folders without a word to say are only counted."""
     ran = agentlog("validate", "--root", damaged)
