@@ -12,13 +12,11 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import uvicorn
-
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.tools.collect.intake import JSON, PROTOBUF, BusyError, Intake, MalformedError, MemoryBudget
 from otel_agentlog.view.collect import answers
 from otel_agentlog.view.server.limits import Limits
-from otel_agentlog.view.server.serving import protocol_with
+from otel_agentlog.view.server.serving import uvicorn_with
 
 SIGNALS = {f"/v1/{signal}": signal for signal in ("traces", "logs", "metrics")}
 
@@ -51,21 +49,8 @@ class HttpSide:
 
     def __init__(self, intake: Intake, listener: socket.socket, max_body_bytes: int, budget: MemoryBudget) -> None:
         self._listener, self._intake = listener, intake
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                Application(intake, max_body_bytes, budget),
-                http=protocol_with(_LIMITS),
-                loop="asyncio",
-                lifespan="off",
-                log_level="critical",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                limit_concurrency=_LIMITS.connections,
-                timeout_graceful_shutdown=END_S,
-                timeout_keep_alive=KEEP_ALIVE_S,
-            )
-        )
+        app = Application(intake, max_body_bytes, budget)
+        self._server = uvicorn_with(app, _LIMITS, end_seconds=END_S, log_level="critical", timeout_keep_alive=KEEP_ALIVE_S)
         self._thread = threading.Thread(target=self._run, name="agentlog-collect-http", daemon=True)
         self._thread.start()
 

@@ -35,31 +35,16 @@ class HttpServer:
 
     def __init__(self, server: Server[Any], listener: socket.socket, *, token: str | None = None) -> None:
         """With a `token` every request must have it, as ``Authorization: Bearer <token>``."""
-        import uvicorn
-
         from otel_agentlog.view.server.access import AccessMiddleware, AccessPolicy
         from otel_agentlog.view.server.limits import Limits
-        from otel_agentlog.view.server.serving import END_SECONDS, protocol_with
+        from otel_agentlog.view.server.serving import uvicorn_with
 
         limits = Limits(body_bytes=256 * 1024)
         app = server.streamable_http_app(streamable_http_path=PATH, session_idle_timeout=IDLE_SECONDS, max_sessions=MAX_SESSIONS)
         policy = AccessPolicy(token=token, reads_need_token=token is not None, reading_methods=_METHODS, limits=limits)
         self._listener = listener
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                AccessMiddleware(app, policy),
-                http=protocol_with(limits),
-                loop="asyncio",
-                # It begins and ends the sessions.
-                lifespan="on",
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                limit_concurrency=limits.connections,
-                timeout_graceful_shutdown=END_SECONDS,
-            )
-        )
+        # The application begins and ends the sessions in its lifespan.
+        self._server = uvicorn_with(AccessMiddleware(app, policy), limits, lifespan="on")
 
     @property
     def url(self) -> str:

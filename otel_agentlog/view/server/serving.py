@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -47,21 +47,7 @@ class AppServer:
             trace_url=trace_url,
             limits=limits,
         )
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                http=protocol_with(limits),
-                loop="asyncio",
-                lifespan="off",
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                limit_concurrency=limits.connections,
-                timeout_graceful_shutdown=END_SECONDS,
-                ws_max_size=4096,
-            )
-        )
+        self._server = uvicorn_with(app, limits, ws_max_size=4096)
 
     @property
     def url(self) -> str:
@@ -78,6 +64,25 @@ class AppServer:
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM."""
         self._server.run(sockets=[self._listener])
+
+
+def uvicorn_with(
+    app: Any, limits: Limits, *, lifespan: Literal["on", "off"] = "off", end_seconds: int = END_SECONDS, **options: Any
+) -> uvicorn.Server:
+    """A server of an ASGI application within these limits, without a log of requests; waits ``end_seconds`` for open answers."""
+    config = uvicorn.Config(
+        app,
+        http=protocol_with(limits),
+        loop="asyncio",
+        lifespan=lifespan,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=limits.connections,
+        timeout_graceful_shutdown=end_seconds,
+        **{"log_level": "warning", **options},
+    )
+    return uvicorn.Server(config)
 
 
 def protocol_with(limits: Limits) -> type[asyncio.Protocol]:
