@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from otel_agentlog.error_handling.category import ErrorCategory
 from otel_agentlog.tools import ToolResult
 from otel_agentlog.vocabulary.states import Outcome
+from tests.support.memory import forget_peak, peak_kib
 from tests.tools.workshop import Workshop, processes_with
 
 pytestmark = pytest.mark.usefixtures("marked")
@@ -78,7 +78,8 @@ def test_a_script_that_promises_json(workshop: Workshop) -> None:
 def test_a_script_that_writes_200_mb(workshop: Workshop) -> None:
     """All of it is read and counted, a little of it kept, and this process stays small."""
     workshop.script("big", "#!/bin/sh\nhead -c 200000000 /dev/zero\necho end\n", environment=ALLOWED, max_output_bytes=10_000)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    forget_peak()
+    before = peak_kib()
 
     result = workshop.service().execute("big")
 
@@ -87,7 +88,7 @@ def test_a_script_that_writes_200_mb(workshop: Workshop) -> None:
     assert result.output.endswith("\0end\n")
     assert "[199990004 bytes left out]" in result.output
     assert len(result.output) < 11_000
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000
+    assert peak_kib() - before < 30_000
 
 
 def test_a_script_that_must_not_print_too_much(workshop: Workshop) -> None:

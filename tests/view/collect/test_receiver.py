@@ -33,6 +33,7 @@ from otel_agentlog.testing.otlp.answers import Ok, Refuse
 from otel_agentlog.testing.otlp.decode import decode_json, decode_request
 from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from tests.support.collector import Collector, find_collector
+from tests.support.memory import peak_kib
 from tests.support.receiving import RunningCollect, node_packages, trace_body
 from tests.support.waiting import wait_until
 from tests.tools.collect.collecting import spans_of
@@ -159,11 +160,11 @@ def test_part_of_a_request(running: RunningCollect) -> None:
 
 def test_a_body_of_a_gibibyte_takes_no_memory(running: RunningCollect) -> None:
     """Neither one that says how long it is, nor one in chunks without end."""
-    before = _peak_kib(running.pid)
+    before = peak_kib(running.pid)
     for head in ("Content-Length: 1073741824\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"):
         sent, answer = _pour(running, head)
         assert answer.startswith(b"HTTP/1.1 413") or (not answer and sent < 256 * MIB), (sent, answer[:100])
-    assert _peak_kib(running.pid) - before < 30_000
+    assert peak_kib(running.pid) - before < 30_000
     assert running.post(trace_body(2))[0] == 200
 
 
@@ -184,11 +185,6 @@ def _pour(running: RunningCollect, head: str) -> tuple[int, bytes]:
             return sent, connection.recv(4096)
         except OSError:
             return sent, b""
-
-
-def _peak_kib(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def _export(running: RunningCollect, body: bytes, **options: Any) -> bytes:
