@@ -36,6 +36,7 @@ GUARDED = {
     "tools/datasets/examples.py": "the thread of the command alone",
     "tools/imports/readers/claude_code.py": "the thread of the command alone",
     "tools/imports/readers/messages.py": "the thread of the command alone",
+    "tools/replay/recorded.py:_call": "a list of the call",
     "wiring/alerting.py:_look": "the thread of the alerts alone",
 }
 """Where something is taken without a look at whether another thread was faster, and why it may."""

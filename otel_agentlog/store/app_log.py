@@ -290,12 +290,16 @@ class RotatingLog:
     def _rotate(self, log: _Open) -> bool:
         """Rename the log; false if another writer is about to."""
         directory = Descriptor(system.open(self.directory, system.READ_LINKED_FOLDER))
-        if lock_exclusively(directory) is Lock.TAKEN:
-            return False
-        if self._size_if_current(log) is not None:
-            day = log.day or time.strftime("%Y-%m-%d", time.gmtime())
-            system.rename(self.path.name, self._archive.free_name(day), src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
-        return True
+        try:
+            if lock_exclusively(directory) is Lock.TAKEN:
+                return False
+            if self._size_if_current(log) is not None:
+                day = log.day or time.strftime("%Y-%m-%d", time.gmtime())
+                system.rename(self.path.name, self._archive.free_name(day), src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
+            return True
+        finally:
+            # At once: dropped, it might be closed by another thread, after the next rotation found the lock taken.
+            directory.close()
 
 
 def rotated_files(directory: Path, log: LogNames) -> list[str]:

@@ -13,7 +13,7 @@ shape.py          `assert_shape`: which parts a task is expected to have
 places.py         where a text is found that should be nowhere
 golden.py         folders as text, what differs from run to run made equal, and files that have it
 clock.py          `FixedClock`, `fixed_ids`
-replay.py         `replay`: code of a test against a task on record
+replaying.py      `replay`: code of a test against a task on record
 killing.py        `run_and_kill`: a program that dies in the middle
 memory.py         `recording`: lines in memory, without folders
 otlp/             `OtlpReceiver`: a collector in the test, with faults
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from otel_agentlog.testing.reading import RecordedTask as RecordedTask
     from otel_agentlog.testing.recorded import Recorded as Recorded
     from otel_agentlog.testing.recorded import record_in as record_in
-    from otel_agentlog.testing.replay import Replay as Replay
-    from otel_agentlog.testing.replay import replay as replay
+    from otel_agentlog.testing.replaying import Replay as Replay
+    from otel_agentlog.testing.replaying import replay as replay
     from otel_agentlog.testing.shape import a_span as a_span
     from otel_agentlog.testing.shape import a_step as a_step
     from otel_agentlog.testing.shape import a_task as a_task
@@ -63,7 +63,7 @@ _HOMES = {
     "otlp.receiver": "OtlpReceiver",
     "reading": "RecordedPart RecordedTask",
     "recorded": "Recorded record_in",
-    "replay": "Replay replay",
+    "replaying": "Replay replay",
     "shape": "a_span a_step a_task a_tool an_ai_call assert_shape",
 }
 __all__, __getattr__ = lazy_names(__name__, _HOMES)

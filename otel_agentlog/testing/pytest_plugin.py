@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from otel_agentlog.testing.otlp.receiver import OtlpReceiver
     from otel_agentlog.testing.reading import RecordedTask
     from otel_agentlog.testing.recorded import Recorded
-    from otel_agentlog.testing.replay import Replay
+    from otel_agentlog.testing.replaying import Replay
 
 UPDATE = "--agentlog-update-golden"
 MAX_SHOWN = 40
@@ -118,7 +118,7 @@ def agentlog_kill(tmp_path: Path) -> Callable[..., Recorded]:
 @pytest.fixture
 def agentlog_replay(tmp_path: Path) -> Callable[..., AbstractContextManager[Replay]]:
     """`replay` with a folder of the test for what it records: ``with agentlog_replay("tests/tasks/task-…") as replayed: …``."""
-    from otel_agentlog.testing.replay import replay
+    from otel_agentlog.testing.replaying import replay
 
     numbers = count(1)
     return lambda folder, **kwargs: replay(folder, **{"into": tmp_path / f"replay-{next(numbers)}", **kwargs})

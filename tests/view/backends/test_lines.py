@@ -17,7 +17,7 @@ from otel_agentlog.store.folder.reader import list_tasks
 from otel_agentlog.view.backends.clickhouse import ClickHouse
 from otel_agentlog.view.backends.folders import bring
 from otel_agentlog.view.backends.wanted import Wanted
-from otel_agentlog.view.mcp.context import McpContext, Request
+from otel_agentlog.view.mcp.context import McpContext, McpRequest
 from otel_agentlog.view.mcp.tasks import ListArguments, ShowArguments, show_task
 from otel_agentlog.view.mcp.tasks import list_tasks as list_tasks_tool
 
@@ -121,7 +121,7 @@ def test_a_task_that_went_on_in_another_trace_has_one_folder(tmp_path: Path) -> 
 def test_agents_ask_it(tmp_path: Path) -> None:
     """By the Model Context Protocol: each question brings what it asks about."""
     spans = [_span("1" * 32, "a" * 16, 10**18, {names.TASK_ID: "task-1", names.TASK_NAME: "Review"})]
-    request = Request(McpContext(lambda wanted: bring(_Traces(spans), tmp_path, wanted)))
+    request = McpRequest(McpContext(lambda wanted: bring(_Traces(spans), tmp_path, wanted)))
 
     assert list_tasks_tool(request, ListArguments())["tasks"][0]["name"] == "«Review»"
     spans.append(_span("2" * 32, "b" * 16, 2 * 10**18, {names.TASK_ID: "task-2", names.TASK_NAME: "Merge"}))

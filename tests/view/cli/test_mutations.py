@@ -120,6 +120,7 @@ def commands(task: str, other: str, out: Path) -> dict[str, list[list[str]]]:
         "prune": [["prune", "--dry-run"]],
         "serve": [],
         "mcp": [],
+        "collect": [],
         "run": [],
         "replay": [],
         "monitor": [["monitor", task, "--text", "--once"], ["monitor", "--text", "--once"]],
