@@ -281,3 +281,17 @@ def test_a_process_that_records_adds_by_its_own_recorder(root: Path) -> None:
     assert [line["details"]["source"] for line in _noted(folder)] == ["code"]
     agentlog.shutdown()
     assert _is_valid(folder)
+
+
+def test_a_note_on_a_task_whose_metadata_is_nested_too_deeply(tasks_root: Path) -> None:
+    """More can be read than written; the note is there, and the file is one that can be read."""
+    with agentlog.task("Deep") as task:
+        pass
+    agentlog.shutdown()
+    path = tasks_root / task.task_id / "metadata.json"
+    document = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**document, "tags": None}).replace('"tags": null', f'"tags": {"[" * 300}{"]" * 300}'))
+
+    add_note(tasks_root / task.task_id, "a remark")
+
+    assert json.loads(path.read_bytes())["task_id"] == task.task_id

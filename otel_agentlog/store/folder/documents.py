@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import otel_agentlog._platform as system
-from otel_agentlog._interrupts import Replaced, take
+from otel_agentlog._interrupts import Replaced, raise_interrupt, take
 from otel_agentlog.store.folder.files import Descriptor, replace_file
 from otel_agentlog.store.folder.handle import FolderHandle
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, GZIP_SUFFIX, METADATA, encode_document, temp_name
@@ -124,7 +124,12 @@ class Documents:
             if revision == self._revision:
                 break
             # A signal handler came in between, and what was read is out of date.
-        self._replace(directory, METADATA, document, sync)
+        try:
+            self._replace(directory, METADATA, document, sync)
+        except TypeError:
+            raise_interrupt()  # more is read than can be written, what is nested deeply for one: the file is damaged
+            document = merged(self._in_memory(), changes, added)
+            self._replace(directory, METADATA, document, sync)
         self._revision += 1
         self._last, self._written, self._rewritten = document, counts, rewrites
         self._changes.replace(partial(_without, done=changes))
@@ -134,6 +139,9 @@ class Documents:
         found = {} if self._handle.is_new else read_metadata(directory)
         if found.get("task_id") == self._task.task_id:
             return found
+        return self._in_memory()
+
+    def _in_memory(self) -> Mapping[str, Any]:
         header = self._task.header
         return self._last or {key: header[key] for key in METADATA_KEYS if header.get(key) is not None}
 
