@@ -2,7 +2,7 @@
 
     python growth_program.py ROOT ACTIVITY TIMES [ENDPOINT]
 
-What is bounded is bounded at 25 here, so that a bound is reached soon, and what has none shows.
+What is bounded is bounded at 40 here, so that a bound is reached soon, and what has none shows.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from otel_agentlog.store.folder import sink as folder_sink
 from otel_agentlog.store.folder import sync, writer
 from otel_agentlog.store.folder.files import close_dropped
 
-FEW = 25
+FEW = 40
 PATIENCE_S = 30.0
 
 for module, names in {

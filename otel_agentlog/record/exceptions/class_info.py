@@ -9,6 +9,7 @@ from __future__ import annotations
 import types
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 Fact = TypeVar("Fact")
@@ -121,5 +122,6 @@ class FoundOnce(Generic[Fact]):
         fact = self._find(cls)
         if len(self._found) >= MAX_CLASSES:
             self._found.clear()
-        self._found[id(cls)] = weakref.ref(cls), fact
+        # Called in C with the reference, which `pop` takes for its default: what is of a class that is gone goes with it.
+        self._found[id(cls)] = weakref.ref(cls, partial(self._found.pop, id(cls))), fact
         return fact
