@@ -321,12 +321,16 @@ class Task(Checkpoints):
                 "details": details,
             }
         )
+        self._gave_away = True
         task.owner, self.kind = False, SEGMENT  # type: ignore[misc]  # this one object is another kind of operation
+
+    _gave_away = False
+    """Whether the end was its own: what began as a part of the task hands on what it was given, and can take nothing back."""
 
     def _take_back(self) -> None:
         """Decide on the end after all: this failed, and nothing has taken the task up, which may never have been queued."""
         task = self.task
-        if self._unhanded or task is None or self.state.value not in FAILED:
+        if not self._gave_away or task is None or self.state.value not in FAILED:
             return
         if self._recorder.tasks.find(task.task_id).get("status") == State.PENDING.value:
             task.owner, self.kind = True, TASK  # type: ignore[misc]

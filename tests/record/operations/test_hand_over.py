@@ -334,5 +334,4 @@ class HandOver(RuleBasedStateMachine):
 
 
 TestHandOver = HandOver.TestCase
-TestHandOver.pytestmark = [pytest.mark.timeout(300)]  # many files, on a disk that others sync
-TestHandOver.settings = settings(max_examples=5, stateful_step_count=12, deadline=None)
+TestHandOver.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)
