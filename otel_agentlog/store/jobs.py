@@ -24,7 +24,7 @@ from otel_agentlog.vocabulary.states import FAILED
 
 JOBS = ".jobs.jsonl"
 LOCK_WAIT_S = 1.0
-"""Longest time to wait for another process that reads and appends; it holds the lock for some microseconds."""
+"""Longest time to wait for another process; it reads, appends, and hands the task over, which takes about a millisecond."""
 MAX_BYTES = 4 * 1024 * 1024
 """How much is read of what other processes wrote: more than 10,000 jobs."""
 
@@ -42,17 +42,14 @@ class JobFile:
                 turn.append({"timestamp": now(), "job": job, "phase": "start"})
             return turn is not None
 
-    def end(self, job: str, outcome: str) -> JobsLeft | None:
-        """Note how a job ended; what is left, ``None`` if that is not known or it had ended before. Raises `OSError`."""
+    @contextmanager
+    def ending(self, job: str, outcome: str) -> Iterator[JobsLeft | None]:
+        """Note how a job ended; gives what is left, ``None`` if that is not known or it had ended before. Raises `OSError`.
+
+        No other job ends before the block has: what it does of the task is done when the last one finds itself the last.
+        """
         with self._turn() as turn:
-            if turn is None:
-                return None
-            given = {text(line, "job") for line in turn.lines if line.get("phase") == "start"}
-            ended = {text(line, "job"): text(line, "outcome") for line in turn.lines if line.get("phase") == "end"}
-            if job not in given or job in ended:
-                return None
-            turn.append({"timestamp": now(), "job": job, "phase": "end", "outcome": outcome})
-            return JobsLeft(len(given - ended.keys() - {job}), any(each in FAILED for each in ended.values()))
+            yield None if turn is None else _end(turn, job, outcome)
 
     @contextmanager
     def _turn(self) -> Iterator[_Turn | None]:
@@ -68,6 +65,15 @@ class JobFile:
             yield _Turn(file)
         finally:
             file.close_at_once()
+
+
+def _end(turn: _Turn, job: str, outcome: str) -> JobsLeft | None:
+    given = {text(line, "job") for line in turn.lines if line.get("phase") == "start"}
+    ended = {text(line, "job"): text(line, "outcome") for line in turn.lines if line.get("phase") == "end"}
+    if job not in given or job in ended:
+        return None
+    turn.append({"timestamp": now(), "job": job, "phase": "end", "outcome": outcome})
+    return JobsLeft(len(given - ended.keys() - {job}), any(each in FAILED for each in ended.values()))
 
 
 class _Turn:

@@ -7,6 +7,7 @@ None of them imports the others; these types are all that they share.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -145,8 +146,8 @@ class Jobs(Protocol):
     def add(self, job: str) -> bool:
         """Note that a job was given the end of the task; whether it can be known when it ends."""
 
-    def end(self, job: str, outcome: str) -> JobsLeft | None:
-        """Note how a job ended; ``None`` where it is not known what is left, or it had ended before."""
+    def ending(self, job: str, outcome: str) -> AbstractContextManager[JobsLeft | None]:
+        """Note how a job ended; ``None`` where it is not known what is left, or it had ended before. No other ends meanwhile."""
 
 
 Sink: TypeAlias = Callable[[Envelope], None]

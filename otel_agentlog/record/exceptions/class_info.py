@@ -7,10 +7,11 @@ the object is called, nor anything of a metaclass.
 from __future__ import annotations
 
 import types
-import weakref
-from collections.abc import Callable
-from functools import partial
+from collections import deque
+from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
+
+from otel_agentlog._interrupts import KeyedReference, taken_out
 
 Fact = TypeVar("Fact")
 
@@ -113,15 +114,24 @@ class FoundOnce(Generic[Fact]):
     def __init__(self, find: Callable[[type], Fact]) -> None:
         self._find = find
         # Not by the class: its metaclass may have a hash of its own.
-        self._found: dict[int, tuple[weakref.ref[type], Fact]] = {}
+        self._found: dict[Hashable, tuple[KeyedReference[type], Fact]] = {}
+        self._gone: deque[KeyedReference[type]] = deque()
 
     def __call__(self, cls: type) -> Fact:
         found = self._found.get(id(cls))
         if found is not None and found[0]() is cls:
             return found[1]
         fact = self._find(cls)
+        self._forget_gone()
         if len(self._found) >= MAX_CLASSES:
             self._found.clear()
-        # Called in C with the reference, which `pop` takes for its default: what is of a class that is gone goes with it.
-        self._found[id(cls)] = weakref.ref(cls, partial(self._found.pop, id(cls))), fact
+        reference = KeyedReference(cls, self._gone.append)
+        reference.key = id(cls)
+        self._found[id(cls)] = reference, fact
         return fact
+
+    def _forget_gone(self) -> None:
+        for gone in taken_out(self._gone):
+            found = self._found.get(gone.key)
+            if found is not None and found[0] is gone:
+                self._found.pop(gone.key, None)

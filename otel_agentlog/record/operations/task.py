@@ -340,13 +340,15 @@ class Task(Checkpoints):
         task = self.task
         mine = list(map(self._jobs.pop, range(len(self._jobs))))
         jobs = self._recorder.tasks.jobs_of(task) if mine and task is not None else None
-        left = jobs.end(mine[0], self.state.value) if jobs is not None else None
-        if left is None or task is None:
+        if jobs is None or task is None:
             return
-        if left.open == 0 and (not task.owner or (left.failed and self.state.value not in FAILED)):
-            self._left_to_do = Outcome.FAILED if left.failed else Outcome(self.state.value)
-        if task.owner and (left.open or self._left_to_do is not None):
-            self._give_away(HAND_OVER_S, None)
+        with jobs.ending(mine[0], self.state.value) as left:
+            if left is None:
+                return
+            if left.open == 0 and (not task.owner or (left.failed and self.state.value not in FAILED)):
+                self._left_to_do = Outcome.FAILED if left.failed else Outcome(self.state.value)
+            if task.owner and (left.open or self._left_to_do is not None):
+                self._give_away(HAND_OVER_S, None)
 
     def _end_for_all(self, outcome: Outcome) -> None:
         """End the task, of which this was the last job: in a span of its own, as this one was only a part."""

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from opentelemetry.context import Context
 
 import otel_agentlog as agentlog
+from otel_agentlog.record.carrier import read_carrier
 from otel_agentlog.store.folder.reader import TaskReader, list_tasks
 from otel_agentlog.store.recovery.recover import recover
 from otel_agentlog.store.spans.rebuild import records
@@ -23,8 +26,10 @@ from otel_agentlog.store.spans.tree import tree
 from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.testing import MemorySink
 from otel_agentlog.vocabulary.records import SpanRecord
+from otel_agentlog.vocabulary.states import FAILED
 
 OUTCOMES = ["completed", "failed", "cancelled", "timed_out", "interrupted"]
+ENDED = frozenset(OUTCOMES) - {"interrupted"}
 
 
 def here() -> agentlog.Operation:
@@ -270,6 +275,18 @@ def test_the_parts_of_all_processes_are_counted_once(recorded: MemorySink) -> No
 # -- any order ----------------------------------------------------------------------------------------------------------------
 
 
+@dataclass
+class Part:
+    """What a request or a job has open."""
+
+    task: agentlog.Task
+    role: str
+    """``owner``: it decides on the end; ``handed``: it did, and gave it away; ``segment``: another does; ``late``: it follows."""
+    job: str | None = None
+    """The job that it was given, until that is passed on."""
+    has_handed_over: bool = False
+
+
 class HandOver(RuleBasedStateMachine):
     """A request and its jobs in any order; ``status`` is what the folder has to say after each step."""
 
@@ -279,40 +296,68 @@ class HandOver(RuleBasedStateMachine):
         self.root = Path(self.scratch.name) / "tasks"
         logs = Path(self.scratch.name) / "logs"
         agentlog.configure(directory=self.root, log_directory=logs, console="off", capture_logging=False, recover_on_start=False)
-        self.open: list[tuple[agentlog.Task, str]] = [(agentlog.task("Answer", task_id="t").start(), "owner")]
-        self.carrier = self.open[0][0].carrier()
+        self.open = [Part(agentlog.task("Answer", task_id="t").start(), "owner")]
+        self.carrier = self.open[0].task.carrier()
         self.status = "running"
+        self.given: set[str] = set()
+        self.ended: dict[str, str] = {}
 
     @precondition(lambda self: self.open)
     @rule(which=st.integers(0, 5))
     def hand_over(self, which: int) -> None:
-        """By the request, or by a job that is tried again later."""
-        task, role = self.open.pop(which % len(self.open))
-        self.carrier = {**self.carrier, **task.carrier(hand_over=True)} if role != "late" else self.carrier
-        if role == "owner":
-            self.status, role = "pending", "handed"
-        self.open.append((task, role))
+        """By the request, or by a job that is tried again later; once more to a further job."""
+        part = self.open[which % len(self.open)]
+        if part.role == "late":
+            return
+        carrier = part.task.carrier(hand_over=True)
+        job = job_of(carrier)
+        if part.job is not None:
+            assert job == part.job, "it passes on what it was given"
+        elif part.role == "owner" or (part.has_handed_over and self.status not in ENDED):
+            assert job is not None
+            assert job not in self.given, "a further job"
+            self.given.add(job)
+        else:
+            assert job is None
+        if part.role == "owner" or part.job is not None:
+            part.has_handed_over = True
+        if part.role == "owner":
+            self.status, part.role = "pending", "handed"
+        self.carrier, part.job = carrier, None
 
     @rule()
     def job_begins(self) -> None:
         """It takes the task up, joins it, or follows it."""
-        job = agentlog.task(resume=self.carrier).start()
+        task = agentlog.task(resume=self.carrier).start()
         if self.status in ("pending", "interrupted"):
             role, self.status = "owner", "running"
         else:
             role = "segment" if self.status == "running" else "late"
-        assert (job.task_id == "t") == (role != "late")
-        self.open.append((job, role))
+        assert (task.task_id == "t") == (role != "late")
+        self.open.append(Part(task, role, job_of(self.carrier) if role != "late" else None))
 
     @precondition(lambda self: self.open)
     @rule(which=st.integers(0, 5), outcome=st.sampled_from(OUTCOMES))
     def one_ends(self, which: int, outcome: str) -> None:
-        """Only who has the task in hand ends it; who gave it away and failed does, if nobody has it."""
-        task, role = self.open.pop(which % len(self.open))
-        task.end(outcome)
-        takes_back = role == "handed" and self.status == "pending" and outcome in ("failed", "timed_out")
-        if role == "owner" or takes_back:
+        """Only who has the task in hand ends it, the last of its jobs, or who gave it away and failed, if nobody has it."""
+        part = self.open.pop(which % len(self.open))
+        part.task.end(outcome)
+        if part.role == "handed" and self.status == "pending" and outcome in FAILED:
             self.status = outcome
+        elif part.job is not None and part.job in self.given - self.ended.keys():
+            self._last_or_not(part, outcome, part.job)
+        elif part.role == "owner":
+            self.status = outcome
+
+    def _last_or_not(self, part: Part, outcome: str, job: str) -> None:
+        one_failed = not FAILED.isdisjoint(self.ended.values())
+        self.ended[job] = outcome
+        if self.given - self.ended.keys():
+            self.status = "pending" if part.role == "owner" else self.status
+        elif part.role == "owner":
+            self.status = "failed" if one_failed and outcome not in FAILED else outcome
+        elif self.status == "pending":
+            self.status = "failed" if one_failed else outcome
 
     @invariant()
     def the_folder_says_it(self) -> None:
@@ -321,16 +366,22 @@ class HandOver(RuleBasedStateMachine):
             assert status(self.root) == self.status
 
     def teardown(self) -> None:
-        """Everything has an end, and nothing is left for recovery."""
+        """Everything has an end; nothing is left for recovery but a task that waits for a job which did not come."""
         if not hasattr(self, "open"):
             return
         while self.open:
             self.one_ends(0, "completed")
+            self.the_folder_says_it()
         agentlog.shutdown()
         with self.scratch:
             assert recover(self.root, everything=True).repaired == []
             for task in list_tasks(self.root):
                 assert [str(problem) for problem in validate(task.folder).problems] == []
+
+
+def job_of(carrier: dict[str, str]) -> str | None:
+    """The job that a carrier names."""
+    return read_carrier(carrier, Context()).ids.get("job")
 
 
 TestHandOver = HandOver.TestCase

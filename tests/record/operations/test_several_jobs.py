@@ -7,15 +7,19 @@ import itertools
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.context import Context
 
 import otel_agentlog as agentlog
+from otel_agentlog.record.carrier import read_carrier
 from otel_agentlog.store.folder.reader import TaskReader, list_tasks
-from otel_agentlog.store.jobs import JOBS
+from otel_agentlog.store.jobs import JOBS, JobFile
 from otel_agentlog.store.validation.validate import validate
+from otel_agentlog.vocabulary.envelope import JobsLeft
 
 
 def status(root: Path) -> str:
@@ -164,6 +168,29 @@ def test_a_link_in_its_place_is_not_followed(tasks_root: Path, tmp_path: Path) -
         run(carriers[0])
     assert status(tasks_root) == "completed"
     assert elsewhere.read_bytes() == before
+
+
+def test_no_job_ends_while_another_one_does(tasks_root: Path) -> None:
+    """What one that is not the last does of the task is done when the last one finds itself the last."""
+    request = agentlog.task("Answer", task_id="t").start()
+    carriers = [request.carrier(hand_over=True) for _ in range(2)]
+    one, other = (read_carrier(carrier, Context()).ids["job"] for carrier in carriers)
+    assert request.task is not None
+    jobs, found = JobFile(request.task), []
+
+    def end_other() -> None:
+        with jobs.ending(other, "completed") as left:
+            found.append(left)
+
+    with jobs.ending(one, "completed") as left:
+        thread = threading.Thread(target=end_other)
+        thread.start()
+        thread.join(0.2)
+        assert (left, found) == (JobsLeft(1, failed=False), [])
+    thread.join(10)
+    request.end()
+
+    assert found == [JobsLeft(0, failed=False)]
 
 
 _JOB = """
