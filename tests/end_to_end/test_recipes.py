@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.documents import REPOSITORY, blocks, rows
 from tests.support.waiting import wait_until
+from tests.tools.imports.samples import Claude, lines, said, uses
 from tests.view.cli.terminal import environment
 
 RECIPES, QUERIES = REPOSITORY / "docs" / "recipes.md", REPOSITORY / "docs" / "queries.md"
@@ -25,9 +26,32 @@ pytestmark = pytest.mark.timeout(400)
 README, SERVER = REPOSITORY / "README.md", REPOSITORY / "docs" / "server.md"
 SHELL = re.compile(r"(agentlog|curl|jq|find|grep|tail|zcat) ")
 ENDLESS = re.compile(
-    r"agentlog (serve|monitor|mcp|demo --slow)( .*)?(?<!--once)|tail -f .*|agentlog (pause|context|resume|cancel) .*"
+    r"agentlog (serve|monitor|mcp|collect|demo --slow)( .*)?(?<!--once)|tail -f .*|agentlog (pause|context|resume|cancel) .*"
 )
 """What goes on until somebody ends it, or needs something that goes on: tested where it belongs."""
+
+LATER = re.compile(r"agentlog (compare|replay|dataset|import) ")
+"""What a record is good for later: on tasks of their own, as some make further tasks."""
+
+AGENT = """
+import os
+import otel_agentlog as agentlog
+
+agentlog.configure(console="off")
+ANSWER = {"role": "assistant", "content": "It is fine."}
+REPLY = {"choices": [{"message": ANSWER}], "usage": {"prompt_tokens": 90, "completion_tokens": 9}}
+
+@agentlog.ai_call("own-model", provider="own")
+def ask(prompt):
+    return "Read."
+
+for _ in range(int(os.environ.get("TASKS", "1"))):
+    with agentlog.task("Review", tags=os.environ.get("TAG", "").split(), input={"files": 3}) as task:
+        ask("Read it.")
+        with agentlog.ai_call("gpt-5", provider="openai", messages="Is it fine?") as call:
+            call.record(REPLY)
+        task.score("quality", 0.9)
+"""
 
 EXAMPLES = (
     "basic_setup",
@@ -122,8 +146,9 @@ class Ground:
 def _programs(place: Path) -> Path:
     """A folder with the commands a reader has: ours, and ``curl``, where there is none, by the same URLs."""
     place.mkdir()
-    (place / "agentlog").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m otel_agentlog "$@"\n')
-    (place / "agentlog").chmod(0o755)
+    for name, module in (("python", ""), ("agentlog", "-m otel_agentlog")):
+        (place / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {module} "$@"\n')
+        (place / name).chmod(0o755)
     if shutil.which("curl") is None:
         (place / "curl").write_text(
             f"#!{sys.executable}\nimport shutil, sys, urllib.request\nurl = 'http://' + sys.argv[-1]\n"
@@ -140,6 +165,12 @@ def _example(name: str, home: Path, env: Mapping[str, str]) -> None:
     subprocess.run(program, cwd=work, env=env, check=True, capture_output=True, timeout=TIMEOUT_S)
 
 
+def _environment(home: Path, root: Path) -> dict[str, str]:
+    env = environment(TASK_LOGS_DIR=str(root), AGENTLOG_LOG_DIR=str(home / "logs"), AGENTLOG_CONSOLE="off", HOME=str(home))
+    env["PATH"] = f"{_programs(home / 'bin')}{os.pathsep}{env['PATH']}"
+    return env
+
+
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """Task folders of the examples and, last, of the demo, with a server before them."""
@@ -147,8 +178,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         pytest.fail("jq is missing (Debian package jq), which the recipes use")
     home = tmp_path_factory.mktemp("recipes")
     root = home / "tasks"
-    env = environment(TASK_LOGS_DIR=str(root), AGENTLOG_LOG_DIR=str(home / "logs"), AGENTLOG_CONSOLE="off", HOME=str(home))
-    env["PATH"] = f"{_programs(home / 'bin')}{os.pathsep}{env['PATH']}"
+    env = _environment(home, root)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda name: _example(name, home, env), EXAMPLES))
     told = subprocess.run(
@@ -205,7 +235,8 @@ def _front_page() -> list[tuple[str, str]]:
     return [("folder" if line.startswith("jq") else "root", line) for line in dict.fromkeys(typed)]
 
 
-LINES = [line for line in _recipes() + _questions() + _front_page() if not ENDLESS.fullmatch(line[1])]
+TYPED = [line for line in _recipes() + _questions() + _front_page() if not ENDLESS.fullmatch(line[1])]
+LINES = [line for line in TYPED if not LATER.match(line[1])]
 
 
 @pytest.mark.parametrize(("where", "command"), LINES, ids=[command for _, command in LINES])
@@ -270,3 +301,27 @@ def test_nothing_that_people_come_from_is_missing() -> None:
     found = rows(RECIPES)
 
     assert [old for old in OLD if not any(old in row.left and row.new for row in found)] == []
+
+
+def test_what_a_record_is_good_for_later(tmp_path: Path) -> None:
+    """Two groups are compared, the last task is run again, chats are written, sessions of a coding agent come in."""
+    root, work, sessions = tmp_path / "tasks", tmp_path / "work", tmp_path / ".claude/projects/app"
+    work.mkdir()
+    sessions.mkdir(parents=True)
+    (work / "agent.py").write_text(AGENT)
+    session = (
+        Claude().says("hi").answers("a", uses("t1", command="ls"), usage=(10, 0, 0, 5)).result("t1").answers("b", said("ok"))
+    )
+    (sessions / "s-1.jsonl").write_text(lines(session.rows))
+    env = _environment(tmp_path, root)
+    for tag in ("before", "after"):
+        subprocess.run(["python", "agent.py"], cwd=work, env={**env, "TAG": tag, "TASKS": "20"}, check=True, timeout=TIMEOUT_S)
+
+    commands = [command for _, command in TYPED if LATER.match(command)]
+    ran = {LATER.match(each)[1]: Ground(root, work, env, 0).run(each, work) for each in commands}  # type: ignore[index]
+
+    assert {name: done.returncode for name, done in ran.items()} == dict.fromkeys(("compare", "replay", "dataset", "import"), 0)
+    assert re.search(r"cost", ran["compare"].stdout)
+    assert "1 of 2 AI calls answered from the record" in ran["replay"].stderr
+    assert [path for path in (work / "data").rglob("*") if "It is fine." in path.read_text()]
+    assert (root / "claude-s-1" / "metadata.json").exists()

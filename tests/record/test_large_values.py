@@ -1,7 +1,8 @@
-"""A value of 20 MB costs the thread that records it a small multiple of hashing it, and is recorded whole and clean."""
+"""A value of 20 MB costs the thread that records it a small multiple of hashing and writing it; it is kept whole and clean."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 import otel_agentlog as agentlog
@@ -35,11 +37,20 @@ def cpu_s(work: Callable[[], object]) -> float:
     return min(times)
 
 
+def least(value: Any, file: Path) -> None:
+    """What no way of recording it can do without: a hash of it, its JSON, a file."""
+    text = base64.b64encode(value).decode() if isinstance(value, bytes) else value
+    data = orjson.dumps(text)
+    hashlib.sha256(data)
+    file.write_bytes(data)
+
+
 @pytest.mark.parametrize("name", VALUES)
-def test_a_large_value_costs_little_more_than_to_hash_it(name: str, tasks_root: Path) -> None:
+def test_a_large_value_costs_little_more_than_it_must(name: str, tasks_root: Path, tmp_path: Path) -> None:
     """As field of a log line, result of a tool, message to a model and input of a task."""
     value, log = VALUES[name], agentlog.get_logger("x")
-    hashed = cpu_s(lambda: hashlib.sha256(TEXT.encode()))
+    whole = value if isinstance(value, (str, bytes)) else TEXT
+    needed = cpu_s(lambda: least(whole, tmp_path / "least"))
 
     def run() -> None:
         with agentlog.tool("t") as tool_run:
@@ -51,7 +62,7 @@ def test_a_large_value_costs_little_more_than_to_hash_it(name: str, tasks_root: 
 
     with agentlog.task("job"):
         for work in (lambda: log.info("m", value=value), run, ask, lambda: agentlog.task("in", input=value).start().end()):
-            assert cpu_s(work) < 15 * hashed
+            assert cpu_s(work) < 5 * needed
 
 
 def test_a_secret_at_its_end_is_found(tasks_root: Path) -> None:

@@ -231,7 +231,7 @@ def test_without_a_setting_there_is_no_thread_and_no_file(tmp_path: Path) -> Non
     """Nothing is deleted, compressed or looked at unless somebody asked."""
     root = tmp_path / "tasks"
     root.mkdir(mode=0o700)
-    make_task(root, "task-a", ended_ns=0)
+    make_task(root, "task-a", ended_ns=0, final=True)
     before = tree(root)
 
     agentlog.configure(directory=root, log_directory=tmp_path / "logs", console="off", capture_logging=False)

@@ -305,7 +305,7 @@ def test_the_token_is_kept_out_of_sight(browser: Browser, tmp_path: Path) -> Non
     with Served(tmp_path / "tasks", tmp_path, "--require-token") as served:
         with opened(browser, served) as page:
             page.wait_for_selector(".figure")
-            assert served.token not in page.url
+            assert served.token not in page.evaluate("location.href")
             expect(page.get_by_text("No tasks yet")).to_be_visible(timeout=TIMEOUT_MS)
         context = browser.new_context()
         page = context.new_page()

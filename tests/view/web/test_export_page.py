@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def test_the_file_says_why_and_leads_there(browser: Browser, exported: Path) -> 
     expect(why).to_contain_text("Wait, then read it again.")
     why.get_by_role("button", name="Go to the failing part").click()
     expect(page.get_by_role("treeitem", selected=True)).to_contain_text("failed")
-    assert "part=" in page.url
+    expect(page).to_have_url(re.compile("part="), timeout=TIMEOUT_MS)
     page.reload()
     expect(page.get_by_role("treeitem", selected=True)).to_contain_text("Grep", timeout=TIMEOUT_MS)
     page.get_by_role("button", name="Close details").click()

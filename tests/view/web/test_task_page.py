@@ -155,18 +155,18 @@ def test_a_part_and_a_line_have_addresses(browser: Browser, long: Served) -> Non
         page.wait_for_selector(".falls .item")
         page.keyboard.press("n")
         expect(page.get_by_role("complementary", name="Details")).to_be_visible()
+        expect(page).to_have_url(re.compile("part="), timeout=TIMEOUT_MS)
         part = page.url
         page.keyboard.press("Escape")
-        assert "part=" in part
-        assert "part=" not in page.url
+        expect(page).not_to_have_url(re.compile("part="), timeout=TIMEOUT_MS)
         page.goto("about:blank")
         page.goto(part)
         expect(page.get_by_role("treeitem", selected=True)).to_contain_text("part_24.py", timeout=TIMEOUT_MS)
         page.get_by_role("button", name="Its lines").click()
         expect(page.locator(".above-list .count").last).to_have_text("2 of 20,000 lines", timeout=TIMEOUT_MS)
         page.get_by_role("option").last.click()
+        expect(page).to_have_url(re.compile("line="), timeout=TIMEOUT_MS)
         line = page.url
-        assert "line=" in line
         assert "part=" not in line
         page.goto("about:blank")
         page.goto(line)
