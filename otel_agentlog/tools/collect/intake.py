@@ -1,7 +1,8 @@
 """A request, from its bytes to its acknowledgement: read, cleaned, and on disk before it is answered.
 
-Any thread may hand one in. What waits together is written in one transaction, so many small requests wait for the disk once. What
-is in memory is bounded: so many requests are read at a time, and so many bytes of bodies are held.
+Any thread may call it. What waits together is written in one transaction, so many small requests wait for the disk once. What is
+in memory is bounded: so many requests are read at a time, so many bytes of bodies are held, and what was not written in time is
+dropped.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +37,9 @@ _WRITTEN_AT_ONCE = 64
 _ANSWER_S = 60.0
 """Longest time, in seconds, that a request waits for the disk."""
 
+_ROOM_S = 1.0
+"""Seconds between two looks whether a full spool has room again."""
+
 JSON, PROTOBUF = "application/json", "application/x-protobuf"
 
 
@@ -57,7 +62,7 @@ class Received:
     requests: int = 0
     items: dict[str, int] = field(default_factory=lambda: {"traces": 0, "logs": 0, "metrics": 0})
     doubled: int = 0
-    """Request that were there already."""
+    """Items that were there already."""
     rejected: int = 0
     redacted: int = 0
     """Secrets that were replaced."""
@@ -65,10 +70,18 @@ class Received:
     """Requests that were not taken: too large, too many, no OTLP."""
 
 
-class _Write(NamedTuple):
+@dataclass
+class _Write:
+    """What is to be written of one request."""
+
     parts: list[TaskPart]
     outgoing: tuple[str, str, bytes] | None
-    done: Future[int]
+    done: Future[int] = field(default_factory=Future)
+
+    def give_up(self) -> None:
+        """Drop it, unless it is being written."""
+        if self.done.cancel():
+            self.parts, self.outgoing = [], None
 
 
 class Intake:
@@ -121,15 +134,16 @@ class Intake:
                 parts_of(signal, row, clean, parts)
         # Those of one task together; the order of one task stays.
         parts.parts.sort(key=lambda part: part.task)
-        done: Future[int] = Future()
-        self._queue.put(_Write(parts.parts, (signal, content_type, body) if self._forwards else None, done))
+        write = _Write(parts.parts, (signal, content_type, body) if self._forwards else None)
+        self._queue.put(write)
         try:
-            doubled = done.result(_ANSWER_S)
+            doubled = write.done.result(_ANSWER_S)
         except sqlite3.Error as error:
             raise_interrupt()
             raise BusyError(f"cannot write: {error}") from error
-        except TimeoutError:
+        except FutureTimeoutError:  # a class of its own before Python 3.11
             raise_interrupt()
+            write.give_up()
             raise BusyError("the disk takes too long") from None
         with self._lock:
             self.counts.requests += 1
@@ -144,14 +158,20 @@ class Intake:
     def _write_all(self) -> None:
         spool = CollectSpool(self._root)
         try:
-            while (batch := self._next()) is not None:
+            while (batch := self._next(spool)) is not None:
                 self._write(spool, batch)
         finally:
             spool.close()
 
-    def _next(self) -> list[_Write] | None:
+    def _next(self, spool: CollectSpool) -> list[_Write] | None:
         """What waits, at least one; ``None`` at the end."""
-        first = self._queue.get()
+        while True:
+            try:
+                # While the spool is full nothing comes that would look whether it still is.
+                first = self._queue.get(timeout=_ROOM_S if self._is_full else None)
+                break
+            except queue.Empty:
+                self._look_for_room(spool)
         if first is None:
             return None
         batch = [first]
@@ -166,16 +186,23 @@ class Intake:
             batch.append(each)
         return batch
 
+    def _look_for_room(self, spool: CollectSpool) -> None:
+        try:
+            self._is_full = spool.size_bytes() > self._max_spool_bytes
+        except sqlite3.Error:
+            return  # it is full until that can be said
+
     def _write(self, spool: CollectSpool, batch: list[_Write]) -> None:
+        batch = [each for each in batch if each.done.set_running_or_notify_cancel()]
         outgoing = [each.outgoing for each in batch if each.outgoing is not None]
         try:
             doubled = spool.keep([each.parts for each in batch], outgoing)
-            self._is_full = spool.size_bytes() > self._max_spool_bytes
         except Exception as error:  # noqa: BLE001 - whatever it is, each sender hears of it and sends again
             raise_interrupt()
             for each in batch:
                 each.done.set_exception(error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error)))
             return
+        self._look_for_room(spool)
         for number, each in enumerate(batch):
             each.done.set_result(0 if number else doubled)
         if outgoing:
