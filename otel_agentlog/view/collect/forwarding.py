@@ -1,11 +1,12 @@
 """Sends on to a further collector what came, byte for byte, in the order in which it came.
 
 A body waits on disk from before its acknowledgement until the further collector has it, so neither of the two can lose it: an end
-of this process in between sends it again. One that is refused for good is told and dropped; it is in its folder.
+of this process in between sends it again. One that is refused for good is reported and dropped; it is in its folder.
 """
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +34,7 @@ class Forwarding:
             signal: HttpSender(signal, f"{url.rstrip('/')}/v1/{signal}", connection(signal))
             for signal in ("traces", "logs", "metrics")
         }
-        self.sent = self.dropped = 0
+        self.sent = 0
         self._news, self._ended = threading.Event(), threading.Event()
         self._last_reason = ""
         self._thread = threading.Thread(target=self._run, name="agentlog-collect-forwarding", daemon=True)
@@ -59,12 +60,11 @@ class Forwarding:
         try:
             while True:
                 self._news.clear()
-                found = spool.outgoing(_LIMIT)
-                if not found and self._ended.is_set():
-                    return
-                later = self._send(spool, found)
+                found, later = self._send(spool)
                 if later is None:
                     wait_s = _FIRST_WAIT_S
+                    if not found and self._ended.is_set():
+                        return
                     if not found:
                         self._news.wait()
                     continue
@@ -75,20 +75,29 @@ class Forwarding:
         finally:
             spool.close()
 
-    def _send(self, spool: CollectSpool, found: list[Outgoing]) -> SendResult | None:
-        """Send; the result of the first that has to be sent again, at which it stops."""
-        for each in found:
-            result = self._senders[each.signal].forward(each.body, each.content_type)
-            if result.verdict is Verdict.DELIVERED:
-                self.sent += 1
+    def _send(self, spool: CollectSpool) -> tuple[int, SendResult | None]:
+        """Send what waits: how many bodies were found, and the result at which it stopped, to be tried again."""
+        found: list[Outgoing] = []
+        try:
+            found = spool.outgoing(_LIMIT)
+            for each in found:
+                result = self._senders[each.signal].forward(each.body, each.content_type)
+                if result.verdict is not Verdict.DELIVERED and result.verdict not in _DROPPED:
+                    return len(found), self._waiting(result)
+                spool.forwarded([each])
                 self._last_reason = ""
-            elif result.verdict in _DROPPED:
-                self.dropped += 1
-                self._say(f"not forwarded: {result.reason} {result.message}")
-            else:
-                if self._last_reason != result.reason:
-                    self._last_reason = result.reason
-                    self._say(f"forwarding waits: {result.reason} {result.message}")
-                return result
-            spool.forwarded([each])
-        return None
+                if result.verdict is Verdict.DELIVERED:
+                    self.sent += 1
+                else:
+                    self._say(f"not forwarded: {result.reason} {result.message}")
+        except sqlite3.Error as error:
+            # What was sent and could not be deleted is sent again.
+            return len(found), self._waiting(SendResult(Verdict.LATER, "spool", str(error)))
+        return len(found), None
+
+    def _waiting(self, result: SendResult) -> SendResult:
+        """Report why bodies wait, once for each reason."""
+        if self._last_reason != result.reason:
+            self._last_reason = result.reason
+            self._say(f"forwarding waits: {result.reason} {result.message}")
+        return result
