@@ -11,6 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -93,19 +94,26 @@ class CollectSpool(Spool):
 
         Raises `sqlite3.Error`: the disk is full.
         """
-        database, now, doubled = self._database, time.time(), 0
-        database.execute("BEGIN IMMEDIATE")
-        try:
+        now, doubled = time.time(), 0
+        with self._transaction() as database:
             for batch in batches:
                 for key, found in groupby(batch, lambda part: part.task):
                     doubled += self._keep(key, list(found), now)
             database.executemany("INSERT INTO outgoing (signal, kind, body) VALUES (?, ?, ?)", outgoing)
+        return doubled
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """A block whose changes are made all, or none."""
+        database = self._database
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            yield database
             database.execute("COMMIT")
         except BaseException:
             if database.in_transaction:
                 database.execute("ROLLBACK")
             raise
-        return doubled
 
     def _keep(self, key: str, parts: list[TaskPart], now: float) -> int:
         database = self._database
@@ -146,10 +154,6 @@ class CollectSpool(Spool):
         values = {"now": now, "settle": settle_s, "wait": wait_s, "everything": everything}
         return [Due(key, bool(root), version, filings) for key, root, version, filings in self._database.execute(query, values)]
 
-    def waiting(self) -> int:
-        """How many tasks are to be filed, now or later."""
-        return int(self._database.execute("SELECT COUNT(*) FROM task WHERE since IS NOT NULL AND problem IS NULL").fetchone()[0])
-
     def begin_filing(self, tasks: Sequence[tuple[str, str]]) -> None:
         """Note that the folders of tasks, by key and id, are being put to their place: from here on they may be replaced."""
         rows = [(time.time(), task_id, key) for key, task_id in tasks]
@@ -167,15 +171,11 @@ class CollectSpool(Spool):
 
     def put_aside(self, key: str, problem: str) -> None:
         """Keep a task that cannot be filed; it is tried again when more of it comes, or by the next process."""
-        self._in_one("UPDATE task SET problem = ? WHERE key = ?", [(problem, key)])
+        self._database.execute("UPDATE task SET problem = ? WHERE key = ?", (problem, key))
 
     def try_again(self) -> None:
         """Have what was put aside tried once more."""
-        self._in_one("UPDATE task SET problem = NULL WHERE problem IS NOT NULL AND ?", [(1,)])
-
-    def problems(self) -> list[tuple[str, str]]:
-        """The tasks that were put aside, and why."""
-        return list(self._database.execute("SELECT key, problem FROM task WHERE problem IS NOT NULL"))
+        self._database.execute("UPDATE task SET problem = NULL WHERE problem IS NOT NULL")
 
     def forget(self, older_than_s: float) -> int:
         """Delete the parts of tasks that were filed so long ago, and got nothing since; how many tasks."""
@@ -190,17 +190,13 @@ class CollectSpool(Spool):
 
     def _forget_some(self, key: str) -> bool:
         """Delete some parts of a task, and then itself; whether there are more."""
-        database = self._database
-        database.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction() as database:
             found = database.execute("SELECT 1 FROM task WHERE key = ? AND since IS NULL", (key,)).fetchone()
             select = "SELECT rowid FROM part WHERE trace = ? LIMIT ?"
             rows = database.execute(select, (key, _DELETED_AT_ONCE)).fetchall() if found else []
             database.executemany("DELETE FROM part WHERE rowid = ?", rows)
             if found and len(rows) < _DELETED_AT_ONCE:
                 database.execute("DELETE FROM task WHERE key = ?", (key,))
-        finally:
-            database.execute("COMMIT")
         return len(rows) == _DELETED_AT_ONCE
 
     def leave_out(self, key: str, span_ids: Iterable[str]) -> bool:
@@ -211,11 +207,8 @@ class CollectSpool(Spool):
 
     def _in_one(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         """Execute a statement for each of the rows, in one transaction."""
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            self._database.executemany(statement, rows)
-        finally:
-            self._database.execute("COMMIT")
+        with self._transaction() as database:
+            database.executemany(statement, rows)
 
     # -- the parts of one task --------------------------------------------------------------------------------------------
 
@@ -250,14 +243,11 @@ class CollectSpool(Spool):
 
     # -- what is to be forwarded ------------------------------------------------------------------------------------------
 
-    def outgoing(self, limit: int) -> list[Outgoing]:
-        """The bodies that wait longest."""
-        return [Outgoing(*row) for row in self._database.execute("SELECT * FROM outgoing ORDER BY id LIMIT ?", (limit,))]
+    def next_outgoing(self) -> Outgoing | None:
+        """The body that waits longest; one at a time, as each may be as long as a request."""
+        row = self._database.execute("SELECT * FROM outgoing ORDER BY id LIMIT 1").fetchone()
+        return None if row is None else Outgoing(*row)
 
-    def forwarded(self, sent: Iterable[Outgoing]) -> None:
-        """Delete bodies that need not be sent any more."""
-        self._in_one("DELETE FROM outgoing WHERE id = ?", [(each.id,) for each in sent])
-
-    def outgoing_count(self) -> int:
-        """How many bodies wait."""
-        return int(self._database.execute("SELECT COUNT(*) FROM outgoing").fetchone()[0])
+    def forwarded(self, sent: Outgoing) -> None:
+        """Delete a body that need not be sent any more."""
+        self._database.execute("DELETE FROM outgoing WHERE id = ?", (sent.id,))

@@ -14,12 +14,11 @@ from pathlib import Path
 from otel_agentlog.export.transport.http import HttpSender
 from otel_agentlog.export.transport.result import SendResult, Verdict
 from otel_agentlog.settings.parsers import Connection
-from otel_agentlog.tools.collect.spool import CollectSpool, Outgoing
+from otel_agentlog.tools.collect.spool import CollectSpool
 
 END_S = 5.0
 """Longest time, in seconds, that the end waits for what is still to be sent."""
 
-_LIMIT = 16
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 60.0
 _DROPPED = (Verdict.REJECTED, Verdict.TOO_LARGE)
 
@@ -60,40 +59,40 @@ class Forwarding:
         try:
             while True:
                 self._news.clear()
-                found, later = self._send(spool)
-                if later is None:
-                    wait_s = _FIRST_WAIT_S
-                    if not found and self._ended.is_set():
+                is_empty, later = self._send_next(spool)
+                if later is not None:
+                    if self._ended.is_set():
                         return
-                    if not found:
-                        self._news.wait()
+                    self._ended.wait(later.retry_after_s or wait_s)
+                    wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
                     continue
-                if self._ended.is_set():
+                wait_s = _FIRST_WAIT_S
+                if is_empty and self._ended.is_set():
                     return
-                self._ended.wait(later.retry_after_s or wait_s)
-                wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+                if is_empty:
+                    self._news.wait()
         finally:
             spool.close()
 
-    def _send(self, spool: CollectSpool) -> tuple[int, SendResult | None]:
-        """Send what waits: how many bodies were found, and the result at which it stopped, to be tried again."""
-        found: list[Outgoing] = []
+    def _send_next(self, spool: CollectSpool) -> tuple[bool, SendResult | None]:
+        """Send the body that waits longest: whether there was none, and its result if it is to be tried again."""
         try:
-            found = spool.outgoing(_LIMIT)
-            for each in found:
-                result = self._senders[each.signal].forward(each.body, each.content_type)
-                if result.verdict is not Verdict.DELIVERED and result.verdict not in _DROPPED:
-                    return len(found), self._waiting(result)
-                spool.forwarded([each])
-                self._last_reason = ""
-                if result.verdict is Verdict.DELIVERED:
-                    self.sent += 1
-                else:
-                    self._say(f"not forwarded: {result.reason} {result.message}")
+            body = spool.next_outgoing()
+            if body is None:
+                return True, None
+            result = self._senders[body.signal].forward(body.body, body.content_type)
+            if result.verdict is not Verdict.DELIVERED and result.verdict not in _DROPPED:
+                return False, self._waiting(result)
+            spool.forwarded(body)
         except sqlite3.Error as error:
             # What was sent and could not be deleted is sent again.
-            return len(found), self._waiting(SendResult(Verdict.LATER, "spool", str(error)))
-        return len(found), None
+            return False, self._waiting(SendResult(Verdict.LATER, "spool", str(error)))
+        self._last_reason = ""
+        if result.verdict is Verdict.DELIVERED:
+            self.sent += 1
+        else:
+            self._say(f"not forwarded: {result.reason} {result.message}")
+        return False, None
 
     def _waiting(self, result: SendResult) -> SendResult:
         """Report why bodies wait, once for each reason."""

@@ -49,7 +49,8 @@ def test_a_spool_that_was_full_takes_requests_again(tmp_path: Path) -> None:
 
         Collecting(tmp_path).file()
         spool = CollectSpool(tmp_path)
-        spool.forwarded(spool.outgoing(10))
+        while (body := spool.next_outgoing()) is not None:
+            spool.forwarded(body)
         assert spool.forget(0.0) == 1
         spool.close()
 

@@ -27,7 +27,7 @@ def test_forwarding_goes_on_after_an_error_of_the_disk(tmp_path: Path) -> None:
         try:
             wait_until(lambda: reported, "the error")
             database.execute("DROP TRIGGER full")
-            wait_until(lambda: not spool.outgoing_count(), "both bodies to be sent")
+            wait_until(lambda: spool.next_outgoing() is None, "both bodies to be sent")
         finally:
             forwarding.stop()
             spool.close()
