@@ -35,7 +35,7 @@ SETTLE_S, WAIT_S, KEEP_S = 2.0, 30.0, 3600.0
 """Seconds without news after which a task is filed that is complete, one is whose root has not come, and one is forgotten."""
 
 AGAIN_S = 60.0
-"""Seconds after which what was put aside is tried again: somebody may have had its folder open."""
+"""Seconds after which what was put aside is tried again: another process may have had its folder open."""
 
 NO_ROOT = "its root span has not come"
 _FORMAT = "otlp"
@@ -132,10 +132,6 @@ class Filer:
             self._file(found[start : start + BATCH])
         return len(found)
 
-    def waiting(self) -> int:
-        """How many tasks are to be filed."""
-        return self._spool.waiting()
-
     def _file(self, batch: list[Due]) -> None:
         made: list[_Made] = []
         done: list[Due] = []
@@ -158,6 +154,8 @@ class Filer:
             except Exception as error:  # noqa: BLE001 - a folder that cannot be moved must not stop the rest
                 raise_interrupt()
                 self._put_aside(each.due, error)
+        for due in done:
+            self.report.problems.pop(due.key, None)
         self._spool.end_filing(done)
 
     def _put_aside(self, due: Due, error: Exception) -> None:
@@ -236,9 +234,8 @@ class Filer:
     def _move(self, made: _Made) -> None:
         what, _ = self._staging.move(made.folder, made.task_id)
         if what in (Moved.OLDER, Moved.NOT_IMPORTED, Moved.IN_USE):
-            # Somebody writes into it, or it has more, or it is not ours to replace. Both stay, this one in the spool.
+            # A process writes into it, or it has more, or it is not ours to replace. Both stay, this one in the spool.
             raise FileExistsError(f"a folder of task {made.task_id} is there ({what.value})")
-        self.report.problems.pop(made.due.key, None)
         self.report.tasks += 1
         self.report.again += what is Moved.REPLACED
 

@@ -237,10 +237,7 @@ def test_what_a_program_recorded_here_itself_is_not_filed_twice(tmp_path: Path) 
     collecting = Collecting(tmp_path)
     collecting.take(request(span(1)))
     collecting.file()
-    own = tmp_path / TRACE
-    text = (own / "metadata.json").read_text().replace('"source":"collect"', '"source":"app"').replace(TRACE, "task-1")
-    own.rename(tmp_path / "task-1")
-    (tmp_path / "task-1" / "metadata.json").write_text(text)
+    _as_recorded_here(tmp_path)
     _forget(tmp_path)
 
     collecting.take(request(span(1, **{"agentlog.task.id": "task-1"})))
@@ -249,6 +246,33 @@ def test_what_a_program_recorded_here_itself_is_not_filed_twice(tmp_path: Path) 
     assert (report.at_home, report.tasks) == (1, 0)
     collecting.take(request(span(1, trace=f"{3:032x}", **{"agentlog.task.id": "task-of-another-host"})))
     assert collecting.file().tasks == 1
+
+
+def _as_recorded_here(root: Path) -> None:
+    """Make the folder of `TRACE` that of a task which a program recorded below this root."""
+    text = (root / TRACE / "metadata.json").read_text().replace('"source":"collect"', '"source":"app"').replace(TRACE, "task-1")
+    (root / TRACE).rename(root / "task-1")
+    (root / "task-1" / "metadata.json").write_text(text)
+
+
+def test_a_problem_that_is_over_is_not_reported(tmp_path: Path) -> None:
+    """A task could not be filed, and then there was nothing of it to file: its program has recorded it."""
+    collecting = Collecting(tmp_path)
+    collecting.take(request(span(1)))
+    collecting.file()
+    other = f"{2:032x}"
+    collecting.take(request(span(1, trace=other, **{"agentlog.task.id": "task-1"})))
+    database = sqlite3.connect(tmp_path / ".collect" / "spool.db", isolation_level=None)
+    database.execute("UPDATE part SET data = '[]' WHERE trace = ? AND kind = 'span'", (f"trace-{other}",))
+    with collecting.filer() as filer:
+        filer.file_all()
+        assert list(filer.report.problems) == [f"trace-{other}"]
+
+        _as_recorded_here(tmp_path)
+        database.execute("UPDATE task SET problem = NULL")
+        filer.file_all()
+    database.close()
+    assert (filer.report.at_home, filer.report.problems) == (1, {})
 
 
 # -- sessions of coding agents -------------------------------------------------------------------------------------------------
