@@ -22,19 +22,26 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, made here so that a port in use is an error of the command line, and the port is known if it was 0."""
+def listen(host: str, port: int, option: str = "--port") -> socket.socket:
+    """A listening socket, made here so that a port in use is an error of the command line, and the port is known if it was 0.
+
+    Raises `ConfigurationError`; ``option`` is the one that has the port.
+    """
+    listener = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(128)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            free = "--port 0 takes a free one"
-            raise ConfigurationError("port", port, f"a free port at {host}: {free}") from None
-        raise ConfigurationError("host", f"{host} port {port}", f"an address to listen on ({error.strerror})") from None
+    except (OSError, UnicodeError) as error:
+        if listener is not None:
+            listener.close()
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            expected = f"a free port at {host}: {option} 0 takes a free one"
+            raise ConfigurationError(option.removeprefix("--"), port, expected) from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError("host", f"{host} port {port}", f"an address to listen on ({why})") from None
     return listener
 
 

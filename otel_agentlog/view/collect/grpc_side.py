@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
@@ -13,8 +12,6 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]  # no stubs exist
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no stubs exist
 
-from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.tools.collect.intake import PROTOBUF, BusyError, Intake, MalformedError, MemoryBudget
 from otel_agentlog.view.collect import answers
 
@@ -38,7 +35,7 @@ class GrpcSide:
     """Listens at an address from its making to `stop`."""
 
     def __init__(self, intake: Intake, host: str, port: int, max_body_bytes: int, budget: MemoryBudget) -> None:
-        """Raises `ConfigurationError`: the address cannot be listened at."""
+        """The address is one that can be listened at: for one in use the library prints lines of its own, too."""
         self._intake, self._max_body_bytes, self._budget = intake, max_body_bytes, budget
         options = [
             ("grpc.so_reuseport", 0),
@@ -50,7 +47,6 @@ class GrpcSide:
         for signal, service in _SERVICES.items():
             handler: Any = grpc.unary_unary_rpc_method_handler(self._export(signal))
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": handler}),))
-        _check(host, port)
         name = f"[{host}]" if ":" in host and not host.startswith("[") else host
         self.port = self._server.add_insecure_port(f"{name}:{port}")
         self._server.start()
@@ -85,22 +81,8 @@ class GrpcSide:
         raise AssertionError("abort raises")
 
 
-def _check(host: str, port: int) -> None:
-    """Raises `ConfigurationError` for a port in use; the library would print lines of its own, too."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            # Only who listens finds that another one does.
-            probe.listen(1)
-    except OSError:
-        raise_interrupt()
-        raise ConfigurationError("grpc-port", port, f"a free port at {host}: --grpc-port 0 takes a free one") from None
-
-
 def _later(text: str) -> bytes:
-    """The details that tell a sender to try again, without which this code is final (OTLP 1.9, "OTLP/gRPC Throttling")."""
+    """The details by which a sender tries again, without which this code is final (OTLP 1.9, "OTLP/gRPC Throttling")."""
     packed = AnyMessage()
     packed.Pack(RetryInfo(retry_delay=Duration(seconds=answers.RETRY_AFTER_S)))
     code: int = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]

@@ -85,8 +85,16 @@ class EndSignals:
             pass
 
 
-def begin(options: argparse.Namespace, context: CliContext, listener: socket.socket, grpc_port: int | None) -> Receiver:
-    """Begin to receive. Raises `ConfigurationError`."""
+def begin(
+    options: argparse.Namespace,
+    context: CliContext,
+    listener: socket.socket,
+    grpc_port: int | None,
+    grpc_option: str = "--grpc-port",
+) -> Receiver:
+    """Begin to receive. Raises `ConfigurationError`; ``grpc_option`` is the option that has ``grpc_port``."""
+    if grpc_port is not None:
+        listen(options.host, grpc_port, grpc_option).close()
     try:
         from otel_agentlog.view.collect.filer import settings_of
         from otel_agentlog.view.collect.receiver import Options, Receiver
@@ -113,12 +121,12 @@ def begin(options: argparse.Namespace, context: CliContext, listener: socket.soc
 
 
 def say(text: str) -> None:
-    """Tell people."""
+    """Print a line for people."""
     print(f"agentlog collect: {safe(text)}", file=sys.stderr, flush=True)
 
 
 def end(receiver: Receiver, options: argparse.Namespace, context: CliContext) -> int:
-    """File everything and tell what was done; the exit code."""
+    """File everything and print what was done; the exit code."""
     filed = receiver.stop()
     if options.json:
         print_json({"root": str(context.root), **_as_json(receiver), "filed": filed})
@@ -172,14 +180,14 @@ def where(receiver: Receiver) -> dict[str, Any]:
 
 
 def show(receiver: Receiver, options: argparse.Namespace, context: CliContext) -> None:
-    """Tell people where it listens."""
+    """Print where it listens."""
     screen = context.screen()
     screen.line(Piece("Collecting", "title"), Piece(f" below {safe(str(context.root))} what comes to", "dim"))
     screen.line(Piece("  "), Piece(receiver.url, "id"), Piece("  http/protobuf, http/json", "dim"))
     if receiver.grpc_url is not None:
         screen.line(Piece("  "), Piece(receiver.grpc_url, "id"), Piece("  gRPC", "dim"))
     if not is_loopback(options.host):
-        screen.line(Piece("Whoever can connect there can send: there is no token.", "bad"))
+        screen.line(Piece("Any client that can connect there can send: there is no token.", "bad"))
     if options.forward:
         screen.line(Piece(f"and sending it on to {safe(options.forward)}, as it comes", "dim"))
     screen.flush()

@@ -101,7 +101,7 @@ def _serve_http(server: Server[Any], options: argparse.Namespace, context: CliCo
     if options.allow_writes or options.require_token:
         token_file = (options.token_file or context.root / FILE_NAME).absolute()
     token = None if token_file is None else read_or_make_token(token_file)
-    http = HttpServer(server, listen(DEFAULT_HOST, options.http), token=token)
+    http = HttpServer(server, listen(DEFAULT_HOST, options.http, "--http"), token=token)
     if options.json:
         print_json({"url": http.url, "token_file": None if token_file is None else str(token_file)})
     else:

@@ -91,9 +91,9 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
 
 
 def _serve_and_collect(server: AppServer, options: argparse.Namespace, context: CliContext) -> int:
-    listener = listen(options.host, options.collect_port)
+    listener = listen(options.host, options.collect_port, "--collect-port")
     with EndSignals():
-        receiver = begin(options, context, listener, options.collect_grpc_port)
+        receiver = begin(options, context, listener, options.collect_grpc_port, "--collect-grpc-port")
         try:
             if not options.json:
                 show(receiver, options, context)
