@@ -139,3 +139,17 @@ def test_limits_of_lines_have_names_of_their_own() -> None:
                 found.setdefault(node.targets[0].id, set()).add(ast.unparse(node.value))
 
     assert {name: values for name, values in found.items() if len(values) > 1} == {}
+
+
+def test_files_that_python_imports_at_its_start_go_on_in_one_way() -> None:
+    """They can import nothing of the package, so each has the function that imports the next one: the same one."""
+    found = [
+        ast.unparse(node)
+        for name, tree in _modules()
+        if name.endswith("sitecustomize.py")
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name == "_next"
+    ]
+
+    assert len(found) == 2
+    assert len(set(found)) == 1

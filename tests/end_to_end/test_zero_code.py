@@ -172,6 +172,19 @@ def test_a_program_that_records_nothing_leaves_no_trace_in_the_folder(tmp_path: 
     assert [line["type"] for line in lines] == ["process", "task", "task"]
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["replay inside run", "run inside replay"])
+def test_the_own_sitecustomize_is_imported_once_behind_ours(order: int, tmp_path: Path) -> None:
+    """``agentlog run`` and ``agentlog replay`` within each other: both put a folder of theirs in front."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text("print('its own')")
+    home = Path(agentlog.__file__).parent
+    ours = [home / "wiring" / "zero_code" / "site", home / "tools" / "replay" / "site"][::order]
+    env = _env(tmp_path) | {"PYTHONPATH": os.pathsep.join(map(str, [*ours, site]))}
+    done = subprocess.run([sys.executable, "-c", ""], env=env, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "its own\n", "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_is_passed_on(number: signal.Signals, tmp_path: Path) -> None:
     """It ends the command, whose exit code says so; nothing stays behind, and the folder is whole. Here is no terminal."""

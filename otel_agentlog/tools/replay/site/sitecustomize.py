@@ -1,6 +1,6 @@
 """Begins a replay in a Python program that ``agentlog replay`` started. Python imports it at its start, before the program.
 
-That of ``agentlog run`` stands before it and calls it; the program's own comes after it.
+That of ``agentlog run``, where there is one, may stand before it or after it; the program's own comes after both.
 """
 
 import os
