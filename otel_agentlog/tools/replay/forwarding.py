@@ -85,12 +85,20 @@ class LiveAnswer:
             yield chunk
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """The key is for the address that the user has set alone: a redirect is an answer."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Follow none."""
+
+
 @contextmanager
 def forwarded(upstream: Upstream, path: str, headers: Mapping[str, str], body: bytes) -> Iterator[LiveAnswer]:
     """Send a request on.
 
     Raises:
         OSError: the provider cannot be reached.
+        http.client.HTTPException: what it says is no HTTP.
     """
     kept = {name: value for name, value in headers.items() if name.lower() not in _OWN}
     if any(KEY in value for name, value in kept.items() if name.lower() in ("x-api-key", "authorization")):
@@ -98,7 +106,7 @@ def forwarded(upstream: Upstream, path: str, headers: Mapping[str, str], body: b
         kept |= upstream.headers
     request = urllib.request.Request(f"{upstream.url}{path}", data=body, headers=kept, method="POST")  # noqa: S310 - http(s), checked
     try:
-        answer = urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310 - as above
+        answer = urllib.request.build_opener(_NoRedirect).open(request, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
         raise_interrupt()
         answer = error

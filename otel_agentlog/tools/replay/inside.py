@@ -28,6 +28,7 @@ from otel_agentlog.tools.replay.server import ASK
 from otel_agentlog.tools.replay.variables import OFFLINE, URL
 from otel_agentlog.vocabulary import functions
 from otel_agentlog.vocabulary.coerce import text
+from otel_agentlog.vocabulary.terminal_text import safe
 
 TIMEOUT_S = 30.0
 Ask = Callable[[dict[str, Any]], Mapping[str, Any]]
@@ -46,13 +47,13 @@ def begin() -> None:
         answer_decorated(client_of(given[URL]))
         if given.get(OFFLINE) == "1":
             refuse_connections()
-    except Exception as error:  # noqa: BLE001 - the program runs, and its parent tells that nothing asked
+    except Exception as error:  # noqa: BLE001 - the program runs, and its parent reports that no request came
         raise_interrupt()
         sys.stderr.write(f"agentlog: the replay does not begin: {error}\n")
 
 
 def client_of(url: str) -> Ask:
-    """A function that asks the server at an address."""
+    """A function that asks the server at an address; empty where that does not answer the question."""
     parts = urlsplit(url)
 
     def ask(question: dict[str, Any]) -> Mapping[str, Any]:
@@ -60,9 +61,11 @@ def client_of(url: str) -> Ask:
         try:
             body = orjson.dumps(question, default=str, option=orjson.OPT_NON_STR_KEYS)
             connection.request("POST", f"{parts.path}{ASK}", body, {"Content-Type": "application/json"})
-            found = orjson.loads(connection.getresponse().read())
+            response = connection.getresponse()
+            data = response.read()
         finally:
             connection.close()
+        found = orjson.loads(data) if response.status == 200 else None
         return found if isinstance(found, dict) else {}
 
     return ask
@@ -77,7 +80,7 @@ def answer_decorated(ask: Ask) -> Callable[[], None]:
             return function
         try:
             found = ask(question)
-        except (OSError, ValueError, TypeError):
+        except (OSError, http.client.HTTPException, ValueError, TypeError):
             raise_interrupt()
             return function
         return _giving(found, functions.kind_of(function) == "coroutine") if found else function
@@ -166,7 +169,7 @@ def refuse_connections() -> Callable[[], None]:
 
 _hooked: list[bool] = []
 _refusing: list[set[str]] = []
-"""Where connections are refused, the hosts of which was told that; one set for each that asked for it."""
+"""One set for each refusal that is in force: the hosts that were reported."""
 
 
 def _refuse(event: str, given: tuple[Any, ...]) -> None:
@@ -177,11 +180,11 @@ def _refuse(event: str, given: tuple[Any, ...]) -> None:
         return
     if host not in _refusing[-1]:
         _refusing[-1].add(host)
-        sys.stderr.write(f"agentlog replay: refused a connection to {host}\n")
+        sys.stderr.write(f"agentlog replay: refused a connection to {safe(host)}\n")
     raise ConnectionRefusedError(errno.ECONNREFUSED, f"agentlog replay refuses connections to other machines: {host}")
 
 
-_EVENTS = frozenset({"socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"})
+_EVENTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo", "socket.gethostbyname"})
 
 
 def _host(event: str, given: tuple[Any, ...]) -> str | None:
@@ -200,7 +203,8 @@ def _is_local(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         raise_interrupt()
         return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback

@@ -1,7 +1,7 @@
 """Which recorded call, or tool run, a request gets: by content, else in order. Safe from any thread.
 
 A request that asks what no call on record asks gets the answer of the first that is left; of calls that ran at the same time the
-one that is most like it. It takes that away from nobody: a request that does ask for it gets it all the same.
+one that is most like it. No other request loses an answer by that: one that does ask for it gets it all the same.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from otel_agentlog.tools.replay.recorded import Record, RecordedCall, RecordedRu
 from otel_agentlog.tools.replay.refusals import Refusal
 
 MOST_KEPT = 1000
-"""Requests that are answered otherwise than on record and kept to tell of."""
+"""Requests unlike those on record that are kept, to be reported."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,13 @@ class Matching:
         self._runs = [*record.runs]
 
     def match(self, request: ProgramRequest, key: str, *, is_retry: bool, by_server: bool = True) -> GivenAnswer:
-        """What a request gets. ``key`` is the same for requests with one body; ``is_retry``: its client sends it once more."""
+        """What a request gets. ``key`` is the same for requests with one body; ``is_retry``: its client sends it once more.
+
+        Not ``by_server``: one of a decorated function, which runs where no call of its kind is left.
+        """
         with self._lock:
+            if not by_server and all(call.by_server for call in self._left):
+                return GivenAnswer(None)
             if is_retry and key in self._latest:
                 return self._latest[key]
             found = self._find(request, by_server)
@@ -156,11 +161,6 @@ class Matching:
         if len(self._unlike) < MOST_KEPT:
             self._unlike.append(unlike)
 
-    def has_left(self, *, by_server: bool) -> bool:
-        """Whether a call is left that the official clients made, or that something else did."""
-        with self._lock:
-            return any(call.by_server == by_server for call in self._left)
-
     def tool(self, name: str, arguments: Any) -> RecordedRun | None:
         """The recorded run of a tool: with the same arguments, else the first of this tool that is left."""
         with self._lock:
@@ -173,12 +173,12 @@ class Matching:
             return found
 
     def differences(self) -> list[Difference]:
-        """Requests that are not as on record, then calls on record that nobody made; by the order of the record."""
+        """Requests that are not as on record, then calls on record that were not made; by the order of the record."""
         with self._lock:
             left = [call for call in self._left if call.by_server]
             unlike = [Unlike(each.request, each.call) for each in self._unlike]
         for each in unlike:
-            # Its answer was asked for by another: of what nobody asked for the next is what it stands for.
+            # Its answer went to the request that asks for it: it stands for the next call that no request asked for.
             if each.call is None and left:
                 each.call = left.pop(0)
         found = [_difference(each) for each in unlike]

@@ -1,6 +1,6 @@
 """The local server that clients ask in the place of the provider. It listens on the loopback interface alone.
 
-Whoever does not know its random path gets nothing of what is on record. A thread for each connection; no request is kept.
+A client that does not know its random path gets nothing of what is on record. A thread for each connection; no request is kept.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import json
 import secrets
 import socket
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -19,7 +21,7 @@ import orjson
 from otel_agentlog._interrupts import raise_interrupt, started_in_try
 from otel_agentlog.tools.replay import answers
 from otel_agentlog.tools.replay.forwarding import Upstream, forwarded
-from otel_agentlog.tools.replay.matching import GivenAnswer, Matching
+from otel_agentlog.tools.replay.matching import Matching
 from otel_agentlog.tools.replay.prompts import ProgramRequest, read_request
 from otel_agentlog.tools.replay.recorded import Record, RecordedCall
 from otel_agentlog.tools.replay.refusals import Refusal, error_body
@@ -53,7 +55,7 @@ class ReplayServer:
 
     @property
     def url(self) -> str:
-        """Its address, with what others do not know."""
+        """Its address, with the random path."""
         return f"http://{LOOPBACK}:{self._server.server_address[1]}/{self._secret}"
 
     def __enter__(self) -> ReplayServer:
@@ -65,7 +67,7 @@ class ReplayServer:
         self._server.server_close()
 
     def path_of(self, path: str) -> str | None:
-        """The path behind the secret; ``None`` for whoever does not know it."""
+        """The path behind the secret; ``None`` for a client that does not know it."""
         _, given, *rest = path.split("/", 2) if path.startswith("/") else ("", "")
         return f"/{rest[0] if rest else ''}" if secrets.compare_digest(given.encode(), self._secret.encode()) else None
 
@@ -75,8 +77,7 @@ class ReplayServer:
             run = self.matching.tool(text(question, "name") or "", question.get("arguments")) if self.tools else None
             return {} if run is None else {"result": run.result, "error": dict(run.exception) or None}
         request = ProgramRequest(text(question, "model") or "", [], [])
-        has_any = self.matching.has_left(by_server=False)
-        match = self.matching.match(request, "", is_retry=False, by_server=False) if has_any else GivenAnswer(None)
+        match = self.matching.match(request, "", is_retry=False, by_server=False)
         return {} if match.call is None else _as_dict(match.call)
 
 
@@ -175,13 +176,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self, provider: str, path: str, body: bytes) -> None:
         upstream = self.server.replay.upstream[provider]
-        try:
-            with forwarded(upstream, path.removeprefix(_below(provider)), dict(self.headers.items()), body) as answer:
-                self._stream(answer.status, answer.headers, answer.chunks())
-        except OSError as error:
-            raise_interrupt()
-            if not self.close_connection:
+        with ExitStack() as stack:
+            sent = forwarded(upstream, path.removeprefix(_below(provider)), dict(self.headers.items()), body)
+            try:
+                answer = stack.enter_context(sent)
+            except (OSError, HTTPException) as error:
+                raise_interrupt()
                 self._send(502, error_body(provider, 502, f"agentlog replay: {error}"))
+                return
+            self._stream(answer.status, answer.headers, answer.chunks())
 
     def _send(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
         data = body.encode() if isinstance(body, str) else json.dumps(body).encode()

@@ -45,9 +45,14 @@ def call(number: int, text: str | None, *, until: int = 0) -> RecordedCall:
     )
 
 
+def record_of(*calls: RecordedCall, live_from: int | None = None) -> Record:
+    """With these calls."""
+    return Record(TaskReader.__new__(TaskReader), [], [*calls], [], [], [], live_from)
+
+
 def matching(*calls: RecordedCall, live_from: int | None = None) -> Matching:
     """With these on record."""
-    return Matching(Record(TaskReader.__new__(TaskReader), [], [*calls], [], [], [], live_from))
+    return Matching(record_of(*calls, live_from=live_from))
 
 
 def ask(found: Matching, text: str, model: str = "m", *, is_retry: bool = False) -> int | None:
@@ -150,6 +155,17 @@ def test_a_mark_matches_what_stood_there(before: str, secret: str, after: str, o
     assert not same({"a": 1}, {"a": 1, "b": 2})
     assert not same([1], [1, 2])
     assert not same("a", f"a{other}")
+
+
+def test_a_decorated_call_that_is_not_on_record_is_no_request_without_an_answer() -> None:
+    """Its function runs; the calls of the official clients are left to them."""
+    found = matching(call(1, "a"))
+
+    match = found.match(ProgramRequest("m", [], []), "", is_retry=False, by_server=False)
+
+    assert (match.call, match.is_live, found.figures.refused) == (None, False, 0)
+    assert ask(found, "a") == 1
+    assert found.differences() == []
 
 
 def test_a_hostile_mark_takes_no_time() -> None:
