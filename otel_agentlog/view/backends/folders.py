@@ -22,6 +22,7 @@ from typing import Any
 import orjson
 
 import otel_agentlog._platform as system
+from otel_agentlog._platform.fork import random_bits
 from otel_agentlog.export.semconv import names
 from otel_agentlog.settings.version import __version__
 from otel_agentlog.store.folder.documents import final_result
@@ -32,6 +33,7 @@ from otel_agentlog.store.folder.layout import (
     WEBHOOK_FLOW,
     encode_document,
     folder_name,
+    temp_name,
 )
 from otel_agentlog.store.folder.metadata import METADATA_KEYS
 from otel_agentlog.store.folder.totals import Tally
@@ -444,7 +446,12 @@ def _encoded(line: Line) -> bytes:
 
 
 def _replace(path: Path, chunks: Iterable[bytes]) -> None:
-    temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(system.open(temp, system.UPDATE | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.writelines(chunks)
-    temp.replace(path)
+    # A name of its own: several threads of `agentlog mcp` may bring the same task.
+    temp = path.with_name(temp_name(path.name, f"{random_bits(64):016x}"))
+    try:
+        with open(system.open(temp, system.UPDATE | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.writelines(chunks)
+        temp.replace(path)
+    except BaseException:
+        temp.unlink(missing_ok=True)
+        raise
