@@ -483,9 +483,9 @@ class AdoptedSpan:
             return {}
 
     def _price(self, reading: SpanReading, attributes: Mapping[str, Any]) -> Cost | None:
-        event = next((amount for name in _COST if (amount := as_amount(attributes.get(name))) is not None), None)
-        if event is not None:
-            return Cost(event, "provider")
+        billed = next((amount for name in _COST if (amount := as_amount(attributes.get(name))) is not None), None)
+        if billed is not None:
+            return Cost(billed, "provider")
         prices = self._record.lookups.prices
         if prices is None or not reading.usage.known():
             return None

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from otel_agentlog.query import Differences, Entry, Part, TaskReport, differences, report
+from otel_agentlog.query import Differences, Entry, Part, TaskReport, differences, first_difference, report
 from otel_agentlog.view.mcp.context import McpRequest
 from otel_agentlog.view.mcp.pages import answer
 from otel_agentlog.view.mcp.quoted import Quoted, Tree, figure, identifier, known_word, recorded, word
@@ -110,7 +110,7 @@ def compare_tasks(request: McpRequest, arguments: CompareArguments) -> dict[str,
 
 
 def _head(found: Differences) -> Tree:
-    path, parted = parted_at(found.parts)
+    first = first_difference(found)
     return {
         "same": found.same,
         "left": task_tree(found.left.row),
@@ -121,8 +121,8 @@ def _head(found: Differences) -> Tree:
             if each.left or each.right
         ],
         "tools": list(_tools(found.left, found.right)),
-        "parted_at": None if parted is None else _part_tree(parted),
-        "path": [Quoted(part.entry.name, 120) for part in path[-MAX_TOOLS:]] or None,
+        "parted_at": None if first is None else _part_tree(first.part),
+        "path": None if first is None else [Quoted(name, 120) for name in first.above[-MAX_TOOLS:]] or None,
         "input": recorded("\n".join(found.input[2:]), 1_500),
         "result": recorded("\n".join(found.result[2:]), 1_500),
     }
@@ -131,28 +131,6 @@ def _head(found: Differences) -> Tree:
 def _rounded(change: float | None) -> float | None:
     found = figure(change)
     return None if found is None else round(found, 6)
-
-
-def parted_at(parts: Sequence[Part]) -> tuple[list[Part], Part | None]:
-    """The first part that differs though nothing below it does, and those above it; parts come depth first."""
-    above: list[Part] = []
-    for at, part in enumerate(parts):
-        del above[part.depth :]
-        if part.verdict != _SAME and not _differs_below(parts, at):
-            return above, part
-        above.append(part)
-    return [], None
-
-
-def _differs_below(parts: Sequence[Part], at: int) -> bool:
-    if parts[at].left is None or parts[at].right is None:
-        return False  # it is missing in one as a whole
-    for below in islice(parts, at + 1, None):
-        if below.depth <= parts[at].depth:
-            return False
-        if below.verdict != _SAME:
-            return True
-    return False
 
 
 def _tools(left: TaskReport, right: TaskReport) -> Iterator[Tree]:

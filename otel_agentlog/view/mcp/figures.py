@@ -45,7 +45,7 @@ class MeanShape(BaseModel):
 
 
 class GroupShape(BaseModel):
-    """FoundFigures of several tasks, AI calls or tool runs."""
+    """Figures of several tasks, AI calls or tool runs."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -69,7 +69,7 @@ class GroupShape(BaseModel):
 
 
 class FoundFigures(PageAnswer):
-    """FoundFigures in all, and by group."""
+    """Figures in all, and by group."""
 
     counted: Annotated[str, Field(description="What `runs` of groups are: tasks, ai_calls or tool_runs.")]
     total: GroupShape
