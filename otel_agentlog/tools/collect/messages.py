@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 from google.protobuf.json_format import MessageToDict
@@ -29,14 +29,6 @@ ROW_ITEMS = 256
 
 MAX_DEPTH = 32
 """Of values inside values; deeper ones are left out, as the reader leaves them out."""
-
-_REQUESTS: Mapping[str, Any] = {
-    "traces": ExportTraceServiceRequest,
-    "logs": ExportLogsServiceRequest,
-    "metrics": ExportMetricsServiceRequest,
-}
-_GROUPS = {"traces": "resourceSpans", "logs": "resourceLogs", "metrics": "resourceMetrics"}
-"""Keys of JSON."""
 
 
 class MalformedError(ValueError):
@@ -60,50 +52,31 @@ def _of_json(signal: str, body: bytes) -> Iterator[Row]:
         raise MalformedError(f"expected JSON, found {error}") from None
     if not isinstance(found, dict):
         raise MalformedError("expected a JSON object")
-    groups = found.get(_GROUPS[signal], [])
+    key = _FORMS[signal].keys[0]
+    groups = found.get(key, [])
     if not isinstance(groups, list):
-        raise MalformedError(f"expected an array under {_GROUPS[signal]}")
-    return ({_GROUPS[signal]: [group]} for group in groups if isinstance(group, dict))
+        raise MalformedError(f"expected an array under {key}")
+    return ({key: [group]} for group in groups if isinstance(group, dict))
 
 
 def _of_protobuf(signal: str, body: bytes) -> Iterator[Row]:
+    form = _FORMS[signal]
     try:
-        request = _REQUESTS[signal].FromString(body)
+        request = form.request.FromString(body)
     except DecodeError as error:
         raise_interrupt()
         raise MalformedError(f"expected a request of {signal} in protobuf, found {error}") from None
-    return _ROWS[signal](request)
+    return _rows(form, request)
 
 
-def _trace_rows(request: ExportTraceServiceRequest) -> Iterator[Row]:
-    for group in request.resource_spans:
+def _rows(form: _Form, request: Any) -> Iterator[Row]:
+    groups, scopes, items = form.keys
+    for group in getattr(request, form.fields[0]):
         resource = {"attributes": _attributes(group.resource.attributes)}
-        for scoped in group.scope_spans:
+        for scoped in getattr(group, form.fields[1]):
             scope, url = _scope(scoped.scope), scoped.schema_url
-            for spans in _several(scoped.spans, _span):
-                scopes = [{"scope": scope, "schemaUrl": url, "spans": spans}]
-                yield {"resourceSpans": [{"resource": resource, "scopeSpans": scopes}]}
-
-
-def _log_rows(request: ExportLogsServiceRequest) -> Iterator[Row]:
-    for group in request.resource_logs:
-        resource = {"attributes": _attributes(group.resource.attributes)}
-        for scoped in group.scope_logs:
-            scope = _scope(scoped.scope)
-            for records in _several(scoped.log_records, _record):
-                yield {"resourceLogs": [{"resource": resource, "scopeLogs": [{"scope": scope, "logRecords": records}]}]}
-
-
-def _metric_rows(request: ExportMetricsServiceRequest) -> Iterator[Row]:
-    for group in request.resource_metrics:
-        resource = {"attributes": _attributes(group.resource.attributes)}
-        for scoped in group.scope_metrics:
-            scope = _scope(scoped.scope)
-            for metrics in _several(scoped.metrics, MessageToDict):
-                yield {"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"scope": scope, "metrics": metrics}]}]}
-
-
-_ROWS: Mapping[str, Callable[[Any], Iterator[Row]]] = {"traces": _trace_rows, "logs": _log_rows, "metrics": _metric_rows}
+            for some in _several(getattr(scoped, form.fields[2]), form.convert):
+                yield {groups: [{"resource": resource, scopes: [{"scope": scope, "schemaUrl": url, items: some}]}]}
 
 
 def _several(items: Iterable[Any], convert: Callable[[Any], Row]) -> Iterator[list[Row]]:
@@ -175,3 +148,35 @@ def _value(value: AnyValue, depth: int) -> Row:
     if kind == "kvlist_value":
         return {"kvlistValue": {"values": _attributes(value.kvlist_value.values, depth + 1)}}
     return {"bytesValue": MessageToDict(value).get("bytesValue", "")} if kind == "bytes_value" else {}
+
+
+class _Form(NamedTuple):
+    """How the requests of a signal are made."""
+
+    request: Any
+    """The class of the message."""
+    fields: tuple[str, str, str]
+    """Its groups by resource, their groups by scope, the items of those."""
+    keys: tuple[str, str, str]
+    """The same in JSON."""
+    convert: Callable[[Any], Row]
+    """An item to that of a row."""
+
+
+_FORMS: Mapping[str, _Form] = {
+    "traces": _Form(
+        ExportTraceServiceRequest, ("resource_spans", "scope_spans", "spans"), ("resourceSpans", "scopeSpans", "spans"), _span
+    ),
+    "logs": _Form(
+        ExportLogsServiceRequest,
+        ("resource_logs", "scope_logs", "log_records"),
+        ("resourceLogs", "scopeLogs", "logRecords"),
+        _record,
+    ),
+    "metrics": _Form(
+        ExportMetricsServiceRequest,
+        ("resource_metrics", "scope_metrics", "metrics"),
+        ("resourceMetrics", "scopeMetrics", "metrics"),
+        MessageToDict,
+    ),
+}
