@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import re
 import tempfile
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +30,12 @@ from otel_agentlog.vocabulary.lines import CONTENT_TYPES, Line, timestamp
 MAX_ALIGNED = 2000
 """Parts of one level up to which they are aligned; beyond it they are compared in their order."""
 
+MAX_NESTED = 20
+"""Tasks within each other that are read."""
+
 MAX_DEPTH = 150
+"""Parts within each other that are read, those of sub-tasks included."""
+
 MAX_DIFFERENCES = 1000
 
 _KINDS = {"ai_request": "AI call", "tool_call": "tool run"}
@@ -185,13 +190,13 @@ class Tidy:
 
 def happened(task: TaskReader, tidy: Tidy) -> Happened:
     """A task with all that happened in it."""
-    run = _Story(task, tidy).read(frozenset())
+    run = _Reading(task, tidy).read(frozenset())
     _print(run)
     tidy.finish(run)
     return run
 
 
-class _Story:
+class _Reading:
     """Reads one task; sub-tasks are read in turn."""
 
     def __init__(self, task: TaskReader, tidy: Tidy) -> None:
@@ -201,7 +206,8 @@ class _Story:
         self._said: dict[str, list[tuple[int, Happened]]] = {}
         self._place: dict[str, int] = {}
 
-    def read(self, above: frozenset[str]) -> Happened:
+    def read(self, above: frozenset[str], depth: int = 0) -> Happened:
+        """The task; ``above`` are the folders that it is in, ``depth`` is how deep it lies in all of them."""
         for number, line in enumerate(joined(self._task.events())):
             self._take(number, line)
         given, came = self._task.input() or {}, self._task.final_result() or {}
@@ -217,7 +223,7 @@ class _Story:
         above |= {self._task.folder.name}
         for node in nodes:
             inside = node.children if node.type == "task" else [node]
-            root.inside += self._level(inside, node.span_id, above, 0)
+            root.inside += self._level(inside, node.span_id, above, depth)
         for span_id in [*self._said]:  # of spans that are not there
             root.inside += [each for _, each in self._said.pop(span_id)]
         return root
@@ -239,7 +245,7 @@ class _Story:
         return [each for _, each in sorted([*found, *self._said.pop(span_id, [])], key=lambda pair: pair[0])]
 
     def _one(self, node: Node, above: frozenset[str], depth: int) -> Happened:
-        if node.type == "subtask" and (sub := self._subtask(node, above)) is not None:
+        if node.type == "subtask" and depth < MAX_DEPTH and (sub := self._subtask(node, above, depth)) is not None:
             sub.start_ns, sub.end_ns = node.start_ns or 0, node.end_ns or 1 << 63
             return sub
         start, end = self._starts.get(node.span_id, {}), self._ends.get(node.span_id, {})
@@ -259,13 +265,14 @@ class _Story:
             one.inside = self._level(node.children, node.span_id, above, depth + 1)
         return one
 
-    def _subtask(self, node: Node, above: frozenset[str]) -> Happened | None:
+    def _subtask(self, node: Node, above: frozenset[str], depth: int) -> Happened | None:
         try:
             found = find_task(self._task.folder.parent, node.task_id or "")
         except (TaskNotFoundError, OSError):
             raise_interrupt()
             return None
-        return None if found.folder.name in above or len(above) > 20 else _Story(found, self._tidy).read(above)
+        is_read = found.folder.name not in above and len(above) <= MAX_NESTED
+        return _Reading(found, self._tidy).read(above, depth + 1) if is_read else None
 
     def _details(self, line: Line) -> Mapping[str, Any]:
         return mapping({"details": with_artifacts(line.get("details"), self._task)}, "details")
@@ -404,11 +411,13 @@ def _as_before(left: Sequence[Happened], right: Sequence[Happened]) -> list[Happ
 
 def _around_known(left: Sequence[Happened], group: Sequence[Happened]) -> list[Happened]:
     """Those that are on the left at their place there, the others in between in their order."""
-    known = {one.print: one for one in group}
-    others = [one for one in group if all(one.print != each.print for each in left)]
+    known, there = {one.print: one for one in group}, {each.print for each in left}
+    others = deque(one for one in group if one.print not in there)
     placed = [known.pop(each.print, None) for each in left]
-    found = [each if each is not None else others.pop(0) for each in placed if each is not None or others]
-    return [*found, *others, *(one for one in group if one not in found and one not in others)]
+    found = [each if each is not None else others.popleft() for each in placed if each is not None or others]
+    found += others
+    taken = set(map(id, found))
+    return [*found, *(one for one in group if id(one) not in taken)]
 
 
 def _paired(left: Sequence[Happened], right: Sequence[Happened], keys: Sequence[_Key]) -> _Pairs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -150,6 +151,25 @@ def test_any_folder_is_read(tmp_path: Path, lines: list[object], metadata: dict[
     """Whatever stands there: no error, and a task is the same as itself."""
     write(tmp_path / "task-any", lines, metadata, final)
     _read(tmp_path / "task-any")
+
+
+def test_subtasks_with_deep_trees_are_read(tasks_root: Path) -> None:
+    """Tasks within each other, in each of which steps nest deep: as far as it goes, and then no deeper."""
+
+    def nested(tasks: int) -> None:
+        with ExitStack() as stack:
+            for _ in range(100):
+                stack.enter_context(agentlog.step("deeper"))
+            if tasks:
+                with agentlog.task("Sub"):
+                    nested(tasks - 1)
+
+    task = record(lambda: nested(5))
+
+    found = compare(task, task)
+
+    assert found.same
+    assert found.parts > 150
 
 
 def test_damaged_folders_are_read(tmp_path: Path) -> None:
