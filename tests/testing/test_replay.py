@@ -104,7 +104,7 @@ def test_a_task_becomes_a_test(on_record: Path, agentlog_replay: Replaying) -> N
     assert replayed.notes == [
         "AI call 2: what was asked was not recorded, so it is answered in order and not compared",
         "AI call 2: the local server does not stand in for home-made; decorated functions are answered, anything else runs",
-        "AI call 2: tokens were not recorded; of Anthropic's they are told as 0",
+        "AI call 2: tokens were not recorded; to Anthropic's client they are 0",
     ]
 
 

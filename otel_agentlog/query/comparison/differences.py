@@ -22,7 +22,7 @@ MAX_PARTS = 20_000
 """Parts of one level up to which they are aligned; beyond it they are compared in their order."""
 
 MAX_CALLS = 500
-"""AI calls of which prompts and answers are compared line by line; of further ones it is told that they differ."""
+"""AI calls of which prompts and answers are compared line by line; of further ones only that they differ."""
 
 MAX_TEXT_CHARACTERS = 200_000
 """How much of an input or result is compared line by line."""
@@ -219,7 +219,7 @@ def _lines(value: Any) -> list[str]:
 # The first difference ---------------------------------------------------------------------------------------------------------
 
 MAX_FIRST_LINES = 40
-"""Lines of the first difference that are told."""
+"""Most lines of the first difference."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ class ThresholdResult:
 
     threshold: Threshold
     holds: bool | None
-    """``None`` where that cannot be told."""
+    """``None`` where that is not known."""
     why: str
     """A sentence without its full stop."""
 

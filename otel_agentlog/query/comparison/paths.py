@@ -38,7 +38,7 @@ LEFT_OUT = "left out"
 
 CHANCE = 0.05
 LEAST, PLAIN = 0.1, 0.5
-"""Differences of shares: smaller ones are not told; from the second on one is told even if it may be chance."""
+"""Differences of shares: smaller ones are not reported; from the second on one is, even if it may be chance."""
 
 _KINDS = {"step": "step", "tool_call": "tool_run", "ai_request": "ai_call", "subtask": "subtask"}
 

@@ -177,7 +177,7 @@ def _ratio_names(names: Names) -> Iterator[str]:
 
 
 def _dealing(tasks: int) -> Callable[[bytes], int]:
-    """What tells to which unit a task belongs, by the name of its folder."""
+    """A function that gives the unit of a task, by the name of its folder."""
     if tasks > MAX_UNITS:
         return lambda folder: zlib.crc32(folder) % MAX_UNITS
     known: dict[bytes, int] = {}

@@ -26,7 +26,7 @@ _PROMPTS = frozenset({"claude_code.user_prompt", "codex.user_prompt", "gemini_cl
 
 @dataclass(frozen=True)
 class Session:
-    """What is told of the task as a whole."""
+    """What is known of the task as a whole."""
 
     key: str
     begins_ns: int

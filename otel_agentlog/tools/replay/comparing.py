@@ -61,7 +61,7 @@ class Happened:
     start_ns: int
     end_ns: int
     inside: list[Happened] = field(default_factory=list)
-    print: bytes = b""
+    digest: bytes = b""
     """A hash of all of it, with all that is inside."""
 
     @property
@@ -191,7 +191,7 @@ class Tidy:
 def happened(task: TaskReader, tidy: Tidy) -> Happened:
     """A task with all that happened in it."""
     run = _Reading(task, tidy).read(frozenset())
-    _print(run)
+    _digest(run)
     tidy.finish(run)
     return run
 
@@ -310,12 +310,12 @@ _FIELDS: Mapping[str, Callable[[Mapping[str, Any]], tuple[dict[str, Any], dict[s
 }
 
 
-def _print(one: Happened) -> bytes:
-    inside = [_print(each) for each in one.inside]
+def _digest(one: Happened) -> bytes:
+    inside = [_digest(each) for each in one.inside]
     options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
     own = orjson.dumps([one.kind, one.name, one.before, one.after], default=str, option=options)
-    one.print = hashlib.sha256(own + b"".join(inside)).digest()
-    return one.print
+    one.digest = hashlib.sha256(own + b"".join(inside)).digest()
+    return one.digest
 
 
 def _calls(one: Happened) -> Iterator[Happened]:
@@ -341,29 +341,29 @@ class _Walk:
     def pair(self, left: Happened, right: Happened, above: tuple[str, ...]) -> None:
         """Compare two parts that belong together."""
         self.parts += 1
-        if left.print == right.print:
+        if left.digest == right.digest:
             self.parts += sum(1 for each in left.inside for _ in _walked(each))
             return
         where = (*above, left.title)
         if above and left.name != right.name and left.kind != "AI call":
-            self._tell(left.kind.removesuffix(" run"), where, left, changed_lines(left.name, right.name))
+            self._add(left.kind.removesuffix(" run"), where, left, changed_lines(left.name, right.name))
         self._fields(left, right, "before", where)
         for one, other in _aligned(left.inside, right.inside):
             if one is not None and other is not None:
                 self.pair(one, other, where)
             elif one is not None:
-                self._tell("missing", (*where, one.title), one, changed_lines(_brief(one), ""))
+                self._add("missing", (*where, one.title), one, changed_lines(_brief(one), ""))
             elif other is not None:
-                self._tell("more", (*where, other.title), other, changed_lines("", _brief(other)))
+                self._add("more", (*where, other.title), other, changed_lines("", _brief(other)))
         self._fields(left, right, "after", where)
 
     def _fields(self, left: Happened, right: Happened, side: str, where: tuple[str, ...]) -> None:
         one, other = getattr(left, side), getattr(right, side)
         for name in dict.fromkeys([*one, *other]):
             if one.get(name) != other.get(name):
-                self._tell(name, where, left, changed_lines(one.get(name, ""), other.get(name, "")))
+                self._add(name, where, left, changed_lines(one.get(name, ""), other.get(name, "")))
 
-    def _tell(self, what: str, where: tuple[str, ...], about: Happened, lines: list[str]) -> None:
+    def _add(self, what: str, where: tuple[str, ...], about: Happened, lines: list[str]) -> None:
         if len(self.found) < MAX_DIFFERENCES:
             self.found.append(Departure(what, where, self._numbers.get(id(about)), lines))
 
@@ -391,7 +391,7 @@ _Key = Callable[[Happened], tuple[Any, ...]]
 def _aligned(left: Sequence[Happened], right: Sequence[Happened]) -> _Pairs:
     """Pair the parts of one level: those that are the same in all, then by kind and name, then by kind."""
     return _paired(
-        left, _as_before(left, right), (lambda one: (one.print,), lambda one: (one.kind, one.name), lambda one: (one.kind,))
+        left, _as_before(left, right), (lambda one: (one.digest,), lambda one: (one.kind, one.name), lambda one: (one.kind,))
     )
 
 
@@ -411,9 +411,9 @@ def _as_before(left: Sequence[Happened], right: Sequence[Happened]) -> list[Happ
 
 def _around_known(left: Sequence[Happened], group: Sequence[Happened]) -> list[Happened]:
     """Those that are on the left at their place there, the others in between in their order."""
-    known, there = {one.print: one for one in group}, {each.print for each in left}
-    others = deque(one for one in group if one.print not in there)
-    placed = [known.pop(each.print, None) for each in left]
+    known, there = {one.digest: one for one in group}, {each.digest for each in left}
+    others = deque(one for one in group if one.digest not in there)
+    placed = [known.pop(each.digest, None) for each in left]
     found = [each if each is not None else others.popleft() for each in placed if each is not None or others]
     found += others
     taken = set(map(id, found))

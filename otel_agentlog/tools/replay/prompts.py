@@ -1,6 +1,6 @@
 """Whether a request asks what was asked before, and how it differs.
 
-What the record has was redacted and bounded, a request was not: a mark of the record matches whatever stands in its place.
+What the record has was redacted and bounded, a request was not: a placeholder of the record matches any text in its place.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from otel_agentlog.record.providers.messages import input_messages, system_instr
 from otel_agentlog.tools.replay.recorded import RecordedCall, messages_of
 from otel_agentlog.vocabulary.coerce import text
 
-_MARK = re.compile(r"\[redacted:[\w.-]+\]|…?\[truncated: [^\]\n]*\]")
+_PLACEHOLDER = re.compile(r"\[redacted:[\w.-]+\]|…?\[truncated: [^\]\n]*\]")
 _TAGS = frozenset({"$artifact", "$truncated", "$parts", "$bytes"})
 MAX_TEXT_CHARACTERS = 200_000
 """How much of a prompt is compared line by line."""
@@ -79,14 +79,14 @@ def same(recorded: Any, given: Any) -> bool:
 
 
 def _fits(recorded: str, given: Any) -> bool:
-    marks = _MARK.split(recorded)
-    if len(marks) == 1:
+    pieces = _PLACEHOLDER.split(recorded)
+    if len(pieces) == 1:
         return False
-    if not any(marks):
-        return True  # all of it is a mark, whatever was there
+    if not any(pieces):
+        return True  # nothing but a placeholder
     if not isinstance(given, str) or len(recorded) > _MAX_PATTERN:
         return False
-    return _in_order(marks, given)
+    return _in_order(pieces, given)
 
 
 def _in_order(pieces: list[str], given: str) -> bool:
@@ -104,7 +104,7 @@ def _in_order(pieces: list[str], given: str) -> bool:
 
 
 def _flat(messages: Sequence[Mapping[str, Any]]) -> list[tuple[Any, Any]]:
-    """One entry a part: how parts are divided among messages of one role is the client's affair."""
+    """One entry a part: clients divide parts among messages of one role as they like."""
     return [(each.get("role"), part) for each in messages for part in each.get("parts") or ()]
 
 

@@ -201,7 +201,7 @@ class _View:
     end: Line
     attempts: list[Line]
     raw: bytes = b""
-    """Of the answer, to look for marks in."""
+    """The answer, to look for placeholders in."""
 
 
 class _Reading:
@@ -255,7 +255,8 @@ class _Reading:
     def _run(self, start: Line, end: Line) -> RecordedRun:
         details = self._details(start, end)
         raw = orjson.dumps(details.get("result"))
-        missing = [why for marks, why in ((_CUT, "its result was cut"), ((_GONE,), _gone(raw))) if any(m in raw for m in marks)]
+        missing = ["its result was cut"] if any(each in raw for each in _CUT) else []
+        missing += [_gone(raw)] if _GONE in raw else []
         return RecordedRun(
             number=0,
             name=text(end, "content") or text(start, "content") or text(start, "name") or "",
@@ -340,7 +341,7 @@ def messages_of(details: Mapping[str, Any]) -> list[dict[str, Any]] | None:
 def _missing(call: RecordedCall, raw: bytes) -> Iterator[str]:
     if call.operation == _VECTORS:
         yield "the vectors of embeddings are not recorded"
-    elif any(mark in raw for mark in _CUT):
+    elif any(each in raw for each in _CUT):
         yield "its answer was cut when it was recorded (limits of values)"
     elif _GONE in raw:
         yield _gone(raw)
@@ -362,13 +363,13 @@ def _notes(call: RecordedCall, raw: bytes) -> Iterator[str]:
     if call.messages is None:
         yield "what was asked was not recorded, so it is answered in order and not compared"
     if _REDACTED in raw:
-        yield "secrets were taken out of the answer; the program gets the marks in their place"
+        yield "secrets were taken out of the answer; the program gets placeholders for them"
     if not call.by_server:
         yield f"the local server does not stand in for {call.provider}; decorated functions are answered, anything else runs"
     if call.refusal is not None and call.refusal.status is None:
         yield "the connection was lost; the program's client tries again as often as it is set to"
     if not call.usage and call.refusal is None:
-        yield "tokens were not recorded; of Anthropic's they are told as 0"
+        yield "tokens were not recorded; to Anthropic's client they are 0"
 
 
 def _time(line: Line) -> int:

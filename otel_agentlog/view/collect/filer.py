@@ -2,8 +2,8 @@
 
     python -m otel_agentlog.view.collect.filer ROOT SETTLE WAIT KEEP
 
-It files until its standard input says ``end``, then everything that is there, prints what it did as one line of JSON, and ends.
-When its standard input is closed without that, its parent has died: it ends at once, and the next one goes on.
+It files until it reads ``end`` from its standard input, then everything that is there, prints what it did as one line of JSON,
+and ends. When its standard input is closed without that, its parent has died: it ends at once, and the next one goes on.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Forwarding:
     """Sends from its making to `stop`, in a thread of its own."""
 
     def __init__(self, root: Path, url: str, connection: Callable[[str], Connection], say: Callable[[str], None]) -> None:
-        """``url``: of the further collector, without ``/v1/…``; ``say`` gets what people have to know."""
+        """``url``: of the further collector, without ``/v1/…``; ``say`` gets messages for the user."""
         self._root, self._say = root, say
         self._senders = {
             signal: HttpSender(signal, f"{url.rstrip('/')}/v1/{signal}", connection(signal))

@@ -50,7 +50,7 @@ class Receiver:
     def __init__(
         self, root: Path, settings: Settings, listener: socket.socket, options: Options, say: Callable[[str], None]
     ) -> None:
-        """``listener`` listens for http already; ``say`` gets what people have to know.
+        """``listener`` listens for http already; ``say`` gets messages for the user.
 
         Raises `ConfigurationError`, `OSError`.
         """

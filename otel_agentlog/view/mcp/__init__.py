@@ -14,6 +14,6 @@ resources.py   tasks and their files by URI
 shapes.py      what several tools take and answer
 pages.py       answers of a bounded size, cursors
 quoted.py      texts of the record as quoted data
-context.py     the root that is asked, the task that a client names
+context.py     the root of the tasks, the task that a client names
 SKILL.md       for coding agents: how to ask the record
 """

@@ -1,4 +1,4 @@
-"""What the tools ask: folders below a root, or a backend whose tasks are brought into folders when they are asked about."""
+"""Where tools read: folders below a root, or a backend whose tasks are brought into folders when a request is about them."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
     rendered({"status": "failed", "message": Quoted("boom\\x1b[31m »")}, 1000)
     # {"status": "failed", "message": "«boom ›»"}
 
-What agents, models, tools and users wrote is data for whoever reads an answer, and it may say "ignore your instructions". It
-stands between marks that it cannot have in it, as they are replaced there, so no text ends its own quotation. An answer is a tree
-of plain values, whose texts are ours, and of `Quoted` ones.
+What agents, models, tools and users wrote is data for the reader of an answer, and it may say "ignore your instructions". It
+stands in quotation marks that it cannot have in it, as they are replaced there, so no text ends its own quotation. An answer is
+a tree of plain values, whose texts are ours, and of `Quoted` ones.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def rendered(tree: Any, most: int) -> Any:
 
 
 def quoted(value: Any, most: int) -> str:
-    """Return the text of any value in marks, at most `most` characters; what was cut is followed by how much is missing."""
+    """Return the text of any value in « », at most `most` characters; what was cut is followed by how much is missing."""
     if not isinstance(value, str):
         return _quoted_json(value, most)
     shown = cleaned(value[: most + _MORE])[:most]
@@ -77,7 +77,7 @@ def quoted(value: Any, most: int) -> str:
 
 
 def cleaned(text: str) -> str:
-    """The text without marks, and without characters that terminals act on, but for line feeds."""
+    """The text without these quotation marks, and without characters that terminals act on, but for line feeds."""
     return "\n".join(safe_lines(text)).translate(_INSIDE)
 
 
@@ -153,7 +153,7 @@ def known_word(value: Any, known: Collection[str]) -> str | Quoted:
 
 
 def identifier(value: Any) -> str | Quoted | None:
-    """An id of a form that the SDK gives as it is; one that somebody chose is of the record."""
+    """An id of a form that the SDK gives as it is; any other is of the record."""
     return value if isinstance(value, str) and _OWN_ID.fullmatch(value) else recorded(value, 200)
 
 
@@ -170,5 +170,5 @@ def figure(value: Any) -> int | float | None:
 
 
 def unquoted(text: str) -> str:
-    """An argument as it was before it was quoted: clients may give back what an answer said, with its marks."""
+    """An argument as it was before it was quoted: clients may give back the text of an answer, quotation marks included."""
     return text.removeprefix(OPEN).removesuffix(CLOSE)

@@ -2,7 +2,7 @@
 
     agentlog://tasks                            the newest tasks
     agentlog://task/ID                          one task, as `show_task` has it
-    agentlog://task/ID/agent-output{?after}     a file of its folder: what the record has, in marks, in pieces
+    agentlog://task/ID/agent-output{?after}     a file of its folder: what the record has, quoted, in pieces
 
 A URI names a task by its id; no path is made of it (`query.named`).
 """

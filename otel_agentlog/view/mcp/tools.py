@@ -27,7 +27,7 @@ class AgentlogTool:
     writes: bool = False
 
     def described(self) -> Tool:
-        """What clients are told."""
+        """The tool as clients see it in the list."""
         return Tool(
             name=self.name,
             title=self.title,

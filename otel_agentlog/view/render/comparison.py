@@ -104,7 +104,7 @@ def parting(ways: Ways) -> list[str]:
     if found is None:
         return [f"No step in which they part ({read})."]
     part = ways.way[found.at]
-    # Outcomes have underscores in them, what people named is left as it is.
+    # Outcomes have underscores in them, names are left as they are.
     what = safe(found.what) if found.before else labels.state_text(found.what)
     happens = f"{what} before it" if found.before else what
     sure = "" if found.beyond_chance else "; that may be chance"
@@ -142,7 +142,7 @@ def verdict(result: ThresholdResult, signs: dict[bool | None, str] | None = None
 
 
 def markdown(found: GroupComparison, *, everything: bool = False) -> Iterator[str]:
-    """Lines of a report for a pull request. What is of folders stands in code spans, so that it mentions and links nobody."""
+    """Lines of a report for a pull request. What is of folders stands in code spans, so that it makes no mention and no link."""
     yield f"### {_headline(found.results)}"
     yield ""
     for letter, side in (("A", found.a), ("B", found.b)):
@@ -169,7 +169,7 @@ def _headline(results: Sequence[ThresholdResult]) -> str:
     held, unknown = (sum(each.holds is which for each in results) for which in (True, None))
     if held:
         return f"✗ {held} of {formats.count(len(results), 'condition')} to fail on: met"
-    return f"? {unknown} of {formats.count(len(results), 'condition')} could not be told" if unknown else "✓ Agents compared"
+    return f"? {unknown} of {formats.count(len(results), 'condition')} could not be decided" if unknown else "✓ Agents compared"
 
 
 def _markdown_table(found: GroupComparison, everything: bool) -> Iterator[str]:

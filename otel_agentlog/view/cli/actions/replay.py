@@ -64,7 +64,7 @@ def _own_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, context: CliContext) -> int:
-    """Tell what cannot be given again, run the program, tell what differs; returns the program's code, else 1 if it differs."""
+    """Print what cannot be given again, run the program, print what differs; returns the program's code, else 1 if it differs."""
     argv = _command(options)
     ignore = [_pattern(each) for each in options.ignore]
     task = _latest(context.root) if options.task == LAST else resolve(context.root, options.task)
@@ -76,9 +76,9 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         upstream = upstreams(given)
         check_keys({call.provider for call in record.calls[len(record.answered) :]}, upstream)
     missing = record.missing(tools=options.tools)
-    _tell(_before(record, missing))
+    _print(_before(record, missing))
     if missing and not options.partial:
-        _tell(["agentlog replay: not begun; --partial begins all the same, and these requests fail"])
+        _print(["agentlog replay: not begun; --partial begins all the same, and these requests fail"])
         if options.json:
             print_json({"task_id": task.task_id, "missing": missing, "notes": record.notes()})
         return CANNOT
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     if options.json:
         print_json(found.as_json(record))
     else:
-        _tell(found.lines(record))
+        _print(found.lines(record))
     return code or (0 if found.same else DIFFERS)
 
 
@@ -154,12 +154,12 @@ def _compared(
 
 
 def _note(task: TaskReader, replayed: TaskReader, began: Sequence[TaskReader]) -> None:
-    """Say in each task that the program began what it is."""
+    """Note in each task that the program began which task it replays."""
     for each in began:
         try:
             add_note(each.folder, f"replay of {task.task_id}, in {replayed.task_id}", source="cli")
         except (AgentlogError, OSError) as error:
-            _tell([f"agentlog replay: {safe(each.task_id)}: no note of what it replays: {safe(str(error))}"])
+            _print([f"agentlog replay: {safe(each.task_id)}: no note of what it replays: {safe(str(error))}"])
 
 
 def _latest(root: Path) -> TaskReader:
@@ -297,7 +297,7 @@ def _request_json(each: Difference) -> dict[str, Any]:
     return {"what": each.kind, "call": each.call.number if each.call is not None else None, "diff": each.lines}
 
 
-def _tell(lines: Sequence[str] | Iterator[str]) -> None:
+def _print(lines: Sequence[str] | Iterator[str]) -> None:
     for line in lines:
         print(line, file=sys.stderr)
     sys.stderr.flush()

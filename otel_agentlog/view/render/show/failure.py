@@ -67,7 +67,7 @@ def why_it_failed(report: TaskReport, screen: Screen, shown: AlreadyShown) -> It
 def error_lines(exception: Mapping[str, Any], shown: AlreadyShown | None) -> Iterator[Pieces]:
     """The error, below the part where it was first seen: that has the traceback; further up there is only the sign.
 
-    Without `shown` the whole traceback; with it the place, and no place and no advice where its kind was told.
+    Without `shown` the whole traceback; with it the place, and no place and no advice where its kind was shown.
     """
     if not _has_traceback(exception):
         return

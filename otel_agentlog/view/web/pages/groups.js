@@ -18,25 +18,25 @@ export function groupsAddress(asked) {
 
 export function groupsPage(main, route, { live, signal }) {
   const asked = { a: route.query.get("a") ?? "", b: route.query.get("b") ?? "", by: route.query.get("by") ?? "" };
-  const told = h("p", { role: "status" }, "");
+  const status = h("p", { role: "status" }, "");
   const body = h("div.stack", {});
-  show(main, h("div.page-head", {}, h("h1", {}, "Two groups compared"), told), form(asked), body);
+  show(main, h("div.page-head", {}, h("h1", {}, "Two groups compared"), status), form(asked), body);
   if (route.query.has("b") && (asked.b || asked.a)) load();
   else show(body, h("p.empty", {}, h("strong", {}, "Which tasks are compared?"), "Two filters such as tag:before and tag:after, or two agents, models or tags."));
   return { title: "Compare groups" };
 
   async function load() {
-    told.textContent = "Comparing …";
+    status.textContent = "Comparing …";
     try {
       const found = await get(`api/compare/groups?${new URLSearchParams({ a: asked.a, b: asked.b })}`, { by: asked.by }, signal);
       live("on", null, "up to date");
       const certain = found.figures.filter((figure) => figure.beyond_chance).length;
-      told.textContent = found.intervals ? `${plural(certain, "figure")} differ${certain === 1 ? "s" : ""} beyond chance` : "without intervals";
+      status.textContent = found.intervals ? `${plural(certain, "figure")} differ${certain === 1 ? "s" : ""} beyond chance` : "without intervals";
       show(body, found.without_intervals ? h("p.notice", {}, found.without_intervals) : null, sides(found), figures(found), found.ways ? ways(found.ways) : null, found.first_difference ? first(found) : null);
     } catch (error) {
       if (signal.aborted) return;
       live(error.status ? "refused" : "off", error);
-      told.textContent = "";
+      status.textContent = "";
       show(body, h("p.empty", { role: "alert" }, h("strong", {}, "These cannot be compared"), error.message));
     }
   }
@@ -66,13 +66,13 @@ function sides({ a, b }) {
 
 // Figures ----------------------------------------------------------------------------------------------------------------------
 
-const TOLD = { usd, seconds, share: percent, count: (value) => (value < 1000 ? fine(value) : count(value)), value: (value) => fine(value) };
+const WRITTEN = { usd, seconds, share: percent, count: (value) => (value < 1000 ? fine(value) : count(value)), value: (value) => fine(value) };
 const fine = (value) => String(Number(value.toPrecision(3)));
 const known = (value) => typeof value === "number";
 
 function amount(unit, value) {
   if (!known(value)) return "–";
-  return value < 0 ? `−${TOLD[unit](-value)}` : TOLD[unit](value);
+  return value < 0 ? `−${WRITTEN[unit](-value)}` : WRITTEN[unit](value);
 }
 
 function difference(unit, value) {
@@ -117,9 +117,9 @@ function ways({ read_a: ofA, read_b: ofB, way, parting }) {
   const cell = (counts, earlier, of) => h("td", {}, shares(counts, of), before(earlier, of));
   const share = (value) => `${Math.round(value * 100)} %`;
   const sentence = !parting ? "No step in which they part." : `They part at ${place(way[parting.at])}: ${parting.before ? `${parting.what} before it` : words(parting.what)} in ${share(parting.share_a)} of A, ${share(parting.share_b)} of B${parting.beyond_chance ? "" : "; that may be chance"}.`;
-  // Behind the last part nothing is told where nobody did anything there.
-  const told = way.filter((part, at) => at < way.length - 1 || at === parting?.at || Object.keys({ ...part.before_a, ...part.before_b }).length);
-  const rows = told.map((part, at) => h("tr", { data: { parts: String(parting?.at === at) } }, h("th", { scope: "row" }, place(part), parting?.at === at ? h("span.unseen", {}, " – here they part") : null), cell(part.a, part.before_a, ofA), cell(part.b, part.before_b, ofB)));
+  // The end of the way is a row only where some tasks did something before it.
+  const shown = way.filter((part, at) => at < way.length - 1 || at === parting?.at || Object.keys({ ...part.before_a, ...part.before_b }).length);
+  const rows = shown.map((part, at) => h("tr", { data: { parts: String(parting?.at === at) } }, h("th", { scope: "row" }, place(part), parting?.at === at ? h("span.unseen", {}, " – here they part") : null), cell(part.a, part.before_a, ofA), cell(part.b, part.before_b, ofB)));
   return h("section.card.sides.ways", { "aria-label": "Steps", tabindex: "0" }, h("header", {}, h("h2", {}, "Steps"), h("span.aside", {}, `${plural(ofA, "task")} of A and ${ofB.toLocaleString("en-US")} of B read`)), h("p.body", {}, sentence),
     way.length ? h("table", {}, h("thead", {}, h("tr", {}, ["The common way", "A", "B"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, rows)) : null);
 }

@@ -28,7 +28,7 @@ from otel_agentlog.vocabulary.terminal_text import safe
 MET = 3
 """The exit code where a condition to fail on is met."""
 UNKNOWN = 4
-"""The exit code where none is met and one could not be told: too few tasks, a figure of which nothing is known."""
+"""The exit code where none is met and one could not be decided: too few tasks, a figure of which nothing is known."""
 
 _COLUMNS = (
     Column(""),
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     for root in sorted({a.root, b.root} - {context.root}):
         tell_damage(root)
     empty = [side for side in (found.a, found.b) if not side.tasks]
-    _tell_empty(found, [side.side for side in empty])
+    _print_empty(found, [side.side for side in empty])
     return _code(found.results) or int(bool(empty))
 
 
@@ -100,7 +100,7 @@ def _code(results: Sequence[ThresholdResult]) -> int:
     return UNKNOWN if any(each.holds is None for each in results) else 0
 
 
-def _tell_empty(found: GroupComparison, empty: Sequence[Side]) -> None:
+def _print_empty(found: GroupComparison, empty: Sequence[Side]) -> None:
     for side in empty:
         print(f"No task that ended is like {safe(side.said)} below {safe(str(side.root))}.", file=sys.stderr)
         for hint in hints(side.root, side.wanted):
