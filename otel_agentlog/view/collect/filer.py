@@ -88,7 +88,9 @@ def settings_of(root: Path) -> Settings:
 
 
 def _main(arguments: Sequence[str]) -> int:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # They are for the parent, which has everything filed then; systemd sends them to both.
+        signal.signal(number, signal.SIG_IGN)
     ended = threading.Event()
     threading.Thread(target=_listen, args=(ended,), daemon=True).start()
     root, times = Path(arguments[0]), dict(zip(("settle_s", "wait_s", "keep_s"), map(float, arguments[1:4]), strict=True))

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -294,6 +295,19 @@ def test_the_filer_is_started_anew(running: RunningCollect) -> None:
     assert running.post(trace_body(31))[0] == 200
     task_of(running, 31)
     assert "was started anew" in running.log()
+
+
+def test_a_service_that_is_stopped_files_everything(tmp_path: Path) -> None:
+    """By SIGTERM to all of its processes at once, as systemd sends it: that which files ends last."""
+    with RunningCollect(tmp_path) as running:
+        assert running.post(trace_body(1))[0] == 200
+        task_of(running, 1)
+        filer = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()[0]
+        assert running.post(trace_body(2, root=False))[0] == 200
+        os.kill(int(filer), signal.SIGTERM)
+        told = running.stop()
+    assert told["filed"] is not None, running.log()
+    assert (told["filed"]["tasks"], told["filed"]["problems"]) == (2, {})
 
 
 def test_serve_collects_too(tmp_path: Path) -> None:
