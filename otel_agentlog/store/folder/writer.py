@@ -803,7 +803,7 @@ class TaskFolder:
         Those of others are read; not again where only the ``end`` line was written since.
         """
         output = self._handle.files.get(AGENT_OUTPUT)
-        # A process that writes here has begun with a process line in this file.
+        # A process that writes here has begun with a process line in this file. `intact` looks at it again.
         if output is not None and self._bytes > 0 and (output.is_all_ours or (output.intact and output.is_all_ours)):
             return self.tally
         names = (AGENT_OUTPUT, WEBHOOK_FLOW, AGENT_OUTPUT + GZIP_SUFFIX, WEBHOOK_FLOW + GZIP_SUFFIX)

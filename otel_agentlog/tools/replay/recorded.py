@@ -13,11 +13,10 @@ import orjson
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError, TaskNotFoundError
-from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, find_task, with_artifacts
 from otel_agentlog.tools.replay.refusals import Refusal, refusal_of
 from otel_agentlog.vocabulary.coerce import mapping, number, objects, text, texts
-from otel_agentlog.vocabulary.lines import INSIDE_CALL, NOT_INFERENCE, SAME_CALL_AS, Line
+from otel_agentlog.vocabulary.lines import INSIDE_CALL, NOT_INFERENCE, SAME_CALL_AS, Line, time_of
 from otel_agentlog.vocabulary.states import Outcome
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
 
@@ -221,7 +220,7 @@ class _Reading:
             self._starts[span_id] = line
             if kind == "step":
                 step = text(line, "name") or text(line, "message") or ""
-                self.steps.append((step, text(line, "step_id") or "", _time(line)))
+                self.steps.append((step, text(line, "step_id") or "", time_of(line) or 0))
         elif kind == "attempt" and line.get("action") == "attempt_failed":
             self._attempts.setdefault(span_id, []).append(line)
         elif phase == "end":
@@ -247,8 +246,8 @@ class _Reading:
     def _view(self, start: Line, end: Line) -> _View:
         details = self._details(start, end)
         span_id = text(start, "span_id") or text(end, "span_id") or ""
-        ended = _time(end) if end else 1 << 63
-        begun = _time(start) if start else ended - round((number(end, "duration_ms") or 0.0) * 1e6)
+        ended = (time_of(end) or 0) if end else 1 << 63
+        begun = (time_of(start) or 0) if start else ended - round((number(end, "duration_ms") or 0.0) * 1e6)
         raw = orjson.dumps([details.get("output"), end.get("details") if "output" not in details else None])
         return _View(self._task, span_id, begun, ended, details, end, self._attempts.get(span_id, []), raw)
 
@@ -265,7 +264,7 @@ class _Reading:
             outcome=text(end, "outcome"),
             exception=mapping(end, "exception"),
             task_id=self._task.task_id,
-            start_ns=_time(start) if start else _time(end),
+            start_ns=time_of(start or end) or 0,
             missing=missing,
         )
 
@@ -370,14 +369,6 @@ def _notes(call: RecordedCall, raw: bytes) -> Iterator[str]:
         yield "the connection was lost; the program's client tries again as often as it is set to"
     if not call.usage and call.refusal is None:
         yield "tokens were not recorded; to Anthropic's client they are 0"
-
-
-def _time(line: Line) -> int:
-    try:
-        return parse_timestamp(text(line, "timestamp") or "")
-    except ValueError:
-        raise_interrupt()
-        return 0
 
 
 def _ranges(numbers: list[int]) -> str:
