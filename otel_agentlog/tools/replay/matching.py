@@ -120,7 +120,8 @@ class Matching:
 
     def _give(self, call: RecordedCall) -> GivenAnswer:
         attempt = self._attempts[call] = self._attempts.get(call, 0) + 1
-        if attempt <= len(call.refusals):
+        # Attempts of a decorated function were made inside of it.
+        if call.by_server and attempt <= len(call.refusals):
             return GivenAnswer(call, call.refusals[attempt - 1])
         self._left.remove(call)
         self.figures.answered += 1

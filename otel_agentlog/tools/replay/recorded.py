@@ -44,6 +44,12 @@ class RecordedRun:
     task_id: str
     start_ns: int
     missing: list[str] = field(default_factory=list)
+    """Why its result cannot be given again."""
+
+    @property
+    def place(self) -> str:
+        """For people: which run it is."""
+        return f"tool run {self.number} ({self.name}, {self.task_id})"
 
 
 @dataclass(eq=False)
@@ -119,7 +125,7 @@ class Record:
         """What cannot be given again, and why; empty if all can."""
         found = [f"{call.place}: {why}" for call in self.answered for why in call.missing]
         runs = self.runs if tools else []
-        return found + [f"tool run {run.number} ({run.name}, {run.task_id}): {why}" for run in runs for why in run.missing]
+        return found + [f"{run.place}: {why}" for run in runs for why in run.missing]
 
     def notes(self) -> list[str]:
         """What will not be as it was, each once, with the calls that it is about."""

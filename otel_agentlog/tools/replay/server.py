@@ -23,7 +23,7 @@ from otel_agentlog.tools.replay import answers
 from otel_agentlog.tools.replay.forwarding import Upstream, forwarded
 from otel_agentlog.tools.replay.matching import Matching
 from otel_agentlog.tools.replay.prompts import ProgramRequest, read_request
-from otel_agentlog.tools.replay.recorded import Record, RecordedCall
+from otel_agentlog.tools.replay.recorded import Record, RecordedCall, RecordedRun
 from otel_agentlog.tools.replay.refusals import Refusal, error_body
 from otel_agentlog.tools.replay.streams import events
 from otel_agentlog.vocabulary.coerce import mapping, text
@@ -37,6 +37,8 @@ _APIS = {
     "/chat/completions": ("openai", answers.CHAT),
     "/responses": ("openai", answers.RESPONSES),
 }
+RECORDED_ERROR = "otel_agentlog.tools.replay.inside.RecordedError"
+"""The class, as on record, of an error of the replay itself."""
 ASK = "/ask"
 """Where the program's own process asks for what a decorated function returned (`inside.py`)."""
 
@@ -75,17 +77,24 @@ class ReplayServer:
         """What a decorated function returned; empty where it is to run."""
         if question.get("kind") == "tool":
             run = self.matching.tool(text(question, "name") or "", question.get("arguments")) if self.tools else None
-            return {} if run is None else {"result": run.result, "error": dict(run.exception) or None}
+            return {} if run is None else _inside(run, run.result)
         request = ProgramRequest(text(question, "model") or "", [], [])
         match = self.matching.match(request, "", is_retry=False, by_server=False)
-        return {} if match.call is None else _as_dict(match.call)
+        return {} if match.call is None else _inside(match.call, _returned(match.call))
 
 
-def _as_dict(call: RecordedCall) -> dict[str, Any]:
+def _inside(given: RecordedCall | RecordedRun, result: Any) -> dict[str, Any]:
+    """The answer to the program's own process: a result, or an error."""
+    if given.missing:
+        message = f"agentlog replay: {given.place} cannot be given again: {given.missing[0]}"
+        return {"error": {"type": RECORDED_ERROR, "message": message}}
+    return {"result": result, "error": dict(given.exception) or None}
+
+
+def _returned(call: RecordedCall) -> Any:
     """What a function returned that an AI call decorates: its text, where it is no more than that, else an answer's shape."""
     only_text = call.response_id is None and not call.usage and len(call.parts) == 1 and call.parts[0].get("type") == "text"
-    found = call.parts[0].get("content") if only_text else answers.answer(answers.CHAT, call, {})
-    return {"result": found, "error": dict(call.exception) or None}
+    return call.parts[0].get("content") if only_text else answers.answer(answers.CHAT, call, {})
 
 
 class _Server(ThreadingHTTPServer):

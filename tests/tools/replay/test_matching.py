@@ -168,6 +168,20 @@ def test_a_decorated_call_that_is_not_on_record_is_no_request_without_an_answer(
     assert found.differences() == []
 
 
+def test_a_decorated_call_with_attempts_on_record_is_given_once() -> None:
+    """Its attempts were made inside of the function, which is not called."""
+    calls = call(1, "a"), call(2, "b")
+    for each in calls:
+        each.provider = "groq"
+        each.refusals = [Refusal(429)]
+    found = matching(*calls)
+
+    given = [found.match(ProgramRequest("m", [], []), "", is_retry=False, by_server=False) for _ in range(3)]
+
+    assert [(each.call and each.call.number, each.refusal) for each in given] == [(1, None), (2, None), (None, None)]
+    assert found.figures.answered == 2
+
+
 def test_a_hostile_mark_takes_no_time() -> None:
     """Thousands of marks in one text."""
     assert not same("a[redacted:x]" * 5000 + "b", "a" * 200_000)

@@ -16,11 +16,11 @@ import pytest
 
 import otel_agentlog as agentlog
 from otel_agentlog.tools.replay.forwarding import Upstream, forwarded
-from otel_agentlog.tools.replay.inside import answer_decorated, client_of, refuse_connections
-from otel_agentlog.tools.replay.recorded import Record
+from otel_agentlog.tools.replay.inside import RecordedError, answer_decorated, client_of, refuse_connections
+from otel_agentlog.tools.replay.recorded import Record, RecordedRun
 from otel_agentlog.tools.replay.server import ReplayServer
 from tests.support.ports import free_ports
-from tests.tools.replay.test_matching import record_of
+from tests.tools.replay.test_matching import call, record_of
 
 
 @contextmanager
@@ -126,6 +126,24 @@ def test_a_server_that_refuses_to_answer_lets_the_function_run() -> None:
         end = answer_decorated(ask)
         try:
             assert own() == "ran"
+        finally:
+            end()
+
+
+def test_what_cannot_be_given_again_fails() -> None:
+    """Where the replay was begun all the same: the error says why, in the place of half a result."""
+    cut = RecordedRun(1, "read", {}, "begin[truncated: 9]", "completed", {}, "task-1", 1, missing=["its result was cut"])
+    open_call = call(1, "a")
+    open_call.provider, open_call.missing = "groq", ["it has no end"]
+    record = record_of(open_call)
+    record.runs = [cut]
+    with ReplayServer(record, tools=True) as server:
+        end = answer_decorated(server.answer_inside)
+        try:
+            with pytest.raises(RecordedError, match=r"tool run 1 .* cannot be given again: its result was cut"):
+                agentlog.tool("read")(lambda: "ran")()
+            with pytest.raises(RecordedError, match=r"AI call 1 .* cannot be given again: it has no end"):
+                agentlog.ai_call("m", provider="groq")(lambda: "ran")()
         finally:
             end()
 
