@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from otel_agentlog.export.semconv import names
 from otel_agentlog.query import GROUPS, ORDERS
+from otel_agentlog.tools.replay import comparing
 from otel_agentlog.vocabulary.actions import END_TYPE
 
 HOME = Path(__file__).resolve().parents[1] / "otel_agentlog"
@@ -153,3 +155,8 @@ def test_files_that_python_imports_at_its_start_go_on_in_one_way() -> None:
 
     assert len(found) == 2
     assert len(set(found)) == 1
+
+
+def test_the_attribute_of_a_replay() -> None:
+    """What reads it may not import the names of telemetry, by which it is written."""
+    assert comparing.REPLAY_TASK == names.REPLAY_TASK

@@ -207,4 +207,6 @@ def _is_local(host: str) -> bool:
     except ValueError:
         raise_interrupt()
         return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped.is_loopback
+    return address.is_loopback

@@ -24,13 +24,12 @@ from tests.tools.replay.test_matching import call, record_of
 
 
 @contextmanager
-def serving(server: socketserver.BaseServer) -> Iterator[str]:
+def serving(server: socketserver.TCPServer) -> Iterator[str]:
     """The address of a server that is at work."""
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
-        host, port = server.server_address[:2]
-        yield f"http://{host}:{port}"
+        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         thread.join()
@@ -67,12 +66,22 @@ class _Elsewhere(BaseHTTPRequestHandler):
         """Nothing is printed."""
 
 
+def elsewhere(to: str | None = None) -> type[_Elsewhere]:
+    """A server's handler, which has noted nothing yet."""
+
+    class Handler(_Elsewhere):
+        pass
+
+    Handler.to, Handler.came = to, []
+    return Handler
+
+
 def test_a_redirect_of_the_provider_is_not_followed() -> None:
     """The key of the user is for the address that the user has set, and for no other."""
     given = {"Authorization": "Bearer agentlog-replay"}
-    other = type("Other", (_Elsewhere,), {"came": []})
+    other = elsewhere()
     with serving(HTTPServer(("127.0.0.1", 0), other)) as target:
-        first = type("First", (_Elsewhere,), {"came": [], "to": target})
+        first = elsewhere(target)
         with (
             serving(HTTPServer(("127.0.0.1", 0), first)) as url,
             forwarded(Upstream(url, {"Authorization": "Bearer key"}), "/v1/chat/completions", given, b"{}") as answer,

@@ -34,22 +34,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, context: CliContext) -> int:
-    """Repair below the root; 1 if a folder could not be repaired."""
+    """Repair below the root; 1 if a folder could not be repaired, or a collected task not filed."""
     wanted = [resolve(context.root, name).folder.name for name in options.tasks] or None
-    if wanted is None and not options.dry_run:
-        _file_collected(context)
+    is_filed = options.dry_run or wanted is not None or _file_collected(context)
     found = recover(context.root, wanted, attributes=_attributes, everything=options.all, dry_run=options.dry_run)
     if options.json:
         print_json({"root": str(context.root), "dry_run": options.dry_run, **_as_json(found)})
     else:
         context.screen().lines(_lines(found, context, context.screen(), dry_run=options.dry_run))
-    return int(any(repair.what == "failed" for repair in found.repairs))
+    return int(not is_filed or any(repair.what == "failed" for repair in found.repairs))
 
 
-def _file_collected(context: CliContext) -> None:
-    """Make folders of what `agentlog collect` has received and not filed, if none is at work."""
+def _file_collected(context: CliContext) -> bool:
+    """Make folders of what `agentlog collect` has received and not filed, if none is at work; whether that went well."""
     if not (context.root / HOME).is_dir():
-        return
+        return True
     # Here, because a root that nothing was collected below needs none of it.
     from otel_agentlog.tools.collect.filing import BusySpoolError
     from otel_agentlog.view.collect.filer import filer_of, settings_of
@@ -58,10 +57,11 @@ def _file_collected(context: CliContext) -> None:
         with filer_of(context.root, settings_of(context.root)) as filer:
             filer.file_all()
     except BusySpoolError:
-        return
+        return True
     problems = filer.report.problems
     for key, problem in problems.items():
         print(f"agentlog recover: {safe(key)} is kept in the spool: {safe(problem)}", file=sys.stderr)
+    return not problems
 
 
 def _attributes(line: Line) -> Mapping[str, Any]:
