@@ -812,12 +812,13 @@ class TaskFolder:
             return self.tally
         read, others, lines = self._read, on_disk - self._bytes, self.tally.lines
         if read is not None and end is not None and read[1:] == (others, lines - 1):
-            read.tally.add(end)
-            return read.tally
-        tally, reader = Tally(), TaskReader(self.path)
-        for line in itertools.chain(reader.webhook_flow(), reader.events()):
-            tally.add(line)
-        self._read = _ReadTally(tally, others, lines)
+            tally = read.tally
+            tally.add(end)
+        else:
+            tally, reader = Tally(), TaskReader(self.path)
+            for line in itertools.chain(reader.webhook_flow(), reader.events()):
+                tally.add(line)
+            self._read = _ReadTally(tally, others, lines)
         # Of lines that are gone the figures are known here, unless others wrote, too.
         return self.tally if self._lost.value and set(tally.writers) <= {self.task.event_ids.tag} else tally
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +86,23 @@ def _on_disk(folder: Path) -> int:
     return sum(line["type"] not in ("process",) and line.get("phase") != "start" for line in _lines(folder))
 
 
+@pytest.fixture(params=["process", "sync"])
+def synced_root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A root where lines of the last tenth of a second are written again when they are gone, or none, as each is on the disk."""
+    root = tmp_path / "tasks"
+    agentlog.configure(
+        directory=root, log_directory=tmp_path / "logs", console="off", capture_logging=False, durability=request.param
+    )
+    yield root
+    agentlog.shutdown()
+
+
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.__name__.strip("_"))
 def test_what_is_recorded_after_the_act_is_kept_and_what_is_gone_is_counted(
-    act: Callable[[Path], None], tasks_root: Path
+    act: Callable[[Path], None], synced_root: Path
 ) -> None:
     """Lines at once after the act are all there; the receipt is what the folder has, while the task runs and after it."""
-    folder = tasks_root / "t"
+    folder = synced_root / "t"
     with agentlog.task("t", task_id="t", agent="brain"):
         with agentlog.ai_call("m") as call:
             call.usage(input_tokens=5, output_tokens=1)
