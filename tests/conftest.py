@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,6 +18,12 @@ pytest_plugins = ["tests.support.peers"]
 if not entry_points(group="pytest11", name="agentlog"):
     # An installation from before there was a plugin.
     pytest_plugins.append("otel_agentlog.testing.pytest_plugin")
+
+
+def pytest_collection_finish() -> None:
+    """The thousands of tests and their modules stay to the end: a collection of garbage need not look at them each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
