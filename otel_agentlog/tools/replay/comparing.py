@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import re
 import tempfile
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -412,10 +412,9 @@ def _as_before(left: Sequence[Happened], right: Sequence[Happened]) -> list[Happ
 def _around_known(left: Sequence[Happened], group: Sequence[Happened]) -> list[Happened]:
     """Those that are on the left at their place there, the others in between in their order."""
     known, there = {one.digest: one for one in group}, {each.digest for each in left}
-    others = deque(one for one in group if one.digest not in there)
-    placed = [known.pop(each.digest, None) for each in left]
-    found = [each if each is not None else others.popleft() for each in placed if each is not None or others]
-    found += others
+    others = iter([one for one in group if one.digest not in there])
+    placed = [known.pop(each.digest, None) or next(others, None) for each in left]
+    found = [*filter(None, placed), *others]
     taken = set(map(id, found))
     return [*found, *(one for one in group if id(one) not in taken)]
 
