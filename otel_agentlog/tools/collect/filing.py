@@ -6,6 +6,7 @@ has forgotten its task is looked for in the folder; what is not there goes into 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -78,11 +79,14 @@ class Filer:
         settle_s: float = SETTLE_S,
         wait_s: float = WAIT_S,
         keep_s: float = KEEP_S,
+        max_spool_bytes: float = math.inf,
     ) -> None:
-        """Raises `BusySpoolError`, `OSError`, `sqlite3.Error`."""
+        """``max_spool_bytes``: what senders are sent away past; tasks are forgotten early so that it is not reached by what is in
+        folders. Raises `BusySpoolError`, `OSError`, `sqlite3.Error`."""
         self.report = FilingReport()
         self._root, self._make = root, make_recorder
         self._settle_s, self._wait_s, self._keep_s = settle_s, wait_s, keep_s
+        self._roomy_bytes = max_spool_bytes / 2
         self._failures, self._clock = FailuresOfImport(), Clock()
         self._spool = CollectSpool(root)
         self._held = open_directory(str(root / HOME))
@@ -113,12 +117,18 @@ class Filer:
         again = time.monotonic() + AGAIN_S
         while not ended(min(1.0, self._settle_s / 2)):
             self.file_due()
-            self._spool.forget(self._keep_s)
+            self._forget()
             if time.monotonic() > again:
                 again = time.monotonic() + AGAIN_S
                 self._spool.try_again()
         self._spool.try_again()
         self.file_all()
+
+    def _forget(self) -> None:
+        """Forget what was filed long ago, and where the spool is half full the oldest of the rest."""
+        self._spool.forget(self._keep_s)
+        while self._spool.size_bytes() > self._roomy_bytes and self._spool.forget(self._settle_s, BATCH):
+            pass
 
     def file_all(self) -> None:
         """File everything that is there, complete or not."""

@@ -190,7 +190,7 @@ class Intake:
         try:
             self._is_full = spool.size_bytes() > self._max_spool_bytes
         except sqlite3.Error:
-            return  # it is full until that can be said
+            raise_interrupt()  # it is full until that can be said
 
     def _write(self, spool: CollectSpool, batch: list[_Write]) -> None:
         batch = [each for each in batch if each.done.set_running_or_notify_cancel()]

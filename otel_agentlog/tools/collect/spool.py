@@ -177,11 +177,11 @@ class CollectSpool(Spool):
         """Have what was put aside tried once more."""
         self._database.execute("UPDATE task SET problem = NULL WHERE problem IS NOT NULL")
 
-    def forget(self, older_than_s: float) -> int:
-        """Delete the parts of tasks that were filed so long ago, and got nothing since; how many tasks."""
+    def forget(self, older_than_s: float, most: int = 1000) -> int:
+        """Delete the parts of tasks that were filed so long ago, and got nothing since, the oldest first; how many tasks."""
         before = time.time() - older_than_s
-        query = "SELECT key FROM task WHERE since IS NULL AND filed <= ? AND last <= ? LIMIT 1000"
-        keys = [key for (key,) in self._database.execute(query, (before, before))]
+        query = "SELECT key FROM task WHERE since IS NULL AND filed <= ? AND last <= ? ORDER BY filed LIMIT ?"
+        keys = [key for (key,) in self._database.execute(query, (before, before, most))]
         for key in keys:
             # In pieces, so that the other process is not kept waiting.
             while self._forget_some(key):

@@ -1,6 +1,6 @@
 """The process that makes folders of what has come: one of its own, so that receiving has a core to itself.
 
-    python -m otel_agentlog.view.collect.filer ROOT SETTLE WAIT KEEP
+    python -m otel_agentlog.view.collect.filer ROOT SETTLE WAIT KEEP MAX_SPOOL
 
 It files until it reads ``end`` from its standard input, then everything that is there, prints what it did as one line of JSON,
 and ends. When its standard input is closed without that, its parent has died: it ends at once, and the next one goes on.
@@ -36,8 +36,9 @@ _END = b"end\n"
 class FilerProcess:
     """One that is started anew should it die."""
 
-    def __init__(self, root: Path, *times: float) -> None:
-        self._command = [sys.executable, "-m", __name__, os.fspath(root), *map(str, times)]
+    def __init__(self, root: Path, *limits: float) -> None:
+        """``limits``: as the command has them."""
+        self._command = [sys.executable, "-m", __name__, os.fspath(root), *map(str, limits)]
         self._wait_s = _FIRST_WAIT_S
         self._process = self._start()
 
@@ -77,9 +78,12 @@ class FilerProcess:
                     continue
 
 
-def filer_of(root: Path, settings: Settings, **times: float) -> Filer:
+_LIMITS = ("settle_s", "wait_s", "keep_s", "max_spool_bytes")
+
+
+def filer_of(root: Path, settings: Settings, **limits: float) -> Filer:
     """What files below a root, by the settings. Raises as `Filer` does."""
-    return Filer(root, lambda sink, clock, failures: import_recorder(settings, sink, clock, failures, send=False), **times)
+    return Filer(root, lambda sink, clock, failures: import_recorder(settings, sink, clock, failures, send=False), **limits)
 
 
 def settings_of(root: Path) -> Settings:
@@ -93,9 +97,9 @@ def _main(arguments: Sequence[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     ended = threading.Event()
     threading.Thread(target=_listen, args=(ended,), daemon=True).start()
-    root, times = Path(arguments[0]), dict(zip(("settle_s", "wait_s", "keep_s"), map(float, arguments[1:4]), strict=True))
+    root, limits = Path(arguments[0]), dict(zip(_LIMITS, map(float, arguments[1:]), strict=True))
     try:
-        with filer_of(root, settings_of(root), **times) as filer:
+        with filer_of(root, settings_of(root), **limits) as filer:
             filer.run(ended.wait)
             print(json.dumps(asdict(filer.report)), flush=True)
     except BusySpoolError:

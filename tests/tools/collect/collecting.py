@@ -33,12 +33,16 @@ class Collecting:
         self, *requests: Row, signal: str = "traces", forwards: bool = False, max_spool_bytes: int = 1 << 30
     ) -> list[Accepted]:
         """Take requests as JSON, one after the other."""
-        clean = part_cleaning(self.settings)
-        intake = Intake(self.root, clean, forwards=forwards, max_spool_bytes=max_spool_bytes, forwarding=lambda: None)
+        intake = self.intake(forwards=forwards, max_spool_bytes=max_spool_bytes)
         try:
             return [intake.take(signal, JSON, orjson.dumps(request)) for request in requests]
         finally:
             intake.close()
+
+    def intake(self, *, forwards: bool = False, max_spool_bytes: int = 1 << 30) -> Intake:
+        """One that is to be closed."""
+        clean = part_cleaning(self.settings)
+        return Intake(self.root, clean, forwards=forwards, max_spool_bytes=max_spool_bytes, forwarding=lambda: None)
 
     def filer(self) -> Filer:
         """One that is not entered yet."""

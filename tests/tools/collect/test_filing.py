@@ -7,15 +7,17 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.tools.collect.filing import BusySpoolError
-from otel_agentlog.tools.collect.intake import BusyError, MalformedError
+from otel_agentlog.tools.collect.intake import JSON, BusyError, Intake, MalformedError
 from otel_agentlog.tools.collect.spool import CollectSpool
 from otel_agentlog.tools.notes import add_note
+from tests.support.waiting import wait_until
 from tests.tools.collect.collecting import Collecting, spans_of
 from tests.tools.imports import samples
 from tests.tools.imports.samples import Row, attributes, chat, request, span, tool
@@ -194,6 +196,30 @@ def test_a_full_spool_takes_nothing_more(tmp_path: Path) -> None:
         collecting.take(request(span(1)), request(span(2, trace=f"{2:032x}")), max_spool_bytes=1)
     collecting.file()
     assert list(collecting.tasks()) == [TRACE]
+
+
+def test_a_full_spool_takes_again_when_it_was_filed(tmp_path: Path) -> None:
+    """The one that receives need not be started anew: what was filed is forgotten early, and it sees that there is room."""
+    collecting = Collecting(tmp_path, settle_s=0.0, max_spool_bytes=200_000)
+    intake, sent = collecting.intake(max_spool_bytes=200_000), 0
+    try:
+        while _take_trace(intake, sent + 1):
+            sent += 1
+        with collecting.filer() as filer:
+            turns = iter((False, True))
+            filer.run(lambda wait_s: next(turns))
+        wait_until(lambda: _take_trace(intake, sent + 1), "room in the spool", timeout_s=20.0)
+    finally:
+        intake.close()
+    collecting.file()
+    assert len(collecting.tasks()) == sent + 1
+
+
+def _take_trace(intake: Intake, number: int) -> bool:
+    try:
+        return intake.take("traces", JSON, orjson.dumps(request(span(1, trace=f"{number:032x}", note="x" * 2_000)))).rejected == 0
+    except BusyError:
+        return False
 
 
 def test_a_task_that_fails_is_kept_and_does_not_stop_others(tmp_path: Path) -> None:
