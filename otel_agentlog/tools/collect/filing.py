@@ -7,6 +7,7 @@ has forgotten its task is looked for in the folder; what is not there goes into 
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -88,6 +89,8 @@ class Filer:
         self._settle_s, self._wait_s, self._keep_s = settle_s, wait_s, keep_s
         self._roomy_bytes = max_spool_bytes / 2
         self._failures, self._clock = FailuresOfImport(), Clock()
+        self._has_failed = False
+        """Whether anything of the batch that is being filed has."""
         self._spool = CollectSpool(root)
         self._held = open_directory(str(root / HOME))
         if lock_exclusively(self._held, 5.0) is Lock.TAKEN:
@@ -167,8 +170,18 @@ class Filer:
         for due in done:
             self.report.problems.pop(due.key, None)
         self._spool.end_filing(done)
+        if self._has_failed:
+            self._start_anew()
+
+    def _start_anew(self) -> None:
+        """What failed may be half written: it is removed, and when the task is recorded again that goes into another folder."""
+        before = self._staging.tasks
+        self._destinations[0].renew(self._staging.renew())
+        shutil.rmtree(before, ignore_errors=True)
+        self._has_failed = False
 
     def _put_aside(self, due: Due, error: Exception) -> None:
+        self._has_failed = True
         problem = f"{type(error).__name__}: {error}"
         self.report.problems[due.key] = problem
         self._spool.put_aside(due.key, problem)

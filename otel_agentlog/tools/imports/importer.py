@@ -7,6 +7,7 @@ read. One file that cannot be read, and one wrong line in it, stop nothing else.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -82,14 +83,19 @@ class Destination:
     def __init__(
         self, staged: Path, root: Path, process_line: Callable[[], Line], failed: Callable[[str, BaseException], None]
     ) -> None:
-        self.staged = FolderSink(staged, process_line, failed=failed)
-        self._live = FolderSink(root, process_line, failed=failed)
+        self._sink_at: Callable[[Path], FolderSink] = lambda path: FolderSink(path, process_line, failed=failed)
+        self.staged, self._live = self._sink_at(staged), self._sink_at(root)
         self._followed: set[str] = set()
 
     def __call__(self, envelope: Envelope) -> None:
         """Keep a line. Raises `OSError`."""
         task = envelope.task
         (self._live if task is not None and task.task_id in self._followed else self.staged)(envelope)
+
+    def renew(self, staged: Path) -> None:
+        """Have tasks that begin from now on in another staging folder; those that are open stay where they are."""
+        self.staged.stop_retrying()
+        self.staged = self._sink_at(staged)
 
     def release(self, task: TaskRef) -> Path:
         """Close a task's folder; returns where it is."""
@@ -233,7 +239,11 @@ class Importer:
 
     def guarded(self, path: Path) -> _Guard:
         """A block in which an error costs this file only."""
-        return _Guard(self.report, path)
+        return _Guard(self.report, path, self._start_anew)
+
+    def _start_anew(self) -> None:
+        """What failed may be half written: when it is recorded again that goes into another folder."""
+        self.destination.renew(self._staging.renew())
 
     def _file(self, path: Path) -> None:
         if path.is_file() and path.stat().st_size == 0:
@@ -315,15 +325,21 @@ class Importer:
         file.writer.ended.clear()
         return file.placed <= _PLACED
 
-    def place(self, tasks: Sequence[TaskRef], path: Path) -> list[Moved]:
-        """Move folders of tasks of a file from the staging folder to their place; what became of each."""
+    def place(self, tasks: Sequence[TaskRef], path: Path, *, ended: bool = True) -> list[Moved]:
+        """Move folders of tasks of a file from the staging folder to their place; what became of each. The folder of one that
+        has ``ended`` and could not be moved is removed: if the task is recorded again that goes into a new one."""
         made = [(task, self.destination.release(task)) for task in tasks]
-        if made:
-            self.destination.flush()
-        return [self._place(task, folder, path) for task, folder in made]
+        try:
+            if made:
+                self.destination.flush()
+            return [self._place(task, folder, path) for task, folder in made]
+        finally:
+            for _, folder in made:
+                if ended and self._staging.path in folder.parents:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def _place(self, task: TaskRef, made: Path, path: Path) -> Moved:
-        if made.parent != self._staging.tasks:
+        if self._staging.path not in made.parents:
             return Moved.NEW
         what, where = self._staging.move(made, task.task_id, replace_any=self._replace)
         self.report.tasks[what] = self.report.tasks.get(what, 0) + 1
@@ -397,8 +413,8 @@ _WHY = {
 class _Guard:
     """A block of which the errors are noted."""
 
-    def __init__(self, report: ImportReport, path: Path) -> None:
-        self._report, self._path = report, path
+    def __init__(self, report: ImportReport, path: Path, failed: Callable[[], None]) -> None:
+        self._report, self._path, self._failed = report, path, failed
 
     def __enter__(self) -> None: ...
 
@@ -406,6 +422,7 @@ class _Guard:
         if not isinstance(error, Exception):
             return False
         raise_interrupt()
+        self._failed()
         text = str(error)
         names_file = isinstance(error, AgentlogError) and text.startswith(str(self._path))
         self._report.problems.append(text if names_file else f"{self._path}: {_described(error)}")

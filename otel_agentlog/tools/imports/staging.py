@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,8 +68,17 @@ class Staging:
         self.path.mkdir(mode=FOLDER_MODE)
         self._held = open_directory(os.fspath(self.path))
         lock_exclusively(self._held)
-        self.tasks = self.path / "tasks"
-        self.tasks.mkdir(mode=FOLDER_MODE)
+        self._numbers = count(1)
+        self.tasks = self._further()
+        """Below it folders are made; the first that is makes it."""
+
+    def _further(self) -> Path:
+        return self.path / f"tasks-{next(self._numbers)}"
+
+    def renew(self) -> Path:
+        """Where folders are made from now on: what failed before is recorded anew, and must find nothing of itself."""
+        self.tasks = self._further()
+        return self.tasks
 
     def close(self) -> None:
         """Remove what is left of it."""
@@ -126,7 +136,12 @@ class Staging:
             old = self._home / _OLD / target.name
             shutil.rmtree(old, ignore_errors=True)
             system.rename(target, old)
-            system.rename(folder, target)
+            try:
+                system.rename(folder, target)
+            except OSError:
+                raise_interrupt()
+                system.rename(old, target)
+                raise
             shutil.rmtree(old, ignore_errors=True)
             return Moved.REPLACED, target
 

@@ -128,7 +128,7 @@ class FileWatch:
         self._importer.place_ended(file)
         destination = self._importer.destination
         for key, task in [(key, each.ref) for key, each in file.writer.open.items() if not destination.is_followed(each.ref)]:
-            if self._importer.place([task], file.rows.path)[0] in (Moved.NEW, Moved.REPLACED):
+            if self._importer.place([task], file.rows.path, ended=False)[0] in (Moved.NEW, Moved.REPLACED):
                 destination.follow(task)
                 # With a line the folder is open, and others see that somebody is at work in it.
                 at_ns = self._importer.clock.now_ns

@@ -12,14 +12,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from otel_agentlog.store.folder.files import LineFile
 from otel_agentlog.store.folder.reader import TaskReader
+from otel_agentlog.store.liveness import FolderUse
 from otel_agentlog.tools.collect.filing import BusySpoolError
 from otel_agentlog.tools.collect.intake import JSON, BusyError, Intake, MalformedError
 from otel_agentlog.tools.collect.spool import CollectSpool
+from otel_agentlog.tools.imports import staging
+from otel_agentlog.tools.imports.staging import Staging
 from otel_agentlog.tools.notes import add_note
 from tests.support.waiting import wait_until
 from tests.tools.collect.collecting import Collecting, spans_of
 from tests.tools.imports import samples
+from tests.tools.imports.importing import failing_at
 from tests.tools.imports.samples import Row, attributes, chat, request, span, tool
 
 TRACE = f"trace-{samples.TRACE}"
@@ -238,6 +243,33 @@ def test_a_task_that_fails_is_kept_and_does_not_stop_others(tmp_path: Path) -> N
     database.close()
     collecting.file()
     assert sorted(collecting.tasks()) == sorted([TRACE, f"trace-{2:032x}"])
+
+
+@pytest.mark.parametrize("at_fault", ["record", "move", "in use"])
+def test_what_is_filed_at_the_second_try_is_filed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_fault: str) -> None:
+    """The disk is full at the first one, or somebody has the folder open; nothing of that try is in the folder."""
+    collecting = Collecting(tmp_path)
+    collecting.take(request(span(1), chat(2, 1, 10, 2)))
+    collecting.file()
+    collecting.take(request(chat(3, 1, 10, 2)))
+    with collecting.filer() as filer:
+        with monkeypatch.context() as patch:
+            if at_fault == "record":
+                patch.setattr(LineFile, "append", failing_at(6, LineFile.append))
+            elif at_fault == "move":
+                patch.setattr(Staging, "move", failing_at(1, Staging.move))
+            else:
+                patch.setattr(staging, "folder_use", lambda path: FolderUse.IN_USE)
+            filer.file_all()
+        assert [*filer.report.problems] == [TRACE]
+        assert not [*tmp_path.glob(".imports/work-*/*/*")]
+        CollectSpool(tmp_path).try_again()
+        filer.file_all()
+        assert filer.report.problems == {}
+
+    (task,) = collecting.tasks().values()
+    metrics = (task.final_result() or {})["metrics"]
+    assert (metrics["ai_calls"], metrics["input_tokens"], len(spans_of(task))) == (2, 20, 3)
 
 
 def test_one_process_files(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +38,15 @@ def tasks_of(root: Path) -> list[TaskReader]:
         checked = validate(task.folder)
         assert not checked.problems, checked.problems
     return found
+
+
+def failing_at(call: int, work: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, but for this call, which finds the disk full."""
+    numbers = count(1)
+
+    def wrapper(*given: Any, **named: Any) -> Any:
+        if next(numbers) == call:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return work(*given, **named)
+
+    return wrapper

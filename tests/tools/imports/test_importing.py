@@ -15,15 +15,18 @@ from typing import Any
 import pytest
 
 from otel_agentlog.query import Filter, folders
+from otel_agentlog.store.folder.files import LineFile, open_directory
+from otel_agentlog.store.folder.locks import lock_shared
 from otel_agentlog.store.folder.reader import TaskReader, list_tasks
 from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.tools import add_note
+from otel_agentlog.tools.imports.importer import TraceFile
 from otel_agentlog.tools.imports.staging import Moved
 from otel_agentlog.view.cli.main import main
 from otel_agentlog.vocabulary.scores import latest_scores
 from tests.support.memory import environment
 from tests.support.waiting import wait_until
-from tests.tools.imports.importing import run_import, tasks_of
+from tests.tools.imports.importing import failing_at, importer, run_import, tasks_of
 from tests.tools.imports.samples import SAMPLES, Claude, chat, lines, request, said, span, uses
 
 SECRET = "sk-ant-api03-" + "Ab3" * 31
@@ -406,6 +409,62 @@ def test_traces_that_grow(watched: _Watched) -> None:
 
     (task,) = tasks_of(watched.root)
     assert (task.final_result() or {})["metrics"]["input_tokens"] == 20
+
+
+@pytest.mark.parametrize("at_fault", ["in use", "disk"])
+def test_a_trace_that_is_recorded_again_is_recorded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_fault: str) -> None:
+    """As a watch does when the file grows: somebody had the folder open, or the disk was full, when it was recorded before."""
+    file, root = tmp_path / "traces.jsonl", tmp_path / "tasks"
+    file.write_text(lines([request(span(1), chat(2, 1, 10, 1))]))
+    made = importer(root)
+    with made:
+        opened = made.open(file)
+        assert isinstance(opened, TraceFile)
+
+        def grows(number: int) -> None:
+            with file.open("a") as out:
+                out.write(lines([request(chat(number, 1, 10, 1))]))
+            opened.rows.has_grown()
+            made.spool(opened, last=False)
+            made.record_traces()
+
+        made.spool(opened, last=False)
+        made.record_traces()
+        (folder,) = made.report.folders
+        if at_fault == "in use":
+            used = open_directory(str(folder))
+            lock_shared(used)
+            grows(3)
+            used.close_at_once()
+        else:
+            with monkeypatch.context() as patch:
+                patch.setattr(LineFile, "append", failing_at(6, LineFile.append))
+                grows(3)
+        grows(4)
+        opened.rows.close()
+
+    (task,) = tasks_of(root)
+    assert (task.final_result() or {})["metrics"]["ai_calls"] == 3
+    assert made.report.tasks[Moved.REPLACED] == 1
+
+
+def test_two_files_of_a_session_that_was_in_use(tmp_path: Path) -> None:
+    """What could not be placed of the first one is not in the folder of the second."""
+    story = Claude().says("x").answers("a", said("y"), usage=(10, 0, 0, 1))
+    files = [_session(tmp_path, story.rows[:number], f"{number}.jsonl") for number in (1, 2)]
+    root = tmp_path / "tasks"
+    run_import(root, files[1])
+    made = importer(root, replace=True)
+    used = open_directory(str(next(root.glob("claude-*"))))
+    lock_shared(used)
+    with made:
+        made.run(files[:1])
+        used.close_at_once()
+        made.run(files[1:])
+
+    assert made.report.tasks == {Moved.IN_USE: 1, Moved.REPLACED: 1}
+    (task,) = tasks_of(root)
+    assert (task.final_result() or {})["metrics"]["ai_calls"] == 1
 
 
 def test_a_watch_that_was_killed_is_made_good(watched: _Watched) -> None:
