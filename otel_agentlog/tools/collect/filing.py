@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -190,7 +190,8 @@ class Filer:
 
     def _record(self, due: Due) -> _Made | None:
         """Record a task below the staging folder; ``None`` if there is nothing to record."""
-        if self._is_at_home(due.key):
+        at_home = self._at_home(due.key)
+        if at_home and not self._leave_at_home(due.key, at_home):
             self.report.at_home += 1
             return None
         task_id = self._spool.filed_as(due.key)
@@ -200,7 +201,7 @@ class Filer:
                 return None
             task_id = self._further(due.key)
         task_id = task_id or due.key
-        parent = None if task_id == due.key else due.key
+        parent = due.key if task_id != due.key else next(iter(at_home), None)
         self._failures.last = None
         if self._spool.has_spans(due.key):
             task = self._trace(due, task_id, parent)
@@ -209,11 +210,16 @@ class Filer:
         self._failures.check()
         return None if task is None else _Made(due, task, self._destinations[0].release(task), task_id)
 
-    def _is_at_home(self, key: str) -> bool:
-        own = self._spool.own_task(key)
-        if own is None or (there := self._folder_of(own)) is None:
-            return False
-        return (TaskReader(there).metadata() or {}).get("source") != COLLECTED
+    def _at_home(self, key: str) -> dict[str, Path]:
+        """The tasks that spans of it name and that the program which sent those has recorded itself below this root."""
+        there = {own: folder for own in self._spool.own_tasks(key) if (folder := self._folder_of(own)) is not None}
+        return {own: path for own, path in there.items() if (TaskReader(path).metadata() or {}).get("source") != COLLECTED}
+
+    def _leave_at_home(self, key: str, tasks: Mapping[str, Path]) -> bool:
+        """Leave out what the folders of these tasks have; whether anything else is there, of other services."""
+        lines = (line for path in tasks.values() for line in TaskReader(path).events())
+        known = {found for line in lines if "phase" in line and (found := text(line, "span_id")) is not None}
+        return self._spool.leave_at_home(key, known, tasks.keys())
 
     def _folder_of(self, task_id: str) -> Path | None:
         for name in folder_names(task_id):

@@ -36,7 +36,9 @@ _SESSIONS = (
     "langfuse.session.id",
     "traceloop.association.properties.session_id",
 )
-_OWN_TASK = "agentlog.task.id"
+OWN_TASK = "agentlog.task.id"
+"""Attribute of a span: the task that a program with this SDK recorded itself."""
+
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
 _FAILED = "[redacted: processor failed]"
@@ -52,7 +54,7 @@ class TaskPart(NamedTuple):
     task: str
     """The key of its task."""
     kind: str
-    """``span``, ``log`` or ``facts``."""
+    """``span``, ``log``, ``facts`` or ``own``: the id of a task that a span names as its own."""
     id: str
     """What no other part of this kind and task has; the same when it is sent again."""
     at_ns: int
@@ -152,11 +154,12 @@ def _span_parts(span: TracedSpan, clean: Clean) -> Iterator[TaskPart]:
     task = f"{TRACE}-{start['trace_id']}"
     is_root = "parent_span_id" not in start or "parent_remote" in start
     yield TaskPart(task, "span", start["span_id"], start["start_ns"], _encoded(data), is_root)
-    session, own = session_of(attributes), text(attributes, _OWN_TASK)
-    if session is not None or own is not None:
+    session, own = session_of(attributes), text(attributes, OWN_TASK)
+    if own is not None:
+        yield TaskPart(task, "own", own, start["start_ns"], orjson.dumps(own))
+    elif session is not None:
         facts = {"trace_id": start["trace_id"], "session_id": session, "at_ns": start["start_ns"]}
-        kind = "facts" if own is None else "own"
-        yield TaskPart(task, kind, kind, start["start_ns"], orjson.dumps(facts if own is None else own))
+        yield TaskPart(task, "facts", "facts", start["start_ns"], orjson.dumps(facts))
 
 
 _OURS = ("kind", "trace_id", "span_id", "trace_flags", "start_ns", "parent_span_id", "parent_remote")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -23,7 +23,7 @@ import otel_agentlog._platform as system
 from otel_agentlog.store.folder.files import open_directory
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
 from otel_agentlog.tools.collect import HOME
-from otel_agentlog.tools.collect.parts import TaskPart, span_of
+from otel_agentlog.tools.collect.parts import OWN_TASK, TaskPart, span_of
 from otel_agentlog.tools.imports.readers.spans import TracedLog, TracedSpan
 from otel_agentlog.tools.imports.spool import Spool
 
@@ -202,6 +202,24 @@ class CollectSpool(Spool):
     def leave_out(self, key: str, span_ids: Iterable[str]) -> bool:
         """Delete spans that are in a folder already; whether anything else is left of the task."""
         self._in_one("DELETE FROM part WHERE trace = ? AND kind = 'span' AND id = ?", [(key, each) for each in span_ids])
+        return self._has_any(key)
+
+    def leave_at_home(self, key: str, span_ids: Collection[str], own_tasks: Collection[str]) -> bool:
+        """Delete what a program recorded itself: spans of these ids, those that name one of its tasks, and the log records of
+        such spans; whether anything else is left of the task."""
+        known, rows = {*span_ids}, list[tuple[int]]()
+        query = "SELECT rowid, kind, id, data FROM part WHERE trace = ? AND kind IN ('span', 'log') ORDER BY kind DESC"
+        for row, kind, id_, data in self._database.execute(query, (key,)):
+            if kind == "log":
+                is_own = orjson.loads(data)["span_id"] in known
+            elif not (is_own := id_ in known) and orjson.loads(data)["start"]["attributes"].get(OWN_TASK) in own_tasks:
+                known.add(id_)
+                is_own = True
+            rows += [(row,)] if is_own else []
+        self._in_one("DELETE FROM part WHERE rowid = ?", rows)
+        return self._has_any(key)
+
+    def _has_any(self, key: str) -> bool:
         found = self._database.execute("SELECT 1 FROM part WHERE trace = ? AND kind IN ('span', 'log') LIMIT 1", (key,))
         return found.fetchone() is not None
 
@@ -218,10 +236,10 @@ class CollectSpool(Spool):
             self._database.execute("SELECT 1 FROM part WHERE trace = ? AND kind = 'span' LIMIT 1", (key,)).fetchone() is not None
         )
 
-    def own_task(self, key: str) -> str | None:
-        """The id of the task that a program with this SDK recorded itself, which spans of it name."""
-        found = self._database.execute("SELECT data FROM part WHERE trace = ? AND kind = 'own'", (key,)).fetchone()
-        return None if found is None else str(orjson.loads(found[0]))
+    def own_tasks(self, key: str) -> list[str]:
+        """The ids of tasks that programs with this SDK recorded themselves, which spans of it name, the first one first."""
+        query = "SELECT data FROM part WHERE trace = ? AND kind = 'own' ORDER BY at"
+        return [str(orjson.loads(data)) for (data,) in self._database.execute(query, (key,))]
 
     def service_of(self, key: str) -> str | None:
         """The name of the service of its first part."""

@@ -298,10 +298,21 @@ def test_what_a_program_recorded_here_itself_is_not_filed_twice(tmp_path: Path) 
     _as_recorded_here(tmp_path)
     _forget(tmp_path)
 
-    collecting.take(request(span(1, **{"agentlog.task.id": "task-1"})))
+    log = {**event(1, "said"), "traceId": samples.TRACE, "spanId": f"{1:016x}"}
+    collecting.take(records(log), signal="logs")
+    collecting.take(request(span(1, **{"agentlog.task.id": "task-1"}), span(8, 1, **{"agentlog.task.id": "task-1"})))
     report = collecting.file()
 
     assert (report.at_home, report.tasks) == (1, 0)
+    # What other services did in that trace is in no other folder.
+    of_another = {**event(2, "heard"), "traceId": samples.TRACE, "spanId": f"{2:016x}"}
+    collecting.take(request(span(1, **{"agentlog.task.id": "task-1"}), chat(2, 1, 10, 2)), request(tool(3, 2)))
+    collecting.take(records(log, of_another), signal="logs")
+    assert collecting.file().tasks == 1
+    other = collecting.tasks()[TRACE]
+    assert (metadata(other)["parent_task_id"], sorted(spans_of(other))) == ("task-1", [f"{2:016x}", f"{3:016x}"])
+    assert [line["message"] for line in other.events() if line.get("type") == "log"] == ["heard"]
+
     collecting.take(request(span(1, trace=f"{3:032x}", **{"agentlog.task.id": "task-of-another-host"})))
     assert collecting.file().tasks == 1
 
