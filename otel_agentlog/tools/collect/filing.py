@@ -130,8 +130,10 @@ class Filer:
     def _forget(self) -> None:
         """Forget what was filed long ago, and where the spool is half full the oldest of the rest."""
         self._spool.forget(self._keep_s)
-        while self._spool.size_bytes() > self._roomy_bytes and self._spool.forget(self._settle_s, BATCH):
-            pass
+        self._spool.forget_ids()
+        for forget in (self._spool.forget, self._spool.forget_ids):
+            while self._spool.size_bytes() > self._roomy_bytes and forget(self._settle_s, BATCH):
+                pass
 
     def file_all(self) -> None:
         """File everything that is there, complete or not."""
@@ -206,7 +208,7 @@ class Filer:
         if self._spool.has_spans(due.key):
             task = self._trace(due, task_id, parent)
         else:
-            task = self._session(due.key, task_id)
+            task = self._session(due.key, task_id, parent)
         self._failures.check()
         return None if task is None else _Made(due, task, self._destinations[0].release(task), task_id)
 
@@ -241,14 +243,14 @@ class Filer:
         task = writer.write(task_id, origin, source=COLLECTED, parent=parent, incomplete=incomplete)
         return None if task is None else task.task
 
-    def _session(self, key: str, task_id: str) -> TaskRef | None:
+    def _session(self, key: str, task_id: str, parent: str | None) -> TaskRef | None:
         kind = key.partition("-")[0]
         service = self._spool.service_of(key) or "unknown_service"
         own_key = task_id.split("-", 1)[1]
         session = session_from(own_key, kind, service, self._spool.logs(key))
         if not session.begins_ns:
             return None
-        writer = Writer(self._clock, kind, {"format": _FORMAT}, source=COLLECTED)
+        writer = Writer(self._clock, kind, {"format": _FORMAT}, source=COLLECTED, parent=parent)
         for each in events_of(session, self._spool.logs(key)):
             if isinstance(each, TracedLog):
                 self._line(writer.open[own_key], each)

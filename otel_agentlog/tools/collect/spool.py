@@ -31,6 +31,14 @@ _WAIT_S = 60.0
 """Longest time, in seconds, to wait for the other process to end a transaction."""
 
 _DELETED_AT_ONCE = 5_000
+
+IDS_KEPT_S = 86_400.0
+"""Seconds for which the ids of log records are kept after their task was forgotten: by them it is seen what is sent again, which
+of spans is seen by the folder."""
+
+_FORGETTING, _FORGOTTEN = -1, 0
+"""Versions of a task: its parts are being deleted, are all deleted."""
+
 _LARGEST_WAL = 64 * 1024 * 1024
 
 _TABLES = """
@@ -46,8 +54,8 @@ _ADD_PART = "INSERT OR IGNORE INTO part VALUES (?, ?, ?, ?, ?)"
 _REPLACE_PART = "INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?)"
 _ADD_TASK = """
 INSERT INTO task (key, since, last, root, version) VALUES (?, ?, ?, ?, 1) ON CONFLICT (key) DO UPDATE SET
-    since = COALESCE(since, excluded.since), last = excluded.last, root = MAX(root, excluded.root), version = version + 1,
-    problem = NULL
+    since = COALESCE(since, excluded.since), last = excluded.last, root = MAX(root, excluded.root),
+    version = MAX(version, 0) + 1, problem = NULL
 """
 
 
@@ -117,6 +125,10 @@ class CollectSpool(Spool):
 
     def _keep(self, key: str, parts: list[TaskPart], now: float) -> int:
         database = self._database
+        if database.execute("SELECT 1 FROM task WHERE key = ? AND version = ?", (key, _FORGETTING)).fetchone():
+            # What is left of it is in a folder, which what comes now is not.
+            database.execute("DELETE FROM part WHERE trace = ? AND kind NOT IN ('log', 'own')", (key,))
+            database.execute("UPDATE part SET data = NULL WHERE trace = ? AND kind = 'log'", (key,))
         items = [each for each in parts if each.kind in ("span", "log")]
         before = database.total_changes
         for replaces in (False, True):
@@ -178,24 +190,61 @@ class CollectSpool(Spool):
         self._database.execute("UPDATE task SET problem = NULL WHERE problem IS NOT NULL")
 
     def forget(self, older_than_s: float, most: int = 1000) -> int:
-        """Delete the parts of tasks that were filed so long ago, and got nothing since, the oldest first; how many tasks."""
+        """Delete the parts of tasks that were filed so long ago, and got nothing since, the oldest first; how many tasks.
+
+        From the first moment on the folder is complete, and what comes then belongs beside it. Of log records the ids stay.
+        """
         before = time.time() - older_than_s
-        query = "SELECT key FROM task WHERE since IS NULL AND filed <= ? AND last <= ? ORDER BY filed LIMIT ?"
-        keys = [key for (key,) in self._database.execute(query, (before, before, most))]
+        query = "SELECT key FROM task WHERE since IS NULL AND version != ? AND filed <= ? AND last <= ? ORDER BY filed LIMIT ?"
+        keys = [key for (key,) in self._database.execute(query, (_FORGOTTEN, before, before, most))]
         for key in keys:
+            self._in_one("UPDATE task SET folder = NULL, version = ? WHERE key = ? AND since IS NULL", [(_FORGETTING, key)])
             # In pieces, so that the other process is not kept waiting.
-            while self._forget_some(key):
+            after: tuple[str, str] | None = ("", "")
+            while after is not None:
+                after = self._forget_some(key, after)
+        return len(keys)
+
+    def _forget_some(self, key: str, after: tuple[str, str]) -> tuple[str, str] | None:
+        """Delete some parts of a task, from a kind and id on, and then itself; where to go on."""
+        database = self._database
+        query = "SELECT rowid, kind, id FROM part WHERE trace = ? AND (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?"
+        with self._transaction():
+            if not database.execute("SELECT 1 FROM task WHERE key = ? AND version = ?", (key, _FORGETTING)).fetchone():
+                return None
+            rows = database.execute(query, (key, *after, _DELETED_AT_ONCE)).fetchall()
+            deleted = [(row,) for row, kind, _ in rows if kind not in ("log", "own")]
+            database.executemany("DELETE FROM part WHERE rowid = ?", deleted)
+            database.executemany(
+                "UPDATE part SET data = NULL WHERE rowid = ?", [(row,) for row, kind, _ in rows if kind == "log"]
+            )
+            if len(rows) == _DELETED_AT_ONCE:
+                return str(rows[-1][1]), str(rows[-1][2])
+            if database.execute("SELECT 1 FROM part WHERE trace = ? LIMIT 1", (key,)).fetchone():
+                database.execute("UPDATE task SET version = ? WHERE key = ?", (_FORGOTTEN, key))
+            else:
+                database.execute("DELETE FROM task WHERE key = ?", (key,))
+            return None
+
+    def forget_ids(self, older_than_s: float = IDS_KEPT_S, most: int = 1000) -> int:
+        """Delete what is kept of tasks that were forgotten, and got nothing for so long, the oldest first; how many tasks."""
+        query = "SELECT key FROM task WHERE since IS NULL AND version = ? AND last <= ? ORDER BY last LIMIT ?"
+        keys = [key for (key,) in self._database.execute(query, (_FORGOTTEN, time.time() - older_than_s, most))]
+        for key in keys:
+            while self._forget_some_ids(key):
                 pass
         return len(keys)
 
-    def _forget_some(self, key: str) -> bool:
-        """Delete some parts of a task, and then itself; whether there are more."""
-        with self._transaction() as database:
-            found = database.execute("SELECT 1 FROM task WHERE key = ? AND since IS NULL", (key,)).fetchone()
+    def _forget_some_ids(self, key: str) -> bool:
+        """Delete some of them, and then the task; whether there are more."""
+        database = self._database
+        with self._transaction():
+            if not database.execute("SELECT 1 FROM task WHERE key = ? AND version = ?", (key, _FORGOTTEN)).fetchone():
+                return False
             select = "SELECT rowid FROM part WHERE trace = ? LIMIT ?"
-            rows = database.execute(select, (key, _DELETED_AT_ONCE)).fetchall() if found else []
+            rows = database.execute(select, (key, _DELETED_AT_ONCE)).fetchall()
             database.executemany("DELETE FROM part WHERE rowid = ?", rows)
-            if found and len(rows) < _DELETED_AT_ONCE:
+            if len(rows) < _DELETED_AT_ONCE:
                 database.execute("DELETE FROM task WHERE key = ?", (key,))
         return len(rows) == _DELETED_AT_ONCE
 
@@ -208,7 +257,8 @@ class CollectSpool(Spool):
         """Delete what a program recorded itself: spans of these ids, those that name one of its tasks, and the log records of
         such spans; whether anything else is left of the task."""
         known, rows = {*span_ids}, list[tuple[int]]()
-        query = "SELECT rowid, kind, id, data FROM part WHERE trace = ? AND kind IN ('span', 'log') ORDER BY kind DESC"
+        query = """SELECT rowid, kind, id, data FROM part WHERE trace = ? AND kind IN ('span', 'log') AND data IS NOT NULL
+            ORDER BY kind DESC"""
         for row, kind, id_, data in self._database.execute(query, (key,)):
             if kind == "log":
                 is_own = orjson.loads(data)["span_id"] in known
@@ -220,7 +270,8 @@ class CollectSpool(Spool):
         return self._has_any(key)
 
     def _has_any(self, key: str) -> bool:
-        found = self._database.execute("SELECT 1 FROM part WHERE trace = ? AND kind IN ('span', 'log') LIMIT 1", (key,))
+        query = "SELECT 1 FROM part WHERE trace = ? AND kind IN ('span', 'log') AND data IS NOT NULL LIMIT 1"
+        found = self._database.execute(query, (key,))
         return found.fetchone() is not None
 
     def _in_one(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -243,13 +294,13 @@ class CollectSpool(Spool):
 
     def service_of(self, key: str) -> str | None:
         """The name of the service of its first part."""
-        query = "SELECT data FROM part WHERE trace = ? AND kind IN ('span', 'log') ORDER BY at LIMIT 1"
+        query = "SELECT data FROM part WHERE trace = ? AND kind IN ('span', 'log') AND data IS NOT NULL ORDER BY at LIMIT 1"
         found = self._database.execute(query, (key,)).fetchone()
         return None if found is None else orjson.loads(found[0]).get("service")
 
     def logs(self, key: str) -> Iterator[TracedLog]:
         """Log records and data points, by their times."""
-        query = "SELECT data FROM part WHERE trace = ? AND kind = 'log' ORDER BY at, id"
+        query = "SELECT data FROM part WHERE trace = ? AND kind = 'log' AND data IS NOT NULL ORDER BY at, id"
         for (data,) in self._database.execute(query, (key,)):
             yield self._part(TracedLog, orjson.loads(data))
 

@@ -64,7 +64,7 @@ class Spool:
     def parts(self, trace: str) -> Iterator[TracedSpan | TracedLog | TracedScore]:
         """Yield the parts of a trace by their times, of one time those around others first."""
         kinds = {"span": TracedSpan, "log": TracedLog, "score": TracedScore}
-        query = """SELECT kind, data FROM part WHERE trace = ? AND kind IN ('span', 'log', 'score')
+        query = """SELECT kind, data FROM part WHERE trace = ? AND kind IN ('span', 'log', 'score') AND data IS NOT NULL
             ORDER BY at, kind = 'score', kind = 'log', id"""
         for kind, data in self._database.execute(query, (trace,)):
             yield self._part(kinds[kind], orjson.loads(data))

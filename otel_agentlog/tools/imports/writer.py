@@ -126,9 +126,12 @@ class Open:
 class Writer:
     """Records events; those of several tasks may alternate."""
 
-    def __init__(self, clock: Clock, prefix: str, origin: Mapping[str, Any], *, source: str = SOURCE) -> None:
-        """``prefix``: of task ids, by format; ``origin``: what is told of the source on each task."""
-        self._clock, self._prefix, self._origin, self._source = clock, prefix, origin, source
+    def __init__(
+        self, clock: Clock, prefix: str, origin: Mapping[str, Any], *, source: str = SOURCE, parent: str | None = None
+    ) -> None:
+        """``prefix``: of task ids, by format; ``origin``: what is told of the source on each task; ``parent``: the id of the task
+        that those are sub-tasks of which name none."""
+        self._clock, self._prefix, self._origin, self._source, self._parent = clock, prefix, origin, source, parent
         self.open: dict[str, Open] = {}
         self.ended: list[Open] = []
         """Those whose folders are still to be moved to their place."""
@@ -177,6 +180,7 @@ class Writer:
         context = Context()
         if event.parent is None:
             task.trace_seed = f"{self._prefix} {event.session_id or event.task}"
+            task.parent_id = self._parent
         else:
             context = self._context_of(event, event.parent)
             task.parent_id = self.task_id(event.parent)

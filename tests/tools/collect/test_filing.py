@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from otel_agentlog.store.folder.files import LineFile
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.liveness import FolderUse
+from otel_agentlog.tools.collect import spool as collect_spool
 from otel_agentlog.tools.collect.filing import BusySpoolError
 from otel_agentlog.tools.collect.intake import JSON, BusyError, Intake, MalformedError
 from otel_agentlog.tools.collect.spool import CollectSpool
@@ -107,6 +108,28 @@ def _forget(root: Path) -> None:
     spool = CollectSpool(root)
     assert spool.forget(-1.0) == 1
     spool.close()
+
+
+def test_forgetting_that_is_cut_short_takes_nothing_from_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes then goes beside it, and what was not deleted yet is not filed again."""
+    monkeypatch.setattr(collect_spool, "_DELETED_AT_ONCE", 3)
+    collecting = Collecting(tmp_path)
+    logs = [{**event(number, f"said {number}"), "traceId": samples.TRACE} for number in range(5)]
+    collecting.take(request(span(1), *(chat(number, 1, 10, 2) for number in range(2, 8))))
+    collecting.take(records(*logs), signal="logs")
+    collecting.file()
+    with monkeypatch.context() as patch:
+        patch.setattr(CollectSpool, "_forget_some", failing_at(2, CollectSpool._forget_some))
+        with pytest.raises(OSError, match="No space"):
+            _forget(tmp_path)
+    collecting.take(request(chat(9, 1, 1, 1), chat(2, 1, 10, 2)))
+    collecting.take(records(*logs, {**event(9, "late"), "traceId": samples.TRACE}), signal="logs")
+    assert collecting.file().problems == {}
+
+    tasks = collecting.tasks()
+    assert {name: len(spans_of(task)) for name, task in tasks.items()} == {TRACE: 7, f"{TRACE}-late-1": 1}
+    said = [line["message"] for line in tasks[f"{TRACE}-late-1"].events() if line.get("type") == "log"]
+    assert said == ["late"]
 
 
 def test_a_trace_without_a_root_is_interrupted_until_it_comes(tmp_path: Path) -> None:
@@ -399,6 +422,30 @@ def test_sessions_of_coding_agents(tmp_path: Path, logs: list[Row], task_id: str
     assert found == sums[:4]
     if sums[4] is not None:
         assert metrics["cost_usd"] == sums[4]
+
+
+def test_a_session_with_a_long_break(tmp_path: Path) -> None:
+    """What comes after the spool forgot it is a sub-task; what is sent again is not counted twice, for a day."""
+    collecting = Collecting(tmp_path)
+    collecting.take(records(*CLAUDE[:3]), signal="logs")
+    collecting.file()
+    _forget(tmp_path)
+    collecting.take(records(*CLAUDE[:3]), signal="logs")
+    assert collecting.file().tasks == 0
+    collecting.take(records(*CLAUDE[3:]), records(*CLAUDE[:3]), signal="logs")
+    collecting.file()
+
+    tasks = collecting.tasks()
+    sums = {
+        name: [(task.final_result() or {})["metrics"][key] for key in ("ai_calls", "tool_runs")] for name, task in tasks.items()
+    }
+    assert sums == {"session-s-1": [1, 1], "session-s-1-late-1": [1, 1]}
+    late = metadata(tasks["session-s-1-late-1"])
+    assert (late["parent_task_id"], late["session_id"]) == ("session-s-1", "s-1")
+    _forget(tmp_path)
+    spool = CollectSpool(tmp_path)
+    assert (spool.forget_ids(), spool.forget_ids(-1.0), spool.forget_ids(-1.0)) == (0, 1, 0)
+    spool.close()
 
 
 def test_sessions_are_named_safely(tmp_path: Path) -> None:
