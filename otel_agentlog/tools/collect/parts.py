@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -44,7 +45,20 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
 _FAILED = "[redacted: processor failed]"
 _CUMULATIVE = (2, "AGGREGATION_TEMPORALITY_CUMULATIVE")
 _METRICS = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")
-_POINT_FIELDS = ("count", "sum", "min", "max", "bucketCounts", "explicitBounds", "quantileValues", "scale", "zeroCount")
+_POINT_FIELDS = (
+    "count",
+    "sum",
+    "min",
+    "max",
+    "bucketCounts",
+    "explicitBounds",
+    "quantileValues",
+    "scale",
+    "zeroCount",
+    "zeroThreshold",
+    "positive",
+    "negative",
+)
 MAX_SESSION_CHARACTERS = 200
 
 
@@ -77,6 +91,15 @@ class Request:
     """Why the first of them cannot."""
     redacted: int = 0
     """Secrets that were replaced."""
+    equal: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often a log record of the same task and content was there."""
+
+    def add_log(self, part: TaskPart) -> None:
+        """Add a log record. Equal ones of one request are several; sent again they have the same numbers."""
+        same = part.task, part.id
+        number = self.equal[same]
+        self.equal[same] += 1
+        self.parts.append(part._replace(id=f"{part.id}-{number}") if number else part)
 
     def reject(self, reason: str) -> None:
         """Count one that cannot be used."""
@@ -89,22 +112,37 @@ def parts_of(signal: str, row: Mapping[str, Any], clean: Clean, into: Request) -
     if signal == "traces":
         _add_spans(row, clean, into)
     elif signal == "logs":
-        for record, resource, scope in _each(row, "resourceLogs", "scopeLogs", "logRecords"):
+        for record, resource, scope in _each(row, clean, "resourceLogs", "scopeLogs", "logRecords"):
             into.items += 1
             found = otlp.log_record(record, scope)
             if found is None:
                 into.reject("expected a log record with timeUnixNano or observedTimeUnixNano")
             else:
-                into.parts.append(_log_part(found, resource, clean))
+                into.add_log(_log_part(found, resource, clean))
     else:
-        for metric, resource, scope in _each(row, "resourceMetrics", "scopeMetrics", "metrics"):
+        for metric, resource, scope in _each(row, clean, "resourceMetrics", "scopeMetrics", "metrics"):
             _add_points(metric, resource, scope, clean, into)
 
 
-def _each(row: Mapping[str, Any], *keys: str) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], str]]:
+class _Resource(NamedTuple):
+    """Who sent something."""
+
+    service: str
+    hash: str
+    """Of all of its attributes: what two instances of a service send is not the same, however equal it is."""
+
+
+def _resource_of(group: Mapping[str, Any], clean: Clean) -> _Resource:
+    attributes = otlp.attributes_of(mapping(group, "resource"))
+    service = text(attributes, "service.name") or "unknown_service"
+    kept = clean({"resource": attributes}).line.get("resource", {})
+    return _Resource(service, _hash(orjson.dumps(kept, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS)))
+
+
+def _each(row: Mapping[str, Any], clean: Clean, *keys: str) -> Iterator[tuple[Mapping[str, Any], _Resource, str]]:
     """Each item of a row with its resource and the name of its scope."""
     for group in objects(row, keys[0]):
-        resource = otlp.attributes_of(mapping(group, "resource"))
+        resource = _resource_of(group, clean)
         for scoped in objects(group, keys[1]):
             scope = text(mapping(scoped, "scope"), "name") or "unknown"
             for item in objects(scoped, keys[2]):
@@ -184,8 +222,8 @@ def session_of(attributes: Mapping[str, Any]) -> str | None:
 # -- log records and data points ------------------------------------------------------------------------------------------
 
 
-def _log_part(log: TracedLog, resource: Mapping[str, Any], clean: Clean) -> TaskPart:
-    kept = clean({"message": log.message, "details": dict(log.details), "logger": log.logger, "service": _service(resource)}).line
+def _log_part(log: TracedLog, resource: _Resource, clean: Clean) -> TaskPart:
+    kept = clean({"message": log.message, "details": dict(log.details), "logger": log.logger, "service": resource.service}).line
     details = kept.get("details", {})
     data = {
         "trace_id": log.trace_id,
@@ -197,10 +235,11 @@ def _log_part(log: TracedLog, resource: Mapping[str, Any], clean: Clean) -> Task
         "details": details,
     }
     encoded = _encoded({**data, "service": kept.get("service")})
-    return TaskPart(_task_of(log.trace_id, details, kept.get("service"), log.at_ns), "log", _hash(encoded), log.at_ns, encoded)
+    id_ = _hash(encoded + resource.hash.encode())
+    return TaskPart(_task_of(log.trace_id, details, kept.get("service"), log.at_ns), "log", id_, log.at_ns, encoded)
 
 
-def _add_points(metric: Mapping[str, Any], resource: Mapping[str, Any], scope: str, clean: Clean, into: Request) -> None:
+def _add_points(metric: Mapping[str, Any], resource: _Resource, scope: str, clean: Clean, into: Request) -> None:
     kind = next((each for each in _METRICS if isinstance(metric.get(each), Mapping)), None)
     if kind is None:
         into.items += 1
@@ -221,7 +260,7 @@ def _point_part(
     kind: str,
     point: Mapping[str, Any],
     at_ns: int,
-    resource: Mapping[str, Any],
+    resource: _Resource,
     scope: str,
     clean: Clean,
 ) -> TaskPart:
@@ -232,7 +271,7 @@ def _point_part(
         **_value_of(point),
         "attributes": otlp.attributes_of(point),
     }
-    kept = clean({"details": details, "logger": scope, "service": _service(resource)}).line
+    kept = clean({"details": details, "logger": scope, "service": resource.service}).line
     details, service = kept.get("details", {}), kept.get("service")
     attributes, name = mapping(details, "attributes"), str(details.get("metric", _FAILED))
     is_sum = mapping(metric, kind).get("aggregationTemporality") in _CUMULATIVE
@@ -249,8 +288,8 @@ def _point_part(
     }
     encoded = _encoded(data)
     # Of a sum since its start only the last report counts.
-    same = _hash(_encoded([name, attributes, service, point.get("startTimeUnixNano")])) if is_sum else _hash(encoded)
-    return TaskPart(task, "log", same, at_ns, encoded, replaces=is_sum)
+    same = _encoded([name, attributes, data["logger"], moment_ns(point.get("startTimeUnixNano"))]) if is_sum else encoded
+    return TaskPart(task, "log", _hash(same + resource.hash.encode()), at_ns, encoded, replaces=is_sum)
 
 
 def _value_of(point: Mapping[str, Any]) -> dict[str, Any]:
@@ -262,10 +301,6 @@ def _value_of(point: Mapping[str, Any]) -> dict[str, Any]:
 def _is_integer(value: str) -> bool:
     digits = value.removeprefix("-")
     return len(value) <= 20 and digits.isascii() and digits.isdigit()
-
-
-def _service(resource: Mapping[str, Any]) -> str:
-    return text(resource, "service.name") or "unknown_service"
 
 
 def _task_of(trace_id: str, attributes: Mapping[str, Any], service: object, at_ns: int) -> str:

@@ -11,13 +11,14 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from otel_agentlog.store.folder.files import LineFile
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.liveness import FolderUse
 from otel_agentlog.tools.collect import spool as collect_spool
 from otel_agentlog.tools.collect.filing import BusySpoolError
-from otel_agentlog.tools.collect.intake import JSON, BusyError, Intake, MalformedError
+from otel_agentlog.tools.collect.intake import JSON, PROTOBUF, BusyError, Intake, MalformedError
 from otel_agentlog.tools.collect.spool import CollectSpool
 from otel_agentlog.tools.imports import staging
 from otel_agentlog.tools.imports.staging import Staging
@@ -481,6 +482,53 @@ def test_of_sums_the_last_report_counts(tmp_path: Path) -> None:
         name: [line["details"]["value"] for line in task.events() if line.get("type") == "log"] for name, task in tasks.items()
     }
     assert values == {"session-s": [3], "service-unknown_service-2026-09-21T14": [1, 2, 3]}
+
+
+def test_what_two_instances_send_is_not_the_same(tmp_path: Path) -> None:
+    """Equal log records, deltas and sums of two instances of a service, two of each record in a request; all of it sent twice."""
+    collecting = Collecting(tmp_path)
+
+    def resource(instance: str) -> Row:
+        return {"attributes": attributes(**{"service.name": "a", "service.instance.id": instance})}
+
+    def metric(instance: str, value: int, temporality: int) -> Row:
+        times = {"startTimeUnixNano": "1790000000000000000", "timeUnixNano": "1790000000000000009"}
+        point = {**times, "asInt": str(value), "attributes": attributes(**{"session.id": "s"})}
+        sums = {"name": "tokens", "sum": {"aggregationTemporality": temporality, "dataPoints": [point]}}
+        return {"resourceMetrics": [{"resource": resource(instance), "scopeMetrics": [{"metrics": [sums]}]}]}
+
+    def logs(instance: str) -> Row:
+        scoped = [{"scope": {"name": "e"}, "logRecords": [event(1, "retry", **{"session.id": "s"})] * 2}]
+        return {"resourceLogs": [{"resource": resource(instance), "scopeLogs": scoped}]}
+
+    for _ in range(2):
+        collecting.take(metric("1", 5, 1), metric("2", 5, 1), metric("1", 7, 2), metric("2", 9, 2), signal="metrics")
+        collecting.take(logs("1"), logs("2"), signal="logs")
+        collecting.file()
+
+    (task,) = collecting.tasks().values()
+    found = [line for line in task.events() if line.get("type") == "log"]
+    assert sorted(line["details"]["value"] for line in found if "metric" in line["details"]) == [5, 5, 7, 9]
+    assert [line["message"] for line in found].count("retry") == 4
+
+
+def test_a_histogram_keeps_its_buckets(tmp_path: Path) -> None:
+    """Those of an exponential one, too, as protobuf has them."""
+    message = ExportMetricsServiceRequest()
+    histogram = message.resource_metrics.add().scope_metrics.add().metrics.add(name="h").exponential_histogram
+    point = histogram.data_points.add(time_unix_nano=1790000000000000000, count=3, scale=1, zero_count=1, zero_threshold=0.5)
+    point.positive.bucket_counts.extend([1, 2])
+    point.negative.offset = -1
+    collecting = Collecting(tmp_path)
+    intake = collecting.intake()
+    intake.take("metrics", PROTOBUF, message.SerializeToString())
+    intake.close()
+    collecting.file()
+
+    (task,) = collecting.tasks().values()
+    (details,) = [line["details"] for line in task.events() if line.get("type") == "log"]
+    wanted = {"positive": {"bucketCounts": ["1", "2"]}, "negative": {"offset": -1}, "zeroThreshold": 0.5, "zeroCount": "1"}
+    assert {key: details[key] for key in wanted} == wanted
 
 
 # -- protobuf and JSON are one ---------------------------------------------------------------------------------------------
