@@ -13,7 +13,7 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
 from otel_agentlog.tools.imports.readers.rows import Rows
 
-VERSION = 1
+VERSION = 2
 """Of the readers: where they change what they make of a file, it is imported anew."""
 
 

@@ -14,14 +14,17 @@ from typing import Any
 
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
-from otel_agentlog.record.foreign_spans import AdoptedSpan, adopt
+from otel_agentlog.record.foreign_spans import AdoptedSpan, adopt, kind_of
 from otel_agentlog.record.operations.context import inside
 from otel_agentlog.record.operations.task import ImplicitTask
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.sanitize.scores import given_score
+from otel_agentlog.tools.imports.readers.agent_events import known
+from otel_agentlog.tools.imports.readers.events import Answer, ToolEnd, ToolStart
 from otel_agentlog.tools.imports.readers.spans import TracedLog, TracedScore, TracedSpan, TraceFacts
 from otel_agentlog.tools.imports.spool import Spool
-from otel_agentlog.tools.imports.writer import SOURCE, Clock, FromSource
+from otel_agentlog.tools.imports.writer import SOURCE, Clock, FromSource, Open, Writer
+from otel_agentlog.vocabulary.actions import AI_CALL, TOOL, Kind
 from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.states import Component, Outcome
 
@@ -56,6 +59,8 @@ class TraceWriter:
         self._numbers = count()
         self._failed = False
         self._last_ns = 0
+        self._events = Writer(clock, "trace", {})
+        self._counted: frozenset[Kind] | None = None
 
     def write(
         self,
@@ -77,10 +82,12 @@ class TraceWriter:
         task = ImportedTrace(first, task_id, facts, origin, source=source, parent=parent)
         self._clock.now_ns = self._last_ns = self._spool.begins_ns(self._trace)
         task.begin()
+        self._events.open[self._trace] = Open(self._trace, task)
         for part in self._spool.parts(self._trace):
             self._part(task, part)
         self._end_until(None)
         self._clock.now_ns = self._last_ns
+        self._events.open.clear()
         if facts.output is not None:
             task.returned(facts.output)
         if incomplete is None:
@@ -108,8 +115,28 @@ class TraceWriter:
         self._clock.now_ns = part.at_ns or self._last_ns
         if isinstance(part, TracedLog):
             self._last_ns = max(self._last_ns, part.at_ns)
+            if self._event(part):
+                return
         ids = {**task.ids(), **({"span_id": part.span_id} if part.span_id else {})}
         recorder().point(line_of(part), task.task, ids, sampled=task.sampled)
+
+    def _event(self, log: TracedLog) -> bool:
+        """Record what a coding agent tells in a log record; not what spans of the trace tell as well."""
+        events = [*known(self._trace, log, next(self._numbers))]
+        for each in events:
+            kind = AI_CALL if isinstance(each, Answer) else TOOL if isinstance(each, (ToolStart, ToolEnd)) else None
+            if kind is not None and kind in self._kinds():
+                return False
+            self._events.write(each)
+        self._clock.now_ns = log.at_ns
+        return bool(events)
+
+    def _kinds(self) -> frozenset[Kind]:
+        """Of the spans of the trace."""
+        if self._counted is None:
+            spans = (part for part in self._spool.parts(self._trace) if isinstance(part, TracedSpan))
+            self._counted = frozenset(kind_of(span.start["attributes"]) for span in spans)
+        return self._counted
 
     def _begin(self, task: ImportedTrace, span: TracedSpan) -> None:
         start, context = {**span.start, "attributes": _known_at_start(span.start["attributes"])}, inside(task)

@@ -110,7 +110,7 @@ class Open:
     """A task that is being imported."""
 
     key: str
-    task: ImportedTask
+    task: Task
     tools: dict[str, ImportedToolRun] = field(default_factory=dict)
     tool_numbers: dict[str, int] = field(default_factory=dict)
     failed: FailedInSourceError | None = None

@@ -425,6 +425,34 @@ def test_sessions_of_coding_agents(tmp_path: Path, logs: list[Row], task_id: str
         assert metrics["cost_usd"] == sums[4]
 
 
+SUMS = ("ai_calls", "tool_runs", "input_tokens", "output_tokens", "cost_usd")
+
+
+@pytest.mark.parametrize("logs", [CLAUDE, CODEX, GEMINI], ids=["claude", "codex", "gemini"])
+@pytest.mark.parametrize("spans", ["none", "plain", "of calls"])
+def test_events_of_a_trace_are_counted_once(tmp_path: Path, logs: list[Row], spans: str) -> None:
+    """Alone and beside plain spans they are the calls; beside spans that are the calls they are what was logged."""
+    collecting, trace = Collecting(tmp_path), {"traceId": samples.TRACE, "spanId": f"{1:016x}"}
+    for request_of in (logs[:3], logs):
+        collecting.take(records(*({**log, **trace} for log in request_of)), signal="logs")
+    if spans != "none":
+        more = (chat(2, 1, 100, 2), tool(3, 1)) if spans == "of calls" else ()
+        begins = {"startTimeUnixNano": "1790000000000000000", "endTimeUnixNano": "1790000003000000000"}
+        collecting.take(request({**span(1), **begins}, *more))
+    collecting.file()
+    other = Collecting(tmp_path.parent / f"{tmp_path.name}-alone")
+    other.take(records(*logs), signal="logs")
+    other.file()
+
+    (task,), (alone,) = collecting.tasks().values(), other.tasks().values()
+    sums = {name: (task.final_result() or {})["metrics"].get(name) for name in SUMS}
+    if spans == "of calls":
+        assert (sums["ai_calls"], sums["tool_runs"], sums["input_tokens"], sums["output_tokens"]) == (1, 1, 100, 2)
+    else:
+        assert sums == {name: (alone.final_result() or {})["metrics"].get(name) for name in SUMS}
+        assert 0 not in (sums["ai_calls"], sums["tool_runs"])
+
+
 def test_a_session_with_a_long_break(tmp_path: Path) -> None:
     """What comes after the spool forgot it is a sub-task; what is sent again is not counted twice, for a day."""
     collecting = Collecting(tmp_path)

@@ -8,6 +8,7 @@ claude_code.py  session files of Claude Code
 codex.py        session files of the Codex CLI
 messages.py     chat messages
 otlp.py         OTLP as JSON
+agent_events.py  log records of coding agents
 phoenix.py      spans that Phoenix gives
 langfuse.py     exports of Langfuse
 """
