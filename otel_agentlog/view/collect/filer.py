@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from typing import Any
 
 from otel_agentlog.settings.fields import Settings, load, read_config_file
 from otel_agentlog.tools.collect.filing import BusySpoolError, Filer
+from otel_agentlog.vocabulary.terminal_text import safe
 from otel_agentlog.wiring.importing import import_recorder
 
 BUSY = 3
@@ -104,11 +106,19 @@ def _main(arguments: Sequence[str]) -> int:
             print(json.dumps(asdict(filer.report)), flush=True)
     except BusySpoolError:
         return BUSY
+    except (OSError, sqlite3.Error) as error:
+        # The disk is full, say: the next one goes on. At once, as the folders that are half made are of no use to anybody.
+        print(f"agentlog collect: filing ended: {safe(str(error))}", file=sys.stderr, flush=True)
+        os._exit(1)
     return 0
 
 
 def _listen(ended: threading.Event) -> None:
-    if sys.stdin.buffer.readline() == _END:
+    # Not by a buffered reader, whose lock the end of the interpreter would wait for.
+    said = b""
+    while not said.endswith(b"\n") and (more := os.read(0, len(_END))):
+        said += more
+    if said == _END:
         ended.set()
     else:
         os._exit(1)

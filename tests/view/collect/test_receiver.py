@@ -310,6 +310,24 @@ def test_a_service_that_is_stopped_files_everything(tmp_path: Path) -> None:
     assert (told["filed"]["tasks"], told["filed"]["problems"]) == (2, {})
 
 
+@pytest.mark.parametrize("command", ["filer", "recover"])
+def test_a_spool_that_cannot_be_read_is_told_in_one_line(tmp_path: Path, command: str) -> None:
+    """By the process that files, which waits for its end at the time, and by recovery, which goes on."""
+    spool = tmp_path / ".collect" / "spool.db"
+    spool.parent.mkdir(mode=0o700)
+    spool.write_bytes(b"no database, but long enough to be taken for one" * 100)
+    filer = ["-m", "otel_agentlog.view.collect.filer", str(tmp_path), "1", "1", "1", "1"]
+    words = filer if command == "filer" else ["-m", "otel_agentlog", "--root", str(tmp_path), "recover"]
+    with subprocess.Popen(
+        [sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.wait(60) == 1
+        assert process.stderr is not None
+        told = process.stderr.read().decode().splitlines()
+    assert len(told) == 1
+    assert "file is not a database" in told[0]
+
+
 def test_serve_collects_too(tmp_path: Path) -> None:
     """The page and the receiver in one process; both end by one signal."""
     with RunningCollect(tmp_path, command="serve") as running:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -58,6 +59,9 @@ def _file_collected(context: CliContext) -> bool:
             filer.file_all()
     except BusySpoolError:
         return True
+    except sqlite3.Error as error:
+        print(f"agentlog recover: what was collected is not filed: {safe(str(error))}", file=sys.stderr)
+        return False
     problems = filer.report.problems
     for key, problem in problems.items():
         print(f"agentlog recover: {safe(key)} is kept in the spool: {safe(problem)}", file=sys.stderr)
