@@ -104,6 +104,8 @@ class SpanEndLine(LineKeys, total=False):
     details: dict[str, Any]
 
 
+RESOURCES, RESOURCE_ID = "resources", "resource_id"
+"""Keys: of a process line the resources of other programs by their ids, of lines the one that their span or record is of."""
 SAME_CALL_AS = "same_call_as"
 """In ``details`` of an end line: the span that counts the request to a model which this span saw, too. The line is no further
 call; as an ``ai_response`` it has only those tokens, and that part of the cost, which the other one did not have."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from otel_agentlog.vocabulary.coerce import mapping, objects, text
-from otel_agentlog.vocabulary.lines import EXCEPTION, LOG_TYPES, SPAN, Line
+from otel_agentlog.vocabulary.lines import EXCEPTION, LOG_TYPES, RESOURCE_ID, SPAN, Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,13 @@ class Origin:
     """Which lines are events of their spans, too: `is_noted`."""
     elsewhere: tuple[str, ...] = ()
     """The signals that exporters of others deliver, without our knowing when."""
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    """Of other programs, whose spans and log records name them (`RESOURCE_ID`)."""
+
+    def resource_of(self, line: Line) -> Mapping[str, Any]:
+        """The resource of a line's span or log record."""
+        named = text(line, RESOURCE_ID)
+        return self.resource if named is None or named not in self.resources else mapping(self.resources, named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +210,7 @@ def begun_span(line: Line, origin: Origin, start_ns: int, values: Mapping[str, A
         status_code="UNSET",
         status_description=None,
         scope=scope_of(line.get("scope"), origin.scope),
-        resource=origin.resource,
+        resource=origin.resource_of(line),
         line_type=text(line, "type") or "",
         origin=origin,
     )

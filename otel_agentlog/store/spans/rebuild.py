@@ -20,6 +20,7 @@ from otel_agentlog.vocabulary.lines import (
     DETAILS,
     EXCEPTION,
     LOG,
+    RESOURCES,
     SPAN,
     Line,
     is_details_record,
@@ -176,7 +177,8 @@ class _Rebuilder:
         whole, begun = (None if each is None else with_artifacts(each, self._task) for each in (line, start))
         scope = scope_of(line.get("scope"), origin.scope)
         time_ns, sampled = self._time(line), text(line, "span_id") not in self._unsampled
-        return LogRecordLine(whole or {}, origin.resource, scope, origin.content_policy, kind, origin, begun, time_ns, sampled)
+        resource = origin.resource_of(line)
+        return LogRecordLine(whole or {}, resource, scope, origin.content_policy, kind, origin, begun, time_ns, sampled)
 
     def _decoded(self, line: Line, *keys: str) -> dict[str, Any]:
         return {key: untagged(with_artifacts(line[key], self._task)) for key in keys if key in line}
@@ -202,6 +204,7 @@ def _origin(line: Line) -> Origin:
         sends=_words(line, "sends", ()),
         span_events=text(line, "span_events") or "errors",
         elsewhere=_words(line, "elsewhere", ()),
+        resources=mapping(line, RESOURCES),
     )
 
 

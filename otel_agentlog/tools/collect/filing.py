@@ -205,6 +205,7 @@ class Filer:
         task_id = task_id or due.key
         parent = due.key if task_id != due.key else next(iter(at_home), None)
         self._failures.last = None
+        self._destinations[0].resources = self._spool.resources(due.key)
         if self._spool.has_spans(due.key):
             task = self._trace(due, task_id, parent)
         else:

@@ -21,7 +21,7 @@ from otel_agentlog.tools.imports.readers.events import moment_ns
 from otel_agentlog.tools.imports.readers.spans import LeftOut, TracedLog, TracedSpan
 from otel_agentlog.vocabulary.coerce import mapping, objects, text
 from otel_agentlog.vocabulary.envelope import Envelope
-from otel_agentlog.vocabulary.lines import timestamp
+from otel_agentlog.vocabulary.lines import RESOURCE_ID, timestamp
 
 Clean = Callable[[dict[str, Any]], Envelope]
 """The cleaning step: any line to a clean one."""
@@ -68,7 +68,7 @@ class TaskPart(NamedTuple):
     task: str
     """The key of its task."""
     kind: str
-    """``span``, ``log``, ``facts`` or ``own``: the id of a task that a span names as its own."""
+    """``span``, ``log``, ``facts``, ``own``: the id of a task that a span names as its own, or ``resource``."""
     id: str
     """What no other part of this kind and task has; the same when it is sent again."""
     at_ns: int
@@ -93,13 +93,22 @@ class Request:
     """Secrets that were replaced."""
     equal: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often a log record of the same task and content was there."""
+    resources: set[tuple[str, str]] = field(default_factory=set)
+    """Tasks and the hashes of resources that are among the parts."""
 
-    def add_log(self, part: TaskPart) -> None:
+    def add(self, part: TaskPart, resource: _Resource) -> None:
+        """Add a part, and its resource once."""
+        self.parts.append(part)
+        if resource.id is not None and (key := (part.task, resource.id)) not in self.resources:
+            self.resources.add(key)
+            self.parts.append(TaskPart(part.task, "resource", resource.id, part.at_ns, resource.data))
+
+    def add_log(self, part: TaskPart, resource: _Resource) -> None:
         """Add a log record. Equal ones of one request are several; sent again they have the same numbers."""
         same = part.task, part.id
         number = self.equal[same]
         self.equal[same] += 1
-        self.parts.append(part._replace(id=f"{part.id}-{number}") if number else part)
+        self.add(part._replace(id=f"{part.id}-{number}") if number else part, resource)
 
     def reject(self, reason: str) -> None:
         """Count one that cannot be used."""
@@ -118,7 +127,7 @@ def parts_of(signal: str, row: Mapping[str, Any], clean: Clean, into: Request) -
             if found is None:
                 into.reject("expected a log record with timeUnixNano or observedTimeUnixNano")
             else:
-                into.add_log(_log_part(found, resource, clean))
+                into.add_log(_log_part(found, resource, clean), resource)
     else:
         for metric, resource, scope in _each(row, clean, "resourceMetrics", "scopeMetrics", "metrics"):
             _add_points(metric, resource, scope, clean, into)
@@ -128,15 +137,23 @@ class _Resource(NamedTuple):
     """Who sent something."""
 
     service: str
+    data: bytes
+    """Its attributes, clean."""
     hash: str
-    """Of all of its attributes: what two instances of a service send is not the same, however equal it is."""
+    """Of them: what two instances of a service send is not the same, however equal it is."""
+
+    @property
+    def id(self) -> str | None:
+        """What spans and log records name it by; ``None`` if it says nothing."""
+        return None if self.data == b"{}" else self.hash[:16]
 
 
 def _resource_of(group: Mapping[str, Any], clean: Clean) -> _Resource:
     attributes = otlp.attributes_of(mapping(group, "resource"))
     service = text(attributes, "service.name") or "unknown_service"
     kept = clean({"resource": attributes}).line.get("resource", {})
-    return _Resource(service, _hash(orjson.dumps(kept, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS)))
+    data = orjson.dumps(kept, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS)
+    return _Resource(service, data, _hash(data))
 
 
 def _each(row: Mapping[str, Any], clean: Clean, *keys: str) -> Iterator[tuple[Mapping[str, Any], _Resource, str]]:
@@ -153,16 +170,19 @@ def _each(row: Mapping[str, Any], clean: Clean, *keys: str) -> Iterator[tuple[Ma
 
 
 def _add_spans(row: Mapping[str, Any], clean: Clean, into: Request) -> None:
-    for found in otlp.read(row):
-        if isinstance(found, LeftOut):
-            into.items += 1
-            into.reject(found.reason)
-        elif isinstance(found, TracedSpan):
-            into.items += 1
-            into.parts.extend(_span_parts(found, clean))
+    for group in objects(row, "resourceSpans"):
+        resource = _resource_of(group, clean)
+        for found in otlp.read({"resourceSpans": [group]}):
+            if isinstance(found, LeftOut):
+                into.items += 1
+                into.reject(found.reason)
+            elif isinstance(found, TracedSpan):
+                into.items += 1
+                for part in _span_parts(found, resource, clean):
+                    into.add(part, resource)
 
 
-def _span_parts(span: TracedSpan, clean: Clean) -> Iterator[TaskPart]:
+def _span_parts(span: TracedSpan, resource: _Resource, clean: Clean) -> Iterator[TaskPart]:
     start, end = span.start, span.end
     given = {
         "name": start["name"],
@@ -187,6 +207,8 @@ def _span_parts(span: TracedSpan, clean: Clean) -> Iterator[TaskPart]:
         },
         "service": kept.get("service"),
     }
+    if resource.id is not None:
+        data["start"][RESOURCE_ID] = resource.id
     if kept.get("links"):
         data["start"]["links"] = kept["links"]
     task = f"{TRACE}-{start['trace_id']}"
@@ -233,6 +255,7 @@ def _log_part(log: TracedLog, resource: _Resource, clean: Clean) -> TaskPart:
         "logger": kept.get("logger", "unknown"),
         "message": kept.get("message", _FAILED),
         "details": details,
+        "resource": resource.id,
     }
     encoded = _encoded({**data, "service": kept.get("service")})
     id_ = _hash(encoded + resource.hash.encode())
@@ -252,7 +275,7 @@ def _add_points(metric: Mapping[str, Any], resource: _Resource, scope: str, clea
         if at_ns is None:
             into.reject("expected a data point with timeUnixNano")
         else:
-            into.parts.append(_point_part(metric, kind, point, at_ns, resource, scope, clean))
+            into.add(_point_part(metric, kind, point, at_ns, resource, scope, clean), resource)
 
 
 def _point_part(
@@ -284,6 +307,7 @@ def _point_part(
         "logger": kept.get("logger", "unknown"),
         "message": name,
         "details": details,
+        "resource": resource.id,
         "service": service,
     }
     encoded = _encoded(data)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -31,7 +31,7 @@ from otel_agentlog.tools.imports.traces import TraceWriter
 from otel_agentlog.tools.imports.writer import Clock, Writer
 from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
 from otel_agentlog.vocabulary.event_ids import EventIds
-from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.lines import RESOURCES, Line
 
 SUFFIXES = frozenset({".jsonl", ".json", ".ndjson", ".gz"})
 """Of files in folders; a file that is named may have any name."""
@@ -83,7 +83,13 @@ class Destination:
     def __init__(
         self, staged: Path, root: Path, process_line: Callable[[], Line], failed: Callable[[str, BaseException], None]
     ) -> None:
-        self._sink_at: Callable[[Path], FolderSink] = lambda path: FolderSink(path, process_line, failed=failed)
+        self.resources: Mapping[str, Any] = {}
+        """Those that spans and log records of the task that is being recorded name, by their ids; clean."""
+
+        def with_resources() -> Line:
+            return {**process_line(), RESOURCES: self.resources} if self.resources else process_line()
+
+        self._sink_at: Callable[[Path], FolderSink] = lambda path: FolderSink(path, with_resources, failed=failed)
         self.staged, self._live = self._sink_at(staged), self._sink_at(root)
         self._followed: set[str] = set()
 

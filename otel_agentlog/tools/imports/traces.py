@@ -26,6 +26,7 @@ from otel_agentlog.tools.imports.spool import Spool
 from otel_agentlog.tools.imports.writer import SOURCE, Clock, FromSource, Open, Writer
 from otel_agentlog.vocabulary.actions import AI_CALL, TOOL, Kind
 from otel_agentlog.vocabulary.coerce import text
+from otel_agentlog.vocabulary.lines import RESOURCE_ID
 from otel_agentlog.vocabulary.states import Component, Outcome
 
 
@@ -181,4 +182,5 @@ def line_of(part: TracedLog | TracedScore) -> dict[str, Any]:
         "component": Component.INTEGRATION.value,
         "message": part.message,
     }
+    line |= {} if part.resource is None else {RESOURCE_ID: part.resource}
     return {**line, "details": dict(part.details)} if part.details else line

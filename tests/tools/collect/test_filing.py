@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from pathlib import Path
@@ -13,16 +14,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from otel_agentlog.export.otlp_json import Exported, otlp_json_lines
 from otel_agentlog.store.folder.files import LineFile
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.liveness import FolderUse
+from otel_agentlog.store.spans.rebuild import rebuild
 from otel_agentlog.tools.collect import spool as collect_spool
 from otel_agentlog.tools.collect.filing import BusySpoolError
 from otel_agentlog.tools.collect.intake import JSON, PROTOBUF, BusyError, Intake, MalformedError
 from otel_agentlog.tools.collect.spool import CollectSpool
 from otel_agentlog.tools.imports import staging
+from otel_agentlog.tools.imports.readers import otlp
 from otel_agentlog.tools.imports.staging import Staging
 from otel_agentlog.tools.notes import add_note
+from otel_agentlog.vocabulary.records import UnsentItem
 from tests.support.waiting import wait_until
 from tests.tools.collect.collecting import Collecting, spans_of
 from tests.tools.imports import samples
@@ -64,6 +69,43 @@ def test_a_root_is_a_task_whatever_comes_first(tmp_path: Path) -> None:
     assert (report.tasks, report.again, report.problems) == (1, 0, {})
     metrics = (task.final_result() or {})["metrics"]
     assert (metrics["ai_calls"], metrics["tool_runs"], metrics["input_tokens"]) == (1, 1, 10)
+
+
+def test_each_span_keeps_its_service(tmp_path: Path) -> None:
+    """Of a trace of two services, and of log records; each resource is in the folder once, and clean."""
+    collecting = Collecting(tmp_path)
+    resources = {
+        service: {"service.name": service, "host.name": f"host-{service}", "service.version": "1.2"}
+        for service in ("front", "tools")
+    }
+    resources["tools"]["password"] = "hunter2-hunter2"
+    for service, found in zip(resources, (span(1), chat(2, 1, 10, 2)), strict=True):
+        row = request(found)
+        row["resourceSpans"][0]["resource"] = {"attributes": attributes(**resources[service])}
+        collecting.take(row)
+    log = {**event(1, "said"), "traceId": samples.TRACE, "spanId": f"{2:016x}"}
+    collecting.take(records(log, event(2, "heard", **{"session.id": "s"}), service="logger"), signal="logs")
+    collecting.file()
+    resources["tools"]["password"] = "[redacted:password]"
+
+    task, session = (collecting.tasks()[name] for name in (TRACE, "session-s"))
+    rebuilt = rebuild(task)
+    of_spans = {each.span_id: dict(each.resource) for each in rebuilt.spans}
+    assert (of_spans[f"{1:016x}"], of_spans[f"{2:016x}"]) == (resources["front"], resources["tools"])
+    logs = [*rebuilt.logs, *rebuild(session).logs]
+    assert [each.resource for each in logs if each.line.get("type") == "log"] == [{"service.name": "logger"}] * 2
+    assert (tmp_path / TRACE / "03-agent-output.jsonl").read_text().count("host-tools") == 1
+
+    unsent = [UnsentItem("span", None, each) for each in rebuilt.spans]
+    exported = [json.loads(line) for line in otlp_json_lines(unsent, Exported())]
+    groups = [group for row in exported for group in row["resourceSpans"]]
+    services = {
+        each["spanId"]: otlp.attributes_of(group["resource"])["service.name"]
+        for group in groups
+        for scoped in group["scopeSpans"]
+        for each in scoped["spans"]
+    }
+    assert {f"{1:016x}": "front", f"{2:016x}": "tools"}.items() <= services.items()
 
 
 def test_late_spans_are_added(tmp_path: Path) -> None:
@@ -256,14 +298,14 @@ def test_a_task_that_fails_is_kept_and_does_not_stop_others(tmp_path: Path) -> N
     collecting = Collecting(tmp_path)
     collecting.take(request(span(1)), request(span(1, trace=f"{2:032x}")))
     database = sqlite3.connect(tmp_path / ".collect" / "spool.db")
-    (data,) = database.execute("SELECT data FROM part WHERE trace = ?", (TRACE,)).fetchone()
+    (data,) = database.execute("SELECT data FROM part WHERE trace = ? AND kind = 'span'", (TRACE,)).fetchone()
     with database:
-        database.execute("UPDATE part SET data = '[]' WHERE trace = ?", (TRACE,))
+        database.execute("UPDATE part SET data = '[]' WHERE trace = ? AND kind = 'span'", (TRACE,))
     report = collecting.file()
     assert ([*report.problems], report.tasks) == ([TRACE], 1)
 
     with database:
-        database.execute("UPDATE part SET data = ? WHERE trace = ?", (data, TRACE))
+        database.execute("UPDATE part SET data = ? WHERE trace = ? AND kind = 'span'", (data, TRACE))
     database.close()
     collecting.file()
     assert sorted(collecting.tasks()) == sorted([TRACE, f"trace-{2:032x}"])
@@ -588,11 +630,8 @@ def _pairs(values: dict[str, Any]) -> list[Row]:
 @given(_ATTRIBUTES, _ATTRIBUTES, st.integers(0, 5), st.integers(0, 2), st.booleans())
 def test_protobuf_is_read_as_json_is(first: dict[str, Any], second: dict[str, Any], kind: int, code: int, log: bool) -> None:
     """The same request in both forms gives the same spans or log records."""
-    import json
-
     from otel_agentlog.testing.otlp.decode import request_from_json
     from otel_agentlog.tools.collect.messages import rows
-    from otel_agentlog.tools.imports.readers import otlp
 
     if log:
         record = {**event(1, "said"), "traceId": f"{5:032x}", "spanId": f"{6:016x}", "attributes": _pairs(first)}

@@ -32,6 +32,8 @@ class TracedLog:
     logger: str
     message: str
     details: Mapping[str, Any] = field(default_factory=dict)
+    resource: str | None = None
+    """The id of its resource, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
