@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError
@@ -85,6 +86,16 @@ class LiveAnswer:
             yield chunk
 
 
+def address(upstream: Upstream, path: str) -> str | None:
+    """The URL of a path, with its query, at a provider; ``None`` where it begins without ``/``, as it could name another host."""
+    base = urlsplit(upstream.url)
+    below, _, query = path.partition("?")
+    if not below.startswith("/"):
+        return None
+    query = "&".join(filter(None, (base.query, query)))
+    return base._replace(path=base.path.rstrip("/") + below, query=query, fragment="").geturl()
+
+
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """The key is for the address that the user has set alone: a redirect is an answer."""
 
@@ -93,8 +104,8 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 @contextmanager
-def forwarded(upstream: Upstream, path: str, headers: Mapping[str, str], body: bytes) -> Iterator[LiveAnswer]:
-    """Send a request on.
+def forwarded(upstream: Upstream, url: str, headers: Mapping[str, str], body: bytes) -> Iterator[LiveAnswer]:
+    """Send a request on to an `address` of the provider.
 
     Raises:
         OSError: the provider cannot be reached.
@@ -104,7 +115,7 @@ def forwarded(upstream: Upstream, path: str, headers: Mapping[str, str], body: b
     if any(KEY in value for name, value in kept.items() if name.lower() in ("x-api-key", "authorization")):
         kept = {name: value for name, value in kept.items() if name.lower() not in ("x-api-key", "authorization")}
         kept |= upstream.headers
-    request = urllib.request.Request(f"{upstream.url}{path}", data=body, headers=kept, method="POST")  # noqa: S310 - http(s), checked
+    request = urllib.request.Request(url, data=body, headers=kept, method="POST")  # noqa: S310 - http(s), checked
     try:
         answer = urllib.request.build_opener(_NoRedirect).open(request, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:

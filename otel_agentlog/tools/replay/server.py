@@ -20,7 +20,7 @@ import orjson
 
 from otel_agentlog._interrupts import raise_interrupt, started_in_try
 from otel_agentlog.tools.replay import answers
-from otel_agentlog.tools.replay.forwarding import Upstream, forwarded
+from otel_agentlog.tools.replay.forwarding import Upstream, address, forwarded
 from otel_agentlog.tools.replay.matching import Matching
 from otel_agentlog.tools.replay.prompts import ProgramRequest, read_request
 from otel_agentlog.tools.replay.recorded import Record, RecordedCall, RecordedRun
@@ -184,9 +184,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(404, {"type": "error", "error": {"type": "not_found_error", "message": message}}, {"x-should-retry": "false"})
 
     def _forward(self, provider: str, path: str, body: bytes) -> None:
-        upstream = self.server.replay.upstream[provider]
+        upstream, below = self.server.replay.upstream[provider], _below(provider)
+        url = address(upstream, path.removeprefix(below)) if path.startswith(below) else None
+        if url is None:
+            self._not_there(path)
+            return
         with ExitStack() as stack:
-            sent = forwarded(upstream, path.removeprefix(_below(provider)), dict(self.headers.items()), body)
+            sent = forwarded(upstream, url, dict(self.headers.items()), body)
             try:
                 answer = stack.enter_context(sent)
             except (OSError, HTTPException) as error:
