@@ -162,6 +162,12 @@ class Tasks:
     """The jobs that a task was handed over to; ``None`` where nothing is kept."""
     implicit: bool = False
     """Whether spans of other libraries outside every task get a task."""
+    tags: tuple[str, ...] = ()
+    """What each task has that begins in this process, beside its own."""
+
+    def tagged(self, tags: list[str]) -> list[str]:
+        """The tags of a task that is given these."""
+        return [*dict.fromkeys((*tags, *self.tags))] if self.tags else tags
 
 
 class Lookups:

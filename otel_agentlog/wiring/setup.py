@@ -16,6 +16,7 @@ from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.error_handling.categories import classify
 from otel_agentlog.errors import shown
 from otel_agentlog.export.providers import Telemetry
+from otel_agentlog.export.semconv.names import REPLAY_OF
 from otel_agentlog.query import Alert, rules_from
 from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans, Tasks
 from otel_agentlog.record.foreign_spans import adopt
@@ -147,7 +148,14 @@ class Wired:
                 limits=self.telemetry.span_limits,
                 span_events=settings.span_events,
             ),
-            tasks=Tasks(self._find_task, self.folders.find_input, ControlFile, JobFile, settings.implicit_tasks),
+            tasks=Tasks(
+                self._find_task,
+                self.folders.find_input,
+                ControlFile,
+                JobFile,
+                settings.implicit_tasks,
+                tags=("replay",) if REPLAY_OF in self.telemetry.resource.attributes else (),
+            ),
             lookups=Lookups(classify, PriceTable(settings.prices)),
             clocks=replace(around.clocks, measuring=self.measuring),
             failures=self.failures,

@@ -154,7 +154,7 @@ class Task(Checkpoints):
             "session_id": optional_text(session_id),
             "instance_id": optional_text(instance_id),
             "conversation_id": optional_text(conversation_id),
-            "tags": texts_of(tags),
+            "tags": self._recorder.tasks.tagged(texts_of(tags)),
             "resume": resume,
             "strict": strict,
             "attributes": attributes,

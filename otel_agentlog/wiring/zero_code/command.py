@@ -65,7 +65,7 @@ def run_again(
 
     ``of`` is the id of the task, ``name`` that of the new one, ``link`` the span that it is linked with. A command that records
     ``by_itself`` does so as it would without us, into tasks whose resource says what they replay, and in which task; any other
-    records into the new one. Nothing is sent.
+    records into the new one, with sub-tasks whose resource says what they replay. Nothing is sent.
     """
     exporters = {f"{signal}_exporter": "none" for signal in ("traces", "logs", "metrics")}
     configure(directory=root, console="off", instrument=(), **exporters)
@@ -74,11 +74,12 @@ def run_again(
     if link is not None:
         task.span.add_link(link, replays)
     folder = task.folder or root / task.task_id
-    if not by_itself:
-        return run_in(task, argv, root, variables), folder
+    replay_task = f"{REPLAY_TASK}={quote(task.task_id)}" if by_itself else None
     named = inherited().get("OTEL_RESOURCE_ATTRIBUTES")
-    resource = ",".join(filter(None, (named, f"{REPLAY_OF}={quote(of)}", f"{REPLAY_TASK}={quote(task.task_id)}")))
-    env = {**inherited(), **variables, "TASK_LOGS_DIR": str(root.absolute()), "OTEL_RESOURCE_ATTRIBUTES": resource}
+    resource = {"OTEL_RESOURCE_ATTRIBUTES": ",".join(filter(None, (named, f"{REPLAY_OF}={quote(of)}", replay_task)))}
+    if not by_itself:
+        return run_in(task, argv, root, {**variables, **resource}), folder
+    env = {**inherited(), **variables, **resource, "TASK_LOGS_DIR": str(root.absolute())}
     return _run_in(task, argv, {key: value for key, value in env.items() if value or key not in variables}), folder
 
 

@@ -98,6 +98,24 @@ def test_the_replay_is_a_task_that_is_linked(task: Path, tmp_path: Path) -> None
     assert {each["what"] for each in replayed.found["requests"]} == {"fewer"}
 
 
+@pytest.mark.parametrize("source", ["api", "run"])
+def test_replays_are_left_out_by_their_tag(task: Path, tmp_path: Path, source: str) -> None:
+    """Also the tasks that the program records itself, and their sub-tasks; whether it did so by itself or by ``agentlog run``."""
+    about = json.loads((task / "metadata.json").read_text())
+    (task / "metadata.json").write_text(json.dumps({**about, "source": source}))
+    tasks = "with task('Own', tags=['x', 'replay']), task('Below', tags=['y']): pass"
+    code = f"from otel_agentlog import configure, task\nconfigure(console='off')\n{tasks}"
+    replayed = replay(tmp_path, task, program=(sys.executable, "-c", code))
+
+    assert replayed.code in (0, 1), replayed.err
+    argv = [sys.executable, "-m", "otel_agentlog", "--root", str(tmp_path / "tasks"), "--json", "ls", "-tag:replay"]
+    done = subprocess.run(argv, env=environment(tmp_path), capture_output=True, text=True, timeout=60, check=True)
+    assert [each["task_id"] for each in json.loads(done.stdout)["tasks"]] == [task.name]
+    written = (json.loads(path.read_text()) for path in (tmp_path / "tasks").glob("task-*/metadata.json"))
+    tags = {each["name"]: each["tags"] for each in written}
+    assert tags == {"Review": [], "replay of Review": ["replay"], "Own": ["x", "replay"], "Below": ["y", "replay"]}
+
+
 def test_a_changed_prompt_is_found_at_its_call(task: Path, tmp_path: Path) -> None:
     """The third call, with the words that differ; exit code 1."""
     replayed = replay(tmp_path, task, program=FEW, PROMPT="Read z.py.")
