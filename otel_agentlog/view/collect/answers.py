@@ -21,6 +21,9 @@ from otel_agentlog.tools.collect.intake import JSON, Accepted, MalformedError
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """Longest body, also after it was unpacked."""
 
+MAX_MEMBERS = 16
+"""Most members of a packed body: for each one what is behind it is copied, so thousands of empty ones cost seconds of CPU."""
+
 RETRY_AFTER_S = 5
 """Seconds after which a sender is to try again that was sent away."""
 
@@ -51,10 +54,13 @@ def unpacked(body: bytes, encoding: str, limit: int, take: Callable[[int], None]
     """
     if encoding in PLAIN:
         return body
-    pieces, size = [], 0
+    pieces, size, members = [], 0, 0
     rest = body
     try:
         while rest:
+            members += 1
+            if members > MAX_MEMBERS:
+                raise MalformedError(f"expected a body of at most {MAX_MEMBERS} members in {encoding}, found more")
             unpacker = zlib.decompressobj(_WINDOW_BITS[encoding])
             while not unpacker.eof:
                 piece = unpacker.decompress(rest, _PIECE)

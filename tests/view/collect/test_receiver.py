@@ -148,6 +148,7 @@ def test_what_is_refused_over_http(running: RunningCollect) -> None:
     packed = b"".join(bomb.compress(bytes(MIB)) for _ in range(64)) + bomb.flush()
     assert running.post(packed, Content_Encoding="gzip")[0] == 413
     assert running.post(gzip.compress(body) + gzip.compress(b""), Content_Encoding="gzip")[0] == 200
+    assert running.post(gzip.compress(b"") * 50_000, Content_Encoding="gzip")[0] == 400
 
 
 def test_part_of_a_request(running: RunningCollect) -> None:
