@@ -89,6 +89,11 @@ def response(signal: str, accepted: Accepted) -> Any:
     return message
 
 
+def unreadable(signal: str, error: Exception) -> str:
+    """What is told, to people and to the sender, of a request over which we stumbled. Has nothing of what is in it."""
+    return f"a request of {signal} was refused, as it cannot be read: {type(error).__name__}"
+
+
 def status(text: str) -> Any:
     """The message that refuses one."""
     return Status(message=text)

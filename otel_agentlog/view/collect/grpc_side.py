@@ -34,9 +34,14 @@ _GZIP = b"\x1f\x8b"
 class GrpcSide:
     """Listens at an address from its making to `stop`."""
 
-    def __init__(self, intake: Intake, host: str, port: int, max_body_bytes: int, budget: MemoryBudget) -> None:
-        """The address is one that can be listened at: for one in use the library prints lines of its own, too."""
-        self._intake, self._max_body_bytes, self._budget = intake, max_body_bytes, budget
+    def __init__(
+        self, intake: Intake, host: str, port: int, max_body_bytes: int, budget: MemoryBudget, say: Callable[[str], None]
+    ) -> None:
+        """The address is one that can be listened at: for one in use the library prints lines of its own, too.
+
+        ``say`` gets what people have to know.
+        """
+        self._intake, self._max_body_bytes, self._budget, self._say = intake, max_body_bytes, budget, say
         options = [
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", max_body_bytes),
@@ -70,6 +75,10 @@ class GrpcSide:
             except BusyError as error:
                 context.set_trailing_metadata((("grpc-status-details-bin", _later(str(error))),))
                 self._refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+            except Exception as error:  # noqa: BLE001 - whatever a body is made of; else it would be a code of the library's
+                raise_interrupt()
+                self._say(text := answers.unreadable(signal, error))
+                self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, text)
             encoded: bytes = message.SerializeToString()
             return encoded
 

@@ -47,9 +47,12 @@ class _Refusal(Exception):
 class HttpSide:
     """Listens on a socket from its making to `stop`."""
 
-    def __init__(self, intake: Intake, listener: socket.socket, max_body_bytes: int, budget: MemoryBudget) -> None:
+    def __init__(
+        self, intake: Intake, listener: socket.socket, max_body_bytes: int, budget: MemoryBudget, say: Callable[[str], None]
+    ) -> None:
+        """``say`` gets what people have to know."""
         self._listener, self._intake = listener, intake
-        app = Application(intake, max_body_bytes, budget)
+        app = Application(intake, max_body_bytes, budget, say)
         self._server = uvicorn_with(app, _LIMITS, end_seconds=END_S, log_level="critical", timeout_keep_alive=KEEP_ALIVE_S)
         self._thread = threading.Thread(target=self._run, name="agentlog-collect-http", daemon=True)
         self._thread.start()
@@ -78,8 +81,8 @@ def url_of(host: str, port: int) -> str:
 class Application:
     """The application, as ASGI has them."""
 
-    def __init__(self, intake: Intake, max_body_bytes: int, budget: MemoryBudget) -> None:
-        self._intake, self._max_body_bytes, self._budget = intake, max_body_bytes, budget
+    def __init__(self, intake: Intake, max_body_bytes: int, budget: MemoryBudget, say: Callable[[str], None]) -> None:
+        self._intake, self._max_body_bytes, self._budget, self._say = intake, max_body_bytes, budget, say
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -129,6 +132,10 @@ class Application:
             raise _Refusal(400, str(error)) from None
         except BusyError as error:
             raise _Refusal(429, str(error), _RETRY) from None
+        except Exception as error:  # noqa: BLE001 - whatever a body is made of: its sender would repeat it for ever, or say nothing
+            raise_interrupt()
+            self._say(text := answers.unreadable(signal, error))
+            raise _Refusal(400, text) from None
 
     def _take(self, signal: str, content_type: str, encoding: str, body: bytes, take: Callable[[int], None]) -> Any:
         plain = answers.unpacked(body, encoding, self._max_body_bytes, take)

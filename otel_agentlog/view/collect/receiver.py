@@ -72,9 +72,9 @@ class Receiver:
             # Here, because gRPC takes long to import.
             from otel_agentlog.view.collect.grpc_side import GrpcSide
 
-            self._grpc = GrpcSide(self.intake, options.host, options.grpc_port, options.max_body_bytes, budget)
+            self._grpc = GrpcSide(self.intake, options.host, options.grpc_port, options.max_body_bytes, budget, say)
         self._filer = FilerProcess(root, options.settle_s, options.wait_s, options.keep_s, options.max_spool_bytes)
-        self._http = HttpSide(self.intake, listener, options.max_body_bytes, budget)
+        self._http = HttpSide(self.intake, listener, options.max_body_bytes, budget, say)
         self._host = options.host
         self._ended = threading.Event()
         self._watch = threading.Thread(target=self._keep_filing, name="agentlog-collect-watch", daemon=True)

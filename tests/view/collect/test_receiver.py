@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 import grpc
 import pytest
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no stubs exist
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
@@ -29,10 +31,15 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 
+from otel_agentlog.settings.fields import load
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.testing.otlp.answers import Ok, Refuse
 from otel_agentlog.testing.otlp.decode import decode_json, decode_request
 from otel_agentlog.testing.otlp.receiver import OtlpReceiver
+from otel_agentlog.tools.collect.intake import Intake, MemoryBudget
+from otel_agentlog.view.collect.grpc_side import GrpcSide
+from otel_agentlog.view.collect.http import HttpSide
+from otel_agentlog.wiring.importing import part_cleaning
 from tests.support.collector import Collector, find_collector
 from tests.support.memory import peak_kib
 from tests.support.receiving import RunningCollect, node_packages, trace_body
@@ -158,6 +165,149 @@ def test_part_of_a_request(running: RunningCollect) -> None:
     told = json.loads(answer)["partialSuccess"]
     assert (status, told["rejectedSpans"], "poison" in told["errorMessage"]) == (200, "1", True)
     task_of(running, 91)
+
+
+_POINT = {
+    "timeUnixNano": "1790000000000000000",
+    "asInt": "1",
+    "startTimeUnixNano": "1",
+    "attributes": [_PAIR := {"key": "k", "value": {"kvlistValue": {"values": [{"key": "a", "value": {"intValue": "1"}}]}}}],
+}
+_LOG = {
+    "timeUnixNano": "1790000000000000000",
+    "severityNumber": 9,
+    "body": {"stringValue": "b"},
+    "attributes": [_PAIR],
+    "traceId": f"{9:032x}",
+    "spanId": f"{9:016x}",
+}
+_SPAN = {
+    **span(7, trace=f"{98:032x}"),
+    "kind": 3,
+    "flags": 1,
+    "attributes": [_PAIR],
+    "status": {"code": 2, "message": "m"},
+    "events": [{"timeUnixNano": "1790000000000000000", "name": "e", "attributes": [_PAIR]}],
+    "links": [{"traceId": f"{9:032x}", "spanId": f"{9:016x}"}],
+}
+_RESOURCE = {"attributes": [{"key": "service.name", "value": {"stringValue": "s"}}]}
+_SCOPE = {"name": "scope", "version": "1", "attributes": [_PAIR]}
+_WHOLE: dict[str, Any] = {
+    "traces": {"resourceSpans": [{"resource": _RESOURCE, "scopeSpans": [{"scope": _SCOPE, "spans": [_SPAN]}]}]},
+    "logs": {"resourceLogs": [{"resource": _RESOURCE, "scopeLogs": [{"scope": _SCOPE, "logRecords": [_LOG]}]}]},
+    "metrics": {
+        "resourceMetrics": [
+            {
+                "resource": _RESOURCE,
+                "scopeMetrics": [
+                    {
+                        "scope": _SCOPE,
+                        "metrics": [
+                            {"name": "m", "unit": "u", "sum": {"aggregationTemporality": 2, "dataPoints": [_POINT]}},
+                            {
+                                "name": "h",
+                                "histogram": {
+                                    "dataPoints": [
+                                        {**_POINT, "count": "2", "sum": 1.5, "bucketCounts": ["1", "1"], "explicitBounds": [1]}
+                                    ]
+                                },
+                            },
+                        ],
+                    }
+                ],
+            }
+        ]
+    },
+}
+
+
+def _paths(value: Any) -> Iterator[tuple[str | int, ...]]:
+    """Where in a JSON value something stands, itself first."""
+    yield ()
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inner:
+        yield from ((key, *path) for path in _paths(each))
+
+
+def _body(signal: str, path: tuple[str | int, ...], value: str) -> bytes:
+    """The request of a signal with another value, in JSON, at a place."""
+    return json.dumps(_with(_WHOLE[signal], path, "@@")).replace('"@@"', value).encode()
+
+
+def _with(value: Any, path: tuple[str | int, ...], other: Any) -> Any:
+    if not path:
+        return other
+    if isinstance(value, list):
+        return [_with(each, path[1:], other) if number == path[0] else each for number, each in enumerate(value)]
+    return {key: _with(each, path[1:], other) if key == path[0] else each for key, each in value.items()}
+
+
+_PLACES = [(signal, path) for signal, whole in _WHOLE.items() for path in _paths(whole)]
+_SIMPLE = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5)
+)
+_ANY_JSON = st.recursive(
+    _SIMPLE, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+)
+
+
+_STRANGE = [
+    *("[" * depth + "]" * depth for depth in (40, 300, 900)),
+    f'"{"9" * 5000}"',
+    "1" + "0" * 400,
+    "1e400",
+    '{"a":' * 300 + "1" + "}" * 300,
+]
+_START = ("resourceMetrics", 0, "scopeMetrics", 0, "metrics", 0, "sum", "dataPoints", 0, "startTimeUnixNano")
+
+
+@given(st.sampled_from(_PLACES), _ANY_JSON.map(json.dumps) | st.sampled_from(_STRANGE))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(("metrics", _START), _STRANGE[1])
+@example(("traces", ("resourceSpans", 0, "scopeSpans", 0, "spans", 0, "kind")), _STRANGE[2])
+@example(("traces", ("resourceSpans", 0, "scopeSpans", 0, "spans", 0, "traceId")), _STRANGE[2])
+def test_whatever_stands_in_a_request_is_no_error_of_ours(
+    running: RunningCollect, place: tuple[str, tuple[str | int, ...]], value: str
+) -> None:
+    """A status that says to come again, or none of the specification, would make a sender drop or repeat all of it."""
+    body = _body(*place, value)
+    assert running.post(body, f"/v1/{place[0]}", Content_Type="application/json")[0] in (200, 400), body
+
+
+def test_a_point_with_a_start_that_is_no_time_costs_no_other_one(running: RunningCollect) -> None:
+    """It is taken, as its own time is what counts."""
+    assert running.post(_body("metrics", _START, _STRANGE[1]), "/v1/metrics", Content_Type="application/json")[0] == 200
+
+
+def test_an_error_of_ours_is_told_and_final(running: RunningCollect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Over http and gRPC: 400 and ``INVALID_ARGUMENT``, and a line for people that has nothing of the request."""
+    said: list[str] = []
+    taking = Intake(tmp_path, part_cleaning(load({})), forwards=False, max_spool_bytes=1 << 30, forwarding=lambda: None)
+
+    def fail(*given: object) -> None:
+        raise KeyError("secret")
+
+    monkeypatch.setattr(taking, "take", fail)
+    budget = MemoryBudget(MIB)
+    listener = socket.create_server(("127.0.0.1", 0))
+    http_side = HttpSide(taking, listener, MIB, budget, said.append)
+    grpc_side = GrpcSide(taking, "127.0.0.1", 0, MIB, budget, said.append)
+    here = RunningCollect(tmp_path / "here")
+    here.where = {"url": http_side.url, "grpc_url": f"http://127.0.0.1:{grpc_side.port}"}
+    try:
+        assert here.post(trace_body(1))[0] == 400
+        with pytest.raises(grpc.RpcError) as raised:
+            _export(here, trace_body(1))
+        assert raised.value.code().name == "INVALID_ARGUMENT"
+    finally:
+        http_side.stop()
+        grpc_side.stop()
+        taking.close()
+    assert said == ["a request of traces was refused, as it cannot be read: KeyError"] * 2
 
 
 def test_a_body_of_a_gibibyte_takes_no_memory(running: RunningCollect) -> None:
