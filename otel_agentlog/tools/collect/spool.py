@@ -331,6 +331,10 @@ class CollectSpool(Spool):
         row = self._database.execute("SELECT * FROM outgoing ORDER BY id LIMIT 1").fetchone()
         return None if row is None else Outgoing(*row)
 
+    def outgoing_count(self) -> int:
+        """How many bodies wait."""
+        return int(self._database.execute("SELECT COUNT(*) FROM outgoing").fetchone()[0])
+
     def forwarded(self, sent: Outgoing) -> None:
         """Delete a body that need not be sent any more."""
         self._database.execute("DELETE FROM outgoing WHERE id = ?", (sent.id,))

@@ -13,6 +13,7 @@ from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings.fields import Settings
 from otel_agentlog.tools.collect.filing import KEEP_S, SETTLE_S, WAIT_S
 from otel_agentlog.tools.collect.intake import Intake, MemoryBudget, Received
+from otel_agentlog.tools.collect.spool import CollectSpool
 from otel_agentlog.view.collect.answers import MAX_BODY_BYTES
 from otel_agentlog.view.collect.filer import BUSY, FilerProcess
 from otel_agentlog.view.collect.forwarding import Forwarding
@@ -66,6 +67,8 @@ class Receiver:
         )
         if self.forwarding is not None:
             self.forwarding.start()
+        else:
+            _tell_waiting(root, say)
         budget = MemoryBudget(options.max_body_bytes * BODIES_HELD)
         self._grpc: Any = None
         if options.grpc_port is not None:
@@ -109,10 +112,25 @@ class Receiver:
 
     def _keep_filing(self) -> None:
         while not self._ended.wait(_CHECK_S):
+            if self.forwarding is not None:
+                # Other processes keep bodies, too, and cannot say so.
+                self.forwarding.wake()
             if (code := self._filer.check()) == BUSY:
                 self._say("another process files what is collected here; this one receives, and files as soon as that ends")
             elif code is not None:
                 self._say(f"the process that files ended ({code}), and was started anew; nothing is lost")
+
+
+def _tell_waiting(root: Path, say: Callable[[str], None]) -> None:
+    """Say how many bodies an earlier process has left that nobody sends now."""
+    spool = CollectSpool(root)
+    try:
+        waiting = spool.outgoing_count()
+    finally:
+        spool.close()
+    if waiting:
+        bodies = "body waits" if waiting == 1 else "bodies wait"
+        say(f"{waiting:,} {bodies} to be forwarded, of a start with --forward; only another one sends what waits")
 
 
 def _refuse_itself(options: Options, listener: socket.socket) -> None:

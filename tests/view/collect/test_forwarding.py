@@ -1,17 +1,22 @@
-"""What waits to be forwarded, and a disk that cannot be written to for a while."""
+"""What waits to be forwarded: on a disk that is full for a while, below a root of several receivers, or of none that forwards."""
 
 from __future__ import annotations
 
 import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from otel_agentlog.settings.parsers import Connection
 from otel_agentlog.testing.otlp.receiver import OtlpReceiver
-from otel_agentlog.tools.collect.intake import PROTOBUF
+from otel_agentlog.tools.collect.intake import PROTOBUF, Intake
 from otel_agentlog.tools.collect.spool import CollectSpool
 from otel_agentlog.view.collect.forwarding import Forwarding
-from tests.support.receiving import trace_body
+from otel_agentlog.wiring.importing import part_cleaning
+from tests.support.receiving import RunningCollect, trace_body
 from tests.support.waiting import wait_until
+from tests.tools.collect.collecting import settings
 
 
 def test_forwarding_goes_on_after_an_error_of_the_disk(tmp_path: Path) -> None:
@@ -35,3 +40,63 @@ def test_forwarding_goes_on_after_an_error_of_the_disk(tmp_path: Path) -> None:
         assert {each["trace_id"] for each in further.spans()} == {f"{1:032x}", f"{2:032x}"}
     assert len(reported) == 1
     assert "disk is full" in reported[0]
+
+
+@contextmanager
+def _intake(root: Path) -> Iterator[Intake]:
+    clean = part_cleaning(settings())
+    found = Intake(root, clean, forwards=True, max_spool_bytes=1 << 30, forwarding=lambda: None)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def _waiting(root: Path) -> int:
+    spool = CollectSpool(root)
+    try:
+        return spool.outgoing_count()
+    finally:
+        spool.close()
+
+
+def test_of_two_receivers_one_forwards_and_the_other_goes_on(tmp_path: Path) -> None:
+    """Each body arrives once."""
+    said: list[str] = []
+    with _intake(tmp_path) as intake, OtlpReceiver() as further:
+        for number in range(1, 21):
+            intake.take("traces", PROTOBUF, trace_body(number))
+        first, second = (Forwarding(tmp_path, further.http_endpoint, settings().connection_of, said.append) for _ in range(2))
+        first.start()
+        wait_until(lambda: first.sent, "the first")
+        second.start()
+        wait_until(lambda: not _waiting(tmp_path), "all bodies to be sent")
+        assert (first.sent, second.sent, len(further.spans())) == (20, 0, 60)
+        assert said == ["another process forwards what is collected here; this one goes on when that ends"]
+
+        first.stop()
+        intake.take("traces", PROTOBUF, trace_body(21))
+        wait_until(lambda: not _waiting(tmp_path), "the second to go on")
+        second.stop()
+        assert (first.sent, second.sent, len(further.spans())) == (20, 1, 63)
+
+
+def test_one_that_waits_for_its_turn_ends_at_once(tmp_path: Path) -> None:
+    """And leaves the rest to the one that forwards."""
+    with _intake(tmp_path), OtlpReceiver() as further:
+        first, second = (
+            Forwarding(tmp_path, further.http_endpoint, settings().connection_of, lambda said: None) for _ in range(2)
+        )
+        first.start()
+        second.start()
+        second.stop()
+        first.stop()
+        assert [each.name for each in threading.enumerate() if each.name == "agentlog-collect-forwarding"] == []
+
+
+def test_a_start_without_forwarding_tells_what_waits(tmp_path: Path) -> None:
+    """As nobody else does."""
+    with _intake(tmp_path / "tasks") as intake:
+        intake.take("traces", PROTOBUF, trace_body(1))
+    with RunningCollect(tmp_path) as running:
+        assert "1 body waits to be forwarded" in running.log()
