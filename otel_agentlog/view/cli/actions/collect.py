@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import signal
 import socket
+import sqlite3
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from otel_agentlog.errors import ConfigurationError
+from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.errors import AgentlogError, ConfigurationError
 from otel_agentlog.settings.parsers import size
+from otel_agentlog.tools.collect import HOME
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.listening import DEFAULT_HOST, is_loopback, listen, port_number
 from otel_agentlog.view.cli.options import interval_s
@@ -92,7 +96,7 @@ def begin(
     grpc_port: int | None,
     grpc_option: str = "--grpc-port",
 ) -> Receiver:
-    """Begin to receive. Raises `ConfigurationError`; ``grpc_option`` is the option that has ``grpc_port``."""
+    """Begin to receive. Raises `AgentlogError`, `OSError`; ``grpc_option`` is the option that has ``grpc_port``."""
     if grpc_port is not None:
         listen(options.host, grpc_port, grpc_option).close()
     try:
@@ -105,19 +109,29 @@ def begin(
             "collect", f"no package {error.name}", "the extra 'server': pip install 'otel_agentlog[server]'"
         ) from None
     limits = {"max_body_bytes": options.max_body, "max_spool_bytes": options.max_spool}
-    return Receiver(
-        context.root,
-        settings_of(context.root),
-        listener,
-        Options(
-            host=options.host,
-            grpc_port=grpc_port,
-            forward=options.forward,
-            wait_s=options.wait,
-            **{key: value for key, value in limits.items() if value is not None},
-        ),
-        say,
+    wanted = Options(
+        host=options.host,
+        grpc_port=grpc_port,
+        forward=options.forward,
+        wait_s=options.wait,
+        **{key: value for key, value in limits.items() if value is not None},
     )
+    try:
+        return Receiver(context.root, settings_of(context.root), listener, wanted, say)
+    except BaseException as error:
+        raise_interrupt()
+        listener.close()
+        if isinstance(error, sqlite3.Error):
+            raise AgentlogError(spool_problem(context.root, error)) from None
+        raise
+
+
+def spool_problem(root: Path, error: sqlite3.Error | OSError) -> str:
+    """What is wrong with the spool below a root, and what can be done."""
+    if isinstance(error, OSError):
+        return str(error)
+    advice = f"Where it is damaged move {root / HOME} away, and keep it: it may have parts of tasks"
+    return f"{root / HOME / 'spool.db'}: cannot be used ({error}). {advice}"
 
 
 def say(text: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.query import resolve
 from otel_agentlog.store.recovery.recover import Recovered, Repair, recover
 from otel_agentlog.tools.collect import HOME
@@ -35,23 +36,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, context: CliContext) -> int:
-    """Repair below the root; 1 if a folder could not be repaired, or a collected task not filed."""
+    """Repair below the root; 1 if a folder could not be repaired, or what was collected not filed."""
     wanted = [resolve(context.root, name).folder.name for name in options.tasks] or None
-    is_filed = options.dry_run or wanted is not None or _file_collected(context)
+    filed = wanted is not None or options.dry_run or _file_collected(context)
     found = recover(context.root, wanted, attributes=_attributes, everything=options.all, dry_run=options.dry_run)
     if options.json:
         print_json({"root": str(context.root), "dry_run": options.dry_run, **_as_json(found)})
     else:
         context.screen().lines(_lines(found, context, context.screen(), dry_run=options.dry_run))
-    return int(not is_filed or any(repair.what == "failed" for repair in found.repairs))
+    return int(not filed or any(repair.what == "failed" for repair in found.repairs))
 
 
 def _file_collected(context: CliContext) -> bool:
-    """Make folders of what `agentlog collect` has received and not filed, if none is at work; whether that went well."""
+    """Make folders of what `agentlog collect` has received and not filed, if none is at work; whether all of it is filed."""
     if not (context.root / HOME).is_dir():
         return True
     # Here, because a root that nothing was collected below needs none of it.
     from otel_agentlog.tools.collect.filing import BusySpoolError
+    from otel_agentlog.view.cli.actions.collect import spool_problem
     from otel_agentlog.view.collect.filer import filer_of, settings_of
 
     try:
@@ -59,13 +61,17 @@ def _file_collected(context: CliContext) -> bool:
             filer.file_all()
     except BusySpoolError:
         return True
-    except sqlite3.Error as error:
-        print(f"agentlog recover: what was collected is not filed: {safe(str(error))}", file=sys.stderr)
+    except (sqlite3.Error, OSError) as error:
+        raise_interrupt()
+        _say(spool_problem(context.root, error))
         return False
-    problems = filer.report.problems
-    for key, problem in problems.items():
-        print(f"agentlog recover: {safe(key)} is kept in the spool: {safe(problem)}", file=sys.stderr)
-    return not problems
+    for key, problem in filer.report.problems.items():
+        _say(f"{key} is kept in the spool: {problem}")
+    return not filer.report.problems
+
+
+def _say(text: str) -> None:
+    print(f"agentlog recover: {safe(text)}", file=sys.stderr)
 
 
 def _attributes(line: Line) -> Mapping[str, Any]:
