@@ -102,6 +102,19 @@ def test_it_is_replayed(recorded: Recorded) -> None:
     assert (other.returncode, "AI call 1 of 2" in other.stderr, "+user: Does it snow?" in other.stderr) == (1, True, True)
 
 
+def test_it_is_an_example_to_train_with(recorded: Recorded, tmp_path: Path) -> None:
+    """A chat for each of its AI calls, with what was asked and answered."""
+    made = recorded.agentlog("dataset", f"id:{recorded.task_id}", "-o", str(tmp_path / "data"))
+    assert made.returncode == 0, made.stderr
+    chats = [json.loads(line) for line in (tmp_path / "data" / "train.jsonl").read_text().splitlines()]
+    answers = [chat["messages"][-1] for chat in chats]
+    assert [(answer["role"], answer["content"]) for answer in answers] == [
+        ("assistant", "I look it up."),
+        ("assistant", "It is dry."),
+    ]
+    assert all(chat["messages"][-2]["role"] in ("user", "tool") for chat in chats)
+
+
 async def test_agents_ask_for_it(recorded: Recorded) -> None:
     """The official client of MCP gets the task and its lines."""
     words = ["-m", "otel_agentlog", "mcp", "--root", str(recorded.root)]

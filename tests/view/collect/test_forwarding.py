@@ -6,17 +6,21 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 from otel_agentlog.settings.parsers import Connection
 from otel_agentlog.testing.otlp.receiver import OtlpReceiver
-from otel_agentlog.tools.collect.intake import PROTOBUF, Intake
+from otel_agentlog.tools.collect.intake import JSON, PROTOBUF, Intake
 from otel_agentlog.tools.collect.spool import CollectSpool
 from otel_agentlog.view.collect.forwarding import Forwarding
 from otel_agentlog.wiring.importing import part_cleaning
+from tests.support.ports import LOOPBACK
 from tests.support.receiving import RunningCollect, trace_body
 from tests.support.waiting import wait_until
 from tests.tools.collect.collecting import settings
+
+SIGNALS = ("traces", "logs", "metrics")
 
 
 def test_forwarding_goes_on_after_an_error_of_the_disk(tmp_path: Path) -> None:
@@ -58,6 +62,46 @@ def _waiting(root: Path) -> int:
         return spool.outgoing_count()
     finally:
         spool.close()
+
+
+def test_bytes_are_forwarded_as_they_came(tmp_path: Path) -> None:
+    """Of all three signals, in both forms, in their order: also what nothing here knows, and white space."""
+    unknown = b"\xfa\x7f\x03new"
+    made: list[tuple[str, str, bytes]] = [(signal, PROTOBUF, unknown) for signal in SIGNALS]
+    made += [
+        (signal, JSON, f'{{ "new": {number}.50,"resource{signal.title()}": [ ] }}\n'.encode())
+        for number, signal in enumerate(SIGNALS)
+    ]
+    made.append(("traces", PROTOBUF, trace_body(1, note="sk-proj-" + "a1B2" * 10) + unknown))
+    with _intake(tmp_path) as intake, _keeping_bytes() as (url, got):
+        for signal, kind, body in made:
+            intake.take(signal, kind, body)
+        forwarding = Forwarding(tmp_path, url, settings().connection_of, print)
+        forwarding.start()
+        wait_until(lambda: not _waiting(tmp_path), "all bodies to be sent")
+        forwarding.stop()
+    assert got == [(f"/v1/{signal}", kind, body) for signal, kind, body in made]
+
+
+@contextmanager
+def _keeping_bytes() -> Iterator[tuple[str, list[tuple[str, str, bytes]]]]:
+    """A server that keeps path, content type and bytes of what is posted."""
+    got: list[tuple[str, str, bytes]] = []
+
+    class Keep(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append((self.path, self.headers["Content-Type"], self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    with HTTPServer((LOOPBACK, 0), Keep) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://{LOOPBACK}:{server.server_address[1]}", got
+        server.shutdown()
 
 
 def test_of_two_receivers_one_forwards_and_the_other_goes_on(tmp_path: Path) -> None:

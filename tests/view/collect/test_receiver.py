@@ -24,6 +24,7 @@ import pytest
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no stubs exist
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
@@ -43,6 +44,7 @@ from otel_agentlog.wiring.importing import part_cleaning
 from tests.support.collector import Collector, find_collector
 from tests.support.memory import peak_kib
 from tests.support.receiving import RunningCollect, node_packages, trace_body
+from tests.support.sdk_telemetry import providers
 from tests.support.waiting import wait_until
 from tests.tools.collect.collecting import spans_of
 from tests.tools.imports.importing import tasks_of
@@ -83,6 +85,41 @@ def test_the_exporters_of_python(running: RunningCollect, protocol: str) -> None
 
     task = task_of(running, f"{root.get_span_context().trace_id:032x}")
     assert ((task.final_result() or {})["metrics"]["input_tokens"], (task.metadata() or {})["assigned_agent"]) == (7, protocol)
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_logs_and_metrics_of_the_exporters_of_python(running: RunningCollect, protocol: str) -> None:
+    """A session of log records and data points, and a log record of a trace; with gzip over http."""
+    endpoint, session = running.url if protocol == "http" else running.grpc_url, {"session.id": f"exporters-{protocol}"}
+    with providers(protocol, endpoint, resource={"service.name": "plain"}) as sender:
+        record = LogRecord(severity_number=SeverityNumber.WARN, body="it is late", attributes={"files": 3, **session})
+        sender.logger.get_logger("app").emit(record)
+        meter = sender.meter.get_meter("app")
+        counter = meter.create_counter("requests", unit="1")
+        counter.add(2, session)
+        meter.create_histogram("took", unit="s").record(1.5, session)
+        sender.meter.force_flush()
+        counter.add(3, session)
+        with sender.tracer.get_tracer("app").start_as_current_span("agent") as root:
+            sender.logger.get_logger("app").emit(LogRecord(body="in a trace"))
+
+    inside = task_of(running, f"{root.get_span_context().trace_id:032x}")
+    wait_until(lambda: "in a trace" in _messages(inside), "the record of the trace", timeout_s=60.0)
+    found = TaskReader(running.root / f"session-exporters-{protocol}")
+    wait_until(lambda: {"it is late", "requests", "took"} <= _messages(found).keys(), "the session", timeout_s=60.0)
+    lines = _messages(found)
+    assert (lines["it is late"]["level"], lines["it is late"]["details"]["files"]) == ("WARNING", 3)
+    wait_until(lambda: _messages(found)["requests"]["details"]["value"] == 5, "the last report of the sum", timeout_s=60.0)
+    assert (lines["took"]["details"]["sum"], lines["took"]["details"]["kind"], lines["took"]["details"]["unit"]) == (
+        1.5,
+        "histogram",
+        "s",
+    )
+
+
+def _messages(task: TaskReader) -> dict[str, Any]:
+    """The log lines of a task, by what they say."""
+    return {str(line["message"]): line for line in task.events() if line.get("type") == "log"}
 
 
 @pytest.mark.parametrize("kind", ["http", "proto", "grpc"])
