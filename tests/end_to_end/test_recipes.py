@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.documents import REPOSITORY, blocks, rows
+from tests.support.programs import programs
 from tests.support.waiting import wait_until
 from tests.tools.imports.samples import Claude, lines, said, uses
 from tests.view.cli.terminal import environment
@@ -143,21 +144,6 @@ class Ground:
         )
 
 
-def _programs(place: Path) -> Path:
-    """A folder with the commands a reader has: ours, and ``curl``, where there is none, by the same URLs."""
-    place.mkdir()
-    for name, module in (("python", ""), ("agentlog", "-m otel_agentlog")):
-        (place / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {module} "$@"\n')
-        (place / name).chmod(0o755)
-    if shutil.which("curl") is None:
-        (place / "curl").write_text(
-            f"#!{sys.executable}\nimport shutil, sys, urllib.request\nurl = 'http://' + sys.argv[-1]\n"
-            "shutil.copyfileobj(urllib.request.urlopen(url, timeout=60), sys.stdout.buffer)\n"
-        )
-        (place / "curl").chmod(0o755)
-    return place
-
-
 def _example(name: str, home: Path, env: Mapping[str, str]) -> None:
     work = home / name
     work.mkdir()
@@ -167,7 +153,7 @@ def _example(name: str, home: Path, env: Mapping[str, str]) -> None:
 
 def _environment(home: Path, root: Path) -> dict[str, str]:
     env = environment(TASK_LOGS_DIR=str(root), AGENTLOG_LOG_DIR=str(home / "logs"), AGENTLOG_CONSOLE="off", HOME=str(home))
-    env["PATH"] = f"{_programs(home / 'bin')}{os.pathsep}{env['PATH']}"
+    env["PATH"] = f"{programs(home / 'bin')}{os.pathsep}{env['PATH']}"
     return env
 
 
