@@ -338,6 +338,7 @@ class AdoptedSpan:
         """Find out whether another view of the request counts, or will."""
         own, seen, self._cost = self._own_open(), self._seen, self._price(reading, end["attributes"])
         seen.is_ai_call = True
+        seen.request = (self._start.get("parent_span_id"), reading.provider, reading.model)
         report = Call(
             seen.span_id,
             self._start_ns,
@@ -351,8 +352,6 @@ class AdoptedSpan:
         )
         self._added = self._task.seen_calls().count(seen, report)
         self._call = report if self._added is None else self._added.other
-        if report.failed and seen.beside is not None:
-            seen.beside.failed_beside.append(self._call)
         if own is not None:
             self._same_as = own.span_id
             if self._added is None and isinstance(self._parent, AiCall):

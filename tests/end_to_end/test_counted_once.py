@@ -295,6 +295,101 @@ def two_attempts_that_failed_side_by_side() -> None:
     fail(view("native"), outer)
 
 
+def told(views: dict[trace.Span, Attributes]) -> None:
+    """The views end in this order, and say this."""
+    for each, attributes in views.items():
+        each.set_attributes(attributes)
+        each.end()
+
+
+def siblings_without_ids() -> None:
+    outer, inner = view("traceloop"), view("native")
+    told({inner: chat(response_id=None), outer: chat(response_id=None)})
+
+
+def siblings_without_ids_the_outer_one_first() -> None:
+    outer, inner = view("traceloop"), view("native")
+    told({outer: chat(response_id=None), inner: chat(response_id=None)})
+
+
+def sibling_with_id_only_on_one() -> None:
+    outer, inner = trace.get_tracer("openinference").start_span("a", attributes=OPENINFERENCE), view("native")
+    told({inner: chat(), outer: {}})
+
+
+def sibling_of_another_name_of_the_provider() -> None:
+    outer, inner = view("traceloop", "models/gpt-4o"), view("native")
+    told(
+        {
+            inner: chat(response_id=None),
+            outer: chat(response_id=None, **{"gen_ai.provider.name": "azure", "gen_ai.request.model": "models/gpt-4o"}),
+        }
+    )
+
+
+def inside_a_sibling_without_ids() -> None:
+    """As a stream whose span OpenInference ends first, beside that of another in which is the client's own."""
+    outer, middle = view("openinference"), view("genai")
+    with trace.use_span(middle):
+        inner = view("native")
+    told({inner: chat(), outer: OPENINFERENCE, middle: chat()})
+
+
+def inside_a_sibling_that_ended_first() -> None:
+    outer, middle = view("openinference"), view("genai")
+    with trace.use_span(middle):
+        inner = view("native")
+    told({outer: OPENINFERENCE, inner: chat(), middle: chat()})
+
+
+def siblings_of_which_only_one_knows() -> None:
+    outer, inner = view("traceloop"), view("native")
+    told({inner: chat(None, None), outer: chat(response_id=None)})
+
+
+def siblings_known_late() -> None:
+    outer, inner = trace.get_tracer("traceloop").start_span("a"), trace.get_tracer("native").start_span("b")
+    told({inner: chat(response_id=None), outer: chat(response_id=None)})
+
+
+def a_callback_after_the_client_without_ids() -> None:
+    began = time.time_ns()
+    with span("client", chat(response_id=None)):
+        pass
+    trace.get_tracer("langchain").start_span("a", attributes=OPENINFERENCE, start_time=began).end()
+
+
+def two_at_once_of_equal_tokens_seen_twice() -> None:
+    outer = view("traceloop"), view("traceloop")
+    inner = view("native"), view("native")
+    told(dict.fromkeys((*inner, *outer), chat((500, 10), None)))
+
+
+def two_at_once_of_other_tokens_seen_twice() -> None:
+    """Of those that ended first one does not know its tokens; the pair is that of the same tokens."""
+    outer = view("traceloop"), view("traceloop")
+    inner = view("native"), view("native")
+    few, many = chat((250, 5), None), chat((750, 15), None)
+    told({inner[0]: few, inner[1]: chat(None, None), outer[0]: few, outer[1]: many})
+
+
+def two_at_once_by_their_ids() -> None:
+    outer, inner = view("traceloop"), view("native")
+    told({inner: chat((500, 10), "r1"), outer: chat((500, 10), "r2")})
+
+
+def two_without_ids_one_after_the_other() -> None:
+    for library in ("native", "traceloop"):
+        with span(library, chat((500, 10), None)):
+            pass
+
+
+def one_that_failed_and_one_that_did_not() -> None:
+    outer, inner = view("traceloop"), view("native")
+    fail(inner)
+    told({outer: chat(response_id=None)})
+
+
 ONE: Counts = (1, 1000, 20)
 SITUATIONS: dict[Callable[[], None], Counts] = {
     **dict.fromkeys((nested, three_libraries, inside_our_own, inside_our_own_that_knows, our_own_inside_theirs), ONE),
@@ -306,6 +401,15 @@ SITUATIONS: dict[Callable[[], None], Counts] = {
     what_is_around_ours_ends_first: ONE,
     what_is_around_ours_ends_first_and_knows_more_than_the_client: ONE,
     what_is_around_ours_ends_first_and_nothing_is_inside: ONE,
+    **dict.fromkeys((siblings_without_ids, siblings_without_ids_the_outer_one_first, sibling_with_id_only_on_one), ONE),
+    **dict.fromkeys((sibling_of_another_name_of_the_provider, siblings_of_which_only_one_knows, siblings_known_late), ONE),
+    **dict.fromkeys((inside_a_sibling_without_ids, inside_a_sibling_that_ended_first), ONE),
+    a_callback_after_the_client_without_ids: ONE,
+    two_at_once_of_equal_tokens_seen_twice: (2, 1000, 20),
+    two_at_once_of_other_tokens_seen_twice: (2, 1000, 20),
+    two_at_once_by_their_ids: (2, 1000, 20),
+    two_without_ids_one_after_the_other: (2, 1000, 20),
+    one_that_failed_and_one_that_did_not: (2, 1000, 20),
     a_run_around_its_calls: (2, 1500, 40),
     two_requests_in_one: (2, 1500, 40),
     two_requests_of_which_one_is_not_read: (2, 1500, 40),

@@ -1,8 +1,8 @@
 """Requests to models that were seen in one task, so that each is counted once, however many libraries report it.
 
 The rule (``docs/decisions/0035-one-call-counted-once.md``): where one view lies inside another, the innermost counts; side by
-side the first to end counts. A later view of the same request only adds what the others did not know. Nothing is looked for
-across a tool run: a model that a tool asks is another request.
+side the first to end counts: of one response id, or without ids at the same time. A later view of the same request only adds what
+the others did not know. Nothing is looked for across a tool run: a model that a tool asks is another request.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Failures: TypeAlias = dict[tuple[str, str], tuple[str, str | None]]
 MAX_FAILURES = 100
 """Of these the first are kept."""
 
-MAX_BESIDE = 20
-"""Open AI spans, the latest ones, among which the one is looked for that a new one lies beside."""
+MAX_BESIDE = 100
+"""Open AI spans, and those that have ended, the latest of each, among which the one is looked for that another lies beside."""
 
 
 @dataclass(eq=False, slots=True)
@@ -75,13 +75,11 @@ class Seen:
     call: Call | None = None
     """The request it turned out to have seen, once it has ended."""
     request: tuple[str | None, str | None, str | None] = (None, None, None)
-    """Of an AI span: its parent's span id, provider and model, as far as its start told."""
+    """Of an AI span: its parent's span id, provider and model, as far as it has told them."""
     beside: Seen | None = None
     """The open AI span of another library that may see the same request, but was not made current: it is no parent."""
     taken: bool = False
     """Whether another one lies beside it."""
-    failed_beside: list[Call] = field(default_factory=list)
-    """The requests that failed in those."""
     failures: Failures | None = None
     """The errors that passed out of spans of other libraries inside it."""
 
@@ -129,9 +127,28 @@ class Seen:
 
     def may_see_what(self, other: Seen) -> bool:
         """Whether another AI span may be of the same request: of another library, below the same parent, not of another model."""
-        (parent, *request), (its_parent, *its_request) = self.request, other.request
-        agree = all(a is None or b is None or a == b for a, b in zip(request, its_request, strict=True))
-        return other.scope != self.scope and parent == its_parent and agree
+        return other.scope != self.scope and other.request[0] == self.request[0] and _one_model(self.request[2], other.request[2])
+
+    def lies_beside(self, other: Seen) -> bool:
+        """Whether it, or an AI span around it, may see what the other one does, or an AI span around that."""
+        return any(one.may_see_what(its) for one in self._views() for its in other._views())
+
+    def _views(self) -> Iterator[Seen]:
+        yield self
+        yield from (seen for seen in self.outwards() if seen.is_ai_call and seen.scope != OWN)
+
+    def of_one_provider(self, other: Seen) -> bool:
+        """Whether both name the provider alike, or one does not name it."""
+        ours, theirs = self.request[1], other.request[1]
+        return ours is None or theirs is None or ours.lower() == theirs.lower()
+
+
+def _one_model(one: str | None, other: str | None) -> bool:
+    """Whether two names may be of one model: some have its maker or place before it (``models/…``, ``anthropic.…``)."""
+    if one is None or other is None or one == other:
+        return True
+    short, long = sorted((one.lower(), other.lower()), key=len)
+    return long.endswith(short) and (len(long) == len(short) or long[-len(short) - 1] in "/.:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +175,8 @@ class SeenCalls:
         self._by_response: dict[str, Call] = {}
         self._open: dict[str, Seen] = {}
         """AI spans that have begun and not ended, by span id."""
+        self._counted: list[Seen] = []
+        """The AI spans of other libraries that count, the latest ones, in the order in which they ended."""
 
     def add(self, seen: Seen) -> None:
         """Remember a span of another library that begins."""
@@ -166,7 +185,11 @@ class SeenCalls:
     def begin_call(self, seen: Seen, request: tuple[str | None, str | None, str | None]) -> None:
         """Note that a span of another library begins as an AI span, and what lies beside it."""
         seen.request = request
-        beside = [other for other in [*self._open.copy().values()][-MAX_BESIDE:] if seen.may_see_what(other)]
+        beside = [
+            other
+            for other in [*self._open.copy().values()][-MAX_BESIDE:]
+            if seen.may_see_what(other) and seen.of_one_provider(other)
+        ]
         if beside:
             seen.beside = next((other for other in reversed(beside) if not other.taken), beside[-1])
             seen.beside.taken = True
@@ -179,14 +202,11 @@ class SeenCalls:
 
     def count(self, seen: Seen, report: Call) -> Added | None:
         """Take what a view reports at its end; ``None`` if the request is new, and counts."""
-        # Nearly always nothing else was seen, and there is nothing to look for.
-        apart = seen.around is None and not seen.calls and not seen.failed_beside
-        if apart and self._by_response.keys().isdisjoint(report.response_ids):
-            others = _NONE
-        else:
-            others = self._same(seen, report)
+        others = self._same(seen, report)
         if not others:
             seen.call = report
+            if seen.scope != OWN:
+                self._counted = [*self._counted[1 - MAX_BESIDE :], seen]
             for response_id in report.response_ids:
                 _remember(self._by_response, response_id, report)
             if seen.around is None:
@@ -200,6 +220,7 @@ class SeenCalls:
         if len(others) == 1:
             seen.call = others[0]
             others[0].scopes |= report.scopes
+            others[0].response_ids |= report.response_ids
             for response_id in report.response_ids:
                 _remember(self._by_response, response_id, others[0])
         return _merge(others, report)
@@ -221,8 +242,21 @@ class SeenCalls:
         # What around it ended first may have seen the request that was lent to it.
         if found := [call for call in late if call is not None and call.lent_to is not seen][:1]:
             return found
-        # A request that failed has no id, by which views side by side are found to be of one.
-        return seen.failed_beside if report.failed and not report.response_ids else []
+        return [] if seen.scope == OWN else self._beside(seen, report)
+
+    def _beside(self, seen: Seen, report: Call) -> list[Call]:
+        """The request that a view beside it has counted: not every request has an id, nor does every library tell it."""
+        found: list[tuple[bool, bool, Call]] = []
+        for other in reversed(self._counted):
+            call = other.call
+            if call is None or call.scopes & report.scopes or not seen.lies_beside(other):
+                continue
+            alike = _figures_agree(call, report)
+            if alike is None or not (alike or seen.of_one_provider(other)):
+                continue
+            if call.start_ns < report.end_ns and report.start_ns < call.end_ns:
+                found.append((alike, seen.beside is other or other.beside is seen, call))
+        return [max(found, key=lambda each: each[:2])[2]] if found else []
 
     @staticmethod
     def count_tool(seen: Seen | None, name: str, scope: str, span_id: str) -> None:
@@ -230,9 +264,6 @@ class SeenCalls:
         while seen is not None:
             seen.tools[name] = scope, span_id
             seen = seen.above if seen.tool is None else None
-
-
-_NONE: list[Call] = []
 
 
 def _remember(known: dict[str, object] | dict[str, Seen] | dict[str, Call], key: str, value: object) -> None:
@@ -258,6 +289,18 @@ def _is_same(known: Call, report: Call) -> bool:
     ours, theirs = known.response.usage, report.response.usage
     pairs = ((ours.input_tokens, theirs.input_tokens), (ours.output_tokens, theirs.output_tokens))
     return all(not a or not b or a == b for a, b in pairs)
+
+
+def _figures_agree(known: Call, report: Call) -> bool | None:
+    """Whether two reports have the same tokens, as far as both know them; ``None`` if they contradict each other."""
+    if known.failed != report.failed:
+        return None
+    if known.response_ids and report.response_ids and known.response_ids.isdisjoint(report.response_ids):
+        return None
+    ours, theirs = known.response.usage, report.response.usage
+    pairs = ((ours.input_tokens, theirs.input_tokens), (ours.output_tokens, theirs.output_tokens))
+    told = [one == other for one, other in pairs if one and other]
+    return bool(told) if all(told) else None
 
 
 def _merge(others: list[Call], report: Call) -> Added:
