@@ -13,6 +13,7 @@ Attributes are read by the names of the GenAI conventions of several years and o
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from opentelemetry.context import Context
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags, set_span_in_context
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags, get_current_span, set_span_in_context
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.exceptions.error_id import new_error_id
@@ -28,9 +29,11 @@ from otel_agentlog.record.operations.ai_call import AiCall
 from otel_agentlog.record.operations.attempts import Attempted
 from otel_agentlog.record.operations.context import (
     CONVERSATION,
+    OPERATION,
     OperationScope,
     RunningTask,
     foreign_span,
+    in_trace,
     is_recorded,
     live,
     operation_in,
@@ -300,7 +303,7 @@ class AdoptedSpan:
     def _place(self, context: Context) -> Seen:
         scope = mapping(self._start, "scope").get("name")
         above, around = foreign_span(context), seen_around(context, self._start_ns)
-        seen = Seen(self._start["span_id"], str(scope or "unnamed"), self._start_ns, around, above)
+        seen = Seen(self._start["span_id"], str(scope or "unnamed"), self._start_ns, around, above, weakref.ref(self._parent))
         self._task.seen_calls().add(seen)
         return seen
 
@@ -553,6 +556,8 @@ def adopt(context: Context, start: Mapping[str, Any]) -> AdoptedSpan | RecordedA
     try:
         found = live(context)
         parent = operation_in(found)
+        if parent is None and (parent := in_trace(get_current_span(context).get_span_context(), with_headers=True)) is not None:
+            found = Context({**context, OPERATION: parent})
         if parent is None and record.active and record.tasks.implicit:
             parent = implicit = _begin_implicit(start)
             # From here on it is current where this span is.

@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.propagate import extract, inject
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import format_span_id
 
 import otel_agentlog as agentlog
 from otel_agentlog.query.questions import statistics
+from otel_agentlog.record.operations.context import BY_TRACE
 from otel_agentlog.record.operations.seen_calls import MAX_REMEMBERED
-from otel_agentlog.store.folder.reader import find_task
+from otel_agentlog.store.folder.reader import TaskReader, find_task
 from otel_agentlog.store.spans.rebuild import records
 from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.testing.otlp.receiver import OtlpReceiver
@@ -155,6 +158,85 @@ def test_foreign_spans_outside_a_task_are_not_filed(tasks_root: Path) -> None:
         pass
 
     assert not tasks_root.exists() or list(tasks_root.iterdir()) == []
+
+
+def _headers() -> dict[str, str]:
+    """W3C headers of where this is, as a library passes them on."""
+    carrier: dict[str, str] = {}
+    inject(carrier)
+    return carrier
+
+
+def _behind(headers: dict[str, str]) -> Context:
+    return extract(headers, Context())
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+def test_spans_behind_headers_of_this_process_are_in_their_task(implicit: bool, tmp_path: Path) -> None:
+    """Queues and streams within one process pass on ``traceparent`` alone: what is below is filed where that was made."""
+    agentlog.configure(directory=tmp_path / "tasks", log_directory=tmp_path / "logs", console="off", implicit_tasks=implicit)
+    tracer = trace.get_tracer("vendor.lib")
+    with agentlog.task("t", task_id="t"):
+        with agentlog.step("s"):
+            tracer.start_span("in an open step", context=_behind(_headers())).end()
+            with tracer.start_as_current_span("of another library"):
+                inside = _headers()
+            tracer.start_span("below that of another library", context=_behind(inside)).end()
+            of_the_step = _headers()
+        tracer.start_span("in a step that has ended", context=_behind(of_the_step)).end()
+        with agentlog.task("sub", task_id="sub"):
+            of_the_sub_task = _headers()
+            tracer.start_span("in the sub-task", context=_behind(of_the_sub_task)).end()
+        with tracer.start_as_current_span("around", context=_behind(_headers())), agentlog.tool("ours"):
+            pass
+    agentlog.shutdown()
+
+    tasks = {path.name: find_task(tmp_path / "tasks", path.name) for path in (tmp_path / "tasks").iterdir() if path.is_dir()}
+    found = {task_id: _starts(task) for task_id, task in tasks.items() if not task_id.startswith(".")}
+    assert set(found) == {"t", "sub"}
+    assert set(found["sub"]) == {"sub", "in the sub-task"}
+    step = {"in an open step", "of another library", "below that of another library", "s"}
+    assert set(found["t"]) == {"t", *step, "in a step that has ended", "around", "ours"}
+    assert {name for name, line in found["t"].items() if line.get("step_id") == "s"} == step
+    for task in tasks.values():
+        assert [str(problem) for problem in validate(task.folder).problems] == []
+
+
+def test_a_request_behind_headers_is_counted_with_the_call_around_it(tasks_root: Path) -> None:
+    """As anywhere inside our ``ai_call``."""
+    attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": 7}
+    with agentlog.task("t", task_id="t"), agentlog.ai_call("gpt-4o", provider="openai"):
+        trace.get_tracer("vendor.lib").start_span("chat", context=_behind(_headers()), attributes=attributes).end()
+
+    metrics = (find_task(tasks_root, "t").final_result() or {})["metrics"]
+    assert (metrics["ai_calls"], metrics["input_tokens"]) == (1, 7)
+
+
+def test_spans_behind_headers_of_no_open_task_are_not_filed(tasks_root: Path) -> None:
+    """Of a task that has ended, of another process; also where a task is open that goes on with that trace."""
+    tracer = trace.get_tracer("vendor.lib")
+    with agentlog.task("ended", task_id="ended"):
+        ended = _headers()
+    elsewhere = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+    tracer.start_span("late", context=_behind(ended)).end()
+    with trace.use_span(trace.get_current_span(_behind(elsewhere))), agentlog.task("t", task_id="t"):
+        tracer.start_span("of another", context=_behind({"traceparent": f"00-{'a' * 32}-{'c' * 16}-01"})).end()
+
+    assert set(_starts(find_task(tasks_root, "ended"))) == {"ended"}
+    assert set(_starts(find_task(tasks_root, "t"))) == {"t"}
+
+
+def test_tasks_that_end_are_not_looked_up(tasks_root: Path) -> None:
+    """Nor one whose object was dropped."""
+    with agentlog.task("t"), agentlog.task("sub"):
+        pass
+    agentlog.task("dropped").start()
+    agentlog.flush()
+    assert not BY_TRACE
+
+
+def _starts(task: TaskReader) -> dict[str, Line]:
+    return {str(line["message"]): line for line in task.events() if line.get("phase") == "start"}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -157,6 +158,8 @@ class OperationScope:
     """Whether the span is to be sent."""
     task: RunningTask | None = None
     step_id: str | None = None
+    stands_in = False
+    """Whether it is current where no operation is and a span of its trace is, whoever made that (`ImplicitTask`)."""
     outer: Context = _EMPTY
     """The context of its parent, which may be in another process."""
     around: Context = _EMPTY
@@ -304,8 +307,8 @@ def open_around(context: Context) -> Context:
     return context
 
 
-BY_TRACE: dict[int, OperationScope] = {}
-"""Operations that are current where none else is and a span of this trace is (`ImplicitTask`)."""
+BY_TRACE: dict[int, dict[int, weakref.ref[OperationScope]]] = {}
+"""The open tasks of this process by trace id, then by `id`, in the order in which they began."""
 OF_PROCESS: list[Callable[[], OperationScope | None]] = []
 """Each may give one that is current where none else is, and no span of such a trace; the first that is open is."""
 
@@ -313,12 +316,73 @@ OF_PROCESS: list[Callable[[], OperationScope | None]] = []
 def _with_stand_in(context: Context) -> Context:
     """The context, with one of these operations in it if there is one that is open."""
     span = trace.get_current_span(context).get_span_context()
-    scope = BY_TRACE.get(span.trace_id) if span.is_valid else None
-    if scope is None or scope.ended:
+    scope = in_trace(span) if span.is_valid else None
+    if scope is None:
         scope = next((found for give in [*OF_PROCESS] if (found := give()) is not None and not found.ended), None)
     if scope is None:
         return context
     return Context({**context, OPERATION: scope} if span.is_valid else {**context, OPERATION: scope, SPAN: scope.span})
+
+
+def put_in_trace(trace_id: int, task: OperationScope) -> None:
+    """Note an open task of this trace."""
+    tasks = BY_TRACE.setdefault(trace_id, {})
+    tasks[id(task)] = weakref.ref(task)
+    if BY_TRACE.get(trace_id) is not tasks:
+        # The last other one of this trace ended in between.
+        BY_TRACE.setdefault(trace_id, tasks).update(tasks)
+
+
+def take_from_trace(trace_id: int, task: OperationScope) -> None:
+    """Undo `put_in_trace`."""
+    tasks = BY_TRACE.get(trace_id)
+    if tasks is None:
+        return
+    tasks.pop(id(task), None)
+    if not tasks and BY_TRACE.pop(trace_id, None) is not None and tasks:
+        # Another one began in between.
+        BY_TRACE.setdefault(trace_id, tasks).update(tasks)
+
+
+def in_trace(span: SpanContext, *, with_headers: bool = False) -> OperationScope | None:
+    """What is open in this process around a span, found by its ids alone.
+
+    ``with_headers``: also where the ids came in headers, as ``traceparent`` passed on within one process. Otherwise such a span
+    is of another process, unless it is known to a task that stands in.
+    """
+    tasks = [task for give in [*(BY_TRACE.get(span.trace_id) or {}).values()] if (task := give()) is not None and not task.ended]
+    if not tasks:
+        return None
+    span_id = format_span_id(span.span_id)
+    known = tasks if with_headers or not span.is_remote else [task for task in tasks if task.stands_in]
+    found = next((place for task in reversed(known) if (place := _place_in(task, span_id)) is not None), None)
+    if found is not None:
+        return found
+    if not span.is_remote:
+        return next((task for task in reversed(tasks) if task.stands_in), None)
+    # Not of an operation of the task that has ended: no other process has begun this trace.
+    return next((task for task in tasks if with_headers and not task.stands_in and _begins_trace(task)), None)
+
+
+def _begins_trace(task: OperationScope) -> bool:
+    return not trace.get_current_span(task.outer).get_span_context().is_valid
+
+
+def _place_in(task: OperationScope, span_id: str) -> OperationScope | None:
+    """The operation of a task that has this span, or in which the span of another library with this id began."""
+    running = task.task
+    if running is None:
+        return None
+    seen = None if running.seen is None else running.seen.spans.get(span_id)
+    if seen is None:
+        from otel_agentlog.record.operations.open_operations import open_with_span
+
+        own = open_with_span(span_id)
+        return own if own is not None and own.task is running else None
+    scope: OperationScope | None = None if seen.place is None else seen.place()
+    while scope is not None and scope.ended:
+        scope = operation_in(scope.outer)
+    return scope if scope is not None and scope.task is running else task
 
 
 def foreign_span(context: Context) -> Seen | None:

@@ -59,6 +59,11 @@ def interrupt_open(reason: str, within_s: float = 5.0) -> int:
     return count
 
 
+def open_with_span(span_id: str) -> OperationScope | None:
+    """The operation that has this span, 16 hex digits, if it is open."""
+    return next((each for each in _alive() if each.own_ids is not None and each.own_ids.get("span_id") == span_id), None)
+
+
 def tell_open_tasks(line: Line) -> None:
     """Record a line in every open task."""
     for operation in _alive():

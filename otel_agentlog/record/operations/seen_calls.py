@@ -7,9 +7,9 @@ the others did not know. Nothing is looked for across a tool run: a model that a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from otel_agentlog._interrupts import first_of
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS, Response, Usage
@@ -64,6 +64,8 @@ class Seen:
     """The next one around it that was open when it began; ``None`` if a tool run or a task lies between."""
     above: Seen | None = None
     """The next span of another library around it, whatever lies between."""
+    place: Callable[[], Any] | None = None
+    """Gives the operation of ours in which it began, unless that is gone."""
     end_ns: int | None = None
     is_ai_call: bool = False
     tool: str | None = None

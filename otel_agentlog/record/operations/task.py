@@ -30,6 +30,8 @@ from otel_agentlog.record.operations.context import (
     current,
     current_context,
     inside,
+    put_in_trace,
+    take_from_trace,
     with_bound,
 )
 from otel_agentlog.record.operations.control import Control
@@ -406,6 +408,15 @@ class Task(Checkpoints):
             context = self._in_conversation(carried.context, carried.ids.get("conversation_id"))
         return self._new(context, around)
 
+    def _begin(self, context: Context, around: Context) -> None:
+        super()._begin(context, around)
+        if id(self) in OPEN:
+            put_in_trace(self._in_trace(), self)
+
+    def _in_trace(self) -> int:
+        """The trace whose spans may be found to be in this task."""
+        return self.span.get_span_context().trace_id
+
     def _new(self, context: Context, around: OperationScope | None) -> Context:
         parent = around.task if around is not None else None
         task_id = safe_task_id(self._given["task_id"], self._recorder)
@@ -579,6 +590,7 @@ class Task(Checkpoints):
         if self._left_to_do is not None:
             self._end_for_all(self._left_to_do)
         self.deactivate()
+        take_from_trace(self._in_trace(), self)
 
 
 _INHERITED = (("agent", "assigned_agent"), *((key, key) for key in ("agent_type", "model", "source", "provider")))
@@ -593,7 +605,11 @@ its spans is no leak of memory."""
 def _renew_after_fork() -> None:
     """In the child of a fork: the spans of the parent end there."""
     BY_TRACE.clear()
+    _implicit.clear()
 
+
+_implicit: dict[int, ImplicitTask] = {}
+"""Those that are open, by `id`, in the order in which they began."""
 
 after_fork_in_child(_renew_after_fork)
 
@@ -605,6 +621,8 @@ class ImplicitTask(Task):
     Its own span is in the folder only: in OTLP the other library's span is the root, as it would be without us. ``start`` is as
     `adopt` takes it.
     """
+
+    stands_in = True
 
     def __init__(self, start: Mapping[str, Any], *, agent: str | None, session_id: str | None, input: Any) -> None:
         super().__init__(
@@ -619,12 +637,15 @@ class ImplicitTask(Task):
         """Begin, and be current in its trace."""
         self._move(State.RUNNING, allowed_from=State.PENDING)
         self._begin(Context(), Context())
-        BY_TRACE[self._trace_id] = self
-        if len(BY_TRACE) > MAX_IMPLICIT:
-            for oldest in BY_TRACE.values():
+        _implicit[id(self)] = self
+        if len(_implicit) > MAX_IMPLICIT:
+            for oldest in _implicit.values():
                 # No other thread comes in between here, as it would with next(iter(…)).
                 oldest.interrupt("its span did not end")
                 break
+
+    def _in_trace(self) -> int:
+        return self._trace_id
 
     def finish(self, outcome: Outcome, failure: Mapping[str, Any] | None) -> None:
         """End as the span did; ``failure``: the ``exception`` object of its end line."""
@@ -639,8 +660,7 @@ class ImplicitTask(Task):
 
     def _finished(self, outcome: Outcome) -> None:
         super()._finished(outcome)
-        if BY_TRACE.get(self._trace_id) is self:
-            BY_TRACE.pop(self._trace_id, None)
+        _implicit.pop(id(self), None)
 
 
 _OWN_OF_HEADER = ("task_id", "parent_task_id", *CORRELATION_IDS, "created_at", "started_at", "completed_at", "status", "trace_id")
