@@ -533,6 +533,16 @@ def _begin_implicit(start: Mapping[str, Any]) -> ImplicitTask:
     return task
 
 
+def _by_ids(span: SpanContext, record: Recorder) -> OperationScope | None:
+    """Where a span belongs of whose context only these ids are known."""
+    found = in_trace(span, with_headers=True)
+    if found is not None or not record.tasks.implicit:
+        return found
+    from otel_agentlog.record.operations.task import ImplicitTask
+
+    return ImplicitTask.ended_around(span)
+
+
 def _span_of(start: Mapping[str, Any]) -> Span:
     flags = TraceFlags(int(start.get("trace_flags", 1)))
     return NonRecordingSpan(SpanContext(int(start["trace_id"], 16), int(start["span_id"], 16), False, flags))
@@ -556,7 +566,7 @@ def adopt(context: Context, start: Mapping[str, Any]) -> AdoptedSpan | RecordedA
     try:
         found = live(context)
         parent = operation_in(found)
-        if parent is None and (parent := in_trace(get_current_span(context).get_span_context(), with_headers=True)) is not None:
+        if parent is None and (parent := _by_ids(get_current_span(context).get_span_context(), record)) is not None:
             found = Context({**context, OPERATION: parent})
         if parent is None and record.active and record.tasks.implicit:
             parent = implicit = _begin_implicit(start)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 import otel_agentlog as agentlog
 from otel_agentlog.record.foreign_spans import AdoptedSpan
@@ -259,6 +260,69 @@ def test_its_own_span_is_in_the_folder_alone(otlp_receiver: OtlpReceiver, tmp_pa
     assert sent["s"]["parent_span_id"] == sent["GET /a"]["span_id"]
     (task,) = _tasks(tmp_path)
     assert (task.metadata() or {})["delivery"]["pending"] == 0
+
+
+def _starts_in(task: TaskReader) -> list[str]:
+    return [str(line["message"]) for line in task.events() if line.get("phase") == "start" and line["type"] != "task"]
+
+
+def test_two_requests_of_one_remote_trace_are_two_tasks(implicit: Path) -> None:
+    """Each has what is below its span, also after the other one has ended; one failed."""
+    remote = SpanContext(int("a" * 32, 16), int("b" * 16, 16), True, TraceFlags(1))
+    tracer, far = trace.get_tracer("asgi"), trace.set_span_in_context(NonRecordingSpan(remote))
+    first, second = tracer.start_span("GET /a", context=far), tracer.start_span("GET /b", context=far)
+    below = trace.set_span_in_context(second)
+    tracer.start_span("b 1", context=below).end()
+    with trace.use_span(first):
+        agentlog.get_logger("app").info("in a")
+        tracer.start_span("a 1").end()
+    first.end()
+    tracer.start_span("b 2", context=below).end()
+    with trace.use_span(second):
+        agentlog.get_logger("app").info("in b")
+    second.set_status(trace.StatusCode.ERROR)
+    second.end()
+    agentlog.shutdown()
+
+    tasks = {str((task.metadata() or {})["name"]): task for task in _tasks(implicit)}
+    assert {name: _starts_in(task) for name, task in tasks.items()} == {
+        "GET /a": ["GET /a", "a 1"],
+        "GET /b": ["GET /b", "b 1", "b 2"],
+    }
+    assert [(task.final_result() or {})["outcome"] for task in tasks.values()].count("failed") == 1
+    logged = {name: [line["message"] for line in task.events() if line["type"] == "log"] for name, task in tasks.items()}
+    assert logged == {"GET /a": ["in a"], "GET /b": ["in b"]}
+
+
+def test_what_begins_after_its_root_has_ended_makes_no_tasks(implicit: Path) -> None:
+    """Background work of a request, a stream that is read late: in the folder of the request, and in its result."""
+    call = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": 7}
+    tracer = trace.get_tracer("lib")
+    with tracer.start_as_current_span("GET /a") as root:
+        pass
+    below = trace.set_span_in_context(root)
+    for number in range(3):
+        with tracer.start_as_current_span(f"late {number}", context=below):
+            tracer.start_span("deeper").end()
+    tracer.start_span("chat", context=below, attributes=call).end()
+    agentlog.shutdown()
+
+    (task,) = _tasks(implicit)
+    assert len(_starts_in(task)) == 1 + 3 * 2 + 1
+    metrics = (task.final_result() or {})["metrics"]
+    assert (metrics["ai_calls"], metrics["input_tokens"]) == (1, 7)
+
+
+def test_what_begins_after_another_configuration_is_no_part_of_the_earlier_one(implicit: Path) -> None:
+    """Its folder is done with."""
+    with trace.get_tracer("lib").start_as_current_span("GET /a") as root:
+        pass
+    agentlog.configure(directory=implicit / "other", log_directory=implicit / "logs", console="off", implicit_tasks=True)
+    trace.get_tracer("lib").start_span("late", context=trace.set_span_in_context(root)).end()
+    agentlog.shutdown()
+    (task,) = _tasks(implicit)
+    assert _starts_in(task) == ["GET /a"]
+    assert [_starts_in(each) for each in list_tasks(implicit / "other")] == [["late"]]
 
 
 def test_spans_that_never_end_are_no_leak(implicit: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import TraceFlags
+from opentelemetry.trace import SpanContext, TraceFlags, format_span_id
 
-from otel_agentlog._interrupts import raise_interrupt, suppress_errors
+from otel_agentlog._interrupts import first_of, raise_interrupt, suppress_errors
 from otel_agentlog._platform.fork import after_fork_in_child, random_bits
 from otel_agentlog.errors import StateError
 from otel_agentlog.record.carrier import Carried, read_carrier, write_carrier
@@ -38,7 +38,7 @@ from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.operations.open_operations import OPEN
 from otel_agentlog.record.operations.operation import HAND_OVER_S, Operation
 from otel_agentlog.record.operations.span import Trace
-from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.record.redaction.text_streams import Streams, content_line
 from otel_agentlog.record.sanitize.keys import is_true, optional_text, plain_text, text_or_object, texts_of
 from otel_agentlog.vocabulary.actions import HANDED_OVER, QUEUE_PICKUP, SEGMENT, TASK
@@ -606,10 +606,15 @@ def _renew_after_fork() -> None:
     """In the child of a fork: the spans of the parent end there."""
     BY_TRACE.clear()
     _implicit.clear()
+    _ended.clear()
 
 
 _implicit: dict[int, ImplicitTask] = {}
 """Those that are open, by `id`, in the order in which they began."""
+_ended: dict[int, ImplicitTask] = {}
+"""The last that have ended, likewise: spans may begin below theirs later, as of background work of a request."""
+MAX_ENDED = 100
+"""Of these; each holds what it remembers of its spans."""
 
 after_fork_in_child(_renew_after_fork)
 
@@ -632,6 +637,18 @@ class ImplicitTask(Task):
         flags = int(start.get("trace_flags", 1)) & ~TraceFlags.SAMPLED
         self.unsent = Trace(self._trace_id, start["trace_id"], TraceFlags(flags), flags, None, sampled=False, recording=True)
         self._failure: Mapping[str, Any] | None = None
+
+    _is_kept = True
+    """Whether spans may be added after its end."""
+
+    @staticmethod
+    def ended_around(span: SpanContext) -> ImplicitTask | None:
+        """The one of the recorder in use that has ended and has seen this span of this process."""
+        if span.is_remote:
+            return None
+        trace_id, span_id = span.trace_id, format_span_id(span.span_id)
+        of_trace = (task for task in [*_ended.values()] if task._trace_id == trace_id and task._recorder is recorder())
+        return next((task for task in of_trace if (seen := task.task and task.task.seen) and span_id in seen.spans), None)
 
     def begin(self) -> None:
         """Begin, and be current in its trace."""
@@ -661,6 +678,10 @@ class ImplicitTask(Task):
     def _finished(self, outcome: Outcome) -> None:
         super()._finished(outcome)
         _implicit.pop(id(self), None)
+        if self._is_kept:
+            _ended[id(self)] = self
+            if len(_ended) > MAX_ENDED:
+                _ended.pop(first_of(_ended) or 0, None)
 
 
 _OWN_OF_HEADER = ("task_id", "parent_task_id", *CORRELATION_IDS, "created_at", "started_at", "completed_at", "status", "trace_id")

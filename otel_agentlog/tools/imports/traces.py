@@ -33,6 +33,8 @@ from otel_agentlog.vocabulary.states import Component, Outcome
 class ImportedTrace(FromSource, ImplicitTask):
     """The task of a trace. Its own span is in the folder only."""
 
+    _is_kept = False
+
     def __init__(
         self, first: TracedSpan, task_id: str, facts: TraceFacts, origin: Mapping[str, Any], *, source: str, parent: str | None
     ) -> None:
