@@ -33,7 +33,8 @@ MAY_USE: dict[str, set[str]] = {
     "run": {"tools"},
     # The demo and the names of other systems are users of the package: they import its public names.
     "demo": {""},
-    "integrations": {""},
+    # Also what only the recording side knows: whose spans tell what a connection records itself.
+    "integrations": {"", "record"},
     "compat": {"", "record", "store", "events", "error_handling", "tools", "query", "view", "wiring"},
     **{part: set() for part in FLOOR},
 }

@@ -22,6 +22,7 @@ import otel_agentlog as agentlog
 from otel_agentlog._interrupts import first_of, raise_interrupt
 from otel_agentlog.integrations.frameworks import begin_inside, end, items, quietly, text
 from otel_agentlog.integrations.frameworks import field as field_of
+from otel_agentlog.record.foreign_spans import no_tasks_for
 
 MAX_OPEN = 10_000
 """Traces and spans that may be open at once; past it the oldest are ended, so that what never ends is no leak of memory."""
@@ -31,6 +32,9 @@ _here: ContextVar[str] = ContextVar("agentlog.openai_agents", default="")
 
 _TRANSPARENT = frozenset({"task", "turn"})
 """Spans that group what the operation around them holds already."""
+_OTHERS = frozenset({"openinference.instrumentation.openai_agents", "opentelemetry.instrumentation.openai_agents"})
+"""Processors that make spans of the same traces, and do not make them current: with ``implicit_tasks`` such a trace would be a
+second task, empty, where they are told of it first."""
 _FAKE_ID = "__fake_id__"
 """What openai-agents gives a response whose API has no ids."""
 
@@ -58,6 +62,7 @@ class AgentlogTracingProcessor:
 
     def __init__(self) -> None:
         self._open: dict[str, _Open] = {}
+        no_tasks_for(self, _OTHERS)
 
     @quietly
     def on_trace_start(self, trace: Any) -> None:

@@ -518,6 +518,19 @@ class AdoptedSpan:
         self._record.deliver(envelope)
 
 
+_told_by_ours: list[tuple[weakref.ref[object], frozenset[str]]] = []
+
+
+def no_tasks_for(connection: object, scopes: frozenset[str]) -> None:
+    """Begin no implicit task for spans of these scopes, as long as this object is alive: it records what they tell, in a task."""
+    _told_by_ours[:] = [each for each in _told_by_ours if each[0]() is not None] + [(weakref.ref(connection), scopes)]
+
+
+def _begins_none(start: Mapping[str, Any]) -> bool:
+    scope = mapping(start, "scope").get("name")
+    return any(scope in scopes and connection() is not None for connection, scopes in [*_told_by_ours])
+
+
 _AGENT = ("gen_ai.agent.name", "agent.name", "langfuse.trace.name")
 _SESSION = (CONVERSATION, "session.id", "langfuse.session.id", "traceloop.association.properties.session_id")
 
@@ -568,7 +581,7 @@ def adopt(context: Context, start: Mapping[str, Any]) -> AdoptedSpan | RecordedA
         parent = operation_in(found)
         if parent is None and (parent := _by_ids(get_current_span(context).get_span_context(), record)) is not None:
             found = Context({**context, OPERATION: parent})
-        if parent is None and record.active and record.tasks.implicit:
+        if parent is None and record.active and record.tasks.implicit and not _begins_none(start):
             parent = implicit = _begin_implicit(start)
             # From here on it is current where this span is.
             found = live(set_span_in_context(_span_of(start), context))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opentelemetry import trace
 
 import otel_agentlog as agentlog
 from otel_agentlog.integrations import openai_agents
@@ -250,6 +251,32 @@ def test_nothing_that_a_span_holds_is_raised(recorded: MemorySink, data: list[An
     assert agentlog.current_operation() is None
     starts, finished = recorded.of(phase="start"), recorded.of(phase="end")
     assert sorted(line["span_id"] for line in starts) == sorted(line["span_id"] for line in finished)
+
+
+@pytest.mark.parametrize("scope", ["openinference.instrumentation.openai_agents", "opentelemetry.instrumentation.openai_agents"])
+def test_a_trace_that_others_see_first_is_one_task(scope: str, tmp_path: Path) -> None:
+    """Their processor is told before ours, and its span is not made current; where ours is not, it gets its task."""
+    agentlog.configure(directory=tmp_path / "tasks", log_directory=tmp_path / "logs", console="off", implicit_tasks=True)
+    tracer, nowhere = trace.get_tracer(scope), trace.set_span_in_context(trace.INVALID_SPAN)
+    processor = AgentlogTracingProcessor()
+    workflow = SimpleNamespace(trace_id="trace_1", name="Agent workflow", metadata=None)
+    theirs = tracer.start_span("Agent workflow", context=nowhere)
+    below = tracer.start_span("agent", context=trace.set_span_in_context(theirs, nowhere))
+    processor.on_trace_start(workflow)
+    with trace.get_tracer("of another library").start_as_current_span("inside"):
+        pass
+    for each in (below, theirs):
+        each.end()
+    processor.on_trace_end(workflow)
+    del processor
+    tracer.start_span("without ours", context=nowhere).end()
+    agentlog.shutdown()
+
+    about = [(task.metadata() or {}) for task in list_tasks(tmp_path / "tasks")]
+    assert sorted((each["name"], each["source"]) for each in about) == [
+        ("Agent workflow", "openai-agents"),
+        ("without ours", "opentelemetry"),
+    ]
 
 
 def test_spans_that_never_end_are_no_leak(recorded: MemorySink, monkeypatch: pytest.MonkeyPatch) -> None:
