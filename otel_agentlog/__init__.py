@@ -117,3 +117,16 @@ _MOVED = {
 
 __all__, __getattr__ = lazy_names(__name__, _HOMES, also=_MOVED, modules=("errors", "events"))
 __all__.insert(__all__.index("active_alerts"), "__version__")
+
+
+def _opentelemetry_is_set_up() -> None:
+    """What ``opentelemetry-instrument`` calls when its providers are set, in each program, whether that asks for us or not."""
+    import sys
+
+    from otel_agentlog.settings.variables import is_set_to
+
+    # Our exporters wait for this, if it was told to make one.
+    if "otel_agentlog.wiring.zero_code.exporters" in sys.modules or is_set_to("OTEL_PYTHON_CONFIGURATOR", "agentlog"):
+        from otel_agentlog.wiring.zero_code.start import begin
+
+        begin()

@@ -105,6 +105,11 @@ def behind(provider: trace.TracerProvider) -> trace.TracerProvider:
     return provider
 
 
+def is_proxy_of_logs(provider: object) -> bool:
+    """Whether it is the provider of log records that is there until one is set, for which the API has no public name."""
+    return type(provider).__name__ == "ProxyLoggerProvider" and type(provider).__module__.startswith("opentelemetry.")
+
+
 def conventions_of(settings: Settings) -> Conventions:
     """The conventions that the settings choose."""
     profile = cast(Profile, settings.profile)
@@ -251,8 +256,7 @@ class Telemetry:
     def _find_logs(self) -> LoggerProviderAPI | None:
         provider: LoggerProviderAPI = _logs.get_logger_provider()
         wanted = self._settings.exporter("logs") != "none"
-        # The logs API has no public name for the provider that is there until one is set.
-        if type(provider).__name__ == "ProxyLoggerProvider" and type(provider).__module__.startswith("opentelemetry."):
+        if is_proxy_of_logs(provider):
             if not wanted:
                 return None
             provider = _made["logs"] = OwnLoggerProvider(resource=self.resource, shutdown_on_exit=False)

@@ -1,4 +1,4 @@
-"""Variables of the environment that are set for a while."""
+"""Variables of the environment: set for a while, or asked for one by one, where `fields.py` would take too long to import."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def in_environment(values: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         _set({name: value or "" for name, value in before.items()})
+
+
+def is_set_to(variable: str, text: str) -> bool:
+    """Whether a variable has this value."""
+    return os.environ.get(variable) == text
 
 
 def _set(values: Mapping[str, str]) -> None:

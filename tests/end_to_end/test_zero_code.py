@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from otel_agentlog.store.folder.reader import TaskReader, list_tasks
 from otel_agentlog.store.validation.report import Severity
 from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.testing.otlp.receiver import OtlpReceiver
+from tests.support.packages import environment
 
 PROGRAM = Path(__file__).with_name("third_party.py")
 BIN = Path(sys.executable).parent
@@ -102,12 +104,85 @@ def test_beside_the_exporter_of_opentelemetry_nothing_is_sent_twice(
     assert about["delivery"]["pending"] == 0
 
 
-def test_the_configurator_of_the_distribution_is_not_displaced(tmp_path: Path) -> None:
-    """That we are installed changes nothing for those who name us nowhere."""
-    done = _instrumented(tmp_path, OTEL_TRACES_EXPORTER="console", **QUIET)
-    assert done.returncode == 0
+def test_that_we_are_installed_changes_nothing(tmp_path: Path) -> None:
+    """For those who name us nowhere: nothing is said, nothing is made, and nothing of ours is imported that takes time."""
+    program = (
+        "import sys, runpy; sys.argv.pop(0); runpy.run_path(sys.argv[0], run_name='__main__'); "
+        "print([name for name in sys.modules if name.startswith('otel_agentlog.')])"
+    )
+    command = [BIN / "opentelemetry-instrument", sys.executable, "-c", program, str(PROGRAM)]
+    env = _env(tmp_path, OTEL_TRACES_EXPORTER="console", **QUIET)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=90)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "'otel_agentlog.settings.variables'" in done.stdout
+    assert "'otel_agentlog.wiring" not in done.stdout
     assert '"name": "chat gpt-4o"' in done.stdout
     assert not (tmp_path / "tasks").exists()
+
+
+CONSOLE = "{simple: {exporter: {console: {}}}}"
+OURS = "{simple: {exporter: {agentlog: {}}}}"
+
+
+def _declared(tmp_path: Path, receiver: OtlpReceiver, signals: str, **more: str) -> dict[str, str]:
+    """Variables by which a program is set up from a file, where a collector could be reached."""
+    file = tmp_path / "otel.yaml"
+    file.write_text('file_format: "1.0"\n' + signals)
+    needed = environment(f"opentelemetry-configuration=={version('opentelemetry-distro')}", options=("--no-deps",))
+    sent = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+    return {"PYTHONPATH": needed["PYTHONPATH"], "OTEL_CONFIG_FILE": str(file), **sent, **more}
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """But for what the SDK says whenever ``opentelemetry-instrument`` is given such a file."""
+    return [line for line in done.stderr.splitlines() if not line.startswith("OTEL_CONFIG_FILE is set; ignoring")]
+
+
+@pytest.mark.parametrize("how", ["instrumented", "by the program"])
+def test_in_a_declarative_configuration_we_are_one_exporter_among_others(
+    how: str, otlp_receiver: OtlpReceiver, tmp_path: Path
+) -> None:
+    """The provider of the file is kept: its console has the two spans, and there is one folder. Nothing is sent."""
+    declared = _declared(tmp_path, otlp_receiver, f"tracer_provider: {{processors: [{CONSOLE}, {OURS}]}}\n")
+    if how == "instrumented":
+        done = _instrumented(tmp_path, **declared)
+    else:
+        # Nothing tells when the provider is set: the first trace is recorded from its first end on, the next one is whole.
+        program = (
+            "import os, runpy, sys\nfrom opentelemetry.configuration import configure_sdk, load_config_file\n"
+            "configure_sdk(load_config_file(os.environ['OTEL_CONFIG_FILE']))\n"
+            "from opentelemetry import trace\ntrace.get_tracer('x').start_span('first').end()\n"
+            "sys.argv.pop(0); runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        )
+        env = _env(tmp_path, **declared)
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(PROGRAM)], env=env, capture_output=True, text=True, timeout=90, check=False
+        )
+    assert (done.returncode, _said(done)) == (0, [])
+    assert done.stdout.count('"name": "agent"') == done.stdout.count('"name": "chat gpt-4o"') == 1
+    about, final, _ = _only(tmp_path)
+    assert (about["name"], about["source"], final["metrics"]["ai_calls"]) == ("agent", "opentelemetry", 1)
+    assert otlp_receiver.requests() == []
+
+
+def test_a_logs_exporter_of_a_declarative_configuration(otlp_receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Begins as well, and the provider of log records of the file is kept."""
+    signals = f"tracer_provider: {{processors: [{CONSOLE}]}}\nlogger_provider: {{processors: [{OURS}]}}\n"
+    done = _instrumented(tmp_path, **_declared(tmp_path, otlp_receiver, signals))
+    assert (done.returncode, _said(done)) == (0, [])
+    assert done.stdout.count('"name": "chat gpt-4o"') == 1
+    about, _, _ = _only(tmp_path)
+    assert about["name"] == "agent"
+    assert otlp_receiver.requests() == []
+
+
+def test_what_our_file_says_counts_in_programs_that_do_not_import_us(tmp_path: Path) -> None:
+    """Where no variable says it: what is usual here is not."""
+    file = tmp_path / "agentlog.yaml"
+    file.write_text("implicit_tasks: false\n")
+    done = _instrumented(tmp_path, OTEL_TRACES_EXPORTER="agentlog", AGENTLOG_CONFIG=str(file), **QUIET)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert _tasks(tmp_path) == []
 
 
 def test_our_own_settings_that_are_wrong_do_not_end_the_program(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from otel_agentlog.errors import AgentlogError, shown
 from otel_agentlog.record.carrier import read_carrier
 from otel_agentlog.record.operations.context import OF_PROCESS, OperationScope
 from otel_agentlog.record.operations.task import Task
-from otel_agentlog.settings.fields import inherited
+from otel_agentlog.settings.fields import SIGNALS, inherited, read_config_file
 from otel_agentlog.wiring import configure, is_configured
 
 RUN = "AGENTLOG_RUN"
@@ -28,9 +28,8 @@ def begin() -> bool:
     if is_configured():
         return True
     given = inherited()
-    usual = {"AGENTLOG_IMPLICIT_TASKS": ("implicit_tasks", True), "AGENTLOG_CONSOLE": ("console", "off")}
     try:
-        configure(**dict(setting for variable, setting in usual.items() if variable not in given))
+        configure(**_settings(given))
     except Exception as error:  # noqa: BLE001 - a program that asked for nothing must run as without us
         raise_interrupt()
         why = str(error) if isinstance(error, AgentlogError) else shown(error)
@@ -39,6 +38,17 @@ def begin() -> bool:
     if given.get(RUN):
         go_on(given)
     return True
+
+
+def _settings(given: Mapping[str, str]) -> dict[str, Any]:
+    """What is usual here, and said neither by these variables nor in our configuration file."""
+    usual = {"AGENTLOG_IMPLICIT_TASKS": ("implicit_tasks", True), "AGENTLOG_CONSOLE": ("console", "off")}
+    settings = dict(setting for variable, setting in usual.items() if variable not in given)
+    if given.get("OTEL_CONFIG_FILE"):
+        # That file says what is sent where; OTEL_TRACES_EXPORTER, which a distribution sets, does not count beside it.
+        settings |= {f"{signal}_exporter": "none" for signal in SIGNALS}
+    in_file = read_config_file()
+    return {name: value for name, value in settings.items() if name not in in_file}
 
 
 def go_on(carrier: Mapping[str, str]) -> None:
