@@ -110,8 +110,8 @@ _CACHE_WRITE = (
     "llm.token_count.prompt_details.cache_write",
 )
 _TOTAL = ("gen_ai.usage.total_tokens", "llm.usage.total_tokens", "llm.token_count.total")
-_COST = ("agentlog.usage.cost.amount", "gen_ai.usage.cost", "llm.cost.total")
-"""In US dollars: of exports of ours, of OpenLIT and others, of OpenInference."""
+_COST = ("agentlog.usage.cost.amount", "gen_ai.usage.cost", "llm.cost.total", "operation.cost")
+"""In US dollars: of exports of ours, of OpenLIT and others, of OpenInference, of logfire and Pydantic AI."""
 _REASONING = (
     "gen_ai.usage.reasoning.output_tokens",
     "gen_ai.usage.reasoning_tokens",
@@ -157,16 +157,32 @@ def kind_of(attributes: Mapping[str, Any]) -> Kind:
         return TOOL
     if attributes.get("llm.request.type") in _INFERENCE or attributes.get("gen_ai.request.type") in _INFERENCE:
         return AI_CALL
-    return _SPAN
+    return AI_CALL if _is_call_of_old(attributes) else _SPAN
+
+
+def _is_call_of_old(attributes: Mapping[str, Any]) -> bool:
+    """By v1.26 of the conventions, which had no name of the operation: provider, model and tokens, and no other kind."""
+    of_a_kind = any(attributes.get(name) for name in ("gen_ai.operation.name", "openinference.span.kind", "traceloop.span.kind"))
+    if of_a_kind or not attributes.get("gen_ai.system") or not attributes.get("gen_ai.request.model"):
+        return False
+    return _count(attributes, (*_INPUT, *_OUTPUT)) is not None
+
+
+def _is_run(attributes: Mapping[str, Any]) -> bool:
+    """Whether it is a whole run of an agent that says what it used: OpenInference of frameworks whose requests nobody sees."""
+    is_agent = str(attributes.get("openinference.span.kind") or "").upper() == "AGENT"
+    return is_agent and _count(attributes, (*_INPUT, *_OUTPUT, *_TOTAL)) is not None
 
 
 def reading_of(attributes: Mapping[str, Any]) -> SpanReading:
     """Read the attributes, by any of the names that libraries use for them."""
-    reasons = next((given for name in _FINISH_REASONS if (given := attributes.get(name))), None)
+    reasons = _list(next((given for name in _FINISH_REASONS if (given := attributes.get(name))), None))
     response_id = _text(attributes, _RESPONSE_ID)
     counted = {**attributes, **_counts_of_langfuse(attributes)}
     is_embedding = str(attributes.get("openinference.span.kind") or "").upper() == "EMBEDDING"
-    operation = _text(attributes, _OPERATION) or ("embeddings" if is_embedding else "chat")
+    operation = _text(attributes, _OPERATION) or (
+        "embeddings" if is_embedding else "invoke_agent" if _is_run(attributes) else "chat"
+    )
     return SpanReading(
         operation=_OPERATION_NAMES.get(operation, operation),
         provider=_text(attributes, _PROVIDER),
@@ -193,6 +209,17 @@ def _object(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise_interrupt()
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _list(given: Any) -> Any:
+    """The list that a JSON text is; anything else as it is. Lists of logfire are such texts."""
+    if not isinstance(given, str) or not given.startswith("[") or len(given) > MAX_JSON_READ:
+        return given
+    try:
+        return orjson.loads(given)
+    except ValueError:
+        raise_interrupt()
+        return given
 
 
 def _model_in_request(attributes: Mapping[str, Any]) -> str | None:
@@ -319,6 +346,8 @@ class AdoptedSpan:
 
     def _looks_like(self, attributes: Mapping[str, Any]) -> Kind:
         kind = kind_of(attributes)
+        if kind is _SPAN and _is_run(attributes) and self._seen.end_ns is not None and not self._seen.calls:
+            return AI_CALL
         return _SPAN if kind is AI_CALL and _only_prepares(str(self._start["name"]), attributes) else kind
 
     def _kind_of(self, attributes: Mapping[str, Any]) -> Kind:
@@ -341,6 +370,8 @@ class AdoptedSpan:
         """Find out whether another view of the request counts, or will."""
         own, seen, self._cost = self._own_open(), self._seen, self._price(reading, end["attributes"])
         seen.is_ai_call = True
+        # So logfire marks what is no span: it tells a stream's answer when that has been read.
+        seen.completes = end["attributes"].get("logfire.span_type") == "log"
         seen.request = (self._start.get("parent_span_id"), reading.provider, reading.model)
         report = Call(
             seen.span_id,

@@ -390,6 +390,32 @@ def one_that_failed_and_one_that_did_not() -> None:
     told({outer: chat(response_id=None)})
 
 
+AGENT = {**OPENINFERENCE, "openinference.span.kind": "AGENT"}
+
+
+def an_agent_around_its_request() -> None:
+    with span("framework", AGENT), agentlog.step("s"), span("client", chat()):
+        pass
+
+
+def by_the_conventions_of_old() -> None:
+    used = {"gen_ai.usage.prompt_tokens": 1000, "gen_ai.usage.completion_tokens": 20}
+    with span("client", {"gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o", **used}, late=True):
+        pass
+
+
+def streams_told_when_they_are_read() -> None:
+    """As by logfire: the span of the request ends before the answer is read, which a second span of no length tells."""
+    both = [view("logfire"), view("logfire")]
+    for each in both:
+        each.end()
+    fail(view("logfire"))
+    for number, tokens in enumerate(((250, 5), (750, 15))):
+        trace.get_tracer("logfire").start_span(
+            "streaming response", attributes=chat(tokens, f"r{number}", **{"logfire.span_type": "log"})
+        ).end()
+
+
 ONE: Counts = (1, 1000, 20)
 SITUATIONS: dict[Callable[[], None], Counts] = {
     **dict.fromkeys((nested, three_libraries, inside_our_own, inside_our_own_that_knows, our_own_inside_theirs), ONE),
@@ -405,6 +431,8 @@ SITUATIONS: dict[Callable[[], None], Counts] = {
     **dict.fromkeys((sibling_of_another_name_of_the_provider, siblings_of_which_only_one_knows, siblings_known_late), ONE),
     **dict.fromkeys((inside_a_sibling_without_ids, inside_a_sibling_that_ended_first), ONE),
     a_callback_after_the_client_without_ids: ONE,
+    **dict.fromkeys((an_agent_around_its_request, by_the_conventions_of_old), ONE),
+    streams_told_when_they_are_read: (3, 1000, 20),
     two_at_once_of_equal_tokens_seen_twice: (2, 1000, 20),
     two_at_once_of_other_tokens_seen_twice: (2, 1000, 20),
     two_at_once_by_their_ids: (2, 1000, 20),
@@ -491,6 +519,18 @@ def test_every_counter_counts_a_request_once(situation: Callable[[], None], task
         return
     assert cost == pytest.approx(tree(task).roots[0].total.cost_usd)
     assert cost == pytest.approx((wanted[1] * 2.5 + wanted[2] * 10) / 1e6)
+
+
+def test_an_agent_whose_requests_nobody_sees_is_one_call(tasks_root: Path) -> None:
+    """Its run; in the metrics of OpenTelemetry it is that, and no request."""
+    with agentlog.task("t", task_id="t"), span("framework", {"openinference.span.kind": "CHAIN"}), span("framework", AGENT):
+        pass
+
+    task = find_task(tasks_root, "t")
+    counts = every_count(task)
+    assert counts.pop("otlp") == (0, 0, 0)
+    assert counts == dict.fromkeys(counts, ONE)
+    assert [str(problem) for problem in validate(task.folder).problems] == []
 
 
 def test_a_further_view_says_what_it_is(tasks_root: Path) -> None:

@@ -45,6 +45,7 @@ _REMOTE = {"agent": "caller", "parameters": {"agent_name": "far", "agent_id": "a
         (start_line("ai_request", {"operation": "invoke_agent", "agent": "caller"}), "invoke_agent", "CLIENT"),
         (start_line("tool_call", content="Read"), "execute_tool Read", "INTERNAL"),
         (start_line("tool_call", {"command": {"executable_name": "git"}}, content="Bash"), "execute_tool Bash git", "INTERNAL"),
+        (start_line("tool_call", {"command": {"executable_name": "echo"}}, content="echo"), "execute_tool echo", "INTERNAL"),
         (start_line("tool_call", {"skill": "pdf"}, content="Skill"), "execute_tool Skill pdf", "INTERNAL"),
         (
             start_line("tool_call", {"skill": {"name": "pdf", "resource_name": "fill.py"}}, content="Bash"),

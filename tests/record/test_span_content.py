@@ -276,3 +276,28 @@ def test_what_the_start_could_not_tell_is_told_by_the_end(tasks_root: Path) -> N
     start, end = (line for line in find_task(tasks_root, "t").events() if line["message"] == "late")
     assert (start["type"], end["type"]) == ("span", "ai_response")
     assert (end["details"]["messages"], end["details"]["output"]) == (SAID, ANSWER)
+
+
+def test_lists_that_are_json_texts_are_read() -> None:
+    """As logfire has them; what is no JSON stays what it is."""
+    read = [
+        reading_of({"gen_ai.response.finish_reasons": given}).finish_reasons for given in ('["stop","length"]', "[stop", ["stop"])
+    ]
+    assert read == [("stop", "length"), ("[stop",), ("stop",)]
+
+
+def test_the_cost_that_logfire_tells_is_taken(tasks_root: Path) -> None:
+    """``operation.cost``; of a model without a price, too."""
+    told = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "nobody-has-it", "operation.cost": 0.25}
+    with agentlog.task("t", task_id="t"), trace.get_tracer("logfire").start_as_current_span("chat", attributes=told):
+        pass
+    assert _ends(tasks_root)["chat"]["details"]["cost_usd"] == 0.25
+
+
+def test_a_run_is_named_so(tasks_root: Path) -> None:
+    """An agent's span that tells tokens, and in which nobody saw a request."""
+    told = {"openinference.span.kind": "AGENT", "llm.model_name": "gpt-4o", "llm.token_count.prompt": 7}
+    with agentlog.task("t", task_id="t"), trace.get_tracer("lib").start_as_current_span("run", attributes=told):
+        pass
+    line = _ends(tasks_root)["run"]
+    assert (line["type"], line["details"]["operation"]) == ("ai_response", "invoke_agent")

@@ -210,18 +210,19 @@ def tool_start(line: Line, details: Details, attributes: Attributes) -> str:
     if skill is not None:
         fields.copy(skill if isinstance(skill, Mapping) else {"name": skill}, fields.SKILL, attributes)
     fields.copy(mapping(details, "command"), fields.COMMAND, attributes)
-    return f"execute_tool {tool}{tool_suffix(details)}"
+    return f"execute_tool {tool}{tool_suffix(details, tool)}"
 
 
-def tool_suffix(details: Details) -> str:
-    """What follows the tool in the span's name, with a space before it: skill and resource, else the program of a command."""
+def tool_suffix(details: Details, tool: str) -> str:
+    """What follows the tool in the span's name, with a space before it: skill and resource, else the program of a command, unless
+    that is the tool."""
     skill = details.get("skill")
     known = skill if isinstance(skill, Mapping) else {"name": skill}
     skill_name, resource = as_text(known.get("name")), as_text(known.get("resource_name"))
     program = as_text(mapping(details, "command").get("executable_name"))
     if resource:
         return f" {skill_name} {resource}" if skill_name else f" {resource}"
-    if program:
+    if program and program != tool:
         return f" {program}"
     return f" {skill_name}" if skill_name else ""
 

@@ -82,6 +82,8 @@ class Seen:
     """The open AI span of another library that may see the same request, but was not made current: it is no parent."""
     taken: bool = False
     """Whether another one lies beside it."""
+    completes: bool = False
+    """Whether it tells what came of a request that its library has ended a span for already, as logfire does of a stream."""
     failures: Failures | None = None
     """The errors that passed out of spans of other libraries inside it."""
 
@@ -244,7 +246,19 @@ class SeenCalls:
         # What around it ended first may have seen the request that was lent to it.
         if found := [call for call in late if call is not None and call.lent_to is not seen][:1]:
             return found
+        if seen.completes and (begun := self._begun_by(seen)) is not None:
+            return [begun]
         return [] if seen.scope == OWN else self._beside(seen, report)
+
+    def _begun_by(self, seen: Seen) -> Call | None:
+        """The latest request of the same library, place, provider and model of whose answer nothing is known yet."""
+        for other in reversed(self._counted):
+            call = other.call
+            if call is None or call.failed or call.response_ids or call.response.usage.known():
+                continue
+            if other.scope == seen.scope and other.request == seen.request:
+                return call
+        return None
 
     def _beside(self, seen: Seen, report: Call) -> list[Call]:
         """The request that a view beside it has counted: not every request has an id, nor does every library tell it."""
