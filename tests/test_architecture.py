@@ -24,8 +24,8 @@ MAY_USE: dict[str, set[str]] = {
     "error_handling": {"record"},
     "tools": {"record", "error_handling", "store"},
     "query": {"store"},
-    # `agentlog run` and `agentlog replay` record (docs/decisions/0053, 0078).
-    "view": {"query", "store", "tools", "export", "demo", "wiring"},
+    # `agentlog run` and `agentlog replay` record (docs/decisions/0053, 0078); other libraries' spans are read there (0070).
+    "view": {"query", "store", "tools", "export", "demo", "wiring", "record"},
     # It builds what a program builds, but for the network (docs/decisions/0066), and replays tasks (0078).
     "testing": {"record", "store", "export", "wiring", "tools"},
     "__main__": {"view"},

@@ -63,6 +63,9 @@ class SpanNaming(Protocol):
     def ended(self, line: Line) -> tuple[dict[str, Any], str, str | None]:
         """Attributes that an end line adds to its span, and the code and description of its status."""
 
+    def adopted(self, line: Line, task_id: str) -> dict[str, Any]:
+        """Attributes, all with names of ours, that a line of another library's span adds to that."""
+
     def stage_event(self, line: Line) -> tuple[str, dict[str, Any]]:
         """Name and attributes of the span event that the line of a webhook's stage is."""
 
@@ -78,6 +81,9 @@ class PlainNaming:
 
     def ended(self, line: Line) -> tuple[dict[str, Any], str, str | None]:
         return dict(line.get("attributes") or {}), "ERROR" if line.get("exception") else "UNSET", None
+
+    def adopted(self, line: Line, task_id: str) -> dict[str, Any]:
+        return {}
 
     def stage_event(self, line: Line) -> tuple[str, dict[str, Any]]:
         return f"webhook.{line['stage']}", {}

@@ -56,7 +56,7 @@ from otel_agentlog.vocabulary.usage import Cost, Response, Usage
 if TYPE_CHECKING:
     from otel_agentlog.record.operations.task import ImplicitTask
 
-_SPAN = Kind("span", "span", "span", "integration", "span_started", "span")
+PLAIN = Kind("span", "span", "span", "integration", "span_started", "span")
 """A span that is neither an AI call nor a tool run, or would double one of ours."""
 
 _OPERATION_NAMES = {
@@ -157,7 +157,7 @@ def kind_of(attributes: Mapping[str, Any]) -> Kind:
         return TOOL
     if attributes.get("llm.request.type") in _INFERENCE or attributes.get("gen_ai.request.type") in _INFERENCE:
         return AI_CALL
-    return AI_CALL if _is_call_of_old(attributes) else _SPAN
+    return AI_CALL if _is_call_of_old(attributes) else PLAIN
 
 
 def _is_call_of_old(attributes: Mapping[str, Any]) -> bool:
@@ -250,6 +250,23 @@ def _text(attributes: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
 
 def _count(attributes: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
     return next((number for name in names if (number := as_count(attributes.get(name))) is not None), None)
+
+
+def looks_like(name: str, attributes: Mapping[str, Any]) -> Kind:
+    """As `kind_of`, of a span with this name."""
+    kind = kind_of(attributes)
+    return PLAIN if kind is AI_CALL and _only_prepares(name, attributes) else kind
+
+
+def tool_of(name: str, reading: SpanReading) -> str:
+    """The tool that ran in a span with this name."""
+    called = _MCP_CALL.search(name)
+    return reading.tool or (called[1] if called else name)
+
+
+def cost_told(attributes: Mapping[str, Any]) -> float | None:
+    """What the library says that the call cost, in US dollars."""
+    return next((amount for name in _COST if (amount := as_amount(attributes.get(name))) is not None), None)
 
 
 def _only_prepares(name: str, attributes: Mapping[str, Any]) -> bool:
@@ -345,26 +362,23 @@ class AdoptedSpan:
         return {**attributes, **litellm_request(self._start["name"], attributes, around or {})}
 
     def _looks_like(self, attributes: Mapping[str, Any]) -> Kind:
-        kind = kind_of(attributes)
-        if kind is _SPAN and _is_run(attributes) and self._seen.end_ns is not None and not self._seen.calls:
-            return AI_CALL
-        return _SPAN if kind is AI_CALL and _only_prepares(str(self._start["name"]), attributes) else kind
+        kind = looks_like(str(self._start["name"]), attributes)
+        is_run = kind is PLAIN and _is_run(attributes) and self._seen.end_ns is not None and not self._seen.calls
+        return AI_CALL if is_run else kind
 
     def _kind_of(self, attributes: Mapping[str, Any]) -> Kind:
         kind = self._looks_like(attributes)
         if kind is TOOL and isinstance(self._parent, ToolRun):
-            return _SPAN
+            return PLAIN
         # In an open call of ours it is a view of that one, which the user describes.
-        return _SPAN if kind is AI_CALL and self._own_open() is not None else kind
+        return PLAIN if kind is AI_CALL and self._own_open() is not None else kind
 
     def _own_open(self) -> Seen | None:
         own = self._seen.own_call()
         return own if own is not None and own.call is None else None
 
     def _tool_name(self, reading: SpanReading) -> str:
-        name = str(self._start["name"])
-        called = _MCP_CALL.search(name)
-        return reading.tool or (called[1] if called else name)
+        return tool_of(str(self._start["name"]), reading)
 
     def _count_call(self, reading: SpanReading, end: Mapping[str, Any]) -> None:
         """Find out whether another view of the request counts, or will."""
@@ -396,7 +410,7 @@ class AdoptedSpan:
             is_open = lent_to is not None and lent_to.call is None
             # One of ours that is open will count it, as the user describes it.
             self._same_as = lent_to.span_id if lent_to is not None and is_open else self._added.other.span_id
-            self._kind = AI_CALL if self._added.anything and not is_open else _SPAN
+            self._kind = AI_CALL if self._added.anything and not is_open else PLAIN
         else:
             self._task.ai_calls += 1
 
@@ -404,7 +418,7 @@ class AdoptedSpan:
         self._seen.became_tool(self._tool_name(reading))
         self._same_as = self._seen.same_tool()
         if self._same_as is not None:
-            self._kind = _SPAN
+            self._kind = PLAIN
         else:
             self._task.tool_runs += 1
         seen = self._seen
@@ -430,6 +444,8 @@ class AdoptedSpan:
         if details := {**self._details(reading), **self._sent_content}:
             line["details"] = details
         line.update({key: value for key, value in self._start.items() if key not in ("start_ns", "trace_id", "span_id")})
+        # All of these have names of ours; an imported span may have some from the task that it was first recorded in.
+        line["attributes"] = {**self._sent, **self._record.conventions.adopted(line, self._task.task_id)}
         if self._parent_elsewhere:
             line["parent_elsewhere"] = True
         return line
@@ -456,6 +472,8 @@ class AdoptedSpan:
         sent = self._sent
         attributes: Mapping[str, Any] = end["attributes"]
         line["attributes"] = {key: value for key, value in attributes.items() if key not in sent or sent[key] != value}
+        # Last, as the SDK's limit leaves out the oldest.
+        line["attributes"].update(self._record.conventions.adopted(line, self._task.task_id))
         if end["events"]:
             line["events"] = end["events"]
         if end["status_code"] != "UNSET":
@@ -503,7 +521,7 @@ class AdoptedSpan:
         return {key: value for key, value in details.items() if value is not None}
 
     def _content(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        if self._kind is _SPAN:
+        if self._kind is PLAIN:
             return {}
         # Not at the top: a program without such spans does not need it.
         from otel_agentlog.record.providers.span_content import call_content, tool_content
@@ -516,7 +534,7 @@ class AdoptedSpan:
             return {}
 
     def _price(self, reading: SpanReading, attributes: Mapping[str, Any]) -> Cost | None:
-        billed = next((amount for name in _COST if (amount := as_amount(attributes.get(name))) is not None), None)
+        billed = cost_told(attributes)
         if billed is not None:
             return Cost(billed, "provider")
         prices = self._record.lookups.prices

@@ -169,6 +169,10 @@ class Conventions:
             status = span_status(line)
         return (_with_user(line, ours, USER_ATTRIBUTES_AT_END) if line.get("attributes") else ours), *status
 
+    def adopted(self, line: Line, task_id: str) -> Attributes:
+        """What a line of another library's span adds to that."""
+        return spans.adopted(line, mapping(line, "details"), task_id)
+
     def ai_exception(self, operation: str) -> str:
         """The name of the event that an exception of an AI call is."""
         newest = self.profile in names.NEWEST and is_inference(operation)

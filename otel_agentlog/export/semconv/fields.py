@@ -14,6 +14,7 @@ from opentelemetry.util.types import AttributeValue
 from otel_agentlog.export.semconv import names
 from otel_agentlog.export.semconv.names import OTHER
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, as_texts
+from otel_agentlog.vocabulary.lines import SAME_CALL_AS
 
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
 
@@ -104,12 +105,25 @@ USAGE = (
 )
 """Counts of tokens; the last three are parts of the first two."""
 
+SAME_CALL = ((SAME_CALL_AS, names.SAME_CALL_AS, as_text),)
+"""Of a further view of a request to a model: the span that counts it."""
+
 RESPONSE = (
     ("response_model", names.RESPONSE_MODEL, as_text),
     ("response_id", names.RESPONSE_ID, as_text),
     ("time_to_first_chunk_ms", names.RESPONSE_TIME_TO_FIRST_CHUNK, seconds),
     ("attempts", names.ATTEMPTS, as_integer),
+    *SAME_CALL,
 )
+
+COUNTED = (
+    ("input_tokens", names.OWN_USAGE_INPUT_TOKENS, as_integer),
+    ("output_tokens", names.OWN_USAGE_OUTPUT_TOKENS, as_integer),
+    ("cache_read_input_tokens", names.OWN_USAGE_CACHE_READ, as_integer),
+    ("cache_write_input_tokens", names.OWN_USAGE_CACHE_WRITE, as_integer),
+    ("reasoning_output_tokens", names.OWN_USAGE_REASONING, as_integer),
+)
+"""What is counted of a span of another library: its own attributes have names of many kinds, and may repeat what others told."""
 
 OTHER_RESPONSE = (
     ("response_status", names.RESPONSE_STATUS, as_text),

@@ -167,6 +167,26 @@ def ai_end(line: Line, details: Details) -> Attributes:
     return attributes
 
 
+def adopted(line: Line, details: Details, task_id: str) -> Attributes:
+    """What a line of another library's span adds to that: whose it is, and at its end what it is of the task's figures.
+
+    So a backend that has nothing but spans counts as the folder does. All of it has names of ours.
+    """
+    if line.get("phase") == "start":
+        return {names.TASK_ID: task_id}
+    attributes: Attributes = {names.LINE_TYPE: line["type"]}
+    fields.copy(details, fields.SAME_CALL, attributes)
+    if line["type"] == "ai_response":
+        fields.copy(details, fields.COUNTED, attributes)
+        if (amount := as_number(details.get("cost_usd"))) is not None:
+            attributes.update(_cost(amount, mapping(details, "price")))
+    if line.get("outcome") in FAILED:
+        attributes.update(error_attributes(line))
+        if line["level"] != "ERROR":
+            attributes[names.LEVEL] = line["level"]
+    return attributes
+
+
 def finish_reasons(line: Line, details: Details) -> list[str] | None:
     """Why each choice ended; ``error`` for one that was cut off, ``None`` where no response had begun."""
     reasons = details.get("finish_reasons")

@@ -2,6 +2,8 @@
 
 clickhouse.py  asks ClickHouse over HTTP
 lines.py       the lines of a task, from its spans and log records
+foreign.py     what a span of another library is
+views.py       which spans saw what another one counts, where nobody says so
 folders.py     which tasks are brought, and their folders
 wanted.py      which tasks a question asks of a backend
 """

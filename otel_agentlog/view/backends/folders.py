@@ -51,6 +51,7 @@ from otel_agentlog.view.backends.lines import (
     stage_lines,
     subtask_lines,
 )
+from otel_agentlog.view.backends.views import find_views
 from otel_agentlog.view.backends.wanted import Wanted
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION, Line, timestamp
 from otel_agentlog.vocabulary.states import State
@@ -304,6 +305,7 @@ class _Sorting:
             self._first_in.setdefault(span.trace_id, span.attributes[names.TASK_ID])
         exceptions = {record.span_id: record for record in logs if is_exception(record)}
         self._depths: dict[str, int] = {}
+        find_views(spans)
         for span in spans.values():
             self._add_span(span, exceptions.get(span.span_id))
         for record in logs:

@@ -14,9 +14,11 @@ from typing import Any
 import orjson
 
 from otel_agentlog.export.semconv import fields, names
-from otel_agentlog.vocabulary.actions import END_TYPE, end_action, start_action
+from otel_agentlog.record.foreign_spans import PLAIN
+from otel_agentlog.view.backends import foreign
+from otel_agentlog.vocabulary.actions import AI_CALL, END_TYPE, Kind, end_action, start_action
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, as_texts
-from otel_agentlog.vocabulary.lines import CONTENT_TYPES, FORMAT_VERSION, INSIDE_CALL, Line, timestamp
+from otel_agentlog.vocabulary.lines import CONTENT_TYPES, FORMAT_VERSION, INSIDE_CALL, SAME_CALL_AS, Line, timestamp
 from otel_agentlog.vocabulary.scores import SCORE_ADDED
 from otel_agentlog.vocabulary.states import ENDED, FAILED, Outcome, State
 
@@ -44,6 +46,10 @@ class Span:
     description: str
     events: list[tuple[str, int, Attributes]] = field(default_factory=list)
     """Name, time and attributes of each."""
+    same_call_as: str = ""
+    """Of one that does not say what it is: the span that counts the request to a model, or the tool run, which it saw, too."""
+    inside_call: str = ""
+    """The next AI span of another library around it."""
 
     @property
     def is_own(self) -> bool:
@@ -166,10 +172,10 @@ _MESSAGING = {"push": "queue_push", "pickup": "queue_pickup"}
 
 
 def line_type(span: Span) -> str:
-    """The type of a span's start line."""
+    """The type of a span's start line; of another library's that is what it turned out to be."""
     given, operation = span.attributes, span.attributes.get(names.OPERATION)
     if not span.is_own:
-        return _foreign_type(given, operation)
+        return foreign_kind(span).start_type
     # A webhook's span has the title of its task, too.
     titled = names.TASK_NAME in given and names.WEBHOOK_PROVIDER not in given
     if titled or (operation in ("invoke_agent", "invoke_workflow") and names.PROVIDER not in given):
@@ -183,10 +189,15 @@ def line_type(span: Span) -> str:
     return _of_queue_or_hook(span)
 
 
-def _foreign_type(given: Attributes, operation: str | None) -> str:
-    if operation == "execute_tool":
-        return "tool_call"
-    return "ai_request" if operation is not None and names.REQUEST_MODEL in given else "span"
+def foreign_kind(span: Span) -> Kind:
+    """What a span of another library is."""
+    return PLAIN if span.same_call_as else foreign.kind_of(span.name, span.attributes)
+
+
+def tool_of(span: Span) -> str:
+    """The tool that ran in a span of a tool run."""
+    given = span.attributes
+    return given.get(names.TOOL_NAME) or span.name if span.is_own else foreign.tool_name(span.name, given)
 
 
 def _of_queue_or_hook(span: Span) -> str:
@@ -201,6 +212,8 @@ def details_of(span: Span, kind: str) -> dict[str, Any]:
     """``details`` of a span's start line."""
     found: dict[str, Any] = {}
     given = span.attributes
+    if not span.is_own:
+        return _foreign_details(span)
     _read(given, _START_TABLES.get(kind, ()), found)
     if kind == "task":
         is_agent = given.get(names.OPERATION) == "invoke_agent"
@@ -212,6 +225,31 @@ def details_of(span: Span, kind: str) -> dict[str, Any]:
     elif kind == "tool_call":
         _add_tool(given, found)
     return found
+
+
+def _foreign_details(span: Span) -> dict[str, Any]:
+    return foreign.details_at_start(foreign_kind(span), span.attributes)
+
+
+def _foreign_end(span: Span, start: Mapping[str, Any]) -> dict[str, Any]:
+    kind, given = foreign_kind(span), span.attributes
+    found = {key: value for key, value in start.items() if key not in ("messages", "arguments")}
+    found |= foreign.details_at_end(kind, given)
+    _read(given, fields.SAME_CALL, found)
+    if span.same_call_as:
+        found[SAME_CALL_AS] = span.same_call_as
+    if kind is AI_CALL and foreign.says_itself(given):
+        _read(given, (*fields.COUNTED, *_COST), found)
+        found.setdefault("cost_usd", None)
+        _add_price(given, found)
+    return found
+
+
+def _add_price(given: Attributes, found: dict[str, Any]) -> None:
+    price: dict[str, Any] = {}
+    _read(given, _PRICE, price)
+    if price:
+        found["price"] = price
 
 
 def _add_request(given: Attributes, found: dict[str, Any]) -> None:
@@ -243,16 +281,15 @@ def _add_tool(given: Attributes, found: dict[str, Any]) -> None:
 
 def _end_details(span: Span, kind: str, start: Mapping[str, Any]) -> dict[str, Any]:
     given = span.attributes
+    if not span.is_own:
+        return _foreign_end(span, start)
     found = {key: value for key, value in start.items() if key not in ("messages", "system", "tools", "arguments", "parameters")}
     _read(given, _END_TABLES.get(kind, ()), found)
-    if kind == "ai_request" or (kind == "task" and "input_tokens" in found):
-        # An unknown cost is no attribute.
+    # An unknown cost is no attribute. Of a call whose process died nobody said whether it counts: it has no attempts either.
+    if "attempts" in found if kind == "ai_request" else kind == "task" and "input_tokens" in found:
         found.setdefault("cost_usd", None)
     if kind == "ai_request":
-        price: dict[str, Any] = {}
-        _read(given, _PRICE, price)
-        if price:
-            found["price"] = price
+        _add_price(given, found)
         if names.OUTPUT_MESSAGES in given:
             found["output"] = _json(given[names.OUTPUT_MESSAGES])
     elif kind == "tool_call" and names.TOOL_CALL_RESULT in given:
@@ -262,11 +299,13 @@ def _end_details(span: Span, kind: str, start: Mapping[str, Any]) -> dict[str, A
 
 def _message(span: Span, kind: str, details: Mapping[str, Any]) -> str:
     given = span.attributes
+    if not span.is_own:
+        return span.name
     said = {
         "task": given.get(names.TASK_NAME),
         "step": given.get(names.STEP_NAME),
         "ai_request": details.get("model") or details.get("operation"),
-        "tool_call": given.get(names.TOOL_NAME),
+        "tool_call": tool_of(span),
         "webhook": " ".join(filter(None, (details.get("provider"), details.get("event_type")))),
         "queue_push": details.get("queue"),
         "queue_pickup": details.get("queue"),
@@ -294,40 +333,64 @@ def span_lines(span: Span, task_id: str, above: Span | None, exception: LogRecor
     """
     kind = line_type(span)
     details = details_of(span, kind)
-    if kind == "ai_request" and above is not None and line_type(above) == "ai_request":
-        details[INSIDE_CALL] = above.span_id
-    common = _common(span.attributes, task_id, span.trace_id, span.span_id)
-    message, outcome = _message(span, kind, details), outcome_of(span)
-    start: Line = {"timestamp": timestamp(span.start_ns), "type": kind, "level": "INFO", "phase": "start"}
-    start |= {"action": start_action(kind) or "span_started", "message": message}
-    start |= {"state_before": State.PENDING.value, "state_after": State.RUNNING.value, "details": details, **common}
-    start |= {"name": span.name, "kind": span.kind.upper(), "attributes": dict(span.attributes)}
+    if kind == "ai_request" and span.inside_call:
+        details[INSIDE_CALL] = span.inside_call
+    common = {"message": _message(span, kind, details), **_common(span.attributes, task_id, span.trace_id, span.span_id)}
+    if kind == "tool_call":
+        common["content"] = tool_of(span)
+    if not span.is_own:
+        common["component"] = foreign_kind(span).component
+        common["scope"] = {"name": span.scope, "version": span.scope_version}
+    return _start_line(span, kind, details, common), _end_line(span, kind, details, common, above, exception)
+
+
+def _start_line(span: Span, kind: str, details: dict[str, Any], common: Mapping[str, Any]) -> Line:
+    line: Line = {"timestamp": timestamp(span.start_ns), "type": kind, "level": "INFO", "phase": "start"}
+    line |= {"action": start_action(kind) or PLAIN.started, **common}
+    if span.is_own:
+        line |= {"state_before": State.PENDING.value, "state_after": State.RUNNING.value}
+    line |= {"name": span.name, "kind": span.kind.upper(), "attributes": dict(span.attributes)}
+    if details:
+        line["details"] = details
     if span.parent_span_id:
-        start["parent_span_id"] = span.parent_span_id
-    end: Line = {
-        "timestamp": timestamp(span.end_ns),
-        "type": END_TYPE.get(kind, kind),
-        "level": level_of(outcome),
-        "phase": "end",
-    }
-    end |= {"action": end_action(kind, outcome) or "span_ended", "message": message, "state_before": State.RUNNING.value}
-    end |= {"state_after": outcome, "outcome": outcome, "duration_ms": round((span.end_ns - span.start_ns) / 1e6, 3)}
-    end |= {"details": _end_details(span, kind, details), **common}
+        line["parent_span_id"] = span.parent_span_id
+    return line
+
+
+def _end_line(
+    span: Span,
+    kind: str,
+    begun: Mapping[str, Any],
+    common: Mapping[str, Any],
+    above: Span | None,
+    exception: LogRecord | None,
+) -> Line:
+    outcome = outcome_of(span)
+    level = level_of(outcome) if span.is_own else _foreign_level(span, outcome, above)
+    line: Line = {"timestamp": timestamp(span.end_ns), "type": END_TYPE.get(kind, kind), "level": level, "phase": "end"}
+    line |= {"action": end_action(kind, outcome) or PLAIN.end_actions.get(outcome, PLAIN.ended), **common, "outcome": outcome}
+    if span.is_own:
+        line |= {"state_before": State.RUNNING.value, "state_after": outcome}
+    line["duration_ms"] = round((span.end_ns - span.start_ns) / 1e6, 3)
+    if details := _end_details(span, kind, begun):
+        line["details"] = details
     if (reason := span.attributes.get(names.REASON)) is not None:
-        end["reason"] = reason
+        line["reason"] = reason
     if outcome in FAILED:
-        end["status"] = {"code": "ERROR", **({"description": span.description} if span.description else {})}
-        end["exception"] = _exception_of(span) if exception is None else exception_of(exception.attributes)
+        line["status"] = {"code": "ERROR", **({"description": span.description} if span.description else {})}
+        line["exception"] = _exception_of(span) if exception is None else exception_of(exception.attributes)
         if exception is not None and names.EVENT_ID in exception.attributes:
-            end["event_id"] = exception.attributes[names.EVENT_ID]
-    for line in (start, end):
-        if kind == "tool_call":
-            line["content"] = message
-        if not span.is_own:
-            line["scope"] = {"name": span.scope, "version": span.scope_version}
-        if not line["details"]:
-            del line["details"]
-    return start, end
+            line["event_id"] = exception.attributes[names.EVENT_ID]
+    return line
+
+
+def _foreign_level(span: Span, outcome: str, above: Span | None) -> str:
+    given = span.attributes
+    if outcome in FAILED and (foreign.says_itself(given) or names.ERROR_ID in given):
+        return given.get(names.LEVEL) or level_of(outcome)
+    # Its failure goes on in what lies around it, and counts there; of a further view it counts elsewhere.
+    passes = outcome in FAILED and (span.same_call_as or (above is not None and above.failed))
+    return "WARNING" if passes else level_of(outcome)
 
 
 def _common(given: Attributes, task_id: str, trace_id: str, span_id: str) -> dict[str, Any]:
@@ -338,10 +401,11 @@ def _common(given: Attributes, task_id: str, trace_id: str, span_id: str) -> dic
 
 def _exception_of(span: Span) -> dict[str, Any]:
     """What the span itself knows of the exception it ended with."""
-    event = next((attributes for name, _, attributes in span.events if name == "exception"), {})
+    # Others may record several: the last one ended it.
+    event = next((attributes for name, _, attributes in reversed(span.events) if name == "exception"), {})
     found = exception_of({**event, **span.attributes})
     found.setdefault("type", span.attributes.get(names.ERROR_TYPE, names.OTHER))
-    if span.description:
+    if span.description or not span.is_own:
         found.setdefault("message", span.description)
     return found
 
