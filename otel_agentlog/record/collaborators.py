@@ -63,8 +63,11 @@ class SpanNaming(Protocol):
     def ended(self, line: Line) -> tuple[dict[str, Any], str, str | None]:
         """Attributes that an end line adds to its span, and the code and description of its status."""
 
-    def adopted(self, line: Line, task_id: str) -> dict[str, Any]:
-        """Attributes, all with names of ours, that a line of another library's span adds to that."""
+    def adopted(self, line: Line, task_id: str, header: Mapping[str, Any]) -> dict[str, Any]:
+        """Attributes, all with names of ours, that a line of another library's span adds to that.
+
+        ``header`` is that of the task that was begun for this span, empty on any other.
+        """
 
     def stage_event(self, line: Line) -> tuple[str, dict[str, Any]]:
         """Name and attributes of the span event that the line of a webhook's stage is."""
@@ -82,7 +85,7 @@ class PlainNaming:
     def ended(self, line: Line) -> tuple[dict[str, Any], str, str | None]:
         return dict(line.get("attributes") or {}), "ERROR" if line.get("exception") else "UNSET", None
 
-    def adopted(self, line: Line, task_id: str) -> dict[str, Any]:
+    def adopted(self, line: Line, task_id: str, header: Mapping[str, Any]) -> dict[str, Any]:
         return {}
 
     def stage_event(self, line: Line) -> tuple[str, dict[str, Any]]:

@@ -280,7 +280,13 @@ class AdoptedSpan:
     """One span of another library, from its start to its end."""
 
     def __init__(
-        self, record: Recorder, parent: OperationScope, task: RunningTask, context: Context, start: Mapping[str, Any]
+        self,
+        record: Recorder,
+        parent: OperationScope,
+        task: RunningTask,
+        context: Context,
+        start: Mapping[str, Any],
+        implicit: ImplicitTask | None = None,
     ) -> None:
         self._record, self._parent, self._task = record, parent, task
         self._ids = parent.ids()
@@ -296,7 +302,7 @@ class AdoptedSpan:
         self._call: Call | None = None
         """The request that it saw, once it has ended."""
         self._cost: Cost | None = None
-        self.implicit: ImplicitTask | None = None
+        self.implicit = implicit
         """The task that was begun for this span, and ends with it."""
         self._sent_content: Mapping[str, Any] = {}
         """The content that the start line has; the end line has what is new."""
@@ -445,7 +451,8 @@ class AdoptedSpan:
             line["details"] = details
         line.update({key: value for key, value in self._start.items() if key not in ("start_ns", "trace_id", "span_id")})
         # All of these have names of ours; an imported span may have some from the task that it was first recorded in.
-        line["attributes"] = {**self._sent, **self._record.conventions.adopted(line, self._task.task_id)}
+        header = self._task.header if self.implicit is not None else {}
+        line["attributes"] = {**self._sent, **self._record.conventions.adopted(line, self._task.task_id, header)}
         if self._parent_elsewhere:
             line["parent_elsewhere"] = True
         return line
@@ -473,7 +480,7 @@ class AdoptedSpan:
         attributes: Mapping[str, Any] = end["attributes"]
         line["attributes"] = {key: value for key, value in attributes.items() if key not in sent or sent[key] != value}
         # Last, as the SDK's limit leaves out the oldest.
-        line["attributes"].update(self._record.conventions.adopted(line, self._task.task_id))
+        line["attributes"].update(self._record.conventions.adopted(line, self._task.task_id, {}))
         if end["events"]:
             line["events"] = end["events"]
         if end["status_code"] != "UNSET":
@@ -584,12 +591,17 @@ _AGENT = ("gen_ai.agent.name", "agent.name", "langfuse.trace.name")
 _SESSION = (CONVERSATION, "session.id", "langfuse.session.id", "traceloop.association.properties.session_id")
 
 
+def session_named(attributes: Mapping[str, Any]) -> str | None:
+    """The session or conversation that a span names."""
+    return _text(attributes, _SESSION)
+
+
 def _begin_implicit(start: Mapping[str, Any]) -> ImplicitTask:
     from otel_agentlog.record.operations.task import ImplicitTask
     from otel_agentlog.record.providers.span_content import whole_input
 
     attributes: Mapping[str, Any] = start["attributes"]
-    agent, session = _text(attributes, _AGENT), _text(attributes, _SESSION)
+    agent, session = _text(attributes, _AGENT), session_named(attributes)
     task = ImplicitTask(start, agent=agent, session_id=session, input=whole_input(attributes))
     task.begin()
     return task
@@ -638,9 +650,8 @@ def adopt(context: Context, start: Mapping[str, Any]) -> AdoptedSpan | RecordedA
             return None
         if parent.task.seen is not None and start["span_id"] in parent.task.seen.spans:
             return RecordedAlready()
-        adopted = AdoptedSpan(record, parent, parent.task, context if operation_in(context) is not None else found, start)
-        adopted.implicit = implicit
-        return adopted
+        here = context if operation_in(context) is not None else found
+        return AdoptedSpan(record, parent, parent.task, here, start, implicit)
     except Exception as error:  # noqa: BLE001 - runs inside the other library's code
         raise_interrupt()
         record.failed("adopted span", error)

@@ -169,9 +169,9 @@ class Conventions:
             status = span_status(line)
         return (_with_user(line, ours, USER_ATTRIBUTES_AT_END) if line.get("attributes") else ours), *status
 
-    def adopted(self, line: Line, task_id: str) -> Attributes:
-        """What a line of another library's span adds to that."""
-        return spans.adopted(line, mapping(line, "details"), task_id)
+    def adopted(self, line: Line, task_id: str, header: Mapping[str, Any]) -> Attributes:
+        """What a line of another library's span adds to that; ``header`` is that of the task that was begun for it, if any."""
+        return spans.adopted(line, mapping(line, "details"), task_id, header)
 
     def ai_exception(self, operation: str) -> str:
         """The name of the event that an exception of an AI call is."""

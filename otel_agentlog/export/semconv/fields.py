@@ -142,6 +142,13 @@ TASK = (
     ("continues", names.TASK_CONTINUES, as_text),
 )
 
+HEADER = (
+    ("name", names.TASK_NAME, as_text),
+    ("source", names.TASK_SOURCE, as_text),
+    ("assigned_agent", names.OWN_AGENT_NAME, as_text),
+)
+"""Of the ``metadata.json`` of a task that was begun for another library's span."""
+
 TASK_AGENT = (
     ("agent_description", names.AGENT_DESCRIPTION, as_text),
     ("model", names.REQUEST_MODEL, as_text),

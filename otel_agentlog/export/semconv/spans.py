@@ -167,14 +167,18 @@ def ai_end(line: Line, details: Details) -> Attributes:
     return attributes
 
 
-def adopted(line: Line, details: Details, task_id: str) -> Attributes:
+def adopted(line: Line, details: Details, task_id: str, header: Mapping[str, Any]) -> Attributes:
     """What a line of another library's span adds to that: whose it is, and at its end what it is of the task's figures.
+
+    Where a task was begun for the span, which has no span of its own in OTLP, also what is known of that by its ``header``.
 
     So a backend that has nothing but spans counts as the folder does. All of it has names of ours.
     """
     if line.get("phase") == "start":
-        return {names.TASK_ID: task_id}
-    attributes: Attributes = {names.LINE_TYPE: line["type"]}
+        attributes: Attributes = {names.TASK_ID: task_id}
+        fields.copy(header, fields.HEADER, attributes)
+        return attributes
+    attributes = {names.LINE_TYPE: line["type"]}
     fields.copy(details, fields.SAME_CALL, attributes)
     if line["type"] == "ai_response":
         fields.copy(details, fields.COUNTED, attributes)

@@ -42,10 +42,11 @@ from otel_agentlog.view.backends.lines import (
     LogRecord,
     Span,
     details_of,
+    hands_over,
+    implicit_task,
     is_exception,
     line_type,
     log_line,
-    outcome_of,
     process_line,
     span_lines,
     stage_lines,
@@ -54,10 +55,13 @@ from otel_agentlog.view.backends.lines import (
 from otel_agentlog.view.backends.views import find_views
 from otel_agentlog.view.backends.wanted import Wanted
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION, Line, timestamp
-from otel_agentlog.vocabulary.states import State
+from otel_agentlog.vocabulary.states import ENDED, State
 
 BATCH_RECORDS, BATCH_TRACES = 20_000, 500
 """Spans and log records, and traces, that are fetched at once."""
+
+READING = 2
+"""Raised where the same records become other folders, so that what was brought before is brought again."""
 
 FETCHED = ".fetched.sqlite"
 """File in the root: what was fetched."""
@@ -102,7 +106,7 @@ class _Trace:
     @property
     def mark(self) -> str:
         """What is another text when the trace has changed, or would be read in another way."""
-        return f"{__version__}:{self.spans}:{self.logs}:{self.last_ns}"
+        return f"{__version__}:{READING}:{self.spans}:{self.logs}:{self.last_ns}"
 
 
 class _Fetched:
@@ -248,7 +252,9 @@ class _Task:
     stages: list[Line] = field(default_factory=list)
     traces: set[str] = field(default_factory=set)
     span: Span | None = None
-    """The task's own, once it has ended."""
+    """The task's own, once it has ended, or a part of it that gave its end away."""
+    began_ns: int = 0
+    """When the first of its own began; 0 where none has ended."""
     inside: str | None = None
     """The task that it is a sub-task of."""
     first: Span | LogRecord | None = None
@@ -257,6 +263,13 @@ class _Task:
     def add(self, time_ns: int, order: int, line: Line) -> None:
         """Add one line."""
         self.lines.append((time_ns, order, line))
+
+    def take(self, span: Span) -> None:
+        """Take a span of its own. Of several, after a resumption, the last one says how it ended."""
+        known = self.span
+        if known is None or (not span.gave_away, span.end_ns) >= (not known.gave_away, known.end_ns):
+            self.span = span
+        self.began_ns = min(self.began_ns or span.start_ns, span.start_ns)
 
 
 def _tasks_of(source: ClickHouse, traces: list[_Trace]) -> dict[str, _Task]:
@@ -304,10 +317,19 @@ class _Sorting:
         for span in roots:
             self._first_in.setdefault(span.trace_id, span.attributes[names.TASK_ID])
         exceptions = {record.span_id: record for record in logs if is_exception(record)}
-        self._depths: dict[str, int] = {}
+        given_away = {record.span_id for record in logs if hands_over(record)}
         find_views(spans)
+        self._implicit: dict[str, Span] = {}
+        """The tasks that were begun for spans of other libraries, by their ids."""
+        for span in spans.values():
+            # One that decided on the end after all has its figures.
+            span.gave_away = span.span_id in given_away and names.TASK_AI_CALLS not in span.attributes
+            if (task := implicit_task(span)) is not None:
+                self._implicit[task.attributes[names.TASK_ID]] = task
         for span in spans.values():
             self._add_span(span, exceptions.get(span.span_id))
+        for task in self._implicit.values():
+            self._add_implicit(task)
         for record in logs:
             self._add_log(record)
 
@@ -323,20 +345,36 @@ class _Sorting:
         if kind == "webhook":
             task.stages += stage_lines(span, owner)
         elif kind == "task":
-            # Of several, after a resumption, the last one says how it ended.
-            if task.span is None or task.span.end_ns <= span.end_ns:
-                task.span = span
+            task.take(span)
             self._point(span, owner)
+
+    def _add_implicit(self, span: Span) -> None:
+        """The lines of a task around all else that is in its folder."""
+        owner = span.attributes[names.TASK_ID]
+        task = self._task(owner, span)
+        start, end = span_lines(span, owner, None, None)
+        task.add(span.start_ns, -1, start)
+        task.add(span.end_ns, 2 * _DEEPEST + 1, end)
+        task.take(span)
 
     def _point(self, span: Span, owner: str) -> None:
         above = self._spans.get(span.parent_span_id)
         inside = None if above is None else self._owner(above)
-        if above is not None and inside is not None and inside != owner and above.is_own:
+        if above is not None and inside is not None and inside != owner:
             self._task(owner, span).inside = inside
             task = self._task(inside, above)
-            started, ended = subtask_lines(span, inside, above)
+            started, ended = subtask_lines(span, inside, self._own_around(above, inside))
             task.add(span.start_ns, self._depth(span), started)
             task.add(span.end_ns, 2 * _DEEPEST, ended)
+
+    def _own_around(self, span: Span, owner: str) -> Span | None:
+        """The operation of a task that a span of it is, or lies in."""
+        way: set[str] = set()
+        each: Span | None = span
+        while each is not None and not each.is_own and each.span_id not in way:
+            way.add(each.span_id)
+            each = self._spans.get(each.parent_span_id)
+        return each if each is not None and each.is_own and self._owner(each) == owner else self._implicit.get(owner)
 
     def _add_log(self, record: LogRecord) -> None:
         above = self._spans.get(record.span_id)
@@ -395,16 +433,27 @@ def _write(root: Path, task: _Task) -> None:
     tally = Tally()
     for line in lines:
         tally.add(line)
-    ends = [line for line in lines if line["type"] == "task" and line.get("phase") == "end"]
+    end = _last_end(lines)
     _replace(folder / AGENT_OUTPUT, map(_encoded, lines))
     if task.stages:
         _replace(folder / WEBHOOK_FLOW, map(_encoded, sorted(task.stages, key=lambda line: str(line["timestamp"]))))
+    if end is not None:
+        _replace(folder / FINAL_RESULT, [encode_document(final_result(end, None, tally, task.task_id))])
+    else:
+        (folder / FINAL_RESULT).unlink(missing_ok=True)
+    _replace(folder / METADATA, [encode_document(_metadata(task, lines, end))])
+
+
+def _last_end(lines: list[Line]) -> Line | None:
+    """The line that ended a task: that of its span, or of recovery, which found that no job took it up."""
+    ends = [line for line in lines if line["type"] == "task" and line.get("phase") == "end"]
     if ends:
-        _replace(folder / FINAL_RESULT, [encode_document(final_result(ends[-1], None, tally, task.task_id))])
-    _replace(folder / METADATA, [encode_document(_metadata(task, lines))])
+        return ends[-1]
+    moved = next(reversed(_moves(lines)), {})
+    return {**moved, "outcome": moved["state_after"]} if moved.get("state_after") in ENDED else None
 
 
-def _metadata(task: _Task, lines: list[Line]) -> dict[str, Any]:
+def _metadata(task: _Task, lines: list[Line], end: Line | None) -> dict[str, Any]:
     found: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         **dict.fromkeys(METADATA_KEYS),
@@ -428,19 +477,22 @@ def _metadata(task: _Task, lines: list[Line]) -> dict[str, Any]:
         ("instance_id", names.INSTANCE_ID),
     ):
         found[key] = span.attributes.get(attribute)
-    times = {
-        "created_at": timestamp(span.start_ns),
-        "started_at": timestamp(span.start_ns),
-        "completed_at": timestamp(span.end_ns),
-    }
-    ids = {"trace_id": span.trace_id, "traceparent": f"00-{span.trace_id}-{span.span_id}-01"}
-    return {**found, **times, **ids, "name": span.attributes.get(names.TASK_NAME, span.name), "status": outcome_of(span)}
+    found |= {"created_at": timestamp(task.began_ns), "started_at": timestamp(task.began_ns)}
+    found |= {"trace_id": span.trace_id, "traceparent": f"00-{span.trace_id}-{span.span_id}-01"}
+    found["name"] = span.attributes.get(names.TASK_NAME, span.name)
+    if end is not None:
+        found |= {"completed_at": end["timestamp"], "status": end["outcome"]}
+    return found
 
 
 def _state(lines: list[Line]) -> str:
     """Where a task stands that has not ended."""
-    moved = [line for line in lines if line["type"] == "state" and str(line.get("action")).startswith("task_")]
+    moved = _moves(lines)
     return str(moved[-1].get("state_after") or State.RUNNING.value) if moved else State.RUNNING.value
+
+
+def _moves(lines: list[Line]) -> list[Line]:
+    return [line for line in lines if line["type"] == "state" and str(line.get("action")).startswith("task_")]
 
 
 def _encoded(line: Line) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from otel_agentlog.export.semconv import names
-from otel_agentlog.record.foreign_spans import PLAIN, SpanReading, cost_told, looks_like, reading_of, tool_of
+from otel_agentlog.record.foreign_spans import PLAIN, SpanReading, cost_told, looks_like, reading_of, session_named, tool_of
 from otel_agentlog.record.providers.span_content import call_content, tool_content
 from otel_agentlog.vocabulary.actions import AI_CALL, TOOL, Kind
 
@@ -33,6 +33,11 @@ def says_itself(given: Attributes) -> bool:
 def kind_of(name: str, given: Attributes) -> Kind:
     """An AI call, a tool run, or a plain span."""
     return _KINDS.get(given.get(names.LINE_TYPE, "")) or looks_like(name, _values(given))
+
+
+def session_of(given: Attributes) -> str | None:
+    """The session or conversation that a span is of."""
+    return session_named(given)
 
 
 def tool_name(name: str, given: Attributes) -> str:

@@ -7,8 +7,9 @@ What OTLP does not carry is not there: ``docs/stack/clickhouse.md`` lists it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -16,7 +17,7 @@ import orjson
 from otel_agentlog.export.semconv import fields, names
 from otel_agentlog.record.foreign_spans import PLAIN
 from otel_agentlog.view.backends import foreign
-from otel_agentlog.vocabulary.actions import AI_CALL, END_TYPE, Kind, end_action, start_action
+from otel_agentlog.vocabulary.actions import AI_CALL, END_TYPE, HANDED_OVER, SEGMENT, Kind, end_action, start_action
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, as_texts
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, FORMAT_VERSION, INSIDE_CALL, SAME_CALL_AS, Line, timestamp
 from otel_agentlog.vocabulary.scores import SCORE_ADDED
@@ -50,6 +51,8 @@ class Span:
     """Of one that does not say what it is: the span that counts the request to a model, or the tool run, which it saw, too."""
     inside_call: str = ""
     """The next AI span of another library around it."""
+    gave_away: bool = False
+    """Of a task's: its end was handed over, so this is the end of a part."""
 
     @property
     def is_own(self) -> bool:
@@ -367,8 +370,13 @@ def _end_line(
 ) -> Line:
     outcome = outcome_of(span)
     level = level_of(outcome) if span.is_own else _foreign_level(span, outcome, above)
-    line: Line = {"timestamp": timestamp(span.end_ns), "type": END_TYPE.get(kind, kind), "level": level, "phase": "end"}
-    line |= {"action": end_action(kind, outcome) or PLAIN.end_actions.get(outcome, PLAIN.ended), **common, "outcome": outcome}
+    kind_of_end = SEGMENT.end_type if span.gave_away else END_TYPE.get(kind, kind)
+    line: Line = {"timestamp": timestamp(span.end_ns), "type": kind_of_end, "level": level, "phase": "end"}
+    line |= {
+        "action": end_action(kind_of_end, outcome) or PLAIN.end_actions.get(outcome, PLAIN.ended),
+        **common,
+        "outcome": outcome,
+    }
     if span.is_own:
         line |= {"state_before": State.RUNNING.value, "state_after": outcome}
     line["duration_ms"] = round((span.end_ns - span.start_ns) / 1e6, 3)
@@ -522,6 +530,29 @@ def process_line(first: Span | LogRecord, resource: Attributes, task_id: str) ->
         "resource": dict(resource),
         "task_id": task_id,
     }
+
+
+def hands_over(record: LogRecord) -> bool:
+    """Whether a log record says that a task's end was given away in its span."""
+    return record.attributes.get(names.ACTION) == HANDED_OVER
+
+
+def implicit_task(span: Span) -> Span | None:
+    """The span of the task that was begun for another library's span, which does not leave; ``None`` if none was."""
+    given = span.attributes
+    if span.is_own or names.TASK_NAME not in given or names.TASK_ID not in given:
+        return None
+    # Any id that no other span has, and the same the next time.
+    identity = hashlib.sha256(f"task of {span.span_id}".encode()).hexdigest()[:16]
+    kept = (names.TASK_ID, names.TASK_NAME, names.TASK_SOURCE, names.ERROR_ID, names.ERROR_CATEGORY)
+    known = {key: given[key] for key in kept if key in given}
+    if agent := given.get(names.OWN_AGENT_NAME):
+        known |= {names.OPERATION: "invoke_agent", names.AGENT_NAME: agent}
+    if session := foreign.session_of(given):
+        known[names.SESSION_ID] = session
+    return replace(
+        span, span_id=identity, parent_span_id="", name=given[names.TASK_NAME], kind="Internal", attributes=known, scope=OWN_SCOPE
+    )
 
 
 def subtask_lines(task: Span, inside: str, at: Span | None) -> tuple[Line, Line]:
