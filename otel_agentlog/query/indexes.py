@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +17,7 @@ from otel_agentlog.store.folder.reader import list_tasks
 from otel_agentlog.store.index.database import MEMORY, discard
 from otel_agentlog.store.index.index import INDEX_FAILED, TaskIndex, is_busy
 from otel_agentlog.store.index.refresh import Progress
+from otel_agentlog.store.index.row import IndexRow
 
 Answer = TypeVar("Answer")
 
@@ -70,6 +71,13 @@ def ask_again(root: Path, question: Callable[[TaskIndex], Answer]) -> Answer:
         except INDEX_FAILED:
             raise_interrupt()
     return ask(root, question)
+
+
+def ask_rows(rows: Iterable[tuple[str, IndexRow]], question: Callable[[TaskIndex], Answer]) -> Answer:
+    """Return the answer to a question about tasks whose rows are given, each by the name that its folder would have."""
+    with closing(_in_memory(Path())) as index:
+        index.put(rows)
+        return question(index)
 
 
 def _in_memory(root: Path) -> TaskIndex:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.query.groups import Group, dollars, group_of, largest_first, percentiles_of, unsuccessful
-from otel_agentlog.query.indexes import ask, ask_again
+from otel_agentlog.query.indexes import ask, ask_again, ask_rows
 from otel_agentlog.query.rows import TaskRow, row_of
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.index.condition import ScoreBound as ScoreBound
@@ -17,6 +17,7 @@ from otel_agentlog.store.index.filter import Filter
 from otel_agentlog.store.index.filter import score_bound as score_bound
 from otel_agentlog.store.index.index import GROUPS, ORDERS, Counted, GroupSums, Scores, TaskIndex
 from otel_agentlog.store.index.refresh import Progress
+from otel_agentlog.store.index.row import IndexRow
 
 _NS = 1_000_000_000
 
@@ -141,6 +142,13 @@ def statistics_by(
         if group_by is not None:
             _known(group_by, GROUPS, "group")
     return ask(root, lambda index: [_statistics(index, wanted or Filter(), group_by) for group_by in keys], progress)
+
+
+def statistics_of(
+    rows: Iterable[tuple[str, IndexRow]], wanted: Filter | None, group_bys: Iterable[str | None]
+) -> list[Statistics]:
+    """Return `statistics_by` of tasks that are in no folder, from what an index would keep of them."""
+    return ask_rows(rows, lambda index: [_statistics(index, wanted or Filter(), group_by) for group_by in group_bys])
 
 
 def _statistics(index: TaskIndex, wanted: Filter, group_by: str | None) -> Statistics:

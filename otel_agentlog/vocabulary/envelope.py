@@ -28,9 +28,10 @@ class Home(Protocol):
     def location(self) -> str:
         """The same as text. What outlives the task keeps this, never the folder itself."""
 
-    def used(self) -> dict[str, Any]:
-        """What the AI calls of the task, in all its processes, used so far: ``input_tokens``, ``output_tokens``, ``cost_usd``
-        (``None`` if it is not known), ``finish_reasons`` of the last answer. Empty where none has ended. May raise."""
+    def used(self, is_error: bool, error_id: str | None) -> dict[str, Any]:
+        """What the task came to so far, in all its processes: ``ai_calls``, ``tool_runs``, ``steps``, ``retries``, ``errors``
+        with the one that ends it, if that is one; where AI calls ended also ``input_tokens``, ``output_tokens``, ``cost_usd``
+        (``None`` if it is not known), ``finish_reasons`` of the last answer. May raise."""
 
 
 @dataclass(slots=True)

@@ -79,14 +79,15 @@ def _log(record: LogRecordLine) -> dict[str, Any]:
 class Tables(ClickHouse):
     """Answers from the rows of the folders below a root, as they were when it was made; notes which statements it was asked."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, unsampled: bool = False) -> None:
+        """`unsampled`: with what no sampler chose, as where failed tasks are kept."""
         super().__init__("clickhouse://nobody@nowhere/otel")
         spans: dict[str, dict[str, Any]] = {}
         self.logs: list[dict[str, Any]] = []
         self.asked: list[str] = []
         for task in list_tasks(root):
             for record in records(task):
-                if not record.sampled:
+                if not (record.sampled or unsampled):
                     continue
                 if isinstance(record, LogRecordLine):
                     self.logs.append(_log(record))
@@ -95,18 +96,52 @@ class Tables(ClickHouse):
         self.spans = list(spans.values())
 
     def rows(self, statement: str, parameters: Any = None) -> Any:
-        """The rows that the statement asks for; of its conditions only the traces are met."""
+        """The rows that the statement asks for; of its conditions only those on traces and ids of tasks are met."""
         self.asked.append(statement)
         if statement.startswith("DESCRIBE"):
             return iter([{"name": "EventName"}])
         if "chosen" in statement:
-            return iter(self._listed())
+            return iter(self._listed(parameters or {}))
+        if "task NOT IN" in statement:
+            return iter([{"task": task} for task in self._open()])
+        if "GROUP BY task" in statement:
+            return iter(self._tasks(parameters["kept"]))
+        if "EventName = " in statement:
+            return iter([row for row in self.logs if row["event_name"] == "gen_ai.evaluation.result"])
         table = self.spans if "otel_traces" in statement else self.logs
         return iter(orjson.loads(orjson.dumps([row for row in table if row["trace_id"] in parameters["traces"]])))
 
-    def _listed(self) -> list[dict[str, Any]]:
-        everything = [*self.spans, *self.logs]
-        traces = {row["trace_id"] for row in everything if "agentlog.task.id" in row["attributes"]}
+    def _tasks(self, kept: list[str]) -> list[dict[str, Any]]:
+        named: dict[str, list[dict[str, Any]]] = {}
+        for row in self.spans:
+            given = row["attributes"]
+            if "agentlog.task.id" in given and "agentlog.task.name" in given and "agentlog.webhook.provider" not in given:
+                named.setdefault(given["agentlog.task.id"], []).append(row)
+        return [self._task(task, rows, kept) for task, rows in named.items()]
+
+    def _open(self) -> set[str]:
+        known = {row["attributes"].get("agentlog.task.id") for row in (*self.spans, *self.logs)} - {None}
+        return known - {
+            row["attributes"].get("agentlog.task.id") for row in self.spans if "agentlog.task.name" in row["attributes"]
+        }
+
+    def _task(self, task: str, rows: list[dict[str, Any]], kept: list[str]) -> dict[str, Any]:
+        ends = [row for row in rows if "agentlog.task.steps" in row["attributes"]]
+        nothing: dict[str, Any] = {"start_ns": 0, "duration_ns": 0, "name": "", "status": "", "attributes": {}}
+        last = max(ends, key=lambda row: row["start_ns"] + row["duration_ns"], default=nothing)
+        return {
+            "task": task,
+            "began_ns": min(row["start_ns"] for row in rows),
+            "has_ended": int(bool(ends)),
+            "only_ends": int(len(ends) == len(rows)),
+            **{key: last[key] for key in ("start_ns", "duration_ns", "name", "status")},
+            "attributes": {key: value for key, value in last["attributes"].items() if key in kept},
+        }
+
+    def _listed(self, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+        everything, asked = [*self.spans, *self.logs], parameters.get("tasks")
+        known = [(row["trace_id"], row["attributes"].get("agentlog.task.id")) for row in everything]
+        traces = {trace for trace, task in known if task is not None and (asked is None or task in asked)}
         return [
             {
                 "trace": trace,

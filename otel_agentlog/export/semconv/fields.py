@@ -186,6 +186,9 @@ AGENT_END = (*USAGE[:2], ("finish_reasons", names.RESPONSE_FINISH_REASONS, as_te
 TASK_END = (
     ("ai_calls", names.TASK_AI_CALLS, as_integer),
     ("tool_runs", names.TASK_TOOL_RUNS, as_integer),
+    ("steps", names.TASK_STEPS, as_integer),
+    ("retries", names.TASK_RETRIES, as_integer),
+    ("errors", names.TASK_ERRORS, as_integer),
     ("input_tokens", names.TASK_INPUT_TOKENS, as_integer),
     ("output_tokens", names.TASK_OUTPUT_TOKENS, as_integer),
     ("cost_usd", names.TASK_COST_USD, as_number),

@@ -16,6 +16,7 @@ from otel_agentlog._interrupts import first_of, raise_interrupt, suppress_errors
 from otel_agentlog._platform.fork import after_fork_in_child, random_bits
 from otel_agentlog.errors import StateError
 from otel_agentlog.record.carrier import Carried, read_carrier, write_carrier
+from otel_agentlog.record.exceptions.error_id import mark_of
 from otel_agentlog.record.operations.checkpoints import Checkpoints
 from otel_agentlog.record.operations.context import (
     BY_TRACE,
@@ -37,6 +38,7 @@ from otel_agentlog.record.operations.context import (
 from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.operations.open_operations import OPEN
 from otel_agentlog.record.operations.operation import HAND_OVER_S, Operation
+from otel_agentlog.record.operations.outcome import is_error
 from otel_agentlog.record.operations.span import Trace
 from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.record.redaction.text_streams import Streams, content_line
@@ -568,19 +570,24 @@ class Task(Checkpoints):
         assert self.task is not None
         self._payload = {"result": self.result}
         counted = {"ai_calls": self.task.ai_calls, "tool_runs": self.task.tool_runs}
-        return {"details": {**self._own_details(), **counted, **self._used()}}
+        return {"details": {**self._own_details(), **counted, **self._used(outcome)}}
 
-    def _used(self) -> dict[str, Any]:
+    def _used(self, outcome: Outcome) -> dict[str, Any]:
         home = self.task.home if self.task is not None else None
         # The figures are the task's: a further process that works on it ends a segment.
         if home is None or self.kind is not TASK:
             return {}
         try:
-            return home.used()
+            return home.used(is_error(outcome), self._ending_error())
         except Exception as error:  # noqa: BLE001 - what cannot be read there must not cost the end line
             raise_interrupt()
             self._recorder.failed("folder", error)
             return {}
+
+    def _ending_error(self) -> str | None:
+        """The id of the error that it ends with."""
+        mark = None if self._error is None else mark_of(self._error)
+        return None if mark is None else mark.error_id
 
     def _finished(self, outcome: Outcome) -> None:
         if self._parent is not None and self.kind is TASK:
@@ -668,6 +675,9 @@ class ImplicitTask(Task):
         """End as the span did; ``failure``: the ``exception`` object of its end line."""
         self._failure = failure
         self._finish(outcome, None, None)
+
+    def _ending_error(self) -> str | None:
+        return None if self._failure is None else self._failure.get("error_id")
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
         fields = super()._end_fields(outcome)

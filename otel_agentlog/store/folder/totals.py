@@ -301,14 +301,19 @@ class Tally:
             found["cpu_seconds"] = self._cpu_seconds
         return found
 
-    def used(self) -> dict[str, Any]:
-        """What the AI calls used so far, for the task's end line: tokens, cost, why the last answer ended; ``{}`` without any."""
+    def used(self, is_error: bool = False, error_id: str | None = None) -> dict[str, Any]:
+        """What the task came to so far, for its end line, which is an error itself, with this id, or none: counts, and where AI
+        calls ended tokens, cost and why the last answer ended."""
         with self._lock:
+            found: dict[str, Any] = {**self._counts}
+            for counter in self._runs.still_open().values():
+                found[counter] += 1
+            found["errors"] += is_error and (error_id is None or error_id not in self._error_ids)
             if not self._answered:
-                return {}
-            counted = {key: self._tokens[key] for key in ("input_tokens", "output_tokens")}
+                return found
+            found |= {key: self._tokens[key] for key in ("input_tokens", "output_tokens")}
             reasons = [reason for reason in self._finish_reasons if isinstance(reason, str)]
-            return {**counted, "cost_usd": self._total_cost(), **({"finish_reasons": reasons} if reasons else {})}
+            return {**found, "cost_usd": self._total_cost(), **({"finish_reasons": reasons} if reasons else {})}
 
     def _note_writer(self, event_id: object) -> None:
         if isinstance(event_id, str) and (match := EVENT_ID.fullmatch(event_id)) is not None:

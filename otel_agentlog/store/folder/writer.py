@@ -793,9 +793,9 @@ class TaskFolder:
             self._syncer.retry(self)
             raise
 
-    def used(self) -> dict[str, Any]:
-        """What the AI calls of the task used so far, for its end line. Raises `OSError`."""
-        return self._tally_of_all().used()
+    def used(self, is_error: bool, error_id: str | None) -> dict[str, Any]:
+        """What the task came to so far, for its end line. Raises `OSError`."""
+        return self._tally_of_all().used(is_error, error_id)
 
     def _tally_of_all(self, end: Line | None = None) -> Tally:
         """The tally of every process that worked on this task: ours, unless others wrote here too.

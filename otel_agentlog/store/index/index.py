@@ -22,7 +22,8 @@ from otel_agentlog.store.index import database
 from otel_agentlog.store.index.condition import FIELDS, Value
 from otel_agentlog.store.index.filter import Filter, where
 from otel_agentlog.store.index.refresh import Freshen, Progress, ReadRow, Refresh
-from otel_agentlog.store.index.tables import ALL
+from otel_agentlog.store.index.row import IndexRow
+from otel_agentlog.store.index.tables import ALL, insert
 from otel_agentlog.store.index.words import storable
 from otel_agentlog.vocabulary.states import ENDED, UNSUCCESSFUL, State
 
@@ -218,6 +219,14 @@ class TaskIndex:
         """Bring it up to date; `progress` is called with how many folders of how many were read."""
         with self.lock:
             self._refresh.run(progress)
+
+    def put(self, rows: Iterable[tuple[str, IndexRow]]) -> None:
+        """Put rows in that were not read from folders, each by the name that a folder of it has."""
+        with self.lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for name, row in rows:
+                insert(self._connection, os.fsencode(name), 0, row)
+            self._connection.execute("COMMIT")
 
     def close(self) -> None:
         """Close the file."""

@@ -93,9 +93,11 @@ class ClickHouse:
 
 
 def _as_parameter(value: str | int | list[str]) -> str:
-    """A value as ClickHouse reads it after ``param_``: a text with escapes; the texts of a list are hexadecimal ids."""
+    """A value as ClickHouse reads it after ``param_``: a text with escapes, in a list also in quotes."""
     if isinstance(value, list):
-        return "[" + ",".join(f"'{each}'" for each in value) + "]"
+        # Escaped twice: as a text in a list, and as the parameter.
+        quoted = (each.replace("\\", "\\\\").replace("'", "\\'") for each in value)
+        return _as_parameter("[" + ",".join(f"'{each}'" for each in quoted) + "]")
     if isinstance(value, int):
         return str(value)
     escaped = value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r").replace("\0", "\\0")

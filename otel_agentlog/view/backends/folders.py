@@ -77,8 +77,7 @@ def bring(source: ClickHouse, cache: Path, wanted: Wanted, progress: Progress | 
         AgentlogError: ClickHouse does not answer, or has no such tables.
         OSError: the folders cannot be written.
     """
-    root = cache / hashlib.sha256(source.name.encode()).hexdigest()[:16]
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    root = root_of(source, cache)
     with closing(sqlite3.connect(root / FETCHED, timeout=60, isolation_level=None)) as connection:
         fetched = _Fetched(connection)
         listed = _listed(source, wanted)
@@ -92,6 +91,13 @@ def bring(source: ClickHouse, cache: Path, wanted: Wanted, progress: Progress | 
             done += len(batch)
             if progress is not None:
                 progress(done, len(changed))
+    return root
+
+
+def root_of(source: ClickHouse, cache: Path) -> Path:
+    """The root of the folders of the tasks in ClickHouse. Raises `OSError`."""
+    root = cache / hashlib.sha256(source.name.encode()).hexdigest()[:16]
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     return root
 
 
@@ -223,6 +229,9 @@ def _conditions(wanted: Wanted, begins: bool) -> tuple[list[str], dict[str, str 
         task, ids = f"@['{names.TASK_ID}']", ("{task:String}", "concat('task-', {task:String})")
         parts.append("(" + " OR ".join(f"startsWith({task}, {each})" if begins else f"{task} = {each}" for each in ids) + ")")
         parameters["task"] = wanted.task
+    if wanted.tasks:
+        parts.append(f"@['{names.TASK_ID}'] IN {{tasks:Array(String)}}")
+        parameters["tasks"] = list(wanted.tasks)
     if wanted.error_id is not None:
         parts.append(f"@['{names.ERROR_ID}'] = {{error:String}}")
         parameters["error"] = wanted.error_id
@@ -281,7 +290,7 @@ def _tasks_of(source: ClickHouse, traces: list[_Trace]) -> dict[str, _Task]:
     event_name = any(row.get("name") == "EventName" for row in source.rows("DESCRIBE TABLE otel_logs"))
     spans = {row["span_id"]: _span_of(row) for row in source.rows(_SPANS, parameters)}
     logs_query = _LOGS.replace("SELECT DISTINCT", "SELECT DISTINCT EventName AS event_name,") if event_name else _LOGS
-    logs = [_log_of(row) for row in source.rows(logs_query, parameters)]
+    logs = [log_of(row) for row in source.rows(logs_query, parameters)]
     return _Sorting(spans, logs).tasks
 
 
@@ -301,7 +310,8 @@ def _span_of(row: Mapping[str, Any]) -> Span:
     )
 
 
-def _log_of(row: Mapping[str, Any]) -> LogRecord:
+def log_of(row: Mapping[str, Any]) -> LogRecord:
+    """A log record of a row."""
     return LogRecord(**{"event_name": "", **row})
 
 
@@ -318,17 +328,21 @@ class _Sorting:
             self._first_in.setdefault(span.trace_id, span.attributes[names.TASK_ID])
         exceptions = {record.span_id: record for record in logs if is_exception(record)}
         given_away = {record.span_id for record in logs if hands_over(record)}
+        # Where failed tasks are kept whatever the sampler says, the span of one that was begun for another's is there, too.
+        own = [span for span in spans.values() if span.is_own and line_type(span) == "task"]
+        self._trunks = {span.attributes.get(names.TASK_ID, ""): span for span in own}
+        """A span of each task's own, by its id."""
         find_views(spans)
-        self._implicit: dict[str, Span] = {}
-        """The tasks that were begun for spans of other libraries, by their ids."""
+        implicit: list[Span] = []
         for span in spans.values():
             # One that decided on the end after all has its figures.
             span.gave_away = span.span_id in given_away and names.TASK_AI_CALLS not in span.attributes
-            if (task := implicit_task(span)) is not None:
-                self._implicit[task.attributes[names.TASK_ID]] = task
+            if (task := implicit_task(span)) is not None and task.attributes[names.TASK_ID] not in self._trunks:
+                implicit.append(task)
+        self._trunks |= {task.attributes[names.TASK_ID]: task for task in implicit}
         for span in spans.values():
             self._add_span(span, exceptions.get(span.span_id))
-        for task in self._implicit.values():
+        for task in implicit:
             self._add_implicit(task)
         for record in logs:
             self._add_log(record)
@@ -374,7 +388,7 @@ class _Sorting:
         while each is not None and not each.is_own and each.span_id not in way:
             way.add(each.span_id)
             each = self._spans.get(each.parent_span_id)
-        return each if each is not None and each.is_own and self._owner(each) == owner else self._implicit.get(owner)
+        return each if each is not None and each.is_own and self._owner(each) == owner else self._trunks.get(owner)
 
     def _add_log(self, record: LogRecord) -> None:
         above = self._spans.get(record.span_id)

@@ -19,6 +19,8 @@ class Wanted:
     """Something of it ended, or was said, at this time or later."""
     task: str | None = None
     """An id, with or without ``task-`` in front; where there is none such, those that begin so."""
+    tasks: tuple[str, ...] = ()
+    """Any of these ids."""
     newest: bool = False
     """The one that began last."""
     error_id: str | None = None

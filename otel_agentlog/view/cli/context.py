@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from otel_agentlog.settings.fields import Settings, home, load, read_config_file
@@ -16,6 +17,10 @@ from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.render.screen import Screen, stdout_screen
 from otel_agentlog.vocabulary.terminal_text import given_path
 
+if TYPE_CHECKING:
+    from otel_agentlog.query import Filter, Statistics
+    from otel_agentlog.store.index.row import IndexRow
+
 
 @dataclass
 class CliContext:
@@ -23,6 +28,19 @@ class CliContext:
 
     root_option: str | None
     colour: bool
+    rows: list[tuple[str, IndexRow]] | None = None
+    """Of tasks of a backend, where the command needs no folders."""
+
+    def statistics(
+        self, wanted: Filter, group_bys: tuple[str | None, ...], progress: Callable[[int, int], None] | None
+    ) -> list[Statistics]:
+        """Figures of the tasks that meet a filter, for each of several groupings."""
+        # Most commands have no such figures.
+        from otel_agentlog.query.questions import statistics_by, statistics_of
+
+        if self.rows is not None:
+            return statistics_of(self.rows, wanted, group_bys)
+        return statistics_by(self.root, wanted, group_bys, progress=progress)
 
     @cached_property
     def root(self) -> Path:

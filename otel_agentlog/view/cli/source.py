@@ -10,7 +10,8 @@ from otel_agentlog.query import LAST, narrowed, parse_filter
 from otel_agentlog.settings.fields import cache_home
 from otel_agentlog.store.index.condition import Words
 from otel_agentlog.view.backends.clickhouse import ClickHouse
-from otel_agentlog.view.backends.folders import bring
+from otel_agentlog.view.backends.folders import bring, root_of
+from otel_agentlog.view.backends.totals import can_sum, rows_of
 from otel_agentlog.view.backends.wanted import Wanted, wanted_of
 from otel_agentlog.view.cli.context import CliContext
 from otel_agentlog.view.cli.options import filter_of
@@ -21,6 +22,7 @@ ASKS = frozenset(
 )
 """Commands that can ask a backend; the others are about folders, processes and what is on this machine."""
 _ONE_TASK = ("show", "tail")
+_SUMS = ("cost", "stats")
 
 
 def fetch(options: argparse.Namespace, context: CliContext) -> None:
@@ -38,6 +40,10 @@ def fetch(options: argparse.Namespace, context: CliContext) -> None:
     if options.command == "mcp":
         return  # its clients ask while it runs
     source, cache = ClickHouse(options.source), cache_folder()
+    if options.command in _SUMS and can_sum(filter_of(options), options.group_by):
+        context.rows = rows_of(source, cache, filter_of(options))
+        context.root_option = str(root_of(source, cache))
+        return
     with Progress() as progress:
         for wanted in _wanted(options):
             root = bring(

@@ -64,8 +64,10 @@ def nobody_came() -> None:
         task.carrier(hand_over=True, within_s=0)
 
 
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, TaskReader], dict[str, TaskReader]]:
+@pytest.fixture(scope="module", params=[False, True], ids=["", "failed tasks are kept"])
+def both(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, TaskReader], dict[str, TaskReader]]:
     """The tasks by their ids, in the folders they were recorded in and as they were brought back."""
     home = tmp_path_factory.mktemp("same")
     root, logs = home / "tasks", home / "logs"
@@ -77,7 +79,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, TaskReader
     nobody_came()
     agentlog.shutdown()
     recover(root)
-    return _by_id(root), _by_id(bring(Tables(root), home / "cache", Wanted()))
+    return _by_id(root), _by_id(bring(Tables(root, unsampled=request.param), home / "cache", Wanted()))
 
 
 def _by_id(root: Path) -> dict[str, TaskReader]:

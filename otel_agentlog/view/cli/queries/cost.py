@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from otel_agentlog.query import GROUPS, Group, hints, statistics_by
+from otel_agentlog.query import GROUPS, Group, hints
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress
 from otel_agentlog.view.cli.queries.stats import COUNTED, as_json
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     """Print the cost of the tasks below the root, by group."""
     wanted = filter_of(options)
     with reading_progress() as progress:
-        whole, found = statistics_by(context.root, wanted, (None, options.group_by), progress=progress)
+        whole, found = context.statistics(wanted, (None, options.group_by), progress)
     total = whole.groups[0]
     if options.json:
         spent_in_all = {"cost_usd": total.cost_usd, "unpriced": total.unpriced, "tasks": total.tasks, "ai_calls": total.ai_calls}

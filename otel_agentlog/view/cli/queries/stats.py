@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from otel_agentlog.query import GROUPS, Group, Statistics, hints, statistics
+from otel_agentlog.query import GROUPS, Group, Statistics, hints
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress
 from otel_agentlog.view.render import formats, labels
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     """Print the figures of the tasks below the root."""
     wanted = filter_of(options)
     with reading_progress() as progress:
-        found = statistics(context.root, wanted, group_by=options.group_by, progress=progress)
+        (found,) = context.statistics(wanted, (options.group_by,), progress)
     if options.json:
         print_json(as_json(context, found, options.group_by))
         return 0
