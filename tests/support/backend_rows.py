@@ -18,7 +18,6 @@ from otel_agentlog.vocabulary.records import LogRecordLine, SpanRecord
 from tests.support.sdk_records import readable_log, readable_span
 
 _STATUS = {"ERROR": "Error", "OK": "Ok", "UNSET": "Unset"}
-_LAST_NS = 2**62
 
 
 def text_of(value: Any) -> str:
@@ -101,7 +100,7 @@ class Tables(ClickHouse):
         if statement.startswith("DESCRIBE"):
             return iter([{"name": "EventName"}])
         if "chosen" in statement:
-            return iter(self._listed(parameters or {}))
+            return iter(self._listed(parameters or {}, "startsWith" in statement))
         if "task NOT IN" in statement:
             return iter([{"task": task} for task in self._open()])
         if "GROUP BY task" in statement:
@@ -138,17 +137,29 @@ class Tables(ClickHouse):
             "attributes": {key: value for key, value in last["attributes"].items() if key in kept},
         }
 
-    def _listed(self, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    def forget(self, trace_id: str) -> None:
+        """Delete a trace."""
+        for rows in (self.spans, self.logs):
+            rows[:] = [row for row in rows if row["trace_id"] != trace_id]
+
+    def _listed(self, parameters: dict[str, Any], begins: bool) -> list[dict[str, Any]]:
         everything, asked = [*self.spans, *self.logs], parameters.get("tasks")
-        known = [(row["trace_id"], row["attributes"].get("agentlog.task.id")) for row in everything]
-        traces = {trace for trace, task in known if task is not None and (asked is None or task in asked)}
-        return [
-            {
-                "trace": trace,
-                "spans": sum(row["trace_id"] == trace for row in self.spans),
-                "logs": sum(row["trace_id"] == trace for row in self.logs),
-                "first_ns": 0,
-                "last_ns": _LAST_NS,
-            }
-            for trace in sorted(traces)
-        ]
+        if (named := parameters.get("task")) is not None:
+            asked = (named, f"task-{named}")
+        chosen = [row for row in everything if _time(row) >= parameters.get("since", 0)]
+        known = [(row["trace_id"], row["attributes"].get("agentlog.task.id")) for row in chosen]
+        traces = {
+            trace
+            for trace, task in known
+            if task is not None and (asked is None or task in asked or (begins and task.startswith(tuple(asked))))
+        }
+        return [self._trace(trace, [_time(row) for row in everything if row["trace_id"] == trace]) for trace in sorted(traces)]
+
+    def _trace(self, trace: str, times: list[int]) -> dict[str, Any]:
+        spans, logs = (sum(row["trace_id"] == trace for row in rows) for rows in (self.spans, self.logs))
+        return {"trace": trace, "spans": spans, "logs": logs, "first_ns": min(times), "last_ns": max(times)}
+
+
+def _time(row: dict[str, Any]) -> int:
+    time_ns: int = row.get("start_ns", row.get("time_ns"))
+    return time_ns

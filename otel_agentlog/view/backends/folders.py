@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
@@ -81,9 +82,12 @@ def bring(source: ClickHouse, cache: Path, wanted: Wanted, progress: Progress | 
     with closing(sqlite3.connect(root / FETCHED, timeout=60, isolation_level=None)) as connection:
         fetched = _Fetched(connection)
         listed = _listed(source, wanted)
-        if not listed and wanted.task is not None:
+        begins = not listed and wanted.task is not None
+        if begins:
             # No index of the tables helps here: every task is looked at.
             listed = _listed(source, wanted, begins=True)
+        for task_id in fetched.forget(fetched.sought(wanted, begins=begins).difference(trace.trace_id for trace in listed)):
+            shutil.rmtree(root / folder_name(task_id), ignore_errors=True)
         changed = [trace for trace in listed if not fetched.has(trace)]
         done = 0
         for batch in _batches(changed):
@@ -120,12 +124,14 @@ class _Fetched:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        connection.execute("CREATE TABLE IF NOT EXISTS mark (trace TEXT PRIMARY KEY, mark TEXT) WITHOUT ROWID")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS trace (id TEXT PRIMARY KEY, mark TEXT, first_ns INTEGER, last_ns INTEGER) WITHOUT ROWID"
+        )
         connection.execute("CREATE TABLE IF NOT EXISTS part (task TEXT, trace TEXT, PRIMARY KEY (task, trace)) WITHOUT ROWID")
 
     def has(self, trace: _Trace) -> bool:
         """Whether it was fetched as it is now."""
-        found = self._connection.execute("SELECT mark FROM mark WHERE trace = ?", (trace.trace_id,)).fetchone()
+        found = self._connection.execute("SELECT mark FROM trace WHERE id = ?", (trace.trace_id,)).fetchone()
         return found is not None and found[0] == trace.mark
 
     def other_traces(self, tasks: Collection[str], known: Collection[str]) -> set[str]:
@@ -133,10 +139,37 @@ class _Fetched:
         found = (row[0] for task in tasks for row in self._connection.execute("SELECT trace FROM part WHERE task = ?", (task,)))
         return set(found).difference(known)
 
+    def sought(self, wanted: Wanted, *, begins: bool) -> set[str]:
+        """The known traces that a question would find if they were still there; `begins`: by how the ids of tasks begin, too."""
+        if wanted.task is not None:
+            length = "length(?1)" if begins else "length(task)"
+            alike = f"substr(task, 1, {length}) = ?1 OR substr(task, 1, 5 + {length}) = 'task-' || ?1"
+            return {row[0] for row in self._connection.execute(f"SELECT trace FROM part WHERE {alike}", (wanted.task,))}
+        if wanted.tasks or wanted.newest or wanted.error_id is not None or wanted.active_since_ns is not None:
+            return set()
+        bounds = wanted.since_ns or 0, wanted.until_ns or 2**63 - 1
+        return {row[0] for row in self._connection.execute("SELECT id FROM trace WHERE first_ns >= ? AND last_ns < ?", bounds)}
+
+    def forget(self, traces: Collection[str]) -> list[str]:
+        """Forget traces that are gone; returns the tasks of which nothing is left. Those that went on elsewhere are made anew."""
+        gone: list[str] = []
+        self._connection.execute("BEGIN IMMEDIATE")
+        for trace in traces:
+            tasks = [row[0] for row in self._connection.execute("SELECT task FROM part WHERE trace = ?", (trace,))]
+            self._connection.execute("DELETE FROM part WHERE trace = ?", (trace,))
+            self._connection.execute("DELETE FROM trace WHERE id = ?", (trace,))
+            for task in tasks:
+                others = self.other_traces([task], ())
+                self._connection.executemany("DELETE FROM trace WHERE id = ?", [(each,) for each in others])
+                gone += [] if others else [task]
+        self._connection.execute("COMMIT")
+        return gone
+
     def add(self, traces: Iterable[_Trace], parts: Iterable[tuple[str, str]]) -> None:
         """Note what was fetched."""
         self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany("INSERT OR REPLACE INTO mark VALUES (?, ?)", [(each.trace_id, each.mark) for each in traces])
+        rows = [(each.trace_id, each.mark, each.first_ns, each.last_ns) for each in traces]
+        self._connection.executemany("INSERT OR REPLACE INTO trace VALUES (?, ?, ?, ?)", rows)
         self._connection.executemany("INSERT OR IGNORE INTO part VALUES (?, ?)", list(parts))
         self._connection.execute("COMMIT")
 

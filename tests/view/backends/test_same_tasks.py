@@ -115,3 +115,49 @@ def test_each_stands_as_in_its_folder(both: tuple[dict[str, TaskReader], dict[st
     """Name, state, agent, parent, figures, errors, and what lies in what."""
     here, there = both
     assert {task_id: _about(task) for task_id, task in there.items()} == {task_id: _about(task) for task_id, task in here.items()}
+
+
+def _names(root: Path) -> set[str]:
+    return {str((task.metadata() or {})["name"]) for task in list_tasks(root)}
+
+
+def test_what_is_no_longer_there_is_here_no_longer(tasks_root: Path, tmp_path: Path) -> None:
+    """As where ClickHouse deletes by age: with the next question that such a task would have been found by."""
+    for name in ("old", "new", "newer", "resumed"):
+        with agentlog.task(name, task_id=f"task-{name}") as task, agentlog.step("first"):
+            carrier = task.carrier(hand_over=True) if name == "resumed" else {}
+    with agentlog.task(resume={key: value for key, value in carrier.items() if key != "traceparent"}), agentlog.step("second"):
+        pass
+    agentlog.shutdown()
+    tables, cache = Tables(tasks_root), tmp_path / "cache"
+    root = bring(tables, cache, Wanted())
+    everything = {"old", "new", "newer", "resumed"}
+    assert _names(root) == everything
+    traces = {row["attributes"]["agentlog.task.name"]: row["trace_id"] for row in tables.spans if _is_first(row)}
+    times = {row["trace_id"]: row["start_ns"] for row in tables.spans if row["name"] == "invoke_workflow"}
+
+    tables.forget(traces["old"])
+    bring(tables, cache, Wanted(since_ns=times[traces["old"]] + 1))
+    assert _names(root) == everything
+    bring(tables, cache, Wanted(since_ns=times[traces["old"]]))
+    assert _names(root) == everything - {"old"}
+
+    bring(tables, cache, Wanted(task="new"))
+    assert _names(root) == everything - {"old"}
+    tables.forget(traces["new"])
+    bring(tables, cache, Wanted(task="new"))
+    assert _names(root) == {"newer", "resumed"}
+
+    tables.forget(traces["newer"])
+    (first,) = {row["trace_id"] for row in tables.spans if row["name"] == "first"}
+    tables.forget(first)
+    bring(tables, cache, Wanted())
+    (left,) = list_tasks(root)
+    assert [line["message"] for line in left.events() if line["type"] == "step"] == ["second", "second"]
+    for trace_id in {row["trace_id"] for row in tables.spans}:
+        tables.forget(trace_id)
+    assert _names(bring(tables, cache, Wanted())) == set()
+
+
+def _is_first(row: dict[str, Any]) -> bool:
+    return "agentlog.task.name" in row["attributes"] and not row["parent_span_id"]
