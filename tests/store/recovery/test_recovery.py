@@ -102,6 +102,9 @@ def died(died_once: Path, tmp_path: Path) -> Path:
 USED = {
     "agentlog.task.ai_calls": 1,
     "agentlog.task.tool_runs": 1,
+    "agentlog.task.steps": 2,
+    "agentlog.task.retries": 0,
+    "agentlog.task.errors": 0,
     "agentlog.task.input_tokens": 3,
     "agentlog.task.output_tokens": 4,
     "agentlog.task.cost_usd": 0.5,
