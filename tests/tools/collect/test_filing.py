@@ -385,9 +385,10 @@ def test_what_a_program_recorded_here_itself_is_not_filed_twice(tmp_path: Path) 
 
 def _as_recorded_here(root: Path) -> None:
     """Make the folder of `TRACE` that of a task which a program recorded below this root."""
-    text = (root / TRACE / "metadata.json").read_text().replace('"source":"collect"', '"source":"app"').replace(TRACE, "task-1")
+    for file in (root / TRACE).iterdir():
+        if file.is_file():
+            file.write_text(file.read_text().replace('"source":"collect"', '"source":"app"').replace(TRACE, "task-1"))
     (root / TRACE).rename(root / "task-1")
-    (root / "task-1" / "metadata.json").write_text(text)
 
 
 def test_a_problem_that_is_over_is_not_reported(tmp_path: Path) -> None:

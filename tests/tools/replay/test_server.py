@@ -84,7 +84,7 @@ def test_a_redirect_of_the_provider_is_not_followed() -> None:
         first = elsewhere(target)
         with (
             serving(HTTPServer(("127.0.0.1", 0), first)) as url,
-            forwarded(Upstream(url, {"Authorization": "Bearer key"}), "/v1/chat/completions", given, b"{}") as answer,
+            forwarded(Upstream(url, {"Authorization": "Bearer key"}), f"{url}/v1/chat/completions", given, b"{}") as answer,
         ):
             assert answer.status == 302
 
