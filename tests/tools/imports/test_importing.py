@@ -237,7 +237,7 @@ def test_killed_in_the_middle_and_imported_again_it_is_complete_and_once(tmp_pat
     file, root = _long(tmp_path, 1500), tmp_path / "tasks"
     for pause_s in (0.0, 0.1, 0.3):
         process = _importing(root, str(file))
-        wait_until(lambda: list((root / ".imports").glob("work-*/tasks/*")), "the import at work", timeout_s=60)
+        wait_until(lambda: list((root / ".imports").glob("work-*/tasks-*/*")), "the import at work", timeout_s=60)
         time.sleep(pause_s)
         process.kill()
         process.communicate()
