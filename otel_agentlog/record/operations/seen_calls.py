@@ -206,7 +206,10 @@ class SeenCalls:
 
     def count(self, seen: Seen, report: Call) -> Added | None:
         """Take what a view reports at its end; ``None`` if the request is new, and counts."""
-        others = self._same(seen, report)
+        # Of a call of ours nearly always nothing else was seen, and there is nothing to look for.
+        apart = seen.around is None and not seen.calls and (seen.scope == OWN or not self._counted)
+        is_new = apart and self._by_response.keys().isdisjoint(report.response_ids)
+        others: list[Call] = [] if is_new else self._same(seen, report)
         if not others:
             seen.call = report
             if seen.scope != OWN:
