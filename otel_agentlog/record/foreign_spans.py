@@ -264,7 +264,7 @@ def tool_of(name: str, reading: SpanReading) -> str:
     return reading.tool or (called[1] if called else name)
 
 
-def cost_told(attributes: Mapping[str, Any]) -> float | None:
+def billed_cost(attributes: Mapping[str, Any]) -> float | None:
     """What the library says that the call cost, in US dollars."""
     return next((amount for name in _COST if (amount := as_amount(attributes.get(name))) is not None), None)
 
@@ -541,7 +541,7 @@ class AdoptedSpan:
             return {}
 
     def _price(self, reading: SpanReading, attributes: Mapping[str, Any]) -> Cost | None:
-        billed = cost_told(attributes)
+        billed = billed_cost(attributes)
         if billed is not None:
             return Cost(billed, "provider")
         prices = self._record.lookups.prices
@@ -574,17 +574,17 @@ class AdoptedSpan:
         self._record.deliver(envelope)
 
 
-_told_by_ours: list[tuple[weakref.ref[object], frozenset[str]]] = []
+_covered_scopes: list[tuple[weakref.ref[object], frozenset[str]]] = []
 
 
 def no_tasks_for(connection: object, scopes: frozenset[str]) -> None:
     """Begin no implicit task for spans of these scopes, as long as this object is alive: it records what they tell, in a task."""
-    _told_by_ours[:] = [each for each in _told_by_ours if each[0]() is not None] + [(weakref.ref(connection), scopes)]
+    _covered_scopes[:] = [each for each in _covered_scopes if each[0]() is not None] + [(weakref.ref(connection), scopes)]
 
 
 def _begins_none(start: Mapping[str, Any]) -> bool:
     scope = mapping(start, "scope").get("name")
-    return any(scope in scopes and connection() is not None for connection, scopes in [*_told_by_ours])
+    return any(scope in scopes and connection() is not None for connection, scopes in [*_covered_scopes])
 
 
 _AGENT = ("gen_ai.agent.name", "agent.name", "langfuse.trace.name")

@@ -318,8 +318,8 @@ def _figures_agree(known: Call, report: Call) -> bool | None:
         return None
     ours, theirs = known.response.usage, report.response.usage
     pairs = ((ours.input_tokens, theirs.input_tokens), (ours.output_tokens, theirs.output_tokens))
-    told = [one == other for one, other in pairs if one and other]
-    return bool(told) if all(told) else None
+    compared = [one == other for one, other in pairs if one and other]
+    return bool(compared) if all(compared) else None
 
 
 def _merge(others: list[Call], report: Call) -> Added:

@@ -43,9 +43,9 @@ from otel_agentlog.view.backends.lines import (
     LogRecord,
     Span,
     details_of,
-    hands_over,
     implicit_task,
     is_exception,
+    is_hand_over,
     line_type,
     log_line,
     process_line,
@@ -360,7 +360,7 @@ class _Sorting:
         for span in roots:
             self._first_in.setdefault(span.trace_id, span.attributes[names.TASK_ID])
         exceptions = {record.span_id: record for record in logs if is_exception(record)}
-        given_away = {record.span_id for record in logs if hands_over(record)}
+        given_away = {record.span_id for record in logs if is_hand_over(record)}
         # Where failed tasks are kept whatever the sampler says, the span of one that was begun for another's is there, too.
         own = [span for span in spans.values() if span.is_own and line_type(span) == "task"]
         self._trunks = {span.attributes.get(names.TASK_ID, ""): span for span in own}

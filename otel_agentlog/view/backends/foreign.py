@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from otel_agentlog.export.semconv import names
-from otel_agentlog.record.foreign_spans import PLAIN, SpanReading, cost_told, looks_like, reading_of, session_named, tool_of
+from otel_agentlog.record.foreign_spans import PLAIN, SpanReading, billed_cost, looks_like, reading_of, session_named, tool_of
 from otel_agentlog.record.providers.span_content import call_content, tool_content
 from otel_agentlog.vocabulary.actions import AI_CALL, TOOL, Kind
 
@@ -62,7 +62,7 @@ def details_at_end(kind: Kind, given: Attributes) -> dict[str, Any]:
         return found
     reading = _reading(given)
     if not says_itself(given):
-        found |= {**reading.usage.known(), "cost_usd": cost_told(_values(given))}
+        found |= {**reading.usage.known(), "cost_usd": billed_cost(_values(given))}
     answer = {
         "finish_reasons": list(reading.finish_reasons),
         "response_id": reading.response_id,

@@ -532,7 +532,7 @@ def process_line(first: Span | LogRecord, resource: Attributes, task_id: str) ->
     }
 
 
-def hands_over(record: LogRecord) -> bool:
+def is_hand_over(record: LogRecord) -> bool:
     """Whether a log record says that a task's end was given away in its span."""
     return record.attributes.get(names.ACTION) == HANDED_OVER
 
