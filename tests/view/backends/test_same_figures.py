@@ -18,13 +18,25 @@ from otel_agentlog.view.backends.wanted import Wanted
 from tests.end_to_end.test_counted_once import (
     OPENINFERENCE,
     SITUATIONS,
+    a_callback_after_the_client_without_ids,
     a_failure_seen_side_by_side,
     chat,
     failures_at_once_seen_side_by_side,
+    inside_a_sibling_that_ended_first,
+    inside_a_sibling_without_ids,
+    sibling_of_another_name_of_the_provider,
+    sibling_with_id_only_on_one,
     siblings,
     siblings_by_their_output,
+    siblings_known_late,
     siblings_of_one_library,
+    siblings_of_which_only_one_knows,
+    siblings_without_ids,
+    siblings_without_ids_the_outer_one_first,
     span,
+    streams_told_when_they_are_read,
+    two_at_once_of_equal_tokens_seen_twice,
+    two_at_once_of_other_tokens_seen_twice,
     two_attempts_that_failed_side_by_side,
 )
 from tests.support.backend_rows import Tables
@@ -143,6 +155,10 @@ def test_a_backend_has_the_figures_of_the_folder(
 SIDE_BY_SIDE = (
     *(siblings, siblings_of_one_library, siblings_by_their_output, a_failure_seen_side_by_side),
     *(failures_at_once_seen_side_by_side, two_attempts_that_failed_side_by_side),
+    *(siblings_without_ids, siblings_without_ids_the_outer_one_first, sibling_with_id_only_on_one),
+    *(sibling_of_another_name_of_the_provider, siblings_of_which_only_one_knows, siblings_known_late),
+    *(inside_a_sibling_without_ids, inside_a_sibling_that_ended_first, a_callback_after_the_client_without_ids),
+    *(streams_told_when_they_are_read, two_at_once_of_equal_tokens_seen_twice, two_at_once_of_other_tokens_seen_twice),
 )
 """What only who was there knows to be one request."""
 
