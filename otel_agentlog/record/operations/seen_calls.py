@@ -7,6 +7,7 @@ the others did not know. Nothing is looked for across a tool run: a model that a
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -179,7 +180,7 @@ class SeenCalls:
         self._by_response: dict[str, Call] = {}
         self._open: dict[str, Seen] = {}
         """AI spans that have begun and not ended, by span id."""
-        self._counted: list[Seen] = []
+        self._counted: deque[Seen] = deque(maxlen=MAX_BESIDE)
         """The AI spans of other libraries that count, the latest ones, in the order in which they ended."""
 
     def add(self, seen: Seen) -> None:
@@ -213,7 +214,7 @@ class SeenCalls:
         if not others:
             seen.call = report
             if seen.scope != OWN:
-                self._counted = [*self._counted[1 - MAX_BESIDE :], seen]
+                self._counted.append(seen)
             for response_id in report.response_ids:
                 _remember(self._by_response, response_id, report)
             if seen.around is None:
@@ -255,7 +256,7 @@ class SeenCalls:
 
     def _begun_by(self, seen: Seen) -> Call | None:
         """The latest request of the same library, place, provider and model of whose answer nothing is known yet."""
-        for other in reversed(self._counted):
+        for other in reversed(self._counted.copy()):
             call = other.call
             if call is None or call.failed or call.response_ids or call.response.usage.known():
                 continue
@@ -266,7 +267,7 @@ class SeenCalls:
     def _beside(self, seen: Seen, report: Call) -> list[Call]:
         """The request that a view beside it has counted: not every request has an id, nor does every library tell it."""
         found: list[tuple[bool, bool, Call]] = []
-        for other in reversed(self._counted):
+        for other in reversed(self._counted.copy()):
             call = other.call
             if call is None or call.scopes & report.scopes or not seen.lies_beside(other):
                 continue
