@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,8 +24,9 @@ from otel_agentlog.vocabulary.lines import Line, encode
 from otel_agentlog.vocabulary.states import FAILED
 
 JOBS = ".jobs.jsonl"
-LOCK_WAIT_S = 1.0
-"""Longest time to wait for another process; it reads, appends, and hands the task over, which takes about a millisecond."""
+LOCK_WAIT_S = 5.0
+"""Longest time to wait for another process; it reads, appends, and hands the task over: about a millisecond, on a busy disk some
+hundred times that. Who goes on without the lock may not see that it is the last."""
 MAX_BYTES = 4 * 1024 * 1024
 """How much is read of what other processes wrote: more than 10,000 jobs."""
 
@@ -84,8 +86,11 @@ class _Turn:
         self.lines = [line for data in self._before.split(b"\n") if (line := _parsed(data)) is not None]
 
     def append(self, line: Line) -> None:
-        """Append a line: a fresh one, as the one before may have been cut by a crash."""
-        os.write(self._fd, (b"\n" if self._before and not self._before.endswith(b"\n") else b"") + encode(line))
+        """Append a line: a fresh one, as the one before may have been cut by a crash. Raises `OSError`, also of a disk with room
+        for a part of it alone."""
+        data = (b"\n" if self._before and not self._before.endswith(b"\n") else b"") + encode(line)
+        if os.write(self._fd, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), JOBS)
 
 
 def _read(file: Descriptor) -> bytes:

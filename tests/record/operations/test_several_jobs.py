@@ -170,6 +170,25 @@ def test_a_link_in_its_place_is_not_followed(tasks_root: Path, tmp_path: Path) -
     assert elsewhere.read_bytes() == before
 
 
+def test_an_end_of_a_job_that_is_cut_is_an_error(tasks_root: Path) -> None:
+    """The disk has room for a part of the line alone: it is no end, and the next try is a line of its own."""
+    resource = pytest.importorskip("resource")
+    request = agentlog.task("Answer", task_id="t").start()
+    job, _ = (read_carrier(request.carrier(hand_over=True), Context()).ids["job"] for _ in range(2))
+    request.end()
+    assert request.task is not None
+    jobs, file = JobFile(request.task), tasks_root / "t" / JOBS
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 20, unlimited[1]))
+    try:
+        with pytest.raises(OSError), jobs.ending(job, "completed"):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    with jobs.ending(job, "completed") as left:
+        assert left == JobsLeft(1, failed=False)
+
+
 def test_no_job_ends_while_another_one_does(tasks_root: Path) -> None:
     """What one that is not the last does of the task is done when the last one finds itself the last."""
     request = agentlog.task("Answer", task_id="t").start()
