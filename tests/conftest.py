@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import hypothesis
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 import otel_agentlog as agentlog
 from otel_agentlog.testing import MemorySink, recording
 from otel_agentlog.wiring import alerting
+
+# How long an example takes is no part of what is tested: on a busy machine it may be anything. (Hypothesis itself does the same
+# where the variable CI is set.)
+_default = hypothesis.settings.get_profile("default")
+hypothesis.settings.register_profile("default", _default, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+if not os.environ.get("CI"):
+    hypothesis.settings.load_profile("default")
 
 pytest_plugins = ["tests.support.peers"]
 if not entry_points(group="pytest11", name="agentlog"):
