@@ -94,9 +94,13 @@ class CollectSpool(Spool):
         # Opened here for its mode, which SQLite gives to the files beside it, and as no link is followed.
         os.close(system.open(path, system.UPDATE | os.O_CREAT, FILE_MODE))
         self._database = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)
-        self._database.executescript(
-            f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit={_LARGEST_WAL}; {_TABLES}"
-        )
+        try:
+            self._database.executescript(
+                f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit={_LARGEST_WAL}; {_TABLES}"
+            )
+        except BaseException:  # there is no spool then that could be closed
+            self._database.close()
+            raise
 
     # -- what comes -------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -148,9 +149,8 @@ def test_late_spans_of_a_forgotten_task_are_kept_beside_it(tmp_path: Path) -> No
 
 
 def _forget(root: Path) -> None:
-    spool = CollectSpool(root)
-    assert spool.forget(-1.0) == 1
-    spool.close()
+    with closing(CollectSpool(root)) as spool:
+        assert spool.forget(-1.0) == 1
 
 
 def test_forgetting_that_is_cut_short_takes_nothing_from_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,7 +329,8 @@ def test_what_is_filed_at_the_second_try_is_filed_once(tmp_path: Path, monkeypat
             filer.file_all()
         assert [*filer.report.problems] == [TRACE]
         assert not [*tmp_path.glob(".imports/work-*/*/*")]
-        CollectSpool(tmp_path).try_again()
+        with closing(CollectSpool(tmp_path)) as spool:
+            spool.try_again()
         filer.file_all()
         assert filer.report.problems == {}
 
