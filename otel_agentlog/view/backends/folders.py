@@ -53,7 +53,7 @@ from otel_agentlog.view.backends.lines import (
     stage_lines,
     subtask_lines,
 )
-from otel_agentlog.view.backends.views import find_views
+from otel_agentlog.view.backends.views import around, find_views
 from otel_agentlog.view.backends.wanted import Wanted
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION, Line, timestamp
 from otel_agentlog.vocabulary.states import ENDED, State
@@ -416,12 +416,8 @@ class _Sorting:
 
     def _own_around(self, span: Span, owner: str) -> Span | None:
         """The operation of a task that a span of it is, or lies in."""
-        way: set[str] = set()
-        each: Span | None = span
-        while each is not None and not each.is_own and each.span_id not in way:
-            way.add(each.span_id)
-            each = self._spans.get(each.parent_span_id)
-        return each if each is not None and each.is_own and self._owner(each) == owner else self._trunks.get(owner)
+        own = next((each for each in (span, *around(span, self._spans)) if each.is_own), None)
+        return own if own is not None and self._owner(own) == owner else self._trunks.get(owner)
 
     def _add_log(self, record: LogRecord) -> None:
         above = self._spans.get(record.span_id)

@@ -31,7 +31,7 @@ def find_views(spans: Mapping[str, Span]) -> None:
 def _place_call(span: Span, spans: Mapping[str, Span], kinds: Mapping[str, str]) -> None:
     if names.SAME_CALL_AS in span.attributes:
         return  # it does not count itself
-    for above in _around(span, spans):
+    for above in around(span, spans):
         if kinds[above.span_id] in _ENDS_SEARCH:
             return
         if kinds[above.span_id] != "ai_request" or above.end_ns < span.start_ns:
@@ -46,7 +46,7 @@ def _place_call(span: Span, spans: Mapping[str, Span], kinds: Mapping[str, str])
 
 
 def _place_tool(span: Span, spans: Mapping[str, Span], kinds: Mapping[str, str]) -> None:
-    for above in _around(span, spans):
+    for above in around(span, spans):
         if kinds[above.span_id] not in _COUNTED and not above.is_own:
             continue
         if kinds[above.span_id] == "tool_call" and above.scope != span.scope:
@@ -61,7 +61,7 @@ def _says(span: Span) -> bool:
     return span.is_own or says_itself(span.attributes)
 
 
-def _around(span: Span, spans: Mapping[str, Span]) -> Iterator[Span]:
+def around(span: Span, spans: Mapping[str, Span]) -> Iterator[Span]:
     """What lies around a span, the nearest first."""
     seen = {span.span_id}
     above = spans.get(span.parent_span_id)

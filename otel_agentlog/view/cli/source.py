@@ -40,8 +40,8 @@ def fetch(options: argparse.Namespace, context: CliContext) -> None:
     if options.command == "mcp":
         return  # its clients ask while it runs
     source, cache = ClickHouse(options.source), cache_folder()
-    if options.command in _SUMS and can_sum(filter_of(options), options.group_by):
-        context.rows = rows_of(source, cache, filter_of(options))
+    if options.command in _SUMS and can_sum(asked := filter_of(options), options.group_by):
+        context.rows = rows_of(source, cache, asked)
         context.root_option = str(root_of(source, cache))
         return
     with Progress() as progress:
