@@ -169,7 +169,7 @@ def _is_call_of_old(attributes: Mapping[str, Any]) -> bool:
 
 
 def _is_run(attributes: Mapping[str, Any]) -> bool:
-    """Whether it is a whole run of an agent that says what it used: OpenInference of frameworks whose requests nobody sees."""
+    """Whether it is a whole run of an agent that says what it used: OpenInference of frameworks without spans of requests."""
     is_agent = str(attributes.get("openinference.span.kind") or "").upper() == "AGENT"
     return is_agent and _count(attributes, (*_INPUT, *_OUTPUT, *_TOTAL)) is not None
 

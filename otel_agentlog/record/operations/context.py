@@ -159,7 +159,7 @@ class OperationScope:
     task: RunningTask | None = None
     step_id: str | None = None
     stands_in = False
-    """Whether it is current where no operation is and a span of its trace is, whoever made that (`ImplicitTask`)."""
+    """Whether it is current where no operation is and a span of its trace is, of any library (`ImplicitTask`)."""
     outer: Context = _EMPTY
     """The context of its parent, which may be in another process."""
     around: Context = _EMPTY

@@ -288,7 +288,7 @@ def _end_details(span: Span, kind: str, start: Mapping[str, Any]) -> dict[str, A
         return _foreign_end(span, start)
     found = {key: value for key, value in start.items() if key not in ("messages", "system", "tools", "arguments", "parameters")}
     _read(given, _END_TABLES.get(kind, ()), found)
-    # An unknown cost is no attribute. Of a call whose process died nobody said whether it counts: it has no attempts either.
+    # An unknown cost is no attribute. Of a call whose process died it is not known whether it counts: it has no attempts either.
     if "attempts" in found if kind == "ai_request" else kind == "task" and "input_tokens" in found:
         found.setdefault("cost_usd", None)
     if kind == "ai_request":

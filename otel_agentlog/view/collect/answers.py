@@ -90,7 +90,7 @@ def response(signal: str, accepted: Accepted) -> Any:
 
 
 def unreadable(signal: str, error: Exception) -> str:
-    """What is told, to people and to the sender, of a request over which we stumbled. Has nothing of what is in it."""
+    """The message, for people and the sender, of a request that raised an unexpected error, without any of its content."""
     return f"a request of {signal} was refused, as it cannot be read: {type(error).__name__}"
 
 

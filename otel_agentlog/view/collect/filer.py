@@ -107,7 +107,7 @@ def _main(arguments: Sequence[str]) -> int:
     except BusySpoolError:
         return BUSY
     except (OSError, sqlite3.Error) as error:
-        # The disk is full, say: the next one goes on. At once, as the folders that are half made are of no use to anybody.
+        # The disk is full, say: the next one goes on. At once, as the folders that are half made are made anew.
         print(f"agentlog collect: filing ended: {safe(str(error))}", file=sys.stderr, flush=True)
         os._exit(1)
     return 0

@@ -122,7 +122,7 @@ class Receiver:
 
 
 def _tell_waiting(root: Path, say: Callable[[str], None]) -> None:
-    """Say how many bodies an earlier process has left that nobody sends now."""
+    """Say how many bodies an earlier process has left that are not sent now."""
     spool = CollectSpool(root)
     try:
         waiting = spool.outgoing_count()
