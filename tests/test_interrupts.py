@@ -504,10 +504,10 @@ def test_an_interrupted_timeout_call_is_left_at_once(usr1: None) -> None:
 
     class Slow:
         def __str__(self) -> str:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
             time.sleep(0.4)
             return "slow"
 
-    signal.setitimer(signal.ITIMER_REAL, 0.05)
     with pytest.raises(Timeout):
         agentlog.get_logger("app").error("%s", Slow())
     signal.signal(signal.SIGALRM, signal.SIG_DFL)

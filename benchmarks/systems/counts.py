@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,8 @@ TASKS, FEW_TASKS = 20, 5
 WARM_TASKS = 5
 LONGEST_S = 900
 _BEGIN, _END = "/begin-of-counting", "/end-of-counting"
+_WARM = "warm"
+"""Printed before the first mark; what is counted begins once a line has come on stdin."""
 PYTHON = f"{platform.python_implementation()} {platform.python_version()}, {platform.python_compiler()}, {platform.machine()}"
 
 
@@ -51,6 +53,8 @@ def record(folder: Path, tasks: int) -> None:
     made = make_tasks(WARM_TASKS + tasks)
     for task in made[:WARM_TASKS]:
         run_task(system, task)
+    print(_WARM, flush=True)
+    sys.stdin.readline()
     os.access(_BEGIN, os.F_OK)
     os.getsid(0)
     for task in made[WARM_TASKS:]:
@@ -82,12 +86,21 @@ def _count_calls(folder: Path) -> dict[str, int]:
         return {"log line": len(log_line().calls), "tool run": len(usual(lambda: passed(tool_run)).calls)}
 
 
-def _recorded_by(tracer: list[str], folder: Path, tasks: int) -> str:
+def _record_by(tracer: list[str], folder: Path, tasks: int, when_warm: Callable[[int], object]) -> None:
     command = [*tracer, sys.executable, "-m", "benchmarks.systems.counts", "--record", str(folder / f"of-{tasks}"), str(tasks)]
-    ran = subprocess.run(
-        command, capture_output=True, text=True, check=True, timeout=LONGEST_S, env=plain_environment(), cwd=ROOT
-    )
-    return ran.stderr
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, text=True, env=plain_environment(), cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe
+    ) as recording:
+        try:
+            assert recording.stdout is not None
+            if recording.stdout.readline().strip() == _WARM:
+                when_warm(recording.pid)
+            _, said = recording.communicate("\n", timeout=LONGEST_S)
+        finally:
+            recording.kill()
+    if recording.returncode:
+        raise subprocess.CalledProcessError(recording.returncode, command, stderr=said)
 
 
 @dataclass(frozen=True)
@@ -110,7 +123,7 @@ class SystemCalls:
 def system_calls(folder: Path, tasks: int = TASKS) -> SystemCalls:
     """Those of the benchmark's task, by strace, which without ``-f`` follows the first thread alone."""
     out = folder / "strace"
-    _recorded_by(["strace", "-q", "-o", str(out)], folder, tasks)
+    _record_by(["strace", "-q", "-o", str(out)], folder, tasks, when_warm=lambda pid: None)
     between = out.read_text().split(_BEGIN)[1].split(_END)[0].splitlines()[2:-1]
     names = Counter(match[1] for line in between if (match := re.match(r"(\w+)\(", line)))
     del names["futex"]
@@ -121,8 +134,15 @@ def instructions(folder: Path, tasks: int = FEW_TASKS) -> int:
     """Instructions that a task takes the calling thread, by callgrind."""
     out = folder / "callgrind"
     marks = [f"--zero-before={name}" for name in ("getsid", "__getsid")]
-    tool = ["valgrind", "--tool=callgrind", "--separate-threads=yes", *marks, f"--callgrind-out-file={out}"]
-    _recorded_by(tool, folder, tasks)
+    # Imports and the first tasks are not looked at, which is ten times as fast.
+    kept = ["--separate-threads=yes", "--instr-atstart=no", *marks, f"--callgrind-out-file={out}"]
+    look = ["callgrind_control", "--instr=on"]
+    _record_by(
+        ["valgrind", "--tool=callgrind", *kept],
+        folder,
+        tasks,
+        when_warm=lambda pid: subprocess.run([*look, str(pid)], check=True, capture_output=True, env=plain_environment()),
+    )
     found = re.search(r"^(?:totals|summary): (\d+)", Path(f"{out}-01").read_text(), re.MULTILINE)
     assert found, f"callgrind wrote no total to {out}-01"
     return round(int(found[1]) / tasks)

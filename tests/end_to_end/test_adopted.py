@@ -42,7 +42,7 @@ def provider() -> Iterator[ProviderServer]:
 
 def _run(root: Path, server: ProviderServer, library: str, wrapped: str, endpoint: str = "") -> list[Line]:
     url = server.anthropic_url if library.startswith("anthropic") else server.openai_url
-    env = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "AGENTLOG_SEND_DELAY": "0"}
+    env = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "AGENTLOG_SEND_DELAY": "0", "AGENTLOG_SHUTDOWN_TIMEOUT": "30"}
     subprocess.run([sys.executable, str(APP), str(root), url, library, wrapped], env=env, check=True, timeout=90)
     task = find_task(root, "t")
     assert [str(problem) for problem in validate(task.folder).problems] == []

@@ -29,6 +29,7 @@ FROM_OUTSIDE = {
 def test_no_place_is_a_way_around_the_cleaning_step(mode: str, otlp_receiver: OtlpReceiver, tmp_path: Path) -> None:
     """Files, their names, OTLP, console and log hold no secret of any place, all can be decoded, and every line is valid."""
     env = {os.fsencode(key): os.fsencode(value) for key, value in os.environ.items()} | FROM_OUTSIDE
+    env[b"AGENTLOG_SHUTDOWN_TIMEOUT"] = b"30"
     env[b"OTEL_EXPORTER_OTLP_ENDPOINT"] = otlp_receiver.http_endpoint.encode()
     program = [sys.executable, "-m", "tests.end_to_end.canary_app", str(tmp_path / "tasks"), str(tmp_path / "logs"), mode]
     done = subprocess.run(program, env=env, cwd=REPOSITORY, capture_output=True, timeout=100, check=False)

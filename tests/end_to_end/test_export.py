@@ -14,6 +14,7 @@ import otel_agentlog as agentlog
 from otel_agentlog.view.cli.main import main
 from tests.support.browser import browser
 from tests.support.collector import Collector, find_collector
+from tests.support.delivered import recorded_ids
 from tests.support.waiting import wait_until
 
 WORKLOAD = Path(__file__).parent / "workload.py"
@@ -43,6 +44,8 @@ def test_exported_otlp_goes_through_the_file_receiver_and_comes_out_equal(collec
     subprocess.run([sys.executable, str(WORKLOAD), str(root)], env=env, check=True, timeout=120, stdout=subprocess.DEVNULL)
     assert main(["export", "--root", str(root), "--signals", "traces,logs", "-o", str(exported), "--format", "otlp"]) == 0
 
+    wanted = len(recorded_ids(root))
+    collector.wait_for(lambda c: len(c.spans()) + len(c.log_records()) >= wanted, timeout_s=60)
     binary = find_collector()
     assert binary is not None
     config = READ_FILE.format(path=exported)

@@ -38,7 +38,14 @@ LATER = ("quality", 0.8, None, "read again", None)
 
 def _run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "AGENTLOG_"))}
-    return subprocess.run([sys.executable, *words], env={**plain, **env}, check=True, timeout=90, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, *words],
+        env={**plain, "AGENTLOG_SHUTDOWN_TIMEOUT": "30", **env},
+        check=True,
+        timeout=90,
+        capture_output=True,
+        text=True,
+    )
 
 
 def _scores(records: list[dict[str, Any]]) -> list[tuple[Any, ...]]:

@@ -85,7 +85,7 @@ def test_no_secret_is_in_any_home_console_or_command(otlp_receiver: OtlpReceiver
     root, logs = tmp_path / "tasks", tmp_path / "logs"
     repo = str(Path(__file__).resolve().parents[2])
     program = PROGRAM.format(root=str(root), logs=str(logs), repo=repo)
-    env = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_receiver.http_endpoint}
+    env = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_receiver.http_endpoint, "AGENTLOG_SHUTDOWN_TIMEOUT": "30"}
     done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
 

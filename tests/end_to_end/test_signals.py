@@ -81,7 +81,13 @@ agentlog.shutdown()
 
 def _start(program: str, root: Path, **env: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-W", "error", "-c", START + program, str(root)]
-    return subprocess.Popen(command, env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        env={**os.environ, "AGENTLOG_SHUTDOWN_TIMEOUT": "30", **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def _run(program: str, root: Path, receiver: OtlpReceiver, **env: str) -> str:

@@ -31,6 +31,7 @@ def _run(root: Path, endpoint: str, protocol: str, program: str = "workload", **
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
         "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
         "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test",
+        "AGENTLOG_SHUTDOWN_TIMEOUT": "30",
         **more,
     }
     command = [sys.executable, "-W", "error", str(WORKLOAD), str(root)]

@@ -21,7 +21,7 @@ from otel_agentlog.export.transport.senders import Sender, make_sender
 from otel_agentlog.settings.fields import load
 from otel_agentlog.testing.otlp.answers import Answer, Hang, HugeReply, Ok, PartialSuccess, Redirect, Refuse, Reset, SlowLoris
 from otel_agentlog.testing.otlp.receiver import OtlpReceiver
-from tests.support.ports import LOOPBACK, free_ports
+from tests.support.ports import LOOPBACK
 
 HTTP, GRPC = "http/protobuf", "grpc"
 BOTH = pytest.mark.parametrize("protocol", [HTTP, GRPC])
@@ -226,8 +226,8 @@ def test_the_status_is_the_acknowledgement(spans: Sequence[Any], pieces: list[by
 
 def test_a_connection_that_was_closed_meanwhile_is_made_anew(spans: Sequence[Any]) -> None:
     """Servers close idle connections without a word; the first request after that is not lost."""
-    port = free_ports(1)[0]
-    listener = socket.create_server((LOOPBACK, port))
+    listener = socket.create_server((LOOPBACK, 0))
+    port = listener.getsockname()[1]
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
     def serve() -> None:

@@ -369,7 +369,7 @@ def test_books_that_raise_keep_nobody_waiting(bench: Callable[..., Bench]) -> No
 
 def test_a_hand_that_does_not_come_back_is_left_behind(bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> None:
     """A new one, with connections of its own, sends what it had."""
-    monkeypatch.setattr(worker_module, "STUCK_S", 0.1)
+    monkeypatch.setattr(worker_module, "STUCK_S", 1.0)
     it = bench()
     it.senders.append(Sender())
     it.sender.open.clear()

@@ -326,7 +326,7 @@ def test_a_netrc_is_not_read(headers: str | None, place: str, redirected: bool, 
     (tmp_path / name).chmod(0o600)
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "AGENTLOG_", "TASK_LOGS"))}
     environment |= {"TASK_LOGS_DIR": str(tmp_path / "tasks"), "AGENTLOG_LOG_DIR": str(tmp_path / "logs")}
-    environment |= {"AGENTLOG_SHUTDOWN_TIMEOUT": "2"}
+    environment |= {"AGENTLOG_SHUTDOWN_TIMEOUT": "2" if redirected else "30"}
     environment[place] = str(tmp_path / name if place == "NETRC" else tmp_path)
     with OtlpReceiver() as collector, OtlpReceiver() as other:
         if redirected:

@@ -29,7 +29,14 @@ def configure(**more):
 
 def _run(program: str, root: Path, **env: str) -> str:
     command = [sys.executable, "-W", "error", "-c", START + program, str(root)]
-    done = subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=90, check=False)
+    done = subprocess.run(
+        command,
+        env={**os.environ, "AGENTLOG_SHUTDOWN_TIMEOUT": "30", **env},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -193,6 +193,7 @@ def test_the_peak_since_any_sample_is_found(rss: list[int], since: int, later: i
 def test_children_that_have_ended_are_included(measured: MemorySink) -> None:
     """CPU time of a child that was waited for, however it began."""
     with agentlog.tool("t"):
+        wait_for_sample()
         process = child(BURN)
         wait_ready(process)
         end(process)

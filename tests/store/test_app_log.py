@@ -524,6 +524,7 @@ def test_a_log_takes_no_more_than_its_total(tmp_path: Path, compress: bool) -> N
         if number % 50 == 0:
             wait_until(is_small, "the oldest to go")
 
+    wait_until(lambda: not _is_tidying(), "the thread that tidies to end")
     assert max(record["n"] for record in _records(tmp_path)) == 399
     assert log.path.stat().st_size <= 4096 + 200
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
@@ -126,18 +127,26 @@ def trace_body(trace: int, spans: int = 3, *, root: bool = True, note: str = "")
 def node_packages() -> Path | None:
     """The folder with OpenTelemetry's packages for Node, installed now if need be, once; ``None`` without npm, or a network."""
     import shutil
-    import subprocess
 
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         return None
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "otel_agentlog" / "node-otel"
+    cache.mkdir(parents=True, exist_ok=True)
+    # One process installs, the others wait for it.
+    with (cache / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return cache if _is_installed(cache, npm) else None
+
+
+def _is_installed(cache: Path, npm: str) -> bool:
+    """Whether the packages are there, now at the latest."""
+    import subprocess
+
     if not (cache / "node_modules" / "@opentelemetry" / "sdk-node").is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
         names = [f"exporter-trace-otlp-{kind}" for kind in ("http", "proto", "grpc")]
         packages = [f"@opentelemetry/{name}" for name in ("api", "sdk-node", *names)]
         options = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(cache)]
         done = subprocess.run([npm, "install", *options, *packages], capture_output=True, timeout=100, check=False)
-        if done.returncode:
-            return None
-    return cache
+        return done.returncode == 0
+    return True

@@ -152,6 +152,12 @@ class Control(RuleBasedStateMachine):
     @precondition(lambda self: self.alive)
     @rule()
     def the_agent_dies(self) -> None:
+        # Its state changes first, and is then written down.
+        wait_until(
+            lambda: (TaskReader(self.folder).metadata() or {}).get("status") == self.state,
+            "the folder to say it",
+            timeout_s=TIMEOUT_S,
+        )
         self.process.kill()
         self.process.join(TIMEOUT_S)
         self.pipe.close()

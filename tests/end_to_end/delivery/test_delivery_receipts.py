@@ -33,7 +33,9 @@ TASK = (
 def _run(program: str, root: Path, *args: str, **env: str) -> list[int]:
     """Recorded, delivered, pending and dropped, as the program said."""
     command = [sys.executable, "-c", program, str(root), *args]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **env})
+    ran = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env={**os.environ, "AGENTLOG_SHUTDOWN_TIMEOUT": "30", **env}
+    )
     assert ran.returncode == 0, ran.stderr
     counts: list[int] = json.loads(ran.stdout.splitlines()[-1])
     return counts
@@ -104,6 +106,10 @@ def test_counts_follow_while_the_process_runs_on(otlp_receiver: OtlpReceiver, tm
     command = [sys.executable, "-c", program, str(root), otlp_receiver.http_endpoint]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            wait_until(lambda: (root / "t" / "metadata.json").exists() and _delivery(root / "t") == [4, 4, 0, 0], "the counts")
+            wait_until(
+                lambda: (root / "t" / "metadata.json").exists() and _delivery(root / "t") == [4, 4, 0, 0],
+                "the counts",
+                timeout_s=60,
+            )
         finally:
             process.kill()

@@ -41,7 +41,7 @@ OFF = {"OTEL_TRACES_SAMPLER": "always_off"}
 
 
 def _run(root: Path, receiver: OtlpReceiver, keep: dict[str, Any], *more: str, sampler: dict[str, str] = OFF) -> None:
-    env = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint, **sampler}
+    env = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint, "AGENTLOG_SHUTDOWN_TIMEOUT": "30", **sampler}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(root), repr(keep), *more],
         env=env,

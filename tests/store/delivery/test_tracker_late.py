@@ -20,6 +20,7 @@ from otel_agentlog.store.folder.sink import FolderSink
 from otel_agentlog.store.folder.writer import Counts, folder_of
 from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION, LOG, timestamp
+from tests.support.waiting import wait_until
 
 NOW_NS = 1_795_238_521_123_456_789
 SPAN = {"trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169203331"}
@@ -101,7 +102,7 @@ def _delivery(process: Process, task_id: str) -> dict[str, Any]:
 def test_what_is_delivered_late(process: Process) -> None:
     """It is in the receipts of the process and of the folder."""
     items = process.task("t", 3)
-    assert not _is_used(process, items)
+    wait_until(lambda: not _is_used(process, items), "what was used to go")
 
     process.tracker.delivered(items, 1, "one was too old")
 
@@ -113,7 +114,7 @@ def test_what_could_not_be_written_and_is_delivered_late(process: Process) -> No
     """It was counted as dropped, and counts as delivered from then on."""
     items = process.task("t", 3, blocked=True)
     process.sink.stop_retrying()
-    assert not _is_used(process, items)
+    wait_until(lambda: not _is_used(process, items), "what was used to go")
     # The end of the task is one.
     assert process.receipt() == {"recorded": 4, "delivered": 0, "dropped": 4}
 
@@ -150,7 +151,7 @@ def test_what_was_found_to_be_gone_before(process: Process, monkeypatch: pytest.
 
     process.tracker.delivered(process.task("u", 1), 0, "")
     process.task("v", 1)
-    assert not _is_used(process, items)
+    wait_until(lambda: not _is_used(process, items), "what was used to go")
     process.read_back()
 
     assert process.receipt() == {"recorded": 5, "delivered": 1, "dropped": 3}

@@ -182,7 +182,7 @@ def test_a_slow_disk_does_not_hold_up_an_event_loop(tmp_path: Path, disk: Disk) 
             pass
     results = sorted(path.parent.name for path in (tmp_path / "tasks").glob("*/04-final-result.json"))
     disk.go_on.set()
-    receipt = agentlog.shutdown()
+    receipt = agentlog.shutdown(60)
 
     assert len(results) == 20
     assert receipt.in_time
@@ -194,6 +194,7 @@ def test_the_thread_ends_when_nothing_is_asked_of_it(tmp_path: Path) -> None:
     kept.append()
     assert kept.sink.flush(10)
 
+    kept.append()  # the thread, which may have ended just now, lives on for a moment
     before = set(os.listdir("/proc/self/task"))
     syncer = kept.sink.folder(kept.task)._syncer
     wait_until(lambda: bool(syncer._idle), "the thread to end")

@@ -111,10 +111,10 @@ def test_what_is_recorded_after_the_act_is_kept_and_what_is_gone_is_counted(
         act(folder)
         for number in range(LINES):
             log.info(f"after {number}")
-        running = agentlog.flush(0.1)
+        running = agentlog.flush(10)
         assert running.pending == _on_disk(folder)
         assert running.recorded == running.pending + running.dropped
-    ended = agentlog.flush(0.1)
+    ended = agentlog.flush(10)
 
     contents = [line["message"] for line in _lines(folder) if line["type"] == "log"]
     assert [each for each in contents if each.startswith("after")] == [f"after {number}" for number in range(LINES)]
@@ -137,9 +137,9 @@ def test_a_task_that_has_ended_stays_deleted_and_is_counted(act: Callable[[Path]
     """What waited there to be sent is not pending any more."""
     with agentlog.task("t", task_id="t"):
         log.info("one")
-    assert agentlog.flush(0.1).pending == 2
+    assert agentlog.flush(10).pending == 2
     act(tasks_root / "t")
-    found = agentlog.flush(0.1)
+    found = agentlog.flush(10)
 
     assert (found.pending, found.dropped) == (0, 2)
     assert not (tasks_root / "t" / OUTPUT).exists() or act is _empty
@@ -154,5 +154,5 @@ def test_a_task_within_a_second_of_the_deletion_is_whole(tasks_root: Path) -> No
 
     contents = [line.get("content") for line in _lines(tasks_root / "t") if line["type"] == "output"]
     assert contents == ["one", "two"]
-    assert agentlog.flush(0.1).dropped == 0
+    assert agentlog.flush(10).dropped == 0
     assert [str(each) for each in validate(tasks_root / "t").problems] == []

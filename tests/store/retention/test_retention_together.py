@@ -196,6 +196,7 @@ def test_configure_keeps_the_root_in_order(tmp_path: Path, caplog: pytest.LogCap
         finally:
             agentlog.shutdown()
 
+    thread.join(30)
     assert not thread.is_alive()
     assert _said(caplog) == ["WARNING: deleted 2 tasks of 6000 bytes, the quota cost 4 undelivered items"]
     assert json.loads((root / ".upkeep.json").read_bytes())["dropped"] == {"quota": 4}
@@ -207,13 +208,17 @@ def test_what_the_quota_costs_is_a_metric(tmp_path: Path, otlp_receiver: OtlpRec
     root.mkdir(mode=0o700)
     make_task(root, "task-a", ended_ns=time.time_ns() - DAY_NS, size_bytes=3000, delivery={"pending": 5}, final=True)
     program = f"""
-import os, time
+import logging, threading
 import otel_agentlog as agentlog
+counted = threading.Event()
+class Told(logging.Handler):
+    def emit(self, record):
+        if "upkeep" in record.getMessage():
+            counted.set()
+logging.getLogger("otel_agentlog").addHandler(Told())
 agentlog.configure(directory={str(root)!r}, log_directory={str(tmp_path)!r}, console="off", max_bytes=1000,
                    endpoint={otlp_receiver.http_endpoint!r})
-deadline = time.monotonic() + 20
-while os.path.exists({str(root / "task-a")!r}) and time.monotonic() < deadline:
-    time.sleep(0.01)
+assert counted.wait(20)
 agentlog.shutdown()
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=60)
@@ -263,10 +268,7 @@ def test_the_thread_outlives_errors_and_ends_when_asked(tmp_path: Path) -> None:
         lambda: [report for report in reports if report.tasks == 0 and (tmp_path / "tasks/.upkeep.lock").exists()], "a run"
     )
     upkeep.stop()
-    said = len(failures)
-
-    assert not [thread for thread in threading.enumerate() if thread.name == "agentlog-upkeep"]
-    assert len(failures) == said
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name == "agentlog-upkeep"], "the thread to end")
 
 
 def test_a_run_in_the_background_has_bounded_time(tmp_path: Path) -> None:
