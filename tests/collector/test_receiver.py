@@ -32,7 +32,7 @@ from otel_agentlog.testing.otlp.answers import (
 from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from tests.support.ports import accepts
 
-SHORT_TIMEOUT_S = 0.3
+SHORT_TIMEOUT_S = 1.0
 Reply = tuple[int, dict[str, str], bytes]
 
 
@@ -44,7 +44,7 @@ def _request(*names: str) -> ExportTraceServiceRequest:
     return request
 
 
-def _post(receiver: OtlpReceiver, body: bytes, *, timeout_s: float = 5, path: str = "/v1/traces", **headers: str) -> Reply:
+def _post(receiver: OtlpReceiver, body: bytes, *, timeout_s: float = 30, path: str = "/v1/traces", **headers: str) -> Reply:
     connection = http.client.HTTPConnection(urlsplit(receiver.http_endpoint).netloc, timeout=timeout_s)
     sent = {"Content-Type": "application/x-protobuf", **{key.replace("_", "-"): value for key, value in headers.items()}}
     try:
@@ -55,7 +55,7 @@ def _post(receiver: OtlpReceiver, body: bytes, *, timeout_s: float = 5, path: st
         connection.close()
 
 
-def _call(receiver: OtlpReceiver, *names: str, timeout_s: float = 5) -> ExportTraceServiceResponse:
+def _call(receiver: OtlpReceiver, *names: str, timeout_s: float = 30) -> ExportTraceServiceResponse:
     options = [("grpc.max_receive_message_length", -1)]
     with grpc.insecure_channel(urlsplit(receiver.grpc_endpoint).netloc, options=options) as channel:
         stub: Any = TraceServiceStub(channel)  # type: ignore[no-untyped-call]  # generated without types
@@ -143,9 +143,11 @@ def test_sender_sees_a_failure_whatever_was_ingested(answer: Answer, kept: list[
     with pytest.raises(OSError):
         _post(otlp_receiver, _request("a").SerializeToString(), timeout_s=SHORT_TIMEOUT_S)
 
+    otlp_receiver.wait_for(lambda r: len(r.spans()) >= len(kept))
     assert _names(otlp_receiver) == kept
     with pytest.raises(grpc.RpcError):
         _call(otlp_receiver, "a", timeout_s=SHORT_TIMEOUT_S)
+    otlp_receiver.wait_for(lambda r: len(r.spans()) >= 2 * len(kept))
     assert _names(otlp_receiver) == kept * 2
 
 

@@ -77,7 +77,7 @@ def start_and_end(task: TaskReader) -> tuple[dict[str, Any], dict[str, Any]]:
 def test_a_request_is_a_task(web: Web) -> None:
     """Named by its route, in the caller's trace, with its steps; the body and the query are nowhere in it."""
     headers = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
-    answer = httpx.post(f"{web.url}/orders/7?token=qwertz", content="a body", headers=headers).json()
+    answer = httpx.post(f"{web.url}/orders/7?token=qwertz", content="a body", headers=headers, timeout=60).json()
 
     task = web.only()
     start, end = start_and_end(task)
@@ -103,7 +103,7 @@ def test_a_request_is_a_task(web: Web) -> None:
 )
 def test_how_a_request_ended(path: str, outcome: str, why: str | None, web: Web) -> None:
     """Errors and statuses from 500 on are failures; that of the client is none; a stream ends when its body ends."""
-    httpx.get(web.url + path)
+    httpx.get(web.url + path, timeout=60)
 
     _, end = start_and_end(web.only())
     assert (end["outcome"], end.get("exception", {}).get("message") or end.get("reason")) == (outcome, why)
@@ -112,7 +112,7 @@ def test_how_a_request_ended(path: str, outcome: str, why: str | None, web: Web)
 
 def test_a_client_that_goes_is_a_cancellation(web: Web) -> None:
     """In the middle of a stream."""
-    with httpx.stream("GET", f"{web.url}/ticks") as answer:
+    with httpx.stream("GET", f"{web.url}/ticks", timeout=60) as answer:
         next(answer.iter_bytes())
 
     _, end = start_and_end(web.only())
@@ -122,14 +122,14 @@ def test_a_client_that_goes_is_a_cancellation(web: Web) -> None:
 def test_health_checks_are_not_recorded(web: Web) -> None:
     """They would be most of what there is."""
     for _ in range(3):
-        assert httpx.get(f"{web.url}/healthz").text == "ok"
-    httpx.get(f"{web.url}/orders/7")
+        assert httpx.get(f"{web.url}/healthz", timeout=60).text == "ok"
+    httpx.get(f"{web.url}/orders/7", timeout=60)
     assert len(web.ended()) == 1
 
 
 def test_a_job_that_outlives_its_request_ends_the_task(web: Web) -> None:
     """Handed over to a background task: one folder, whose result is that of the job."""
-    answer = httpx.post(f"{web.url}/queued")
+    answer = httpx.post(f"{web.url}/queued", timeout=60)
 
     task = web.only()
     assert (answer.status_code, task.task_id) == (202, answer.json()["task"])
@@ -138,7 +138,7 @@ def test_a_job_that_outlives_its_request_ends_the_task(web: Web) -> None:
 
 def test_a_webhook_creates_a_task(web: Web) -> None:
     """The request is the webhook of the task, with the event's name as its provider sends it."""
-    answer = httpx.post(f"{web.url}/hooks/github", headers={"x-github-event": "issue_comment"}, content="{}").json()
+    answer = httpx.post(f"{web.url}/hooks/github", headers={"x-github-event": "issue_comment"}, content="{}", timeout=60).json()
 
     assert answer["event"] == "issue_comment"
     task = TaskReader(web.root / answer["task"])
@@ -178,7 +178,7 @@ def test_two_hundred_at_once(web: Web) -> None:
 def test_a_kill_leaves_an_interrupted_task(web: Web) -> None:
     """As of any process that dies."""
     with pytest.raises(httpx.TransportError):
-        httpx.get(f"{web.url}/dies")
+        httpx.get(f"{web.url}/dies", timeout=60)
     # The answer breaks off before the process is gone.
     repaired = wait_until(lambda: recover(web.root).repaired, "the process to be gone")
     assert [repair.status for repair in repaired] == ["interrupted"]

@@ -24,6 +24,9 @@ from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.testing import MemorySink
 from tests.support.packages import ROOT, environment
 
+# Packages may have to be installed first.
+pytestmark = pytest.mark.timeout(900)
+
 Json = dict[str, Any]
 PROGRAM = Path(__file__).with_name("claude_program.py")
 CLI = ROOT / "tests" / "support" / "fake_claude.py"

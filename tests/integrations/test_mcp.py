@@ -25,6 +25,9 @@ from tests.support.packages import ROOT, environment
 from tests.support.ports import accepts, free_ports
 from tests.support.process import ServerProcess
 
+# Packages may have to be installed first.
+pytestmark = pytest.mark.timeout(900)
+
 CLIENT = Path(__file__).with_name("mcp_client.py")
 SERVER = Path(__file__).with_name("mcp_server.py")
 NEW, OLD = "mcp>=2.3,<3", "mcp>=1.30,<2"

@@ -23,6 +23,9 @@ from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.testing import MemorySink
 from tests.support.packages import ROOT, environment
 
+# Packages may have to be installed first.
+pytestmark = pytest.mark.timeout(900)
+
 PROGRAM = Path(__file__).with_name("openai_agents_program.py")
 
 

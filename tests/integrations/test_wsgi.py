@@ -120,7 +120,7 @@ def web() -> flask.Flask:
 def test_a_request_of_flask_is_a_task(path: str, name: str, status: str, why: str | None, tasks_root: Path) -> None:
     """Named by its route; errors pass to the server; a stream ends with its body."""
     with served(web()) as url:
-        httpx.get(url + path)
+        httpx.get(url + path, timeout=60)
         (found,) = ended(tasks_root)
 
     assert (found["name"], found["status"], reason(tasks_root)) == (name, status, why)
@@ -129,7 +129,7 @@ def test_a_request_of_flask_is_a_task(path: str, name: str, status: str, why: st
 def test_a_client_that_goes_is_a_cancellation(tasks_root: Path) -> None:
     """In the middle of a stream."""
     with served(web()) as url:
-        with httpx.stream("GET", f"{url}/many?all") as answer:
+        with httpx.stream("GET", f"{url}/many?all", timeout=60) as answer:
             next(answer.iter_bytes())
         (found,) = ended(tasks_root)
 
@@ -155,7 +155,7 @@ def test_many_at_once_in_the_callers_trace(tasks_root: Path) -> None:
 def test_a_request_hands_its_task_over(tasks_root: Path) -> None:
     """What it answers with is the carrier of the job."""
     with served(web()) as url:
-        carrier = httpx.post(f"{url}/queued").json()
+        carrier = httpx.post(f"{url}/queued", timeout=60).json()
         wait_until(lambda: [(task.metadata() or {})["status"] for task in list_tasks(tasks_root)] == ["pending"], "the request")
     with agentlog.task(resume=carrier) as job:
         job.result = 7
@@ -215,9 +215,9 @@ def test_the_protocol_is_kept(tasks_root: Path) -> None:
         return [b"a"]
 
     with served(validator(AgentlogWSGIMiddleware(validator(app)))) as url:
-        assert httpx.get(url).text == "a"
+        assert httpx.get(url, timeout=60).text == "a"
     with served(AgentlogWSGIMiddleware(app)) as url:
-        assert httpx.get(url).headers["content-length"] == "1"  # wsgiref has that of an answer of one part
+        assert httpx.get(url, timeout=60).headers["content-length"] == "1"  # wsgiref has that of an answer of one part
     assert [task["status"] for task in ended(tasks_root, 2)] == ["completed"] * 2
 
 

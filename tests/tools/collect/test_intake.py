@@ -59,7 +59,7 @@ def test_a_spool_that_was_full_takes_requests_again(tmp_path: Path) -> None:
 
 def test_a_request_that_waits_too_long_is_refused_and_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not written in time is not written later either, and is in memory no more; what comes then is taken."""
-    monkeypatch.setattr(module, "_ANSWER_S", 0.2)
+    monkeypatch.setattr(module, "_ANSWER_S", 0.5)
     with receiving(tmp_path) as intake:
         database = sqlite3.connect(tmp_path / ".collect" / "spool.db", isolation_level=None)
         database.execute("BEGIN IMMEDIATE")
@@ -68,6 +68,7 @@ def test_a_request_that_waits_too_long_is_refused_and_forgotten(tmp_path: Path, 
         waiting = [each for each in [*intake._queue.queue] if each is not None]
         assert all(not each.parts and each.outgoing is None for each in waiting)
         database.execute("COMMIT")
+        monkeypatch.setattr(module, "_ANSWER_S", 60.0)
 
         wait_until(lambda: is_taken(intake, request(span(4, trace=f"{4:032x}"))), "a disk that answers")
         tasks = {task for (task,) in database.execute("SELECT DISTINCT trace FROM part")}

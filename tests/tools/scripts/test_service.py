@@ -111,7 +111,7 @@ def test_a_script_that_forks_and_hangs(workshop: Workshop) -> None:
         "(setsid setsid sh -c 'sleep 600 & sleep 600' &)\n"
         "sleep 600\n",
         environment=ALLOWED,
-        timeout_s=1,
+        timeout_s=4,
         grace_s=0.2,
     )
 

@@ -100,7 +100,7 @@ time.sleep(600)
 def test_a_forked_copy_of_the_agent_does_not_keep_a_script_alive(workshop: Workshop, marked: str) -> None:
     """The copy holds the socket open; the supervisor looks who its parent is, too."""
     started = hanging(workshop)
-    fork = "import os, threading, time\nthreading.Timer(0.5, lambda: os.fork() or time.sleep(20) or os._exit(0)).start()\n"
+    fork = "import os, threading, time\nthreading.Timer(0.5, lambda: os.fork() or time.sleep(110) or os._exit(0)).start()\n"
     program = [sys.executable, "-c", fork + AGENT, str(workshop.registry())]
     with subprocess.Popen(program, start_new_session=True) as process:
         wait_for_file(started, "the script to start")
@@ -221,7 +221,7 @@ def test_a_cancel_during_the_wait_between_attempts(workshop: Workshop, marked: s
 
     async def scenario() -> None:
         waiting = asyncio.create_task(workshop.service().execute_async("fails"))
-        while not count.exists():
+        while not (count.exists() and count.read_text()):
             await asyncio.sleep(0.02)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -38,7 +38,8 @@ def test_figures_of_one_process(workshop: Workshop) -> None:
     """CPU and peak memory are within 10 % of the process's own ``getrusage``."""
     workshop.python(
         "busy",
-        REPORT + "data = bytearray(b'x') * (120 << 20)\n"
+        REPORT + "import time; time.sleep(0.5)\n"  # the first sample is of the start
+        "data = bytearray(b'x') * (120 << 20)\n"
         "total = sum(i * i for i in range(6_000_000))\n"
         "report(resource.RUSAGE_SELF)\n",
     )

@@ -114,13 +114,14 @@ def test_of_two_receivers_one_forwards_and_the_other_goes_on(tmp_path: Path) -> 
         first.start()
         wait_until(lambda: first.sent, "the first")
         second.start()
-        wait_until(lambda: not _waiting(tmp_path), "all bodies to be sent")
+        wait_until(lambda: said, "the second to wait for its turn")
+        wait_until(lambda: first.sent == 20 and not _waiting(tmp_path), "all bodies to be sent")
         assert (first.sent, second.sent, len(further.spans())) == (20, 0, 60)
         assert said == ["another process forwards what is collected here; this one goes on when that ends"]
 
         first.stop()
         intake.take("traces", PROTOBUF, trace_body(21))
-        wait_until(lambda: not _waiting(tmp_path), "the second to go on")
+        wait_until(lambda: second.sent and not _waiting(tmp_path), "the second to go on")
         second.stop()
         assert (first.sent, second.sent, len(further.spans())) == (20, 1, 63)
 

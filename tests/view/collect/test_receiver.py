@@ -431,7 +431,9 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         ]
         for thread in threads:
             thread.start()
-        time.sleep(random.uniform(0.1, 0.8))
+        first = 1 + round_number * 20_000
+        wait_until(lambda first=first: any(each >= first for each in [*acknowledged]), "an acknowledgement", timeout_s=60.0)
+        time.sleep(random.uniform(0.0, 0.6))
         running.kill()
         for thread in threads:
             thread.join()

@@ -31,7 +31,7 @@ def test_why_a_task_failed_stands_at_its_top(browser: Browser, served: Served) -
         expect(why).to_contain_text("ValueError: boom: the verdict is missing", timeout=TIMEOUT_MS)
         expect(why).to_contain_text("validation")
         expect(why.get_by_role("button", name="Copy error id")).to_be_visible()
-        assert why.locator(".tips li").count() >= 1
+        expect(why.locator(".tips li").first).to_be_visible()
         assert why.bounding_box()["y"] < PHONE["height"] / 2  # type: ignore[index]
         why.get_by_role("button", name="Go to the failing part").click()
         chosen = page.get_by_role("treeitem", selected=True)

@@ -15,6 +15,7 @@ import pytest
 import otel_agentlog as agentlog
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.cli import main as cli
+from tests.support.waiting import wait_until
 from tests.view.cli.terminal import Output
 
 Run = Callable[..., Output]
@@ -95,10 +96,11 @@ def test_a_conversation(command: Run, tasks_root: Path) -> None:
     assert (TaskReader(tasks_root / "task-42").final_result() or {})["outcome"] == "cancelled"
 
 
-def test_json(command: Run) -> None:
+def test_json(command: Run, tasks_root: Path) -> None:
     """One object: the request, and what came of it if that was waited for."""
     with working("t"):
         waited = json.loads(command("pause", "t", "--json", *WAIT).out)
+        wait_until(lambda: (TaskReader(tasks_root / "t").metadata() or {})["status"] == "paused", "the status, after the line")
         sent = json.loads(command("cancel", "t", "--terminate-tools", "--json").out)
 
     keys = ["task_id", "folder", "request", "request_id", "status", "at_work", "effect"]

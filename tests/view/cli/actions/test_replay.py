@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -225,16 +224,14 @@ def test_signals_are_passed_on(task: Path, tmp_path: Path, number: int, expected
     """The program gets them, and the replay ends as a task with its outcome."""
     ready = tmp_path / "ready"
     default = "import signal, time, pathlib; signal.signal(signal.SIGINT, signal.SIG_DFL)"
-    code = f"{default}; pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
+    code = f"{default}; pathlib.Path({str(ready)!r}).touch(); time.sleep(600)"
     argv = [sys.executable, "-m", "otel_agentlog", "replay", str(task), "--", sys.executable, "-c", code]
     process = subprocess.Popen(argv, env=environment(tmp_path), start_new_session=True, stderr=subprocess.PIPE, text=True)
     wait_until(ready.exists, "the program", timeout_s=60)
     os.kill(process.pid, number)
-    began = time.monotonic()
     _, err = process.communicate(timeout=60)
 
     assert process.returncode == expected, err
-    assert time.monotonic() - began < 30
     assert "Traceback" not in err
     (about,) = [found for found in map(_about, (tmp_path / "tasks").iterdir()) if found.get("source") == "replay"]
     assert about["status"] == "failed"
