@@ -178,7 +178,8 @@ def reading_of(attributes: Mapping[str, Any]) -> SpanReading:
     """Read the attributes, by any of the names that libraries use for them."""
     reasons = _list(next((given for name in _FINISH_REASONS if (given := attributes.get(name))), None))
     response_id = _text(attributes, _RESPONSE_ID)
-    counted = {**attributes, **_counts_of_langfuse(attributes)}
+    counts = _counts_of_langfuse(attributes)
+    counted = {**attributes, **counts} if counts else attributes
     is_embedding = str(attributes.get("openinference.span.kind") or "").upper() == "EMBEDDING"
     operation = _text(attributes, _OPERATION) or (
         "embeddings" if is_embedding else "invoke_agent" if _is_run(attributes) else "chat"
@@ -202,7 +203,9 @@ def reading_of(attributes: Mapping[str, Any]) -> SpanReading:
 
 def _object(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The JSON object that an attribute is the text of; of anything else an empty one."""
-    text = attributes.get(name)
+    if name not in attributes:
+        return {}
+    text = attributes[name]
     try:
         found = orjson.loads(text) if isinstance(text, str) and len(text) <= MAX_JSON_READ else None
     except ValueError:
@@ -231,6 +234,8 @@ def _model_in_request(attributes: Mapping[str, Any]) -> str | None:
 def _counts_of_langfuse(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Its counts of tokens, which are one JSON text, by the names of the conventions."""
     given = _object(attributes, "langfuse.observation.usage_details")
+    if not given:
+        return given
     names = {"input": _INPUT[0], "output": _OUTPUT[0], "total": _TOTAL[0], "input_cached_tokens": _CACHE_READ[0]}
     return {name: given[key] for key, name in names.items() if key in given}
 
@@ -243,13 +248,16 @@ def _ids_in_output(attributes: Mapping[str, Any]) -> frozenset[str]:
 
 def _text(attributes: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
     for name in names:
-        if value := coerce.text(attributes, name):
+        if name in attributes and (value := coerce.text(attributes, name)):
             return value.lower() if name == "gen_ai.system" else value
     return None
 
 
 def _count(attributes: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
-    return next((number for name in names if (number := as_count(attributes.get(name))) is not None), None)
+    for name in names:
+        if name in attributes and (number := as_count(attributes[name])) is not None:
+            return number
+    return None
 
 
 def looks_like(name: str, attributes: Mapping[str, Any]) -> Kind:
@@ -274,6 +282,10 @@ def _only_prepares(name: str, attributes: Mapping[str, Any]) -> bool:
     instrumentation of LlamaIndex marks as a call like any other, and that asked for nothing."""
     method = name.rpartition(".")[2]
     return method.startswith("_") and not method.startswith("__") and _count(attributes, (*_INPUT, *_OUTPUT, *_TOTAL)) is None
+
+
+_NOTHING_READ = reading_of({})
+"""That of a plain span, whose lines have none of it."""
 
 
 class AdoptedSpan:
@@ -306,9 +318,9 @@ class AdoptedSpan:
         """The task that was begun for this span, and ends with it."""
         self._sent_content: Mapping[str, Any] = {}
         """The content that the start line has; the end line has what is new."""
-        self._kind = self._kind_of(start["attributes"])
+        self._kind = self._kind_among_ours(self._looks_like(start["attributes"]))
         self._seen.is_ai_call = self._kind is AI_CALL
-        reading = reading_of(start["attributes"])
+        reading = _NOTHING_READ if self._kind is PLAIN else reading_of(start["attributes"])
         if self._kind is TOOL:
             self._seen.tool = self._tool_name(reading)
         if self._kind is AI_CALL:
@@ -328,9 +340,10 @@ class AdoptedSpan:
             self._task.seen_calls().end_span(self._seen, end["end_ns"])
             # Some libraries set the attributes that decide the kind only at the end.
             attributes = self._attributes_of(end["attributes"])
-            self._kind = self._kind_of(attributes)
-            reading = reading_of(attributes)
-            if self._looks_like(attributes) is AI_CALL:
+            looks_like = self._looks_like(attributes)
+            self._kind = self._kind_among_ours(looks_like)
+            reading = _NOTHING_READ if looks_like is PLAIN else reading_of(attributes)
+            if looks_like is AI_CALL:
                 self._count_call(reading, end)
             elif self._kind is TOOL:
                 self._count_tool(reading)
@@ -372,8 +385,7 @@ class AdoptedSpan:
         is_run = kind is PLAIN and _is_run(attributes) and self._seen.end_ns is not None and not self._seen.calls
         return AI_CALL if is_run else kind
 
-    def _kind_of(self, attributes: Mapping[str, Any]) -> Kind:
-        kind = self._looks_like(attributes)
+    def _kind_among_ours(self, kind: Kind) -> Kind:
         if kind is TOOL and isinstance(self._parent, ToolRun):
             return PLAIN
         # In an open call of ours it is a view of that one, which the user describes.
