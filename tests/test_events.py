@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import otel_agentlog as agentlog
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.testing import MemorySink, recording
+from tests.support.app_logs import whole_log
 
 HELPERS: dict[str, tuple[Callable[..., None], tuple[Any, ...], dict[str, Any], tuple[str, str, str]]] = {
     "instance": (
@@ -229,8 +230,7 @@ def test_outside_a_task_events_go_into_the_application_log(tasks_root: Path) -> 
     agentlog.log_task_assignment("task-not-here", "brain-1")
     agentlog.shutdown()
 
-    (log,) = (tasks_root.parent / "logs").glob("*.jsonl")
-    (line,) = (json.loads(text) for text in log.read_text().splitlines())
+    (line,) = (json.loads(text) for text in whole_log(tasks_root.parent / "logs").splitlines())
     assert (line["type"], line["action"], line["task_id"], line["instance_id"]) == (
         *("event", "task_assigned"),
         *("task-not-here", "brain-1"),

@@ -17,6 +17,7 @@ import pytest
 import otel_agentlog as agentlog
 from otel_agentlog.query import RULES, Alert
 from otel_agentlog.view.notify import Notifier
+from tests.support.app_logs import whole_log
 from tests.support.waiting import wait_until
 
 QUICK = {**dict.fromkeys(RULES, False), "error_rate_percent": {"threshold": 10, "window_s": 3, "at_least": 1}}
@@ -106,7 +107,9 @@ def test_a_process_watches_itself(tmp_path: Path, receiver: Receiver) -> None:
     take_back.append(agentlog.register_alert_callback(notifier))
     take_back.append(agentlog.register_alert_callback(lambda alert: 1 / 0))
     try:
-        agentlog.configure(service_name="svc", directory=tmp_path / "tasks", log_directory=tmp_path, console="off", alerts=QUICK)
+        agentlog.configure(
+            service_name="svc", directory=tmp_path / "tasks", log_directory=tmp_path / "logs", console="off", alerts=QUICK
+        )
 
         def told() -> bool:
             if not heard:
@@ -121,7 +124,7 @@ def test_a_process_watches_itself(tmp_path: Path, receiver: Receiver) -> None:
             each()
         agentlog.shutdown()
         notifier.close()
-    log = (tmp_path / "svc.jsonl").read_text()
+    log = whole_log(tmp_path / "logs")
     assert "alert_raised" in log
     assert "alert_resolved" in log
 

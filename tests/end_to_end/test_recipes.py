@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.app_logs import whole_log
 from tests.support.documents import REPOSITORY, blocks, rows
 from tests.support.programs import programs
 from tests.support.waiting import wait_until
@@ -261,7 +262,7 @@ def test_the_python_lines_do_what_the_page_says(ground: Ground, tmp_path: Path) 
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "success=True" in ran.stdout
     assert "agentlog_tool_executions_total" in ran.stdout
-    logged = "".join(path.read_text() for path in (tmp_path / "logs").glob("*.jsonl"))
+    logged = whole_log(tmp_path / "logs")
     for action in ("instance_start", "task_assigned", "resource_usage", "recovery_succeeded", "fallback_used", "diff read"):
         assert action in logged
 

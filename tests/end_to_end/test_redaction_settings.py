@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import otel_agentlog as agentlog
+from tests.support.app_logs import whole_log
 
 LONGEST_S = 60.0
 
@@ -28,7 +29,7 @@ def _configure(root: Path, **settings: Any) -> None:
 
 def _log(root: Path) -> str:
     agentlog.shutdown()
-    return "".join(path.read_text() for path in (root / "logs").rglob("*.jsonl"))
+    return whole_log(root / "logs")
 
 
 def test_rules_that_are_switched_off_are_logged(tmp_path: Path) -> None:

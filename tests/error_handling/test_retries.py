@@ -27,6 +27,7 @@ from otel_agentlog.record.recorder import recorder
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.testing import MemorySink, recording
+from tests.support.app_logs import whole_log
 from tests.support.providers.replies import ANTHROPIC_MESSAGE, CHAT_COMPLETION, Json
 from tests.support.providers.server import Break, ProviderServer, Refuse, Reply
 
@@ -492,8 +493,7 @@ def test_without_a_run_attempts_are_recorded_where_they_happen(tasks_root: Path)
     attempts = [line for line in reader.events() if line["type"] == "attempt"]
     assert [(line["step_id"], line["action"]) for line in attempts] == [("plan", "attempt_failed"), ("plan", "attempt_succeeded")]
     assert (reader.final_result() or {})["metrics"]["retries"] == 1
-    (log,) = (tasks_root.parent / "logs").glob("*.jsonl")
-    assert "elsewhere" in log.read_text()
+    assert "elsewhere" in whole_log(tasks_root.parent / "logs")
 
 
 def test_without_configuration_retries_work() -> None:

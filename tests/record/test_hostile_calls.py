@@ -31,6 +31,7 @@ from otel_agentlog.errors import ConfigurationError, StateError
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.validation.validate import validate
 from tests.record.hostile_values import HOSTILE
+from tests.support.app_logs import whole_log
 
 CHOSEN = (
     *("untouchable", "untouchable key", "liar", "metaclass", "class of metaclass", "cycle", "raising mapping", "str subclass"),
@@ -580,6 +581,6 @@ def test_an_error_is_told_in_either_shape(first: Any, root: Path) -> None:
     assert identity in text
     assert text.startswith("**That took too long**")
     if first is None or first == "no logger":
-        line = next(line for line in (root / ".logs" / "hostile.jsonl").read_text().splitlines() if identity in line)
+        line = next(line for line in whole_log(root / ".logs").splitlines() if identity in line)
         assert '"message":"no answer"' in line
         assert '"job":7' in line

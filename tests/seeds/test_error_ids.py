@@ -14,6 +14,7 @@ import pytest
 
 from otel_agentlog.compat.error_ids import format_error_for_discord
 from tests.seeds.place import Place
+from tests.support.app_logs import whole_log
 
 LOG = "logs/bot.log"
 SETUP = """
@@ -454,7 +455,7 @@ def test_private_folders_are_valid(place: Place) -> None:
 def test_without_privacy_the_same_is_recorded(place: Place) -> None:
     """The test above would find what is there."""
     place.python(PRIVATE.replace('log_level="DEBUG"', "privacy=False"))
-    text = "".join(path.read_text() for path in place.path.rglob("*.jsonl"))
+    text = whole_log(place.path)
 
     assert SAID in text
     assert "Ann Example" in text

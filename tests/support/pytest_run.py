@@ -29,7 +29,8 @@ def run_pytest(folder: Path, *options: str, check: bool = True) -> str:
     done = subprocess.run(
         [sys.executable, "-c", _RUN, "-q", "-p", "no:cacheprovider", *options, str(folder)],
         cwd=folder,
-        env={"PATH": "", "HOME": str(folder), "PYTHONPATH": str(ROOT)},
+        # Folders of its own for its tests: at its end pytest deletes what other runs have left in the usual place.
+        env={"PATH": "", "HOME": str(folder), "PYTHONPATH": str(ROOT), "TMPDIR": str(folder.parent)},
         capture_output=True,
         text=True,
         timeout=110,
