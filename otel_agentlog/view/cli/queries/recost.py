@@ -79,7 +79,7 @@ def _show(found: Recost, tasks: int, not_ended: int, context: CliContext) -> Non
     if not_ended:
         screen.line(Piece(f"{formats.count(not_ended, 'task')} left out: not ended", "dim"))
     if found.total.not_repriced and not _has_table():
-        screen.line(Piece("There is no price table: pip install 'otel-agentlog[prices]', or the setting prices.", "dim"))
+        screen.line(Piece("There is no price table: pip install 'otel_agentlog[prices]', or the setting prices.", "dim"))
 
 
 def _has_table() -> bool:
