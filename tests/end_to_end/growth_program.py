@@ -100,6 +100,13 @@ def dropped_without_end(number: int) -> None:
             operation.start()
 
 
+def paused_and_dropped(number: int) -> None:
+    task = agentlog.task("T")
+    task.start()
+    task.pause()
+    del task
+
+
 def foreign_spans_that_never_end(number: int) -> None:
     with agentlog.task("T"):
         tracer.start_span("never ends")

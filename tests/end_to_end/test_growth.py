@@ -16,7 +16,14 @@ TIMES = 120
 """Three times what the program bounds everything at; a count that is half of it is growth."""
 
 ACTIVITIES = [
-    *("whole_task", "dropped_without_end", "foreign_spans_that_never_end", "foreign_spans_that_end_late", "new_names"),
+    *(
+        "whole_task",
+        "dropped_without_end",
+        "paused_and_dropped",
+        "foreign_spans_that_never_end",
+        "foreign_spans_that_end_late",
+        "new_names",
+    ),
     *("failures", "large_values", "webhooks", "threads", "event_loops", "generators_left_half_way", "streams_left_half_way"),
     *("bound_attributes", "same_task_again", "deleted_below_it", "root_that_is_none", "other_loggers", "checkpoints", "alerts"),
     *("configured_again", "one_long_task"),

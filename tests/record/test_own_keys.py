@@ -211,3 +211,21 @@ def test_a_fresh_stack_has_the_callers_context_and_exception() -> None:
 
     with pytest.raises(KeyError):
         on_fresh_stack(dict[str, int]().__getitem__, "x")
+
+
+@pytest.mark.parametrize("name", ["password", "../../etc/passwd", "api_key leaked", "access_token", "PIN", "x" * 500 + " secret"])
+def test_the_number_of_a_score_is_no_secret_whatever_it_is_called(name: str, tmp_path: Path) -> None:
+    """Elsewhere what stands beside the name of a secret is one; the texts of a score are cleaned like any others."""
+    agentlog.configure(directory=tmp_path / "tasks", log_directory=tmp_path / "logs", console="off", capture_logging=False)
+    with agentlog.task("t", task_id="t") as task:
+        task.score(name, 0.25, explanation="password=hunter2hunter2")
+        task.score(f"{name} or not", True)
+        agentlog.get_logger("x").info("given", pairs=[{"name": "password", "value": 1234}])
+    agentlog.shutdown()
+
+    lines = [json.loads(line) for line in (tmp_path / "tasks" / "t" / "03-agent-output.jsonl").read_text().splitlines()]
+    assert [line["details"]["value"] for line in lines if line.get("action") == "score_added"] == [0.25, 1.0]
+    assert "hunter2" not in json.dumps(lines)
+    (given,) = (line for line in lines if line.get("message") == "given")
+    assert given["details"]["pairs"][0]["value"] == "[redacted:password]"
+    assert [str(problem) for problem in validate(tmp_path / "tasks" / "t").problems] == []

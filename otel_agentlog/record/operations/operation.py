@@ -343,9 +343,20 @@ class Operation(Decorator):
     """What is called with it when it is dropped; another callable once it has ended."""
 
     def abandoned(self) -> None:
-        """End it: a manual start() whose object was dropped, or a generator collected after its loop was closed."""
-        if self._is_begun and self._tokens and self.state is State.RUNNING:
+        """End it: a manual start() whose object was dropped, or a generator collected after its loop was closed.
+
+        What is paused stays so, as at the end of the process: another one may go on with it.
+        """
+        if not self._is_begun or not self._tokens:
+            return
+        if self.state is State.RUNNING:
             self._finish(Outcome.CANCELLED, None, "abandoned")
+        else:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Take it out of what is open in this process."""
+        OPEN.pop(id(self), None)
 
     def __copy__(self: Self) -> Self:
         """The same operation once more, to record in it; only the original ends it."""

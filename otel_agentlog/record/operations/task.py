@@ -599,6 +599,10 @@ class Task(Checkpoints):
         self.deactivate()
         take_from_trace(self._in_trace(), self)
 
+    def _forget(self) -> None:
+        super()._forget()
+        take_from_trace(self._in_trace(), self)
+
 
 _INHERITED = (("agent", "assigned_agent"), *((key, key) for key in ("agent_type", "model", "source", "provider")))
 """What a task that is resumed is given by itself, and its name in ``metadata.json``."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from otel_agentlog.record.exceptions.fresh_stack import on_fresh_stack
 from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.scores import is_score
 
 OWN_KEYS = (
     *("timestamp", "type", "level", "phase", "state_before", "state_after", "outcome", "duration_ms", "line"),
@@ -53,7 +54,18 @@ def keep_own(line: Line, cleaned: Cleaned, clean: Clean) -> Cleaned:
     for key, names in _OWN_WITHIN.items():
         if key in line and key in value:
             _put_back(line[key], value[key], names)
+    if is_score(line):
+        _put_number_back(line, cleaned)
     return cleaned
+
+
+def _put_number_back(line: Line, cleaned: Cleaned) -> None:
+    """The number of a score is one whatever the score is called; elsewhere the ``value`` beside such a ``name`` is a secret."""
+    before, after = line.get("details"), cleaned.value.get("details")
+    number = before.get("value") if type(before) is dict else None
+    if type(number) in (int, float) and type(after) is dict and after.get("value") != number:
+        after["value"] = number
+        cleaned.redacted = max(0, cleaned.redacted - 1)
 
 
 def _lost(line: Line, value: Any, own: tuple[str, ...]) -> bool:
