@@ -217,7 +217,7 @@ def test_direct_use_tells_category_suggestions_and_resources(home: Home) -> None
 
     assert "Error Category: TIMEOUT\nSuggestions:\n  - " in said
     assert "Peak Memory: " in said
-    assert re.search(r"CPU Time: \d+\.\d", said)
+    assert "CPU Time: 0." in said
     assert "'script_id': 'script_id'" in said
     assert "'specialist': 'slow-one'" in said
 

@@ -66,28 +66,20 @@ for each in planted(3):
 PLANTED["apart"] = [Planted("apart", "apart", f"got {token} and more", token) for token in APART_FROM_BASE64]
 
 
-EVERYWHERE = 8
-"""Of so many secrets in a place one is cut everywhere; what is around them is the same."""
-
-
-def _places(p: Planted, everywhere: bool) -> list[int]:
-    """Where to cut a text, around its secret or everywhere. Of the like characters within a long secret, behind one in eleven."""
+def _places(p: Planted) -> list[int]:
+    """Where a text may be cut: everywhere but between the like characters within a long secret; of those, one in eleven."""
     start = p.text.find(p.secret)
-    if start < 0:
-        return list(range(1, len(p.text)))
-    end = start + len(p.secret)
-    alike = range(start + 24, end - 12)
-    cuts = range(1, len(p.text)) if everywhere else range(max(1, start - 20), min(end + 5, len(p.text)))
-    return [cut for cut in cuts if cut not in alike or cut % 11 == 0]
+    alike = range(start + 24, start + len(p.secret) - 12) if start >= 0 else range(0)
+    return [cut for cut in range(1, len(p.text)) if cut not in alike or cut % 11 == 0]
 
 
 @pytest.mark.parametrize("context", PLANTED)
 def test_no_cut_gives_anything_away(context: str) -> None:
-    """Each secret of the corpus, cut in two around or within it, and in single characters, comes out as from the whole text."""
+    """Each secret of the corpus, cut in two at each place, comes out as from the whole text; so it does a character at a time."""
     wrong = []
-    for number, p in enumerate(PLANTED[context]):
+    for p in PLANTED[context]:
         whole = REDACTOR.text(p.text)[0]
-        wrong += [(p.text, cut) for cut in _places(p, everywhere=number % EVERYWHERE == 0) if _joined(p.text, [cut]) != whole]
+        wrong += [(p.text, cut) for cut in _places(p) if _joined(p.text, [cut]) != whole]
         if _joined(p.text, range(1, len(p.text))) != whole:
             wrong.append((p.text, 0))
 

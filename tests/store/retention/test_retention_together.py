@@ -268,7 +268,10 @@ def test_the_thread_outlives_errors_and_ends_when_asked(tmp_path: Path) -> None:
         lambda: [report for report in reports if report.tasks == 0 and (tmp_path / "tasks/.upkeep.lock").exists()], "a run"
     )
     upkeep.stop()
+    said = len(failures)
+
     wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name == "agentlog-upkeep"], "the thread to end")
+    assert len(failures) == said
 
 
 def test_a_run_in_the_background_has_bounded_time(tmp_path: Path) -> None:

@@ -167,8 +167,8 @@ def test_all_six_commands_work_on_a_running_demo(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "otel_agentlog", "demo", "--slow", "--root", str(root), str(Path(__file__).parent)]
     demo = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
     try:
-        begun = wait_until(lambda: list(root.glob("*/03-agent-output.jsonl")), "the demo to begin", timeout_s=DEADLINE_S)
-        folder = begun[0].parent
+        (begun,) = wait_until(lambda: list(root.glob("*/03-agent-output.jsonl")), "the demo to begin", timeout_s=DEADLINE_S)
+        folder = begun.parent
         terminal = _monitor(root, folder.name)
         try:
             terminal.wait_for(lambda s: "running" in s.splitlines()[0] and "plan" in s, "the monitor")

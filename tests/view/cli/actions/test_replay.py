@@ -229,7 +229,7 @@ def test_signals_are_passed_on(task: Path, tmp_path: Path, number: int, expected
     process = subprocess.Popen(argv, env=environment(tmp_path), start_new_session=True, stderr=subprocess.PIPE, text=True)
     wait_until(ready.exists, "the program", timeout_s=60)
     os.kill(process.pid, number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=30)
 
     assert process.returncode == expected, err
     assert "Traceback" not in err
