@@ -2,8 +2,9 @@
 
 Each way of interrupting, in each kind of work, 300 times, one after the other: Ctrl-C; timeouts by SIGALRM whose handler raises
 an exception of its own class or a `TimeoutError`; Celery's soft time limit, which raises in a handler of SIGUSR1;
-``PyThreadState_SetAsyncExc`` from another thread. An interrupt is lost if the work goes on for `PATIENCE_S` after it. Afterwards
-the program must still record, without a hang, and `validate` must accept every folder.
+``PyThreadState_SetAsyncExc`` from another thread. An interrupt is lost if the work goes on for `PATIENCE_S` after it. Nothing may
+fail where objects go, as the next interrupt is lost in what Python prints of it. Afterwards the program must still record,
+without a hang, and `validate` must accept every folder.
 
     python benchmarks/interrupts.py                       300 of each
     python benchmarks/interrupts.py --count 30 --works "log lines" tasks --ways SIGALRM
@@ -255,6 +256,8 @@ def interrupt_often(way: Way, work: Work, count: int) -> int:
 
 def child(way: Way, work: Work, count: int, root: Path) -> None:
     """Interrupt this program, and print what arrived and what was left wrong."""
+    unraisable: set[str] = set()
+    sys.unraisablehook = lambda found: unraisable.add(f"{found.exc_type.__name__} in {found.object!r}")
     agentlog.configure(directory=root, log_directory=root, console="off")
     work()
     way.install()
@@ -281,7 +284,7 @@ def child(way: Way, work: Work, count: int, root: Path) -> None:
             if problem.severity is Severity.ERROR
         }
     )
-    print(json.dumps({"arrived": arrived[0], "wrong": wrong}))
+    print(json.dumps({"arrived": arrived[0], "wrong": [*wrong, *sorted(unraisable)]}))
 
 
 def cell(way: str, work: str, count: int) -> tuple[int, list[str]]:

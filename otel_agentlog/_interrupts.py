@@ -268,12 +268,26 @@ class OwnThread(threading.Thread):
 
 class _Lock(Protocol):
     def acquire(self, blocking: bool = ..., timeout: float = ...) -> bool: ...
+    def release(self) -> None: ...
 
 
 def take(lock: _Lock, timeout_s: float, taken: list[bool]) -> bool:
     """Take a lock within a time; whether that was done stands in ``taken``, also where an interrupt comes right after it."""
     taken.extend(map(lock.acquire, (True,), (timeout_s,)))
     return taken[-1]
+
+
+def let_go(lock: _Lock) -> bool:
+    """Release a lock that was taken; false if only another thread can.
+
+    Where an interrupt has a ``with`` block left without its generator, that goes on where it is dropped: in any thread.
+    """
+    try:
+        lock.release()
+    except RuntimeError:
+        raise_interrupt()
+        return False
+    return True
 
 
 # -- the process's death by Ctrl-C ---------------------------------------------------------------------------------------
@@ -372,7 +386,11 @@ def end_abandoned() -> None:
     taken: list[Abandonable] = []
     try:
         while ABANDONED and take_first(ABANDONED, taken):
-            taken[0].abandoned()
+            try:
+                taken[0].abandoned()
+            except AttributeError:
+                # An interrupt came before it was made: it has nothing that could be ended.
+                raise_interrupt()
             taken.clear()
     except BaseException as error:
         # Whatever is raised is raised on; of an interrupt, which may be any exception, what was taken is put back.

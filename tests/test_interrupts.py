@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import functools
 import gc
+import importlib
 import itertools
 import json
 import os
@@ -21,6 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from opcode import opname
 from pathlib import Path
 from types import FrameType
@@ -32,8 +34,12 @@ import otel_agentlog as agentlog
 from otel_agentlog._interrupts import OwnThread, interrupt_in, is_interrupt, raise_interrupt, started_in_try, suppress_errors
 from otel_agentlog.record.exceptions.fresh_stack import on_fresh_stack
 from otel_agentlog.record.exceptions.timeout_call import call_apart, timeout_call
+from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.resources import ResourceSampler
+from otel_agentlog.store.folder.documents import TURN_WAIT_S
+from otel_agentlog.store.folder.files import close_dropped
 from otel_agentlog.store.folder.reader import find_task
+from otel_agentlog.store.folder.writer import TaskFolder
 from otel_agentlog.testing import MemorySink
 from tests.support.opcodes import every_instruction, set_trace
 from tests.support.sources import HOME, nodes
@@ -311,10 +317,11 @@ def test_what_was_dropped_is_done_though_its_doing_is_interrupted(tasks_root: Pa
 
 
 class Instructions:
-    """A context: at the ``at``-th instruction of ours that may be interrupted a `KeyboardInterrupt` is raised."""
+    """A context: at the ``at``-th instruction of ours that may be interrupted a `KeyboardInterrupt` is raised; with ``calls`` at
+    the ``at``-th beginning of a function."""
 
-    def __init__(self, at: int) -> None:
-        self._at, self.seen = at, 0
+    def __init__(self, at: int, *, calls: bool = False) -> None:
+        self._at, self._calls, self.seen = at, calls, 0
 
     def __enter__(self) -> None:
         self._before = sys.gettrace()
@@ -332,7 +339,78 @@ class Instructions:
             if self.seen == self._at:
                 sys.settrace(None)
                 raise KeyboardInterrupt
+        if self._calls:
+            return None
         return every_instruction(frame, self._trace) if event == "call" else self._trace
+
+
+@pytest.fixture
+def unraisable(monkeypatch: pytest.MonkeyPatch) -> list[BaseException | None]:
+    """What Python can raise nowhere, so that it prints it: by code in which the next interrupt is lost."""
+    found: list[BaseException | None] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda it: found.append(it.exc_value))
+    return found
+
+
+def _with_finalizers() -> Iterator[type]:
+    for path in sorted(path for part in PARTS if part != "query" for path in (HOME / part).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and any(ast.unparse(each).startswith("__del__ =") for each in node.body):
+                name = path.relative_to(HOME.parent).with_suffix("").as_posix().replace("/", ".")
+                yield getattr(importlib.import_module(name), node.name)
+
+
+def test_what_an_interrupt_left_half_made_is_dropped_quietly(tasks_root: Path, unraisable: list[BaseException | None]) -> None:
+    """It came before `__init__` had done anything."""
+    classes = list(_with_finalizers())
+    assert {each.__name__ for each in classes} >= {"Descriptor", "Operation"}
+    for each in classes:
+        each.__new__(each)
+    close_dropped()
+    with agentlog.task("next"):
+        pass
+
+    assert unraisable == []
+    assert not recorder().failures
+
+
+def test_nothing_fails_where_objects_go(tasks_root: Path, unraisable: list[BaseException | None]) -> None:
+    """A task is interrupted where any function begins: what is dropped then fails at nothing."""
+    for at in itertools.count(1):
+        calls = Instructions(at, calls=True)
+        with contextlib.suppress(KeyboardInterrupt), calls, agentlog.task("t", task_id=f"t{at}", input={"a": 1}) as task:
+            with agentlog.step("s"):
+                task.output("x")
+        if calls.seen < at:
+            break
+    assert at > 300
+
+    # A function may begin where a generator is closed, but none of ours is interrupted there but by this test.
+    assert [each for each in unraisable if not isinstance(each, KeyboardInterrupt)] == []
+
+
+@pytest.mark.parametrize("kind", ["files", "control", "delivery"])
+def test_a_turn_that_ends_in_another_thread_leaves_it_free(
+    kind: str, tasks_root: Path, unraisable: list[BaseException | None]
+) -> None:
+    """An interrupt came within the end of the block, and the last reference to it was another thread's."""
+    with agentlog.task("t") as task:
+        task.output("x")
+        assert task.task is not None
+        assert isinstance(task.task.home, TaskFolder)
+        home, control = task.task.home, task.task.control
+        assert control is not None
+        turn = {"files": home._documents._in_turn, "control": control.in_turn, "delivery": home.settling}[kind]
+        block = turn()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(block.__enter__).result()
+            del block
+            began = time.monotonic()
+            with turn():
+                took_s = time.monotonic() - began
+
+    assert unraisable == []
+    assert took_s < TURN_WAIT_S / 2
 
 
 STARTERS: dict[str, Callable[[Callable[[], object]], object]] = {

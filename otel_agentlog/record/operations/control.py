@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from otel_agentlog._interrupts import raise_interrupt, take
+from otel_agentlog._interrupts import let_go, raise_interrupt, take
 from otel_agentlog.errors import StateError, TaskCancelled
 from otel_agentlog.record.sanitize.keys import plain_text
 from otel_agentlog.vocabulary.envelope import ControlRequest, Requests, RequestSource
@@ -189,8 +189,8 @@ class Control:
             self._enter(taken)
             yield
         finally:
-            if any(taken):
-                self._turn.release()
+            if any(taken) and not let_go(self._turn):
+                self._turn = threading.RLock()
 
     def _take(self, task: Controlled, found: Requests) -> None:
         for why in found.refused:

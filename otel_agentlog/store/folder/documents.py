@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import otel_agentlog._platform as system
-from otel_agentlog._interrupts import Replaced, raise_interrupt, take
+from otel_agentlog._interrupts import Replaced, let_go, raise_interrupt, take
 from otel_agentlog.store.folder.files import Descriptor, replace_file
 from otel_agentlog.store.folder.handle import FolderHandle
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, GZIP_SUFFIX, METADATA, encode_document, temp_name
@@ -101,8 +101,8 @@ class Documents:
             take(self._turn, TURN_WAIT_S, taken)
             yield
         finally:
-            if any(taken):
-                self._turn.release()
+            if any(taken) and not let_go(self._turn):
+                self._turn = threading.RLock()
 
     def _write_metadata(self, directory: Descriptor, sync: bool) -> None:
         if not self._unsaid:

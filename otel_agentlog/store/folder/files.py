@@ -12,12 +12,9 @@ import os
 import stat
 import weakref
 from collections import deque
-from collections.abc import Callable
-from functools import partial
-from operator import methodcaller
 
 import otel_agentlog._platform as system
-from otel_agentlog._interrupts import forget_dead, in_c, raise_interrupt, take_first
+from otel_agentlog._interrupts import in_c, raise_interrupt, take_first
 from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
 
@@ -27,8 +24,8 @@ SEARCHED_BYTES = 4 * 1024 * 1024
 """How much may be written by others while one line is written, so that it is still found."""
 
 _open: dict[int, weakref.ref[Descriptor]] = {}
-_dropped: deque[tuple[int, int, tuple[int, int] | None]] = deque()
-"""Of objects that are no more: their ids, descriptors and which files these were of. `close_dropped` closes them."""
+_dropped: deque[Descriptor] = deque()
+"""Those that nothing else references any more; `close_dropped` closes them."""
 
 
 _TEMP_FLAGS = system.UPDATE | os.O_CREAT | os.O_TRUNC
@@ -40,21 +37,22 @@ class Descriptor:
     Code that closes whatever is open may have closed it, and its number may be another file's by now: that one is not closed.
     """
 
-    __slots__ = ("__weakref__", "dropped", "fd", "identity")
+    # Of the class, and no slots: `close_dropped` sees them, too, where an interrupt comes before `__init__` has done anything.
+    fd = -1
+    identity = (-1, -1)
+    """Which file it is, whatever it is called."""
+    _is_trusted = True
 
-    dropped: Callable[[], object]
-    """What is called, in C, when the object is no longer referenced."""
-
-    def __init__(self, fd: int, status: os.stat_result | None = None) -> None:
-        """``status`` is what ``fstat`` gives, where it is known already."""
-        self.fd, self.dropped = fd, bool
+    def __init__(self, fd: int) -> None:
+        # First, and without a call: an interrupt that comes from here on leaves nothing open.
+        self.fd = fd
         if _dropped:
             close_dropped()
-        status = status or os.fstat(fd)
+        self.status = status = os.fstat(fd)
+        """As it was when it was opened."""
         self.identity = (status.st_dev, status.st_ino)
-        """Which file it is, whatever it is called."""
         _open[id(self)] = weakref.ref(self)
-        self.dropped = partial(_dropped.append, (id(self), fd, self.identity))
+        self._is_trusted = False
 
     @property
     def is_ours(self) -> bool:
@@ -63,43 +61,33 @@ class Descriptor:
 
     def trust(self) -> None:
         """Have it closed without a look at whether it is still that of the file: something just succeeded with it."""
-        self.dropped = partial(_dropped.append, (id(self), self.fd, None))
+        self._is_trusted = True
 
     def close(self) -> None:
         """Close it now; for descriptors that no other code has."""
         _open.pop(id(self), None)
-        fd, self.fd, self.dropped = self.fd, -1, bool
-        _close(fd, self.identity)
+        fd, self.fd = self.fd, -1
+        if fd >= 0 and (self._is_trusted or _is_of(fd, self.identity)):
+            system.close(fd)
 
     def close_at_once(self) -> None:
         """The same for one that was opened a moment ago, without a look at whether it is still that of the file."""
-        _open.pop(id(self), None)
-        fd, self.fd, self.dropped = self.fd, -1, bool
-        system.close(fd)
+        self._is_trusted = True
+        self.close()
 
-    __del__ = in_c(methodcaller("dropped"))
+    __del__ = in_c(_dropped.append)
 
 
 def close_dropped() -> None:
     """Close the descriptors that are no longer referenced; done whenever one is opened, and where one held a lock."""
-    taken: list[tuple[int, int, tuple[int, int] | None]] = []
+    taken: list[Descriptor] = []
     try:
         while _dropped and take_first(_dropped, taken):
-            number, fd, identity = taken[0]
-            forget_dead(_open, number)
-            is_ours = identity is None or _is_of(fd, identity)
-            # First: none is closed twice.
+            taken[0].close()
             taken.clear()
-            if is_ours:
-                system.close(fd)
     except BaseException:
         _dropped.extendleft(taken)
         raise
-
-
-def _close(fd: int, identity: tuple[int, int] | None) -> None:
-    if identity is None or _is_of(fd, identity):
-        system.close(fd)
 
 
 def _is_of(fd: int, identity: tuple[int, int]) -> bool:
@@ -125,11 +113,9 @@ after_fork_in_child(_renew_after_fork)
 
 def open_directory(path: str, parent: Descriptor | None = None) -> Descriptor:
     """Open a directory that is no symlink and that we own."""
-    fd = system.open(path, system.READ_FOLDER, dir_fd=None if parent is None else parent.fd)
-    status = os.fstat(fd)
-    directory = Descriptor(fd, status)
-    if status.st_uid != (user := system.user_id()):
-        raise PermissionError(errno.EPERM, f"expected a folder of user {user}, found one of user {status.st_uid}", path)
+    directory = Descriptor(system.open(path, system.READ_FOLDER, dir_fd=None if parent is None else parent.fd))
+    if (found := directory.status.st_uid) != (user := system.user_id()):
+        raise PermissionError(errno.EPERM, f"expected a folder of user {user}, found one of user {found}", path)
     return directory
 
 
@@ -156,12 +142,12 @@ class LineFile:
 
     def __init__(self, directory: Descriptor, name: str, *, new: bool = False) -> None:
         """With ``new``, in a folder that was just made, a file that is there already raises `FileExistsError`."""
-        fd = system.open(name, system.APPEND | (os.O_EXCL if new else 0), FILE_MODE, dir_fd=directory.fd)
-        status = os.fstat(fd)
-        self.descriptor = Descriptor(fd, status)
+        flags = system.APPEND | (os.O_EXCL if new else 0)
+        self.descriptor = Descriptor(system.open(name, flags, FILE_MODE, dir_fd=directory.fd))
+        status = self.descriptor.status
         _refuse_planted(status, name)
         if status.st_mode & 0o777 != FILE_MODE:
-            system.fchmod(fd, FILE_MODE)
+            system.fchmod(self.descriptor.fd, FILE_MODE)
         self.name, self.identity = name, self.descriptor.identity
         """Which file it is, whatever it is called."""
         self.size_bytes = status.st_size

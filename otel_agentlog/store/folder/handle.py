@@ -57,11 +57,13 @@ class Root:
         root, made = self._open, False
         if root is None:
             root = self._open = open_root(self.path)
-            return self._opened(system.open(name, system.READ_FOLDER, dir_fd=root.fd)) if make_directory(name, root) else None
+            if not make_directory(name, root):
+                return None
+            return self._opened(Descriptor(system.open(name, system.READ_FOLDER, dir_fd=root.fd)))
         try:
             made = make_directory(name, root)
             # By its path: it is not there if the root was moved or deleted meanwhile, or its descriptor closed by other code.
-            return self._opened(system.open(os.path.join(self.text, name), system.READ_FOLDER)) if made else None
+            return self._opened(Descriptor(system.open(os.path.join(self.text, name), system.READ_FOLDER))) if made else None
         except OSError:
             raise_interrupt()
             self._open = None
@@ -70,12 +72,10 @@ class Root:
                     system.rmdir(name, dir_fd=root.fd)
         return self.make(name)
 
-    def _opened(self, fd: int) -> Descriptor:
-        status = os.fstat(fd)
-        self.masked = status.st_mode & 0o777 != FOLDER_MODE
-        directory = Descriptor(fd, status)
+    def _opened(self, directory: Descriptor) -> Descriptor:
+        self.masked = directory.status.st_mode & 0o777 != FOLDER_MODE
         if self.masked:
-            system.fchmod(fd, FOLDER_MODE)
+            system.fchmod(directory.fd, FOLDER_MODE)
         return directory
 
     def find(self, name: str) -> Descriptor:

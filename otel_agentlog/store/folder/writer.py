@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import orjson
 
 import otel_agentlog._platform as system
-from otel_agentlog._interrupts import WeakValues, first_of, raise_interrupt, take, taken_out
+from otel_agentlog._interrupts import WeakValues, first_of, let_go, raise_interrupt, take, taken_out
 from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.store.folder.documents import Documents, at_the_top, final_result
 from otel_agentlog.store.folder.files import Descriptor, LineFile, has_file, make_directory, open_directory, replace_file
@@ -660,8 +660,8 @@ class TaskFolder:
             self.verify(wait_s=0.0)
             yield
         finally:
-            if any(taken):
-                self._checking.release()
+            if any(taken) and not let_go(self._checking):
+                self._checking = threading.RLock()
 
     def settled(self, ranges: Sequence[tuple[int, int]], *, dropped: int = 0) -> None:
         """Count items, by ranges of their lines' numbers, as delivered but for ``dropped`` of them."""
