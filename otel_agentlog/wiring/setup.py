@@ -56,8 +56,11 @@ _logger = logging.getLogger("otel_agentlog")
 LEAST_SYNC_S = 0.2
 """Time, in seconds, that the disk gets in any case when everything is flushed."""
 
-_PAUSE_S = 0.03
-"""Between pieces of compiling the rules, so that it does not take a processor from the agent's own start."""
+_COMPILE_AFTER_S, _WARM_AFTER_S, _PAUSE_S = 0.5, 3.0, 0.03
+"""When the rules that no text has needed yet are compiled, when long texts are prepared for, and the pauses within that: a short
+program is spared what may take half of its own time, a long one a processor at its start."""
+
+_LOOK_S = 0.1
 
 _OPEN = (State.RUNNING.value, State.PAUSED.value)
 
@@ -96,6 +99,8 @@ class Wired:
 
     _process_lines: tuple[object, Line] = None, {}
     """What the last one was made of, and that line."""
+
+    _stopped = False
 
     def __init__(self, settings: Settings, around: Surroundings = Surroundings()) -> None:
         after_fork_in_child(self._renew_after_fork)
@@ -214,6 +219,7 @@ class Wired:
 
     def stop(self) -> None:
         """End everything that works in the background, but for sending."""
+        self._stopped = True
         self.alerting.stop()
         self.recovery.stop()
         self.upkeep.stop()
@@ -236,8 +242,17 @@ class Wired:
 
     def _compile_rules(self) -> None:
         # It only saves time: a rule that is wrong fails closed at the first record. At exit `warm` raises, to end this thread.
+        begun = time.monotonic()
         with suppress_errors(Exception):
-            self.redactor.warm(_PAUSE_S)
+            if self._lasts(_COMPILE_AFTER_S):
+                self.redactor.warm(lambda: self._lasts(max(_PAUSE_S, begun + _WARM_AFTER_S - time.monotonic())))
+
+    def _lasts(self, seconds: float) -> bool:
+        """Wait; whether it is not stopped meanwhile. Without a lock, which the child of a fork could find taken."""
+        until = time.monotonic() + seconds
+        while not self._stopped and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_S))
+        return not self._stopped
 
     def _process_line(self) -> Line:
         """The process line of a writer; by its ``courier`` readers find out whether its process still sends."""

@@ -73,6 +73,32 @@ def test_the_rules_are_made_ready_in_the_background(tmp_path: Path) -> None:
     assert "x1y2z3" not in (tmp_path / "tasks" / "after" / "03-agent-output.jsonl").read_text()
 
 
+SHORT_PROGRAM = """
+import sys, threading
+import otel_agentlog as agentlog
+from otel_agentlog.record.redaction import engine
+compiled = []
+compile_one = engine.compiled
+engine.compiled = lambda pattern, **options: compiled.append(pattern) or compile_one(pattern, **options)
+from otel_agentlog.wiring import setup
+setup._COMPILE_AFTER_S = 60.0
+agentlog.configure(directory=sys.argv[1], console="off", capture_logging=False)
+(thread,) = [each for each in threading.enumerate() if each.name == "agentlog-redaction"]
+with agentlog.task("short", input={"text": "hello"}) as task:
+    task.output("no secret")
+agentlog.configure(directory=sys.argv[1], console="off", capture_logging=False)
+thread.join(30)
+print(thread.is_alive(), len(compiled))
+"""
+
+
+def test_a_short_program_compiles_what_it_needs(tmp_path: Path) -> None:
+    """That is the one search which all its texts pass without a candidate; and the thread waits for nobody's end."""
+    done = subprocess.run([sys.executable, "-c", SHORT_PROGRAM, str(tmp_path)], capture_output=True, text=True, timeout=60)
+
+    assert (done.stdout, done.stderr) == ("False 0\n", "")
+
+
 FORKS_AT_ONCE = """
 import os, sys
 import otel_agentlog as agentlog
