@@ -32,7 +32,7 @@ from otel_agentlog.store.liveness import is_at_work
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.envelope import ControlRequest, TaskRef
 from otel_agentlog.vocabulary.lines import Line, encode
-from otel_agentlog.vocabulary.states import ENDED, State
+from otel_agentlog.vocabulary.states import ENDED, State, is_followed
 
 REQUESTS = ("pause", "resume", "cancel", "context")
 
@@ -86,18 +86,23 @@ def ask(
     Raises:
         ConfigurationError: an unknown request, or one without its text.
         TaskNotFoundError: no such folder, or no task in it.
-        StateError: the task has ended, or its status is running and its process has died.
+        StateError: the task has ended, or its status is running and its process has died; or it is recorded from a transcript,
+            whose agent reads no requests.
         LayoutError: a folder or file that another user owns or may write to.
         OSError: it could not be written.
     """
     _check(what, text, reason)
     directory = open_own_folder(folder)
-    task_id, status = _id_and_status(directory, folder)
+    task_id, status, followed = _id_and_status(directory, folder)
     at_work = is_at_work(directory, TaskReader(folder))
     if status in ENDED:
         raise StateError(f"task {task_id} has ended ({status}): it takes no requests")
     if status == State.RUNNING.value and at_work is False:
         raise StateError(f"task {task_id} says it is running, but its process is gone: see agentlog recover {task_id}")
+    if followed:
+        raise StateError(
+            f"task {task_id} is recorded from a transcript by agentlog import: its agent takes no requests from here"
+        )
     request = ControlRequest(
         request=what,
         request_id=secrets.token_hex(8),
@@ -125,8 +130,8 @@ def _check(what: str, text: str, reason: str | None) -> None:
         raise ConfigurationError(f"reason: expected at most {MAX_REASON_CHARACTERS:,} characters, found {len(reason):,}")
 
 
-def _id_and_status(directory: Descriptor, folder: Path) -> tuple[str, str]:
-    """The id and the status of the task in a folder."""
+def _id_and_status(directory: Descriptor, folder: Path) -> tuple[str, str, bool]:
+    """The id and the status of the task in a folder, and whether it is recorded from a transcript."""
     known = read_metadata(directory)
     if not known and not any(_exists(directory, name) for name in (METADATA, AGENT_OUTPUT)):
         raise TaskNotFoundError(f"{folder}: expected the folder of a task, found none")
@@ -134,7 +139,7 @@ def _id_and_status(directory: Descriptor, folder: Path) -> tuple[str, str]:
     if status not in {state.value for state in State}:
         # Cut short or damaged; a task that ended has its status in its result.
         status = text(TaskReader(folder).final_result() or {}, "outcome") or State.RUNNING.value
-    return text(known, "task_id") or folder.name, status
+    return text(known, "task_id") or folder.name, status, is_followed(known)
 
 
 def _exists(directory: Descriptor, name: str) -> bool:

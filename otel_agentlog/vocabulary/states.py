@@ -62,6 +62,20 @@ LEGAL_MOVES: Mapping[State, frozenset[State]] = {
 EXECUTION = "execution"
 """``source`` of a task that is there for one tool run only: alerts count the tool run."""
 
+IMPORT = "import"
+"""``source`` of a task that is made of files which another program wrote."""
+
+COLLECTED = "collect"
+"""``source`` of a task that is made of what a program sent by OTLP."""
+
+TRANSCRIPTS = frozenset({"claude", "codex", "chat"})
+"""``agent_type`` of those that are made of transcripts, which can be followed while the agent is at work."""
+
+
+def is_followed(metadata: Mapping[str, object]) -> bool:
+    """Whether a task is recorded from another program's transcript: that program knows of no requests to the task."""
+    return metadata.get("source") == IMPORT and metadata.get("agent_type") in TRANSCRIPTS
+
 
 class LogLevel(_Word):
     """Level of a line."""

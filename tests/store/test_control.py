@@ -116,6 +116,17 @@ def test_a_task_that_has_ended_takes_no_requests(task: agentlog.Task) -> None:
         ask(folder_of(task), "pause")
 
 
+def test_a_session_of_another_program_takes_no_requests(tasks_root: Path) -> None:
+    """It is followed by an import; a task of ours with the same source takes them."""
+    followed = agentlog.task("theirs", source="import", agent_type="claude").start()
+    ours = agentlog.task("ours", source="import").start()
+
+    with pytest.raises(StateError, match="its agent takes no requests"):
+        ask(folder_of(followed), "pause")
+    assert not (folder_of(followed) / CONTROL).exists()
+    assert ask(folder_of(ours), "pause").at_work
+
+
 def test_where_no_task_is_nothing_is_asked(tmp_path: Path) -> None:
     """A folder that is not there, and one that is no task's."""
     for folder in (tmp_path / "none", tmp_path):

@@ -26,9 +26,10 @@ from otel_agentlog.tools.imports.importer import Destination, FailuresOfImport, 
 from otel_agentlog.tools.imports.readers.spans import TracedLog
 from otel_agentlog.tools.imports.staging import Moved, Staging
 from otel_agentlog.tools.imports.traces import TraceWriter, line_of
-from otel_agentlog.tools.imports.writer import COLLECTED, Clock, Open, Writer
+from otel_agentlog.tools.imports.writer import Clock, Open, Writer
 from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.envelope import TaskRef
+from otel_agentlog.vocabulary.states import COLLECTED
 
 BATCH = 64
 """Folders that are moved at once, so that the disk is waited for once."""

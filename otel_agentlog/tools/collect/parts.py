@@ -18,7 +18,7 @@ import orjson
 from otel_agentlog.record.operations.context import CONVERSATION
 from otel_agentlog.tools.imports.readers import otlp
 from otel_agentlog.tools.imports.readers.events import moment_ns
-from otel_agentlog.tools.imports.readers.spans import LeftOut, TracedLog, TracedSpan
+from otel_agentlog.tools.imports.readers.spans import LeftOut, Resource, TracedLog, TracedSpan, resource_of
 from otel_agentlog.vocabulary.coerce import mapping, objects, text
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import RESOURCE_ID, timestamp
@@ -96,14 +96,14 @@ class Request:
     resources: set[tuple[str, str]] = field(default_factory=set)
     """Tasks and the hashes of resources that are among the parts."""
 
-    def add(self, part: TaskPart, resource: _Resource) -> None:
+    def add(self, part: TaskPart, resource: Resource) -> None:
         """Add a part, and its resource once."""
         self.parts.append(part)
         if resource.id is not None and (key := (part.task, resource.id)) not in self.resources:
             self.resources.add(key)
             self.parts.append(TaskPart(part.task, "resource", resource.id, part.at_ns, resource.data))
 
-    def add_log(self, part: TaskPart, resource: _Resource) -> None:
+    def add_log(self, part: TaskPart, resource: Resource) -> None:
         """Add a log record. Equal ones of one request are several; sent again they have the same numbers."""
         same = part.task, part.id
         number = self.equal[same]
@@ -133,30 +133,12 @@ def parts_of(signal: str, row: Mapping[str, Any], clean: Clean, into: Request) -
             _add_points(metric, resource, scope, clean, into)
 
 
-class _Resource(NamedTuple):
-    """Who sent something."""
-
-    service: str
-    data: bytes
-    """Its attributes, clean."""
-    hash: str
-    """Of them: what two instances of a service send is not the same, however equal it is."""
-
-    @property
-    def id(self) -> str | None:
-        """What spans and log records name it by; ``None`` if it says nothing."""
-        return None if self.data == b"{}" else self.hash[:16]
-
-
-def _resource_of(group: Mapping[str, Any], clean: Clean) -> _Resource:
+def _resource_of(group: Mapping[str, Any], clean: Clean) -> Resource:
     attributes = otlp.attributes_of(mapping(group, "resource"))
-    service = text(attributes, "service.name") or "unknown_service"
-    kept = clean({"resource": attributes}).line.get("resource", {})
-    data = orjson.dumps(kept, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS)
-    return _Resource(service, data, _hash(data))
+    return resource_of(attributes, lambda given: clean({"resource": given}).line.get("resource", {}))
 
 
-def _each(row: Mapping[str, Any], clean: Clean, *keys: str) -> Iterator[tuple[Mapping[str, Any], _Resource, str]]:
+def _each(row: Mapping[str, Any], clean: Clean, *keys: str) -> Iterator[tuple[Mapping[str, Any], Resource, str]]:
     """Each item of a row with its resource and the name of its scope."""
     for group in objects(row, keys[0]):
         resource = _resource_of(group, clean)
@@ -182,7 +164,7 @@ def _add_spans(row: Mapping[str, Any], clean: Clean, into: Request) -> None:
                     into.add(part, resource)
 
 
-def _span_parts(span: TracedSpan, resource: _Resource, clean: Clean) -> Iterator[TaskPart]:
+def _span_parts(span: TracedSpan, resource: Resource, clean: Clean) -> Iterator[TaskPart]:
     start, end = span.start, span.end
     given = {
         "name": start["name"],
@@ -244,7 +226,7 @@ def session_of(attributes: Mapping[str, Any]) -> str | None:
 # -- log records and data points ------------------------------------------------------------------------------------------
 
 
-def _log_part(log: TracedLog, resource: _Resource, clean: Clean) -> TaskPart:
+def _log_part(log: TracedLog, resource: Resource, clean: Clean) -> TaskPart:
     kept = clean({"message": log.message, "details": dict(log.details), "logger": log.logger, "service": resource.service}).line
     details = kept.get("details", {})
     data = {
@@ -262,7 +244,7 @@ def _log_part(log: TracedLog, resource: _Resource, clean: Clean) -> TaskPart:
     return TaskPart(_task_of(log.trace_id, details, kept.get("service"), log.at_ns), "log", id_, log.at_ns, encoded)
 
 
-def _add_points(metric: Mapping[str, Any], resource: _Resource, scope: str, clean: Clean, into: Request) -> None:
+def _add_points(metric: Mapping[str, Any], resource: Resource, scope: str, clean: Clean, into: Request) -> None:
     kind = next((each for each in _METRICS if isinstance(metric.get(each), Mapping)), None)
     if kind is None:
         into.items += 1
@@ -283,7 +265,7 @@ def _point_part(
     kind: str,
     point: Mapping[str, Any],
     at_ns: int,
-    resource: _Resource,
+    resource: Resource,
     scope: str,
     clean: Clean,
 ) -> TaskPart:

@@ -36,9 +36,6 @@ IDS_KEPT_S = 86_400.0
 """Seconds for which the ids of log records are kept after their task was forgotten: by them it is seen what is sent again, which
 of spans is seen by the folder."""
 
-MOST_RESOURCES_BYTES = 64 * 1024
-"""Of the resources of one task that are recorded: they are in one line. What names a further one has that of the receiver."""
-
 _FORGETTING, _FORGOTTEN = -1, 0
 """Versions of a task: its parts are being deleted, are all deleted."""
 
@@ -304,17 +301,6 @@ class CollectSpool(Spool):
         query = "SELECT data FROM part WHERE trace = ? AND kind IN ('span', 'log') AND data IS NOT NULL ORDER BY at LIMIT 1"
         found = self._database.execute(query, (key,)).fetchone()
         return None if found is None else orjson.loads(found[0]).get("service")
-
-    def resources(self, key: str) -> dict[str, Any]:
-        """The resources of its parts, by their ids; the first ones, up to `MOST_RESOURCES_BYTES`."""
-        found, size = dict[str, Any](), 0
-        query = "SELECT id, data FROM part WHERE trace = ? AND kind = 'resource' ORDER BY at, id"
-        for id_, data in self._database.execute(query, (key,)):
-            size += len(data)
-            if size > MOST_RESOURCES_BYTES:
-                break
-            found[id_] = orjson.loads(data)
-        return found
 
     def logs(self, key: str) -> Iterator[TracedLog]:
         """Log records and data points, by their times."""

@@ -24,7 +24,7 @@ from otel_agentlog.tools.imports.known import KnownFiles
 from otel_agentlog.tools.imports.readers.events import Remark
 from otel_agentlog.tools.imports.readers.formats import FORMATS, LOOKED_AT, Format, Transcript, format_of, unpacked
 from otel_agentlog.tools.imports.readers.rows import Row, Rows, Wrong
-from otel_agentlog.tools.imports.readers.spans import LeftOut
+from otel_agentlog.tools.imports.readers.spans import LeftOut, Resource, TracedResource, resource_of
 from otel_agentlog.tools.imports.spool import Spool
 from otel_agentlog.tools.imports.staging import Moved, Staging
 from otel_agentlog.tools.imports.traces import TraceWriter
@@ -375,11 +375,14 @@ class Importer:
         if not isinstance(value, dict) or file.form.traced is None:
             self._reject(file.rows.path, Wrong(number, "expected an object, found a plain value", b""))
             return
+        resource: Resource | None = None
         for part in file.form.traced(value):
             if isinstance(part, LeftOut):
                 self._reject(file.rows.path, Wrong(number, part.reason, b""))
+            elif isinstance(part, TracedResource):
+                resource = resource_of(part.attributes, recorder().clean_value)
             else:
-                spool.add(part)
+                spool.add(part, resource)
 
     def record_traces(self) -> None:
         """Record the traces that have anything new."""
@@ -393,12 +396,14 @@ class Importer:
         problems = len(self.report.problems)
         for trace in self._spool.changed():
             with self.guarded(first.rows.path):
+                self.destination.resources = self._spool.resources(trace)
                 written = TraceWriter(self.clock, self._spool, trace).write(f"trace-{trace}", origin)
                 self._failures.check()
                 waiting += [written.task] if written is not None and written.task is not None else []
                 if len(waiting) >= _BATCH:
                     batch, waiting = waiting, []
                     moved |= set(self.place(batch, first.rows.path))
+        self.destination.resources = {}
         with self.guarded(first.rows.path):
             moved |= set(self.place(waiting, first.rows.path))
         if moved <= _PLACED and len(self.report.problems) == problems:

@@ -8,12 +8,18 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from otel_agentlog.tools.imports.readers.spans import TracedLog, TracedScore, TracedSpan, TraceFacts
+from otel_agentlog.tools.imports.readers.spans import Resource, TracedLog, TracedScore, TracedSpan, TraceFacts
+from otel_agentlog.vocabulary.lines import RESOURCE_ID
+
+MOST_RESOURCES_BYTES = 64 * 1024
+"""Of the resources of one task that are recorded: they are in one line. What names a further one has that of the process that
+records it."""
 
 
 class Spool:
@@ -32,9 +38,13 @@ class Spool:
         """Close it; the file may be deleted then."""
         self._database.close()
 
-    def add(self, part: TracedSpan | TracedLog | TracedScore | TraceFacts) -> None:
-        """Keep a part; one with the id of an earlier one replaces it."""
+    def add(self, part: TracedSpan | TracedLog | TracedScore | TraceFacts, resource: Resource | None = None) -> None:
+        """Keep a part, and its resource once; one with the id of an earlier one replaces it."""
         trace, kind, id_, at = _place(part)
+        if resource is not None and resource.id is not None:
+            part = _naming(part, resource.id)
+            query = "INSERT OR IGNORE INTO part VALUES (?, 'resource', ?, ?, ?)"
+            self._database.execute(query, (trace, resource.id, at, resource.data))
         data = orjson.dumps(part, option=orjson.OPT_NON_STR_KEYS)
         id_ = id_ or hashlib.sha256(data).hexdigest()
         self._database.execute("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?)", (trace, kind, id_, at, data))
@@ -50,6 +60,17 @@ class Spool:
         """What is told of a trace as a whole."""
         row = self._database.execute("SELECT data FROM part WHERE trace = ? AND kind = 'facts'", (trace,)).fetchone()
         return TraceFacts(**orjson.loads(row[0])) if row is not None else TraceFacts(trace)
+
+    def resources(self, trace: str) -> dict[str, Any]:
+        """The resources of its parts, by their ids; the first ones, up to `MOST_RESOURCES_BYTES`."""
+        found, size = dict[str, Any](), 0
+        query = "SELECT id, data FROM part WHERE trace = ? AND kind = 'resource' ORDER BY at, id"
+        for id_, data in self._database.execute(query, (trace,)):
+            size += len(data)
+            if size > MOST_RESOURCES_BYTES:
+                break
+            found[id_] = orjson.loads(data)
+        return found
 
     def begins_ns(self, trace: str) -> int:
         """When the first span of a trace begins."""
@@ -71,6 +92,13 @@ class Spool:
 
     def _part(self, kind: Any, fields: dict[str, Any]) -> Any:
         return kind(**fields)
+
+
+def _naming(part: TracedSpan | TracedLog | TracedScore | TraceFacts, resource_id: str) -> Any:
+    """A part that names its resource; of scores and facts nobody asks for it."""
+    if isinstance(part, TracedSpan):
+        return replace(part, start={**part.start, RESOURCE_ID: resource_id})
+    return replace(part, resource=resource_id) if isinstance(part, TracedLog) else part
 
 
 def _place(part: TracedSpan | TracedLog | TracedScore | TraceFacts) -> tuple[str, str, str, int]:

@@ -26,10 +26,10 @@ from otel_agentlog.store.folder.locks import Lock, lock_exclusively
 from otel_agentlog.store.folder.metadata import open_root, read_metadata
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.liveness import FolderUse, folder_use
-from otel_agentlog.tools.imports.writer import COLLECTED, SOURCE
 from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.event_ids import split_event_id
 from otel_agentlog.vocabulary.lines import NOTED_BY, encode
+from otel_agentlog.vocabulary.states import COLLECTED, IMPORT
 
 NAME = ".imports"
 _LOCK = "lock"
@@ -156,7 +156,7 @@ class Staging:
         raise FileExistsError(f"{self._root}: every folder name of task {task_id} is taken by another task")
 
     def _obstacle(self, target: Path, old: _Extent, new: _Extent, *, replace_any: bool) -> Moved:
-        if read_metadata(open_directory(os.fspath(target))).get("source") not in (SOURCE, COLLECTED):
+        if read_metadata(open_directory(os.fspath(target))).get("source") not in (IMPORT, COLLECTED):
             return Moved.NOT_IMPORTED
         if folder_use(target) is FolderUse.IN_USE:
             return Moved.IN_USE

@@ -23,11 +23,11 @@ from otel_agentlog.tools.imports.readers.agent_events import known
 from otel_agentlog.tools.imports.readers.events import Answer, ToolEnd, ToolStart
 from otel_agentlog.tools.imports.readers.spans import TracedLog, TracedScore, TracedSpan, TraceFacts
 from otel_agentlog.tools.imports.spool import Spool
-from otel_agentlog.tools.imports.writer import SOURCE, Clock, FromSource, Open, Writer
+from otel_agentlog.tools.imports.writer import Clock, FromSource, Open, Writer, number_of
 from otel_agentlog.vocabulary.actions import AI_CALL, TOOL, Kind
 from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.lines import RESOURCE_ID
-from otel_agentlog.vocabulary.states import Component, Outcome
+from otel_agentlog.vocabulary.states import IMPORT, Component, Outcome
 
 
 class ImportedTrace(FromSource, ImplicitTask):
@@ -70,7 +70,7 @@ class TraceWriter:
         task_id: str,
         origin: Mapping[str, Any],
         *,
-        source: str = SOURCE,
+        source: str = IMPORT,
         parent: str | None = None,
         incomplete: str | None = None,
     ) -> ImportedTrace | None:
@@ -83,6 +83,9 @@ class TraceWriter:
             return None
         facts = self._spool.facts(self._trace)
         task = ImportedTrace(first, task_id, facts, origin, source=source, parent=parent)
+        while self._spool.has_span(self._trace, f"{number_of(task.seed, 64):016x}"):
+            # The export of a task that was itself imported.
+            task.seed += " again"
         self._clock.now_ns = self._last_ns = self._spool.begins_ns(self._trace)
         task.begin()
         self._events.open[self._trace] = Open(self._trace, task)
@@ -175,7 +178,7 @@ def _known_at_start(attributes: Mapping[str, Any]) -> dict[str, Any]:
 def line_of(part: TracedLog | TracedScore) -> dict[str, Any]:
     """The line of a log record or score."""
     if isinstance(part, TracedScore):
-        said = {"label": part.label, "explanation": part.explanation, "by": part.by, "source": SOURCE}
+        said = {"label": part.label, "explanation": part.explanation, "by": part.by, "source": IMPORT}
         return given_score(part.name, part.value, said)
     line = {
         "type": "log",

@@ -25,13 +25,7 @@ from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.tools.causes import ToolError
 from otel_agentlog.tools.imports.readers.events import Answer, Begin, End, Event, Remark, Text, ToolEnd, ToolStart
 from otel_agentlog.vocabulary.envelope import Envelope
-from otel_agentlog.vocabulary.states import Component, Outcome
-
-SOURCE = "import"
-"""``source`` of imported tasks in ``metadata.json``."""
-
-COLLECTED = "collect"
-"""The same of tasks made of what programs send."""
+from otel_agentlog.vocabulary.states import IMPORT, Component, Outcome
 
 MAX_OPEN_TOOLS = 10_000
 """Tool runs of one task that are open at a time; past it the oldest ends, as interrupted."""
@@ -127,7 +121,7 @@ class Writer:
     """Records events; those of several tasks may alternate."""
 
     def __init__(
-        self, clock: Clock, prefix: str, origin: Mapping[str, Any], *, source: str = SOURCE, parent: str | None = None
+        self, clock: Clock, prefix: str, origin: Mapping[str, Any], *, source: str = IMPORT, parent: str | None = None
     ) -> None:
         """``prefix``: of task ids, by format; ``origin``: what is told of the source on each task; ``parent``: the id of the task
         that those are sub-tasks of which name none."""

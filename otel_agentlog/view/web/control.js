@@ -5,9 +5,14 @@ import { h, icon, say, toast } from "./dom.js";
 
 const DONE = { pause: "Asked to pause", resume: "Asked to go on", cancel: "Asked to cancel", context: "Context added" };
 
+// Of tasks that `agentlog import` records from another program's transcript: that program takes no requests.
+const TRANSCRIPTS = ["claude", "codex", "chat"];
+
 /** The buttons for a task that stands like this; none where nothing may be asked of it. */
-export function controls(key, status, about) {
+export function controls(key, task, about) {
+  const { status } = task;
   if (!about.control || !["pending", "running", "paused"].includes(status)) return null;
+  if (task.source === "import" && TRANSCRIPTS.includes(task.agent_type)) return null;
   const button = (action, name, drawing, className, act) => h("button", { type: "button", class: `button ${className}`, data: { action, keep: action === "resume" ? "pause" : action }, on: { click: (event) => act(event.currentTarget) } }, icon(drawing), name);
   return [
     status === "paused" ? button("resume", "Resume", "play", "main", (face) => ask(key, "resume", "", face)) : button("pause", "Pause", "pause", "", (face) => ask(key, "pause", "", face)),

@@ -18,6 +18,7 @@ from otel_agentlog.query import Filter, folders
 from otel_agentlog.store.folder.files import LineFile, open_directory
 from otel_agentlog.store.folder.locks import lock_shared
 from otel_agentlog.store.folder.reader import TaskReader, list_tasks
+from otel_agentlog.store.spans.rebuild import rebuild
 from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.tools import add_note
 from otel_agentlog.tools.imports.importer import TraceFile
@@ -27,7 +28,8 @@ from otel_agentlog.vocabulary.scores import latest_scores
 from tests.support.memory import environment
 from tests.support.waiting import wait_until
 from tests.tools.imports.importing import failing_at, importer, run_import, tasks_of
-from tests.tools.imports.samples import SAMPLES, Claude, chat, lines, request, said, span, uses
+from tests.tools.imports.samples import SAMPLES, Claude, attributes, chat, lines, request, said, span, uses
+from tests.tools.imports.samples import TRACE as TRACE_ID
 
 SECRET = "sk-ant-api03-" + "Ab3" * 31
 
@@ -108,6 +110,37 @@ def test_what_was_not_imported_is_never_replaced(tmp_path: Path, tasks_root: Pat
 
     assert report.tasks == {Moved.NOT_IMPORTED: 1}
     assert [task.metadata()["name"] for task in list_tasks(tasks_root)] == ["mine"]  # type: ignore[index]  # it has one
+
+
+def test_each_span_keeps_its_resource(tmp_path: Path) -> None:
+    """Of a trace of two services and its log records, in one file or several; clean, and the same after an export."""
+    resources = {name: {"service.name": name, "host.name": f"host-{name}"} for name in ("front", "tools", "logger")}
+    resources["tools"]["password"] = "hunter2-hunter2"
+    sent = [request(span(1)), request(chat(2, 1, 10, 2)), request(span(3, 1))]
+    log = {"timeUnixNano": str(1_790_000_000_000_000_000), "body": {"stringValue": "said"}, "traceId": TRACE_ID}
+    sent.append({"resourceLogs": [{"scopeLogs": [{"logRecords": [log]}]}]})
+    of = ("front", "tools", "tools", "logger")
+    for name, row in zip(of, sent, strict=True):
+        (groups,) = row.values()
+        groups[0]["resource"] = {"attributes": attributes(**resources[name])}
+    first, second = _session(tmp_path, sent[:2], "1.json"), _session(tmp_path, sent[2:], "2.json")
+    resources["tools"]["password"] = "[redacted:password]"
+
+    run_import(tmp_path / "tasks", first, second)
+
+    (task,) = tasks_of(tmp_path / "tasks")
+    rebuilt = rebuild(task)
+    found = [{each.span_id: dict(each.resource) for each in rebuilt.spans}[f"{number:016x}"] for number in (1, 2, 3)]
+    found += [dict(each.resource) for each in rebuilt.logs if each.line.get("type") == "log"]
+    assert found == [resources[name] for name in of]
+
+    exported = tmp_path / "exported.json"
+    assert main(["export", str(task.folder), "--format", "otlp", "--output", str(exported)]) == 0
+    run_import(tmp_path / "again", exported)
+
+    (again,) = tasks_of(tmp_path / "again")
+    spans = {each.span_id: dict(each.resource) for each in rebuild(again).spans}
+    assert [spans[f"{number:016x}"] for number in (1, 2, 3)] == [resources[name] for name in of[:3]]
 
 
 def test_sub_agents_are_sub_tasks_wherever_they_are(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from otel_agentlog.tools.imports.readers.events import moment_ns
 from otel_agentlog.tools.imports.readers.formats import FORMATS
 from otel_agentlog.tools.imports.readers.rows import MAX_ROW_BYTES, Row, Rows, Wrong
 from otel_agentlog.vocabulary.lines import parse_timestamp, timestamp
+from otel_agentlog.vocabulary.states import TRANSCRIPTS
 from tests.tools.imports.importing import run_import
 from tests.tools.imports.samples import SAMPLES, chat, lines, request
 from tests.tools.imports.test_sums import sums_of
@@ -181,6 +184,16 @@ def test_times_of_several_programs() -> None:
         "1793786400500000000",
     ):
         assert moment_ns(each) == expected, each
+
+
+def test_it_is_known_which_tasks_are_of_transcripts() -> None:
+    """Wherever it is looked at: in Python and in the page."""
+    known = {each.prefix for each in FORMATS.values() if each.transcript is not None}
+    page = Path(str(resources.files("otel_agentlog") / "view" / "web" / "control.js")).read_text()
+    (named,) = re.findall(r"^const TRANSCRIPTS = (.*);$", page, re.MULTILINE)
+
+    assert set(TRANSCRIPTS) == known
+    assert set(json.loads(named)) == known
 
 
 def test_what_other_languages_write_is_read(tmp_path: Path) -> None:

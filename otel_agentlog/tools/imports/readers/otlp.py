@@ -13,7 +13,7 @@ from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.tools.imports.readers.events import moment_ns
-from otel_agentlog.tools.imports.readers.spans import LeftOut, Traced, TracedLog, TracedSpan
+from otel_agentlog.tools.imports.readers.spans import LeftOut, Traced, TracedLog, TracedResource, TracedSpan
 from otel_agentlog.vocabulary.coerce import as_integer, mapping, objects, text
 from otel_agentlog.vocabulary.lines import timestamp
 
@@ -36,14 +36,17 @@ def recognises(row: Mapping[str, Any]) -> bool:
 
 
 def read(row: Mapping[str, Any]) -> Iterator[Traced]:
-    """The spans and log records of a row."""
+    """The spans and log records of a row, those of a resource after it."""
     for group in objects(row, "resourceSpans"):
-        service = attributes_of(mapping(group, "resource")).get("service.name")
+        resource = attributes_of(mapping(group, "resource"))
+        yield TracedResource(resource)
+        service = resource.get("service.name")
         for scoped in objects(group, "scopeSpans"):
             scope = _scope(mapping(scoped, "scope"), text(scoped, "schemaUrl"))
             for span in objects(scoped, "spans"):
                 yield _span(span, scope, service if isinstance(service, str) else None)
     for group in objects(row, "resourceLogs"):
+        yield TracedResource(attributes_of(mapping(group, "resource")))
         for scoped in objects(group, "scopeLogs"):
             for record in objects(scoped, "logRecords"):
                 found = log_record(record, text(mapping(scoped, "scope"), "name") or "unknown")

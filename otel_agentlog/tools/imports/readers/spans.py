@@ -1,11 +1,16 @@
-"""What readers of traces give: spans as ``record.foreign_spans.adopt`` takes them, log records, scores, facts of a trace."""
+"""What readers of traces give: spans as ``record.foreign_spans.adopt`` takes them, log records, scores, facts of a trace, and
+the resources of spans and log records."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
+
+import orjson
+
+from otel_agentlog.vocabulary.coerce import text
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -65,13 +70,42 @@ class TraceFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class TracedResource:
+    """The resource of the spans and log records that follow, up to the next one of these."""
+
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """A part of a row that cannot be used, and why."""
 
     reason: str
 
 
-Traced: TypeAlias = TracedSpan | TracedLog | TracedScore | TraceFacts | LeftOut
+Traced: TypeAlias = TracedSpan | TracedLog | TracedScore | TraceFacts | TracedResource | LeftOut
+
+
+class Resource(NamedTuple):
+    """Who sent something, clean."""
+
+    service: str
+    data: bytes
+    """Its attributes, as JSON."""
+    hash: str
+    """Of them: what two instances of a service send is not the same, however equal it is."""
+
+    @property
+    def id(self) -> str | None:
+        """What spans and log records name it by; ``None`` if it says nothing."""
+        return None if self.data == b"{}" else self.hash[:16]
+
+
+def resource_of(attributes: Mapping[str, Any], clean: Callable[[dict[str, Any]], Any]) -> Resource:
+    """The resource with these attributes; ``clean`` is the cleaning step."""
+    kept = clean(dict(attributes))
+    data = orjson.dumps(kept if isinstance(kept, dict) else {}, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS)
+    return Resource(text(attributes, "service.name") or "unknown_service", data, hashlib.sha256(data).hexdigest())
 
 
 def hex_id(value: object, digits: int) -> str | None:

@@ -227,7 +227,7 @@ function headOf(task, key, about, { why, note }, toErrors) {
   const id = (name, value, label) => (value ? h("span", {}, name, copyable(String(value), label)) : null);
   const session = task.session_id && !isExport ? h("a", { href: `#/session/${encodeURIComponent(task.session_id)}` }, "all of the session") : null;
   return [
-    h("div.first", {}, h("h1", {}, task.name), pill(task.status), h("div.controls", {}, controls(key, task.status, about), note, trace, compare, save)),
+    h("div.first", {}, h("h1", {}, task.name), pill(task.status), h("div.controls", {}, controls(key, task, about), note, trace, compare, save)),
     why,
     factsOf(task, toErrors),
     askedOf(task),
