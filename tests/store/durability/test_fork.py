@@ -143,13 +143,17 @@ def test_a_child_does_not_keep_its_parents_locks(tasks_root: Path) -> None:
         held = Descriptor(os.open(tasks_root / "t" / "03-agent-output.jsonl", os.O_RDWR))
         fcntl.flock(held.fd, fcntl.LOCK_EX)
         reading, writing = os.pipe()
+        there, is_there = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.close(writing)
+            os.write(is_there, b"x")
             os.read(reading, 1)
             os._exit(0)
         held.close()
     try:
+        # It has begun: before that it has whatever its parent had.
+        os.read(there, 1)
         for name in ("", "03-agent-output.jsonl"):
             fd = os.open(tasks_root / "t" / name, os.O_RDONLY)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -157,7 +161,8 @@ def test_a_child_does_not_keep_its_parents_locks(tasks_root: Path) -> None:
     finally:
         os.close(writing)
         os.waitpid(pid, 0)
-        os.close(reading)
+        for fd in (reading, there, is_there):
+            os.close(fd)
 
 
 def test_a_receipt_is_not_counted_twice_after_a_fork(tasks_root: Path) -> None:
