@@ -29,7 +29,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from opcode import opname
 from operator import methodcaller
@@ -268,7 +268,6 @@ class OwnThread(threading.Thread):
 
 class _Lock(Protocol):
     def acquire(self, blocking: bool = ..., timeout: float = ...) -> bool: ...
-    def release(self) -> None: ...
 
 
 def take(lock: _Lock, timeout_s: float, taken: list[bool]) -> bool:
@@ -277,17 +276,26 @@ def take(lock: _Lock, timeout_s: float, taken: list[bool]) -> bool:
     return taken[-1]
 
 
-def let_go(lock: _Lock) -> bool:
-    """Release a lock that was taken; false if only another thread can.
+class Turn:
+    """A lock that a thread may take several times, as its signal handler does, and that is not waited for longer than is said."""
 
-    Where an interrupt has a ``with`` block left without its generator, that goes on where it is dropped: in any thread.
-    """
-    try:
-        lock.release()
-    except RuntimeError:
-        raise_interrupt()
-        return False
-    return True
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def taken(self, wait_s: float) -> Iterator[bool]:
+        """A block that has it, or goes on without after so many seconds; gives which."""
+        lock, taken = self._lock, list[bool]()
+        try:
+            yield take(lock, wait_s, taken)
+        finally:
+            if any(taken):
+                try:
+                    lock.release()
+                except RuntimeError:
+                    raise_interrupt()
+                    # An interrupt left the block without its end, which has come where it was dropped, in another thread.
+                    self._lock = threading.RLock()
 
 
 # -- the process's death by Ctrl-C ---------------------------------------------------------------------------------------

@@ -400,7 +400,11 @@ def test_a_turn_that_ends_in_another_thread_leaves_it_free(
         assert isinstance(task.task.home, TaskFolder)
         home, control = task.task.home, task.task.control
         assert control is not None
-        turn = {"files": home._documents._in_turn, "control": control.in_turn, "delivery": home.settling}[kind]
+        turn = {
+            "files": functools.partial(home._documents._turn.taken, TURN_WAIT_S),
+            "control": control.in_turn,
+            "delivery": home.settling,
+        }[kind]
         block = turn()
         with ThreadPoolExecutor(1) as pool:
             pool.submit(block.__enter__).result()

@@ -93,7 +93,7 @@ def ask(
     """
     _check(what, text, reason)
     directory = open_own_folder(folder)
-    task_id, status, followed = _id_and_status(directory, folder)
+    task_id, status, followed = _known_of(directory, folder)
     at_work = is_at_work(directory, TaskReader(folder))
     if status in ENDED:
         raise StateError(f"task {task_id} has ended ({status}): it takes no requests")
@@ -130,7 +130,7 @@ def _check(what: str, text: str, reason: str | None) -> None:
         raise ConfigurationError(f"reason: expected at most {MAX_REASON_CHARACTERS:,} characters, found {len(reason):,}")
 
 
-def _id_and_status(directory: Descriptor, folder: Path) -> tuple[str, str, bool]:
+def _known_of(directory: Descriptor, folder: Path) -> tuple[str, str, bool]:
     """The id and the status of the task in a folder, and whether it is recorded from a transcript."""
     known = read_metadata(directory)
     if not known and not any(_exists(directory, name) for name in (METADATA, AGENT_OUTPUT)):

@@ -7,13 +7,12 @@ keeps no task alive; it is safe from any thread, and no lock is held while a che
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from otel_agentlog._interrupts import let_go, raise_interrupt, take
+from otel_agentlog._interrupts import Turn, raise_interrupt
 from otel_agentlog.errors import StateError, TaskCancelled
 from otel_agentlog.record.sanitize.keys import plain_text
 from otel_agentlog.vocabulary.envelope import ControlRequest, Requests, RequestSource
@@ -117,7 +116,7 @@ class Control:
         self._task = weakref.ref(task)
         self._source = source
         self._pid = os.getpid()
-        self._turn = threading.RLock()
+        self._turn = Turn()
         self.continues = False
         """Whether an earlier process may have handled some of the requests."""
         self.not_before = ""
@@ -175,22 +174,12 @@ class Control:
             raise_interrupt()
             task.failed_to_record(error)
 
-    def _enter(self, taken: list[bool]) -> None:
+    def in_turn(self) -> AbstractContextManager[bool]:
+        """A block in which no other thread moves the task, so that lines are in the order of its states."""
         if self.is_elsewhere and not self._is_renewed:
             # Another thread of the parent may have held it.
-            self._turn, self._is_renewed = threading.RLock(), True
-        take(self._turn, _LONGEST_TURN_S, taken)
-
-    @contextmanager
-    def in_turn(self) -> Iterator[None]:
-        """A block in which no other thread moves the task, so that lines are in the order of its states."""
-        taken: list[bool] = []
-        try:
-            self._enter(taken)
-            yield
-        finally:
-            if any(taken) and not let_go(self._turn):
-                self._turn = threading.RLock()
+            self._turn, self._is_renewed = Turn(), True
+        return self._turn.taken(_LONGEST_TURN_S)
 
     def _take(self, task: Controlled, found: Requests) -> None:
         for why in found.refused:

@@ -107,6 +107,10 @@ class Redactor:
         """Whether UTF-8 data, texts joined by NUL among them, certainly holds no secret."""
         return all(engine.finds_none(data) for engine in self._engines)
 
+    def _finds_none_at_once(self, data: bytes) -> bool:
+        """The same for data that is searched quickly: what takes long is not searched twice."""
+        return not in_parts(data) and self.finds_none(data)
+
     def text(self, text: str) -> tuple[str, int]:
         """The text with every secret replaced and lone surrogates repaired, and how many secrets there were."""
         return self.sized_text(text)[:2]
@@ -123,8 +127,7 @@ class Redactor:
 
     def data(self, data: bytes) -> tuple[bytes, int]:
         """The same for UTF-8, or any other bytes."""
-        # Not searched twice where that takes long.
-        if not in_parts(data) and self.finds_none(data):
+        if self._finds_none_at_once(data):
             return data, 0
         pieces: list[bytes | memoryview] = []
         view, end = memoryview(data), 0
@@ -174,8 +177,8 @@ class Redactor:
 
     def changes(self, texts: Sequence[str], data: bytes) -> dict[str, tuple[str, int]]:
         """The results of `text` for those texts that hold secrets. ``data`` is all of them, joined by NUL, in UTF-8."""
-        # Not searched twice where that takes long. Most find none, and then the pattern that tells where they are is not needed.
-        if not in_parts(data) and self.finds_none(data):
+        # As most do; then the pattern that tells where candidates are need not be compiled.
+        if self._finds_none_at_once(data):
             return {}
         candidates: set[int] = set()
         for engine in self._engines:

@@ -7,14 +7,12 @@ threads or processes may change ``metadata.json`` at once: each keeps the other'
 from __future__ import annotations
 
 import itertools
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, TypeVar
 
 import otel_agentlog._platform as system
-from otel_agentlog._interrupts import Replaced, let_go, raise_interrupt, take
+from otel_agentlog._interrupts import Replaced, Turn, raise_interrupt
 from otel_agentlog.store.folder.files import Descriptor, replace_file
 from otel_agentlog.store.folder.handle import FolderHandle
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, GZIP_SUFFIX, METADATA, encode_document, temp_name
@@ -50,8 +48,8 @@ class Documents:
         self._last: Mapping[str, Any] = {}
         self._rewrites = self._rewritten = 0
         """How often `say_again` was called, and was so when the file was written last."""
-        # Re-entrant, as a signal handler may end a task whose files its own thread is writing.
-        self._turn = threading.RLock()
+        # A signal handler may end a task whose files its own thread is writing.
+        self._turn = Turn()
         self._revision = 0
 
     @property
@@ -80,7 +78,7 @@ class Documents:
 
     def settle(self, *, sync: bool = False) -> None:
         """Write what is owed; with ``sync`` wait for the disk. Raises `OSError`; what was not written then is still owed."""
-        with self._in_turn():
+        with self._turn.taken(TURN_WAIT_S):
             directory = self._handle.directory()
             # A folder is known by its metadata.json, and a task that has ended by its result.
             if FINAL_RESULT not in self._owed.value:
@@ -93,16 +91,6 @@ class Documents:
             if not owed[1] or self._handle.is_new or not _exists(directory, name):
                 self._replace(directory, name, owed[0], sync)
             self._owed.replace(partial(_without, done={name: owed}))
-
-    @contextmanager
-    def _in_turn(self) -> Iterator[None]:
-        taken: list[bool] = []
-        try:
-            take(self._turn, TURN_WAIT_S, taken)
-            yield
-        finally:
-            if any(taken) and not let_go(self._turn):
-                self._turn = threading.RLock()
 
     def _write_metadata(self, directory: Descriptor, sync: bool) -> None:
         if not self._unsaid:

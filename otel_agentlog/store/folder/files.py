@@ -65,15 +65,22 @@ class Descriptor:
 
     def close(self) -> None:
         """Close it now; for descriptors that no other code has."""
-        _open.pop(id(self), None)
-        fd, self.fd = self.fd, -1
-        if fd >= 0 and (self._is_trusted or _is_of(fd, self.identity)):
-            system.close(fd)
+        self._close(look=True)
 
     def close_at_once(self) -> None:
         """The same for one that was opened a moment ago, without a look at whether it is still that of the file."""
-        self._is_trusted = True
-        self.close()
+        self._close(look=False)
+
+    def close_unreferenced(self) -> None:
+        """Close it, with a look unless it is trusted."""
+        self._close(look=not self._is_trusted)
+
+    def _close(self, *, look: bool) -> None:
+        is_ours = self.fd >= 0 and (not look or self.is_ours)
+        _open.pop(id(self), None)
+        fd, self.fd = self.fd, -1
+        if is_ours:
+            system.close(fd)
 
     __del__ = in_c(_dropped.append)
 
@@ -83,7 +90,7 @@ def close_dropped() -> None:
     taken: list[Descriptor] = []
     try:
         while _dropped and take_first(_dropped, taken):
-            taken[0].close()
+            taken[0].close_unreferenced()
             taken.clear()
     except BaseException:
         _dropped.extendleft(taken)

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import orjson
 
 import otel_agentlog._platform as system
-from otel_agentlog._interrupts import WeakValues, first_of, let_go, raise_interrupt, take, taken_out
+from otel_agentlog._interrupts import Turn, WeakValues, first_of, raise_interrupt, take, taken_out
 from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.store.folder.documents import Documents, at_the_top, final_result
 from otel_agentlog.store.folder.files import Descriptor, LineFile, has_file, make_directory, open_directory, replace_file
@@ -302,7 +302,7 @@ class TaskFolder:
         """The figures that were read from the files where others wrote, too."""
         self._uncounted = 0
         """How often the receipt is to be counted anew from the disk: once more later, as other threads may be in the middle."""
-        self._checking = threading.RLock()
+        self._checking = Turn()
         self._is_checking = False
 
     def renew_after_fork(self) -> None:
@@ -542,12 +542,11 @@ class TaskFolder:
 
         ``wait_s``: how long to wait for another thread that does the same; it does nothing if it has to wait longer.
         """
-        taken: list[bool] = []
         try:
-            if not take(self._checking, wait_s, taken):
-                return
-            # A signal handler may come in between.
-            if not self._is_checking:
+            with self._checking.taken(wait_s) as is_ours:
+                # A signal handler may come in between.
+                if not is_ours or self._is_checking:
+                    return
                 self._is_checking = True
                 try:
                     self._check()
@@ -556,9 +555,6 @@ class TaskFolder:
         except Exception as error:  # noqa: BLE001 - a process line that cannot be written must not cost what is counted here
             raise_interrupt()
             self._syncer.failed("folder", error)
-        finally:
-            if any(taken):
-                self._checking.release()
 
     def _check(self) -> None:
         handle = self._handle
@@ -654,14 +650,9 @@ class TaskFolder:
     @contextmanager
     def settling(self) -> Iterator[None]:
         """While results of sending are noted and counted: what is there is known, and not counted meanwhile."""
-        taken: list[bool] = []
-        try:
-            take(self._checking, LOCK_WAIT_S, taken)
+        with self._checking.taken(LOCK_WAIT_S):
             self.verify(wait_s=0.0)
             yield
-        finally:
-            if any(taken) and not let_go(self._checking):
-                self._checking = threading.RLock()
 
     def settled(self, ranges: Sequence[tuple[int, int]], *, dropped: int = 0) -> None:
         """Count items, by ranges of their lines' numbers, as delivered but for ``dropped`` of them."""

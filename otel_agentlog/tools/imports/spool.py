@@ -95,7 +95,7 @@ class Spool:
 
 
 def _naming(part: TracedSpan | TracedLog | TracedScore | TraceFacts, resource_id: str) -> Any:
-    """A part that names its resource; of scores and facts nobody asks for it."""
+    """A part that names its resource; scores and facts have none."""
     if isinstance(part, TracedSpan):
         return replace(part, start={**part.start, RESOURCE_ID: resource_id})
     return replace(part, resource=resource_id) if isinstance(part, TracedLog) else part
