@@ -121,6 +121,8 @@ def _within(error: BaseException, caught_by: TracebackType | None) -> bool:
 def _is_interrupt(error: BaseException) -> bool:
     if issubclass(type(error), KeyboardInterrupt):
         return True
+    if issubclass(type(error), GeneratorExit):
+        return False  # what closes a generator; it too is raised where no `raise` stands
     at = traceback_of(error)
     if at is None:
         return False
