@@ -296,6 +296,8 @@ class RotatingLog:
             if self._size_if_current(log) is not None:
                 day = log.day or time.strftime("%Y-%m-%d", time.gmtime())
                 system.rename(self.path.name, self._archive.free_name(day), src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
+                # Not left to the thread that tidies: a program may end right behind its last line.
+                self._archive.delete_beyond(total=None)
             return True
         finally:
             # At once: dropped, it might be closed by another thread, after the next rotation found the lock taken.
@@ -345,7 +347,7 @@ class Archive:
             try:
                 for name in self.names():
                     self._tidy_one(name)
-                self._delete_beyond()
+                self.delete_beyond(total=self._limits.total_bytes)
             finally:
                 self._tidying.release()
 
@@ -367,9 +369,9 @@ class Archive:
             # Another process was faster, or the disk is full: nothing is lost, and the next start or rotation tries again.
             raise_interrupt()
 
-    def _delete_beyond(self) -> None:
-        """Delete the oldest files that are too many, or too much."""
-        most, total = self._limits.backups, self._limits.total_bytes
+    def delete_beyond(self, *, total: int | None) -> None:
+        """Delete the oldest files that are too many or, with the log, more than ``total`` bytes. Raises nothing."""
+        most = self._limits.backups
         if most is None and total is None:
             return
         left = None if total is None else total - self._limits.full_bytes
@@ -406,7 +408,12 @@ def _compress(path: Path) -> None:
     except OSError:
         temp.unlink(missing_ok=True)
         raise
-    system.unlink(path)
+    try:
+        system.unlink(path)
+    except FileNotFoundError:
+        # Meanwhile there were too many, and it was the oldest; or somebody did not want it.
+        packed.unlink(missing_ok=True)
+        raise
 
 
 def _end_of(file: Descriptor, length: int) -> bytes:

@@ -509,6 +509,25 @@ def test_a_log_has_the_name_it_was_given(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compress", [True, False])
+def test_there_are_never_more_backups_than_wanted(tmp_path: Path, compress: bool) -> None:
+    """Whenever the program ends; where they are compressed, one of them may be there again until that is done."""
+    limits = LogLimits(max_bytes=1000, compress=compress, backups=3, daily=False)
+    log = RotatingLog(tmp_path, LogNames.of_file("bot.log"), limits)
+    counts = list[int]()
+
+    def count() -> int:
+        return len({name.removesuffix(".gz") for name in _names(tmp_path) if not name.endswith(".tmp")})
+
+    for number in range(200):
+        log.append(_line(number, text="z" * 50))
+        counts.append(count())
+
+    assert max(counts) <= 4 + compress
+    wait_until(lambda: not _is_tidying(), "the thread that tidies to end")
+    assert count() == 4
+
+
+@pytest.mark.parametrize("compress", [True, False])
 def test_a_log_takes_no_more_than_its_total(tmp_path: Path, compress: bool) -> None:
     """The file and what was rotated together, once it is tidied, by whatever thread; the newest lines are there."""
     log = RotatingLog(tmp_path, LogNames.of_service("web"), LogLimits(total_bytes=8192, compress=compress))
