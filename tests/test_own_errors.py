@@ -8,6 +8,7 @@ import sqlite3
 import struct
 import zlib
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ import pytest
 
 from otel_agentlog._interrupts import interrupt_in
 
+
+def _bad_question() -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("nonsense")
+
+
 WORK: dict[str, Callable[[], Any]] = {
     "orjson": lambda: orjson.loads(b'{"cut": '),
     "orjson encode": lambda: orjson.dumps({1, 2}),
@@ -24,7 +31,7 @@ WORK: dict[str, Callable[[], Any]] = {
     "unicode": lambda: b"\xff".decode(),
     "surrogates": lambda: "\ud800".encode(),
     "expression": lambda: re.compile("("),
-    "database": lambda: sqlite3.connect(":memory:").execute("nonsense"),
+    "database": _bad_question,
     "struct": lambda: struct.unpack("<I", b""),
     "zlib": lambda: zlib.decompress(b"x"),
     "schema": lambda: jsonschema_rs.validate({"type": "object"}, 1),

@@ -88,18 +88,33 @@ def _in_memory(root: Path) -> TaskIndex:
 def _index(root: Path) -> Iterator[TaskIndex]:
     """The open index of a root; other threads wait meanwhile."""
     key = os.path.abspath(root)
+    while True:
+        with _open_lock:
+            found = _open.get(key)
+            is_new = found is None
+            if found is None:
+                found = _open[key] = TaskIndex(Path(key), index_row_of, now_of)
+        with found.lock:
+            # There are file systems on which no file stays the same.
+            if is_new or found.is_current:
+                yield found
+                return
+            _forget(key, found)
+
+
+def _forget(key: str, index: TaskIndex) -> None:
     with _open_lock:
-        found = _open.get(key)
-        if found is None or not found.is_current:
-            found = _open[key] = TaskIndex(Path(key), index_row_of, now_of)
-    with found.lock:
-        yield found
+        if _open.get(key) is index:
+            del _open[key]
+    index.close()  # Windows renames no folder with a file that is open
 
 
 def _drop(root: Path) -> None:
     """Delete an index that cannot be used: the next question makes a new one."""
+    key = os.path.abspath(root)
     with _open_lock:
-        found = _open.pop(os.path.abspath(root), None)
-        if found is not None:
-            found.close()  # Windows renames no folder with a file that is open
+        found = _open.get(key)
+    if found is not None:
+        _forget(key, found)
+    with _open_lock:
         discard(root)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -302,9 +304,8 @@ def test_a_value_in_quotes_is_itself(value: str) -> None:
 @given(st.text(alphabet="aAb%_\\*?", max_size=6), st.text(alphabet="aAb%_\\*?", max_size=6))
 def test_sql_compares_as_python_does(value: str, pattern: str) -> None:
     """`like_pattern` and `is_like` are the same rule."""
-    import sqlite3
-
-    (found,) = sqlite3.connect(":memory:").execute(r"SELECT ? LIKE ? ESCAPE '\'", (value, like_pattern(pattern))).fetchone()
+    with closing(sqlite3.connect(":memory:")) as database:
+        (found,) = database.execute(r"SELECT ? LIKE ? ESCAPE '\'", (value, like_pattern(pattern))).fetchone()
 
     assert bool(found) == is_like(value, pattern)
 

@@ -263,6 +263,7 @@ class GrowingFile:
         source = _Continued(self._folder, self._name, self.offset, self._tail)
         reader = LineReader(source.chunks, file=self._name, offset=self.offset, live=live)
         reader.number = self._number
+        source.reader = reader
         yield from reader
         self.offset, self._number, self._tail = reader.offset, reader.number, source.tail_at(reader.offset)
         self.skipped += reader.skipped[: MAX_SKIPPED_LISTED - len(self.skipped)]
@@ -276,8 +277,11 @@ class _Continued:
     """The bytes of a file from an offset on, if those before it are still the same."""
 
     def __init__(self, folder: Path, name: str, offset: int, tail: bytes) -> None:
+        self.reader: LineReader | None = None
+        """What makes lines of them; it may be in the middle of one that began chunks ago."""
         self._folder, self._name = folder, name
         self._at, self._before, self._chunk = offset, tail, b""
+        self._tail = tail
 
     def chunks(self, complain: Callable[[str], None]) -> Iterator[bytes]:
         """Yield them. Raises `_Replaced` if it is another file."""
@@ -288,15 +292,18 @@ class _Continued:
                 if found[: len(tail)] != tail[: len(found)]:
                     raise _Replaced
                 chunk = found[len(tail) :]
-            self._at, self._before = self._at + len(self._chunk), self.tail_at(self._at + len(self._chunk))
+            if self.reader is not None:
+                self._tail = self.tail_at(self.reader.offset)
+            self._before = (self._before + self._chunk)[-_TAIL_BYTES:]
+            self._at += len(self._chunk)
             self._chunk = chunk
             yield chunk
         if 0 < len(found) < len(tail):
             raise _Replaced
 
     def tail_at(self, offset: int) -> bytes:
-        """The last bytes before an offset in what was yielded last, or at its ends."""
-        return (self._before + self._chunk[: max(0, offset - self._at)])[-_TAIL_BYTES:]
+        """The last bytes before an offset that is no further back than where the reader was before the last chunk."""
+        return self._tail if offset < self._at else (self._before + self._chunk[: offset - self._at])[-_TAIL_BYTES:]
 
 
 def follow(

@@ -208,12 +208,13 @@ class TaskIndex:
         self.lock = threading.RLock()
         self._connection = database.connect(self.path)
         self._identity = database.identity(self.path)
+        self._is_closed = False
         self._refresh = Refresh(root, self._connection, read, freshen)
 
     @property
     def is_current(self) -> bool:
-        """Whether the file that is open is still the one that has the name."""
-        return self.pid == os.getpid() and self._identity == database.identity(self.path)
+        """Whether it is open, and its file still the one that has the name."""
+        return not self._is_closed and self.pid == os.getpid() and self._identity == database.identity(self.path)
 
     def refresh(self, progress: Progress | None = None) -> None:
         """Bring it up to date; `progress` is called with how many folders of how many were read."""
@@ -231,6 +232,7 @@ class TaskIndex:
     def close(self) -> None:
         """Close the file."""
         with self.lock:
+            self._is_closed = True
             self._connection.close()
 
     # Which tasks ----------------------------------------------------------------------------------------------------------

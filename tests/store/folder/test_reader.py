@@ -7,6 +7,7 @@ import itertools
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,13 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.store.folder import layout
-from otel_agentlog.store.folder.reader import TaskReader, find_task, follow, list_tasks
+from otel_agentlog.store.folder.reader import GrowingFile, TaskReader, find_task, follow, list_tasks
+from otel_agentlog.vocabulary.lines import encode
 from tests.store.golden_writer import HERE as GOLDEN
 from tests.store.records import ONE, TASK, THREE, TWO, numbers, record
 from tests.support.waiting import wait_until
@@ -185,13 +189,14 @@ for number in range(300):
     for place in range(0, len(data), 700):
         os.write(fd, data[place : place + 700])
 """
-    writer = subprocess.Popen([sys.executable, "-c", script, str(folder / layout.AGENT_OUTPUT)], cwd=Path(__file__).parents[3])
-    lines = follow(TaskReader(folder), poll_seconds=0.001)
+    command = [sys.executable, "-c", script, str(folder / layout.AGENT_OUTPUT)]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[3]) as writer:
+        lines = follow(TaskReader(folder), poll_seconds=0.001)
 
-    found = numbers(itertools.islice(lines, 300))
+        found = numbers(itertools.islice(lines, 300))
 
-    assert found == list(range(300))
-    assert writer.wait(60) == 0
+        assert found == list(range(300))
+        assert writer.wait(60) == 0
 
 
 def test_following_ends_with_the_task_if_so_wished(tmp_path: Path) -> None:
@@ -226,3 +231,56 @@ def test_a_file_made_anew_is_followed_from_its_start(tmp_path: Path) -> None:
     path.write_bytes(THREE)
 
     assert [*before, next(lines)] == [record(1), record(2), record(3)]
+
+
+@pytest.mark.parametrize("length", [10, 100, 5_000, 300_000])
+def test_a_line_that_grows_while_it_is_read_is_no_other_file(tmp_path: Path, length: int) -> None:
+    """A read that meets the middle of a line, and a further piece without its end, goes on behind the line before it."""
+    folder = make_task(tmp_path, "task-a")
+    path = folder / layout.AGENT_OUTPUT
+    first, torn, last = (encode(record(number, content="x" * length)) for number in range(3))
+    path.write_bytes(first + torn[:40])
+    file = GrowingFile(folder, layout.AGENT_OUTPUT)
+
+    found = []
+    for line in file.new():
+        found.append(line)
+        with path.open("ab") as writer:
+            writer.write(torn[40:-1])
+    with path.open("ab") as writer:
+        writer.write(torn[-1:] + last)
+    found += file.new()
+
+    assert numbers(found) == [0, 1, 2]
+    assert file.restarts == 0
+
+
+@settings(max_examples=200)
+@given(st.lists(st.integers(0, 500), min_size=1, max_size=12), st.lists(st.integers(1, 400), max_size=60), st.data())
+def test_a_file_that_grows_in_any_pieces_at_any_moment_is_read_once(
+    lengths: list[int], pieces: list[int], data: st.DataObject
+) -> None:
+    """Between two lines of one look at it, too; whatever was read of a line before."""
+    with tempfile.TemporaryDirectory() as root:
+        folder = make_task(Path(root), "task-a")
+        path = folder / layout.AGENT_OUTPUT
+        left = b"".join(encode(record(number, content="x" * length)) for number, length in enumerate(lengths))
+        file = GrowingFile(folder, layout.AGENT_OUTPUT)
+        found = []
+
+        def grow(size: int) -> None:
+            nonlocal left
+            with path.open("ab") as writer:
+                writer.write(left[:size])
+            left = left[size:]
+
+        for size in [*pieces, len(left)]:
+            grow(size)
+            for line in file.new():
+                found.append(line)
+                if data.draw(st.booleans()):
+                    grow(data.draw(st.integers(0, 400)))
+        found += file.new()
+
+        assert numbers(found) == list(range(len(lengths)))
+        assert file.restarts == 0

@@ -18,6 +18,7 @@ from otel_agentlog.store.index.index import TaskIndex
 from otel_agentlog.store.index.row import MAX_AMOUNT, IndexRow, amount
 from otel_agentlog.store.index.tables import LiveTask
 from otel_agentlog.store.index.words import MAX_WORDS, distinct_words, words_of
+from tests.store.index.conftest import OpenIndex
 
 
 def read(task: TaskReader) -> IndexRow:
@@ -95,7 +96,7 @@ def test_a_signature_changes_with_what_is_in_the_folder(tmp_path: Path) -> None:
     assert signature(os.fspath(tmp_path / "none")) == NO_FOLDER
 
 
-def test_what_it_reads_it_reads_once(tmp_path: Path) -> None:
+def test_what_it_reads_it_reads_once(tmp_path: Path, open_index: OpenIndex) -> None:
     """A second look opens no folder."""
     make(tmp_path, "a", "b")
     opened: list[str] = []
@@ -104,7 +105,7 @@ def test_what_it_reads_it_reads_once(tmp_path: Path) -> None:
         opened.append(task.folder.name)
         return read(task)
 
-    first, second = (TaskIndex(tmp_path, counting, freshen) for _ in range(2))
+    first, second = (open_index(tmp_path, counting, freshen) for _ in range(2))
     first.refresh()
     first.refresh()
     second.refresh()
@@ -113,11 +114,11 @@ def test_what_it_reads_it_reads_once(tmp_path: Path) -> None:
     assert sorted(folders(second)) == ["a", "b"]
 
 
-def test_words_of_deleted_tasks_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_of_deleted_tasks_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_index: OpenIndex) -> None:
     """When there are too many of them the index asks to be made anew."""
     monkeypatch.setattr(refresh, "MAX_GARBAGE", 1)
     make(tmp_path, "a", "b", "c", "d")
-    index = TaskIndex(tmp_path, read, freshen)
+    index = open_index(tmp_path, read, freshen)
     index.refresh()
     for name in ("a", "b", "c"):
         shutil.rmtree(tmp_path / name)
@@ -126,7 +127,7 @@ def test_words_of_deleted_tasks_do_not_pile_up(tmp_path: Path, monkeypatch: pyte
         index.refresh()
 
 
-def test_a_change_among_many_is_found_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_among_many_is_found_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_index: OpenIndex) -> None:
     """Of more tasks than are all looked at, some others are each time."""
     monkeypatch.setattr(refresh, "SWEPT", 1)
     monkeypatch.setattr(refresh, "SAMPLE", 2)
@@ -140,7 +141,7 @@ def test_a_change_among_many_is_found_in_the_end(tmp_path: Path, monkeypatch: py
         seen[task.folder.name] = found.agent
         return found
 
-    index = TaskIndex(tmp_path, reading, freshen)
+    index = open_index(tmp_path, reading, freshen)
     index.refresh()
     for number in range(12):
         (tmp_path / f"t{number}" / "metadata.json").write_text("changed")
@@ -151,11 +152,11 @@ def test_a_change_among_many_is_found_in_the_end(tmp_path: Path, monkeypatch: py
     assert len(folders(index, Filter(agent="changed"))) == 12
 
 
-def test_words_of_a_task_that_goes_on_are_those_it_has_now(tmp_path: Path) -> None:
+def test_words_of_a_task_that_goes_on_are_those_it_has_now(tmp_path: Path, open_index: OpenIndex) -> None:
     """Its words of before are taken out, and nothing of them is left."""
     make(tmp_path, "a")
     said = ["before"]
-    index = TaskIndex(tmp_path, lambda task: IndexRow(status="running", settled=False, words=frozenset(said)), freshen)
+    index = open_index(tmp_path, lambda task: IndexRow(status="running", settled=False, words=frozenset(said)), freshen)
     for word in ("before", "between", "after"):
         said[:] = [word]
         (tmp_path / "a" / "metadata.json").write_text(word * len(word))
@@ -163,20 +164,20 @@ def test_words_of_a_task_that_goes_on_are_those_it_has_now(tmp_path: Path) -> No
         assert [words for words in ("before", "between", "after") if folders(index, Filter(text=words))] == [word]
 
 
-def test_sums_beyond_64_bits_are_about_right(tmp_path: Path) -> None:
+def test_sums_beyond_64_bits_are_about_right(tmp_path: Path, open_index: OpenIndex) -> None:
     """Only damaged folders come to them; they are no reason to fail."""
     make(tmp_path, *(f"t{number}" for number in range(3000)))
-    index = TaskIndex(tmp_path, lambda task: IndexRow(status="failed", cost=MAX_AMOUNT, input_tokens=7), freshen)
+    index = open_index(tmp_path, lambda task: IndexRow(status="failed", cost=MAX_AMOUNT, input_tokens=7), freshen)
     index.refresh()
 
     sums = index.task_sums(Filter())[None]
     assert (sums.cost, sums.input_tokens, sums.by_status) == (3000 * MAX_AMOUNT, 21_000, {"failed": 3000})
 
 
-def test_states_that_only_damage_makes_are_counted_up_to_a_bound(tmp_path: Path) -> None:
+def test_states_that_only_damage_makes_are_counted_up_to_a_bound(tmp_path: Path, open_index: OpenIndex) -> None:
     """Those of the format are counted in any case."""
     make(tmp_path, *(f"t{number}" for number in range(80)), "unfinished")
-    index = TaskIndex(
+    index = open_index(
         tmp_path, lambda task: IndexRow(status="timed_out" if task.folder.name == "unfinished" else task.folder.name), freshen
     )
     index.refresh()

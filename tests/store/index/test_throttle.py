@@ -13,6 +13,7 @@ from otel_agentlog.store.index.filter import Filter
 from otel_agentlog.store.index.index import TaskIndex
 from otel_agentlog.store.index.row import IndexRow
 from otel_agentlog.store.index.tables import LiveTask
+from tests.store.index.conftest import OpenIndex
 
 
 class Reader:
@@ -55,22 +56,24 @@ def growing(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_small_task_is_read_whenever_it_changes(growing: Path) -> None:
+def test_a_small_task_is_read_whenever_it_changes(growing: Path, open_index: OpenIndex) -> None:
     """What is known of it is never old."""
     reader = Reader()
-    index = TaskIndex(growing.parent, reader, unchanged)
+    index = open_index(growing.parent, reader, unchanged)
     for expected in (1, 2, 3):
         index.refresh()
         assert reader.read["task-1"] == expected
         grow(growing)
 
 
-def test_a_large_task_waits_but_its_end_is_seen_at_once(growing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_task_waits_but_its_end_is_seen_at_once(
+    growing: Path, monkeypatch: pytest.MonkeyPatch, open_index: OpenIndex
+) -> None:
     """Lines alone do not make it read again; anything else does."""
     monkeypatch.setattr(changes, "LARGE_BYTES", 0)
     monkeypatch.setattr(changes, "PAUSE", 10**12)
     reader = Reader()
-    index = TaskIndex(growing.parent, reader, unchanged)
+    index = open_index(growing.parent, reader, unchanged)
     for _ in range(5):
         index.refresh()
         grow(growing)
@@ -85,24 +88,24 @@ def test_a_large_task_waits_but_its_end_is_seen_at_once(growing: Path, monkeypat
     assert running(index) == []
 
 
-def test_a_large_task_is_read_again_after_a_pause(growing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_task_is_read_again_after_a_pause(growing: Path, monkeypatch: pytest.MonkeyPatch, open_index: OpenIndex) -> None:
     """In proportion to how long reading takes; here not at all."""
     monkeypatch.setattr(changes, "LARGE_BYTES", 0)
     monkeypatch.setattr(changes, "PAUSE", 0)
     reader = Reader()
-    index = TaskIndex(growing.parent, reader, unchanged)
+    index = open_index(growing.parent, reader, unchanged)
     for expected in (1, 2, 3):
         index.refresh()
         assert reader.read["task-1"] == expected
         grow(growing)
 
 
-def test_a_folder_of_the_same_name_is_another_task(growing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_the_same_name_is_another_task(growing: Path, monkeypatch: pytest.MonkeyPatch, open_index: OpenIndex) -> None:
     """Deleted and made anew, it is read anew."""
     monkeypatch.setattr(changes, "LARGE_BYTES", 0)
     monkeypatch.setattr(changes, "PAUSE", 10**12)
     reader = Reader()
-    index = TaskIndex(growing.parent, reader, unchanged)
+    index = open_index(growing.parent, reader, unchanged)
     index.refresh()
     shutil.rmtree(growing)
     index.refresh()
