@@ -48,9 +48,10 @@ def _script() -> str | None:
 
 
 def home() -> Path:
-    """The user's home; where there is none (no ``HOME``, no entry for the user), a folder in the temporary one."""
+    """The user's home; where there is none (no ``HOME``, no entry for the user), or nothing can be made in it (a container that
+    runs as another user: ``HOME=/``), a folder in the temporary one."""
     found = os.path.expanduser("~")
-    if os.path.isabs(found):
+    if os.path.isabs(found) and _may_be_written(Path(found, ".local", "state", "agentlog")):
         return Path(found)
     own = Path(tempfile.gettempdir(), f"agentlog-{system.user_id()}")
     try:
@@ -59,6 +60,17 @@ def home() -> Path:
     except OSError:
         is_ours = True
     return own if is_ours else own.with_name(f"{own.name}-{os.getpid()}")
+
+
+def _may_be_written(folder: Path) -> bool:
+    """Whether the folder is there, or can be made."""
+    try:
+        if folder.exists():
+            return True  # what is in it can be read, at least
+        there = next(each for each in folder.parents if each.exists())
+        return os.access(there, os.W_OK | os.X_OK)
+    except OSError:
+        return False
 
 
 def _default_directory() -> Path:

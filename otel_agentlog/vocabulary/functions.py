@@ -30,9 +30,15 @@ def kind_of(function: Any) -> FunctionKind:
     inner = _inside(function)
     if inspect.isasyncgenfunction(inner):
         return "async generator"
-    if inspect.isgeneratorfunction(inner):
-        return "generator"
-    return "coroutine" if inspect.iscoroutinefunction(inner) else "plain"
+    if inspect.iscoroutinefunction(inner) or _is_awaited(inner):
+        return "coroutine"
+    return "generator" if inspect.isgeneratorfunction(inner) else "plain"
+
+
+def _is_awaited(function: Any) -> bool:
+    """Whether it is a generator that `types.coroutine` made one to ``await``."""
+    code = getattr(function, "__code__", None)
+    return isinstance(code, types.CodeType) and bool(code.co_flags & inspect.CO_ITERABLE_COROUTINE)
 
 
 def name_of(function: Any) -> str:

@@ -22,6 +22,7 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
 
+from otel_agentlog.export.transport import http
 from otel_agentlog.export.transport.http import proxy_of
 from otel_agentlog.export.transport.result import DELIVERED, Verdict
 from otel_agentlog.export.transport.senders import make_metric_exporter, make_sender
@@ -170,6 +171,24 @@ def test_proxies_are_chosen_as_the_variables_say(
     monkeypatch.setenv("ALL_PROXY", "http://all:1")
     monkeypatch.setenv("NO_PROXY", no_proxy)
     assert proxy_of(endpoint) == expected
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://me:hunter2@127.0.0.1:1080", "socks5h://h", "ftp://h", "::::bad", "http://h:abc", "http://[::1", "http://"]
+)
+def test_a_proxy_that_cannot_be_used_is_told_and_left_out(
+    proxy: str, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was set for other programs: nothing raises, what is sent goes without it, and its password is not in the warning."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    http._warn_of_proxy.cache_clear()
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    server = serve()
+
+    assert _send(f"http://{LOOPBACK}:{server.port}") == (Verdict.DELIVERED, "ok")
+    assert "ALL_PROXY" in caplog.text
+    assert "hunter2" not in caplog.text
 
 
 def test_credentials_in_the_url_are_sent(serve: Callable[..., Server]) -> None:

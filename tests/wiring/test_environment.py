@@ -224,6 +224,16 @@ def test_there_need_be_no_home(given_: dict[str, str], tmp_path: Path) -> None:
     assert "unexpected" not in _without_home(tmp_path, NO_HOME_CLI, "errors", **given_).stderr
 
 
+def test_a_home_in_which_nothing_can_be_made_is_none(tmp_path: Path) -> None:
+    """As in a container that runs as a user of its own (``HOME=/``): it is the temporary folder, also for readers."""
+    (tmp_path / "file").touch()
+    done = _without_home(tmp_path, NO_HOME, HOME=str(tmp_path / "file"))
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().startswith(str(tmp_path / "tmp"))
+    assert '"t"' in _without_home(tmp_path, NO_HOME_CLI, "ls", "--json", HOME=str(tmp_path / "file")).stdout
+
+
 def test_a_folder_of_somebody_else_in_the_temporary_folder_is_not_used(tmp_path: Path) -> None:
     """A link under the name that this user would use there is left alone."""
     (tmp_path / "tmp").mkdir()

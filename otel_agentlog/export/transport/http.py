@@ -16,11 +16,13 @@ import gzip
 import http.client
 import io
 import ipaddress
+import logging
 import socket
 import threading
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -41,6 +43,8 @@ from otel_agentlog.export.transport.result import SendResult, Verdict, http_resu
 from otel_agentlog.export.transport.suppression import suppressed_logging
 from otel_agentlog.settings.parsers import DEFAULT_TIMEOUT_S, Connection
 from otel_agentlog.settings.version import __version__
+
+_logger = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
 """Largest request that is sent, before compression, as the official exporters have it."""
@@ -268,13 +272,26 @@ def _manager(endpoint: str, connection: Connection) -> urllib3.PoolManager:
     trusted = connection.certificate or connection.ca_bundle or certifi.where()
     options["ca_cert_dir" if Path(trusted).is_dir() else "ca_certs"] = trusted
     proxy = proxy_of(endpoint)
-    if proxy is None:
-        manager = urllib3.PoolManager(**options)
-    else:
-        user = _user(urlsplit(proxy))
-        manager = urllib3.ProxyManager(proxy, proxy_headers=urllib3.make_headers(proxy_basic_auth=user), **options)
+    manager = (None if proxy is None else _proxy_manager(proxy, options)) or urllib3.PoolManager(**options)
     manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
     return manager
+
+
+def _proxy_manager(proxy: str, options: Mapping[str, Any]) -> urllib3.PoolManager | None:
+    """Connections by way of a proxy; ``None``, and a warning, where the variable names one that cannot be used."""
+    try:
+        user = _user(urlsplit(proxy))
+        return urllib3.ProxyManager(proxy, proxy_headers=urllib3.make_headers(proxy_basic_auth=user), **options)
+    except (ValueError, HTTPError):
+        raise_interrupt()
+        _warn_of_proxy(proxy.partition("://")[0])
+        return None
+
+
+@lru_cache
+def _warn_of_proxy(scheme: str) -> None:
+    # Without the rest, which may have a password.
+    _logger.warning("HTTP_PROXY, HTTPS_PROXY, ALL_PROXY: expected http://HOST:PORT or https://…, found %s://…; not used", scheme)
 
 
 def proxy_of(endpoint: str) -> str | None:

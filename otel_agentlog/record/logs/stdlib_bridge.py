@@ -13,7 +13,6 @@ take part in a deadlock with ``logging``'s own locks.
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,7 +76,7 @@ class AgentlogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Record it; never raises, and never waits."""
-        guarded(_record, record, _notes.pop(_key(record), None) if record.thread != threading.get_ident() else None)
+        guarded(_record, record, _noted(record) if _notes else None)
         if self.last_resort:
             self._resort(record)
 
@@ -124,7 +123,7 @@ def _write(handler: logging.StreamHandler[Any], record: logging.LogRecord) -> No
 
 @dataclass(frozen=True, slots=True)
 class _Note:
-    """What a record is of, as known in the thread that made it; a ``QueueHandler`` keeps none of it."""
+    """What a record is of, as known where it was made; a handler that keeps it for later or another thread knows none of it."""
 
     place: LinePlace | None
     """``None``: it is recorded already."""
@@ -148,6 +147,12 @@ def _note(record: Recorder, source: logging.LogRecord, recorded: bool) -> None:
     if len(_notes) > _MAX_NOTES:
         with suppress_errors(LookupError, RuntimeError, StopIteration):  # changed meanwhile by another thread
             del _notes[next(iter(_notes))]
+
+
+def _noted(source: logging.LogRecord) -> _Note | None:
+    # In its own thread it may come directly here, and once more by way of another one.
+    key = _key(source)
+    return _notes.pop(key, None) if source.thread != threading.get_ident() else _notes.get(key)
 
 
 def line_of(source: logging.LogRecord) -> tuple[Line, dict[str, Any]]:
@@ -355,7 +360,7 @@ class _Hook:
         recorded = self.records and record.levelno >= self.level and _is_shown_somewhere(logger)
         if recorded:
             guarded(_record, record)
-        if self.notes and not only_ours and _goes_to_another_thread(logger):
+        if self.notes and not only_ours and _may_be_passed_on(logger):
             guarded(_note, record, recorded)
         # Our console shows it, which is no handler: stdlib would show it once more, as it has none.
         return not only_ours and (not recorded or self.last_resort or logger.hasHandlers())
@@ -371,11 +376,15 @@ def _is_ours_to_lower(logger: logging.Logger) -> bool:
     return True
 
 
-def _goes_to_another_thread(logger: logging.Logger) -> bool:
-    queues = getattr(sys.modules.get("logging.handlers"), "QueueHandler", ())
+_WRITERS = (logging.StreamHandler, logging.NullHandler, AgentlogHandler)
+
+
+def _may_be_passed_on(logger: logging.Logger) -> bool:
+    """Whether a handler may give its records to another one, later or in another thread: ``QueueHandler``, ``MemoryHandler`` and
+    whatever people write."""
     each: logging.Logger | None = logger
     while each is not None:
-        if any(isinstance(handler, queues) for handler in each.handlers):
+        if not all(isinstance(handler, _WRITERS) for handler in each.handlers):
             return True
         each = each.parent if each.propagate else None
     return False

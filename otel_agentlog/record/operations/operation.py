@@ -359,7 +359,9 @@ class Operation(Decorator):
         OPEN.pop(id(self), None)
 
     def __copy__(self: Self) -> Self:
-        """The same operation once more, to record in it; only the original ends it."""
+        """The same operation once more, to record in it, which only the original ends; before its start another one like it."""
+        if not self._is_begun:
+            return self._copy()
         copied = object.__new__(type(self))
         copied.__dict__.update(self.__dict__)
         copied._tokens, copied._attached = [], None

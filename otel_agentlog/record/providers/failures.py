@@ -22,6 +22,8 @@ BEDROCK = (
     *("serviceUnavailableException", "throttlingException", "validationException"),
 )
 """Events of Bedrock's streams that are errors: the event has this key alone."""
+_NO_ANSWERS = ("errored", "canceled", "expired")
+"""Results of a batch of Anthropic's that are none."""
 ERROR_FINISH = ("error", "network_error")
 """Finish reasons that are errors: of most; of Zhipu."""
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
@@ -106,11 +108,23 @@ def _of_http(response: object) -> Failure | None:
 
 
 def _of_status(response: object) -> Failure | None:
-    """A status: the Responses API, its realtime sibling, Replicate."""
+    """A status: the Responses API, its realtime sibling, a run of the Assistants API, Replicate."""
     if text(response, "status") != "failed":
         return None
-    found = _described(field(field(response, "status_details"), "error"))
+    found = _described(field(field(response, "status_details"), "error")) or _described(field(response, "last_error"))
     return found or Failure("failed", "the provider gives the status failed and no reason")
+
+
+def _of_batch(response: object) -> Failure | None:
+    """One answer of a batch: Anthropic's has the kind of its result, OpenAI's an HTTP response."""
+    result, answer = field(response, "result"), field(response, "response")
+    kind = text(result, "type")
+    if kind in _NO_ANSWERS:
+        return _of_error(field(result, "error")) or _of_error(result) or Failure(kind, f"the batch gives the result {kind}")
+    if not has(answer, "body") or (failed := _of_http(answer)) is None:
+        return None
+    found = _of_error(field(answer, "body"))
+    return failed if found is None else Failure(found.code or failed.code, found.message)
 
 
 def _of_run(response: object) -> Failure | None:
@@ -134,7 +148,7 @@ def _of_choices(response: object) -> Failure | None:
 
 
 _FINDERS: tuple[Callable[[object], Failure | None], ...] = (
-    *(_of_error, _of_type, _of_bedrock, _of_errors, _of_run, _of_status, _of_choices, _of_message, _of_http),
+    *(_of_error, _of_type, _of_bedrock, _of_errors, _of_run, _of_status, _of_batch, _of_choices, _of_message, _of_http),
 )
 
 

@@ -163,6 +163,18 @@ class CompletionJoiner:
         self._news: tuple[str, ...] = (*_IN_HEAD, *_MORE)
         """Fields of which a value would be new, except choices."""
 
+    def begins_another(self, chunk: object) -> bool:
+        """Whether the chunk is of another completion: this one is whole, with its usage, and the id is not the same.
+
+        Not by the id alone: there are servers that make one for every chunk.
+        """
+        return self.is_whole and name_of(chunk, "id") not in (None, self._head.get("id")) and bool(items(chunk, "choices"))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether each choice has ended, and the usage is known."""
+        return bool(self._choices) and "usage" in self._head and all(one.has_ended for one in self._choices.values())
+
     def add(self, chunk: object) -> None:
         """Add one chunk; fields that it does not have change nothing."""
         for name in _IN_HEAD:
@@ -227,6 +239,10 @@ class _Choice:
             self._calls.add(call, place)
         if (function := field(delta, "function_call")) is not None:
             self._function.add({"function": function})
+
+    @property
+    def has_ended(self) -> bool:
+        return self._finish_reason is not None
 
     def joined(self) -> dict[str, Any]:
         texts = {name: "".join(pieces) for name, pieces in self.texts.items()}

@@ -148,9 +148,9 @@ def _image_parts(item: object) -> list[Part]:
     return parts
 
 
-_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled", "response.done"})
+ENDS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled", "response.done"})
 """``response.done`` is the realtime API's."""
-_STATES = _ENDS | {"response.created", "response.in_progress", "response.queued"}
+_STATES = ENDS | {"response.created", "response.in_progress", "response.queued"}
 
 GROWING = {
     "response.output_text.delta": ("content", "content_index", "output_text", "text"),
@@ -179,7 +179,7 @@ class ResponseJoiner:
     def __init__(self) -> None:
         self._response: dict[str, Any] = {}
         self._items: dict[int, _Item] = {}
-        self._ended = False
+        self.has_ended = False
 
     @property
     def response_id(self) -> str | None:
@@ -215,14 +215,14 @@ class ResponseJoiner:
         # The last event has all output, except where a provider sends it only item by item.
         if not items(response, "output"):
             response["output"] = [item.joined() for _, item in sorted(self._items.items())]
-        return response if self._ended else {**response, "status": "incomplete", "incomplete_details": {"reason": "error"}}
+        return response if self.has_ended else {**response, "status": "incomplete", "incomplete_details": {"reason": "error"}}
 
     def _state(self, kind: str, response: object) -> None:
         state = copied(response)
         if isinstance(state, dict):
             self._response = self._response | {k: v for k, v in state.items() if v is not None}
-        if kind in _ENDS:
-            self._ended = True
+        if kind in ENDS:
+            self.has_ended = True
             self._response["status"] = text(response, "status") or kind.removeprefix("response.")
 
     def _item(self, event: object) -> _Item:

@@ -25,7 +25,18 @@ from otel_agentlog.vocabulary.usage import Response, Usage
 _ELSEWHERE = frozenset(
     {
         *("http_response", "status_code", "error", "Error", "errors", "error_msg", "error_code", "base_resp", *BEDROCK),
-        *("is_error", "num_turns", "subtype", "status_details", "finish_reason", "delta", "response", "results"),
+        *(
+            "is_error",
+            "num_turns",
+            "subtype",
+            "status_details",
+            "finish_reason",
+            "delta",
+            "response",
+            "results",
+            "result",
+            "last_error",
+        ),
         *("message_id", "tool_usage", "total_cost_usd", "_hidden_params"),
     }
 )

@@ -16,7 +16,7 @@ from otel_agentlog.record.providers import anthropic
 from otel_agentlog.record.providers import openai_chat as chat
 from otel_agentlog.record.providers.failures import failure_of
 from otel_agentlog.record.providers.fields import MODELS, decoded, extra_of, field, model_fields, name_of, text
-from otel_agentlog.record.providers.openai_responses import GROWING, ResponseJoiner
+from otel_agentlog.record.providers.openai_responses import ENDS, GROWING, ResponseJoiner
 from otel_agentlog.record.providers.others import ChunkJoiner
 from otel_agentlog.record.providers.parts import text_part
 from otel_agentlog.record.providers.pricing import Billing
@@ -154,7 +154,9 @@ class StreamReader:
                 self._growing.update({"content_block_delta": self._message, None: None})
             self._message.add(chunk)
         elif kind.startswith("response."):
-            begun = field(chunk, "response") if kind == "response.created" else None
+            # A realtime session may be followed by its ends alone; ids of one response differ where a proxy makes them.
+            is_new = kind == "response.created" or (kind in ENDS and self._response is not None and self._response.has_ended)
+            begun = field(chunk, "response") if is_new else None
             if self._response is None or self._is_another(self._response, begun):
                 self._response = ResponseJoiner()
                 self._growing.update(dict.fromkeys(GROWING, self._response))
@@ -164,10 +166,15 @@ class StreamReader:
 
     def _add_completion(self, chunk: object) -> None:
         if chat.is_completion(chunk) or (self._completion is not None and field(chunk, "usage") is not None):
+            if self._completion is not None and self._completion.begins_another(chunk):
+                self._earlier.append(self._last())
+                self._completion = None
             self._completion = self._completion or chat.CompletionJoiner()
-            if self._message is None:
-                self._growing[None] = self._completion
             self._completion.add(chunk)
+            if self._message is None and not self._completion.is_whole:
+                self._growing[None] = self._completion
+            else:
+                self._growing.pop(None, None)
             return
         self._failure = self._failure or failure_of(chunk)
         self._other = self._other or ChunkJoiner()

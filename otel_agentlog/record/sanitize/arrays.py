@@ -29,6 +29,8 @@ _PLAIN_TIMES = frozenset({"Timestamp", "Timedelta", "Period", "Interval"})
 _NAT = -(1 << 63)
 """A time span that is not there, as a number."""
 _NUMBER_FORMATS = frozenset("?bBhHiIlLqQefd")
+_BYTES = frozenset("bBc")
+_CHARACTERS = frozenset("uw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +55,23 @@ class NoArray(Exception):
 
 
 def simpler_array(value: object, most: int, most_nodes: int) -> Any:
-    """A value of an array library as numbers, texts, `Head`, lists and dicts of them.
+    """A value of an array library as numbers, texts, `Head`, lists and dicts of them; what holds bytes as `memoryview`.
 
     ``most`` is how many items of one dimension are read, ``most_nodes`` of all together. Raises `NoArray` for any other object,
     and whatever the library does.
     """
     if type(value) is array.array:
-        return Head(value[:most].tolist(), len(value))
+        if value.typecode in _CHARACTERS:
+            return value.tounicode()
+        # Of bytes one looks for secrets, and not among numbers.
+        return memoryview(value) if value.typecode in _BYTES else Head(value[:most].tolist(), len(value))
     package = _package(value)
     if package == "numpy":
         return _of_numpy(value, most, most_nodes)
     if package == "pandas":
         return _of_pandas(value, most, most_nodes)
     if (view := _memory(value)) is not None:
-        return _of_memory(view, most, most_nodes)
+        return view if view.ndim == 1 and view.format in _BYTES else _of_memory(view, most, most_nodes)
     if package == "polars":
         return timeout_call(lambda: _of_polars(value, most), frozenset({type(value)}))
     if in_class(value, "shape") is not None and any(in_class(value, name) is not None for name in _ARRAY_METHODS):
@@ -105,10 +110,10 @@ def _memory(value: object) -> memoryview | None:
         return None
     if view.format[:1] == "<" and sys.byteorder == "little" and view.ndim == 1:  # as ctypes says it
         native = view.format[1:]
-        if native not in _NUMBER_FORMATS or struct.calcsize(native) != view.itemsize:
+        if native not in _NUMBER_FORMATS | _BYTES or struct.calcsize(native) != view.itemsize:
             return None
         view = view.cast("B").cast(native)  # type: ignore[call-overload]  # one of the formats above
-    return view if view.format in _NUMBER_FORMATS else None
+    return view if view.format in _NUMBER_FORMATS or view.format in _BYTES else None
 
 
 def _of_memory(view: memoryview, most: int, most_nodes: int) -> Any:

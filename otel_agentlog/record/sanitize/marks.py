@@ -47,6 +47,9 @@ class Hidden:
     value: Any
 
 
+_SERIALIZERS = frozenset({"PlainSerializer", "WrapSerializer"})
+
+
 def is_hidden(field: Any) -> bool:
     """Whether the description of a field (of dataclasses, attrs, pydantic, SQLAlchemy …) keeps it out of output."""
     # attrs takes a function that writes the value, too: it stands for the value, so the value is not for output.
@@ -66,6 +69,25 @@ def hidden_pydantic_fields(value: object) -> frozenset[str]:
     if type(declared) is not dict:
         return frozenset()
     return frozenset(name for name, field in declared.items() if type(name) is str and is_hidden(field))
+
+
+def serialized_pydantic_fields(value: object) -> frozenset[str]:
+    """Names of the fields that a pydantic class has a serializer of its own for; ``*`` alone: one for the whole."""
+    decorators = in_class(value, "__pydantic_decorators__")
+    if decorators is None:
+        return frozenset()
+    if getattr(decorators, "model_serializers", None):
+        return frozenset({"*"})
+    declared = in_class(value, "__pydantic_fields__")
+    fields = declared if type(declared) is dict else {}
+    names = {
+        name
+        for name, field in fields.items()
+        if any(short_name(type(each)) in _SERIALIZERS for each in getattr(field, "metadata", ()))
+    }
+    for each in dict(getattr(decorators, "field_serializers", {})).values():
+        names.update(getattr(getattr(each, "info", None), "fields", ()))
+    return frozenset(fields) if "*" in names else frozenset(names)
 
 
 def is_hidden_by_annotation(value: object, name: str) -> bool:

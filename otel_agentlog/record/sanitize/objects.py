@@ -11,7 +11,7 @@ import math
 import re
 import types
 from collections import ChainMap, UserDict, UserList, UserString
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -32,8 +32,15 @@ from otel_agentlog.record.exceptions.class_info import (
     type_name,
 )
 from otel_agentlog.record.exceptions.describe import message_of
+from otel_agentlog.record.exceptions.timeout_call import timeout_call
 from otel_agentlog.record.sanitize.arrays import is_not_there
-from otel_agentlog.record.sanitize.marks import Hidden, hidden_pydantic_fields, is_hidden, is_hidden_by_annotation
+from otel_agentlog.record.sanitize.marks import (
+    Hidden,
+    hidden_pydantic_fields,
+    is_hidden,
+    is_hidden_by_annotation,
+    serialized_pydantic_fields,
+)
 
 _SAFE_CLOCKS = frozenset({"datetime", "zoneinfo", "dateutil", "pytz", "pandas", "pendulum"})
 """Packages whose time zones may run to give their offset."""
@@ -48,7 +55,7 @@ def fields(value: object) -> list[tuple[Any, Any]] | None:
     """
     declared = _declared(value)
     if declared is not None:
-        return list(_set_of(value, declared))
+        return _as_written(value, list(_set_of(value, declared)))
     if type(value) is types.SimpleNamespace:
         return list(value.__dict__.items())
     if in_class(value, "__pydantic_core_schema__") is not None:
@@ -56,8 +63,42 @@ def fields(value: object) -> list[tuple[Any, Any]] | None:
         more = extra.__get__(value) if type(extra) is types.MemberDescriptorType else None
         hidden = hidden_pydantic_fields(value)
         own = ((name, Hidden(item) if name in hidden else item) for name, item in dict.items(instance_dict(value)))
-        return [*own, *(dict.items(more) if type(more) is dict else ())]
+        return _as_written(value, [*own, *(dict.items(more) if type(more) is dict else ())])
     return None
+
+
+_ALL = frozenset({"*"})
+_serialized: WeakKeyDictionary[type, frozenset[str]] = WeakKeyDictionary()
+
+
+def _as_written(value: object, named: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    """Fields for which a pydantic class has serializers of its own as those write them: masked, where they mask; they are the
+    class's code and run on a thread. What fails there is kept out."""
+    kind = type(value)
+    if kind not in _serialized:
+        _serialized[kind] = serialized_pydantic_fields(value)
+    if not (names := _serialized[kind]):
+        return named
+    write: Any = getattr(in_class(value, "__pydantic_serializer__"), "to_python", None)
+    made: Any = {}
+    try:
+        if names == _ALL:
+            made = timeout_call(lambda: write(value, by_alias=False), frozenset({kind}))
+            return list(made.items()) if type(made) is dict else [("value", made)]
+        made = timeout_call(lambda: _written(write, value, names), frozenset({kind}))
+    except Exception:  # noqa: BLE001 - a serializer may raise anything
+        raise_interrupt()
+    return [(name, made.get(name, Hidden(item)) if name in names or names == _ALL else item) for name, item in named]
+
+
+def _written(write: Callable[..., Any], value: object, names: frozenset[str]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for name in names:
+        try:
+            made.update(write(value, include={name}, by_alias=False))
+        except Exception:  # noqa: BLE001 - as above; the others may be written
+            raise_interrupt()
+    return made
 
 
 _known: WeakKeyDictionary[type, dict[str, bool] | None] = WeakKeyDictionary()

@@ -523,19 +523,59 @@ def test_loggers_that_do_not_propagate(recorded: MemorySink) -> None:
     assert [line["message"] for line in recorded.lines] == ["app.own"]
 
 
+class _OwnQueue(logging.Handler):
+    """As people write it: a thread of its own gives the records to another handler."""
+
+    def __init__(self, target: logging.Handler) -> None:
+        super().__init__()
+        self.waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.target = target
+        self.thread = threading.Thread(target=self.pass_on)
+        self.thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.waiting.put(record)
+
+    def pass_on(self) -> None:
+        while (record := self.waiting.get()) is not None:
+            self.target.handle(record)
+
+    def stop(self) -> None:
+        self.waiting.put(None)
+        self.thread.join()
+
+
+def _by_a_queue() -> tuple[logging.Handler, Callable[[], None]]:
+    waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    listener = logging.handlers.QueueListener(waiting, AgentlogHandler())
+    listener.start()
+    return logging.handlers.QueueHandler(waiting), listener.stop
+
+
+def _by_a_queue_of_ones_own() -> tuple[logging.Handler, Callable[[], None]]:
+    handler = _OwnQueue(AgentlogHandler())
+    return handler, handler.stop
+
+
+def _by_a_memory() -> tuple[logging.Handler, Callable[[], None]]:
+    handler = logging.handlers.MemoryHandler(100, flushLevel=logging.CRITICAL, target=AgentlogHandler())
+    return handler, handler.flush
+
+
+@pytest.mark.parametrize("way", [_by_a_queue, _by_a_queue_of_ones_own, _by_a_memory])
 @pytest.mark.parametrize("installed", [True, False])
-def test_behind_a_queue(recorded: MemorySink, installed: bool) -> None:
-    """A line is one line, of the task and with the exception of the thread that logged it, though another thread handles it."""
+def test_behind_what_keeps_records(
+    recorded: MemorySink, installed: bool, way: Callable[[], tuple[logging.Handler, Callable[[], None]]]
+) -> None:
+    """A line is one line, of the task and with the exception of where it was logged, though it is handled in another thread, or
+    when the task has ended."""
     configure_logs("INFO")
     if installed:
         install_stdlib()
-    waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    handler = logging.handlers.QueueHandler(waiting)
-    listener = logging.handlers.QueueListener(waiting, AgentlogHandler())
+    handler, finish = way()
     logger = logging.getLogger("app.queued")
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
-    listener.start()
     try:
         with agentlog.task("t", task_id="queued"):
             logger.info("in %s", "task", extra={"number": 1})
@@ -544,7 +584,7 @@ def test_behind_a_queue(recorded: MemorySink, installed: bool) -> None:
             except ValueError:
                 logger.exception("err")
     finally:
-        listener.stop()
+        finish()
         logger.removeHandler(handler)
         logger.setLevel(logging.NOTSET)
 

@@ -98,6 +98,7 @@ FUNCTIONS: dict[str, Callable[[bool], Any]] = {
     "shielded": lambda fails: asyncio.shield(work(fails)),
     "awaitable": Awaitable_,
     "old coroutine": lambda fails: old_coroutine(fails),
+    "old coroutine itself": old_coroutine,
 }
 
 

@@ -149,7 +149,19 @@ NAMES = st.sampled_from(
     sorted(
         {name for path in names.PLACES for name in path}
         | {*names.COUNTS, *names.INPUT_DETAILS, *names.OUTPUT_DETAILS}
-        | {"error", "Error", "errors", "error_msg", "error_code", "base_resp", "throttlingException", "is_error", "num_turns"}
+        | {
+            "error",
+            "Error",
+            "errors",
+            "error_msg",
+            "error_code",
+            "base_resp",
+            "throttlingException",
+            "is_error",
+            "num_turns",
+            "result",
+            "last_error",
+        }
         | {"subtype", "status", "status_details", "status_code", "headers", "finish_reason", "delta", "object", "type", "choices"}
         | {"content", "stop_reason", "id", "model", "message_id", "output", "total_cost_usd", "_hidden_params", "http_response"}
         | {"service_tier", "speed", "cache_creation", "cacheDetails", "server_tool_use", "tool_usage", "cost", "is_byok"}

@@ -211,6 +211,9 @@ class TestFailures:
         {"error": {}},
         {"error": False},
         {"errors": []},
+        {"object": "thread.run", "status": "completed", "last_error": None},
+        {"custom_id": "x", "result": {"type": "succeeded", "message": {"type": "message", "content": []}}},
+        {"custom_id": "x", "response": {"status_code": 200, "body": {"choices": []}}, "error": None},
         MagicMock(),
         Mock(),
     ],
@@ -239,6 +242,34 @@ def test_several_messages_of_one_stream_add_up() -> None:
     )
     assert read_stream([*first, *second]).usage == Usage(20, 10)
     assert read_stream([*first, first[0], first[1]]).usage == Usage(10, 5)
+
+
+def _completion(name: str) -> list[dict[str, Any]]:
+    head = {"object": "chat.completion.chunk", "model": "m-1"}
+    return [
+        {**head, "id": name, "choices": [{"index": 0, "delta": {"role": "assistant", "content": "h"}, "finish_reason": None}]},
+        {**head, "id": name, "choices": [{"index": 0, "delta": {"content": name}, "finish_reason": None}]},
+        {**head, "id": name, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+        {**head, "id": name, "choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 5}},
+    ]
+
+
+def _realtime(name: str) -> dict[str, Any]:
+    usage = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
+    response = {"object": "realtime.response", "id": name, "status": "completed", "output": [], "usage": usage}
+    return {"type": "response.done", "response": response}
+
+
+def test_several_completions_or_responses_of_one_stream_add_up() -> None:
+    """As those of a session do; ids that a server makes for every chunk do not make several."""
+    assert read_stream([*_completion("a"), *_completion("b")]).usage == Usage(20, 10)
+    assert "".join(part["content"] for part in read_stream([*_completion("a"), *_completion("b")]).output) == "hahb"
+    assert read_stream([{**chunk, "id": f"c{n}"} for n, chunk in enumerate(_completion("a"))]).usage == Usage(10, 5)
+    assert read_stream([_realtime("r1"), _realtime("r2")]).usage == Usage(20, 10)
+    assert read_stream([_realtime("r1"), _realtime("r1")]).usage == Usage(10, 5)
+    # A proxy gives the end another id than the beginning.
+    begun = {"type": "response.created", "response": {"object": "response", "id": "x", "status": "in_progress", "output": []}}
+    assert read_stream([begun, _realtime("r1")]).usage == Usage(10, 5)
 
 
 def test_a_mock_that_was_given_its_fields() -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import array
+import base64
 import ctypes
+import io
 import ipaddress
+import mmap
 import re
 import types
 from collections import ChainMap, Counter, defaultdict
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy
 import orjson
 import pandas
@@ -95,6 +100,39 @@ def test_values_of_the_scientific_stack_are_values(name: str) -> None:
     assert cleaned.value == {"value": expected}
     assert cleaned.failed == 0
     orjson.dumps(cleaned.value)
+
+
+KEY = b"sk-ant-api03-" + b"Zq7" * 20
+HOLDERS_OF_BYTES: dict[str, Callable[[], Any]] = {
+    "array of bytes": lambda: array.array("B", KEY),
+    "array of signed bytes": lambda: array.array("b", KEY),
+    "array of characters": lambda: array.array("u", KEY.decode()),
+    "derived array": lambda: type("Derived", (array.array,), {})("B", KEY),
+    "ctypes, unsigned": lambda: (ctypes.c_ubyte * len(KEY))(*KEY),
+    "ctypes, signed": lambda: (ctypes.c_byte * len(KEY))(*KEY),
+    "ctypes, characters": lambda: ctypes.create_string_buffer(KEY),
+    "msgspec.Raw": lambda: msgspec.Raw(KEY),
+    "mmap": lambda: _mapped(KEY),
+    "numpy.void": lambda: numpy.void(KEY),
+    "numpy, texts of bytes": lambda: numpy.array([KEY]),
+    "buffer of a file": lambda: io.BytesIO(KEY).getbuffer(),
+}
+
+
+def _mapped(data: bytes) -> mmap.mmap:
+    memory = mmap.mmap(-1, len(data))
+    memory[:] = data
+    return memory
+
+
+@pytest.mark.parametrize("name", HOLDERS_OF_BYTES)
+def test_a_secret_in_what_holds_bytes_is_found(name: str) -> None:
+    """It is no list of numbers, in which nothing is found."""
+    text = orjson.dumps(CLEANER.clean({"value": HOLDERS_OF_BYTES[name]()}).value)
+    found = b"".join(base64.b64decode(each) for each in re.findall(rb'"\$bytes":"([^"]*)"', text)) or text
+
+    assert b"[redacted:anthropic-key]" in found
+    assert b"115,107,45" not in text
 
 
 LARGE: dict[str, Any] = {

@@ -73,6 +73,55 @@ class PydanticData:
     quiet: str = pydantic.Field(default=SECRET, repr=False)
 
 
+class FieldSerializers(pydantic.BaseModel):
+    user: str = "u"
+    masked: str = SECRET
+    annotated: Annotated[str, pydantic.PlainSerializer(lambda value: "***")] = SECRET
+    failing: str = SECRET
+
+    @pydantic.field_serializer("masked")
+    def mask(self, value: str) -> str:
+        return value[:1] + "***"
+
+    @pydantic.field_serializer("failing")
+    def fail(self, value: str) -> str:
+        raise RuntimeError(value)
+
+
+class AllFields(pydantic.BaseModel):
+    masked: str = SECRET
+    more: str = SECRET
+
+    @pydantic.field_serializer("*")
+    def mask(self, value: str) -> str:
+        return "***"
+
+
+class ModelSerializer(pydantic.BaseModel):
+    user: str = "u"
+    masked: str = SECRET
+
+    @pydantic.model_serializer
+    def write(self) -> dict[str, str]:
+        return {"user": self.user}
+
+
+class TextSerializer(ModelSerializer):
+    @pydantic.model_serializer
+    def write(self) -> str:  # type: ignore[override]  # pydantic asks the last one
+        return self.user
+
+
+@pydantic.dataclasses.dataclass
+class SerializedData:
+    user: str = "u"
+    masked: str = SECRET
+
+    @pydantic.field_serializer("masked")
+    def mask(self, value: str) -> str:
+        return "***"
+
+
 class Struct(msgspec.Struct):
     user: str = "u"
     flagged: Annotated[str, msgspec.Meta(extra={"secret": True})] = SECRET
@@ -157,6 +206,7 @@ def starlette_secret() -> object:
 
 
 OWNERS: dict[str, Any] = {
+    **{cls.__name__: cls for cls in (FieldSerializers, AllFields, ModelSerializer, TextSerializer, SerializedData)},
     **{cls.__name__: cls for cls in (Data, Slotted, Attrs, Model, PydanticData, Struct, FrozenStruct, MasksItself, QuietTuple)},
     **{cls.__name__: lambda cls=cls: cls(SECRET) for cls in (SecretString, ApiKey, Quiet, Covered)},
     "QuietBytes": lambda: QuietBytes(SECRET.encode()),
@@ -184,6 +234,20 @@ def test_what_its_owner_hides_is_not_recorded(name: str) -> None:
     assert cleaned.failed == 0
     if name in ("Data", "Slotted", "Attrs", "Model", "PydanticData", "Struct", "FrozenStruct", "Credentials"):
         assert cleaned.value["value"]["user"] == "u"
+
+
+def test_what_a_serializer_writes_is_recorded() -> None:
+    """As it writes it: a mask, a date in its own form; what fails there is hidden, what has none stays."""
+    assert CLEANER.clean(FieldSerializers()).value == {
+        "user": "u",
+        "masked": "b***",
+        "annotated": "***",
+        "failing": "[redacted:hidden]",
+    }
+    assert CLEANER.clean(AllFields()).value == {"masked": "***", "more": "***"}
+    assert CLEANER.clean(ModelSerializer()).value == {"user": "u"}
+    assert CLEANER.clean(TextSerializer()).value == {"value": "u"}
+    assert CLEANER.clean(SerializedData()).value == {"user": "u", "masked": "***"}
 
 
 def test_hidden_values_are_counted_and_can_be_asked_for() -> None:

@@ -678,6 +678,32 @@ FAILED = (
     ),
     FailedSample("replicate", Failure(None, "out of memory"), {"id": "p", "status": "failed", "error": "out of memory"}),
     FailedSample(
+        "openai, a run of an assistant",
+        Failure("rate_limit_exceeded", "slow run"),
+        {"object": "thread.run", "status": "failed", "last_error": {"code": "rate_limit_exceeded", "message": "slow run"}},
+    ),
+    FailedSample(
+        "anthropic, one of a batch",
+        Failure("invalid_request_error", "bad"),
+        {
+            "custom_id": "x",
+            "result": {
+                "type": "errored",
+                "error": {"type": "error", "error": {"type": "invalid_request_error", "message": "bad"}},
+            },
+        },
+    ),
+    FailedSample(
+        "anthropic, one of a batch that took too long",
+        Failure("expired", "the batch gives the result expired"),
+        {"custom_id": "x", "result": {"type": "expired"}},
+    ),
+    FailedSample(
+        "openai, one of a batch",
+        Failure("429", "slow"),
+        {"id": "b", "response": {"status_code": 429, "body": {"error": {"message": "slow"}}}, "error": None},
+    ),
+    FailedSample(
         "minimax", Failure("1008", "no money"), {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "no money"}}
     ),
     FailedSample("baidu", Failure("17", "limit reached"), {"error_code": 17, "error_msg": "limit reached"}),

@@ -130,14 +130,14 @@ def examine(settings: Settings, *, send: bool = True, jaeger: str | None = None)
     checks += [_tasks, _providers]
     for check in checks:
         yield from _findings(check, settings)
-    yield from _findings(lambda each: _sending(each, send, jaeger), settings)
+    yield from _findings(lambda each: _sending(each, send, jaeger), settings, "collector")
 
 
-def _findings(check: Callable[[Settings], Iterator[Finding]], settings: Settings) -> Iterator[Finding]:
+def _findings(check: Callable[[Settings], Iterator[Finding]], settings: Settings, subject: str = "") -> Iterator[Finding]:
     try:
         yield from check(settings)
     except Exception as error:  # noqa: BLE001 - a check that fails is a finding, and the others still have to be made
-        yield Finding(getattr(check, "__name__", "check").strip("_<>"), BAD, f"{type(error).__name__}: {error}")
+        yield Finding(subject or check.__name__.strip("_"), BAD, f"{type(error).__name__}: {error}")
 
 
 def _versions(settings: Settings) -> Iterator[Finding]:
