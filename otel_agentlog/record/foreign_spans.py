@@ -40,7 +40,7 @@ from otel_agentlog.record.operations.context import (
     seen_around,
 )
 from otel_agentlog.record.operations.outcome import LEVELS, classified, cut_traceback, failure_key
-from otel_agentlog.record.operations.seen_calls import MAX_FAILURES, Added, Call, Seen, SeenCalls
+from otel_agentlog.record.operations.seen_calls import MAX_FAILURES, Added, Asked, Call, Seen, SeenCalls
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.record.providers.fields import as_amount, as_count
 from otel_agentlog.record.providers.usage import checked
@@ -288,6 +288,10 @@ _NOTHING_READ = reading_of({})
 """That of a plain span, whose lines have none of it."""
 
 
+def _asked(reading: SpanReading) -> Asked:
+    return reading.operation == "embeddings", reading.model
+
+
 class AdoptedSpan:
     """One span of another library, from its start to its end."""
 
@@ -318,9 +322,13 @@ class AdoptedSpan:
         """The task that was begun for this span, and ends with it."""
         self._sent_content: Mapping[str, Any] = {}
         """The content that the start line has; the end line has what is new."""
-        self._kind = self._kind_among_ours(self._looks_like(start["attributes"]))
+        looks_like = self._looks_like(start["attributes"])
+        reading = _NOTHING_READ if looks_like is PLAIN else reading_of(start["attributes"])
+        self._seen.asked = _asked(reading)
+        self._kind = self._kind_among_ours(looks_like)
         self._seen.is_ai_call = self._kind is AI_CALL
-        reading = _NOTHING_READ if self._kind is PLAIN else reading_of(start["attributes"])
+        if self._kind is PLAIN:
+            reading = _NOTHING_READ
         if self._kind is TOOL:
             self._seen.tool = self._tool_name(reading)
         if self._kind is AI_CALL:
@@ -341,8 +349,9 @@ class AdoptedSpan:
             # Some libraries set the attributes that decide the kind only at the end.
             attributes = self._attributes_of(end["attributes"])
             looks_like = self._looks_like(attributes)
-            self._kind = self._kind_among_ours(looks_like)
             reading = _NOTHING_READ if looks_like is PLAIN else reading_of(attributes)
+            self._seen.asked = _asked(reading)
+            self._kind = self._kind_among_ours(looks_like)
             if looks_like is AI_CALL:
                 self._count_call(reading, end)
             elif self._kind is TOOL:
@@ -415,6 +424,7 @@ class AdoptedSpan:
             reading.response_ids,
             failed=end["status_code"] == "ERROR",
             lent_to=own,
+            asked=seen.asked,
         )
         self._added = self._task.seen_calls().count(seen, report)
         self._call = report if self._added is None else self._added.other

@@ -168,6 +168,36 @@ def two_requests_in_one() -> None:
             pass
 
 
+EMBEDDINGS = {
+    "gen_ai.operation.name": "embeddings",
+    "gen_ai.provider.name": "openai",
+    "gen_ai.request.model": "text-embedding-3-small",
+    "gen_ai.usage.input_tokens": 9,
+}
+
+
+def embeddings_for_an_answer() -> None:
+    with span("lib", chat()), span("lib", EMBEDDINGS):
+        pass
+
+
+def embeddings_for_an_answer_seen_by_two_libraries_and_late() -> None:
+    with span("a", chat(), late=True), span("b", chat(), late=True), span("a", EMBEDDINGS, late=True), span("b", EMBEDDINGS):
+        pass
+
+
+def embeddings_for_an_answer_of_ours() -> None:
+    with agentlog.ai_call("gpt-4o", provider="openai") as call:
+        call.usage(input_tokens=1000, output_tokens=20)
+        with span("a", EMBEDDINGS), span("b", EMBEDDINGS, late=True):
+            pass
+
+
+def embeddings_of_ours_that_do_not_say_so() -> None:
+    with agentlog.ai_call("text-embedding-3-small", provider="openai"), span("a", EMBEDDINGS):
+        pass
+
+
 def two_requests_of_which_one_is_not_read() -> None:
     with span("framework", chat((1500, 40), None)):
         with span("client", chat()):
@@ -440,6 +470,10 @@ SITUATIONS: dict[Callable[[], None], Counts] = {
     one_that_failed_and_one_that_did_not: (2, 1000, 20),
     a_run_around_its_calls: (2, 1500, 40),
     two_requests_in_one: (2, 1500, 40),
+    embeddings_for_an_answer: (2, 1009, 20),
+    embeddings_for_an_answer_seen_by_two_libraries_and_late: (2, 1009, 20),
+    embeddings_for_an_answer_of_ours: (2, 1009, 20),
+    embeddings_of_ours_that_do_not_say_so: (1, 9, 0),
     two_requests_of_which_one_is_not_read: (2, 1500, 40),
     a_tool_that_asks: (2, 1500, 40),
     a_tool_that_asks_known_late: (2, 1500, 40),
@@ -485,6 +519,9 @@ def of_otlp(task: TaskReader) -> Counts:
     }
     calls = sum(point.count for point in points.get(names.M_INFERENCE_DURATION, []))  # type: ignore[union-attr]  # a histogram
     used = [sum(point.value for point in points.get(name, [])) for name in (names.M_USAGE_INPUT, names.M_USAGE_OUTPUT)]  # type: ignore[union-attr]  # counters
+    # Embeddings have metrics of their own.
+    calls += sum(point.count for point in points.get(names.M_EMBEDDINGS_DURATION, []))  # type: ignore[union-attr]  # a histogram
+    used[0] += sum(point.sum for point in points.get(names.M_EMBEDDINGS_INPUT_TOKENS, []))  # type: ignore[union-attr]  # the same
     return calls, *used  # type: ignore[return-value]  # two of them
 
 
@@ -515,10 +552,11 @@ def test_every_counter_counts_a_request_once(situation: Callable[[], None], task
     end = [line for line in task.events() if line["type"] == "task"][-1]
     assert end["details"]["ai_calls"] == wanted[0]
     cost = (task.final_result() or {})["metrics"]["cost_usd"]
+    embedded = EMBEDDINGS["gen_ai.usage.input_tokens"] if situation.__name__.startswith("embeddings") else 0
     if not wanted[1]:
         return
     assert cost == pytest.approx(tree(task).roots[0].total.cost_usd)
-    assert cost == pytest.approx((wanted[1] * 2.5 + wanted[2] * 10) / 1e6)
+    assert cost == pytest.approx(((wanted[1] - embedded) * 2.5 + embedded * 0.02 + wanted[2] * 10) / 1e6)
 
 
 def test_an_agent_whose_requests_nobody_sees_is_one_call(tasks_root: Path) -> None:

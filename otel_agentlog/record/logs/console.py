@@ -141,16 +141,18 @@ class ConsoleSink:
     def _write(self, stream: IO[str], text: str) -> bool:
         taken: list[bool] = []
         shown.add(text)
+        # A signal handler or a finalizer may come in between, and need not wait for its own thread.
+        in_between = thread_state.on_console
         try:
             thread_state.on_console = True
-            take(self._lock, 0 if self._stalled else STALL_S, taken)
+            take(self._lock, 0 if self._stalled or in_between else STALL_S, taken)
             written = self._writer.write(stream, text, 0 if self._stalled else STALL_S)
         except (OSError, ValueError, RuntimeError):
             raise_interrupt()
             # Closed, broken pipe, reentered by a signal handler.
             written = False
         finally:
-            thread_state.on_console = False
+            thread_state.on_console = in_between
             if any(taken):
                 self._lock.release()
         self._stalled = not written

@@ -65,10 +65,10 @@ def guarded(work: Callable[..., None], *args: Any) -> None:
     A sink, an exporter or a ``__str__`` may log while a line is being recorded, and so on for ever. One such line is recorded
     too; what is nested deeper is dropped and counted as ``nested_log``, unless it comes from a signal handler or ``__del__`` that
     happened to run just then: those lines are recorded right after the outermost one. What our console writes is no line: its
-    stream may lead back here.
+    stream may lead back here. A line that comes in between of that is one.
     """
     record = recorder()
-    if thread_state.on_console:
+    if thread_state.on_console and not _comes_in_between(sys._getframe(1)):
         return None
     if (nested := thread_state.log_lines) >= MAX_NESTED:
         if not _defer(work, args):

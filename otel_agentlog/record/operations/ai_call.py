@@ -406,7 +406,8 @@ class AiCall(Attempted):
         if around is not None and (task := around.task) is not None:
             nothing = (task.seen is None or not task.seen.spans) and _only_steps_around(around)
             views = None if nothing else seen_around(context, self.start_ns)
-            self.seen = Seen("", OWN, self.start_ns, views, is_ai_call=True)
+            asked = self.operation == "embeddings", self.model
+            self.seen = Seen("", OWN, self.start_ns, views, is_ai_call=True, asked=asked)
             self._agent = task.header.get("assigned_agent")
         if around is not None:
             self.task, self.step_id = around.task, around.step_id
@@ -564,6 +565,7 @@ class AiCall(Attempted):
             frozenset([response_id] if response_id else ()),
             failed=is_error(outcome),
             is_run=bool(self._billed) and self._billed[-1][0].is_total,
+            asked=self.seen.asked,
         )
         before = self._further_of.seen.call if self._further_of is not None and self._further_of.seen is not None else None
         return (self.task.seen or self.task.seen_calls()).count(self.seen, report) if before is None else add_rest(before, report)

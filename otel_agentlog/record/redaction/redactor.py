@@ -37,6 +37,7 @@ _WARMING_PIECE_BYTES = 1 << 15
 """The end of the process waits for the current piece."""
 
 
+_SCHEME = re.compile(rb"(?i)(?:bearer|token|basic|apikey|api-key|key|digest)\s+(?=\S+\Z)")
 _EDGES = re.compile(r"\^|\$|\\[AzZ]")
 
 
@@ -197,7 +198,8 @@ class Redactor:
         """Whether a text under a name of this rule is replaced as a whole."""
         if value in self._allowed or value.startswith("[redacted") or not value:
             return False
-        data = value.encode("utf-8", "replace")
+        # Read from a file it ends with a newline; a header has a scheme before it.
+        data = _SCHEME.sub(b"", value.strip().encode("utf-8", "replace"))
         return fits(rule, data) and not self._is_allowed(data, rule.name)
 
     def _judge_key(self, key: str) -> KeyRule | None:

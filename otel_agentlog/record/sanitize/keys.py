@@ -176,6 +176,15 @@ def text_of_raw(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
+def is_text(raw: bytes) -> bool:
+    """Whether bytes are UTF-8."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def is_schema(value: Mapping[Any, Any]) -> bool:
     """Whether an object is a JSON Schema, as the parameters of tools are, and no value itself."""
     kind = value.get("type")
@@ -187,5 +196,7 @@ def named_value(value: dict[str, Any]) -> tuple[str, str] | None:
     slot = "value" if "value" in value else "Value" if "Value" in value else None
     if slot is None:
         return None
-    name = next((value[key] for key in _NAME_SLOTS if type(value.get(key)) is str), None)
-    return None if name is None else (name, slot)
+    names = (value.get(key) for key in _NAME_SLOTS)
+    texts = (text_of_tag(name) if type(name) is dict else name for name in names)
+    found = next((text for text in texts if type(text) is str), None)
+    return None if found is None else (found, slot)

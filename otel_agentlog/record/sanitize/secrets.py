@@ -5,15 +5,19 @@ Where the redactor raises, the text, name or bytes it was called with are taken 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+from dataclasses import dataclass, replace
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.redaction.key_rules import KeyRule
 from otel_agentlog.record.redaction.redactor import FAILED, Redactor, marker, repaired
-from otel_agentlog.record.sanitize.keys import free_name, is_tag, text_of_bytes, text_of_tag
+from otel_agentlog.record.redaction.rules_by_service import looks_random
+from otel_agentlog.record.sanitize.keys import free_name, is_tag, is_text, text_of_bytes, text_of_tag
 from otel_agentlog.record.sanitize.marks import HOLDERS
 
+_MOST_BINARY = 700
+"""Length of the base64 of a binary key of 4,096 bits."""
 _UNJUDGED = KeyRule("redactor failed")
 
 
@@ -65,13 +69,15 @@ class Secrets:
         if kind is str:
             return self.mask(rule) if self._masks(rule, value) else value
         if kind is dict and (text := text_of_tag(value)) is not None:
-            return self.mask(rule) if self._masks(rule, text) else value
+            return self.mask(rule) if self._masks(rule, text) or self._masks_binary(rule, value["$bytes"]) else value
         if kind is list:
             if (text := text_of_bytes(value)) is not None and self._masks(rule, text):
                 return self.mask(rule)
             return [self.masked(rule, item) for item in value]
         if kind is dict and not is_tag(value):
-            return {key: self.masked(rule, item) if rule.certain or key in HOLDERS else item for key, item in value.items()}
+            # What has a name of its own there is told by that, unless it is what nobody would read.
+            below = rule if rule.certain or rule.form else replace(rule, form=looks_random)
+            return {key: self.masked(rule if key in HOLDERS else below, item) for key, item in value.items()}
         return self.mask(rule) if rule.certain else value
 
     def hides(self, rule: KeyRule) -> bool:
@@ -90,6 +96,10 @@ class Secrets:
             raise_interrupt()
             self.failed += 1
             return True
+
+    def _masks_binary(self, rule: KeyRule, encoded: str) -> bool:
+        """Of bytes that are no text, a key has few; as base64 they look like one."""
+        return len(encoded) <= _MOST_BINARY and not is_text(base64.b64decode(encoded)) and self._masks(rule, encoded.rstrip("="))
 
     def _text(self, text: str) -> tuple[str, int, int]:
         if self._redactor is None:

@@ -669,6 +669,39 @@ def test_a_signal_handler_may_write_too() -> None:
     assert ["interrupted" in lines[0], "from the handler" in lines[1]] == [True, True]
 
 
+@pytest.mark.parametrize("by", ["signal", "finalizer"])
+def test_a_line_that_comes_in_between_of_a_write_is_recorded(by: str, recorded: MemorySink) -> None:
+    """Of a signal handler or a finalizer that runs while the console writes another line, of a step or of a log line."""
+    times: list[str] = []
+
+    class Finalized:
+        def __del__(self) -> None:
+            agentlog.get_logger("x").error("in between")
+
+    class Interrupting(io.StringIO):
+        def write(self, text: str) -> int:
+            if "in between" not in text:
+                times.append(text)
+                if by == "signal":
+                    signal.raise_signal(signal.SIGUSR1)
+                else:
+                    Finalized()
+            return len(text)
+
+    sink = ConsoleSink(Interrupting(), lifecycle=True)
+    use(Recorder([recorded, sink]))
+    handler = signal.signal(signal.SIGUSR1, lambda *_: agentlog.get_logger("x").error("in between"))
+    try:
+        with agentlog.task("t"), agentlog.step("interrupted"):
+            agentlog.get_logger("x").info("interrupted")
+            logging.getLogger("y").error("not ours")
+    finally:
+        signal.signal(signal.SIGUSR1, handler)
+
+    assert len(times) >= 3
+    assert [line["message"] for line in recorded.lines].count("in between") == len(times)
+
+
 def test_configured_for_real(tmp_path: Path) -> None:
     """A program on a real terminal: what `configure` shows by itself is the human style, in the same words as the folder."""
     shows, takes = os.openpty()

@@ -302,6 +302,15 @@ BYTES: dict[str, Any] = {
     "frozenset": frozenset([CREDENTIAL.encode()]),
     "holder": {"value": CREDENTIAL},
     "list of holders": [{"raw": CREDENTIAL.encode()}],
+    "from a file": CREDENTIAL + "\n",
+    "from a file of Windows": f"{CREDENTIAL}\r\n",
+    "bytes from a file": CREDENTIAL.encode() + b"\n",
+    "with blanks around": f"  {CREDENTIAL}\t",
+    "with a scheme": f"Token {CREDENTIAL}",
+    "bytes with a scheme": b"Token " + CREDENTIAL.encode(),
+    "below any name": {"v": CREDENTIAL},
+    "bytes below any name": [{"v": CREDENTIAL.encode()}],
+    "deep below": {"a": {"b": [{"c": CREDENTIAL + "\n"}]}},
 }
 
 
@@ -314,6 +323,21 @@ def test_every_form_of_a_secret_is_masked_under_its_name(form: str, key: Any) ->
     assert "[redacted:" in str(cleaned.value), cleaned.value
     assert CREDENTIAL not in str(cleaned.value)
     assert base64.b64encode(CREDENTIAL.encode()).decode()[:16] not in str(cleaned.value)
+
+
+@pytest.mark.parametrize("key", ["token", "jwt", "auth", "signature", "webhook_secret"])
+def test_a_binary_key_is_masked(key: str) -> None:
+    """Bytes that no text is made of."""
+    raw = bytes.fromhex("8f14e45fceea167a5a36dedd4bea2543c3a1f0e9b7d2884c6f3e5a9b0d1c2e7f")
+
+    assert "[redacted:" in str(CLEANER.clean({key: raw}).value)
+    assert CLEANER.clean({"image": raw}).redacted == 0
+
+
+@pytest.mark.parametrize("name", ["DB_PASSWORD", b"DB_PASSWORD", bytearray(b"DB_PASSWORD")])
+def test_a_name_beside_its_value_may_be_bytes(name: object) -> None:
+    """As environments and headers have them."""
+    assert "hunter2" not in str(CLEANER.clean({"name": name, "value": "hunter2"}).value)
 
 
 @pytest.mark.parametrize(
