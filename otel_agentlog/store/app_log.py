@@ -47,6 +47,7 @@ SYSTEM_LOGS = Path("/var/log")
 _CHUNK_OVERLAP_BYTES = 256
 _NAME = re.compile(r"(?P<stem>[A-Za-z0-9._-]{1,200}?)(?:\.(?P<day>\d{4}-\d\d-\d\d)\.(?P<number>\d{1,9}))?\.jsonl", re.ASCII)
 
+_TEMP_SUFFIX = ".tmp"
 _ATTEMPTS = 50
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
 _FIRST_DAY = re.compile(rb'(?:\{"timestamp":")?(\d{4}-\d\d-\d\d)[T ]')
@@ -348,12 +349,26 @@ class Archive:
                 for name in self.names():
                     self._tidy_one(name)
                 self.delete_beyond(total=self._limits.total_bytes)
+                self._delete_left()
             finally:
                 self._tidying.release()
 
     def renew_after_fork(self) -> None:
         """In the child of a fork, which has no thread that tidies."""
         self._tidying, self._untidy = threading.Lock(), False
+
+    def _delete_left(self) -> None:
+        """Delete what a process that ended while it compressed a file left, once that file is gone."""
+        plain = {name for name in self.names() if not name.endswith(GZIP_SUFFIX)}
+        try:
+            with os.scandir(self._directory) as entries:
+                temps = [each.name for each in entries if each.name.startswith(".") and each.name.endswith(_TEMP_SUFFIX)]
+            for temp in temps:
+                name = temp[1:].removesuffix(_TEMP_SUFFIX)
+                if self._log.pattern.fullmatch(name) and name not in plain:
+                    system.unlink(self._directory / temp)
+        except OSError:
+            raise_interrupt()  # another process was faster
 
     def _tidy_one(self, name: str) -> None:
         path = self._directory / name
@@ -399,7 +414,7 @@ def _compress(path: Path) -> None:
         return
     packed = path.with_name(path.name + GZIP_SUFFIX)
     # One name for all: only the holder of the lock comes here, and what a killed process left is overwritten.
-    temp = path.with_name(f".{path.name}.tmp")
+    temp = path.with_name(f".{path.name}{_TEMP_SUFFIX}")
     status = os.fstat(plain.fd)
     try:
         _write_gzip(plain, temp)

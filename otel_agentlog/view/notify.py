@@ -36,8 +36,8 @@ _HOLD_IPV4 = tuple(
 _ISATAP = (0x0000_5EFE, 0x0200_5EFE)
 """Bits 32 to 64 from the right of an address that ends in one of IPv4 (RFC 5214)."""
 # Not public, though not every release of `ipaddress` says so: NAT64 of a network's own prefix, Azure's services of a machine,
-# documentation, segment routing.
-_NOT_PUBLIC = tuple(map(ipaddress.ip_network, ("64:ff9b:1::/48", "168.63.129.16/32", "3fff::/20", "5f00::/16")))
+# protocol assignments (Oracle's metadata, 192.0.0.192), documentation, segment routing.
+_NOT_PUBLIC = tuple(map(ipaddress.ip_network, ("64:ff9b:1::/48", "168.63.129.16/32", "192.0.0.0/24", "3fff::/20", "5f00::/16")))
 _guarded = threading.local()
 
 _KIND_OF = {"critical": "failure", "warning": "warning", "info": "success"}

@@ -527,6 +527,16 @@ def test_there_are_never_more_backups_than_wanted(tmp_path: Path, compress: bool
     assert count() == 4
 
 
+def test_what_a_killed_process_left_is_deleted(tmp_path: Path) -> None:
+    """The beginning of a compressed file whose plain one is gone; that of one that is there, and other files, stay."""
+    left, made, others = ".bot.log.2026-11-01.1.tmp", ".bot.log.2026-11-01.2.tmp", ".other.log.2026-11-01.1.tmp"
+    for name in (left, made, others, "bot.log.2026-11-01.2"):
+        (tmp_path / name).write_bytes(b"{}\n")
+    RotatingLog(tmp_path, LogNames.of_file("bot.log"), LogLimits(compress=False, keep_days=None)).tidy()
+
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([made, others, "bot.log.2026-11-01.2"])
+
+
 @pytest.mark.parametrize("compress", [True, False])
 def test_a_log_takes_no_more_than_its_total(tmp_path: Path, compress: bool) -> None:
     """The file and what was rotated together, once it is tidied, by whatever thread; the newest lines are there."""

@@ -159,7 +159,7 @@ class LineFile:
         """Which file it is, whatever it is called."""
         self.size_bytes = status.st_size
         """Bytes that it has at least: those it had, and those written here; others only add."""
-        self._is_new, self._seen_bytes = new, 0
+        self._is_new, self._seen_bytes, self._named_bytes = new, 0, status.st_size
         # A kill can cut the last line of an earlier writer.
         self._torn = status.st_size > 0 and system.pread(self.descriptor.fd, 1, status.st_size - 1) != b"\n"
 
@@ -178,6 +178,23 @@ class LineFile:
             return False
         self._seen_bytes = status.st_size
         return (status.st_dev, status.st_ino) == self.identity and status.st_nlink > 0 and status.st_size >= least
+
+    def is_named(self, directory: Descriptor) -> bool:
+        """Whether it is what stands under its name in the folder: it may have been renamed, as logrotate does. One ``stat``."""
+        try:
+            found = system.stat(self.name, dir_fd=directory.fd, follow_symlinks=False)
+        except OSError:
+            raise_interrupt()
+            return False
+        if (found.st_dev, found.st_ino) != self.identity:
+            return False
+        self._named_bytes = found.st_size
+        return True
+
+    def since_named(self) -> bytes:
+        """What was written to it since it was last seen to have its name. Raises `OSError`."""
+        length = max(0, os.fstat(self.descriptor.fd).st_size - self._named_bytes)
+        return system.pread(self.descriptor.fd, length, self._named_bytes) if length else b""
 
     @property
     def is_all_ours(self) -> bool:

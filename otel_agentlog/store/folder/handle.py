@@ -166,8 +166,14 @@ class FolderHandle:
         self._moved, self._introduced = self._moved or self._introduced is not None, None
 
     def states(self) -> dict[int, bool]:
-        """Whether each open file of lines is intact, by its `id`. Costs one ``fstat`` each."""
-        return {id(file): file.intact for file in self.files.values()}
+        """Whether each open file of lines is intact and still has its name, by its `id`. Costs two system calls each."""
+        directory = self._directory
+        return {id(file): file.intact and (directory is None or file.is_named(directory)) for file in self.files.values()}
+
+    def renamed(self) -> list[LineFile]:
+        """Open files of lines that are intact, and called something else now."""
+        directory = self._directory
+        return [file for file in self.files.values() if directory is not None and file.intact and not file.is_named(directory)]
 
     def is_where_it_was(self) -> bool:
         """Whether the lines of a folder that is closed are still found by its name."""

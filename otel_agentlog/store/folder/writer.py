@@ -41,6 +41,7 @@ from otel_agentlog.store.folder.layout import (
     folder_names,
     temp_name,
 )
+from otel_agentlog.store.folder.lines import parse_object
 from otel_agentlog.store.folder.metadata import DELIVERY_KEYS, METADATA_KEYS, size_of
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.folder.recent import (
@@ -154,6 +155,9 @@ _ERROR_LEVELS = ("ERROR", "CRITICAL")
 
 LOCK_WAIT_S = 1.0
 """Longest time, in seconds, to wait for a lock: at the end of the interpreter a daemon thread may have stopped with one."""
+
+LOOK_INTERVAL_S = 1.0
+"""How often, in seconds, a writer looks whether its files still have their names."""
 
 MAX_DAMAGED = 10_000
 """Writers of which the numbers of lost lines are remembered."""
@@ -303,7 +307,7 @@ class TaskFolder:
         self._uncounted = 0
         """How often the receipt is to be counted anew from the disk: once more later, as other threads may be in the middle."""
         self._checking = Turn()
-        self._is_checking = False
+        self._is_checking, self._look_at = False, monotonic() + LOOK_INTERVAL_S
 
     def renew_after_fork(self) -> None:
         """In the child of a fork: write with own descriptors from here on, and leave the ending to the parent."""
@@ -525,7 +529,7 @@ class TaskFolder:
         output = files.get(AGENT_OUTPUT) if len(files) == 1 else None
         is_usual = not (self._unmarked.value or self._uncounted or recent.has_lost)
         try:
-            if output is not None and is_usual and recent.forget(output):
+            if output is not None and is_usual and monotonic() < self._look_at and recent.forget(output):
                 self._forget_ended()
             else:
                 self.verify(wait_s=0.0)
@@ -547,7 +551,7 @@ class TaskFolder:
                 # A signal handler may come in between.
                 if not is_ours or self._is_checking:
                     return
-                self._is_checking = True
+                self._is_checking, self._look_at = True, monotonic() + LOOK_INTERVAL_S
                 try:
                     self._check()
                 finally:
@@ -567,6 +571,8 @@ class TaskFolder:
                 self._forget_ended()
             else:
                 self._uncounted = 2
+                for file in handle.renamed():
+                    self._take_back(file)
                 handle.renew()
                 # One that has ended and has nothing left to be written stays deleted.
                 if self._recent.has_lost or self._starts or not self.ended:
@@ -582,6 +588,16 @@ class TaskFolder:
         finally:
             if self._uncounted:
                 self._count_anew()
+
+    def _take_back(self, file: LineFile) -> None:
+        """Have the lines written again that went into a file after it was renamed, which nobody reads as this task's."""
+        for data in file.since_named().splitlines(keepends=True):
+            line = parse_object(data)
+            event_id = line.get("event_id") if isinstance(line, dict) else None
+            number = split_event_id(event_id)
+            # The process line is written anew.
+            if isinstance(event_id, str) and number is not None and number[0] == self.task.event_ids.tag and number[1]:
+                self._again.append((None, file.name, event_id, data))
 
     def _mark_missing(self) -> None:
         """Write a further process line, which has the numbers that are missing."""

@@ -22,6 +22,7 @@ from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.render.show.task_json import page_of_task
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION
+from otel_agentlog.vocabulary.terminal_text import safe_lines
 
 WEB = Path(__file__).parents[1] / "web"
 """The files of the page."""
@@ -62,7 +63,12 @@ def _without_script(found: dict[str, Any]) -> str:
         if value is not None:
             parts += [("h2", title), ("pre", value if isinstance(value, str) else json_line(value).decode())]
     parts.append(("p", "All else in this file, each step, AI call, tool run and line, is drawn by JavaScript, which is off."))
-    return "".join(f"<{tag}>{escape(str(text)[:MAX_TEXT])}</{tag}>" for tag, text in parts)
+    return "".join(f"<{tag}>{escape(_readable(str(text)[:MAX_TEXT]))}</{tag}>" for tag, text in parts)
+
+
+def _readable(text: str) -> str:
+    """A text without control and direction characters; its lines stay."""
+    return "\n".join(safe_lines(text))
 
 
 def _data(task: TaskReader, trace_url: str | None) -> dict[str, Any]:

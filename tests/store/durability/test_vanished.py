@@ -67,13 +67,32 @@ def _save(folder: Path) -> None:
     temp.rename(folder / OUTPUT)
 
 
+def _rename(folder: Path) -> None:
+    """As logrotate does it by default: the process goes on writing into the file that is called something else now."""
+    (folder / OUTPUT).rename(folder / f"{OUTPUT}.1")
+
+
+def _move_out(folder: Path) -> None:
+    (folder / OUTPUT).rename(folder.parent / "moved")
+
+
+def _link_and_unlink(folder: Path) -> None:
+    (folder.parent / "linked").hardlink_to(folder / OUTPUT)
+    (folder / OUTPUT).unlink()
+
+
+def _rename_and_copy_back(folder: Path) -> None:
+    _rename(folder)
+    shutil.copy(folder / f"{OUTPUT}.1", folder / OUTPUT)
+
+
 def _nothing(folder: Path) -> None:
     """No harm done."""
 
 
 ACTS: list[Callable[[Path], None]] = [
     *(_delete_folder, _delete_root, _delete_lines, _delete_all_but_lines, _empty, _copy_and_truncate),
-    *(_cut_in_half, _edit, _save, _nothing),
+    *(_cut_in_half, _edit, _save, _nothing, _rename, _move_out, _link_and_unlink, _rename_and_copy_back),
 ]
 
 

@@ -185,6 +185,8 @@ def test_otlp_is_safe_on_a_terminal(tmp_path: Path, capsysbinary: pytest.Capture
     out = _export(capsysbinary, "--root", str(tmp_path / "tasks"), "--signals", "traces,logs").decode()
 
     assert set(acts_on_a_terminal(out)) == {"\n"}
+    page = _export(capsysbinary, "--root", str(tmp_path / "tasks"), "acts", "--format", "html").decode()
+    assert set(acts_on_a_terminal(page)) <= {"\n", "\t"}
     assert name in {
         span["name"] for line in out.splitlines() if "resourceSpans" in line for span in decode_json("traces", line.encode())
     }
