@@ -238,6 +238,21 @@ def _forwarding(function: Callable[[], object], starter: int) -> Iterator[None]:
     function()
 
 
+THREAD_PATIENCE_S = 5.0
+"""How long, in seconds, a thread of ours may take to begin before it is asked whether it is there at all."""
+
+
+def released(lock: _thread.LockType, thread: int) -> bool:
+    """Wait until a thread releases a lock; false if it ended without: where there is no memory left it dies before it begins."""
+    missed = 0
+    while not lock.acquire(timeout=THREAD_PATIENCE_S):
+        # One that has not run yet is not there either, on a machine with much else to do.
+        missed = 0 if thread in sys._current_frames() else missed + 1
+        if missed == 2:
+            return lock.acquire(blocking=False)
+    return True
+
+
 class OwnThread(threading.Thread):
     """A daemon thread that any thread may start, also one that is interrupted by another meanwhile; in a context of its own.
 
@@ -251,8 +266,9 @@ class OwnThread(threading.Thread):
         """Start it. Raises `RuntimeError` where there are no more threads."""
         begun, errors = _thread.allocate_lock(), list[RuntimeError]()
         begun.acquire()
-        _thread.start_new_thread(started_in_try(partial(self._start, begun, errors)), ())
-        begun.acquire()
+        thread = _thread.start_new_thread(started_in_try(partial(self._start, begun, errors)), ())
+        if not released(begun, thread):
+            raise RuntimeError("the thread that was to start it could not begin")
         if errors:
             raise errors[0]
 

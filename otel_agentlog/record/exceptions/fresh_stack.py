@@ -21,7 +21,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
-from otel_agentlog._interrupts import raise_interrupt, started_in_try, traceback_of
+from otel_agentlog._interrupts import THREAD_PATIENCE_S, raise_interrupt, started_in_try, traceback_of
 from otel_agentlog.record.exceptions.timeout_call import thread_state
 
 SHALLOW = 120
@@ -71,11 +71,18 @@ def on_fresh_stack(function: Callable[..., Result], *args: Any) -> Result:
     except RecursionError:
         pass  # these two calls more do not fit
     try:
-        _thread.start_new_thread(entry, ())
+        thread = _thread.start_new_thread(entry, ())
     except RuntimeError:
         raise_interrupt()
         return function(*args)
-    done.acquire()
+    # As `released` does it, without a frame of its own.
+    missed = 0
+    while not done.acquire(timeout=THREAD_PATIENCE_S):
+        missed = 0 if thread in sys._current_frames() else missed + 1
+        if missed == 2:
+            if not done.acquire(blocking=False):
+                return function(*args)
+            break
     if errors:
         raise errors[0]
     return result[0]
