@@ -131,6 +131,7 @@ class _Note:
     error: BaseException | None = None
 
 
+_RECORDED = _Note(None)
 _MAX_NOTES = 1000
 _notes: dict[tuple[Any, ...], _Note] = {}
 """The last records that were made, for handlers in other threads."""
@@ -142,7 +143,7 @@ def _key(record: logging.LogRecord) -> tuple[Any, ...]:
 
 
 def _note(record: Recorder, source: logging.LogRecord, recorded: bool) -> None:
-    note = _Note(None) if recorded else _Note(here(), _message(source), error_of(source.exc_info))
+    note = _RECORDED if recorded else _Note(here(), _message(source), error_of(source.exc_info))
     _notes[_key(source)] = note
     if len(_notes) > _MAX_NOTES:
         with suppress_errors(LookupError, RuntimeError, StopIteration):  # changed meanwhile by another thread
@@ -150,9 +151,11 @@ def _note(record: Recorder, source: logging.LogRecord, recorded: bool) -> None:
 
 
 def _noted(source: logging.LogRecord) -> _Note | None:
-    # In its own thread it may come directly here, and once more by way of another one.
+    # It may come here more than once: directly, and by way of a handler that keeps it.
     key = _key(source)
-    return _notes.pop(key, None) if source.thread != threading.get_ident() else _notes.get(key)
+    if (note := _notes.get(key)) is not None:
+        _notes[key] = _RECORDED
+    return note
 
 
 def line_of(source: logging.LogRecord) -> tuple[Line, dict[str, Any]]:

@@ -595,6 +595,33 @@ def test_behind_what_keeps_records(
     assert lines[1]["exception"]["traceback"][0].startswith("Traceback")
 
 
+@pytest.mark.parametrize("way", [_by_a_queue, _by_a_queue_of_ones_own, _by_a_memory])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_handler_beside_what_keeps_records(
+    recorded: MemorySink, first: bool, way: Callable[[], tuple[logging.Handler, Callable[[], None]]]
+) -> None:
+    """Each line once, in its task, whichever of the two comes first."""
+    configure_logs("INFO")
+    handler, finish = way()
+    handlers = [AgentlogHandler(), handler] if first else [handler, AgentlogHandler()]
+    logger = logging.getLogger("app.beside")
+    logger.setLevel(logging.INFO)
+    for each in handlers:
+        logger.addHandler(each)
+    try:
+        with agentlog.task("t", task_id="beside"):
+            for number in range(3):
+                logger.info("line %d", number)
+    finally:
+        finish()
+        for each in handlers:
+            logger.removeHandler(each)
+        logger.setLevel(logging.NOTSET)
+
+    lines = [(line["message"], line["task_id"]) for line in recorded.lines if line["type"] == "log"]
+    assert sorted(lines) == [(f"line {number}", "beside") for number in range(3)]
+
+
 def test_a_handler_beside_the_hook(recorded: MemorySink) -> None:
     """`AgentlogHandler` on the root logger, on a logger and twice, with the hook: every line once."""
     install_stdlib()
