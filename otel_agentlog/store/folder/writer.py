@@ -813,6 +813,9 @@ class TaskFolder:
         # A process that writes here has begun with a process line in this file. `intact` looks at it again.
         if output is not None and self._bytes > 0 and (output.is_all_ours or (output.intact and output.is_all_ours)):
             return self.tally
+        if end is None:
+            # Files that are gone are not taken for those of others, or for empty ones.
+            self.verify(wait_s=0.0)
         names = (AGENT_OUTPUT, WEBHOOK_FLOW, AGENT_OUTPUT + GZIP_SUFFIX, WEBHOOK_FLOW + GZIP_SUFFIX)
         on_disk = sum(size_of(self.path / name) for name in names)
         if on_disk == self._bytes:

@@ -148,7 +148,24 @@ def test_what_is_recorded_after_the_act_is_kept_and_what_is_gone_is_counted(
     }
     final = TaskReader(folder).final_result() or {}
     assert (final["outcome"], final["metrics"]["input_tokens"]) == ("completed", 5)
+    end = _lines(folder)[-1]
+    assert (end["phase"], end["details"]["ai_calls"], end["details"]["input_tokens"]) == ("end", 1, 5)
     assert [str(each) for each in validate(folder).problems if each.severity == "error"] == []
+
+
+@pytest.mark.parametrize("act", ACTS, ids=lambda act: act.__name__.strip("_"))
+def test_an_end_right_after_the_act_has_the_figures_of_what_was_recorded(act: Callable[[Path], None], tasks_root: Path) -> None:
+    """On its line and in the result, though nobody has noticed anything yet."""
+    with agentlog.task("t", task_id="t"):
+        with agentlog.ai_call("m") as call:
+            call.usage(input_tokens=5, output_tokens=1)
+        act(tasks_root / "t")
+    agentlog.flush(10)
+
+    (end,) = [line for line in _lines(tasks_root / "t") if line.get("phase") == "end" and line["type"] == "task"]
+    final = TaskReader(tasks_root / "t").final_result() or {}
+    assert (end["details"]["ai_calls"], end["details"]["input_tokens"]) == (1, 5)
+    assert (final["metrics"]["ai_calls"], final["metrics"]["input_tokens"]) == (1, 5)
 
 
 @pytest.mark.parametrize("act", [_delete_folder, _delete_root, _delete_lines, _empty])
