@@ -14,7 +14,7 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.attempts import Attempted
 from otel_agentlog.record.operations.context import OPERATION, OperationScope, current_context, seen_around
 from otel_agentlog.record.operations.outcome import describe, is_error
-from otel_agentlog.record.operations.seen_calls import OWN, Added, Call, Seen, add_rest
+from otel_agentlog.record.operations.seen_calls import OWN, Added, Asked, Call, Seen, add_rest
 from otel_agentlog.record.providers.failures import ModelError
 from otel_agentlog.record.providers.fields import as_amount, as_count
 from otel_agentlog.record.providers.messages import input_messages, system_instructions, tool_definitions
@@ -406,12 +406,16 @@ class AiCall(Attempted):
         if around is not None and (task := around.task) is not None:
             nothing = (task.seen is None or not task.seen.spans) and _only_steps_around(around)
             views = None if nothing else seen_around(context, self.start_ns)
-            asked = self.operation == "embeddings", self.model
-            self.seen = Seen("", OWN, self.start_ns, views, is_ai_call=True, asked=asked)
+            self.seen = Seen("", OWN, self.start_ns, views, is_ai_call=True, asked=self._asked())
             self._agent = task.header.get("assigned_agent")
         if around is not None:
             self.task, self.step_id = around.task, around.step_id
         return context
+
+    def _asked(self) -> Asked:
+        # Users may give any object for either.
+        operation, model = self.operation, self.model
+        return type(operation) is str and operation == "embeddings", model if type(model) is str else None
 
     _agent: Any = None
 
