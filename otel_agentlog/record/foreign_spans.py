@@ -40,7 +40,7 @@ from otel_agentlog.record.operations.context import (
     seen_around,
 )
 from otel_agentlog.record.operations.outcome import LEVELS, classified, cut_traceback, failure_key
-from otel_agentlog.record.operations.seen_calls import MAX_FAILURES, Added, Asked, Call, Seen, SeenCalls
+from otel_agentlog.record.operations.seen_calls import MAX_FAILURES, Added, Call, Purpose, Seen, SeenCalls
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.record.providers.fields import as_amount, as_count
 from otel_agentlog.record.providers.usage import checked
@@ -288,7 +288,8 @@ _NOTHING_READ = reading_of({})
 """That of a plain span, whose lines have none of it."""
 
 
-def _asked(reading: SpanReading) -> Asked:
+def purpose_of(reading: SpanReading) -> Purpose:
+    """What tells requests that lie in each other apart."""
     return reading.operation == "embeddings", reading.model
 
 
@@ -324,7 +325,7 @@ class AdoptedSpan:
         """The content that the start line has; the end line has what is new."""
         looks_like = self._looks_like(start["attributes"])
         reading = _NOTHING_READ if looks_like is PLAIN else reading_of(start["attributes"])
-        self._seen.asked = _asked(reading)
+        self._seen.purpose = purpose_of(reading)
         self._kind = self._kind_among_ours(looks_like)
         self._seen.is_ai_call = self._kind is AI_CALL
         if self._kind is PLAIN:
@@ -350,7 +351,7 @@ class AdoptedSpan:
             attributes = self._attributes_of(end["attributes"])
             looks_like = self._looks_like(attributes)
             reading = _NOTHING_READ if looks_like is PLAIN else reading_of(attributes)
-            self._seen.asked = _asked(reading)
+            self._seen.purpose = purpose_of(reading)
             self._kind = self._kind_among_ours(looks_like)
             if looks_like is AI_CALL:
                 self._count_call(reading, end)
@@ -424,7 +425,7 @@ class AdoptedSpan:
             reading.response_ids,
             failed=end["status_code"] == "ERROR",
             lent_to=own,
-            asked=seen.asked,
+            purpose=seen.purpose,
         )
         self._added = self._task.seen_calls().count(seen, report)
         self._call = report if self._added is None else self._added.other

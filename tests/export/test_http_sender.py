@@ -22,7 +22,7 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from otel_agentlog.export.transport import http
+from otel_agentlog.export.transport import http as http_transport
 from otel_agentlog.export.transport.http import proxy_of
 from otel_agentlog.export.transport.result import DELIVERED, Verdict
 from otel_agentlog.export.transport.senders import make_metric_exporter, make_sender
@@ -182,7 +182,7 @@ def test_a_proxy_that_cannot_be_used_is_told_and_left_out(
     """It was set for other programs: nothing raises, what is sent goes without it, and its password is not in the warning."""
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
-    http._warn_of_proxy.cache_clear()
+    http_transport._warn_of_proxy.cache_clear()
     monkeypatch.setenv("ALL_PROXY", proxy)
     server = serve()
 

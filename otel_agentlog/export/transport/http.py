@@ -280,7 +280,10 @@ def _manager(endpoint: str, connection: Connection) -> urllib3.PoolManager:
 def _proxy_manager(proxy: str, options: Mapping[str, Any]) -> urllib3.PoolManager | None:
     """Connections by way of a proxy; ``None``, and a warning, where the variable names one that cannot be used."""
     try:
-        user = _user(urlsplit(proxy))
+        parts = urlsplit(proxy)
+        if not parts.hostname:
+            raise ValueError("no host")
+        user = _user(parts)
         return urllib3.ProxyManager(proxy, proxy_headers=urllib3.make_headers(proxy_basic_auth=user), **options)
     except (ValueError, HTTPError):
         raise_interrupt()

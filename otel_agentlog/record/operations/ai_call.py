@@ -14,7 +14,7 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.operations.attempts import Attempted
 from otel_agentlog.record.operations.context import OPERATION, OperationScope, current_context, seen_around
 from otel_agentlog.record.operations.outcome import describe, is_error
-from otel_agentlog.record.operations.seen_calls import OWN, Added, Asked, Call, Seen, add_rest
+from otel_agentlog.record.operations.seen_calls import OWN, Added, Call, Seen, add_rest
 from otel_agentlog.record.providers.failures import ModelError
 from otel_agentlog.record.providers.fields import as_amount, as_count
 from otel_agentlog.record.providers.messages import input_messages, system_instructions, tool_definitions
@@ -406,16 +406,14 @@ class AiCall(Attempted):
         if around is not None and (task := around.task) is not None:
             nothing = (task.seen is None or not task.seen.spans) and _only_steps_around(around)
             views = None if nothing else seen_around(context, self.start_ns)
-            self.seen = Seen("", OWN, self.start_ns, views, is_ai_call=True, asked=self._asked())
+            # Users may give any object for either.
+            embeds = type(self.operation) is str and self.operation == "embeddings"
+            purpose = embeds, self.model if type(self.model) is str else None
+            self.seen = Seen("", OWN, self.start_ns, views, is_ai_call=True, purpose=purpose)
             self._agent = task.header.get("assigned_agent")
         if around is not None:
             self.task, self.step_id = around.task, around.step_id
         return context
-
-    def _asked(self) -> Asked:
-        # Users may give any object for either.
-        operation, model = self.operation, self.model
-        return type(operation) is str and operation == "embeddings", model if type(model) is str else None
 
     _agent: Any = None
 
@@ -569,7 +567,7 @@ class AiCall(Attempted):
             frozenset([response_id] if response_id else ()),
             failed=is_error(outcome),
             is_run=bool(self._billed) and self._billed[-1][0].is_total,
-            asked=self.seen.asked,
+            purpose=self.seen.purpose,
         )
         before = self._further_of.seen.call if self._further_of is not None and self._further_of.seen is not None else None
         return (self.task.seen or self.task.seen_calls()).count(self.seen, report) if before is None else add_rest(before, report)

@@ -32,7 +32,7 @@ MAX_BESIDE = 100
 """Open AI spans, and those that have ended, the latest of each, among which the one is looked for that another lies beside."""
 
 
-Asked: TypeAlias = "tuple[bool, str | None]"
+Purpose: TypeAlias = "tuple[bool, str | None]"
 """Whether a request was for embeddings, and its model, where it is known."""
 
 
@@ -56,7 +56,7 @@ class Call:
     """The `AiCall` of ours in which it lies, and which counts it as its own."""
     is_run: bool = False
     """Whether it is what an agent's whole run says of all its requests."""
-    asked: Asked = (False, None)
+    purpose: Purpose = (False, None)
 
 
 @dataclass(eq=False, slots=True)
@@ -84,7 +84,7 @@ class Seen:
     """The request it turned out to have seen, once it has ended."""
     request: tuple[str | None, str | None, str | None] = (None, None, None)
     """Of an AI span: its parent's span id, provider and model, as far as it has told them."""
-    asked: Asked = (False, None)
+    purpose: Purpose = (False, None)
     beside: Seen | None = None
     """The open AI span of another library that may see the same request, but was not made current: it is no parent."""
     taken: bool = False
@@ -129,14 +129,14 @@ class Seen:
     def own_call(self) -> Seen | None:
         """The `AiCall` of ours in which it lies, unless that is another request."""
         found = next((seen for seen in self.outwards() if seen.scope == OWN), None)
-        return None if found is None or is_another(found.asked, self.asked) else found
+        return None if found is None or is_another(found.purpose, self.purpose) else found
 
     def inside_call(self) -> str | None:
         """The span id of the next AI span of another library that is open, and around it or else beside it."""
         around = (
             seen
             for seen in self.outwards()
-            if seen.is_ai_call and seen.scope != OWN and seen.end_ns is None and not is_another(seen.asked, self.asked)
+            if seen.is_ai_call and seen.scope != OWN and seen.end_ns is None and not is_another(seen.purpose, self.purpose)
         )
         found = next(around, self.beside)
         return found.span_id if found is not None and found.end_ns is None else None
@@ -159,7 +159,7 @@ class Seen:
         return ours is None or theirs is None or ours.lower() == theirs.lower()
 
 
-def is_another(one: Asked, other: Asked) -> bool:
+def is_another(one: Purpose, other: Purpose) -> bool:
     """Whether one was for embeddings and the other was not, of another model: an answer whose making needed embeddings."""
     return one[0] != other[0] and not _one_model(one[1], other[1])
 
@@ -255,7 +255,7 @@ class SeenCalls:
             own = [call for call in seen.calls if call.lent_to is None]
             inside = own if report.is_run else [call for call in own if call.response_ids & report.response_ids]
         else:
-            inside = [call for call in seen.calls if not is_another(call.asked, report.asked)]
+            inside = [call for call in seen.calls if not is_another(call.purpose, report.purpose)]
         if inside:
             return inside
         for response_id in report.response_ids:
@@ -264,10 +264,9 @@ class SeenCalls:
                 return [known]
         late = (around.call for around in seen.outwards() if around.end_ns is not None and around.call is not None)
         # What around it ended first may have seen the request that was lent to it.
-        if found := [
-            call for call in late if call is not None and call.lent_to is not seen and not is_another(call.asked, report.asked)
-        ][:1]:
-            return found
+        for call in late:
+            if call is not None and call.lent_to is not seen and not is_another(call.purpose, report.purpose):
+                return [call]
         if seen.completes and (begun := self._begun_by(seen)) is not None:
             return [begun]
         return [] if seen.scope == OWN else self._beside(seen, report)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from otel_agentlog.export.semconv import names
+from otel_agentlog.record.foreign_spans import purpose_of, reading_of
+from otel_agentlog.record.operations.seen_calls import is_another
 from otel_agentlog.view.backends.foreign import says_itself
 from otel_agentlog.view.backends.lines import Span, line_type, tool_of
 
@@ -34,7 +36,7 @@ def _place_call(span: Span, spans: Mapping[str, Span], kinds: Mapping[str, str])
     for above in around(span, spans):
         if kinds[above.span_id] in _ENDS_SEARCH:
             return
-        if kinds[above.span_id] != "ai_request" or above.end_ns < span.start_ns:
+        if kinds[above.span_id] != "ai_request" or above.end_ns < span.start_ns or _is_another(above, span):
             continue
         if above.is_own:
             if not _says(span):
@@ -55,6 +57,10 @@ def _place_tool(span: Span, spans: Mapping[str, Span], kinds: Mapping[str, str])
             elif not _says(above) and tool_of(above) == tool_of(span):
                 above.same_call_as = above.same_call_as or span.span_id
         return
+
+
+def _is_another(above: Span, span: Span) -> bool:
+    return is_another(purpose_of(reading_of(above.attributes)), purpose_of(reading_of(span.attributes)))
 
 
 def _says(span: Span) -> bool:
