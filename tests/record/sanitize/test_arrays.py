@@ -9,6 +9,7 @@ import io
 import ipaddress
 import mmap
 import re
+import sys
 import types
 from collections import ChainMap, Counter, defaultdict
 from collections.abc import Callable
@@ -103,10 +104,11 @@ def test_values_of_the_scientific_stack_are_values(name: str) -> None:
 
 
 KEY = b"sk-ant-api03-" + b"Zq7" * 20
+CHARACTERS: Any = "w" if sys.version_info >= (3, 13) else "u"
 HOLDERS_OF_BYTES: dict[str, Callable[[], Any]] = {
     "array of bytes": lambda: array.array("B", KEY),
     "array of signed bytes": lambda: array.array("b", KEY),
-    "array of characters": lambda: array.array("u", KEY.decode()),
+    "array of characters": lambda: array.array(CHARACTERS, KEY.decode()),
     "derived array": lambda: type("Derived", (array.array,), {})("B", KEY),
     "ctypes, unsigned": lambda: (ctypes.c_ubyte * len(KEY))(*KEY),
     "ctypes, signed": lambda: (ctypes.c_byte * len(KEY))(*KEY),
