@@ -68,24 +68,21 @@ def fields(value: object) -> list[tuple[Any, Any]] | None:
 
 
 _ALL = frozenset({"*"})
-_serialized: WeakKeyDictionary[type, frozenset[str]] = WeakKeyDictionary()
 
 
 def _as_written(value: object, named: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     """Fields for which a pydantic class has serializers of its own as those write them: masked, where they mask; they are the
     class's code and run on a thread. What fails there is kept out."""
-    kind = type(value)
-    if kind not in _serialized:
-        _serialized[kind] = serialized_pydantic_fields(value)
-    if not (names := _serialized[kind]):
+    if not (names := serialized_pydantic_fields(value)):
         return named
+    classes = frozenset({type(value)})
     write: Any = getattr(in_class(value, "__pydantic_serializer__"), "to_python", None)
     made: Any = {}
     try:
         if names == _ALL:
-            made = timeout_call(lambda: write(value, by_alias=False), frozenset({kind}))
+            made = timeout_call(lambda: write(value, by_alias=False), classes)
             return list(made.items()) if type(made) is dict else [("value", made)]
-        made = timeout_call(lambda: _written(write, value, names), frozenset({kind}))
+        made = timeout_call(lambda: _written(write, value, names), classes)
     except Exception:  # noqa: BLE001 - a serializer may raise anything
         raise_interrupt()
     return [(name, made.get(name, Hidden(item)) if name in names or names == _ALL else item) for name, item in named]
