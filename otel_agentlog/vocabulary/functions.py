@@ -30,14 +30,13 @@ def kind_of(function: Any) -> FunctionKind:
     inner = _inside(function)
     if inspect.isasyncgenfunction(inner):
         return "async generator"
-    if inspect.iscoroutinefunction(inner) or _is_awaited(inner):
+    if inspect.iscoroutinefunction(inner) or _is_awaited(getattr(inner, "__code__", None)):
         return "coroutine"
     return "generator" if inspect.isgeneratorfunction(inner) else "plain"
 
 
-def _is_awaited(function: Any) -> bool:
-    """Whether it is a generator that `types.coroutine` made one to ``await``."""
-    code = getattr(function, "__code__", None)
+def _is_awaited(code: object) -> bool:
+    """Whether it is the code of a generator that `types.coroutine` made one to ``await``."""
     return isinstance(code, types.CodeType) and bool(code.co_flags & inspect.CO_ITERABLE_COROUTINE)
 
 
@@ -207,9 +206,7 @@ def _going_on_or_done(result: object) -> _GoOn | None:
 def _going_on(result: object) -> _GoOn | None:
     """How a call goes on after its function returned, if it does."""
     kind = type(result)
-    if inspect.iscoroutine(result) or (
-        isinstance(result, types.GeneratorType) and result.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE
-    ):
+    if inspect.iscoroutine(result) or (isinstance(result, types.GeneratorType) and _is_awaited(result.gi_code)):
         return lambda found, around, instead: _named_as(found, _coroutine(_giving(found), _suspended(around, False), instead)())
     if inspect.isasyncgen(result):
         return lambda found, around, instead: _async_generator(_giving(found), _suspended(around, True), instead)()
