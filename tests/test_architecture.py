@@ -7,10 +7,12 @@ import itertools
 import re
 import subprocess
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-HOME = Path(__file__).resolve().parents[1] / "otel_agentlog"
+import pytest
+
+from tests.support.sources import HOME, modules
 
 FLOOR = {"_interrupts", "_lazy", "_platform", "vocabulary", "settings", "errors"}
 MAY_USE: dict[str, set[str]] = {
@@ -59,18 +61,18 @@ OPTIONAL = {
 }
 
 
-def _modules() -> Iterator[tuple[str, Path, ast.Module]]:
-    for path in sorted(HOME.rglob("*.py")):
-        name = ".".join(path.relative_to(HOME.parent).with_suffix("").parts).removesuffix(".__init__")
-        yield name, path, ast.parse(path.read_text())
+@pytest.fixture(autouse=True, scope="module")
+def _no_trees_left() -> Iterator[None]:
+    yield
+    modules.cache_clear()
 
 
 def _part(module: str) -> str:
     return [*module.split("."), ""][1]
 
 
-def _imports(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             yield node.module
         elif isinstance(node, ast.Import):
@@ -79,9 +81,9 @@ def _imports(tree: ast.AST) -> Iterator[str]:
 
 def _arrows() -> list[tuple[str, str]]:
     return [
-        (name, target)
-        for name, _, tree in _modules()
-        for target in _imports(tree)
+        (each.name, target)
+        for each in modules()
+        for target in _imports(each.nodes)
         if target == "otel_agentlog" or target.startswith("otel_agentlog.")
     ]
 
@@ -100,10 +102,10 @@ def test_nobody_imports_the_public_names() -> None:
 
 def test_there_are_no_import_cycles() -> None:
     """Modules that import each other at import time cannot be read alone."""
-    graph = {name: set[str]() for name, _, _ in _modules()}
-    for name, _, tree in _modules():
-        targets = {target for node in _at_import_time(tree) for target in _modules_imported(node, graph)}
-        graph[name] = targets - {name}
+    graph = {each.name: set[str]() for each in modules()}
+    for each in modules():
+        targets = {target for node in _at_import_time(each.tree) for target in _modules_imported(ast.walk(node), graph)}
+        graph[each.name] = targets - {each.name}
     done: set[str] = set()
 
     def walk(name: str, path: tuple[str, ...]) -> None:
@@ -124,12 +126,12 @@ def test_sub_packages_point_one_way() -> None:
     Those inside functions and under ``TYPE_CHECKING`` count, too: types that go round are read in a circle all the same.
     """
     arrows: dict[str, dict[str, str]] = {}
-    known = {name for name, _, _ in _modules()}
-    for name, _, tree in _modules():
-        for target in _modules_imported(tree, known):
-            a, b = _sub_package(name), _sub_package(target)
+    known = {each.name for each in modules()}
+    for each in modules():
+        for target in _modules_imported(each.nodes, known):
+            a, b = _sub_package(each.name), _sub_package(target)
             if a != b and _part(a) == _part(b):
-                arrows.setdefault(a, {})[b] = f"{name} → {target}"
+                arrows.setdefault(a, {})[b] = f"{each.name} → {target}"
 
     assert _circle(arrows) == []
 
@@ -158,12 +160,12 @@ def _circle(arrows: dict[str, dict[str, str]]) -> list[str]:
     return next((found for name in arrows if (found := walk(name, []))), [])
 
 
-def _modules_imported(node: ast.AST, known: Collection[str]) -> Iterator[str]:
-    """The modules behind an import; ``from package import module`` is that module, not the package."""
-    for found in ast.walk(node):
+def _modules_imported(nodes: Iterable[ast.AST], known: Collection[str]) -> Iterator[str]:
+    """The modules behind the imports; ``from package import module`` is that module, not the package."""
+    for found in nodes:
         if isinstance(found, ast.ImportFrom) and found.module in known:
-            modules = [f"{found.module}.{alias.name}" for alias in found.names]
-            yield from (module if module in known else found.module for module in modules)
+            named = [f"{found.module}.{alias.name}" for alias in found.names]
+            yield from (module if module in known else found.module for module in named)
 
 
 def _at_import_time(tree: ast.Module) -> Iterator[ast.stmt]:
@@ -205,10 +207,10 @@ def test_every_package_begins_with_a_map_of_its_files() -> None:
 def test_no_two_public_classes_share_a_name() -> None:
     """A class name means one thing in the whole package."""
     homes: dict[str, list[str]] = {}
-    for name, _, tree in _modules():
-        for node in tree.body:
+    for each in modules():
+        for node in each.tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                homes.setdefault(node.name, []).append(name)
+                homes.setdefault(node.name, []).append(each.name)
 
     assert {name: found for name, found in homes.items() if len(found) > 1} == {}
 
@@ -216,9 +218,9 @@ def test_no_two_public_classes_share_a_name() -> None:
 def test_functions_are_small() -> None:
     """No function is longer than 50 lines."""
     long = [
-        f"{path.name}:{node.lineno} {node.name}"
-        for _, path, tree in _modules()
-        for node in ast.walk(tree)
+        f"{each.path.name}:{node.lineno} {node.name}"
+        for each in modules()
+        for node in each.nodes
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (node.end_lineno or 0) - node.lineno >= 50
     ]
     # Long only by the number of their keyword parameters and the sentences about them.
@@ -228,11 +230,11 @@ def test_functions_are_small() -> None:
 def test_optional_packages_are_imported_where_they_are_used() -> None:
     """Outside ``view`` none of them is imported at the top of a module."""
     found = [
-        (name, target)
-        for name, _, tree in _modules()
-        if _part(name) not in ("view", "demo")
-        for node in _at_import_time(tree)
-        for target in _imports(node)
+        (each.name, target)
+        for each in modules()
+        if _part(each.name) not in ("view", "demo")
+        for node in _at_import_time(each.tree)
+        for target in _imports(ast.walk(node))
         if target.split(".")[0] in OPTIONAL
     ]
     assert found == []
@@ -241,9 +243,9 @@ def test_optional_packages_are_imported_where_they_are_used() -> None:
 def test_only_export_knows_the_sdk() -> None:
     """``opentelemetry.sdk`` and the exporters are imported in one part."""
     found = {
-        _part(name)
-        for name, _, tree in _modules()
-        for target in _imports(tree)
+        _part(each.name)
+        for each in modules()
+        for target in _imports(each.nodes)
         if target.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))
     }
     assert found <= {"export"}
@@ -252,8 +254,8 @@ def test_only_export_knows_the_sdk() -> None:
 def test_only_settings_reads_the_environment() -> None:
     """``os.environ`` and ``getenv`` stand in ``settings`` and, as a user would, in the demo."""
     reads = re.compile(r"os\.environ|getenv")
-    found = {name for name, path, _ in _modules() if reads.search(_code(path)) and _part(name) not in ("settings", "demo")}
-    assert found == set()
+    found = {each.name for each in modules() if reads.search(each.path.read_text()) and reads.search(_code(each.path))}
+    assert {name for name in found if _part(name) not in ("settings", "demo")} == set()
 
 
 def _code(path: Path) -> str:
@@ -275,7 +277,7 @@ def test_broad_handlers_say_why() -> None:
     """``except Exception`` has its reason beside it, ``except BaseException`` raises again or says why not."""
     lines = [
         f"{path.relative_to(HOME)}:{number}"
-        for _, path, _ in _modules()
+        for path in sorted(HOME.rglob("*.py"))
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if re.match(r"\s*except( Exception| BaseException)?( as \w+)?:", line)
         and "# noqa: BLE001" not in line
@@ -344,9 +346,9 @@ MAKERS_OF_ENVELOPES = {
 def test_only_the_cleaning_step_makes_what_sinks_take() -> None:
     """An envelope is made where a line is cleaned and nowhere else, and given to sinks by the recorder."""
     made = {
-        name
-        for name, _, tree in _modules()
-        for node in ast.walk(tree)
+        each.name
+        for each in modules()
+        for node in each.nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Envelope"
     }
     assert made == set(MAKERS_OF_ENVELOPES)

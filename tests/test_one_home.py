@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,13 +11,23 @@ from otel_agentlog.export.semconv import names
 from otel_agentlog.query import GROUPS, ORDERS
 from otel_agentlog.tools.replay import comparing
 from otel_agentlog.vocabulary.actions import END_TYPE
+from tests.support.sources import modules
 
-HOME = Path(__file__).resolve().parents[1] / "otel_agentlog"
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_trees_left() -> Iterator[None]:
+    yield
+    modules.cache_clear()
 
 
-def _modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(HOME.rglob("*.py")):
-        yield str(path.relative_to(HOME)), ast.parse(path.read_text())
+def _nodes() -> Iterator[tuple[str, ast.AST]]:
+    """Every node, with the file it stands in, as ``vocabulary/states.py``."""
+    return ((each.place, node) for each in modules() for node in each.nodes)
+
+
+def _statements() -> Iterator[tuple[str, ast.stmt]]:
+    """The same for what stands directly in a module."""
+    return ((each.place, node) for each in modules() for node in each.tree.body)
 
 
 def _words(node: ast.AST) -> set[str]:
@@ -28,13 +37,9 @@ def _words(node: ast.AST) -> set[str]:
     return {word.lower() for word in found | {part.attr for part in parts if isinstance(part, ast.Attribute)}}
 
 
-def _collections(tree: ast.Module) -> Iterator[ast.AST]:
-    return (node for node in ast.walk(tree) if isinstance(node, (ast.Set, ast.Tuple, ast.List)))
-
-
 def _where(words: set[str]) -> set[str]:
     """The modules in which one collection has all these words."""
-    return {name for name, tree in _modules() for node in _collections(tree) if words <= _words(node)}
+    return {name for name, node in _nodes() if isinstance(node, (ast.Set, ast.Tuple, ast.List)) and words <= _words(node)}
 
 
 def test_which_outcomes_count_as_failed() -> None:
@@ -46,8 +51,7 @@ def test_all_outcomes() -> None:
     """``Outcome`` and ``ENDED``: no other module makes a set of all outcomes."""
     made = {
         name
-        for name, tree in _modules()
-        for node in ast.walk(tree)
+        for name, node in _nodes()
         if isinstance(node, ast.comprehension) and isinstance(node.iter, ast.Name) and node.iter.id == "Outcome" and not node.ifs
     }
 
@@ -59,8 +63,7 @@ def test_types_of_end_lines() -> None:
     """The vocabulary's kinds of operation say which type ends which; no other module has such a table."""
     tables = {
         name
-        for name, tree in _modules()
-        for node in ast.walk(tree)
+        for name, node in _nodes()
         if isinstance(node, ast.Dict)
         and END_TYPE.items()
         <= {
@@ -77,8 +80,7 @@ def test_sort_orders() -> None:
     """The index sorts, so it names the orders; everybody else asks it."""
     homes = {
         name
-        for name, tree in _modules()
-        for node in ast.walk(tree)
+        for name, node in _nodes()
         if isinstance(node, (ast.Dict, ast.Set, ast.Tuple, ast.List))
         and set(ORDERS) <= {part.value for part in ast.iter_child_nodes(node) if isinstance(part, ast.Constant)}
     }
@@ -94,8 +96,7 @@ def test_group_keys() -> None:
 def _dicts_with(keys: set[str]) -> set[str]:
     return {
         name
-        for name, tree in _modules()
-        for node in ast.walk(tree)
+        for name, node in _nodes()
         if isinstance(node, ast.Dict) and keys <= {key.value for key in node.keys if isinstance(key, ast.Constant)}
     }
 
@@ -112,9 +113,7 @@ def _dicts_with(keys: set[str]) -> set[str]:
 )
 def test_one_module_calls(call: str, home: str) -> None:
     """Hooks of forks, widths of characters, kinds of functions, random ids: each is asked for in one place."""
-    callers = {
-        name for name, tree in _modules() for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == call
-    }
+    callers = {name for name, node in _nodes() if isinstance(node, ast.Attribute) and node.attr == call}
 
     assert callers == {home}
 
@@ -124,8 +123,7 @@ def test_fields_are_coerced_in_one_place() -> None:
     names = {"text", "number", "mapping", "objects"}
     homes = {
         name
-        for name, tree in _modules()
-        for node in tree.body
+        for name, node in _statements()
         if isinstance(node, ast.FunctionDef) and node.name in names and [arg.arg for arg in node.args.args][:2] == ["line", "key"]
     }
 
@@ -135,10 +133,9 @@ def test_fields_are_coerced_in_one_place() -> None:
 def test_limits_of_lines_have_names_of_their_own() -> None:
     """No two constants about lines share a name and differ."""
     found: dict[str, set[str]] = {}
-    for _, tree in _modules():
-        for node in tree.body:
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and "LINE_BYTES" in node.targets[0].id:
-                found.setdefault(node.targets[0].id, set()).add(ast.unparse(node.value))
+    for _, node in _statements():
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and "LINE_BYTES" in node.targets[0].id:
+            found.setdefault(node.targets[0].id, set()).add(ast.unparse(node.value))
 
     assert {name: values for name, values in found.items() if len(values) > 1} == {}
 
@@ -147,10 +144,8 @@ def test_files_that_python_imports_at_its_start_go_on_in_one_way() -> None:
     """They can import nothing of the package, so each has the function that imports the next one: the same one."""
     found = [
         ast.unparse(node)
-        for name, tree in _modules()
-        if name.endswith("sitecustomize.py")
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef) and node.name == "_next"
+        for name, node in _statements()
+        if name.endswith("sitecustomize.py") and isinstance(node, ast.FunctionDef) and node.name == "_next"
     ]
 
     assert len(found) == 2
