@@ -1,6 +1,10 @@
-"""Does one thing again and again, and prints what it left behind, as one JSON object: a program of ``test_growth.py``.
+"""Does things again and again, each in a process of its own, and prints what each left behind: a program of ``test_growth.py``.
 
-    python growth_program.py ROOT ACTIVITY TIMES [ENDPOINT]
+    python growth_program.py FOLDER TIMES AT_ONCE ENDPOINT ACTIVITY ...
+
+ENDPOINT may be empty. One JSON object a line, in the order in which they end: activity, more (objects by class), descriptors,
+threads.
+All processes are forks of one that has imported everything, which takes longer than what most of them do.
 
 What is bounded is bounded at 40 here, so that a bound is reached soon, and what has none shows.
 """
@@ -31,9 +35,12 @@ from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.export import encoding, foreign, metrics, sink
 from otel_agentlog.export.transport import wire
 from otel_agentlog.query.alerts import watch
-from otel_agentlog.record.operations import seen_calls
-from otel_agentlog.record.providers import pricing
+from otel_agentlog.record.exceptions import class_info, describe
+from otel_agentlog.record.logs import line
+from otel_agentlog.record.operations import seen_calls, task
+from otel_agentlog.record.providers import fields, pricing
 from otel_agentlog.record.providers.pricing import PriceTable
+from otel_agentlog.record.sanitize import cleaner
 from otel_agentlog.store.delivery import left, tracker
 from otel_agentlog.store.folder import sink as folder_sink
 from otel_agentlog.store.folder import sync, writer
@@ -56,26 +63,21 @@ for module, names in {
     writer: ["MAX_REMEMBERED", "MAX_DAMAGED", "MAX_STARTS"],
     seen_calls: ["MAX_REMEMBERED"],
     pricing: ["MAX_NAMES"],
+    line: ["MAX_KNOWN"],
+    cleaner: ["_MAX_KNOWN_KEYS"],
+    fields: ["_MOST_MODELS"],
+    class_info: ["MAX_CLASSES"],
+    describe: ["MAX_PLACES"],
+    task: ["MAX_ENDED"],
 }.items():
     for name in names:
         assert hasattr(module, name), name
         setattr(module, name, FEW)
 
-ROOT = Path(sys.argv[1])
-SETTINGS = {
-    "directory": ROOT,
-    "log_directory": ROOT.parent / "logs",
-    "console": "off",
-    "recover_on_start": False,
-    **({"endpoint": sys.argv[4], "queue_size": FEW} if len(sys.argv) > 4 else {}),
-}
-if sys.argv[2] == "root_that_is_none":
-    (ROOT.parent / "file").write_text("")
-    SETTINGS["directory"] = ROOT.parent / "file" / "tasks"
-agentlog.configure(**SETTINGS)
+FOLDER, TIMES, AT_ONCE, ENDPOINT, *ACTIVITIES = sys.argv[1:]
+ROOT = Path(FOLDER)
+SETTINGS: dict[str, object] = {}
 log, tracer = agentlog.get_logger("growth"), trace.get_tracer("another library")
-if sys.argv[2] == "alerts":
-    agentlog.register_alert_callback(lambda alert: None)
 
 KEPT: list[object] = []
 """What the user keeps: bounded by the test."""
@@ -246,6 +248,14 @@ def one_long_task(number: int) -> None:
     tracer.start_span("never ends")
 
 
+IMPORTED: list[WeakValues[object]] = []
+"""Those of modules, which are no longer found among the objects."""
+
+
+def _weak_values() -> list[WeakValues[object]]:
+    return [each for each in gc.get_objects() if type(each) is WeakValues]
+
+
 class _Nothing:
     def renew(self) -> None:
         """Nothing has to be renewed."""
@@ -258,9 +268,8 @@ def objects() -> Counter[str]:
     gc.collect()
     # What is registered of objects that are gone goes when the next one registers itself, as each task does.
     after_fork_in_child(_Nothing().renew)
-    for each in gc.get_objects():
-        if type(each) is WeakValues:
-            each.forget_gone()
+    for each in [*IMPORTED, *_weak_values()]:
+        each.forget_gone()
     before = sys.getswitchinterval()
     # No other thread may go on while we hold what it is just making: CPython then fails in it with a SystemError.
     sys.setswitchinterval(60.0)
@@ -296,13 +305,27 @@ def _import_all() -> None:
     PriceTable().load()
 
 
-def main() -> None:
-    _import_all()
-    activity: Callable[[int], None] = globals()[sys.argv[2]]
-    times = int(sys.argv[3])
+def _configure(activity: str) -> None:
+    global ROOT
+    ROOT = ROOT / activity / "tasks"
+    ROOT.mkdir(parents=True)
+    SETTINGS.update(directory=ROOT, log_directory=ROOT.parent / "logs", console="off", recover_on_start=False)
+    if ENDPOINT:
+        SETTINGS.update(endpoint=ENDPOINT, queue_size=FEW)
+    if activity == "root_that_is_none":
+        (ROOT.parent / "file").write_text("")
+        SETTINGS["directory"] = ROOT.parent / "file" / "tasks"
+    agentlog.configure(**SETTINGS)
+    if activity == "alerts":
+        agentlog.register_alert_callback(lambda alert: None)
+
+
+def measure(name: str, times: int) -> None:
+    _configure(name)
+    activity: Callable[[int], None] = globals()[name]
     for number in range(times):
         activity(number)
-        if len(sys.argv) > 4:
+        if ENDPOINT:
             agentlog.flush(0.1)  # or the queue, which is short here, leaves lines out, and bounds are reached later
     before = objects()
     counts = len(os.listdir("/proc/self/fd")), threading.active_count()
@@ -313,7 +336,28 @@ def main() -> None:
     deadline = time.monotonic() + PATIENCE_S
     while max(left := still_open(counts)) > 0 and time.monotonic() < deadline:
         time.sleep(0.05)
-    print(json.dumps({"more": more, "descriptors": left[0], "threads": left[1]}), flush=True)
+    found = {"activity": name, "more": more, "descriptors": left[0], "threads": left[1]}
+    os.write(1, json.dumps(found).encode() + b"\n")  # at once: others write there, too
+
+
+def main() -> None:
+    _import_all()
+    gc.collect()
+    IMPORTED.extend(_weak_values())
+    gc.freeze()  # what is there before the fork is not counted, and need not be looked at again and again
+    running: dict[int, str] = {}
+    for name in [*ACTIVITIES, ""]:
+        while running and (len(running) >= int(AT_ONCE) or not name):
+            ended, status = os.wait()
+            if status:
+                sys.exit(f"{running[ended]}: ended with {os.waitstatus_to_exitcode(status)}")
+            del running[ended]
+        if name:
+            child = os.fork()
+            if child == 0:
+                measure(name, int(TIMES))
+                return
+            running[child] = name
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -30,49 +28,50 @@ ACTIVITIES = [
 ]
 
 
-AT_ONCE = 4
-"""Programs that run beside each other where most of their time is waiting for a collector that is away."""
+AWAY = "http://127.0.0.1:1"
+
+Left = dict[str, dict[str, object]]
+"""What each activity left behind."""
 
 
-def _left_by(tmp_path: Path, activity: str, *more: str) -> dict[str, object]:
-    (tmp_path / "tasks").mkdir()
-    command = [sys.executable, str(PROGRAM), str(tmp_path / "tasks"), activity, str(TIMES), *more]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=True)
-    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
-    return found
+def _left(tests: str, request: pytest.FixtureRequest, folder: Path, at_once: int, endpoint: str) -> Left:
+    """What those activities leave behind whose test is to run: one program, as it takes long to import everything."""
+    names = {item.name for item in request.session.items if item.path == request.path}
+    chosen = [each for each in ACTIVITIES if f"{tests}[{each}]" in names]
+    command = [sys.executable, str(PROGRAM), str(folder), str(TIMES), str(at_once), endpoint, *chosen]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    return {found["activity"]: found for found in map(json.loads, done.stdout.splitlines())}
+
+
+@pytest.fixture(scope="module")
+def left_behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Left:
+    return _left(test_nothing_is_left_behind.__name__, request, tmp_path_factory.mktemp("alone"), 1, "")
+
+
+@pytest.fixture(scope="module")
+def left_while_away(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Left:
+    """Most of the time they wait for a collector that is not there: some beside each other."""
+    name = test_nothing_is_left_behind_while_the_collector_is_away.__name__
+    return _left(name, request, tmp_path_factory.mktemp("away"), 8, AWAY)
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("activity", ACTIVITIES)
-def test_nothing_is_left_behind(tmp_path: Path, activity: str) -> None:
+def test_nothing_is_left_behind(left_behind: Left, activity: str) -> None:
     """Without a collector."""
-    found = _left_by(tmp_path, activity)
+    found = left_behind[activity]
 
     assert found["more"] == {}
     assert int(str(found["threads"])) <= 2
     assert int(str(found["descriptors"])) <= 4
 
 
-@pytest.fixture(scope="module")
-def left_while_away(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future[dict[str, object]]]]:
-    """What each activity that is asked for leaves behind while the collector is away."""
-    asked = {item.name for item in request.session.items if item.path == request.path}
-    chosen = [
-        each for each in ACTIVITIES if f"{test_nothing_is_left_behind_while_the_collector_is_away.__name__}[{each}]" in asked
-    ]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {each: pool.submit(_left_by, tmp_path_factory.mktemp(each), each, "http://127.0.0.1:1") for each in chosen}
-
-
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("activity", ACTIVITIES)
-def test_nothing_is_left_behind_while_the_collector_is_away(
-    left_while_away: dict[str, Future[dict[str, object]]], activity: str
-) -> None:
+def test_nothing_is_left_behind_while_the_collector_is_away(left_while_away: Left, activity: str) -> None:
     """What waits to be sent is in the folders, not in memory."""
-    found = left_while_away[activity].result()
+    found = left_while_away[activity]
 
     assert found["more"] == {}
     assert int(str(found["threads"])) <= 2
