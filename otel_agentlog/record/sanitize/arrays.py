@@ -248,7 +248,7 @@ def _frame(value: Any, most: int, most_nodes: int) -> Any:
     columns, rows = _lengths((value.shape[1], value.shape[0]), most, most_nodes)
     part = value.iloc[:rows, :columns]
     length = len(value)
-    found = [(name, Head(part.iloc[:, at].tolist(), length)) for at, name in enumerate(part.columns)]
+    found: list[tuple[Any, Any]] = [(name, Head(column.tolist(), length)) for name, column in part.items()]
     if not _is_count(value.index):
         found.insert(0, (_name_of(value.index) or "index", Head(part.index.tolist(), length)))
     left_out = value.shape[1] - columns
