@@ -51,11 +51,26 @@ _MOST_SHOWN = 200
 def shown(value: object) -> str:
     """A value as it is in a message: its ``repr``, of a long one the beginning, or its class where it has none."""
     try:
-        text = repr(value)
+        text = _beginning(value)
     except Exception:  # noqa: BLE001 - the value is a user's, and the error is about it
         raise_interrupt()
         text = f"<{_name_of(type(value))}>"
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
+def _beginning(value: object) -> str:
+    """The ``repr`` of a value; of long texts and lists, of which it would take long, enough of it."""
+    if type(value) is str or type(value) is bytes:
+        return repr(value[: _MOST_SHOWN + 1])
+    if type(value) is not list or len(value) <= _MOST_SHOWN // 3:
+        return repr(value)
+    texts, left = [], _MOST_SHOWN
+    for item in value:
+        texts.append(repr(item))
+        left -= len(texts[-1])
+        if left < 0:
+            break
+    return f"[{', '.join(texts)}]"
 
 
 def _name_of(kind: type) -> str:

@@ -17,6 +17,7 @@ import orjson
 import pytest
 
 from otel_agentlog._interrupts import interrupt_in
+from otel_agentlog.errors import shown
 
 
 def _bad_question() -> None:
@@ -47,3 +48,25 @@ def test_errors_of_parsers_and_the_system_are_our_own(name: str) -> None:
         WORK[name]()
 
     assert interrupt_in(raised.value) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x" * 10**6,
+        b"\x00" * 10**6,
+        list(range(10**5)),
+        [[0] * 100] * 100,
+        [""] * 67,
+        [""] * 300,
+        ["x"],
+        list(range(60)),
+        ("a",) * 99,
+    ],
+    ids=lambda value: f"{type(value).__name__} of {len(value)}",
+)
+def test_a_message_shows_how_a_value_begins(value: object) -> None:
+    """Of a long text or list no more is made than is shown."""
+    whole = repr(value)
+
+    assert shown(value) == (whole if len(whole) <= 200 else f"{whole[:200]}…")
