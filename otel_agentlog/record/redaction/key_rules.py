@@ -86,6 +86,7 @@ LOCAL_TERMS: dict[str, tuple[str, ...]] = {
             "geslo",
             "slaptažodis",
         ),
+        *("zaporka", "pasahitza", "parol", "şifrə", "nenosiri", "cyfrinair"),
         *("parool", "mật khẩu", "kata sandi", "kata laluan", "lykilorð", "fjalëkalim", "пароль", "парола", "лозинка", "κωδικός"),
         *("סיסמה", "كلمة المرور", "كلمة السر", "رمز عبور", "पासवर्ड"),
     ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -68,6 +69,8 @@ _REST = r"[\w.\x80-\xff-]*"
 _SHUT = r"(?:\\{0,7}[\"'`]\]?)?"
 _SET = r"[ \t]*(?:={1,3}>?|:=|:|：|\|\||\?=)[ \t]*"
 _OPEN = r"(?:[bBrRuUfF]{0,2}\\{0,7}[\"'`]{1,3})"
+_HOLDER = r"(?:(?:\[|\(|(?:bytearray|bytes|SecretStr|SecretBytes)\()[ \t]*)"
+"""What may stand before quoted values: a list, a tuple, the ``repr`` of classes that hold one."""
 _FIRST = r"[^\s\"'`\\,;&<>(){}\[\]|]"
 _TOKEN = rf"(?i:token)(?:[_.-]{_REST}|[0-9])?"
 
@@ -75,14 +78,20 @@ _TOKEN = rf"(?i:token)(?:[_.-]{_REST}|[0-9])?"
 _QUOTED_UNFINISHED = r"[bBrRuUfF]{0,2}(?:\"(?:[^\"\\\n]|\\[^\n])*\\?|'(?:[^'\\\n]|\\[^\n])*\\?|`(?:[^`\\\n]|\\[^\n])*\\?)"
 _ESCAPED_UNFINISHED = r"[bBrRuUfF]{0,2}\\{1,3}(?:\"(?:[^\"\n]|\\\\\")*|'(?:[^'\n]|\\\\')*|`(?:[^`\n]|\\\\`)*)?"
 _TRIPLE_UNFINISHED = r"(?:\"\"\"|''')(?s:.*)"
-_VALUE_UNFINISHED = rf"(?:{_QUOTED_UNFINISHED}|{_ESCAPED_UNFINISHED}|{_TRIPLE_UNFINISHED}|[^\s\"'`]*[ \t]*)"
+_HELD_UNFINISHED = rf"{_HOLDER}(?:{_QUOTED_UNFINISHED}|{_ESCAPED_UNFINISHED}|{_TRIPLE_UNFINISHED}|{_OPEN}[^\])\n]*)"
+_VALUE_UNFINISHED = rf"(?:{_QUOTED_UNFINISHED}|{_ESCAPED_UNFINISHED}|{_TRIPLE_UNFINISHED}|{_HELD_UNFINISHED}|[^\s\"'`]*[ \t]*)"
 
 _WORD = rb"[\w.\x80-\xff-]"
 _MORE = rb"(?:[ '][\w\x80-\xff]" + _WORD + rb"*){0,3}?"
 _assigned = re.compile(
     _WORD + rb"*?" + _MORE + rb"(?:\\{0,7}[\"'`]\]?)?[ \t]*(?P<sign>={1,3}>?|:=|:|\xef\xbc\x9a|\|\||\?=)(?P<gap>[ \t]*)"
-    rb"(?P<open>(?:[bBrRuUfF]{0,2}\\{0,7}(?:\"\"\"|'''|[\"'`]))?)"
+    rb"(?P<holder>(?:"
+    + _HOLDER.encode()
+    + rb"(?="
+    + _OPEN.encode()
+    + rb"))?)(?P<open>(?:[bBrRuUfF]{0,2}\\{0,7}(?:\"\"\"|'''|[\"'`]))?)"
 )
+_to_close = re.compile(rb"(?P<more>[^\])\n]*)(?P<end>[\])\n])")
 _name = re.compile(_WORD + rb"+(?: (?:key|string|str)\b[\w.-]*)?")
 _bare = re.compile(rb"[^\s\"'`<>\\]+")
 _word = re.compile(rb"[^\s\"'`]+")
@@ -109,6 +118,8 @@ def _assignment(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: i
     rule = key_rule(name.decode("utf-8", "replace"))
     if rule is None:
         return None
+    if m["holder"]:
+        return _held(data, m, rule)
     if m["open"]:
         found = _quoted(data, m.end(), m["open"], rule)
         # A comparison with a plain word is a test: ``assert settings["password"] == "swordfish"``.
@@ -125,6 +136,20 @@ def _quoted(data: bytes, start: int, opening: bytes, rule: KeyRule) -> SecretRan
     if opening[-3:] in (b'"""', b"'''") and is_prose(value):
         return None
     return SecretRange(start, end, rule.name, final)
+
+
+def _held(data: bytes, m: re.Match[bytes], rule: KeyRule) -> SecretRange | None:
+    """The quoted values of a list: all of them, if it ends in the same line and they hold no bracket; else the first one."""
+    found = _quoted(data, m.end(), m["open"], rule)
+    if found is None or is_prose(data[found.start : found.end]):
+        return None
+    if not found.final or not {*b"])"}.isdisjoint(data[found.start : found.end]):
+        return found
+    rest = _to_close.match(data, found.end, found.start + MAX_VALUE_BYTES)
+    if rest is None:
+        return replace(found, final=False)
+    more = rest["more"].rstrip(b" \t,\"'`\\") if rest["end"] != b"\n" else b""
+    return replace(found, end=found.end + len(more))
 
 
 def _unquoted(data: bytes, m: re.Match[bytes], begin: int, floor: int, rule: KeyRule) -> SecretRange | None:
@@ -222,7 +247,8 @@ def _after_a_word(data: bytes, floor: int, start: int, end: int) -> SecretRange 
 
 _ascii_run = re.compile(rb"[!-~]*")
 _attribute = re.compile(
-    rb"[\w.\x80-\xff-]*\\{0,7}[\"']?[\s,]+\\{0,7}[\"']?[Vv][Aa][Ll][Uu][Ee]\\{0,7}[\"']?[ \t]*[=:][ \t]*(?P<open>\\{0,7}[\"'])"
+    rb"[\w.\x80-\xff-]*\\{0,7}[\"']?[\s,]+\\{0,7}[\"']?[Vv][Aa][Ll][Uu][Ee]\\{0,7}[\"']?[ \t]*[=:][ \t]*"
+    rb"(?P<open>[bBrRuUfF]{0,2}\\{0,7}[\"'])"
 )
 _before_attribute = re.compile(rb"(?i)(?:name|key)\\{0,7}[\"']?[ \t]{0,4}[=:][ \t]{0,4}\\{0,7}[\"']?\Z")
 
@@ -251,7 +277,7 @@ def _assignments(key_rule: KeyLookup, names: str) -> tuple[SecretRule, ...]:
         SecretRule(
             "assignment",
             "a secret name and its value in JSON, YAML, env files, code, query strings; the marker names the key rule",
-            rf"{names}{_REST}{_SHUT}{_SET}(?:{_OPEN}[^\n]|{_FIRST})",
+            rf"{names}{_REST}{_SHUT}{_SET}(?:{_HOLDER}?{_OPEN}[^\n]|{_FIRST})",
             check=partial(_assignment, key_rule),
             by_start=True,
             unfinished=rf"{any_name}{_SHUT}[ \t]*(?:{_SIGN_UNFINISHED}[ \t]*{_VALUE_UNFINISHED})?|"
@@ -261,29 +287,30 @@ def _assignments(key_rule: KeyLookup, names: str) -> tuple[SecretRule, ...]:
         SecretRule(
             "assignment",
             "the same for names that end in token",
-            rf"{_TOKEN}{_SHUT}{_SET}{_OPEN}?[\w./+=~$-]{{6}}",
+            rf"{_TOKEN}{_SHUT}{_SET}(?:{_HOLDER}?{_OPEN})?[\w./+=~$-]{{6}}",
             check=partial(_assignment, key_rule),
             by_start=True,
         ),
         SecretRule(
             "assignment",
             "the same for names that secrets share with much else, if the value looks generated",
-            rf"{_SHARED}[0-9]?{_SHUT}{_SET}{_OPEN}?[\w+/=.~%-]{{16}}",
+            rf"{_SHARED}[0-9]?{_SHUT}{_SET}(?:{_HOLDER}?{_OPEN})?[\w+/=.~%-]{{16}}",
             check=partial(_assignment, key_rule),
             by_start=True,
-            unfinished=rf"{_SHARED}[0-9]?{_SHUT}[ \t]*(?:{_SIGN_UNFINISHED}[ \t]*(?:{_OPEN}?[\w+/=.~%-]*|\\{{0,7}}))?",
+            unfinished=rf"{_SHARED}[0-9]?{_SHUT}[ \t]*(?:{_SIGN_UNFINISHED}[ \t]*(?:{_OPEN}?[\w+/=.~%-]*\\{{0,7}}|"
+            rf"{_HELD_UNFINISHED}|{_HOLDER}))?",
         ),
         SecretRule(
             "xml-attribute",
             '<add key="password" value="…"/>, name: password, value: …; the marker names the key rule',
             rf"(?:{names}|"
             rf"(?i:token)){_REST}\\{{0,7}}[\"']?[\s,]{{1,8}}\\{{0,7}}[\"']?(?i:value)"
-            r"\\{0,7}[\"']?[ \t]{0,4}[=:][ \t]{0,4}\\{0,7}[\"'][^\s\"']",
+            r"\\{0,7}[\"']?[ \t]{0,4}[=:][ \t]{0,4}[bBrRuUfF]{0,2}\\{0,7}[\"'][^\s\"']",
             check=partial(_value_attribute, key_rule),
             by_start=True,
             unfinished=rf"(?:{names}|"
             rf"(?i:token)){_REST}\\{{0,7}}[\"']?(?:[\s,]{{1,8}}\\{{0,7}}[\"']?[A-Za-z]{{0,5}}\\{{0,7}}[\"']?[ \t]{{0,4}}"
-            rf"(?:[=:][ \t]{{0,4}}\\{{0,7}}(?:[\"'][^\"'\n]*)?)?)?",
+            rf"(?:[=:][ \t]{{0,4}}[bBrRuUfF]{{0,2}}\\{{0,7}}(?:[\"'][^\"'\n]*)?)?)?",
         ),
     )
 

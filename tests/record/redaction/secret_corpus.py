@@ -96,6 +96,12 @@ SHAPES: dict[str, Maker] = {
     "tavily": _prefixed("tv" + "ly-dev-", ALNUM, 32),
     "firecrawl": _prefixed("f" + "c-", HEX, 32),
     "voyage": _prefixed("p" + "a-", WORD, 43),
+    "old langsmith": _prefixed("ls" + "__", HEX, 32),
+    "openai ephemeral": _prefixed("ek" + "_", HEX, 32),
+    "vercel": _prefixed("vc" + "p_", ALNUM, 56),
+    "vercel gateway": _prefixed("vc" + "k_", ALNUM, 56),
+    "browserbase": _prefixed("bb" + "_live_", WORD, 27),
+    "slack cookie": _prefixed("xo" + "xd-", ALNUM, 60),
     "langsmith": lambda r: "lsv2_" + "pt_" + _run(r, HEX, 32) + "_" + _run(r, HEX, 10),
     "pinecone": _prefixed("pc" + "sk_", ALNUM + "_", 68),
     "jina": _prefixed("ji" + "na_", WORD, 60),
@@ -287,6 +293,12 @@ AROUND_A_NAME: dict[str, Callable[[str, str], str]] = {
     ),
     "subscript": lambda n, s: f'os.environ["{n}"] = "{s}"',
     "command": lambda n, s: f"run --{n.replace('_', '-')}={s} --verbose",
+    "list": lambda n, s: repr({"user": "app", n: [s, s], "retries": 3}),
+    "list in json in json": lambda n, s: json.dumps({"body": json.dumps({"user": "app", n: [s], "page": 3})}),
+    "list of bytes": lambda n, s: repr({n: [s.encode()], "retries": 3}),
+    "tuple": lambda n, s: f"{n.replace('-', '_')} = ('{s}', 5)\nretries = 3\n",
+    "repr of bytes": lambda n, s: f"Client({n.replace('-', '_')}={bytearray(s.encode())!r}, timeout=3)",
+    "name beside its value": lambda n, s: repr({"name": n, "value": s.encode()}),
 }
 """Contexts that a name and its value stand in."""
 
