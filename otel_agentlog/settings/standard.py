@@ -13,7 +13,6 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import entry_points
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
@@ -213,7 +212,12 @@ def _one_of(*words: str) -> Callable[[str], bool]:
 
 
 def _is_provider(signal: str) -> Callable[[str], bool]:
-    return lambda text: bool(entry_points(group=f"opentelemetry_{signal}_provider", name=text))
+    def is_installed(text: str) -> bool:
+        from importlib.metadata import entry_points  # takes 10 ms, and hardly anybody sets these variables
+
+        return bool(entry_points(group=f"opentelemetry_{signal}_provider", name=text))
+
+    return is_installed
 
 
 _FOR_SDK: Mapping[str, tuple[Callable[[str], bool], str]] = {

@@ -40,8 +40,8 @@ from otel_agentlog.store.folder.writer import Counts
 from otel_agentlog.store.jobs import JobFile
 from otel_agentlog.store.recovery.background import BackgroundRecovery
 from otel_agentlog.store.recovery.recover import Recovered, close_abandoned
-from otel_agentlog.store.retention.prune import BackgroundPruning, limits_of
-from otel_agentlog.store.retention.report import PruneReport
+from otel_agentlog.store.retention.background import BackgroundPruning
+from otel_agentlog.store.retention.policy import limits_of
 from otel_agentlog.vocabulary.envelope import Envelope, Sink
 from otel_agentlog.vocabulary.lines import Line, count_items
 from otel_agentlog.vocabulary.states import State
@@ -50,6 +50,7 @@ from otel_agentlog.wiring.backlog import FolderBacklog
 
 if TYPE_CHECKING:
     from otel_agentlog.export.transport.outlet import MemoryOutlet
+    from otel_agentlog.store.retention.report import PruneReport
 
 _logger = logging.getLogger("otel_agentlog")
 

@@ -24,7 +24,8 @@ from otel_agentlog.compat.tool_execution import (
     create_monitored_tes,
 )
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.store.retention.prune import limits_of, prune
+from otel_agentlog.store.retention.policy import limits_of
+from otel_agentlog.store.retention.prune import prune
 from otel_agentlog.wiring import settings_in_force
 from tests.seeds.place import Home
 from tests.support.waiting import wait_until

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 
 from otel_agentlog.record.redaction.rules import MAX_VALUE_BYTES, SecretRange, SecretRule
 
@@ -58,10 +59,18 @@ def _pattern(form: str) -> str:
     return "".join(f"{alphabets[kind]}{{{least},{most or least}}}{sign}" for kind, least, most, sign in parts)
 
 
-FORMS: dict[str, re.Pattern[bytes]] = {
-    words[0]: re.compile(f"(?:{'|'.join(map(_pattern, words[1:]))})".encode())
-    for words in (entry.split() for entry in re.split("[·\\n]", _ISSUED.strip()))
+FORMS: dict[str, list[str]] = {
+    words[0]: words[1:] for words in (entry.split() for entry in _ISSUED.replace("\n", "·").split("·")) if words
 }
+"""Service → the forms of what it issues, as above."""
+
+
+@cache
+def pattern_of(service: str) -> re.Pattern[bytes]:
+    """What a service issues. Compiled when it is needed: most programs meet none of them."""
+    return re.compile(f"(?:{'|'.join(map(_pattern, FORMS[service]))})".encode())
+
+
 _SERVICE = "|".join(re.escape(name) for name in sorted(FORMS, key=len, reverse=True))
 _name = re.compile(f"(?i){_SERVICE}")
 _SIGN = r"(?:=>|:{0,3}=|\|\||\?=|:|>|,)"
@@ -116,7 +125,7 @@ def service_form(name: str) -> Form | None:
 
 def _form_of(service: str, *, is_of_client: bool) -> Form:
     """The form of what a service issues; a number only as the id of a client, since other ids are numbers, too."""
-    pattern = FORMS[service]
+    pattern = pattern_of(service)
 
     def is_issued(value: bytes) -> bool:
         value = value.replace(b"%3D", b"=").replace(b"%3A", b":").replace(b"%2F", b"/").replace(b"%2B", b"+")

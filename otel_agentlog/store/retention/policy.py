@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from otel_agentlog.settings.fields import Settings
 from otel_agentlog.vocabulary.states import ENDED, EXECUTION
 
 DAY_NS = 86_400 * 1_000_000_000
@@ -56,6 +57,18 @@ class RetentionLimits:
         days = [self.retention_days, self.execution_days if task.source == EXECUTION else None]
         known = [each for each in days if each is not None]
         return now_ns - int(min(known) * DAY_NS) if known else None
+
+
+def limits_of(settings: Settings) -> RetentionLimits:
+    """The limits in the settings."""
+    return RetentionLimits(
+        retention_days=settings.retention_days,
+        execution_days=settings.execution_retention_days,
+        max_tasks=settings.max_tasks,
+        max_bytes=settings.max_bytes,
+        compress_after_days=settings.compress_after_days,
+        delivers=any(settings.exporter(signal) == "otlp" for signal in ("traces", "logs")),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -23,9 +22,8 @@ from typing import Any
 import orjson
 
 import otel_agentlog._platform as system
-from otel_agentlog._interrupts import OwnThread, raise_interrupt
+from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import LayoutError
-from otel_agentlog.settings.fields import Settings
 from otel_agentlog.store.folder.files import Descriptor, close_dropped, open_directory, replace_file
 from otel_agentlog.store.folder.layout import FILE_MODE, encode_document, temp_name
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively
@@ -48,32 +46,8 @@ _PREPARED = temp_name(TOTALS, "turn")
 _MAX_TOTALS_BYTES = 64 * 1024
 _KEYS = ("tasks_deleted", "bytes_freed", "tasks_compressed", "bytes_saved")
 
-RUN_S = 30.0
-"""Longest time, in seconds, for one run; what is left is for the next one."""
-
-RETRY_S = 60.0
-"""Seconds until the next run where time was over, or until the lock is tried again."""
-
-STRETCH_S = 0.005
-"""Seconds of work before a pause of the same length, so that the program's own threads get the interpreter."""
-
-STOP_WAIT_S = 0.5
-"""Longest time, in seconds, that `BackgroundPruning.stop` waits for the thread."""
-
 Spent = Callable[[], bool]
 """Whether the time for a run is over; called between tasks and between pieces of files, and may pause."""
-
-
-def limits_of(settings: Settings) -> RetentionLimits:
-    """The limits in the settings."""
-    return RetentionLimits(
-        retention_days=settings.retention_days,
-        execution_days=settings.execution_retention_days,
-        max_tasks=settings.max_tasks,
-        max_bytes=settings.max_bytes,
-        compress_after_days=settings.compress_after_days,
-        delivers=any(settings.exporter(signal) == "otlp" for signal in ("traces", "logs")),
-    )
 
 
 def prune(
@@ -311,73 +285,3 @@ def read_totals(root: Descriptor) -> Mapping[str, Any]:
 
 def _count(value: object) -> int:
     return value if type(value) is int and value >= 0 else 0
-
-
-class BackgroundPruning:
-    """Prunes one root on a daemon thread, until `stop` or the end of the process. Use: `start`, and `stop` at the end.
-
-    At most one run an hour over all processes, each of bounded time, in short stretches with pauses between. No other thread
-    waits for it, and it may be killed at any moment with the interpreter.
-    """
-
-    def __init__(
-        self,
-        root: Path,
-        limits: RetentionLimits,
-        *,
-        done: Callable[[PruneReport], None],
-        failed: Callable[[str, Exception], None],
-        run_s: float = RUN_S,
-        retry_s: float = RETRY_S,
-    ) -> None:
-        """``done`` is given the report of each run, ``failed`` what went wrong; both from the thread."""
-        self._root, self._limits, self._done, self._failed = root, limits, done, failed
-        self._run_s, self._retry_s = run_s, retry_s
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._pid = os.getpid()
-
-    def start(self) -> None:
-        """Begin, if any limit is set. Raises nothing."""
-        if not self._limits.is_set or self._thread is not None:
-            return
-        thread = OwnThread(self._work, "agentlog-upkeep")
-        try:
-            thread.start()
-        except RuntimeError as error:
-            raise_interrupt()
-            self._failed("upkeep", error)  # no more threads
-        else:
-            self._thread = thread
-
-    def stop(self) -> None:
-        """End the thread, at the next pause; within `STOP_WAIT_S` even if it does not listen."""
-        # The child of a fork has no such thread, and the state of the event at that moment is unknown.
-        if self._thread is not None and os.getpid() == self._pid:
-            self._stopped.set()
-            self._thread.join(STOP_WAIT_S)
-
-    def _work(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                report = prune(self._root, self._limits, only_if_due=True, spent=_Pace(self._stopped, self._run_s))
-                if report.ran:
-                    self._done(report)
-            except Exception as error:  # noqa: BLE001 - no error may end the thread silently, nor reach the program
-                self._failed("upkeep", error)
-            self._stopped.wait(self._retry_s)
-
-
-class _Pace:
-    """A `Spent`: whether the time for a run is over. Pauses now and then when called."""
-
-    def __init__(self, stopped: threading.Event, run_s: float) -> None:
-        self._stopped = stopped
-        self._deadline = time.monotonic() + run_s
-        self._worked_since = time.monotonic()
-
-    def __call__(self) -> bool:
-        if time.monotonic() - self._worked_since >= STRETCH_S:
-            self._stopped.wait(STRETCH_S)
-            self._worked_since = time.monotonic()
-        return self._stopped.is_set() or time.monotonic() >= self._deadline

@@ -12,7 +12,7 @@ from benchmarks.secret_lists import Sample
 from otel_agentlog.record.redaction.key_rules import LOCAL_TERMS, LOCAL_WORDS, key_rule
 from otel_agentlog.record.redaction.redactor import Redactor
 from otel_agentlog.record.redaction.rules import TOKEN_RULES, SecretRule
-from otel_agentlog.record.redaction.rules_by_service import FORMS
+from otel_agentlog.record.redaction.rules_by_service import FORMS, pattern_of
 from otel_agentlog.record.redaction.stream import StreamGuard
 from otel_agentlog.record.sanitize.cleaner import Cleaner
 from tests.record.redaction.secret_corpus import leaks
@@ -69,7 +69,7 @@ def test_what_a_service_issues_is_found_beside_its_name(service: str) -> None:
     """As KEY=…, JSON, under the name in an object, and across any cut; another length is left alone."""
     rnd = Random(service)
     name = f"{service}_id_of_client" if service in ("asana", "discord") else f"{service}_thing"
-    value = next(v for v in (Sample.of_pattern(FORMS[service].pattern.decode(), rnd) for _ in range(200)) if _is_mixed(v))
+    value = next(v for v in (Sample.of_pattern(pattern_of(service).pattern.decode(), rnd) for _ in range(200)) if _is_mixed(v))
     in_any_case = "".join(rnd.choice((char.lower(), char.upper())) for char in name)
     for text in (f"{name.upper()}={value}", json.dumps({name: value}), f"{service}: {value}\n", f"{in_any_case} => '{value}'"):
         assert not leaks(REDACTOR.text(text)[0], value), text

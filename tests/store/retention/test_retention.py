@@ -11,8 +11,8 @@ import pytest
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings.fields import load
-from otel_agentlog.store.retention.policy import RetentionLimits
-from otel_agentlog.store.retention.prune import limits_of, prune
+from otel_agentlog.store.retention.policy import RetentionLimits, limits_of
+from otel_agentlog.store.retention.prune import prune
 from otel_agentlog.store.retention.report import PruneReport
 from tests.store.retention.retention_folders import DAY_NS, NOW_NS, make_task, make_tasks, names, tree
 

@@ -16,8 +16,9 @@ import pytest
 import otel_agentlog as agentlog
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT
 from otel_agentlog.store.folder.reader import TaskReader, follow, list_tasks
+from otel_agentlog.store.retention.background import BackgroundPruning
 from otel_agentlog.store.retention.policy import RetentionLimits
-from otel_agentlog.store.retention.prune import BackgroundPruning, prune
+from otel_agentlog.store.retention.prune import prune
 from otel_agentlog.store.retention.report import PruneReport
 from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.testing.otlp.receiver import OtlpReceiver
@@ -298,7 +299,7 @@ import os, sys, threading, time
 import otel_agentlog as agentlog
 agentlog.configure(directory={str(tmp_path / "tasks")!r}, log_directory={str(tmp_path)!r}, console="off", compress_after_days=0)
 from otel_agentlog.store.retention.policy import RetentionLimits
-from otel_agentlog.store.retention.prune import BackgroundPruning
+from otel_agentlog.store.retention.background import BackgroundPruning
 limits = RetentionLimits(max_tasks=1000)
 busy = BackgroundPruning({str(tmp_path / "tasks")!r}, limits, done=lambda report: None, failed=print, retry_s=0.0)
 busy.start()

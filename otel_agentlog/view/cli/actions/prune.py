@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from otel_agentlog.settings.fields import load, read_config_file
 from otel_agentlog.settings.parsers import size
-from otel_agentlog.store.retention.policy import RetentionLimits
-from otel_agentlog.store.retention.prune import limits_of, prune
+from otel_agentlog.store.retention.policy import RetentionLimits, limits_of
+from otel_agentlog.store.retention.prune import prune
 from otel_agentlog.store.retention.report import Deleted, PruneReport
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.render import formats
