@@ -47,6 +47,16 @@ from tests.support.sources import HOME, nodes
 
 BENCHMARK = HOME.parent / "benchmarks" / "interrupts.py"
 
+
+@pytest.fixture(autouse=True, scope="module")
+def _interrupts_arrive() -> Iterator[None]:
+    """A shell starts what it runs in the background with SIGINT ignored, and each process inherits that."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
 # -- every except asks -----------------------------------------------------------------------------------------------------
 
 PARTS = ("record", "store", "export", "wiring", "error_handling", "tools", "query", "vocabulary", "compat", "integrations")
@@ -57,7 +67,7 @@ WITHOUT = {
     "record/signals.py:_end": "the process ends by this signal, whatever else comes",
     "store/folder/sync.py:_run": "a thread of ours",
     "store/recovery/background.py:_work": "a thread of ours",
-    "store/retention/prune.py:_work": "a thread of ours",
+    "store/retention/background.py:_work": "a thread of ours",
     "wiring/alerting.py:_look": "a thread of ours",
     "wiring/alerting.py:_tell": "a thread of ours",
     "wiring/backlog.py:_ship_own": "a thread of ours",
