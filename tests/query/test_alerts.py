@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -311,3 +312,23 @@ def test_a_feed_forgets_tasks_that_ended_long_ago(tmp_path: Path, overlap_s: int
 
     assert overlap_s or watched._followed == {}
     assert sum(each.kind == "tool_run" for each in seen) == 3
+
+
+def test_a_feed_goes_on_in_a_folder_that_was_deleted_and_made_again(tmp_path: Path) -> None:
+    """Its file is another one, and shorter; and one whose lines were written again has none that is new."""
+    agentlog.configure(directory=tmp_path, console="off")
+    watched = feed.Feed(tmp_path, time.time_ns())
+    with agentlog.task("T", task_id="again"):
+        for _ in range(20):
+            with agentlog.tool("Read"):
+                pass
+    assert sum(each.kind == "tool_run" for each in watched.poll()) == 20
+
+    shutil.rmtree(tmp_path / "again")
+    with agentlog.task("T", task_id="again"), agentlog.tool("Write"):
+        pass
+    assert sum(each.kind == "tool_run" for each in watched.poll()) == 1
+
+    lines = tmp_path / "again" / "03-agent-output.jsonl"
+    lines.write_bytes(b"{}\n" + lines.read_bytes())
+    assert watched.poll() == []

@@ -9,7 +9,7 @@ from pathlib import Path
 from otel_agentlog.query.alerts.observations import Observation, observations
 from otel_agentlog.query.questions import folders
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT
-from otel_agentlog.store.folder.reader import TaskReader, read_lines
+from otel_agentlog.store.folder.reader import GrowingFile, TaskReader
 from otel_agentlog.store.index.filter import Filter
 
 OVERLAP_S = 10
@@ -24,9 +24,11 @@ _ACTIVE = ("pending", "running", "paused")
 
 @dataclass(slots=True)
 class _Followed:
+    file: GrowingFile
     since_ns: int
     """Lines before this time were seen when it was followed before."""
-    offset: int = 0
+    restarts: int = 0
+    """As often its file was found to be another one."""
     last: bool = False
     """Whether it was not active when it was last read."""
     ended: bool = False
@@ -45,7 +47,7 @@ class Feed:
     def poll(self) -> list[Observation]:
         """What has been recorded since the last call, in the order of time."""
         self._find_tasks()
-        seen = [each for folder, followed in self._followed.items() for each in self._new(folder, followed)]
+        seen = [each for followed in self._followed.values() for each in self._new(followed)]
         return sorted(seen, key=lambda each: each.time_ns)
 
     def folder_of(self, task_id: str) -> Path | None:
@@ -71,15 +73,18 @@ class Feed:
         found = folders(self._root, wanted)
         for folder in found:
             if folder not in self._followed:
-                self._followed[folder] = _Followed(since_ns=(self._looked_ns or 0) - KEPT_S * _NS)
+                file, since_ns = GrowingFile(folder, AGENT_OUTPUT), (self._looked_ns or 0) - KEPT_S * _NS
+                self._followed[folder] = _Followed(file, since_ns)
         return found
 
-    def _new(self, folder: Path, followed: _Followed) -> list[Observation]:
-        if followed.ended:
+    def _new(self, followed: _Followed) -> list[Observation]:
+        if followed.ended and not followed.file.has_changed():
             return []
-        lines = read_lines(folder / AGENT_OUTPUT, offset=followed.offset, live=True)
+        began_ns = time.time_ns()
+        found = [seen for line in followed.file.new() for seen in observations(line)]
+        if followed.restarts != followed.file.restarts:
+            # It was deleted and begun anew, or its lines were written again: those that were seen are older than the last look.
+            followed.restarts, followed.since_ns = followed.file.restarts, followed.read_ns
+        followed.read_ns = began_ns
         since_ns = max(self._since_ns, followed.since_ns)
-        found = [seen for line in lines for seen in observations(line) if seen.time_ns >= since_ns]
-        followed.read_ns = time.time_ns()
-        followed.offset = lines.offset
-        return found
+        return [seen for seen in found if seen.time_ns >= since_ns]
