@@ -55,7 +55,7 @@ def test_the_time_of_the_overview_is_chosen(browser: Browser, served: Served) ->
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_nothing_jumps_while_the_overview_comes(browser: Browser, served: Served, size: dict[str, int]) -> None:
     """The sum of all layout shifts until the figures stand is at most 0.05, where 0.1 counts as good."""
-    with opened(browser, served, viewport=size) as page:
+    with opened(browser, served, new=True, viewport=size, reduced_motion="no-preference") as page:
         page.add_init_script(f"({_SHIFTS})()")
         page.goto("about:blank")
         page.goto(served.url)

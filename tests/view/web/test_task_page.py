@@ -186,7 +186,7 @@ def test_an_address_of_what_is_not_there_says_so(browser: Browser, long: Served)
 
 def test_escape_leads_back_and_never_out_of_the_page(browser: Browser, long: Served) -> None:
     """To the list that one came from; to all tasks where one came from elsewhere."""
-    with opened(browser, long) as page:
+    with opened(browser, long, new=True) as page:
         page.goto("about:blank")
         page.goto(f"{long.url}#/task/task-small")
         page.wait_for_selector(".falls .item")
