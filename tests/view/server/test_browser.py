@@ -176,16 +176,24 @@ def test_attacks_in_every_field_stay_text(browser: Browser, tmp_path: Path) -> N
         assert page.locator("main img, main iframe, main script, main svg[onload]").count() == 0
 
 
-def test_a_long_task_scrolls_without_lag(browser: Browser, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server over tasks of any length that tests put there, each under a name of its own."""
+    scratch = tmp_path_factory.mktemp("several")
+    with Served(scratch / "tasks", scratch) as server:
+        yield server
+
+
+def test_a_long_task_scrolls_without_lag(browser: Browser, several: Served) -> None:
     """Of twenty thousand lines only those exist that can be seen, and the last can be reached."""
-    folder = tmp_path / "tasks" / "task-long"
+    folder = several.root / "task-long"
     folder.mkdir(parents=True)
     (folder / "metadata.json").write_bytes(orjson.dumps({"task_id": "task-long", "name": "Long", "status": "completed"}))
     (folder / "04-final-result.json").write_bytes(orjson.dumps({"outcome": "completed", "metrics": {"steps": 1}}))
     line = {"timestamp": "2026-11-21T05:22:01.123456789Z", "type": "log", "level": "INFO", "component": "agent"}
     lines = ({**line, "message": f"line {number}", "event_id": f"long-{number}"} for number in range(20_000))
     (folder / "03-agent-output.jsonl").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
-    with Served(tmp_path / "tasks", tmp_path) as served, opened(browser, served, "#/task/task-long?tab=logs") as page:
+    with opened(browser, several, "#/task/task-long?tab=logs") as page:
         expect(page.locator("#tab-logs small")).to_have_text("20,000", timeout=TIMEOUT_MS)
         rows = page.get_by_role("listbox", name="Lines")
         rows.focus()
@@ -221,14 +229,13 @@ _CHANGES = """() => {
 
 
 @pytest.mark.parametrize("tab", ["waterfall", "logs", "conversation"])
-def test_a_new_line_changes_as_little_of_a_long_page_as_of_a_short_one(browser: Browser, tmp_path: Path, tab: str) -> None:
+def test_a_new_line_changes_as_little_of_a_long_page_as_of_a_short_one(browser: Browser, several: Served, tab: str) -> None:
     """About as many elements come and go when a task of 6,000 lines goes on as when one of 600 does; nothing is asked again."""
     changes = []
     for steps in (200, 2_000):
-        root = tmp_path / f"{steps}" / "tasks"
-        folder = root / "task-long"
+        folder = several.root / f"task-{tab}-{steps}"
         folder.mkdir(parents=True)
-        metadata = {"task_id": "task-long", "name": "Long", "status": "running", "started_at": "2026-11-21T05:00:00.000000000Z"}
+        metadata = {"task_id": folder.name, "name": "Long", "status": "running", "started_at": "2026-11-21T05:00:00.000000000Z"}
         (folder / "metadata.json").write_bytes(orjson.dumps(metadata))
         begun = {
             "timestamp": "2026-11-21T05:00:00.000000000Z",
@@ -239,7 +246,7 @@ def test_a_new_line_changes_as_little_of_a_long_page_as_of_a_short_one(browser: 
         }
         (folder / "03-agent-output.jsonl").write_bytes(orjson.dumps(begun) + b"\n")
         _grown(folder, 0, steps)
-        with held(folder), Served(root, root.parent) as served, opened(browser, served, f"#/task/task-long?tab={tab}") as page:
+        with held(folder), opened(browser, several, f"#/task/{folder.name}?tab={tab}") as page:
             parts, lines = page.locator("#tab-waterfall small"), page.locator("#tab-logs small")
             expect(parts).to_have_text(f"{steps + 1:,}", timeout=TIMEOUT_MS)
             expect(lines).to_have_text(f"{steps * 3 + 1:,}", timeout=TIMEOUT_MS)
@@ -262,7 +269,7 @@ def test_a_new_line_changes_as_little_of_a_long_page_as_of_a_short_one(browser: 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_nothing_is_wider_than_the_screen(browser: Browser, served: Served, scheme: str, size: dict[str, int]) -> None:
     """On a desktop and on a phone, dark and light, no page scrolls sideways and every button has a name."""
-    with opened(browser, served, viewport=size, color_scheme=scheme) as page:
+    with opened(browser, served, viewport=size, color_scheme=scheme, reduced_motion="no-preference") as page:
         for path, ready in [("#/", ".figure .value"), ("#/tasks", ".rows tbody tr"), ("#/task/task-review42", ".falls .item")]:
             page.goto(f"{served.url}{path}")
             page.wait_for_selector(ready)

@@ -26,7 +26,7 @@ CONVERSATION = "#/task/{}?tab=conversation"
 
 @pytest.fixture(scope="module")
 def talking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server over a conversation with everything that models say."""
+    """A server over a conversation with everything that models say; tests may add tasks of their own."""
     scratch = tmp_path_factory.mktemp("talk")
     agentlog.configure(directory=scratch / "tasks", log_directory=scratch / "logs", console="off", capture_logging=False)
     talk()
@@ -43,44 +43,48 @@ _STEPS = "[...document.querySelectorAll('.talk .step')].map((e) => [e.textConten
 _TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
-def test_a_long_conversation_scrolls_from_end_to_end(browser: Browser, long: Served) -> None:
+@pytest.fixture(scope="module")
+def long_talk(browser: Browser, long: Served) -> Iterator[Page]:
+    """A page with a conversation of 20,000 lines, which begins at its beginning; tests leave it there."""
+    with opened(browser, long, CONVERSATION.format("task-long")) as page:
+        expect(page.locator("#tab-logs small")).to_have_text("20,000", timeout=TIMEOUT_MS)
+        expect(page.get_by_role("heading", name="turn 0 ")).to_be_visible()
+        yield page
+
+
+def test_a_long_conversation_scrolls_from_end_to_end(long_talk: Page) -> None:
     """It begins at its beginning, one click leads to its end, and only what is near is in the page."""
-    with opened(browser, long, CONVERSATION.format("task-long")) as page:
-        expect(page.locator("#tab-logs small")).to_have_text("20,000", timeout=TIMEOUT_MS)
-        expect(page.get_by_role("heading", name="turn 0 ")).to_be_visible()
-        page.get_by_role("button", name="To the latest").click()
-        expect(page.get_by_role("heading", name="turn 2221 ")).to_be_visible()
-        assert page.locator(".said").count() < 60
-        expect(page.get_by_role("button", name="To the latest")).to_be_hidden()
-        page.evaluate(_TWO_FRAMES)  # after which it goes to the end once more
-        page.keyboard.press("Home")
-        expect(page.get_by_role("heading", name="turn 0 ")).to_be_visible()
+    page = long_talk
+    expect(page.get_by_role("heading", name="turn 0 ")).to_be_visible()
+    page.get_by_role("button", name="To the latest").click()
+    expect(page.get_by_role("heading", name="turn 2221 ")).to_be_visible()
+    assert page.locator(".said").count() < 60
+    expect(page.get_by_role("button", name="To the latest")).to_be_hidden()
+    page.evaluate(_TWO_FRAMES)  # after which it goes to the end once more
+    page.keyboard.press("Home")
+    expect(page.get_by_role("heading", name="turn 0 ")).to_be_visible()
 
 
-def test_what_is_read_does_not_move(browser: Browser, long: Served) -> None:
+def test_what_is_read_does_not_move(long_talk: Page) -> None:
     """Cards whose height turns out to be another one than was guessed do not push away what is on the screen."""
-    with opened(browser, long, CONVERSATION.format("task-long")) as page:
-        expect(page.locator("#tab-logs small")).to_have_text("20,000", timeout=TIMEOUT_MS)
-        page.evaluate("document.querySelector('.cards').scrollTop = 300000")
-        page.wait_for_selector(".talk .step")
-        for _ in range(3):
-            page.evaluate(_TWO_FRAMES)
-        before = page.evaluate(
-            "[...document.querySelectorAll('.talk .step')].map(e => [e.textContent, e.getBoundingClientRect().top])"
-        )
+    page = long_talk
+    page.evaluate("document.querySelector('.cards').scrollTop = 300000")
+    page.wait_for_selector(".talk .step")
+    for _ in range(3):
         page.evaluate(_TWO_FRAMES)
-        after = page.evaluate(
-            "[...document.querySelectorAll('.talk .step')].map(e => [e.textContent, e.getBoundingClientRect().top])"
-        )
-        assert before == after
+    before = page.evaluate(_STEPS)
+    page.evaluate(_TWO_FRAMES)
+    after = page.evaluate(_STEPS)
+    page.evaluate("document.querySelector('.cards').scrollTop = 0")
+    assert before == after
 
 
-def test_a_running_conversation_follows_until_one_scrolls(browser: Browser, tmp_path: Path) -> None:
+def test_a_running_conversation_follows_until_one_scrolls(browser: Browser, talking: Served) -> None:
     """It opens at its end and goes on with it; who reads further up stays there, and has the way back."""
-    folder = tmp_path / "tasks" / "task-going"
+    folder = talking.root / "task-going"
     write_long(folder, 100, status="running")
-    with held(folder), Served(tmp_path / "tasks", tmp_path) as served:
-        with opened(browser, served, CONVERSATION.format("task-going")) as page:
+    with held(folder):
+        with opened(browser, talking, CONVERSATION.format("task-going")) as page:
             expect(page.get_by_role("heading", name="turn 99 ")).to_be_visible(timeout=TIMEOUT_MS)
             grow(folder, list(turn(100)))
             expect(page.get_by_role("heading", name="turn 100 ")).to_be_visible(timeout=TIMEOUT_MS)
@@ -245,23 +249,23 @@ def test_chunks_are_joined_as_everywhere_else(reading: Page, lines: list[dict[st
     assert reading.evaluate(_JOIN, lines) == wanted
 
 
-def test_a_streamed_text_is_one_line_and_one_card(browser: Browser, tmp_path: Path) -> None:
+def test_a_streamed_text_is_one_line_and_one_card(browser: Browser, talking: Served, tmp_path: Path) -> None:
     """With a log line between its words, found by words that were in different chunks; each chunk's address leads to it."""
-    agentlog.configure(directory=tmp_path / "tasks", log_directory=tmp_path / "logs", console="off", capture_logging=False)
+    agentlog.configure(directory=talking.root, log_directory=tmp_path / "logs", console="off", capture_logging=False)
     log = agentlog.get_logger("agent")
     with agentlog.task("Streams", task_id="task-stream") as task:
         for word in ("The ", "quick ", "brown ", "fox"):
             task.output(word, stream=True)
             log.info("between", word=word)
     agentlog.shutdown()
-    events = list(TaskReader(tmp_path / "tasks" / "task-stream").events())
+    events = list(TaskReader(talking.root / "task-stream").events())
     last = [line["event_id"] for line in events if line.get("chunk")][-1]
-    with Served(tmp_path / "tasks", tmp_path) as server, opened(browser, server, "#/task/task-stream?tab=logs") as page:
+    with opened(browser, talking, "#/task/task-stream?tab=logs") as page:
         expect(page.locator(".lines .item").filter(has_text="The quick brown fox")).to_have_count(1, timeout=TIMEOUT_MS)
         page.get_by_label("Filter lines").fill("quick brown")
         expect(page.locator(".lines .item")).to_have_count(1)
         page.goto("about:blank")
-        page.goto(f"{server.url}#/task/task-stream?tab=logs&line={last}")
+        page.goto(f"{talking.url}#/task/task-stream?tab=logs&line={last}")
         expect(page.get_by_role("option", selected=True)).to_contain_text("The quick brown fox", timeout=TIMEOUT_MS)
         page.get_by_role("tab", name="Conversation").click()
         expect(page.locator(".said").filter(has_text="quick")).to_have_count(1)

@@ -12,14 +12,14 @@ from tests.view.server.served import Served
 from tests.view.web.pages import PHONE, TIMEOUT_MS, opened, watched
 
 
-@pytest.fixture
-def exported(browser: Browser, long: Served, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def exported(browser: Browser, long: Served, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file that the page's own button gives."""
     with opened(browser, long, "#/task/task-small") as page:
         with page.expect_download() as waiting:
             page.get_by_role("button", name="Export").click()
         assert waiting.value.suggested_filename == "task-small.html"
-        path = tmp_path / "task-small.html"
+        path = tmp_path_factory.mktemp("exported") / "task-small.html"
         waiting.value.save_as(path)
     return path
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -14,19 +14,21 @@ from tests.view.web.pages import PHONE, TIMEOUT_MS, opened
 MARKUP = "<img src=x onerror=alert(1)>"
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """Ten tasks before, ten after, which cost more and fail at a step; one tool is named after markup."""
-    writer = Writer(tmp_path / "tasks")
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Ten tasks before, ten after, which cost more and fail at a step; one tool is named after markup; for reading."""
+    scratch = tmp_path_factory.mktemp("groups")
+    writer = Writer(scratch / "tasks")
     for number in range(10):
         writer.add("before", cost=0.02 + number / 1000, tools=((MARKUP, "completed"),))
         writer.add("after", cost=0.03 + number / 1000, tools=((MARKUP, "failed"),), status="failed", fails="act")
-    return writer.root
+    with Served(writer.root, scratch) as server:
+        yield server
 
 
-def test_from_the_list_by_keyboard(browser: Browser, root: Path) -> None:
+def test_from_the_list_by_keyboard(browser: Browser, served: Served) -> None:
     """The list's filter is side A; the other one is typed, Enter compares; figures, their intervals, where they part."""
-    with Served(root, root.parent) as served, opened(browser, served, "#/tasks?tag=before&status=completed") as page:
+    with opened(browser, served, "#/tasks?tag=before&status=completed") as page:
         page.get_by_role("link", name="Compare groups").press("Enter")
         expect(page.get_by_label("A, what was before")).to_have_value('status:completed tag:"before"', timeout=TIMEOUT_MS)
         other = page.get_by_label("B, what it is compared with")
@@ -47,9 +49,9 @@ def test_from_the_list_by_keyboard(browser: Browser, root: Path) -> None:
         expect(page.get_by_label("A, what was before")).to_have_value('status:completed tag:"before"')
 
 
-def test_by_values_on_a_phone(browser: Browser, root: Path) -> None:
+def test_by_values_on_a_phone(browser: Browser, served: Served) -> None:
     """The kind of value is chosen, values are offered; nothing is wider than the screen; two tasks lead to all their parts."""
-    with Served(root, root.parent) as served, opened(browser, served, "#/compare", viewport=PHONE) as page:
+    with opened(browser, served, "#/compare", viewport=PHONE) as page:
         expect(page.get_by_text("Which tasks are compared?")).to_be_visible(timeout=TIMEOUT_MS)
         page.get_by_label("By").select_option("tag")
         before = page.get_by_label("A, what was before")
@@ -66,9 +68,9 @@ def test_by_values_on_a_phone(browser: Browser, root: Path) -> None:
         expect(page.get_by_role("listbox", name="Parts of both")).to_be_visible(timeout=TIMEOUT_MS)
 
 
-def test_what_cannot_be_compared_is_said(browser: Browser, root: Path) -> None:
+def test_what_cannot_be_compared_is_said(browser: Browser, served: Served) -> None:
     """A filter that cannot be read, and a side without tasks."""
-    with Served(root, root.parent) as served, opened(browser, served, "#/compare?a=cost%3Emuch&b=tag:after") as page:
+    with opened(browser, served, "#/compare?a=cost%3Emuch&b=tag:after") as page:
         expect(page.get_by_role("alert").filter(has_text="These cannot be compared")).to_contain_text(
             "expected a number", timeout=TIMEOUT_MS
         )

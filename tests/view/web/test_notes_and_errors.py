@@ -19,18 +19,20 @@ from tests.view.web.test_axe import complaints
 MARKUP = "<img src=x onerror=alert(1)> **not** markup"
 
 
-@pytest.fixture
-def root(stories: Path, tmp_path: Path) -> Path:
-    """A root of the test's own, with a task that has ended."""
-    shutil.copytree(stories / "task-review42", tmp_path / "tasks" / "task-review42")
-    return tmp_path / "tasks"
-
-
-@pytest.fixture
-def controlled(root: Path, tmp_path: Path) -> Iterator[Served]:
+@pytest.fixture(scope="module")
+def controlled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that allows control."""
-    with Served(root, tmp_path, "--allow-control") as server:
+    scratch = tmp_path_factory.mktemp("controlled")
+    with Served(scratch / "tasks", scratch, "--allow-control") as server:
         yield server
+
+
+@pytest.fixture
+def root(controlled: Served, stories: Path) -> Iterator[Path]:
+    """The root of that server, with a task that has ended and that nobody has written to."""
+    shutil.copytree(stories / "task-review42", controlled.root / "task-review42")
+    yield controlled.root
+    shutil.rmtree(controlled.root / "task-review42")
 
 
 def _add(page: Page, **fields: str) -> None:
