@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,15 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     return root, damaged_folders(root)
 
 
-def test_routes_over_all_tasks_answer(damaged: tuple[Path, list[str]]) -> None:
+@pytest.fixture(scope="module")
+def client(damaged: tuple[Path, list[str]]) -> Iterator[TestClient]:
+    """A client of this host, whose requests are answered in one thread, not each in a new one."""
+    with TestClient(create_app(damaged[0]), base_url="http://127.0.0.1", client=("127.0.0.1", 50_000)) as client:
+        yield client
+
+
+def test_routes_over_all_tasks_answer(client: TestClient) -> None:
     """With JSON that a terminal shows as it is; a timeline of ten thousand years is refused, not an error."""
-    client = TestClient(create_app(damaged[0]), base_url="http://127.0.0.1", client=("127.0.0.1", 50_000))
     for path in OVER_ALL:
         answer = client.get(path)
 
@@ -38,10 +45,8 @@ def test_routes_over_all_tasks_answer(damaged: tuple[Path, list[str]]) -> None:
     assert found >= set(GOOD)
 
 
-def test_routes_of_one_damaged_task_answer(damaged: tuple[Path, list[str]]) -> None:
+def test_routes_of_one_damaged_task_answer(client: TestClient, damaged: tuple[Path, list[str]]) -> None:
     """Each with what is there, or in a problem of the client's; the document of a damaged file says so."""
-    root, names = damaged
-    client = TestClient(create_app(root), base_url="http://127.0.0.1", client=("127.0.0.1", 50_000))
     routes = sorted(path for path, methods in client.get("/api/openapi.json").json()["paths"].items() if "get" in methods)
     of_one = [
         path
@@ -49,7 +54,7 @@ def test_routes_of_one_damaged_task_answer(damaged: tuple[Path, list[str]]) -> N
         if "{" in path and "live" not in path and "stream" not in path and "error_id" not in path and "sha256" not in path
     ]
     assert len(of_one) > 4
-    for name in names[::3]:
+    for name in damaged[1][::3]:
         for path in of_one:
             answer = client.get(path.replace("{task_id}", name).replace("{key}", name))
 
