@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -44,6 +45,22 @@ except agentlog.TaskCancelled:
     pass
 agentlog.shutdown()
 """
+
+
+@pytest.fixture(scope="module")
+def allowing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server that allows control, over a root of this module's own."""
+    scratch = tmp_path_factory.mktemp("live")
+    with Served(scratch / "tasks", scratch, "--allow-control") as server:
+        yield server
+
+
+@pytest.fixture
+def controlled(allowing: Served) -> Iterator[Served]:
+    """That server, over a root without tasks."""
+    yield allowing
+    for folder in allowing.root.glob("task-*"):
+        shutil.rmtree(folder)
 
 
 @contextlib.contextmanager
