@@ -1,4 +1,7 @@
-"""The real command, run in a process with its output in pipes, or on a pseudo-terminal of any size."""
+"""The real command, run in a process with its output in pipes, or on a pseudo-terminal of any size.
+
+Its processes begin where the package is imported already (`tests.support.forking`).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ import pty
 import re
 import signal
 import struct
-import subprocess
 import sys
 import termios
 import threading
@@ -20,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from otel_agentlog.view.cli.main import main
+from tests.support.forking import PYTHON
 
 TIMEOUT_S = 60.0
 _ROWS = 24
@@ -69,9 +72,7 @@ def command(*arguments: object) -> list[str]:
 
 def agentlog(*arguments: object, cwd: Path | None = None, env: Mapping[str, str] = NOTHING) -> Output:
     """Run the command with its output in pipes."""
-    ran = subprocess.run(
-        command(*arguments), capture_output=True, env=environment(**env), cwd=cwd, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL
-    )
+    ran = PYTHON.run(command(*arguments)[1:], env=environment(**env), cwd=cwd, timeout=TIMEOUT_S, quick=True)
     return Output(ran.returncode, ran.stdout.decode("utf-8", "surrogateescape"), ran.stderr.decode("utf-8", "surrogateescape"))
 
 
@@ -81,13 +82,14 @@ class Terminal:
     def __init__(self, *arguments: object, columns: int = 80, env: Mapping[str, str] = NOTHING) -> None:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, columns, 0, 0))
-        self._process = subprocess.Popen(
-            command(*arguments),
+        self._process = PYTHON.start(
+            command(*arguments)[1:],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
             env=environment(**{"TERM": "xterm-256color", **env}),
             start_new_session=True,
+            quick=True,
         )
         os.close(theirs)
         self._ours = ours
