@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+
+from tests.support.forking import PYTHON
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _STEERING = ("OTEL_", "AGENTLOG_", "TASK_LOGS", "LOG_LEVEL", "XDG_", "METACLAUDE_")
@@ -49,7 +50,7 @@ class Place:
 
     def python(self, program: str, *, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a program here; with ``check`` it has to end well. It may not say that something was not recorded."""
-        done = self._run([sys.executable, "-c", program], variables)
+        done = PYTHON.run(["-c", program], cwd=self.path, env=self.environment(**variables), text=True, timeout=self.timeout_s)
         assert not check or done.returncode == 0, done.stderr
         assert "could not record" not in done.stderr, done.stderr
         return done
@@ -88,8 +89,7 @@ class Home(Place):
         programs = self.path / "bin"
         if not programs.exists():
             programs.mkdir()
-            (programs / "agentlog").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m otel_agentlog "$@"\n')
-            (programs / "agentlog").chmod(0o755)
+            PYTHON.write_command(programs / "agentlog", "-m", "otel_agentlog")
         ours = {"TZ": "UTC", "LANG": "C.UTF-8", "AGENTLOG_LOG_DIR": "logs", "AGENTLOG_CONSOLE": "off"}
         return super().environment(**{**ours, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", **variables})
 
