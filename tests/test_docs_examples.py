@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.documents import REPOSITORY, Block, blocks, pages
+from tests.support.forking import STRICT
 
 STEERING = ("OTEL_", "AGENTLOG_", "TASK_LOGS", "LOG_LEVEL", "TRACE", "BAGGAGE", "XDG_")
 BLOCKS = [block for page in pages() for block in blocks(page, "python")]
@@ -37,15 +36,7 @@ def test_a_program_runs(block: Block, tmp_path: Path) -> None:
         (tmp_path / name).symlink_to(REPOSITORY / name)
     plain = {key: value for key, value in os.environ.items() if not key.startswith(STEERING)}
     env = {**plain, "HOME": str(tmp_path), "AGENTLOG_LOG_DIR": str(tmp_path / "logs")}
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", NO_NETWORK + block.text],
-        cwd=tmp_path,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        stdin=subprocess.DEVNULL,
-    )
+    ran = STRICT.run(["-c", NO_NETWORK + block.text], cwd=tmp_path, env=env, text=True, timeout=110)
 
     assert (ran.returncode, "Exception ignored" in ran.stderr) == (0, False), ran.stderr
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,10 +24,19 @@ from otel_agentlog.store.spans.rebuild import records
 from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from otel_agentlog.vocabulary.records import SpanRecord
+from tests.support.forking import Python
 from tests.support.providers.server import ProviderServer
 from tests.support.sdk_records import readable_span
 
 APP = Path(__file__).parent / "vendor_app.py"
+WITH_CLIENTS = Python(
+    modules=(
+        *("anthropic.resources.messages", "openai.resources.chat", "requests", "openinference.instrumentation.openai"),
+        *("openinference.instrumentation.anthropic", "opentelemetry.instrumentation.genai.openai"),
+        "opentelemetry.instrumentation.requests",
+    )
+)
+"""Has imported the clients and their instrumentation, and instrumented nothing."""
 Line = dict[str, Any]
 
 
@@ -43,7 +50,8 @@ def provider() -> Iterator[ProviderServer]:
 def _run(root: Path, server: ProviderServer, library: str, wrapped: str, endpoint: str = "") -> list[Line]:
     url = server.anthropic_url if library.startswith("anthropic") else server.openai_url
     env = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "AGENTLOG_SEND_DELAY": "0", "AGENTLOG_SHUTDOWN_TIMEOUT": "30"}
-    subprocess.run([sys.executable, str(APP), str(root), url, library, wrapped], env=env, check=True, timeout=90)
+    done = WITH_CLIENTS.run([APP, root, url, library, wrapped], env=env, text=True, timeout=90)
+    assert done.returncode == 0, done.stderr
     task = find_task(root, "t")
     assert [str(problem) for problem in validate(task.folder).problems] == []
     return list(task.events())

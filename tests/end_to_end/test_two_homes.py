@@ -19,6 +19,7 @@ from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from otel_agentlog.vocabulary.records import LogRecordLine, SpanRecord
 from tests.support.collector import Collector
 from tests.support.conformance.spans import Checker
+from tests.support.forking import STRICT
 from tests.support.sdk_records import readable_log, readable_span
 
 WORKLOAD = Path(__file__).parent / "workload.py"
@@ -34,10 +35,12 @@ def _run(root: Path, endpoint: str, protocol: str, program: str = "workload", **
         "AGENTLOG_SHUTDOWN_TIMEOUT": "30",
         **more,
     }
-    command = [sys.executable, "-W", "error", str(WORKLOAD), str(root)]
     if program == "demo":
         command = [sys.executable, "-m", "otel_agentlog", "demo", "--root", str(root)]
-    subprocess.run(command, env=env, check=True, timeout=60, stdout=subprocess.DEVNULL)
+        subprocess.run(command, env=env, check=True, timeout=60, stdout=subprocess.DEVNULL)
+        return
+    done = STRICT.run([WORKLOAD, root], env=env, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def _endpoint(collector: Collector, protocol: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -29,6 +28,7 @@ from otel_agentlog.testing.otlp.answers import (
 from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from otel_agentlog.view.cli import main as cli
 from tests.support.delivered import receipts, received_ids, recorded_ids
+from tests.support.forking import STRICT, Process
 from tests.support.ports import LOOPBACK
 
 APP = Path(__file__).parent / "delivery_app.py"
@@ -93,7 +93,7 @@ class Run:
     fault: Fault
     root: Path
     receiver: OtlpReceiver
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     exit_s: float = 0.0
     first: dict[str, int] = field(default_factory=dict)
     ingested: int = 0
@@ -113,8 +113,8 @@ class Run:
             # Where something must arrive a busy machine has time for it.
             **({} if self.fault.delivered == 0 else {"AGENTLOG_SHUTDOWN_TIMEOUT": "30"}),
         }
-        command = [sys.executable, "-W", "error", str(APP), str(self.root), str(tasks)]
-        self.process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        command = [APP, self.root, str(tasks)]
+        self.process = STRICT.start(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def wait(self) -> None:
         """Wait for it, and note how long it took to end after its last word."""

@@ -15,6 +15,7 @@ from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks,
 from otel_agentlog.store.recovery.recover import recover
 from otel_agentlog.store.spans.rebuild import complete
 from otel_agentlog.store.validation.validate import validate
+from tests.support.forking import PYTHON
 
 PROGRAM = Path(__file__).with_name("endings_program.py")
 RECORDS = 30
@@ -49,25 +50,10 @@ WAYS: dict[str, tuple[signal.Signals | None, int, str, str | None]] = {
 }
 
 
-def _default_signals() -> None:
-    # Under nohup and the like they are ignored, and that is inherited.
-    for each in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-        signal.signal(each, signal.SIG_DFL)
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
 def _run(way: str, root: Path) -> tuple[int, list[str]]:
     """Exit code, and what the program said."""
     sent = WAYS[way][0]
-    program = subprocess.Popen(
-        [sys.executable, str(PROGRAM), way, str(root)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        preexec_fn=_default_signals,
-    )
+    program = PYTHON.start([PROGRAM, way, root], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     with program:
         assert program.stdout is not None
         said = []

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,13 @@ from otel_agentlog.vocabulary.records import SpanRecord
 from tests.demo.running import TIMEOUT_S, Folder, command, environment, make_project
 from tests.support.collector import Collector
 from tests.support.delivered import recorded_ids
+from tests.support.forking import PYTHON
 from tests.support.waiting import wait_until
 
 
 def _agentlog(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "otel_agentlog", *arguments, "--root", str(home / "tasks")],
-        env=environment(home),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-    )
+    argv = ["-m", "otel_agentlog", *arguments, "--root", home / "tasks"]
+    return PYTHON.run(argv, env=environment(home), text=True, timeout=TIMEOUT_S, quick=True)
 
 
 def _processes(root: Path) -> list[int]:
@@ -150,15 +145,15 @@ def test_recover_says_what_it_does_for_people_and_programs(tmp_path: Path) -> No
         "    print('ready', flush=True)\n"
         "    sys.stdin.read()\n"
     )
-    start = [sys.executable, "-c", program, str(root)]
-    with subprocess.Popen([*start, "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+    start = ["-c", program, root]
+    with PYTHON.start([*start, "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         running.stdout.readline()
         held = _agentlog(tmp_path, "recover")
         assert "left alone: its process is alive" in held.stdout
         assert held.stdout.startswith("Closed 0 tasks; looked at 1 task below ")
         running.communicate()
-    subprocess.run([*start, "die"], check=False)
+    PYTHON.run([*start, "die"], timeout=TIMEOUT_S)
 
     assert _agentlog(tmp_path, "recover", "--dry-run", "task-one").stdout.startswith("Would close 1 task with 2 spans; ")
     closed = _agentlog(tmp_path, "recover", "one")
