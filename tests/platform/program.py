@@ -1,4 +1,4 @@
-"""An agent and the command line on one system: ``python tests/platform/program.py SYSTEM WHAT``.
+"""An agent and the command line on one system: `main` with SYSTEM WHAT as the arguments of the program.
 
 SYSTEM is ``here``, or ``win32`` or ``darwin`` to simulate it. WHAT is ``record``, ``hang`` (record and never end), ``busy``
 (while another program has files open for itself) or the words of an ``agentlog`` command. Settings come from the environment.
@@ -65,15 +65,40 @@ def busy(kernel: Any) -> None:
     agentlog.shutdown()
 
 
-def main() -> int:
-    system, *words = sys.argv[1:]
-    kernel = None
+_BEGUN: dict[str, Any] = {}
+"""The kernel, by the system that is simulated in this process."""
+
+
+def begin(system: str) -> None:
+    """Simulate a system, if it is not simulated here already, and import what an agent and most commands use."""
+    if system in _BEGUN:
+        return
     if system != "here":
         from tests.support.systems.modules import simulate
 
-        kernel = simulate(system)
+        _BEGUN[system] = simulate(system)
+    from otel_agentlog.export import providers  # noqa: F401
+    from otel_agentlog.record.logs import stdlib_bridge  # noqa: F401
+    from otel_agentlog.view.cli import main  # noqa: F401
+    from otel_agentlog.wiring import setup  # noqa: F401
+
+
+def win32() -> None:
+    """Begin on a simulated Windows."""
+    begin("win32")
+
+
+def darwin() -> None:
+    """Begin on a simulated macOS."""
+    begin("darwin")
+
+
+def main() -> int:
+    """Run it."""
+    system, *words = sys.argv[1:]
+    begin(system)
     if words == ["busy"]:
-        busy(kernel)
+        busy(_BEGUN[system])
         return 0
     if words in (["record"], ["hang"]):
         record(hang=words == ["hang"])
@@ -81,7 +106,3 @@ def main() -> int:
     from otel_agentlog.view.cli.main import main as command_line
 
     return command_line(words)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

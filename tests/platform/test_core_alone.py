@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from otel_agentlog.view.cli.main import COMMANDS
+from tests.support.forking import Python
 from tests.support.packages import environment
 
 pytestmark = pytest.mark.timeout(300)
@@ -99,23 +100,20 @@ class Core:
 
     python = (str(Path(sys.base_prefix) / "bin" / "python3"), "-S")
 
-    def run(self, *argv: str, **env: str) -> subprocess.CompletedProcess[str]:
+    @property
+    def forking(self) -> Python:
+        """That interpreter with what of the package needs no extra imported."""
+        return Python(self.python[0], self.python[1:], environment=(("PYTHONPATH", self.env["PYTHONPATH"]),))
+
+    def run(self, *argv: str, quick: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
         """Run Python with these arguments."""
-        return subprocess.run(
-            [*self.python, *argv],
-            cwd=self.home,
-            env={**self.env, **env},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            stdin=subprocess.DEVNULL,
-        )
+        return self.forking.run(argv, cwd=self.home, env={**self.env, **env}, text=True, timeout=120, quick=quick)
 
     def agentlog(self, line: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command line."""
         words = [word.strip("'") for word in line.format(python="PYTHON", task=self.task).split()]
         words = [part for word in words for part in (self.python if word == "PYTHON" else (word,))]
-        return self.run("-m", "otel_agentlog", *words, **env)
+        return self.run("-m", "otel_agentlog", *words, quick=True, **env)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,7 @@ def uses(path: Path) -> Iterator[str]:
                 yield "dir_fd"
 
 
+@cache
 def found() -> set[str]:
     """All uses, by file."""
     return {f"{path.relative_to(HOME)}: {use}" for path in HOME.rglob("*.py") for use in uses(path)}

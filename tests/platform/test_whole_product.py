@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from otel_agentlog.testing.otlp.receiver import OtlpReceiver
+from tests.support.forking import Python
 from tests.support.systems import on_wine
 
 HOME = Path(__file__).resolve().parents[2]
@@ -44,12 +44,18 @@ def sending_to(address: str) -> dict[str, str]:
     return {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_TRACES_EXPORTER": "otlp", "OTEL_LOGS_EXPORTER": "otlp"}
 
 
+def python(system: str) -> Python:
+    """One interpreter for each system: it has begun to simulate it, and each program is a fork of it."""
+    begun = () if REAL_WINDOWS else (f"tests.platform.program:{system}",)
+    return Python(modules=begun, packages=(), environment=(("PYTHONIOENCODING", "utf-8"),))
+
+
 def command(system: str, *words: str) -> list[str]:
-    return [sys.executable, str(HOME / "tests/platform/program.py"), system, *words]
+    return ["-c", "import sys; from tests.platform.program import main; sys.exit(main())", system, *words]
 
 
 def run(settings: Mapping[str, str], system: str, *words: str, code: int = 0) -> str:
-    done = subprocess.run(command(system, *words), env=settings, capture_output=True, encoding="utf-8", timeout=PATIENCE_S)
+    done = python(system).run(command(system, *words), env=settings, text=True, timeout=PATIENCE_S)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr
@@ -75,7 +81,7 @@ def test_recorded_sent_and_read(system: str, settings: dict[str, str], tmp_path:
 
 def test_killed_and_recovered(system: str, settings: dict[str, str]) -> None:
     """What a killed process left open is closed, and not while it runs; nothing that was acknowledged is lost."""
-    with subprocess.Popen(command(system, "hang"), env=settings, stdout=subprocess.PIPE) as process:
+    with python(system).start(command(system, "hang"), env=settings, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline().strip() == b"hanging"
         assert "Would close 0 tasks" in run(settings, system, "recover", "--dry-run")
