@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,10 @@ from tests.support.packages import environment
 PROGRAM = Path(__file__).with_name("third_party.py")
 BIN = Path(sys.executable).parent
 QUIET = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+NO_LIBRARIES = {
+    "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": ",".join({each.name for each in entry_points(group="opentelemetry_instrumentor")})
+}
+"""Instrumenting what is installed imports the clients of all providers: five seconds. One test of each kind has it."""
 
 
 def _env(root: Path, **more: str) -> dict[str, str]:
@@ -35,9 +39,11 @@ def _env(root: Path, **more: str) -> dict[str, str]:
     return {**kept, **places, **more}
 
 
-def _instrumented(root: Path, how: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+def _instrumented(root: Path, how: str = "", *, libraries: bool = False, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the program below ``opentelemetry-instrument``, with the libraries instrumented that it does not use, or without."""
     command = [BIN / "opentelemetry-instrument", sys.executable, str(PROGRAM), *([how] if how else [])]
-    return subprocess.run(command, env=_env(root, **more), capture_output=True, text=True, timeout=90)
+    env = _env(root, **more) if libraries else _env(root, **NO_LIBRARIES, **more)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=90)
 
 
 def _run(root: Path, *argv: str, options: tuple[str, ...] = (), **more: str) -> subprocess.CompletedProcess[str]:
@@ -71,7 +77,7 @@ def _only(root: Path) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, An
 )
 def test_a_program_that_knows_opentelemetry_alone_has_a_folder(variables: dict[str, str], tmp_path: Path) -> None:
     """Its root span is a task, with agent, input, result, tokens and cost."""
-    done = _instrumented(tmp_path, **variables)
+    done = _instrumented(tmp_path, libraries="OTEL_PYTHON_CONFIGURATOR" not in variables, **variables)
     assert done.returncode == 0, done.stderr
     about, final, lines = _only(tmp_path)
     assert (about["name"], about["assigned_agent"], about["source"]) == ("agent", "planner", "opentelemetry")
@@ -422,7 +428,7 @@ def test_a_kill_leaves_a_folder_that_recovery_closes(tmp_path: Path) -> None:
         "import time\nfrom opentelemetry import trace\n"
         "with trace.get_tracer('lib').start_as_current_span('long'):\n    print('on', flush=True)\n    time.sleep(100)\n"
     )
-    env = _env(tmp_path, OTEL_TRACES_EXPORTER="agentlog", **QUIET)
+    env = _env(tmp_path, OTEL_TRACES_EXPORTER="agentlog", **QUIET, **NO_LIBRARIES)
     command = [str(BIN / "opentelemetry-instrument"), sys.executable, "-c", program]
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
