@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.support.pytest_run import run_pytest as run
+from tests.support.pytest_run import run_pytest
 
 AGENT = """
 import logging
@@ -24,6 +25,10 @@ def agent(secret="hunter2hunter2"):
             run.result = "text"
         task.result = "ok"
 """
+
+
+run = partial(run_pytest, all_plugins=False)
+"""Beside all plugins that are installed one test of everything runs, and those of other plugins."""
 
 
 @pytest.fixture
@@ -61,7 +66,7 @@ def test_it(agentlog_recording):
 """
     )
 
-    assert "1 passed" in run(project)
+    assert "1 passed" in run_pytest(project)
 
 
 def test_nothing_is_left_behind_by_a_test(project: Path) -> None:
@@ -177,7 +182,7 @@ async def test_async(agentlog_recording, count):
     )
     options = (*options, "--dist", "loadfile") if "-n" in options else options
 
-    assert "6 passed" in run(project, *options)
+    assert "6 passed" in run_pytest(project, *options)
 
 
 def test_a_test_that_fails_shows_what_was_recorded(project: Path) -> None:
