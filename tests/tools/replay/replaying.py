@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.forking import Python
 from tests.support.providers.replies import CHAT_COMPLETION, Json
 from tests.support.providers.server import ProviderServer, Refuse, Reply
 
 AGENT = Path(__file__).with_name("agent.py")
 STEPS = ("plan", "stream", "openai", "openai stream", "at once", "refused")
 CALLS = 12
+COMMANDS = Python(environment=(("PYTHONWARNINGS", "ignore"),))
+"""For commands; the programs that they run begin as anywhere."""
 _OURS = ("OTEL_", "AGENTLOG_", "TASK_LOGS_", "ANTHROPIC_", "OPENAI_")
 
 
@@ -74,6 +77,6 @@ class Replayed:
 def replay(root: Path, task: Path, *options: str, program: tuple[str, ...] = (), **more: str) -> Replayed:
     """Run ``agentlog replay``; without a program the agent with all its steps."""
     command = program or (sys.executable, str(AGENT), *STEPS)
-    argv = [sys.executable, "-m", "otel_agentlog", "replay", str(task), *options, "--", *command]
-    done = subprocess.run(argv, env=environment(root, **more), capture_output=True, text=True, timeout=180)
+    argv = ["-m", "otel_agentlog", "replay", task, *options, "--", *command]
+    done = COMMANDS.run(argv, env=environment(root, **more), text=True, timeout=180)
     return Replayed(done.returncode, done.stdout, done.stderr)

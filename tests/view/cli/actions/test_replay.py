@@ -21,7 +21,7 @@ from otel_agentlog.testing import RecordedTask
 from otel_agentlog.tools.replay.comparing import began_in
 from tests.support.providers.server import ProviderServer
 from tests.support.waiting import wait_until
-from tests.tools.replay.replaying import AGENT, CALLS, STEPS, Replayed, environment, of_clients, record, replay
+from tests.tools.replay.replaying import AGENT, CALLS, COMMANDS, STEPS, Replayed, environment, of_clients, record, replay
 
 WATCHED = AGENT.with_name("watched.py")
 
@@ -107,8 +107,8 @@ def test_replays_are_left_out_by_their_tag(task: Path, tmp_path: Path, source: s
     replayed = replay(tmp_path, task, program=(sys.executable, "-c", code))
 
     assert replayed.code in (0, 1), replayed.err
-    argv = [sys.executable, "-m", "otel_agentlog", "--root", str(tmp_path / "tasks"), "--json", "ls", "-tag:replay"]
-    done = subprocess.run(argv, env=environment(tmp_path), capture_output=True, text=True, timeout=60, check=True)
+    argv = ["-m", "otel_agentlog", "--root", tmp_path / "tasks", "--json", "ls", "-tag:replay"]
+    done = COMMANDS.run(argv, env=environment(tmp_path), text=True, timeout=60, check=True)
     assert [each["task_id"] for each in json.loads(done.stdout)["tasks"]] == [task.name]
     written = (json.loads(path.read_text()) for path in (tmp_path / "tasks").glob("task-*/metadata.json"))
     tags = {each["name"]: each["tags"] for each in written}
@@ -244,7 +244,7 @@ def _about(folder: Path) -> dict[str, object]:
 def test_a_command_line_that_cannot_be_used(task: Path, tmp_path: Path) -> None:
     """One line, exit code 2."""
     for options, program in (((), ("",)), (("--ignore", "("), ("true",)), (("--nonsense",), ("true",))):
-        argv = [sys.executable, "-m", "otel_agentlog", "replay", str(task), *options, "--", *filter(None, program)]
-        done = subprocess.run(argv, env=environment(tmp_path), capture_output=True, text=True, timeout=60)
+        argv = ["-m", "otel_agentlog", "replay", task, *options, "--", *filter(None, program)]
+        done = COMMANDS.run(argv, env=environment(tmp_path), text=True, timeout=60)
         assert done.returncode == 2, done.stderr
         assert "Traceback" not in done.stderr
