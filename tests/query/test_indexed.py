@@ -26,6 +26,7 @@ from otel_agentlog.store.index import database as database_of_index
 from tests.query.folders import MakeTask, held
 from tests.query.generated_tasks import filters, tasks, write
 from tests.query.reference import Reference
+from tests.support.forking import PYTHON
 
 SLOW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 END = {"outcome": "completed", "metrics": {"duration_seconds": 1.5, "cost_usd": 0.25, "ai_calls": 1}}
@@ -179,8 +180,9 @@ def test_whatever_happens_to_the_index_the_answers_are_right(
         )
     root = tmp_path / "tasks"
     answers = (
-        "import sys, pathlib; from tests.query.test_indexed import ids, Filter\n"
-        "print(*ids(pathlib.Path(sys.argv[1]), Filter(failed=True, text='job')))"
+        "import sys, pathlib; from otel_agentlog.query import Filter, search\n"
+        "found = search(pathlib.Path(sys.argv[1]), Filter(failed=True, text='job'))\n"
+        "print(*(row.folder.name for row in found.rows))"
     )
     expected = Reference(root).folders(Filter(failed=True, text="job"), "newest", 50, 0)
     if opened:
@@ -196,8 +198,9 @@ def test_whatever_happens_to_the_index_the_answers_are_right(
 
 
 def _elsewhere(program: str, root: Path) -> str:
-    ran = subprocess.run([sys.executable, "-c", program, str(root)], capture_output=True, text=True, check=True, timeout=90)
-    return ran.stdout
+    ran = PYTHON.run(["-c", program, root], text=True, timeout=90)
+    assert ran.returncode == 0, ran.stderr
+    return str(ran.stdout)
 
 
 def test_several_processes_make_and_use_one_index(make_task: MakeTask, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from opentelemetry.sdk import environment_variables as sdk_variables
 
 from otel_agentlog.settings.fields import load
 from tests.support.app_logs import whole_log
+from tests.support.forking import PYTHON
 
 PROGRAM = """
 import sys, otel_agentlog as a
@@ -206,8 +207,7 @@ def _without_home(root: Path, program: str, *argv: str, **given_: str) -> subpro
     environment = {key: value for key, value in os.environ.items() if key not in ("HOME", "XDG_STATE_HOME")}
     environment |= {"TMPDIR": str(root / "tmp"), **given_}
     (root / "tmp").mkdir(exist_ok=True)
-    command = [sys.executable, "-c", program, *argv]
-    return subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    return PYTHON.run(["-c", program, *argv], env=environment, cwd=root, text=True, timeout=120)
 
 
 @pytest.mark.parametrize("given_", [{}, {"TASK_LOGS_DIR": "t", "AGENTLOG_LOG_DIR": "l"}, {"XDG_STATE_HOME": "/proc/nowhere"}])
