@@ -57,6 +57,7 @@ def _interrupts_arrive() -> Iterator[None]:
     yield
     signal.signal(signal.SIGINT, before)
 
+
 # -- every except asks -----------------------------------------------------------------------------------------------------
 
 PARTS = ("record", "store", "export", "wiring", "error_handling", "tools", "query", "vocabulary", "compat", "integrations")

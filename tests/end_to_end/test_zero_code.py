@@ -30,7 +30,7 @@ QUIET = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
 NO_LIBRARIES = {
     "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": ",".join({each.name for each in entry_points(group="opentelemetry_instrumentor")})
 }
-"""Instrumenting what is installed imports the clients of all providers: five seconds. One test of each kind has it."""
+"""Instrumenting what is installed imports the clients of all providers: five seconds. A test of each way to begin has it."""
 
 
 def _env(root: Path, **more: str) -> dict[str, str]:
@@ -77,7 +77,7 @@ def _only(root: Path) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, An
 )
 def test_a_program_that_knows_opentelemetry_alone_has_a_folder(variables: dict[str, str], tmp_path: Path) -> None:
     """Its root span is a task, with agent, input, result, tokens and cost."""
-    done = _instrumented(tmp_path, libraries="OTEL_PYTHON_CONFIGURATOR" not in variables, **variables)
+    done = _instrumented(tmp_path, libraries=True, **variables)
     assert done.returncode == 0, done.stderr
     about, final, lines = _only(tmp_path)
     assert (about["name"], about["assigned_agent"], about["source"]) == ("agent", "planner", "opentelemetry")
@@ -151,7 +151,7 @@ def test_in_a_declarative_configuration_we_are_one_exporter_among_others(
     """The provider of the file is kept: its console has the two spans, and there is one folder. Nothing is sent."""
     declared = _declared(tmp_path, otlp_receiver, f"tracer_provider: {{processors: [{CONSOLE}, {OURS}]}}\n")
     if how == "instrumented":
-        done = _instrumented(tmp_path, **declared)
+        done = _instrumented(tmp_path, libraries=True, **declared)
     else:
         # Nothing tells when the provider is set: the first trace is recorded from its first end on, the next one is whole.
         program = (

@@ -225,7 +225,7 @@ class Python:
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
-                text=text,
+                encoding="utf-8" if text else None,
                 start_new_session=start_new_session,
             )
         theirs, ours = _streams({"stdin": stdin, "stdout": stdout, "stderr": stderr}, text)

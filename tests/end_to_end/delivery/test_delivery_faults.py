@@ -36,7 +36,7 @@ TASKS = 12
 ITEMS = TASKS * 6
 """Each task: three spans, two log records, the record of an exception."""
 TIMEOUT_S = 5.0
-AT_ONCE = 4
+AT_ONCE = 8
 SPARE_S = 3.0
 """For a machine that is busy; what is checked is that nothing waits for the collector much longer than it may."""
 
