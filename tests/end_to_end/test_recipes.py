@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.app_logs import whole_log
 from tests.support.documents import REPOSITORY, blocks, rows
+from tests.support.forking import PYTHON
 from tests.support.programs import programs
 from tests.support.waiting import wait_until
 from tests.tools.imports.samples import Claude, lines, said, uses
@@ -148,8 +149,7 @@ class Ground:
 def _example(name: str, home: Path, env: Mapping[str, str]) -> None:
     work = home / name
     work.mkdir()
-    program = [sys.executable, str(REPOSITORY / "examples" / f"{name}.py")]
-    subprocess.run(program, cwd=work, env=env, check=True, capture_output=True, timeout=TIMEOUT_S)
+    PYTHON.run([REPOSITORY / "examples" / f"{name}.py"], cwd=work, env=env, check=True, timeout=TIMEOUT_S)
 
 
 def _environment(home: Path, root: Path) -> dict[str, str]:

@@ -6,9 +6,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -127,23 +128,59 @@ def publish(folder: Path, program: str = PUBLISHER) -> None:
     assert ran.returncode == 0, ran.stderr
 
 
-@pytest.mark.parametrize("pool", ["solo", "prefork"])
-def test_jobs_of_a_worker(pool: str, tmp_path: Path) -> None:
-    """Each ends the task that it was handed, or follows the one that is over, or is one; retries are steps of the same task."""
-    root = tmp_path / "tasks"
-    publish(tmp_path)
-    assert {task_id: metadata(root, task_id)["status"] for task_id in ("handed", "flaky", "broken", "over")} == {
-        "handed": "pending",
-        "flaky": "pending",
-        "broken": "pending",
-        "over": "completed",
-    }
-    with worker(tmp_path, pool):
+def work(folder: Path, pool: str) -> dict[str, str]:
+    """All jobs of `PUBLISHER` by one worker; what the tasks were before it began."""
+    root = folder / "tasks"
+    publish(folder)
+    before = {task_id: metadata(root, task_id)["status"] for task_id in ("handed", "flaky", "broken", "over")}
+    with worker(folder, pool):
         wait_until(
             lambda: len([1 for task in list_tasks(root) if (task.metadata() or {}).get("completed_at")]) == 7,
             "all jobs to end",
             timeout_s=90,
         )
+    return before
+
+
+def be_killed(folder: Path) -> None:
+    """A job whose process is killed, by a worker that goes on until recovery has closed its task."""
+    root = folder / "tasks"
+    program = 'from tests.integrations.celery_app import dies, agentlog\nwith agentlog.task("t", task_id="t"):\n'
+    publish(
+        folder, program + '    dies.apply_async(headers={"agentlog": agentlog.current_operation().carrier(hand_over=True)})\n'
+    )
+    with worker(folder, "prefork"):
+        wait_until(lambda: "running" in metadata(root, "t")["status"], "the job to begin", timeout_s=90)
+        wait_until(lambda: recover(root).repaired, "the job to die", timeout_s=60)
+
+
+class Workers(NamedTuple):
+    """What three workers did, each in a folder of its own."""
+
+    folders: dict[str, Path]
+    ends: dict[str, Future[Any]]
+
+    def ended(self, name: str) -> tuple[Path, Any]:
+        """The root of its tasks, and what was returned; raises what went wrong."""
+        found = self.ends[name].result()
+        return self.folders[name] / "tasks", found
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Workers:
+    """All at the same time, as each takes five to thirteen seconds to end, in which it only waits."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in ("solo", "prefork", "killed")}
+    with ThreadPoolExecutor(len(folders)) as threads:
+        ends: dict[str, Future[Any]] = {name: threads.submit(work, folders[name], name) for name in ("solo", "prefork")}
+        ends["killed"] = threads.submit(be_killed, folders["killed"])
+    return Workers(folders, ends)
+
+
+@pytest.mark.parametrize("pool", ["solo", "prefork"])
+def test_jobs_of_a_worker(pool: str, workers: Workers) -> None:
+    """Each ends the task that it was handed, or follows the one that is over, or is one; retries are steps of the same task."""
+    root, before = workers.ended(pool)
+    assert before == {"handed": "pending", "flaky": "pending", "broken": "pending", "over": "completed"}
 
     outcome = {task_id: metadata(root, task_id)["status"] for task_id in ("handed", "flaky", "never", "broken")}
     assert outcome == {"handed": "completed", "flaky": "completed", "never": "failed", "broken": "failed"}
@@ -160,15 +197,8 @@ def test_jobs_of_a_worker(pool: str, tmp_path: Path) -> None:
     assert all_valid(root)
 
 
-def test_a_job_whose_process_is_killed(tmp_path: Path) -> None:
+def test_a_job_whose_process_is_killed(workers: Workers) -> None:
     """Its task is interrupted."""
-    root = tmp_path / "tasks"
-    program = 'from tests.integrations.celery_app import dies, agentlog\nwith agentlog.task("t", task_id="t"):\n'
-    publish(
-        tmp_path, program + '    dies.apply_async(headers={"agentlog": agentlog.current_operation().carrier(hand_over=True)})\n'
-    )
-    with worker(tmp_path, "prefork"):
-        wait_until(lambda: "running" in metadata(root, "t")["status"], "the job to begin", timeout_s=90)
-        wait_until(lambda: recover(root).repaired, "the job to die", timeout_s=60)
+    root, _ = workers.ended("killed")
     assert metadata(root, "t")["status"] == "interrupted"
     assert all_valid(root)
