@@ -172,18 +172,24 @@ def _of_day(index: TaskIndex, wanted: Filter, start_ns: int, sums: GroupSums) ->
 
 def _by_day(index: TaskIndex, wanted: Filter) -> dict[int, GroupSums]:
     created = index.created(wanted)
-    return {} if created is None else index.span_sums(wanted, _days(*created))
+    return {} if created is None else index.span_sums(wanted, _days(index, *created))
 
 
-def _days(first_ns: int, last_ns: int) -> Iterator[tuple[int, int]]:
-    """The local days from one moment to another, each as its first nanosecond and that of the next."""
-    day, start = _day(first_ns), _midnight_ns(_day(first_ns))
-    while start <= last_ns:
-        day += timedelta(days=1)
-        end = _midnight_ns(day)
-        if end > start:  # where the date line moved, a day has no length
-            yield start, end
-        start = end
+def _days(index: TaskIndex, first_ns: int, last_ns: int) -> Iterator[tuple[int, int]]:
+    """The local days from one moment to another on which tasks were created, each as its first nanosecond and that of the next.
+
+    Others are passed over: one task with a damaged time would have all those of centuries looked at.
+    """
+    moment_ns: int | None = first_ns
+    while moment_ns is not None and moment_ns <= last_ns:
+        day = _day(moment_ns)
+        start, end = _midnight_ns(day), _midnight_ns(day + timedelta(days=1))
+        # Where the date line moved, a day has no length.
+        while end <= moment_ns:
+            day += timedelta(days=1)
+            end = _midnight_ns(day + timedelta(days=1))
+        yield start, end
+        moment_ns = index.next_created(end)
 
 
 def _day(moment_ns: int) -> date:

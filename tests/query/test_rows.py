@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from otel_agentlog.query import UNSUCCESSFUL, find_rows, row_of
+from otel_agentlog.query import UNSUCCESSFUL, Filter, find_rows, questions, row_of, statistics
 from otel_agentlog.store.folder.reader import TaskReader
 from tests.query.folders import MakeTask, held
 
@@ -115,3 +115,15 @@ def test_values_of_the_wrong_kind_read_as_absent(make_task: MakeTask, value: Any
 def test_what_counts_as_unsuccessful_is_what_nobody_wanted() -> None:
     """Cancelled is not failed: somebody wanted it so."""
     assert {"failed", "timed_out", "interrupted"} == UNSUCCESSFUL
+
+
+def test_days_without_tasks_are_passed_over(make_task: MakeTask, tmp_path: Path) -> None:
+    """A task whose time is damaged would have all days of centuries looked at."""
+    for number, year in enumerate((1901, 2026, 2026)):
+        make_task(f"t-{number}", {"status": "completed", "created_at": f"{year}-03-0{number + 1}T12:00:00.000000000Z"})
+
+    found = statistics(tmp_path / "tasks", group_by="day").groups
+    looked_at = questions.ask(tmp_path / "tasks", lambda index: list(questions._days(index, *index.created(Filter()) or (0, 0))))
+
+    assert [each.key for each in found] == ["1901-03-01", "2026-03-02", "2026-03-03"]
+    assert len(looked_at) == 3

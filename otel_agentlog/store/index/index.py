@@ -287,6 +287,11 @@ class TaskIndex:
         first, last = self._rows(query, values)[0]
         return None if first is None else (first, last)
 
+    def next_created(self, from_ns: int) -> int | None:
+        """When the first task was created at this time or later; ``None`` if there is none."""
+        first: int | None = self._rows("SELECT min(created_ns) FROM task WHERE created_ns >= ?", [from_ns])[0][0]
+        return first
+
     def _without_idle_bounds(self, wanted: Filter) -> Filter:
         """The filter without bounds of time that all tasks are within."""
         if wanted.since_ns is None and wanted.until_ns is None:
