@@ -1,4 +1,4 @@
-"""Hides a Python that has imported the package once: a program begins as a fork of it, and so without the imports.
+"""Keeps a Python that has imported the package once: a program begins as a fork of it, and so without the imports.
 
 Each program is a process of its own all the same: with its arguments, variables, working directory and standard streams, with
 its exit code or the signal that ended it, and with the end of an interpreter. `run` and `start` are used like those of
