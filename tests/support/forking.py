@@ -567,8 +567,6 @@ def _main() -> None:
 
     # Some end by a signal that would leave a core.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     gc.collect()
     gc.freeze()
     request = _Forking(listener).next()
