@@ -40,8 +40,8 @@ its rules may have begun to match. 20 MB of random letters: 0.8 s at first with 
 _SAMPLES, _SAMPLE_BYTES = 16, 512
 _LONGEST_WORDS = 32
 """Bytes from one end of a word to the next, on average, where a text is of words."""
-_WORD = "[!-~]+"
-"""A word, which is unfinished at the end of a text."""
+_OF_WORDS = bytes(range(0x21, 0x7F))
+"""What words are made of: one at the end of a text is unfinished."""
 _MANY_WORDS = 500
 """Characters of a pattern that lists words."""
 
@@ -220,13 +220,17 @@ class _Unfinished(NamedTuple):
     anywhere: Callable[[bytes], list[int] | None]
     """The rules whose pattern matches anywhere, counted from 1."""
     at_end: tuple[Regexp, ...]
-    """The unfinished word, and each rule's pattern up to the end of the text."""
+    """Each rule's pattern up to the end of the text."""
 
     def first(self, view: bytes, at: int) -> int:
-        """Where the earliest begins, at or after ``at``; the length of the text if there is none."""
-        found = self.anywhere(view) or range(len(self.at_end))
-        matches = (self.at_end[index].search(view, at) for index in found)
-        return min((m.start() for m in matches if m is not None), default=len(view))
+        """Where the earliest begins, at or after ``at``, words too; the length of the text if there is none."""
+        first = max(at, len(view.rstrip(_OF_WORDS)))
+        # A pattern looks back by one byte at most.
+        for number in self.anywhere(view[max(0, at - 1) :]) or range(len(self.at_end) + 1):
+            m = self.at_end[number - 1].search(view, at) if number else None
+            if m is not None:
+                first = min(first, m.start())
+        return first
 
 
 class Engine:
@@ -394,7 +398,7 @@ class Engine:
 
     def _ready_unfinished(self) -> _Unfinished:
         patterns = tuple(rule.unfinished for rule in self._rules if rule.unfinished)
-        ends = tuple(self._compiled(rf"(?:{pattern})\z", capture=False) for pattern in (_WORD, *patterns))
+        ends = tuple(self._compiled(rf"(?:{pattern})\z", capture=False) for pattern in patterns)
         unfinished = self._unfinished = _Unfinished(_search_set(patterns, self._utf8, _generation), ends)
         return unfinished
 
