@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.forking import PYTHON, STRICT, Process
+from tests.support.forking import PYTHON, STRICT, Process, default_signals
 
 PROGRAMS = {
     "ends well": "import atexit; atexit.register(print, 'at exit'); print('ü', end='')",
@@ -46,7 +46,8 @@ def test_it_is_like_one_that_begins_by_itself(name: str, how: str, tmp_path: Pat
     argv = ["-c", PROGRAMS[name], "x", "\udcff"] if how == "-c" else ["program.py", "x", "\udcff"]
     given: dict[str, Any] = {"cwd": tmp_path, "env": _environment(tmp_path), "text": True, "timeout": 60}
     forked = PYTHON.run(argv, **given)
-    begun = subprocess.run([sys.executable, *argv], stdin=subprocess.DEVNULL, capture_output=True, **given)
+    command = [sys.executable, *argv]
+    begun = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, preexec_fn=default_signals, **given)
 
     assert (forked.returncode, forked.stdout) == (begun.returncode, begun.stdout)
     said, expected = (re.sub("0x[0-9a-f]+", "0x", each.stderr).splitlines() for each in (forked, begun))

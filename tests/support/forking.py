@@ -556,6 +556,15 @@ def _end_quickly(argv: list[str]) -> NoReturn:
     os._exit((code or 0) & 0xFF)
 
 
+def default_signals() -> None:
+    """Let signals end this process, without a core: under ``nohup`` and the like some are ignored, and that is inherited."""
+    import resource
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
 def _main() -> None:
     del sys.path[0]
     listener = socket.socket(fileno=int(sys.argv[1]))
@@ -563,10 +572,8 @@ def _main() -> None:
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))
     _import(modules, packages)
-    import resource
-
-    # Some end by a signal that would leave a core.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    default_signals()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.collect()
     gc.freeze()
     request = _Forking(listener).next()
