@@ -20,6 +20,7 @@ import random
 import statistics
 import subprocess
 import sys
+import sysconfig
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -138,6 +139,20 @@ def texts(redactor: Redactor) -> None:
         warm = sorted(taken[100:])
         show(f"10 KB of {name}, p50 after 1 MB", statistics.median(warm) * 1e3, "ms")
         show(f"10 KB of {name}, p99 after 1 MB", p99(warm) * 1e3, "ms", "<= 1")
+
+
+def new_texts() -> None:
+    """Text with words that were not there before: 4 MB of the standard library's source, in pieces of 800 bytes, once."""
+    redactor, taken, size = Redactor(), 0.0, 0
+    redactor.text("hello")
+    for path in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py")):
+        source = path.read_text("utf-8", "replace")
+        pieces = [source[at : at + 800] for at in range(0, len(source), 800)]
+        taken += sum(times_s(lambda piece=piece: redactor.text(piece), 1)[0] for piece in pieces)  # type: ignore[misc]  # bound at once
+        size += len(source)
+        if size > 4_000_000:
+            break
+    show("a byte of 4 MB of source code, seen for the first time", taken / size * 1e9, "ns")
 
 
 def large(cleaner: Cleaner) -> None:
@@ -300,6 +315,7 @@ def main() -> None:
     start_up()
     small_lines(cleaner)
     texts(redactor)
+    new_texts()
     streams(redactor)
     large(cleaner)
     pathological(cleaner)

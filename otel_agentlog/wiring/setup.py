@@ -57,9 +57,8 @@ _logger = logging.getLogger("otel_agentlog")
 LEAST_SYNC_S = 0.2
 """Time, in seconds, that the disk gets in any case when everything is flushed."""
 
-_COMPILE_AFTER_S, _WARM_AFTER_S, _PAUSE_S = 0.5, 3.0, 0.03
-"""When the rules that no text has needed yet are compiled, when long texts are prepared for, and the pauses within that: a short
-program is spared what may take half of its own time, a long one a processor at its start."""
+_COMPILE_AFTER_S = 0.5
+"""When the rules are compiled that no text has needed yet: a short program is spared what may take half of its own time."""
 
 _LOOK_S = 0.1
 
@@ -243,10 +242,9 @@ class Wired:
 
     def _compile_rules(self) -> None:
         # It only saves time: a rule that is wrong fails closed at the first record. At exit `warm` raises, to end this thread.
-        begun = time.monotonic()
         with suppress_errors(Exception):
             if self._lasts(_COMPILE_AFTER_S):
-                self.redactor.warm(lambda: self._lasts(max(_PAUSE_S, begun + _WARM_AFTER_S - time.monotonic())))
+                self.redactor.warm()
 
     def _lasts(self, seconds: float) -> bool:
         """Wait; whether it is not stopped meanwhile. Without a lock, which the child of a fork could find taken."""

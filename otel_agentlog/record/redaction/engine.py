@@ -1,8 +1,9 @@
 """Searches UTF-8 bytes for secrets in linear time, with RE2. `Engine.next_hit` takes bytes and returns one `Hit` at a time.
 
-One search with all rules joined tells whether there is any candidate (`Engine.finds_none`: 0.5 us and 1.4 ns a byte, for any
-number of rules); text without one, which is nearly all text, costs that search. Else a second one finds where the next candidate
-begins; only there a `PatternSet` selects the rules that match and their checks decide.
+Rules are searched for in three groups, each as one pattern, of which a looser form tells first whether there may be a candidate
+at all (`Engine.finds_none`: 2 us and 4 ns a byte for all rules once RE2 has the states that such a text needs, 60 ns a byte for
+the first ones). Text without one, which is nearly all text, costs only that. In groups that may have one the exact pattern finds
+where the next begins; there a `PatternSet` selects the rules that match and their checks decide.
 
 No other module imports RE2. It ships no types, so this one declares them (`RegexMatch`, `Regexp`) and sets the options. Searches
 run without the GIL and under RE2's own locks, so engines replace their programs in a forked child where another thread was
@@ -23,10 +24,10 @@ from typing import NamedTuple, Protocol
 import re2  # type: ignore[import-untyped]  # ships neither stubs nor a marker
 
 from otel_agentlog._platform.fork import after_fork_in_child
-from otel_agentlog.record.redaction.rules import APART, EDGE, SecretRange, SecretRule, joined
+from otel_agentlog.record.redaction.rules import SecretRange, SecretRule, first_search, grouped, joined, loosened
 
 MAX_MEM_BYTES = 64 << 20
-"""Bound for one program and its state cache; the joined rules use 1 to 4 MB of it on ordinary text."""
+"""Bound for one program and its state cache."""
 MAX_CANDIDATES = 20_000
 """Candidates of one text that are examined, at 10 to 30 us each; the rest of the text is then one hit named `GIVEN_UP`."""
 BYTES_PER_CANDIDATE = 128
@@ -34,16 +35,11 @@ BYTES_PER_CANDIDATE = 128
 GIVEN_UP = "too-much"
 """Name of the hit for the rest of a text that was made to be costly."""
 
-LONG_BYTES = 1 << 16
-"""Longer texts that are not of words are searched with some of the rules after the other, as one pattern has states for all that
-its rules may have begun to match. 20 MB of random letters: 0.8 s at first with one, 0.2 s with three; later 0.03 and 0.08 s."""
-_SAMPLES, _SAMPLE_BYTES = 16, 512
-_LONGEST_WORDS = 32
-"""Bytes from one end of a word to the next, on average, where a text is of words."""
 _OF_WORDS = bytes(range(0x21, 0x7F))
 """What words are made of: one at the end of a text is unfinished."""
-_MANY_WORDS = 500
-"""Characters of a pattern that lists words."""
+_BEGINNING_BYTES = 1 << 16
+_ALL_TEXTS = [0]
+"""What a search gives that finds nothing but the pattern of any text."""
 
 _RULE_WINDOW_BYTES = 1024
 """Bytes from a candidate on that decide which rules may match there."""
@@ -53,6 +49,8 @@ _WASTED_RATIO = 64
 _EXIT_WAIT_S = 2.0
 _CACHED_SETS = 4
 """A process has the rules of this package and its own, on UTF-8 and on single bytes."""
+_SETS_OF_RULES = 4
+"""Those of their groups and one for streams."""
 
 
 class RegexMatch(Protocol):
@@ -106,7 +104,7 @@ def compiled(pattern: str, *, utf8: bool = True, capture: bool = True, generatio
 # compiling them takes 70 ms.
 
 
-@functools.lru_cache(maxsize=2 * _CACHED_SETS)
+@functools.lru_cache(maxsize=_SETS_OF_RULES * _CACHED_SETS)
 def _search_set(patterns: tuple[str, ...], utf8: bool, generation: int) -> Callable[[bytes], list[int] | None]:
     """A search that gives the numbers of those that match anywhere, counted from 1, in any order.
 
@@ -152,38 +150,25 @@ class Hit:
     """No text that may still follow can change this hit."""
 
 
-def in_parts(data: bytes) -> bool:
-    """Whether a text is searched with some of the rules after the other: a long one that has few blanks, quotes and commas."""
-    if len(data) <= LONG_BYTES:
-        return False
-    sample = b"".join(data[at : at + _SAMPLE_BYTES] for at in range(0, len(data), max(1, len(data) // _SAMPLES)))
-    return sum(map(sample.count, (b" ", b"\n", b'"', b","))) * _LONGEST_WORDS < len(sample)
-
-
 class Budget:
-    """Candidates that may still be examined in one text of ``size`` bytes, and those that were found ahead in a long one."""
+    """Candidates that may still be examined in one text of ``size`` bytes, and those that were found ahead."""
 
-    __slots__ = ("_ahead", "candidates", "in_parts")
+    __slots__ = ("ahead", "candidates")
 
-    def __init__(self, size: int, *, in_parts: bool = False) -> None:
-        """``in_parts``: whether it is searched from left to right, with some of the rules after the other."""
+    def __init__(self, size: int) -> None:
         self.candidates = MAX_CANDIDATES + size // BYTES_PER_CANDIDATE
-        self.in_parts = in_parts
-        self._ahead: dict[int, _Ahead] = {}
-
-    def ahead(self, engine: Engine, finders: Sequence[Regexp]) -> _Ahead:
-        """What was found in this text by an engine's ``finders``."""
-        return self._ahead.setdefault(id(engine), _Ahead(finders))
+        self.ahead: dict[Engine, _Ahead] = {}
 
 
 class _Ahead:
-    """The next candidate that each of several patterns finds in one text, from left to right."""
+    """The next candidate that the pattern of each group finds in one text, from left to right."""
 
-    def __init__(self, finders: Sequence[Regexp]) -> None:
-        self._finders = finders
-        self._next: list[tuple[int, int] | None] = [(-1, -1)] * len(finders)
+    def __init__(self, finder: Callable[[int], Regexp], may_match: Sequence[bool], floor: int = 0) -> None:
+        """``may_match``: of each group, whether its pattern may match in the text from ``floor`` on."""
+        self._finder = finder
+        self._next: list[tuple[int, int] | None] = [(-1, -1) if may else None for may in may_match]
         """Where each begins and ends in the whole text; ``None``: there is no more."""
-        self._floor = 0
+        self._floor = floor
 
     def search(self, view: bytes | memoryview, floor: int, at: int) -> tuple[int, int] | None:
         """What a pattern of all rules would find in the view, which begins at ``floor``, from ``at`` in it on."""
@@ -191,10 +176,9 @@ class _Ahead:
             self._floor = floor
             self._look_at_edge(view, floor)
         found: tuple[int, int] | None = None
-        for index, finder in enumerate(self._finders):
-            known = self._next[index]
+        for index, known in enumerate(self._next):
             if known is not None and known[0] < floor + at:
-                m = finder.search(view, at)
+                m = self._finder(index).search(view, at)
                 known = self._next[index] = None if m is None else (m.start() + floor, m.end() + floor)
             if known is not None and (found is None or (known[0], -known[1]) < (found[0], -found[1])):
                 found = known
@@ -202,8 +186,8 @@ class _Ahead:
 
     def _look_at_edge(self, view: bytes | memoryview, floor: int) -> None:
         """Only at its beginning another view of the same text can match elsewhere: a pattern looks back by one byte at most."""
-        for index, finder in enumerate(self._finders):
-            known, m = self._next[index], finder.match(view)
+        for index, known in enumerate(self._next):
+            m = self._finder(index).match(view)
             if m is not None:
                 self._next[index] = floor, m.end() + floor
             elif known is not None and known[0] <= floor:
@@ -234,61 +218,51 @@ class _Unfinished(NamedTuple):
 
 
 class Engine:
-    """A set of rules, compiled at first use (about 40 ms). Safe from any thread."""
+    """A set of rules, compiled at first use (about 10 ms). Safe from any thread."""
 
     def __init__(self, rules: Sequence[SecretRule], is_allowed: IsAllowed, *, utf8: bool = False) -> None:
         self._rules = tuple(rules)
+        self._groups = grouped(rules)
         self._is_allowed = is_allowed
         self._utf8 = utf8
         self._forget()
         _engines.add(self)
 
     def _forget(self) -> None:
-        self._finder: Regexp | None = None
-        self._quick: Callable[[bytes], list[int] | None] | None = None
+        self._firsts: tuple[Callable[[bytes], list[int] | None], ...] = ()
+        self._finders: list[Regexp | None] = [None] * len(self._groups)
         self._set: PatternSet | None = None
         self._unfinished: _Unfinished | None = None
-        self._apart: Sequence[Regexp] = ()
         self._each: dict[int, tuple[Regexp, int]] = {}
         # Re-entrant: a signal handler may record while its own thread compiles.
         self._compiling = threading.RLock()
 
     def finds_none(self, data: bytes) -> bool:
         """Whether there is certainly no secret; a candidate need not be one."""
-        if len(data) > LONG_BYTES and in_parts(data):
-            return self._finds_none_in_parts(data)
-        quick = self._quick or self._ready_quick()
+        firsts = self._firsts or self._ready_firsts()
         me = threading.get_ident()
         _searching.append(me)
         try:
             if _exiting is not None and _exiting != me:
                 _check_not_exiting(me)
-            # The first pattern matches any text: nothing at all matches where RE2 ran out of memory.
-            return quick(data) == [0]
+            for index, first in enumerate(firsts):
+                # Nothing at all is found where RE2 ran out of memory.
+                if first(data) != _ALL_TEXTS and self._finder(index).search(data) is not None:
+                    return False
+            return True
         finally:
             _searching.remove(me)
 
-    def _finds_none_in_parts(self, data: bytes) -> bool:
-        finders = self._apart or self._ready_apart()
-        me = threading.get_ident()
-        _searching.append(me)
-        try:
-            _check_not_exiting(me)
-            return all(finder.search(data) is None for finder in finders)
-        finally:
-            _searching.remove(me)
-
-    def next_candidate(self, data: bytes, position: int) -> int | None:
+    def next_candidate(self, data: bytes, position: int, budget: Budget) -> int | None:
         """Where the next candidate begins; ``None`` means that there is no secret."""
-        finder = self._finder or self._ready()
         me = threading.get_ident()
         _searching.append(me)
         try:
             _check_not_exiting(me)
-            m = finder.search(data, position)
+            found = self._search(data, 0, position, budget)
         finally:
             _searching.remove(me)
-        return None if m is None else m.start()
+        return None if found is None else found[0]
 
     def next_hit(self, data: bytes, floor: int, position: int, budget: Budget) -> Hit | None:
         """The first secret at or after ``position``; bytes before ``floor`` are not searched.
@@ -336,10 +310,20 @@ class Engine:
 
     def _search(self, view: bytes | memoryview, floor: int, at: int, budget: Budget) -> tuple[int, int] | None:
         """Where the next candidate begins, and where that which matched ends."""
-        if budget.in_parts:
-            return budget.ahead(self, self._apart or self._ready_apart()).search(view, floor, at)
-        m = (self._finder or self._ready()).search(view, at)
-        return None if m is None else m.span()
+        ahead = budget.ahead.get(self)
+        if ahead is None:
+            ahead = budget.ahead[self] = _Ahead(self._finder, self._may_match(view), floor)
+        return ahead.search(view, floor, at)
+
+    def _may_match(self, text: bytes | memoryview) -> list[bool]:
+        """Of each group, whether it may match anywhere. If the beginning of a long text has any, as base64 does, all may."""
+        firsts = self._firsts or self._ready_firsts()
+        beginning = bytes(text[:_BEGINNING_BYTES])
+        found = [first(beginning) != _ALL_TEXTS for first in firsts]
+        if len(text) == len(beginning):
+            return found
+        data = bytes(text)
+        return [any(found) or first(data) != _ALL_TEXTS for first in firsts]
 
     def _resolve(self, data: bytes, view: bytes | memoryview, floor: int, start: int, end: int) -> Hit | None:
         """The first rule that matches at ``start`` of the view and is confirmed by its check."""
@@ -366,33 +350,27 @@ class Engine:
         window = bytes(view[start : max(end, start + _RULE_WINDOW_BYTES)])
         return pattern_set.matching(window) or range(len(self._rules))
 
-    def _ready_quick(self) -> Callable[[bytes], list[int] | None]:
+    def _ready_firsts(self) -> tuple[Callable[[bytes], list[int] | None], ...]:
         with self._compiling:
-            quick = self._quick
-            if quick is None:
-                # A set, as its binding makes no object of a match: five times as fast for a short text.
-                quick = self._quick = _search_set((joined(self._rules),), self._utf8, _generation)
-        return quick
+            if not self._firsts:
+                # Sets, as their binding makes no object of a match: five times as fast for a short text.
+                self._firsts = tuple(_search_set((first_search(rules),), self._utf8, _generation) for rules in self._groups)
+        return self._firsts
 
-    def _ready(self) -> Regexp:
-        with self._compiling:
-            finder = self._finder
-            if finder is None:
-                finder = self._finder = self._compiled(joined(self._rules), capture=False)
+    def _finder(self, index: int) -> Regexp:
+        """The pattern of all rules of a group."""
+        finder = self._finders[index]
+        if finder is None:
+            with self._compiling:
+                finder = self._finders[index] = self._compiled(joined(self._groups[index]), capture=False)
         return finder
-
-    def _ready_apart(self) -> Sequence[Regexp]:
-        with self._compiling:
-            if not self._apart:
-                groups = [[rule for rule in self._rules if _group(rule) == group] for group in range(3)]
-                self._apart = [self._compiled(joined(rules), capture=False) for rules in groups if rules]
-        return self._apart
 
     def _ready_set(self) -> PatternSet:
         with self._compiling:
             pattern_set = self._set
             if pattern_set is None:
-                patterns = tuple(rule.pattern for rule in self._rules)
+                # Where only the place of a match counts, its rule's pattern is not tried again.
+                patterns = tuple(rule.pattern if rule.by_start else loosened(rule.pattern) for rule in self._rules)
                 pattern_set = self._set = _pattern_set(patterns, self._utf8, _generation)
         return pattern_set
 
@@ -412,20 +390,12 @@ class Engine:
 
     def abandon(self) -> None:
         """Compile anew before the next search."""
-        _abandoned.append((self._quick, self._finder, self._set, self._unfinished, self._apart, self._each))
+        _abandoned.append((self._firsts, self._finders, self._set, self._unfinished, self._each))
         self._forget()
 
     def renew_lock(self) -> None:
         """In the child of a fork: another thread of the parent may have held it."""
         self._compiling = threading.RLock()
-
-
-def _group(rule: SecretRule) -> int:
-    """Rules that are searched for together in a long text: of the same number."""
-    pattern = rule.quick or rule.pattern
-    if len(pattern) > _MANY_WORDS:
-        return 0
-    return 1 if "(?i" in pattern or pattern.startswith((EDGE, APART)) else 2
 
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()

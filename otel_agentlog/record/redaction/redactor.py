@@ -9,17 +9,15 @@ Redacting twice changes nothing. `StreamGuard` does the same for text that arriv
 
 from __future__ import annotations
 
-import base64
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate
-from random import Random
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.record.redaction.engine import Budget, Engine, Hit, Regexp, compiled, in_parts
+from otel_agentlog.record.redaction.engine import Budget, Engine, Hit, Regexp, compiled
 from otel_agentlog.record.redaction.key_rules import KEY_RULE_NAMES, KeyRule, key_rule, words_of
 from otel_agentlog.record.redaction.pii import personal_rules
 from otel_agentlog.record.redaction.rules import TOKEN_RULES, SecretRule
@@ -32,10 +30,8 @@ FAILED = "[redacted: redactor failed]"
 """Replaces a text that could not be redacted."""
 
 _PATTERN_PREFIX = "re:"
-_WARMING_BYTES = 1 << 19
-_WARMING_PIECE_BYTES = 1 << 15
-"""The end of the process waits for the current piece."""
-
+_LONG_BYTES = 1 << 16
+"""A longer text is not searched twice."""
 
 _SCHEME = re.compile(rb"(?i)(?:bearer|token|basic|apikey|api-key|key|digest)\s+(?=\S+\Z)")
 _EDGES = re.compile(r"\^|\$|\\[AzZ]")
@@ -108,10 +104,6 @@ class Redactor:
         """Whether UTF-8 data, texts joined by NUL among them, certainly holds no secret."""
         return all(engine.finds_none(data) for engine in self._engines)
 
-    def _finds_none_at_once(self, data: bytes) -> bool:
-        """The same for data that is searched quickly: what takes long is not searched twice."""
-        return not in_parts(data) and self.finds_none(data)
-
     def text(self, text: str) -> tuple[str, int]:
         """The text with every secret replaced and lone surrogates repaired, and how many secrets there were."""
         return self.sized_text(text)[:2]
@@ -128,7 +120,7 @@ class Redactor:
 
     def data(self, data: bytes) -> tuple[bytes, int]:
         """The same for UTF-8, or any other bytes."""
-        if self._finds_none_at_once(data):
+        if len(data) <= _LONG_BYTES and self.finds_none(data):
             return data, 0
         pieces: list[bytes | memoryview] = []
         view, end = memoryview(data), 0
@@ -140,23 +132,13 @@ class Redactor:
         pieces.append(view[end:])
         return b"".join(pieces), len(pieces) // 2
 
-    def warm(self, go_on: Callable[[], bool] = lambda: True) -> None:
-        """Compile the rules and search random text once: else the first such texts are slow.
-
-        Takes 0.2 to 0.6 s of CPU, mostly without the GIL; meant for a background thread. ``go_on`` is called before each of 16
-        pieces, may wait, and ends it by ``False``. Nothing depends on it.
-        """
-        rnd = Random(0)  # noqa: S311 - any mixture of letters will do
+    def warm(self) -> None:
+        """Compile what the first text with a secret needs: 50 ms of CPU, without the GIL. Nothing depends on it."""
         self.data(b"password=x1y2z3")
-        for number in range(_WARMING_BYTES // _WARMING_PIECE_BYTES):
-            if not go_on():
-                return
-            letters = base64.b64encode(rnd.randbytes(_WARMING_PIECE_BYTES))
-            self.data(letters.lower() if number % 8 == 0 else letters)
 
     def hits(self, data: bytes) -> Iterator[Hit]:
         """The secrets in UTF-8 data, from left to right, none overlapping another."""
-        floor, budget = 0, Budget(len(data), in_parts=in_parts(data))
+        floor, budget = 0, Budget(len(data))
         upcoming: list[Hit | None] = [engine.next_hit(data, 0, 0, budget) for engine in self._engines]
         while found := [hit for hit in upcoming if hit]:
             hit = min(found, key=lambda hit: hit.start)
@@ -178,14 +160,12 @@ class Redactor:
 
     def changes(self, texts: Sequence[str], data: bytes) -> dict[str, tuple[str, int]]:
         """The results of `text` for those texts that hold secrets. ``data`` is all of them, joined by NUL, in UTF-8."""
-        # As most do; then the pattern that tells where candidates are need not be compiled.
-        if self._finds_none_at_once(data):
-            return {}
         candidates: set[int] = set()
         for engine in self._engines:
-            at = engine.next_candidate(data, 0)
+            budget = Budget(len(data))
+            at = engine.next_candidate(data, 0, budget)
             if at is not None:
-                candidates.update(_candidates(engine, data, texts, at))
+                candidates.update(_candidates(engine, data, texts, at, budget))
         redacted = {texts[i]: self.text(texts[i]) for i in candidates}
         return {text: result for text, result in redacted.items() if result[1]}
 
@@ -218,10 +198,10 @@ class Redactor:
             return True
         if self._allowed and value.decode("utf-8", "replace") in self._allowed:
             return True
-        return self._allowed_patterns is not None and self._allowed_patterns.next_candidate(value, 0) is not None
+        return self._allowed_patterns is not None and not self._allowed_patterns.finds_none(value)
 
 
-def _candidates(engine: Engine, data: bytes, texts: Sequence[str], first: int) -> Iterator[int]:
+def _candidates(engine: Engine, data: bytes, texts: Sequence[str], first: int, budget: Budget) -> Iterator[int]:
     """Indexes of the texts, joined by NUL into ``data``, that hold a candidate; ``first`` is the position of the first one."""
     ends = list(accumulate(len(text.encode()) + 1 for text in texts))
     at: int | None = first
@@ -231,7 +211,7 @@ def _candidates(engine: Engine, data: bytes, texts: Sequence[str], first: int) -
         if index >= len(ends):
             return
         yield index
-        at = engine.next_candidate(data, ends[index] - 1) if ends[index] < len(data) else None
+        at = engine.next_candidate(data, ends[index] - 1, budget) if ends[index] < len(data) else None
 
 
 def _extra_rules(patterns: Mapping[str, str] | Iterable[str]) -> list[SecretRule]:

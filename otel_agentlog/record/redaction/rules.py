@@ -45,6 +45,8 @@ class SecretRule:
     """Pattern of an unfinished match, for streams; needed where it may hold blanks or non-ASCII, which else end it."""
     quick: str | None = None
     """Pattern to find candidates with instead of `pattern`: matches at the same places, but as few bytes as possible."""
+    sign: str | None = None
+    """Pattern of a list of words that a text must have for `pattern` to match in it: those rules are searched for apart."""
 
 
 LOOK_BACK_BYTES = 96
@@ -60,12 +62,51 @@ APART = r"(?:\A|[^\w+/]|\\[nrtbf]|%[0-9A-Fa-f]{2})"
 """A stricter left edge: not after what base64 is made of."""
 
 
-def joined(rules: Sequence[SecretRule]) -> str:
-    """One pattern that matches where any of the rules may.
+def grouped(rules: Sequence[SecretRule]) -> list[list[SecretRule]]:
+    """The rules that are searched for together: with a `sign`, those that begin with a letter or digit, the others.
 
-    An edge that many begin with is there once: each state of RE2 holds the beginnings of all rules, and there are thousands.
+    RE2 makes a state for all that the rules may have begun to match at one place, so that what begins anywhere and goes on for
+    long multiplies the states of words: a new text of 900 bytes costs 230 us with one pattern of all rules, 55 us with three.
     """
-    patterns = [rule.quick or rule.pattern for rule in rules]
+    groups: dict[int, list[SecretRule]] = {}
+    for rule in rules:
+        group = 0 if rule.sign else 1 if _word_first.match(rule.quick or rule.pattern) else 2
+        groups.setdefault(group, []).append(rule)
+    return [groups[group] for group in sorted(groups)]
+
+
+_word_first = re.compile(r"(?:\((?:\?(?:P<\w+>|[a-z]*:))?)*[A-Za-z0-9]")
+
+
+def first_search(rules: Sequence[SecretRule]) -> str:
+    """One pattern that matches in every text in which any of the rules does, and in few others; not at the same places."""
+    signs = dict.fromkeys(rule.sign for rule in rules if rule.sign)
+    others = [rule for rule in rules if not rule.sign]
+    return "|".join((*(f"(?:{sign})" for sign in signs), *([loosened(joined(others))] if others else ())))
+
+
+def loosened(pattern: str) -> str:
+    """A pattern that matches wherever the given one does, with fewer instructions: what it counts, it counts to twelve."""
+    return pattern if r"\Q" in pattern else _parts_and_counts.sub(_loose, pattern)
+
+
+_parts_and_counts = re.compile(r"\\[xpP]\{[^}]*\}|\\.|\[\^?\]?(?:\\.|\[:[^\]]*:\]|[^\]\\])*\]|\{(\d+)(,?)(\d*)\}", re.DOTALL)
+_COUNTED = 12
+
+
+def _loose(m: re.Match[str]) -> str:
+    """A count of another form; what is no count stays."""
+    if m[1] is None or (int(m[3] or m[1]) <= _COUNTED and (m[3] or not m[2])):
+        return m[0]
+    return f"{{{min(int(m[1]), _COUNTED)},}}"
+
+
+def joined(rules: Sequence[SecretRule]) -> str:
+    """One pattern that matches where any of the rules may, whichever comes first.
+
+    What many begin with is there once, an edge or the same letters: each state of RE2 holds the beginnings of all rules.
+    """
+    patterns = sorted(rule.quick or rule.pattern for rule in rules)
     found = []
     for edge in (EDGE, APART):
         behind = [pattern.removeprefix(edge) for pattern in patterns if pattern.startswith(edge)]

@@ -152,6 +152,7 @@ SERVICE_RULES: tuple[SecretRule, ...] = (
         rf"(?i:{_SERVICE})[ \t\w.-]{{0,24}}[\s'\"\\\])]{{0,5}}{_SIGN}[\s'\"`=\\]{{0,8}}[\w=.%:/+-]{{14}}",
         check=_check,
         by_start=True,
+        sign=rf"(?i:{_SERVICE})",
         unfinished=rf"(?i:{_SERVICE})[ \t\w.-]{{0,24}}[\s'\"\\\])]{{0,5}}(?:[=>:|?,]{{1,4}}[\s'\"`=\\]{{0,8}}[\w=.%:/+-]*)?",
     ),
 )

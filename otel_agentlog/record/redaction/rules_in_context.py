@@ -41,14 +41,17 @@ _NAMES = (
 
 
 def _in_any_case(term: str) -> str:
-    """A pattern for a term in any case, its words joined by a blank, ``_``, ``.``, ``-`` or nothing; over UTF-8 bytes."""
+    """A pattern for a term in any case, its words joined by a blank, ``_``, ``.``, ``-`` or nothing; over UTF-8 bytes.
+
+    To be used within ``(?i:…)``, which is for ASCII: other characters are there twice.
+    """
     return "".join(map(_char_in_any_case, term))
 
 
 def _char_in_any_case(char: str) -> str:
     if char in " '-":
         return "(?:[_. '-]|’)?"
-    return f"(?i:{char})" if char.isascii() or char.lower() == char.upper() else f"(?:{char.lower()}|{char.upper()})"
+    return char if char.isascii() or char.lower() == char.upper() else f"(?:{char.lower()}|{char.upper()})"
 
 
 def _beginnings(term: str) -> str:
@@ -63,7 +66,7 @@ _LOCAL_TERMS = tuple(
     dict.fromkeys(form for terms in LOCAL_TERMS.values() for term in terms for form in (term, without_accents(term)))
 )
 _LOCAL_WORDS = tuple(word for words in LOCAL_WORDS.values() for word in words)
-_LOCAL = "|".join(map(_in_any_case, (*_LOCAL_TERMS, *_LOCAL_WORDS)))
+_LOCAL = "|".join(sorted(map(_in_any_case, (*_LOCAL_TERMS, *_LOCAL_WORDS))))
 _LOCAL_UNFINISHED = "|".join(_beginnings(term) for term in (*_LOCAL_TERMS, *_LOCAL_WORDS) if not term.isascii() or " " in term)
 _REST = r"[\w.\x80-\xff-]*"
 _SHUT = r"(?:\\{0,7}[\"'`]\]?)?"
@@ -227,7 +230,7 @@ def _xml_element(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: 
 
 
 _SPOKEN = r"(?i:pass(?:word|wd|phrase|code)|(?:api|access|secret|private|auth)[ _-]?(?:key|token)|secret|token)"
-_LOCAL_SPOKEN = "(?:" + "|".join(_in_any_case(term) for term in _LOCAL_TERMS if term.split()[0] not in ("api", "ключ")) + ")"
+_LOCAL_SPOKEN = f"(?i:{'|'.join(_in_any_case(term) for term in _LOCAL_TERMS if term.split()[0] not in ('api', 'ключ'))})"
 _PASSWORD_WORDS = "(?:" + "|".join(LOCAL_WORDS["password"]) + ")"
 _SIGN_UNFINISHED = r"(?:[=:|?]{1,3}>?|：)"
 _SHARED = (
@@ -266,12 +269,20 @@ def _value_attribute(key_rule: KeyLookup, data: bytes, floor: int, start: int, e
 def named_rules(key_rule: KeyLookup, more_names: Iterable[str] = ()) -> tuple[SecretRule, ...]:
     """The rules, with ``key_rule`` for names; ``more_names`` are names that it masks beyond those of `key_rules`."""
     own = "".join("|" + r"[_.-]?".join(re.escape(word) for word in name.split()) for name in more_names)
-    names = f"(?:(?i:{_NAMES}{own})|{_LOCAL})"
+    names = f"(?i:{_NAMES}{own}|{_LOCAL})"
     return _assignments(key_rule, names) + _other_places(key_rule, names)
+
+
+def _sign_of_names(names: str) -> str:
+    """A name or ``token``, and what follows it in each of the rules for assignments, attributes and elements."""
+    value = rf"{_SHUT}{_SET}(?:{_HOLDER}?{_OPEN}[^\n]|{_FIRST})"
+    attribute = r"\\{0,7}[\"']?[\s,]{1,8}\\{0,7}[\"']?(?i:value)"
+    return rf"(?:{names}|(?i:token)){_REST}(?:{value}|{attribute}|>)"
 
 
 def _assignments(key_rule: KeyLookup, names: str) -> tuple[SecretRule, ...]:
     any_name = f"(?:{names}{_REST}|{_TOKEN})"
+    sign = _sign_of_names(names)
     name_in_two_words = rf"(?i:{_OWNERS}|conn(?:ection)?) [A-Za-z]{{0,6}}"
     return (
         SecretRule(
@@ -280,9 +291,10 @@ def _assignments(key_rule: KeyLookup, names: str) -> tuple[SecretRule, ...]:
             rf"{names}{_REST}{_SHUT}{_SET}(?:{_HOLDER}?{_OPEN}[^\n]|{_FIRST})",
             check=partial(_assignment, key_rule),
             by_start=True,
+            sign=sign,
             unfinished=rf"{any_name}{_SHUT}[ \t]*(?:{_SIGN_UNFINISHED}[ \t]*{_VALUE_UNFINISHED})?|"
             rf"{name_in_two_words}|"
-            rf"(?:{_LOCAL_UNFINISHED})",
+            rf"(?i:{_LOCAL_UNFINISHED})",
         ),
         SecretRule(
             "assignment",
@@ -308,6 +320,7 @@ def _assignments(key_rule: KeyLookup, names: str) -> tuple[SecretRule, ...]:
             r"\\{0,7}[\"']?[ \t]{0,4}[=:][ \t]{0,4}[bBrRuUfF]{0,2}\\{0,7}[\"'][^\s\"']",
             check=partial(_value_attribute, key_rule),
             by_start=True,
+            sign=sign,
             unfinished=rf"(?:{names}|"
             rf"(?i:token)){_REST}\\{{0,7}}[\"']?(?:[\s,]{{1,8}}\\{{0,7}}[\"']?[A-Za-z]{{0,5}}\\{{0,7}}[\"']?[ \t]{{0,4}}"
             rf"(?:[=:][ \t]{{0,4}}[bBrRuUfF]{{0,2}}\\{{0,7}}(?:[\"'][^\"'\n]*)?)?)?",
@@ -324,6 +337,7 @@ def _other_places(key_rule: KeyLookup, names: str) -> tuple[SecretRule, ...]:
             rf"{flag}[ \t]{{1,4}}\\{{0,7}}[\"'`]?[^\s\"'`\\|<\[-]",
             check=partial(_command_flag, key_rule),
             by_start=True,
+            sign=rf"{flag}[ \t]",
             unfinished=rf"--[\w-]+[ \t]{{1,4}}(?:{_QUOTED_UNFINISHED}|{_ESCAPED_UNFINISHED}|[^\s\"'`]*)",
         ),
         SecretRule(
@@ -331,6 +345,7 @@ def _other_places(key_rule: KeyLookup, names: str) -> tuple[SecretRule, ...]:
             "the password is …, the token was …; the marker names the key rule",
             rf"(?:\b{_SPOKEN}|{_LOCAL_SPOKEN})[ \t]{{1,2}}{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*[0-9!@#$%^&*+=~]",
             check=partial(_named_in_prose, key_rule),
+            sign=rf"(?:{_SPOKEN}|{_LOCAL_SPOKEN})[ \t]{{1,2}}{_SAYS}[ \t]",
             unfinished=rf"(?:\b{_SPOKEN}|{_LOCAL_SPOKEN})[ \t]{{1,2}}(?:[A-Za-z\x80-\xff]{{0,12}}|"
             rf"{_SAYS}[ \t]{{1,2}}[\"'`]?[^\s\"'`]*)",
         ),
@@ -347,6 +362,7 @@ def _other_places(key_rule: KeyLookup, names: str) -> tuple[SecretRule, ...]:
             rf"(?:{names}|(?i:token)){_REST}>[^<>\s]",
             check=partial(_xml_element, key_rule),
             by_start=True,
+            sign=_sign_of_names(names),
             unfinished=rf"(?:{names}|(?i:token)){_REST}>[^<\n]*<?",
         ),
     )
